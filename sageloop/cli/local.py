@@ -1,0 +1,145 @@
+"""`sageloop local`: a local cloud that stays up between commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sageloop.local_cloud.client import LocalCloud, LocalCloudError
+
+application = typer.Typer(
+    no_args_is_help=True,
+    help="The AWS that runs on this machine: start it, look at it, end it.",
+)
+
+DEFAULT_PORT = 4747
+_FOLDER = Path(".sageloop")
+_JsonFile = Annotated[Path | None, typer.Option("--json", help="also write the report here")]
+_AWS_PREFIX = "AWS_"
+
+
+@application.command()
+def up(
+    port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0 takes a free one")] = DEFAULT_PORT,
+    region: Annotated[str, typer.Option(help="region the cloud speaks for")] = "us-east-1",
+    rate: Annotated[float, typer.Option(help="virtual seconds a second")] = 1.0,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="a resource type that may be stored without being executed"),
+    ] = None,
+    json_file: _JsonFile = None,
+) -> None:
+    """Start a local cloud in the background.
+
+    Then, in the same folder: eval "$(sageloop local env)" and use cdk, aws or boto3 as ever.
+    """
+    known = _running()
+    if known:
+        _fail(f"a local cloud runs already at {known.endpoint_url}; end it: sageloop local down")
+    _FOLDER.mkdir(exist_ok=True)
+    try:
+        cloud = LocalCloud.start(
+            port=port, region=region, rate=rate, allow=allow if allow is not None else (),
+            log=_log(), detached=True,
+        )  # fmt: skip
+    except LocalCloudError as error:
+        _fail(str(error).splitlines()[-1])
+    facts = {"endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region}
+    _facts().write_text(json.dumps(facts))
+    _report(facts, json_file)
+    typer.echo(f"the local cloud answers at {cloud.endpoint_url} (process {cloud.pid})")
+    typer.echo('for this shell: eval "$(sageloop local env)"')
+
+
+@application.command()
+def down() -> None:
+    """End the local cloud of this folder and everything it started."""
+    cloud = _running()
+    if cloud is None:
+        _fail("no local cloud runs in this folder")
+    cloud.stop()
+    _facts().unlink(missing_ok=True)
+    typer.echo("the local cloud is down; nothing it started is left")
+
+
+@application.command()
+def status(json_file: _JsonFile = None) -> None:
+    """Say whether a local cloud runs here, what it serves and what is in flight."""
+    cloud = _running()
+    if cloud is None:
+        _report({"ok": False}, json_file)
+        _fail("no local cloud runs in this folder; start one: sageloop local up")
+    health = cloud.health()
+    _report(health | {"endpoint_url": cloud.endpoint_url}, json_file)
+    typer.echo(f"{cloud.endpoint_url}  account {health['account']}  region {health['region']}")
+    typer.echo(f"own services: {', '.join(health['services'])}")
+    typer.echo(f"processes: {len(health['processes'])}")
+    typer.echo(f"in flight: {', '.join(health['in_flight']) or 'nothing'}")
+
+
+@application.command()
+def env() -> None:
+    """Print shell lines that point AWS clients at the local cloud, and at nothing else."""
+    cloud = _running()
+    if cloud is None:
+        _fail("no local cloud runs in this folder; start one: sageloop local up")
+    wanted = cloud.environment()
+    for name in sorted(n for n in os.environ if n.startswith(_AWS_PREFIX) and n not in wanted):
+        typer.echo(f"unset {name}")
+    for name, value in sorted(wanted.items()):
+        if name.startswith((_AWS_PREFIX, "CDK_")) or name in ("NO_PROXY", "PATH"):
+            typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@application.command()
+def logs(
+    group: Annotated[str | None, typer.Argument(help="a log group; without it, list them")] = None,
+    lines: Annotated[int, typer.Option(help="how many of the last events to print")] = 100,
+) -> None:
+    """Print a log group (a function's, a job's, an endpoint's), or list the groups there are."""
+    cloud = _running()
+    if cloud is None:
+        _fail("no local cloud runs in this folder; start one: sageloop local up")
+    client = cloud.client("logs")
+    groups = client.describe_log_groups()["logGroups"]
+    if group is None:
+        for found in groups:
+            typer.echo(found["logGroupName"])
+        return
+    if group not in [g["logGroupName"] for g in groups]:
+        _fail(f"no log group {group}; sageloop local logs lists those there are")
+    for event in client.filter_log_events(logGroupName=group)["events"][-lines:]:
+        typer.echo(event["message"].rstrip("\n"))
+
+
+def _running() -> LocalCloud | None:
+    try:
+        facts = json.loads(_facts().read_text())
+        cloud = LocalCloud(facts["endpoint_url"], region=facts["region"])
+        cloud.health()
+    except (OSError, ValueError, KeyError, LocalCloudError):
+        return None
+    return cloud
+
+
+def _report(value: dict[str, Any], json_file: Path | None) -> None:
+    if json_file:
+        json_file.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def _facts() -> Path:
+    return _FOLDER / "local.json"
+
+
+def _log() -> Path:
+    return _FOLDER / "local.log"
+
+
+def _fail(message: str) -> Any:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)

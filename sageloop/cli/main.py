@@ -1,0 +1,36 @@
+"""Entry point of the `sageloop` command."""
+
+from __future__ import annotations
+
+import sys
+
+from sageloop import __version__
+
+
+def main() -> None:
+    """Run the command line; without the extra `local`, say what to install."""
+    try:
+        import typer
+    except ModuleNotFoundError:
+        sys.exit("the sageloop command needs its extra: pip install 'sageloop[local]'")
+
+    from sageloop.cli.demo import demo
+    from sageloop.cli.local import application as local
+
+    app = typer.Typer(
+        name="sageloop", no_args_is_help=True, rich_markup_mode=None, add_completion=False,
+        help="Provision machine-learning stacks on SageMaker, and run the very same on one machine.",
+    )  # fmt: skip
+    app.add_typer(local, name="local")
+    app.command("demo")(demo)
+
+    @app.command("version")
+    def version() -> None:
+        """Print the version."""
+        typer.echo(__version__)
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

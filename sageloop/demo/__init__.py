@@ -1,0 +1,1 @@
+"""The demonstration: the project's own app, its whole loop, on real flights."""

@@ -1,0 +1,200 @@
+"""The traffic generator: flights in date order, the truth arriving later.
+
+A day of data is spread over a stretch of virtual time; that mapping is this module's alone.
+Every request carries an inference id; minutes later the truth of its flights lands in S3 in
+Model Monitor's format, and when a day of data is over, its labelled partition does too.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time as wall
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sageloop.demo.flights import Flight
+
+FLIGHTS_A_REQUEST = 8
+REQUESTS_A_DAY = 24
+_TRUTH_BATCH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One answered request: when (virtual epoch seconds) and which flights."""
+
+    time: float
+    flights: tuple[Flight, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """Where the traffic goes: an endpoint, and the store its truth and data land in."""
+
+    endpoint: str
+    bucket: str
+    data_prefix: str
+    truth_prefix: str
+
+
+@dataclass
+class Tally:
+    """What was sent and what failed, safe to read at any time."""
+
+    sent: list[Sent] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def total(self) -> int:
+        """Requests made, answered or not."""
+        return len(self.sent) + len(self.failures)
+
+
+class Traffic:
+    """Replays days of flights through an endpoint on virtual time."""
+
+    def __init__(
+        self, *, clients: Callable[[str], Any], now: Callable[[], float], route: Route,
+        days: Mapping[date, Sequence[Flight]], first: date, seconds_a_day: float,
+        truth_delay: float,
+    ) -> None:  # fmt: skip
+        """``now`` is virtual time; ``seconds_a_day`` and ``truth_delay`` are virtual seconds."""
+        self._runtime, self._s3 = clients("sagemaker-runtime"), clients("s3")
+        self._now, self._route, self._days = now, route, days
+        self._first, self._seconds_a_day, self._truth_delay = first, seconds_a_day, truth_delay
+        self._began = now()
+        self.tally = Tally()
+        self._truth: list[tuple[float, str, tuple[Flight, ...]]] = []
+        self._stop = threading.Event()
+        self._pressure = threading.Event()
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="traffic")
+        self._thread = threading.Thread(target=self._replay, name="replay", daemon=True)
+        self.broken: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin the replay at the first day."""
+        self._began = self._now()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the replay after the requests under way."""
+        self._stop.set()
+        self._thread.join()
+        self._pool.shutdown(wait=True)
+        if self.broken:
+            raise self.broken
+
+    @property
+    def today(self) -> date:
+        """The day of data that is being replayed."""
+        return self._first + timedelta(days=int((self._now() - self._began) / self._seconds_a_day))
+
+    def press(self, on: bool) -> None:
+        """Send today's flights one by one as fast as a few callers can, or stop doing so."""
+        if on and not self._pressure.is_set():
+            self._pressure.set()
+            for caller in range(4):
+                self._pool.submit(self._hurry, caller)
+        elif not on:
+            self._pressure.clear()
+
+    def when(self, day: date) -> float:
+        """The virtual moment at which a day of data begins."""
+        return self._began + (day - self._first).days * self._seconds_a_day
+
+    def _replay(self) -> None:
+        try:
+            for day in (d for d in self._days if d >= self._first):
+                if not self._replay_day(day):
+                    return
+                self._land_partition(day)
+        except BaseException as error:  # noqa: BLE001 - told to the caller by stop()
+            self.broken = error
+
+    def _replay_day(self, day: date) -> bool:
+        flights = self._days[day]
+        step = max(1, len(flights) // (REQUESTS_A_DAY * FLIGHTS_A_REQUEST))
+        chosen = flights[::step]
+        for index in range(REQUESTS_A_DAY):
+            part = tuple(chosen[index :: REQUESTS_A_DAY][:FLIGHTS_A_REQUEST])
+            due = self.when(day) + self._seconds_a_day * (index + 0.5) / REQUESTS_A_DAY
+            if not self._wait_until(due):
+                return False
+            if part:
+                self._pool.submit(self._send, part, f"{day:%Y%m%d}-{index}")
+            self._land_truth(self._now() - self._truth_delay)
+        return self._wait_until(self.when(day + timedelta(days=1)))
+
+    def _wait_until(self, due: float) -> bool:
+        # A client's own pacing: nothing in the cloud waits for this.
+        while (ahead := due - self._now()) > 0:
+            if self._stop.wait(min(0.05, max(ahead / 2_000, 0.002))):
+                return False
+        return not self._stop.is_set()
+
+    def _hurry(self, caller: int) -> None:
+        number = 0
+        while self._pressure.is_set() and not self._stop.is_set():
+            flights = self._days[self.today]
+            number += 1
+            flight = flights[(number * 4 + caller) % len(flights)]
+            self._send((flight,), f"load-{caller}-{number}-{self.today:%Y%m%d}")
+
+    def _send(self, flights: tuple[Flight, ...], name: str) -> None:
+        moment = self._now()
+        try:
+            answer = self._runtime.invoke_endpoint(
+                EndpointName=self._route.endpoint, ContentType="text/csv", InferenceId=name,
+                Body="\n".join(f.row() for f in flights).encode(),
+            )  # fmt: skip
+            answer["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            with self.tally.lock:
+                self.tally.failures.append(str(error))
+            return
+        with self.tally.lock:
+            self.tally.sent.append(Sent(moment, flights))
+            self._truth.append((moment, name, flights))
+
+    def _land_truth(self, before: float) -> None:
+        with self.tally.lock:
+            ripe = [t for t in self._truth if t[0] <= before]
+            if len(ripe) < _TRUTH_BATCH:
+                return
+            self._truth = [t for t in self._truth if t[0] > before]
+        moment = datetime.fromtimestamp(ripe[0][0], UTC)
+        key = f"{self._route.truth_prefix}{moment:%Y/%m/%d/%H}/{moment:%M-%S}-{wall.time_ns()}.jsonl"
+        body = "\n".join(_truth_line(name, flights) for _, name, flights in ripe)
+        self._s3.put_object(Bucket=self._route.bucket, Key=key, Body=body.encode())
+
+    def _land_partition(self, day: date) -> None:
+        put_partition(self._s3, self._route, day, self._days[day])
+
+
+def put_partition(s3: Any, route: Route, day: date, flights: Sequence[Flight]) -> None:
+    """Upload one day of labelled flights."""
+    s3.put_object(
+        Bucket=route.bucket,
+        Key=f"{route.data_prefix}dt={day.isoformat()}/flights.csv",
+        Body="".join(f"{f.labelled()}\n" for f in flights).encode(),
+    )
+
+
+def _truth_line(name: str, flights: Sequence[Flight]) -> str:
+    return json.dumps(
+        {
+            "groundTruthData": {
+                "data": "\n".join(str(f.minutes) for f in flights),
+                "encoding": "CSV",
+            },
+            "eventMetadata": {"eventId": name},
+            "eventVersion": "0",
+        }
+    )

@@ -1,0 +1,72 @@
+"""The environment in which commands meet the local cloud, and never a real account."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Nobody's keys: the local cloud takes any, and no other service would take these.
+_ACCESS_KEY = "LKIALOCALCLOUDUSER00"
+_DROPPED_PREFIXES = ("AWS_", "CDK_", "BOTO")
+_DROPPED = frozenset(
+    ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
+     "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+)  # fmt: skip
+
+
+class NotLoopbackError(ValueError):
+    """An endpoint that is not on this machine was about to be used."""
+
+
+def require_loopback(endpoint_url: str) -> str:
+    """Give the URL back if its host is this machine; raise :class:`NotLoopbackError` if not."""
+    host = urlsplit(endpoint_url).hostname
+    if host not in LOOPBACK:
+        raise NotLoopbackError(
+            f"the endpoint must be on this machine ({', '.join(LOOPBACK)}), got {endpoint_url}"
+        )
+    return endpoint_url
+
+
+def local_environment(
+    endpoint_url: str, *, region: str, inherited: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Variables for a command that is to reach the local cloud and nothing else.
+
+    Every inherited ``AWS_*`` and ``CDK_*`` variable and every proxy is dropped; configuration
+    and credential files point at nothing; instance metadata, telemetry and notices are off.
+    """
+    require_loopback(endpoint_url)
+    source = os.environ if inherited is None else inherited
+    kept = {
+        name: value
+        for name, value in source.items()
+        if not name.startswith(_DROPPED_PREFIXES) and name not in _DROPPED
+    }
+    return kept | {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": _ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "3",
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "NO_PROXY": "*",
+        "no_proxy": "*",
+        "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+        "PATH": tool_path(source.get("PATH", os.defpath)),
+    }
+
+
+def tool_path(path: str) -> str:
+    """``PATH`` with this Python's own tools (Node among them) and the pinned CDK CLI first."""
+    root = Path(__file__).resolve().parents[1]
+    first = [Path(sys.executable).parent, root / "node_modules" / ".bin"]
+    return os.pathsep.join([*(str(p) for p in first), path])

@@ -1,0 +1,176 @@
+"""A local cloud in a process of its own, as tests, the demo and the command line hold it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sageloop.environment import local_environment, require_loopback
+
+
+class LocalCloudError(RuntimeError):
+    """The local cloud could not be started, reached or told what to do."""
+
+
+class LocalCloud:
+    """A handle on a running local cloud.
+
+    Example::
+
+        with LocalCloud.start() as cloud:
+            cloud.client("s3").create_bucket(Bucket="data")
+            cloud.advance(hours=1)
+            cloud.settle()
+    """
+
+    def __init__(
+        self, endpoint_url: str, *, region: str = "us-east-1",
+        process: subprocess.Popen[str] | None = None,
+    ) -> None:  # fmt: skip
+        self.endpoint_url = require_loopback(endpoint_url)
+        self.region = region
+        self._process = process
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    @classmethod
+    def start(
+        cls, *, port: int = 0, region: str = "us-east-1", rate: float = 1.0,
+        allow: Iterable[str] = (), log: Path | None = None, detached: bool = False,
+    ) -> Self:  # fmt: skip
+        """Start a cloud and wait until it answers.
+
+        ``port`` 0 takes a free one; ``rate`` is virtual seconds a second; ``allow`` names
+        resource types that may be stored without being executed. Unless ``detached`` the
+        cloud ends with this process. Raises :class:`LocalCloudError` with the server's reason.
+        """
+        command = [
+            sys.executable, "-m", "sageloop.local_cloud.server", "--port", str(port),
+            "--region", region, "--rate", str(rate), "--allow", ",".join(allow),
+        ]  # fmt: skip
+        if not detached:
+            command.append("--with-parent")
+        errors = log.open("a") if log else subprocess.PIPE
+        process = subprocess.Popen(
+            command, env=local_environment("http://127.0.0.1", region=region), text=True,
+            stdin=subprocess.DEVNULL if detached else subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=errors, start_new_session=detached,
+        )  # fmt: skip
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            process.wait()
+            told = process.stderr.read() if process.stderr else (log.read_text() if log else "")
+            raise LocalCloudError(told.strip() or "the local cloud ended before it was ready")
+        if process.stderr:
+            _drain(process)
+        return cls(json.loads(line)["endpoint_url"], region=region, process=process)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of a cloud started by this handle."""
+        return self._process.pid if self._process else None
+
+    def environment(self) -> dict[str, str]:
+        """Variables with which any AWS client finds this cloud and nothing else."""
+        return local_environment(self.endpoint_url, region=self.region)
+
+    def client(self, service: str, *, region: str | None = None) -> Any:
+        """A boto3 client of this cloud."""
+        import boto3
+        from botocore.config import Config
+
+        key = (service, region or self.region)
+        if key not in self._clients:
+            self._clients[key] = boto3.session.Session().client(
+                service, region_name=key[1], endpoint_url=self.endpoint_url,
+                aws_access_key_id="LKIALOCALCLOUDUSER00", aws_secret_access_key="local",  # noqa: S106
+                config=Config(s3={"addressing_style": "path"}, proxies={},
+                              retries={"total_max_attempts": 2}, max_pool_connections=64),
+            )  # fmt: skip
+        return self._clients[key]
+
+    def health(self) -> dict[str, Any]:
+        """What the cloud says of itself: services, processes, work in flight."""
+        return self._ask("health")
+
+    def time(self) -> float:
+        """Virtual now, in epoch seconds."""
+        return float(self._ask("clock")["time"])
+
+    def set_rate(self, rate: float) -> None:
+        """Turn the clock's dial: virtual seconds a second."""
+        self._ask("clock", rate=rate)
+
+    def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
+        """Move the clock forward."""
+        self._ask("clock", advance=seconds + 60 * minutes + 3600 * hours)
+
+    def settle(self, timeout: float = 60) -> None:
+        """Wait until nothing is in flight; raises :class:`LocalCloudError` naming what still is."""
+        busy = self._ask("settle", timeout=timeout)["in_flight"]
+        if busy:
+            raise LocalCloudError(f"still in flight after {timeout} s: {', '.join(busy)}")
+
+    def calls(self, *, action: str | None = None, after: int = 0) -> list[dict[str, Any]]:
+        """Recorded API calls, oldest first."""
+        found: list[dict[str, Any]] = self._ask("calls", action=action, after=after)["calls"]
+        return found
+
+    def fault(self, kind: str, match: str, **members: Any) -> None:
+        """Order a fault (members as in ``core.faults.Fault``)."""
+        self._ask("faults", kind=kind, match=match, **members)
+
+    def clear_faults(self) -> None:
+        """Forget every ordered fault."""
+        self._ask("faults", clear=True)
+
+    def stop(self) -> None:
+        """End the cloud and everything it started."""
+        with suppress(LocalCloudError):
+            self._ask("stop")
+        if self._process:
+            if self._process.stdin:
+                self._process.stdin.close()
+            self._process.wait(30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.stop()
+
+    def _ask(self, verb: str, **members: Any) -> dict[str, Any]:
+        request = urllib.request.Request(  # noqa: S310 - the scheme and host were checked
+            f"{self.endpoint_url}/_sageloop/admin/{verb}",
+            data=json.dumps({k: v for k, v in members.items() if v is not None}).encode(),
+        )
+        try:
+            with self._opener.open(request, timeout=members.get("timeout", 30) + 30) as answer:
+                return dict(json.loads(answer.read()))
+        except urllib.error.HTTPError as error:
+            raise LocalCloudError(error.read().decode()) from error
+        except OSError as error:
+            raise LocalCloudError(
+                f"no local cloud answers at {self.endpoint_url}: {error}"
+            ) from error
+
+
+def _drain(process: subprocess.Popen[str]) -> None:
+    import threading
+
+    def copy() -> None:
+        for line in process.stderr or ():
+            sys.stderr.write(line)
+
+    threading.Thread(target=copy, daemon=True).start()

@@ -1,0 +1,1 @@
+"""CloudFormation: stacks, change sets, and the engine that carries templates out."""

@@ -1,0 +1,1 @@
+"""How each resource type is created, updated and deleted through AWS's own APIs."""

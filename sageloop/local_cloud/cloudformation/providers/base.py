@@ -1,0 +1,65 @@
+"""What the engine asks of a resource provider, and what a provider may ask of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResourceRequest:
+    """One create, update or delete of a resource.
+
+    ``properties`` are resolved (no intrinsic functions left). ``previous`` holds the last
+    applied properties on update and delete, ``physical_id`` and ``attributes`` what create
+    returned. ``client(service)`` gives a boto3 client acting as the deployment's role.
+    ``unique_name(max_length=…)`` gives the physical name CloudFormation would make
+    (``stack-logical-SUFFIX``), the same one within one request.
+    """
+
+    cloud: Cloud
+    type_name: str
+    logical_id: str
+    stack_id: str
+    stack_name: str
+    account_id: str
+    region: str
+    properties: dict[str, Any]
+    previous: dict[str, Any] = field(default_factory=dict)
+    physical_id: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    client: Callable[[str], Any]
+    unique_name: Callable[..., str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What a provider made: what ``Ref`` gives, and what ``Fn::GetAtt`` gives by name."""
+
+    physical_id: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class Provider(Protocol):
+    """Creates, updates in place and deletes resources of one type.
+
+    Methods raise ``botocore.exceptions.ClientError`` or ``AwsError``; the message becomes the
+    resource's status reason. ``delete`` of something already gone succeeds.
+    """
+
+    def create(self, request: ResourceRequest) -> Resource:
+        """Make the resource."""
+        ...
+
+    def update(self, request: ResourceRequest) -> Resource:
+        """Change it in place; only called when no create-only property changed."""
+        ...
+
+    def delete(self, request: ResourceRequest) -> None:
+        """Remove it."""
+        ...

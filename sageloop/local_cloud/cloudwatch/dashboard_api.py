@@ -1,0 +1,71 @@
+"""Dashboards: stored and given back, drawn by nobody here."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.service import Call, operation
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.cloudwatch.service import CloudWatchService
+
+
+class DashboardApi:
+    """The dashboard operations."""
+
+    def __init__(self, service: CloudWatchService) -> None:
+        self._cloud = service.cloud
+        self._bodies: dict[str, tuple[str, float]] = {}
+
+    @operation("PutDashboard")
+    def put_dashboard(self, call: Call) -> dict[str, Any]:
+        """Store a dashboard whose body is JSON."""
+        try:
+            json.loads(call.params["DashboardBody"])
+        except ValueError as error:
+            raise AwsError("InvalidParameterInput", f"the body is not JSON: {error}") from error
+        now = self._cloud.clock.time()
+        self._bodies[call.params["DashboardName"]] = (call.params["DashboardBody"], now)
+        return {"DashboardValidationMessages": []}
+
+    @operation("GetDashboard")
+    def get_dashboard(self, call: Call) -> dict[str, Any]:
+        """Give a dashboard back."""
+        name = call.params["DashboardName"]
+        if name not in self._bodies:
+            raise AwsError("ResourceNotFound", f"Dashboard {name} does not exist", 404)
+        return {
+            "DashboardName": name,
+            "DashboardArn": self._arn(name),
+            "DashboardBody": self._bodies[name][0],
+        }
+
+    @operation("ListDashboards")
+    def list_dashboards(self, call: Call) -> dict[str, Any]:
+        """Dashboards by prefix."""
+        prefix = call.params.get("DashboardNamePrefix", "")
+        return {
+            "DashboardEntries": [
+                {
+                    "DashboardName": name,
+                    "DashboardArn": self._arn(name),
+                    "LastModified": datetime.fromtimestamp(time, UTC),
+                    "Size": len(body),
+                }
+                for name, (body, time) in sorted(self._bodies.items())
+                if name.startswith(prefix)
+            ]
+        }
+
+    @operation("DeleteDashboards")
+    def delete_dashboards(self, call: Call) -> None:
+        """Delete dashboards by name."""
+        for name in call.params["DashboardNames"]:
+            if self._bodies.pop(name, None) is None:
+                raise AwsError("ResourceNotFound", f"Dashboard {name} does not exist", 404)
+
+    def _arn(self, name: str) -> str:
+        return f"arn:aws:cloudwatch::{self._cloud.account_id}:dashboard/{name}"

@@ -1,0 +1,59 @@
+"""When an alarm is in ALARM: M of N datapoints, with CloudWatch's rules for missing ones.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+Missing = Literal["missing", "ignore", "breaching", "notBreaching"]
+
+# CloudWatch looks a little further back than N periods for data that is there; its page shows
+# five datapoints retrieved for three evaluated.
+EXTRA_PERIODS = 2
+
+_COMPARE = {
+    "GreaterThanThreshold": lambda value, threshold: value > threshold,
+    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
+    "LessThanThreshold": lambda value, threshold: value < threshold,
+    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
+}
+
+OPERATORS = frozenset(_COMPARE)
+
+
+def breaches(value: float, operator: str, threshold: float) -> bool:
+    """Whether a datapoint is on the wrong side of the threshold."""
+    return bool(_COMPARE[operator](value, threshold))
+
+
+def judge(
+    breaching: Sequence[bool | None],
+    *,
+    periods: int,
+    to_alarm: int,
+    missing: Missing,
+    current: State,
+) -> State:
+    """The state that a run of datapoints, oldest first, calls for (``None``: no data).
+
+    ``breaching`` holds ``periods + EXTRA_PERIODS`` entries; ``to_alarm`` is M of M-out-of-N.
+    """
+    real = [b for b in breaching if b is not None]
+    if len(real) >= periods:
+        return "ALARM" if sum(real[-periods:]) >= to_alarm else "OK"
+    if missing in ("breaching", "notBreaching"):
+        bad = sum(real) + (periods - len(real) if missing == "breaching" else 0)
+        return "ALARM" if bad >= to_alarm else "OK"
+    if sum(real) >= to_alarm:
+        return "ALARM"
+    if len(real) - sum(real) > periods - to_alarm:
+        return "OK"
+    if missing == "ignore":
+        return current
+    if not real:
+        return "INSUFFICIENT_DATA"
+    return "ALARM" if all(real) else "OK"

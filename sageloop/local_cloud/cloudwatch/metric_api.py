@@ -1,0 +1,157 @@
+"""PutMetricData and the ways to read metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.cloudwatch.metrics import Sample, Series, statistic
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.service import Call, operation
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.cloudwatch.service import CloudWatchService
+
+
+class MetricApi:
+    """The metric operations."""
+
+    def __init__(self, service: CloudWatchService) -> None:
+        self._service = service
+        self._metrics = service.metrics
+
+    @operation("PutMetricData")
+    def put_metric_data(self, call: Call) -> None:
+        """Store samples; ``AWS/`` namespaces are the services' own."""
+        namespace = call.params["Namespace"]
+        if namespace.startswith("AWS/") and not call.principal.endswith(".amazonaws.com"):
+            raise AwsError(
+                "InvalidParameterValue",
+                f"The value AWS/ for parameter Namespace is invalid: got {namespace}.",
+            )
+        for datum in call.params.get("MetricData", []):
+            series = Series.of(namespace, datum["MetricName"], dimensions_of(datum))
+            time = datum.get("Timestamp")
+            at = time.timestamp() if time else self._service.cloud.clock.time()
+            for sample in _samples(datum, at):
+                self._metrics.put(series, sample, datum.get("Unit", "None"))
+
+    @operation("GetMetricStatistics")
+    def get_metric_statistics(self, call: Call) -> dict[str, Any]:
+        """Datapoints of one metric."""
+        p = call.params
+        series = Series.of(p["Namespace"], p["MetricName"], dimensions_of(p))
+        wanted = [*p.get("Statistics", []), *p.get("ExtendedStatistics", [])]
+        points = []
+        for start, samples in self._windows(series, p["StartTime"], p["EndTime"], p["Period"]):
+            point: dict[str, Any] = {
+                "Timestamp": datetime.fromtimestamp(start, UTC),
+                "Unit": self._metrics.unit(series),
+            }
+            for name in wanted:
+                value = statistic(samples, name)
+                if name in p.get("ExtendedStatistics", []):
+                    point.setdefault("ExtendedStatistics", {})[name] = value
+                else:
+                    point[name] = value
+            points.append(point)
+        return {"Label": p["MetricName"], "Datapoints": points}
+
+    @operation("GetMetricData")
+    def get_metric_data(self, call: Call) -> dict[str, Any]:
+        """Values of several metrics; expressions are refused by name."""
+        results = []
+        newest_first = call.params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
+        for query in call.params.get("MetricDataQueries", []):
+            if "MetricStat" not in query:
+                raise AwsError(
+                    "ValidationError",
+                    f"the query {query.get('Id')} is an expression; metric math is not supported",
+                )
+            if query.get("ReturnData", True):
+                results.append(self._query(query, call.params, newest_first=newest_first))
+        return {"MetricDataResults": results, "Messages": []}
+
+    @operation("ListMetrics")
+    def list_metrics(self, call: Call) -> dict[str, Any]:
+        """Series that match a namespace, a name and dimensions."""
+        asked = call.params
+        found = []
+        for series in self._metrics.all():
+            held = dict(series.dimensions)
+            if (
+                asked.get("Namespace") in (None, series.namespace)
+                and asked.get("MetricName")
+                in (
+                    None,
+                    series.name,
+                )
+                and all(
+                    d["Name"] in held and d.get("Value") in (None, held[d["Name"]])
+                    for d in asked.get("Dimensions", [])
+                )
+            ):
+                found.append(_described(series))
+        return {"Metrics": found}
+
+    def _query(
+        self, query: dict[str, Any], asked: Mapping[str, Any], *, newest_first: bool
+    ) -> dict[str, Any]:
+        metric, stat = query["MetricStat"]["Metric"], query["MetricStat"]
+        series = Series.of(metric["Namespace"], metric["MetricName"], dimensions_of(metric))
+        points = [
+            (datetime.fromtimestamp(start, UTC), statistic(samples, stat["Stat"]))
+            for start, samples in self._windows(
+                series, asked["StartTime"], asked["EndTime"], stat["Period"]
+            )
+        ]
+        if newest_first:
+            points.reverse()
+        return {
+            "Id": query["Id"],
+            "Label": query.get("Label", metric["MetricName"]),
+            "Timestamps": [t for t, _ in points],
+            "Values": [v for _, v in points],
+            "StatusCode": "Complete",
+        }
+
+    def _windows(
+        self, series: Series, start: datetime, end: datetime, period: int
+    ) -> list[tuple[float, Sequence[Sample]]]:
+        period = int(period)
+        windows: dict[float, list[Sample]] = {}
+        first = start.timestamp() // period * period
+        for sample in self._metrics.between(series, first, end.timestamp()):
+            windows.setdefault(sample.time // period * period, []).append(sample)
+        return sorted(windows.items())
+
+
+def dimensions_of(holder: Mapping[str, Any]) -> dict[str, str]:
+    """The ``Dimensions`` member as a mapping."""
+    return {d["Name"]: d["Value"] for d in holder.get("Dimensions", [])}
+
+
+def _samples(datum: Mapping[str, Any], at: float) -> list[Sample]:
+    if "StatisticValues" in datum:
+        s = datum["StatisticValues"]
+        return [
+            Sample(at, float(s["Sum"]), float(s["SampleCount"]), float(s["Minimum"]),
+                   float(s["Maximum"]))
+        ]  # fmt: skip
+    if "Values" in datum:
+        counts = datum.get("Counts", [1.0] * len(datum["Values"]))
+        return [
+            Sample(at, float(v) * float(n), float(n), float(v), float(v))
+            for v, n in zip(datum["Values"], counts, strict=True)
+        ]
+    value = float(datum["Value"])
+    return [Sample(at, value, 1, value, value)]
+
+
+def _described(series: Series) -> dict[str, Any]:
+    return {
+        "Namespace": series.namespace,
+        "MetricName": series.name,
+        "Dimensions": [{"Name": n, "Value": v} for n, v in series.dimensions],
+    }

@@ -1,0 +1,1 @@
+"""The kernel every local service stands on: front, clock, record, faults, processes."""

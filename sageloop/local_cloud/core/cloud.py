@@ -1,0 +1,124 @@
+"""The cloud: its parts, put together, and what services ask of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sageloop.local_cloud.core.activity import Activity
+from sageloop.local_cloud.core.clock import VirtualClock
+from sageloop.local_cloud.core.credentials import Credentials, Principals
+from sageloop.local_cloud.core.faults import Faults
+from sageloop.local_cloud.core.front import Front
+from sageloop.local_cloud.core.in_process import InProcessClients
+from sageloop.local_cloud.core.processes import Processes
+from sageloop.local_cloud.core.recorder import Recorder
+from sageloop.local_cloud.core.service import Service
+
+ACCOUNT_ID = "123456789012"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudConfig:
+    """How a cloud is set up. ``port`` 0 takes a free one; ``rate`` is the clock's dial."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    region: str = "us-east-1"
+    rate: float = 1.0
+    work_dir: Path | None = None
+    allow: frozenset[str] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        if self.host not in ("127.0.0.1", "localhost"):
+            raise ValueError(f"the local cloud binds loopback only (127.0.0.1), got {self.host}")
+
+
+class Cloud:
+    """Everything a service needs, by name. One object, one process, one account."""
+
+    def __init__(self, config: CloudConfig) -> None:
+        self.config = config
+        self.account_id = ACCOUNT_ID
+        self.region = config.region
+        self.port = config.port
+        self._owns_work_dir = config.work_dir is None
+        self.work_dir = config.work_dir or Path(tempfile.mkdtemp(prefix="sageloop-"))
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        self.activity = Activity()
+        self.clock = VirtualClock(run=self.activity.spawn, rate=config.rate)
+        self.recorder = Recorder()
+        self.principals = Principals(self.account_id)
+        self.faults = Faults()
+        self.processes = Processes()
+        self.front = Front(self)
+        self._clients = InProcessClients(self)
+        self.stopped = threading.Event()
+        self.stopped_by_request = threading.Event()
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where clients reach this cloud."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def add(self, services: Sequence[Service]) -> None:
+        """Install services of our own."""
+        for service in services:
+            self.front.add_service(service)
+
+    def service(self, model: str) -> Any:
+        """The implementation behind a botocore service name."""
+        return self.front.services[model]
+
+    def client(self, service: str, *, principal: str, region: str | None = None) -> Any:
+        """A boto3 client that calls this cloud without a socket, as ``principal``.
+
+        ``principal`` is a role's ARN or a service's name (``events.amazonaws.com``).
+        Clients are cached and thread-safe.
+        """
+        return self._clients.get(service, principal, region or self.region)
+
+    def credentials_of(self, role_arn: str, session: str) -> Credentials:
+        """Credentials for a child that acts as a role."""
+        return self.principals.for_role(role_arn, session)
+
+    def child_environment(self, credentials: Credentials | None) -> dict[str, str]:
+        """The ``AWS_*`` variables by which a child finds this cloud, and nothing else."""
+        nowhere = str(self.work_dir / "no-such-file")
+        env = {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_CONFIG_FILE": nowhere,
+            "AWS_SHARED_CREDENTIALS_FILE": nowhere,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "*",
+        }
+        return env | (credentials.environment() if credentials else {})
+
+    def settle(self, timeout: float = 60.0) -> list[str]:
+        """Wait (wall seconds) until nothing is in flight; returns what still was, if anything."""
+        return self.activity.wait_idle(timeout, also=self.clock.held)
+
+    def start(self) -> None:
+        """Tell every service that the cloud is up."""
+        for service in self.front.services.values():
+            service.start()
+
+    def stop(self) -> None:
+        """End everything this cloud started and remove what it wrote."""
+        if self.stopped.is_set():
+            return
+        self.stopped.set()
+        self.clock.stop()
+        self.activity.stop()
+        for service in self.front.services.values():
+            service.stop()
+        self.processes.stop()
+        if self._owns_work_dir:
+            shutil.rmtree(self.work_dir, ignore_errors=True)

@@ -1,0 +1,88 @@
+"""boto3 clients that reach the front without a socket.
+
+botocore's public ``before-send`` event may answer a request itself; here it does, so the
+engine's own calls go through the same front, record and faults as everybody's.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from moto.core.request import Request
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSPreparedRequest
+
+    from sageloop.local_cloud.core.cloud import Cloud
+
+_CONFIG = Config(
+    retries={"total_max_attempts": 1},
+    s3={"addressing_style": "path"},
+    parameter_validation=True,
+)
+
+
+class _RawBody:
+    """What botocore expects of a response's raw stream."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, **_: Any) -> Any:
+        if self._body:
+            yield self._body
+
+    def read(self, amount: int | None = None) -> bytes:
+        end = len(self._body) if amount is None else amount
+        part, self._body = self._body[:end], self._body[end:]
+        return part
+
+
+class InProcessClients:
+    """Makes and caches clients by service, principal and region."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._lock = threading.Lock()
+        self._cache: dict[tuple[str, str, str], Any] = {}
+        self._session = botocore.session.Session()
+        # Loaded once: a session of its own for each client would read the models again.
+        self._session.set_config_variable("region", cloud.region)
+
+    def get(self, service: str, principal: str, region: str) -> Any:
+        """The client of ``service`` for ``principal``."""
+        key = (service, principal, region)
+        with self._lock:
+            client = self._cache.get(key)
+            if client is None:
+                client = self._cache[key] = self._make(service, principal, region)
+            return client
+
+    def _make(self, service: str, principal: str, region: str) -> Any:
+        names = self._cloud.principals
+        keys = (
+            names.for_role(principal, "service")
+            if principal.startswith("arn:")
+            else names.for_service(principal)
+        )
+        client = self._session.create_client(
+            service, region_name=region, endpoint_url="http://127.0.0.1:1",
+            aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,
+            aws_session_token=keys.token, config=_CONFIG,
+        )  # fmt: skip
+        client.meta.events.register("before-send", self._send)
+        return client
+
+    def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        body = request.body
+        if hasattr(body, "read"):
+            body = body.read()
+        headers = {k: v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
+        made = Request.from_primitives(request.method, request.url, headers, body or b"")
+        made.environ.setdefault("RAW_URI", request.url)
+        answered = self._cloud.front.dispatch(made)
+        return AWSResponse(request.url, answered.status, answered.headers, _RawBody(answered.body))

@@ -1,0 +1,80 @@
+"""The record of every call: principal, action, resource and outcome, from the first one."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+_RESOURCE_MEMBERS = (
+    "Bucket", "TableName", "FunctionName", "TopicArn", "QueueUrl", "KeyId", "TrainingJobName",
+    "EndpointName", "EndpointConfigName", "ModelName", "ModelPackageName",
+    "ModelPackageGroupName", "NotebookInstanceName", "RoleArn", "RoleName", "AlarmName",
+    "AlarmNames", "Name", "Rule", "StackName", "LogGroupName", "logGroupName", "ResourceId",
+    "ParameterName", "SecretId", "Namespace", "AutoScalingGroupName", "ResourceArn",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One API call. ``time`` is virtual epoch seconds; ``outcome`` is OK or the error's code."""
+
+    number: int
+    time: float
+    principal: str
+    action: str
+    resource: str
+    region: str
+    outcome: str
+    status: int
+    seconds: float
+    params: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as plain data."""
+        return asdict(self)
+
+
+class Recorder:
+    """Keeps the last ``capacity`` calls and lets readers ask for those after a number."""
+
+    def __init__(self, *, capacity: int = 200_000) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._calls: deque[CallRecord] = deque(maxlen=capacity)
+
+    def add(
+        self, *, time: float, principal: str, action: str, params: dict[str, Any], region: str,
+        outcome: str, status: int, seconds: float,
+    ) -> None:  # fmt: skip
+        """Append one call."""
+        with self._lock:
+            self._calls.append(
+                CallRecord(
+                    next(self._numbers), time, principal, action, resource_of(params), region,
+                    outcome, status, seconds, params,
+                )
+            )  # fmt: skip
+
+    def calls(self, *, after: int = 0, action: str | None = None) -> list[CallRecord]:
+        """Calls numbered above ``after``, of one ``action`` (``s3:PutObject``) if given."""
+        with self._lock:
+            kept = list(self._calls)
+        return [c for c in kept if c.number > after and action in (None, c.action)]
+
+    def __iter__(self) -> Iterator[CallRecord]:
+        return iter(self.calls())
+
+
+def resource_of(params: dict[str, Any]) -> str:
+    """The name or ARN a request addresses, as far as its parameters tell; else ``*``."""
+    for member in _RESOURCE_MEMBERS:
+        value = params.get(member)
+        if isinstance(value, list) and value:
+            value = value[0]
+        if isinstance(value, str) and value:
+            return f"{value}/{params['Key']}" if member == "Bucket" and "Key" in params else value
+    return "*"

@@ -1,0 +1,107 @@
+"""The local cloud as a process: ``python -m sageloop.local_cloud.server``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from cheroot.wsgi import Server
+
+from sageloop.local_cloud.admin import Admin
+from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
+from sageloop.local_cloud.services import own_services
+
+# A synchronous function call holds a thread while the function calls back, so there are many.
+_THREADS = 96
+
+
+class LocalCloudServer:
+    """A cloud behind an HTTP server on loopback."""
+
+    def __init__(self, config: CloudConfig) -> None:
+        self.cloud = Cloud(config)
+        self.cloud.add(own_services(self.cloud))
+        Admin(self.cloud)
+        self._server = Server(
+            (config.host, config.port), self.cloud.front, numthreads=_THREADS, timeout=120,
+            request_queue_size=256, server_name="sageloop",
+        )  # fmt: skip
+        self._server.max_request_body_size = 0
+
+    def start(self) -> None:
+        """Bind and serve in the background. Raises ``OSError`` if the port is taken."""
+        try:
+            self._server.prepare()
+        except OSError:
+            self.cloud.stop()
+            raise
+        self.cloud.port = self._server.bind_addr[1]
+        threading.Thread(target=self._server.serve, name="front", daemon=True).start()
+        self.cloud.start()
+
+    def stop(self) -> None:
+        """Stop serving and end every child."""
+        self.cloud.stop()
+        self._server.stop()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until a signal, the admin API or the parent's end says stop."""
+    parser = argparse.ArgumentParser(description="The local cloud, on loopback.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--rate", type=float, default=1.0)
+    parser.add_argument("--ready-file", type=Path, help="written as JSON once the cloud answers")
+    parser.add_argument("--allow", default="", help="types allowed as stored only, by name")
+    parser.add_argument("--with-parent", action="store_true", help="stop when stdin closes")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    config = CloudConfig(
+        port=given.port, region=given.region, rate=given.rate,
+        allow=frozenset(filter(None, given.allow.split(","))),
+    )  # fmt: skip
+    server = LocalCloudServer(config)
+    try:
+        server.start()
+    except OSError as error:
+        reason = error.strerror or error
+        print(f"port {given.port} cannot be bound on 127.0.0.1: {reason}", file=sys.stderr)
+        return 3
+    _announce(server.cloud, given.ready_file)
+    _wait_for_end(server.cloud, with_parent=given.with_parent)
+    server.stop()
+    return 0
+
+
+def _announce(cloud: Cloud, ready_file: Path | None) -> None:
+    facts = {"endpoint_url": cloud.endpoint_url, "pid": os.getpid(), "region": cloud.region}
+    if ready_file is None:
+        print(json.dumps(facts), flush=True)
+        return
+    draft = ready_file.with_suffix(".tmp")
+    draft.write_text(json.dumps(facts))
+    draft.replace(ready_file)
+
+
+def _wait_for_end(cloud: Cloud, *, with_parent: bool) -> None:
+    ended = cloud.stopped_by_request
+
+    def on_signal(_: int, __: FrameType | None) -> None:
+        ended.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    if with_parent:
+        threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    ended.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
