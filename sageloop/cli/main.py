@@ -19,7 +19,7 @@ def main() -> None:
 
     app = typer.Typer(
         name="sageloop", no_args_is_help=True, rich_markup_mode=None, add_completion=False,
-        help="Provision machine-learning stacks on SageMaker, and run the very same on one machine.",
+        help="Provision ML stacks on SageMaker, and run the very same on one machine.",
     )  # fmt: skip
     app.add_typer(local, name="local")
     app.command("demo")(demo)

@@ -22,7 +22,9 @@ from sageloop.demo.flights import Flight
 
 FLIGHTS_A_REQUEST = 8
 REQUESTS_A_DAY = 24
-_TRUTH_BATCH = 40
+_TRUTH_BATCH = 12
+# As settings/prod.toml has them: what one evaluation covers, and how long it waits for truth.
+EVALUATION_SECONDS, TRUTH_WAIT_SECONDS = 3600.0, 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Traffic:
         """``now`` is virtual time; ``seconds_a_day`` and ``truth_delay`` are virtual seconds."""
         self._runtime, self._s3 = clients("sagemaker-runtime"), clients("s3")
         self._now, self._route, self._days = now, route, days
-        self._first, self._seconds_a_day, self._truth_delay = first, seconds_a_day, truth_delay
+        self.first, self._seconds_a_day, self._truth_delay = first, seconds_a_day, truth_delay
         self._began = now()
         self.tally = Tally()
         self._truth: list[tuple[float, str, tuple[Flight, ...]]] = []
@@ -94,7 +96,7 @@ class Traffic:
     @property
     def today(self) -> date:
         """The day of data that is being replayed."""
-        return self._first + timedelta(days=int((self._now() - self._began) / self._seconds_a_day))
+        return self.day_at(self._now())
 
     def press(self, on: bool) -> None:
         """Send today's flights one by one as fast as a few callers can, or stop doing so."""
@@ -107,15 +109,25 @@ class Traffic:
 
     def when(self, day: date) -> float:
         """The virtual moment at which a day of data begins."""
-        return self._began + (day - self._first).days * self._seconds_a_day
+        return self._began + (day - self.first).days * self._seconds_a_day
+
+    def day_at(self, moment: float) -> date:
+        """The day of data that is replayed at a virtual moment."""
+        return self.first + timedelta(days=int((moment - self._began) // self._seconds_a_day))
+
+    @staticmethod
+    def window_before(moment: float) -> tuple[float, float]:
+        """The stretch of virtual time that an evaluation at ``moment`` judges."""
+        end = moment - TRUTH_WAIT_SECONDS
+        return end - EVALUATION_SECONDS, end
 
     def _replay(self) -> None:
         try:
-            for day in (d for d in self._days if d >= self._first):
+            for day in (d for d in self._days if d >= self.first):
                 if not self._replay_day(day):
                     return
                 self._land_partition(day)
-        except BaseException as error:  # noqa: BLE001 - told to the caller by stop()
+        except BaseException as error:
             self.broken = error
 
     def _replay_day(self, day: date) -> bool:
@@ -123,7 +135,7 @@ class Traffic:
         step = max(1, len(flights) // (REQUESTS_A_DAY * FLIGHTS_A_REQUEST))
         chosen = flights[::step]
         for index in range(REQUESTS_A_DAY):
-            part = tuple(chosen[index :: REQUESTS_A_DAY][:FLIGHTS_A_REQUEST])
+            part = tuple(chosen[index::REQUESTS_A_DAY][:FLIGHTS_A_REQUEST])
             due = self.when(day) + self._seconds_a_day * (index + 0.5) / REQUESTS_A_DAY
             if not self._wait_until(due):
                 return False
@@ -170,7 +182,9 @@ class Traffic:
                 return
             self._truth = [t for t in self._truth if t[0] > before]
         moment = datetime.fromtimestamp(ripe[0][0], UTC)
-        key = f"{self._route.truth_prefix}{moment:%Y/%m/%d/%H}/{moment:%M-%S}-{wall.time_ns()}.jsonl"
+        key = (
+            f"{self._route.truth_prefix}{moment:%Y/%m/%d/%H}/{moment:%M-%S}-{wall.time_ns()}.jsonl"
+        )
         body = "\n".join(_truth_line(name, flights) for _, name, flights in ripe)
         self._s3.put_object(Bucket=self._route.bucket, Key=key, Body=body.encode())
 

@@ -48,6 +48,7 @@ class Admin:
             "region": cloud.region,
             "services": sorted(cloud.front.services),
             "processes": {str(k): v for k, v in cloud.processes.running().items()},
+            "work_seconds": cloud.processes.work_seconds(),
             "in_flight": cloud.activity.in_flight() + cloud.clock.held(),
         }
 

@@ -119,6 +119,10 @@ class LocalCloud:
         if busy:
             raise LocalCloudError(f"still in flight after {timeout} s: {', '.join(busy)}")
 
+    def work_seconds(self) -> float:
+        """Wall seconds that training programs ran and model servers took to come up."""
+        return float(sum(self._ask("health")["work_seconds"].values()))
+
     def calls(self, *, action: str | None = None, after: int = 0) -> list[dict[str, Any]]:
         """Recorded API calls, oldest first."""
         found: list[dict[str, Any]] = self._ask("calls", action=action, after=after)["calls"]

@@ -47,6 +47,7 @@ class VirtualClock:
         self._heap: list[Timer] = []
         self._orders = itertools.count()
         self._stopped = False
+        self._firing: Timer | None = None
         self._thread = threading.Thread(target=self._loop, name="virtual-clock", daemon=True)
         self._thread.start()
 
@@ -100,7 +101,13 @@ class VirtualClock:
     def held(self) -> list[str]:
         """Labels of pending timers that count as work in flight."""
         with self._changed:
-            return [t.label for t in self._heap if t.holds and not t.cancelled]
+            now = self._time()
+            # What is due already is in flight, whether it holds or not.
+            waiting = [
+                t.label for t in self._heap if (t.holds or t.when <= now) and not t.cancelled
+            ]
+            # A timer taken off the heap counts until its callback is known as work in flight.
+            return [*waiting, self._firing.label] if self._firing else waiting
 
     def stop(self) -> None:
         """Fire nothing more."""
@@ -120,7 +127,10 @@ class VirtualClock:
                 timer = self._next_due()
                 if timer is None:
                     return
+                self._firing = timer
             self._run(timer.label, timer.callback)
+            with self._changed:
+                self._firing = None
 
     def _next_due(self) -> Timer | None:
         while not self._stopped:

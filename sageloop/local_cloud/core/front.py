@@ -90,6 +90,8 @@ class Front:
         scope = _scope_of(request)
         model = _model_of(scope.service, request)
         started = wall.perf_counter()
+        if model != "s3":
+            request.get_data()  # kept, since routing a query protocol reads it away as a form
         try:
             found = wire.find_operation(model, request)
         except (HTTPException, NotImplementedError, KeyError, ValueError):

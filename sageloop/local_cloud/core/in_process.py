@@ -66,7 +66,7 @@ class InProcessClients:
         names = self._cloud.principals
         keys = (
             names.for_role(principal, "service")
-            if principal.startswith("arn:")
+            if ":role/" in principal
             else names.for_service(principal)
         )
         client = self._session.create_client(

@@ -36,4 +36,9 @@ def _application() -> Any:
     # Imported at the first call: moto's server side takes a second to load.
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+    from sageloop.local_cloud.core.moto_logs import accept_virtual_time
+    from sageloop.local_cloud.core.moto_s3 import keep_bucket_policies_stored
+
+    accept_virtual_time()
+    keep_bucket_policies_stored()
     return DomainDispatcherApplication(create_backend_app)

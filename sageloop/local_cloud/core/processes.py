@@ -26,6 +26,8 @@ class Processes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._children: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
+        self._adopted: dict[int, str] = {}
+        self._work: dict[str, float] = {}
         self._guardian = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("guardian.py"))],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
@@ -54,20 +56,47 @@ class Processes:
             if self._children.pop(child.pid, None) is not None:
                 self._tell(f"-{child.pid}")
 
+    def adopt(self, pid: int, label: str) -> None:
+        """Take charge of a grandchild that leads a session of its own."""
+        with self._lock:
+            self._adopted[pid] = label
+            self._tell(f"+{pid}")
+
+    def release(self, pid: int) -> None:
+        """Drop an adopted process that has ended."""
+        with self._lock:
+            if self._adopted.pop(pid, None) is not None:
+                self._tell(f"-{pid}")
+
     def kill(self, child: subprocess.Popen[bytes], sig: signal.Signals = signal.SIGTERM) -> None:
         """Signal a child's whole process group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, sig)
 
+    def note_work(self, label: str, seconds: float) -> None:
+        """Note wall seconds of real work (a training program, a model's start-up)."""
+        with self._lock:
+            self._work[label] = self._work.get(label, 0.0) + seconds
+
+    def work_seconds(self) -> dict[str, float]:
+        """Wall seconds of real work by label."""
+        with self._lock:
+            return dict(self._work)
+
     def running(self) -> dict[int, str]:
         """Process ids and labels of children that still run."""
         with self._lock:
-            return {p: label for p, (label, c) in self._children.items() if c.poll() is None}
+            own = {p: label for p, (label, c) in self._children.items() if c.poll() is None}
+            return own | self._adopted
 
     def stop(self) -> None:
         """Kill every child and let the guardian go."""
         with self._lock:
             children = [c for _, c in self._children.values()]
+            adopted = list(self._adopted)
+        for pid in adopted:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
         for child in children:
             self.kill(child, signal.SIGKILL)
         for child in children:

@@ -1,0 +1,56 @@
+"""The project's own stacks, from one settings file: no account look-up, clock or network."""
+
+from __future__ import annotations
+
+import sys
+
+from aws_cdk import App
+from aws_cdk import aws_iam as iam
+
+from stacks import (
+    DataStack,
+    OperationsStack,
+    ServingStack,
+    Settings,
+    SettingsError,
+    TrainingStack,
+    WorkbenchStack,
+    load_settings,
+)
+
+
+def build(app: App, settings: Settings) -> None:
+    """Add the five stacks of one project to an app."""
+    name = settings.project.name
+    tags = {"sageloop:project": name}
+    data = DataStack(app, f"{name}-Data", settings=settings, tags=tags)
+    training = TrainingStack(app, f"{name}-Training", settings=settings, data=data, tags=tags)
+    serving = ServingStack(app, f"{name}-Serving", settings=settings, data=data, tags=tags)
+    WorkbenchStack(
+        app, f"{name}-Workbench", settings=settings, data=data, training=training, tags=tags
+    )
+    OperationsStack(
+        app, f"{name}-Operations", settings=settings, data=data, training=training,
+        serving=serving, tags=tags,
+    )  # fmt: skip
+    boundary = settings.project.permissions_boundary_arn
+    if boundary is not None:
+        policy = iam.ManagedPolicy.from_managed_policy_arn(data, "Boundary", boundary)
+        iam.PermissionsBoundary.of(app).apply(policy)
+
+
+def main() -> int:
+    """Synthesise the app; wrong settings end in their own words, not in a stack trace."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    app = App()
+    build(app, settings)
+    app.synth()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Helpers of the constructs; nothing here is part of the API."""

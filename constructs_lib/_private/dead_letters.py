@@ -1,0 +1,51 @@
+"""Dead-letter queues, each with an alarm: what failed is kept, and someone is told."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from .encryption import admit_service
+
+
+def dead_letter_queue(
+    scope: Construct, *, key: kms.IKey | None, page_topic: sns.ITopic | None
+) -> sqs.Queue:
+    """A queue for what a function could not handle, kept 14 days.
+
+    Args:
+        scope: The function's construct.
+        key: Key of the messages; SQS's own by default.
+        page_topic: Topic told when a message lies there; without it there is no alarm.
+
+    """
+    queue = sqs.Queue(
+        scope,
+        "DeadLetters",
+        encryption=sqs.QueueEncryption.SQS_MANAGED if key is None else sqs.QueueEncryption.KMS,
+        encryption_master_key=key,
+        enforce_ssl=True,
+        retention_period=Duration.days(14),
+    )
+    if key is not None:
+        admit_service(key, "events")
+    if page_topic is not None:
+        alarm = cloudwatch.Alarm(
+            scope,
+            "DeadLettersAlarm",
+            alarm_description="Events that a function could not handle wait in its queue",
+            metric=queue.metric_approximate_number_of_messages_visible(
+                period=Duration.minutes(1), statistic="Maximum"
+            ),
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=(cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(page_topic))
+    return queue

@@ -1,0 +1,102 @@
+"""Statements for keys: who in the account, and which service, may use one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import ArnFormat, Aws, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+USE = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey",
+       "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"]  # fmt: skip
+"""What reading and writing encrypted things takes, without a wildcard."""
+
+_ADMINISTER = [
+    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey",
+    "kms:DisableKey", "kms:EnableKey", "kms:EnableKeyRotation", "kms:DisableKeyRotation",
+    "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListAliases", "kms:ListGrants",
+    "kms:ListKeyPolicies", "kms:ListKeyRotations", "kms:ListResourceTags", "kms:PutKeyPolicy",
+    "kms:RetireGrant", "kms:RevokeGrant", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion",
+    "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
+]  # fmt: skip
+
+_THROUGH = ["dynamodb", "lambda", "logs", "s3", "sagemaker", "sns", "sqs", "ssm"]
+
+
+def via(*services: str) -> list[str]:
+    """The values of ``kms:ViaService`` for services of this region."""
+    return [f"{service}.{Aws.REGION}.amazonaws.com" for service in services]
+
+
+def account_statements() -> list[iam.PolicyStatement]:
+    """The account administers the key; IAM decides on its use, and only through services.
+
+    See https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    """
+    account = [iam.AccountRootPrincipal()]
+    return [
+        iam.PolicyStatement(
+            sid="AdministerWithoutUse", principals=account, actions=_ADMINISTER, resources=["*"]
+        ),
+        iam.PolicyStatement(
+            sid="UseThroughServices", principals=account, actions=USE, resources=["*"],
+            conditions={"StringEquals": {"kms:ViaService": via(*_THROUGH)}},
+        ),
+        iam.PolicyStatement(
+            sid="GrantToServices", principals=account, actions=["kms:CreateGrant"],
+            resources=["*"], conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ),
+    ]  # fmt: skip
+
+
+def admit_logs(key: kms.IKey, scope: Construct) -> None:
+    """Let CloudWatch Logs of this account and region encrypt its groups.
+
+    See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    """
+    groups = Stack.of(scope).format_arn(service="logs", resource="log-group", resource_name="*",
+                                        arn_format=ArnFormat.COLON_RESOURCE_NAME)  # fmt: skip
+    _add(key, iam.PolicyStatement(
+        sid="AdmitLogs", principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
+        actions=USE, resources=["*"],
+        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+    ))  # fmt: skip
+
+
+def admit_service(key: kms.IKey, service: str) -> None:
+    """Let a service of this account write to encrypted topics or queues of the key.
+
+    CDK adds no such statement for an alarm's topic or a rule's dead-letter queue; without it
+    messages are lost and nothing says so.
+    """
+    _add(key, iam.PolicyStatement(
+        sid=f"Admit{service.capitalize()}",
+        principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
+        actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=["*"],
+        conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+    ))  # fmt: skip
+
+
+def use_statement(key: kms.IKey, services: Sequence[str]) -> iam.PolicyStatement:
+    """A role's statement to use the key through ``services`` only."""
+    return iam.PolicyStatement(
+        actions=USE,
+        resources=[key.key_arn],
+        conditions={"StringEquals": {"kms:ViaService": via(*services)}},
+    )
+
+
+def grant_statement(key: kms.IKey) -> iam.PolicyStatement:
+    """A role's statement to let AWS services encrypt volumes with the key."""
+    return iam.PolicyStatement(
+        actions=["kms:CreateGrant"],
+        resources=[key.key_arn],
+        conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
+    )
+
+
+def _add(key: kms.IKey, statement: iam.PolicyStatement) -> None:
+    """Add to a key of this app; a foreign key's policy is its owner's business."""
+    key.add_to_resource_policy(statement, True)

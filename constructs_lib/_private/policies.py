@@ -1,0 +1,87 @@
+"""Customer-managed policies: what a role may do, each wildcard with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from .acknowledge import acknowledge_wildcards
+
+_REASON = (
+    "the wildcard ends a name prefix of this project, or the action has no resource level; "
+    "conditions narrow what is left"
+)
+
+
+def allow(
+    actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, Any] | None = None
+) -> iam.PolicyStatement:
+    """One Allow statement."""
+    return iam.PolicyStatement(
+        actions=list(actions), resources=list(resources),
+        conditions=None if conditions is None else dict(conditions),
+    )  # fmt: skip
+
+
+def arn(scope: Construct, service: str, resource: str, name: str) -> str:
+    """An ARN ``service:region:account:resource/name`` of this stack's partition."""
+    return Stack.of(scope).format_arn(service=service, resource=resource, resource_name=name)
+
+
+def colon_arn(scope: Construct, service: str, resource: str, name: str) -> str:
+    """An ARN ``service:region:account:resource:name`` of this stack's partition."""
+    return Stack.of(scope).format_arn(
+        service=service,
+        resource=resource,
+        resource_name=name,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+
+
+def managed_policy(
+    scope: Construct,
+    construct_id: str,
+    statements: Sequence[iam.PolicyStatement],
+    *,
+    role: iam.IRole | None = None,
+) -> iam.ManagedPolicy:
+    """A managed policy (never inline) whose wildcards are acknowledged one by one."""
+    policy = iam.ManagedPolicy(
+        scope,
+        construct_id,
+        statements=list(statements),
+        roles=None if role is None else [role],
+    )
+    acknowledge_wildcards(policy, statements, _REASON)
+    return policy
+
+
+@runtime_checkable
+class PolicyHolder(Protocol):
+    """Something of ours whose policy must say why it holds wildcards."""
+
+    def acknowledge(self, statements: Sequence[iam.PolicyStatement]) -> None:
+        """Accept the wildcards of statements that were added."""
+
+
+def attach(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
+    """Give statements to whoever is given, as ``grant_*`` methods do."""
+    grants = [
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=statement.actions,
+            resource_arns=statement.resources,
+            conditions=statement.conditions,
+        )
+        for statement in statements
+    ]
+    if isinstance(grantee, PolicyHolder):
+        grantee.acknowledge(statements)
+    combined = grants[0]
+    for grant in grants[1:]:
+        combined = combined.combine(grant)
+    return combined

@@ -1,0 +1,238 @@
+"""Where data sets, models and captured traffic lie."""
+
+from __future__ import annotations
+
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from .._private import checks
+from .._private.acknowledge import acknowledge, acknowledge_checkov, acknowledge_packs
+from .._private.encryption import account_statements, admit_logs, use_statement
+from .._private.errors import ConfigurationError
+from .._private.policies import allow, attach
+from .._private.removal import guarded
+
+_NO_REPLICA = "one region by design; a second copy of the data is the owner's decision"
+
+
+class DataStoreBase(Construct):
+    """What a data store offers, whoever owns its bucket.
+
+    Attributes:
+        bucket: The bucket.
+        key: Its key; none for a bucket of your own without one.
+
+    """
+
+    bucket: s3.IBucket
+    key: kms.IKey | None
+
+    @property
+    def encryption_key(self) -> kms.IKey:
+        """The key, where one is needed.
+
+        Raises:
+            ConfigurationError: If the bucket is your own and has none.
+
+        """
+        if self.key is None:
+            raise ConfigurationError("KeyMissing", self, "this needs a store with a key, got none")
+        return self.key
+
+    def uri(self, prefix: str = "") -> str:
+        """``s3://`` address of a prefix."""
+        return f"s3://{self.bucket.bucket_name}/{prefix}"
+
+    def grant_list(self, grantee: iam.IGrantable, *, prefix: str) -> iam.Grant:
+        """Let someone list one prefix."""
+        return attach(grantee, [self.list_statement(prefix)])
+
+    def grant_read(self, grantee: iam.IGrantable, *, prefix: str) -> iam.Grant:
+        """Let someone list and read one prefix."""
+        return attach(grantee, self.read_statements(prefix))
+
+    def grant_write(self, grantee: iam.IGrantable, *, prefix: str) -> iam.Grant:
+        """Let someone add objects below one prefix; nothing is read, nothing deleted."""
+        return attach(grantee, self.write_statements(prefix))
+
+    def list_statement(self, prefix: str) -> iam.PolicyStatement:
+        """The statement of ``grant_list``."""
+        return allow(["s3:ListBucket"], [self.bucket.bucket_arn],
+                     {"StringLike": {"s3:prefix": [prefix, f"{prefix}*"]}})  # fmt: skip
+
+    def read_statements(self, prefix: str) -> list[iam.PolicyStatement]:
+        """The statements of ``grant_read``."""
+        objects = self.bucket.arn_for_objects(f"{prefix}*")
+        return [self.list_statement(prefix), allow(["s3:GetObject"], [objects]), *self._key_use()]
+
+    def write_statements(self, prefix: str) -> list[iam.PolicyStatement]:
+        """The statements of ``grant_write``."""
+        objects = self.bucket.arn_for_objects(f"{prefix}*")
+        actions = ["s3:AbortMultipartUpload", "s3:PutObject"]
+        return [allow(actions, [objects]), *self._key_use()]
+
+    def _key_use(self) -> list[iam.PolicyStatement]:
+        return [] if self.key is None else [use_statement(self.key, ["s3"])]
+
+
+class DataStore(DataStoreBase):
+    """Defines an encrypted, versioned, private bucket with a key of its own, and keeps both.
+
+    Only TLS 1.2 and the store's own key are admitted; accesses are logged to a second bucket;
+    object events go to EventBridge. Names are left to CloudFormation.
+
+    Example:
+        >>> store = DataStore(stack, "Store")
+        >>> store.grant_read(role, prefix="datasets/")
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey | None = None,
+        removal_policy: RemovalPolicy | None = None,
+        noncurrent_days: int = 90,
+        log_days: int = 365,
+    ) -> None:
+        """Define the store.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            key: A key you already have; one of its own by default.
+            removal_policy: ``RETAIN`` by default. ``DESTROY`` also needs the context
+                ``sageloop:destroyData``.
+            noncurrent_days: Days that overwritten and deleted objects are kept.
+            log_days: Days that access logs are kept.
+
+        Raises:
+            ConfigurationError: If a number of days is out of range.
+
+        """
+        super().__init__(scope, construct_id)
+        checks.between(self, "noncurrent_days", noncurrent_days, 1, 3650)
+        checks.between(self, "log_days", log_days, 1, 3650)
+        self.removal_policy = guarded(self, removal_policy)
+        self.key = self._build_key() if key is None else key
+        self.log_bucket = self._build_log_bucket(log_days)
+        self.bucket = self._build_bucket(self.key, noncurrent_days)
+        self._log_accesses(self.bucket)
+        self._admit_only_own_key(self.key)
+
+    @classmethod
+    def from_bucket(
+        cls,
+        scope: Construct,
+        construct_id: str,
+        *,
+        bucket: s3.IBucket,
+        key: kms.IKey | None = None,
+    ) -> DataStoreBase:
+        """Use a bucket you already have; switch on its EventBridge notifications yourself."""
+        store = DataStoreBase(scope, construct_id)
+        store.bucket = bucket
+        store.key = bucket.encryption_key if key is None else key
+        return store
+
+    def _build_key(self) -> kms.Key:
+        key = kms.Key(
+            self,
+            "Key",
+            description="Data, models and messages of one project",
+            enable_key_rotation=True,
+            removal_policy=self.removal_policy,
+            policy=iam.PolicyDocument(statements=account_statements()),
+        )
+        admit_logs(key, self)
+        return key
+
+    def _build_log_bucket(self, log_days: int) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            "AccessLogs",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            lifecycle_rules=[_lifecycle(expiration=log_days, noncurrent=1)],
+            removal_policy=self.removal_policy,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+        )
+        acknowledge_packs(bucket, "S3DefaultEncryptionKMS", packs="nist hipaa pci",
+                          reason="log delivery of S3 writes to SSE-S3 buckets only")  # fmt: skip
+        acknowledge_packs(bucket, "S3BucketReplicationEnabled", _NO_REPLICA)
+        acknowledge_packs(bucket, "S3BucketLoggingEnabled", "it is the bucket of the logs itself")
+        acknowledge(bucket, ["AwsSolutions-S1"], "it is the bucket of the logs itself")
+        acknowledge_checkov(bucket, "CKV_AWS_18", "it is the bucket of the logs itself")
+        return bucket
+
+    def _build_bucket(self, key: kms.IKey, noncurrent_days: int) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            "Resource",
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=key,
+            bucket_key_enabled=True,
+            lifecycle_rules=[_lifecycle(noncurrent=noncurrent_days)],
+            removal_policy=self.removal_policy,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+        )
+        resource = bucket.node.default_child
+        assert isinstance(resource, s3.CfnBucket)
+        resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
+            destination_bucket_name=self.log_bucket.bucket_name, log_file_prefix="access/"
+        )
+        # The L2's switch brings a function of its own; the property does the same without one.
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
+                event_bridge_enabled=True
+            )
+        )
+        acknowledge_packs(bucket, "S3BucketReplicationEnabled", _NO_REPLICA)
+        return bucket
+
+    def _log_accesses(self, bucket: s3.IBucket) -> None:
+        """Admit S3's log delivery by policy, as buckets without ACLs need it."""
+        self.log_bucket.add_to_resource_policy(iam.PolicyStatement(
+            sid="AdmitAccessLogs",
+            principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+            actions=["s3:PutObject"],
+            resources=[self.log_bucket.arn_for_objects("access/*")],
+            conditions={
+                "ArnLike": {"aws:SourceArn": bucket.bucket_arn},
+                "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+            },
+        ))  # fmt: skip
+
+    def _admit_only_own_key(self, key: kms.IKey) -> None:
+        header = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+        self.bucket.add_to_resource_policy(iam.PolicyStatement(
+            sid="RefuseOtherKeys", effect=iam.Effect.DENY, principals=[iam.AnyPrincipal()],
+            actions=["s3:PutObject"], resources=[self.bucket.arn_for_objects("*")],
+            conditions={"StringNotEqualsIfExists": {header: key.key_arn}},
+        ))  # fmt: skip
+        self.bucket.add_to_resource_policy(iam.PolicyStatement(
+            sid="RefuseOtherEncryption", effect=iam.Effect.DENY, principals=[iam.AnyPrincipal()],
+            actions=["s3:PutObject"], resources=[self.bucket.arn_for_objects("*")],
+            conditions={"StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption": "aws:kms"}},
+        ))  # fmt: skip
+
+
+def _lifecycle(*, noncurrent: int, expiration: int | None = None) -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        id="Tidy",
+        abort_incomplete_multipart_upload_after=Duration.days(7),
+        noncurrent_version_expiration=Duration.days(noncurrent),
+        expiration=None if expiration is None else Duration.days(expiration),
+    )

@@ -1,0 +1,8 @@
+"""Execution roles, one per duty."""
+
+from .execution import ExecutionRole
+from .hosting import HostingRole
+from .notebook import NotebookRole
+from .training import TrainingRole
+
+__all__ = ["ExecutionRole", "HostingRole", "NotebookRole", "TrainingRole"]

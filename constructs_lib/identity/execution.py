@@ -1,0 +1,154 @@
+"""What every execution role of SageMaker has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jsii
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from .._private.acknowledge import acknowledge_wildcards
+from .._private.encryption import grant_statement, use_statement
+from .._private.policies import allow, arn, attach, colon_arn, managed_policy
+
+_REASON = (
+    "network interfaces, metrics and log streams have no narrower resource, or the wildcard ends "
+    "a prefix of this project; conditions narrow what is left"
+)
+_DESCRIBE_NETWORK = ["ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces",
+                     "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets",
+                     "ec2:DescribeVpcs"]  # fmt: skip
+_OWN_NETWORK = ["ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission",
+                "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission"]  # fmt: skip
+_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams",
+         "logs:PutLogEvents"]  # fmt: skip
+_PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+
+
+@jsii.implements(iam.IGrantable)
+class ExecutionRole(Construct):
+    """Defines a role that SageMaker assumes for one duty, and for this account only.
+
+    Permissions stand in customer-managed policies, so ``grant_*`` methods given this construct
+    write no inline policy.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html
+
+    Example:
+        >>> role = TrainingRole(stack, "Role", job="demo-flights")
+        >>> store.grant_read(role, prefix="datasets/")
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        source: str,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        existing: iam.IRole | None = None,
+    ) -> None:
+        """Args are the duty's.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            source: Resource part of ``aws:SourceArn`` for which the role may be assumed, for
+                example ``training-job/*``.
+            permissions_boundary: Limit of what the role can ever do.
+            existing: A role of your own, taken as it is.
+
+        """
+        super().__init__(scope, construct_id)
+        self.role: iam.IRole
+        self.policy: iam.ManagedPolicy | None = None
+        if existing is not None:
+            self.role = existing
+            return
+        self.role = iam.Role(
+            self,
+            "Resource",
+            assumed_by=_sagemaker_of_this_account(source),
+            permissions_boundary=permissions_boundary,
+        )
+        self.policy = managed_policy(self, "Policy", [], role=self.role)
+
+    @classmethod
+    def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> ExecutionRole:
+        """Use a role you already have; grants go to it as CDK would write them."""
+        return ExecutionRole(scope, construct_id, source="*", existing=role)
+
+    @property
+    def role_arn(self) -> str:
+        """ARN of the role."""
+        return self.role.role_arn
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """Who receives grants: the managed policy, or your own role."""
+        return self.role.grant_principal if self.policy is None else self.policy.grant_principal
+
+    @property
+    def policies(self) -> list[iam.ManagedPolicy]:
+        """Policies that whoever uses the role must wait for."""
+        return [] if self.policy is None else [self.policy]
+
+    def add(self, *statements: iam.PolicyStatement) -> None:
+        """Add statements to the role's policy, their wildcards acknowledged."""
+        attach(self, statements)
+
+    def acknowledge(self, statements: Sequence[iam.PolicyStatement]) -> None:
+        """Accept the wildcards of statements in the role's own policy."""
+        if self.policy is not None:
+            acknowledge_wildcards(self.policy, statements, _REASON)
+
+    def grant_pass(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone hand this role to SageMaker, and to nobody else."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["iam:PassRole"],
+            resource_arns=[self.role_arn],
+            conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        )
+
+    def _add_logs(self, group: str) -> None:
+        self.add(allow(_LOGS, [
+            colon_arn(self, "logs", "log-group", group),
+            colon_arn(self, "logs", "log-group", f"{group}:log-stream:*"),
+        ]))  # fmt: skip
+
+    def _add_metrics(self, *namespaces: str) -> None:
+        self.add(allow(["cloudwatch:PutMetricData"], ["*"],
+                       {"StringEquals": {"cloudwatch:namespace": list(namespaces)}}))  # fmt: skip
+
+    def _add_network(self) -> None:
+        self.add(
+            allow(_DESCRIBE_NETWORK, ["*"]),
+            allow(_OWN_NETWORK, [
+                arn(self, "ec2", kind, "*")
+                for kind in ("network-interface", "security-group", "subnet")
+            ]),
+        )  # fmt: skip
+
+    def _add_pull(self, repositories: Sequence[str]) -> None:
+        if repositories:
+            self.add(allow(_PULL, repositories), allow(["ecr:GetAuthorizationToken"], ["*"]))
+
+    def _add_key(self, key: kms.IKey | None) -> None:
+        if key is not None:
+            self.add(grant_statement(key), use_statement(key, ["s3"]))
+
+
+def _sagemaker_of_this_account(source: str) -> iam.PrincipalBase:
+    source_arn = f"arn:{Aws.PARTITION}:sagemaker:{Aws.REGION}:{Aws.ACCOUNT_ID}:{source}"
+    return iam.ServicePrincipal(
+        "sagemaker.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+            "ArnLike": {"aws:SourceArn": source_arn},
+        },
+    )

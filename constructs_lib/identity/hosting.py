@@ -1,0 +1,60 @@
+"""The role of models behind endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from .._private.policies import allow
+from .execution import ExecutionRole
+
+
+class HostingRole(ExecutionRole):
+    """Defines the role that SageMaker uses to serve models.
+
+    It may log, publish metrics of endpoints, open network interfaces, pull the given images,
+    encrypt volumes and look at rollback alarms. Artifacts it reads and the place of captured
+    data are granted by the store.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
+
+    Example:
+        >>> role = HostingRole(stack, "Role", key=store.key, repository_arns=[image.repository])
+        >>> store.grant_read(role, prefix="models/")
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey | None = None,
+        repository_arns: Sequence[str] = (),
+        permissions_boundary: iam.IManagedPolicy | None = None,
+    ) -> None:
+        """Define the role.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            key: Key of volumes and of data in S3.
+            repository_arns: ECR repositories of the inference images.
+            permissions_boundary: Limit of what the role can ever do.
+
+        """
+        # SageMaker sends this very text for inference; a narrower one breaks endpoints.
+        super().__init__(scope, construct_id, source="*", permissions_boundary=permissions_boundary)
+        self._add_logs("/aws/sagemaker/Endpoints/*")
+        self._add_metrics("AWS/SageMaker", "/aws/sagemaker/Endpoints")
+        self._add_network()
+        self._add_pull(repository_arns)
+        self._add_key(key)
+
+    def allow_rollback_alarms(self, alarm_arns: Sequence[str]) -> None:
+        """Let SageMaker read the alarms that end a bad rollout."""
+        if alarm_arns:
+            self.add(allow(["cloudwatch:DescribeAlarms"], alarm_arns))

@@ -1,0 +1,53 @@
+"""The role of training jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from .execution import ExecutionRole
+
+
+class TrainingRole(ExecutionRole):
+    """Defines the role that SageMaker uses to run training jobs of one name prefix.
+
+    It may log, publish metrics of training jobs, open network interfaces in the network, pull
+    the given images and encrypt volumes. Data it reads and writes is granted by the store.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+
+    Example:
+        >>> role = TrainingRole(stack, "Role", key=store.key, repository_arns=[image.repository])
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey | None = None,
+        repository_arns: Sequence[str] = (),
+        permissions_boundary: iam.IManagedPolicy | None = None,
+    ) -> None:
+        """Define the role.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            key: Key of volumes and of data in S3.
+            repository_arns: ECR repositories of the training images.
+            permissions_boundary: Limit of what the role can ever do.
+
+        """
+        super().__init__(
+            scope, construct_id, source="training-job/*", permissions_boundary=permissions_boundary
+        )
+        self._add_logs("/aws/sagemaker/TrainingJobs")
+        self._add_metrics("/aws/sagemaker/TrainingJobs")
+        self._add_network()
+        self._add_pull(repository_arns)
+        self._add_key(key)

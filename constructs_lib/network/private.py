@@ -1,0 +1,223 @@
+"""A network without a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import Aws, CustomResource, Duration, RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from constructs import Construct, IDependable
+
+from .._private import checks
+from .._private.acknowledge import acknowledge_checkov, acknowledge_packs
+from .._private.encryption import admit_logs
+from .._private.function import ProjectFunction
+from .._private.policies import allow, arn, managed_policy
+from .endpoints import INTERFACES, add_gateways, add_interfaces
+
+
+class PrivateNetwork(Construct):
+    """Defines a VPC without internet gateway or NAT, with endpoints for what the loop calls.
+
+    Two zones, flow logs in an encrypted group, the default security group emptied by a function
+    of this library. No account look-up happens: zones are chosen by the region itself.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/train-vpc.html
+
+    Example:
+        >>> network = PrivateNetwork(stack, "Network", key=store.key)
+        >>> group = network.workload_group(stack, "Functions", description="Functions")
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey | None = None,
+        cidr: str = "10.0.0.0/16",
+        zones: int = 2,
+        interfaces: Sequence[str] = tuple(INTERFACES),
+        flow_log_days: logs.RetentionDays = logs.RetentionDays.ONE_YEAR,
+        page_topic: sns.ITopic | None = None,
+        reserve_concurrency: bool = True,
+        vpc: ec2.IVpc | None = None,
+    ) -> None:
+        """Define the network.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            key: Key of the flow logs.
+            cidr: Addresses of the network.
+            zones: Availability zones, 2 or 3. Stacks without a fixed region have 2.
+            interfaces: Interface endpoints, by name; all that the loop needs by default. Each
+                costs about 7 USD per zone and month.
+            flow_log_days: How long flow logs are kept.
+            page_topic: Topic told when the function of the default group fails.
+            reserve_concurrency: Whether that function reserves its concurrency in the account.
+            vpc: A VPC you already have, see ``from_vpc``.
+
+        Raises:
+            ConfigurationError: If a number or a name is not allowed.
+
+        """
+        super().__init__(scope, construct_id)
+        checks.between(self, "zones", zones, 2, 3)
+        for name in interfaces:
+            checks.one_of(self, "interfaces", name, INTERFACES)
+        self.cidr = cidr
+        self.ready: list[IDependable] = []
+        if vpc is not None:
+            self.vpc: ec2.IVpc = vpc
+            return
+        own = self._build_vpc(zones)
+        self.vpc = own
+        self._build_flow_log(own, key, flow_log_days)
+        self.ready = [
+            *own.isolated_subnets,
+            *add_gateways(own),
+            *add_interfaces(self, own, cidr, interfaces),
+        ]
+        self._close_default_group(own, key, page_topic, 1 if reserve_concurrency else None)
+
+    @classmethod
+    def from_vpc(
+        cls, scope: Construct, construct_id: str, *, vpc: ec2.IVpc, cidr: str
+    ) -> PrivateNetwork:
+        """Use a VPC you already have; its endpoints and default group are yours to see to."""
+        return PrivateNetwork(scope, construct_id, vpc=vpc, cidr=cidr)
+
+    @property
+    def subnets(self) -> list[ec2.ISubnet]:
+        """The subnets in which everything runs."""
+        return self.vpc.isolated_subnets or self.vpc.private_subnets
+
+    @property
+    def subnet_ids(self) -> list[str]:
+        """Ids of the subnets."""
+        return [subnet.subnet_id for subnet in self.subnets]
+
+    @property
+    def selection(self) -> ec2.SubnetSelection:
+        """The subnets, as CDK's constructs take them."""
+        return ec2.SubnetSelection(subnets=self.subnets)
+
+    def workload_group(
+        self, scope: Construct, construct_id: str, *, description: str, together: bool = False
+    ) -> ec2.SecurityGroup:
+        """A group for workloads: out to endpoints by TLS, nothing in.
+
+        Args:
+            scope: Where the group belongs, usually the workload's own construct.
+            construct_id: Id of the group.
+            description: What it is for.
+            together: Whether its members may talk to each other, as distributed training does.
+
+        """
+        group = ec2.SecurityGroup(
+            scope, construct_id, vpc=self.vpc, description=description, allow_all_outbound=False
+        )
+        # Gateway endpoints answer on public addresses; there is no other way out to reach any.
+        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "TLS to VPC endpoints")
+        if together:
+            group.add_ingress_rule(group, ec2.Port.all_traffic(), "Members of one job")
+            group.add_egress_rule(group, ec2.Port.all_traffic(), "Members of one job")
+            acknowledge_packs(group, "EC2RestrictedCommonPorts", "only members of one job meet")
+        return group
+
+    def _build_vpc(self, zones: int) -> ec2.Vpc:
+        isolated = ec2.SubnetConfiguration(
+            name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=20
+        )
+        return ec2.Vpc(
+            self,
+            "Resource",
+            ip_addresses=ec2.IpAddresses.cidr(self.cidr),
+            max_azs=zones,
+            nat_gateways=0,
+            create_internet_gateway=False,
+            subnet_configuration=[isolated],
+            # CDK's own way brings a Node function with a managed policy.
+            restrict_default_security_group=False,
+        )
+
+    def _build_flow_log(self, vpc: ec2.Vpc, key: kms.IKey | None, days: logs.RetentionDays) -> None:
+        if key is not None:
+            admit_logs(key, self)
+        group = logs.LogGroup(
+            self,
+            "FlowLogs",
+            encryption_key=key,
+            retention=days,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        role = iam.Role(
+            self,
+            "FlowLogRole",
+            assumed_by=iam.ServicePrincipal(
+                "vpc-flow-logs.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                    "ArnLike": {"aws:SourceArn": arn(self, "ec2", "vpc-flow-log", "*")},
+                },
+            ),
+        )
+        write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        policy = managed_policy(
+            self, "FlowLogPolicy", [allow(write, [group.log_group_arn])], role=role
+        )
+        flow_log = ec2.CfnFlowLog(
+            self,
+            "FlowLog",
+            resource_id=vpc.vpc_id,
+            resource_type="VPC",
+            traffic_type="ALL",
+            log_destination_type="cloud-watch-logs",
+            log_group_name=group.log_group_name,
+            deliver_logs_permission_arn=role.role_arn,
+        )
+        flow_log.node.add_dependency(policy)
+
+    def _close_default_group(
+        self,
+        vpc: ec2.Vpc,
+        key: kms.IKey | None,
+        page_topic: sns.ITopic | None,
+        concurrency: int | None,
+    ) -> None:
+        function = ProjectFunction(
+            self,
+            "DefaultGroupFunction",
+            folder="default_security_group_resource",
+            description="Empties the VPC's default security group",
+            network=self,
+            key=key,
+            timeout=Duration.minutes(2),
+            page_topic=page_topic,
+            reserved_concurrency=concurrency,
+        )
+        group = vpc.vpc_default_security_group
+        revoke = ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"]
+        function.allow(
+            allow(revoke, [arn(self, "ec2", "security-group", group)]),
+            allow(["ec2:DescribeSecurityGroups"], ["*"]),
+        )
+        closed = CustomResource(
+            self,
+            "DefaultGroup",
+            resource_type="Custom::DefaultSecurityGroup",
+            service_token=function.arn,
+            service_timeout=Duration.minutes(10),
+            properties={"SecurityGroupId": group},
+        )
+        # On deletion the function must still have its way to CloudFormation.
+        closed.node.add_dependency(*function.permissions, *self.ready)
+        reason = "the default group is closed by Custom::DefaultSecurityGroup"
+        acknowledge_packs(vpc, "VPCDefaultSecurityGroupClosed", reason)
+        acknowledge_checkov(vpc, "CKV2_AWS_12", reason)

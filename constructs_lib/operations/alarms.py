@@ -1,0 +1,135 @@
+"""Alarms on a served endpoint."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from .._private import checks
+from ..serving import EndpointBase
+
+_ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+_QUIET = cloudwatch.TreatMissingData.NOT_BREACHING
+
+
+class Alarms(Construct):
+    """Defines alarms on latency, errors, silence and the live error of an endpoint.
+
+    The live error's alarm asks for retraining; it keeps its state while no truth arrives.
+
+    Example:
+        >>> alarms = Alarms(stack, "Alarms", endpoint=endpoint, page_topic=pages.topic,
+        ...                 live_error=12.0)
+        >>> alarms.live_error.alarm_arn
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint: EndpointBase,
+        page_topic: sns.ITopic,
+        live_error: float,
+        window: Duration | None = None,
+        breaching: int = 3,
+        windows: int = 3,
+        variant: str = "AllTraffic",
+        latency: Duration | None = None,
+        error_rate_percent: float = 1.0,
+        silence: Duration | None = None,
+    ) -> None:
+        """Define the alarms.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            endpoint: What is watched.
+            page_topic: Topic that is told.
+            live_error: Mean absolute error above which the model is found wanting.
+            window: Period of the live error, 1 hour by default; as long as the evaluation's.
+            breaching: Windows above the threshold, of ``windows``.
+            windows: Windows looked at.
+            variant: Variant whose traffic is watched.
+            latency: p99 of answers, 500 milliseconds by default.
+            error_rate_percent: Share of answers 5xx in five minutes.
+            silence: Without a request for so long someone is told; never by default.
+
+        Raises:
+            ConfigurationError: If a number is out of range.
+
+        """
+        super().__init__(scope, construct_id)
+        checks.between(self, "windows", windows, 1, 100)
+        checks.between(self, "breaching", breaching, 1, windows)
+        checks.between(self, "error_rate_percent", error_rate_percent, 0, 100)
+        self.live_error = cloudwatch.Alarm(
+            self,
+            "LiveError",
+            alarm_description=f"The model of {endpoint.endpoint_name} errs too much: retrain",
+            metric=endpoint.metric_live_error(
+                period=Duration.hours(1) if window is None else window
+            ),
+            threshold=live_error,
+            evaluation_periods=windows,
+            datapoints_to_alarm=breaching,
+            comparison_operator=_ABOVE,
+            treat_missing_data=cloudwatch.TreatMissingData.IGNORE,
+        )
+        self.latency = self._build_latency(endpoint, variant, latency)
+        self.errors = self._build_errors(endpoint, variant, error_rate_percent)
+        self.silence = None if silence is None else self._build_silence(endpoint, variant, silence)
+        for alarm in (self.live_error, self.latency, self.errors, self.silence):
+            if alarm is not None:
+                alarm.add_alarm_action(actions.SnsAction(page_topic))
+
+    def _build_latency(
+        self, endpoint: EndpointBase, variant: str, latency: Duration | None
+    ) -> cloudwatch.Alarm:
+        limit = Duration.millis(500) if latency is None else latency
+        return cloudwatch.Alarm(
+            self,
+            "Latency",
+            alarm_description=f"{endpoint.endpoint_name} answers slowly (microseconds, p99)",
+            metric=endpoint.metric_model_latency(variant=variant, period=Duration.minutes(5)),
+            threshold=limit.to_milliseconds() * 1000,
+            evaluation_periods=3,
+            comparison_operator=_ABOVE,
+            treat_missing_data=_QUIET,
+        )
+
+    def _build_errors(
+        self, endpoint: EndpointBase, variant: str, percent: float
+    ) -> cloudwatch.Alarm:
+        # Each request counts as 0 or 1, so the average is the share of errors.
+        metric = endpoint.metric_server_errors(
+            variant=variant, statistic="Average", period=Duration.minutes(5)
+        )
+        return cloudwatch.Alarm(
+            self,
+            "Errors",
+            alarm_description=f"{endpoint.endpoint_name} answers with errors",
+            metric=metric,
+            threshold=percent / 100,
+            evaluation_periods=1,
+            comparison_operator=_ABOVE,
+            treat_missing_data=_QUIET,
+        )
+
+    def _build_silence(
+        self, endpoint: EndpointBase, variant: str, silence: Duration
+    ) -> cloudwatch.Alarm:
+        return cloudwatch.Alarm(
+            self,
+            "Silence",
+            alarm_description=f"Nobody asks {endpoint.endpoint_name}",
+            metric=endpoint.metric_invocations(variant=variant, period=silence),
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+        )

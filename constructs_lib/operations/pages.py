@@ -1,0 +1,91 @@
+"""Where the project calls for a human."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Aws, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from .._private.encryption import admit_service, use_statement
+from .._private.policies import allow, attach, colon_arn
+
+
+class Pages(Construct):
+    """Defines an encrypted topic that alarms and functions of this account may publish to.
+
+    CDK lets no alarm use the key of an encrypted topic; this construct does, or pages would be
+    lost and nothing would say so.
+
+    See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+
+    Example:
+        >>> pages = Pages(stack, "Pages", key=store.key, emails=["oncall@example.org"])
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey | None = None,
+        emails: tuple[str, ...] = (),
+        topic: sns.ITopic | None = None,
+    ) -> None:
+        """Define the topic.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            key: Key of the messages.
+            emails: Addresses that confirm a subscription and are then told.
+            topic: A topic you already have, see ``from_topic``.
+
+        """
+        super().__init__(scope, construct_id)
+        self.key = key
+        self.topic: sns.ITopic = self._build_topic(key) if topic is None else topic
+        for address in emails:
+            self.topic.add_subscription(subscriptions.EmailSubscription(address))
+
+    @classmethod
+    def from_topic(
+        cls,
+        scope: Construct,
+        construct_id: str,
+        *,
+        topic: sns.ITopic,
+        key: kms.IKey | None = None,
+    ) -> Pages:
+        """Use a topic you already have; its policy and key must admit CloudWatch."""
+        return Pages(scope, construct_id, topic=topic, key=key)
+
+    def grant_publish(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone send pages."""
+        key = [] if self.key is None else [use_statement(self.key, ["sns"])]
+        return attach(grantee, [allow(["sns:Publish"], [self.topic.topic_arn]), *key])
+
+    def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
+        """A metric of the topic, for example ``NumberOfNotificationsFailed``."""
+        return self.topic.metric(name, **options)
+
+    def _build_topic(self, key: kms.IKey | None) -> sns.Topic:
+        topic = sns.Topic(self, "Resource", master_key=key, enforce_ssl=True)
+        if key is not None:
+            admit_service(key, "cloudwatch")
+        alarms = colon_arn(Stack.of(self), "cloudwatch", "alarm", "*")
+        topic.add_to_resource_policy(iam.PolicyStatement(
+            sid="AdmitAlarms", principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+            actions=["sns:Publish"], resources=[topic.topic_arn],
+            conditions={
+                "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                "ArnLike": {"aws:SourceArn": alarms},
+            },
+        ))  # fmt: skip
+        return topic

@@ -1,0 +1,325 @@
+"""The loop that retrains a model which is found wanting."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from constructs import Construct
+
+from .._private import checks
+from .._private.function import ProjectFunction
+from .._private.policies import allow
+from ..network import PrivateNetwork
+from ..serving import ChampionEndpoint
+from ..serving.permissions import alarm_statement, metric_statement
+from ..training import TrainingJob
+
+NAMESPACE = "sageloop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What a challenger must show before it is registered.
+
+    Attributes:
+        metric: Final metric of the job on the held-out days.
+        objective: ``Minimize`` or ``Maximize``.
+        threshold: The worst value allowed when there is no champion.
+        improvement: Share by which it must beat a champion, 0 to 1.
+
+    """
+
+    metric: str = "validation:mae"
+    objective: str = "Minimize"
+    threshold: float
+    improvement: float = 0.0
+
+    def check(self, where: Construct) -> None:
+        """Refuse an unknown objective and a share above all."""
+        checks.one_of(where, "gate.objective", self.objective, {"Minimize", "Maximize"})
+        checks.between(where, "gate.improvement", self.improvement, 0, 1)
+
+    def rendered(self) -> str:
+        """The gate as the functions read it."""
+        return json.dumps({
+            "metric": self.metric, "objective": self.objective, "threshold": self.threshold,
+            "improvement": self.improvement,
+        })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """How live answers are held against the truth.
+
+    Attributes:
+        truth_prefix: Where the truth arrives in the store, ending in a slash.
+        window_minutes: Length of a window, and how often it is evaluated.
+        truth_delay_minutes: How long the truth may take to arrive.
+
+    """
+
+    truth_prefix: str = "truth/"
+    window_minutes: int = 60
+    truth_delay_minutes: int = 15
+
+    def check(self, where: Construct) -> None:
+        """Refuse windows that no schedule can keep."""
+        checks.prefix(where, "evaluation.truth_prefix", self.truth_prefix)
+        checks.between(where, "evaluation.window_minutes", self.window_minutes, 1, 1440)
+        checks.between(where, "evaluation.truth_delay_minutes", self.truth_delay_minutes, 0, 10080)
+
+
+class RetrainingLoop(Construct):
+    """Defines the functions and rules that lead from an alarm to a better model.
+
+    New data or the live error's alarm start a job, once per event, never two at a time, with a
+    pause in between. A finished job goes through the gate into the registry. Live answers are
+    evaluated on schedule. A reconciler finds what an event lost, tries again with back-off, and
+    pages when it gives up.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+
+    Example:
+        >>> RetrainingLoop(stack, "Loop", job=job, endpoint=endpoint, network=network,
+        ...                live_error=alarms.live_error, gate=Gate(threshold=20.0))
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        job: TrainingJob,
+        endpoint: ChampionEndpoint,
+        network: PrivateNetwork,
+        live_error: cloudwatch.IAlarm,
+        gate: Gate,
+        evaluation: Evaluation | None = None,
+        cooldown: Duration | None = None,
+        reconcile_every: Duration | None = None,
+        retrain_every: Duration | None = None,
+        backoff: Duration | None = None,
+        max_attempts: int = 3,
+        content_type: str = "text/csv",
+        reserve_concurrency: bool = True,
+    ) -> None:
+        """Define the loop.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            job: What trains.
+            endpoint: What serves.
+            network: Network of the functions.
+            live_error: Alarm that asks for retraining.
+            gate: What a challenger must show.
+            evaluation: How live answers are judged.
+            cooldown: Pause between two trainings, 6 hours by default.
+            reconcile_every: How often lost events are looked for, 15 minutes by default.
+            retrain_every: Train on a schedule as well; never by default.
+            backoff: Pause before a failed training is tried again, doubled each time; 15 minutes
+                by default.
+            max_attempts: Trainings that one trigger may cost, 1 to 10.
+            content_type: Type of the hold-out that the champion is asked with.
+            reserve_concurrency: Whether functions reserve their concurrency in the account.
+
+        Raises:
+            ConfigurationError: If a value is not allowed.
+
+        """
+        super().__init__(scope, construct_id)
+        self.evaluation = Evaluation() if evaluation is None else evaluation
+        gate.check(self)
+        self.evaluation.check(self)
+        checks.between(self, "max_attempts", max_attempts, 1, 10)
+        self.job, self.endpoint, self.live_error, self.gate = job, endpoint, live_error, gate
+        self._network, self._reserve, self._content_type = (
+            network,
+            reserve_concurrency,
+            content_type,
+        )
+        self._cooldown = Duration.hours(6) if cooldown is None else cooldown
+        self._backoff = Duration.minutes(15) if backoff is None else backoff
+        self._max_attempts = max_attempts
+        self.start_training = self._build_start_training(retrain_every)
+        self.on_job_change = self._build_on_job_change()
+        self.evaluate = self._build_evaluate()
+        self.reconcile = self._build_reconcile(
+            Duration.minutes(15) if reconcile_every is None else reconcile_every
+        )
+
+    def metric(self, name: str, **dimensions: str) -> cloudwatch.Metric:
+        """A metric of the loop, for example ``Promotions``."""
+        return cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name=name,
+            dimensions_map={"Job": self.job.job, **dimensions},
+            statistic="Sum",
+        )
+
+    def _build_start_training(self, every: Duration | None) -> ProjectFunction:
+        function = self._function("start_training", "Starts a training job once per event", 2,
+                                  self._start_environment())  # fmt: skip
+        function.allow(
+            *self.job.state.statements("GetItem", "PutItem", "UpdateItem"),
+            alarm_statement(self),
+            metric_statement(),
+        )
+        function.allow_apart("Start", self.job.start_statements())
+        store, data = self.job.specification.store, self.job.specification.data
+        function.listen(
+            "OnData",
+            description=f"A data set for {self.job.job} is complete",
+            pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={
+                    "bucket": {"name": [store.bucket.bucket_name]},
+                    "object": {"key": [data.manifest_key]},
+                },
+            ),
+        )
+        function.listen(
+            "OnAlarm",
+            description=f"The model of {self.endpoint.endpoint_name} errs too much",
+            pattern=events.EventPattern(
+                source=["aws.cloudwatch"],
+                detail_type=["CloudWatch Alarm State Change"],
+                resources=[self.live_error.alarm_arn],
+                detail={"state": {"value": ["ALARM"]}},
+            ),
+        )
+        if every is not None:
+            function.schedule("OnSchedule", description=f"Trains {self.job.job}", every=every)
+        return function
+
+    def _build_on_job_change(self) -> ProjectFunction:
+        environment = {
+            **self._common(),
+            "JOB": self.job.job,
+            "MODEL_PACKAGE_GROUP": self.endpoint.registry.group_name,
+            "GATE": self.gate.rendered(),
+            "CONTENT_TYPE": self._content_type,
+        }
+        function = self._function("on_job_change", "Lets a finished model through the gate", 2,
+                                  environment, memory_size=512)  # fmt: skip
+        specification = self.job.specification
+        store = specification.store
+        function.allow(
+            *self.job.state.statements("GetItem", "PutItem", "UpdateItem"),
+            *store.read_statements(specification.data.prefix),
+            *store.read_statements(specification.output_prefix)[:2],
+            allow(["sagemaker:DescribeTrainingJob"], [self.job.jobs_arn]),
+            allow(["sagemaker:InvokeEndpoint"], [self.endpoint.endpoint_arn]),
+            allow(["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage",
+                   "sagemaker:ListModelPackages"], self.endpoint.registry.arns(self)),
+            metric_statement(),
+        )  # fmt: skip
+        function.listen(
+            "OnJob",
+            description=f"A job of {self.job.job} ended",
+            pattern=events.EventPattern(
+                source=["aws.sagemaker"],
+                detail_type=["SageMaker Training Job State Change"],
+                detail={
+                    "TrainingJobName": [{"prefix": f"{self.job.job}-"}],
+                    "TrainingJobStatus": ["Completed", "Failed", "Stopped"],
+                },
+            ),
+        )
+        return function
+
+    def _build_evaluate(self) -> ProjectFunction:
+        evaluation, store = self.evaluation, self.endpoint.store
+        environment = {
+            **self._common(),
+            "CAPTURE_URI": self.endpoint.capture_uri,
+            "TRUTH_URI": store.uri(evaluation.truth_prefix).rstrip("/"),
+            "WINDOW_MINUTES": str(evaluation.window_minutes),
+            "TRUTH_DELAY_MINUTES": str(evaluation.truth_delay_minutes),
+            "METRIC_NAME": "MeanAbsoluteError",
+        }
+        function = self._function("evaluate", "Holds live answers against the truth", 1,
+                                  environment, memory_size=1024)  # fmt: skip
+        capture = self.endpoint.capture
+        prefix = "capture/" if capture is None else capture.prefix
+        function.allow(
+            *self.job.state.statements("GetItem"),
+            *store.read_statements(prefix),
+            *store.read_statements(evaluation.truth_prefix)[:2],
+            metric_statement(),
+        )
+        function.schedule(
+            "Every",
+            description=f"Evaluates {self.endpoint.endpoint_name}",
+            every=Duration.minutes(evaluation.window_minutes),
+        )
+        return function
+
+    def _build_reconcile(self, every: Duration) -> ProjectFunction:
+        environment = {
+            **self._start_environment(),
+            "ENDPOINT_NAME": self.endpoint.endpoint_name,
+            "MODEL_PACKAGE_GROUP": self.endpoint.registry.group_name,
+            "PAGE_TOPIC_ARN": self.endpoint.page_topic.topic_arn,
+            "ALARM_NAME": self.live_error.alarm_name,
+            "BACKOFF_SECONDS": str(self._backoff.to_seconds()),
+            "ON_JOB_CHANGE_FUNCTION": self.on_job_change.arn,
+            "START_FUNCTION": self.start_training.arn,
+        }
+        function = self._function("reconcile", "Finds what an event lost", 1, environment)
+        function.allow(
+            *self.job.state.statements("GetItem", "UpdateItem"),
+            self.endpoint.registry.read_statement(function),
+            allow(["sagemaker:DescribeTrainingJob"], [self.job.jobs_arn]),
+            allow(["lambda:InvokeFunction"], [self.on_job_change.arn, self.start_training.arn]),
+        )
+        function.allow_apart("Rollout", self.endpoint.promote_statements(function))
+        function.allow_apart("Scaling", self.endpoint.scaling_statements(function))
+        function.schedule("Every", description=f"Reconciles {self.job.job}", every=every)
+        return function
+
+    def _common(self) -> dict[str, str]:
+        return {
+            "STATE_TABLE": self.job.state.table_name,
+            "ENDPOINT_NAME": self.endpoint.endpoint_name,
+            "METRIC_NAMESPACE": NAMESPACE,
+        }
+
+    def _start_environment(self) -> dict[str, str]:
+        return {
+            "STATE_TABLE": self.job.state.table_name,
+            "JOB": self.job.job,
+            "COOLDOWN_SECONDS": str(self._cooldown.to_seconds()),
+            "MAX_ATTEMPTS": str(self._max_attempts),
+            "METRIC_NAMESPACE": NAMESPACE,
+        }
+
+    def _function(
+        self,
+        folder: str,
+        description: str,
+        concurrency: int,
+        environment: Mapping[str, str],
+        *,
+        memory_size: int = 256,
+    ) -> ProjectFunction:
+        return ProjectFunction(
+            self,
+            "".join(word.capitalize() for word in folder.split("_")),
+            folder=folder,
+            description=f"{description} ({self.job.job})",
+            network=self._network,
+            key=self.job.state.key,
+            environment=environment,
+            timeout=Duration.minutes(5),
+            memory_size=memory_size,
+            reserved_concurrency=concurrency if self._reserve else None,
+            page_topic=self.endpoint.page_topic,
+        )

@@ -1,0 +1,272 @@
+"""An endpoint that serves the registry's champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from .._private import checks
+from .._private.function import ProjectFunction
+from .._private.policies import allow, attach
+from ..data import DataStoreBase, StateTable
+from ..identity import HostingRole
+from ..network import PrivateNetwork
+from .base import EndpointBase
+from .document import ServingDocument
+from .permissions import (
+    alarm_statement,
+    metric_statement,
+    page_statements,
+    rollout_statements,
+    scaling_statements,
+)
+from .registry import ModelRegistry
+from .rollback import rollback_alarms
+from .values import Canary, DataCapture, Variant
+
+
+class ChampionEndpoint(EndpointBase):
+    """Defines an endpoint whose model is the champion of a registry.
+
+    The template holds one serving document; the champion is decided at run time. A deployment
+    that changes nothing of the document starts no rollout, one that does rolls out the champion.
+    Without a champion there is no endpoint yet. Deleting takes endpoint, configurations and
+    models away, and keeps the registry.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
+
+    Example:
+        >>> endpoint = ChampionEndpoint(stack, "Endpoint", endpoint_name="demo-flights",
+        ...     registry=registry, store=store, state=state, network=network, role=role,
+        ...     page_topic=pages.topic, rollout=Canary(instances=1))
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint_name: str,
+        registry: ModelRegistry,
+        store: DataStoreBase,
+        state: StateTable,
+        network: PrivateNetwork,
+        role: HostingRole,
+        page_topic: sns.ITopic,
+        variants: Sequence[Variant] = (Variant(),),
+        capture: DataCapture | None = None,
+        rollout: Canary | None = None,
+        models_prefix: str = "models/",
+        environment: Mapping[str, str] | None = None,
+        rollback_latency: Duration | None = None,
+        reserve_concurrency: bool = True,
+    ) -> None:
+        """Define the endpoint.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            endpoint_name: Name of the endpoint, 63 characters at most.
+            registry: Where packages of models come from.
+            store: Where artifacts lie and captured data goes.
+            state: Table of documents and champions.
+            network: Network of instances and functions.
+            role: Role of the models.
+            page_topic: Topic told when someone must look.
+            variants: One variant ``AllTraffic`` of two ``ml.m5.large`` by default.
+            capture: What is kept of requests and answers; nothing by default.
+            rollout: How a new model comes in; all at once by default.
+            models_prefix: Where artifacts lie in the store, ending in a slash.
+            environment: Environment of the container.
+            rollback_latency: p99 of answers above which a rollout is undone, 1 second by default.
+            reserve_concurrency: Whether functions reserve their concurrency in the account.
+
+        Raises:
+            ConfigurationError: If a value is not allowed, or the canary has no room.
+
+        """
+        super().__init__(scope, construct_id)
+        _check(self, endpoint_name, variants, capture, rollout)
+        self.endpoint_name = endpoint_name
+        self.registry, self.store, self.state, self.role = registry, store, state, role
+        self.network, self.page_topic, self.capture = network, page_topic, capture
+        self._concurrency = 2 if reserve_concurrency else None
+        self.group = network.workload_group(self, "Group", description=f"Models {endpoint_name}")
+        self.rollback_alarms = rollback_alarms(
+            self,
+            self,
+            variants,
+            latency=Duration.seconds(1) if rollback_latency is None else rollback_latency,
+            page_topic=page_topic,
+        )
+        self._allow_role(models_prefix)
+        self.document = ServingDocument(
+            endpoint_name=endpoint_name,
+            role_arn=role.role_arn,
+            subnet_ids=network.subnet_ids,
+            security_group_ids=[self.group.security_group_id],
+            store=store,
+            variants=variants,
+            capture=capture,
+            rollout=rollout,
+            alarm_names=[alarm.alarm_name for alarm in self.rollback_alarms],
+            environment={} if environment is None else dict(environment),
+        )
+        self.promoter = self._build_promoter()
+        self.resource_function = self._build_resource_function()
+        self.resource = self._build_resource()
+
+    @property
+    def capture_uri(self) -> str:
+        """``s3://`` address below which captured data lies."""
+        prefix = "capture/" if self.capture is None else self.capture.prefix
+        return self.store.uri(prefix).rstrip("/")
+
+    def grant_promote(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone bring the champion to the endpoint, as the promoter does."""
+        return attach(grantee, [*self.promote_statements(self), *self.scaling_statements(self)])
+
+    def promote_statements(self, scope: Construct) -> list[iam.PolicyStatement]:
+        """Statements to create, update and tidy up what the endpoint is made of."""
+        return rollout_statements(scope, self.endpoint_name, self.role, self.store)
+
+    def scaling_statements(self, scope: Construct) -> list[iam.PolicyStatement]:
+        """Statements to scale, to look at alarms, to publish metrics and to page."""
+        return [
+            *scaling_statements(scope, self.endpoint_name),
+            alarm_statement(scope),
+            metric_statement(),
+            *page_statements(self.page_topic.topic_arn, self.store),
+        ]
+
+    def _allow_role(self, models_prefix: str) -> None:
+        self.store.grant_read(self.role, prefix=models_prefix)
+        if self.capture is not None:
+            self.store.grant_write(self.role, prefix=self.capture.prefix)
+        self.role.allow_rollback_alarms([alarm.alarm_arn for alarm in self.rollback_alarms])
+
+    def _build_promoter(self) -> ProjectFunction:
+        promoter = self._function(
+            "Promoter",
+            folder="promote",
+            description=f"Brings the champion to {self.endpoint_name}",
+            environment={
+                "STATE_TABLE": self.state.table_name,
+                "ENDPOINT_NAME": self.endpoint_name,
+                "MODEL_PACKAGE_GROUP": self.registry.group_name,
+                "PAGE_TOPIC_ARN": self.page_topic.topic_arn,
+                "METRIC_NAMESPACE": "sageloop",
+            },
+        )
+        promoter.allow(
+            *self.state.statements("GetItem", "UpdateItem"),
+            self.registry.read_statement(promoter),
+        )
+        promoter.allow_apart("Rollout", self.promote_statements(promoter))
+        promoter.allow_apart("Scaling", self.scaling_statements(promoter))
+        promoter.listen(
+            "OnPackage",
+            description=f"A model for {self.endpoint_name} was approved",
+            pattern=_state_change("Model Package", {
+                "ModelPackageGroupName": [self.registry.group_name],
+                "ModelApprovalStatus": ["Approved"],
+            }),
+        )  # fmt: skip
+        promoter.listen(
+            "OnEndpoint",
+            description=f"The endpoint {self.endpoint_name} changed its state",
+            pattern=_state_change("Endpoint", {"EndpointName": [self.endpoint_name]}),
+        )
+        return promoter
+
+    def _build_resource_function(self) -> ProjectFunction:
+        function = self._function(
+            "ResourceFunction",
+            folder="champion_endpoint_resource",
+            description=f"Records what {self.endpoint_name} is, takes it away when it goes",
+            environment={
+                "STATE_TABLE": self.state.table_name,
+                "PAGE_TOPIC_ARN": self.page_topic.topic_arn,
+            },
+            invokes_itself=True,
+        )
+        function.allow(
+            *self.state.statements("DeleteItem", "GetItem", "UpdateItem"),
+            allow(["sagemaker:DescribeModelPackage"], self.registry.arns(function)),
+            allow(["ec2:DescribeNetworkInterfaces"], ["*"]),
+        )
+        function.allow_apart("Rollout", self.promote_statements(function))
+        function.allow_apart("Scaling", self.scaling_statements(function))
+        return function
+
+    def _function(
+        self,
+        construct_id: str,
+        *,
+        folder: str,
+        description: str,
+        environment: Mapping[str, str],
+        invokes_itself: bool = False,
+    ) -> ProjectFunction:
+        return ProjectFunction(
+            self,
+            construct_id,
+            folder=folder,
+            description=description,
+            network=self.network,
+            key=self.state.key,
+            environment=environment,
+            timeout=Duration.minutes(5),
+            reserved_concurrency=self._concurrency,
+            invokes_itself=invokes_itself,
+            page_topic=self.page_topic,
+        )
+
+    def _build_resource(self) -> CustomResource:
+        resource = CustomResource(
+            self,
+            "Resource",
+            resource_type="Custom::ChampionEndpoint",
+            service_token=self.resource_function.arn,
+            service_timeout=Duration.hours(1),
+            properties={
+                "EndpointName": self.endpoint_name,
+                "Document": Stack.of(self).to_json_string(self.document.rendered()),
+            },
+        )
+        # On deletion the function must still have its permissions and its way out; models must
+        # still have their role and group, or their keys' grants and interfaces stay behind.
+        functions = [*self.resource_function.permissions, *self.promoter.permissions]
+        resource.node.add_dependency(*functions, *self.role.policies, *self.network.ready)
+        return resource
+
+
+def _check(
+    where: Construct,
+    endpoint_name: str,
+    variants: Sequence[Variant],
+    capture: DataCapture | None,
+    rollout: Canary | None,
+) -> None:
+    checks.name(where, "endpoint_name", endpoint_name)
+    checks.not_empty(where, "variants", variants)
+    for variant in variants:
+        variant.check(where)
+    if capture is not None:
+        capture.check(where)
+    if rollout is not None:
+        rollout.check(where, variants)
+
+
+def _state_change(thing: str, detail: Mapping[str, object]) -> events.EventPattern:
+    return events.EventPattern(
+        source=["aws.sagemaker"],
+        detail_type=[f"SageMaker {thing} State Change"],
+        detail=dict(detail),
+    )

@@ -1,0 +1,84 @@
+"""What bringing a champion to an endpoint takes, action by action."""
+
+from __future__ import annotations
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from .._private import checks
+from .._private.encryption import grant_statement, use_statement
+from .._private.policies import allow, arn, colon_arn
+from ..data import DataStoreBase
+from ..identity import ExecutionRole
+
+_SCALING = ["application-autoscaling:DeregisterScalableTarget",
+            "application-autoscaling:PutScalingPolicy",
+            "application-autoscaling:RegisterScalableTarget"]  # fmt: skip
+_LINKED_ROLE = "sagemaker.application-autoscaling.amazonaws.com"
+
+
+def rollout_statements(
+    scope: Construct, endpoint: str, role: ExecutionRole, store: DataStoreBase
+) -> list[iam.PolicyStatement]:
+    """Create, update and tidy up models, configurations and the endpoint of one name."""
+    # Names of models and configurations begin with the endpoint's, cut to fit 63 characters.
+    stem = endpoint[:50].rstrip("-") if checks.known(endpoint) else endpoint
+    models = arn(scope, "sagemaker", "model", f"{stem}-*")
+    configs = arn(scope, "sagemaker", "endpoint-config", f"{stem}-*")
+    endpoints = arn(scope, "sagemaker", "endpoint", endpoint)
+    isolated = {
+        "Bool": {"sagemaker:NetworkIsolation": "true"},
+        "Null": {"sagemaker:VpcSubnets": "false"},
+    }
+    key = [] if store.key is None else [grant_statement(store.key)]
+    return [
+        allow(["sagemaker:CreateModel"], [models], isolated),
+        allow(["sagemaker:DeleteModel"], [models]),
+        allow(["sagemaker:CreateEndpointConfig", "sagemaker:DeleteEndpointConfig",
+               "sagemaker:DescribeEndpointConfig"], [configs]),
+        allow(["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoints]),
+        # Both are authorised: what is changed, and what it is changed to.
+        allow(["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"], [endpoints, configs]),
+        allow(["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"], ["*"]),
+        allow(["iam:PassRole"], [role.role_arn],
+              {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}),
+        *key,
+    ]  # fmt: skip
+
+
+def scaling_statements(scope: Construct, endpoint: str) -> list[iam.PolicyStatement]:
+    """Register and scale the variants of one endpoint.
+
+    See https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
+    """
+    targets = arn(scope, "application-autoscaling", "scalable-target", "*")
+    service = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
+    tracking = colon_arn(scope, "cloudwatch", "alarm", f"TargetTracking-endpoint/{endpoint}/*")
+    linked = (
+        f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/aws-service-role/{_LINKED_ROLE}/"
+        "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+    )
+    return [
+        allow(_SCALING, [targets], service),
+        allow(["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"], [tracking]),
+        allow(["iam:CreateServiceLinkedRole"], [linked],
+              {"StringEquals": {"iam:AWSServiceName": _LINKED_ROLE}}),
+    ]  # fmt: skip
+
+
+def metric_statement() -> iam.PolicyStatement:
+    """Publish the project's own metrics and no others."""
+    return allow(["cloudwatch:PutMetricData"], ["*"],
+                 {"StringEquals": {"cloudwatch:namespace": "sageloop"}})  # fmt: skip
+
+
+def alarm_statement(scope: Construct) -> iam.PolicyStatement:
+    """Look at alarms; the action knows only all of them."""
+    return allow(["cloudwatch:DescribeAlarms"], [colon_arn(scope, "cloudwatch", "alarm", "*")])
+
+
+def page_statements(topic_arn: str, store: DataStoreBase) -> list[iam.PolicyStatement]:
+    """Send a page to an encrypted topic."""
+    key = [] if store.key is None else [use_statement(store.key, ["sns"])]
+    return [allow(["sns:Publish"], [topic_arn]), *key]

@@ -1,0 +1,92 @@
+"""The registry of models that passed the gate."""
+
+from __future__ import annotations
+
+from aws_cdk import Fn, RemovalPolicy, ScopedAws
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from .._private import checks
+from .._private.policies import allow, arn, attach
+
+
+class ModelRegistry(Construct):
+    """Defines a model package group, kept when the stack goes.
+
+    Its name ends in eight characters of the stack's id, so that a second life of the stack does
+    not meet the first one's group.
+
+    Example:
+        >>> registry = ModelRegistry(stack, "Registry", name="demo-flights")
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str | None = None,
+        description: str = "Models that passed the gate",
+        group_name: str | None = None,
+    ) -> None:
+        """Define the registry.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            name: First part of the group's name, 54 characters at most.
+            description: What the group holds.
+            group_name: A group you already have, see ``from_group_name``.
+
+        Raises:
+            ConfigurationError: If the name is not allowed.
+
+        """
+        super().__init__(scope, construct_id)
+        if group_name is not None:
+            self.group_name = self._pattern = group_name
+            return
+        first = "models" if name is None else name
+        checks.name(self, "name", first, 54)
+        self._pattern = f"{first}-*"
+        stack = Fn.select(2, Fn.split("/", ScopedAws(self).stack_id))
+        self.group = sagemaker.CfnModelPackageGroup(
+            self,
+            "Resource",
+            model_package_group_name=f"{first}-{Fn.select(0, Fn.split('-', stack))}",
+            model_package_group_description=description,
+        )
+        self.group.apply_removal_policy(RemovalPolicy.RETAIN)
+        # The name is read from the ARN: another stack would put its own id in the place of ours.
+        self.group_name = Fn.select(1, Fn.split("/", self.group.attr_model_package_group_arn))
+
+    @classmethod
+    def from_group_name(
+        cls, scope: Construct, construct_id: str, *, group_name: str
+    ) -> ModelRegistry:
+        """Use a model package group you already have."""
+        return ModelRegistry(scope, construct_id, group_name=group_name)
+
+    def arns(self, scope: Construct) -> list[str]:
+        """ARNs of the group and of its packages; the stack's part of the name is left open."""
+        return [
+            arn(scope, "sagemaker", "model-package-group", self._pattern),
+            arn(scope, "sagemaker", "model-package", f"{self._pattern}/*"),
+        ]
+
+    def grant_register(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone add packages."""
+        actions = ["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage",
+                   "sagemaker:ListModelPackages"]  # fmt: skip
+        return attach(grantee, [allow(actions, self.arns(self))])
+
+    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone list and read packages."""
+        return attach(grantee, [self.read_statement(self)])
+
+    def read_statement(self, scope: Construct) -> iam.PolicyStatement:
+        """The statement of ``grant_read``."""
+        actions = ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
+        return allow(actions, self.arns(scope))

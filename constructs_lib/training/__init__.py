@@ -1,0 +1,8 @@
+"""Job specification, training job and algorithms."""
+
+from .images import AlgorithmImage
+from .job import TrainingJob
+from .specification import DailyData, JobSpecification
+from .xgboost import XGBoost
+
+__all__ = ["AlgorithmImage", "DailyData", "JobSpecification", "TrainingJob", "XGBoost"]

@@ -1,0 +1,5 @@
+"""Notebooks."""
+
+from .notebook import Notebook
+
+__all__ = ["Notebook"]

@@ -1,0 +1,131 @@
+"""A notebook that is private, encrypted and stops when nobody works in it."""
+
+from __future__ import annotations
+
+from aws_cdk import Fn
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from .._private import checks
+from .._private.policies import allow, arn, attach
+from ..identity import NotebookRole
+from ..network import PrivateNetwork
+
+_IDLE_STOP = """#!/bin/bash
+# Stops this instance when no kernel has worked for {minutes} minutes.
+set -e
+cat > /usr/local/bin/stop-when-idle <<'PROGRAM'
+import datetime, json, ssl, urllib.request
+import boto3
+there = ssl._create_unverified_context()  # the server's own certificate, on this very machine
+with urllib.request.urlopen("https://localhost:8443/api/sessions", context=there) as answer:
+    kernels = [session["kernel"] for session in json.load(answer)]
+now = datetime.datetime.now(datetime.timezone.utc)
+def idle(kernel):
+    last = datetime.datetime.fromisoformat(kernel["last_activity"].replace("Z", "+00:00"))
+    return kernel["execution_state"] == "idle" and (now - last).total_seconds() > {minutes} * 60
+with open("/proc/uptime") as up:
+    awake = float(up.read().split()[0])
+if awake > {minutes} * 60 and all(idle(kernel) for kernel in kernels):
+    with open("/opt/ml/metadata/resource-metadata.json") as data:
+        name = json.load(data)["ResourceName"]
+    boto3.client("sagemaker").stop_notebook_instance(NotebookInstanceName=name)
+PROGRAM
+python=$(ls -d /home/ec2-user/anaconda3/bin/python /usr/bin/python3 2>/dev/null | head -n 1)
+echo "*/5 * * * * root $python /usr/local/bin/stop-when-idle" > /etc/cron.d/stop-when-idle
+"""
+
+
+class Notebook(Construct):
+    """Defines a notebook instance in the private network.
+
+    No internet, no root, version 2 of the metadata service, an encrypted volume, and a script
+    that stops the instance when it is idle.
+
+    See https://docs.aws.amazon.com/securityhub/latest/userguide/sagemaker-controls.html
+
+    Example:
+        >>> Notebook(stack, "Notebook", network=network, role=role, key=store.key)
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        network: PrivateNetwork,
+        role: NotebookRole,
+        key: kms.IKey,
+        instance_type: str = "ml.t3.medium",
+        volume_gb: int = 20,
+        idle_minutes: int = 60,
+    ) -> None:
+        """Define the notebook.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            network: Network of the instance.
+            role: Role of who works in it.
+            key: Key of its volume.
+            instance_type: ML instance type.
+            volume_gb: Size of its volume, 5 to 16384.
+            idle_minutes: Minutes without work after which it stops, 10 to 1440.
+
+        Raises:
+            ConfigurationError: If a value is not allowed.
+
+        """
+        super().__init__(scope, construct_id)
+        checks.instance_type(self, "instance_type", instance_type)
+        checks.between(self, "volume_gb", volume_gb, 5, 16384)
+        checks.between(self, "idle_minutes", idle_minutes, 10, 1440)
+        self.role = role
+        self.group = network.workload_group(self, "Group", description="Notebook")
+        script = _IDLE_STOP.replace("{minutes}", str(idle_minutes))
+        hook = sagemaker.CfnNotebookInstanceLifecycleConfig.NotebookInstanceLifecycleHookProperty
+        self.lifecycle = sagemaker.CfnNotebookInstanceLifecycleConfig(
+            self, "Lifecycle", on_start=[hook(content=Fn.base64(script))]
+        )
+        self.resource = sagemaker.CfnNotebookInstance(
+            self,
+            "Resource",
+            instance_type=instance_type,
+            volume_size_in_gb=volume_gb,
+            role_arn=role.role_arn,
+            subnet_id=network.subnet_ids[0],
+            security_group_ids=[self.group.security_group_id],
+            direct_internet_access="Disabled",
+            root_access="Disabled",
+            kms_key_id=key.key_arn,
+            platform_identifier="notebook-al2023-v1",
+            lifecycle_config_name=self.lifecycle.attr_notebook_instance_lifecycle_config_name,
+            instance_metadata_service_configuration=_METADATA_V2,
+        )
+        self.resource.node.add_dependency(*role.policies, *network.ready)
+        self._allow_to_stop_itself()
+
+    @property
+    def notebook_name(self) -> str:
+        """Name of the instance."""
+        return self.resource.attr_notebook_instance_name
+
+    def grant_start_stop(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone start and stop the instance, and see its state."""
+        actions = ["sagemaker:DescribeNotebookInstance", "sagemaker:StartNotebookInstance",
+                   "sagemaker:StopNotebookInstance"]  # fmt: skip
+        name = arn(self, "sagemaker", "notebook-instance", self.notebook_name)
+        return attach(grantee, [allow(actions, [name])])
+
+    def _allow_to_stop_itself(self) -> None:
+        # By prefix: the instance depends on its role and so cannot be named in it.
+        own = arn(self, "sagemaker", "notebook-instance", f"{self.resource.stack.stack_name}*")
+        self.role.add(allow(["sagemaker:StopNotebookInstance"], [own]))
+
+
+_METADATA_V2 = sagemaker.CfnNotebookInstance.InstanceMetadataServiceConfigurationProperty(
+    minimum_instance_metadata_service_version="2"
+)

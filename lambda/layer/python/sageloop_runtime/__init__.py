@@ -1,0 +1,1 @@
+"""The loop's logic: data, training, gate, registry, rollout, evaluation, reconciliation."""

@@ -1,0 +1,173 @@
+"""What each function is told by its environment, read once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sageloop_runtime.errors import BadInputError
+
+Environment = Mapping[str, str]
+
+
+def _text(environment: Environment, name: str) -> str:
+    value = environment.get(name)
+    if not value:
+        raise BadInputError(f"the environment variable {name} is not set")
+    return value
+
+
+def _number(environment: Environment, name: str) -> int:
+    value = _text(environment, name)
+    if not value.isdigit():
+        raise BadInputError(f"{name} is {value!r}: a whole number of at least 0 is expected")
+    return int(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartConfig:
+    """What start_training is told; ``alarm_name`` is None where any alarm may start it."""
+
+    state_table: str
+    job: str
+    cooldown_seconds: int
+    max_attempts: int
+    metric_namespace: str
+    alarm_name: str | None = None
+
+    @classmethod
+    def read(cls, environment: Environment) -> StartConfig:
+        """From environment variables."""
+        return cls(
+            state_table=_text(environment, "STATE_TABLE"),
+            job=_text(environment, "JOB"),
+            cooldown_seconds=_number(environment, "COOLDOWN_SECONDS"),
+            max_attempts=_number(environment, "MAX_ATTEMPTS"),
+            metric_namespace=_text(environment, "METRIC_NAMESPACE"),
+            alarm_name=environment.get("ALARM_NAME") or None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateConfig:
+    """When a challenger is better: ``improvement`` is a fraction of the champion's error."""
+
+    metric: str
+    objective: str
+    threshold: float | None
+    improvement: float
+
+    @classmethod
+    def parse(cls, text: str) -> GateConfig:
+        """From the JSON of the GATE variable."""
+        gate = json.loads(text)
+        if gate.get("objective") not in {"Minimize", "Maximize"}:
+            raise BadInputError(
+                f"GATE's objective is {gate.get('objective')!r}: Minimize or Maximize is expected"
+            )
+        threshold = gate.get("threshold")
+        return cls(
+            metric=str(gate["metric"]),
+            objective=gate["objective"],
+            threshold=None if threshold is None else float(threshold),
+            improvement=float(gate.get("improvement", 0.0)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobChangeConfig:
+    """What on_job_change is told."""
+
+    state_table: str
+    job: str
+    endpoint_name: str
+    model_package_group: str
+    gate: GateConfig
+    content_type: str
+    metric_namespace: str
+
+    @classmethod
+    def read(cls, environment: Environment) -> JobChangeConfig:
+        """From environment variables."""
+        return cls(
+            state_table=_text(environment, "STATE_TABLE"),
+            job=_text(environment, "JOB"),
+            endpoint_name=_text(environment, "ENDPOINT_NAME"),
+            model_package_group=_text(environment, "MODEL_PACKAGE_GROUP"),
+            gate=GateConfig.parse(_text(environment, "GATE")),
+            content_type=_text(environment, "CONTENT_TYPE"),
+            metric_namespace=_text(environment, "METRIC_NAMESPACE"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromoteConfig:
+    """What promote is told."""
+
+    state_table: str
+    endpoint_name: str
+    model_package_group: str
+    page_topic: str
+    metric_namespace: str
+
+    @classmethod
+    def read(cls, environment: Environment) -> PromoteConfig:
+        """From environment variables."""
+        return cls(
+            state_table=_text(environment, "STATE_TABLE"),
+            endpoint_name=_text(environment, "ENDPOINT_NAME"),
+            model_package_group=_text(environment, "MODEL_PACKAGE_GROUP"),
+            page_topic=_text(environment, "PAGE_TOPIC_ARN"),
+            metric_namespace=_text(environment, "METRIC_NAMESPACE"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What evaluate is told."""
+
+    state_table: str
+    endpoint_name: str
+    capture_uri: str
+    truth_uri: str
+    window_minutes: int
+    truth_delay_minutes: int
+    metric_namespace: str
+    metric_name: str
+
+    @classmethod
+    def read(cls, environment: Environment) -> EvaluateConfig:
+        """From environment variables."""
+        return cls(
+            state_table=_text(environment, "STATE_TABLE"),
+            endpoint_name=_text(environment, "ENDPOINT_NAME"),
+            capture_uri=_text(environment, "CAPTURE_URI"),
+            truth_uri=_text(environment, "TRUTH_URI"),
+            window_minutes=_number(environment, "WINDOW_MINUTES"),
+            truth_delay_minutes=_number(environment, "TRUTH_DELAY_MINUTES"),
+            metric_namespace=_text(environment, "METRIC_NAMESPACE"),
+            metric_name=_text(environment, "METRIC_NAME"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconcileConfig:
+    """What reconcile is told."""
+
+    start: StartConfig
+    promote: PromoteConfig
+    backoff_seconds: int
+    on_job_change_function: str
+    start_function: str
+
+    @classmethod
+    def read(cls, environment: Environment) -> ReconcileConfig:
+        """From environment variables."""
+        return cls(
+            start=StartConfig.read(environment),
+            promote=PromoteConfig.read(environment),
+            backoff_seconds=_number(environment, "BACKOFF_SECONDS"),
+            on_job_change_function=_text(environment, "ON_JOB_CHANGE_FUNCTION"),
+            start_function=_text(environment, "START_FUNCTION"),
+        )

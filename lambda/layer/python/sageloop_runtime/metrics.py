@@ -1,0 +1,46 @@
+"""The loop's own metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sageloop_runtime.times import moment
+
+
+class Metrics:
+    """Puts single samples into one namespace.
+
+    Args:
+        cloudwatch: a CloudWatch client.
+        namespace: where the metrics belong.
+
+    """
+
+    def __init__(self, cloudwatch: Any, namespace: str) -> None:
+        self._cloudwatch = cloudwatch
+        self._namespace = namespace
+
+    def put(
+        self, name: str, value: float, dimensions: Mapping[str, str], *, at: float | None = None
+    ) -> None:
+        """Put one sample, stamped ``at`` epoch seconds, or by CloudWatch where ``at`` is None."""
+        self.put_all({name: value}, [dimensions], at=at)
+
+    def put_all(
+        self,
+        samples: Mapping[str, float],
+        by: Sequence[Mapping[str, str]],
+        *,
+        at: float | None = None,
+    ) -> None:
+        """Put each sample once for each set of dimensions."""
+        data = []
+        for name, value in samples.items():
+            for dimensions in by:
+                pairs = [{"Name": key, "Value": text} for key, text in dimensions.items()]
+                datum: dict[str, Any] = {"MetricName": name, "Value": value, "Dimensions": pairs}
+                if at is not None:
+                    datum["Timestamp"] = moment(at)
+                data.append(datum)
+        self._cloudwatch.put_metric_data(Namespace=self._namespace, MetricData=data)

@@ -1,0 +1,64 @@
+"""Names that follow from what they name, so that every retry finds what an earlier try made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_LONGEST = 63
+_DIGEST = 12
+
+
+def digest_of(text: str, *, length: int = _DIGEST) -> str:
+    """The first ``length`` hex digits of a text's SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def job_name(job: str, key: str) -> str:
+    """The training job that the trigger with this key starts."""
+    return f"{job}-{digest_of(key)}"
+
+
+def is_job_of(job: str, name: str) -> bool:
+    """Whether ``name`` is a training job of ``job``, and not of another with a longer name."""
+    return re.fullmatch(re.escape(job) + f"-[0-9a-f]{{{_DIGEST}}}", name) is not None
+
+
+def endpoint_prefix(endpoint: str) -> str:
+    """What the names of an endpoint's models and configurations begin with."""
+    return endpoint[: _LONGEST - _DIGEST - 1].rstrip("-")
+
+
+def is_of_endpoint(endpoint: str, name: str) -> bool:
+    """Whether ``name`` is a model or configuration made for ``endpoint``."""
+    return is_job_of(endpoint_prefix(endpoint), name)
+
+
+def model_name(endpoint: str, package_arn: str, model: Mapping[str, Any], image: str) -> str:
+    """The model that serves a package as the serving document's model part says."""
+    return f"{endpoint_prefix(endpoint)}-{digest_of(f'{package_arn}|{canonical(model)}|{image}')}"
+
+
+def config_name(endpoint: str, model: str, serving_digest: str) -> str:
+    """The endpoint configuration that serves a model as the serving document says."""
+    return f"{endpoint_prefix(endpoint)}-{digest_of(f'{model}|{serving_digest}')}"
+
+
+def package_version(arn: str) -> int:
+    """The version at the end of a model package's ARN; 0 where there is none."""
+    last = arn.rsplit("/", 1)[-1]
+    return int(last) if last.isdigit() else 0
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of ``s3://bucket/key``, the key without a slash at its end."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key.rstrip("/")

@@ -1,0 +1,49 @@
+"""`sageloop demo`: the whole loop on real data, on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def demo(
+    settings: Annotated[
+        str, typer.Option(help="settings to deploy: a name in settings/ or a TOML file")
+    ] = "prod",
+    project: Annotated[
+        Path, typer.Option(help="folder of the project's app.py and cdk.json")
+    ] = Path(),
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="also write the report here")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="keep what the CDK commands print in this file")
+    ] = None,
+) -> None:
+    """Deploy the project's own app into a local cloud and run the loop to its end.
+
+    Real flights train a first model; traffic is served; the winds change, an alarm goes off, a
+    second model is trained, judged and rolled out by a canary; deploys and a destroy follow.
+    No account, no Docker; about four minutes. Exit code 0 only if everything promised happened.
+    """
+    from sageloop.demo.cdk import CdkMissingError
+    from sageloop.demo.flights import DataMissingError
+    from sageloop.demo.story import Options, Story
+    from sageloop.local_cloud.client import LocalCloudError
+
+    console = Console()
+    story = Story(Options(project=project.resolve(), settings=settings, keep_log=log), console)
+    try:
+        report = story.run()
+    except (CdkMissingError, DataMissingError, LocalCloudError) as error:
+        console.print(f"[red]{error}[/]")
+        raise typer.Exit(2) from error
+    report.show(console)
+    if json_file:
+        json_file.write_text(json.dumps(report.as_dict(), indent=2) + "\n")
+    if not report.ok:
+        raise typer.Exit(1)

@@ -1,0 +1,60 @@
+"""The stock CDK command line, run against the local cloud by environment variables alone."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sageloop.local_cloud.client import LocalCloud
+
+
+class CdkMissingError(RuntimeError):
+    """The CDK CLI or the project's app is not where it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class CdkResult:
+    """How a command ended: exit code, wall seconds, everything it printed."""
+
+    code: int
+    seconds: float
+    output: str
+
+
+class Cdk:
+    """Runs ``cdk`` in a project's folder."""
+
+    def __init__(self, project: Path, cloud: LocalCloud, *, work: Path, log: Path) -> None:
+        """``work`` holds the assembly, ``log`` receives what the commands print."""
+        if not (project / "app.py").is_file() or not (project / "cdk.json").is_file():
+            raise CdkMissingError(
+                f"no app.py and cdk.json in {project}: run this in a checkout of the project"
+            )
+        self._project, self._cloud, self._work, self._log = project, cloud, work, log
+
+    def run(self, *arguments: str, settings: str) -> CdkResult:
+        """Run one command with an environment that reaches the local cloud and nothing else."""
+        environment = self._cloud.environment() | {
+            "SAGELOOP_SETTINGS": settings,
+            "CDK_OUTPUT": str(self._work / "cdk.out"),
+            "CI": "true",
+        }
+        return self._call(["cdk", *arguments], environment)
+
+    def _call(self, command: list[str], environment: Mapping[str, str]) -> CdkResult:
+        started = time.monotonic()
+        try:
+            ended = subprocess.run(
+                command, cwd=self._project, env=dict(environment), text=True, check=False,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            raise CdkMissingError(
+                "the cdk command is not there: make setup installs it beside this project"
+            ) from error
+        with self._log.open("a") as log:
+            log.write(f"$ {' '.join(command)}\n{ended.stdout}\n")
+        return CdkResult(ended.returncode, time.monotonic() - started, ended.stdout)

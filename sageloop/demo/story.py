@@ -1,0 +1,289 @@
+"""The story, stage by stage. Every step is what a client of AWS could do, plus the clock's dial."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time as wall
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sageloop.demo.cdk import Cdk
+from sageloop.demo.flights import Flight, load
+from sageloop.demo.outcome import judge, old_model_errors, weeks_of
+from sageloop.demo.report import Report
+from sageloop.demo.traffic import Route, Traffic, put_partition
+from sageloop.demo.watch import StoryError, Watcher, names_of, until
+from sageloop.local_cloud.client import LocalCloud
+
+WINTER = (date(2013, 1, 1), date(2013, 3, 9))
+# The replay begins in June, to keep the story short: from May on the winter's model is off.
+REPLAY_BEGINS = date(2013, 6, 2)
+REPLAY_ENDS = date(2013, 8, 31)
+SECONDS_A_DAY = 3600 / 7  # a week of flights takes a virtual hour, the period of evaluation
+FAST, SLOW = 360.0, 60.0
+_WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user may choose."""
+
+    project: Path
+    settings: str = "prod"
+    fast: float = FAST
+    keep_log: Path | None = None
+
+
+class Story:
+    """Runs the loop once from nothing to nothing and keeps the account."""
+
+    def __init__(self, options: Options, console: Console) -> None:
+        self._options, self._console = options, console
+        self.report = Report()
+        self._traffic: Traffic | None = None
+
+    def run(self) -> Report:
+        """Run every stage; the report is complete even if a stage fails."""
+        started = wall.monotonic()
+        with tempfile.TemporaryDirectory(prefix="sageloop-demo-") as folder:
+            work = Path(folder)
+            log = self._options.keep_log or work / "demo.log"
+            with self.report.stage("start the local cloud", self._console) as stage:
+                cloud = LocalCloud.start(log=work / "cloud.log")
+                stage.detail = cloud.endpoint_url
+            try:
+                self._cdk = Cdk(self._options.project, cloud, work=work, log=log)
+                self._tell(cloud, work)
+                judge(self.report)
+            except StoryError as error:
+                self.report.problems.append(str(error))
+            finally:
+                if self._traffic:
+                    with suppress(Exception):
+                        self._traffic.stop()
+                if self.report.problems and self._options.keep_log:
+                    self._options.keep_log.with_suffix(".cloud.log").write_text(
+                        (work / "cloud.log").read_text()
+                    )
+                cloud.stop()
+        self.report.wall_seconds = round(wall.monotonic() - started, 2)
+        return self.report
+
+    def _tell(self, cloud: LocalCloud, work: Path) -> None:
+        with self.report.stage("read the flights of 2013", self._console) as stage:
+            days = load()
+            stage.detail = f"{sum(map(len, days.values()))} flights"
+        self._deploy("bootstrap", "bootstrap", "bootstrap_rc")
+        self._deploy("first deploy", "deploy", "deploy_rc")
+        watcher = Watcher(cloud, names_of(cloud))
+        route = Route(
+            endpoint=watcher.names.endpoint, bucket=watcher.names.bucket,
+            data_prefix="datasets/flights/", truth_prefix="truth/",
+        )  # fmt: skip
+        self._winter(cloud, watcher, route, days)
+        self._replay(cloud, watcher, route, days)
+        self._later_deploys(watcher, work)
+        self._end(cloud)
+
+    def _winter(
+        self, cloud: LocalCloud, watcher: Watcher, route: Route,
+        days: dict[date, list[Flight]],
+    ) -> None:  # fmt: skip
+        with self.report.stage("winter's flights train the first model", self._console) as stage:
+            s3 = cloud.client("s3")
+            for day in (d for d in days if WINTER[0] <= d <= WINTER[1]):
+                put_partition(s3, route, day, days[day])
+            manifest = {"from": WINTER[0].isoformat(), "through": WINTER[1].isoformat()}
+            s3.put_object(
+                Bucket=route.bucket, Key=f"{route.data_prefix}manifest.json",
+                Body=json.dumps(manifest).encode(),
+            )  # fmt: skip
+            endpoint = until("the first endpoint in service", watcher.in_service, seconds=120)
+            (job,) = watcher.jobs()
+            self._before = endpoint["EndpointConfigName"]
+            self.report.endpoint_config["before"] = self._before
+            self._first_model = watcher.model(self._before)
+            error = watcher.holdout(job["TrainingJobName"])
+            stage.detail = f"hold-out error {error:.1f} min; champion in service on two instances"
+            self._note(f"champion {self._first_model.split('/')[-3]} serves {self._before}")
+
+    def _replay(
+        self, cloud: LocalCloud, watcher: Watcher, route: Route,
+        days: dict[date, list[Flight]],
+    ) -> None:  # fmt: skip
+        shown = {d: f for d, f in days.items() if REPLAY_BEGINS <= d <= REPLAY_ENDS}
+        clock = _Dial(cloud)
+        traffic = self._traffic = Traffic(
+            clients=cloud.client, now=clock.now, route=route, days=shown, first=REPLAY_BEGINS,
+            seconds_a_day=SECONDS_A_DAY, truth_delay=300,
+        )  # fmt: skip
+        began = clock.now()
+        with self.report.stage("the replay runs until the alarm", self._console) as stage:
+            clock.turn(self._options.fast)
+            traffic.start()
+            until("the live error's alarm", lambda: watcher.alarm()["StateValue"] == "ALARM",
+                  seconds=180)  # fmt: skip
+            clock.turn(SLOW)
+            stage.detail = f"ALARM on {traffic.today:%d %B} of the data"
+            self._note(f"{traffic.today:%d %B}: the live error's alarm goes to ALARM")
+        with self.report.stage("retrain, gate, roll out under load", self._console) as stage:
+            job = until("the retraining job", lambda: watcher.jobs()[1:], seconds=60)[0]
+            self._note(f"{traffic.today:%d %B}: {job['TrainingJobName']} starts")
+            self._rollout(watcher, traffic)
+            self.report.error["holdout"] = watcher.holdout(job["TrainingJobName"])
+            during = self.report.requests["during_rollout"]
+            stage.detail = f"canary done, {during} requests meanwhile"
+        with self.report.stage("the replay goes on until the alarm is OK", self._console) as stage:
+            clock.turn(self._options.fast)
+            rolled = traffic.today
+            until("the alarm back to OK", lambda: watcher.alarm()["StateValue"] == "OK",
+                  seconds=120)  # fmt: skip
+            self._note(f"{traffic.today:%d %B}: the alarm returns to OK")
+            until("two whole weeks after the rollout",
+                  lambda: traffic.today >= rolled + 2 * _WEEK + timedelta(days=2), seconds=90)  # fmt: skip
+            stage.detail = f"OK; replayed through {traffic.today:%d %B}"
+            clock.turn(1)
+            traffic.stop()
+        self._account(cloud, watcher, traffic, began)
+
+    def _rollout(self, watcher: Watcher, traffic: Traffic) -> None:
+        updating = lambda: (e := watcher.endpoint()) and e["EndpointStatus"] == "Updating"  # noqa: E731
+        until("the canary to begin", updating, seconds=60)
+        self._note(f"{traffic.today:%d %B}: the challenger passed the gate; the canary begins")
+        before = traffic.tally.total
+        traffic.press(True)
+        try:
+            after = until(
+                "the new configuration in service",
+                lambda: watcher.in_service(other_than=self._before), seconds=120,
+            )  # fmt: skip
+        finally:
+            traffic.press(False)
+        self.report.requests["during_rollout"] = traffic.tally.total - before
+        self.report.endpoint_config["after"] = after["EndpointConfigName"]
+        self.report.served_model["after"] = watcher.model(after["EndpointConfigName"])
+        self._note(f"{traffic.today:%d %B}: {after['EndpointConfigName']} serves all traffic")
+
+    def _account(self, cloud: LocalCloud, watcher: Watcher, traffic: Traffic, began: float) -> None:
+        configs = self.report.endpoint_config
+        self.report.requests |= {
+            "sent": traffic.tally.total,
+            "failed": len(traffic.tally.failures),
+            "by_configuration": {
+                configs[k]: watcher.invocations(began, config=configs[k])
+                for k in ("before", "after")
+            },
+        }
+        self.report.problems += sorted(set(traffic.tally.failures))[:3]
+        self.report.retraining = {
+            "alarm_transitions": watcher.transitions(),
+            "jobs_started": len(watcher.jobs()) - 1,
+        }
+        old = old_model_errors(cloud.client("s3"), self._first_model, traffic.tally.sent)
+        self.report.weeks = weeks_of(watcher, configs, traffic, old)
+        self.report.work_seconds = round(cloud.work_seconds(), 2)
+
+    def _later_deploys(self, watcher: Watcher, work: Path) -> None:
+        base = self._settings_text()
+        warmer = self._variant(work, "threshold", base, r"(?m)^live_error = .*$",
+                               "live_error = 13.0")  # fmt: skip
+        self._deploy("second deploy: another threshold", "deploy", "second_deploy_rc", warmer)
+        self._served(watcher, "after_second_deploy")
+        capture = self._variant(work, "capture", Path(warmer).read_text(),
+                                r"(?m)^percentage = .*$", "percentage = 50")  # fmt: skip
+        self._deploy("third deploy: another capture", "deploy", "third_deploy_rc", capture)
+        second = self.report.endpoint_config["after_second_deploy"]
+        until("the rollout of the third deploy", lambda: watcher.in_service(other_than=second),
+              seconds=90)  # fmt: skip
+        self._served(watcher, "after_third_deploy")
+        self._last_settings = capture
+
+    def _served(self, watcher: Watcher, key: str) -> None:
+        endpoint = until("the endpoint in service", watcher.in_service, seconds=60)
+        config = endpoint["EndpointConfigName"]
+        self.report.endpoint_config[key] = config
+        self.report.served_model[key] = watcher.model(config)
+
+    def _end(self, cloud: LocalCloud) -> None:
+        self._deploy("destroy", "destroy", "destroy_rc", self._last_settings)
+        self.report.retained = retained(cloud)
+        self._deploy("second life: deploy", "deploy", "second_life_rc", self._last_settings)
+        code = self.report.cdk["second_life_rc"]
+        self._deploy("second life: destroy", "destroy", "second_life_rc", self._last_settings)
+        self.report.cdk["second_life_rc"] = max(code, self.report.cdk["second_life_rc"])
+
+    def _deploy(self, name: str, command: str, key: str, settings: str | None = None) -> None:
+        arguments: Sequence[str] = {
+            "bootstrap": ("bootstrap",),
+            "deploy": ("deploy", "--all", "--require-approval", "never"),
+            "destroy": ("destroy", "--all", "--force"),
+        }[command]
+        with self.report.stage(f"cdk {command} ({name})", self._console) as stage:
+            used = settings if settings is not None else self._options.settings
+            result = self._cdk.run(*arguments, settings=used)
+            self.report.cdk[key] = result.code
+            stage.detail = f"exit code {result.code}"
+        if result.code:
+            tail = "\n".join(result.output.strip().splitlines()[-15:])
+            raise StoryError(f"cdk {command} ended with {result.code}:\n{tail}")
+
+    def _settings_text(self) -> str:
+        chosen = Path(self._options.settings)
+        if chosen.suffix != ".toml":
+            chosen = self._options.project / "settings" / f"{self._options.settings}.toml"
+        return chosen.read_text()
+
+    def _variant(self, work: Path, name: str, text: str, pattern: str, line: str) -> str:
+        changed, count = re.subn(pattern, line, text)
+        if count != 1 or changed == text:
+            raise StoryError(f"the settings have no single line to change into {line!r}")
+        path = work / f"{name}.toml"
+        path.write_text(changed)
+        return str(path)
+
+    def _note(self, line: str) -> None:
+        self.report.happened.append(line)
+
+
+class _Dial:
+    """The clock as the demo holds it: turned by the cloud, read without asking each time."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self._cloud = cloud
+        self._rate = 1.0
+        self._anchor()
+
+    def now(self) -> float:
+        """Virtual now."""
+        return self._virtual + (wall.monotonic() - self._wall) * self._rate
+
+    def turn(self, rate: float) -> None:
+        """Turn the dial."""
+        self._cloud.set_rate(rate)
+        self._rate = rate
+        self._anchor()
+
+    def _anchor(self) -> None:
+        self._virtual, self._wall = self._cloud.time(), wall.monotonic()
+
+
+def retained(cloud: LocalCloud) -> list[str]:
+    """Names of what ``cdk destroy`` left, as the stacks' last events tell."""
+    kept: set[str] = set()
+    cloudformation: Any = cloud.client("cloudformation")
+    for stack in cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])[
+        "StackSummaries"
+    ]:
+        events = cloudformation.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
+        for event in events:
+            if event["ResourceStatus"] == "DELETE_SKIPPED":
+                kept.add(f"{event['ResourceType']} {event['PhysicalResourceId']}")
+    return sorted(kept)

@@ -1,0 +1,150 @@
+"""Reading what happened, through AWS's own APIs."""
+
+from __future__ import annotations
+
+import time as wall
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.client import LocalCloud
+
+_T = TypeVar("_T")
+_STACK_DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+class StoryError(RuntimeError):
+    """Something that had to happen did not."""
+
+
+def until(what: str, seen: Callable[[], _T | None], *, seconds: float) -> _T:
+    """Ask until ``seen`` gives something; raise :class:`StoryError` after ``seconds`` (wall)."""
+    deadline = wall.monotonic() + seconds
+    while True:
+        value = seen()
+        if value:
+            return value
+        if wall.monotonic() > deadline:
+            raise StoryError(f"{what}: not seen within {seconds:.0f} s")
+        wall.sleep(0.1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Names:
+    """What the stacks' outputs tell."""
+
+    bucket: str
+    endpoint: str
+    alarm: str
+    job: str
+    package_group: str
+    state_table: str
+
+
+def names_of(cloud: LocalCloud) -> Names:
+    """The names of the deployed loop, from the outputs of its stacks."""
+    outputs: dict[str, str] = {}
+    for stack in cloud.client("cloudformation").describe_stacks()["Stacks"]:
+        if stack["StackStatus"] in _STACK_DONE:
+            outputs |= {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
+    wanted = {
+        "bucket": "DataBucket",
+        "endpoint": "EndpointName",
+        "alarm": "LiveErrorAlarm",
+        "job": "JobName",
+        "package_group": "ModelPackageGroup",
+        "state_table": "StateTable",
+    }
+    missing = [key for key in wanted.values() if key not in outputs]
+    if missing:
+        raise StoryError(f"the stacks have no output {', '.join(missing)}")
+    return Names(**{name: outputs[key] for name, key in wanted.items()})
+
+
+class Watcher:
+    """Asks the deployed loop how it is."""
+
+    def __init__(self, cloud: LocalCloud, names: Names) -> None:
+        self._cloud, self.names = cloud, names
+
+    def endpoint(self) -> dict[str, Any] | None:
+        """The endpoint's description, or nothing if there is none."""
+        try:
+            found = self._cloud.client("sagemaker").describe_endpoint(
+                EndpointName=self.names.endpoint
+            )
+        except ClientError:
+            return None
+        return dict(found)
+
+    def in_service(self, *, other_than: str = "") -> dict[str, Any] | None:
+        """The endpoint if it serves a configuration other than the one named."""
+        found = self.endpoint()
+        if not found or found["EndpointStatus"] != "InService":
+            return None
+        return found if found["EndpointConfigName"] != other_than else None
+
+    def model(self, config_name: str) -> str:
+        """The artifact that a configuration serves."""
+        sagemaker = self._cloud.client("sagemaker")
+        config = sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
+        model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+        return str(model["PrimaryContainer"]["ModelDataUrl"])
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Training jobs of the loop, oldest first."""
+        found = self._cloud.client("sagemaker").list_training_jobs(
+            NameContains=self.names.job, SortBy="CreationTime", SortOrder="Ascending"
+        )
+        return list(found["TrainingJobSummaries"])
+
+    def holdout(self, job: str) -> float | None:
+        """The last metric a job reported for its hold-out."""
+        found = self._cloud.client("sagemaker").describe_training_job(TrainingJobName=job)
+        metrics = {m["MetricName"]: m["Value"] for m in found.get("FinalMetricDataList", [])}
+        return next((v for n, v in metrics.items() if n.startswith("validation:mae")), None)
+
+    def alarm(self) -> dict[str, Any]:
+        """The live error's alarm."""
+        (found,) = self._cloud.client("cloudwatch").describe_alarms(AlarmNames=[self.names.alarm])[
+            "MetricAlarms"
+        ]
+        return dict(found)
+
+    def transitions(self) -> int:
+        """How often the alarm went to ALARM."""
+        items = self._cloud.client("cloudwatch").describe_alarm_history(
+            AlarmName=self.names.alarm, HistoryItemType="StateUpdate"
+        )["AlarmHistoryItems"]
+        return sum(1 for item in items if item["HistorySummary"].endswith("to ALARM"))
+
+    def errors(self, since: float, *, config: str | None = None) -> list[tuple[float, float]]:
+        """The live error as CloudWatch has it: moment (virtual epoch seconds) and minutes."""
+        return self._values("sageloop", "MeanAbsoluteError", "Average", since, config)
+
+    def invocations(self, since: float, *, config: str) -> int:
+        """Requests a configuration answered."""
+        values = self._values("AWS/SageMaker", "Invocations", "Sum", since, config)
+        return int(sum(v for _, v in values))
+
+    def _values(
+        self, namespace: str, metric: str, stat: str, since: float, config: str | None
+    ) -> list[tuple[float, float]]:
+        dimensions = [{"Name": "EndpointName", "Value": self.names.endpoint}]
+        if namespace == "AWS/SageMaker":
+            dimensions.append({"Name": "VariantName", "Value": "AllTraffic"})
+        if config:
+            dimensions.append({"Name": "EndpointConfigName", "Value": config})
+        (found,) = self._cloud.client("cloudwatch").get_metric_data(
+            StartTime=datetime.fromtimestamp(since, UTC),
+            EndTime=datetime.fromtimestamp(self._cloud.time() + 60, UTC),
+            ScanBy="TimestampAscending",
+            MetricDataQueries=[{"Id": "m", "MetricStat": {
+                "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": dimensions},
+                "Period": 60, "Stat": stat}}],
+        )["MetricDataResults"]  # fmt: skip
+        stamps = [t.timestamp() for t in found["Timestamps"]]
+        return list(zip(stamps, found["Values"], strict=True))

@@ -1,0 +1,161 @@
+"""What a call asks for: its template, parameters, tags and capabilities, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.cloudformation.context import Context
+from sageloop.local_cloud.cloudformation.deployment import Blueprint
+from sageloop.local_cloud.cloudformation.errors import invalid, refused
+from sageloop.local_cloud.cloudformation.parameters import resolve_parameters
+from sageloop.local_cloud.cloudformation.state import Desired, Stack
+from sageloop.local_cloud.cloudformation.template import (
+    MAX_STORED_BYTES,
+    Template,
+    parse_template,
+)
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.service import Call
+
+_IAM_NAMES = {
+    "AWS::IAM::AccessKey": "",
+    "AWS::IAM::Group": "GroupName",
+    "AWS::IAM::InstanceProfile": "InstanceProfileName",
+    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+    "AWS::IAM::Policy": "",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::IAM::User": "UserName",
+    "AWS::IAM::UserToGroupAddition": "",
+}
+
+
+def template_asked(context: Context, call: Call, stack: Stack | None = None) -> Template:
+    """The template of a call: its body, its URL, or the stack's present one.
+
+    Raises:
+        AwsError: if none or more than one is given, or it cannot be read.
+
+    """
+    body, url = call.params.get("TemplateBody"), call.params.get("TemplateURL")
+    previous = call.params.get("UsePreviousTemplate") is True
+    if sum((body is not None, url is not None, previous)) != 1:
+        raise invalid("Either Template URL or Template Body must be specified.")
+    if previous:
+        if stack is None or not stack.desired.template.body:
+            raise invalid("UsePreviousTemplate needs a stack that has a template")
+        return stack.desired.template
+    text = body if body is not None else _from_url(context, call, str(url))
+    if len(text.encode()) > MAX_STORED_BYTES:
+        raise invalid(
+            f"Template may not exceed {MAX_STORED_BYTES} bytes in size, got {len(text.encode())}"
+        )
+    return parse_template(text)
+
+
+def desired_of(context: Context, call: Call, stack: Stack, template: Template) -> Desired:
+    """What a stack is to become by a call."""
+    declared = template.section("Parameters")
+    asked = call.params.get("Parameters") or []
+    principal = call.params.get("RoleARN") or stack.role_arn or call.principal
+    parameters = resolve_parameters(
+        declared, asked, previous=stack.desired.parameters,
+        fetch_ssm=lambda name: context.ssm_value(principal, stack.region, name),
+    )  # fmt: skip
+    given_tags = call.params.get("Tags")
+    tags = (
+        dict(stack.desired.tags)
+        if given_tags is None
+        else {tag["Key"]: tag["Value"] for tag in given_tags}
+    )
+    capabilities = tuple(call.params.get("Capabilities") or ())
+    return Desired(template=template, parameters=parameters, tags=tags, capabilities=capabilities)
+
+
+def checked_blueprint(context: Context, stack: Stack, desired: Desired) -> Blueprint:
+    """A blueprint that passed every check made before anything is created.
+
+    Raises:
+        AwsError: with what is unsupported, a failed rule, or a missing capability.
+
+    """
+    blueprint = Blueprint(context, stack, desired)
+    context.preflight(desired.template, blueprint.resources)
+    _check_rules(blueprint)
+    _check_capabilities(blueprint)
+    return blueprint
+
+
+def needed_capabilities(resources: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The capability that a template's IAM resources take, if any."""
+    iam = [r for r in resources.values() if r.get("Type") in _IAM_NAMES]
+    if not iam:
+        return []
+    named = any(_IAM_NAMES[r["Type"]] in (r.get("Properties") or {}) for r in iam)
+    return ["CAPABILITY_NAMED_IAM"] if named else ["CAPABILITY_IAM"]
+
+
+def refuse_unsupported_members(params: Mapping[str, Any]) -> None:
+    """Refuse, by name, what a call may ask of AWS but not of the local cloud.
+
+    ``ImportExistingResources`` is let through, because the CDK's bootstrap always asks for it:
+    nothing is imported, and a resource that exists already fails its creation by name.
+    """
+    wishes = {
+        "ResourcesToImport": bool(params.get("ResourcesToImport")),
+        "NotificationARNs": bool(params.get("NotificationARNs")),
+        "RollbackConfiguration.RollbackTriggers": bool(
+            (params.get("RollbackConfiguration") or {}).get("RollbackTriggers")
+        ),
+        "ChangeSetType IMPORT": params.get("ChangeSetType") == "IMPORT",
+        "DeploymentMode REVERT_DRIFT": params.get("DeploymentMode") == "REVERT_DRIFT",
+        "DeploymentConfig.Mode EXPRESS": (params.get("DeploymentConfig") or {}).get("Mode")
+        == "EXPRESS",
+        "ResourceTypes": bool(params.get("ResourceTypes")),
+        "StackPolicyURL": bool(params.get("StackPolicyURL")),
+    }
+    for name, wished in wishes.items():
+        if wished:
+            raise refused(name)
+
+
+def _from_url(context: Context, call: Call, url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise invalid(f"TemplateURL must be an http or https URL of an S3 object, got {url}")
+    path = unquote(parts.path).lstrip("/")
+    bucket, _, key = path.partition("/")
+    host = parts.hostname or ""
+    if ".s3." in host or ".s3-" in host:
+        bucket, key = host.partition(".s3")[0], path
+    version = parse_qs(parts.query).get("versionId")
+    asked = {"Bucket": bucket, "Key": key} | ({"VersionId": version[0]} if version else {})
+    s3 = context.cloud.client("s3", principal=call.principal, region=call.region)
+    try:
+        return str(s3.get_object(**asked)["Body"].read().decode())
+    except ClientError as error:
+        raise invalid(f"S3 error: {error.response['Error'].get('Message')} ({url})") from error
+
+
+def _check_rules(blueprint: Blueprint) -> None:
+    for name, rule in blueprint.desired.template.section("Rules").items():
+        condition = rule.get("RuleCondition")
+        if condition is not None and not blueprint.bare.truth(condition):
+            continue
+        for assertion in rule.get("Assertions", []):
+            if not blueprint.bare.truth(assertion["Assert"]):
+                told = assertion.get("AssertDescription", "an assertion is not true")
+                raise invalid(f"Template error: Rule {name} failed: {told}")
+
+
+def _check_capabilities(blueprint: Blueprint) -> None:
+    given = set(blueprint.desired.capabilities)
+    for needed in needed_capabilities(blueprint.resources):
+        enough = {needed, "CAPABILITY_NAMED_IAM"}
+        if not enough & given:
+            raise AwsError(
+                "InsufficientCapabilitiesException", f"Requires capabilities : [{needed}]"
+            )

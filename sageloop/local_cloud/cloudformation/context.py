@@ -1,0 +1,211 @@
+"""What every part of the engine shares: the cloud, the stacks, providers and schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.cloudformation.custom_resources import CustomResources, is_custom
+from sageloop.local_cloud.cloudformation.differences import SchemaFacts
+from sageloop.local_cloud.cloudformation.errors import invalid, random_suffix
+from sageloop.local_cloud.cloudformation.exports import Imports
+from sageloop.local_cloud.cloudformation.intrinsics import (
+    NO_VALUE,
+    NoResources,
+    Resolver,
+    Scope,
+)
+from sageloop.local_cloud.cloudformation.providers.base import Provider, Resource, ResourceRequest
+from sageloop.local_cloud.cloudformation.state import Desired, Record, Stack, StackStore
+from sageloop.local_cloud.cloudformation.template import Template
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sageloop.local_cloud.core.cloud import Cloud
+
+ProviderOf = Callable[[str], Provider | None]
+SchemaOf = Callable[[str], SchemaFacts | None]
+Unsupported = Callable[..., list[str]]
+
+
+class StoredOnly:
+    """The provider of a type that the user allowed by name though nothing carries it out."""
+
+    def create(self, request: ResourceRequest) -> Resource:
+        """Make up a physical id."""
+        return Resource(request.unique_name(max_length=128))
+
+    def update(self, request: ResourceRequest) -> Resource:
+        """Change nothing but what the stack remembers."""
+        return Resource(request.physical_id, request.attributes)
+
+    def delete(self, request: ResourceRequest) -> None:
+        """Nothing is there."""
+
+
+@dataclass(kw_only=True)
+class Context:
+    """The engine's surroundings. ``durations`` are (stack, operation, wall seconds)."""
+
+    cloud: Cloud
+    provider_of: ProviderOf
+    schema_of: SchemaOf
+    unsupported: Unsupported
+    custom: CustomResources
+    store: StackStore = field(default_factory=StackStore)
+    durations: list[tuple[str, str, float]] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        """Virtual now."""
+        return self.cloud.clock.now()
+
+    def preflight(self, template: Template, active: Mapping[str, Mapping[str, Any]]) -> None:
+        """Refuse a template with anything the cloud does not carry out, all at once.
+
+        Raises:
+            AwsError: ``ValidationError`` with one line for each unsupported thing.
+
+        """
+        allow = self.cloud.config.allow
+        problems = list(self.unsupported(active, allow=allow))
+        for logical_id, resource in active.items():
+            type_name = resource["Type"]
+            problems += [
+                f"{logical_id} ({type_name}): the local cloud does not carry out {member}"
+                for member in ("CreationPolicy", "UpdatePolicy")
+                if member in resource and type_name not in allow
+            ]
+            named = any(line.startswith((f"{logical_id}:", f"{logical_id} (")) for line in problems)
+            if not named and not self._is_served(type_name):
+                problems.append(f"{logical_id}: nothing provides resource type {type_name}")
+        if problems:
+            raise invalid(
+                "Template format error: unsupported by the local cloud, nothing was created:\n- "
+                + "\n- ".join(problems)
+            )
+
+    def provider(self, type_name: str) -> Provider:
+        """The provider of a native type."""
+        return self.provider_of(type_name) or StoredOnly()
+
+    def is_stored_only(self, type_name: str) -> bool:
+        """Whether a type is only remembered."""
+        return not is_custom(type_name) and self.provider_of(type_name) is None
+
+    def resolver(self, stack: Stack, desired: Desired, imports: Imports) -> Resolver:
+        """The resolver of a stack's template, without resources."""
+        scope = Scope(
+            template=desired.template,
+            values={n: p.value for n, p in desired.parameters.items()} | pseudo_parameters(stack),
+            region=stack.region,
+            zones=partial(self._zones, stack),
+            exported=imports.read,
+        )
+        return Resolver(scope, NoResources())
+
+    def _is_served(self, type_name: str) -> bool:
+        return (
+            is_custom(type_name)
+            or type_name in self.cloud.config.allow
+            or self.provider_of(type_name) is not None
+        )
+
+    def _zones(self, stack: Stack, region: str) -> list[str]:
+        ec2 = self.cloud.client("ec2", principal=stack.acting, region=region)
+        found = ec2.describe_availability_zones()["AvailabilityZones"]
+        return sorted(zone["ZoneName"] for zone in found if zone["State"] == "available")[:3]
+
+    def ssm_value(self, principal: str, region: str, name: str) -> str | None:
+        """What an SSM parameter holds, or ``None``."""
+        ssm = self.cloud.client("ssm", principal=principal, region=region)
+        try:
+            return str(ssm.get_parameter(Name=name)["Parameter"]["Value"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("ParameterNotFound", "ParameterVersionNotFound"):
+                return None
+            raise invalid(str(error)) from error
+
+
+class LiveResources:
+    """References answered from what a stack has now."""
+
+    def __init__(self, context: Context, stack: Stack) -> None:
+        self._context = context
+        self._stack = stack
+
+    def ref(self, logical_id: str) -> Any:
+        """The physical id."""
+        return self._record(logical_id).physical_id
+
+    def get_att(self, logical_id: str, attribute: str) -> Any:
+        """An attribute of the resource."""
+        record = self._record(logical_id)
+        return attribute_of(
+            record, attribute, stored=self._context.is_stored_only(record.type_name)
+        )
+
+    def _record(self, logical_id: str) -> Record:
+        record = self._stack.records.get(logical_id)
+        if record is None:
+            raise invalid(f"Template error: unresolved reference to resource {logical_id}")
+        return record
+
+
+def attribute_of(record: Record, attribute: str, *, stored: bool) -> Any:
+    """``Fn::GetAtt``: an attribute by its flat or dotted name.
+
+    Raises:
+        AwsError: if there is none; a type that is only stored gives a placeholder instead.
+
+    """
+    if attribute in record.attributes:
+        return record.attributes[attribute]
+    value: Any = record.attributes
+    for part in attribute.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            if stored:
+                return f"{record.physical_id}.{attribute}"
+            if is_custom(record.type_name):
+                raise invalid(
+                    f"CustomResource attribute error: Vendor response doesn't contain {attribute} "
+                    f"attribute in object {record.logical_id}"
+                )
+            raise invalid(
+                f"Template error: resource {record.logical_id} does not support attribute type "
+                f"{attribute} in Fn::GetAtt; there are {', '.join(sorted(record.attributes))}"
+            )
+        value = value[part]
+    return value
+
+
+def pseudo_parameters(stack: Stack) -> dict[str, Any]:
+    """``AWS::...`` names and their values."""
+    return {
+        "AWS::AccountId": stack.account_id,
+        "AWS::NoValue": NO_VALUE,
+        "AWS::NotificationARNs": [],
+        "AWS::Partition": "aws",
+        "AWS::Region": stack.region,
+        "AWS::StackId": stack.stack_id,
+        "AWS::StackName": stack.name,
+        "AWS::URLSuffix": "amazonaws.com",
+    }
+
+
+def unique_names(stack_name: str, logical_id: str) -> Callable[..., str]:
+    """A maker of physical names for one request: the same suffix each time it is asked."""
+    suffix = random_suffix()
+
+    def unique_name(*, max_length: int = 64) -> str:
+        room = max_length - len(suffix) - 2
+        if room < 2:
+            return suffix[:max_length]
+        logical = logical_id[: max(room // 2, room - len(stack_name))]
+        return f"{stack_name[: room - len(logical)]}-{logical}-{suffix}"
+
+    return unique_name

@@ -1,0 +1,107 @@
+"""What differs between two versions of a resource, and whether that takes a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from sageloop.local_cloud.cloudformation.intrinsics import (
+    Unknown,
+    same,
+    unknown_inside,
+)
+
+Recreation = Literal["Never", "Conditionally", "Always"]
+
+
+class SchemaFacts(Protocol):
+    """What the engine must know of a resource type."""
+
+    @property
+    def properties(self) -> frozenset[str]:
+        """Names of all properties."""
+        ...
+
+    @property
+    def create_only(self) -> frozenset[str]:
+        """Dotted paths whose change takes a new resource; ``*`` is each element of a list."""
+        ...
+
+    @property
+    def primary_identifier(self) -> tuple[str, ...]:
+        """Dotted paths that together name a resource."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The top-level properties that differ, each with whether it takes a new resource."""
+
+    properties: Mapping[str, Recreation] = field(default_factory=dict)
+    metadata: bool = False
+    policies: bool = False
+
+    @property
+    def replacement(self) -> Literal["True", "False", "Conditional"]:
+        """Whether the resource is replaced, in a change set's words."""
+        found = set(self.properties.values())
+        if "Always" in found:
+            return "True"
+        return "Conditional" if "Conditionally" in found else "False"
+
+    def __bool__(self) -> bool:
+        return bool(self.properties) or self.metadata or self.policies
+
+
+def compare(
+    old: Mapping[str, Any], new: Mapping[str, Any], schema: SchemaFacts | None
+) -> dict[str, Recreation]:
+    """The top-level properties that differ between two resolved property sets."""
+    paths = schema.create_only if schema else frozenset()
+    return {
+        name: _recreation(name, old, new, paths)
+        for name in sorted(old.keys() | new.keys())
+        if name not in old or name not in new or not same(old[name], new[name])
+    }
+
+
+def collides(old: Mapping[str, Any], new: Mapping[str, Any], schema: SchemaFacts | None) -> bool:
+    """Whether a replacement would bear the very name of the resource that it replaces."""
+    if schema is None or not schema.primary_identifier:
+        return False
+    pairs = [
+        (_at(old, path.split(".")), _at(new, path.split("."))) for path in schema.primary_identifier
+    ]
+    return all(after != [] and same(before, after) for before, after in pairs)
+
+
+def _recreation(
+    name: str, old: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str]
+) -> Recreation:
+    worst: Recreation = "Never"
+    for path in paths:
+        parts = path.split(".")
+        if parts[0] != name:
+            continue
+        before, after = _at(old, parts), _at(new, parts)
+        if same(before, after):
+            continue
+        unknown = unknown_inside(after)
+        if unknown is None or unknown.definite:
+            return "Always"
+        worst = "Conditionally"
+    return worst
+
+
+def _at(value: Any, parts: list[str]) -> list[Any]:
+    if isinstance(value, Unknown):
+        return [value]
+    if not parts:
+        return [value]
+    if isinstance(value, list):
+        rest = parts[1:] if parts[0] == "*" else parts
+        return [found for element in value for found in _at(element, rest)]
+    if isinstance(value, Mapping) and parts[0] in value:
+        return _at(value[parts[0]], parts[1:])
+    return []

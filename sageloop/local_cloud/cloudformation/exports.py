@@ -1,0 +1,71 @@
+"""Exports: values that stacks of one region share by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from sageloop.local_cloud.cloudformation.errors import ResourceFailed
+from sageloop.local_cloud.cloudformation.state import Output, Stack, StackStore
+
+
+def exported(store: StackStore, region: str) -> dict[str, tuple[Stack, Output]]:
+    """Every export of a region by name, with the stack it comes from."""
+    return {
+        output.export: (stack, output)
+        for stack in store.all(region, _is_live)
+        for output in stack.outputs
+        if output.export
+    }
+
+
+def importers(store: StackStore, region: str, name: str) -> list[str]:
+    """Names of the stacks that import an export."""
+    return sorted(s.name for s in store.all(region, _is_live) if name in s.imports)
+
+
+class Imports:
+    """Reads exports for one deployment and remembers which ones."""
+
+    def __init__(self, store: StackStore, region: str) -> None:
+        self._store = store
+        self._region = region
+        self.names: set[str] = set()
+
+    def read(self, name: str) -> str:
+        """An export's value. Raises ``ResourceFailed`` if there is none of that name."""
+        found = exported(self._store, self._region).get(name)
+        if found is None:
+            raise ResourceFailed(f"No export named {name} found.")
+        self.names.add(name)
+        return found[1].value
+
+
+def check_exports(
+    store: StackStore, stack: Stack, wanted: Iterable[Output], *, deleting: bool = False
+) -> None:
+    """Refuse to change or remove an export in use, or to take a name that is taken.
+
+    Raises:
+        ResourceFailed: with the reason the stack shows.
+
+    """
+    new = {output.export: output.value for output in wanted if output.export}
+    for output in stack.outputs:
+        if not output.export or new.get(output.export) == output.value:
+            continue
+        users = importers(store, stack.region, output.export)
+        if users:
+            verb = "update" if output.export in new else "delete"
+            lead = "Delete canceled. " if deleting else ""
+            raise ResourceFailed(
+                f"{lead}Cannot {verb} export {output.export} as it is in use by {', '.join(users)}."
+            )
+    others = exported(store, stack.region)
+    for name in new:
+        if name in others and others[name][0] is not stack:
+            raise ResourceFailed(
+                f"Export with name {name} is already exported by stack {others[name][0].name}."
+            )
+
+
+_is_live: Callable[[Stack], bool] = lambda stack: stack.status != "DELETE_COMPLETE"  # noqa: E731

@@ -1,0 +1,133 @@
+"""Who depends on whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from sageloop.local_cloud.cloudformation.errors import invalid
+from sageloop.local_cloud.cloudformation.intrinsics import SUB_REFERENCE
+
+Graph = dict[str, frozenset[str]]
+
+
+def dependencies(
+    resources: Mapping[str, Mapping[str, Any]],
+    *,
+    known: Iterable[str],
+    condition: Callable[[str], bool],
+) -> Graph:
+    """For each active resource, the active resources it needs first.
+
+    ``resources`` are those whose condition holds, ``known`` the names of parameters and
+    pseudo parameters.
+
+    Raises:
+        AwsError: for references to nothing, all at once, and for cycles, by name.
+
+    """
+    others = set(known)
+    needed: Graph = {}
+    dangling: set[str] = set()
+    for logical_id, resource in resources.items():
+        named = set(references(resource.get("Properties", {}), condition)) - others
+        dangling |= named - resources.keys()
+        # A condition may have taken away what DependsOn names; AWS then drops the wish.
+        wished = set(depends_on(resource)) & resources.keys()
+        needed[logical_id] = frozenset((named | wished) & resources.keys())
+    if dangling:
+        raise invalid(
+            "Template format error: Unresolved resource dependencies "
+            f"[{', '.join(sorted(dangling))}] in the Resources block of the template"
+        )
+    _refuse_cycle(needed)
+    return needed
+
+
+def depends_on(resource: Mapping[str, Any]) -> list[str]:
+    """What ``DependsOn`` names."""
+    named = resource.get("DependsOn", [])
+    return [named] if isinstance(named, str) else list(named)
+
+
+def references(value: Any, condition: Callable[[str], bool]) -> Iterator[str]:
+    """Every name that an expression refers to; only the branch of ``Fn::If`` that is taken."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from references(inner, condition)
+    if not isinstance(value, dict):
+        return
+    if len(value) == 1:
+        ((name, argument),) = value.items()
+        if name == "Ref" and isinstance(argument, str):
+            yield argument
+            return
+        if name == "Fn::GetAtt":
+            yield argument.split(".")[0] if isinstance(argument, str) else str(argument[0])
+            return
+        if name == "Fn::Sub":
+            yield from _in_sub(argument, condition)
+            return
+        if name == "Fn::If" and isinstance(argument, list) and len(argument) == 3:
+            yield from references(argument[1 if condition(argument[0]) else 2], condition)
+            return
+    for inner in value.values():
+        yield from references(inner, condition)
+
+
+def reversed_graph(graph: Mapping[str, frozenset[str]]) -> Graph:
+    """For each node, those that need it: the order in which things are removed."""
+    turned: dict[str, set[str]] = {node: set() for node in graph}
+    for node, needs in graph.items():
+        for need in needs:
+            if need in turned:
+                turned[need].add(node)
+    return {node: frozenset(needing) for node, needing in turned.items()}
+
+
+def in_order(graph: Mapping[str, frozenset[str]]) -> list[str]:
+    """The nodes, each after what it needs."""
+    ordered: dict[str, None] = {}
+    for start in graph:
+        stack = [start]
+        while stack:
+            node = stack[-1]
+            waiting = [n for n in sorted(graph[node]) if n in graph and n not in ordered]
+            if waiting:
+                stack.extend(waiting)
+            else:
+                ordered[stack.pop()] = None
+    return list(ordered)
+
+
+def _in_sub(argument: Any, condition: Callable[[str], bool]) -> Iterator[str]:
+    text, variables = (argument, {}) if isinstance(argument, str) else (argument[0], argument[1])
+    for name in SUB_REFERENCE.findall(text):
+        if not name.startswith("!") and name.strip() not in variables:
+            yield name.strip().split(".")[0]
+    yield from references(variables, condition)
+
+
+def _refuse_cycle(graph: Graph) -> None:
+    left = dict(graph)
+    while left:
+        free = [node for node, needs in left.items() if not needs & left.keys()]
+        if not free:
+            raise invalid(
+                "Template error: Circular dependency between resources: "
+                f"[{', '.join(sorted(_cycle_members(left)))}]"
+            )
+        for node in free:
+            del left[node]
+
+
+def _cycle_members(graph: Graph) -> set[str]:
+    # What only leads to a cycle is stripped too, so that those on it are named alone.
+    left = dict(graph)
+    while True:
+        needed = frozenset().union(*left.values())
+        loose = [node for node in left if node not in needed]
+        if not loose:
+            return set(left)
+        for node in loose:
+            del left[node]

@@ -1,0 +1,244 @@
+"""The API that only looks: stacks, resources, events, templates, exports."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sageloop.local_cloud.cloudformation.asking import needed_capabilities, template_asked
+from sageloop.local_cloud.cloudformation.context import Context
+from sageloop.local_cloud.cloudformation.errors import invalid
+from sageloop.local_cloud.cloudformation.exports import exported, importers
+from sageloop.local_cloud.cloudformation.state import Stack
+from sageloop.local_cloud.cloudformation.template import Template
+from sageloop.local_cloud.cloudformation.views import (
+    event_view,
+    metadata_of,
+    operation_event_view,
+    resource_summary,
+    resource_view,
+    stack_view,
+    summary_view,
+)
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.service import Call, operation
+
+_PAGE = 100
+
+
+class Inspection:
+    """Operations that read."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @operation("DescribeStacks")
+    def describe_stacks(self, call: Call) -> dict[str, Any]:
+        """One stack by name or id, or every live one."""
+        named = call.params.get("StackName")
+        if named:
+            return {"Stacks": [stack_view(self._context.store.get(named, call.region))]}
+        live = self._context.store.all(call.region, lambda s: s.status != "DELETE_COMPLETE")
+        return {"Stacks": [stack_view(stack) for stack in live]}
+
+    @operation("ListStacks")
+    def list_stacks(self, call: Call) -> dict[str, Any]:
+        """Every stack, deleted ones too."""
+        wanted = call.params.get("StackStatusFilter")
+        found = self._context.store.all(call.region, lambda s: not wanted or s.status in wanted)
+        return {"StackSummaries": [summary_view(stack) for stack in found]}
+
+    @operation("DescribeStackResource")
+    def describe_stack_resource(self, call: Call) -> dict[str, Any]:
+        """One resource of a stack."""
+        stack = self._stack(call)
+        logical_id = call.params["LogicalResourceId"]
+        line = stack.statuses.get(logical_id)
+        if line is None:
+            raise invalid(f"Resource {logical_id} does not exist for stack {stack.name}")
+        metadata = metadata_of(stack.records.get(logical_id))
+        return {
+            "StackResourceDetail": {
+                "StackName": stack.name,
+                "StackId": stack.stack_id,
+                **resource_summary(line),
+                "Metadata": json.dumps(metadata),
+            }
+        }
+
+    @operation("DescribeStackResources")
+    def describe_stack_resources(self, call: Call) -> dict[str, Any]:
+        """The resources of a stack, or of the stack that holds a physical id."""
+        physical_id = call.params.get("PhysicalResourceId")
+        if call.params.get("StackName"):
+            stack = self._stack(call)
+        else:
+            stack = self._holder_of(str(physical_id), call.region)
+        wanted = call.params.get("LogicalResourceId")
+        lines = [
+            line
+            for line in list(stack.statuses.values())
+            if wanted in (None, line.logical_id) and physical_id in (None, line.physical_id)
+        ]
+        return {"StackResources": [resource_view(stack, line) for line in lines]}
+
+    @operation("ListStackResources")
+    def list_stack_resources(self, call: Call) -> dict[str, Any]:
+        """The resources of a stack, by pages."""
+        lines = list(self._stack(call).statuses.values())
+        page, token = _page(lines, call)
+        return {
+            "StackResourceSummaries": [resource_summary(line) for line in page],
+            "NextToken": token,
+        }
+
+    @operation("DescribeStackEvents")
+    def describe_stack_events(self, call: Call) -> dict[str, Any]:
+        """A stack's events, the newest first, by pages."""
+        stack = self._stack(call, "Stack [{}] does not exist")
+        page, token = _page(stack.events[::-1], call)
+        return {"StackEvents": [event_view(stack, e) for e in page], "NextToken": token}
+
+    @operation("DescribeEvents")
+    def describe_events(self, call: Call) -> dict[str, Any]:
+        """A stack's events by operation. A change set here never has any of its own."""
+        if call.params.get("ChangeSetName"):
+            return {"OperationEvents": []}
+        stack = self._stack(call, "Stack [{}] does not exist")
+        operation_id = call.params.get("OperationId")
+        failed_only = (call.params.get("Filters") or {}).get("FailedEvents") is True
+        events = [
+            event
+            for event in stack.events[::-1]
+            if operation_id in (None, event.operation_id)
+            and (not failed_only or event.status.endswith("_FAILED"))
+        ]
+        page, token = _page(events, call)
+        return {
+            "OperationEvents": [operation_event_view(stack, e) for e in page],
+            "NextToken": token,
+        }
+
+    @operation("ListHookResults")
+    def list_hook_results(self, call: Call) -> dict[str, Any]:
+        """None: the local cloud has no hooks."""
+        return {"HookResults": []}
+
+    @operation("GetTemplate")
+    def get_template(self, call: Call) -> dict[str, Any]:
+        """The template, byte for byte as it was given."""
+        stack = self._stack(call)
+        wanted = call.params.get("ChangeSetName")
+        template = stack.desired.template
+        if wanted:
+            sets = [c for c in stack.change_sets.values() if wanted in (c.name, c.change_set_id)]
+            if not sets:
+                raise AwsError("ChangeSetNotFound", f"ChangeSet [{wanted}] does not exist", 404)
+            template = sets[0].desired.template
+        return {"TemplateBody": template.text, "StagesAvailable": ["Original", "Processed"]}
+
+    @operation("GetTemplateSummary")
+    def get_template_summary(self, call: Call) -> dict[str, Any]:
+        """What a template declares."""
+        if call.params.get("StackName"):
+            template = self._stack(call).desired.template
+        else:
+            template = template_asked(self._context, call)
+        return {
+            **_capabilities(template),
+            "Description": template.description,
+            "Parameters": _declarations(template),
+            "ResourceTypes": sorted({r["Type"] for r in template.resources.values()}),
+            "Version": template.body.get("AWSTemplateFormatVersion"),
+            "Metadata": json.dumps(template.section("Metadata")),
+            "ResourceIdentifierSummaries": self._identifiers(template),
+        }
+
+    @operation("ValidateTemplate")
+    def validate_template(self, call: Call) -> dict[str, Any]:
+        """Check a template's form."""
+        template = template_asked(self._context, call)
+        keys = ("ParameterKey", "DefaultValue", "NoEcho", "Description")
+        return {
+            **_capabilities(template),
+            "Description": template.description,
+            "Parameters": [{k: d[k] for k in keys if k in d} for d in _declarations(template)],
+        }
+
+    @operation("ListExports")
+    def list_exports(self, call: Call) -> dict[str, Any]:
+        """Every export of the region."""
+        return {
+            "Exports": [
+                {"ExportingStackId": stack.stack_id, "Name": name, "Value": output.value}
+                for name, (stack, output) in sorted(
+                    exported(self._context.store, call.region).items()
+                )
+            ]
+        }
+
+    @operation("ListImports")
+    def list_imports(self, call: Call) -> dict[str, Any]:
+        """The stacks that import an export."""
+        name = call.params["ExportName"]
+        users = importers(self._context.store, call.region, name)
+        if not users:
+            raise invalid(f"Export '{name}' is not imported by any stack.")
+        return {"Imports": users}
+
+    def _stack(self, call: Call, message: str = "Stack with id {} does not exist") -> Stack:
+        return self._context.store.get(call.params["StackName"], call.region, message=message)
+
+    def _holder_of(self, physical_id: str, region: str) -> Stack:
+        for stack in self._context.store.all(region, lambda s: s.status != "DELETE_COMPLETE"):
+            if any(r.physical_id == physical_id for r in stack.records.values()):
+                return stack
+        raise invalid(f"Stack for {physical_id} does not exist")
+
+    def _identifiers(self, template: Template) -> list[dict[str, Any]]:
+        by_type: dict[str, list[str]] = {}
+        for logical_id, resource in template.resources.items():
+            by_type.setdefault(resource["Type"], []).append(logical_id)
+        return [
+            {
+                "ResourceType": type_name,
+                "LogicalResourceIds": logical_ids,
+                "ResourceIdentifiers": list(schema.primary_identifier),
+            }
+            for type_name, logical_ids in by_type.items()
+            if (schema := self._context.schema_of(type_name)) is not None
+        ]
+
+
+def _page(items: list[Any], call: Call) -> tuple[list[Any], str | None]:
+    given = call.params.get("NextToken", "0")
+    if not given.isdigit():
+        raise invalid(f"Invalid NextToken: {given}")
+    start = int(given)
+    # Events come newest first while new ones arrive: the token counts from the oldest.
+    first = len(items) - start if start else 0
+    page = items[first : first + _PAGE]
+    left = len(items) - first - len(page)
+    return page, str(left) if left > 0 else None
+
+
+def _declarations(template: Template) -> list[dict[str, Any]]:
+    return [
+        {
+            "ParameterKey": name,
+            "ParameterType": declared.get("Type"),
+            "NoEcho": str(declared.get("NoEcho", False)).lower() == "true",
+            "Description": declared.get("Description"),
+            **({"DefaultValue": str(declared["Default"])} if "Default" in declared else {}),
+        }
+        for name, declared in template.section("Parameters").items()
+    ]
+
+
+def _capabilities(template: Template) -> dict[str, Any]:
+    needed = needed_capabilities(template.resources)
+    if not needed:
+        return {"Capabilities": []}
+    types = sorted({r["Type"] for r in template.resources.values() if "::IAM::" in r["Type"]})
+    reason = f"The following resource(s) require capabilities: [{', '.join(types)}]"
+    return {"Capabilities": needed, "CapabilitiesReason": reason}

@@ -1,0 +1,190 @@
+"""Template parameters: what the caller gave, what the template allows, what SSM holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sageloop.local_cloud.cloudformation.errors import invalid, refused
+
+_SSM_VALUE = "AWS::SSM::Parameter::Value<"
+_PLAIN = ("String", "AWS::SSM::Parameter::Name")
+MASK = "****"
+
+FetchSsm = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter:
+    """One parameter's value.
+
+    ``given`` is the text from caller or default, ``value`` what ``Ref`` gives, ``resolved``
+    the text that SSM held for it, if it is of an SSM type.
+    """
+
+    name: str
+    given: str
+    value: Any
+    resolved: str | None = None
+    no_echo: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """The parameter as DescribeStacks shows it."""
+        shown = {"ParameterKey": self.name, "ParameterValue": MASK if self.no_echo else self.given}
+        return shown if self.resolved is None else {**shown, "ResolvedValue": self.resolved}
+
+
+def resolve_parameters(
+    declared: Mapping[str, Mapping[str, Any]],
+    asked: Iterable[Mapping[str, Any]],
+    *,
+    previous: Mapping[str, Parameter],
+    fetch_ssm: FetchSsm,
+) -> dict[str, Parameter]:
+    """The value of every declared parameter.
+
+    Args:
+        declared: the template's ``Parameters``.
+        asked: the call's ``Parameters`` (``ParameterKey`` with ``ParameterValue`` or
+            ``UsePreviousValue``).
+        previous: the stack's parameters before this call.
+        fetch_ssm: the value of an SSM parameter, or ``None`` if there is none.
+
+    Raises:
+        AwsError: if one is unknown, missing or not allowed.
+
+    """
+    given = _given(declared, asked, previous)
+    missing = [n for n, d in declared.items() if n not in given and "Default" not in d]
+    if missing:
+        raise invalid(f"Parameters: [{', '.join(missing)}] must have values")
+    made = {}
+    absent = []
+    for name, declaration in declared.items():
+        text = given[name] if name in given else _text(declaration["Default"])
+        _check(name, text, declaration)
+        parameter = _made(name, text, declaration, fetch_ssm)
+        if parameter is None:
+            absent.append(text)
+        else:
+            made[name] = parameter
+    if absent:
+        raise invalid(
+            f"Unable to fetch parameters [{','.join(absent)}] from parameter store "
+            "for this account."
+        )
+    return made
+
+
+def _given(
+    declared: Mapping[str, Any],
+    asked: Iterable[Mapping[str, Any]],
+    previous: Mapping[str, Parameter],
+) -> dict[str, str]:
+    given = {}
+    unknown = []
+    for one in asked:
+        name = one["ParameterKey"]
+        if name not in declared:
+            unknown.append(name)
+        elif one.get("UsePreviousValue"):
+            if name not in previous:
+                raise invalid(
+                    f"Invalid input for parameter key {name}. Cannot specify usePreviousValue as "
+                    "true for a parameter key not in the previous template"
+                )
+            given[name] = previous[name].given
+        elif "ParameterValue" in one:
+            given[name] = str(one["ParameterValue"])
+    if unknown:
+        raise invalid(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
+    return given
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _made(
+    name: str, text: str, declaration: Mapping[str, Any], fetch_ssm: FetchSsm
+) -> Parameter | None:
+    kind = declaration["Type"]
+    no_echo = _text(declaration.get("NoEcho", False)).lower() == "true"
+    if kind.startswith(_SSM_VALUE):
+        found = fetch_ssm(text)
+        if found is None:
+            return None
+        inner = kind.removeprefix(_SSM_VALUE).removesuffix(">")
+        return Parameter(
+            name=name, given=text, value=_value(found, inner), resolved=found, no_echo=no_echo
+        )
+    return Parameter(name=name, given=text, value=_value(text, kind), no_echo=no_echo)
+
+
+def _value(text: str, kind: str) -> Any:
+    if kind == "CommaDelimitedList" or kind.startswith("List<"):
+        parts = [part.strip() for part in text.split(",")] if text else []
+        return [_number(p) for p in parts] if kind == "List<Number>" else parts
+    return _number(text) if kind == "Number" else text
+
+
+def _number(text: str) -> Any:
+    # Only where the text survives the way there and back: 1.10 and 007 stay as they were given.
+    if str(_int(text)) == text:
+        return int(text)
+    return float(text) if repr(float(text)) == text else text
+
+
+def _int(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def _check(name: str, text: str, declaration: Mapping[str, Any]) -> None:
+    kind = declaration.get("Type")
+    if not isinstance(kind, str):
+        raise invalid(f"Template format error: Every Parameters object must contain a Type: {name}")
+    known = kind in (*_PLAIN, "Number", "CommaDelimitedList") or kind.startswith(
+        ("List<", "AWS::EC2::", "AWS::Route53::", _SSM_VALUE)
+    )
+    if not known:
+        raise refused(f"the type {kind} of parameter {name}")
+    items = [p.strip() for p in text.split(",")] if "List" in kind else [text]
+    broken = _broken_rule(name, text, items, declaration, numeric="Number" in kind)
+    if broken:
+        wish = declaration.get("ConstraintDescription")
+        raise invalid(f"Parameter {name} failed to satisfy constraint: {wish}" if wish else broken)
+
+
+def _broken_rule(
+    name: str, text: str, items: list[str], declaration: Mapping[str, Any], *, numeric: bool
+) -> str | None:
+    allowed = [_text(value) for value in declaration.get("AllowedValues", [])]
+    if allowed and not set(items) <= set(allowed):
+        return f"Parameter '{name}' must be one of AllowedValues [{', '.join(allowed)}], got {text}"
+    pattern = declaration.get("AllowedPattern")
+    if pattern and not all(re.fullmatch(pattern, item) for item in items):
+        return f"Parameter '{name}' must match pattern {pattern}"
+    if "MinLength" in declaration and len(text) < int(declaration["MinLength"]):
+        return f"Parameter '{name}' must contain at least {declaration['MinLength']} characters"
+    if "MaxLength" in declaration and len(text) > int(declaration["MaxLength"]):
+        return f"Parameter '{name}' must contain at most {declaration['MaxLength']} characters"
+    return _broken_number(name, items, declaration) if numeric else None
+
+
+def _broken_number(name: str, items: list[str], declaration: Mapping[str, Any]) -> str | None:
+    try:
+        values = [float(item) for item in items]
+    except ValueError:
+        return f"Parameter '{name}' must be a number."
+    if "MinValue" in declaration and min(values) < float(declaration["MinValue"]):
+        return f"Parameter '{name}' must be a number not less than {declaration['MinValue']}"
+    if "MaxValue" in declaration and max(values) > float(declaration["MaxValue"]):
+        return f"Parameter '{name}' must be a number not greater than {declaration['MaxValue']}"
+    return None

@@ -1,0 +1,195 @@
+"""Amazon EventBridge and its scheduler."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sageloop.local_cloud.cloudformation.providers.api import (
+    ApiResource,
+    Name,
+    Step,
+    Update,
+    setting,
+    takes,
+)
+from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
+from sageloop.local_cloud.cloudformation.providers.scene import Scene
+from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
+from sageloop.local_cloud.core.errors import AwsError
+
+_GONE = names("ResourceNotFoundException")
+_TAGS = Tagging(on={"ResourceARN": "{att[Arn]}"})
+
+
+def _bus(scene: Scene) -> dict[str, str]:
+    name = {**scene.previous, **scene.properties}.get("EventBusName")
+    return {} if name is None else {"EventBusName": str(name)}
+
+
+def _rule_name(scene: Scene) -> str:
+    return scene.id.rpartition("|")[2]
+
+
+def _put_targets(scene: Scene) -> None:
+    before = {str(t["Id"]): t for t in scene.previous.get("Targets") or ()}
+    after = {str(t["Id"]): t for t in scene.properties.get("Targets") or ()}
+    _remove_targets(scene, sorted(before.keys() - after.keys()))
+    changed = [t for name, t in after.items() if before.get(name) != t]
+    if changed:
+        answer = scene.call("PutTargets", Rule=_rule_name(scene), Targets=changed, **_bus(scene))
+        _refuse_failed(answer)
+
+
+def _remove_targets(scene: Scene, ids: list[str]) -> None:
+    if ids:
+        answer = scene.call("RemoveTargets", Rule=_rule_name(scene), Ids=ids, **_bus(scene))
+        _refuse_failed(answer)
+
+
+def _refuse_failed(answer: dict[str, Any]) -> None:
+    for failed in answer.get("FailedEntries") or ():
+        raise AwsError(
+            failed.get("ErrorCode", "ValidationException"),
+            f"target {failed.get('TargetId')}: {failed.get('ErrorMessage')}",
+        )
+
+
+def _strip_rule(scene: Scene) -> None:
+    bus = _bus(scene)
+    found = scene.call("ListTargetsByRule", Rule=_rule_name(scene), **bus)
+    _remove_targets(scene, [t["Id"] for t in found.get("Targets", ())])
+    scene.call("DeleteRule", Name=_rule_name(scene), **bus)
+
+
+class _Rule(ApiResource):
+    """A rule on a bus of its own is referred to as ``bus|rule``."""
+
+    def _complete(self, scene: Scene) -> None:
+        bus = _bus(scene).get("EventBusName", "default")
+        if bus != "default":
+            scene.id = f"{bus.rpartition('/')[2]}|{scene.name}"
+        scene.attributes["RuleName"] = scene.name
+        super()._complete(scene)
+
+
+def _put_rule(scene: Scene) -> None:
+    taken = names(_RULE)
+    wanted = {k: v for k, v in scene.properties.items() if k in taken}
+    scene.call("PutRule", Name=_rule_name(scene), **_bus(scene), **wanted)
+
+
+_RULE = "Description EventPattern RoleArn ScheduleExpression State"
+
+
+def _statement(scene: Scene, params: dict[str, Any]) -> None:
+    whole = params.pop("Statement", None)
+    if whole is None:
+        return
+    bus = str(params.get("EventBusName", "default"))
+    found = scene.call("DescribeEventBus", Name=bus).get("Policy")
+    policy: dict[str, Any] = {"Version": "2012-10-17", "Statement": []}
+    if found:
+        policy = json.loads(found)
+    sid = params["StatementId"]
+    kept = [s for s in policy["Statement"] if s.get("Sid") != sid]
+    policy["Statement"] = [*kept, {**whole, "Sid": sid}]
+    params.clear()
+    params |= {"EventBusName": bus, "Policy": policy}
+
+
+def _remove_statement(scene: Scene) -> None:
+    scene.call("RemovePermission", StatementId=scene.id, **_bus(scene))
+
+
+def _put_statement(scene: Scene) -> None:
+    params = dict(scene.properties)
+    _statement(scene, params)
+    scene.call("PutPermission", **params)
+
+
+_SCHEDULE = (
+    "Description EndDate FlexibleTimeWindow GroupName KmsKeyArn ScheduleExpression "
+    "ScheduleExpressionTimezone StartDate State Target"
+)
+
+
+def _delete_schedule(scene: Scene) -> None:
+    group = {**scene.previous, **scene.properties}.get("GroupName")
+    scene.call("DeleteSchedule", Name=scene.id, GroupName=group)
+
+
+def _same_group(scene: Scene) -> None:
+    raise AwsError(
+        "NotUpdatable", "a schedule cannot move to another GroupName; give it a new Name"
+    )
+
+
+_BUS = "DeadLetterConfig Description KmsKeyIdentifier LogConfig"
+
+PROVIDERS: dict[str, CoveredProvider] = {
+    "AWS::Events::Rule": _Rule(
+        service="events",
+        create_call="PutRule",
+        name=Name(property="Name", param="Name", max_length=64),
+        takes=takes(f"EventBusName {_RULE}"),
+        attributes={"Arn": "RuleArn"},
+        steps=(
+            Step(properties=_RULE, apply=_put_rule, on_create=False),
+            Step(properties="Targets", apply=_put_targets),
+        ),
+        tagging=_TAGS,
+        before_delete=_strip_rule,
+        gone=_GONE,
+    ),
+    "AWS::Events::EventBus": ApiResource(
+        service="events",
+        create_call="CreateEventBus",
+        takes=takes(f"EventSourceName Name {_BUS}"),
+        ref="{prop[Name]}",
+        attributes={"Arn": "EventBusArn", "Name": "{id}"},
+        steps=(
+            setting("Policy", "PutPermission", to="Policy", on={"EventBusName": "{id}"},
+                    reset={"Version": "2012-10-17", "Statement": []}),
+        ),
+        updates=(Update(call="UpdateEventBus", on={"Name": "{id}"}, takes=takes(_BUS),
+                        whole=True),),
+        tagging=_TAGS,
+        delete_call="DeleteEventBus",
+        delete_on={"Name": "{id}"},
+        gone=_GONE,
+    ),
+    "AWS::Events::EventBusPolicy": ApiResource(
+        service="events",
+        create_call="PutPermission",
+        takes=takes("Action Condition EventBusName Principal Statement StatementId"),
+        prepare=_statement,
+        ref="{prop[StatementId]}",
+        steps=(Step(properties="Action Condition Principal Statement", apply=_put_statement,
+                    on_create=False),),
+        before_delete=_remove_statement,
+        gone=_GONE,
+    ),
+    "AWS::Scheduler::Schedule": ApiResource(
+        service="scheduler",
+        create_call="CreateSchedule",
+        name=Name(property="Name", param="Name", max_length=64),
+        takes=takes(_SCHEDULE),
+        attributes={"Arn": "ScheduleArn"},
+        updates=(Update(call="UpdateSchedule", on={"Name": "{id}"}, whole=True,
+                        takes=takes(_SCHEDULE)),),
+        steps=(Step(properties="GroupName", apply=_same_group, on_create=False),),
+        before_delete=_delete_schedule,
+        gone=_GONE,
+    ),
+    "AWS::Scheduler::ScheduleGroup": ApiResource(
+        service="scheduler",
+        create_call="CreateScheduleGroup",
+        name=Name(property="Name", param="Name", max_length=64),
+        attributes={"Arn": "ScheduleGroupArn"},
+        tagging=Tagging(on={"ResourceArn": "{att[Arn]}"}),
+        delete_call="DeleteScheduleGroup",
+        delete_on={"Name": "{id}"},
+        gone=_GONE,
+    ),
+}  # fmt: skip

@@ -1,0 +1,188 @@
+"""AWS IAM: roles, managed policies, instance profiles, service-linked roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sageloop.local_cloud.cloudformation.providers.api import (
+    ApiResource,
+    Name,
+    Step,
+    Update,
+    setting,
+    takes,
+)
+from sageloop.local_cloud.cloudformation.providers.calls import look, text_of, unless_gone
+from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
+from sageloop.local_cloud.cloudformation.providers.iam_inline import InlinePolicy, RolePolicy
+from sageloop.local_cloud.cloudformation.providers.scene import Scene
+from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
+
+_GONE = names("NoSuchEntity")
+_ROLE = {"RoleName": "{id}"}
+_MOST_VERSIONS = 5
+
+
+def _attach_policies(scene: Scene) -> None:
+    before = set(scene.previous.get("ManagedPolicyArns") or ())
+    after = list(scene.properties.get("ManagedPolicyArns") or ())
+    for arn in after:
+        if arn not in before:
+            scene.call("AttachRolePolicy", RoleName=scene.id, PolicyArn=arn)
+    for arn in sorted(before.difference(after)):
+        scene.call("DetachRolePolicy", RoleName=scene.id, PolicyArn=arn)
+
+
+def _put_policies(scene: Scene) -> None:
+    before = {p["PolicyName"]: p for p in scene.previous.get("Policies") or ()}
+    after = {p["PolicyName"]: p for p in scene.properties.get("Policies") or ()}
+    for name, policy in after.items():
+        if before.get(name) != policy:
+            scene.call("PutRolePolicy", RoleName=scene.id, **policy)
+    for name in sorted(before.keys() - after.keys()):
+        scene.call("DeleteRolePolicy", RoleName=scene.id, PolicyName=name)
+
+
+def _strip_role(scene: Scene) -> None:
+    attached = scene.call("ListAttachedRolePolicies", RoleName=scene.id)["AttachedPolicies"]
+    for policy in attached:
+        scene.call("DetachRolePolicy", RoleName=scene.id, PolicyArn=policy["PolicyArn"])
+    for name in scene.call("ListRolePolicies", RoleName=scene.id)["PolicyNames"]:
+        scene.call("DeleteRolePolicy", RoleName=scene.id, PolicyName=name)
+
+
+_KINDS = (("Roles", "Role"), ("Users", "User"), ("Groups", "Group"))
+
+
+def _attach_to_all(scene: Scene) -> None:
+    for listed, kind in _KINDS:
+        before = set(scene.previous.get(listed) or ())
+        after = set(scene.properties.get(listed) or ())
+        for verb, principals in (("Attach", after - before), ("Detach", before - after)):
+            for principal in sorted(principals):
+                scene.call(f"{verb}{kind}Policy", PolicyArn=scene.id, **{f"{kind}Name": principal})
+
+
+def _new_version(scene: Scene) -> None:
+    versions = scene.call("ListPolicyVersions", PolicyArn=scene.id)["Versions"]
+    spare = [v for v in versions if not v["IsDefaultVersion"]]
+    if len(versions) >= _MOST_VERSIONS:
+        oldest = min(spare, key=lambda v: int(v["VersionId"].removeprefix("v")))
+        scene.call("DeletePolicyVersion", PolicyArn=scene.id, VersionId=oldest["VersionId"])
+    document = text_of(scene.properties["PolicyDocument"])
+    scene.call(
+        "CreatePolicyVersion", PolicyArn=scene.id, PolicyDocument=document, SetAsDefault=True
+    )
+
+
+def _strip_policy(scene: Scene) -> None:
+    entities = scene.call("ListEntitiesForPolicy", PolicyArn=scene.id)
+    for listed, kind in _KINDS:
+        for entity in entities.get(f"Policy{listed}", ()):
+            name = {f"{kind}Name": entity[f"{kind}Name"]}
+            scene.call(f"Detach{kind}Policy", PolicyArn=scene.id, **name)
+    for version in scene.call("ListPolicyVersions", PolicyArn=scene.id)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            scene.call("DeletePolicyVersion", PolicyArn=scene.id, VersionId=version["VersionId"])
+
+
+def _put_roles(scene: Scene) -> None:
+    before = set(scene.previous.get("Roles") or ())
+    after = set(scene.properties.get("Roles") or ())
+    on = {"InstanceProfileName": scene.id}
+    for role in sorted(before - after):
+        scene.call("RemoveRoleFromInstanceProfile", RoleName=role, **on)
+    for role in sorted(after - before):
+        scene.call("AddRoleToInstanceProfile", RoleName=role, **on)
+
+
+def _strip_profile(scene: Scene) -> None:
+    on = {"InstanceProfileName": scene.id}
+    found = scene.call("GetInstanceProfile", **on)
+    for role in look(found, "InstanceProfile.Roles") or ():
+        scene.call("RemoveRoleFromInstanceProfile", RoleName=role["RoleName"], **on)
+
+
+_ROLE_UPDATES = (
+    Update(call="UpdateAssumeRolePolicy", on=_ROLE,
+           takes=takes(AssumeRolePolicyDocument="PolicyDocument")),
+    Update(call="UpdateRole", on=_ROLE, takes=takes("Description MaxSessionDuration"),
+           reset={"Description": "", "MaxSessionDuration": 3600}, always="Description"),
+)  # fmt: skip
+
+
+def _policy_version(scene: Scene) -> dict[str, Any]:
+    policy = scene.call("GetPolicy", PolicyArn=scene.id)["Policy"]
+    return {"DefaultVersionId": policy["DefaultVersionId"]}
+
+
+def _delete_linked_role(scene: Scene) -> None:
+    unless_gone(_GONE, lambda: scene.call("DeleteServiceLinkedRole", RoleName=scene.id))
+
+
+PROVIDERS: dict[str, CoveredProvider] = {
+    "AWS::IAM::Role": ApiResource(
+        service="iam",
+        create_call="CreateRole",
+        name=Name(property="RoleName", param="RoleName", max_length=64),
+        takes=takes("AssumeRolePolicyDocument Description MaxSessionDuration Path "
+                    "PermissionsBoundary"),
+        attributes={"Arn": "Role.Arn", "RoleId": "Role.RoleId"},
+        steps=(
+            Step(properties="ManagedPolicyArns", apply=_attach_policies),
+            Step(properties="Policies", apply=_put_policies),
+            setting("PermissionsBoundary", "PutRolePermissionsBoundary", to="PermissionsBoundary",
+                    on=_ROLE, remove="DeleteRolePermissionsBoundary", on_create=False),
+        ),
+        updates=_ROLE_UPDATES,
+        tagging=Tagging(tag="TagRole", untag="UntagRole", on=_ROLE),
+        before_delete=_strip_role,
+        delete_call="DeleteRole",
+        delete_on=_ROLE,
+        gone=_GONE,
+    ),
+    "AWS::IAM::Policy": InlinePolicy(),
+    "AWS::IAM::RolePolicy": RolePolicy(),
+    "AWS::IAM::ManagedPolicy": ApiResource(
+        service="iam",
+        create_call="CreatePolicy",
+        name=Name(property="ManagedPolicyName", param="PolicyName", max_length=128),
+        takes=takes("Description Path PolicyDocument"),
+        ref="Policy.Arn",
+        attributes={
+            "PolicyArn": "Policy.Arn", "PolicyId": "Policy.PolicyId",
+            "IsAttachable": "Policy.IsAttachable", "CreateDate": "Policy.CreateDate",
+        },
+        more_attributes=_policy_version,
+        steps=(
+            Step(properties="PolicyDocument", apply=_new_version, on_create=False),
+            Step(properties="Roles Users Groups", apply=_attach_to_all),
+        ),
+        before_delete=_strip_policy,
+        delete_call="DeletePolicy",
+        delete_on={"PolicyArn": "{id}"},
+        gone=_GONE,
+    ),
+    "AWS::IAM::InstanceProfile": ApiResource(
+        service="iam",
+        create_call="CreateInstanceProfile",
+        name=Name(property="InstanceProfileName", param="InstanceProfileName", max_length=128),
+        takes=takes("Path"),
+        attributes={"Arn": "InstanceProfile.Arn"},
+        steps=(Step(properties="Roles", apply=_put_roles),),
+        before_delete=_strip_profile,
+        delete_call="DeleteInstanceProfile",
+        delete_on={"InstanceProfileName": "{id}"},
+        gone=_GONE,
+    ),
+    "AWS::IAM::ServiceLinkedRole": ApiResource(
+        service="iam",
+        create_call="CreateServiceLinkedRole",
+        takes=takes("AWSServiceName CustomSuffix Description"),
+        ref="Role.RoleName",
+        attributes={"RoleName": "Role.RoleName", "Arn": "Role.Arn"},
+        updates=(Update(call="UpdateRole", on=_ROLE, takes=takes("Description"),
+                        reset={"Description": ""}),),
+        before_delete=_delete_linked_role,
+    ),
+}  # fmt: skip

@@ -1,0 +1,55 @@
+"""What the calls of one resource share while it is made, changed or removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sageloop.local_cloud.cloudformation.providers.base import ResourceRequest
+from sageloop.local_cloud.cloudformation.providers.calls import invoke
+
+
+@dataclass(kw_only=True, slots=True)
+class Scene:
+    """A request, the service it goes to, and what has come back so far.
+
+    Parameters in tables are templates: ``{id}`` is the physical id, ``{name}`` the physical
+    name, ``{region}`` and ``{account}`` where we are, ``{prop[X]}`` a property and
+    ``{att[X]}`` an attribute.
+    """
+
+    request: ResourceRequest
+    service: str
+    name: str = ""
+    id: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    response: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The wanted properties."""
+        return self.request.properties
+
+    @property
+    def previous(self) -> dict[str, Any]:
+        """The properties applied last; empty on create."""
+        return self.request.previous
+
+    def call(self, operation: str, **params: Any) -> dict[str, Any]:
+        """Call the resource's own service."""
+        return invoke(self.request.client(self.service), operation, params)
+
+    def fill(self, template: Any) -> Any:
+        """A template of parameters with its placeholders filled in."""
+        if isinstance(template, Mapping):
+            return {key: self.fill(value) for key, value in template.items()}
+        if isinstance(template, list):
+            return [self.fill(value) for value in template]
+        if not isinstance(template, str) or "{" not in template:
+            return template
+        return template.format(
+            id=self.id, name=self.name, region=self.request.region,
+            account=self.request.account_id, att=self.attributes,
+            prop={**self.previous, **self.properties},
+        )  # fmt: skip

@@ -1,0 +1,89 @@
+"""CloudFormation as a service of the local cloud."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from moto.core.request import Request
+
+from sageloop.local_cloud.cloudformation.change_sets import ChangeSets
+from sageloop.local_cloud.cloudformation.conductor import Conductor
+from sageloop.local_cloud.cloudformation.context import (
+    Context,
+    ProviderOf,
+    SchemaOf,
+    Unsupported,
+)
+from sageloop.local_cloud.cloudformation.custom_resources import CustomResources
+from sageloop.local_cloud.cloudformation.inspection import Inspection
+from sageloop.local_cloud.cloudformation.stack_api import StackApi
+from sageloop.local_cloud.core.service import Service
+from sageloop.local_cloud.core.wire import Response
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+DURATIONS_PATH = "/_sageloop/cfn-durations"
+
+
+class CloudFormationService(Service):
+    """Stacks that really come, change, roll back and go.
+
+    Args:
+        cloud: the cloud to serve in.
+        provider_of: the provider of a native type; by default the table of providers.
+        schema_of: the schema of a type; by default AWS's own provider schemas.
+        unsupported: what of a template's resources is not carried out, as lines.
+
+    """
+
+    model = "cloudformation"
+
+    def __init__(
+        self, cloud: Cloud, *, provider_of: ProviderOf | None = None,
+        schema_of: SchemaOf | None = None, unsupported: Unsupported | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(cloud)
+        self.context = Context(
+            cloud=cloud, custom=CustomResources(cloud),
+            provider_of=_default_providers() if provider_of is None else provider_of,
+            schema_of=_default_schemas() if schema_of is None else schema_of,
+            unsupported=_default_check() if unsupported is None else unsupported,
+        )  # fmt: skip
+        conductor = Conductor(self.context)
+        self.include(StackApi(self.context, conductor))
+        self.include(ChangeSets(self.context, conductor))
+        self.include(Inspection(self.context))
+        cloud.front.add_route(DURATIONS_PATH, self._show_durations)
+
+    @property
+    def durations(self) -> list[tuple[str, str, float]]:
+        """Each operation that ended: stack, kind, wall seconds from start to final state."""
+        return list(self.context.durations)
+
+    def _show_durations(self, _: Request) -> Response:
+        rows: list[dict[str, Any]] = [
+            {"stack": stack, "operation": kind, "seconds": seconds}
+            for stack, kind, seconds in self.durations
+        ]
+        body = json.dumps({"durations": rows}).encode()
+        return Response(200, {"Content-Type": "application/json"}, body)
+
+
+def _default_providers() -> ProviderOf:
+    from sageloop.local_cloud.cloudformation.providers.registry import provider_of
+
+    return provider_of
+
+
+def _default_schemas() -> SchemaOf:
+    from sageloop.local_cloud.cloudformation.schemas import schema_of
+
+    return schema_of
+
+
+def _default_check() -> Unsupported:
+    from sageloop.local_cloud.cloudformation.schemas import unsupported
+
+    return unsupported

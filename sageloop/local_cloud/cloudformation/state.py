@@ -1,0 +1,287 @@
+"""What the engine remembers: stacks, their resources, events and change sets."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sageloop.local_cloud.cloudformation.errors import invalid
+from sageloop.local_cloud.cloudformation.parameters import Parameter
+from sageloop.local_cloud.cloudformation.template import EMPTY, Template
+
+STACK_TYPE = "AWS::CloudFormation::Stack"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """A resource of a stack as it was last applied.
+
+    ``properties`` are resolved, but with dynamic references unread. ``failed`` names the last
+    operation on it (``create``, ``update``) if that did not end well, so that the next one
+    does not take it for current.
+    """
+
+    logical_id: str
+    type_name: str
+    physical_id: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    needs: frozenset[str] = frozenset()
+    deletion_policy: str = "Delete"
+    replace_policy: str = "Delete"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    failed: str = ""
+
+
+@dataclass(slots=True)
+class ResourceStatus:
+    """The line that DescribeStackResources shows of a resource."""
+
+    logical_id: str
+    type_name: str
+    physical_id: str
+    status: str
+    reason: str | None
+    updated: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One stack event."""
+
+    event_id: str
+    operation_id: str
+    logical_id: str
+    physical_id: str
+    type_name: str
+    status: str
+    reason: str | None
+    timestamp: datetime
+    properties: str | None
+    token: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Output:
+    """A resolved output."""
+
+    key: str
+    value: str
+    description: str | None = None
+    export: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desired:
+    """What a deployment is to reach: a template with everything that gives it meaning."""
+
+    template: Template
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The last good state of a stack: where a failed update returns to."""
+
+    desired: Desired
+    records: Mapping[str, Record]
+    outputs: tuple[Output, ...]
+    imports: frozenset[str]
+
+
+@dataclass(kw_only=True)
+class ChangeSet:
+    """A change set. ``desired`` is kept until it is executed."""
+
+    change_set_id: str
+    name: str
+    kind: str
+    desired: Desired
+    role_arn: str | None
+    created: datetime
+    description: str | None = None
+    status: str = "CREATE_COMPLETE"
+    reason: str | None = None
+    execution_status: str = "AVAILABLE"
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    on_failure: str = "ROLLBACK"
+
+
+@dataclass(kw_only=True)
+class Stack:
+    """A stack. Mutable; ``lock`` guards its members while a deployment runs."""
+
+    stack_id: str
+    name: str
+    region: str
+    account_id: str
+    created: datetime
+    status: str = "REVIEW_IN_PROGRESS"
+    reason: str | None = None
+    updated: datetime | None = None
+    deleted: datetime | None = None
+    desired: Desired = field(default_factory=lambda: Desired(template=EMPTY))
+    role_arn: str | None = None
+    principal: str = "cloudformation.amazonaws.com"
+    records: dict[str, Record] = field(default_factory=dict)
+    leftovers: list[Record] = field(default_factory=list)
+    statuses: dict[str, ResourceStatus] = field(default_factory=dict)
+    outputs: tuple[Output, ...] = ()
+    imports: frozenset[str] = frozenset()
+    snapshot: Snapshot | None = None
+    events: list[Event] = field(default_factory=list)
+    change_sets: dict[str, ChangeSet] = field(default_factory=dict)
+    last_change_set: str | None = None
+    termination_protection: bool = False
+    disable_rollback: bool = False
+    timeout_minutes: int | None = None
+    policy: str | None = None
+    operation_id: str = ""
+    operation: str = ""
+    token: str | None = None
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @property
+    def acting(self) -> str:
+        """The principal of every call made for this stack: its role, else who asked."""
+        return self.role_arn if self.role_arn else self.principal
+
+    def begin(self, operation: str, token: str | None) -> None:
+        """Open an operation: later events carry its id and the caller's token."""
+        with self.lock:
+            self.operation, self.operation_id, self.token = operation, str(uuid.uuid4()), token
+
+    def set_status(self, status: str, now: datetime, reason: str | None = None) -> None:
+        """Move the stack itself to a status, with its event."""
+        with self.lock:
+            self._event(self.name, self.stack_id, STACK_TYPE, status, now, reason=reason)
+            self.status, self.reason = status, reason
+            if status.startswith("UPDATE_") or status == "ROLLBACK_IN_PROGRESS":
+                self.updated = now
+            if status == "DELETE_COMPLETE":
+                self.deleted = now
+
+    def note(
+        self, logical_id: str, physical_id: str, type_name: str, status: str, now: datetime, *,
+        reason: str | None = None, properties: str | None = None, listed: bool = True,
+    ) -> None:  # fmt: skip
+        """Move a resource to a status, with its event.
+
+        ``listed=False`` is for a superseded resource: the line under its logical id already
+        shows the new one.
+        """
+        with self.lock:
+            self._event(
+                logical_id, physical_id, type_name, status, now,
+                reason=reason, properties=properties,
+            )  # fmt: skip
+            if listed:
+                self.statuses[logical_id] = ResourceStatus(
+                    logical_id, type_name, physical_id, status, reason, now
+                )
+
+    def keep(self, record: Record) -> None:
+        """Remember a resource as current."""
+        with self.lock:
+            self.records[record.logical_id] = record
+
+    def drop(self, record: Record) -> None:
+        """Forget a resource, current or superseded."""
+        with self.lock:
+            if self.records.get(record.logical_id) is record:
+                del self.records[record.logical_id]
+            self.leftovers = [left for left in self.leftovers if left is not record]
+
+    def supersede(self, old: Record, *, policy: str) -> None:
+        """Remember a physical resource that the clean-up deletes, or keeps by ``policy``."""
+        if old.physical_id:
+            with self.lock:
+                self.leftovers.append(replace(old, deletion_policy=policy))
+
+    def readopt(self, physical_id: str, type_name: str) -> None:
+        """Take a superseded physical resource back from the clean-up."""
+        with self.lock:
+            self.leftovers = [
+                r for r in self.leftovers
+                if (r.physical_id, r.type_name) != (physical_id, type_name)
+            ]  # fmt: skip
+
+    def take_snapshot(self) -> Snapshot:
+        """The present state, to return to."""
+        with self.lock:
+            return Snapshot(
+                desired=self.desired, records=dict(self.records), outputs=self.outputs,
+                imports=self.imports,
+            )  # fmt: skip
+
+    def _event(
+        self, logical_id: str, physical_id: str, type_name: str, status: str, now: datetime, *,
+        reason: str | None, properties: str | None = None,
+    ) -> None:  # fmt: skip
+        own = type_name == STACK_TYPE and logical_id == self.name
+        prefix = "" if own else f"{logical_id}-{status}-"
+        self.events.append(
+            Event(
+                event_id=f"{prefix}{uuid.uuid4()}", operation_id=self.operation_id,
+                logical_id=logical_id, physical_id=physical_id, type_name=type_name,
+                status=status, reason=reason, timestamp=now, properties=properties,
+                token=self.token,
+            )
+        )  # fmt: skip
+
+
+class StackStore:
+    """All stacks, by region and name; deleted ones stay readable by id."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._by_id: dict[str, Stack] = {}
+        self._live: dict[tuple[str, str], str] = {}
+
+    def add(self, name: str, region: str, account_id: str, now: datetime) -> Stack:
+        """A new stack in review; the caller has made sure that the name is free."""
+        with self._lock:
+            stack = Stack(
+                stack_id=f"arn:aws:cloudformation:{region}:{account_id}:stack/{name}/{uuid.uuid4()}",
+                name=name, region=region, account_id=account_id, created=now,
+            )  # fmt: skip
+            self._by_id[stack.stack_id] = stack
+            self._live[region, name] = stack.stack_id
+            return stack
+
+    def find(self, name_or_id: str, region: str) -> Stack | None:
+        """A live stack by name, or any stack by id."""
+        with self._lock:
+            if name_or_id.startswith("arn:"):
+                return self._by_id.get(name_or_id)
+            stack = self._by_id.get(self._live.get((region, name_or_id), ""))
+            return None if stack is None or stack.status == "DELETE_COMPLETE" else stack
+
+    def get(
+        self, name_or_id: str, region: str, *, message: str = "Stack with id {} does not exist"
+    ) -> Stack:
+        """A stack that must be there; ``message`` is the caller's own wording if it is not."""
+        stack = self.find(name_or_id, region)
+        if stack is None:
+            raise invalid(message.format(name_or_id))
+        return stack
+
+    def forget(self, stack: Stack) -> None:
+        """Drop a stack that only ever was a place for change sets."""
+        with self._lock:
+            self._by_id.pop(stack.stack_id, None)
+            if self._live.get((stack.region, stack.name)) == stack.stack_id:
+                del self._live[stack.region, stack.name]
+
+    def all(self, region: str, where: Callable[[Stack], bool] = lambda _: True) -> list[Stack]:
+        """The stacks of a region, newest first."""
+        with self._lock:
+            found = [s for s in self._by_id.values() if s.region == region and where(s)]
+        return found[::-1]

@@ -1,0 +1,163 @@
+"""Templates: from JSON or YAML text to a checked document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import yaml  # type: ignore[import-untyped]
+
+from sageloop.local_cloud.cloudformation.errors import invalid, refused
+
+_SECTIONS = frozenset(
+    ("AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Rules", "Mappings",
+     "Conditions", "Transform", "Resources", "Outputs", "Hooks")
+)  # fmt: skip
+_RESOURCE_MEMBERS = frozenset(
+    ("Type", "Properties", "DependsOn", "Condition", "Metadata", "DeletionPolicy",
+     "UpdateReplacePolicy", "CreationPolicy", "UpdatePolicy")
+)  # fmt: skip
+_POLICIES = ("Delete", "Retain", "Snapshot", "RetainExceptOnCreate")
+_LIMITS = {"Resources": 500, "Parameters": 200, "Outputs": 200, "Mappings": 200}
+MAX_BODY_BYTES = 51_200
+MAX_STORED_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A parsed template; ``text`` is what the user gave, byte for byte."""
+
+    text: str
+    body: dict[str, Any]
+
+    def section(self, name: str) -> dict[str, Any]:
+        """A section's entries; empty if the template has none."""
+        found = self.body.get(name)
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """The resources by logical id."""
+        return self.section("Resources")
+
+    @property
+    def description(self) -> str | None:
+        """The description, if there is one."""
+        return self.body.get("Description")
+
+
+EMPTY = Template("{}", {})
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML as CloudFormation reads it: short function tags, and dates that stay text."""
+
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {
+        first: [(tag, expression) for tag, expression in known if not tag.endswith(":timestamp")]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
+    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+        if suffix == "GetAtt":
+            value = str(value).split(".", 1)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    return {name: value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+def parse_template(text: str) -> Template:
+    """Read and check a template.
+
+    Raises:
+        AwsError: ``ValidationError`` that names what is wrong.
+
+    """
+    body = _load(text)
+    if not isinstance(body, dict):
+        raise invalid("Template format error: unsupported structure.")
+    unknown = sorted(set(map(str, body)) - _SECTIONS)
+    if unknown:
+        raise invalid(
+            "Invalid template property or properties [" + ", ".join(unknown) + "]; a template's "
+            f"sections are {', '.join(sorted(_SECTIONS))}"
+        )
+    _refuse_macros(body)
+    _check_sections(body)
+    template = Template(text, body)
+    for logical_id, resource in template.resources.items():
+        _check_resource(logical_id, resource)
+    return template
+
+
+def _load(text: str) -> Any:
+    try:
+        if text.lstrip().startswith("{"):
+            return json.loads(text)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except json.JSONDecodeError as error:
+        raise invalid(
+            f"Template format error: JSON not well-formed. (line {error.lineno}, "
+            f"column {error.colno})"
+        ) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise invalid(f"Template format error: YAML not well-formed.{where}") from None
+
+
+def _refuse_macros(body: Mapping[str, Any]) -> None:
+    transform = body.get("Transform")
+    if transform:
+        names = transform if isinstance(transform, list) else [transform]
+        raise refused("Transform " + ", ".join(str(name) for name in names))
+    if body.get("Hooks"):
+        raise refused("the section Hooks")
+
+
+def _check_sections(body: Mapping[str, Any]) -> None:
+    resources = body.get("Resources")
+    if not isinstance(resources, dict) or not resources:
+        raise invalid("Template format error: At least one Resources member must be defined.")
+    for name, limit in _LIMITS.items():
+        count = len(body.get(name) or {})
+        if count > limit:
+            raise invalid(
+                f"Template format error: Number of {name.lower()}, {count}, is greater than "
+                f"maximum allowed, {limit}"
+            )
+
+
+def _check_resource(logical_id: str, resource: Any) -> None:
+    if not logical_id.isalnum():
+        raise invalid(f"Template format error: Resource name {logical_id} is non alphanumeric.")
+    if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
+        raise invalid(
+            f"Template format error: [/Resources/{logical_id}] Every Resources object must "
+            "contain a Type member."
+        )
+    unknown = sorted(set(resource) - _RESOURCE_MEMBERS)
+    if unknown:
+        raise invalid(
+            "Invalid template resource property '"
+            + "', '".join(unknown)
+            + f"' of {logical_id}; allowed are {', '.join(sorted(_RESOURCE_MEMBERS))}"
+        )
+    for member in ("DeletionPolicy", "UpdateReplacePolicy"):
+        given = resource.get(member, "Delete")
+        allowed = _POLICIES if member == "DeletionPolicy" else _POLICIES[:3]
+        if given not in allowed:
+            raise invalid(
+                f"Template format error: Unrecognized {member} {given} for resource "
+                f"{logical_id}; allowed are {', '.join(allowed)}"
+            )

@@ -1,0 +1,184 @@
+"""One resource at a time: create, replace, update, delete, with the events AWS shows."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sageloop.local_cloud.cloudformation.cancelling import Cancel
+from sageloop.local_cloud.cloudformation.context import Context, unique_names
+from sageloop.local_cloud.cloudformation.custom_resources import is_custom
+from sageloop.local_cloud.cloudformation.dynamic import resolve_dynamic
+from sageloop.local_cloud.cloudformation.errors import Cancelled, ResourceFailed, reason_of
+from sageloop.local_cloud.cloudformation.providers.base import (
+    Provider,
+    ResourceRequest,
+)
+from sageloop.local_cloud.cloudformation.state import Record, Stack
+
+log = logging.getLogger(__name__)
+
+_REPLACING = (
+    "Requested update requires the creation of a new physical resource; hence creating one."
+)
+_KEPT = {"Snapshot": "kept: the local cloud takes no snapshots"}
+
+
+class ResourceWork:
+    """Carries out what a deployment decides for single resources of one stack.
+
+    Every method says whether it went well; the reason of a failure is in the events.
+    ``tags`` are the stack's, passed on to every resource; AWS's own ``aws:cloudformation``
+    tags are not, because a service refuses them from anybody but AWS, and moto does so too.
+    """
+
+    def __init__(
+        self, context: Context, stack: Stack, *, tags: Mapping[str, str], cancel: Cancel
+    ) -> None:
+        self._context = context
+        self._stack = stack
+        self._tags = dict(tags)
+        self._cancel = cancel
+
+    def create(self, draft: Record, *, status: str = "CREATE") -> bool:
+        """Make a resource from a draft (a record without a physical id)."""
+        self._note(draft, f"{status}_IN_PROGRESS", with_properties=True)
+        made = self._make(draft, status)
+        if made is None:
+            return False
+        self._stack.keep(made)
+        if self._cancel.raised and not status.startswith("UPDATE"):
+            self._stack.keep(replace(made, failed="create"))
+            self._note(made, "CREATE_FAILED", reason="Resource creation cancelled")
+            return False
+        self._note(made, f"{status}_COMPLETE")
+        return True
+
+    def replace(self, old: Record, draft: Record) -> bool:
+        """Make a new physical resource; the old one is left to the clean-up."""
+        self._note(old, "UPDATE_IN_PROGRESS", reason=_REPLACING, with_properties=True)
+        made = self._make(draft, "UPDATE", old=old)
+        if made is None:
+            return False
+        self._stack.supersede(old, policy=old.replace_policy)
+        self._stack.keep(made)
+        self._note(made, "UPDATE_COMPLETE")
+        return True
+
+    def update(self, old: Record, draft: Record) -> bool:
+        """Change a resource in place; a provider may answer with another physical one."""
+        wanted = replace(draft, physical_id=old.physical_id, attributes=old.attributes)
+        self._note(wanted, "UPDATE_IN_PROGRESS", with_properties=True)
+        try:
+            made = self._provider(draft).update(
+                self._request(wanted, physical_id=old.physical_id, previous=old)
+            )
+        except Exception as error:  # whatever a provider raises fails the resource, not the engine
+            self._stack.keep(replace(wanted, failed="update"))
+            self._note(wanted, "UPDATE_FAILED", reason=self._reason(error))
+            return False
+        new = replace(wanted, physical_id=made.physical_id, attributes=dict(made.attributes))
+        if new.physical_id != old.physical_id:
+            # The answer may name a resource that was superseded before: a rollback's return.
+            self._stack.readopt(new.physical_id, new.type_name)
+            self._stack.supersede(old, policy=old.replace_policy)
+        self._stack.keep(new)
+        self._note(new, "UPDATE_COMPLETE")
+        return True
+
+    def delete(self, record: Record, *, listed: bool) -> bool:
+        """Remove a physical resource, unless its policy says to keep it."""
+        if record.deletion_policy != "Delete" and record.physical_id:
+            self._note(
+                record, "DELETE_SKIPPED", reason=_KEPT.get(record.deletion_policy), listed=listed
+            )
+            self._stack.drop(record)
+            return True
+        self._note(record, "DELETE_IN_PROGRESS", listed=listed)
+        try:
+            if record.physical_id:
+                self._provider(record).delete(
+                    self._request(record, physical_id=record.physical_id, previous=record)
+                )
+        except Exception as error:  # as above: the resource fails, the engine goes on
+            self._note(record, "DELETE_FAILED", reason=self._reason(error), listed=listed)
+            return False
+        self._stack.drop(record)
+        self._note(record, "DELETE_COMPLETE", listed=listed)
+        return True
+
+    def fail(self, draft: Record, old: Record | None, error: Exception) -> bool:
+        """Note that a resource could not even be described; always ``False``."""
+        status = "UPDATE_FAILED" if old else "CREATE_FAILED"
+        shown = draft if old is None else replace(draft, physical_id=old.physical_id)
+        self._note(shown, status, reason=self._reason(error))
+        return False
+
+    def _make(self, draft: Record, status: str, *, old: Record | None = None) -> Record | None:
+        try:
+            made = self._provider(draft).create(self._request(draft))
+        except Exception as error:  # as above
+            self._failed_create(draft, status, error, old)
+            return None
+        record = replace(draft, physical_id=made.physical_id, attributes=dict(made.attributes))
+        self._note(
+            record, f"{status}_IN_PROGRESS", reason="Resource creation Initiated",
+            with_properties=True,
+        )  # fmt: skip
+        return record
+
+    def _failed_create(
+        self, draft: Record, status: str, error: Exception, old: Record | None
+    ) -> None:
+        left = getattr(error, "physical_id", None) if isinstance(error, ResourceFailed) else None
+        attempt = replace(draft, physical_id=left or "", failed="create")
+        if old is None:
+            self._stack.keep(attempt)
+        else:
+            self._stack.supersede(attempt, policy="Delete")
+        self._note(attempt, f"{status}_FAILED", reason=self._reason(error))
+
+    def _provider(self, record: Record) -> Provider:
+        if is_custom(record.type_name):
+            return self._context.custom.provider(self._cancel)
+        return self._context.provider(record.type_name)
+
+    def _request(
+        self, record: Record, *, physical_id: str = "", previous: Record | None = None
+    ) -> ResourceRequest:
+        stack = self._stack
+        cloud = self._context.cloud
+
+        def client(service: str) -> Any:
+            return cloud.client(service, principal=stack.acting, region=stack.region)
+
+        return ResourceRequest(
+            cloud=cloud, type_name=record.type_name, logical_id=record.logical_id,
+            stack_id=stack.stack_id, stack_name=stack.name, account_id=stack.account_id,
+            region=stack.region, properties=resolve_dynamic(dict(record.properties), client),
+            previous=resolve_dynamic(dict(previous.properties), client) if previous else {},
+            physical_id=physical_id,
+            attributes=dict(previous.attributes) if previous else {},
+            tags=dict(self._tags),
+            client=client, unique_name=unique_names(stack.name, record.logical_id),
+        )  # fmt: skip
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, Cancelled) and self._cancel.raised:
+            return error.reason
+        if not isinstance(error, ResourceFailed) and type(error).__module__ == "builtins":
+            log.exception("a provider broke", exc_info=error)
+        return reason_of(error)
+
+    def _note(
+        self, record: Record, status: str, *, reason: str | None = None,
+        with_properties: bool = False, listed: bool = True,
+    ) -> None:  # fmt: skip
+        self._stack.note(
+            record.logical_id, record.physical_id, record.type_name, status,
+            self._context.now(), reason=reason, listed=listed,
+            properties=json.dumps(record.properties, default=str) if with_properties else None,
+        )  # fmt: skip

@@ -1,0 +1,89 @@
+"""What a target is given: the event, a part of it, a constant, or a template filled from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]|\['([^']+)'\]|\[\"([^\"]+)\"\]")
+_VARIABLE = re.compile(r"<([A-Za-z_][\w.-]*)>")
+_NOTHING: Any = object()
+
+
+def path_steps(path: str) -> list[str | int]:
+    """The steps of a JSON path such as ``$.detail.items[0]['a b']``; ``ValueError`` if wrong."""
+    steps: list[str | int] = []
+    position = 1
+    while path.startswith("$") and position < len(path):
+        found = _STEP.match(path, position)
+        if found is None:
+            break
+        steps.append(int(found[2]) if found[2] else found[1] or found[3] or found[4])
+        position = found.end()
+    if not path.startswith("$") or position < len(path):
+        raise ValueError(f"{path!r} is no path here: it takes $, .name, [0] and ['name']")
+    return steps
+
+
+def body_for(target: Mapping[str, Any], event: dict[str, Any], reserved: dict[str, Any]) -> str:
+    """The text a rule's target receives for an event.
+
+    ``reserved`` holds the values of the ``aws.events.*`` variables of a template.
+    """
+    if "Input" in target:
+        return str(target["Input"])
+    if "InputPath" in target:
+        value = _at(event, target["InputPath"])
+        return json.dumps(None if value is _NOTHING else value)
+    if "InputTransformer" in target:
+        transformer = target["InputTransformer"]
+        paths = transformer.get("InputPathsMap", {})
+        values = {name: _at(event, path) for name, path in paths.items()}
+        return filled(transformer["InputTemplate"], reserved | values)
+    return json.dumps(event)
+
+
+def filled(template: str, values: Mapping[str, Any]) -> str:
+    """A template with ``<name>`` replaced; inside a JSON string without quotes of its own."""
+    parts: list[str] = []
+    end, quoted = 0, False
+    for found in _VARIABLE.finditer(template):
+        between = template[end : found.start()]
+        quoted ^= _quotes(between) % 2 == 1
+        parts += [between, _rendered(found, values, quoted)]
+        end = found.end()
+    return "".join([*parts, template[end:]])
+
+
+def variables(template: str) -> set[str]:
+    """The names a template asks for."""
+    return set(_VARIABLE.findall(template))
+
+
+def _quotes(text: str) -> int:
+    return len(re.findall(r'(?<!\\)"', text))
+
+
+def _rendered(found: re.Match[str], values: Mapping[str, Any], quoted: bool) -> str:
+    if found[1] not in values:
+        return found[0]
+    value = values[found[1]]
+    if value is _NOTHING:
+        return "" if quoted else "null"
+    if not quoted:
+        return json.dumps(value)
+    text = value if isinstance(value, str) else json.dumps(value)
+    return json.dumps(text)[1:-1]
+
+
+def _at(event: Any, path: str) -> Any:
+    for step in path_steps(path):
+        if isinstance(step, str):
+            event = event.get(step, _NOTHING) if isinstance(event, dict) else _NOTHING
+        elif isinstance(event, list) and step < len(event):
+            event = event[step]
+        else:
+            return _NOTHING
+    return event

@@ -1,0 +1,275 @@
+"""Event patterns: EventBridge's language of what a rule listens for (SNS filters speak it too).
+
+A pattern is a tree of objects whose leaves are arrays of alternatives. ``checked`` refuses
+what EventBridge would refuse, so that ``matches`` may trust the tree it is given.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import operator
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from sageloop.local_cloud.core.errors import AwsError
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_TEXT_MATCHERS = ("prefix", "suffix", "equals-ignore-case", "wildcard")
+_NOTHING: Any = object()
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """The pattern in a JSON document; raises ``InvalidEventPatternException``."""
+    try:
+        pattern = json.loads(text)
+    except ValueError as error:
+        raise _invalid(f"the pattern is not JSON ({error})") from error
+    return checked(pattern)
+
+
+def checked(pattern: Any) -> dict[str, Any]:
+    """The pattern itself if EventBridge would take it, else ``InvalidEventPatternException``."""
+    if not isinstance(pattern, dict):
+        raise _invalid("Filter is not an object")
+    if not pattern:
+        raise _invalid("Empty patterns are not allowed")
+    _check_object(pattern, "")
+    return pattern
+
+
+def matches(pattern: dict[str, Any], event: Any) -> bool:
+    """Whether an event (or a part of one) satisfies every member of a checked pattern."""
+    for key, wanted in pattern.items():
+        if key == "$or":
+            if not any(matches(branch, event) for branch in wanted):
+                return False
+            continue
+        value = event.get(key, _NOTHING) if isinstance(event, dict) else _NOTHING
+        if isinstance(wanted, dict):
+            if not _object_matches(wanted, value):
+                return False
+        elif not _leaf_matches(wanted, value):
+            return False
+    return True
+
+
+def _object_matches(wanted: dict[str, Any], value: Any) -> bool:
+    # An array of objects matches if one of its elements satisfies the whole sub-pattern.
+    if isinstance(value, list):
+        return any(_object_matches(wanted, element) for element in value)
+    return matches(wanted, value if isinstance(value, dict) else {})
+
+
+def _leaf_matches(alternatives: list[Any], value: Any) -> bool:
+    present = value is not _NOTHING and not isinstance(value, dict) and value != []
+    values = value if isinstance(value, list) else [value]
+    for alternative in alternatives:
+        if isinstance(alternative, dict) and "exists" in alternative:
+            if alternative["exists"] == present:
+                return True
+        elif present and any(_matches_one(alternative, one) for one in values):
+            return True
+    return False
+
+
+def _matches_one(alternative: Any, value: Any) -> bool:
+    if not isinstance(alternative, dict):
+        return _same(alternative, value)
+    ((kind, wanted),) = alternative.items()
+    if kind in _TEXT_MATCHERS:
+        return isinstance(value, str) and _text_matches(kind, wanted, value)
+    if kind == "anything-but":
+        return _is_anything_but(wanted, value)
+    if kind == "numeric":
+        return _is_number(value) and _in_range(wanted, value)
+    return isinstance(value, str) and _in_network(wanted, value)
+
+
+def _same(wanted: Any, value: Any) -> bool:
+    if isinstance(wanted, bool) or isinstance(value, bool) or wanted is None or value is None:
+        return wanted is value
+    return bool(wanted == value)
+
+
+def _text_matches(kind: str, wanted: Any, value: str) -> bool:
+    if isinstance(wanted, dict):  # {"prefix": {"equals-ignore-case": "..."}}
+        wanted, value = wanted["equals-ignore-case"].lower(), value.lower()
+    if kind == "prefix":
+        return bool(value.startswith(wanted))
+    if kind == "suffix":
+        return bool(value.endswith(wanted))
+    if kind == "wildcard":
+        return _wildcard(wanted).fullmatch(value) is not None
+    return bool(value.lower() == wanted.lower())
+
+
+@lru_cache(maxsize=512)
+def _wildcard(text: str) -> re.Pattern[str]:
+    parts, escaped = [], False
+    for char in text:
+        if escaped:
+            parts.append(re.escape(char))
+            escaped = False
+        elif char == "\\":
+            escaped = True
+        else:
+            parts.append(".*" if char == "*" else re.escape(char))
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def _is_anything_but(wanted: Any, value: Any) -> bool:
+    if isinstance(wanted, dict):
+        ((kind, texts),) = wanted.items()
+        every = texts if isinstance(texts, list) else [texts]
+        return not (isinstance(value, str) and any(_text_matches(kind, t, value) for t in every))
+    excluded = wanted if isinstance(wanted, list) else [wanted]
+    return not any(_same(one, value) for one in excluded)
+
+
+def _in_range(terms: list[Any], value: float) -> bool:
+    pairs = zip(terms[::2], terms[1::2], strict=True)
+    return all(_COMPARE[symbol](value, bound) for symbol, bound in pairs)
+
+
+def _in_network(network: str, value: str) -> bool:
+    try:
+        return ipaddress.ip_address(value) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def _check_object(pattern: dict[str, Any], path: str) -> None:
+    for key, wanted in pattern.items():
+        where = f"{path}.{key}" if path else key
+        if key == "$or":
+            _check_or(wanted, where)
+        elif isinstance(wanted, dict):
+            if not wanted:
+                raise _invalid(f'Empty objects are not allowed at "{where}"')
+            _check_object(wanted, where)
+        elif not isinstance(wanted, list):
+            raise _invalid(f'"{where}" must be an object or an array')
+        elif not wanted:
+            raise _invalid(f'Empty arrays are not allowed at "{where}"')
+        else:
+            for alternative in wanted:
+                _check_alternative(alternative, where)
+
+
+def _check_or(branches: Any, where: str) -> None:
+    if not isinstance(branches, list) or len(branches) < 2:
+        raise _invalid(f'"{where}" must be an array of at least two objects')
+    for branch in branches:
+        if not isinstance(branch, dict) or not branch:
+            raise _invalid(f'every element of "{where}" must be an object that is not empty')
+        _check_object(branch, where)
+
+
+def _check_alternative(alternative: Any, where: str) -> None:
+    if isinstance(alternative, list):
+        raise _invalid(f'"{where}" may not hold an array inside its array')
+    if not isinstance(alternative, dict):
+        return
+    if len(alternative) != 1:
+        raise _invalid(f'Only one key allowed in match expression at "{where}"')
+    ((kind, wanted),) = alternative.items()
+    check = _CHECKS.get(kind)
+    if check is None:
+        raise _invalid(f'Unrecognized match type {kind} at "{where}"')
+    problem = check(wanted)
+    if problem:
+        raise _invalid(f'{kind} at "{where}" {problem}')
+
+
+def _check_affix(wanted: Any) -> str | None:
+    if isinstance(wanted, dict):
+        inner = wanted.get("equals-ignore-case")
+        fine = len(wanted) == 1 and isinstance(inner, str)
+        return None if fine else "takes a string or one equals-ignore-case of a string"
+    return None if isinstance(wanted, str) else "match pattern must be a string"
+
+
+def _check_text(wanted: Any) -> str | None:
+    return None if isinstance(wanted, str) else "match pattern must be a string"
+
+
+def _check_wildcard(wanted: Any) -> str | None:
+    if not isinstance(wanted, str):
+        return "match pattern must be a string"
+    plain = re.sub(r"\\[\\*]", "", wanted)
+    if "**" in plain:
+        return "may not hold two consecutive wildcards"
+    return "has an escape other than \\* and \\\\" if "\\" in plain else None
+
+
+def _check_exists(wanted: Any) -> str | None:
+    return None if isinstance(wanted, bool) else "match pattern must be either true or false"
+
+
+def _check_numeric(wanted: Any) -> str | None:
+    if not isinstance(wanted, list) or len(wanted) not in (2, 4):
+        return "takes one or two pairs of an operator and a number"
+    symbols, bounds = wanted[::2], wanted[1::2]
+    if any(s not in _COMPARE for s in symbols) or not all(map(_is_number, bounds)):
+        return f"takes the operators {' '.join(_COMPARE)} each with a number"
+    if len(symbols) == 2 and (symbols[0][0], symbols[1][0]) != (">", "<"):
+        return "takes a range as a lower bound (> or >=) and then an upper one (< or <=)"
+    return "has an empty range" if len(bounds) == 2 and bounds[0] >= bounds[1] else None
+
+
+def _check_cidr(wanted: Any) -> str | None:
+    try:
+        ipaddress.ip_network(str(wanted), strict=False)
+    except ValueError:
+        return "is malformed; it takes an address range such as 10.0.0.0/24"
+    return None if "/" in str(wanted) else "is malformed; it takes a range with a / in it"
+
+
+def _check_anything_but(wanted: Any) -> str | None:
+    if isinstance(wanted, dict):
+        return _check_anything_but_text(wanted)
+    values = wanted if isinstance(wanted, list) else [wanted]
+    if not values:
+        return "list may not be empty"
+    if all(isinstance(v, str) for v in values) or all(map(_is_number, values)):
+        return None
+    return "list must contain only strings or only numbers"
+
+
+def _check_anything_but_text(wanted: dict[str, Any]) -> str | None:
+    if len(wanted) != 1 or next(iter(wanted)) not in _TEXT_MATCHERS:
+        return f"takes one of {', '.join(_TEXT_MATCHERS)}"
+    ((kind, texts),) = wanted.items()
+    every = texts if isinstance(texts, list) else [texts]
+    if not every or not all(isinstance(t, str) for t in every):
+        return f"{kind} takes a string or an array of strings"
+    return next(filter(None, map(_check_wildcard, every)), None) if kind == "wildcard" else None
+
+
+_CHECKS: dict[str, Callable[[Any], str | None]] = {
+    "prefix": _check_affix,
+    "suffix": _check_affix,
+    "equals-ignore-case": _check_text,
+    "wildcard": _check_wildcard,
+    "anything-but": _check_anything_but,
+    "numeric": _check_numeric,
+    "exists": _check_exists,
+    "cidr": _check_cidr,
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _invalid(reason: str) -> AwsError:
+    return AwsError("InvalidEventPatternException", f"Event pattern is not valid. Reason: {reason}")

@@ -1,0 +1,132 @@
+"""Carrying a message to a target: function, queue, topic, log group or another bus."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.events.permissions import admits, queue_url
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+Attributes = dict[str, dict[str, str | bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """On whose behalf a message is sent.
+
+    ``service`` is the principal that a resource policy must admit and ``source_arn`` what it
+    acts for. With a ``role_arn`` the service acts as that role instead, and no resource policy
+    is asked.
+    """
+
+    service: str
+    source_arn: str
+    role_arn: str | None = None
+
+    @property
+    def principal(self) -> str:
+        """Who makes the call."""
+        return self.service if self.role_arn is None else self.role_arn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What is sent: ``body`` is the text; the rest is for queues and topics."""
+
+    body: str
+    subject: str | None = None
+    attributes: Attributes | None = None
+    group_id: str | None = None
+    deduplication_id: str | None = None
+    hops: int = 0
+
+
+def send(cloud: Cloud, sender: Sender, target_arn: str, message: Message) -> None:
+    """Deliver once. Raises ``AwsError`` or ``ClientError`` with the target's reason."""
+    _CARRIERS[kind_of(target_arn)](cloud, sender, target_arn, message)
+
+
+def kind_of(arn: str) -> str:
+    """The service in an ARN, or an empty string if the text is no ARN."""
+    parts = arn.split(":")
+    return parts[2] if len(parts) >= 6 and parts[0] == "arn" else ""
+
+
+def is_supported(arn: str) -> bool:
+    """Whether :func:`send` can carry to this target."""
+    return kind_of(arn) in _CARRIERS
+
+
+def supported() -> str:
+    """The kinds of target there are, for a refusal's text."""
+    return ", ".join(sorted(_CARRIERS))
+
+
+def _knock(cloud: Cloud, sender: Sender, target_arn: str) -> None:
+    if sender.role_arn is None:
+        refusal = admits(cloud, sender.service, target_arn, sender.source_arn)
+        if refusal:
+            code = "ResourceNotFoundException" if "cannot be reached" in refusal else "AccessDenied"
+            raise AwsError(code, refusal, 404 if code.startswith("Resource") else 403)
+
+
+def _to_function(cloud: Cloud, sender: Sender, arn: str, message: Message) -> None:
+    payload = message.body.encode()
+    if sender.role_arn is None:
+        cloud.service("lambda").invoke_for(
+            sender.service, arn, payload, source_arn=sender.source_arn
+        )
+        return
+    client = cloud.client("lambda", principal=sender.role_arn, region=arn.split(":")[3])
+    client.invoke(FunctionName=arn, InvocationType="Event", Payload=payload)
+
+
+def _to_queue(cloud: Cloud, sender: Sender, arn: str, message: Message) -> None:
+    _knock(cloud, sender, arn)
+    more = _present(
+        MessageAttributes=message.attributes,
+        MessageGroupId=message.group_id,
+        MessageDeduplicationId=message.deduplication_id,
+    )
+    client = cloud.client("sqs", principal=sender.principal, region=arn.split(":")[3])
+    client.send_message(QueueUrl=queue_url(cloud, arn), MessageBody=message.body, **more)
+
+
+def _to_topic(cloud: Cloud, sender: Sender, arn: str, message: Message) -> None:
+    _knock(cloud, sender, arn)
+    more = _present(Subject=message.subject, MessageGroupId=message.group_id)
+    client = cloud.client("sns", principal=sender.principal, region=arn.split(":")[3])
+    client.publish(TopicArn=arn, Message=message.body, **more)
+
+
+def _to_log_group(cloud: Cloud, sender: Sender, arn: str, message: Message) -> None:
+    _knock(cloud, sender, arn)
+    group, stream = arn.split(":")[6], secrets.token_hex(16)
+    logs = cloud.client("logs", principal=sender.principal, region=arn.split(":")[3])
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    entry = {"timestamp": int(cloud.clock.time() * 1000), "message": message.body}
+    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[entry])
+
+
+def _to_bus(cloud: Cloud, _sender: Sender, arn: str, message: Message) -> None:
+    cloud.service("events").forward(json.loads(message.body), arn, hops=message.hops + 1)
+
+
+def _present(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+_CARRIERS: dict[str, Callable[[Cloud, Sender, str, Message], None]] = {
+    "lambda": _to_function,
+    "sqs": _to_queue,
+    "sns": _to_topic,
+    "logs": _to_log_group,
+    "events": _to_bus,
+}

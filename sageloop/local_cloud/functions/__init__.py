@@ -1,0 +1,1 @@
+"""Lambda: functions run from their packages, in processes of their own."""

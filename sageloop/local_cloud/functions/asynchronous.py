@@ -1,0 +1,161 @@
+"""Asynchronous invocation: queued, tried again, and at last sent where failures go."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.functions.destinations import Destinations, Ended
+from sageloop.local_cloud.functions.model import EventConfig, Function, FunctionBook
+from sageloop.local_cloud.functions.names import LATEST, FunctionRef
+from sageloop.local_cloud.functions.runner import Outcome, Request, Runner
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+FailureCallback = Callable[[str, bytes, str], None]
+
+_WAITS = (60.0, 120.0)
+_LONGEST_BACK_OFF = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event waiting for its function; ``accepted`` is a virtual epoch second."""
+
+    ref: FunctionRef
+    arn: str
+    request_id: str
+    payload: bytes
+    accepted: float
+    client_context: str | None = None
+    runs: int = 0
+    throttles: int = 0
+
+
+class AsyncInvocations:
+    """Lambda's internal queue."""
+
+    def __init__(self, cloud: Cloud, book: FunctionBook, runner: Runner) -> None:
+        self._cloud = cloud
+        self._book = book
+        self._runner = runner
+        self._destinations = Destinations(cloud, runner.metrics)
+        self._on_failure: list[FailureCallback] = []
+
+    def on_failure(self, callback: FailureCallback) -> None:
+        """Call ``callback(function ARN, payload, error text)`` when an event is given up."""
+        self._on_failure.append(callback)
+
+    def accept(self, event: Event) -> None:
+        """Queue an event."""
+        self._cloud.activity.spawn(f"event for lambda:{event.ref.name}", lambda: self._try(event))
+
+    def _try(self, event: Event) -> None:
+        try:
+            function = self._book.get(event.ref)
+            version = self._book.version(function, event.ref.qualifier)
+        except AwsError as error:
+            self._give_up_without_function(event, error)
+            return
+        config = self._config(function, event)
+        if self._cloud.clock.time() - event.accepted > config.max_age:
+            self._give_up(function, event, config, "EventAgeExceeded", None)
+            return
+        request = Request(version, event.arn, event.request_id, event.payload, event.client_context)
+        try:
+            outcome = self._runner.run(function, request)
+        except AwsError as error:
+            self._throttled(function, event, config, error)
+            return
+        except OSError as error:
+            # No process could be started: the platform's fault, tried again like a throttle.
+            self._throttled(function, event, config, AwsError("ServiceException", str(error), 500))
+            return
+        self._after_run(function, replace(event, runs=event.runs + 1), config, outcome)
+
+    def _after_run(
+        self, function: Function, event: Event, config: EventConfig, outcome: Outcome
+    ) -> None:
+        if outcome.error is None:
+            self._destinations.succeeded(
+                function, config, self._ended(event, "Success", outcome, function)
+            )
+        elif event.runs <= config.retries:
+            self._later(event, _WAITS[event.runs - 1])
+        else:
+            self._give_up(function, event, config, "RetriesExhausted", outcome)
+
+    def _throttled(
+        self, function: Function, event: Event, config: EventConfig, error: AwsError
+    ) -> None:
+        if function.reserved == 0:
+            self._give_up(function, event, config, "ZeroReservedConcurrency", None)
+            return
+        wait = min(2.0**event.throttles, _LONGEST_BACK_OFF)
+        left = event.accepted + config.max_age - self._cloud.clock.time()
+        if wait > left:
+            self._give_up(function, event, config, "EventAgeExceeded", None)
+            return
+        log.debug("lambda:%s throttled: %s", function.name, error)
+        self._later(replace(event, throttles=event.throttles + 1), wait)
+
+    def _later(self, event: Event, seconds: float) -> None:
+        self._cloud.clock.call_later(
+            seconds, lambda: self._try(event),
+            label=f"retry of lambda:{event.ref.name}", holds=True,
+        )  # fmt: skip
+
+    def _give_up(
+        self, function: Function, event: Event, config: EventConfig, condition: str,
+        outcome: Outcome | None,
+    ) -> None:  # fmt: skip
+        self._runner.metrics.put(function.name, "AsyncEventsDropped", 1)
+        self._destinations.failed(
+            function, config, self._ended(event, condition, outcome, function)
+        )
+        text = condition if outcome is None else _error_text(outcome)
+        self._tell(event, text)
+
+    def _give_up_without_function(self, event: Event, error: AwsError) -> None:
+        log.warning("an event for %s is dropped: %s", event.arn, error.message)
+        self._tell(event, error.message)
+
+    def _tell(self, event: Event, text: str) -> None:
+        for callback in list(self._on_failure):
+            callback(event.arn, event.payload, text)
+
+    def _config(self, function: Function, event: Event) -> EventConfig:
+        found = function.event_configs.get(event.ref.qualifier or LATEST)
+        return found if found is not None else EventConfig(modified=self._cloud.clock.now())
+
+    def _ended(
+        self, event: Event, condition: str, outcome: Outcome | None, function: Function
+    ) -> Ended:
+        return Ended(
+            now=self._cloud.clock.now(), request_id=event.request_id,
+            arn=function.arn_of(event.ref.qualifier or LATEST), condition=condition,
+            runs=event.runs, payload=event.payload, outcome=outcome,
+            version=event.ref.qualifier or LATEST,
+        )  # fmt: skip
+
+
+def new_request_id() -> str:
+    """A request id as Lambda makes them."""
+    return str(uuid.uuid4())
+
+
+def _error_text(outcome: Outcome) -> str:
+    found = json.loads(outcome.payload)
+    if not isinstance(found, dict):
+        return outcome.payload.decode()
+    kind = found.get("errorType")
+    message = str(found.get("errorMessage", ""))
+    return f"{kind}: {message}" if kind else message

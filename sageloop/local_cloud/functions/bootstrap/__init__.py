@@ -1,0 +1,1 @@
+"""What runs inside the functions' processes; imports nothing of the cloud."""

@@ -1,0 +1,152 @@
+"""Packages: fetched from S3 or the request, kept by their hash, unpacked once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import shutil
+import tempfile
+import threading
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.core.errors import not_supported
+from sageloop.local_cloud.core.wire import Response
+from sageloop.local_cloud.functions.errors import invalid
+
+if TYPE_CHECKING:
+    from moto.core.request import Request
+
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.core.service import Call
+
+DOWNLOAD_PREFIX = "/_sageloop/lambda/package/"
+
+_UNPACKED_LIMIT = 262_144_000
+_BAD_ZIP = "Could not unzip uploaded file. Please check your file, then try to upload again."
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A zip archive: its hash as Lambda shows it (base64), its size and where it lies."""
+
+    sha256: str
+    size: int
+    archive: Path
+    folder: Path
+
+
+class CodeStore:
+    """Keeps packages under the cloud's work directory."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._root = cloud.work_dir / "lambda"
+        self._lock = threading.Lock()
+        cloud.front.add_route(DOWNLOAD_PREFIX, self._download)
+
+    def fetch(self, source: Mapping[str, Any], call: Call) -> Package:
+        """The package that a ``FunctionCode`` or layer content names, unpacked.
+
+        S3 is read as the caller. Raises InvalidParameterValueException.
+        """
+        for member in ("ImageUri", "SourceKMSKeyArn"):
+            if source.get(member):
+                raise not_supported("lambda", f"{call.operation} with {member}")
+        if source.get("ZipFile") is not None:
+            return self.keep(_bytes_of(source["ZipFile"]))
+        if not source.get("S3Bucket") or not source.get("S3Key"):
+            raise invalid("Please provide a source for function code.")
+        return self.keep(self._from_s3(source, call))
+
+    def keep(self, data: bytes) -> Package:
+        """Store and unpack an archive, or find it stored already."""
+        if not data:
+            raise invalid("Uploaded file must be a non-empty zip")
+        digest = hashlib.sha256(data)
+        name = digest.hexdigest()
+        package = Package(
+            base64.b64encode(digest.digest()).decode(), len(data),
+            self._root / "packages" / f"{name}.zip", self._root / "code" / name,
+        )  # fmt: skip
+        with self._lock:
+            if not package.folder.exists():
+                _unpack_into(package.folder, [data])
+                package.archive.parent.mkdir(parents=True, exist_ok=True)
+                package.archive.write_bytes(data)
+        return package
+
+    def merged(self, layers: Sequence[Package]) -> Path | None:
+        """The folder that stands for ``/opt``: layers unpacked in order, later ones on top."""
+        if not layers:
+            return None
+        name = hashlib.sha256("".join(x.sha256 for x in layers).encode()).hexdigest()
+        folder = self._root / "opt" / name
+        with self._lock:
+            if not folder.exists():
+                _unpack_into(folder, [x.archive.read_bytes() for x in layers])
+        return folder
+
+    def location(self, package: Package) -> str:
+        """A URL of this cloud from which the archive can be downloaded."""
+        return f"{self._cloud.endpoint_url}{DOWNLOAD_PREFIX}{package.archive.name}"
+
+    def _from_s3(self, source: Mapping[str, Any], call: Call) -> bytes:
+        members = {"Bucket": source["S3Bucket"], "Key": source["S3Key"]}
+        if source.get("S3ObjectVersion"):
+            members["VersionId"] = source["S3ObjectVersion"]
+        s3 = self._cloud.client("s3", principal=call.principal)
+        try:
+            return bytes(s3.get_object(**members)["Body"].read())
+        except ClientError as error:
+            detail = error.response["Error"]
+            raise invalid(
+                f"Error occurred while GetObject. S3 Error Code: {detail['Code']}. "
+                f"S3 Error Message: {detail['Message']}"
+            ) from error
+
+    def _download(self, request: Request) -> Response:
+        name = Path(request.path.removeprefix(DOWNLOAD_PREFIX)).name
+        archive = self._root / "packages" / name
+        if not archive.is_file():
+            return Response(404, {}, b"no such package")
+        return Response(200, {"Content-Type": "application/zip"}, archive.read_bytes())
+
+
+def _bytes_of(value: bytes | str) -> bytes:
+    return base64.b64decode(value) if isinstance(value, str) else value
+
+
+def _unpack_into(folder: Path, archives: Sequence[bytes]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft-"))
+    try:
+        for data in archives:
+            _unpack(data, draft)
+        draft.chmod(0o755)
+        draft.rename(folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def _unpack(data: bytes, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+            if sum(m.file_size for m in members) > _UNPACKED_LIMIT:
+                raise invalid(f"Unzipped size must be smaller than {_UNPACKED_LIMIT} bytes")
+            for member in members:
+                # extract() drops absolute and parent parts: nothing lands outside the folder.
+                made = Path(archive.extract(member, folder))
+                mode = member.external_attr >> 16 & 0o777
+                if mode and made.is_file():
+                    made.chmod(mode | 0o600)
+    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+        raise invalid(_BAD_ZIP) from error

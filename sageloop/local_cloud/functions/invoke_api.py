@@ -1,0 +1,178 @@
+"""Invoke: synchronous, asynchronous, or only to see whether one may."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import time as wall
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError, not_supported
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.core.wire import Response
+from sageloop.local_cloud.functions.asynchronous import Event, new_request_id
+from sageloop.local_cloud.functions.function_api import reference_of
+from sageloop.local_cloud.functions.model import Function
+from sageloop.local_cloud.functions.names import FunctionRef, parse_reference
+from sageloop.local_cloud.functions.policy import Source, allows
+from sageloop.local_cloud.functions.runner import Request
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.functions.service import LambdaService
+
+_SYNC_LIMIT = 6_291_456
+_ASYNC_LIMIT = 1_048_576
+# CloudFormation calls a custom resource's function with its user's permissions, not its own.
+_ON_BEHALF_OF_USERS = frozenset(("cloudformation.amazonaws.com",))
+
+
+class InvokeApi:
+    """The ways into a function."""
+
+    def __init__(self, service: LambdaService) -> None:
+        self._service = service
+        self._cloud = service.cloud
+        self._book = service.book
+
+    @operation("Invoke")
+    def invoke(self, call: Call) -> Response:
+        """Invoke a function; a service needs a statement of the function's policy."""
+        for member in ("DurableExecutionName", "TenantId"):
+            if call.params.get(member):
+                raise not_supported("lambda", f"Invoke with {member}")
+        ref = reference_of(call)
+        function = self._book.get(ref)
+        self._book.version(function, ref.qualifier)
+        self._check_principal(function, ref, call.principal, source_arn=None)
+        kind = call.params.get("InvocationType", "RequestResponse")
+        payload = _payload(call.params.get("Payload"), asynchronous=kind == "Event")
+        if kind == "DryRun":
+            return Response(204)
+        if kind == "Event":
+            request_id = self._accept(function, ref, payload, call.params.get("ClientContext"))
+            return Response(202, {"x-amzn-RequestId": request_id})
+        return self._wait(function, ref, payload, call.params)
+
+    def invoke_for(
+        self, principal: str, function_arn: str, payload: bytes, source_arn: str
+    ) -> None:
+        """Invoke asynchronously for a service, which acts for the resource ``source_arn``."""
+        cloud = self._cloud
+        started = wall.perf_counter()
+        error: AwsError | None = None
+        try:
+            error = cloud.faults.on_call("lambda:Invoke", principal, after=False)
+            if error is None:
+                self._accept_for(principal, function_arn, payload, source_arn)
+                error = cloud.faults.on_call("lambda:Invoke", principal, after=True)
+        except AwsError as refused:
+            error = refused
+        parts = function_arn.split(":")
+        cloud.recorder.add(
+            time=cloud.clock.time(), principal=principal, action="lambda:Invoke",
+            params={
+                "FunctionName": function_arn, "InvocationType": "Event", "SourceArn": source_arn,
+            },
+            region=parts[3] if len(parts) > 3 else cloud.region,
+            outcome=error.code if error else "OK", status=error.status if error else 202,
+            seconds=wall.perf_counter() - started,
+        )  # fmt: skip
+        if error is not None:
+            raise error
+
+    def _accept_for(
+        self, principal: str, function_arn: str, payload: bytes, source_arn: str
+    ) -> None:
+        ref = parse_reference(function_arn, qualifier=None, region=self._cloud.region)
+        function = self._book.get(ref)
+        self._book.version(function, ref.qualifier)
+        self._check_principal(function, ref, principal, source_arn=source_arn)
+        self._accept(function, ref, _payload(payload, asynchronous=True), None)
+
+    def _check_principal(
+        self, function: Function, ref: FunctionRef, principal: str, *, source_arn: str | None
+    ) -> None:
+        if not principal.endswith(".amazonaws.com") or principal in _ON_BEHALF_OF_USERS:
+            return
+        account = None
+        if source_arn is not None:
+            # An ARN of S3 names no account; a bucket here is always of this one.
+            account = (source_arn.split(":") + [""] * 5)[4] or self._cloud.account_id
+        policy = function.policies.get(ref.qualifier)
+        if not allows(policy, Source(principal, source_arn, account)):
+            arn = function.arn_of(ref.qualifier)
+            raise AwsError(
+                "AccessDeniedException",
+                f"User: {principal} is not authorized to perform: lambda:InvokeFunction on "
+                f"resource: {arn} because no resource-based policy allows the "
+                f"lambda:InvokeFunction action (on behalf of {source_arn or 'no resource'})",
+                403,
+                fields={"Type": "User"},
+            )
+
+    def _accept(
+        self, function: Function, ref: FunctionRef, payload: bytes, client_context: str | None
+    ) -> str:
+        request_id = new_request_id()
+        event = Event(
+            ref, function.arn_of(ref.qualifier), request_id, payload, self._cloud.clock.time(),
+            client_context,
+        )  # fmt: skip
+        self._service.asynchronous.accept(event)
+        return request_id
+
+    def _wait(
+        self, function: Function, ref: FunctionRef, payload: bytes, given: dict[str, Any]
+    ) -> Response:
+        version = self._book.version(function, self._routed(function, ref.qualifier))
+        request = Request(
+            version, function.arn_of(ref.qualifier), new_request_id(), payload,
+            given.get("ClientContext"),
+        )  # fmt: skip
+        try:
+            outcome = self._service.runner.run(function, request)
+        except OSError as error:
+            raise AwsError(
+                "ServiceException", f"no process could be started: {error}", 500
+            ) from error
+        headers = {
+            "Content-Type": "application/json",
+            "x-amzn-RequestId": request.request_id,
+            "X-Amz-Executed-Version": version.number,
+        }
+        if outcome.error:
+            headers["X-Amz-Function-Error"] = outcome.error
+        if given.get("LogType") == "Tail":
+            headers["X-Amz-Log-Result"] = base64.b64encode(outcome.log_tail).decode()
+        return Response(200, headers, outcome.payload)
+
+    def _routed(self, function: Function, qualifier: str | None) -> str | None:
+        alias = function.aliases.get(qualifier) if qualifier else None
+        if alias is None:
+            return qualifier
+        for number, weight in alias.weights.items():
+            if secrets.randbelow(1_000_000) < weight * 1_000_000:
+                return number
+        return alias.version
+
+
+def _payload(given: bytes | str | None, *, asynchronous: bool) -> bytes:
+    payload = given.encode() if isinstance(given, str) else (given or b"{}")
+    limit = _ASYNC_LIMIT if asynchronous else _SYNC_LIMIT
+    if len(payload) > limit:
+        raise AwsError(
+            "RequestTooLargeException",
+            f"Request must be smaller than {limit} bytes for the InvokeFunction operation",
+            413,
+            fields={"Type": "User"},
+        )
+    try:
+        json.loads(payload)
+    except ValueError as error:
+        raise AwsError(
+            "InvalidRequestContentException",
+            f"Could not parse request body into json: {error}",
+            fields={"Type": "User"},
+        ) from error
+    return payload

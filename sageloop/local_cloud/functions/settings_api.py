@@ -1,0 +1,290 @@
+"""What is set on a function: who may call it, how often, how events are retried, tags."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError, not_supported
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.functions import validation
+from sageloop.local_cloud.functions.errors import conflict, invalid, not_found, stale_revision
+from sageloop.local_cloud.functions.function_api import reference_of
+from sageloop.local_cloud.functions.model import EventConfig, Function
+from sageloop.local_cloud.functions.names import LATEST, parse_reference
+from sageloop.local_cloud.functions.paging import page
+from sageloop.local_cloud.functions.policy import Policy, statement
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.functions.service import LambdaService
+
+ACCOUNT_CONCURRENCY = 1000
+_UNRESERVED_MINIMUM = 100
+
+
+class PolicyApi:
+    """Resource policies."""
+
+    def __init__(self, service: LambdaService) -> None:
+        self._book = service.book
+
+    @operation("AddPermission")
+    def add_permission(self, call: Call) -> dict[str, Any]:
+        """Add a statement to the function's (or its qualifier's) policy."""
+        for member in ("FunctionUrlAuthType", "InvokedViaFunctionUrl", "EventSourceToken"):
+            if call.params.get(member):
+                raise not_supported("lambda", f"AddPermission with {member}")
+        ref = reference_of(call)
+        function = self._book.get(ref)
+        if ref.qualifier == LATEST:
+            raise invalid("We currently do not support adding policies for $LATEST.")
+        self._book.version(function, ref.qualifier)
+        made = statement(
+            call.params, resource=function.arn_of(ref.qualifier), account_id=call.account_id
+        )
+        with self._book.lock:
+            policy = function.policies.setdefault(ref.qualifier, Policy())
+            _check_policy_revision(policy, call)
+            if made["Sid"] in policy.statements:
+                raise conflict(
+                    f"The statement id ({made['Sid']}) provided already exists. Please provide a "
+                    "new statement id, or remove the existing statement."
+                )
+            policy.statements[made["Sid"]] = made
+            policy.revision = str(uuid.uuid4())
+        return {"Statement": json.dumps(made)}
+
+    @operation("RemovePermission")
+    def remove_permission(self, call: Call) -> None:
+        """Drop a statement."""
+        ref = reference_of(call)
+        function = self._book.get(ref)
+        with self._book.lock:
+            policy = function.policies.get(ref.qualifier)
+            if policy is None:
+                raise not_found("No policy is associated with the given resource.")
+            _check_policy_revision(policy, call)
+            sid = call.params["StatementId"]
+            if policy.statements.pop(sid, None) is None:
+                raise not_found(f"Statement {sid} is not found in resource policy.")
+            policy.revision = str(uuid.uuid4())
+            if not policy.statements:
+                del function.policies[ref.qualifier]
+
+    @operation("GetPolicy")
+    def get_policy(self, call: Call) -> dict[str, Any]:
+        """The whole policy as JSON."""
+        ref = reference_of(call)
+        policy = self._book.get(ref).policies.get(ref.qualifier)
+        if policy is None:
+            raise not_found("The resource you requested does not exist.")
+        statements = [*policy.statements.values()]
+        document = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
+        return {"Policy": json.dumps(document), "RevisionId": policy.revision}
+
+
+class ConcurrencyApi:
+    """Reserved concurrency and the account's limits."""
+
+    def __init__(self, service: LambdaService) -> None:
+        self._book = service.book
+
+    @operation("PutFunctionConcurrency")
+    def put_function_concurrency(self, call: Call) -> dict[str, Any]:
+        """Reserve concurrency for a function; 0 stops it."""
+        function = self._book.get(reference_of(call))
+        wanted = int(call.params["ReservedConcurrentExecutions"])
+        if wanted < 0:
+            raise invalid(f"ReservedConcurrentExecutions must be 0 or more, got {wanted}")
+        with self._book.lock:
+            others = [f for f in self._book.of_region(function.region) if f is not function]
+            left = ACCOUNT_CONCURRENCY - sum(f.reserved or 0 for f in others) - wanted
+            if left < _UNRESERVED_MINIMUM:
+                raise invalid(
+                    "Specified ReservedConcurrentExecutions for function decreases account's "
+                    "UnreservedConcurrentExecution below its minimum value of "
+                    f"[{_UNRESERVED_MINIMUM}]."
+                )
+            function.reserved = wanted
+        return {"ReservedConcurrentExecutions": wanted}
+
+    @operation("GetFunctionConcurrency")
+    def get_function_concurrency(self, call: Call) -> dict[str, Any]:
+        """What is reserved, if anything."""
+        return {"ReservedConcurrentExecutions": self._book.get(reference_of(call)).reserved}
+
+    @operation("DeleteFunctionConcurrency")
+    def delete_function_concurrency(self, call: Call) -> None:
+        """Reserve nothing any more."""
+        self._book.get(reference_of(call)).reserved = None
+
+    @operation("PutFunctionRecursionConfig")
+    def put_function_recursion_config(self, call: Call) -> dict[str, Any]:
+        """Say whether a function may call itself; stored, since loops are not detected here."""
+        function = self._book.get(reference_of(call))
+        function.recursive_loop = call.params["RecursiveLoop"]
+        return {"RecursiveLoop": function.recursive_loop}
+
+    @operation("GetFunctionRecursionConfig")
+    def get_function_recursion_config(self, call: Call) -> dict[str, Any]:
+        """Whether a function may call itself."""
+        return {"RecursiveLoop": self._book.get(reference_of(call)).recursive_loop}
+
+    @operation("GetAccountSettings")
+    def get_account_settings(self, call: Call) -> dict[str, Any]:
+        """Limits and use of the account."""
+        functions = self._book.of_region(call.region)
+        reserved = sum(f.reserved or 0 for f in functions)
+        return {
+            "AccountLimit": {
+                "TotalCodeSize": 80_530_636_800,
+                "CodeSizeUnzipped": 262_144_000,
+                "CodeSizeZipped": 52_428_800,
+                "ConcurrentExecutions": ACCOUNT_CONCURRENCY,
+                "UnreservedConcurrentExecutions": ACCOUNT_CONCURRENCY - reserved,
+            },
+            "AccountUsage": {
+                "TotalCodeSize": sum(f.latest.package.size for f in functions),
+                "FunctionCount": len(functions),
+            },
+        }
+
+
+class EventConfigApi:
+    """How asynchronous invocations are retried."""
+
+    def __init__(self, service: LambdaService) -> None:
+        self._cloud = service.cloud
+        self._book = service.book
+
+    @operation("PutFunctionEventInvokeConfig")
+    def put_config(self, call: Call) -> dict[str, Any]:
+        """Set the whole configuration; what is left out is default again."""
+        return self._put(call, {})
+
+    @operation("UpdateFunctionEventInvokeConfig")
+    def update_config(self, call: Call) -> dict[str, Any]:
+        """Change some members."""
+        function, qualifier, old = self._find(call)
+        return self._put(call, _described(function, qualifier, old))
+
+    @operation("GetFunctionEventInvokeConfig")
+    def get_config(self, call: Call) -> dict[str, Any]:
+        """The configuration of a function, version or alias."""
+        return _described(*self._find(call))
+
+    @operation("DeleteFunctionEventInvokeConfig")
+    def delete_config(self, call: Call) -> None:
+        """Go back to the defaults."""
+        function, qualifier, _ = self._find(call)
+        del function.event_configs[qualifier]
+
+    @operation("ListFunctionEventInvokeConfigs")
+    def list_configs(self, call: Call) -> dict[str, Any]:
+        """Configurations of a function and its qualifiers."""
+        function = self._book.get(reference_of(call))
+        found = [_described(function, q, c) for q, c in sorted(function.event_configs.items())]
+        return page("FunctionEventInvokeConfigs", found, call)
+
+    def _find(self, call: Call) -> tuple[Function, str, EventConfig]:
+        ref = reference_of(call)
+        function = self._book.get(ref)
+        qualifier = ref.qualifier or LATEST
+        config = function.event_configs.get(qualifier)
+        if config is None:
+            raise not_found(
+                f"The function {function.arn}:{qualifier} doesn't have an EventInvokeConfig"
+            )
+        return function, qualifier, config
+
+    def _put(self, call: Call, base: Mapping[str, Any]) -> dict[str, Any]:
+        ref = reference_of(call)
+        function = self._book.get(ref)
+        self._book.version(function, ref.qualifier)
+        given = {**base, **{k: v for k, v in call.params.items() if v is not None}}
+        destinations = given.get("DestinationConfig") or {}
+        config = EventConfig(
+            modified=self._cloud.clock.now(),
+            retries=_ranged(given, "MaximumRetryAttempts", 0, 2, default=2),
+            max_age=_ranged(given, "MaximumEventAgeInSeconds", 60, 21_600, default=21_600),
+            on_success=_destination(destinations.get("OnSuccess") or {}, call.operation),
+            on_failure=_destination(destinations.get("OnFailure") or {}, call.operation),
+        )
+        qualifier = ref.qualifier or LATEST
+        function.event_configs[qualifier] = config
+        return _described(function, qualifier, config)
+
+
+class TagApi:
+    """Tags of functions."""
+
+    def __init__(self, service: LambdaService) -> None:
+        self._book = service.book
+
+    @operation("TagResource")
+    def tag_resource(self, call: Call) -> None:
+        """Add tags or change their values."""
+        function = self._function(call)
+        function.tags = {**function.tags, **call.params["Tags"]}
+
+    @operation("UntagResource")
+    def untag_resource(self, call: Call) -> None:
+        """Drop tags by key."""
+        function = self._function(call)
+        gone = set(call.params["TagKeys"])
+        function.tags = {k: v for k, v in function.tags.items() if k not in gone}
+
+    @operation("ListTags")
+    def list_tags(self, call: Call) -> dict[str, Any]:
+        """The tags of a function."""
+        return {"Tags": self._function(call).tags}
+
+    def _function(self, call: Call) -> Function:
+        arn = call.params["Resource"]
+        if ":function:" not in arn:
+            raise not_supported("lambda", f"{call.operation} on {arn} (only functions have tags)")
+        ref = parse_reference(arn, qualifier=None, region=call.region)
+        if ref.qualifier:
+            raise invalid(f"Tags on function aliases and versions are not supported: {arn}")
+        return self._book.get(ref)
+
+
+def _described(function: Function, qualifier: str, config: EventConfig) -> dict[str, Any]:
+    destinations = {
+        "OnSuccess": {"Destination": config.on_success} if config.on_success else {},
+        "OnFailure": {"Destination": config.on_failure} if config.on_failure else {},
+    }
+    return {
+        "LastModified": config.modified,
+        "FunctionArn": function.arn_of(qualifier),
+        "MaximumRetryAttempts": config.retries,
+        "MaximumEventAgeInSeconds": config.max_age,
+        "DestinationConfig": destinations,
+    }
+
+
+def _ranged(given: Mapping[str, Any], member: str, low: int, high: int, *, default: int) -> int:
+    value = given.get(member)
+    if value is None:
+        return default
+    if not low <= value <= high:
+        raise AwsError("ValidationException", f"{member} must be {low} to {high}, got {value}")
+    return int(value)
+
+
+def _destination(given: Mapping[str, str], operation_name: str) -> str | None:
+    arn = given.get("Destination")
+    if not arn:
+        return None
+    if validation.service_of_target(arn) is None:
+        raise not_supported(
+            "lambda", f"{operation_name} with the destination {arn} (only SQS and SNS are served)"
+        )
+    return arn
+
+
+def _check_policy_revision(policy: Policy, call: Call) -> None:
+    if call.params.get("RevisionId") not in (None, policy.revision):
+        raise stale_revision("GetPolicy")

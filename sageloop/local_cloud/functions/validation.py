@@ -1,0 +1,161 @@
+"""What CreateFunction and its siblings accept, and the defaults AWS fills in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sageloop.local_cloud.core.errors import AwsError, not_supported
+from sageloop.local_cloud.functions.errors import invalid
+
+_NAME = re.compile(r"[a-zA-Z0-9-_]{1,64}")
+_ROLE = re.compile(r"arn:aws[a-zA-Z-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
+_PYTHON = re.compile(r"python3\.\d+")
+_ENVIRONMENT_LIMIT = 4096
+_RESERVED_VARIABLES = frozenset(
+    ("_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV",
+     "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION",
+     "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
+     "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+     "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR")
+)  # fmt: skip
+_REFUSED = (
+    "FileSystemConfigs", "ImageConfig", "CodeSigningConfigArn", "TenancyConfig", "PublishTo",
+    "CapacityProviderConfig", "DurableConfig", "RuntimeConfig", "AcceleratorConfig", "ImageUri",
+)  # fmt: skip
+_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+
+
+def refuse_unsupported(members: Mapping[str, Any], operation: str) -> None:
+    """Refuse by name what this cloud does not carry out."""
+    for member in _REFUSED:
+        if members.get(member):
+            raise not_supported("lambda", f"{operation} with {member}")
+    if members.get("PackageType", "Zip") != "Zip":
+        raise not_supported("lambda", f"{operation} with PackageType {members['PackageType']}")
+    if members.get("SnapStart", {}).get("ApplyOn", "None") != "None":
+        raise not_supported("lambda", f"{operation} with SnapStart")
+    runtime = members.get("Runtime")
+    if runtime is not None and not _PYTHON.fullmatch(runtime):
+        raise not_supported("lambda", f"{operation} with Runtime {runtime} (only python3.x runs)")
+
+
+def check_name(name: str) -> None:
+    """Raise ValidationException unless ``name`` may name a function."""
+    if not _NAME.fullmatch(name):
+        raise _constraint("functionName", name, f"satisfy regular expression {_NAME.pattern}")
+
+
+def settings_of(members: Mapping[str, Any], *, name: str) -> dict[str, Any]:
+    """A function's whole configuration from a request's members, checked.
+
+    Raises ValidationException or InvalidParameterValueException.
+    """
+    for required in ("Runtime", "Handler", "Role"):
+        if members.get(required) is None:
+            raise invalid(
+                f"{required} is mandatory for functions created with deployment packages."
+            )
+    settings = {
+        "Runtime": members["Runtime"],
+        "Role": _role(members["Role"]),
+        "Handler": _handler(members["Handler"]),
+        "Description": members.get("Description", ""),
+        "Timeout": _within("timeout", members.get("Timeout", 3), 1, 900),
+        "MemorySize": _within("memorySize", members.get("MemorySize", 128), 128, 10_240),
+        "Architectures": members.get("Architectures", ["x86_64"]),
+        "EphemeralStorage": members.get("EphemeralStorage", {"Size": 512}),
+        "TracingConfig": members.get("TracingConfig", {"Mode": "PassThrough"}),
+        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "LoggingConfig": _logging(members.get("LoggingConfig", {}), name),
+    }
+    _within("ephemeralStorage.size", settings["EphemeralStorage"]["Size"], 512, 10_240)
+    if members.get("KMSKeyArn"):
+        settings["KMSKeyArn"] = members["KMSKeyArn"]
+    if members.get("Environment", {}).get("Variables"):
+        settings["Environment"] = {"Variables": _variables(members["Environment"]["Variables"])}
+    if members.get("DeadLetterConfig", {}).get("TargetArn"):
+        settings["DeadLetterConfig"] = {"TargetArn": _target(members["DeadLetterConfig"])}
+    if members.get("VpcConfig", {}).get("SubnetIds"):
+        settings["VpcConfig"] = dict(members["VpcConfig"])
+    return settings
+
+
+def check_layers(arns: list[str]) -> None:
+    """Raise if there are more layers than AWS allows."""
+    if len(arns) > 5:
+        raise invalid(f"A function can reference at most 5 layers, got {len(arns)}")
+
+
+def service_of_target(arn: str) -> str | None:
+    """``sqs`` or ``sns`` when that is what an ARN names."""
+    found = re.fullmatch(r"arn:aws[a-zA-Z-]*:(sqs|sns):[a-z0-9-]+:\d{12}:[^:]+", arn)
+    return found[1] if found else None
+
+
+def _role(arn: str) -> str:
+    if not _ROLE.fullmatch(arn):
+        raise _constraint("role", arn, f"satisfy regular expression pattern: {_ROLE.pattern}")
+    return arn
+
+
+def _handler(handler: str) -> str:
+    if not re.fullmatch(r"[^\s]{1,128}", handler):
+        raise _constraint("handler", handler, "have length 1 to 128 and no spaces")
+    return handler
+
+
+def _within(member: str, value: int, low: int, high: int) -> int:
+    if value < low:
+        raise _constraint(member, value, f"have value greater than or equal to {low}")
+    if value > high:
+        raise _constraint(member, value, f"have value less than or equal to {high}")
+    return value
+
+
+def _variables(given: Mapping[str, str]) -> dict[str, str]:
+    reserved = sorted(_RESERVED_VARIABLES & given.keys())
+    unable = "Lambda was unable to configure your environment variables because the environment"
+    if reserved:
+        raise invalid(
+            f"{unable} variables you have provided contains reserved keys that are currently not "
+            f"supported for modification. Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    for key in given:
+        if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_]+", key):
+            raise _constraint("environment.variables", key, "match [a-zA-Z]([a-zA-Z0-9_])+")
+    if sum(len(k.encode()) + len(v.encode()) for k, v in given.items()) > _ENVIRONMENT_LIMIT:
+        raise invalid(f"{unable} variables you have provided exceeded the 4KB limit.")
+    return dict(given)
+
+
+def _target(config: Mapping[str, str]) -> str:
+    arn = config["TargetArn"]
+    if service_of_target(arn) is None:
+        raise invalid(f"The provided dead letter target is not an SQS queue or SNS topic: {arn}")
+    return arn
+
+
+def _logging(given: Mapping[str, str], name: str) -> dict[str, str]:
+    form = given.get("LogFormat", "Text")
+    if form not in ("Text", "JSON"):
+        raise _constraint("loggingConfig.logFormat", form, "satisfy enum value set: [JSON, Text]")
+    made = {"LogFormat": form, "LogGroup": given.get("LogGroup", f"/aws/lambda/{name}")}
+    for member in ("ApplicationLogLevel", "SystemLogLevel"):
+        level = given.get(member)
+        if level is not None and form == "Text":
+            raise invalid(f"{member} can be set only when LogFormat is JSON.")
+        if level is not None and level not in _LEVELS:
+            raise _constraint(member, level, f"satisfy enum value set: [{', '.join(_LEVELS)}]")
+        if form == "JSON":
+            made[member] = "INFO" if level is None else level
+    return made
+
+
+def _constraint(member: str, value: object, wanted: str) -> AwsError:
+    return AwsError(
+        "ValidationException",
+        f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy "
+        f"constraint: Member must {wanted}",
+    )

@@ -1,0 +1,1 @@
+"""SageMaker: jobs, models, endpoints and the registry, with real lifecycles."""

@@ -1,0 +1,1 @@
+"""Endpoints: real model processes behind a router, deployed by AWS's guardrails."""

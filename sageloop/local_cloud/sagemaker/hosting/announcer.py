@@ -1,0 +1,77 @@
+"""What SageMaker tells EventBridge about endpoints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.hosting.describe import describe, pending
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+class Announcer:
+    """Emits state-change events in SageMaker's formats."""
+
+    def __init__(self, service: SageMakerService) -> None:
+        self._service = service
+
+    def endpoint(self, document: Mapping[str, Any], live: LiveEndpoint | None) -> None:
+        """An endpoint has a new status."""
+        detail = self._detail(document, live)
+        self._service.emit("SageMaker Endpoint State Change", detail, detail["EndpointArn"])
+
+    def deployment(self, document: Mapping[str, Any], live: LiveEndpoint) -> None:
+        """A deployment has come a step further."""
+        progress = live.progress
+        if progress is None:
+            return
+        detail = self._detail(document, live)
+        detail["PendingDeploymentSummary"] = pending(progress)
+        self._service.emit(
+            "SageMaker Endpoint Deployment State Change", detail, detail["EndpointArn"]
+        )
+
+    def endpoint_config(self, document: Mapping[str, Any]) -> None:
+        """An endpoint configuration is there."""
+        arn = document["EndpointConfigArn"]
+        detail = {
+            "EndpointConfigName": document["EndpointConfigName"],
+            "EndpointConfigArn": arn,
+            "ProductionVariants": document["ProductionVariants"],
+            "CreationTime": document["CreationTime"],
+            "Tags": self._tags(arn),
+        }
+        self._service.emit("SageMaker Endpoint Config State Change", detail, arn)
+
+    def _detail(self, document: Mapping[str, Any], live: LiveEndpoint | None) -> dict[str, Any]:
+        whole = describe(document, live)
+        return {
+            "EndpointName": whole["EndpointName"],
+            "EndpointArn": whole["EndpointArn"],
+            "EndpointConfigName": whole["EndpointConfigName"],
+            "ProductionVariants": whole.get("ProductionVariants"),
+            "DataCaptureConfig": whole.get("DataCaptureConfig"),
+            "EndpointStatus": screaming(whole["EndpointStatus"]),
+            "FailureReason": whole.get("FailureReason"),
+            "CreationTime": whole["CreationTime"],
+            "LastModifiedTime": whole["LastModifiedTime"],
+            "Tags": self._tags(whole["EndpointArn"]),
+        }
+
+    def _tags(self, arn: str) -> dict[str, str]:
+        try:
+            return self._service.store.tags(arn)
+        except AwsError:
+            return {}
+
+
+def screaming(status: str) -> str:
+    """A status as events spell it: ``InService`` becomes ``IN_SERVICE``."""
+    return _HUMP.sub("_", status).upper()

@@ -1,0 +1,66 @@
+"""Endpoint configurations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.hosting.requests import check_endpoint_config, weight_of
+from sageloop.local_cloud.sagemaker.listing import page
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+CONFIG_FAMILY = "endpoint-config"
+_KEPT = (
+    "EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "KmsKeyId", "MetricsConfig",
+    "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation",
+)  # fmt: skip
+
+
+class EndpointConfigs:
+    """CreateEndpointConfig and its companions."""
+
+    def __init__(self, service: SageMakerService) -> None:
+        self._service = service
+        self._lifecycle: Lifecycle
+
+    @operation("CreateEndpointConfig")
+    def create_endpoint_config(self, call: Call) -> dict[str, Any]:
+        """Keep a configuration whose models are there."""
+        params, store = call.params, self._service.store
+        check_endpoint_config(params)
+        for variant in params["ProductionVariants"]:
+            store.get("model", variant["ModelName"])
+        name = params["EndpointConfigName"]
+        document = {member: params[member] for member in _KEPT if member in params}
+        document["ProductionVariants"] = [
+            variant | {"InitialVariantWeight": weight_of(variant)}
+            for variant in params["ProductionVariants"]
+        ]
+        document["EnableNetworkIsolation"] = params.get("EnableNetworkIsolation", False)
+        document["EndpointConfigArn"] = store.arn(CONFIG_FAMILY, name)
+        document["CreationTime"] = self._service.cloud.clock.now()
+        arn = store.create(CONFIG_FAMILY, name, document, tags=params.get("Tags"))
+        self._lifecycle.announce_config(document)
+        return {"EndpointConfigArn": arn}
+
+    @operation("DescribeEndpointConfig")
+    def describe_endpoint_config(self, call: Call) -> dict[str, Any]:
+        """The configuration as it was created."""
+        return self._service.store.get(CONFIG_FAMILY, call.params["EndpointConfigName"])
+
+    @operation("DeleteEndpointConfig")
+    def delete_endpoint_config(self, call: Call) -> None:
+        """Forget a configuration; an endpoint that serves it goes on, as on AWS."""
+        self._service.store.delete(CONFIG_FAMILY, call.params["EndpointConfigName"])
+
+    @operation("ListEndpointConfigs")
+    def list_endpoint_configs(self, call: Call) -> dict[str, Any]:
+        """Configurations by name and creation."""
+        return page(
+            self._service.store.list(CONFIG_FAMILY), call.params, result="EndpointConfigs",
+            name="EndpointConfigName",
+            members=("EndpointConfigName", "EndpointConfigArn", "CreationTime"),
+        )  # fmt: skip

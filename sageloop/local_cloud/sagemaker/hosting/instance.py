@@ -1,0 +1,279 @@
+"""One instance of a variant: a serving process, its health and its requests."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import socket
+import subprocess
+import threading
+import time as wall
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections, NotSent
+from sageloop.local_cloud.sagemaker.hosting.container_logs import ContainerLog
+from sageloop.local_cloud.sagemaker.hosting.isolation import with_private_opt_ml
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+
+log = logging.getLogger(__name__)
+_STARTS = 3
+# An idle connection would occupy a server that serves one at a time.
+_PING_HEADERS = {"Connection": "close"}
+_EXIT_SECONDS = 0.2  # from a socket that closes to a process that is gone
+_recent_ports: deque[int] = deque(maxlen=256)
+_ports_lock = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blueprint:
+    """What every instance of a variant has in common. Times in wall seconds."""
+
+    endpoint: str
+    variant: str
+    role: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    model_dir: Path | None
+    startup_seconds: float
+
+
+class Instance:
+    """A serving process that is started, pinged, restarted when it dies, drained, stopped.
+
+    ``on_change`` is called whenever :attr:`healthy` changes.
+    """
+
+    def __init__(
+        self, cloud: Cloud, blueprint: Blueprint, timing: Timing, on_change: Callable[[], None]
+    ) -> None:
+        self.id = f"i-{secrets.token_hex(8)}"
+        self.blueprint = blueprint
+        self.healthy = False
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = ContainerLog(
+            cloud, blueprint.endpoint, f"{blueprint.variant}/{self.id}", blueprint.role,
+            delay=timing.flush,
+        )  # fmt: skip
+        self._cloud = cloud
+        self._timing = timing
+        self._on_change = on_change
+        self._base = cloud.work_dir / "sagemaker" / "endpoints" / blueprint.endpoint / self.id
+        self._connections = Connections(0)
+        self._requests = threading.Condition()
+        self._outstanding = 0
+        self._stopping = False
+        self._failed_pings = 0
+        self._down = False
+        self._dead: subprocess.Popen[bytes] | None = None
+        self._restarting = f"restart of {self.id} of endpoint {blueprint.endpoint}"
+
+    @property
+    def outstanding(self) -> int:
+        """Requests in flight."""
+        return self._outstanding
+
+    def start(self) -> bool:
+        """Start the process and wait until ``/ping`` passes; whether it did in time."""
+        self._prepare()
+        deadline = wall.monotonic() + self.blueprint.startup_seconds
+        for _ in range(_STARTS):
+            child = self._launch()
+            if child is None:
+                return False
+            if self._await_ping(child, deadline):
+                self._enter_service(child)
+                return True
+            alive = child.poll() is None
+            self._end(child)
+            if alive or self._stopping or wall.monotonic() >= deadline:
+                return False
+        return False
+
+    def begin(self) -> bool:
+        """Take a request in; ``False`` if the instance takes none any more."""
+        with self._requests:
+            if self._stopping or not self.healthy:
+                return False
+            self._outstanding += 1
+            return True
+
+    def finish(self) -> None:
+        """Close a request taken in by :meth:`begin`."""
+        with self._requests:
+            self._outstanding -= 1
+            if self._outstanding == 0:
+                self._requests.notify_all()
+
+    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """``POST /invocations``; raises as :meth:`Connections.request` does."""
+        return self._connections.request(
+            "POST", "/invocations", body, headers, self._timing.invocation
+        )
+
+    def check(self) -> None:
+        """Ping once; a process that keeps failing is killed, one that is down is started."""
+        child = self.process
+        if self._down and not self._stopping:
+            self._down = False
+            threading.Thread(target=self._restart, name=f"restart {self.id}", daemon=True).start()
+            return
+        if not self.healthy or child is None:
+            return
+        if self._ping(self._timing.ping_timeout):
+            self._failed_pings = 0
+            return
+        self._failed_pings += 1
+        if self._failed_pings >= self._timing.pings_failed:
+            log.warning("instance %s of %s fails its pings", self.id, self.blueprint.endpoint)
+            self._cloud.processes.kill(child, signal.SIGKILL)
+
+    def drain(self) -> None:
+        """Take no more requests and wait for those in flight."""
+        with self._requests:
+            self._stopping = True
+            self.healthy = False
+            self._requests.wait_for(lambda: self._outstanding == 0, self._timing.drain)
+
+    def stop(self) -> None:
+        """Drain, then SIGTERM, then SIGKILL after AWS's 30 seconds."""
+        self.drain()
+        if self.process is not None:
+            self._end(self.process)
+        self._connections.close()
+
+    def abandon(self) -> None:
+        """Never restart again; the process is left to whoever ends all of them."""
+        self._stopping = True
+        self.healthy = False
+
+    def _prepare(self) -> None:
+        self._base.mkdir(parents=True, exist_ok=True)
+        model = self._base / "model"
+        if model.is_symlink() or model.exists():
+            return
+        if self.blueprint.model_dir is None:
+            model.mkdir()
+        else:
+            model.symlink_to(self.blueprint.model_dir, target_is_directory=True)
+
+    def _launch(self) -> subprocess.Popen[bytes] | None:
+        if self._stopping or self._cloud.stopped.is_set():
+            return None
+        port = free_port()
+        self._connections.close()
+        self._connections = Connections(port)
+        env = dict(self.blueprint.environment)
+        env["SAGEMAKER_BIND_TO_PORT"] = str(port)
+        env["SAGEMAKER_BASE_DIR"] = str(self._base)
+        child = self._cloud.processes.start(
+            f"endpoint:{self.blueprint.endpoint}",
+            with_private_opt_ml(self.blueprint.command, self._base),
+            env=env, cwd=self._base, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        if child.stdout is not None:
+            self.log.follow(child.stdout)
+        self.process = child
+        return child
+
+    def _await_ping(self, child: subprocess.Popen[bytes], deadline: float) -> bool:
+        pause = 0.05
+        while child.poll() is None and not self._stopping:
+            left = deadline - wall.monotonic()
+            if left <= 0 or self._cloud.stopped.is_set():
+                return False
+            if self._ping(min(left, self._timing.ping_timeout)):
+                return True
+            # A process announces nothing: looking again is all that is left.
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(min(pause, left))
+            pause = min(pause * 1.3, 0.5)
+        return False
+
+    def _ping(self, timeout: float) -> bool:
+        try:
+            answer = self._connections.request("GET", "/ping", None, _PING_HEADERS, timeout)
+            return answer.status == 200
+        except (OSError, HTTPException, NotSent):
+            return False
+
+    def _enter_service(self, child: subprocess.Popen[bytes]) -> None:
+        self._failed_pings = 0
+        with self._requests:
+            self.healthy = not self._stopping
+        threading.Thread(
+            target=self._watch, args=(child,), name=f"instance {self.id}", daemon=True
+        ).start()
+        self._on_change()
+        if self._cloud.faults.process_dies(f"endpoint:{self.blueprint.endpoint}"):
+            self._cloud.processes.kill(child, signal.SIGKILL)
+            child.wait()
+            self._mark_dead(child)
+
+    def suspect(self) -> None:
+        """A request broke: see whether the process is dead, so that no other is sent there."""
+        child = self.process
+        if child is not None:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_EXIT_SECONDS)
+                self._mark_dead(child)
+
+    def _mark_dead(self, child: subprocess.Popen[bytes]) -> None:
+        with self._requests:
+            if self._dead is child or self._stopping or self.process is not child:
+                return
+            self._dead = child
+            self.healthy = False
+        # From here on, not from when the watcher wakes, is the restart work in flight.
+        self._cloud.activity.begin(self._restarting)
+        self._on_change()
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> None:
+        child.wait()
+        self._mark_dead(child)
+        if self._dead is not child:
+            return
+        try:
+            self._cloud.processes.forget(child)
+            log.warning(
+                "instance %s of endpoint %s died (%s) and is restarted",
+                self.id, self.blueprint.endpoint, child.returncode,
+            )  # fmt: skip
+            self._restart()
+        finally:
+            self._cloud.activity.end(self._restarting)
+
+    def _restart(self) -> None:
+        if not self.start() and not self._stopping:
+            log.error("instance %s of %s is down", self.id, self.blueprint.endpoint)
+            self._down = True
+
+    def _end(self, child: subprocess.Popen[bytes]) -> None:
+        self._cloud.processes.kill(child, signal.SIGTERM)
+        try:
+            child.wait(self._timing.terminate)
+        except subprocess.TimeoutExpired:
+            self._cloud.processes.kill(child, signal.SIGKILL)
+            child.wait()
+        self._cloud.processes.forget(child)
+
+
+def free_port() -> int:
+    """A port nobody listens on and that was not given out a moment ago."""
+    with _ports_lock:
+        while True:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = int(probe.getsockname()[1])
+            if port not in _recent_ports:
+                _recent_ports.append(port)
+                return port

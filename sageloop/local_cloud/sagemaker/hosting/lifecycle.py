@@ -1,0 +1,238 @@
+"""The work behind the endpoint operations: it runs in the background, one piece at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.hosting.announcer import Announcer
+from sageloop.local_cloud.sagemaker.hosting.bake import Alarms, AlarmTripped, Stopped
+from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
+from sageloop.local_cloud.sagemaker.hosting.deployment import Deployment, begin_progress
+from sageloop.local_cloud.sagemaker.hosting.fleet import Fleet, StartFailure
+from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Step
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.policy import Plan
+    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+log = logging.getLogger(__name__)
+FAMILY = "endpoint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What an update is to lead to."""
+
+    config: Mapping[str, Any]
+    counts: Mapping[str, int]
+    weights: Mapping[str, float]
+    plan: Plan
+
+
+class Lifecycle:
+    """Creates, updates, scales and deletes what runs behind endpoints."""
+
+    def __init__(self, service: SageMakerService, timing: Callable[[], Timing]) -> None:
+        self.builder = FleetBuilder(service, timing)
+        self._service = service
+        self._cloud = service.cloud
+        self._announcer = Announcer(service)
+        self._alarms = Alarms(service.cloud)
+        self._lock = threading.Lock()
+        self._live: dict[str, LiveEndpoint] = {}
+
+    def live(self, name: str) -> LiveEndpoint | None:
+        """The running side of an endpoint, if it has one."""
+        return self._live.get(name)
+
+    def all(self) -> list[LiveEndpoint]:
+        """Every endpoint that runs."""
+        with self._lock:
+            return list(self._live.values())
+
+    def announce_config(self, document: Mapping[str, Any]) -> None:
+        """Tell of a new endpoint configuration."""
+        self._announcer.endpoint_config(document)
+
+    def create(self, name: str, config: Mapping[str, Any]) -> None:
+        """Start the first fleet of an endpoint whose status is Creating."""
+        live = LiveEndpoint(name)
+        with self._lock:
+            self._live[name] = live
+        self._tell(live)
+        self._spawn("create", name, lambda: self._create(live, config))
+
+    def update(self, name: str, target: Target) -> None:
+        """Deploy another configuration to an endpoint whose status is Updating."""
+        live = self._live[name]
+        self._tell(live)
+        self._spawn("update", name, lambda: self._update(live, target))
+
+    def resize(
+        self, name: str, counts: Mapping[str, int], weights: Mapping[str, float]
+    ) -> None:  # fmt: skip
+        """Set instance counts and weights of an endpoint whose status is Updating."""
+        live = self._live[name]
+        self._tell(live)
+        self._spawn("resize", name, lambda: self._resize(live, counts, weights))
+
+    def delete(self, name: str) -> None:
+        """Stop everything behind an endpoint whose status is Deleting, then forget it."""
+        self._tell(self._live.get(name))
+        self._spawn("delete", name, lambda: self._delete(name))
+
+    def stop(self) -> None:
+        """Let go of everything: the cloud ends the processes."""
+        self._alarms.stop()
+        for live in self.all():
+            live.close()
+            for fleet in live.fleets():
+                fleet.abandon()
+
+    def _create(self, live: LiveEndpoint, config: Mapping[str, Any]) -> None:
+        try:
+            fleet = self.builder.build(live.name, config)
+            counts = initial_counts(config)
+            begin_progress(live, fleet, self._cloud.clock)
+            self._say(live, fleet, "Creating", f"Launching {sum(counts.values())} instance(s).")
+            fleet.scale(counts)
+        except (StartFailure, AwsError) as failure:
+            self._abandon_failed(live)
+            self._finish(live, "Failed", reason=str(failure))
+            return
+        live.fleet = fleet
+        live.send_to((fleet, 1.0))
+        self._finish(live, "InService")
+
+    def _abandon_failed(self, live: LiveEndpoint) -> None:
+        for fleet in live.fleets():
+            fleet.stop()
+
+    def _update(self, live: LiveEndpoint, target: Target) -> None:
+        watch = self._alarms.watch(target.plan.alarms)
+        deployment = Deployment(
+            self._cloud.clock, live, target.plan, watch, lambda: self._tell_deployment(live)
+        )
+        green: Fleet | None = None
+        try:
+            green = self.builder.build(live.name, target.config, target.weights)
+            begin_progress(live, green, self._cloud.clock)
+            deployment.run(green, target.counts)
+        except Stopped:
+            return
+        except AlarmTripped as tripped:
+            log.warning("endpoint %s rolls back: alarm %s is in ALARM", live.name, tripped)
+            # AWS gives no reason here: only the configuration's name tells of the rollback.
+            self._roll_back(live, deployment, green, None)
+            return
+        except (StartFailure, AwsError) as failure:
+            log.warning("endpoint %s rolls back: %s", live.name, failure)
+            self._roll_back(live, deployment, green, str(failure))
+            return
+        except Exception as error:
+            log.exception("update of endpoint %s broke", live.name)
+            self._roll_back(live, deployment, green, f"InternalServerError: {error}")
+            return
+        finally:
+            watch.close()
+        self._clear(live)
+        self._finish(live, "InService", config=green.config_name)
+
+    def _roll_back(
+        self, live: LiveEndpoint, deployment: Deployment, green: Fleet | None, reason: str | None
+    ) -> None:
+        self._set(live, EndpointStatus="RollingBack")
+        try:
+            if green is not None:
+                deployment.roll_back(green)
+        except StartFailure as failure:
+            live.remains = green
+            self._finish(live, "UpdateRollbackFailed", reason=str(failure))
+            return
+        self._clear(live)
+        self._finish(live, "InService", reason=reason)
+
+    def _clear(self, live: LiveEndpoint) -> None:
+        remains, live.remains = live.remains, None
+        if remains is not None:
+            remains.stop()
+
+    def _resize(
+        self, live: LiveEndpoint, counts: Mapping[str, int], weights: Mapping[str, float]
+    ) -> None:  # fmt: skip
+        fleet = live.fleet
+        if fleet is None:
+            return
+        for name, weight in weights.items():
+            fleet.variants[name].weight = weight
+        live.send_to((fleet, 1.0))
+        try:
+            fleet.scale(counts)
+        except StartFailure as failure:
+            self._finish(live, "InService", reason=str(failure))
+            return
+        self._finish(live, "InService")
+
+    def _delete(self, name: str) -> None:
+        live = self._live.get(name)
+        if live is not None:
+            live.close()
+            for fleet in live.fleets():
+                fleet.stop()
+            with self._lock:
+                self._live.pop(name, None)
+        self._service.store.delete(FAMILY, name)
+
+    def _finish(
+        self, live: LiveEndpoint, status: str, *, config: str | None = None,
+        reason: str | None = None,
+    ) -> None:  # fmt: skip
+        live.progress = None
+        changes: dict[str, Any] = {"EndpointStatus": status, "FailureReason": reason}
+        if config is not None:
+            changes["EndpointConfigName"] = config
+        self._set(live, **changes)
+
+    def _set(self, live: LiveEndpoint, **changes: Any) -> None:
+        changes["LastModifiedTime"] = self._cloud.clock.now()
+        document = self._service.store.update(FAMILY, live.name, changes)
+        self._announcer.endpoint(document, live)
+
+    def _say(self, live: LiveEndpoint, fleet: Fleet, status: str, message: str) -> None:
+        if live.progress is not None:
+            step = Step(status, message, self._cloud.clock.now())
+            live.progress.steps = dict.fromkeys(fleet.variants, step)
+            self._tell_deployment(live)
+
+    def _tell(self, live: LiveEndpoint | None) -> None:
+        if live is not None:
+            self._announcer.endpoint(self._service.store.get(FAMILY, live.name), live)
+
+    def _tell_deployment(self, live: LiveEndpoint) -> None:
+        self._announcer.deployment(self._service.store.get(FAMILY, live.name), live)
+        changed = self._service.store.changed
+        with changed:
+            changed.notify_all()
+
+    def _spawn(self, verb: str, name: str, work: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except Exception as error:
+                log.exception("%s of endpoint %s broke", verb, name)
+                live = self._live.get(name)
+                if live is not None and not self._cloud.stopped.is_set():
+                    self._finish(live, "Failed", reason=f"InternalServerError: {error}")
+
+        self._cloud.activity.spawn(f"{verb} endpoint {name}", guarded)
+
+
+def initial_counts(config: Mapping[str, Any]) -> dict[str, int]:
+    """InitialInstanceCount by variant."""
+    return {v["VariantName"]: int(v["InitialInstanceCount"]) for v in config["ProductionVariants"]}

@@ -1,0 +1,190 @@
+"""Deployment guardrails as pure plans: which share of traffic, how long, in which order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sageloop.local_cloud.core.errors import AwsError
+
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Traffic on so many of the new fleet's instances a variant, then a bake.
+
+    ``wait`` is virtual seconds, ``waits_for`` the name of AWS's setting behind it.
+    """
+
+    capacity: Literal["canary", "linear", "full"]
+    instances: dict[str, int]
+    wait: int
+    waits_for: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """A rolling deployment: instances of the new fleet a variant after each batch."""
+
+    steps: tuple[dict[str, int], ...]
+    rollback_steps: tuple[dict[str, int], ...]
+    wait: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an update does: blue/green ``stages``, or rolling ``batches``."""
+
+    stages: tuple[Stage, ...]
+    batches: Batches | None
+    alarms: tuple[str, ...]
+    budget: int | None
+
+    @property
+    def total_wait(self) -> int:
+        """Sum of the bakes in virtual seconds."""
+        if self.batches is not None:
+            return len(self.batches.steps) * self.batches.wait
+        return sum(stage.wait for stage in self.stages)
+
+
+def plan(config: Mapping[str, Any] | None, counts: Counts) -> Plan:
+    """The plan of an update to ``counts`` instances a variant.
+
+    Without a policy AWS goes blue/green, all at once. Raises ``AwsError``
+    (``ValidationException``) for what AWS refuses: two policies, a size outside its limits,
+    bakes longer than the execution time-out.
+    """
+    given = config or {}
+    blue_green, rolling = given.get("BlueGreenUpdatePolicy"), given.get("RollingUpdatePolicy")
+    if blue_green is not None and rolling is not None:
+        raise _invalid("DeploymentConfig takes BlueGreenUpdatePolicy or RollingUpdatePolicy")
+    alarms = given.get("AutoRollbackConfiguration", {}).get("Alarms", [])
+    policy = rolling if rolling is not None else (blue_green or {})
+    made = Plan(
+        stages=() if rolling is not None else _stages(blue_green, counts),
+        batches=None if rolling is None else _batches(rolling, counts),
+        alarms=tuple(alarm["AlarmName"] for alarm in alarms),
+        budget=policy.get("MaximumExecutionTimeoutInSeconds"),
+    )
+    if made.budget is not None and made.budget <= made.total_wait:
+        raise _invalid(
+            f"MaximumExecutionTimeoutInSeconds ({made.budget}) must be above the sum of the "
+            f"deployment's waits ({made.total_wait})"
+        )
+    return made
+
+
+def check(config: Mapping[str, Any] | None) -> None:
+    """Refuse what is wrong with a deployment configuration whatever the fleet's size."""
+    given = config or {}
+    alarms = given.get("AutoRollbackConfiguration", {}).get("Alarms")
+    if alarms is not None and not 1 <= len(alarms) <= 10:
+        raise _invalid(f"AutoRollbackConfiguration takes 1 to 10 alarms, got {len(alarms)}")
+    blue_green = given.get("BlueGreenUpdatePolicy", {})
+    rolling = given.get("RollingUpdatePolicy", {})
+    if blue_green and rolling:
+        raise _invalid("DeploymentConfig takes BlueGreenUpdatePolicy or RollingUpdatePolicy")
+    routing = blue_green.get("TrafficRoutingConfiguration", {})
+    _within(routing, "WaitIntervalInSeconds", 0, 3600)
+    _within(blue_green, "TerminationWaitInSeconds", 0, 3600)
+    _within(rolling, "WaitIntervalInSeconds", 0, 3600)
+    for policy in (blue_green, rolling):
+        _within(policy, "MaximumExecutionTimeoutInSeconds", 600, 28_800)
+    _percent(routing.get("CanarySize"), "CanarySize", 1, 50)
+    _percent(routing.get("LinearStepSize"), "LinearStepSize", 10, 50)
+    _percent(rolling.get("MaximumBatchSize"), "MaximumBatchSize", 5, 50)
+    _percent(rolling.get("RollbackMaximumBatchSize"), "RollbackMaximumBatchSize", 5, 100)
+
+
+def _stages(policy: Mapping[str, Any] | None, counts: Counts) -> tuple[Stage, ...]:
+    given = policy or {}
+    routing = given.get("TrafficRoutingConfiguration", {"Type": "ALL_AT_ONCE"})
+    kind = routing["Type"]
+    wait = int(routing.get("WaitIntervalInSeconds", 0))
+    last = Stage(
+        "full", dict(counts), int(given.get("TerminationWaitInSeconds", 0)),
+        "TerminationWaitInSeconds",
+    )  # fmt: skip
+    if kind == "CANARY":
+        size = _size(routing, "CanarySize", counts)
+        return (Stage("canary", size, wait, "WaitIntervalInSeconds"), last)
+    if kind == "LINEAR":
+        size = _size(routing, "LinearStepSize", counts)
+        steps = _grown(size, counts)[:-1]
+        return (*(Stage("linear", s, wait, "WaitIntervalInSeconds") for s in steps), last)
+    if kind != "ALL_AT_ONCE":
+        raise _invalid(f"traffic routing Type must be ALL_AT_ONCE, CANARY or LINEAR, got {kind}")
+    return (last,)
+
+
+def _batches(policy: Mapping[str, Any], counts: Counts) -> Batches:
+    size = {
+        name: max(1, _instances(policy["MaximumBatchSize"], count))
+        for name, count in counts.items()
+    }
+    for name, count in counts.items():
+        if policy["MaximumBatchSize"]["Type"] == "INSTANCE_COUNT" and 2 * size[name] > count > 1:
+            raise _invalid(
+                f"MaximumBatchSize of {size[name]} instance(s) is above 50 % of variant {name} "
+                f"({count} instance(s))"
+            )
+    back = policy.get("RollbackMaximumBatchSize", {"Type": "CAPACITY_PERCENT", "Value": 100})
+    undo = {name: max(1, _instances(back, count)) for name, count in counts.items()}
+    return Batches(
+        tuple(_grown(size, counts)), tuple(_grown(undo, counts)),
+        int(policy["WaitIntervalInSeconds"]),
+    )  # fmt: skip
+
+
+def _size(routing: Mapping[str, Any], member: str, counts: Counts) -> dict[str, int]:
+    if member not in routing:
+        raise _invalid(f"traffic routing of Type {routing['Type']} needs {member}")
+    sizes = {}
+    for name, count in counts.items():
+        sizes[name] = max(1, _instances(routing[member], count))
+        if 2 * sizes[name] > count:
+            raise _invalid(
+                f"{member} of {sizes[name]} instance(s) is above 50 % of variant {name} "
+                f"({count} instance(s)); a canary or linear deployment needs at least 2 instances"
+            )
+    return sizes
+
+
+def _instances(size: Mapping[str, Any], count: int) -> int:
+    value = int(size["Value"])
+    if size["Type"] == "INSTANCE_COUNT":
+        return value
+    # Rounded down, so that a share never exceeds what was asked; never below one instance.
+    return math.floor(count * value / 100)
+
+
+def _grown(size: Mapping[str, int], counts: Counts) -> list[dict[str, int]]:
+    steps: list[dict[str, int]] = []
+    while not steps or steps[-1] != dict(counts):
+        number = len(steps) + 1
+        steps.append({name: min(count, size[name] * number) for name, count in counts.items()})
+    return steps
+
+
+def _percent(size: Mapping[str, Any] | None, member: str, low: int, high: int) -> None:
+    if size is None:
+        return
+    value, kind = size["Value"], size["Type"]
+    if kind not in ("INSTANCE_COUNT", "CAPACITY_PERCENT"):
+        raise _invalid(f"{member}.Type must be INSTANCE_COUNT or CAPACITY_PERCENT, got {kind}")
+    if value < 1 or (kind == "CAPACITY_PERCENT" and not low <= value <= high):
+        raise _invalid(f"{member} must be {low} to {high} percent of the capacity, got {value}")
+
+
+def _within(policy: Mapping[str, Any], member: str, low: int, high: int) -> None:
+    value = policy.get(member)
+    if value is not None and not low <= value <= high:
+        raise _invalid(f"{member} must be {low} to {high} seconds, got {value}")
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("ValidationException", message)

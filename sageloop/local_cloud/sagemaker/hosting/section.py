@@ -1,0 +1,251 @@
+"""Endpoints: the section of SageMaker's API that deploys and describes them."""
+
+from __future__ import annotations
+
+import time as wall
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.hosting import policy
+from sageloop.local_cloud.sagemaker.hosting.capture import DataCapture
+from sageloop.local_cloud.sagemaker.hosting.describe import describe
+from sageloop.local_cloud.sagemaker.hosting.endpoint_configs import CONFIG_FAMILY, EndpointConfigs
+from sageloop.local_cloud.sagemaker.hosting.health import HealthChecks
+from sageloop.local_cloud.sagemaker.hosting.lifecycle import (
+    FAMILY,
+    Lifecycle,
+    Target,
+    initial_counts,
+)
+from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
+from sageloop.local_cloud.sagemaker.hosting.metrics import EndpointMetrics
+from sageloop.local_cloud.sagemaker.hosting.requests import check_counts, invalid, weight_of
+from sageloop.local_cloud.sagemaker.hosting.router import Router
+from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+from sageloop.local_cloud.sagemaker.listing import page
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+AT_REST = frozenset(("InService", "Failed", "UpdateRollbackFailed", "OutOfService"))
+_SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
+_UPDATABLE = ("InService", "UpdateRollbackFailed")
+
+
+class Hosting(EndpointConfigs):
+    """Endpoint operations, and what other parts of the cloud ask of endpoints.
+
+    ``timing`` may be replaced; instances started afterwards go by it.
+    """
+
+    def __init__(self, service: SageMakerService) -> None:
+        super().__init__(service)
+        self.timing = Timing()
+        self._store = service.store
+        self._cloud = service.cloud
+        self._lifecycle = Lifecycle(service, lambda: self.timing)
+        metrics = EndpointMetrics(service.cloud)
+        self._health = HealthChecks(service.cloud, self._lifecycle, metrics, lambda: self.timing)
+        capture = DataCapture(service.cloud, delay=self.timing.flush)
+        self.router = Router(service.cloud, self._lifecycle, metrics, capture)
+
+    def start(self) -> None:
+        """Begin to look after instances."""
+        self._health.start()
+
+    def stop(self) -> None:
+        """Let go of every endpoint."""
+        self._health.stop()
+        self._lifecycle.stop()
+        with self._store.changed:
+            self._store.changed.notify_all()
+
+    @operation("CreateEndpoint")
+    def create_endpoint(self, call: Call) -> dict[str, Any]:
+        """Start an endpoint; its instances come up in the background."""
+        params = call.params
+        name = params["EndpointName"]
+        config = self._store.get(CONFIG_FAMILY, params["EndpointConfigName"])
+        self._lifecycle.builder.check(config)
+        policy.check(params.get("DeploymentConfig"))
+        now = self._cloud.clock.now()
+        document = {
+            "EndpointName": name,
+            "EndpointArn": self._store.arn(FAMILY, name),
+            "EndpointConfigName": params["EndpointConfigName"],
+            "EndpointStatus": "Creating",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+        }
+        if "DeploymentConfig" in params:
+            document["LastDeploymentConfig"] = params["DeploymentConfig"]
+        arn = self._store.create(FAMILY, name, document, tags=params.get("Tags"))
+        self._lifecycle.create(name, config)
+        return {"EndpointArn": arn}
+
+    @operation("DescribeEndpoint")
+    def describe_endpoint(self, call: Call) -> dict[str, Any]:
+        """The endpoint, its variants and the deployment under way."""
+        return self._describe(call.params["EndpointName"])
+
+    @operation("ListEndpoints")
+    def list_endpoints(self, call: Call) -> dict[str, Any]:
+        """Endpoints by name, status and times."""
+        return page(
+            self._store.list(FAMILY), call.params, result="Endpoints", name="EndpointName",
+            status="EndpointStatus", members=_SUMMARY,
+        )  # fmt: skip
+
+    @operation("UpdateEndpoint")
+    def update_endpoint(self, call: Call) -> dict[str, Any]:
+        """Deploy another configuration by the guardrails asked for."""
+        params = call.params
+        name = params["EndpointName"]
+        known = self._updatable(name)
+        config = self._store.get(CONFIG_FAMILY, params["EndpointConfigName"])
+        self._lifecycle.builder.check(config)
+        deployment = params.get("DeploymentConfig")
+        if deployment is None and params.get("RetainDeploymentConfig", False):
+            deployment = known.get("LastDeploymentConfig")
+        policy.check(deployment)
+        target = self._target(name, config, params, deployment)
+        self._check_alarms(target, config)
+        self._begin(name, "Updating", {"LastDeploymentConfig": deployment})
+        self._lifecycle.update(name, target)
+        return {"EndpointArn": known["EndpointArn"]}
+
+    @operation("UpdateEndpointWeightsAndCapacities")
+    def update_weights_and_capacities(self, call: Call) -> dict[str, Any]:
+        """Set weights and instance counts of variants, under the same configuration."""
+        name = call.params["EndpointName"]
+        known = self._updatable(name)
+        desired = call.params["DesiredWeightsAndCapacities"]
+        check_counts(desired, self._variants(name))
+        counts = {d["VariantName"]: int(d["DesiredInstanceCount"])
+                  for d in desired if "DesiredInstanceCount" in d}  # fmt: skip
+        weights = {d["VariantName"]: float(d["DesiredWeight"])
+                   for d in desired if "DesiredWeight" in d}  # fmt: skip
+        self._begin(name, "Updating", {})
+        self._lifecycle.resize(name, counts, weights)
+        return {"EndpointArn": known["EndpointArn"]}
+
+    @operation("DeleteEndpoint")
+    def delete_endpoint(self, call: Call) -> None:
+        """Drain and stop an endpoint in the background. In-progress ones are refused."""
+        name = call.params["EndpointName"]
+        self._begin(name, "Deleting", {})
+        self._lifecycle.delete(name)
+
+    def set_instance_count(self, endpoint: str, variant: str, count: int) -> None:
+        """Start or stop processes until a variant has ``count``; returns before they are there.
+
+        Raises ``AwsError`` as UpdateEndpointWeightsAndCapacities does.
+        """
+        self._updatable(endpoint)
+        change = {"VariantName": variant, "DesiredInstanceCount": count}
+        check_counts([change], self._variants(endpoint))
+        self._begin(endpoint, "Updating", {})
+        self._lifecycle.resize(endpoint, {variant: count}, {})
+
+    def wait_endpoint(self, name: str) -> dict[str, Any]:
+        """Block until an endpoint is at rest; returns its description.
+
+        An endpoint that is gone is described as status ``Deleted``. Returns what is true then
+        if the cloud stops.
+        """
+        found = self.wait_for(name, lambda d: d["EndpointStatus"] in AT_REST, None)
+        return found if found else {"EndpointName": name, "EndpointStatus": "Deleted"}
+
+    def wait_for(
+        self, name: str, holds: Callable[[dict[str, Any]], bool], timeout: float | None
+    ) -> dict[str, Any]:
+        """Block until an endpoint's description satisfies ``holds`` or the endpoint is gone.
+
+        Raises ``TimeoutError`` after ``timeout`` wall seconds (``None``: never). The empty
+        description means gone.
+        """
+        deadline = None if timeout is None else wall.monotonic() + timeout
+        with self._store.changed:
+            while True:
+                if self._store.find(FAMILY, name) is None:
+                    return {}
+                described = self._describe(name)
+                if holds(described) or self._cloud.stopped.is_set():
+                    return described
+                left = None if deadline is None else deadline - wall.monotonic()
+                if left is not None and left <= 0:
+                    raise TimeoutError(f"endpoint {name} is {described['EndpointStatus']}")
+                self._store.changed.wait(left)
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        return describe(self._store.get(FAMILY, name), self._lifecycle.live(name))
+
+    def _variants(self, name: str) -> list[str]:
+        live = self._lifecycle.live(name)
+        return [] if live is None or live.fleet is None else list(live.fleet.variants)
+
+    def _updatable(self, name: str) -> dict[str, Any]:
+        known = self._store.get(FAMILY, name)
+        _refuse_in_progress(known)
+        if known["EndpointStatus"] not in _UPDATABLE:
+            raise invalid(
+                f'Cannot update endpoint "{known["EndpointArn"]}" in status '
+                f"{known['EndpointStatus']}; it can only be deleted."
+            )
+        return known
+
+    def _begin(self, name: str, status: str, changes: Mapping[str, Any]) -> None:
+        def change(document: dict[str, Any]) -> None:
+            _refuse_in_progress(document)
+            document.update({k: v for k, v in changes.items() if v is not None})
+            document["EndpointStatus"] = status
+            document["LastModifiedTime"] = self._cloud.clock.now()
+            document.pop("FailureReason", None)
+
+        self._store.modify(FAMILY, name, change)
+
+    def _target(
+        self, name: str, config: Mapping[str, Any], params: Mapping[str, Any],
+        deployment: Mapping[str, Any] | None,
+    ) -> Target:  # fmt: skip
+        live = self._lifecycle.live(name)
+        excluded = {p["VariantPropertyType"]
+                    for p in params.get("ExcludeRetainedVariantProperties", [])}  # fmt: skip
+        retained = live if params.get("RetainAllVariantProperties", False) else None
+        counts = initial_counts(config)
+        weights = {v["VariantName"]: weight_of(v) for v in config["ProductionVariants"]}
+        for variant in _served_by(retained):
+            variant_name = variant.spec.name
+            if variant_name in counts and "DesiredInstanceCount" not in excluded:
+                counts[variant_name] = variant.desired
+            if variant_name in weights and "DesiredWeight" not in excluded:
+                weights[variant_name] = variant.weight
+        plan = policy.plan(deployment, counts)
+        return Target(config=config, counts=counts, weights=weights, plan=plan)
+
+    def _check_alarms(self, target: Target, config: Mapping[str, Any]) -> None:
+        if not target.plan.alarms:
+            return
+        role = self._lifecycle.builder.role_of(config)
+        cloudwatch = self._cloud.client("cloudwatch", principal=role)
+        try:
+            found = cloudwatch.describe_alarms(AlarmNames=list(target.plan.alarms))
+        except ClientError as error:
+            raise invalid(f"The rollback alarms cannot be read as {role}: {error}") from error
+        known = {alarm["AlarmName"] for alarm in found["MetricAlarms"]}
+        missing = sorted(set(target.plan.alarms) - known)
+        if missing:
+            raise invalid(f"The rollback alarms do not exist: {', '.join(missing)}")
+
+
+def _served_by(live: LiveEndpoint | None) -> list[Any]:
+    return [] if live is None or live.fleet is None else list(live.fleet.variants.values())
+
+
+def _refuse_in_progress(document: Mapping[str, Any]) -> None:
+    if document["EndpointStatus"] in AT_REST:
+        return
+    raise invalid(f'Cannot update in-progress endpoint "{document["EndpointArn"]}".')

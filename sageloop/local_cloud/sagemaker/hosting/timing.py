@@ -1,0 +1,31 @@
+"""Wall-clock limits of what a serving process does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# AWS's default of ContainerStartupHealthCheckTimeoutInSeconds.
+DEFAULT_STARTUP_SECONDS = 240
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Wall seconds; the defaults are AWS's where AWS names one.
+
+    ``startup_cap`` shortens every start-up time-out, so that a test of a model that never
+    answers need not last minutes.
+    """
+
+    startup_cap: float | None = None
+    ping_timeout: float = 2.0
+    ping_every: float = 5.0
+    pings_failed: int = 3
+    invocation: float = 60.0
+    drain: float = 60.0
+    terminate: float = 30.0
+    flush: float = 0.5
+
+    def startup(self, wanted: int | None) -> float:
+        """How long a container may take until ``/ping`` passes."""
+        limit = float(DEFAULT_STARTUP_SECONDS if wanted is None else wanted)
+        return limit if self.startup_cap is None else min(limit, self.startup_cap)

@@ -1,0 +1,83 @@
+"""AWS's list requests: filters, sorting and pages over the store's documents."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.store import Document
+
+_DEFAULT_PAGE = 10
+
+
+def page(
+    documents: Iterable[Document], params: Mapping[str, Any], *, result: str, name: str,
+    members: tuple[str, ...], status: str = "", sort: Mapping[str, str] | None = None,
+    default_order: str = "Descending", default_sort: str = "CreationTime",
+) -> dict[str, Any]:  # fmt: skip
+    """Answer a ``List*`` request.
+
+    ``result`` is the output's list member, ``name`` and ``status`` the documents' members that
+    NameContains and StatusEquals look at, ``members`` what a summary shows, ``sort`` maps
+    values of SortBy to members.
+    """
+    kept = [d for d in documents if _admitted(d, params, name, status)]
+    by = (sort or {}).get(params.get("SortBy", ""), "")
+    by = by or {"Name": name, "CreationTime": "CreationTime", "Status": status}.get(
+        params.get("SortBy", default_sort), default_sort
+    )
+    # Sorting is stable: equal stamps keep the order of creation, or its reverse.
+    descending = params.get("SortOrder", default_order) == "Descending"
+    kept.sort(key=lambda d: d.get(by) or "")
+    if descending:
+        kept.reverse()
+    start = _start(params.get("NextToken"))
+    end = start + int(params.get("MaxResults", _DEFAULT_PAGE))
+    answer: dict[str, Any] = {
+        result: [{m: d[m] for m in members if d.get(m) is not None} for d in kept[start:end]]
+    }
+    if end < len(kept):
+        answer["NextToken"] = base64.b64encode(str(end).encode()).decode()
+    return answer
+
+
+def _admitted(document: Document, params: Mapping[str, Any], name: str, status: str) -> bool:
+    if params.get("NameContains", "").lower() not in str(document.get(name, "")).lower():
+        return False
+    wanted = params.get("StatusEquals")
+    if wanted is not None and status and document.get(status) != wanted:
+        return False
+    return all(
+        _in_order(document.get(member), params.get(f"{member}{suffix}"), newer)
+        for member in ("CreationTime", "LastModifiedTime")
+        for suffix, newer in _BOUNDS
+    )
+
+
+def _later(stamp: Any, bound: Any) -> bool:
+    return bool(stamp > bound)
+
+
+def _earlier(stamp: Any, bound: Any) -> bool:
+    return bool(stamp < bound)
+
+
+_BOUNDS: tuple[tuple[str, Callable[[Any, Any], bool]], ...] = (
+    ("After", _later),
+    ("Before", _earlier),
+)
+
+
+def _in_order(stamp: Any, bound: Any, holds: Callable[[Any, Any], bool]) -> bool:
+    return bound is None or stamp is None or holds(stamp, bound)
+
+
+def _start(token: str | None) -> int:
+    if token is None:
+        return 0
+    try:
+        return int(base64.b64decode(token, validate=True))
+    except ValueError:
+        raise AwsError("ValidationException", "Invalid NextToken.") from None

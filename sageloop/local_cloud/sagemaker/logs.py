@@ -1,0 +1,74 @@
+"""A stream of CloudWatch Logs that a container's output is written to while it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from moto.logs.models import logs_backends
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+_EVENT_BYTES = 256 * 1024 - 26
+
+
+def escaped(line: str) -> str:
+    """A line as AWS's log agent stores it: a tab becomes ``#011``, and so on."""
+    return _CONTROL.sub(lambda found: f"#{ord(found[0]):03o}", line)
+
+
+class LogStream:
+    """One stream of one group, made when the first lines come.
+
+    ``principal`` is the role on whose behalf SageMaker writes.
+    """
+
+    def __init__(self, cloud: Cloud, group: str, stream: str, *, principal: str) -> None:
+        self._cloud = cloud
+        self._group = group
+        self._stream = stream
+        self._client = cloud.client("logs", principal=principal)
+        self._made = False
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Append lines, stamped with virtual now."""
+        if not lines:
+            return
+        self._make()
+        stamp = int(self._cloud.clock.time() * 1000)
+        # A blank line is no event on AWS either: a message has at least one character.
+        events = [
+            {"timestamp": stamp, "message": line.encode()[:_EVENT_BYTES].decode(errors="ignore")}
+            for line in lines if line
+        ]  # fmt: skip
+        if not events:
+            return
+        answer = self._client.put_log_events(
+            logGroupName=self._group, logStreamName=self._stream, logEvents=events
+        )
+        if answer.get("rejectedLogEventsInfo"):
+            self._write_ahead_of_the_wall(events)
+
+    def _write_ahead_of_the_wall(self, events: list[dict[str, Any]]) -> None:
+        # moto refuses stamps beyond two wall hours; the virtual clock may be months ahead.
+        backend = logs_backends[self._cloud.account_id][self._cloud.region]
+        backend.groups[self._group].put_log_events(self._stream, events)
+
+    def _make(self) -> None:
+        if self._made:
+            return
+        exists = self._client.exceptions.ResourceAlreadyExistsException
+        for make, names in (
+            (self._client.create_log_group, {"logGroupName": self._group}),
+            (
+                self._client.create_log_stream,
+                {"logGroupName": self._group, "logStreamName": self._stream},
+            ),
+        ):
+            with suppress(exists):
+                make(**names)
+        self._made = True

@@ -1,0 +1,131 @@
+"""Models: what a container needs to serve, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.store import Document
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+_KEPT = (
+    "ModelName", "PrimaryContainer", "Containers", "InferenceExecutionConfig",
+    "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation",
+)  # fmt: skip
+_SUMMARY = ("ModelName", "ModelArn", "CreationTime")
+
+
+class Models:
+    """CreateModel and its companions."""
+
+    def __init__(self, service: SageMakerService) -> None:
+        self._service = service
+        self._store = service.store
+        self._cloud = service.cloud
+
+    @operation("CreateModel")
+    def create_model(self, call: Call) -> dict[str, Any]:
+        """Keep a model once its containers make sense and its artifacts are there."""
+        params = call.params
+        containers = _containers(params)
+        for container in containers:
+            self._check(container, params.get("ExecutionRoleArn"))
+        name = params["ModelName"]
+        document = {member: params[member] for member in _KEPT if member in params}
+        document["EnableNetworkIsolation"] = params.get("EnableNetworkIsolation", False)
+        document["ModelArn"] = self._store.arn("model", name)
+        document["CreationTime"] = self._cloud.clock.now()
+        arn = self._store.create("model", name, document, tags=params.get("Tags"))
+        return {"ModelArn": arn}
+
+    @operation("DescribeModel")
+    def describe_model(self, call: Call) -> dict[str, Any]:
+        """The model as it was created."""
+        return self._store.get("model", call.params["ModelName"])
+
+    @operation("DeleteModel")
+    def delete_model(self, call: Call) -> None:
+        """Forget a model; endpoints that serve it go on, as on AWS."""
+        self._store.delete("model", call.params["ModelName"])
+
+    @operation("ListModels")
+    def list_models(self, call: Call) -> dict[str, Any]:
+        """Models by name and creation."""
+        return page(
+            self._store.list("model"), call.params, result="Models", name="ModelName",
+            members=_SUMMARY,
+        )  # fmt: skip
+
+    def containers_of(self, model_name: str) -> list[dict[str, Any]]:
+        """The containers of a model as they are to run.
+
+        A container that names a model package gets that package's ``Image``, ``ModelDataUrl``
+        and ``Environment``; what the model itself says wins. Raises ``AwsError`` if the model
+        or its package is not there.
+        """
+        return [self._resolved(c) for c in _containers(self._store.get("model", model_name))]
+
+    def _resolved(self, container: dict[str, Any]) -> dict[str, Any]:
+        package_arn = container.get("ModelPackageName")
+        if package_arn is None:
+            return container
+        package = self._package(package_arn)
+        offered = package.get("InferenceSpecification", {}).get("Containers", [{}])[0]
+        environment = offered.get("Environment", {}) | container.get("Environment", {})
+        taken = {m: offered[m] for m in ("Image", "ModelDataUrl", "ModelDataSource")
+                 if m in offered}  # fmt: skip
+        own = {m: v for m, v in container.items() if m != "ModelPackageName"}
+        return taken | own | {"Environment": environment}
+
+    def _package(self, arn: str) -> Document:
+        return self._store.get("model-package", arn.split("model-package/", 1)[-1])
+
+    def _check(self, container: dict[str, Any], role: str | None) -> None:
+        if container.get("Mode") == "MultiModel":
+            raise _not_yet("a container's Mode MultiModel")
+        if "AdditionalModelDataSources" in container:
+            raise _not_yet("a container's AdditionalModelDataSources")
+        if "ModelPackageName" in container:
+            self._package(container["ModelPackageName"])
+        elif "Image" not in container:
+            raise AwsError(
+                "ValidationException",
+                "Either Image or ModelPackageName must be specified for a container.",
+            )
+        if "ModelDataUrl" in container:
+            self._check_artifact(container["ModelDataUrl"], role)
+
+    def _check_artifact(self, url: str, role: str | None) -> None:
+        parts = urlparse(url)
+        client = self._cloud.client("s3", principal=role or "sagemaker.amazonaws.com")
+        try:
+            client.head_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
+                raise AwsError(
+                    "ValidationException", f"Could not find model data at {url}."
+                ) from None
+            raise
+
+
+def _containers(params: dict[str, Any]) -> list[dict[str, Any]]:
+    primary, several = params.get("PrimaryContainer"), params.get("Containers")
+    if (primary is None) == (several is None):
+        raise AwsError(
+            "ValidationException",
+            "Exactly one of PrimaryContainer and Containers must be specified.",
+        )
+    return [primary] if primary is not None else list(several or ())
+
+
+def _not_yet(what: str) -> AwsError:
+    return AwsError(
+        "ValidationException", f"the local cloud does not serve {what}; nothing was created"
+    )

@@ -1,0 +1,228 @@
+"""Notebook instances and their lifecycle configurations: stored, not executed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.store import Document
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+_INSTANCE = "notebook-instance"
+_CONFIG = "notebook-instance-lifecycle-config"
+_NAME = "NotebookInstanceName"
+_CONFIG_NAME = "NotebookInstanceLifecycleConfigName"
+_SAME_NAME = (
+    "InstanceType", "IpAddressType", "SubnetId", "RoleArn", "KmsKeyId", "DirectInternetAccess",
+    "VolumeSizeInGB", "AcceleratorTypes", "DefaultCodeRepository", "AdditionalCodeRepositories",
+    "RootAccess", "PlatformIdentifier", "InstanceMetadataServiceConfiguration",
+)  # fmt: skip
+_RENAMED = {"LifecycleConfigName": _CONFIG_NAME, "SecurityGroupIds": "SecurityGroups"}
+_DISASSOCIATED = {
+    "DisassociateLifecycleConfig": _CONFIG_NAME,
+    "DisassociateAcceleratorTypes": "AcceleratorTypes",
+    "DisassociateDefaultCodeRepository": "DefaultCodeRepository",
+    "DisassociateAdditionalCodeRepositories": "AdditionalCodeRepositories",
+}
+_DEFAULTS: dict[str, Any] = {
+    "DirectInternetAccess": "Enabled", "RootAccess": "Enabled", "VolumeSizeInGB": 5,
+    "PlatformIdentifier": "notebook-al2-v3", "IpAddressType": "ipv4",
+    "InstanceMetadataServiceConfiguration": {"MinimumInstanceMetadataServiceVersion": "1"},
+}  # fmt: skip
+_SUMMARY = (
+    _NAME, "NotebookInstanceArn", "NotebookInstanceStatus", "Url", "InstanceType",
+    "CreationTime", "LastModifiedTime", _CONFIG_NAME, "DefaultCodeRepository",
+    "AdditionalCodeRepositories",
+)  # fmt: skip
+
+
+class Notebooks:
+    """Instances come InService at once; no notebook server runs behind them."""
+
+    def __init__(self, service: SageMakerService) -> None:
+        self._service = service
+        self._store = service.store
+        self._cloud = service.cloud
+
+    @operation("CreateNotebookInstance")
+    def create_instance(self, call: Call) -> dict[str, Any]:
+        """Keep an instance."""
+        params = call.params
+        name, now = params[_NAME], self._cloud.clock.now()
+        document: Document = {
+            _NAME: name,
+            "NotebookInstanceArn": self._store.arn(_INSTANCE, name),
+            "NotebookInstanceStatus": "InService",
+            "Url": f"{name.lower()}.notebook.{self._cloud.region}.sagemaker.aws",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+        }
+        self._check_config(params.get("LifecycleConfigName"))
+        document |= _DEFAULTS | _members(params)
+        arn = self._store.create(_INSTANCE, name, document, tags=params.get("Tags"))
+        self._emit(document)
+        return {"NotebookInstanceArn": arn}
+
+    @operation("DescribeNotebookInstance")
+    def describe_instance(self, call: Call) -> dict[str, Any]:
+        """The instance."""
+        return self._store.get(_INSTANCE, call.params[_NAME])
+
+    @operation("UpdateNotebookInstance")
+    def update_instance(self, call: Call) -> dict[str, Any]:
+        """Change a stopped instance."""
+        params = call.params
+        self._check_config(params.get("LifecycleConfigName"))
+
+        def change(document: Document) -> None:
+            _require(document, "Stopped", "Failed")
+            for flag, member in _DISASSOCIATED.items():
+                if params.get(flag):
+                    document.pop(member, None)
+            document.update(_members(params))
+            document["LastModifiedTime"] = self._cloud.clock.now()
+
+        self._store.modify(_INSTANCE, params[_NAME], change)
+        return {}
+
+    @operation("StartNotebookInstance")
+    def start_instance(self, call: Call) -> None:
+        """Set a stopped instance InService."""
+        self._turn(call.params[_NAME], "InService", "Stopped", "Failed")
+
+    @operation("StopNotebookInstance")
+    def stop_instance(self, call: Call) -> None:
+        """Set an instance Stopped."""
+        self._turn(call.params[_NAME], "Stopped", "InService")
+
+    @operation("DeleteNotebookInstance")
+    def delete_instance(self, call: Call) -> None:
+        """Remove a stopped instance."""
+        name = call.params[_NAME]
+        with self._store.changed:
+            _require(self._store.get(_INSTANCE, name), "Stopped", "Failed")
+            document = self._store.delete(_INSTANCE, name)
+        self._emit(document | {"NotebookInstanceStatus": "Deleting"})
+
+    @operation("ListNotebookInstances")
+    def list_instances(self, call: Call) -> dict[str, Any]:
+        """Instances by name, status, times and lifecycle configuration."""
+        params = call.params
+        config = params.get("NotebookInstanceLifecycleConfigNameContains", "")
+        repository = params.get("DefaultCodeRepositoryContains", "")
+        additional = params.get("AdditionalCodeRepositoryEquals")
+        kept = self._store.list(
+            _INSTANCE,
+            lambda d: (
+                config in d.get(_CONFIG_NAME, "")
+                and repository in d.get("DefaultCodeRepository", "")
+                and (additional is None or additional in d.get("AdditionalCodeRepositories", ()))
+            ),
+        )
+        return page(
+            kept, params, result="NotebookInstances", name=_NAME,
+            status="NotebookInstanceStatus", members=_SUMMARY,
+        )  # fmt: skip
+
+    @operation("CreatePresignedNotebookInstanceUrl")
+    def create_url(self, call: Call) -> dict[str, Any]:
+        """Refused: no notebook server runs here yet."""
+        self._store.get(_INSTANCE, call.params[_NAME])
+        raise AwsError(
+            "NotImplemented",
+            "the local cloud does not support sagemaker:CreatePresignedNotebookInstanceUrl: "
+            "notebook instances are stored only, opening one comes later",
+            501,
+        )
+
+    @operation("CreateNotebookInstanceLifecycleConfig")
+    def create_config(self, call: Call) -> dict[str, Any]:
+        """Keep a lifecycle configuration."""
+        params = call.params
+        name, now = params[_CONFIG_NAME], self._cloud.clock.now()
+        document = {
+            _CONFIG_NAME: name,
+            "NotebookInstanceLifecycleConfigArn": self._store.arn(_CONFIG, name),
+            "OnCreate": params.get("OnCreate", []),
+            "OnStart": params.get("OnStart", []),
+            "CreationTime": now,
+            "LastModifiedTime": now,
+        }
+        arn = self._store.create(_CONFIG, name, document, tags=params.get("Tags"))
+        return {"NotebookInstanceLifecycleConfigArn": arn}
+
+    @operation("DescribeNotebookInstanceLifecycleConfig")
+    def describe_config(self, call: Call) -> dict[str, Any]:
+        """The lifecycle configuration."""
+        return self._store.get(_CONFIG, call.params[_CONFIG_NAME])
+
+    @operation("UpdateNotebookInstanceLifecycleConfig")
+    def update_config(self, call: Call) -> dict[str, Any]:
+        """Replace the scripts that are given."""
+        scripts = {m: call.params[m] for m in ("OnCreate", "OnStart") if m in call.params}
+        changes = scripts | {"LastModifiedTime": self._cloud.clock.now()}
+        self._store.update(_CONFIG, call.params[_CONFIG_NAME], changes)
+        return {}
+
+    @operation("DeleteNotebookInstanceLifecycleConfig")
+    def delete_config(self, call: Call) -> None:
+        """Remove a configuration that no instance uses."""
+        name = call.params[_CONFIG_NAME]
+        with self._store.changed:
+            if self._store.list(_INSTANCE, lambda d: d.get(_CONFIG_NAME) == name):
+                raise AwsError(
+                    "ValidationException",
+                    f"Unable to delete Notebook Instance Lifecycle Config '{name}'. "
+                    "(Details: it is in use by a Notebook Instance.)",
+                )
+            self._store.delete(_CONFIG, name)
+
+    @operation("ListNotebookInstanceLifecycleConfigs")
+    def list_configs(self, call: Call) -> dict[str, Any]:
+        """Configurations by name and times."""
+        return page(
+            self._store.list(_CONFIG), call.params, name=_CONFIG_NAME,
+            result="NotebookInstanceLifecycleConfigs",
+            members=(
+                _CONFIG_NAME, "NotebookInstanceLifecycleConfigArn", "CreationTime",
+                "LastModifiedTime",
+            ),
+        )  # fmt: skip
+
+    def _turn(self, name: str, status: str, *allowed: str) -> None:
+        def change(document: Document) -> None:
+            _require(document, *allowed)
+            document["NotebookInstanceStatus"] = status
+            document["LastModifiedTime"] = self._cloud.clock.now()
+
+        self._emit(self._store.modify(_INSTANCE, name, change))
+
+    def _check_config(self, name: str | None) -> None:
+        if name is not None:
+            self._store.get(_CONFIG, name)
+
+    def _emit(self, document: Document) -> None:
+        detail = document | {"Tags": {}}
+        self._service.emit(
+            "SageMaker Notebook Instance State Change", detail, document["NotebookInstanceArn"]
+        )
+
+
+def _members(params: dict[str, Any]) -> Document:
+    same = {member: params[member] for member in _SAME_NAME if member in params}
+    return same | {_RENAMED[m]: params[m] for m in _RENAMED if m in params}
+
+
+def _require(document: Document, *allowed: str) -> None:
+    status = document["NotebookInstanceStatus"]
+    if status not in allowed:
+        raise AwsError(
+            "ValidationException",
+            f"Status ({status}) not in ([{', '.join(allowed)}]). "
+            f"Unable to transition to the requested state of Notebook Instance "
+            f"({document['NotebookInstanceArn']}).",
+        )

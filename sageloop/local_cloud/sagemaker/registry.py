@@ -1,0 +1,280 @@
+"""The model registry: groups, versioned packages, approval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.store import Document
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+_GROUP = "model-package-group"
+_PACKAGE = "model-package"
+_GROUP_SUMMARY = (
+    "ModelPackageGroupName", "ModelPackageGroupArn", "ModelPackageGroupDescription",
+    "CreationTime", "ModelPackageGroupStatus",
+)  # fmt: skip
+_PACKAGE_SUMMARY = (
+    "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn",
+    "ModelPackageDescription", "CreationTime", "ModelPackageStatus", "ModelApprovalStatus",
+)  # fmt: skip
+_KEPT = (
+    "ModelPackageGroupName", "ModelPackageDescription", "InferenceSpecification",
+    "SourceAlgorithmSpecification", "MetadataProperties", "ModelMetrics", "Domain", "Task",
+    "SamplePayloadUrl", "CustomerMetadataProperties", "DriftCheckBaselines",
+    "AdditionalInferenceSpecifications", "SkipModelValidation", "SourceUri", "SecurityConfig",
+    "ModelCard", "ModelLifeCycle",
+)  # fmt: skip
+_REFUSED = (
+    "ValidationSpecification", "CertifyForMarketplace", "ManagedStorageType",
+    "ModelPackageRegistrationType",
+)  # fmt: skip
+_EVENT_MEMBERS = (
+    "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn",
+    "ModelPackageDescription", "InferenceSpecification", "ModelPackageStatus",
+    "ModelPackageStatusDetails", "ModelApprovalStatus", "MetadataProperties", "ModelMetrics",
+    "CustomerMetadataProperties", "ApprovalDescription",
+)  # fmt: skip
+
+
+class ModelPackages:
+    """Model package groups and what is in them."""
+
+    def __init__(self, service: SageMakerService) -> None:
+        self._service = service
+        self._store = service.store
+        self._cloud = service.cloud
+        self._by_token: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    @operation("CreateModelPackageGroup")
+    def create_group(self, call: Call) -> dict[str, Any]:
+        """Open a group."""
+        params = call.params
+        if "ManagedConfiguration" in params:
+            raise _refused("ManagedConfiguration")
+        name = params["ModelPackageGroupName"]
+        document = {
+            "ModelPackageGroupName": name,
+            "ModelPackageGroupArn": self._store.arn(_GROUP, name),
+            "ModelPackageGroupDescription": params.get("ModelPackageGroupDescription"),
+            "CreationTime": self._cloud.clock.now(),
+            "CreatedBy": {},
+            "ModelPackageGroupStatus": "Completed",
+            "_LastVersion": 0,
+        }
+        return {
+            "ModelPackageGroupArn": self._store.create(
+                _GROUP, name, document, tags=params.get("Tags")
+            )
+        }
+
+    @operation("DescribeModelPackageGroup")
+    def describe_group(self, call: Call) -> dict[str, Any]:
+        """The group."""
+        return _public(self._store.get(_GROUP, self._group_name(call)))
+
+    @operation("ListModelPackageGroups")
+    def list_groups(self, call: Call) -> dict[str, Any]:
+        """Groups by name and creation."""
+        return page(
+            self._store.list(_GROUP), call.params, result="ModelPackageGroupSummaryList",
+            name="ModelPackageGroupName", members=_GROUP_SUMMARY,
+        )  # fmt: skip
+
+    @operation("DeleteModelPackageGroup")
+    def delete_group(self, call: Call) -> None:
+        """Close an empty group."""
+        name = self._group_name(call)
+        with self._store.changed:
+            arn = self._store.get(_GROUP, name)["ModelPackageGroupArn"]
+            if self._versions(name):
+                raise AwsError(
+                    "ConflictException",
+                    f"Cannot delete Model Package Group {arn}: it still contains Model Packages.",
+                )
+            self._store.delete(_GROUP, name)
+
+    @operation("PutModelPackageGroupPolicy")
+    def put_policy(self, call: Call) -> dict[str, Any]:
+        """Keep a resource policy (stored, not enforced)."""
+        changes = {"_Policy": call.params["ResourcePolicy"]}
+        group = self._store.update(_GROUP, self._group_name(call), changes)
+        return {"ModelPackageGroupArn": group["ModelPackageGroupArn"]}
+
+    @operation("GetModelPackageGroupPolicy")
+    def get_policy(self, call: Call) -> dict[str, Any]:
+        """The resource policy as it was put."""
+        return {"ResourcePolicy": self._policy(self._group_name(call))}
+
+    @operation("DeleteModelPackageGroupPolicy")
+    def delete_policy(self, call: Call) -> None:
+        """Forget the resource policy."""
+        name = self._group_name(call)
+        self._policy(name)
+        self._store.update(_GROUP, name, {"_Policy": None})
+
+    @operation("CreateModelPackage")
+    def create_package(self, call: Call) -> dict[str, Any]:
+        """Register the next version of a group; the same ClientToken gives the same version."""
+        params = call.params
+        for member in _REFUSED:
+            if params.get(member):
+                raise _refused(member)
+        if "ModelPackageGroupName" not in params:
+            raise _refused("ModelPackageName without ModelPackageGroupName (unversioned package)")
+        with self._store.changed:
+            token = params.get("ClientToken")
+            if token is not None and token in self._by_token:
+                return self._replayed(token, params)
+            package = self._register(params)
+            arn = package["ModelPackageArn"]
+            if token is not None:
+                self._by_token[token] = (arn, params)
+        self._emit(package)
+        return {"ModelPackageArn": arn}
+
+    @operation("DescribeModelPackage")
+    def describe_package(self, call: Call) -> dict[str, Any]:
+        """One version, by its ARN."""
+        return self._store.get(_PACKAGE, _package_name(call.params["ModelPackageName"]))
+
+    @operation("UpdateModelPackage")
+    def update_package(self, call: Call) -> dict[str, Any]:
+        """Approve, reject or annotate a version."""
+        params = call.params
+        name = _package_name(params["ModelPackageArn"])
+        if params.get("ModelPackageRegistrationType"):
+            raise _refused("ModelPackageRegistrationType")
+        now = self._cloud.clock.now()
+        package = self._store.modify(_PACKAGE, name, lambda d: _apply(d, params, now))
+        self._emit(package)
+        return {"ModelPackageArn": package["ModelPackageArn"]}
+
+    @operation("ListModelPackages")
+    def list_packages(self, call: Call) -> dict[str, Any]:
+        """Versions of a group, by approval, the newest first unless asked otherwise."""
+        params = call.params
+        if params.get("ModelPackageType", "Versioned") == "Unversioned":
+            return {"ModelPackageSummaryList": []}
+        group = params.get("ModelPackageGroupName")
+        if group is not None:
+            group = group.rsplit("/", 1)[-1]
+            self._store.get(_GROUP, group)
+        approval = params.get("ModelApprovalStatus")
+        kept = self._store.list(
+            _PACKAGE,
+            lambda d: (
+                group in (None, d["ModelPackageGroupName"])
+                and approval in (None, d["ModelApprovalStatus"])
+            ),
+        )
+        return page(
+            kept, params, result="ModelPackageSummaryList", name="ModelPackageGroupName",
+            members=_PACKAGE_SUMMARY,
+        )  # fmt: skip
+
+    @operation("DeleteModelPackage")
+    def delete_package(self, call: Call) -> None:
+        """Remove a version; its number is not given out again."""
+        package = self._store.delete(_PACKAGE, _package_name(call.params["ModelPackageName"]))
+        self._emit(package | {"ModelPackageStatus": "Deleted"})
+
+    def _register(self, params: dict[str, Any]) -> Document:
+        group = params["ModelPackageGroupName"].rsplit("/", 1)[-1]
+
+        def count(document: Document) -> None:
+            document["_LastVersion"] += 1
+
+        version = self._store.modify(_GROUP, group, count)["_LastVersion"]
+        name = f"{group}/{version}"
+        now = self._cloud.clock.now()
+        package = {member: params[member] for member in _KEPT if member in params} | {
+            "ModelPackageGroupName": group,
+            "ModelPackageVersion": version,
+            "ModelPackageArn": self._store.arn(_PACKAGE, name),
+            "ModelApprovalStatus": params.get("ModelApprovalStatus", "PendingManualApproval"),
+            "ModelPackageStatus": "Completed",
+            "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
+            "CertifyForMarketplace": False,
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "CreatedBy": {},
+        }
+        self._store.create(_PACKAGE, name, package, tags=params.get("Tags"))
+        return package
+
+    def _replayed(self, token: str, params: dict[str, Any]) -> dict[str, Any]:
+        arn, before = self._by_token[token]
+        if before != params:
+            raise AwsError(
+                "ConflictException",
+                f"The ClientToken {token} was used before with other parameters, for {arn}.",
+            )
+        return {"ModelPackageArn": arn}
+
+    def _versions(self, group: str) -> list[Document]:
+        return self._store.list(_PACKAGE, lambda d: d["ModelPackageGroupName"] == group)
+
+    def _group_name(self, call: Call) -> str:
+        return str(call.params["ModelPackageGroupName"]).rsplit("/", 1)[-1]
+
+    def _policy(self, name: str) -> str:
+        policy = self._store.get(_GROUP, name).get("_Policy")
+        if policy is None:
+            raise AwsError(
+                "ValidationException",
+                f"Cannot find a resource policy for Model Package Group {name}.",
+            )
+        return str(policy)
+
+    def _emit(self, package: Document) -> None:
+        detail = {member: package.get(member) for member in _EVENT_MEMBERS} | {
+            "ModelPackageName": package["ModelPackageArn"].split("model-package/", 1)[-1],
+            "CertifyForMarketplace": False,
+            # This one event writes ISO times, unlike the others.
+            "CreationTime": package["CreationTime"].isoformat().replace("+00:00", "Z"),
+            "LastModifiedTime": package["LastModifiedTime"].isoformat().replace("+00:00", "Z"),
+        }
+        self._service.emit(
+            "SageMaker Model Package State Change", detail, package["ModelPackageArn"]
+        )
+
+
+def _apply(package: Document, params: dict[str, Any], now: Any) -> None:
+    for member in (
+        "ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri",
+        "ModelCard", "ModelLifeCycle",
+    ):  # fmt: skip
+        if member in params:
+            package[member] = params[member]
+    custom = package.get("CustomerMetadataProperties", {})
+    custom = custom | params.get("CustomerMetadataProperties", {})
+    for key in params.get("CustomerMetadataPropertiesToRemove", ()):
+        custom.pop(key, None)
+    if custom or "CustomerMetadataProperties" in package:
+        package["CustomerMetadataProperties"] = custom
+    added = params.get("AdditionalInferenceSpecificationsToAdd", [])
+    if added:
+        package["AdditionalInferenceSpecifications"] = [
+            *package.get("AdditionalInferenceSpecifications", ()), *added,
+        ]  # fmt: skip
+    package["LastModifiedTime"] = now
+    package["LastModifiedBy"] = {}
+
+
+def _package_name(name_or_arn: str) -> str:
+    return name_or_arn.split("model-package/", 1)[-1]
+
+
+def _public(document: Document) -> Document:
+    return {member: value for member, value in document.items() if not member.startswith("_")}
+
+
+def _refused(what: str) -> AwsError:
+    return AwsError(
+        "ValidationException", f"the local cloud's registry does not support {what} yet"
+    )

@@ -1,0 +1,75 @@
+"""SageMaker's API: one store, and a section for each family of resources."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.service import Call, Service
+from sageloop.local_cloud.core.wire import Response
+from sageloop.local_cloud.sagemaker import validation
+from sageloop.local_cloud.sagemaker.hosting.section import Hosting
+from sageloop.local_cloud.sagemaker.models import Models
+from sageloop.local_cloud.sagemaker.notebooks import Notebooks
+from sageloop.local_cloud.sagemaker.registry import ModelPackages
+from sageloop.local_cloud.sagemaker.stamps import in_milliseconds
+from sageloop.local_cloud.sagemaker.store import SageMakerStore
+from sageloop.local_cloud.sagemaker.tags import Tags
+from sageloop.local_cloud.sagemaker.training.section import TrainingJobs
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+
+class SageMakerService(Service):
+    """Training jobs, models, endpoints, the registry and notebooks of one account."""
+
+    model = "sagemaker"
+
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__(cloud)
+        self.store = SageMakerStore(cloud)
+        self.training = TrainingJobs(self)
+        self.hosting = Hosting(self)
+        self.models = Models(self)
+        for section in (
+            self.training, self.hosting, self.models, ModelPackages(self), Notebooks(self),
+            Tags(self.store),
+        ):  # fmt: skip
+            self.include(section)
+
+    def handle(self, call: Call) -> dict[str, Any] | Response | None:
+        """Check a request against the model, then carry it out."""
+        if call.operation in self._operations:
+            validation.check(call.operation, _as_sent(call))
+        return super().handle(call)
+
+    def emit(self, detail_type: str, detail: dict[str, Any], arn: str) -> None:
+        """Send an event of SageMaker's to the default bus, times in milliseconds."""
+        events = self.cloud.front.services.get("events")
+        if events is not None:
+            sent = in_milliseconds(detail)
+            events.emit("aws.sagemaker", detail_type, sent, resources=[arn])  # type: ignore[attr-defined]
+
+    def wait_endpoint(self, name: str) -> Any:
+        """Wait until an endpoint is at rest; the hosting section says how."""
+        return self.hosting.wait_endpoint(name)
+
+    def start(self) -> None:
+        """Tell the sections that run things."""
+        self.training.start()
+        self.hosting.start()
+
+    def stop(self) -> None:
+        """End what runs."""
+        self.training.stop()
+        self.hosting.stop()
+
+
+def _as_sent(call: Call) -> dict[str, Any]:
+    # The parser drops members it does not know; the body still has them, so they are refused.
+    try:
+        sent = json.loads(call.request.get_data() or b"{}")
+    except ValueError:
+        return call.params
+    return sent if isinstance(sent, dict) else call.params

@@ -1,0 +1,17 @@
+"""Times as SageMaker's events write them: epoch milliseconds, as numbers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+
+def in_milliseconds(value: Any) -> Any:
+    """A copy of plain data with every ``datetime`` as epoch milliseconds."""
+    if isinstance(value, datetime):
+        return int(value.timestamp() * 1000)
+    if isinstance(value, dict):
+        return {k: in_milliseconds(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [in_milliseconds(v) for v in value]
+    return value

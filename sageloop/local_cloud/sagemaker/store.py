@@ -1,0 +1,218 @@
+"""What SageMaker knows: resources by family, their tags, and a condition to wait on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from sageloop.local_cloud.core.errors import AwsError
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    """How AWS words a resource that is missing, and one that is there already."""
+
+    missing: str
+    exists: str
+    missing_code: str = "ValidationException"
+    exists_code: str = "ValidationException"
+
+
+_WORDING = {
+    "training-job": _Wording(
+        "Requested resource not found.",
+        "Training job names must be unique within an AWS account and region, and a training "
+        "job with this name already exists ({arn})",
+        exists_code="ResourceInUse",
+    ),
+    "model": _Wording(
+        'Could not find model "{arn}".', 'Cannot create already existing model "{arn}".'
+    ),
+    "endpoint-config": _Wording(
+        'Could not find endpoint configuration "{arn}".',
+        'Cannot create already existing endpoint configuration "{arn}".',
+    ),
+    "endpoint": _Wording(
+        'Could not find endpoint "{arn}".', 'Cannot create already existing endpoint "{arn}".'
+    ),
+    "model-package-group": _Wording(
+        "ModelPackageGroup {arn} does not exist.", "Model Package Group already exists: {arn}"
+    ),
+    "model-package": _Wording(
+        "ModelPackage {arn} does not exist.", "Model Package already exists: {arn}"
+    ),
+    "notebook-instance": _Wording(
+        "RecordNotFound", "Cannot create a duplicate Notebook Instance ({arn})"
+    ),
+    "notebook-instance-lifecycle-config": _Wording(
+        "Unable to describe Notebook Instance Lifecycle Config '{arn}'. "
+        "(Details: Notebook Instance Lifecycle Config does not exist.)",
+        "Unable to create Notebook Instance Lifecycle Config {arn}. "
+        "(Details: Notebook Instance Lifecycle Config already exists.)",
+    ),
+}
+
+
+class SageMakerStore:
+    """Thread-safe documents by family and name.
+
+    A family is the kind in the resource's ARN (``endpoint``, ``endpoint-config``, ``model``,
+    ``training-job`` ...). Documents go in and out as copies; :meth:`modify` changes one
+    atomically. ``changed`` is notified after every change, so that a waiter needs no polling.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self.changed = threading.Condition(threading.RLock())
+        self._families: dict[str, dict[str, Document]] = {}
+        self._tags: dict[str, dict[str, str]] = {}
+
+    def arn(self, kind: str, name: str) -> str:
+        """The ARN of a resource, whether it is there or not."""
+        return f"arn:aws:sagemaker:{self._cloud.region}:{self._cloud.account_id}:{kind}/{name}"
+
+    def create(
+        self, family: str, name: str, document: Document,
+        *, tags: Iterable[Mapping[str, str]] | None = None,
+    ) -> str:  # fmt: skip
+        """Add a resource with its tags (``[{"Key", "Value"}]``); returns its ARN.
+
+        Raises ``AwsError`` in AWS's words if the name is taken.
+        """
+        arn = self.arn(family, name)
+        with self.changed:
+            if name in self._family(family):
+                raise self._error(family, name, missing=False)
+            self._family(family)[name] = _copy(document)
+            self._tags[arn] = {tag["Key"]: tag["Value"] for tag in tags or ()}
+            self.changed.notify_all()
+        return arn
+
+    def put(self, family: str, name: str, document: Document) -> None:
+        """Add or replace a resource; its tags stay."""
+        with self.changed:
+            self._family(family)[name] = _copy(document)
+            self._tags.setdefault(self.arn(family, name), {})
+            self.changed.notify_all()
+
+    def get(self, family: str, name: str) -> Document:
+        """A copy of a resource. Raises ``AwsError`` in AWS's words if there is none."""
+        with self.changed:
+            return _copy(self._known(family, name))
+
+    def find(self, family: str, name: str) -> Document | None:
+        """A copy of a resource, or ``None``."""
+        with self.changed:
+            found = self._family(family).get(name)
+            return None if found is None else _copy(found)
+
+    def update(self, family: str, name: str, changes: Mapping[str, Any]) -> Document:
+        """Set members of a resource (``None`` removes one); returns the new copy."""
+
+        def apply(document: Document) -> None:
+            for member, value in changes.items():
+                if value is None:
+                    document.pop(member, None)
+                else:
+                    document[member] = _copy(value)
+
+        return self.modify(family, name, apply)
+
+    def modify(self, family: str, name: str, change: Callable[[Document], None]) -> Document:
+        """Change a resource in place under the lock; returns the new copy.
+
+        An exception that ``change`` raises leaves the resource as it was.
+        """
+        with self.changed:
+            draft = _copy(self._known(family, name))
+            change(draft)
+            self._family(family)[name] = draft
+            self.changed.notify_all()
+            return _copy(draft)
+
+    def delete(self, family: str, name: str) -> Document:
+        """Remove a resource and its tags; returns what it was."""
+        with self.changed:
+            document = self._known(family, name)
+            del self._family(family)[name]
+            self._tags.pop(self.arn(family, name), None)
+            self.changed.notify_all()
+            return document
+
+    def list(
+        self, family: str, where: Callable[[Document], bool] | None = None
+    ) -> list[Document]:  # fmt: skip
+        """Copies of a family's resources in order of creation, those that ``where`` admits."""
+        with self.changed:
+            kept = [d for d in self._family(family).values() if where is None or where(d)]
+            return _copy(kept)
+
+    def missing(self, family: str, name: str) -> AwsError:
+        """The error AWS answers when a resource is not there."""
+        return self._error(family, name, missing=True)
+
+    def tags(self, arn: str) -> dict[str, str]:
+        """Tags of a resource by key. Raises ``AwsError`` if there is no such resource."""
+        with self.changed:
+            return dict(self._tags_of(arn))
+
+    def add_tags(self, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
+        """Set tags (``[{"Key", "Value"}]``) on a resource."""
+        with self.changed:
+            self._tags_of(arn).update({tag["Key"]: tag["Value"] for tag in tags})
+            self.changed.notify_all()
+
+    def remove_tags(self, arn: str, keys: Iterable[str]) -> None:
+        """Remove tags by key; keys that are not set are ignored, as AWS does."""
+        with self.changed:
+            known = self._tags_of(arn)
+            for key in keys:
+                known.pop(key, None)
+            self.changed.notify_all()
+
+    def _family(self, family: str) -> dict[str, Document]:
+        return self._families.setdefault(family, {})
+
+    def _known(self, family: str, name: str) -> Document:
+        document = self._family(family).get(name)
+        if document is None:
+            raise self._error(family, name, missing=True)
+        return document
+
+    def _tags_of(self, arn: str) -> dict[str, str]:
+        known = self._tags.get(arn)
+        if known is None:
+            raise AwsError("ResourceNotFound", f"Could not find resource {arn}.")
+        return known
+
+    def _error(self, family: str, name: str, *, missing: bool) -> AwsError:
+        arn = self.arn(family, name)
+        wording = _WORDING.get(
+            family, _Wording(f'Could not find {family} "{{arn}}".', f"{family} {{arn}} exists.")
+        )
+        if missing:
+            return AwsError(wording.missing_code, wording.missing.format(arn=arn))
+        return AwsError(wording.exists_code, wording.exists.format(arn=arn))
+
+
+_Plain = TypeVar("_Plain")
+
+
+def _copy(value: _Plain) -> _Plain:
+    # Documents are plain data: containers are copied, everything else is immutable.
+    return cast(_Plain, _copied(value))
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copied(item) for item in value]
+    return value

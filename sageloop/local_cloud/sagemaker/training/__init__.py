@@ -1,0 +1,1 @@
+"""Training jobs: real processes under SageMaker's container contract."""

@@ -1,0 +1,141 @@
+"""The record of training jobs: what each is, how it moves, and who is told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.store import Document
+from sageloop.local_cloud.sagemaker.training.failures import JobStopped
+from sageloop.local_cloud.sagemaker.training.metrics import definitions_for
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+FAMILY = "training-job"
+_DAY = 86_400
+_STATUS_OF = {
+    "Completed": "Completed", "Failed": "Failed", "Stopping": "Stopping", "Stopped": "Stopped",
+    "MaxRuntimeExceeded": "Stopped",
+}  # fmt: skip
+_TOLD = {
+    "Starting": "Preparing the instances for training",
+    "Pending": "Training job waiting for capacity",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopping": "Stopping the training job",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "Restarting": "Restarting the training job after an internal error",
+}
+_EVENT_MEMBERS = (
+    "TrainingJobName", "TrainingJobArn", "TrainingJobStatus", "SecondaryStatus",
+    "FailureReason", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig",
+    "OutputDataConfig", "ResourceConfig", "VpcConfig", "StoppingCondition", "ModelArtifacts",
+    "CreationTime", "TrainingStartTime", "TrainingEndTime", "LastModifiedTime",
+    "SecondaryStatusTransitions", "EnableNetworkIsolation",
+    "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining",
+)  # fmt: skip
+_NOT_DESCRIBED = ("Tags",)
+
+
+class JobBook:
+    """Creates and moves jobs in the store; each move is an event."""
+
+    def __init__(self, service: SageMakerService) -> None:
+        self._service = service
+        self._store = service.store
+        self._clock = service.cloud.clock
+
+    def open(self, request: dict[str, Any], *, secondary: str = "Starting") -> Document:
+        """Add a job as it is asked for. Raises ResourceInUse if the name is taken."""
+        name, now = request["TrainingJobName"], self._clock.now()
+        specification = dict(request["AlgorithmSpecification"])
+        definitions = definitions_for(
+            specification.get("TrainingImage", ""), specification.get("MetricDefinitions", ())
+        )
+        if definitions:
+            specification["MetricDefinitions"] = definitions
+        document = {m: v for m, v in request.items() if m not in _NOT_DESCRIBED} | {
+            "TrainingJobArn": self._store.arn(FAMILY, name),
+            "AlgorithmSpecification": specification,
+            "TrainingJobStatus": "InProgress",
+            "SecondaryStatus": secondary,
+            "StoppingCondition": {"MaxRuntimeInSeconds": _DAY}
+            | request.get("StoppingCondition", {}),
+            "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
+            "EnableInterContainerTrafficEncryption": request.get(
+                "EnableInterContainerTrafficEncryption", False
+            ),
+            "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "SecondaryStatusTransitions": [_transition(secondary, now, _TOLD[secondary])],
+        }
+        self._store.create(FAMILY, name, document, tags=request.get("Tags"))
+        self._emit(document)
+        return document
+
+    def move(
+        self, name: str, secondary: str, *, message: str | None = None, **members: Any
+    ) -> Document:
+        """Enter a secondary status, setting ``members`` along the way.
+
+        Raises :class:`JobStopped` if the job is to be stopped and this would carry it on.
+        """
+        now = self._clock.now()
+
+        def change(document: Document) -> None:
+            stopping = document["TrainingJobStatus"] == "Stopping"
+            if stopping and secondary in ("Downloading", "Training", "Restarting"):
+                raise JobStopped
+            kept = "Stopping" if stopping else "InProgress"
+            document["TrainingJobStatus"] = _STATUS_OF.get(secondary, kept)
+            document["SecondaryStatus"] = secondary
+            document["LastModifiedTime"] = now
+            document.update(members)
+            transitions = document["SecondaryStatusTransitions"]
+            transitions[-1]["EndTime"] = now
+            transitions.append(_transition(secondary, now, message or _TOLD[secondary]))
+            if document["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"):
+                transitions[-1]["EndTime"] = now
+                document.setdefault("TrainingEndTime", now)
+
+        document = self._store.modify(FAMILY, name, change)
+        self._emit(document)
+        return document
+
+    def ask_to_stop(self, name: str) -> bool:
+        """Enter Stopping; false if the job is stopping already.
+
+        Raises ``AwsError`` if the job has ended.
+        """
+        now = self._clock.now()
+        with self._store.changed:
+            status = self._store.get(FAMILY, name)["TrainingJobStatus"]
+            if status == "Stopping":
+                return False
+            if status != "InProgress":
+                raise AwsError(
+                    "ValidationException",
+                    f"The request was rejected because the training job is in status {status}.",
+                )
+            self.move(name, "Stopping", LastModifiedTime=now)
+        return True
+
+    def _emit(self, document: Document) -> None:
+        detail = {member: document.get(member) for member in _EVENT_MEMBERS}
+        detail["Tags"] = self._store.tags(document["TrainingJobArn"])
+        if detail["ModelArtifacts"] is None:
+            del detail["ModelArtifacts"]
+        self._service.emit(
+            "SageMaker Training Job State Change", detail, document["TrainingJobArn"]
+        )
+
+
+def _transition(status: str, now: datetime, message: str) -> dict[str, Any]:
+    return {"Status": status, "StartTime": now, "StatusMessage": message}

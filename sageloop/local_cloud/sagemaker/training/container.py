@@ -1,0 +1,121 @@
+"""A container's process: started, listened to, stopped, waited for."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import threading
+import time as wall
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+STOP_GRACE_SECONDS = 120.0
+# Lines are gathered for a moment, so that a chatty program costs few calls.
+_GATHER_SECONDS = 0.1
+_CHUNK = 65_536
+
+
+class Container:
+    """One process group and what it prints. All seconds are wall seconds."""
+
+    def __init__(
+        self, cloud: Cloud, label: str, on_lines: Callable[[list[str]], None],
+        on_limit: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._cloud = cloud
+        self._label = label
+        self._on_lines = on_lines
+        self._tell_limit = on_limit
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._asked_to_stop = False
+        self._grace: threading.Timer | None = None
+        self.timed_out = False
+
+    def run(
+        self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, max_seconds: float
+    ) -> int:
+        """Run to the end; returns the exit code as a shell tells it (128 + signal)."""
+        with self._lock:
+            if self._asked_to_stop:
+                return 128 + signal.SIGTERM
+            child = self._child = self._cloud.processes.start(
+                self._label, command, env=env, cwd=cwd, stdout=subprocess.PIPE
+            )
+        reader = threading.Thread(target=self._listen, args=(child,), daemon=True)
+        reader.start()
+        limit = threading.Timer(max_seconds, self._on_limit)
+        limit.daemon = True
+        limit.start()
+        code = child.wait()
+        limit.cancel()
+        with self._lock:
+            self._child = None
+            if self._grace is not None:
+                self._grace.cancel()
+        self._cloud.processes.forget(child)
+        reader.join()
+        return code if code >= 0 else 128 - code
+
+    def stop(self) -> None:
+        """SIGTERM to the whole group; SIGKILL when the grace is over."""
+        with self._lock:
+            if self._asked_to_stop:
+                return
+            self._asked_to_stop = True
+            if self._child is None:
+                return
+            self._cloud.processes.kill(self._child, signal.SIGTERM)
+            self._grace = threading.Timer(STOP_GRACE_SECONDS, self.kill)
+            self._grace.daemon = True
+            self._grace.start()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group."""
+        with self._lock:
+            self._asked_to_stop = True
+            if self._child is not None:
+                self._cloud.processes.kill(self._child, signal.SIGKILL)
+
+    def _on_limit(self) -> None:
+        self.timed_out = True
+        self._tell_limit()
+        self.stop()
+
+    def _listen(self, child: subprocess.Popen[bytes]) -> None:
+        if child.stdout is None:
+            return
+        with child.stdout as stream:
+            for lines in _gathered(stream.fileno()):
+                self._on_lines(lines)
+
+
+def _gathered(descriptor: int) -> Iterator[list[str]]:
+    rest = b""
+    while True:
+        chunk, open_still = _read_for_a_moment(descriptor)
+        *lines, rest = (rest + chunk).split(b"\n")
+        if not open_still and rest:
+            lines.append(rest)
+        if lines:
+            yield [line.decode(errors="replace") for line in lines]
+        if not open_still:
+            return
+
+
+def _read_for_a_moment(descriptor: int) -> tuple[bytes, bool]:
+    read = os.read(descriptor, _CHUNK)
+    chunks, until = [read], wall.monotonic() + _GATHER_SECONDS
+    while read:
+        left = until - wall.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            break
+        read = os.read(descriptor, _CHUNK)
+        chunks.append(read)
+    return b"".join(chunks), bool(read)

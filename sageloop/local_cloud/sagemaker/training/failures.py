@@ -1,0 +1,38 @@
+"""Why a job fails, in the words of FailureReason."""
+
+from __future__ import annotations
+
+INTERNAL_ERROR = (
+    "InternalServerError: We encountered an internal error. Please try again."  # AWS's own words
+)
+_LONGEST = 1024
+
+
+class JobFailed(Exception):
+    """The job ends as Failed; the text becomes its FailureReason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason[:_LONGEST]
+
+
+class InternalError(JobFailed):
+    """A failure of the platform's own, which a RetryStrategy retries."""
+
+    def __init__(self) -> None:
+        super().__init__(INTERNAL_ERROR)
+
+
+class JobStopped(Exception):
+    """StopTrainingJob came before there was anything to keep."""
+
+
+class Abandoned(Exception):
+    """The cloud goes down; the job is left as it is."""
+
+
+def algorithm_error(message: str, exit_code: int) -> JobFailed:
+    """The failure of a container that exited with ``exit_code``, not zero."""
+    tail = f", exit code: {exit_code}"
+    head = f"AlgorithmError: {message[:_LONGEST]}"
+    return JobFailed(head[: _LONGEST - len(tail)] + tail)

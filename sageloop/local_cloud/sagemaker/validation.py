@@ -1,0 +1,220 @@
+"""Requests held against botocore's model as strictly as AWS holds them.
+
+botocore's own validator looks at neither enumerations, patterns nor upper bounds. Here every
+constraint the model states is checked, all violations are told at once, in AWS's wording.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from moto.core.utils import get_service_model
+
+from sageloop.local_cloud.core.errors import AwsError
+
+Check = Callable[[Any, str], Iterator[str]]
+
+# Java's Unicode classes, as near as Python's own come.
+_UNICODE = {
+    r"\p{L}": r"a-zA-Z\u00aa-\u02af\u0370-\u1fff\u2c00-\ud7ff\uf900-\ufdff",
+    r"\p{Alnum}": "a-zA-Z0-9", r"\p{N}": r"\d", r"\p{Z}": r"\s", r"\p{M}": r"\u0300-\u036f",
+    r"\p{S}": r"$+<=>^`|~\u00a2-\u00bf", r"\p{P}": r"!-#%-*,-/:;?@\[\\\]_{}\u2010-\u2027",
+}  # fmt: skip
+
+
+def check(operation_name: str, params: Mapping[str, Any], *, service: str = "sagemaker") -> None:
+    """Check a request against the model of its operation.
+
+    Raises ``AwsError`` ValidationException that names every violated constraint.
+    """
+    found = list(_operation(service, operation_name)(params, ""))
+    if not found:
+        return
+    count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: "
+    raise AwsError("ValidationException", count + "; ".join(found))
+
+
+@cache
+def _operation(service: str, operation_name: str) -> Check:
+    shape = get_service_model(service).operation_model(operation_name).input_shape
+    return _Compiler().check_of(shape) if shape is not None else _nothing
+
+
+def _nothing(_: Any, __: str) -> Iterator[str]:
+    return iter(())
+
+
+class _Compiler:
+    """Turns a shape into a function once; recursive shapes refer to themselves by name."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Check] = {}
+
+    def check_of(self, shape: Any) -> Check:
+        if shape.name in self._made:
+            return self._made[shape.name]
+
+        def later(value: Any, path: str) -> Iterator[str]:
+            return self._made[shape.name](value, path)
+
+        self._made[shape.name] = later
+        makers = {
+            "structure": self._structure, "list": self._list, "map": self._map,
+            "string": _string, "integer": _number, "long": _number, "float": _number,
+            "double": _number, "boolean": _boolean,
+        }  # fmt: skip
+        maker = makers.get(shape.type_name)
+        made = maker(shape) if maker else _nothing
+        self._made[shape.name] = made
+        return made
+
+    def _structure(self, shape: Any) -> Check:
+        members = {name: self.check_of(member) for name, member in shape.members.items()}
+        required = shape.required_members
+
+        def body(value: Any, path: str) -> Iterator[str]:
+            if not isinstance(value, Mapping):
+                yield _told(value, path, "Member must be a structure")
+                return
+            for name in required:
+                if value.get(name) is None:
+                    yield _told(None, _under(path, name), "Member must not be null")
+            for name, given in value.items():
+                member = members.get(name)
+                if member is None:
+                    yield _told(
+                        given, _under(path, name),
+                        f"Member must be one of: [{', '.join(sorted(members))}]",
+                    )  # fmt: skip
+                elif given is not None:
+                    yield from member(given, _under(path, name))
+
+        return body
+
+    def _list(self, shape: Any) -> Check:
+        member, bounds = self.check_of(shape.member), _bounds(shape, "length")
+
+        def body(value: Any, path: str) -> Iterator[str]:
+            if not isinstance(value, list | tuple):
+                yield _told(value, path, "Member must be a list")
+                return
+            yield from bounds(len(value), value, path)
+            for number, given in enumerate(value, 1):
+                yield from member(given, f"{path}.{number}.member")
+
+        return body
+
+    def _map(self, shape: Any) -> Check:
+        keys, values = self.check_of(shape.key), self.check_of(shape.value)
+        bounds = _bounds(shape, "length")
+
+        def body(value: Any, path: str) -> Iterator[str]:
+            if not isinstance(value, Mapping):
+                yield _told(value, path, "Member must be a map")
+                return
+            yield from bounds(len(value), value, path)
+            for key, given in value.items():
+                for violated in keys(key, path):
+                    yield _of_map("keys", value, path, violated)
+                if isinstance(given, str):
+                    for violated in values(given, path):
+                        yield _of_map("value", value, path, violated)
+                else:
+                    yield from values(given, f"{path}.{key}.member")
+
+        return body
+
+
+def _string(shape: Any) -> Check:
+    bounds = _bounds(shape, "length")
+    pattern = shape.metadata.get("pattern")
+    # An enumeration is matched whole: AWS adds values, a pattern never narrows them.
+    allowed = shape.metadata.get("enum")
+    compiled = _pattern(pattern) if pattern else None
+
+    def body(value: Any, path: str) -> Iterator[str]:
+        if not isinstance(value, str):
+            yield _told(value, path, "Member must be a string")
+            return
+        yield from bounds(len(value), value, path)
+        if compiled is not None and compiled.fullmatch(value) is None:
+            yield _told(
+                value, path, f"Member must satisfy regular expression pattern: {pattern}"
+            )  # fmt: skip
+        if allowed and value not in allowed:
+            yield _told(
+                value, path, f"Member must satisfy enum value set: [{', '.join(allowed)}]"
+            )  # fmt: skip
+
+    return body
+
+
+def _number(shape: Any) -> Check:
+    bounds = _bounds(shape, "value")
+    whole = shape.type_name in ("integer", "long")
+
+    def body(value: Any, path: str) -> Iterator[str]:
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            yield _told(value, path, f"Member must be a number of type {shape.type_name}")
+            return
+        yield from bounds(value, value, path)
+
+    return body
+
+
+def _boolean(_: Any) -> Check:
+    def body(value: Any, path: str) -> Iterator[str]:
+        if not isinstance(value, bool):
+            yield _told(value, path, "Member must be a boolean")
+
+    return body
+
+
+def _bounds(shape: Any, measure: str) -> Callable[[float, Any, str], Iterator[str]]:
+    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+
+    def body(size: float, value: Any, path: str) -> Iterator[str]:
+        if least is not None and size < least:
+            yield _told(
+                value, path, f"Member must have {measure} greater than or equal to {least}"
+            )  # fmt: skip
+        if most is not None and size > most:
+            yield _told(value, path, f"Member must have {measure} less than or equal to {most}")
+
+    return body
+
+
+def _pattern(java: str) -> re.Pattern[str] | None:
+    python = java
+    for name, members in _UNICODE.items():
+        python = python.replace(name, members)
+    try:
+        return re.compile(python)
+    except re.error:
+        return None  # surrogate ranges and the like, which Python cannot say
+
+
+def _under(path: str, name: str) -> str:
+    member = name[:1].lower() + name[1:]
+    return f"{path}.{member}" if path else member
+
+
+def _told(value: Any, path: str, constraint: str) -> str:
+    given = "null" if value is None else f"'{_shown(value)}'"
+    return f"Value {given} at '{path}' failed to satisfy constraint: {constraint}"
+
+
+def _of_map(part: str, value: Any, path: str, violated: str) -> str:
+    constraint = violated.split("constraint: ", 1)[1]
+    return _told(value, path, f"Map {part} must satisfy constraint: [{constraint}]")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}={_shown(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_shown(v) for v in value) + "]"
+    return str(value)

@@ -1,0 +1,1 @@
+"""Application Auto Scaling: targets and policies, declared and stored."""

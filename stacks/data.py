@@ -1,0 +1,41 @@
+"""What everything else stands on: network, stores and the topic for pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import CfnOutput, Stack
+from constructs import Construct
+
+from constructs_lib import DataStore, Pages, PrivateNetwork, StateTable
+
+from .settings import Settings
+
+
+class DataStack(Stack):
+    """Network, encrypted stores and pages."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, settings: Settings, **kwargs: Any
+    ) -> None:
+        """Wire the foundations; ``kwargs`` are the stack's."""
+        super().__init__(scope, construct_id, **kwargs)
+        data = settings.data
+        self.store = DataStore(self, "Store", noncurrent_days=data.noncurrent_days)
+        self.pages = Pages(
+            self, "Pages", key=self.store.key, emails=tuple(settings.project.page_emails)
+        )
+        self.state = StateTable(
+            self, "State", key=self.store.key, deletion_protection=data.protect_state
+        )
+        self.network = PrivateNetwork(
+            self,
+            "Network",
+            key=self.store.key,
+            cidr=settings.network.cidr,
+            zones=settings.network.zones,
+            page_topic=self.pages.topic,
+            reserve_concurrency=settings.project.reserve_concurrency,
+        )
+        CfnOutput(self, "DataBucket", value=self.store.bucket.bucket_name)
+        CfnOutput(self, "StateTable", value=self.state.table_name)

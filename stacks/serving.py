@@ -1,0 +1,56 @@
+"""Registry and endpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, Stack
+from constructs import Construct
+
+from constructs_lib import AlgorithmImage, ChampionEndpoint, DataCapture, HostingRole, ModelRegistry
+
+from .data import DataStack
+from .settings import Settings
+from .values import canary, variant
+
+
+class ServingStack(Stack):
+    """The champion's endpoint."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        data: DataStack,
+        **kwargs: Any,
+    ) -> None:
+        """Wire the endpoint; ``kwargs`` are the stack's."""
+        super().__init__(scope, construct_id, **kwargs)
+        serving = settings.serving
+        image = AlgorithmImage.xgboost(self, settings.training.version)
+        self.registry = ModelRegistry(self, "Registry", name=settings.name)
+        self.role = HostingRole(
+            self, "Role", key=data.store.key, repository_arns=[image.repository_arn]
+        )
+        self.endpoint = ChampionEndpoint(
+            self,
+            "Endpoint",
+            endpoint_name=settings.name,
+            registry=self.registry,
+            store=data.store,
+            state=data.state,
+            network=data.network,
+            role=self.role,
+            page_topic=data.pages.topic,
+            variants=[variant(serving)],
+            capture=DataCapture(
+                percentage=serving.capture.percentage, prefix=serving.capture.prefix
+            ),
+            rollout=canary(serving),
+            rollback_latency=Duration.millis(serving.rollback_latency_ms),
+            reserve_concurrency=settings.project.reserve_concurrency,
+        )
+        CfnOutput(self, "EndpointName", value=settings.name)
+        CfnOutput(self, "ModelPackageGroup", value=self.registry.group_name)

@@ -1,0 +1,220 @@
+"""What a user would change, read from one TOML file and checked before anything is built."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+_FOLDER = Path(__file__).resolve().parent.parent / "settings"
+_DEFAULT = "prod"
+_INSTANCE = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
+_PREFIX = Annotated[str, Field(pattern=r"^[^/].*/$")]
+_NAME = r"^[a-z](-*[a-z0-9])*$"
+
+
+class SettingsError(ValueError):
+    """A settings file says something that cannot be deployed; one line per fault."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Project(_Part):
+    """What this copy is called; two copies of different names live in one account."""
+
+    name: Annotated[str, Field(pattern=_NAME, max_length=24)]
+    model: Annotated[str, Field(pattern=_NAME, max_length=15)]
+    permissions_boundary_arn: str | None = None
+    page_emails: list[str] = []
+    reserve_concurrency: bool = True
+
+
+class Network(_Part):
+    """Addresses and zones."""
+
+    cidr: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+\.\d+/(1[6-9]|2[0-4])$")] = "10.0.0.0/16"
+    zones: Annotated[int, Field(ge=2, le=3)] = 2
+
+
+class Data(_Part):
+    """Where the data set lies and how it is split."""
+
+    prefix: _PREFIX
+    manifest: Annotated[str, Field(min_length=1)]
+    validation_days: Annotated[int, Field(ge=1, le=365)]
+    window_days: Annotated[int, Field(ge=2, le=3650)]
+    noncurrent_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    protect_state: bool = False
+
+    @model_validator(mode="after")
+    def _leaves_days_to_train(self) -> Data:
+        if self.validation_days >= self.window_days:
+            raise ValueError("validation_days must be fewer than window_days")
+        return self
+
+
+class Workbench(_Part):
+    """The notebook."""
+
+    instance_type: _INSTANCE = "ml.t3.medium"
+    volume_gb: Annotated[int, Field(ge=5, le=16384)] = 20
+    idle_minutes: Annotated[int, Field(ge=10, le=1440)] = 60
+
+
+class Training(_Part):
+    """The training job."""
+
+    algorithm: Literal["xgboost"]
+    version: str
+    instance_type: _INSTANCE
+    instance_count: Annotated[int, Field(ge=1, le=100)] = 1
+    volume_gb: Annotated[int, Field(ge=1, le=16384)] = 30
+    max_runtime_seconds: Annotated[int, Field(ge=60, le=2_419_200)] = 3600
+    start_on_deploy: bool = False
+    hyperparameters: dict[str, str | int | float]
+
+
+class GateSettings(_Part):
+    """What a challenger must show."""
+
+    metric: str
+    objective: Literal["Minimize", "Maximize"]
+    threshold: float
+    improvement: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class Capture(_Part):
+    """What is kept of requests and answers."""
+
+    percentage: Annotated[int, Field(ge=0, le=100)]
+    prefix: _PREFIX = "capture/"
+
+
+class Rollout(_Part):
+    """How a new model comes in."""
+
+    canary_instances: Annotated[int, Field(ge=1)]
+    wait_seconds: Annotated[int, Field(ge=0, le=3600)]
+    termination_wait_seconds: Annotated[int, Field(ge=0, le=3600)]
+    maximum_seconds: Annotated[int, Field(ge=600, le=28_800)]
+
+
+class ScalingSettings(_Part):
+    """Between how many instances the endpoint moves."""
+
+    minimum: Annotated[int, Field(ge=1)]
+    maximum: Annotated[int, Field(ge=1)]
+    invocations_per_instance: Annotated[float, Field(gt=0)]
+
+
+class Serving(_Part):
+    """The endpoint."""
+
+    instance_type: _INSTANCE
+    instance_count: Annotated[int, Field(ge=1)]
+    rollback_latency_ms: Annotated[int, Field(ge=1)] = 1000
+    capture: Capture
+    rollout: Rollout | None = None
+    scaling: ScalingSettings | None = None
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Serving:
+        if self.rollout is not None and self.rollout.canary_instances > self.instance_count // 2:
+            raise ValueError(
+                f"rollout.canary_instances must be at most half of instance_count "
+                f"({self.instance_count}, and at least 2), got {self.rollout.canary_instances}"
+            )
+        if self.scaling is not None and self.scaling.maximum < self.scaling.minimum:
+            raise ValueError("scaling.maximum must not be less than scaling.minimum")
+        return self
+
+
+class Monitoring(_Part):
+    """What is watched, and what happens then."""
+
+    live_error: float
+    breaching: Annotated[int, Field(ge=1)] = 3
+    windows: Annotated[int, Field(ge=1)] = 3
+    truth_prefix: _PREFIX = "truth/"
+    window_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    truth_delay_minutes: Annotated[int, Field(ge=0, le=10080)] = 15
+    cooldown_seconds: Annotated[int, Field(ge=0)] = 21600
+    reconcile_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
+    backoff_seconds: Annotated[int, Field(ge=1)] = 900
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    latency_ms: Annotated[int, Field(ge=1)] = 500
+
+
+class Settings(_Part):
+    """One environment."""
+
+    project: Project
+    network: Network = Network()
+    data: Data
+    workbench: Workbench = Workbench()
+    training: Training
+    gate: GateSettings
+    serving: Serving
+    monitoring: Monitoring
+
+    @property
+    def name(self) -> str:
+        """Name of the job and of the endpoint: ``<project>-<model>``."""
+        return f"{self.project.name}-{self.project.model}"
+
+
+def load_settings(chosen: str | None = None) -> Settings:
+    """Read one settings file.
+
+    Args:
+        chosen: ``dev``, ``prod`` or the path of a TOML file; by default what the environment
+            variable ``SAGELOOP_SETTINGS`` says, else ``prod``.
+
+    Raises:
+        SettingsError: If there is no such file, or it says what is not allowed.
+
+    """
+    wanted = os.environ.get("SAGELOOP_SETTINGS", _DEFAULT) if chosen is None else chosen
+    path = Path(wanted) if wanted.endswith(".toml") else _FOLDER / f"{wanted}.toml"
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in _FOLDER.glob("*.toml")))
+        raise SettingsError(
+            f"no settings {wanted!r}: allowed are {names} or the path of a .toml file"
+        )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path.name} is not TOML: {error}") from error
+    return read_settings(values, source=path.name)
+
+
+def read_settings(values: Mapping[str, Any], *, source: str = "settings") -> Settings:
+    """Check values that were read from somewhere.
+
+    Raises:
+        SettingsError: With one line per fault: key, value given, what is allowed.
+
+    """
+    try:
+        return Settings.model_validate(dict(values))
+    except ValidationError as error:
+        lines = [_line(dict(fault)) for fault in error.errors()]
+        raise SettingsError("\n".join([f"{source} cannot be used:", *lines])) from None
+
+
+def _line(fault: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        return f"  {key}: is missing"
+    if fault["type"] == "extra_forbidden":
+        return f"  {key}: got {fault['input']!r}; there is no such key"
+    if fault["type"] == "value_error":
+        return f"  {key}: {message}"
+    return f"  {key}: got {fault['input']!r}; {message[0].lower()}{message[1:]}"

@@ -1,0 +1,51 @@
+"""The notebook and its role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Stack
+from constructs import Construct
+
+from constructs_lib import Notebook, NotebookRole
+
+from .data import DataStack
+from .settings import Settings
+from .training import TrainingStack
+
+
+class WorkbenchStack(Stack):
+    """Where people look at data."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        data: DataStack,
+        training: TrainingStack,
+        **kwargs: Any,
+    ) -> None:
+        """Wire the notebook; ``kwargs`` are the stack's."""
+        super().__init__(scope, construct_id, **kwargs)
+        work, key = settings.workbench, data.store.encryption_key
+        self.role = NotebookRole(
+            self,
+            "Role",
+            jobs=f"{settings.project.name}-",
+            training_role=training.role,
+            endpoints=[settings.name],
+            key=key,
+        )
+        data.store.grant_read(self.role, prefix=settings.data.prefix)
+        self.notebook = Notebook(
+            self,
+            "Notebook",
+            network=data.network,
+            role=self.role,
+            key=key,
+            instance_type=work.instance_type,
+            volume_gb=work.volume_gb,
+            idle_minutes=work.idle_minutes,
+        )

@@ -1,0 +1,70 @@
+"""A tiny serving program: what it does is told by its environment, its model and its input."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+BASE = Path(os.environ["SAGEMAKER_BASE_DIR"])
+MODEL = BASE / "model" / "name.txt"
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def server_bind(self) -> None:
+        # The inherited one asks DNS for the host's name.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = self.socket.getsockname()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        broken = os.environ.get("PING") == "broken"
+        self.answer(503 if broken else 200, b"")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if body == b"die":
+            os._exit(9)
+        if body.startswith(b"status "):
+            self.answer(int(body.split()[1]), b"the model says no")
+            return
+        if body.startswith(b"sleep "):
+            time.sleep(float(body.split()[1]))
+        told = {
+            b"model": MODEL.read_text() if MODEL.exists() else "",
+            b"role": os.environ.get("AWS_ACCESS_KEY_ID", ""),
+            b"opt": ",".join(p.name for p in Path("/opt/ml").glob("*")),
+            b"env": os.environ.get("GREETING", ""),
+            b"id": self.headers.get("X-Amzn-SageMaker-Inference-Id", ""),
+            b"big": "x" * 6_291_457,
+            b"pid": str(os.getpid()),
+        }
+        self.answer(200, told[body].encode() if body in told else b"echo " + body)
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.send_response_only(status)
+        self.send_header("Content-Type", "text/csv; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        for name in ("X-Amzn-SageMaker-Custom-Attributes",):
+            if name in self.headers:
+                self.send_header(name, self.headers[name])
+        self.end_headers()
+        self.wfile.write(body)
+
+
+if os.environ.get("START") == "exit":
+    sys.exit(3)
+sys.stdout.write("listening\n")
+sys.stdout.flush()
+Server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()

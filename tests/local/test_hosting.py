@@ -1,0 +1,320 @@
+"""Endpoints through boto3: real processes behind a router."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hosting_stage import CAPTURE, IMAGE, ROLE, Stage, fresh, open_stage, refusal
+
+from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Stage]:
+    with open_stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(opened: Stage) -> Iterator[Stage]:
+    with fresh(opened) as stage:
+        yield stage
+
+
+def test_created_endpoint_serves_its_model_and_is_described(stage: Stage) -> None:
+    described = stage.endpoint()
+
+    assert described["EndpointStatus"] == "InService"
+    described = stage.sagemaker.describe_endpoint(EndpointName=stage.name)
+    variant = described["ProductionVariants"][0]
+    assert (variant["CurrentInstanceCount"], variant["DesiredWeight"]) == (1, 1.0)
+    assert variant["DeployedImages"][0]["SpecifiedImage"] == IMAGE
+    assert "PendingDeploymentSummary" not in described
+    assert stage.invoke("model") == "winter"
+    assert stage.invoke("env") == "brr"
+    assert stage.events.statuses() == ["CREATING", "IN_SERVICE"]
+
+
+def test_instance_has_its_roles_credentials_and_a_private_opt_ml(stage: Stage) -> None:
+    stage.endpoint()
+
+    assert stage.cloud.principals.name(stage.invoke("role")).endswith("/model/SageMaker")
+    assert stage.invoke("opt") in ("model", "")
+
+
+def test_output_of_instances_lands_in_their_log_stream(stage: Stage) -> None:
+    stage.endpoint()
+    assert stage.cloud.settle(10) == []
+
+    logs = stage.cloud.client("logs", principal="tester")
+    group = f"/aws/sagemaker/Endpoints/{stage.name}"
+    stream = logs.describe_log_streams(logGroupName=group)["logStreams"][0]["logStreamName"]
+    assert stream.startswith("AllTraffic/i-")
+    events = logs.get_log_events(logGroupName=group, logStreamName=stream)["events"]
+    assert events[0]["message"] == "listening"
+
+
+def test_invocation_passes_headers_and_publishes_metrics(stage: Stage) -> None:
+    stage.endpoint()
+
+    answer = stage.runtime.invoke_endpoint(
+        EndpointName=stage.name, Body="id", InferenceId="n-1", CustomAttributes="a=b"
+    )
+
+    assert answer["Body"].read() == b"n-1"
+    assert answer["InvokedProductionVariant"] == "AllTraffic"
+    assert answer["CustomAttributes"] == "a=b"
+    assert answer["ContentType"] == "text/csv; charset=utf-8"
+    assert stage.total("Invocations") == 1
+    assert stage.total("Invocations", EndpointConfigName="one") == 1
+    assert stage.total("ModelLatency") > 0
+    assert stage.total("Invocation5XXErrors") == 0
+
+
+@pytest.mark.parametrize(("status", "side"), [(415, "client"), (500, "server")])
+def test_error_of_the_model_is_a_model_error(stage: Stage, status: int, side: str) -> None:
+    stage.endpoint()
+
+    with pytest.raises(stage.runtime.exceptions.ModelError) as caught:
+        stage.invoke(f"status {status}")
+
+    response = caught.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert response["OriginalStatusCode"] == status
+    assert response["OriginalMessage"] == "the model says no"
+    assert ":log-stream:AllTraffic/i-" in response["LogStreamArn"]
+    assert f"Received {side} error ({status}) from primary" in response["Error"]["Message"]
+    assert stage.total(f"Invocation{status // 100}XXErrors") == 1
+    assert stage.total("InvocationModelErrors") == 1
+
+
+def test_slow_model_times_out(stage: Stage) -> None:
+    stage.hosting.timing = Timing(invocation=0.2)
+    stage.endpoint()
+
+    assert "timed out" in refusal(stage.invoke, body="sleep 5")[1]
+
+
+def test_payloads_above_six_megabytes_are_refused(stage: Stage) -> None:
+    stage.endpoint()
+
+    assert refusal(stage.invoke, body="x" * 6_291_457)[0] == "ValidationError"
+    assert "exceeds the limit of 6291456" in refusal(stage.invoke, body="big")[1]
+
+
+def test_unknown_endpoint_and_variant_are_named(stage: Stage) -> None:
+    assert refusal(stage.invoke) == (
+        "ValidationError", f"Endpoint {stage.name} of account 123456789012 not found.",
+    )  # fmt: skip
+    stage.endpoint()
+    assert "Variant v2 not found" in refusal(stage.invoke, TargetVariant="v2")[1]
+    assert refusal(stage.invoke, TargetModel="m.tar.gz")[0] == "NotImplemented"
+
+
+def test_captured_exchanges_are_in_s3_once_settled(stage: Stage) -> None:
+    stage.config("captured", "winter", DataCaptureConfig=CAPTURE)
+    described = stage.endpoint("captured")
+    assert described["DataCaptureConfig"]["CaptureStatus"] == "Started"
+
+    stage.invoke("1,2", InferenceId="flight-7")
+    stage.invoke("3,4", CustomAttributes="x")
+    hour = f"{stage.cloud.clock.now():%Y/%m/%d/%H/}"
+    assert stage.cloud.settle(10) == []
+
+    prefix = f"captured/{stage.name}/AllTraffic/{hour}"
+    found = stage.s3.list_objects_v2(Bucket="data", Prefix=prefix)["Contents"]
+    body = stage.s3.get_object(Bucket="data", Key=found[0]["Key"])["Body"].read().decode()
+    first, second = [json.loads(line) for line in body.splitlines()]
+    assert first["captureData"]["endpointInput"] == {
+        "observedContentType": "text/csv", "mode": "INPUT", "data": "1,2", "encoding": "CSV",
+    }  # fmt: skip
+    assert first["captureData"]["endpointOutput"]["data"] == "echo 1,2"
+    assert first["eventMetadata"]["inferenceId"] == "flight-7"
+    assert second["eventMetadata"]["customAttributes"] == ["x"]
+    puts = [
+        c for c in stage.cloud.recorder if c.action == "s3:PutObject" and "captured" in c.resource
+    ]
+    assert puts[0].principal.endswith("assumed-role/model/service")
+
+
+def test_model_that_fails_its_ping_fails_the_endpoint(stage: Stage) -> None:
+    stage.hosting.timing = Timing(startup_cap=0.5, terminate=2)
+    stage.model("mute", PING="broken")
+    stage.config("mute", "mute", count=2)
+
+    described = stage.endpoint("mute")
+
+    assert described["EndpointStatus"] == "Failed"
+    assert described["FailureReason"] == (
+        "The primary container for production variant AllTraffic did not pass the ping health "
+        "check. Please check CloudWatch logs for this endpoint."
+    )
+    assert stage.cloud.processes.running() == {}
+    update = {"EndpointName": stage.name, "EndpointConfigName": "one"}
+    assert "can only be deleted" in refusal(stage.sagemaker.update_endpoint, **update)[1]
+    stage.sagemaker.delete_endpoint(EndpointName=stage.name)
+    assert stage.rest()["EndpointStatus"] == "Deleted"
+
+
+def test_program_that_exits_fails_the_endpoint_at_once(stage: Stage) -> None:
+    stage.model("gone", START="exit")
+    stage.config("gone", "gone")
+
+    assert stage.endpoint("gone")["EndpointStatus"] == "Failed"
+
+
+def test_artifact_that_vanished_is_named(stage: Stage) -> None:
+    stage.s3.delete_object(Bucket="data", Key="winter.tar.gz")
+
+    reason = stage.endpoint()["FailureReason"]
+
+    assert 'from URL: "s3://data/winter.tar.gz"' in reason
+
+
+def test_dead_worker_is_restarted(stage: Stage) -> None:
+    stage.endpoint()
+    before = stage.invoke("pid")
+
+    assert "could not load the entire response body" in refusal(stage.invoke, body="die")[1]
+    assert stage.cloud.settle(10) == []
+
+    assert stage.invoke("pid") != before
+    assert stage.rest()["EndpointStatus"] == "InService"
+
+
+def test_ordered_fault_kills_an_instance_that_comes_back(stage: Stage) -> None:
+    fault = stage.cloud.faults.order(kind="process", match=f"endpoint:{stage.name}")
+
+    stage.endpoint()
+    stage.cloud.settle(10)
+
+    assert fault.struck == 1
+    assert stage.invoke() == "echo hello"
+
+
+def test_deleted_endpoint_is_gone_with_its_processes(stage: Stage) -> None:
+    stage.endpoint()
+
+    stage.sagemaker.delete_endpoint(EndpointName=stage.name)
+
+    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.cloud.processes.running() == {}
+    assert (
+        'Could not find endpoint "arn:aws'
+        in refusal(stage.sagemaker.describe_endpoint, EndpointName=stage.name)[1]
+    )
+    assert stage.events.statuses()[-1] == "DELETING"
+
+
+def test_in_progress_endpoint_refuses_update_and_delete(stage: Stage) -> None:
+    stage.sagemaker.create_endpoint(EndpointName=stage.name, EndpointConfigName="one")
+
+    for call, more in (
+        (stage.sagemaker.delete_endpoint, {}),
+        (stage.sagemaker.update_endpoint, {"EndpointConfigName": "one"}),
+    ):
+        code, message = refusal(call, EndpointName=stage.name, **more)
+        assert code == "ValidationException"
+        assert message.startswith('Cannot update in-progress endpoint "arn:aws:sagemaker')
+    stage.rest()
+
+
+def test_names_taken_or_missing_are_refused_in_aws_words(stage: Stage) -> None:
+    stage.endpoint()
+
+    create = {"EndpointName": stage.name, "EndpointConfigName": "one"}
+    assert (
+        "Cannot create already existing endpoint"
+        in refusal(stage.sagemaker.create_endpoint, **create)[1]
+    )
+    update = {"EndpointName": stage.name, "EndpointConfigName": "none"}
+    assert (
+        "Could not find endpoint configuration"
+        in refusal(stage.sagemaker.update_endpoint, **update)[1]
+    )
+    assert "Could not find model" in refusal(stage.config, name="x", model="none")[1]
+
+
+def test_what_is_not_executed_is_refused_by_name(stage: Stage) -> None:
+    stage.sagemaker.create_model(
+        ModelName="foreign", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "elsewhere/image:1"}
+    )
+    stage.config("foreign", "foreign")
+    create = {"EndpointName": "f", "EndpointConfigName": "foreign"}
+    code, message = refusal(stage.sagemaker.create_endpoint, **create)
+    assert code == "NotImplemented"
+    assert "elsewhere/image:1" in message
+
+    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 1}
+    variant = {"VariantName": "v", "ModelName": "winter", "ServerlessConfig": serverless}
+    code, message = refusal(
+        stage.sagemaker.create_endpoint_config, EndpointConfigName="s",
+        ProductionVariants=[variant],
+    )  # fmt: skip
+    assert "ServerlessConfig" in message
+
+
+def test_capacity_and_weights_change_without_a_deployment(stage: Stage) -> None:
+    stage.endpoint()
+
+    stage.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=stage.name,
+        DesiredWeightsAndCapacities=[
+            {"VariantName": "AllTraffic", "DesiredInstanceCount": 3, "DesiredWeight": 0.5}
+        ],
+    )
+    described = stage.rest()
+
+    variant = described["ProductionVariants"][0]
+    assert (variant["CurrentInstanceCount"], variant["CurrentWeight"]) == (3, 0.5)
+    assert len({stage.invoke("pid") for _ in range(60)}) == 3
+    stage.hosting.set_instance_count(stage.name, "AllTraffic", 1)
+    assert stage.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    assert len(stage.cloud.processes.running()) == 1
+
+
+def test_requests_go_to_variants_by_weight_and_by_target(stage: Stage) -> None:
+    stage.model("summer")
+    stage.sagemaker.create_endpoint_config(
+        EndpointConfigName="both",
+        ProductionVariants=[
+            {
+                "VariantName": name, "ModelName": name, "InitialInstanceCount": 1,
+                "InstanceType": "ml.m5.large", "InitialVariantWeight": weight,
+            }
+            for name, weight in (("winter", 3.0), ("summer", 1.0))
+        ],
+    )  # fmt: skip
+    stage.endpoint("both")
+
+    answers = [stage.invoke("model") for _ in range(200)]
+
+    assert 110 < answers.count("winter") < 190
+    assert {stage.invoke("model", TargetVariant="summer") for _ in range(5)} == {"summer"}
+
+
+def test_endpoints_are_listed_by_status(stage: Stage) -> None:
+    stage.endpoint()
+
+    listed = stage.sagemaker.list_endpoints(StatusEquals="InService", NameContains="E")
+
+    assert [e["EndpointName"] for e in listed["Endpoints"]] == [stage.name]
+    assert stage.sagemaker.list_endpoint_configs()["EndpointConfigs"][0]["EndpointConfigName"]
+
+
+def test_waiters_are_released_when_the_cloud_stops() -> None:
+    with open_stage() as stage:
+        stage.begin("stopped")
+        stage.model("mute", PING="broken")
+        stage.config("mute", "mute")
+        stage.sagemaker.create_endpoint(EndpointName="stopped", EndpointConfigName="mute")
+        waiter = threading.Thread(target=stage.hosting.wait_endpoint, args=("stopped",))
+        waiter.start()
+
+        stage.cloud.stop()
+
+        waiter.join(10)
+        assert not waiter.is_alive()

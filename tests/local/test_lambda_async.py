@@ -1,0 +1,238 @@
+"""Asynchronous invocation: retries, dead letters, and who may invoke."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from cheroot.wsgi import Server
+
+from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.functions.service import LambdaService
+
+TRUST = json.dumps(
+    {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Action": "sts:AssumeRole"}]}
+)  # fmt: skip
+RULE = "arn:aws:events:us-east-1:123456789012:rule/nightly"
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:"
+# Writes each event to SQS, then does as the event says.
+SOURCE = """
+import boto3, json
+sqs = boto3.client("sqs")
+def handler(event, context):
+    url = sqs.get_queue_url(QueueName="seen")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=context.aws_request_id)
+    if event.get("fail"):
+        raise RuntimeError(event["fail"])
+    return "done"
+"""
+
+
+@pytest.fixture(scope="module")
+def shared_cloud() -> Iterator[Cloud]:
+    cloud = Cloud(CloudConfig())
+    cloud.add([LambdaService(cloud)])
+    server = Server(("127.0.0.1", 0), cloud.front, numthreads=16)
+    server.prepare()
+    cloud.port = server.bind_addr[1]
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    cloud.start()
+    cloud.client("iam", principal="tester").create_role(
+        RoleName="async-runner", AssumeRolePolicyDocument=TRUST
+    )
+    yield cloud
+    cloud.stop()
+    server.stop()
+    thread.join(5)
+
+
+@pytest.fixture
+def client(shared_cloud: Cloud) -> Any:
+    return shared_cloud.client("lambda", principal="tester")
+
+
+@pytest.fixture
+def cloud(shared_cloud: Cloud, client: Any) -> Iterator[Cloud]:
+    sqs = shared_cloud.client("sqs", principal="tester")
+    queues = [sqs.create_queue(QueueName=n)["QueueUrl"] for n in ("seen", "dead", "told")]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("index.py", SOURCE)
+    client.create_function(
+        FunctionName="worker", Runtime="python3.13", Handler="index.handler",
+        Role="arn:aws:iam::123456789012:role/async-runner", Code={"ZipFile": buffer.getvalue()},
+        Timeout=20, DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:123456789012:dead"},
+    )  # fmt: skip
+    yield shared_cloud
+    client.delete_function(FunctionName="worker")
+    for url in queues:
+        sqs.delete_queue(QueueUrl=url)
+    shared_cloud.faults.clear()
+
+
+def messages(cloud: Cloud, queue: str) -> list[dict[str, Any]]:
+    sqs = cloud.client("sqs", principal="tester")
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    found = sqs.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0
+    )
+    return found.get("Messages", [])  # type: ignore[no-any-return]
+
+
+def send(client: Any, event: dict[str, Any]) -> None:
+    answer = client.invoke(FunctionName="worker", InvocationType="Event", Payload=json.dumps(event))
+    assert answer["StatusCode"] == 202
+
+
+def run_out(cloud: Cloud) -> None:
+    """Let everything that is owed happen, a virtual hour in two seconds."""
+    cloud.clock.set_rate(2000)
+    assert cloud.settle() == []
+    cloud.clock.set_rate(1)
+
+
+def wait_for_work(cloud: Cloud) -> bool:
+    return cloud.activity.wait_idle(30, also=list) == []
+
+
+def test_event_runs_in_the_background(cloud: Cloud, client: Any) -> None:
+    send(client, {})
+    assert cloud.settle() == []
+    assert len(messages(cloud, "seen")) == 1
+
+
+def test_failing_event_is_tried_three_times_then_dead(cloud: Cloud, client: Any) -> None:
+    given_up: list[tuple[str, bytes, str]] = []
+    cloud.service("lambda").on_async_failure(lambda *what: given_up.append(what))
+    send(client, {"fail": "no luck"})
+    run_out(cloud)
+    seen = messages(cloud, "seen")
+    assert len(seen) == 3
+    assert len({m["Body"] for m in seen}) == 1
+    (letter,) = messages(cloud, "dead")
+    assert json.loads(letter["Body"]) == {"fail": "no luck"}
+    told = {k: v["StringValue"] for k, v in letter["MessageAttributes"].items()}
+    assert told == {
+        "RequestID": seen[0]["Body"], "ErrorCode": "200", "ErrorMessage": "no luck",
+    }  # fmt: skip
+    assert given_up == [(f"{ARN}worker", b'{"fail": "no luck"}', "RuntimeError: no luck")]
+
+
+def test_retries_wait_in_virtual_time(cloud: Cloud, client: Any) -> None:
+    send(client, {"fail": "x"})
+    assert wait_for_work(cloud)
+    assert cloud.clock.held() == ["retry of lambda:worker"]
+    cloud.clock.advance(50)
+    assert wait_for_work(cloud)
+    assert len(messages(cloud, "seen")) == 1
+    run_out(cloud)
+
+
+def test_no_retries_and_a_destination(cloud: Cloud, client: Any) -> None:
+    client.put_function_event_invoke_config(
+        FunctionName="worker", MaximumRetryAttempts=0,
+        DestinationConfig={
+            "OnFailure": {"Destination": "arn:aws:sqs:us-east-1:123456789012:told"}
+        },
+    )  # fmt: skip
+    send(client, {"fail": "y"})
+    run_out(cloud)
+    (message,) = messages(cloud, "told")
+    record = json.loads(message["Body"])
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["requestContext"]["approximateInvokeCount"] == 1
+    assert record["requestPayload"] == {"fail": "y"}
+    assert record["responsePayload"]["errorMessage"] == "y"
+
+
+def test_other_destinations_are_refused(cloud: Cloud, client: Any) -> None:
+    with pytest.raises(ClientError, match="only SQS and SNS") as error:
+        client.put_function_event_invoke_config(
+            FunctionName="worker",
+            DestinationConfig={"OnFailure": {"Destination": f"{ARN}other"}},
+        )
+    assert error.value.response["Error"]["Code"] == "NotImplemented"
+
+
+def test_zero_concurrency_goes_to_the_dead_letters_at_once(cloud: Cloud, client: Any) -> None:
+    client.put_function_concurrency(FunctionName="worker", ReservedConcurrentExecutions=0)
+    send(client, {"n": 1})
+    assert cloud.settle() == []
+    (letter,) = messages(cloud, "dead")
+    assert letter["MessageAttributes"]["ErrorMessage"]["StringValue"] == "ZeroReservedConcurrency"
+    assert messages(cloud, "seen") == []
+
+
+def test_killed_worker_is_tried_again(cloud: Cloud, client: Any) -> None:
+    cloud.faults.order(kind="process", match="lambda:worker:answered")
+    send(client, {})
+    run_out(cloud)
+    assert len(messages(cloud, "seen")) == 2
+    assert messages(cloud, "dead") == []
+
+
+def allow(client: Any, **members: str) -> None:
+    client.add_permission(
+        FunctionName="worker", StatementId=members.pop("sid", "s"),
+        Action="lambda:InvokeFunction", **members,
+    )  # fmt: skip
+
+
+def test_service_needs_a_statement(cloud: Cloud, client: Any) -> None:
+    with pytest.raises(AwsError, match="no resource-based policy") as error:
+        cloud.service("lambda").invoke_for("events.amazonaws.com", f"{ARN}worker", b"{}", RULE)
+    assert error.value.code == "AccessDeniedException"
+    recorded = cloud.recorder.calls(action="lambda:Invoke")[-1]
+    assert (recorded.principal, recorded.outcome) == (
+        "events.amazonaws.com", "AccessDeniedException",
+    )  # fmt: skip
+
+
+def test_service_with_the_right_source_is_let_in(cloud: Cloud, client: Any) -> None:
+    allow(client, Principal="events.amazonaws.com", SourceArn=f"{RULE[:-3]}*",
+          SourceAccount="123456789012")  # fmt: skip
+    cloud.service("lambda").invoke_for("events.amazonaws.com", f"{ARN}worker", b"{}", RULE)
+    assert cloud.settle() == []
+    assert len(messages(cloud, "seen")) == 1
+    for service, source in (("events.amazonaws.com", RULE.replace("nightly", "x")),
+                            ("sns.amazonaws.com", RULE)):  # fmt: skip
+        with pytest.raises(AwsError, match="AccessDenied"):
+            cloud.service("lambda").invoke_for(service, f"{ARN}worker", b"{}", source)
+
+
+def test_service_by_invoke_has_no_source(cloud: Cloud, client: Any) -> None:
+    events = cloud.client("lambda", principal="events.amazonaws.com")
+    allow(client, Principal="events.amazonaws.com", SourceArn=RULE)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        events.invoke(FunctionName="worker")
+    allow(client, Principal="events.amazonaws.com", sid="open")
+    assert json.load(events.invoke(FunctionName="worker")["Payload"]) == "done"
+
+
+def test_permission_of_an_alias_is_its_own(cloud: Cloud, client: Any) -> None:
+    client.publish_version(FunctionName="worker")
+    client.create_alias(FunctionName="worker", Name="live", FunctionVersion="1")
+    allow(client, Principal="events.amazonaws.com", Qualifier="live")
+    cloud.service("lambda").invoke_for("events.amazonaws.com", f"{ARN}worker:live", b"{}", RULE)
+    with pytest.raises(AwsError, match="AccessDenied"):
+        cloud.service("lambda").invoke_for("events.amazonaws.com", f"{ARN}worker", b"{}", RULE)
+    assert cloud.settle() == []
+
+
+def test_policy_is_read_and_statements_removed(cloud: Cloud, client: Any) -> None:
+    allow(client, Principal="s3.amazonaws.com", SourceAccount="123456789012")
+    policy = json.loads(client.get_policy(FunctionName="worker")["Policy"])
+    assert policy["Statement"][0]["Principal"] == {"Service": "s3.amazonaws.com"}
+    client.remove_permission(FunctionName="worker", StatementId="s")
+    with pytest.raises(ClientError) as error:
+        client.get_policy(FunctionName="worker")
+    assert error.value.response["Error"]["Code"] == "ResourceNotFoundException"

@@ -1,0 +1,194 @@
+"""Types whose APIs are the cloud's own services."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.services import own_services
+from tests.local.provider_bench import Bench, Made
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {
+                "Service": [f"{s}.amazonaws.com" for s in ("lambda", "sagemaker", "scheduler")]
+            },
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    cloud = Cloud(CloudConfig())
+    cloud.add(own_services(cloud))
+    cloud.start()
+    yield Bench(cloud)
+    cloud.stop()
+
+
+@pytest.fixture(scope="module")
+def role(bench: Bench) -> str:
+    arn: str = bench.create("AWS::IAM::Role", {"AssumeRolePolicyDocument": TRUST})["Arn"]
+    return arn
+
+
+@pytest.fixture(scope="module")
+def function(bench: Bench, role: str) -> Made:
+    return bench.create(
+        "AWS::Lambda::Function",
+        {
+            "Code": {"ZipFile": "def handler(event, context):\n    return 1\n"},
+            "Runtime": "python3.11", "Handler": "index.handler", "Role": role, "Timeout": "10",
+            "Environment": {"Variables": {"AB": "1"}}, "ReservedConcurrentExecutions": "2",
+            "Tags": [{"Key": "a", "Value": "b"}],
+        },
+    )  # fmt: skip
+
+
+def test_function_is_changed_in_code_and_configuration(bench: Bench, function: Made) -> None:
+    client = bench.client("lambda")
+    bench.update(
+        function, MemorySize=512, Environment=None, ReservedConcurrentExecutions=None,
+        Code={"ZipFile": "import cfnresponse\ndef handler(event, context):\n    return 2\n"},
+    )  # fmt: skip
+    found = client.get_function(FunctionName=function.id)
+    assert found["Configuration"]["MemorySize"] == 512
+    assert not found["Configuration"].get("Environment", {}).get("Variables")
+    assert found["Tags"] == {"a": "b"}
+    assert json.loads(client.invoke(FunctionName=function.id)["Payload"].read()) == 2
+
+
+def test_version_alias_permission_and_invoke_config(bench: Bench, function: Made) -> None:
+    version = bench.create("AWS::Lambda::Version", {"FunctionName": function.id})
+    alias = bench.create(
+        "AWS::Lambda::Alias",
+        {"FunctionName": function.id, "Name": "live", "FunctionVersion": version["Version"]},
+    )
+    permission = bench.create(
+        "AWS::Lambda::Permission",
+        {"FunctionName": function["Arn"], "Action": "lambda:InvokeFunction",
+         "Principal": "events.amazonaws.com"},
+    )  # fmt: skip
+    retries = bench.create(
+        "AWS::Lambda::EventInvokeConfig",
+        {"FunctionName": function.id, "Qualifier": "$LATEST", "MaximumRetryAttempts": "0"},
+    )
+    policy = json.loads(bench.client("lambda").get_policy(FunctionName=function.id)["Policy"])
+    assert [s["Sid"] for s in policy["Statement"]] == [permission.id]
+    for made in (retries, permission, alias, version):
+        bench.delete_twice(made)
+
+
+def test_rule_moves_its_targets(bench: Bench, function: Made) -> None:
+    queue = bench.create("AWS::SQS::Queue", {})
+    made = bench.create(
+        "AWS::Events::Rule",
+        {"EventPattern": {"source": ["aws.s3"]},
+         "Targets": [{"Id": "a", "Arn": function["Arn"], "Input": '{"x": 1}',
+                      "RetryPolicy": {"MaximumRetryAttempts": "2"}}]},
+    )  # fmt: skip
+    made = bench.update(made, Targets=[{"Id": "b", "Arn": queue["Arn"]}])
+    targets = bench.client("events").list_targets_by_rule(Rule=made.id)["Targets"]
+    assert [(t["Id"], t["Arn"]) for t in targets] == [("b", queue["Arn"])]
+    bench.delete_twice(made)
+
+
+def test_rule_on_another_bus_is_named_with_it(bench: Bench) -> None:
+    bus = bench.create("AWS::Events::EventBus", {"Name": "mine"})
+    rule = bench.create(
+        "AWS::Events::Rule", {"EventBusName": "mine", "EventPattern": {"source": ["x"]}}
+    )
+    assert rule.id == f"mine|{rule['RuleName']}"
+    bench.delete_twice(rule)
+    bench.delete_twice(bus)
+
+
+def test_schedule_is_replaced_whole(bench: Bench, function: Made, role: str) -> None:
+    made = bench.create(
+        "AWS::Scheduler::Schedule",
+        {"ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"},
+         "Target": {"Arn": function["Arn"], "RoleArn": role, "Input": "{}"}},
+    )  # fmt: skip
+    made = bench.update(made, ScheduleExpression="rate(2 days)")
+    found = bench.client("scheduler").get_schedule(Name=made.id)
+    assert (found["ScheduleExpression"], found["Arn"]) == ("rate(2 days)", made["Arn"])
+    bench.delete_twice(made)
+
+
+def test_alarm_takes_numbers_as_text(bench: Bench) -> None:
+    made = bench.create(
+        "AWS::CloudWatch::Alarm",
+        {"MetricName": "m", "Namespace": "n", "Statistic": "Average", "Period": "60",
+         "EvaluationPeriods": "3", "Threshold": "12.5", "TreatMissingData": "notBreaching",
+         "ComparisonOperator": "GreaterThanThreshold"},
+    )  # fmt: skip
+    made = bench.update(made, Threshold=14)
+    found = bench.client("cloudwatch").describe_alarms(AlarmNames=[made.id])["MetricAlarms"][0]
+    assert (found["Threshold"], found["AlarmArn"]) == (14.0, made["Arn"])
+    bench.delete_twice(made)
+
+
+def test_registry_notebook_and_configuration(bench: Bench, role: str) -> None:
+    group = bench.create("AWS::SageMaker::ModelPackageGroup", {"ModelPackageGroupName": "g"})
+    scripts = bench.create(
+        "AWS::SageMaker::NotebookInstanceLifecycleConfig", {"OnStart": [{"Content": "ZWNobw=="}]}
+    )
+    name = scripts["NotebookInstanceLifecycleConfigName"]
+    notebook = bench.create(
+        "AWS::SageMaker::NotebookInstance",
+        {"RoleArn": role, "InstanceType": "ml.t3.medium", "LifecycleConfigName": name},
+    )
+    found = bench.client("sagemaker").describe_notebook_instance(
+        NotebookInstanceName=notebook["NotebookInstanceName"]
+    )
+    assert found["NotebookInstanceLifecycleConfigName"] == name
+    assert group.id == group["ModelPackageGroupArn"]
+    for made in (notebook, scripts, group):
+        bench.delete_twice(made)
+
+
+def test_endpoint_that_fails_says_why_and_is_removed(bench: Bench, role: str) -> None:
+    s3 = bench.client("s3")
+    s3.create_bucket(Bucket="models")
+    s3.put_object(Bucket="models", Key="m.tar.gz", Body=b"no archive")
+    image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+    container = {"Image": image, "ModelDataUrl": "s3://models/m.tar.gz"}
+    model = bench.create(
+        "AWS::SageMaker::Model", {"ExecutionRoleArn": role, "PrimaryContainer": container}
+    )
+    variant = {
+        "VariantName": "v", "ModelName": model["ModelName"], "InitialInstanceCount": "1",
+        "InitialVariantWeight": "1.0", "InstanceType": "ml.m5.large",
+    }  # fmt: skip
+    configuration = bench.create(
+        "AWS::SageMaker::EndpointConfig", {"ProductionVariants": [variant]}
+    )
+    with pytest.raises(AwsError, match=r"endpoint e is Failed: .*m\.tar\.gz"):
+        bench.create(
+            "AWS::SageMaker::Endpoint",
+            {"EndpointName": "e", "EndpointConfigName": configuration["EndpointConfigName"]},
+        )
+    bench.cloud.settle()
+    assert bench.client("sagemaker").list_endpoints()["Endpoints"] == []
+    bench.delete_twice(configuration)
+    bench.delete_twice(model)
+
+
+def test_scalable_target_without_its_endpoint_is_refused(bench: Bench) -> None:
+    with pytest.raises(ClientError, match="ValidationException"):
+        bench.create(
+            "AWS::ApplicationAutoScaling::ScalableTarget",
+            {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/none/variant/v",
+             "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+             "MinCapacity": "1", "MaxCapacity": "3"},
+        )  # fmt: skip

@@ -1,0 +1,80 @@
+"""Can each function in the VPC reach every service its role names?
+
+A private network has no way out but its endpoints. A function whose role allows what its network
+cannot reach hangs until its time-out, and nothing shows it before it is deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.security.judges.flatten import Template, as_list
+from tests.security.judges.wiring import House
+
+# IAM prefixes against the names of endpoint services (the part after the region).
+_ENDPOINTS = {
+    "application-autoscaling": {"application-autoscaling"},
+    "cloudformation": {"cloudformation"},
+    "cloudwatch": {"monitoring"},
+    "dynamodb": {"dynamodb"},
+    "ec2": {"ec2"},
+    "ecr": {"ecr.api", "ecr.dkr"},
+    "events": {"events"},
+    "kms": {"kms"},
+    "lambda": {"lambda"},
+    "logs": {"logs"},
+    "s3": {"s3"},
+    "sagemaker": {"sagemaker.api"},
+    "sns": {"sns"},
+    "sqs": {"sqs"},
+    "ssm": {"ssm"},
+    "sts": {"sts"},
+}
+# Reached by the service on the function's behalf, not by the function's code.
+_NOT_CALLED = frozenset(("iam", "xray", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+                         "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"))  # fmt: skip
+_RUNTIME_ACTION = "sagemaker:InvokeEndpoint"
+
+
+def judge(templates: Mapping[str, Template]) -> list[str]:
+    """Every function and service it may call but cannot reach, in words."""
+    house = House(templates)
+    there = _endpoints(house)
+    found = []
+    for name, function in house.of("AWS::Lambda::Function"):
+        if not function.get("VpcConfig"):
+            continue
+        for action in sorted(_actions(house, name, function)):
+            for needed in _needed(action):
+                if needed not in there:
+                    found.append(f"{name}: {action} needs an endpoint for {needed}")
+    return sorted(found)
+
+
+def _endpoints(house: House) -> set[str]:
+    names = (str(p.get("ServiceName", "")) for _, p in house.of("AWS::EC2::VPCEndpoint"))
+    return {name.split(".", 3)[-1] for name in names}
+
+
+def _needed(action: str) -> set[str]:
+    prefix = action.split(":", maxsplit=1)[0]
+    if prefix in _NOT_CALLED or action in _NOT_CALLED:
+        return set()
+    if action == _RUNTIME_ACTION:
+        return {"sagemaker.runtime"}
+    return _ENDPOINTS.get(prefix, {prefix})
+
+
+def _actions(house: House, name: str, function: Mapping[str, Any]) -> set[str]:
+    role = house.named(function["Role"], name)
+    if role is None:
+        return set()
+    statements: list[Any] = []
+    for inline in as_list(house.flat[role].get("Policies")):
+        statements += as_list(inline["PolicyDocument"]["Statement"])
+    for kind in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
+        for policy, held in house.of(kind):
+            if role in [house.named(r, policy) for r in as_list(held.get("Roles"))]:
+                statements += as_list(held["PolicyDocument"]["Statement"])
+    return {a for s in statements if s["Effect"] == "Allow" for a in as_list(s.get("Action"))}

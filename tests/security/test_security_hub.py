@@ -1,0 +1,142 @@
+"""Security Hub's SageMaker controls over templates and over what is built at run time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.security.conftest import documents
+from tests.security.judges import jobs, security_hub
+from tests.security.judges.acknowledged import acknowledged
+
+PASSING: dict[str, dict[str, Any]] = {
+    "AWS::SageMaker::NotebookInstance": {
+        "DirectInternetAccess": "Disabled", "SubnetId": "s", "RootAccess": "Disabled",
+        "PlatformIdentifier": "notebook-al2023-v1", "KmsKeyId": "k",
+    },
+    "AWS::SageMaker::EndpointConfig": {"ProductionVariants": [{"InitialInstanceCount": 2}]},
+    "AWS::SageMaker::Model": {
+        "EnableNetworkIsolation": True,
+        "PrimaryContainer": {"ImageConfig": {"RepositoryAccessMode": "Vpc"}},
+        "Containers": [{"ImageConfig": {"RepositoryAccessMode": "Vpc"}}],
+    },
+    "AWS::SageMaker::AppImageConfig": {"Tags": [{"Key": "a", "Value": "b"}]},
+    "AWS::SageMaker::Image": {"Tags": [{"Key": "a", "Value": "b"}]},
+    **{
+        f"AWS::SageMaker::{kind}JobDefinition": {
+            "NetworkConfig": {
+                "EnableInterContainerTrafficEncryption": True, "EnableNetworkIsolation": True,
+            },
+            "JobResources": {"ClusterConfig": {"InstanceCount": 2}},
+        }
+        for kind in ("DataQuality", "ModelQuality", "ModelBias", "ModelExplainability")
+    },
+    "AWS::SageMaker::MonitoringSchedule": {
+        "MonitoringScheduleConfig": {"MonitoringJobDefinition": {"NetworkConfig": {
+            "EnableInterContainerTrafficEncryption": True, "EnableNetworkIsolation": True}}}
+    },
+    "AWS::SageMaker::FeatureGroup": {
+        "OfflineStoreConfig": {"S3StorageConfig": {"KmsKeyId": "k"}},
+        "OnlineStoreConfig": {"SecurityConfig": {"KmsKeyId": "k"}},
+    },
+    "AWS::SageMaker::InferenceExperiment": {
+        "KmsKey": "k", "DataStorageConfig": {"KmsKey": "k"},
+    },
+}  # fmt: skip
+
+FAILING: dict[str, dict[str, Any]] = {
+    "AWS::SageMaker::EndpointConfig": {"ProductionVariants": [{"InitialInstanceCount": 1}]},
+    "AWS::SageMaker::Model": {"PrimaryContainer": {"Image": "i"}, "Containers": [{"Image": "i"}]},
+    "AWS::SageMaker::FeatureGroup": {
+        "OfflineStoreConfig": {"S3StorageConfig": {"S3Uri": "s3://b"}},
+        "OnlineStoreConfig": {"EnableOnlineStore": True},
+    },
+    "AWS::SageMaker::ModelBiasJobDefinition": {
+        "JobResources": {"ClusterConfig": {"InstanceCount": 2}}
+    },
+}
+
+
+def one(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
+    return {"Resources": {"Thing": {"Type": kind, "Properties": properties}}}
+
+
+def test_every_control_from_1_to_25_is_judged() -> None:
+    assert [c.id for c in security_hub.CONTROLS] == [f"SageMaker.{n}" for n in range(1, 26)]
+
+
+@pytest.mark.parametrize("control", security_hub.CONTROLS, ids=lambda c: c.id)
+def test_each_control_passes_what_is_right_and_finds_what_is_wrong(
+    control: security_hub.Control,
+) -> None:
+    right = security_hub.judge(one(control.type, PASSING[control.type]))
+    wrong = security_hub.judge(one(control.type, FAILING.get(control.type, {})))
+
+    assert control.id not in [f.control for f in right]
+    assert control.id in [f.control for f in wrong]
+
+
+def test_templates_pass_every_control_or_say_why_not(templates: dict[str, dict[str, Any]]) -> None:
+    for name, template in templates.items():
+        for finding in security_hub.judge(template):
+            reason = acknowledged(template, finding.resource, finding.control)
+            assert reason, f"{name}/{finding.resource} fails {finding.control}"
+
+
+def test_serving_document_passes_as_the_resources_it_becomes(
+    templates: dict[str, dict[str, Any]], settings: str
+) -> None:
+    found = documents(templates, "Custom::ChampionEndpoint")
+
+    assert found, "no serving document in the templates"
+    # .16 wants a private registry in the VPC; AWS's own images are in AWS's (docs/acknowledgments).
+    allowed = {"SageMaker.16"} | ({"SageMaker.4"} if settings == "dev" else set())
+    for document in found:
+        assert {f.control for f in security_hub.judge(jobs.as_resources(document))} <= allowed
+        assert jobs.judge_serving(document) == []
+
+
+def test_training_document_passes_the_list_for_jobs(templates: dict[str, dict[str, Any]]) -> None:
+    found = documents(templates, "Custom::TrainingJob")
+
+    assert found, "no training document in the templates"
+    assert [jobs.judge_training(d["request"]) for d in found] == [[] for _ in found]
+
+
+@pytest.mark.parametrize(
+    ("member", "told"),
+    [
+        ("EnableNetworkIsolation", "no network isolation"),
+        ("EnableInterContainerTrafficEncryption", "not encrypted"),
+        ("VpcConfig", "not in a VPC"),
+        ("OutputDataConfig", "output is not encrypted"),
+        ("ResourceConfig", "volume is not encrypted"),
+        ("StoppingCondition", "no limit"),
+    ],
+)
+def test_each_rule_for_jobs_can_fail(
+    templates: dict[str, dict[str, Any]], member: str, told: str
+) -> None:
+    (document,) = documents(templates, "Custom::TrainingJob")
+    request = {k: v for k, v in document["request"].items() if k != member}
+
+    assert any(told in text for text in jobs.judge_training(request))
+
+
+@pytest.mark.parametrize(
+    ("part", "member", "told"),
+    [
+        ("model", "EnableNetworkIsolation", "no network isolation"),
+        ("model", "VpcConfig", "not in a VPC"),
+        ("config", "KmsKeyId", "volume is not encrypted"),
+        ("deployment", "AutoRollbackConfiguration", "no alarm rolls"),
+    ],
+)
+def test_each_rule_for_serving_can_fail(
+    templates: dict[str, dict[str, Any]], part: str, member: str, told: str
+) -> None:
+    (document,) = documents(templates, "Custom::ChampionEndpoint")
+    document[part] = {k: v for k, v in document[part].items() if k != member}
+
+    assert any(told in text for text in jobs.judge_serving(document))

@@ -1,0 +1,77 @@
+"""Senders reach their encrypted targets; functions reach every service their role names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.security.judges import reach, wiring
+from tests.security.judges.flatten import properties, resources
+
+Templates = dict[str, dict[str, Any]]
+
+
+def without_service(policy: dict[str, Any], service: str) -> dict[str, Any]:
+    kept = [s for s in policy["Statement"] if service not in str(s.get("Principal", ""))]
+    return {**policy, "Statement": kept}
+
+
+def test_every_sender_may_use_its_targets_key_and_door(templates: Templates) -> None:
+    assert wiring.House(templates).edges(), "no pair of sender and target found"
+    assert wiring.judge(templates) == []
+
+
+@pytest.mark.parametrize("service", ["cloudwatch.amazonaws.com", "events.amazonaws.com"])
+def test_a_key_that_does_not_admit_a_sender_is_found(templates: Templates, service: str) -> None:
+    for template in templates.values():
+        for key in resources(template, "AWS::KMS::Key").values():
+            policy = key["Properties"]["KeyPolicy"]
+            key["Properties"]["KeyPolicy"] = without_service(policy, service)
+
+    assert any(f"key's policy does not admit {service}" in f for f in wiring.judge(templates))
+
+
+@pytest.mark.parametrize(
+    "kind", ["AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"]
+)
+def test_a_missing_target_policy_is_found(templates: Templates, kind: str) -> None:
+    assert any(resources(t, kind) for t in templates.values())
+    for template in templates.values():
+        for name in list(resources(template, kind)):
+            del template["Resources"][name]
+
+    assert any("target's policy does not admit" in f for f in wiring.judge(templates))
+
+
+def test_every_function_in_the_vpc_reaches_what_its_role_names(templates: Templates) -> None:
+    functions = [p for _, p in wiring.House(templates).of("AWS::Lambda::Function")]
+    assert functions
+    assert all(f.get("VpcConfig") for f in functions)
+    assert reach.judge(templates) == []
+
+
+def test_a_missing_endpoint_is_found_for_each_there_is(templates: Templates) -> None:
+    endpoints = [
+        (template, name, str(properties(resource)["ServiceName"]).split(".", 3)[-1])
+        for template in templates.values()
+        for name, resource in resources(template, "AWS::EC2::VPCEndpoint").items()
+    ]
+    called_by_no_function = {"ecr.api", "ecr.dkr", "sts"}
+    for template, name, service in endpoints:
+        resource = template["Resources"].pop(name)
+        found = reach.judge(templates)
+        template["Resources"][name] = resource
+        assert found or service in called_by_no_function, service
+
+
+def test_default_security_group_is_closed_by_our_own_function(templates: Templates) -> None:
+    vpcs = [n for t in templates.values() for n in resources(t, "AWS::EC2::VPC")]
+    closers = [
+        properties(r)
+        for t in templates.values()
+        for r in resources(t, "Custom::DefaultSecurityGroup").values()
+    ]
+
+    assert vpcs
+    assert [c["SecurityGroupId"] for c in closers] == [f"<{v}.DefaultSecurityGroup>" for v in vpcs]

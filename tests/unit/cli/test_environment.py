@@ -1,0 +1,46 @@
+"""The environment of the project's commands: nothing of the user's account is left in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from sageloop.environment import NotLoopbackError, local_environment, require_loopback
+
+HOSTILE = {
+    "AWS_PROFILE": "production", "AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SESSION_TOKEN": "t",
+    "AWS_ENDPOINT_URL_S3": "https://s3.amazonaws.com", "AWS_ROLE_ARN": "arn", "CDK_OUTDIR": "x",
+    "HTTPS_PROXY": "http://proxy:3128", "BOTO_CONFIG": "x", "PYTHONDONTWRITEBYTECODE": "1",
+    "HOME": "/home/u", "PATH": "/usr/bin",
+}  # fmt: skip
+
+
+def test_inherited_account_variables_are_gone() -> None:
+    made = local_environment("http://127.0.0.1:4747", region="eu-west-1", inherited=HOSTILE)
+
+    for gone in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_ROLE_ARN",
+                 "CDK_OUTDIR", "HTTPS_PROXY", "BOTO_CONFIG", "PYTHONDONTWRITEBYTECODE"):  # fmt: skip
+        assert gone not in made
+    assert made["AWS_ACCESS_KEY_ID"] != "AKIAREAL"
+    assert made["HOME"] == "/home/u"
+
+
+def test_files_metadata_and_telemetry_are_off() -> None:
+    made = local_environment("http://127.0.0.1:4747", region="eu-west-1", inherited={})
+
+    assert made["AWS_CONFIG_FILE"] == made["AWS_SHARED_CREDENTIALS_FILE"] == "/dev/null"
+    assert made["AWS_EC2_METADATA_DISABLED"] == "true"
+    assert made["CDK_DISABLE_CLI_TELEMETRY"] == "true"
+    assert made["NO_PROXY"] == "*"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://sagemaker.eu-west-1.amazonaws.com", "http://10.0.0.7:4747", "http://localhost.evil"]
+)  # fmt: skip
+def test_an_endpoint_elsewhere_is_refused(url: str) -> None:
+    with pytest.raises(NotLoopbackError, match="must be on this machine"):
+        require_loopback(url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"])
+def test_loopback_is_admitted(url: str) -> None:
+    assert require_loopback(url) == url

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sageloop.local_cloud.cloudformation.differences import Difference, collides, compare
+from sageloop.local_cloud.cloudformation.intrinsics import MAYBE, UNKNOWN
+
+
+@dataclass(frozen=True)
+class _Schema:
+    create_only: frozenset[str] = frozenset(("Name", "Code.Bucket", "Rules.*.Id"))
+    properties: frozenset[str] = frozenset(("Name", "Code", "Rules", "Size"))
+    primary_identifier: tuple[str, ...] = ("Name",)
+
+
+def test_create_only_change_takes_a_new_resource() -> None:
+    assert compare({"Name": "a", "Size": 1}, {"Name": "b", "Size": 2}, _Schema()) == {
+        "Name": "Always",
+        "Size": "Never",
+    }
+
+
+def test_nested_create_only_path_counts_alone() -> None:
+    old = {"Code": {"Bucket": "a", "Key": "1"}, "Rules": [{"Id": "x", "v": 1}]}
+
+    assert compare(old, {**old, "Code": {"Bucket": "a", "Key": "2"}}, _Schema()) == {"Code": "Never"}
+    assert compare(old, {**old, "Rules": [{"Id": "y", "v": 1}]}, _Schema()) == {"Rules": "Always"}
+
+
+def test_values_to_come_make_replacement_sure_or_conditional() -> None:
+    assert compare({"Name": "a"}, {"Name": UNKNOWN}, _Schema()) == {"Name": "Always"}
+    assert compare({"Name": "a"}, {"Name": MAYBE}, _Schema()) == {"Name": "Conditionally"}
+    assert Difference({"Name": "Conditionally"}).replacement == "Conditional"
+
+
+def test_numbers_and_their_text_are_the_same() -> None:
+    assert compare({"Size": 3}, {"Size": "3"}, _Schema()) == {}
+
+
+def test_replacement_under_the_same_name_collides() -> None:
+    assert collides({"Name": "a"}, {"Name": "a"}, _Schema())
+    assert not collides({"Name": "a"}, {"Name": "b"}, _Schema())
+    assert not collides({}, {}, _Schema())

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk.assertions import Template
+
+from constructs_lib import (
+    AlgorithmImage,
+    ChampionEndpoint,
+    DailyData,
+    DataStore,
+    HostingRole,
+    JobSpecification,
+    ModelRegistry,
+    Pages,
+    PrivateNetwork,
+    StateTable,
+    TrainingJob,
+    TrainingRole,
+    XGBoost,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What most constructs stand on, in one stack."""
+
+    stack: Stack
+    store: DataStore
+    state: StateTable
+    pages: Pages
+    network: PrivateNetwork
+
+    def template(self) -> Template:
+        return Template.from_stack(self.stack)
+
+    def job(self, **changes: Any) -> TrainingJob:
+        role = TrainingRole(self.stack, "TrainingRole", key=self.store.key)
+        given = {name: changes.pop(name) for name in list(changes) if name in _SPECIFIED}
+        values: dict[str, Any] = {
+            "algorithm": XGBoost(hyperparameters={"num_round": 10}),
+            "store": self.store,
+            "data": DailyData(prefix="datasets/demo/"),
+            "role": role,
+            "subnet_ids": self.network.subnet_ids,
+            "security_group_ids": ["sg-1"],
+            **given,
+        }
+        specification = JobSpecification(**values)
+        arguments: dict[str, Any] = {"job": "demo", **changes}
+        return TrainingJob(
+            self.stack, "Job", specification=specification, state=self.state,
+            network=self.network, **arguments,
+        )  # fmt: skip
+
+    def champion(self, **changes: Any) -> ChampionEndpoint:
+        values: dict[str, Any] = {
+            "endpoint_name": "demo",
+            "registry": ModelRegistry(self.stack, "Registry", name="demo"),
+            "store": self.store,
+            "state": self.state,
+            "network": self.network,
+            "role": HostingRole(self.stack, "HostingRole", key=self.store.key),
+            "page_topic": self.pages.topic,
+            **changes,
+        }
+        return ChampionEndpoint(self.stack, "Champion", **values)
+
+    def alarm(self) -> cloudwatch.Alarm:
+        metric = cloudwatch.Metric(namespace="sageloop", metric_name="MeanAbsoluteError")
+        return metric.create_alarm(self.stack, "Alarm", threshold=1, evaluation_periods=1)
+
+    def image(self) -> AlgorithmImage:
+        return AlgorithmImage.xgboost(self.stack, "3.0-5")
+
+
+_SPECIFIED = {"algorithm", "data", "instance_type", "instance_count", "max_runtime_seconds"}
+
+
+@pytest.fixture
+def stack() -> Stack:
+    return Stack(App(), "Test")
+
+
+@pytest.fixture
+def ground(stack: Stack) -> Ground:
+    store = DataStore(stack, "Store")
+    return Ground(
+        stack=stack,
+        store=store,
+        state=StateTable(stack, "State", key=store.key),
+        pages=Pages(stack, "Pages", key=store.key),
+        network=PrivateNetwork(stack, "Network", key=store.key),
+    )
+
+
+@pytest.fixture
+def document() -> Callable[[Template, str], str]:
+    """The document of a custom resource, its tokens as ``<...>``."""
+
+    def read(template: Template, resource_type: str) -> str:
+        (resource,) = template.find_resources(resource_type).values()
+        parts = resource["Properties"]["Document"]["Fn::Join"][1]
+        return "".join(part if isinstance(part, str) else "<token>" for part in parts)
+
+    return read

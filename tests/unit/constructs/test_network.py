@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from aws_cdk import Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk.assertions import Template
+
+from constructs_lib import ConfigurationError, PrivateNetwork
+
+
+def test_network_has_no_way_out(stack: Stack) -> None:
+    PrivateNetwork(stack, "Network")
+
+    template = Template.from_stack(stack)
+    template.resource_count_is("AWS::EC2::InternetGateway", 0)
+    template.resource_count_is("AWS::EC2::NatGateway", 0)
+    template.resource_count_is("AWS::EC2::Subnet", 2)
+    template.resource_count_is("AWS::EC2::FlowLog", 1)
+
+
+def test_network_has_only_the_interfaces_asked_for(stack: Stack) -> None:
+    PrivateNetwork(stack, "Network", interfaces=["SageMakerApi", "Sts"])
+
+    endpoints = Template.from_stack(stack).find_resources(
+        "AWS::EC2::VPCEndpoint", {"Properties": {"VpcEndpointType": "Interface"}}
+    )
+    assert len(endpoints) == 2
+
+
+def test_network_refuses_an_unknown_interface(stack: Stack) -> None:
+    with pytest.raises(ConfigurationError, match="interfaces must be one of .*'Internet'"):
+        PrivateNetwork(stack, "Network", interfaces=["Internet"])
+
+
+def test_s3_gateway_admits_answers_of_custom_resources(stack: Stack) -> None:
+    PrivateNetwork(stack, "Network")
+
+    gateways = Template.from_stack(stack).find_resources(
+        "AWS::EC2::VPCEndpoint", {"Properties": {"VpcEndpointType": "Gateway"}}
+    )
+    assert "cloudformation-custom-resource-response-" in json.dumps(gateways)
+
+
+def test_default_group_is_closed_and_outlived_by_its_way_out(stack: Stack) -> None:
+    PrivateNetwork(stack, "Network")
+
+    template = Template.from_stack(stack)
+    (closed,) = template.find_resources("Custom::DefaultSecurityGroup").values()
+    for kind in ("AWS::EC2::VPCEndpoint", "AWS::EC2::SubnetRouteTableAssociation"):
+        assert set(template.find_resources(kind)) <= set(closed["DependsOn"])
+
+
+def test_no_function_but_our_own(stack: Stack) -> None:
+    PrivateNetwork(stack, "Network")
+
+    functions = Template.from_stack(stack).find_resources("AWS::Lambda::Function").values()
+    assert {f["Properties"]["Runtime"] for f in functions} == {"python3.14"}
+
+
+def test_workload_group_lets_nothing_in(stack: Stack) -> None:
+    network = PrivateNetwork(stack, "Network")
+
+    group = network.workload_group(stack, "Group", description="Jobs")
+
+    properties = Template.from_stack(stack).find_resources("AWS::EC2::SecurityGroup")[
+        stack.get_logical_id(group.node.default_child)  # type: ignore[arg-type]
+    ]["Properties"]
+    assert "SecurityGroupIngress" not in properties
+    assert [(rule["FromPort"], rule["ToPort"]) for rule in properties["SecurityGroupEgress"]] == [
+        (443, 443)
+    ]
+
+
+def test_network_from_vpc_defines_nothing(stack: Stack) -> None:
+    vpc = ec2.Vpc.from_vpc_attributes(
+        stack, "Mine", vpc_id="vpc-1", availability_zones=["a", "b"],
+        isolated_subnet_ids=["subnet-1", "subnet-2"],
+    )  # fmt: skip
+
+    network = PrivateNetwork.from_vpc(stack, "Network", vpc=vpc, cidr="10.1.0.0/16")
+
+    assert network.subnet_ids == ["subnet-1", "subnet-2"]
+    assert Template.from_stack(stack).to_json().get("Resources", {}) == {}

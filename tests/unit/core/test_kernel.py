@@ -1,0 +1,157 @@
+"""Record, faults, principals, activity, processes: what every service leans on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.core.activity import Activity
+from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
+from sageloop.local_cloud.core.processes import clean_environment
+from sageloop.local_cloud.core.recorder import resource_of
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    cloud = Cloud(CloudConfig())
+    yield cloud
+    cloud.stop()
+
+
+def test_every_call_is_recorded_with_principal_action_resource_and_outcome(cloud: Cloud) -> None:
+    s3 = cloud.client("s3", principal="arn:aws:iam::123456789012:role/Writer")
+    s3.create_bucket(Bucket="data")
+    with pytest.raises(ClientError):
+        s3.get_object(Bucket="data", Key="none")
+
+    made, read = cloud.recorder.calls()
+    assert made.principal == "arn:aws:sts::123456789012:assumed-role/Writer/service"
+    assert (made.action, made.resource, made.outcome) == ("s3:CreateBucket", "data", "OK")
+    assert (read.action, read.resource, read.outcome) == (
+        "s3:GetObject", "data/none", "NoSuchKey",
+    )  # fmt: skip
+
+
+def test_recorded_parameters_hold_no_bodies(cloud: Cloud) -> None:
+    kms = cloud.client("kms", principal="tester")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.encrypt(KeyId=key, Plaintext=b"secret")
+
+    (call,) = cloud.recorder.calls(action="kms:Encrypt")
+    assert call.params == {"KeyId": key}
+
+
+@pytest.mark.parametrize(
+    ("params", "resource"),
+    [
+        ({"Bucket": "b", "Key": "k/l"}, "b/k/l"),
+        ({"TableName": "t", "Item": {}}, "t"),
+        ({"AlarmNames": ["a", "b"]}, "a"),
+        ({"MaxResults": 3}, "*"),
+    ],
+)
+def test_the_resource_of_a_call_is_what_its_parameters_name(
+    params: dict[str, Any], resource: str
+) -> None:
+    assert resource_of(params) == resource
+
+
+def test_an_operation_that_is_not_there_is_refused_by_name(cloud: Cloud) -> None:
+    with pytest.raises(ClientError, match="does not support glue:GetTables"):
+        cloud.client("glue", principal="tester").get_tables(DatabaseName="d")
+
+
+def test_an_ordered_fault_strikes_as_often_as_ordered(cloud: Cloud) -> None:
+    sqs = cloud.client("sqs", principal="tester")
+    cloud.faults.order(kind="call", match="sqs:CreateQueue", code="Throttling", times=1)
+
+    with pytest.raises(ClientError, match="Throttling"):
+        sqs.create_queue(QueueName="q")
+    sqs.create_queue(QueueName="q")
+
+
+def test_a_fault_may_lose_the_answer_of_a_call_that_took_effect(cloud: Cloud) -> None:
+    sqs = cloud.client("sqs", principal="tester")
+    cloud.faults.order(kind="call", match="sqs:CreateQueue", after=True)
+
+    with pytest.raises(ClientError):
+        sqs.create_queue(QueueName="q")
+
+    assert len(sqs.list_queues()["QueueUrls"]) == 1
+
+
+def test_a_fault_may_be_ordered_for_one_principal(cloud: Cloud) -> None:
+    cloud.faults.order(kind="call", match="sqs:*", principal="victim", times=None)
+
+    cloud.client("sqs", principal="other").list_queues()
+    with pytest.raises(ClientError):
+        cloud.client("sqs", principal="victim").list_queues()
+
+
+def test_idle_is_reported_only_when_work_has_ended() -> None:
+    activity = Activity()
+    leave = threading.Event()
+    activity.spawn("work", lambda: leave.wait(5) and None)
+
+    assert activity.wait_idle(0.05, also=list) == ["work"]
+    leave.set()
+    assert activity.wait_idle(5, also=list) == []
+    activity.stop()
+
+
+def test_background_failures_are_told_and_end_the_work(caplog: pytest.LogCaptureFixture) -> None:
+    activity = Activity()
+
+    def fail() -> None:
+        raise RuntimeError("broken on purpose")
+
+    activity.spawn("work", fail)
+    assert activity.wait_idle(5, also=list) == []
+    assert "broken on purpose" in caplog.text
+    activity.stop()
+
+
+def test_a_cloud_binds_loopback_only() -> None:
+    with pytest.raises(ValueError, match="loopback only"):
+        CloudConfig(host="0.0.0.0")  # noqa: S104 - what is refused
+
+
+def test_children_inherit_no_aws_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
+
+    assert not [name for name in clean_environment() if name.startswith("AWS_")]
+
+
+def test_children_die_with_a_killed_cloud(tmp_path: Path) -> None:
+    pids = tmp_path / "pid"
+    script = f"""
+import pathlib, sys
+from sageloop.local_cloud.core.processes import Processes, clean_environment
+child = Processes().start("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"],
+                          env=clean_environment())
+pathlib.Path({str(pids)!r}).write_text(str(child.pid))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"ready\n"
+    child = psutil.Process(int(pids.read_text()))
+
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait(5)
+    parent.stdout.close()
+
+    child.wait(5)

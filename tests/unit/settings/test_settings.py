@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks import SettingsError, load_settings
+from stacks.settings import read_settings
+
+_FOLDER = Path(__file__).resolve().parents[3] / "settings"
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    return tomllib.loads((_FOLDER / "prod.toml").read_text(encoding="utf-8"))
+
+
+def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values[parent]
+    values[last] = value
+
+
+def test_prod_serves_the_flights() -> None:
+    settings = load_settings("prod")
+
+    assert settings.name == "sageloop-prod-flights"
+    assert settings.serving.instance_count == 2
+    assert settings.monitoring.live_error == 12.0
+
+
+def test_dev_has_one_instance_and_no_canary() -> None:
+    settings = load_settings("dev")
+
+    assert settings.serving.instance_count == 1
+    assert settings.serving.rollout is None
+
+
+def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGELOOP_SETTINGS", "dev")
+
+    assert load_settings().project.name == "sageloop-dev"
+
+
+def test_prod_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAGELOOP_SETTINGS", raising=False)
+
+    assert load_settings().project.name == "sageloop-prod"
+
+
+def test_a_path_chooses_a_file_of_ones_own(tmp_path: Path) -> None:
+    text = (_FOLDER / "prod.toml").read_text(encoding="utf-8")
+    mine = tmp_path / "mine.toml"
+    mine.write_text(text.replace("sageloop-prod", "other"), encoding="utf-8")
+
+    assert load_settings(str(mine)).project.name == "other"
+
+
+def test_an_unknown_name_is_refused_with_those_there_are() -> None:
+    with pytest.raises(SettingsError, match="no settings 'test': allowed are dev, prod"):
+        load_settings("test")
+
+
+def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text("[project", encoding="utf-8")
+
+    with pytest.raises(SettingsError, match="mine.toml is not TOML"):
+        load_settings(str(mine))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("project.name", "Bad_Name", "project.name: got 'Bad_Name'; string should match"),
+        ("serving.colour", "red", "serving.colour: got 'red'; there is no such key"),
+        ("data.validation_days", 0, "got 0; input should be greater than or equal to 1"),
+        ("data.validation_days", "7", "data.validation_days: got '7'; input should be a valid int"),
+        ("data.window_days", 7, "validation_days must be fewer than window_days"),
+        ("serving.instance_type", "m5.large", "serving.instance_type: got 'm5.large'"),
+        ("serving.instance_count", 1, "rollout.canary_instances must be at most half of"),
+        ("serving.capture.percentage", 101, "got 101; input should be less than or equal to 100"),
+        ("serving.scaling.maximum", 1, "scaling.maximum must not be less than scaling.minimum"),
+        ("gate.objective", "smaller", "got 'smaller'; input should be 'Minimize' or 'Maximize'"),
+        ("monitoring.window_minutes", 0, "monitoring.window_minutes: got 0"),
+    ],
+)
+def test_settings_refuse(values: dict[str, Any], key: str, value: Any, line: str) -> None:
+    _set(values, key, value)
+
+    with pytest.raises(SettingsError) as refused:
+        read_settings(values, source="prod.toml")
+
+    assert line in str(refused.value)
+
+
+def test_a_missing_key_is_named(values: dict[str, Any]) -> None:
+    del values["gate"]["threshold"]
+
+    with pytest.raises(SettingsError, match=r"gate\.threshold: is missing"):
+        read_settings(values)
+
+
+def test_every_fault_has_its_line(values: dict[str, Any]) -> None:
+    _set(values, "data.validation_days", 0)
+    _set(values, "serving.capture.percentage", -1)
+
+    with pytest.raises(SettingsError) as refused:
+        read_settings(values)
+
+    assert len(str(refused.value).splitlines()) == 3

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App
+
+import app as project
+from stacks import load_settings
+
+_ROOT = Path(__file__).resolve().parents[3]
+_OURS = {"s3", "dynamodb", "sagemaker", "cloudwatch", "application-autoscaling", "lambda", "sns",
+         "iam", "ec2"}  # fmt: skip
+_PLATFORM = {
+    # What AWS asks of the caller beyond the calls that the code makes.
+    "cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "iam:CreateServiceLinkedRole",
+    # What Lambda itself needs to run a function in a network.
+    "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+}  # fmt: skip
+Template = dict[str, Any]
+
+
+def _synthesise(settings: str, folder: Path) -> dict[str, Template]:
+    context = json.loads((_ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    app = App(context=context, outdir=str(folder))
+    project.build(app, load_settings(settings))
+    app.synth()
+    return {
+        path.name.removesuffix(".template.json"): json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("*.template.json"))
+    }
+
+
+@pytest.fixture(scope="module")
+def prod(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    return _synthesise("prod", tmp_path_factory.mktemp("prod"))
+
+
+def _resources(templates: dict[str, Template], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for template in templates.values():
+        for name, resource in template["Resources"].items():
+            if resource["Type"] == kind:
+                yield name, resource
+
+
+def _actions_by_folder(templates: dict[str, Template]) -> dict[str, set[str]]:
+    """Actions of the roles of the functions, by the folder that their group's text names."""
+    folders: dict[str, set[str]] = {}
+    for template in templates.values():
+        resources = template["Resources"]
+        for function in resources.values():
+            if function["Type"] != "AWS::Lambda::Function":
+                continue
+            properties = function["Properties"]
+            group = resources[properties["VpcConfig"]["SecurityGroupIds"][0]["Fn::GetAtt"][0]]
+            folder = group["Properties"]["GroupDescription"].removeprefix("Function ")
+            role = properties["Role"]["Fn::GetAtt"][0]
+            folders[folder] = set(_actions(resources, role))
+    return folders
+
+
+def _actions(resources: dict[str, Any], role: str) -> Iterator[str]:
+    for policy in resources.values():
+        if policy["Type"] != "AWS::IAM::ManagedPolicy":
+            continue
+        if {"Ref": role} in policy["Properties"].get("Roles", []):
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+                action = statement["Action"]
+                yield from [action] if isinstance(action, str) else action
+
+
+def test_five_stacks_carry_the_projects_name(prod: dict[str, Template]) -> None:
+    parts = ("Data", "Operations", "Serving", "Training", "Workbench")
+    assert list(prod) == [f"sageloop-prod-{part}" for part in parts]
+
+
+def test_synthesis_repeats_itself_byte_for_byte(tmp_path: Path) -> None:
+    _synthesise("prod", tmp_path / "one")
+    _synthesise("prod", tmp_path / "two")
+
+    for first in sorted((tmp_path / "one").glob("*.json")):
+        assert first.read_bytes() == (tmp_path / "two" / first.name).read_bytes()
+
+
+def test_dev_synthesises(tmp_path: Path) -> None:
+    assert "sageloop-dev-Serving" in _synthesise("dev", tmp_path)
+
+
+def test_functions_have_each_permission_that_their_code_uses(prod: dict[str, Template]) -> None:
+    needed = json.loads((_ROOT / "lambda" / "permissions.json").read_text(encoding="utf-8"))
+    granted = _actions_by_folder(prod)
+
+    assert {
+        folder: sorted(set(actions) - granted[folder]) for folder, actions in needed.items()
+    } == {folder: [] for folder in needed}
+
+
+def test_functions_have_no_permission_that_their_code_does_not_use(
+    prod: dict[str, Template],
+) -> None:
+    needed = json.loads((_ROOT / "lambda" / "permissions.json").read_text(encoding="utf-8"))
+    granted = _actions_by_folder(prod)
+
+    spare = {
+        folder: sorted(
+            action
+            for action in granted[folder] - set(actions) - _PLATFORM
+            if action.split(":")[0] in _OURS
+        )
+        for folder, actions in needed.items()
+    }
+    assert spare == {folder: [] for folder in needed}
+
+
+def test_policies_fit_their_limit(prod: dict[str, Template]) -> None:
+    for name, policy in _resources(prod, "AWS::IAM::ManagedPolicy"):
+        # Tokens are longer in the template than what they stand for.
+        text = json.dumps(policy["Properties"]["PolicyDocument"], separators=(",", ":"))
+        assert len(text) < 9000, name
+
+
+def test_no_node_and_no_inline_policy(prod: dict[str, Template]) -> None:
+    runtimes = {r["Properties"]["Runtime"] for _, r in _resources(prod, "AWS::Lambda::Function")}
+    assert runtimes == {"python3.14"}
+    assert list(_resources(prod, "AWS::IAM::Policy")) == []
+
+
+def test_only_data_keys_and_history_are_kept(prod: dict[str, Template]) -> None:
+    kept = sorted(
+        resource["Type"]
+        for template in prod.values()
+        for resource in template["Resources"].values()
+        if resource.get("DeletionPolicy") == "Retain"
+    )
+    assert kept == [
+        "AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::S3::Bucket",
+        "AWS::S3::Bucket", "AWS::SageMaker::ModelPackageGroup",
+    ]  # fmt: skip
+
+
+def test_nothing_retained_has_a_name_of_its_own(prod: dict[str, Template]) -> None:
+    names = {"AWS::S3::Bucket": "BucketName", "AWS::DynamoDB::Table": "TableName",
+             "AWS::Logs::LogGroup": "LogGroupName"}  # fmt: skip
+    for kind, key in names.items():
+        assert all(key not in resource["Properties"] for _, resource in _resources(prod, kind))
+
+
+def test_a_permissions_boundary_reaches_every_role(tmp_path: Path) -> None:
+    arn = "arn:aws:iam::111122223333:policy/limits"
+    settings = load_settings("prod")
+    bounded = settings.model_copy(
+        update={"project": settings.project.model_copy(update={"permissions_boundary_arn": arn})}
+    )
+    app = App(outdir=str(tmp_path))
+    project.build(app, bounded)
+    app.synth()
+
+    templates = {p.name: json.loads(p.read_text()) for p in tmp_path.glob("*.template.json")}
+    assert all(
+        role["Properties"]["PermissionsBoundary"] == arn
+        for _, role in _resources(templates, "AWS::IAM::Role")
+    )
+
+
+def test_wrong_settings_end_in_their_own_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAGELOOP_SETTINGS", "nowhere")
+
+    assert project.main() == 1
+    assert "no settings 'nowhere': allowed are dev, prod" in capsys.readouterr().err
