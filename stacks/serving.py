@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import Acknowledgment, CfnOutput, Duration, Stack, Validations
 from constructs import Construct
 
 from constructs_lib import AlgorithmImage, ChampionEndpoint, DataCapture, HostingRole, ModelRegistry
@@ -52,5 +52,9 @@ class ServingStack(Stack):
             rollback_latency=Duration.millis(serving.rollback_latency_ms),
             reserve_concurrency=settings.project.reserve_concurrency,
         )
+        if serving.instance_count < 2:
+            reason = "one instance by the settings: half the price, and its zone's faults are felt"
+            acknowledgment = Acknowledgment(id="SageMaker.4", reason=reason)
+            Validations.of(self.endpoint.resource).acknowledge(acknowledgment)
         CfnOutput(self, "EndpointName", value=settings.name)
         CfnOutput(self, "ModelPackageGroup", value=self.registry.group_name)

@@ -35,9 +35,8 @@ class TrainingStack(Stack):
             key=data.store.key,
             repository_arns=[algorithm.image(self).repository_arn],
         )
-        together = training.instance_count > 1
         group = data.network.workload_group(
-            self, "Group", description="Training", together=together
+            self, "Group", description="Training", together=training.instance_count > 1
         )
         specification = JobSpecification(
             algorithm=algorithm,

@@ -16,7 +16,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .acknowledge import acknowledge_wildcards
+from .acknowledge import acknowledge_checkov, acknowledge_wildcards
 from .assets import function_code
 from .dead_letters import dead_letter_queue
 from .encryption import admit_logs, use_statement
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 _REASON = (
     "interfaces and traces have no resource level; other wildcards end a prefix of this project"
+)
+_INTERFACES_REASON = (
+    "Lambda itself makes the interfaces of a function in a VPC, and asks for the right on all of "
+    "them before it takes the function"
 )
 _INTERFACES = ["ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface",
                "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
@@ -178,6 +182,7 @@ class ProjectFunction(Construct):
         if self.key is not None:
             statements.append(use_statement(self.key, ["lambda", "sqs"]))
         base = managed_policy(self, "Base", statements)
+        acknowledge_checkov(base, "CKV_AWS_111", _INTERFACES_REASON)
         return iam.Role(
             self,
             "Role",

@@ -9,7 +9,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from .._private import checks
-from .._private.acknowledge import acknowledge, acknowledge_checkov, acknowledge_packs
+from .._private.acknowledge import acknowledge_checkov, acknowledge_packs
 from .._private.encryption import account_statements, admit_logs, use_statement
 from .._private.errors import ConfigurationError
 from .._private.policies import allow, attach
@@ -66,15 +66,20 @@ class DataStoreBase(Construct):
     def read_statements(self, prefix: str) -> list[iam.PolicyStatement]:
         """The statements of ``grant_read``."""
         objects = self.bucket.arn_for_objects(f"{prefix}*")
-        return [self.list_statement(prefix), allow(["s3:GetObject"], [objects]), *self._key_use()]
+        return [
+            self.list_statement(prefix),
+            allow(["s3:GetObject"], [objects]),
+            *self.key_statements(),
+        ]
 
     def write_statements(self, prefix: str) -> list[iam.PolicyStatement]:
         """The statements of ``grant_write``."""
         objects = self.bucket.arn_for_objects(f"{prefix}*")
         actions = ["s3:AbortMultipartUpload", "s3:PutObject"]
-        return [allow(actions, [objects]), *self._key_use()]
+        return [allow(actions, [objects]), *self.key_statements()]
 
-    def _key_use(self) -> list[iam.PolicyStatement]:
+    def key_statements(self) -> list[iam.PolicyStatement]:
+        """Statements to use the key, if there is one, through S3 only."""
         return [] if self.key is None else [use_statement(self.key, ["s3"])]
 
 
@@ -168,8 +173,6 @@ class DataStore(DataStoreBase):
         acknowledge_packs(bucket, "S3DefaultEncryptionKMS", packs="nist hipaa pci",
                           reason="log delivery of S3 writes to SSE-S3 buckets only")  # fmt: skip
         acknowledge_packs(bucket, "S3BucketReplicationEnabled", _NO_REPLICA)
-        acknowledge_packs(bucket, "S3BucketLoggingEnabled", "it is the bucket of the logs itself")
-        acknowledge(bucket, ["AwsSolutions-S1"], "it is the bucket of the logs itself")
         acknowledge_checkov(bucket, "CKV_AWS_18", "it is the bucket of the logs itself")
         return bucket
 

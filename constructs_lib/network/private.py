@@ -13,7 +13,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct, IDependable
 
 from .._private import checks
-from .._private.acknowledge import acknowledge_checkov, acknowledge_packs
+from .._private.acknowledge import acknowledge_packs
 from .._private.encryption import admit_logs
 from .._private.function import ProjectFunction
 from .._private.policies import allow, arn, managed_policy
@@ -220,4 +220,3 @@ class PrivateNetwork(Construct):
         closed.node.add_dependency(*function.permissions, *self.ready)
         reason = "the default group is closed by Custom::DefaultSecurityGroup"
         acknowledge_packs(vpc, "VPCDefaultSecurityGroupClosed", reason)
-        acknowledge_checkov(vpc, "CKV2_AWS_12", reason)

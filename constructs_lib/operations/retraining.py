@@ -171,8 +171,11 @@ class RetrainingLoop(Construct):
             alarm_statement(self),
             metric_statement(),
         )
-        function.allow_apart("Start", self.job.start_statements())
         store, data = self.job.specification.store, self.job.specification.data
+        function.allow_apart("Start", [
+            *self.job.start_statements(),
+            allow(["s3:GetObject"], [store.bucket.arn_for_objects(data.manifest_key)]),
+        ])  # fmt: skip
         function.listen(
             "OnData",
             description=f"A data set for {self.job.job} is complete",

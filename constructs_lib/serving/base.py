@@ -7,9 +7,20 @@ from typing import Any
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
 
+from .._private.acknowledge import acknowledge
 from .._private.policies import allow, arn, attach
+
+
+def acknowledge_platform_registry(construct: IConstruct) -> None:
+    """Say why models do not ask for a registry inside the network."""
+    acknowledge(
+        construct,
+        ["SageMaker.16"],
+        "the images lie in ECR, which SageMaker reads in the mode Platform; the mode Vpc is for a "
+        "Docker registry of one's own inside the network",
+    )
 
 
 class EndpointBase(Construct):

@@ -16,7 +16,7 @@ from .._private.policies import allow, attach
 from ..data import DataStoreBase, StateTable
 from ..identity import HostingRole
 from ..network import PrivateNetwork
-from .base import EndpointBase
+from .base import EndpointBase, acknowledge_platform_registry
 from .document import ServingDocument
 from .permissions import (
     alarm_statement,
@@ -240,6 +240,7 @@ class ChampionEndpoint(EndpointBase):
                 "Document": Stack.of(self).to_json_string(self.document.rendered()),
             },
         )
+        acknowledge_platform_registry(resource)
         # On deletion the function must still have its permissions and its way out; models must
         # still have their role and group, or their keys' grants and interfaces stay behind.
         functions = [*self.resource_function.permissions, *self.promoter.permissions]

@@ -14,7 +14,7 @@ from .._private import checks
 from ..data import DataStoreBase
 from ..identity import HostingRole
 from ..network import PrivateNetwork
-from .base import EndpointBase
+from .base import EndpointBase, acknowledge_platform_registry
 from .rollback import rollback_alarms
 from .values import Canary, DataCapture, Variant
 
@@ -138,6 +138,7 @@ class Endpoint(EndpointBase):
         )
         # SageMaker reads the artifact at once, with a role that must already be allowed to.
         model.node.add_dependency(*role.policies)
+        acknowledge_platform_registry(model)
         return model
 
     def _build_config(

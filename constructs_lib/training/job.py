@@ -124,7 +124,8 @@ class TrainingJob(Construct):
             allow(["sagemaker:AddTags"], [self.jobs_arn]),
             allow(["iam:PassRole"], [role.role_arn],
                   {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}),
-            *store.read_statements(prefix),
+            store.list_statement(prefix),
+            *store.key_statements(),
             allow(["s3:PutObject"], [store.bucket.arn_for_objects(f"{prefix}runs/*")]),
             *key,
         ]  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, files
@@ -39,40 +39,35 @@ class Flight:
         return f"{self.minutes},{self.row()}"
 
 
-def load() -> dict[date, list[Flight]]:
-    """Every flight that landed, by day, in the order of its schedule.
+def load(*spans: tuple[date, date]) -> dict[date, list[Flight]]:
+    """Flights that landed, by day, in the order of their schedule.
 
-    Carrier, origin and destination become their places in the sorted list of all there are, so
-    the same name is the same number on every day. Raises :class:`DataMissingError` without the
-    data package.
+    ``spans`` are first and last days; without any, the whole year. Carrier, origin and
+    destination become their places in the sorted list of all there are in the year, so the same
+    name is the same number on every day. Raises :class:`DataMissingError` without the package.
     """
     with zipfile.ZipFile(io.BytesIO(_read("flights.csv.zip"))) as archive:
         text = archive.read(archive.namelist()[0]).decode()
     table = csv.reader(io.StringIO(text))
     at = {name: index for index, name in enumerate(next(table))}
-    rows = [row for row in table if row[at["air_time"]] not in ("", "NA")]
-    codes = {
-        name: {v: i for i, v in enumerate(sorted({row[at[name]] for row in rows}))}
-        for name in ("carrier", "origin", "dest")
-    }
-    days: dict[date, list[Flight]] = defaultdict(list)
+    names, air_time = [at[n] for n in ("carrier", "origin", "dest")], at["air_time"]
+    rows = [row for row in table if row[air_time] not in ("", "NA")]
+    codes = [{v: i for i, v in enumerate(sorted({row[n] for row in rows}))} for n in names]
+    days: dict[date, list[Flight]] = {}
+    year, month, day = at["year"], at["month"], at["day"]
     for row in rows:
-        flight = _flight(row, at, codes)
-        days[flight.day].append(flight)
+        key = date(int(row[year]), int(row[month]), int(row[day]))
+        if not spans or any(first <= key <= last for first, last in spans):
+            coded = (code[row[n]] for code, n in zip(codes, names, strict=True))
+            days.setdefault(key, []).append(_flight(row, at, key, coded))
     for flights in days.values():
         flights.sort(key=lambda f: f.hour)
     return dict(sorted(days.items()))
 
 
-def _flight(row: list[str], at: dict[str, int], codes: dict[str, dict[str, int]]) -> Flight:
-    day = date(int(row[at["year"]]), int(row[at["month"]]), int(row[at["day"]]))
+def _flight(row: list[str], at: dict[str, int], day: date, coded: Iterable[int]) -> Flight:
     hour = int(float(row[at["hour"]]))
-    features = (
-        *(codes[name][row[at[name]]] for name in ("carrier", "origin", "dest")),
-        int(float(row[at["distance"]])),
-        hour,
-        day.weekday(),
-    )
+    features = (*coded, int(float(row[at["distance"]])), hour, day.weekday())
     return Flight(day, hour, features, int(float(row[at["air_time"]])))
 
 

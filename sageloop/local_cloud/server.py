@@ -20,6 +20,7 @@ from sageloop.local_cloud.services import own_services
 
 # A synchronous function call holds a thread while the function calls back, so there are many.
 _THREADS = 96
+_PATIENCE = 4.0
 
 
 class LocalCloudServer:
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     config = CloudConfig(
-        port=given.port, region=given.region, rate=given.rate,
+        port=given.port, region=given.region, rate=given.rate, patience=_PATIENCE,
         allow=frozenset(filter(None, given.allow.split(","))),
     )  # fmt: skip
     server = LocalCloudServer(config)

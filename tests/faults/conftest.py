@@ -4,6 +4,25 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT / "lambda" / "layer" / "python"))
+
+
+@pytest.fixture
+def world() -> Any:
+    """A world where one model is live."""
+    from world import World
+
+    return World().with_champion()
+
+
+@pytest.fixture
+def fresh() -> Any:
+    """A world with data, deployed, without a model."""
+    from world import World
+
+    return World().with_data()

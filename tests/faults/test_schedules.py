@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import random
 
+from documents import COOLDOWN, ENDPOINT, HOUR, JOB, serving_document
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from world import COOLDOWN, ENDPOINT, HOUR, JOB, World, serving_document
+from world import World
 
 OUTCOMES = st.sampled_from(["ok", "ok", "rollback", "failed"])
 

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import threading
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -469,10 +470,22 @@ def test_delete_ends_the_workers(cloud: Cloud, client: Any, create: Create) -> N
     invoke(client, name)
     assert f"lambda:{name}" in cloud.processes.running().values()
     client.delete_function(FunctionName=name)
-    assert f"lambda:{name}" not in cloud.processes.running().values()
+    assert cloud.processes.running() == {}
     with pytest.raises(ClientError) as error:
         client.get_function(FunctionName=name)
     assert code_of(error) == "ResourceNotFoundException"
+
+
+def test_code_can_be_downloaded(client: Any, create: Create) -> None:
+    location = client.get_function(FunctionName=create(ECHO))["Code"]["Location"]
+    with urllib.request.urlopen(location) as answer:  # noqa: S310 - of the local cloud
+        assert zipfile.ZipFile(io.BytesIO(answer.read())).read("index.py").decode() == ECHO
+
+
+def test_functions_are_listed_by_pages(client: Any, create: Create) -> None:
+    names = {create(ECHO) for _ in range(3)}
+    pages = client.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2})
+    assert {f["FunctionName"] for page in pages for f in page["Functions"]} == names
 
 
 def test_ordered_death_is_an_exit_error(cloud: Cloud, client: Any, create: Create) -> None:

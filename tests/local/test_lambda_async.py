@@ -137,6 +137,23 @@ def test_retries_wait_in_virtual_time(cloud: Cloud, client: Any) -> None:
     run_out(cloud)
 
 
+def test_retry_outlives_a_jump_of_the_clock(cloud: Cloud, client: Any) -> None:
+    send(client, {"fail": "x"})
+    assert wait_for_work(cloud)
+    cloud.clock.advance(30 * 86_400)
+    run_out(cloud)
+    assert len(messages(cloud, "seen")) == 3
+
+
+def test_busy_function_is_tried_again(cloud: Cloud, client: Any) -> None:
+    client.put_function_concurrency(FunctionName="worker", ReservedConcurrentExecutions=1)
+    for _ in range(4):
+        send(client, {})
+    run_out(cloud)
+    assert len(messages(cloud, "seen")) == 4
+    assert messages(cloud, "dead") == []
+
+
 def test_no_retries_and_a_destination(cloud: Cloud, client: Any) -> None:
     client.put_function_event_invoke_config(
         FunctionName="worker", MaximumRetryAttempts=0,

@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scripts.acknowledgments import Acknowledgment, acknowledgments
+from scripts.synthesis import SETTINGS, synthesise, templates_in
 from tests.security.judges.flatten import flat, properties, resources
 
-ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = ("dev", "prod")
-
 Templates = Mapping[str, dict[str, Any]]
-
-
-def synthesise(settings: str, folder: Path, *, validation: bool = False) -> subprocess.CompletedProcess[str]:  # fmt: skip
-    """Run app.py as the CLI does, into ``folder``."""
-    context = json.loads((ROOT / "cdk.json").read_text()).get("context", {})
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_"))}
-    environment |= {
-        "CDK_OUTDIR": str(folder),
-        "CDK_CONTEXT_JSON": json.dumps(context),
-        "SAGELOOP_SETTINGS": settings,
-        "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    if not validation:
-        environment["CDK_VALIDATION"] = "false"
-    return subprocess.run(
-        [sys.executable, "app.py"], cwd=ROOT, env=environment, text=True, check=False,
-        capture_output=True,
-    )  # fmt: skip
-
-
-def templates_in(folder: Path) -> dict[str, dict[str, Any]]:
-    """The templates of an assembly by stack name."""
-    return {
-        path.name.removesuffix(".template.json"): json.loads(path.read_text())
-        for path in sorted(folder.glob("*.template.json"))
-    }
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +38,12 @@ def settings(request: pytest.FixtureRequest) -> str:
 def templates(assemblies: dict[str, Path], settings: str) -> dict[str, dict[str, Any]]:
     """Fresh copies of the templates of one of the settings."""
     return templates_in(assemblies[settings])
+
+
+@pytest.fixture
+def accepted(assemblies: dict[str, Path], settings: str) -> list[Acknowledgment]:
+    """What one of the settings accepts instead of mending it."""
+    return acknowledgments(assemblies[settings])
 
 
 def documents(templates: Templates, kind: str) -> list[dict[str, Any]]:

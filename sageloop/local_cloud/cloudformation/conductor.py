@@ -240,6 +240,7 @@ class Conductor:
         self, stack: Stack, operation: str, body: Callable[[], None], *, failed: str
     ) -> None:
         started = wall.perf_counter()
+        ended = threading.Event()
 
         def run() -> None:
             try:
@@ -253,5 +254,10 @@ class Conductor:
                 self._context.durations.append(
                     (stack.name, operation, wall.perf_counter() - started)
                 )
+                ended.set()
 
-        self._context.cloud.activity.spawn(f"cloudformation {operation} {stack.name}", run)
+        cloud = self._context.cloud
+        cloud.activity.spawn(f"cloudformation {operation} {stack.name}", run)
+        # The CDK CLI looks again only every five seconds: an answer that comes when a short
+        # operation is over spares it that wait.
+        ended.wait(cloud.config.patience)

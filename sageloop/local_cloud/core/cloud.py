@@ -25,13 +25,18 @@ ACCOUNT_ID = "123456789012"
 
 @dataclass(frozen=True, kw_only=True)
 class CloudConfig:
-    """How a cloud is set up. ``port`` 0 takes a free one; ``rate`` is the clock's dial."""
+    """How a cloud is set up. ``port`` 0 takes a free one; ``rate`` is the clock's dial.
+
+    ``patience`` is how long (wall seconds) the call that starts a stack operation may wait for
+    its end; ``allow`` names what may be stored without being executed.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
     region: str = "us-east-1"
     rate: float = 1.0
     work_dir: Path | None = None
+    patience: float = 0.0
     allow: frozenset[str] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:

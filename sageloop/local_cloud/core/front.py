@@ -154,6 +154,11 @@ class Front:
         return wire.refusal(None, not_supported(model, f"{request.method} {request.path}"))
 
 
+def services_of_moto() -> list[str]:
+    """The services whose state is moto's, by botocore name."""
+    return sorted(_STATE_OF_MOTO)
+
+
 def _scope_of(request: Request) -> _Scope:
     signed = request.headers.get("Authorization", "") or "Credential=" + str(
         request.args.get("X-Amz-Credential", "")

@@ -8,7 +8,7 @@ from moto.iam.access_control import PermissionResult
 from moto.s3 import models
 
 
-class StoredPolicyBucket(models.FakeBucket):  # type: ignore[misc]
+class StoredPolicyBucket(models.FakeBucket):
     """moto's bucket, whose policy is kept and read back but denies nothing.
 
     moto ignores conditions, so the usual "deny what does not come over TLS" would deny all.
@@ -21,4 +21,4 @@ class StoredPolicyBucket(models.FakeBucket):  # type: ignore[misc]
 
 def keep_bucket_policies_stored() -> None:
     """Have moto make buckets of this class."""
-    models.FakeBucket = StoredPolicyBucket
+    vars(models)["FakeBucket"] = StoredPolicyBucket

@@ -27,6 +27,7 @@ class Processes:
         self._lock = threading.Lock()
         self._children: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
         self._adopted: dict[int, str] = {}
+        self._hidden: set[int] = set()
         self._work: dict[str, float] = {}
         self._guardian = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("guardian.py"))],
@@ -38,14 +39,20 @@ class Processes:
         cwd: str | Path | None = None, stdin: int | IO[Any] | None = subprocess.DEVNULL,
         stdout: int | IO[Any] | None = subprocess.DEVNULL,
         stderr: int | IO[Any] | None = subprocess.STDOUT, pass_fds: Sequence[int] = (),
+        hidden: bool = False,
     ) -> subprocess.Popen[bytes]:  # fmt: skip
-        """Start ``command`` in a new session with exactly ``env``; ``label`` names it to people."""
+        """Start ``command`` in a new session with exactly ``env``; ``label`` names it to people.
+
+        ``hidden`` marks a part of the cloud itself, which no user's resource owns.
+        """
         child = subprocess.Popen(
             list(command), env=dict(env), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr,
             start_new_session=True, pass_fds=tuple(pass_fds),
         )  # fmt: skip
         with self._lock:
             self._children[child.pid] = (label, child)
+            if hidden:
+                self._hidden.add(child.pid)
             self._tell(f"+{child.pid}")
         return child
 
@@ -53,6 +60,7 @@ class Processes:
         """Drop a child that has ended and been waited for, with what is left of its group."""
         self.kill(child, signal.SIGKILL)
         with self._lock:
+            self._hidden.discard(child.pid)
             if self._children.pop(child.pid, None) is not None:
                 self._tell(f"-{child.pid}")
 
@@ -84,9 +92,10 @@ class Processes:
             return dict(self._work)
 
     def running(self) -> dict[int, str]:
-        """Process ids and labels of children that still run."""
+        """Process ids and labels of children that still run, the cloud's own parts apart."""
         with self._lock:
-            own = {p: label for p, (label, c) in self._children.items() if c.poll() is None}
+            children = [(p, c) for p, c in self._children.items() if p not in self._hidden]
+            own = {p: label for p, (label, c) in children if c.poll() is None}
             return own | self._adopted
 
     def stop(self) -> None:

@@ -28,16 +28,20 @@ _LONGEST_BACK_OFF = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event waiting for its function; ``accepted`` is a virtual epoch second."""
+    """An event waiting for its function.
+
+    Its age is ``waited``, the virtual seconds that its own waits took: a jump of the clock
+    makes a retry due, it does not make the event old.
+    """
 
     ref: FunctionRef
     arn: str
     request_id: str
     payload: bytes
-    accepted: float
     client_context: str | None = None
     runs: int = 0
     throttles: int = 0
+    waited: float = 0.0
 
 
 class AsyncInvocations:
@@ -66,9 +70,6 @@ class AsyncInvocations:
             self._give_up_without_function(event, error)
             return
         config = self._config(function, event)
-        if self._cloud.clock.time() - event.accepted > config.max_age:
-            self._give_up(function, event, config, "EventAgeExceeded", None)
-            return
         request = Request(version, event.arn, event.request_id, event.payload, event.client_context)
         try:
             outcome = self._runner.run(function, request)
@@ -88,10 +89,10 @@ class AsyncInvocations:
             self._destinations.succeeded(
                 function, config, self._ended(event, "Success", outcome, function)
             )
-        elif event.runs <= config.retries:
-            self._later(event, _WAITS[event.runs - 1])
-        else:
+        elif event.runs > config.retries:
             self._give_up(function, event, config, "RetriesExhausted", outcome)
+        else:
+            self._later(function, event, config, _WAITS[event.runs - 1], outcome)
 
     def _throttled(
         self, function: Function, event: Event, config: EventConfig, error: AwsError
@@ -99,17 +100,21 @@ class AsyncInvocations:
         if function.reserved == 0:
             self._give_up(function, event, config, "ZeroReservedConcurrency", None)
             return
-        wait = min(2.0**event.throttles, _LONGEST_BACK_OFF)
-        left = event.accepted + config.max_age - self._cloud.clock.time()
-        if wait > left:
-            self._give_up(function, event, config, "EventAgeExceeded", None)
-            return
         log.debug("lambda:%s throttled: %s", function.name, error)
-        self._later(replace(event, throttles=event.throttles + 1), wait)
+        wait = min(2.0 ** min(event.throttles, 10), _LONGEST_BACK_OFF)
+        event = replace(event, throttles=event.throttles + 1)
+        self._later(function, event, config, wait, None)
 
-    def _later(self, event: Event, seconds: float) -> None:
+    def _later(
+        self, function: Function, event: Event, config: EventConfig, seconds: float,
+        outcome: Outcome | None,
+    ) -> None:  # fmt: skip
+        again = replace(event, waited=event.waited + seconds)
+        if again.waited > config.max_age:
+            self._give_up(function, event, config, "EventAgeExceeded", outcome)
+            return
         self._cloud.clock.call_later(
-            seconds, lambda: self._try(event),
+            seconds, lambda: self._try(again),
             label=f"retry of lambda:{event.ref.name}", holds=True,
         )  # fmt: skip
 

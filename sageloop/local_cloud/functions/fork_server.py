@@ -93,7 +93,7 @@ class ForkServer:
         child = self._cloud.processes.start(
             "lambda fork server",
             [sys.executable, "-I", "-S", str(_ZYGOTE), str(theirs.fileno()), str(self.runtime_dir)],
-            env=clean_environment() | quiet, stderr=None, pass_fds=(theirs.fileno(),),
+            env=clean_environment() | quiet, stderr=None, pass_fds=(theirs.fileno(),), hidden=True,
         )  # fmt: skip
         theirs.close()
         threading.Thread(

@@ -115,10 +115,8 @@ class InvokeApi:
         self, function: Function, ref: FunctionRef, payload: bytes, client_context: str | None
     ) -> str:
         request_id = new_request_id()
-        event = Event(
-            ref, function.arn_of(ref.qualifier), request_id, payload, self._cloud.clock.time(),
-            client_context,
-        )  # fmt: skip
+        arn = function.arn_of(ref.qualifier)
+        event = Event(ref, arn, request_id, payload, client_context)
         self._service.asynchronous.accept(event)
         return request_id
 

@@ -1,13 +1,17 @@
-"""What is acknowledged instead of mended: read from the templates' own metadata."""
+"""What is acknowledged instead of mended: read from the assembly's own metadata."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
-METADATA_KEY = "sageloop:acknowledged"
+from scripts.acknowledgments import Acknowledgment
 
 
-def acknowledged(template: dict[str, Any], resource: str, rule: str) -> str | None:
-    """The reason why a resource may fail a rule, if one is given."""
-    entries = template["Resources"][resource].get("Metadata", {}).get(METADATA_KEY, [])
-    return next((str(e["reason"]) for e in entries if e["id"] == rule), None)
+def acknowledged(
+    given: Iterable[Acknowledgment], stack: str, resource: str, rule: str
+) -> str | None:
+    """The reason why a resource of a stack may fail a rule, if one is given."""
+    return next(
+        (a.reason for a in given
+         if a.stack == stack and a.rule == rule and resource in a.resources), None,
+    )  # fmt: skip

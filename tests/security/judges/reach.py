@@ -32,8 +32,10 @@ _ENDPOINTS = {
     "sts": {"sts"},
 }
 # Reached by the service on the function's behalf, not by the function's code.
-_NOT_CALLED = frozenset(("iam", "xray", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
-                         "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"))  # fmt: skip
+_NOT_CALLED = frozenset(
+    ("iam", "xray", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+     "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses")
+)  # fmt: skip
 _RUNTIME_ACTION = "sagemaker:InvokeEndpoint"
 
 
@@ -73,8 +75,10 @@ def _actions(house: House, name: str, function: Mapping[str, Any]) -> set[str]:
     statements: list[Any] = []
     for inline in as_list(house.flat[role].get("Policies")):
         statements += as_list(inline["PolicyDocument"]["Statement"])
+    attached = {house.named(a, role) for a in as_list(house.flat[role].get("ManagedPolicyArns"))}
     for kind in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
         for policy, held in house.of(kind):
-            if role in [house.named(r, policy) for r in as_list(held.get("Roles"))]:
+            roles = [house.named(r, policy) for r in as_list(held.get("Roles"))]
+            if role in roles or policy in attached:
                 statements += as_list(held["PolicyDocument"]["Statement"])
     return {a for s in statements if s["Effect"] == "Allow" for a in as_list(s.get("Action"))}

@@ -23,7 +23,9 @@ def test_create_only_change_takes_a_new_resource() -> None:
 def test_nested_create_only_path_counts_alone() -> None:
     old = {"Code": {"Bucket": "a", "Key": "1"}, "Rules": [{"Id": "x", "v": 1}]}
 
-    assert compare(old, {**old, "Code": {"Bucket": "a", "Key": "2"}}, _Schema()) == {"Code": "Never"}
+    assert compare(old, {**old, "Code": {"Bucket": "a", "Key": "2"}}, _Schema()) == {
+        "Code": "Never"
+    }
     assert compare(old, {**old, "Rules": [{"Id": "y", "v": 1}]}, _Schema()) == {"Rules": "Always"}
 
 

@@ -67,7 +67,10 @@ def test_walk_stops_starting_after_the_first_failure() -> None:
     told: list[bool] = []
     graph = {"a": frozenset(), "b": frozenset("a"), "c": frozenset("b")}
 
-    walked = walk(graph, lambda n: n != "a", label="test", on_first_failure=lambda: told.append(True))  # fmt: skip
+    def tell() -> None:
+        told.append(True)
+
+    walked = walk(graph, lambda n: n != "a", label="test", on_first_failure=tell)
 
     assert walked.failed == ("a",)
     assert walked.untouched == {"b", "c"}

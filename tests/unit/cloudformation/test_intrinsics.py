@@ -74,7 +74,8 @@ def test_conditions_combine() -> None:
         }
     )
 
-    assert [resolver.condition(n) for n in ("Prod", "Dev", "Both", "Any")] == [True, False, False, True]  # fmt: skip
+    holding = [n for n in ("Prod", "Dev", "Both", "Any") if resolver.condition(n)]
+    assert holding == ["Prod", "Any"]
     assert resolver.resolve({"Fn::If": ["Dev", {"Ref": "Nowhere"}, "else"]}) == "else"
 
 

@@ -60,7 +60,7 @@ def test_no_echo_is_masked_but_used() -> None:
         ({"Type": "Number"}, "many", "must be a number"),
         ({"Type": "String", "AllowedPattern": "x", "ConstraintDescription": "be x"}, "y", "be x"),
         ({"Type": "Colour"}, "red", "type Colour"),
-        ({"Type": "AWS::SSM::Parameter::Value<String>"}, "/nowhere", r"fetch parameters \[/nowhere\]"),
+        ({"Type": "AWS::SSM::Parameter::Value<String>"}, "/no", r"fetch parameters \[/no\]"),
     ],
 )  # fmt: skip
 def test_value_that_breaks_a_rule_is_refused(

@@ -95,7 +95,7 @@ def ground(stack: Stack) -> Ground:
         store=store,
         state=StateTable(stack, "State", key=store.key),
         pages=Pages(stack, "Pages", key=store.key),
-        network=PrivateNetwork(stack, "Network", key=store.key),
+        network=PrivateNetwork(stack, "Network", key=store.key, interfaces=["Sts"]),
     )
 
 

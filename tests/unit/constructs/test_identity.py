@@ -27,9 +27,8 @@ def test_role_can_be_assumed_for_this_account_only(
 
     (role,) = Template.from_stack(stack).find_resources("AWS::IAM::Role").values()
     (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-    assert statement["Condition"]["StringEquals"] == {
-        "aws:SourceAccount": {"Ref": "AWS::AccountId"}
-    }
+    account = {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert statement["Condition"]["StringEquals"] == account
     assert statement["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Join"][1][-1] == f":{source}"
 
 

@@ -30,7 +30,7 @@ def test_network_has_only_the_interfaces_asked_for(stack: Stack) -> None:
 
 
 def test_network_refuses_an_unknown_interface(stack: Stack) -> None:
-    with pytest.raises(ConfigurationError, match="interfaces must be one of .*'Internet'"):
+    with pytest.raises(ConfigurationError, match=r"interfaces must be one of .*'Internet'"):
         PrivateNetwork(stack, "Network", interfaces=["Internet"])
 
 

@@ -58,7 +58,7 @@ def test_image_of_any_region_is_looked_up_once(stack: Stack) -> None:
 
 
 def test_image_refuses_a_version_there_is_not(stack: Stack) -> None:
-    with pytest.raises(ConfigurationError, match="version must be one of .*got '9.9-9'"):
+    with pytest.raises(ConfigurationError, match=r"version must be one of .*got '9.9-9'"):
         AlgorithmImage.xgboost(stack, "9.9-9")
 
 

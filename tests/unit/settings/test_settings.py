@@ -68,7 +68,7 @@ def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text("[project", encoding="utf-8")
 
-    with pytest.raises(SettingsError, match="mine.toml is not TOML"):
+    with pytest.raises(SettingsError, match=r"mine\.toml is not TOML"):
         load_settings(str(mine))
 
 

@@ -56,7 +56,7 @@ PROVIDERS: dict[str, CoveredProvider] = {
         create_call="RegisterScalableTarget",
         takes=takes(f"{_WHICH} {_LIMITS}"),
         ref="{prop[ResourceId]}|{prop[ScalableDimension]}|{prop[ServiceNamespace]}",
-        attributes={"Id": "{id}"},
+        attributes={"Id": "{id}", "ScalableTargetARN": "ScalableTargetARN"},
         steps=(Step(properties="ScheduledActions", apply=_schedule),),
         updates=(
             Update(call="RegisterScalableTarget", on=_TARGET, takes=takes(_LIMITS), whole=True),

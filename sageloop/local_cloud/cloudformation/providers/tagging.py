@@ -54,12 +54,11 @@ class Tagging:
         after = wanted_tags(scene, self.property)
         changed = {k: v for k, v in after.items() if before.get(k) != v}
         removed = sorted(before.keys() - after.keys())
-        on = scene.fill(self.on)
         if removed:
             keys: Any = [{"Key": k} for k in removed] if self.keys_as_tags else removed
-            scene.call(self.untag, **on, **{self.keys_param: keys})
+            scene.call(self.untag, **scene.fill(self.on), **{self.keys_param: keys})
         if changed:
-            scene.call(self.tag, **on, **{self.tags_param: self._form(changed)})
+            scene.call(self.tag, **scene.fill(self.on), **{self.tags_param: self._form(changed)})
 
     def _form(self, tags: Mapping[str, str]) -> Any:
         if self.as_map:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -90,7 +91,10 @@ class Instance:
             child = self._launch()
             if child is None:
                 return False
+            started = wall.monotonic()
             if self._await_ping(child, deadline):
+                label = f"start-up of {self.blueprint.endpoint}/{self.id}"
+                self._cloud.processes.note_work(label, wall.monotonic() - started)
                 self._enter_service(child)
                 return True
             alive = child.poll() is None
@@ -150,6 +154,7 @@ class Instance:
         if self.process is not None:
             self._end(self.process)
         self._connections.close()
+        shutil.rmtree(self._base, ignore_errors=True)
 
     def abandon(self) -> None:
         """Never restart again; the process is left to whoever ends all of them."""

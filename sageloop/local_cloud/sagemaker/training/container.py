@@ -48,12 +48,14 @@ class Container:
             child = self._child = self._cloud.processes.start(
                 self._label, command, env=env, cwd=cwd, stdout=subprocess.PIPE
             )
+        started = wall.monotonic()
         reader = threading.Thread(target=self._listen, args=(child,), daemon=True)
         reader.start()
         limit = threading.Timer(max_seconds, self._on_limit)
         limit.daemon = True
         limit.start()
         code = child.wait()
+        self._cloud.processes.note_work(self._label, wall.monotonic() - started)
         limit.cancel()
         with self._lock:
             self._child = None

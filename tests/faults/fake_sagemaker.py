@@ -1,0 +1,230 @@
+"""SageMaker in memory: its states, its sentences, its events."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from documents import BUCKET, ENDPOINT, GROUP, START
+from fake_client import client_error
+from fake_stores import Stores
+from sageloop_runtime.times import iso
+
+
+class SageMaker(Stores):
+    """The part of the world that trains and serves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = START
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.packages: list[dict[str, Any]] = []
+        self.models: dict[str, dict[str, Any]] = {}
+        self.configs: dict[str, dict[str, Any]] = {}
+        self.endpoint: dict[str, Any] | None = None
+        self.served_artifacts: list[str] = []
+        self.champion_answer: Callable[[str], str] = lambda row: "120"
+        self.invisible_config_calls = 0
+        self.in_progress_calls = 0
+        self.lose_events = False
+
+    def emit(self, function: str, source: str, kind: str, detail: dict[str, Any]) -> None:
+        event = {"source": source, "detail-type": kind, "time": iso(self.now), "detail": detail}
+        if not self.lose_events:
+            self.queue.append((function, event))
+
+    # training jobs
+
+    def _create_training_job(self, TrainingJobName: str, **request: Any) -> Any:
+        if TrainingJobName in self.jobs:
+            raise client_error("ResourceInUse", "Training job names must be unique")
+        self.jobs[TrainingJobName] = {
+            **request, "TrainingJobName": TrainingJobName, "TrainingJobStatus": "InProgress",
+            "CreationTime": datetime.fromtimestamp(self.now, UTC), "FinalMetricDataList": [],
+        }  # fmt: skip
+        return {"TrainingJobArn": f"arn:aws:sagemaker:::training-job/{TrainingJobName}"}
+
+    def _describe_training_job(self, TrainingJobName: str) -> Any:
+        if TrainingJobName not in self.jobs:
+            raise client_error("ValidationException", "Requested resource not found.")
+        return self.jobs[TrainingJobName]
+
+    def _list_training_jobs(self, NameContains: str, StatusEquals: str, **_: Any) -> Any:
+        names = [
+            n for n, job in self.jobs.items()
+            if NameContains in n and job["TrainingJobStatus"] == StatusEquals
+        ]  # fmt: skip
+        return {"TrainingJobSummaries": [{"TrainingJobName": name} for name in names]}
+
+    def _stop_training_job(self, TrainingJobName: str) -> Any:
+        job = self.jobs.get(TrainingJobName)
+        if job is None:
+            raise client_error("ValidationException", "Requested resource not found.")
+        if job["TrainingJobStatus"] == "InProgress":
+            self.finish(TrainingJobName, status="Stopped", secondary="Stopped")
+
+    def finish(
+        self, name: str, *, metric: float | None = 8.0, status: str = "Completed",
+        reason: str | None = None, secondary: str | None = None, artifact: bytes = b"\x1f\x8b..",
+    ) -> None:  # fmt: skip
+        job, key = self.jobs[name], f"out/{name}/output/model.tar.gz"
+        job["TrainingJobStatus"] = status
+        job["SecondaryStatus"] = secondary or status
+        if reason is not None:
+            job["FailureReason"] = reason
+        if status != "Failed":
+            job["ModelArtifacts"] = {"S3ModelArtifacts": f"s3://{BUCKET}/{key}"}
+            self.objects[BUCKET, key] = artifact
+        if metric is not None:
+            job["FinalMetricDataList"] = [{"MetricName": "validation:mae", "Value": metric}]
+        detail = {"TrainingJobName": name, "TrainingJobStatus": status}
+        self.emit("on_job_change", "aws.sagemaker", "SageMaker Training Job State Change", detail)
+
+    # the registry
+
+    def _create_model_package(self, **request: Any) -> Any:
+        for package in self.packages:
+            if package["ClientToken"] == request["ClientToken"]:
+                return {"ModelPackageArn": package["ModelPackageArn"]}
+        arn = f"arn:aws:sagemaker:eu-west-1:123456789012:model-package/{GROUP}/"
+        arn += str(len(self.packages) + 1)
+        self.packages.append({**request, "ModelPackageArn": arn})
+        detail = {"ModelPackageGroupName": GROUP, "ModelPackageArn": arn}
+        if request["ModelApprovalStatus"] == "Approved":
+            self.emit("promote", "aws.sagemaker", "SageMaker Model Package State Change", detail)
+        return {"ModelPackageArn": arn}
+
+    def _list_model_packages(self, ModelApprovalStatus: str | None = None, **_: Any) -> Any:
+        return {
+            "ModelPackageSummaryList": [
+                package for package in reversed(self.packages)
+                if ModelApprovalStatus in {None, package["ModelApprovalStatus"]}
+            ]
+        }  # fmt: skip
+
+    def _describe_model_package(self, ModelPackageName: str) -> Any:
+        return next(p for p in self.packages if p["ModelPackageArn"] == ModelPackageName)
+
+    # the endpoint
+
+    def _create_model(self, ModelName: str, **request: Any) -> Any:
+        if ModelName in self.models:
+            raise client_error(
+                "ValidationException", f'Cannot create already existing model "{ModelName}".'
+            )
+        self.models[ModelName] = request
+
+    def _create_endpoint_config(self, EndpointConfigName: str, **request: Any) -> Any:
+        if EndpointConfigName in self.configs:
+            text = f'Cannot create already existing endpoint configuration "{EndpointConfigName}".'
+            raise client_error("ValidationException", text)
+        self.configs[EndpointConfigName] = request
+
+    def _describe_endpoint_config(self, EndpointConfigName: str) -> Any:
+        if EndpointConfigName not in self.configs:
+            raise client_error("ValidationException", "Could not find endpoint configuration")
+        return self.configs[EndpointConfigName]
+
+    def _list_endpoint_configs(self, NameContains: str, **_: Any) -> Any:
+        names = [name for name in reversed(self.configs) if NameContains in name]
+        return {"EndpointConfigs": [{"EndpointConfigName": name} for name in names]}
+
+    def _list_models(self, NameContains: str, **_: Any) -> Any:
+        names = [name for name in self.models if NameContains in name]
+        return {"Models": [{"ModelName": name} for name in names]}
+
+    def _delete_model(self, ModelName: str) -> Any:
+        if self.models.pop(ModelName, None) is None:
+            raise client_error("ValidationException", "Could not find model")
+
+    def _delete_endpoint_config(self, EndpointConfigName: str) -> Any:
+        if self.endpoint is not None:
+            assert EndpointConfigName != self.endpoint["EndpointConfigName"], "deleted what serves"
+        if self.configs.pop(EndpointConfigName, None) is None:
+            raise client_error("ValidationException", "Could not find endpoint configuration")
+
+    def _describe_endpoint(self, EndpointName: str) -> Any:
+        if self.endpoint is None:
+            raise client_error("ValidationException", f'Could not find endpoint "{EndpointName}".')
+        return dict(self.endpoint)
+
+    def _need_config(self, name: str) -> None:
+        if self.invisible_config_calls:
+            self.invisible_config_calls -= 1
+            raise client_error("ValidationException", "Could not find endpoint configuration")
+        assert name in self.configs
+        for variant in self.configs[name]["ProductionVariants"]:
+            assert variant["ModelName"] in self.models
+
+    def _create_endpoint(self, EndpointName: str, EndpointConfigName: str, **_: Any) -> Any:
+        if self.endpoint is not None:
+            raise client_error("ValidationException", "Cannot create already existing endpoint")
+        self._need_config(EndpointConfigName)
+        self.endpoint = {"EndpointStatus": "Creating", "EndpointConfigName": EndpointConfigName,
+                         "instances": 2}  # fmt: skip
+        self._endpoint_event()
+
+    def _update_endpoint(self, EndpointName: str, EndpointConfigName: str, **request: Any) -> Any:
+        assert self.endpoint is not None
+        assert request["RetainAllVariantProperties"] is True
+        if self.in_progress_calls:
+            self.in_progress_calls -= 1
+            raise client_error("ValidationException", "Cannot update in-progress endpoint")
+        if self.endpoint["EndpointStatus"] != "InService":
+            raise client_error("ValidationException", "Cannot update in-progress endpoint")
+        self._need_config(EndpointConfigName)
+        self.endpoint |= {
+            "EndpointStatus": "Updating",
+            "PendingDeploymentSummary": {"EndpointConfigName": EndpointConfigName},
+        }
+        self._endpoint_event()
+
+    def _delete_endpoint(self, EndpointName: str) -> Any:
+        if self.endpoint is None:
+            raise client_error("ValidationException", "Could not find endpoint")
+        if self.endpoint["EndpointStatus"] in {"Creating", "Updating", "RollingBack"}:
+            raise client_error("ValidationException", "Cannot delete in-progress endpoint")
+        self.endpoint["EndpointStatus"] = "Deleting"
+        self._endpoint_event()
+
+    def move_endpoint(self, outcome: str = "ok", *, reason: str = "") -> None:
+        """Let what is under way end: ``ok``, ``rollback``, ``failed`` or ``stuck``."""
+        if self.endpoint is None:
+            return
+        status = self.endpoint["EndpointStatus"]
+        pending = self.endpoint.pop("PendingDeploymentSummary", None)
+        if status == "Deleting":
+            self.endpoint = None
+            self.emit("promote", "aws.sagemaker", "SageMaker Endpoint State Change", {})
+            return
+        if status == "Creating":
+            self.endpoint["EndpointStatus"] = "InService" if outcome == "ok" else "Failed"
+        elif status == "Updating":
+            ends = {"ok": "InService", "rollback": "InService", "stuck": "UpdateRollbackFailed"}
+            self.endpoint["EndpointStatus"] = ends.get(outcome, "InService")
+            if outcome == "ok":
+                self.endpoint["EndpointConfigName"] = pending["EndpointConfigName"]
+        else:
+            return
+        self.endpoint["FailureReason"] = reason
+        self.endpoint["LastModifiedTime"] = datetime.fromtimestamp(self.now, UTC)
+        if self.endpoint["EndpointStatus"] == "InService":
+            self.served_artifacts.append(self.served_artifact())
+        self._endpoint_event()
+
+    def served_artifact(self) -> str:
+        config = self.configs[self.endpoint["EndpointConfigName"]]
+        model = self.models[config["ProductionVariants"][0]["ModelName"]]
+        return str(model["PrimaryContainer"]["ModelDataUrl"])
+
+    def _endpoint_event(self) -> None:
+        status = self.endpoint["EndpointStatus"] if self.endpoint else "DELETED"
+        detail = {"EndpointName": ENDPOINT, "EndpointStatus": status.upper()}
+        self.emit("promote", "aws.sagemaker", "SageMaker Endpoint State Change", detail)
+
+    def _invoke_endpoint(self, Body: bytes, InferenceId: str, **_: Any) -> Any:
+        assert InferenceId.startswith("gate-")
+        answers = [self.champion_answer(row) for row in Body.decode().splitlines()]
+        return {"Body": io.BytesIO("\n".join(answers).encode())}

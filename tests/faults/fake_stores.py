@@ -1,0 +1,139 @@
+"""DynamoDB, S3 and the smaller services, in memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+from documents import BUCKET
+from fake_client import client_error
+
+
+class Stores:
+    """The part of the world that only keeps things."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.objects: dict[tuple[str, str], bytes] = {}
+        self.alarms: dict[str, dict[str, Any]] = {}
+        self.metrics: list[dict[str, Any]] = []
+        self.pages: list[str] = []
+        self.targets: dict[str, dict[str, Any]] = {}
+        self.queue: list[tuple[str, dict[str, Any]]] = []
+        self.interfaces: list[dict[str, Any]] = []
+        self.groups: dict[str, dict[str, Any]] = {}
+
+    # dynamodb
+
+    def _get_item(self, Key: Any, **_: Any) -> Any:
+        row = self.rows.get(Key["id"]["S"])
+        return {} if row is None else {"Item": {**row, **Key}}
+
+    def _put_item(self, Item: Any, ConditionExpression: str | None = None, **_: Any) -> Any:
+        row_id = Item["id"]["S"]
+        if ConditionExpression is not None and row_id in self.rows:
+            raise client_error("ConditionalCheckFailedException", "The conditional request failed")
+        self.rows[row_id] = dict(Item)
+
+    def _update_item(
+        self, Key: Any, UpdateExpression: str, ExpressionAttributeNames: Any,
+        ConditionExpression: str = "", ExpressionAttributeValues: Any = None, **_: Any,
+    ) -> Any:  # fmt: skip
+        names, values = ExpressionAttributeNames, ExpressionAttributeValues or {}
+        row = dict(self.rows.get(Key["id"]["S"], Key))
+        for part in ConditionExpression.split(" AND ") if ConditionExpression else []:
+            absent = re.fullmatch(r"attribute_not_exists\((#\w+)\)", part)
+            if absent:
+                good = names[absent[1]] not in row
+            else:
+                left, right = part.split(" = ")
+                good = row.get(names[left]) == values[right]
+            if not good:
+                raise client_error("ConditionalCheckFailedException", "The condition failed")
+        match = re.fullmatch(r"(?:SET (.*?))?\s?(?:REMOVE (.*))?", UpdateExpression)
+        assert match is not None
+        for item in match[1].split(", ") if match[1] else []:
+            left, right = item.split(" = ")
+            row[names[left]] = values[right]
+        for item in match[2].split(", ") if match[2] else []:
+            row.pop(names[item], None)
+        self.rows[Key["id"]["S"]] = row
+
+    def _delete_item(self, Key: Any, **_: Any) -> Any:
+        self.rows.pop(Key["id"]["S"], None)
+
+    # s3
+
+    def _list_objects_v2(self, Bucket: str, Prefix: str, **_: Any) -> Any:
+        found = sorted(k for b, k in self.objects if b == Bucket and k.startswith(Prefix))
+        contents = [
+            {"Key": key, "Size": len(self.objects[Bucket, key]), "ETag": str(hash(key))}
+            for key in found
+        ]
+        return {"Contents": contents, "IsTruncated": False}
+
+    def _get_object(self, Bucket: str, Key: str, Range: str | None = None) -> Any:
+        body = self.objects.get((Bucket, Key))
+        if body is None:
+            raise client_error("NoSuchKey", "The specified key does not exist.", 404)
+        if Range is not None:
+            if not body:
+                raise client_error("InvalidRange", "The requested range is not satisfiable", 416)
+            body = body[:2]
+        return {"Body": io.BytesIO(body)}
+
+    def _put_object(self, Bucket: str, Key: str, Body: bytes, **_: Any) -> Any:
+        self.objects[Bucket, Key] = Body
+
+    def deliver_days(self, first: str, last: str, *, label: int = 100) -> None:
+        start, end = datetime.fromisoformat(first), datetime.fromisoformat(last)
+        for ordinal in range(start.toordinal(), end.toordinal() + 1):
+            day = datetime.fromordinal(ordinal).date().isoformat()
+            self.objects[BUCKET, f"sets/dt={day}/part.csv"] = f"{label},1,2\n".encode() * 3
+
+    # the rest
+
+    def _describe_alarms(self, AlarmNames: list[str], **_: Any) -> Any:
+        return {"MetricAlarms": [self.alarms[n] for n in AlarmNames if n in self.alarms]}
+
+    def _put_metric_data(self, Namespace: str, MetricData: list[Any]) -> Any:
+        self.metrics.extend(MetricData)
+
+    def metric(self, name: str, **dimensions: str) -> list[float]:
+        wanted = dimensions.items()
+        return [
+            d["Value"] for d in self.metrics
+            if d["MetricName"] == name
+            and wanted <= {p["Name"]: p["Value"] for p in d["Dimensions"]}.items()
+        ]  # fmt: skip
+
+    def _publish(self, Message: str, **_: Any) -> Any:
+        self.pages.append(Message)
+
+    def _register_scalable_target(self, ResourceId: str, **request: Any) -> Any:
+        self.targets[ResourceId] = request
+
+    def _deregister_scalable_target(self, ResourceId: str, **_: Any) -> Any:
+        if self.targets.pop(ResourceId, None) is None:
+            raise client_error("ObjectNotFoundException", "No scalable target found")
+
+    def _put_scaling_policy(self, **_: Any) -> Any:
+        return {}
+
+    def _invoke(self, FunctionName: str, Payload: bytes, **_: Any) -> Any:
+        self.queue.append((FunctionName, json.loads(Payload)))
+
+    def _describe_network_interfaces(self, **_: Any) -> Any:
+        return {"NetworkInterfaces": self.interfaces}
+
+    def _describe_security_groups(self, GroupIds: list[str]) -> Any:
+        return {"SecurityGroups": [self.groups[group] for group in GroupIds]}
+
+    def _revoke_security_group_ingress(self, GroupId: str, **_: Any) -> Any:
+        self.groups[GroupId]["IpPermissions"] = []
+
+    def _revoke_security_group_egress(self, GroupId: str, **_: Any) -> Any:
+        self.groups[GroupId]["IpPermissionsEgress"] = []

@@ -1,0 +1,291 @@
+"""Faults of gate and promotion, numbered as in the project's list of faults."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from documents import (
+    BUCKET,
+    DAY,
+    ENDPOINT,
+    HOUR,
+    JOB,
+    serving_document,
+)  # fmt: skip
+from fake_client import client_error
+from sageloop_runtime.times import iso
+from world import World
+
+
+def champion(world: World) -> dict[str, Any]:
+    return world.row(f"champion#{ENDPOINT}")
+
+
+def loop(world: World) -> dict[str, Any]:
+    return world.row(f"loop#{JOB}")
+
+
+def test_26_worse_or_equal_challenger_leaves_the_champion_and_no_loop(world: World) -> None:
+    world.champion_answer = lambda row: "105"
+    before = champion(world)
+    for metric in (5.0, 7.0):
+        world.now += DAY
+        name = world.challenge(metric=metric)
+        assert world.row(f"result#{name}")["verdict"] == "rejected"
+        assert "champion 5" in world.row(f"result#{name}")["reason"]
+    world.reconcile()
+    assert champion(world) == before
+    assert [p["ModelApprovalStatus"] for p in world.packages] == ["Approved"] + ["Rejected"] * 2
+    assert world.running_jobs() == []
+
+
+def test_26_of_two_verdicts_at_once_the_first_stands(world: World) -> None:
+    world.deliver("start_training", world.data_event("v2"))
+    name = world.only_job()
+    world.lose_events = True
+    world.finish(name, metric=5.0)
+    event = {"time": iso(world.now), "detail": {"TrainingJobName": name}}
+    original = world._invoke_endpoint
+
+    def interleave(**request: Any) -> Any:
+        world._invoke_endpoint = original
+        world.run("on_job_change", event)
+        world.champion_answer = lambda row: "100"
+        return original(**request)
+
+    world._invoke_endpoint = interleave
+    world.run("on_job_change", event)
+    assert world.row(f"result#{name}")["verdict"] == "promoted"
+    assert [p["ModelApprovalStatus"] for p in world.packages] == ["Approved"] * 2
+
+
+@pytest.mark.parametrize("broken", ["manifest", "rows", "answers", "refusal"])
+def test_27_unreadable_hold_out_closes_the_gate(world: World, broken: str) -> None:
+    world.deliver("start_training", world.data_event("v2"))
+    name = world.only_job()
+    if broken == "manifest":
+        del world.objects[BUCKET, f"sets/runs/{name}/validation.manifest"]
+    if broken == "rows":
+        world.objects[BUCKET, "sets/dt=2013-02-28/part.csv"] = b"not,a,number"
+    if broken == "answers":
+        world.champion_answer = lambda row: "1,2"
+    if broken == "refusal":
+        error = client_error("ModelError", "it broke", 424)
+        world.failures["sagemaker:InvokeEndpoint"] = [error]
+    world.finish(name, metric=1.0)
+    world.drain()
+    assert world.row(f"result#{name}")["verdict"] == "rejected"
+
+
+@pytest.mark.parametrize("action", ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"])
+def test_28_failing_call_of_the_promotion_is_taken_up_again(world: World, action: str) -> None:
+    served = world.endpoint["EndpointConfigName"]
+    error = client_error("InternalFailure", "try again", 500)
+    world.failures[f"sagemaker:{action}"] = [error] * 3
+    world.challenge()
+    assert world.endpoint["EndpointConfigName"] == served
+    world.reconcile()
+    world.move_endpoint()
+    world.drain()
+    assert champion(world)["state"] == "live"
+    assert len(world.models) == 2
+
+
+def test_29_endpoint_busy_is_waited_for(world: World) -> None:
+    world.in_progress_calls = 1
+    world.challenge()
+    assert champion(world)["state"] == "promoting"
+    world.reconcile()
+    world.move_endpoint()
+    world.drain()
+    assert champion(world)["state"] == "live"
+
+
+def test_30_configuration_not_visible_yet_is_retried(world: World) -> None:
+    world.invisible_config_calls = 2
+    world.challenge()
+    world.move_endpoint()
+    world.drain()
+    assert champion(world)["state"] == "live"
+
+
+def test_31_silent_rollback_is_detected_and_the_challenger_barred(world: World) -> None:
+    served = world.endpoint["EndpointConfigName"]
+    good = champion(world)["package_arn"]
+    world.challenge()
+    world.move_endpoint("rollback")
+    world.drain()
+    world.reconcile()
+    row = champion(world)
+    assert (row["state"], row["package_arn"], row["config_name"]) == ("rolled_back", good, served)
+    assert row["quarantined"] == [world.packages[1]["ModelPackageArn"]]
+    assert world.metric("RollbacksDetected") == [1.0]
+    assert len(world.pages) == 1
+    assert "rolled back" in world.pages[0]
+    assert world.running_jobs() == []
+    assert world.endpoint["EndpointStatus"] == "InService"
+
+
+def test_31_next_challenger_after_a_rollback_is_promoted(world: World) -> None:
+    world.challenge()
+    world.move_endpoint("rollback")
+    world.drain()
+    world.now += DAY
+    world.challenge(metric=4.0)
+    world.move_endpoint()
+    world.drain()
+    assert champion(world)["package_arn"] == world.packages[2]["ModelPackageArn"]
+
+
+def test_32_failed_rollback_pages_and_freezes(world: World) -> None:
+    world.challenge()
+    world.move_endpoint("stuck")
+    world.drain()
+    world.now += DAY
+    world.reconcile()
+    updates = world.counts["sagemaker:UpdateEndpoint"]
+    assert champion(world)["frozen"] is True
+    assert len(world.pages) == 1
+    assert updates == 1
+    assert world.counts["sagemaker:DeleteEndpoint"] == 0
+
+
+def test_33_red_rollback_alarm_holds_the_promotion_back(world: World) -> None:
+    world.alarms["endpoint-errors"] = {"AlarmName": "endpoint-errors", "StateValue": "ALARM"}
+    world.challenge()
+    assert world.counts["sagemaker:UpdateEndpoint"] == 0
+    world.alarms["endpoint-errors"]["StateValue"] = "OK"
+    world.reconcile()
+    assert world.counts["sagemaker:UpdateEndpoint"] == 1
+
+
+def test_34_failed_creation_is_deleted_and_created_anew(fresh: World) -> None:
+    fresh.challenge()
+    fresh.move_endpoint("failed")
+    fresh.drain()
+    assert fresh.endpoint["EndpointStatus"] == "Deleting"
+    fresh.move_endpoint()
+    fresh.drain()
+    fresh.move_endpoint()
+    fresh.drain()
+    assert champion(fresh)["state"] == "live"
+    assert fresh.counts["sagemaker:UpdateEndpoint"] == 0
+
+
+def test_34_twice_failed_creation_bars_the_package_and_pages(fresh: World) -> None:
+    reason = "did not pass the ping health check"
+    fresh.challenge()
+    for outcome in ("failed", "ok", "failed"):
+        fresh.move_endpoint(outcome, reason=reason)
+        fresh.drain()
+        fresh.reconcile()
+    assert champion(fresh)["state"] == "failed"
+    assert fresh.endpoint["EndpointStatus"] == "Failed"
+    assert ["ping" in page for page in fresh.pages] == [True]
+    fresh.now += DAY
+    fresh.challenge(metric=4.0)
+    for _ in range(3):
+        fresh.move_endpoint()
+        fresh.drain()
+    assert champion(fresh)["package_arn"] == fresh.packages[1]["ModelPackageArn"]
+    assert champion(fresh)["state"] == "live"
+
+
+def test_35_rollout_keeps_scaled_capacity_and_the_target(world: World) -> None:
+    world.endpoint["instances"] = 5
+    world.challenge()
+    world.move_endpoint()
+    world.drain()
+    (target,) = world.targets.values()
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 4)
+    assert world.endpoint["instances"] == 5
+
+
+def test_36_of_two_racing_promotions_one_loses(world: World) -> None:
+    world.lose_events = True
+    name = world.challenge()
+    event = {"time": iso(world.now), "detail": {"TrainingJobName": name}}
+    world.run("on_job_change", event)
+    original = world._describe_alarms
+    nested = []
+
+    def interleave(**request: Any) -> Any:
+        if not nested:
+            nested.append(1)
+            world.run("promote", event)
+        return original(**request)
+
+    world._describe_alarms = interleave
+    world.run("promote", event)
+    assert champion(world)["generation"] == 2
+    assert world.counts["sagemaker:UpdateEndpoint"] == 1
+
+
+def test_36_promotion_of_an_older_package_loses_the_race(world: World) -> None:
+    world.lose_events = True
+    name = world.challenge()
+    event = {"time": iso(world.now), "detail": {"TrainingJobName": name}}
+    world.run("on_job_change", event)
+    original = world._describe_alarms
+
+    def interleave(**request: Any) -> Any:
+        world._describe_alarms = original
+        newer = dict(world.packages[1])
+        world.packages.append({**newer, "ModelPackageArn": newer["ModelPackageArn"][:-1] + "3"})
+        world.run("promote", event)
+        return original(**request)
+
+    world._describe_alarms = interleave
+    world.run("promote", event)
+    world.move_endpoint()
+    world.reconcile()
+    row = champion(world)
+    assert row["package_arn"].endswith("/3")
+    assert (row["state"], row["config_name"]) == ("live", world.endpoint["EndpointConfigName"])
+    assert world.counts["sagemaker:UpdateEndpoint"] == 1
+
+
+@pytest.mark.parametrize("outcome", ["ok", "rollback"])
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("call", range(1, 21))
+def test_37_killed_at_any_call_of_the_promotion_a_replay_converges(
+    world: World, call: int, after: bool, outcome: str
+) -> None:
+    world.kill_at, world.killed = (call, after), {"on_job_change", "promote"}
+    previous = world.endpoint["EndpointConfigName"]
+    world.challenge()
+    world.kill_at = None
+    world.reconcile()
+    world.kill_at = (call, after)
+    world.move_endpoint(outcome)
+    world.drain()
+    world.kill_at = None
+    for _ in range(3):
+        world.now += 7 * HOUR
+        world.reconcile()
+        world.move_endpoint(outcome)
+        world.drain()
+    row = champion(world)
+    assert row["state"] == ("live" if outcome == "ok" else "rolled_back")
+    assert world.endpoint["EndpointStatus"] == "InService"
+    assert world.endpoint["EndpointConfigName"] == row["config_name"]
+    assert previous in world.configs
+    assert len(world.packages) == 2
+    assert len(world.configs) <= 3
+
+
+def test_38_deploy_while_a_rollout_runs_is_taken_up_after_it(world: World) -> None:
+    world.challenge()
+    text = json.dumps(serving_document(keep_configs=2))
+    properties = {"EndpointName": ENDPOINT, "Document": text}
+    answer = world.resource("champion_endpoint_resource", "Update", properties, physical=ENDPOINT)
+    assert answer["Status"] == "SUCCESS"
+    for _ in range(2):
+        world.move_endpoint()
+        world.drain()
+    row = champion(world)
+    assert row["state"] == "live"
+    assert row["serving_digest"] == world.row(f"serving#{ENDPOINT}")["digest"]
+    assert row["package_arn"] == world.packages[1]["ModelPackageArn"]

@@ -1,0 +1,305 @@
+"""Faults of triggers, lock and training, numbered as in the project's list of faults."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from documents import (
+    BACKOFF,
+    COOLDOWN,
+    DAY,
+    ENDPOINT,
+    HOUR,
+    JOB,
+    MAX_ATTEMPTS,
+)  # fmt: skip
+from fake_client import client_error
+from sageloop_runtime.times import iso
+from world import Killed, World
+
+
+def champion(world: World) -> dict[str, Any]:
+    return world.row(f"champion#{ENDPOINT}")
+
+
+def loop(world: World) -> dict[str, Any]:
+    return world.row(f"loop#{JOB}")
+
+
+def suppressed(world: World, reason: str) -> int:
+    return len(world.metric("TriggersSuppressed", Reason=reason))
+
+
+def test_01_same_alarm_event_twice_starts_one_job(world: World) -> None:
+    event = world.set_alarm("ALARM")
+    world.deliver("start_training", event)
+    world.deliver("start_training", event)
+    assert len(world.running_jobs()) == 1
+    assert suppressed(world, "duplicate") == 1
+
+
+def test_02_same_event_concurrently_starts_one_job(world: World) -> None:
+    event = world.set_alarm("ALARM")
+    original = world._describe_alarms
+    nested = []
+
+    def interleave(**request: Any) -> Any:
+        if not nested:
+            nested.append(1)
+            calls, world._describe_alarms = world._calls_of_invocation, original
+            world.run("start_training", event)
+            world._calls_of_invocation = calls
+        return original(**request)
+
+    world._describe_alarms = interleave
+    world.deliver("start_training", event)
+    assert len(world.jobs) == 2
+    assert world.counts["sagemaker:CreateTrainingJob"] <= 3
+
+
+def test_03_flapping_alarm_starts_one_job_and_counts_the_rest(world: World) -> None:
+    for _ in range(50):
+        world.set_alarm("ALARM", notify=True)
+        world.drain()
+        world.now += 6
+        world.set_alarm("OK", notify=True)
+        world.drain()
+        world.now += 6
+    assert len(world.running_jobs()) == 1
+    assert suppressed(world, "cooldown") == 49
+
+
+def test_04_alarm_while_training_is_pending_and_starts_at_most_one_more(world: World) -> None:
+    world.deliver("start_training", {"source": "hand", "id": "1", "time": iso(world.now)})
+    first = world.only_job()
+    world.now += COOLDOWN + HOUR
+    world.set_alarm("ALARM", notify=True)
+    world.drain()
+    assert world.running_jobs() == [first]
+    assert "pending" in loop(world)
+    world.finish(first, metric=50.0)
+    world.drain()
+    world.now += HOUR
+    world.reconcile()
+    second = world.only_job()
+    assert second != first
+    world.finish(second, metric=50.0)
+    world.drain()
+    world.reconcile()
+    assert world.running_jobs() == []
+
+
+def test_05_failed_attempts_back_off_stop_at_the_limit_and_page_once(world: World) -> None:
+    world.set_alarm("ALARM", notify=True)
+    world.drain()
+    starts = []
+    for _ in range(200):
+        for name in world.running_jobs():
+            starts.append(world.now)
+            world.finish(name, status="Failed", reason="AlgorithmError: , exit code: 1")
+        world.drain()
+        world.now += HOUR
+        world.reconcile()
+    assert len(starts) == MAX_ATTEMPTS
+    assert all(b - a >= COOLDOWN for a, b in pairwise(starts))
+    assert len(world.pages) == 1
+    assert "AlgorithmError" in world.pages[0]
+
+
+@pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])
+def test_06_other_states_of_the_alarm_are_ignored(world: World, state: str) -> None:
+    assert world.run("start_training", world.set_alarm(state))["status"] == "ignored"
+
+
+def test_07_alarm_that_is_ok_again_starts_nothing(world: World) -> None:
+    event = world.set_alarm("ALARM")
+    world.set_alarm("OK")
+    world.deliver("start_training", event)
+    assert world.running_jobs() == []
+    assert suppressed(world, "stale") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"detail": {"alarmName": "another", "state": {"value": "ALARM", "timestamp": iso(1e9)}}},
+        {"detail": {}},
+        {"source": "somewhere"},
+        {"resources": []},
+    ],
+)
+def test_08_malformed_event_ends_in_the_dead_letters(world: World, change: Any) -> None:
+    world.deliver("start_training", {**world.set_alarm("ALARM"), **change})
+    assert len(world.dead) == 1
+    assert world.running_jobs() == []
+
+
+def test_09_event_replayed_after_a_day_starts_nothing(world: World) -> None:
+    event = world.data_event("v2")
+    world.now += DAY + HOUR
+    world.reconcile()
+    world.deliver("start_training", event)
+    assert world.running_jobs() == []
+    assert suppressed(world, "stale") == 1
+
+
+def test_11_state_table_down_starts_nothing_and_ends_in_the_dead_letters(world: World) -> None:
+    error = client_error("ProvisionedThroughputExceededException", "slow down")
+    world.failures["dynamodb:UpdateItem"] = [error] * 3
+    world.deliver("start_training", world.data_event("v2"))
+    assert world.running_jobs() == []
+    assert len(world.dead) == 1
+
+
+def test_12_killed_after_the_lock_the_reconciler_starts_exactly_one(world: World) -> None:
+    world.failures["sagemaker:CreateTrainingJob"] = [client_error("Throttling", "slow")] * 3
+    world.deliver("start_training", world.data_event("v2"))
+    assert "in_flight" in loop(world)
+    assert world.running_jobs() == []
+    world.reconcile()
+    world.reconcile()
+    assert world.running_jobs() == [loop(world)["in_flight"]]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("call", range(1, 16))
+def test_13_killed_at_any_call_of_the_start_a_replay_starts_one(
+    world: World, call: int, after: bool
+) -> None:
+    event = world.data_event("v2")
+    world.kill_at = (call, after)
+    with contextlib.suppress(Killed):
+        world.run("start_training", event)
+    world.kill_at = None
+    world.deliver("start_training", event)
+    name = world.only_job()
+    assert loop(world)["in_flight"] == name
+    assert len(world.jobs) == 2
+
+
+def test_14_skewed_clocks_start_no_second_job(world: World) -> None:
+    event = world.set_alarm("ALARM")
+    world.deliver("start_training", event)
+    skewed = json.loads(json.dumps(event))
+    for skew in (-300, 300):
+        skewed["time"] = iso(world.now + skew)
+        world.deliver("start_training", skewed)
+    assert len(world.running_jobs()) == 1
+
+
+def test_15_lost_rows_start_no_second_job(world: World) -> None:
+    event = world.data_event("v2")
+    world.deliver("start_training", event)
+    for row_id in [row for row in world.rows if row.startswith("trigger#")]:
+        del world.rows[row_id]
+    world.deliver("start_training", event)
+    assert len(world.running_jobs()) == 1
+    del world.rows[f"loop#{JOB}"]
+    world.deliver("start_training", event)
+    assert len(world.running_jobs()) == 1
+
+
+def test_15_lost_rows_start_no_concluded_job_again(world: World) -> None:
+    event = world.data_event("v2")
+    world.deliver("start_training", event)
+    world.finish(world.only_job(), metric=50.0)
+    world.drain()
+    for row_id in [row for row in world.rows if row.startswith("trigger#")]:
+        del world.rows[row_id]
+    world.deliver("start_training", event)
+    assert suppressed(world, "duplicate") == 1
+    assert "in_flight" not in loop(world)
+
+
+def test_16_throttling_is_retried_without_a_duplicate(world: World) -> None:
+    world.failures["sagemaker:CreateTrainingJob"] = [client_error("ThrottlingException", "slow")]
+    world.deliver("start_training", world.data_event("v2"))
+    assert len(world.running_jobs()) == 1
+    assert world.dead == []
+
+
+def test_17_quota_keeps_the_trigger_pages_once_and_starts_later(world: World) -> None:
+    error = client_error("ResourceLimitExceeded", "quota of ml.g5.xlarge")
+    world.failures["sagemaker:CreateTrainingJob"] = [error] * 3
+    world.deliver("start_training", world.data_event("v2"))
+    assert world.counts["sagemaker:CreateTrainingJob"] == 2
+    before = champion(world)
+    for _ in range(30):
+        world.now += BACKOFF
+        world.reconcile()
+    assert len(world.running_jobs()) == 1
+    assert world.counts["sagemaker:CreateTrainingJob"] == 5
+    assert len(world.pages) == 1
+    assert champion(world) == before
+
+
+def test_18_refused_request_is_final_and_pages(world: World) -> None:
+    error = client_error("ValidationException", "VolumeKmsKeyId is not supported")
+    world.failures["sagemaker:CreateTrainingJob"] = [error]
+    event = world.data_event("v2")
+    world.deliver("start_training", event)
+    world.deliver("start_training", event)
+    world.reconcile()
+    assert world.running_jobs() == []
+    assert world.counts["sagemaker:CreateTrainingJob"] == 2
+    assert ["VolumeKmsKeyId" in page for page in world.pages] == [True]
+    world.deliver("start_training", world.data_event("v3"))
+    assert len(world.running_jobs()) == 1
+
+
+@pytest.mark.parametrize("secondary", ["MaxWaitTimeExceeded", "MaxRuntimeExceeded", "Stopped"])
+def test_20_21_stopped_job_with_an_artifact_is_not_promoted(world: World, secondary: str) -> None:
+    world.deliver("start_training", world.data_event("v2"))
+    name = world.only_job()
+    world.finish(name, status="Stopped", secondary=secondary, metric=1.0)
+    world.drain()
+    assert world.row(f"result#{name}")["verdict"] == "failed"
+    assert len(world.packages) == 1
+    assert "in_flight" not in loop(world)
+
+
+def test_22_only_internal_errors_are_retried(world: World) -> None:
+    for reason, more in (("InternalServerError: host", 1), ("AlgorithmError: exit 1", 0)):
+        world.deliver("start_training", world.data_event(reason))
+        world.finish(world.only_job(), status="Failed", reason=reason, metric=None)
+        world.drain()
+        world.now += BACKOFF
+        world.reconcile()
+        assert len(world.running_jobs()) == more
+        for name in world.running_jobs():
+            world.finish(name, metric=99.0)
+        world.drain()
+
+
+def test_23_lost_completion_is_found_and_told_thrice_promotes_once(world: World) -> None:
+    world.deliver("start_training", world.data_event("v2"))
+    name = world.only_job()
+    world.lose_events = True
+    world.finish(name, metric=5.0)
+    world.lose_events = False
+    world.reconcile()
+    event = {"time": iso(world.now), "detail": {"TrainingJobName": name}}
+    for _ in range(3):
+        world.deliver("on_job_change", event)
+    world.drain()
+    assert len(world.packages) == 2
+    assert world.counts["sagemaker:UpdateEndpoint"] == 1
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"artifact": b""}, {"artifact": b"plain"}, {"metric": None}, {"metric": float("nan")},
+    ],
+)  # fmt: skip
+def test_24_bad_output_closes_the_gate(world: World, outcome: dict[str, Any]) -> None:
+    world.deliver("start_training", world.data_event("v2"))
+    world.finish(world.only_job(), **{"metric": 1.0, **outcome})
+    world.drain()
+    assert world.counts["sagemaker:UpdateEndpoint"] == 0
+    assert world.metric("ChallengersRejected", Job=JOB) == [1.0]
+    assert "in_flight" not in loop(world)

@@ -1,0 +1,223 @@
+"""A cloud with CloudFormation, one made-up resource type and a made-up Lambda service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from moto.core.request import Request
+
+from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
+from sageloop.local_cloud.cloudformation.service import CloudFormationService
+from sageloop.local_cloud.cloudformation.state import StackStore
+from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.service import Call, Service, operation
+
+THING = "Test::Unit::Thing"
+FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:handler"
+ROOT = "arn:aws:iam::123456789012:root"
+
+
+@dataclass(frozen=True)
+class ThingSchema:
+    properties: frozenset[str] = frozenset(("Name", "Fixed", "Size", "Fail", "Tags"))
+    create_only: frozenset[str] = frozenset(("Name", "Fixed"))
+    primary_identifier: tuple[str, ...] = ("Name",)
+
+
+@dataclass
+class Things:
+    """The provider: keeps what exists and what was asked; fails where a property says so."""
+
+    alive: dict[str, dict[str, Any]] = field(default_factory=dict)
+    log: list[tuple[str, str]] = field(default_factory=list)
+    before_create: Callable[[ResourceRequest], None] = lambda _: None
+    undeletable: set[str] = field(default_factory=set)
+    broken_updates: bool = False
+    requests: list[ResourceRequest] = field(default_factory=list)
+
+    def reset(self) -> None:
+        self.__dict__.update(Things().__dict__)
+
+    def create(self, request: ResourceRequest) -> Resource:
+        self.before_create(request)
+        self._refuse("create", request)
+        name = request.properties.get("Name") or request.unique_name(max_length=40)
+        self.alive[name] = dict(request.properties)
+        return Resource(name, {"Arn": f"arn:{name}", "Nested": {"Part": "p"}})
+
+    def update(self, request: ResourceRequest) -> Resource:
+        self._refuse("update", request)
+        self.alive[request.physical_id] = dict(request.properties)
+        return Resource(request.physical_id, request.attributes)
+
+    def delete(self, request: ResourceRequest) -> None:
+        self.log.append(("delete", request.logical_id))
+        if request.logical_id in self.undeletable:
+            raise AwsError("ResourceInUse", f"{request.physical_id} is in use")
+        self.alive.pop(request.physical_id, None)
+
+    def _refuse(self, doing: str, request: ResourceRequest) -> None:
+        self.requests.append(request)
+        self.log.append((doing, request.logical_id))
+        if self.broken_updates and doing == "update":
+            raise RuntimeError("the provider is broken")
+        if request.properties.get("Fail") == doing:
+            raise AwsError("ValidationException", f"{request.logical_id} must not {doing}")
+
+
+class FakeLambda(Service):
+    """Runs a test's handler for each invocation, in the background."""
+
+    model = "lambda"
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._on_dead: list[Callable[[str, bytes, str], None]] = []
+        super().__init__(cloud)
+        self.reset()
+
+    def reset(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.principals: list[str] = []
+        self.handler: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda _: {}
+
+    def on_async_failure(self, callback: Callable[[str, bytes, str], None]) -> None:
+        self._on_dead.append(callback)
+
+    @operation("Invoke")
+    def invoke(self, call: Call) -> dict[str, Any]:
+        payload = call.request.get_data()
+        event = json.loads(payload)
+        self.events.append(event)
+        self.principals.append(call.principal)
+        self.cloud.activity.spawn("handler", lambda: self._run(event, payload))
+        return {"StatusCode": 202}
+
+    def _run(self, event: dict[str, Any], payload: bytes) -> None:
+        try:
+            answer = self.handler(event)
+        except RuntimeError as error:
+            for callback in self._on_dead:
+                callback(FUNCTION_ARN, payload, str(error))
+            return
+        if answer is not None:
+            put(self.cloud, event, answer)
+
+
+def put(cloud: Cloud, event: dict[str, Any], answer: dict[str, Any]) -> int:
+    """Answer a request as a handler would."""
+    body = {
+        "Status": "SUCCESS",
+        "PhysicalResourceId": event.get("PhysicalResourceId", "made-1"),
+        **{k: event[k] for k in ("StackId", "RequestId", "LogicalResourceId")},
+    } | answer
+    url = f"http://127.0.0.1{urlsplit(event['ResponseURL']).path}"
+    request = Request.from_primitives("PUT", url, {}, json.dumps(body).encode())
+    return cloud.front.dispatch(request).status
+
+
+@dataclass
+class Bench:
+    """What a test holds."""
+
+    cloud: Cloud
+    things: Things
+    functions: FakeLambda
+    cfn: Any
+
+    def create(self, name: str, resources: dict[str, Any], **more: Any) -> str:
+        self.cfn.create_stack(StackName=name, TemplateBody=template(resources, **more))
+        return self.status(name)
+
+    def update(self, name: str, resources: dict[str, Any], *, disable_rollback: bool = False, **more: Any) -> str:  # fmt: skip # noqa: E501
+        self.cfn.update_stack(
+            StackName=name,
+            TemplateBody=template(resources, **more),
+            DisableRollback=disable_rollback,
+        )
+        return self.status(name)
+
+    def delete(self, name: str) -> str:
+        stack_id = self.stack(name)["StackId"]
+        self.cfn.delete_stack(StackName=name)
+        return self.status(stack_id)
+
+    def status(self, name: str) -> str:
+        assert self.cloud.settle(20) == []
+        return str(self.stack(name)["StackStatus"])
+
+    def stack(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.cfn.describe_stacks(StackName=name)["Stacks"][0]
+        return found
+
+    def outputs(self, name: str) -> dict[str, str]:
+        return {o["OutputKey"]: o["OutputValue"] for o in self.stack(name).get("Outputs", [])}
+
+    def events(self, name: str, logical_id: str) -> list[str]:
+        found = self.cfn.describe_stack_events(StackName=name)["StackEvents"]
+        return [e["ResourceStatus"] for e in found[::-1] if e["LogicalResourceId"] == logical_id]
+
+    def reason(self, name: str, logical_id: str, status: str) -> str:
+        found = self.cfn.describe_stack_events(StackName=name)["StackEvents"]
+        return next(
+            str(e.get("ResourceStatusReason", ""))
+            for e in found
+            if e["LogicalResourceId"] == logical_id and e["ResourceStatus"] == status
+        )
+
+    def change_set(self, name: str, resources: dict[str, Any], kind: str = "UPDATE", **more: Any) -> dict[str, Any]:  # fmt: skip # noqa: E501
+        made = self.cfn.create_change_set(
+            StackName=name,
+            ChangeSetName="set",
+            ChangeSetType=kind,
+            TemplateBody=template(resources, **more),
+        )
+        found: dict[str, Any] = self.cfn.describe_change_set(
+            ChangeSetName=made["Id"], IncludePropertyValues=True
+        )
+        return found
+
+
+def template(resources: dict[str, Any], **sections: Any) -> str:
+    return json.dumps({"Resources": resources, **sections})
+
+
+def thing(*, type_name: str = THING, depends_on: list[str] | None = None, policies: dict[str, str] | None = None, **properties: Any) -> dict[str, Any]:  # fmt: skip # noqa: E501
+    made: dict[str, Any] = {"Type": type_name, "Properties": properties, **(policies or {})}
+    return made | ({"DependsOn": depends_on} if depends_on else {})
+
+
+def custom(**properties: Any) -> dict[str, Any]:
+    return thing(type_name="Custom::Thing", ServiceToken=FUNCTION_ARN, **properties)
+
+
+def make_bench(allow: frozenset[str] = frozenset()) -> Bench:
+    cloud = Cloud(CloudConfig(allow=allow))
+    things = Things()
+    service = CloudFormationService(
+        cloud,
+        provider_of=lambda name: things if name == THING else None,
+        schema_of=lambda name: ThingSchema() if name == THING else None,
+        unsupported=lambda resources, allow: [
+            f"{i}: unknown type {r['Type']}"
+            for i, r in resources.items()
+            if r["Type"].startswith("Test::Unknown") and r["Type"] not in allow
+        ],
+    )
+    functions = FakeLambda(cloud)
+    cloud.add([service, functions])
+    cloud.start()
+    return Bench(cloud, things, functions, cloud.client("cloudformation", principal=ROOT))
+
+
+def fresh(bench: Bench) -> Bench:
+    """The same cloud, which takes time to make, without any stack and any habit of a test."""
+    bench.cloud.service("cloudformation").context.store = StackStore()
+    bench.cloud.service("cloudformation").context.durations.clear()
+    bench.things.reset()
+    bench.functions.reset()
+    return bench

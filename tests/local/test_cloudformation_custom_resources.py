@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.local.cloudformation_harness import (
+    FUNCTION_ARN,
+    ROOT,
+    Bench,
+    custom,
+    fresh,
+    make_bench,
+    put,
+    thing,
+)
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Bench]:
+    bench = make_bench()
+    yield bench
+    bench.cloud.stop()
+
+
+@pytest.fixture
+def bench(made: Bench) -> Bench:
+    return fresh(made)
+
+
+def _kinds(bench: Bench) -> list[str]:
+    return [event["RequestType"] for event in bench.functions.events]
+
+
+def test_create_sends_awss_document_with_every_scalar_as_text(bench: Bench) -> None:
+    bench.create("s", {"C": custom(Flag=True, Count=3, Deep={"List": [1.5, False]})})
+
+    (event,) = bench.functions.events
+    assert event["ResourceProperties"] == {
+        "ServiceToken": FUNCTION_ARN, "Flag": "true", "Count": "3",
+        "Deep": {"List": ["1.5", "false"]},
+    }  # fmt: skip
+    assert event["ResourceType"] == "Custom::Thing"
+    assert event["StackId"] == bench.stack("s")["StackId"]
+    assert event["ResponseURL"].startswith(f"{bench.cloud.endpoint_url}/_sageloop/cfn-response/")
+    assert "PhysicalResourceId" not in event
+    assert bench.functions.principals == [ROOT]
+
+
+def test_answer_gives_ref_and_attributes(bench: Bench) -> None:
+    bench.functions.handler = lambda _: {"PhysicalResourceId": "mine", "Data": {"A.B": "dotted"}}
+    outputs = {
+        "Ref": {"Value": {"Ref": "C"}},
+        "Att": {"Value": {"Fn::GetAtt": ["C", "A.B"]}},
+    }
+
+    assert bench.create("s", {"C": custom()}, Outputs=outputs) == "CREATE_COMPLETE"
+    assert bench.outputs("s") == {"Ref": "mine", "Att": "dotted"}
+
+
+def test_failed_answer_rolls_back_with_its_reason_and_a_delete(bench: Bench) -> None:
+    def handler(event: dict[str, Any]) -> dict[str, Any]:
+        if event["RequestType"] == "Create":
+            return {"Status": "FAILED", "Reason": "no luck", "PhysicalResourceId": "half"}
+        return {}
+
+    bench.functions.handler = handler
+
+    assert bench.create("s", {"C": custom()}) == "ROLLBACK_COMPLETE"
+    assert "Message returned: no luck" in bench.reason("s", "C", "CREATE_FAILED")
+    assert _kinds(bench) == ["Create", "Delete"]
+    assert bench.functions.events[1]["PhysicalResourceId"] == "half"
+
+
+def test_unchanged_properties_send_nothing(bench: Bench) -> None:
+    bench.create("s", {"C": custom(V=1), "A": thing(Size=1)})
+    bench.update("s", {"C": custom(V=1), "A": thing(Size=2)})
+
+    assert _kinds(bench) == ["Create"]
+
+
+def test_update_sends_old_and_new_properties(bench: Bench) -> None:
+    bench.create("s", {"C": custom(V=1)})
+
+    assert bench.update("s", {"C": custom(V=2)}) == "UPDATE_COMPLETE"
+    event = bench.functions.events[1]
+    assert (event["OldResourceProperties"]["V"], event["ResourceProperties"]["V"]) == ("1", "2")
+    assert event["PhysicalResourceId"] == "made-1"
+    assert _kinds(bench) == ["Create", "Update"]
+
+
+def test_new_physical_id_on_update_deletes_the_old_one_last(bench: Bench) -> None:
+    bench.functions.handler = _named_by_version
+    bench.create("s", {"C": custom(V=1), "A": thing(Size={"Ref": "C"})})
+
+    assert bench.update("s", {"C": custom(V=2), "A": thing(Size={"Ref": "C"})}) == "UPDATE_COMPLETE"
+
+    assert bench.things.requests[-1].properties["Size"] == "id-2"
+    last = bench.functions.events[-1]
+    assert (last["RequestType"], last["PhysicalResourceId"]) == ("Delete", "id-1")
+    assert last["ResourceProperties"]["V"] == "1"
+
+
+def test_rolled_back_update_swaps_the_properties_back(bench: Bench) -> None:
+    bench.functions.handler = _named_by_version
+    bench.create("s", {"C": custom(V=1)})
+
+    status = bench.update("s", {"C": custom(V=2), "B": thing(Fail="create", depends_on=["C"])})
+
+    assert status == "UPDATE_ROLLBACK_COMPLETE"
+    assert _kinds(bench) == ["Create", "Update", "Update", "Delete"]
+    back, gone = bench.functions.events[2:]
+    assert (back["OldResourceProperties"]["V"], back["ResourceProperties"]["V"]) == ("2", "1")
+    assert gone["PhysicalResourceId"] == "id-2"
+    (line,) = bench.cfn.describe_stack_resources(StackName="s", LogicalResourceId="C")["StackResources"]  # fmt: skip # noqa: E501
+    assert line["PhysicalResourceId"] == "id-1"
+
+
+def test_silence_ends_at_the_service_timeout_in_virtual_time(bench: Bench) -> None:
+    asked = threading.Event()
+
+    def handler(event: dict[str, Any]) -> dict[str, Any] | None:
+        asked.set()
+        return {} if event["RequestType"] == "Delete" else None
+
+    bench.functions.handler = handler
+    bench.cfn.create_stack(StackName="s", TemplateBody=_body(custom(ServiceTimeout=600)))
+    asked.wait(10)
+    bench.cloud.clock.advance(601)
+
+    assert bench.status("s") == "ROLLBACK_COMPLETE"
+    assert "did not receive a response" in bench.reason("s", "C", "CREATE_FAILED")
+    assert bench.functions.events[1]["PhysicalResourceId"].startswith("s-C-")
+
+
+def test_dead_invocation_fails_at_once_with_the_functions_error(bench: Bench) -> None:
+    def handler(event: dict[str, Any]) -> dict[str, Any]:
+        if event["RequestType"] == "Create":
+            raise RuntimeError("KeyError: 'Bucket'")
+        return {}
+
+    bench.functions.handler = handler
+
+    assert bench.create("s", {"C": custom()}) == "ROLLBACK_COMPLETE"
+    assert "KeyError: 'Bucket'" in bench.reason("s", "C", "CREATE_FAILED")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"Data": {"x": "y" * 5000}}, "Response object is too long"),
+        ({"Status": "MAYBE"}, "Status must be SUCCESS or FAILED"),
+        ({"RequestId": "another"}, "RequestId must be the request's own"),
+        ({"PhysicalResourceId": ""}, "Invalid PhysicalResourceId"),
+    ],
+)
+def test_unusable_answer_fails_the_resource(
+    bench: Bench, answer: dict[str, Any], told: str
+) -> None:
+    bench.functions.handler = lambda e: answer if e["RequestType"] == "Create" else {}
+
+    assert bench.create("s", {"C": custom()}) == "ROLLBACK_COMPLETE"
+    assert told in bench.reason("s", "C", "CREATE_FAILED")
+
+
+def test_topic_as_service_token_is_refused_by_name(bench: Bench) -> None:
+    resource = thing(type_name="Custom::Thing", ServiceToken="arn:aws:sns:us-east-1:1:topic")
+
+    bench.create("s", {"C": resource})
+
+    assert "such as an SNS topic" in bench.reason("s", "C", "CREATE_FAILED")
+
+
+def test_failure_elsewhere_ends_the_wait_and_deletes(bench: Bench) -> None:
+    asked = threading.Event()
+
+    def handler(event: dict[str, Any]) -> dict[str, Any] | None:
+        asked.set()
+        return {} if event["RequestType"] == "Delete" else None
+
+    bench.functions.handler = handler
+    bench.things.before_create = lambda _: asked.wait(10) and None
+
+    status = bench.create("s", {"C": custom(), "B": thing(Fail="create")})
+
+    assert status == "ROLLBACK_COMPLETE"
+    assert bench.reason("s", "C", "CREATE_FAILED") == "Resource creation cancelled"
+    assert _kinds(bench) == ["Create", "Delete"]
+
+
+def test_service_token_may_not_change(bench: Bench) -> None:
+    bench.create("s", {"C": custom()})
+    other = thing(type_name="Custom::Thing", ServiceToken=FUNCTION_ARN + "2")
+
+    bench.update("s", {"C": other})
+
+    assert bench.reason("s", "C", "UPDATE_FAILED") == "Modifying service token is not allowed."
+
+
+def test_late_answer_finds_its_url_expired(bench: Bench) -> None:
+    bench.create("s", {"C": custom()})
+
+    assert put(bench.cloud, bench.functions.events[0], {}) == 403
+
+
+def test_failed_delete_keeps_the_stack_with_the_reason(bench: Bench) -> None:
+    bench.create("s", {"C": custom()})
+    bench.functions.handler = lambda _: {"Status": "FAILED", "Reason": "still busy"}
+
+    assert bench.delete("s") == "DELETE_FAILED"
+    assert "still busy" in bench.reason("s", "C", "DELETE_FAILED")
+
+
+def _named_by_version(event: dict[str, Any]) -> dict[str, Any]:
+    if event["RequestType"] == "Delete":
+        return {}
+    return {"PhysicalResourceId": f"id-{event['ResourceProperties']['V']}"}
+
+
+def _body(resource: dict[str, Any]) -> str:
+    from tests.local.cloudformation_harness import template
+
+    return template({"C": resource})

@@ -1,0 +1,97 @@
+"""Identity policies with sample ARNs in place of references, judged by parliament.
+
+Parliament knows every action's resource types and condition keys, but reads literal policies only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import parliament
+
+from tests.security.judges.flatten import Template, as_list, properties, resources
+from tests.security.judges.wiring import House
+
+_PSEUDO = {"<AWS::Partition>": "aws", "<AWS::Region>": "us-east-1",
+           "<AWS::AccountId>": "123456789012", "<AWS::URLSuffix>": "amazonaws.com"}  # fmt: skip
+_HOLDERS = ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
+_OWN = ":us-east-1:123456789012:"
+_ARNS = {
+    "AWS::CloudWatch::Alarm": f"arn:aws:cloudwatch{_OWN}alarm:sample",
+    "AWS::DynamoDB::Table": f"arn:aws:dynamodb{_OWN}table/sample",
+    "AWS::EC2::SecurityGroup": f"arn:aws:ec2{_OWN}security-group/sg-0123456789abcdef0",
+    "AWS::EC2::Subnet": f"arn:aws:ec2{_OWN}subnet/subnet-0123456789abcdef0",
+    "AWS::IAM::Role": "arn:aws:iam::123456789012:role/sample",
+    "AWS::KMS::Key": f"arn:aws:kms{_OWN}key/01234567-89ab-cdef-0123-456789abcdef",
+    "AWS::Lambda::Function": f"arn:aws:lambda{_OWN}function:sample",
+    "AWS::Logs::LogGroup": f"arn:aws:logs{_OWN}log-group:sample:*",
+    "AWS::S3::Bucket": "arn:aws:s3:::sample",
+    "AWS::SageMaker::ModelPackageGroup": f"arn:aws:sagemaker{_OWN}model-package-group/sample",
+    "AWS::SNS::Topic": f"arn:aws:sns{_OWN}sample",
+    "AWS::SQS::Queue": f"arn:aws:sqs{_OWN}sample",
+}
+_ARN_IS_REF = frozenset(("AWS::CloudWatch::Alarm", "AWS::SNS::Topic"))
+_REFERENCE = re.compile(r"<Fn::FindInMap.*?\]>|<(?:import )?[^<>]+>")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One issue in one policy, by ``stack/logical id``."""
+
+    policy: str
+    issue: str
+    detail: str
+
+
+def judge(templates: Mapping[str, Template]) -> list[Finding]:
+    """What parliament finds in the identity policies of all stacks."""
+    house = House(templates)
+    return sorted(
+        Finding(name, finding.issue, str(finding.detail))
+        for name, document in documents(house, templates)
+        for finding in parliament.analyze_policy_string(json.dumps(document)).findings
+    )
+
+
+def documents(
+    house: House, templates: Mapping[str, Template]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every identity policy with its holder's name, as a literal document."""
+    for stack, template in templates.items():
+        for kind in _HOLDERS:
+            for name, resource in resources(template, kind).items():
+                where = f"{stack}/{name}"
+                yield where, literal(house, where, properties(resource)["PolicyDocument"])
+        for name, resource in resources(template, "AWS::IAM::Role").items():
+            for inline in as_list(properties(resource).get("Policies")):
+                where = f"{stack}/{name}"
+                yield where, literal(house, where, inline["PolicyDocument"])
+
+
+def literal(house: House, near: str, value: Any) -> Any:
+    """A flat value with samples in place of its references."""
+    if isinstance(value, dict):
+        return {k: literal(house, near, v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [literal(house, near, v) for v in value]
+    if not isinstance(value, str):
+        return value
+    for pseudo, sample in _PSEUDO.items():
+        value = value.replace(pseudo, sample)
+    return _REFERENCE.sub(lambda found: _sample(house, near, found[0]), value)
+
+
+def _sample(house: House, near: str, reference: str) -> str:
+    target = house.named(reference, near)
+    kind = None if target is None else house.types[target]
+    if reference.startswith("<Fn::FindInMap"):
+        return _PSEUDO["<AWS::AccountId>"]  # the owner of a region's images
+    # An export's name holds the attribute that it exports.
+    wants_arn = reference.endswith(".Arn>") or "Arn" in reference.rsplit("FnGetAtt", 1)[-1]
+    if kind in _ARNS and (wants_arn or kind in _ARN_IS_REF):
+        return _ARNS[kind]
+    return "sample"

@@ -1,0 +1,93 @@
+"""checkov finds exactly what is acknowledged to it, and nothing once it reads that."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.acknowledgments import acknowledgments
+from scripts.synthesis import ROOT, templates_in
+
+CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
+NOWHERE = "http://127.0.0.1:9"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    template: str
+    resource: str
+    check: str
+
+
+def checkov(folder: Path) -> set[Finding]:
+    """The failed checks of all templates below a folder, without any network."""
+    if not CHECKOV.exists():
+        pytest.fail("checkov has no environment yet: run 'make .venv-checkov/.ready'")
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": str(folder), "HTTP_PROXY": NOWHERE,
+        "HTTPS_PROXY": NOWHERE, "NO_PROXY": "", "LOG_LEVEL": "WARNING",
+    }  # fmt: skip
+    ended = subprocess.run(
+        [str(CHECKOV), "-d", ".", "--framework", "cloudformation", "--compact", "--quiet",
+         "--skip-download", "-o", "json"],
+        cwd=folder, env=environment, text=True, check=False, capture_output=True,
+    )  # fmt: skip
+    assert ended.stdout, ended.stderr
+    told = json.loads(ended.stdout)
+    assert told["summary"]["parsing_errors"] == 0
+    return {
+        Finding(f["file_path"].lstrip("/"), f["resource"].rsplit(".", maxsplit=1)[1], f["check_id"])
+        for f in told["results"]["failed_checks"]
+    }
+
+
+def write(folder: Path, templates: dict[str, dict[str, Any]]) -> None:
+    folder.mkdir(parents=True)
+    for name, template in templates.items():
+        (folder / f"{name}.template.json").write_text(json.dumps(template, indent=1))
+
+
+@pytest.fixture(scope="module")
+def failed(assemblies: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
+    """Findings over the templates as they are (below ``given``) and without their skips (``bare``).
+
+    One run for all of them: most of its seconds are its start.
+    """
+    folder = tmp_path_factory.mktemp("checkov")
+    for settings, assembly in assemblies.items():
+        templates = templates_in(assembly)
+        write(folder / "given" / settings, templates)
+        for template in templates.values():
+            for resource in template["Resources"].values():
+                resource.get("Metadata", {}).pop("checkov", None)
+        write(folder / "bare" / settings, templates)
+    return checkov(folder)
+
+
+def below(findings: Iterable[Finding], folder: str) -> list[Finding]:
+    return sorted(f for f in findings if f.template.startswith(f"{folder}/"))
+
+
+def test_no_finding_is_unacknowledged(failed: set[Finding]) -> None:
+    assert below(failed, "given") == []
+
+
+def test_every_acknowledgment_has_its_finding(
+    failed: set[Finding], assemblies: dict[str, Path], settings: str
+) -> None:
+    given = [
+        Finding(f"bare/{settings}/{a.stack}.template.json", resource, a.rule)
+        for a in acknowledgments(assemblies[settings])
+        for resource in a.resources
+        if a.rule.startswith("CKV")
+    ]
+
+    assert given
+    assert below(failed, f"bare/{settings}") == sorted(given)

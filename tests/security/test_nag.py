@@ -1,0 +1,97 @@
+"""cdk-nag's four packs find nothing that is not acknowledged, before and after synthesis.
+
+The two differ: after synthesis the references between stacks are exports, by which the packs
+then name the wildcards of policies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_s3 as s3
+from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
+
+import app as root
+from constructs_lib._private import acknowledge
+from scripts.acknowledgments import acknowledgments
+from scripts.synthesis import SETTINGS, context
+from stacks import load_settings
+
+PACKS: dict[str, Any] = {
+    "AwsSolutions-": AwsSolutionsChecks,
+    "NIST.800.53.R5-": NIST80053R5Checks,
+    "HIPAA.Security-": HIPAASecurityChecks,
+    "PCI.DSS.321-": PCIDSS321Checks,
+}
+Findings = set[tuple[str, str]]
+
+
+class Silence:
+    """Stands where acknowledgments are made, and makes none."""
+
+    @classmethod
+    def of(cls, _: object) -> Silence:
+        return cls()
+
+    def acknowledge(self, *_: object) -> None:
+        return
+
+
+def findings(scope: App | Stack) -> Findings:
+    """Rule and path of the construct, of every pack's findings."""
+    return {
+        (violation.rule_name, resource.construct_path)
+        for pack in PACKS.values()
+        for violation in pack(scope).validate_scope(scope).violations
+        for resource in violation.violating_resources
+    }
+
+
+def judged(settings: str, folder: Path) -> Findings:
+    app = App(context=context(), outdir=str(folder))
+    root.build(app, load_settings(settings))
+    before = findings(app)
+    app.synth()
+    return before | findings(app)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Findings]:
+    """What the packs find when nothing is acknowledged."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(acknowledge, "Validations", Silence)
+        return {s: judged(s, tmp_path_factory.mktemp(f"bare-{s}")) for s in SETTINGS}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_no_finding_is_unacknowledged(name: str, tmp_path: Path) -> None:
+    assert judged(name, tmp_path) == set()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_acknowledgment_has_its_finding(
+    name: str, bare: dict[str, Findings], assemblies: dict[str, Path]
+) -> None:
+    given = [a for a in acknowledgments(assemblies[name]) if a.rule.startswith(tuple(PACKS))]
+    unused = [
+        (a.path, a.rule)
+        for a in given
+        if not any(
+            rule == a.rule and f"{path}/".startswith(f"{a.stack}/{a.path}/")
+            for rule, path in bare[name]
+        )
+    ]
+
+    assert given
+    assert unused == []
+
+
+@pytest.mark.parametrize("prefix", PACKS)
+def test_each_pack_finds_what_is_wrong_with_a_plain_bucket(prefix: str) -> None:
+    stack = Stack(App(), "Wrong")
+    s3.Bucket(stack, "Plain")
+
+    assert [rule for rule, _ in findings(stack) if rule.startswith(prefix)]

@@ -1,0 +1,65 @@
+"""Every action, resource and condition key in the stacks' identity policies exists and fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scripts.acknowledgments import Acknowledgment
+from tests.security.judges import policies
+from tests.security.judges.flatten import resources
+from tests.security.judges.wiring import House
+
+Templates = dict[str, dict[str, Any]]
+STAR = "RESOURCE_STAR"
+
+
+def test_policies_name_what_exists_and_fits(templates: Templates) -> None:
+    assert len(dict(policies.documents(House(templates), templates))) > 20
+    assert [f for f in policies.judge(templates) if f.issue != STAR] == []
+
+
+def test_star_stands_only_where_checkov_is_told_why(
+    templates: Templates, accepted: list[Acknowledgment]
+) -> None:
+    stars = {f.policy for f in policies.judge(templates) if f.issue == STAR}
+    told = {f"{a.stack}/{r}" for a in accepted if a.rule == "CKV_AWS_111" for r in a.resources}
+
+    assert stars == told
+
+
+def test_no_reference_is_left_without_a_sample(templates: Templates) -> None:
+    house = House(templates)
+    told = {
+        f"{name}: {resource}"
+        for name, document in policies.documents(house, templates)
+        for statement in document["Statement"]
+        for resource in policies.as_list(statement["Resource"])
+        if resource != "*" and not resource.startswith("arn:aws:")
+    }
+
+    assert told == set()
+
+
+@pytest.mark.parametrize(
+    ("statement", "issue"),
+    [
+        ({"Action": "s3:TakeObject", "Resource": "*"}, "UNKNOWN_ACTION"),
+        ({"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b/key"}, "RESOURCE_MISMATCH"),
+        (
+            {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/key",
+             "Condition": {"StringEquals": {"s3:Colour": "red"}}},
+            "UNKNOWN_CONDITION_FOR_ACTION",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_statement_is_found(
+    templates: Templates, statement: dict[str, Any], issue: str
+) -> None:
+    policy = next(
+        p for t in templates.values() for p in resources(t, "AWS::IAM::ManagedPolicy").values()
+    )
+    policy["Properties"]["PolicyDocument"]["Statement"].append({"Effect": "Allow", **statement})
+
+    assert issue in {f.issue for f in policies.judge(templates)}

@@ -1,0 +1,168 @@
+"""What the functions promise to those who deploy them."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+import test_deployment_faults
+import test_promotion_faults
+import test_trigger_faults
+from documents import BUCKET, ENDPOINT, JOB, job_document, serving_document
+from moto import mock_aws
+from sageloop_runtime.state import StateTable
+from sageloop_runtime.times import iso, moment
+from world import PERMISSIONS, World
+
+LAMBDA = Path(__file__).parents[3] / "lambda"
+PROMOTING = {"promote", "reconcile", "champion_endpoint_resource"}
+"""All three move the endpoint by the same code, so that what one of them uses all may need."""
+
+
+def _killed_while_registering(world: World) -> None:
+    for call in range(14, 18):
+        world.kill_at, world.killed = (call, True), {"on_job_change"}
+        world.now += 86400.0
+        world.challenge(metric=1.0)
+        world.kill_at = None
+        world.reconcile()
+        world.move_endpoint("rollback")
+        world.drain()
+
+
+def _scaling_ends(world: World) -> None:
+    text = json.dumps(serving_document(scaling=[]))
+    properties = {"EndpointName": ENDPOINT, "Document": text}
+    world.resource("champion_endpoint_resource", "Update", properties)
+    world.move_endpoint()
+    world.drain()
+
+
+def _default_group(world: World) -> None:
+    rule = {"IpProtocol": "-1"}
+    world.groups["sg"] = {"IpPermissions": [rule], "IpPermissionsEgress": [rule]}
+    world.resource("default_security_group_resource", "Create", {"SecurityGroupId": "sg"})
+
+
+def _evaluation(world: World) -> None:
+    world.objects[BUCKET, f"truth/{moment(world.now):%Y/%m/%d/%H}/a.jsonl"] = b"{}"
+    world.run("evaluate", {"time": iso(world.now)})
+
+
+def _many_champions(world: World) -> None:
+    for metric in (5.0, 4.0, 3.0, 2.0):
+        world.now += 86400.0
+        world.challenge(metric=metric)
+        world.move_endpoint()
+        world.drain()
+
+
+def _no_partitions(world: World) -> None:
+    """A document without daily partitions reads its channels as they are."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/sets/dt=2013-02"}
+    channel = {"ChannelName": "validation", "DataSource": {"S3DataSource": source}}
+    document = job_document(data=None)
+    document["request"]["InputDataConfig"] = [channel]
+    properties = {"Job": JOB, "Document": json.dumps(document)}
+    world.resource("training_job_resource", "Update", properties)
+    world.challenge()
+    assert world.row(f"champion#{ENDPOINT}")["state"] == "promoting"
+
+
+def _job_resource(world: World) -> None:
+    properties = {"Job": JOB, "Document": json.dumps(job_document(start_on_deploy=True))}
+    world.resource("training_job_resource", "Update", properties)
+    world.resource("training_job_resource", "Delete", properties, physical=JOB)
+
+
+SCENARIOS = [
+    (test_trigger_faults.test_04_alarm_while_training_is_pending_and_starts_at_most_one_more, True),
+    (test_promotion_faults.test_26_worse_or_equal_challenger_leaves_the_champion_and_no_loop, True),
+    (test_promotion_faults.test_31_silent_rollback_is_detected_and_the_challenger_barred, True),
+    (test_promotion_faults.test_33_red_rollback_alarm_holds_the_promotion_back, True),
+    (test_promotion_faults.test_34_failed_creation_is_deleted_and_created_anew, False),
+    (test_deployment_faults.test_43_deletion_goes_on_while_interfaces_stay, True),
+    (_many_champions, True), (_scaling_ends, True), (_default_group, None), (_evaluation, True),
+    (_job_resource, False), (_no_partitions, True), (_killed_while_registering, True),
+]  # fmt: skip
+IMPLIED = {"iam:PassRole", "sagemaker:AddTags"}
+
+
+@pytest.mark.parametrize("name", sorted(PERMISSIONS))
+def test_handler_is_thin_and_importable(name: str) -> None:
+    path = LAMBDA / name / "index.py"
+    (handler,) = [
+        node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
+    ]
+    assert handler.name == "handler"
+    assert handler.end_lineno - handler.lineno < 15
+    spec = importlib.util.spec_from_file_location(f"index_{name}", path)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def test_layer_imports_the_standard_library_and_boto3_only() -> None:
+    allowed = {*sys.stdlib_module_names, "boto3", "botocore", "sageloop_runtime"}
+    for path in LAMBDA.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            assert {str(name).split(".")[0] for name in names} <= allowed, path
+
+
+def test_layer_never_asks_the_host_for_the_time() -> None:
+    forbidden = {"now", "utcnow", "today", "time_ns", "monotonic"}
+    for path in LAMBDA.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                assert node.func.attr not in forbidden, f"{path}:{node.lineno}"
+
+
+def test_every_permission_is_used_and_no_other() -> None:
+    """The worlds refuse what a function may not do; here, that nothing is spare."""
+    used: set[tuple[str, str]] = set()
+    for scenario, with_champion in SCENARIOS:
+        world = World()
+        if with_champion is not None:
+            world = world.with_champion() if with_champion else world.with_data()
+        scenario(world)
+        used |= {call for call in world.calls if call[0]}
+    rollout = {action for function, action in used if function in PROMOTING}
+    spare = {
+        (function, action)
+        for function, actions in PERMISSIONS.items()
+        for action in set(actions) - IMPLIED
+        if (function, action) not in used
+        and not (function in PROMOTING and action in rollout & set(PERMISSIONS["promote"]))
+    }
+    assert spare == set()
+
+
+@mock_aws
+def test_state_table_decides_on_a_real_dynamodb() -> None:
+    dynamodb = boto3.client(
+        "dynamodb", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    dynamodb.create_table(
+        TableName="t", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )  # fmt: skip
+    table = StateTable(dynamodb, "t")
+    value = {"n": 1, "f": 1.5, "s": "x", "b": True, "l": ["a"], "m": {"k": None}}
+    assert table.get("r") is None
+    assert table.put_new("r", value)
+    assert not table.put_new("r", {})
+    assert table.get("r") == value
+    assert not table.swap("r", change={"n": 2}, expect={"s": "other"})
+    assert not table.swap("r", change={"n": 2}, expect={"s": None})
+    assert table.swap("r", change={"n": 2, "s": None, "name": "y"}, expect={"s": "x", "z": None})
+    assert table.swap("r", change={"b": None})
+    assert table.get("r") == {"n": 2, "f": 1.5, "l": ["a"], "m": {"k": None}, "name": "y"}
+    table.delete("r")
+    table.delete("r")
+    assert table.get("r") is None

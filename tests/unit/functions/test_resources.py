@@ -1,0 +1,143 @@
+"""CloudFormation's protocol and the small custom resources."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from documents import ENDPOINT, JOB, job_document, serving_document
+from sageloop_runtime.custom_resource import Outcome, Request, run
+from world import World
+
+
+class Context:
+    invoked_function_arn = "arn"
+
+    def __init__(self, seconds: float = 60.0) -> None:
+        self._seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self._seconds * 1000)
+
+
+EVENT = {
+    "RequestType": "Create", "ResponseURL": "https://answer", "StackId": "s", "RequestId": "r",
+    "LogicalResourceId": "L", "ResourceProperties": {},
+}  # fmt: skip
+
+
+class Answers:
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.bodies: list[bytes] = []
+
+    def __call__(self, _url: str, body: bytes) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise urllib.error.URLError("refused")
+        self.bodies.append(body)
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return dict(json.loads(self.bodies[-1]))
+
+
+def answered(action: Any, *, answers: Answers | None = None, seconds: float = 60.0) -> Answers:
+    answers = Answers() if answers is None else answers
+    run(EVENT, Context(seconds), lambda: {"Create": action}, send=answers, pause=lambda _: None)
+    return answers
+
+
+def test_outcome_is_answered() -> None:
+    last = answered(lambda _: Outcome(physical_id="p", data={"A": "b"})).last
+    assert (last["Status"], last["PhysicalResourceId"], last["Data"]) == (
+        "SUCCESS", "p", {"A": "b"},
+    )  # fmt: skip
+
+
+def test_exception_is_answered_in_one_line() -> None:
+    def broken(_: Request) -> Outcome:
+        raise RuntimeError("first\nsecond")
+
+    last = answered(broken).last
+    assert (last["Status"], last["Reason"]) == ("FAILED", "RuntimeError: first second")
+
+
+def test_mistake_in_the_settings_is_answered() -> None:
+    def settings() -> Mapping[str, Any]:
+        raise KeyError("STATE_TABLE")
+
+    answers = Answers()
+    run(EVENT, Context(), settings, send=answers, pause=lambda _: None)
+    assert answers.last["Status"] == "FAILED"
+
+
+def test_answer_that_is_not_taken_is_sent_again() -> None:
+    assert len(answered(lambda _: Outcome(physical_id="p"), answers=Answers(3)).bodies) == 1
+
+
+@pytest.mark.parametrize("text", ["x" * 9000, "\u00e9" * 9000])
+def test_answer_is_never_longer_than_allowed(text: str) -> None:
+    def broken(_: Request) -> Outcome:
+        raise RuntimeError(text)
+
+    answers = answered(broken)
+    assert len(answers.bodies[0]) <= 4096
+    answers = answered(lambda _: Outcome(physical_id="p", data={"D": text}))
+    assert len(answers.bodies[0]) <= 4096
+
+
+def test_function_that_runs_out_of_time_is_answered_once() -> None:
+    answers = answered(lambda _: time.sleep(0.4) or Outcome(physical_id="p"), seconds=4.0)
+    assert [json.loads(body)["Reason"] for body in answers.bodies] == ["Create ran out of time"]
+
+
+def test_later_outcome_is_not_answered() -> None:
+    assert answered(lambda _: Outcome(physical_id="p", later=True)).bodies == []
+
+
+def test_default_security_group_loses_every_rule() -> None:
+    world = World()
+    rule = {"IpProtocol": "-1"}
+    world.groups["sg"] = {"IpPermissions": [rule], "IpPermissionsEgress": [rule]}
+    properties = {"SecurityGroupId": "sg"}
+    for kind in ("Create", "Update", "Delete"):
+        answer = world.resource("default_security_group_resource", kind, properties, physical="sg")
+        assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "sg")
+    assert world.groups["sg"] == {"IpPermissions": [], "IpPermissionsEgress": []}
+    assert world.counts["ec2:RevokeSecurityGroupIngress"] == 1
+
+
+def test_start_on_deploy_starts_once_and_takes_the_time_from_the_job() -> None:
+    world = World().with_data()
+    text = json.dumps(job_document(start_on_deploy=True))
+    properties = {"Job": JOB, "Document": text}
+    for kind in ("Create", "Create", "Update"):
+        answer = world.resource("training_job_resource", kind, properties)
+        assert answer["Status"] == "SUCCESS"
+    assert len(world.running_jobs()) == 1
+    assert world.row(f"loop#{JOB}")["last_started_at"] == world.now
+
+
+def test_delete_stops_running_jobs_and_forgets_the_document() -> None:
+    world = World().with_data()
+    world.deliver("start_training", world.data_event())
+    properties = {"Job": JOB, "Document": json.dumps(job_document())}
+    for _ in range(2):
+        answer = world.resource("training_job_resource", "Delete", properties, physical=JOB)
+        assert answer["Status"] == "SUCCESS"
+    world.drain()
+    assert world.running_jobs() == []
+    assert f"job#{JOB}" not in world.rows
+    assert world.run("start_training", world.data_event("v2"))["status"] == "ignored"
+
+
+def test_first_deployment_of_an_endpoint_records_only() -> None:
+    world = World()
+    properties = {"EndpointName": ENDPOINT, "Document": json.dumps(serving_document())}
+    world.resource("champion_endpoint_resource", "Create", properties)
+    assert {action.split(":")[0] for function, action in world.calls if function} == {"dynamodb"}
