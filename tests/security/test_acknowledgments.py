@@ -1,0 +1,50 @@
+"""Acknowledgments are few, said why, on one resource each, and on one generated page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from scripts.acknowledgments import JUDGES, Acknowledgment
+from scripts.acknowledgments_page import render_from
+from scripts.synthesis import ROOT
+
+PAGE = ROOT / "docs" / "acknowledgments.md"
+# CDK says so itself of the zones that it writes.
+OF_CDK = {"CloudFormation-Validate::W3010"}
+
+
+def test_page_is_up_to_date(assemblies: dict[str, Path]) -> None:
+    assert PAGE.read_text() == render_from(assemblies), "run 'make docs'"
+
+
+def test_every_acknowledgment_says_why(accepted: list[Acknowledgment]) -> None:
+    assert accepted
+    assert [a for a in accepted if len(a.reason.split()) < 5] == []
+
+
+def test_none_is_for_a_whole_stack(accepted: list[Acknowledgment]) -> None:
+    assert {a.rule for a in accepted if not a.path} == OF_CDK
+
+
+def test_none_stands_twice(accepted: list[Acknowledgment]) -> None:
+    counted = Counter((a.stack, a.path, a.rule) for a in accepted)
+
+    assert [key for key, number in counted.items() if number > 1] == []
+
+
+def test_each_belongs_to_a_judge(accepted: list[Acknowledgment]) -> None:
+    assert {a.judge for a in accepted} == set(JUDGES.values())
+
+
+def test_no_other_way_past_a_judge_is_used(templates: dict[str, dict[str, Any]]) -> None:
+    # cfn-lint, cdk-nag 2 and Guard read exceptions from a resource's metadata.
+    told = {
+        key
+        for template in templates.values()
+        for holder in (template, *template["Resources"].values())
+        for key in holder.get("Metadata", {})
+    }
+
+    assert told <= {"checkov", "aws:cdk:path"}
