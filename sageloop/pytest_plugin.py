@@ -44,7 +44,9 @@ class CloudUnderTest:
         """A boto3 client of this cloud."""
         return self.cloud.client(service, **options)
 
-    def deploy(self, app: Any, *, parameters: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:  # fmt: skip
+    def deploy(
+        self, app: Any, *, parameters: Mapping[str, str] | None = None
+    ) -> dict[str, dict[str, str]]:
         """Deploy a CDK ``App`` (synthesised here); outputs by stack name."""
         from sageloop.local_cloud.assembly import deploy_app
 

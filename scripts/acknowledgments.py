@@ -66,7 +66,8 @@ def acknowledgments(folder: Path) -> list[Acknowledgment]:
         paths = _paths(stack, metadata)
         found += list(_of_constructs(stack, metadata, paths, template))
         found += list(_of_checkov(stack, template, paths))
-    return sorted(found)
+    # Statements added one after another may name the same wildcard again.
+    return sorted(set(found))
 
 
 def _paths(stack: str, metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -92,10 +93,7 @@ def _of_constructs(
             for rule, reason in entry["data"].items() if entry["type"] == _RULES else ():
                 if _is_of_template(rule, template):
                     name = rule.removeprefix(_ANNOTATION)
-                    yield Acknowledgment(stack, path, name, str(reason), below if path else _ALL)
-
-
-_ALL: frozenset[str] = frozenset()
+                    yield Acknowledgment(stack, path, name, str(reason), below)
 
 
 def _is_of_template(rule: str, template: Mapping[str, Any]) -> bool:

@@ -50,7 +50,7 @@ def weeks_of(
         for moment, live in watcher.errors(traffic.when(traffic.first), config=configs[key]):
             window = traffic.window_before(moment)
             same = [e for t, e in old if window[0] < t <= window[1]]
-            begins = traffic.day_at(window[0]) if same else traffic.day_at(moment)
+            begins = max(traffic.first, traffic.day_at(window[0]))
             weeks.append(
                 Week(begins.isoformat(), live, fmean(same) if same else None, key, len(same))
             )

@@ -154,8 +154,8 @@ class Story:
             until("the alarm back to OK", lambda: watcher.alarm()["StateValue"] == "OK",
                   seconds=120)  # fmt: skip
             self._note(f"{traffic.today:%d %B}: the alarm returns to OK")
-            until("two whole weeks after the rollout",
-                  lambda: traffic.today >= rolled + 2 * _WEEK + timedelta(days=2), seconds=90)  # fmt: skip
+            last = rolled + 2 * _WEEK + timedelta(days=2)
+            until("two weeks after the rollout", lambda: traffic.today >= last, seconds=90)
             stage.detail = f"OK; replayed through {traffic.today:%d %B}"
             clock.turn(1)
             traffic.stop()

@@ -31,7 +31,9 @@ class _Clients(Protocol):
         ...
 
 
-def deploy_app(cloud: _Clients, app: Any, *, parameters: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:  # fmt: skip
+def deploy_app(
+    cloud: _Clients, app: Any, *, parameters: Mapping[str, str] | None = None
+) -> dict[str, dict[str, str]]:
     """Synthesise a CDK ``App`` and deploy every stack of it; outputs by stack name."""
     return deploy_assembly(cloud, Path(app.synth().directory), parameters=parameters)
 

@@ -91,6 +91,11 @@ def _announce(cloud: Cloud, ready_file: Path | None) -> None:
     draft.replace(ready_file)
 
 
+def _end_with_stdin(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
+
+
 def _wait_for_end(cloud: Cloud, *, with_parent: bool) -> None:
     ended = cloud.stopped_by_request
 
@@ -100,7 +105,7 @@ def _wait_for_end(cloud: Cloud, *, with_parent: bool) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     if with_parent:
-        threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+        threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
     ended.wait()
 
 

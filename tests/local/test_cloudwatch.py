@@ -221,3 +221,19 @@ def test_dashboard_is_stored_and_given_back(cloudwatch: Any) -> None:
     cloudwatch.put_dashboard(DashboardName="d", DashboardBody='{"widgets": []}')
 
     assert cloudwatch.get_dashboard(DashboardName="d")["DashboardBody"] == '{"widgets": []}'
+
+
+def test_dead_letters_in_a_queue_set_its_alarm_off(cloud: Cloud, cloudwatch: Any) -> None:
+    sqs = cloud.client("sqs", principal="tester")
+    url = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    alarm(
+        cloudwatch, Namespace="AWS/SQS", MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": "dead"}], Statistic="Maximum",
+        Threshold=0.0,
+    )  # fmt: skip
+
+    sqs.send_message(QueueUrl=url, MessageBody="lost")
+    cloud.clock.advance(60)
+    assert cloud.settle(10) == []
+
+    assert state(cloudwatch) == "ALARM"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -47,14 +48,16 @@ class AlarmActions:
         if not alarm.definition.get("ActionsEnabled", True):
             return
         for arn in alarm.definition.get(_ACTIONS_OF[alarm.state], []):
-            act: Callable[[], None] = (
-                (lambda arn=arn: self._invoke(alarm, arn, message))
-                if ":lambda:" in arn
-                else (lambda arn=arn: self._publish(alarm, arn, previous))
+            work = partial(
+                self._noted, alarm, arn, partial(self._act, alarm, arn, previous, message)
             )
-            self._cloud.activity.spawn(
-                f"alarm action {alarm.name}", lambda act=act, arn=arn: self._noted(alarm, arn, act)
-            )
+            self._cloud.activity.spawn(f"alarm action {alarm.name}", work)
+
+    def _act(self, alarm: Alarm, arn: str, previous: State, message: dict[str, Any]) -> None:
+        if ":lambda:" in arn:
+            self._invoke(alarm, arn, message)
+        else:
+            self._publish(alarm, arn, previous)
 
     def _emit(self, alarm: Alarm, message: dict[str, Any]) -> None:
         if "events" in self._cloud.front.services:

@@ -138,7 +138,8 @@ def described(alarm: Alarm) -> dict[str, Any]:
     """An alarm in DescribeAlarms' words."""
     changed = datetime.fromtimestamp(alarm.changed, UTC) if alarm.changed else None
     configured = datetime.fromtimestamp(alarm.configured, UTC)
-    lists = {m: [] for m in ("AlarmActions", "OKActions", "InsufficientDataActions", "Dimensions")}
+    members = ("AlarmActions", "OKActions", "InsufficientDataActions", "Dimensions")
+    lists: dict[str, list[Any]] = {m: [] for m in members}
     return {
         **lists,
         "ActionsEnabled": True,

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.cloudwatch.evaluation import EXTRA_PERIODS, State, breaches, judge
 from sageloop.local_cloud.cloudwatch.metrics import MetricStore, Sample, Series, statistic
@@ -158,7 +158,7 @@ def _explain(
     run: list[bool | None],
     now: float,
 ) -> tuple[str, str]:
-    real = [(start, cast("float", v), s) for start, v, s in values if v is not None]
+    real = [(start, v, s) for start, v, s in values if v is not None]
     recent = real[-alarm.periods :]
     bad = sum(1 for b in run[-alarm.periods :] if b)
     threshold = float(alarm.definition["Threshold"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sageloop.local_cloud.core.errors import AwsError
@@ -13,7 +13,6 @@ from sageloop.local_cloud.core.errors import AwsError
 # CloudWatch keeps 60-second data for 15 days; nothing here is aggregated, so that is the limit.
 RETENTION_SECONDS = 15 * 86_400
 _PERCENTILE = re.compile(r"^p(\d{1,2}(?:\.\d{1,10})?|100)$")
-_SIMPLE = ("SampleCount", "Sum", "Average", "Minimum", "Maximum")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,6 +38,15 @@ class Series:
     def of(cls, namespace: str, name: str, dimensions: Mapping[str, str]) -> Series:
         """The series with these dimensions, in any order."""
         return cls(namespace, name, tuple(sorted(dimensions.items())))
+
+
+_COMPUTE: dict[str, Callable[[list[Sample]], float]] = {
+    "SampleCount": lambda kept: sum(s.count for s in kept),
+    "Sum": lambda kept: sum(s.total for s in kept),
+    "Average": lambda kept: sum(s.total for s in kept) / sum(s.count for s in kept),
+    "Minimum": lambda kept: min(s.minimum for s in kept),
+    "Maximum": lambda kept: max(s.maximum for s in kept),
+}
 
 
 class MetricStore:
@@ -87,23 +95,16 @@ def statistic(samples: Iterable[Sample], name: str) -> float | None:
     """
     kept = list(samples)
     percentile = _PERCENTILE.match(name)
-    if name not in _SIMPLE and not percentile:
+    if name not in _COMPUTE and not percentile:
         raise AwsError(
             "InvalidParameterValue",
-            f"the statistic {name} is not computed here; there are {', '.join(_SIMPLE)} and pNN",
+            f"the statistic {name} is not computed here; there are {', '.join(_COMPUTE)} and pNN",
         )
     if not kept:
         return None
     if percentile:
         return _percentile(kept, float(percentile[1]))
-    count = sum(s.count for s in kept)
-    return {
-        "SampleCount": lambda: count,
-        "Sum": lambda: sum(s.total for s in kept),
-        "Average": lambda: sum(s.total for s in kept) / count,
-        "Minimum": lambda: min(s.minimum for s in kept),
-        "Maximum": lambda: max(s.maximum for s in kept),
-    }[name]()
+    return _COMPUTE[name](kept)
 
 
 def _percentile(samples: list[Sample], percent: float) -> float:

@@ -12,6 +12,7 @@ from sageloop.local_cloud.cloudwatch.dashboard_api import DashboardApi
 from sageloop.local_cloud.cloudwatch.evaluation import State
 from sageloop.local_cloud.cloudwatch.metric_api import MetricApi
 from sageloop.local_cloud.cloudwatch.metrics import MetricStore, Sample, Series
+from sageloop.local_cloud.cloudwatch.queues import QueueMetrics
 from sageloop.local_cloud.core.service import Service
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class CloudWatchService(Service):
         self._listeners: list[Callable[[str, str], None]] = []
         self._actions = AlarmActions(cloud)
         self.alarms = AlarmBook(cloud, self.metrics, self._transition)
+        self._queues = QueueMetrics(self)
         self.tags: dict[str, dict[str, str]] = {}
         self.include(MetricApi(self))
         self.include(AlarmApi(self))
@@ -72,4 +74,5 @@ class CloudWatchService(Service):
     def _tick(self) -> None:
         # The next moment is counted from now: a jump of the clock is one evaluation, not many.
         self._schedule()
+        self._queues.publish()
         self.alarms.evaluate_all()

@@ -7,11 +7,18 @@ import pytest
 from sageloop.environment import NotLoopbackError, local_environment, require_loopback
 
 HOSTILE = {
-    "AWS_PROFILE": "production", "AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SESSION_TOKEN": "t",
-    "AWS_ENDPOINT_URL_S3": "https://s3.amazonaws.com", "AWS_ROLE_ARN": "arn", "CDK_OUTDIR": "x",
-    "HTTPS_PROXY": "http://proxy:3128", "BOTO_CONFIG": "x", "PYTHONDONTWRITEBYTECODE": "1",
-    "HOME": "/home/u", "PATH": "/usr/bin",
-}  # fmt: skip
+    "AWS_PROFILE": "production",
+    "AWS_ACCESS_KEY_ID": "AKIAREAL",
+    "AWS_SESSION_TOKEN": "t",
+    "AWS_ENDPOINT_URL_S3": "https://s3.amazonaws.com",
+    "AWS_ROLE_ARN": "arn",
+    "CDK_OUTDIR": "x",
+    "HTTPS_PROXY": "http://proxy:3128",
+    "BOTO_CONFIG": "x",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "HOME": "/home/u",
+    "PATH": "/usr/bin",
+}
 
 
 def test_inherited_account_variables_are_gone() -> None:
@@ -34,8 +41,9 @@ def test_files_metadata_and_telemetry_are_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://sagemaker.eu-west-1.amazonaws.com", "http://10.0.0.7:4747", "http://localhost.evil"]
-)  # fmt: skip
+    "url",
+    ["https://sagemaker.eu-west-1.amazonaws.com", "http://10.0.0.7:4747", "http://localhost.evil"],
+)
 def test_an_endpoint_elsewhere_is_refused(url: str) -> None:
     with pytest.raises(NotLoopbackError, match="must be on this machine"):
         require_loopback(url)

@@ -1,0 +1,60 @@
+"""Depth and age of queues as CloudWatch metrics, so that an alarm on dead letters goes off.
+
+SQS publishes its metrics each minute for queues that are in use. Queues are kept by moto, which
+publishes none: those that were ever sent to are asked for their depth before alarms are evaluated.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.core.service import Call
+from sageloop.local_cloud.core.wire import Response
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.cloudwatch.service import CloudWatchService
+
+_SENDING = ("sqs:SendMessage", "sqs:SendMessageBatch")
+_METRICS = {
+    "ApproximateNumberOfMessages": "ApproximateNumberOfMessagesVisible",
+    "ApproximateNumberOfMessagesNotVisible": "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed": "ApproximateNumberOfMessagesDelayed",
+}
+
+
+class QueueMetrics:
+    """Publishes ``AWS/SQS`` metrics of the queues in use."""
+
+    def __init__(self, service: CloudWatchService) -> None:
+        self._service = service
+        self._lock = threading.Lock()
+        self._urls: set[tuple[str, str]] = set()
+        for action in _SENDING:
+            service.cloud.front.after(action, self._sent)
+
+    def publish(self) -> None:
+        """Publish one sample of each metric of each queue in use."""
+        with self._lock:
+            urls = sorted(self._urls)
+        for url, region in urls:
+            self._publish(url, region)
+
+    def _sent(self, call: Call, _: Response) -> None:
+        with self._lock:
+            self._urls.add((call.params["QueueUrl"], call.region))
+
+    def _publish(self, url: str, region: str) -> None:
+        sqs = self._service.cloud.client("sqs", principal="sqs.amazonaws.com", region=region)
+        try:
+            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_METRICS))
+        except ClientError:
+            with self._lock:
+                self._urls.discard((url, region))
+            return
+        dimensions = {"QueueName": url.rsplit("/", 1)[-1]}
+        for attribute, metric in _METRICS.items():
+            value = float(found["Attributes"].get(attribute, 0))
+            self._service.put("AWS/SQS", metric, value, dimensions=dimensions, unit="Count")

@@ -1,0 +1,201 @@
+"""The project's app on a cloud, and short ways to drive its loop as a client of AWS would."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import random
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sageloop.demo.watch import Watcher, names_of
+from sageloop.local_cloud.assembly import deploy_assembly
+from sageloop.local_cloud.client import LocalCloud
+from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
+from sageloop.local_cloud.server import LocalCloudServer
+from scripts.synthesis import ROOT, synthesise
+
+ROWS_A_DAY = 150
+ROOM = 20  # values a feature may take
+
+
+@functools.cache
+def assembly(settings: str = "prod") -> Path:
+    """The app's assembly for settings, a name or a file, made once a test run."""
+    folder = Path(tempfile.mkdtemp(prefix="sageloop-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    ended = synthesise(settings, folder)
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+def settings_variant(folder: Path, **lines: str) -> str:
+    """A settings file like prod's, with other values for some keys (TOML text each)."""
+    text = (ROOT / "settings" / "prod.toml").read_text()
+    for key, value in lines.items():
+        text, count = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text, count=1)
+        assert count == 1, key
+    path = folder / "other.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def rows(day: date, shift: float = 0.0) -> list[tuple[float, str]]:
+    """Label and features of a day's rows; ``shift`` is what the world has changed by."""
+    dice = random.Random(day.toordinal())
+    made = []
+    for _ in range(ROWS_A_DAY):
+        one, two = dice.randrange(ROOM), dice.randrange(ROOM)
+        made.append((3.0 * one + 2.0 * two + dice.uniform(-1, 1) + shift, f"{one},{two}"))
+    return made
+
+
+class Loop:
+    """The deployed loop as a client sees it."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.cloud = cloud
+        self.names = names_of(cloud)
+        self.watch = Watcher(cloud, self.names)
+        self.began = cloud.time()
+        self._asked = 0
+
+    def deliver(self, first: date, days: int, *, shift: float = 0.0, manifest: bool = True) -> None:
+        """Upload days of labelled rows, then the manifest that says they are there."""
+        s3 = self.cloud.client("s3")
+        dates = [first + timedelta(days=n) for n in range(days)]
+        for day in dates:
+            lines = "".join(f"{label:.3f},{features}\n" for label, features in rows(day, shift))
+            key = f"datasets/flights/dt={day}/rows.csv"
+            s3.put_object(Bucket=self.names.bucket, Key=key, Body=lines.encode())
+        if manifest:
+            body = json.dumps({"from": str(dates[0]), "through": str(dates[-1])})
+            s3.put_object(
+                Bucket=self.names.bucket, Key="datasets/flights/manifest.json", Body=body.encode()
+            )
+
+    def ask(self, day: date, *, shift: float = 0.0, requests: int = 10) -> list[float]:
+        """Send a day's rows to the endpoint and land their truth; the answers."""
+        runtime, chosen = self.cloud.client("sagemaker-runtime"), rows(day, shift)
+        answers, truths = [], []
+        for number in range(requests):
+            part = chosen[number::requests][:5]
+            self._asked += 1
+            answer = runtime.invoke_endpoint(
+                EndpointName=self.names.endpoint, ContentType="text/csv",
+                InferenceId=f"ask-{self._asked}",
+                Body="\n".join(features for _, features in part).encode(),
+            )  # fmt: skip
+            answers += [float(v) for v in answer["Body"].read().decode().replace("\n", ",").split(",") if v]  # fmt: skip # noqa: E501
+            truths.append(_truth(f"ask-{self._asked}", [label for label, _ in part]))
+        moment = datetime.fromtimestamp(self.cloud.time(), UTC)
+        self.cloud.client("s3").put_object(
+            Bucket=self.names.bucket, Key=f"truth/{moment:%Y/%m/%d/%H}/{self._asked}.jsonl",
+            Body="\n".join(truths).encode(),
+        )  # fmt: skip
+        return answers
+
+    def champion(self) -> dict[str, Any]:
+        """The champion's row of the state table, as plain values."""
+        found = self.cloud.client("dynamodb").get_item(
+            TableName=self.names.state_table, Key={"id": {"S": f"champion#{self.names.endpoint}"}}
+        )
+        return {k: next(iter(v.values())) for k, v in found.get("Item", {}).items()}
+
+    def finished(self, count: int) -> list[dict[str, Any]] | None:
+        """The loop's jobs, once there are ``count`` and all have ended."""
+        jobs = self.watch.jobs()
+        ended = all(j["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") for j in jobs)
+        return jobs if len(jobs) >= count and ended else None
+
+    def packages(self) -> list[dict[str, Any]]:
+        """The registered packages, oldest first."""
+        found = self.cloud.client("sagemaker").list_model_packages(
+            ModelPackageGroupName=self.names.package_group, SortOrder="Ascending"
+        )
+        return list(found["ModelPackageSummaryList"])
+
+
+def _truth(name: str, labels: Sequence[float]) -> str:
+    data = {"data": "\n".join(map(str, labels)), "encoding": "CSV"}
+    return json.dumps(
+        {"groundTruthData": data, "eventMetadata": {"eventId": name}, "eventVersion": "0"}
+    )
+
+
+@contextmanager
+def in_process() -> Iterator[tuple[Cloud, LocalCloud]]:
+    """A cloud inside this process, which a test can reach into, and a client's handle on it."""
+    server = LocalCloudServer(CloudConfig(patience=4.0))
+    server.start()
+    try:
+        yield server.cloud, LocalCloud(server.cloud.endpoint_url)
+    finally:
+        server.stop()
+
+
+def deploy_project(cloud: LocalCloud, settings: str = "prod") -> Loop:
+    """The project's app deployed, without the CDK CLI."""
+    deploy_assembly(cloud, assembly(settings))
+    return Loop(cloud)
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and everything below it."""
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]
+
+
+def survivors(processes: Sequence[psutil.Process], seconds: float = 10.0) -> list[str]:
+    """What of some processes still runs after a moment, in words."""
+    _, alive = psutil.wait_procs(list(processes), timeout=seconds)
+    told = []
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                told.append(f"{process.pid}: {' '.join(process.cmdline())}")
+    return told
+
+
+def reasons(cloud: LocalCloud, stack: str, status: str) -> list[str]:
+    """The reasons of a stack's events of a status."""
+    events = cloud.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
+    return [
+        f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason', '')}"
+        for e in events
+        if e["ResourceStatus"] == status
+    ]
+
+
+def function_template(code: str, **resources: Any) -> dict[str, Any]:
+    """A template with one Python function ``Function`` of a role of its own."""
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow", "Action": "sts:AssumeRole",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+            }
+        ],
+    }  # fmt: skip
+    function = {
+        "Runtime": "python3.11", "Handler": "index.handler", "Timeout": 20,
+        "Role": {"Fn::GetAtt": ["Role", "Arn"]}, "Code": {"ZipFile": code},
+    }  # fmt: skip
+    return {
+        "Resources": {
+            "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}},
+            "Function": {"Type": "AWS::Lambda::Function", "Properties": function},
+            **resources,
+        },
+        "Outputs": {"Function": {"Value": {"Ref": "Function"}}},
+    }
