@@ -8,7 +8,7 @@ import pytest
 
 from scripts.acknowledgments import Acknowledgment
 from tests.security.judges import policies
-from tests.security.judges.flatten import resources
+from tests.security.judges.flatten import as_list, resources
 from tests.security.judges.wiring import House
 
 Templates = dict[str, dict[str, Any]]
@@ -35,7 +35,7 @@ def test_no_reference_is_left_without_a_sample(templates: Templates) -> None:
         f"{name}: {resource}"
         for name, document in policies.documents(house, templates)
         for statement in document["Statement"]
-        for resource in policies.as_list(statement["Resource"])
+        for resource in as_list(statement["Resource"])
         if resource != "*" and not resource.startswith("arn:aws:")
     }
 

@@ -139,7 +139,7 @@ def _exports(templates: Mapping[str, Template]) -> dict[str, str]:
             name = output.get("Export", {}).get("Name")
             value = output.get("Value")
             if isinstance(name, str) and isinstance(value, dict):
-                inner = value.get("Ref", value.get("Fn::GetAtt", [None]))
+                inner: Any = value.get("Ref", value.get("Fn::GetAtt", [None]))
                 logical = inner if isinstance(inner, str) else inner[0]
                 found[name] = f"{stack}/{logical}"
     return found
