@@ -20,7 +20,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 def measure() -> list[Figure]:
     """Execution to final state, summed over the stacks; nothing of any client's polling."""
-    with tempfile.TemporaryDirectory() as folder, LocalCloud.start() as cloud:
+    with tempfile.TemporaryDirectory() as folder, LocalCloud.start(warm=True) as cloud:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_"))}
         context = json.loads((_ROOT / "cdk.json").read_text())["context"]
         subprocess.run(
@@ -33,8 +33,8 @@ def measure() -> list[Figure]:
         deploy_assembly(cloud, Path(folder))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{cloud.endpoint_url}/_sageloop/cfn-durations") as answer:
-            durations = json.loads(answer.read())
-    total = sum(seconds for *_, seconds in durations)
+            durations = json.loads(answer.read())["durations"]
+    total = sum(d["seconds"] for d in durations)
     return [
         Figure(name=f"deployment of the app, {len(durations)} stacks", value=total, unit="s",
                bound="<= 5 s", holds=total <= 5)

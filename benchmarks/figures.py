@@ -46,6 +46,17 @@ def calls_a_second(call: Callable[[], Any], *, count: int = 300, rounds: int = 3
     return median(count / seconds(many) for _ in range(rounds))
 
 
+def rates_in_turn(
+    one: Callable[[], Any], other: Callable[[], Any], *, count: int = 150, rounds: int = 5
+) -> tuple[float, float]:
+    """Median rates of two calls, made in turn so that a machine's drift meets both."""
+    pairs = [
+        (calls_a_second(one, count=count, rounds=1), calls_a_second(other, count=count, rounds=1))
+        for _ in range(rounds)
+    ]
+    return median(a for a, _ in pairs), median(b for _, b in pairs)
+
+
 def milliseconds(call: Callable[[], Any], *, count: int = 50) -> float:
     """Median wall milliseconds of a call, after a warm-up."""
     for _ in range(3):

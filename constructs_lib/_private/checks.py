@@ -4,78 +4,136 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sized
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from aws_cdk import Token
+from aws_cdk import Duration, Token, Tokenization
 from constructs import IConstruct
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, Fault
 
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
+_NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
 
 
-def known(value: Any) -> bool:
-    """Whether a value can be judged now, that is, it is not a token."""
-    return not Token.is_unresolved(value)
+def known(*values: Any) -> bool:
+    """Whether values can be judged now, that is, none is a token."""
+    return not any(Token.is_unresolved(value) for value in values)
 
 
-def between(
-    where: IConstruct | str, name: str, value: float, low: float, high: float | None = None
-) -> None:
-    """Refuse a number outside ``low``..``high`` (both included)."""
-    if not known(value) or (value >= low and (high is None or value <= high)):
-        return
-    allowed = f"at least {low}" if high is None else f"between {low} and {high}"
-    raise ConfigurationError("ValueOutOfRange", where, f"{name} must be {allowed}, got {value}")
+def text_of(number: float) -> str:
+    """A number as text; a token keeps what it stands for, which ``str`` would destroy."""
+    return Tokenization.stringify_number(number)
 
 
-def one_of(where: IConstruct | str, name: str, value: str, allowed: Collection[str]) -> None:
-    """Refuse a text that is not one of ``allowed``."""
-    if not known(value) or value in allowed:
-        return
-    listed = ", ".join(sorted(allowed))
-    raise ConfigurationError(
-        "ValueNotAllowed", where, f"{name} must be one of {listed}, got {value!r}"
-    )
+class Checks:
+    """Collects all that is wrong with a construct's arguments, and says it at once.
+
+    Example:
+        >>> with Checks("Demo") as check:
+        ...     check.between("weight", 0.5, 0)
+        ...     check.name("job", "demo-flights")
+
+    """
+
+    def __init__(self, where: IConstruct | str) -> None:
+        self._where = where
+        self._faults: list[Fault] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if kind is None and self._faults:
+            raise ConfigurationError.of(self._where, self._faults)
+
+    def refuse(self, code: str, message: str) -> None:
+        """Say that something is wrong."""
+        self._faults.append(Fault(code, message))
+
+    def between(self, name: str, value: float, low: float, high: float | None = None) -> None:
+        """Refuse a number outside ``low``..``high`` (both included)."""
+        if not known(value):
+            return
+        bounds = (low if known(low) else None, high if known(high) else None)
+        if not _is_number(value):
+            self.refuse("TypeNotAllowed", f"{name} must be a number, got {value!r}")
+        elif not _lies(value, *bounds):
+            self.refuse("ValueOutOfRange", f"{name} must be {_range(*bounds)}, got {value}")
+
+    def whole(self, name: str, value: float, low: float, high: float | None = None) -> None:
+        """Refuse a number outside ``low``..``high``, and a fraction."""
+        if known(value) and _is_number(value) and value != value // 1:
+            self.refuse("ValueNotWhole", f"{name} must be a whole number, got {value}")
+        else:
+            self.between(name, value, low, high)
+
+    def one_of(self, name: str, value: str, allowed: Collection[str]) -> None:
+        """Refuse a text that is not one of ``allowed``."""
+        if known(value) and value not in allowed:
+            listed = ", ".join(sorted(allowed))
+            self.refuse("ValueNotAllowed", f"{name} must be one of {listed}, got {value!r}")
+
+    def matches(self, name: str, value: str, pattern: str, limit: int) -> None:
+        """Refuse a text longer than ``limit`` or not of the whole ``pattern``."""
+        if not known(value) or not self._is_text(name, value):
+            return
+        if len(value) > limit:
+            message = f"{name} must have at most {limit} characters, got {len(value)} ({value!r})"
+            self.refuse("NameTooLong", message)
+        elif re.fullmatch(pattern, value) is None:
+            self.refuse("NameNotAllowed", f"{name} must match {pattern}, got {value!r}")
+
+    def name(self, label: str, value: str, limit: int = 63) -> None:
+        """Refuse what SageMaker does not take as a name."""
+        self.matches(label, value, _NAME, limit)
+
+    def prefix(self, label: str, value: str) -> None:
+        """Refuse an S3 prefix that is empty, absolute, or does not end in a slash."""
+        if not known(value) or not self._is_text(label, value):
+            return
+        if not value.endswith("/") or value.startswith("/"):
+            message = f"{label} must be a relative S3 prefix ending in '/', got {value!r}"
+            self.refuse("PrefixNotAllowed", message)
+
+    def instance_type(self, label: str, value: str) -> None:
+        """Refuse what is not written like an ML instance type (``ml.m5.large``)."""
+        if not known(value) or not self._is_text(label, value):
+            return
+        if _INSTANCE_TYPE.fullmatch(value) is None:
+            message = f"{label} must be an ML instance type such as 'ml.m5.large', got {value!r}"
+            self.refuse("InstanceTypeNotAllowed", message)
+
+    def not_empty(self, label: str, value: Sized) -> None:
+        """Refuse an empty collection."""
+        if len(value) == 0:
+            self.refuse("ValueMissing", f"{label} must have at least one entry, got none")
+
+    def literal(self, label: str, value: float | Duration | None) -> None:
+        """Refuse a token where the value itself is reckoned with."""
+        unknown = value.is_unresolved() if isinstance(value, Duration) else not known(value)
+        if unknown:
+            message = f"{label} must be known when the stack is built, got a token"
+            self.refuse("TokenNotAllowed", message)
+
+    def _is_text(self, label: str, value: object) -> bool:
+        if isinstance(value, str):
+            return True
+        self.refuse("TypeNotAllowed", f"{label} must be a text, got {value!r}")
+        return False
 
 
-def matches(where: IConstruct | str, name: str, value: str, pattern: str, limit: int) -> None:
-    """Refuse a text longer than ``limit`` or not of the whole ``pattern``."""
-    if not known(value):
-        return
-    if len(value) > limit:
-        message = f"{name} must have at most {limit} characters, got {len(value)} ({value!r})"
-        raise ConfigurationError("NameTooLong", where, message)
-    if re.fullmatch(pattern, value) is None:
-        raise ConfigurationError(
-            "NameNotAllowed", where, f"{name} must match {pattern}, got {value!r}"
-        )
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def name(where: IConstruct | str, label: str, value: str, limit: int = 63) -> None:
-    """Refuse what SageMaker does not take as a name."""
-    matches(where, label, value, r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", limit)
+def _lies(value: float, low: float | None, high: float | None) -> bool:
+    return (low is None or value >= low) and (high is None or value <= high)
 
 
-def prefix(where: IConstruct | str, label: str, value: str) -> None:
-    """Refuse an S3 prefix that is empty, absolute, or does not end in a slash."""
-    if not known(value) or (value.endswith("/") and not value.startswith("/")):
-        return
-    message = f"{label} must be a relative S3 prefix ending in '/', got {value!r}"
-    raise ConfigurationError("PrefixNotAllowed", where, message)
-
-
-def instance_type(where: IConstruct | str, label: str, value: str) -> None:
-    """Refuse what is not written like an ML instance type (``ml.m5.large``)."""
-    if not known(value) or _INSTANCE_TYPE.fullmatch(value) is not None:
-        return
-    message = f"{label} must be an ML instance type such as 'ml.m5.large', got {value!r}"
-    raise ConfigurationError("InstanceTypeNotAllowed", where, message)
-
-
-def not_empty(where: IConstruct | str, label: str, value: Sized) -> None:
-    """Refuse an empty collection."""
-    if len(value) == 0:
-        raise ConfigurationError(
-            "ValueMissing", where, f"{label} must have at least one entry, got none"
-        )
+def _range(low: float | None, high: float | None) -> str:
+    if low is None:
+        return f"at most {high}"
+    return f"at least {low}" if high is None else f"between {low} and {high}"

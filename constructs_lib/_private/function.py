@@ -135,7 +135,7 @@ class ProjectFunction(Construct):
         """Let the code do more, by a policy of its own (a policy holds 6,144 characters)."""
         self.permissions.append(managed_policy(self, name, statements, role=self.role))
 
-    def acknowledge(self, statements: Sequence[iam.PolicyStatement]) -> None:
+    def granted(self, statements: Sequence[iam.PolicyStatement], _: iam.Grant) -> None:
         """Accept the wildcards of statements in the function's own policy."""
         acknowledge_wildcards(self.policy, statements, _REASON)
 

@@ -62,10 +62,10 @@ def managed_policy(
 
 @runtime_checkable
 class PolicyHolder(Protocol):
-    """Something of ours whose policy must say why it holds wildcards."""
+    """Something of ours that must know what it was granted."""
 
-    def acknowledge(self, statements: Sequence[iam.PolicyStatement]) -> None:
-        """Accept the wildcards of statements that were added."""
+    def granted(self, statements: Sequence[iam.PolicyStatement], grant: iam.Grant) -> None:
+        """Accept the wildcards of statements that were added, and what must wait for them."""
 
 
 def attach(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
@@ -79,9 +79,9 @@ def attach(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -
         )
         for statement in statements
     ]
-    if isinstance(grantee, PolicyHolder):
-        grantee.acknowledge(statements)
     combined = grants[0]
     for grant in grants[1:]:
         combined = combined.combine(grant)
+    if isinstance(grantee, PolicyHolder):
+        grantee.granted(statements, combined)
     return combined

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from .._private import checks
 from .._private.acknowledge import acknowledge_checkov, acknowledge_packs
+from .._private.checks import Checks
 from .._private.encryption import account_statements, admit_logs, use_statement
 from .._private.errors import ConfigurationError
 from .._private.policies import allow, attach
@@ -57,6 +61,23 @@ class DataStoreBase(Construct):
     def grant_write(self, grantee: iam.IGrantable, *, prefix: str) -> iam.Grant:
         """Let someone add objects below one prefix; nothing is read, nothing deleted."""
         return attach(grantee, self.write_statements(prefix))
+
+    def metric_size(self, **options: Any) -> cloudwatch.Metric:
+        """Bytes in the bucket, all versions together, once a day."""
+        return self._daily("BucketSizeBytes", "StandardStorage", options)
+
+    def metric_objects(self, **options: Any) -> cloudwatch.Metric:
+        """Objects in the bucket, all versions together, once a day."""
+        return self._daily("NumberOfObjects", "AllStorageTypes", options)
+
+    def _daily(self, name: str, storage: str, options: Mapping[str, Any]) -> cloudwatch.Metric:
+        dimensions = {"BucketName": self.bucket.bucket_name, "StorageType": storage}
+        return cloudwatch.Metric(
+            namespace="AWS/S3",
+            metric_name=name,
+            dimensions_map=dimensions,
+            **{"statistic": "Average", "period": Duration.days(1), **options},
+        )
 
     def list_statement(self, prefix: str) -> iam.PolicyStatement:
         """The statement of ``grant_list``."""
@@ -121,8 +142,9 @@ class DataStore(DataStoreBase):
 
         """
         super().__init__(scope, construct_id)
-        checks.between(self, "noncurrent_days", noncurrent_days, 1, 3650)
-        checks.between(self, "log_days", log_days, 1, 3650)
+        with Checks(self) as check:
+            check.whole("noncurrent_days", noncurrent_days, 1, 3650)
+            check.whole("log_days", log_days, 1, 3650)
         self.removal_policy = guarded(self, removal_policy)
         self.key = self._build_key() if key is None else key
         self.log_bucket = self._build_log_bucket(log_days)

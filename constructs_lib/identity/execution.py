@@ -8,7 +8,7 @@ import jsii
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from constructs import Construct
+from constructs import Construct, IDependable
 
 from .._private.acknowledge import acknowledge_wildcards
 from .._private.encryption import grant_statement, use_statement
@@ -66,6 +66,7 @@ class ExecutionRole(Construct):
         super().__init__(scope, construct_id)
         self.role: iam.IRole
         self.policy: iam.ManagedPolicy | None = None
+        self._grants: list[IDependable] = []
         if existing is not None:
             self.role = existing
             return
@@ -79,7 +80,10 @@ class ExecutionRole(Construct):
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> ExecutionRole:
-        """Use a role you already have; grants go to it as CDK would write them."""
+        """Use a role you already have; grants go to it as CDK would write them.
+
+        What every role of the duty has (logs, metrics, network, images) is yours to see to.
+        """
         return ExecutionRole(scope, construct_id, source="*", existing=role)
 
     @property
@@ -93,17 +97,19 @@ class ExecutionRole(Construct):
         return self.role.grant_principal if self.policy is None else self.policy.grant_principal
 
     @property
-    def policies(self) -> list[iam.ManagedPolicy]:
-        """Policies that whoever uses the role must wait for."""
-        return [] if self.policy is None else [self.policy]
+    def policies(self) -> list[IDependable]:
+        """What whoever uses the role must wait for: its policy, or the grants to your own."""
+        return list(self._grants) if self.policy is None else [self.policy]
 
     def add(self, *statements: iam.PolicyStatement) -> None:
         """Add statements to the role's policy, their wildcards acknowledged."""
         attach(self, statements)
 
-    def acknowledge(self, statements: Sequence[iam.PolicyStatement]) -> None:
+    def granted(self, statements: Sequence[iam.PolicyStatement], grant: iam.Grant) -> None:
         """Accept the wildcards of statements in the role's own policy."""
-        if self.policy is not None:
+        if self.policy is None:
+            self._grants.append(grant)
+        else:
             acknowledge_wildcards(self.policy, statements, _REASON)
 
     def grant_pass(self, grantee: iam.IGrantable) -> iam.Grant:

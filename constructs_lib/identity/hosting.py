@@ -35,6 +35,7 @@ class HostingRole(ExecutionRole):
         key: kms.IKey | None = None,
         repository_arns: Sequence[str] = (),
         permissions_boundary: iam.IManagedPolicy | None = None,
+        existing: iam.IRole | None = None,
     ) -> None:
         """Define the role.
 
@@ -44,15 +45,26 @@ class HostingRole(ExecutionRole):
             key: Key of volumes and of data in S3.
             repository_arns: ECR repositories of the inference images.
             permissions_boundary: Limit of what the role can ever do.
+            existing: A role of your own, see ``from_role``.
 
         """
         # SageMaker sends this very text for inference; a narrower one breaks endpoints.
-        super().__init__(scope, construct_id, source="*", permissions_boundary=permissions_boundary)
+        super().__init__(
+            scope, construct_id, source="*", permissions_boundary=permissions_boundary,
+            existing=existing,
+        )  # fmt: skip
+        if existing is not None:
+            return
         self._add_logs("/aws/sagemaker/Endpoints/*")
         self._add_metrics("AWS/SageMaker", "/aws/sagemaker/Endpoints")
         self._add_network()
         self._add_pull(repository_arns)
         self._add_key(key)
+
+    @classmethod
+    def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> HostingRole:
+        """Use a role you already have; grants of data go to it as CDK would write them."""
+        return HostingRole(scope, construct_id, existing=role)
 
     def allow_rollback_alarms(self, alarm_arns: Sequence[str]) -> None:
         """Let SageMaker read the alarms that end a bad rollout."""

@@ -36,6 +36,7 @@ class NotebookRole(ExecutionRole):
         endpoints: Sequence[str] = (),
         key: kms.IKey | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
+        existing: iam.IRole | None = None,
     ) -> None:
         """Define the role.
 
@@ -47,10 +48,16 @@ class NotebookRole(ExecutionRole):
             endpoints: Names of the endpoints it may ask.
             key: Key of volumes and of data in S3.
             permissions_boundary: Limit of what the role can ever do.
+            existing: A role of your own, see ``from_role``.
 
         """
         # Whether notebooks send a narrower source is not documented; a wrong one denies all.
-        super().__init__(scope, construct_id, source="*", permissions_boundary=permissions_boundary)
+        super().__init__(
+            scope, construct_id, source="*", permissions_boundary=permissions_boundary,
+            existing=existing,
+        )  # fmt: skip
+        if existing is not None:
+            return
         self._add_logs("/aws/sagemaker/NotebookInstances")
         self._add_metrics("/aws/sagemaker/NotebookInstances")
         self._add_network()
@@ -62,6 +69,11 @@ class NotebookRole(ExecutionRole):
         if endpoints:
             names = [arn(self, "sagemaker", "endpoint", name) for name in endpoints]
             self.add(allow(["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"], names))
+
+    @classmethod
+    def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> NotebookRole:
+        """Use a role you already have; grants of data go to it as CDK would write them."""
+        return NotebookRole(scope, construct_id, existing=role)
 
 
 def _isolated_jobs(jobs: str) -> list[iam.PolicyStatement]:

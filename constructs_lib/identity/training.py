@@ -32,6 +32,7 @@ class TrainingRole(ExecutionRole):
         key: kms.IKey | None = None,
         repository_arns: Sequence[str] = (),
         permissions_boundary: iam.IManagedPolicy | None = None,
+        existing: iam.IRole | None = None,
     ) -> None:
         """Define the role.
 
@@ -41,13 +42,22 @@ class TrainingRole(ExecutionRole):
             key: Key of volumes and of data in S3.
             repository_arns: ECR repositories of the training images.
             permissions_boundary: Limit of what the role can ever do.
+            existing: A role of your own, see ``from_role``.
 
         """
         super().__init__(
-            scope, construct_id, source="training-job/*", permissions_boundary=permissions_boundary
-        )
+            scope, construct_id, source="training-job/*", permissions_boundary=permissions_boundary,
+            existing=existing,
+        )  # fmt: skip
+        if existing is not None:
+            return
         self._add_logs("/aws/sagemaker/TrainingJobs")
         self._add_metrics("/aws/sagemaker/TrainingJobs")
         self._add_network()
         self._add_pull(repository_arns)
         self._add_key(key)
+
+    @classmethod
+    def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> TrainingRole:
+        """Use a role you already have; grants of data go to it as CDK would write them."""
+        return TrainingRole(scope, construct_id, existing=role)

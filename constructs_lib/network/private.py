@@ -12,8 +12,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct, IDependable
 
-from .._private import checks
 from .._private.acknowledge import acknowledge_packs
+from .._private.checks import Checks
 from .._private.encryption import admit_logs
 from .._private.function import ProjectFunction
 from .._private.policies import allow, arn, managed_policy
@@ -68,15 +68,18 @@ class PrivateNetwork(Construct):
 
         """
         super().__init__(scope, construct_id)
-        checks.between(self, "zones", zones, 2, 3)
-        for name in interfaces:
-            checks.one_of(self, "interfaces", name, INTERFACES)
-        self.cidr = cidr
+        with Checks(self) as check:
+            check.whole("zones", zones, 2, 3)
+            check.literal("zones", zones)
+            for name in interfaces:
+                check.one_of("interfaces", name, INTERFACES)
         self.ready: list[IDependable] = []
         if vpc is not None:
             self.vpc: ec2.IVpc = vpc
+            with Checks(self) as check:
+                check.not_empty("isolated or private subnets of the VPC", self.subnets)
             return
-        own = self._build_vpc(zones)
+        own = self._build_vpc(cidr, zones)
         self.vpc = own
         self._build_flow_log(own, key, flow_log_days)
         self.ready = [
@@ -87,11 +90,14 @@ class PrivateNetwork(Construct):
         self._close_default_group(own, key, page_topic, 1 if reserve_concurrency else None)
 
     @classmethod
-    def from_vpc(
-        cls, scope: Construct, construct_id: str, *, vpc: ec2.IVpc, cidr: str
-    ) -> PrivateNetwork:
-        """Use a VPC you already have; its endpoints and default group are yours to see to."""
-        return PrivateNetwork(scope, construct_id, vpc=vpc, cidr=cidr)
+    def from_vpc(cls, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> PrivateNetwork:
+        """Use a VPC you already have; its endpoints and default group are yours to see to.
+
+        Raises:
+            ConfigurationError: If it has neither isolated nor private subnets.
+
+        """
+        return PrivateNetwork(scope, construct_id, vpc=vpc)
 
     @property
     def subnets(self) -> list[ec2.ISubnet]:
@@ -131,14 +137,14 @@ class PrivateNetwork(Construct):
             acknowledge_packs(group, "EC2RestrictedCommonPorts", "only members of one job meet")
         return group
 
-    def _build_vpc(self, zones: int) -> ec2.Vpc:
+    def _build_vpc(self, cidr: str, zones: int) -> ec2.Vpc:
         isolated = ec2.SubnetConfiguration(
             name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=20
         )
         return ec2.Vpc(
             self,
             "Resource",
-            ip_addresses=ec2.IpAddresses.cidr(self.cidr),
+            ip_addresses=ec2.IpAddresses.cidr(cidr),
             max_azs=zones,
             nat_gateways=0,
             create_internet_gateway=False,

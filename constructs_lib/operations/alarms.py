@@ -8,7 +8,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .._private import checks
+from .._private.checks import Checks
 from ..serving import EndpointBase
 
 _ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
@@ -64,9 +64,13 @@ class Alarms(Construct):
 
         """
         super().__init__(scope, construct_id)
-        checks.between(self, "windows", windows, 1, 100)
-        checks.between(self, "breaching", breaching, 1, windows)
-        checks.between(self, "error_rate_percent", error_rate_percent, 0, 100)
+        with Checks(self) as check:
+            check.whole("windows", windows, 1, 100)
+            check.whole("breaching", breaching, 1, windows)
+            check.between("error_rate_percent", error_rate_percent, 0, 100)
+            check.literal("error_rate_percent", error_rate_percent)
+            if latency is not None:
+                check.literal("latency", latency)
         self.live_error = cloudwatch.Alarm(
             self,
             "LiveError",

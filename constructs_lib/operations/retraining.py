@@ -11,7 +11,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from constructs import Construct
 
-from .._private import checks
+from .._private.checks import Checks
 from .._private.function import ProjectFunction
 from .._private.policies import allow
 from ..network import PrivateNetwork
@@ -39,10 +39,10 @@ class Gate:
     threshold: float
     improvement: float = 0.0
 
-    def check(self, where: Construct) -> None:
+    def check(self, check: Checks) -> None:
         """Refuse an unknown objective and a share above all."""
-        checks.one_of(where, "gate.objective", self.objective, {"Minimize", "Maximize"})
-        checks.between(where, "gate.improvement", self.improvement, 0, 1)
+        check.one_of("gate.objective", self.objective, {"Minimize", "Maximize"})
+        check.between("gate.improvement", self.improvement, 0, 1)
 
     def rendered(self) -> str:
         """The gate as the functions read it."""
@@ -67,11 +67,11 @@ class Evaluation:
     window_minutes: int = 60
     truth_delay_minutes: int = 15
 
-    def check(self, where: Construct) -> None:
+    def check(self, check: Checks) -> None:
         """Refuse windows that no schedule can keep."""
-        checks.prefix(where, "evaluation.truth_prefix", self.truth_prefix)
-        checks.between(where, "evaluation.window_minutes", self.window_minutes, 1, 1440)
-        checks.between(where, "evaluation.truth_delay_minutes", self.truth_delay_minutes, 0, 10080)
+        check.prefix("evaluation.truth_prefix", self.truth_prefix)
+        check.whole("evaluation.window_minutes", self.window_minutes, 1, 1440)
+        check.whole("evaluation.truth_delay_minutes", self.truth_delay_minutes, 0, 10080)
 
 
 class RetrainingLoop(Construct):
@@ -135,9 +135,10 @@ class RetrainingLoop(Construct):
         """
         super().__init__(scope, construct_id)
         self.evaluation = Evaluation() if evaluation is None else evaluation
-        gate.check(self)
-        self.evaluation.check(self)
-        checks.between(self, "max_attempts", max_attempts, 1, 10)
+        with Checks(self) as check:
+            gate.check(check)
+            self.evaluation.check(check)
+            check.whole("max_attempts", max_attempts, 1, 10)
         self.job, self.endpoint, self.live_error, self.gate = job, endpoint, live_error, gate
         self._network, self._reserve, self._content_type = (
             network,

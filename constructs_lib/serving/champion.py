@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .._private import checks
+from .._private.checks import Checks
 from .._private.function import ProjectFunction
 from .._private.policies import allow, attach
 from ..data import DataStoreBase, StateTable
@@ -27,7 +27,7 @@ from .permissions import (
 )
 from .registry import ModelRegistry
 from .rollback import rollback_alarms
-from .values import Canary, DataCapture, Variant
+from .values import Canary, DataCapture, Variant, check_serving
 
 
 class ChampionEndpoint(EndpointBase):
@@ -92,7 +92,12 @@ class ChampionEndpoint(EndpointBase):
 
         """
         super().__init__(scope, construct_id)
-        _check(self, endpoint_name, variants, capture, rollout)
+        with Checks(self) as check:
+            check_serving(
+                check, endpoint_name=endpoint_name, variants=variants, capture=capture,
+                rollout=rollout, rollback_latency=rollback_latency,
+            )  # fmt: skip
+            check.prefix("models_prefix", models_prefix)
         self.endpoint_name = endpoint_name
         self.registry, self.store, self.state, self.role = registry, store, state, role
         self.network, self.page_topic, self.capture = network, page_topic, capture
@@ -246,23 +251,6 @@ class ChampionEndpoint(EndpointBase):
         functions = [*self.resource_function.permissions, *self.promoter.permissions]
         resource.node.add_dependency(*functions, *self.role.policies, *self.network.ready)
         return resource
-
-
-def _check(
-    where: Construct,
-    endpoint_name: str,
-    variants: Sequence[Variant],
-    capture: DataCapture | None,
-    rollout: Canary | None,
-) -> None:
-    checks.name(where, "endpoint_name", endpoint_name)
-    checks.not_empty(where, "variants", variants)
-    for variant in variants:
-        variant.check(where)
-    if capture is not None:
-        capture.check(where)
-    if rollout is not None:
-        rollout.check(where, variants)
 
 
 def _state_change(thing: str, detail: Mapping[str, object]) -> events.EventPattern:

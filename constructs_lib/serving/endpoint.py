@@ -10,13 +10,13 @@ from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .._private import checks
+from .._private.checks import Checks
 from ..data import DataStoreBase
 from ..identity import HostingRole
 from ..network import PrivateNetwork
 from .base import EndpointBase, acknowledge_platform_registry
 from .rollback import rollback_alarms
-from .values import Canary, DataCapture, Variant
+from .values import Canary, DataCapture, Variant, check_serving
 
 __all__ = ["Endpoint", "EndpointBase"]
 
@@ -78,15 +78,13 @@ class Endpoint(EndpointBase):
 
         """
         super().__init__(scope, construct_id)
-        checks.name(self, "endpoint_name", endpoint_name)
-        checks.not_empty(self, "variants", variants)
-        for variant in variants:
-            variant.check(self)
+        with Checks(self) as check:
+            check_serving(
+                check, endpoint_name=endpoint_name, variants=variants, capture=capture,
+                rollout=rollout, rollback_latency=rollback_latency,
+            )  # fmt: skip
         if capture is not None:
-            capture.check(self)
             store.grant_write(role, prefix=capture.prefix)
-        if rollout is not None:
-            rollout.check(self, variants)
         store.grant_read(role, prefix=model_data)
         self.group = network.workload_group(self, "Group", description="Instances of a model")
         self.model = self._build_model(image, store.uri(model_data), network, role, environment)
@@ -102,17 +100,8 @@ class Endpoint(EndpointBase):
         role.allow_rollback_alarms([alarm.alarm_arn for alarm in self.alarms])
         self.resource = self._build_endpoint(rollout)
         self.resource.node.add_dependency(*role.policies, *network.ready)
-        for variant in variants:
-            self._scale(variant)
-
-    @classmethod
-    def from_endpoint_name(
-        cls, scope: Construct, construct_id: str, *, endpoint_name: str
-    ) -> EndpointBase:
-        """Use an endpoint you already have."""
-        endpoint = EndpointBase(scope, construct_id)
-        endpoint.endpoint_name = endpoint_name
-        return endpoint
+        for index, variant in enumerate(variants):
+            self._scale(index, variant)
 
     def _build_model(
         self,
@@ -182,12 +171,12 @@ class Endpoint(EndpointBase):
             ),
         )
 
-    def _scale(self, variant: Variant) -> None:
+    def _scale(self, index: int, variant: Variant) -> None:
         if variant.scaling is None:
             return
         target = scaling.CfnScalableTarget(
             self,
-            f"{variant.name}Target",
+            f"Target{index}",
             min_capacity=variant.scaling.minimum,
             max_capacity=variant.scaling.maximum,
             resource_id=f"endpoint/{self.endpoint_name}/variant/{variant.name}",
@@ -198,7 +187,7 @@ class Endpoint(EndpointBase):
         by_invocations = scaling.CfnScalingPolicy
         by_invocations(
             self,
-            f"{variant.name}Policy",
+            f"Policy{index}",
             policy_name="InvocationsPerInstance",
             policy_type="TargetTrackingScaling",
             scaling_target_id=target.ref,

@@ -6,7 +6,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from .._private import checks
+from .._private.checks import known
 from .._private.encryption import grant_statement, use_statement
 from .._private.policies import allow, arn, colon_arn
 from ..data import DataStoreBase
@@ -23,7 +23,7 @@ def rollout_statements(
 ) -> list[iam.PolicyStatement]:
     """Create, update and tidy up models, configurations and the endpoint of one name."""
     # Names of models and configurations begin with the endpoint's, cut to fit 63 characters.
-    stem = endpoint[:50].rstrip("-") if checks.known(endpoint) else endpoint
+    stem = endpoint[:50].rstrip("-") if known(endpoint) else endpoint
     models = arn(scope, "sagemaker", "model", f"{stem}-*")
     configs = arn(scope, "sagemaker", "endpoint-config", f"{stem}-*")
     endpoints = arn(scope, "sagemaker", "endpoint", endpoint)

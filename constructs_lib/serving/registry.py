@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from .._private import checks
+from .._private.checks import Checks
 from .._private.policies import allow, arn, attach
 
 
@@ -49,7 +49,8 @@ class ModelRegistry(Construct):
             self.group_name = self._pattern = group_name
             return
         first = "models" if name is None else name
-        checks.name(self, "name", first, 54)
+        with Checks(self) as check:
+            check.name("name", first, 54)
         self._pattern = f"{first}-*"
         stack = Fn.select(2, Fn.split("/", ScopedAws(self).stack_id))
         self.group = sagemaker.CfnModelPackageGroup(
@@ -85,6 +86,12 @@ class ModelRegistry(Construct):
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone list and read packages."""
         return attach(grantee, [self.read_statement(self)])
+
+    def grant_approve(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone read packages, and approve or reject them: an approved one is promoted."""
+        packages = self.arns(self)[1:]
+        approve = allow(["sagemaker:UpdateModelPackage"], packages)
+        return attach(grantee, [self.read_statement(self), approve])
 
     def read_statement(self, scope: Construct) -> iam.PolicyStatement:
         """The statement of ``grant_read``."""

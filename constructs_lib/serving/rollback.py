@@ -29,10 +29,10 @@ def rollback_alarms(
     above = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
     quiet = cloudwatch.TreatMissingData.NOT_BREACHING
     alarms = []
-    for variant in variants:
+    for index, variant in enumerate(variants):
         errors = cloudwatch.Alarm(
             scope,
-            f"{variant.name}Errors",
+            f"Errors{index}",
             alarm_description=f"Variant {variant.name} answers with errors",
             metric=endpoint.metric_server_errors(variant=variant.name),
             threshold=0,
@@ -42,7 +42,7 @@ def rollback_alarms(
         )
         slow = cloudwatch.Alarm(
             scope,
-            f"{variant.name}Latency",
+            f"Latency{index}",
             alarm_description=f"Variant {variant.name} answers slowly (microseconds, p99)",
             metric=endpoint.metric_model_latency(variant=variant.name),
             threshold=latency.to_milliseconds() * 1000,

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from constructs import Construct
+from aws_cdk import Duration
 
-from .._private import checks
-from .._private.errors import ConfigurationError
+from .._private.checks import Checks, known
 
 _CAPTURE_LIMIT = 100
 _WAIT_LIMIT = 3600
@@ -35,11 +34,11 @@ class Scaling:
     scale_in_seconds: int = 300
     scale_out_seconds: int = 60
 
-    def check(self, where: Construct) -> None:
+    def check(self, check: Checks) -> None:
         """Refuse bounds in the wrong order and targets of nothing."""
-        checks.between(where, "scaling.minimum", self.minimum, 1, 1000)
-        checks.between(where, "scaling.maximum", self.maximum, self.minimum, 1000)
-        checks.between(where, "scaling.invocations_per_instance",
+        check.whole("scaling.minimum", self.minimum, 1, 1000)
+        check.whole("scaling.maximum", self.maximum, self.minimum, 1000)
+        check.between("scaling.invocations_per_instance",
                        self.invocations_per_instance, 1)  # fmt: skip
 
     def policy(self) -> dict[str, Any]:
@@ -79,15 +78,15 @@ class Variant:
     scaling: Scaling | None = None
     startup_seconds: int = 300
 
-    def check(self, where: Construct) -> None:
+    def check(self, check: Checks) -> None:
         """Refuse what SageMaker would refuse later."""
-        checks.name(where, "variant.name", self.name)
-        checks.instance_type(where, "variant.instance_type", self.instance_type)
-        checks.between(where, "variant.instance_count", self.instance_count, 1, 1000)
-        checks.between(where, "variant.weight", self.weight, 0)
-        checks.between(where, "variant.startup_seconds", self.startup_seconds, 60, 3600)
+        check.name("variant.name", self.name)
+        check.instance_type("variant.instance_type", self.instance_type)
+        check.whole("variant.instance_count", self.instance_count, 1, 1000)
+        check.between("variant.weight", self.weight, 0)
+        check.whole("variant.startup_seconds", self.startup_seconds, 60, 3600)
         if self.scaling is not None:
-            self.scaling.check(where)
+            self.scaling.check(check)
 
     def rendered(self) -> dict[str, Any]:
         """A ``ProductionVariant`` without ``ModelName``."""
@@ -115,10 +114,10 @@ class DataCapture:
     prefix: str = "capture/"
     content_types: Sequence[str] = ("text/csv",)
 
-    def check(self, where: Construct) -> None:
+    def check(self, check: Checks) -> None:
         """Refuse a share above all and a prefix that is none."""
-        checks.between(where, "capture.percentage", self.percentage, 0, _CAPTURE_LIMIT)
-        checks.prefix(where, "capture.prefix", self.prefix)
+        check.whole("capture.percentage", self.percentage, 0, _CAPTURE_LIMIT)
+        check.prefix("capture.prefix", self.prefix)
 
     def rendered(self, destination: str, key_arn: str | None) -> dict[str, Any]:
         """A ``DataCaptureConfig``."""
@@ -149,21 +148,24 @@ class Canary:
     termination_wait_seconds: int = 120
     maximum_seconds: int = 1800
 
-    def check(self, where: Construct, variants: Sequence[Variant]) -> None:
+    def check(self, check: Checks, variants: Sequence[Variant]) -> None:
         """Refuse a canary that the smallest variant has no room for, and impossible waits."""
-        checks.between(where, "rollout.wait_seconds", self.wait_seconds, 0, _WAIT_LIMIT)
-        checks.between(where, "rollout.termination_wait_seconds",
+        check.whole("rollout.wait_seconds", self.wait_seconds, 0, _WAIT_LIMIT)
+        check.whole("rollout.termination_wait_seconds",
                        self.termination_wait_seconds, 0, _WAIT_LIMIT)  # fmt: skip
-        checks.between(where, "rollout.maximum_seconds", self.maximum_seconds, *_EXECUTION)
+        check.whole("rollout.maximum_seconds", self.maximum_seconds, *_EXECUTION)
         waits = self.wait_seconds + self.termination_wait_seconds
-        if self.maximum_seconds <= waits:
+        seconds = (self.wait_seconds, self.termination_wait_seconds, self.maximum_seconds)
+        if known(*seconds) and self.maximum_seconds <= waits:
             message = f"rollout.maximum_seconds must exceed the waits ({waits}), got "
-            raise ConfigurationError("RolloutTooShort", where, f"{message}{self.maximum_seconds}")
-        smallest = min(variant.instance_count for variant in variants)
-        if smallest < 2:
-            message = f"a canary needs at least 2 instances in each variant, got {smallest}"
-            raise ConfigurationError("CanaryNeedsTwoInstances", where, message)
-        checks.between(where, "rollout.instances", self.instances, 1, smallest // 2)
+            check.refuse("RolloutTooShort", f"{message}{self.maximum_seconds}")
+        counts = [v.instance_count for v in variants if known(v.instance_count)]
+        if counts and min(counts) < 2:
+            message = f"a canary needs at least 2 instances in each variant, got {min(counts)}"
+            check.refuse("CanaryNeedsTwoInstances", message)
+        else:
+            check.whole("rollout.instances", self.instances, 1,
+                        min(counts) // 2 if counts else None)  # fmt: skip
 
     def rendered(self) -> dict[str, Any]:
         """A ``BlueGreenUpdatePolicy``."""
@@ -176,3 +178,28 @@ class Canary:
             "TerminationWaitInSeconds": self.termination_wait_seconds,
             "MaximumExecutionTimeoutInSeconds": self.maximum_seconds,
         }
+
+
+def check_serving(
+    check: Checks,
+    *,
+    endpoint_name: str,
+    variants: Sequence[Variant],
+    capture: DataCapture | None,
+    rollout: Canary | None,
+    rollback_latency: Duration | None,
+) -> None:
+    """Refuse what no endpoint can be made of."""
+    check.name("endpoint_name", endpoint_name)
+    check.not_empty("variants", variants)
+    names = [variant.name for variant in variants]
+    if len(set(names)) < len(names):
+        check.refuse("NameTwice", f"variants must have names of their own, got {names}")
+    for variant in variants:
+        variant.check(check)
+    if capture is not None:
+        capture.check(check)
+    if rollout is not None:
+        rollout.check(check, variants)
+    if rollback_latency is not None:
+        check.literal("rollback_latency", rollback_latency)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aws_cdk import Aws, CfnMapping, Stack
 from constructs import Construct
 
-from .._private import checks
+from .._private.checks import Checks, known
 from .accounts import ACCOUNTS, VERSIONS
 
 
@@ -36,7 +36,8 @@ class AlgorithmImage:
             ConfigurationError: If version or region has no image.
 
         """
-        checks.one_of(scope, "version", version, VERSIONS)
+        with Checks(scope) as check:
+            check.one_of("version", version, VERSIONS)
         account, region = _account(scope), Stack.of(scope).region
         registry = f"{account}.dkr.ecr.{region}.{Aws.URL_SUFFIX}"
         repository = f"arn:{Aws.PARTITION}:ecr:{region}:{account}:repository/sagemaker-xgboost"
@@ -45,8 +46,9 @@ class AlgorithmImage:
 
 def _account(scope: Construct) -> str:
     stack = Stack.of(scope)
-    if checks.known(stack.region):
-        checks.one_of(scope, "region", stack.region, ACCOUNTS)
+    if known(stack.region):
+        with Checks(scope) as check:
+            check.one_of("region", stack.region, ACCOUNTS)
         return ACCOUNTS[stack.region]
     found = stack.node.try_find_child("XGBoostAccounts")
     if not isinstance(found, CfnMapping):

@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .._private import checks
+from .._private.checks import Checks
 from .._private.encryption import grant_statement
 from .._private.function import ProjectFunction
 from .._private.policies import allow, arn, attach
@@ -67,8 +67,9 @@ class TrainingJob(Construct):
 
         """
         super().__init__(scope, construct_id)
-        checks.name(self, "job", job, NAME_LIMIT)
-        specification.check(self)
+        with Checks(self) as check:
+            check.name("job", job, NAME_LIMIT)
+            specification.check(check)
         self.job = job
         self.specification = specification
         self.state = state

@@ -7,8 +7,7 @@ from typing import Any
 
 from constructs import Construct
 
-from .._private import checks
-from .._private.errors import ConfigurationError
+from .._private.checks import Checks, known
 from ..data import DataStoreBase
 from ..identity import ExecutionRole
 from .xgboost import XGBoost
@@ -39,17 +38,18 @@ class DailyData:
         """Key of the manifest object."""
         return self.manifest if self.manifest else f"{self.prefix}manifest.json"
 
-    def check(self, where: Construct) -> None:
+    def check(self, check: Checks) -> None:
         """Refuse days that leave nothing to train on."""
-        checks.prefix(where, "data.prefix", self.prefix)
-        checks.between(where, "data.validation_days", self.validation_days, 1, 365)
-        checks.between(where, "data.window_days", self.window_days, 2, 3650)
-        if self.validation_days >= self.window_days:
+        check.prefix("data.prefix", self.prefix)
+        check.whole("data.validation_days", self.validation_days, 1, 365)
+        check.whole("data.window_days", self.window_days, 2, 3650)
+        days = (self.validation_days, self.window_days)
+        if known(*days) and self.validation_days >= self.window_days:
             message = (
                 f"data.validation_days must be fewer than data.window_days, got "
                 f"{self.validation_days} of {self.window_days}"
             )
-            raise ConfigurationError("ValueOutOfRange", where, message)
+            check.refuse("ValueOutOfRange", message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +93,16 @@ class JobSpecification:
     output_prefix: str = "models/"
     environment: dict[str, str] = field(default_factory=dict)
 
-    def check(self, where: Construct) -> None:
+    def check(self, check: Checks) -> None:
         """Refuse what SageMaker would refuse later."""
-        self.data.check(where)
-        checks.instance_type(where, "instance_type", self.instance_type)
-        checks.between(where, "instance_count", self.instance_count, 1, 100)
-        checks.between(where, "volume_gb", self.volume_gb, 1, 16384)
-        checks.between(where, "max_runtime_seconds", self.max_runtime_seconds, 1, 2_419_200)
-        checks.prefix(where, "output_prefix", self.output_prefix)
-        checks.not_empty(where, "subnet_ids", self.subnet_ids)
-        checks.not_empty(where, "security_group_ids", self.security_group_ids)
+        self.data.check(check)
+        check.instance_type("instance_type", self.instance_type)
+        check.whole("instance_count", self.instance_count, 1, 100)
+        check.whole("volume_gb", self.volume_gb, 1, 16384)
+        check.whole("max_runtime_seconds", self.max_runtime_seconds, 1, 2_419_200)
+        check.prefix("output_prefix", self.output_prefix)
+        check.not_empty("subnet_ids", self.subnet_ids)
+        check.not_empty("security_group_ids", self.security_group_ids)
 
     def request(self, scope: Construct) -> dict[str, Any]:
         """The ``CreateTrainingJob`` request without ``TrainingJobName``."""
@@ -147,6 +147,8 @@ class JobSpecification:
 
     def encrypts_volume(self) -> bool:
         """Whether the type takes a volume key: those with local disks refuse one."""
+        if not known(self.instance_type):
+            return True
         family = self.instance_type.split(".")[1]
         return family not in _LOCAL_DISK and not family.endswith("d")
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from constructs import Construct
 
-from .._private import checks
-from .._private.errors import ConfigurationError
+from .._private.checks import Checks, known, text_of
 from .images import AlgorithmImage
 
 Hyperparameter = str | int | float
@@ -55,14 +54,15 @@ class XGBoost:
 
     def __post_init__(self) -> None:
         """Check each hyperparameter by itself, then those that go together."""
-        if "num_round" not in self.hyperparameters:
-            raise ConfigurationError("HyperparameterMissing", "XGBoost", "num_round is required")
-        for name, value in self.hyperparameters.items():
-            _check(name, value)
-        objective = str(self.hyperparameters.get("objective", "reg:squarederror"))
-        if objective.startswith("multi:") and "num_class" not in self.hyperparameters:
-            message = f"num_class is required for the objective {objective!r}"
-            raise ConfigurationError("HyperparameterMissing", "XGBoost", message)
+        with Checks("XGBoost") as check:
+            if "num_round" not in self.hyperparameters:
+                check.refuse("HyperparameterMissing", "num_round is required")
+            for name, value in self.hyperparameters.items():
+                _check(check, name, value)
+            objective = str(self.hyperparameters.get("objective", "reg:squarederror"))
+            if objective.startswith("multi:") and "num_class" not in self.hyperparameters:
+                message = f"num_class is required for the objective {objective!r}"
+                check.refuse("HyperparameterMissing", message)
 
     def image(self, scope: Construct) -> AlgorithmImage:
         """The image in the region of the scope's stack."""
@@ -70,25 +70,34 @@ class XGBoost:
 
     def rendered(self) -> dict[str, str]:
         """Hyperparameters as SageMaker takes them: sorted, all texts."""
-        return {name: str(self.hyperparameters[name]) for name in sorted(self.hyperparameters)}
+        return {name: _text(self.hyperparameters[name]) for name in sorted(self.hyperparameters)}
 
 
-def _check(name: str, value: Hyperparameter) -> None:
+def _text(value: Hyperparameter) -> str:
+    # Python writes 1e-05 as XGBoost reads it; only tokens need CDK's way.
+    return str(value) if known(value) or isinstance(value, str) else text_of(value)
+
+
+def _check(check: Checks, name: str, value: Hyperparameter) -> None:
     if name in _RANGES:
-        low, high = _RANGES[name]
-        kinds = (int,) if name in _WHOLE else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds):
-            kind = "a whole number" if name in _WHOLE else "a number"
-            message = f"{name} must be {kind}, got {value!r}"
-            raise ConfigurationError("HyperparameterNotAllowed", "XGBoost", message)
-        checks.between("XGBoost", name, value, low, high)
+        if known(value):
+            _check_number(check, name, value)
     elif name in _CHOICES:
-        checks.one_of("XGBoost", name, str(value), _CHOICES[name])
+        check.one_of(name, str(value), _CHOICES[name])
     elif name == "objective":
-        checks.matches("XGBoost", name, str(value), _OBJECTIVE, 64)
+        check.matches(name, str(value), _OBJECTIVE, 64)
     elif name == "eval_metric":
-        checks.matches("XGBoost", name, str(value), r"[a-z@0-9.,-]+", 128)
+        check.matches(name, str(value), r"[a-z@0-9.,-]+", 128)
     else:
-        known = sorted({*_RANGES, *_CHOICES, *_TEXTS})
-        message = f"{name!r} is unknown; allowed are {', '.join(known)}"
-        raise ConfigurationError("HyperparameterUnknown", "XGBoost", message)
+        allowed = sorted({*_RANGES, *_CHOICES, *_TEXTS})
+        message = f"{name!r} is unknown; allowed are {', '.join(allowed)}"
+        check.refuse("HyperparameterUnknown", message)
+
+
+def _check_number(check: Checks, name: str, value: Hyperparameter) -> None:
+    kinds = (int,) if name in _WHOLE else (int, float)
+    if isinstance(value, bool | str) or not isinstance(value, kinds):
+        kind = "a whole number" if name in _WHOLE else "a number"
+        check.refuse("HyperparameterNotAllowed", f"{name} must be {kind}, got {value!r}")
+    else:
+        check.between(name, value, *_RANGES[name])

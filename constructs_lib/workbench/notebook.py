@@ -8,7 +8,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from .._private import checks
+from .._private.checks import Checks, text_of
 from .._private.policies import allow, arn, attach
 from ..identity import NotebookRole
 from ..network import PrivateNetwork
@@ -80,12 +80,13 @@ class Notebook(Construct):
 
         """
         super().__init__(scope, construct_id)
-        checks.instance_type(self, "instance_type", instance_type)
-        checks.between(self, "volume_gb", volume_gb, 5, 16384)
-        checks.between(self, "idle_minutes", idle_minutes, 10, 1440)
+        with Checks(self) as check:
+            check.instance_type("instance_type", instance_type)
+            check.whole("volume_gb", volume_gb, 5, 16384)
+            check.whole("idle_minutes", idle_minutes, 10, 1440)
         self.role = role
         self.group = network.workload_group(self, "Group", description="Notebook")
-        script = _IDLE_STOP.replace("{minutes}", str(idle_minutes))
+        script = _IDLE_STOP.replace("{minutes}", text_of(idle_minutes))
         hook = sagemaker.CfnNotebookInstanceLifecycleConfig.NotebookInstanceLifecycleHookProperty
         self.lifecycle = sagemaker.CfnNotebookInstanceLifecycleConfig(
             self, "Lifecycle", on_start=[hook(content=Fn.base64(script))]

@@ -45,7 +45,7 @@ def up(
     try:
         cloud = LocalCloud.start(
             port=port, region=region, rate=rate, allow=allow if allow is not None else (),
-            log=_log(), detached=True,
+            log=_log(), detached=True, warm=True,
         )  # fmt: skip
     except LocalCloudError as error:
         _fail(str(error).splitlines()[-1])

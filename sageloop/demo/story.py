@@ -62,7 +62,7 @@ class Story:
             work = Path(folder)
             log = self._options.keep_log or work / "demo.log"
             with self.report.stage("start the local cloud", self._console) as stage:
-                cloud = LocalCloud.start(log=work / "cloud.log")
+                cloud = LocalCloud.start(log=work / "cloud.log", warm=True)
                 stage.detail = cloud.endpoint_url
             try:
                 self._clock = _Dial(cloud)

@@ -45,12 +45,14 @@ class LocalCloud:
     def start(
         cls, *, port: int = 0, region: str = "us-east-1", rate: float = 1.0,
         allow: Iterable[str] = (), log: Path | None = None, detached: bool = False,
+        warm: bool = False,
     ) -> Self:  # fmt: skip
         """Start a cloud and wait until it answers.
 
         ``port`` 0 takes a free one; ``rate`` is virtual seconds a second; ``allow`` names
         resource types that may be stored without being executed. Unless ``detached`` the
-        cloud ends with this process. Raises :class:`LocalCloudError` with the server's reason.
+        cloud ends with this process; ``warm`` loads services in the background, for a large
+        deployment soon to come. Raises :class:`LocalCloudError` with the server's reason.
         """
         command = [
             sys.executable, "-m", "sageloop.local_cloud.server", "--port", str(port),
@@ -58,6 +60,8 @@ class LocalCloud:
         ]  # fmt: skip
         if not detached:
             command.append("--with-parent")
+        if warm:
+            command.append("--warm")
         errors = log.open("a") if log else subprocess.PIPE
         process = subprocess.Popen(
             command, env=local_environment("http://127.0.0.1", region=region), text=True,

@@ -61,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=1.0)
     parser.add_argument("--ready-file", type=Path, help="written as JSON once the cloud answers")
     parser.add_argument("--allow", default="", help="types allowed as stored only, by name")
+    parser.add_argument("--warm", action="store_true", help="load services before they are called")
     parser.add_argument("--with-parent", action="store_true", help="stop when stdin closes")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
@@ -76,6 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"port {given.port} cannot be bound on 127.0.0.1: {reason}", file=sys.stderr)
         return 3
     _announce(server.cloud, given.ready_file)
+    if given.warm:
+        server.cloud.warm_up()
     _wait_for_end(server.cloud, with_parent=given.with_parent)
     server.stop()
     return 0

@@ -55,17 +55,15 @@ def closed(cloud: LocalCloud) -> Closed:
     first = until("the first endpoint", loop.watch.in_service, seconds=60)
     cloud.settle()
     loop.deliver(SUMMER, 21, shift=SHIFT, manifest=False)
-    cloud.set_rate(60)
-    cloud.advance(hours=6)  # an alarm soon after a training would change nothing
+    _pass(cloud, hours=6)  # an alarm soon after a training starts nothing
     hours = 0
-    for hours in range(1, _HOURS + 1):
+    while loop.watch.alarm()["StateValue"] != "ALARM" and hours < _HOURS:
+        hours += 1
         loop.ask(SUMMER + timedelta(days=20 + hours), shift=SHIFT)
         cloud.settle()  # captured data is written a moment after the answer
-        cloud.advance(hours=1)
-        cloud.settle()
-        if loop.watch.alarm()["StateValue"] == "ALARM":
-            break
+        _pass(cloud, hours=1)
     alarmed = loop.watch.alarm()["StateValue"]
+    cloud.set_rate(60)
     second = until(
         "the new configuration",
         lambda: loop.watch.in_service(other_than=first["EndpointConfigName"]), seconds=60,
@@ -73,6 +71,15 @@ def closed(cloud: LocalCloud) -> Closed:
     cloud.set_rate(1)
     cloud.settle()
     return Closed(loop, first, hours, alarmed, second)
+
+
+def _pass(cloud: LocalCloud, *, hours: float) -> None:
+    """Let virtual hours go by with everything that is due in them, an hour in half a second."""
+    end = cloud.time() + 3600 * hours
+    cloud.set_rate(7200)
+    until("the hours to pass", lambda: cloud.time() >= end, seconds=60)
+    cloud.set_rate(60)
+    cloud.settle()
 
 
 def test_delivered_data_trains_a_model_that_becomes_champion_on_two_instances(
@@ -179,8 +186,9 @@ def test_no_call_of_a_function_or_job_lacks_permission(closed: Closed) -> None:
 
 
 def test_no_call_of_the_loop_failed_for_a_reason_of_its_own(closed: Closed) -> None:
-    expected = ("ConditionalCheckFailedException", "ResourceNotFound", "ValidationException",
-                "NoSuchKey", "404")  # fmt: skip
+    # Lost races, an endpoint or a log stream that is not there yet.
+    expected = ("ConditionalCheckFailedException", "ValidationException",
+                "ResourceNotFoundException")  # fmt: skip
     failed = {
         f"{call['action']}: {call['outcome']}"
         for call in closed.loop.cloud.calls()

@@ -21,6 +21,10 @@ from sageloop.local_cloud.core.recorder import Recorder
 from sageloop.local_cloud.core.service import Service
 
 ACCOUNT_ID = "123456789012"
+_WARMED = (
+    "sts", "ssm", "iam", "s3", "kms", "ec2", "cloudformation", "dynamodb", "logs", "sns", "sqs",
+    "lambda", "events", "cloudwatch", "sagemaker",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +118,18 @@ class Cloud:
         """Tell every service that the cloud is up."""
         for service in self.front.services.values():
             service.start()
+
+    def warm_up(self) -> None:
+        """Load, in the background, what the first deployment would have to wait for."""
+
+        def load() -> None:
+            for service in _WARMED:
+                if self.stopped.is_set():
+                    return
+                self.front.warm_up([service])
+                self.client(service, principal="local-cloud.internal")
+
+        self.activity.spawn("warm-up", load, background=True)
 
     def stop(self) -> None:
         """End everything this cloud started and remove what it wrote."""

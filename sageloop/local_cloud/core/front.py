@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from moto.core.request import Request
+from moto.core.routing import get_service_router
 from werkzeug.exceptions import HTTPException
 
 from sageloop.local_cloud.core import wire
@@ -71,6 +72,13 @@ class Front:
     def services(self) -> dict[str, Service]:
         """The cloud's own services by botocore name."""
         return self._services
+
+    def warm_up(self, services: Iterable[str]) -> None:
+        """Load models and moto's part of services before they are first called."""
+        for service in services:
+            get_service_router(service)
+            if service not in self._services:
+                self._moto.warm_up(service)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer over WSGI."""
@@ -144,13 +152,13 @@ class Front:
         if service is None:
             if call.service not in _STATE_OF_MOTO:
                 raise not_supported(call.service, call.operation)
-            return self._moto.call(call.request.environ)
+            return self._moto.call(call.service, call.request.environ)
         result = service.handle(call)
         return result if isinstance(result, wire.Response) else wire.answer(found, result or {})
 
     def _unrouted(self, model: str, request: Request) -> wire.Response:
         if model in _STATE_OF_MOTO:
-            return self._moto.call(request.environ)
+            return self._moto.call(model, request.environ)
         return wire.refusal(None, not_supported(model, f"{request.method} {request.path}"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 from werkzeug.test import run_wsgi_app
@@ -19,17 +20,45 @@ class MotoBridge:
     """Sends a request to moto and returns its answer."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._application: Any = None
+        self._parts: dict[tuple[str, bool, bool], Any] = {}
 
-    def call(self, environ: dict[str, Any]) -> Response:
-        """Serve one WSGI request from moto's state."""
-        if self._application is None:
-            self._application = _application()
-        body, status, headers = run_wsgi_app(self._application, environ, buffered=True)
+    def call(self, service: str, environ: dict[str, Any]) -> Response:
+        """Serve one WSGI request for ``service`` from moto's state."""
+        body, status, headers = run_wsgi_app(self._part(service, environ), environ, buffered=True)
         answered = Response(int(status.split()[0]), dict(headers.items()), b"".join(body))
         if answered.status == 500 and answered.body.startswith(b"<!doctype"):
             answered.status = 501  # moto's way to say NotImplementedError; clients retry a 500
         return answered
+
+    def warm_up(self, service: str) -> None:
+        """Load one of moto's services before it is first called."""
+        scope = f"Credential=warm/20260101/us-east-1/{service}/aws4_request"
+        self._loaded().get_application(
+            {
+                "PATH_INFO": "/",
+                "HTTP_HOST": "127.0.0.1",
+                "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host",
+                "HTTP_X_AMZ_TARGET": "DynamoDB_20120810.ListTables",
+            }
+        )
+
+    def _part(self, service: str, environ: dict[str, Any]) -> Any:
+        # moto looks through its folders to find a service's part, at each request; once is enough.
+        target = environ.get("HTTP_X_AMZ_TARGET", "")
+        control = environ.get("PATH_INFO", "").startswith("/v20180820/")
+        key = (service, control, target.startswith("DynamoDBStreams"))
+        part = self._parts.get(key)
+        if part is None:
+            part = self._parts[key] = self._loaded().get_application(environ)
+        return part
+
+    def _loaded(self) -> Any:
+        with self._lock:
+            if self._application is None:
+                self._application = _application()
+            return self._application
 
 
 def _application() -> Any:

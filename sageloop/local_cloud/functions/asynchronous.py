@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -102,6 +103,8 @@ class AsyncInvocations:
             return
         log.debug("lambda:%s throttled: %s", function.name, error)
         wait = min(2.0 ** min(event.throttles, 10), _LONGEST_BACK_OFF)
+        # Events that came together and waited alike would meet again, all but one in vain.
+        wait *= 0.5 + random.random() / 2  # noqa: S311
         event = replace(event, throttles=event.throttles + 1)
         self._later(function, event, config, wait, None)
 

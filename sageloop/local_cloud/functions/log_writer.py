@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -114,13 +115,21 @@ def _put_events(client: Any, stream: LogStream, events: list[dict[str, Any]]) ->
 
 
 def _create(client: Any, stream: LogStream) -> None:
+    # The group only if it is missing: a role of a function with a group may not create any.
     group = {"logGroupName": stream.group}
-    for create, members in (
-        (client.create_log_group, group),
-        (client.create_log_stream, {**group, "logStreamName": stream.name}),
-    ):
-        try:
-            create(**members)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
-                raise
+    named = {**group, "logStreamName": stream.name}
+    if _made(client.create_log_stream, named) == "ResourceNotFoundException":
+        _made(client.create_log_group, group)
+        _made(client.create_log_stream, named)
+
+
+def _made(create: Callable[..., Any], members: dict[str, str]) -> str | None:
+    """Create something, unless it is there or its parent is not: the error's code."""
+    try:
+        create(**members)
+    except ClientError as error:
+        code = str(error.response["Error"]["Code"])
+        if code not in ("ResourceAlreadyExistsException", "ResourceNotFoundException"):
+            raise
+        return code
+    return None

@@ -1,0 +1,125 @@
+"""Deploying the app with the stock CDK CLI, and taking it away again whatever happened."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from scripts.integ_account import Account, RefusedError
+from stacks import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+_PARTS = ("Data", "Training", "Serving", "Workbench", "Operations")
+_BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
+_DEPLOY = ("deploy", "--all", "--require-approval", "never")
+_DIFF = ("diff", "--fail")
+_DESTROY = ("destroy", "--all", "--force")
+
+
+def stack_names(settings: Settings) -> list[str]:
+    """Names of the app's stacks."""
+    return [f"{settings.project.name}-{part}" for part in _PARTS]
+
+
+class Run:
+    """One deployment and its end.
+
+    Args:
+        account: Where.
+        stacks: Names of the app's stacks.
+        settings: Name or path of the settings file.
+
+    """
+
+    def __init__(self, account: Account, stacks: Sequence[str], *, settings: str) -> None:
+        self._account, self._settings = account, settings
+        self.stacks = list(stacks)
+        self._cloudformation = account.client("cloudformation")
+
+    def check(self) -> None:
+        """See that CDK is there, on both sides, and that none of the stacks is somebody's.
+
+        Raises:
+            RefusedError: If not.
+
+        """
+        if shutil.which("cdk", path=self._account.environment()["PATH"]) is None:
+            raise RefusedError("the cdk command is not there: make setup")
+        there = sorted(self._ids())
+        if there:
+            raise RefusedError(
+                f"{', '.join(there)}: there already, and this would destroy it at the end; choose "
+                "another project.name by --settings FILE"
+            )
+        try:
+            self._account.client("ssm").get_parameter(Name=_BOOTSTRAP)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ParameterNotFound":
+                raise
+            place = f"aws://{self._account.number}/{self._account.region}"
+            raise RefusedError(f"CDK is not set up there: npx cdk bootstrap {place}") from error
+
+    def deploy_and_destroy(self, say: Callable[[str], None]) -> int:
+        """Deploy, see that nothing differs, destroy; 0 if every command ended well."""
+        ids: dict[str, str] = {}
+        deployed = False
+        try:
+            deployed = self._cdk(*_DEPLOY) and self._cdk(*_DIFF)
+        except KeyboardInterrupt:
+            say("interrupted: what is there is destroyed; once more leaves it")
+        finally:
+            with suppress(BotoCoreError, ClientError):  # nothing keeps it from destroying
+                ids = self._ids()
+            destroyed = self._cdk(*_DESTROY)
+        return self._account_for(ids, deployed, destroyed, say)
+
+    def _account_for(
+        self, ids: Mapping[str, str], deployed: bool, destroyed: bool, say: Callable[[str], None]
+    ) -> int:
+        left = sorted(self._ids())
+        if left:
+            say(f"LEFT BEHIND, and priced: {', '.join(left)}. Destroy them by hand.")
+        for name in self._kept(ids.values()):
+            say(f"kept by design: {name}")
+        fine = deployed and destroyed and not left
+        say("deployed, without differences, destroyed" if fine else "failed: see above")
+        return 0 if fine else 1
+
+    def _cdk(self, *arguments: str) -> bool:
+        environment = self._account.environment() | {
+            "SAGELOOP_SETTINGS": self._settings,
+        }
+        with tempfile.TemporaryDirectory(prefix="sageloop-integ-") as assembly:
+            environment["CDK_OUTPUT"] = assembly
+            ended = subprocess.run(["cdk", *arguments], cwd=ROOT, env=environment, check=False)
+        return ended.returncode == 0
+
+    def _ids(self) -> dict[str, str]:
+        """Ids of those stacks that exist, by name."""
+        found: dict[str, str] = {}
+        for name in self.stacks:
+            try:
+                answer = self._cloudformation.describe_stacks(StackName=name)
+            except ClientError as error:
+                if "does not exist" not in str(error):
+                    raise
+                continue
+            found[name] = answer["Stacks"][0]["StackId"]
+        return found
+
+    def _kept(self, ids: Iterable[str]) -> list[str]:
+        """What the deletion of stacks left, as their events tell."""
+        kept = set()
+        pages = self._cloudformation.get_paginator("describe_stack_events")
+        for stack in ids:
+            for page in pages.paginate(StackName=stack):
+                for event in page["StackEvents"]:
+                    if event["ResourceStatus"] == "DELETE_SKIPPED":
+                        kept.add(f"{event['ResourceType']} {event['PhysicalResourceId']}")
+        return sorted(kept)

@@ -1,0 +1,172 @@
+"""Templates and functions that cannot work: told at once, nothing half made left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from deployed import function_template, reasons
+
+from sageloop.local_cloud.assembly import DeploymentError, deploy_template, destroy
+from sageloop.local_cloud.client import LocalCloud
+
+ANSWER = """
+import json, os, urllib.request
+def answer(event, status, reason="", data=None):
+    body = {k: event[k] for k in ("StackId", "RequestId", "LogicalResourceId")}
+    body |= {"Status": status, "Reason": reason, "Data": data or {},
+             "PhysicalResourceId": event.get("PhysicalResourceId", "made")}
+    request = urllib.request.Request(
+        event["ResponseURL"], json.dumps(body).encode(), method="PUT")
+    urllib.request.urlopen(request)
+"""
+REFUSES = (
+    ANSWER
+    + """
+def handler(event, context):
+    ok = event["RequestType"] == "Delete"
+    answer(event, "SUCCESS" if ok else "FAILED", "the data set is empty")
+"""
+)
+RAISES = (
+    ANSWER
+    + """
+def handler(event, context):
+    if event["RequestType"] != "Delete":
+        raise RuntimeError("no such bucket: nowhere")
+    answer(event, "SUCCESS")
+"""
+)
+WORKS = (
+    ANSWER
+    + """
+def handler(event, context):
+    if event["ResourceProperties"].get("Size") == "13":
+        return answer(event, "FAILED", "13 is too many")
+    answer(event, "SUCCESS", data={"Type": type(event["ResourceProperties"].get("Size")).__name__})
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud.start() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def clean(cloud: LocalCloud) -> Iterator[LocalCloud]:
+    """The cloud; afterwards no stack, no role and no function may be left."""
+    yield cloud
+    cloudformation = cloud.client("cloudformation")
+    for stack in cloudformation.describe_stacks()["Stacks"]:
+        destroy(cloud, stack["StackName"])
+    assert cloud.client("lambda").list_functions()["Functions"] == []
+    assert cloud.client("iam").list_roles()["Roles"] == []
+    assert cloud.client("sqs").list_queues().get("QueueUrls", []) == []
+
+
+def custom(**properties: Any) -> dict[str, Any]:
+    token = {"Fn::GetAtt": ["Function", "Arn"]}
+    return {"Type": "Custom::Check", "Properties": {"ServiceToken": token, **properties}}
+
+
+def test_unknown_types_and_properties_are_listed_all_at_once_and_nothing_is_made(
+    clean: LocalCloud,
+) -> None:
+    template = {
+        "Resources": {
+            "Fine": {"Type": "AWS::SQS::Queue"},
+            "Moon": {"Type": "AWS::Lunar::Base"},
+            "Cluster": {"Type": "AWS::EKS::Cluster", "Properties": {}},
+            "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeOut": 3}},
+            "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicNam": "x"}},
+        }
+    }
+
+    with pytest.raises(DeploymentError) as refused:
+        deploy_template(clean, "unknown", template)
+
+    told = str(refused.value)
+    for name in ("Moon", "AWS::Lunar::Base", "Cluster", "AWS::EKS::Cluster",
+                 "VisibilityTimeOut", "TopicNam"):  # fmt: skip
+        assert name in told
+    assert "Fine" not in told
+    assert clean.calls(action="sqs:CreateQueue") == []
+    assert clean.calls(action="sns:CreateTopic") == []
+
+
+def test_the_reason_of_a_failing_custom_resource_is_in_the_events_and_all_is_rolled_back(
+    clean: LocalCloud,
+) -> None:
+    started = time.monotonic()
+
+    with pytest.raises(DeploymentError, match="the data set is empty"):
+        deploy_template(clean, "refused", function_template(REFUSES, Check=custom()))
+
+    (stack,) = clean.client("cloudformation").describe_stacks(StackName="refused")["Stacks"]
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    (reason,) = [r for r in reasons(clean, "refused", "CREATE_FAILED") if r.startswith("Check")]
+    assert "the data set is empty" in reason
+    assert time.monotonic() - started < 10
+
+
+def test_a_function_that_raises_before_it_answers_fails_the_stack_in_seconds(
+    clean: LocalCloud,
+) -> None:
+    started = time.monotonic()
+    clean.set_rate(3600)  # AWS tries the event again after one and two minutes
+
+    try:
+        with pytest.raises(DeploymentError, match="no such bucket: nowhere"):
+            deploy_template(clean, "raises", function_template(RAISES, Check=custom()))
+    finally:
+        clean.set_rate(1)
+
+    (stack,) = clean.client("cloudformation").describe_stacks(StackName="raises")["Stacks"]
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert time.monotonic() - started < 15
+
+
+def test_a_function_that_does_not_load_says_why_and_fails_the_stack(clean: LocalCloud) -> None:
+    clean.set_rate(3600)
+
+    try:
+        with pytest.raises(DeploymentError, match="nowhere_to_be_found"):
+            deploy_template(
+                clean, "unloadable",
+                function_template("import nowhere_to_be_found\n", Check=custom()),
+            )  # fmt: skip
+    finally:
+        clean.set_rate(1)
+
+
+def test_a_failing_update_goes_back_to_what_was_there(clean: LocalCloud) -> None:
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 30}}
+    deploy_template(clean, "update", function_template(WORKS, Check=custom(Size=1), Queue=queue))
+    changed = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 60}}
+    template = function_template(WORKS, Check=custom(Size=13) | {"DependsOn": "Queue"},
+                                 Queue=changed)  # fmt: skip
+
+    with pytest.raises(DeploymentError, match="13 is too many"):
+        deploy_template(clean, "update", template)
+
+    (stack,) = clean.client("cloudformation").describe_stacks(StackName="update")["Stacks"]
+    (url,) = clean.client("sqs").list_queues()["QueueUrls"]
+    attributes = clean.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert attributes["Attributes"]["VisibilityTimeout"] == "30"
+
+
+def test_scalars_reach_a_custom_resource_as_strings(clean: LocalCloud) -> None:
+    template = function_template(WORKS, Check=custom(Size=1))
+    template["Outputs"]["Type"] = {"Value": {"Fn::GetAtt": ["Check", "Type"]}}
+
+    assert deploy_template(clean, "scalars", template)["Type"] == "str"
+
+
+def test_a_template_that_is_no_json_is_refused_by_name(clean: LocalCloud) -> None:
+    with pytest.raises(Exception, match="ValidationError"):
+        deploy_template(clean, "broken", '{"Resources": ')

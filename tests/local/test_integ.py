@@ -1,0 +1,138 @@
+"""`make integ` asks before it touches anything; rehearsed against a local cloud."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sageloop.local_cloud.client import LocalCloud
+from scripts.integ import costs
+from scripts.integ_run import stack_names
+from stacks import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+READING = {"sts:GetCallerIdentity", "cloudformation:DescribeStacks", "ssm:GetParameter"}
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud.start() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def seen(cloud: LocalCloud) -> int:
+    """Number of the last call before the test."""
+    return max((call["number"] for call in cloud.calls()), default=0)
+
+
+def integ(
+    cloud: LocalCloud, *arguments: str, typed: str | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user of this cloud; ``typed`` at a terminal, None without one."""
+    master, slave = pty.openpty()
+    try:
+        if typed is not None:
+            os.write(master, f"{typed}\n".encode())
+        return subprocess.run(
+            [sys.executable, "-m", "scripts.integ", *arguments], cwd=ROOT, text=True, check=False,
+            env={**cloud.environment(), **variables}, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL if typed is None else slave,
+            timeout=60,
+        )  # fmt: skip
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def actions(cloud: LocalCloud, after: int) -> set[str]:
+    return {call["action"] for call in cloud.calls(after=after)}
+
+
+def test_without_a_terminal_it_refuses_and_asks_nobody(cloud: LocalCloud, seen: int) -> None:
+    ended = integ(cloud, "--rehearse")
+
+    assert ended.returncode == 2
+    assert "SAGELOOP_INTEG=<account id>" in ended.stdout
+    assert actions(cloud, seen) == set()
+
+
+def test_another_account_than_the_one_named_is_refused(cloud: LocalCloud, seen: int) -> None:
+    ended = integ(cloud, "--rehearse", SAGELOOP_INTEG="000000000000")
+
+    assert ended.returncode == 2
+    assert "'000000000000' is not the account 123456789012\nNothing was touched." in ended.stdout
+    assert actions(cloud, seen) == {"sts:GetCallerIdentity"}
+
+
+def test_before_it_asks_it_shows_account_region_stacks_and_prices(cloud: LocalCloud) -> None:
+    told = integ(cloud, "--rehearse", typed="no").stdout
+
+    for shown in ("123456789012", "us-east-1", "sageloop-dev-Data", "interface endpoints", "USD"):
+        assert shown in told
+
+
+def test_typing_anything_else_is_refused(cloud: LocalCloud, seen: int) -> None:
+    ended = integ(cloud, "--rehearse", typed="yes")
+
+    assert ended.returncode == 2
+    assert "'yes' is not the account" in ended.stdout
+    assert actions(cloud, seen) == {"sts:GetCallerIdentity"}
+
+
+@pytest.mark.parametrize("way", ["typed", "SAGELOOP_INTEG"])
+def test_the_right_number_leads_on_to_checks_that_only_read(
+    cloud: LocalCloud, seen: int, way: str
+) -> None:
+    ended = integ(cloud, "--rehearse", **{way: "123456789012"})
+
+    assert ended.returncode == 2  # this cloud was never bootstrapped
+    assert "cdk bootstrap aws://123456789012/us-east-1\nNothing was touched." in ended.stdout
+    assert actions(cloud, seen) == READING
+
+
+def test_stacks_that_are_there_already_are_left_alone(cloud: LocalCloud) -> None:
+    client = cloud.client("cloudformation")
+    topic = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
+    client.create_stack(StackName="sageloop-dev-Data", TemplateBody=topic)
+    cloud.settle()
+
+    ended = integ(cloud, "--rehearse", SAGELOOP_INTEG="123456789012")
+
+    assert ended.returncode == 2
+    assert "sageloop-dev-Data: there already" in ended.stdout
+    (stack,) = client.describe_stacks(StackName="sageloop-dev-Data")["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+
+
+def test_unless_rehearsed_an_endpoint_of_ones_own_is_refused(cloud: LocalCloud, seen: int) -> None:
+    ended = integ(cloud, SAGELOOP_INTEG="123456789012")
+
+    assert ended.returncode == 2
+    assert "AWS_ENDPOINT_URL is set, so this would not reach AWS" in ended.stdout
+    assert actions(cloud, seen) == set()
+
+
+def test_a_rehearsal_elsewhere_than_on_this_machine_is_refused(cloud: LocalCloud) -> None:
+    ended = integ(cloud, "--rehearse", SAGELOOP_INTEG="1", AWS_ENDPOINT_URL="https://example.org")
+
+    assert ended.returncode == 2
+    assert "must be on this machine" in ended.stdout
+
+
+@pytest.mark.parametrize("settings", ["dev", "prod"])
+def test_every_settings_file_says_what_it_costs(settings: str) -> None:
+    assert len(costs(settings)) >= 4
+
+
+def test_it_knows_the_stacks_of_the_app() -> None:
+    parts = re.findall(r'f"\{name\}-(\w+)"', (ROOT / "app.py").read_text())
+
+    assert stack_names(load_settings("dev")) == [f"sageloop-dev-{part}" for part in parts]
