@@ -20,13 +20,20 @@ from .serving import (
     Scaling,
     Variant,
 )
-from .training import AlgorithmImage, DailyData, JobSpecification, TrainingJob, XGBoost
-from .workbench import Notebook
+from .training import (
+    AlgorithmImage,
+    DailyData,
+    JobSpecification,
+    TrainingJob,
+    TrainingJobBase,
+    XGBoost,
+)
+from .workbench import Notebook, NotebookBase
 
 __all__ = [
     "Alarms", "AlgorithmImage", "Canary", "ChampionEndpoint", "ConfigurationError", "DailyData",
     "DataCapture", "DataStore", "DataStoreBase", "Endpoint", "EndpointBase", "Evaluation",
     "ExecutionRole", "Gate", "HostingRole", "JobSpecification", "ModelRegistry", "Notebook",
-    "NotebookRole", "Pages", "PrivateNetwork", "RetrainingLoop", "Scaling", "StateTable",
-    "TrainingJob", "TrainingRole", "Variant", "XGBoost",
+    "NotebookBase", "NotebookRole", "Pages", "PrivateNetwork", "RetrainingLoop", "Scaling",
+    "StateTable", "TrainingJob", "TrainingJobBase", "TrainingRole", "Variant", "XGBoost",
 ]  # fmt: skip

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from constructs_lib.operations.cooldown import RedTime
 
 _FOLDER = Path(__file__).resolve().parent.parent / "settings"
 _DEFAULT = "prod"
@@ -140,15 +143,23 @@ class Monitoring(_Part):
 
     live_error: float
     breaching: Annotated[int, Field(ge=1)] = 3
-    windows: Annotated[int, Field(ge=1)] = 3
+    windows: Annotated[int, Field(ge=1, le=100)] = 3
     truth_prefix: _PREFIX = "truth/"
     window_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     truth_delay_minutes: Annotated[int, Field(ge=0, le=10080)] = 15
-    cooldown_seconds: Annotated[int, Field(ge=0)] = 21600
+    cooldown_seconds: Annotated[int, Field(ge=1)] = 21600
     reconcile_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
     backoff_seconds: Annotated[int, Field(ge=1)] = 900
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     latency_ms: Annotated[int, Field(ge=1)] = 500
+
+    @model_validator(mode="after")
+    def _can_breach(self) -> Monitoring:
+        if self.breaching > self.windows:
+            raise ValueError(
+                f"breaching must be at most windows ({self.windows}), got {self.breaching}"
+            )
+        return self
 
 
 class Settings(_Part):
@@ -162,6 +173,26 @@ class Settings(_Part):
     gate: GateSettings
     serving: Serving
     monitoring: Monitoring
+
+    @model_validator(mode="after")
+    def _outlasts_the_alarm(self) -> Settings:
+        watch, red = self.monitoring, self._red_time()
+        fault = red.fault("monitoring.cooldown_seconds", watch.cooldown_seconds)
+        if fault is not None:
+            raise ValueError(fault)
+        return self
+
+    def _red_time(self) -> RedTime:
+        watch, rollout = self.monitoring, self.serving.rollout
+        red = RedTime(
+            window_seconds=watch.window_minutes * 60,
+            windows=watch.windows,
+            truth_delay_seconds=watch.truth_delay_minutes * 60,
+        )
+        if rollout is None:
+            return red
+        waits = rollout.wait_seconds + rollout.termination_wait_seconds
+        return replace(red, rollout_seconds=waits)
 
     @property
     def name(self) -> str:
@@ -216,5 +247,5 @@ def _line(fault: dict[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         return f"  {key}: got {fault['input']!r}; there is no such key"
     if fault["type"] == "value_error":
-        return f"  {key}: {message}"
+        return f"  {key}: {message}" if key else f"  {message}"
     return f"  {key}: got {fault['input']!r}; {message[0].lower()}{message[1:]}"

@@ -2,6 +2,7 @@
 
 from .alarms import Alarms
 from .pages import Pages
-from .retraining import Evaluation, Gate, RetrainingLoop
+from .retraining import RetrainingLoop
+from .values import Evaluation, Gate
 
 __all__ = ["Alarms", "Evaluation", "Gate", "Pages", "RetrainingLoop"]

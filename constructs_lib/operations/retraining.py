@@ -2,76 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from .._private.checks import Checks
+from .._private.checks import Checks, text_of
 from .._private.function import ProjectFunction
-from .._private.policies import allow
+from .._private.policies import allow, attach
 from ..network import PrivateNetwork
 from ..serving import ChampionEndpoint
 from ..serving.permissions import alarm_statement, metric_statement
 from ..training import TrainingJob
+from .cooldown import check_cooldown, red_time
+from .metrics import project_sum
+from .values import Evaluation, Gate
 
 NAMESPACE = "sageloop"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """What a challenger must show before it is registered.
-
-    Attributes:
-        metric: Final metric of the job on the held-out days.
-        objective: ``Minimize`` or ``Maximize``.
-        threshold: The worst value allowed when there is no champion.
-        improvement: Share by which it must beat a champion, 0 to 1.
-
-    """
-
-    metric: str = "validation:mae"
-    objective: str = "Minimize"
-    threshold: float
-    improvement: float = 0.0
-
-    def check(self, check: Checks) -> None:
-        """Refuse an unknown objective and a share above all."""
-        check.one_of("gate.objective", self.objective, {"Minimize", "Maximize"})
-        check.between("gate.improvement", self.improvement, 0, 1)
-
-    def rendered(self) -> str:
-        """The gate as the functions read it."""
-        return json.dumps({
-            "metric": self.metric, "objective": self.objective, "threshold": self.threshold,
-            "improvement": self.improvement,
-        })  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """How live answers are held against the truth.
-
-    Attributes:
-        truth_prefix: Where the truth arrives in the store, ending in a slash.
-        window_minutes: Length of a window, and how often it is evaluated.
-        truth_delay_minutes: How long the truth may take to arrive.
-
-    """
-
-    truth_prefix: str = "truth/"
-    window_minutes: int = 60
-    truth_delay_minutes: int = 15
-
-    def check(self, check: Checks) -> None:
-        """Refuse windows that no schedule can keep."""
-        check.prefix("evaluation.truth_prefix", self.truth_prefix)
-        check.whole("evaluation.window_minutes", self.window_minutes, 1, 1440)
-        check.whole("evaluation.truth_delay_minutes", self.truth_delay_minutes, 0, 10080)
+_REASONS = ("cooldown", "duplicate", "in_flight", "stale")
 
 
 class RetrainingLoop(Construct):
@@ -120,7 +72,10 @@ class RetrainingLoop(Construct):
             live_error: Alarm that asks for retraining.
             gate: What a challenger must show.
             evaluation: How live answers are judged.
-            cooldown: Pause between two trainings, 6 hours by default.
+            cooldown: Pause between the starts of two trainings that the alarm asks for, 6 hours
+                by default. It must be longer than the alarm stays red after a better model
+                came (its windows, the truth's delay, the rollout's waits); leave room for the
+                training itself as well.
             reconcile_every: How often lost events are looked for, 15 minutes by default.
             retrain_every: Train on a schedule as well; never by default.
             backoff: Pause before a failed training is tried again, doubled each time; 15 minutes
@@ -130,22 +85,23 @@ class RetrainingLoop(Construct):
             reserve_concurrency: Whether functions reserve their concurrency in the account.
 
         Raises:
-            ConfigurationError: If a value is not allowed.
+            ConfigurationError: If a value is not allowed, or the cooldown is too short.
 
         """
         super().__init__(scope, construct_id)
         self.evaluation = Evaluation() if evaluation is None else evaluation
+        self._cooldown = Duration.hours(6) if cooldown is None else cooldown
         with Checks(self) as check:
             gate.check(check)
             self.evaluation.check(check)
             check.whole("max_attempts", max_attempts, 1, 10)
+            check_cooldown(check, self._cooldown, red_time(endpoint, self.evaluation, live_error))
         self.job, self.endpoint, self.live_error, self.gate = job, endpoint, live_error, gate
         self._network, self._reserve, self._content_type = (
             network,
             reserve_concurrency,
             content_type,
         )
-        self._cooldown = Duration.hours(6) if cooldown is None else cooldown
         self._backoff = Duration.minutes(15) if backoff is None else backoff
         self._max_attempts = max_attempts
         self.start_training = self._build_start_training(retrain_every)
@@ -155,14 +111,54 @@ class RetrainingLoop(Construct):
             Duration.minutes(15) if reconcile_every is None else reconcile_every
         )
 
-    def metric(self, name: str, **dimensions: str) -> cloudwatch.Metric:
-        """A metric of the loop, for example ``Promotions``."""
-        return cloudwatch.Metric(
-            namespace=NAMESPACE,
-            metric_name=name,
-            dimensions_map={"Job": self.job.job, **dimensions},
-            statistic="Sum",
-        )
+    def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone start a training by hand.
+
+        They invoke the function ``start_training`` with ``{"source": "hand", "id": "<any>",
+        "time": "<ISO 8601>"}``; an id starts one job, however often it comes.
+        """
+        return attach(grantee, [allow(["lambda:InvokeFunction"], [self.start_training.arn])])
+
+    def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
+        """A metric of the project about the loop's job, for example ``ChallengersRejected``."""
+        return self.job.metric(name, **options)
+
+    def metric_rejections(self, **options: Any) -> cloudwatch.Metric:
+        """Finished models that did not pass the gate."""
+        return self.job.metric_rejections(**options)
+
+    def metric_promotions(self, **options: Any) -> cloudwatch.Metric:
+        """Champions that came to serve."""
+        return self.endpoint.metric_promotions(**options)
+
+    def metric_rollbacks(self, **options: Any) -> cloudwatch.Metric:
+        """Rollouts that ended with the configuration before."""
+        return self.endpoint.metric_rollbacks(**options)
+
+    def metric_suppressed(
+        self, *, reason: str | None = None, period: Duration | None = None
+    ) -> cloudwatch.MathExpression:
+        """Triggers that started no training.
+
+        Args:
+            reason: ``cooldown``, ``duplicate``, ``in_flight`` or ``stale``; all by default.
+            period: 5 minutes by default.
+
+        Raises:
+            ConfigurationError: If there is no such reason.
+
+        """
+        with Checks(self) as check:
+            if reason is not None:
+                check.one_of("reason", reason, _REASONS)
+        counted = _REASONS if reason is None else (reason,)
+        by = [{"Job": self.job.job, "Reason": each} for each in counted]
+        return project_sum("Triggers suppressed", "TriggersSuppressed", by, period=period)
+
+    def metric_pages(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
+        """Calls for a human, about the job and about the endpoint."""
+        by = [{"Job": self.job.job}, {"EndpointName": self.endpoint.endpoint_name}]
+        return project_sum("Pages", "PagesSent", by, period=period)
 
     def _build_start_training(self, every: Duration | None) -> ProjectFunction:
         function = self._function("start_training", "Starts a training job once per event", 2,
@@ -208,7 +204,7 @@ class RetrainingLoop(Construct):
             **self._common(),
             "JOB": self.job.job,
             "MODEL_PACKAGE_GROUP": self.endpoint.registry.group_name,
-            "GATE": self.gate.rendered(),
+            "GATE": self.gate.rendered(self),
             "CONTENT_TYPE": self._content_type,
         }
         function = self._function("on_job_change", "Lets a finished model through the gate", 2,
@@ -245,8 +241,8 @@ class RetrainingLoop(Construct):
             **self._common(),
             "CAPTURE_URI": self.endpoint.capture_uri,
             "TRUTH_URI": store.uri(evaluation.truth_prefix).rstrip("/"),
-            "WINDOW_MINUTES": str(evaluation.window_minutes),
-            "TRUTH_DELAY_MINUTES": str(evaluation.truth_delay_minutes),
+            "WINDOW_MINUTES": text_of(evaluation.window_minutes),
+            "TRUTH_DELAY_MINUTES": text_of(evaluation.truth_delay_minutes),
             "METRIC_NAME": "MeanAbsoluteError",
         }
         function = self._function("evaluate", "Holds live answers against the truth", 1,
@@ -273,7 +269,7 @@ class RetrainingLoop(Construct):
             "MODEL_PACKAGE_GROUP": self.endpoint.registry.group_name,
             "PAGE_TOPIC_ARN": self.endpoint.page_topic.topic_arn,
             "ALARM_NAME": self.live_error.alarm_name,
-            "BACKOFF_SECONDS": str(self._backoff.to_seconds()),
+            "BACKOFF_SECONDS": text_of(self._backoff.to_seconds()),
             "ON_JOB_CHANGE_FUNCTION": self.on_job_change.arn,
             "START_FUNCTION": self.start_training.arn,
         }
@@ -300,8 +296,8 @@ class RetrainingLoop(Construct):
         return {
             "STATE_TABLE": self.job.state.table_name,
             "JOB": self.job.job,
-            "COOLDOWN_SECONDS": str(self._cooldown.to_seconds()),
-            "MAX_ATTEMPTS": str(self._max_attempts),
+            "COOLDOWN_SECONDS": text_of(self._cooldown.to_seconds()),
+            "MAX_ATTEMPTS": text_of(self._max_attempts),
             "METRIC_NAMESPACE": NAMESPACE,
         }
 

@@ -78,7 +78,8 @@ class ChampionEndpoint(EndpointBase):
             state: Table of documents and champions.
             network: Network of instances and functions.
             role: Role of the models.
-            page_topic: Topic told when someone must look.
+            page_topic: Topic told when someone must look. One of your own that is encrypted comes
+                by ``Topic.from_topic_attributes`` with its ``key_arn``.
             variants: One variant ``AllTraffic`` of two ``ml.m5.large`` by default.
             capture: What is kept of requests and answers; nothing by default.
             rollout: How a new model comes in; all at once by default.
@@ -147,7 +148,7 @@ class ChampionEndpoint(EndpointBase):
             *scaling_statements(scope, self.endpoint_name),
             alarm_statement(scope),
             metric_statement(),
-            *page_statements(self.page_topic.topic_arn, self.store),
+            *page_statements(self.page_topic),
         ]
 
     def _allow_role(self, models_prefix: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .._private.checks import known
@@ -78,7 +79,7 @@ def alarm_statement(scope: Construct) -> iam.PolicyStatement:
     return allow(["cloudwatch:DescribeAlarms"], [colon_arn(scope, "cloudwatch", "alarm", "*")])
 
 
-def page_statements(topic_arn: str, store: DataStoreBase) -> list[iam.PolicyStatement]:
-    """Send a page to an encrypted topic."""
-    key = [] if store.key is None else [use_statement(store.key, ["sns"])]
-    return [allow(["sns:Publish"], [topic_arn]), *key]
+def page_statements(topic: sns.ITopic) -> list[iam.PolicyStatement]:
+    """Send a page to a topic, with the use of its key if it is known to have one."""
+    key = [] if topic.master_key is None else [use_statement(topic.master_key, ["sns"])]
+    return [allow(["sns:Publish"], [topic.topic_arn]), *key]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aws_cdk import CustomResource, Duration, Stack
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -13,16 +10,14 @@ from constructs import Construct
 from .._private.checks import Checks
 from .._private.encryption import grant_statement
 from .._private.function import ProjectFunction
-from .._private.policies import allow, arn, attach
+from .._private.policies import allow, attach
 from ..data import StateTable
 from ..network import PrivateNetwork
+from .base import NAME_LIMIT, TrainingJobBase
 from .specification import JobSpecification
 
-NAME_LIMIT = 40
-"""Job names append 13 characters and may have 63."""
 
-
-class TrainingJob(Construct):
+class TrainingJob(TrainingJobBase):
     """Defines a training job that data, a deployment, a schedule, an alarm or a hand can start.
 
     Deploying records the specification and starts a job only if told to; an unchanged
@@ -89,24 +84,9 @@ class TrainingJob(Construct):
         self._allow_function()
         self.resource = self._build_resource(start_on_deploy, network)
 
-    @property
-    def jobs_arn(self) -> str:
-        """ARN of all jobs of this name prefix."""
-        return arn(self, "sagemaker", "training-job", f"{self.job}-*")
-
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone start jobs: isolated, in the VPC, with this role, from this data."""
         return attach(grantee, self.start_statements())
-
-    def grant_stop(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone look at jobs and stop them."""
-        return attach(grantee, self.stop_statements())
-
-    def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
-        """A metric of the project about this job, for example ``ChallengersRejected``."""
-        return cloudwatch.Metric(
-            namespace="sageloop", metric_name=name, dimensions_map={"Job": self.job}, **options
-        )
 
     def start_statements(self) -> list[iam.PolicyStatement]:
         """The statements of ``grant_start``."""
@@ -130,11 +110,6 @@ class TrainingJob(Construct):
             allow(["s3:PutObject"], [store.bucket.arn_for_objects(f"{prefix}runs/*")]),
             *key,
         ]  # fmt: skip
-
-    def stop_statements(self) -> list[iam.PolicyStatement]:
-        """The statements of ``grant_stop``."""
-        actions = ["sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"]
-        return [allow(actions, [self.jobs_arn])]
 
     def _allow_role(self) -> None:
         specification = self.specification

@@ -1,5 +1,5 @@
 """Notebooks."""
 
-from .notebook import Notebook
+from .notebook import Notebook, NotebookBase
 
-__all__ = ["Notebook"]
+__all__ = ["Notebook", "NotebookBase"]

@@ -38,7 +38,45 @@ echo "*/5 * * * * root $python /usr/local/bin/stop-when-idle" > /etc/cron.d/stop
 """
 
 
-class Notebook(Construct):
+class NotebookBase(Construct):
+    """A notebook instance by its name.
+
+    Attributes:
+        notebook_name: Name of the instance.
+
+    """
+
+    notebook_name: str
+
+    @classmethod
+    def from_notebook_name(
+        cls, scope: Construct, construct_id: str, *, notebook_name: str
+    ) -> NotebookBase:
+        """Use a notebook you already have: open it, start and stop it."""
+        with Checks(f"{scope.node.path}/{construct_id}") as check:
+            check.name("notebook_name", notebook_name)
+        notebook = NotebookBase(scope, construct_id)
+        notebook.notebook_name = notebook_name
+        return notebook
+
+    @property
+    def notebook_arn(self) -> str:
+        """ARN of the instance."""
+        return arn(self, "sagemaker", "notebook-instance", self.notebook_name)
+
+    def grant_open(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone open this notebook, and with it all that its role may do."""
+        actions = ["sagemaker:CreatePresignedNotebookInstanceUrl"]
+        return attach(grantee, [allow(actions, [self.notebook_arn])])
+
+    def grant_start_stop(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone start and stop the instance, and see its state."""
+        actions = ["sagemaker:DescribeNotebookInstance", "sagemaker:StartNotebookInstance",
+                   "sagemaker:StopNotebookInstance"]  # fmt: skip
+        return attach(grantee, [allow(actions, [self.notebook_arn])])
+
+
+class Notebook(NotebookBase):
     """Defines a notebook instance in the private network.
 
     No internet, no root, version 2 of the metadata service, an encrypted volume, and a script
@@ -107,19 +145,8 @@ class Notebook(Construct):
             instance_metadata_service_configuration=_METADATA_V2,
         )
         self.resource.node.add_dependency(*role.policies, *network.ready)
+        self.notebook_name = self.resource.attr_notebook_instance_name
         self._allow_to_stop_itself()
-
-    @property
-    def notebook_name(self) -> str:
-        """Name of the instance."""
-        return self.resource.attr_notebook_instance_name
-
-    def grant_start_stop(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone start and stop the instance, and see its state."""
-        actions = ["sagemaker:DescribeNotebookInstance", "sagemaker:StartNotebookInstance",
-                   "sagemaker:StopNotebookInstance"]  # fmt: skip
-        name = arn(self, "sagemaker", "notebook-instance", self.notebook_name)
-        return attach(grantee, [allow(actions, [name])])
 
     def _allow_to_stop_itself(self) -> None:
         # By prefix: the instance depends on its role and so cannot be named in it.

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.service import Service
 from sageloop.local_cloud.sagemaker import containers
-from sageloop.local_cloud.sagemaker.hosting import isolation
+from sageloop.local_cloud.sagemaker import isolation
 from sageloop.local_cloud.sagemaker.service import SageMakerService
 from sageloop.local_cloud.sagemaker.training import container
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -87,8 +87,7 @@ def stack() -> Stack:
     return Stack(App(), "Test")
 
 
-@pytest.fixture
-def ground(stack: Stack) -> Ground:
+def ground_of(stack: Stack) -> Ground:
     store = DataStore(stack, "Store")
     return Ground(
         stack=stack,
@@ -97,6 +96,23 @@ def ground(stack: Stack) -> Ground:
         pages=Pages(stack, "Pages", key=store.key),
         network=PrivateNetwork(stack, "Network", key=store.key, interfaces=["Sts"]),
     )
+
+
+@pytest.fixture
+def ground(stack: Stack) -> Ground:
+    return ground_of(stack)
+
+
+@pytest.fixture(scope="session")
+def _foundations() -> Ground:
+    return ground_of(Stack(App(), "Foundations"))
+
+
+@pytest.fixture
+def anew(_foundations: Ground) -> Ground:
+    """An empty stack on foundations that many tests share: to look at, never to synthesise."""
+    app = _foundations.stack.node.root
+    return replace(_foundations, stack=Stack(app, f"Case{len(app.node.children)}"))
 
 
 @pytest.fixture

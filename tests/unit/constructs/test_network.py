@@ -79,7 +79,7 @@ def test_network_from_vpc_defines_nothing(stack: Stack) -> None:
         isolated_subnet_ids=["subnet-1", "subnet-2"],
     )  # fmt: skip
 
-    network = PrivateNetwork.from_vpc(stack, "Network", vpc=vpc, cidr="10.1.0.0/16")
+    network = PrivateNetwork.from_vpc(stack, "Network", vpc=vpc)
 
     assert network.subnet_ids == ["subnet-1", "subnet-2"]
     assert Template.from_stack(stack).to_json().get("Resources", {}) == {}

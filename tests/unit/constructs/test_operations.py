@@ -139,6 +139,6 @@ def test_concurrency_is_the_accounts_if_asked_for(ground: Ground) -> None:
         ({"max_attempts": 0}, "max_attempts must be between 1 and 10, got 0"),
     ],
 )
-def test_loop_refuses(ground: Ground, changes: dict[str, Any], message: str) -> None:
+def test_loop_refuses(anew: Ground, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        _loop(ground, **changes)
+        _loop(anew, **changes)

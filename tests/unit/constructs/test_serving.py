@@ -91,7 +91,7 @@ def test_champion_function_may_invoke_itself_without_end(ground: Ground) -> None
         ),
     ],
 )
-def test_champion_refuses(ground: Ground, changes: dict[str, Any], message: str) -> None:
+def test_champion_refuses(anew: Ground, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         ground.champion(**changes)
 

@@ -116,6 +116,6 @@ def test_resource_is_outlived_by_policies_and_endpoints(ground: Ground) -> None:
         ),
     ],
 )
-def test_job_refuses(ground: Ground, changes: dict[str, Any], message: str) -> None:
+def test_job_refuses(anew: Ground, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        ground.job(**changes)
+        anew.job(**changes)

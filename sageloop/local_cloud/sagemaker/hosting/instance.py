@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections, NotSent
 from sageloop.local_cloud.sagemaker.hosting.container_logs import ContainerLog
-from sageloop.local_cloud.sagemaker.hosting.isolation import with_private_opt_ml
+from sageloop.local_cloud.sagemaker.isolation import with_private_opt_ml
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud

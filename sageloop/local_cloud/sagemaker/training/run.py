@@ -14,8 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.processes import clean_environment
-from sageloop.local_cloud.sagemaker import containers
-from sageloop.local_cloud.sagemaker.hosting import isolation
+from sageloop.local_cloud.sagemaker import containers, isolation
 from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
 from sageloop.local_cloud.sagemaker.store import Document
 from sageloop.local_cloud.sagemaker.training import layout

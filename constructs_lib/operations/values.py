@@ -1,0 +1,62 @@
+"""What a challenger must show, and how answers are judged, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aws_cdk import Stack
+from constructs import Construct
+
+from .._private.checks import Checks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What a challenger must show before it is registered.
+
+    Attributes:
+        metric: Final metric of the job on the held-out days.
+        objective: ``Minimize`` or ``Maximize``.
+        threshold: The worst value allowed when there is no champion.
+        improvement: Share by which it must beat a champion, 0 to 1.
+
+    """
+
+    metric: str = "validation:mae"
+    objective: str = "Minimize"
+    threshold: float
+    improvement: float = 0.0
+
+    def check(self, check: Checks) -> None:
+        """Refuse an unknown objective and a share above all."""
+        check.one_of("gate.objective", self.objective, {"Minimize", "Maximize"})
+        check.between("gate.improvement", self.improvement, 0, 1)
+
+    def rendered(self, scope: Construct) -> str:
+        """The gate as the functions read it."""
+        return Stack.of(scope).to_json_string({
+            "metric": self.metric, "objective": self.objective, "threshold": self.threshold,
+            "improvement": self.improvement,
+        })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """How live answers are held against the truth.
+
+    Attributes:
+        truth_prefix: Where the truth arrives in the store, ending in a slash.
+        window_minutes: Length of a window, and how often it is evaluated.
+        truth_delay_minutes: How long the truth may take to arrive.
+
+    """
+
+    truth_prefix: str = "truth/"
+    window_minutes: int = 60
+    truth_delay_minutes: int = 15
+
+    def check(self, check: Checks) -> None:
+        """Refuse windows that no schedule can keep."""
+        check.prefix("evaluation.truth_prefix", self.truth_prefix)
+        check.whole("evaluation.window_minutes", self.window_minutes, 1, 1440)
+        check.whole("evaluation.truth_delay_minutes", self.truth_delay_minutes, 0, 10080)

@@ -1,0 +1,113 @@
+"""What the pages show works: their Python runs, their commands exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from scripts.settings_page import MEANING, keys
+from tests.docs.blocks import ROOT, commands, programs
+
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/getting-started.md", "docs/how-it-works.md",
+         "docs/limits.md", "examples/README.md", "examples/flights/README.md")  # fmt: skip
+TAUGHT = ("README.md", "docs/getting-started.md")
+TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
+MAKE = re.compile(r"(?:^|`)make ([a-z]+)", re.MULTILINE)
+SAGELOOP = re.compile(r"(?:^|[`(])sageloop ((?:[a-z]+ ?)+)((?: ?--[a-z]+)*)", re.MULTILINE)
+
+
+@pytest.fixture(params=TAUGHT)
+def taught(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder outside the checkout with the programs of one page."""
+    for name, text in programs(request.param).items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python there with this environment's tools and CDK's validation off."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_"))}
+    environment |= {
+        "CDK_VALIDATION": "false",
+        "CDK_OUTDIR": str(folder / "cdk.out"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def synthesising(page: str) -> list[str]:
+    return [name for name, text in programs(page).items() if "app.synth()" in text]
+
+
+def makefile_targets() -> set[str]:
+    return set(TARGET.findall((ROOT / "Makefile").read_text()))
+
+
+@cache
+def help_of(command: str) -> str:
+    """What a command of `sageloop` says of itself; fails if there is no such command."""
+    program = "from sageloop.cli.main import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *command.split(), "--help"], text=True, check=False,
+        capture_output=True, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert ended.returncode == 0, f"sageloop {command}: {ended.stderr}"
+    return ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", TAUGHT)
+def test_stacks_of_the_page_synthesise(page: str, tmp_path: Path) -> None:
+    names = synthesising(page)
+    assert names != []
+    for name in names:
+        (tmp_path / name).write_text(programs(page)[name])
+        ended = run(tmp_path, name)
+
+        assert ended.returncode == 0, ended.stdout
+        template = (tmp_path / "cdk.out" / "Scores.template.json").read_text()
+        assert "Custom::ChampionEndpoint" in template
+
+
+@pytest.mark.slow
+def test_tests_of_the_page_pass(taught: Path) -> None:
+    assert list(taught.glob("test_*.py")) != []
+    ended = run(taught, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(taught))
+
+    assert ended.returncode == 0, ended.stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_of_make_exist(page: str) -> None:
+    assert set(MAKE.findall((ROOT / page).read_text())) - makefile_targets() == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_of_sageloop_exist_with_their_options(page: str) -> None:
+    for command, options in SAGELOOP.findall((ROOT / page).read_text()):
+        told = help_of(command.strip())
+        for option in options.split():
+            assert option in told, f"sageloop {command} {option}"
+
+
+def test_the_two_commands_stand_first() -> None:
+    assert commands("README.md")[:2] == ["make demo", "make test"]
+
+
+def test_the_readme_is_read_in_three_minutes() -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+
+    assert len(text.split()) <= 750
+
+
+def test_every_settings_key_is_explained_and_no_other() -> None:
+    assert {key.name for key in keys()} == set(MEANING)
