@@ -19,22 +19,22 @@ help: ## what there is
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	@echo "setting up $(VENV) (about a minute, once)"
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
-	touch $@
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
+	@touch $@
 
 node_modules/.ready: package-lock.json $(VENV)/.ready
 	@echo "setting up the CDK command line"
-	npm ci --silent
-	touch $@
+	@npm ci --silent
+	@touch $@
 
 .venv-checkov/.ready: requirements/checkov.txt
 	@echo "setting up checkov in an environment of its own"
-	test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov
-	.venv-checkov/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/checkov.txt
-	touch $@
+	@test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov
+	@.venv-checkov/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/checkov.txt
+	@touch $@
 
 setup: $(VENV)/.ready node_modules/.ready ## the environment, Node and the CDK CLI
 
@@ -42,7 +42,7 @@ demo: setup ## the whole loop on real data, without an account
 	$(BIN)/sageloop demo $(DEMO)
 
 test: setup .venv-checkov/.ready ## all tests
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 check: setup ## format, lint, types, docs, structure
 	$(BIN)/ruff format --check .

@@ -1,109 +1,27 @@
-"""EventBridge through boto3: rules, targets, inputs, permissions, retries, dead letters."""
+"""EventBridge: events, targets, permissions, retries."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from events_stage import (  # noqa: F401 - fixtures are found by name
+    FUNCTION,
+    USER,
+    cloud,
+    events,
+    lambdas,
+    policy_for,
+    put,
+    queue,
+    received,
+    rule_to,
+    sqs,
+)
 
-from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
+from sageloop.local_cloud.core.cloud import Cloud
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.core.service import Service
-from sageloop.local_cloud.events.permissions import admits
-from sageloop.local_cloud.events.service import EventsService
-
-USER = "arn:aws:iam::123456789012:role/tester"
-FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
-
-
-class FakeLambda(Service):
-    """Takes invocations by services, or fails as told."""
-
-    model = "lambda"
-
-    def __init__(self, cloud: Cloud) -> None:
-        super().__init__(cloud)
-        self.calls: list[tuple[str, str, Any, str]] = []
-        self.attempts = 0
-        self.failures: list[AwsError] = []
-
-    def invoke_for(self, principal: str, arn: str, payload: bytes, source_arn: str) -> None:
-        self.attempts += 1
-        if self.failures:
-            raise self.failures.pop(0)
-        self.calls.append((principal, arn, json.loads(payload), source_arn))
-
-
-@pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    made = Cloud(CloudConfig())
-    made.add([EventsService(made), FakeLambda(made)])
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def events(cloud: Cloud) -> Any:
-    return cloud.client("events", principal=USER)
-
-
-@pytest.fixture
-def lambdas(cloud: Cloud) -> FakeLambda:
-    service: FakeLambda = cloud.service("lambda")
-    return service
-
-
-@pytest.fixture
-def sqs(cloud: Cloud) -> Any:
-    return cloud.client("sqs", principal=USER)
-
-
-def policy_for(service: str, action: str, **condition: Any) -> str:
-    statement = {
-        "Effect": "Allow", "Principal": {"Service": service}, "Action": action, "Resource": "*",
-    }  # fmt: skip
-    if condition:
-        statement["Condition"] = condition
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-@pytest.fixture
-def queue(sqs: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., tuple[str, str]]]:
-    urls = []
-
-    def make(name: str, service: str | None = "events.amazonaws.com", **attributes: str) -> Any:
-        if service:
-            attributes["Policy"] = policy_for(service, "sqs:SendMessage")
-        url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-        urls.append(url)
-        return url, f"arn:aws:sqs:us-east-1:123456789012:{name}"
-
-    yield make
-    for url in urls:
-        sqs.delete_queue(QueueUrl=url)
-
-
-def received(sqs: Any, url: str) -> list[dict[str, Any]]:
-    answer = sqs.receive_message(
-        QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-    )
-    return list(answer.get("Messages", []))
-
-
-def put(events: Any, **members: Any) -> Any:
-    entry = {"Source": "my.app", "DetailType": "Thing", "Detail": '{"n": 1}'} | members
-    return events.put_events(Entries=[entry])
-
-
-def rule_to(events: Any, arn: str, *, pattern: Any = None, **target: Any) -> str:
-    text = json.dumps({"source": ["my.app"]} if pattern is None else pattern)
-    made = events.put_rule(Name="r", EventPattern=text)["RuleArn"]
-    events.put_targets(Rule="r", Targets=[{"Id": "t", "Arn": arn} | target])
-    return str(made)
 
 
 def test_event_of_a_user_reaches_a_function(cloud: Cloud, events: Any, lambdas: Any) -> None:
@@ -332,156 +250,3 @@ def test_topic_and_log_group_and_other_bus(
     assert json.loads(found[0]["message"])["source"] == "my.app"
     assert len(lambdas.calls) == 1
     logs.delete_log_group(logGroupName="/aws/events/all")
-
-
-def test_unsupported_target_is_refused_by_name(events: Any) -> None:
-    events.put_rule(Name="r", EventPattern='{"source": ["a"]}')
-    arn = "arn:aws:states:us-east-1:123456789012:stateMachine:m"
-
-    with pytest.raises(ClientError, match=f"does not deliver to {arn}"):
-        events.put_targets(Rule="r", Targets=[{"Id": "t", "Arn": arn}])
-
-
-def test_rule_with_targets_cannot_be_deleted(events: Any) -> None:
-    rule_to(events, FUNCTION)
-    with pytest.raises(ClientError, match="since it has targets"):
-        events.delete_rule(Name="r")
-
-    assert events.remove_targets(Rule="r", Ids=["t"])["FailedEntryCount"] == 0
-    events.delete_rule(Name="r")
-
-    with pytest.raises(events.exceptions.ResourceNotFoundException):
-        events.describe_rule(Name="r")
-
-
-def test_invalid_pattern_is_refused(events: Any) -> None:
-    with pytest.raises(events.exceptions.InvalidEventPatternException):
-        events.put_rule(Name="r", EventPattern='{"source": "my.app"}')
-
-
-def test_rules_are_listed_and_tagged(events: Any) -> None:
-    arn = rule_to(events, FUNCTION)
-    events.tag_resource(ResourceARN=arn, Tags=[{"Key": "k", "Value": "v"}])
-
-    assert [r["Name"] for r in events.list_rules(NamePrefix="r")["Rules"]] == ["r"]
-    assert events.list_rule_names_by_target(TargetArn=FUNCTION)["RuleNames"] == ["r"]
-    assert events.list_targets_by_rule(Rule="r")["Targets"] == [{"Id": "t", "Arn": FUNCTION}]
-    assert events.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "k", "Value": "v"}]
-
-
-def test_scheduled_rule_fires_on_the_virtual_clock(cloud: Cloud, events: Any, lambdas: Any) -> None:
-    arn = events.put_rule(Name="s", ScheduleExpression="rate(5 minutes)")["RuleArn"]
-    events.put_targets(Rule="s", Targets=[{"Id": "t", "Arn": FUNCTION}])
-    put(events)
-    cloud.settle()
-    assert lambdas.calls == []
-
-    cloud.clock.advance(15 * 60 + 1)
-    cloud.settle()
-
-    given = [event for _, _, event, _ in lambdas.calls]
-    assert [event["detail-type"] for event in given] == ["Scheduled Event"] * 3
-    assert given[0]["resources"] == [arn]
-    assert given[0]["time"] < given[1]["time"] < given[2]["time"]
-
-
-def test_disabled_schedule_is_silent(cloud: Cloud, events: Any, lambdas: Any) -> None:
-    events.put_rule(Name="s", ScheduleExpression="rate(1 minute)", State="DISABLED")
-    events.put_targets(Rule="s", Targets=[{"Id": "t", "Arn": FUNCTION}])
-    cloud.clock.advance(600)
-    cloud.settle()
-
-    assert lambdas.calls == []
-
-
-def test_a_jump_fires_a_thousand_at_most(cloud: Cloud, events: Any, lambdas: Any) -> None:
-    events.put_rule(Name="s", ScheduleExpression="rate(1 minute)")
-    events.put_targets(Rule="s", Targets=[{"Id": "t", "Arn": FUNCTION}])
-    cloud.clock.advance(5_000 * 60)
-    cloud.settle()
-
-    assert 1000 <= len(lambdas.calls) <= 1001
-
-
-def test_bad_schedule_is_refused(events: Any) -> None:
-    with pytest.raises(ClientError, match="ScheduleExpression is not valid"):
-        events.put_rule(Name="s", ScheduleExpression="rate(1 minutes)")
-
-
-def test_bus_permissions_are_stored(events: Any) -> None:
-    events.put_permission(Action="events:PutEvents", Principal="111122223333", StatementId="s")
-    policy = json.loads(events.describe_event_bus()["Policy"])
-    assert policy["Statement"][0]["Sid"] == "s"
-
-    events.remove_permission(StatementId="s")
-    assert "Policy" not in events.describe_event_bus()
-
-
-def test_pattern_can_be_tried(events: Any) -> None:
-    event = {
-        "id": "1", "detail-type": "t", "source": "a", "account": "1",
-        "time": "2026-01-01T00:00:00Z", "region": "r", "resources": [],
-    }  # fmt: skip
-
-    answer = events.test_event_pattern(
-        EventPattern='{"source": [{"prefix": "a"}]}', Event=json.dumps(event)
-    )
-
-    assert answer["Result"] is True
-
-
-def test_buses_live_and_change(events: Any) -> None:
-    events.create_event_bus(Name="mine", Description="a")
-    events.update_event_bus(Name="mine", Description="b")
-    assert events.describe_event_bus(Name="mine")["Description"] == "b"
-    assert [b["Name"] for b in events.list_event_buses()["EventBuses"]] == ["default", "mine"]
-
-    with pytest.raises(events.exceptions.ResourceAlreadyExistsException):
-        events.create_event_bus(Name="mine")
-    events.delete_event_bus(Name="mine")
-    with pytest.raises(events.exceptions.ResourceNotFoundException):
-        events.describe_event_bus(Name="mine")
-
-
-def test_default_topic_policy_admits_alarms_only(cloud: Cloud) -> None:
-    sns = cloud.client("sns", principal=USER)
-    topic = sns.create_topic(Name="plain")["TopicArn"]
-
-    assert admits(cloud, "cloudwatch.amazonaws.com", topic, "arn:alarm") is None
-    refusal = admits(cloud, "events.amazonaws.com", topic, "arn:rule")
-    assert refusal is not None
-    assert "does not let events.amazonaws.com sns:Publish" in refusal
-
-
-def test_key_of_aws_admits_no_service(cloud: Cloud) -> None:
-    sns = cloud.client("sns", principal=USER)
-    attributes = {"KmsMasterKeyId": "alias/aws/sns"}
-    topic = sns.create_topic(Name="managed", Attributes=attributes)["TopicArn"]
-
-    refusal = admits(cloud, "cloudwatch.amazonaws.com", topic, "arn:alarm")
-
-    assert refusal is not None
-    assert "alias/aws/sns" in refusal
-
-
-def test_missing_target_is_a_reason(cloud: Cloud) -> None:
-    gone = "arn:aws:sqs:us-east-1:123456789012:gone"
-
-    refusal = admits(cloud, "events.amazonaws.com", gone, "arn:rule")
-
-    assert refusal is not None
-    assert "cannot be reached" in refusal
-
-
-def test_refused_call_of_a_target_is_retried_when_ordered(
-    cloud: Cloud, events: Any, sqs: Any, queue: Any
-) -> None:
-    url, arn = queue("flaky")
-    rule_to(events, arn)
-    cloud.faults.order(kind="call", match="sqs:SendMessage", code="InternalError", status=500)
-    put(events)
-    cloud.settle(0.2)
-    cloud.clock.advance(5)
-    assert cloud.settle() == []
-
-    assert len(received(sqs, url)) == 1

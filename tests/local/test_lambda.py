@@ -1,130 +1,28 @@
-"""Functions through boto3: they really run, in processes of their own."""
+"""Functions: created, invoked, their errors and logs."""
 
 from __future__ import annotations
 
 import base64
-import io
 import json
-import re
-import threading
-import urllib.request
-import zipfile
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from cheroot.wsgi import Server
+from lambda_stage import (  # noqa: F401 - fixtures are found by name
+    ECHO,
+    RAISE,
+    Create,
+    client,
+    cloud,
+    code_of,
+    create,
+    invoke,
+    log_of,
+    package,
+    shared_cloud,
+)
 
-from sageloop.local_cloud.cloudwatch.service import CloudWatchService
-from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
-from sageloop.local_cloud.functions.service import LambdaService
-
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
-RULE = "arn:aws:events:us-east-1:123456789012:rule/nightly"
-
-Create = Callable[..., str]
-
-
-def package(files: dict[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return buffer.getvalue()
-
-
-def code_of(error: pytest.ExceptionInfo[ClientError]) -> str:
-    return str(error.value.response["Error"]["Code"])
-
-
-@pytest.fixture(scope="module")
-def shared_cloud() -> Iterator[Cloud]:
-    cloud = Cloud(CloudConfig())
-    cloud.add([LambdaService(cloud), CloudWatchService(cloud)])
-    server = Server(("127.0.0.1", 0), cloud.front, numthreads=16)
-    server.prepare()
-    cloud.port = server.bind_addr[1]
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    cloud.start()
-    iam = cloud.client("iam", principal="tester")
-    iam.create_role(RoleName="runner", AssumeRolePolicyDocument=json.dumps(TRUST))
-    yield cloud
-    cloud.stop()
-    server.stop()
-    thread.join(5)
-
-
-@pytest.fixture
-def cloud(shared_cloud: Cloud) -> Iterator[Cloud]:
-    yield shared_cloud
-    shared_cloud.faults.clear()
-
-
-@pytest.fixture
-def client(cloud: Cloud) -> Any:
-    return boto3.client(
-        "lambda",
-        endpoint_url=cloud.endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id="AKIATEST",
-        aws_secret_access_key="none",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-
-
-@pytest.fixture
-def create(client: Any, request: pytest.FixtureRequest) -> Iterator[Create]:
-    made: list[str] = []
-
-    def make(source: str, **members: Any) -> str:
-        name = re.sub(r"\W+", "-", f"f{len(made)}-{request.node.name}")[:60].rstrip("-")
-        asked: dict[str, Any] = {
-            "FunctionName": name,
-            "Runtime": "python3.14",
-            "Handler": "index.handler",
-            "Role": "arn:aws:iam::123456789012:role/runner",
-            "Code": {"ZipFile": package({"index.py": source})},
-            "Timeout": 10,
-        }
-        client.create_function(**{**asked, **members})
-        made.append(name)
-        return name
-
-    yield make
-    for name in made:
-        try:
-            client.delete_function(FunctionName=name)
-        except client.exceptions.ResourceNotFoundException:
-            continue
-
-
-def invoke(client: Any, name: str, event: Any = None, **members: Any) -> tuple[Any, dict[str, Any]]:
-    answer = client.invoke(FunctionName=name, Payload=json.dumps(event), **members)
-    text = answer["Payload"].read()
-    return (json.loads(text) if text else None), answer
-
-
-def log_of(cloud: Cloud, group: str) -> list[str]:
-    assert cloud.settle() == []
-    events = cloud.client("logs", principal="tester").filter_log_events(logGroupName=group)
-    return [e["message"] for e in events["events"]]
-
-
-ECHO = "def handler(event, context):\n    return event\n"
-RAISE = "def handler(event, context):\n    raise ValueError('no luck')\n"
+from sageloop.local_cloud.core.cloud import Cloud
 
 
 def test_create_returns_the_configuration(client: Any, create: Create) -> None:
@@ -371,147 +269,3 @@ def test_json_log_is_json(cloud: Cloud, client: Any, create: Create) -> None:
     assert [x.get("type", x.get("message")) for x in lines] == [
         "platform.initStart", "platform.start", "hi you", "platform.report",
     ]  # fmt: skip
-
-
-def test_layers_are_importable_in_order(client: Any, create: Create) -> None:
-    arns = []
-    for value in ("one", "two"):
-        made = client.publish_layer_version(
-            LayerName="shared",
-            Content={"ZipFile": package({"python/shared.py": f"VALUE = '{value}'\n"})},
-            CompatibleRuntimes=["python3.14"],
-        )
-        arns.append(made["LayerVersionArn"])
-    source = "import shared\ndef handler(event, context):\n    return shared.VALUE\n"
-    assert invoke(client, create(source, Layers=arns))[0] == "two"
-    assert invoke(client, create(source, Layers=arns[::-1]))[0] == "one"
-    listed = client.list_layer_versions(LayerName="shared")["LayerVersions"]
-    assert [x["Version"] for x in listed] == [2, 1]
-    assert client.get_layer_version_by_arn(Arn=arns[0])["Content"]["CodeSize"] > 0
-
-
-def test_functions_own_sdk_wins(client: Any, create: Create) -> None:
-    files = {
-        "index.py": "import boto3\ndef handler(e, c):\n    return boto3.__version__\n",
-        "boto3/__init__.py": "__version__ = 'mine'\n",
-    }
-    name = create("", Code={"ZipFile": package(files)})
-    assert invoke(client, name)[0] == "mine"
-
-
-def test_versions_and_aliases_freeze_code(client: Any, create: Create) -> None:
-    name = create("def handler(event, context):\n    return context.invoked_function_arn\n")
-    first = client.publish_version(FunctionName=name)
-    assert first["Version"] == "1"
-    assert client.publish_version(FunctionName=name)["Version"] == "1"
-    client.update_function_code(FunctionName=name, ZipFile=package({"index.py": ECHO}))
-    alias = client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
-    assert invoke(client, alias["AliasArn"])[0] == alias["AliasArn"]
-    assert invoke(client, name, "new")[0] == "new"
-    assert invoke(client, name, Qualifier="live")[1]["ExecutedVersion"] == "1"
-    second = client.publish_version(FunctionName=name)["Version"]
-    client.update_alias(FunctionName=name, Name="live", FunctionVersion=second)
-    assert invoke(client, name, "x", Qualifier="live")[0] == "x"
-    with pytest.raises(ClientError) as error:
-        client.delete_function(FunctionName=name, Qualifier="2")
-    assert code_of(error) == "ResourceConflictException"
-    versions = client.list_versions_by_function(FunctionName=name)["Versions"]
-    assert [v["Version"] for v in versions] == ["$LATEST", "1", "2"]
-
-
-def test_dry_run_runs_nothing(cloud: Cloud, client: Any, create: Create) -> None:
-    name = create(RAISE)
-    assert invoke(client, name, InvocationType="DryRun")[1]["StatusCode"] == 204
-
-
-def test_bad_requests_have_lambdas_errors(client: Any, create: Create) -> None:
-    with pytest.raises(ClientError, match="Function not found: arn:aws:lambda") as error:
-        client.invoke(FunctionName="nobody")
-    assert code_of(error) == "ResourceNotFoundException"
-    name = create(ECHO)
-    with pytest.raises(ClientError) as error:
-        client.invoke(FunctionName=name, Payload=b"{")
-    assert code_of(error) == "InvalidRequestContentException"
-    with pytest.raises(ClientError) as error:
-        client.invoke(FunctionName=name, Payload=b'"' + b"x" * 6_291_456 + b'"')
-    assert code_of(error) == "RequestTooLargeException"
-    with pytest.raises(ClientError, match="CreateEventSourceMapping"):
-        client.create_event_source_mapping(FunctionName=name, EventSourceArn="arn:aws:sqs:::q")
-
-
-def test_reserved_concurrency_of_zero_throttles(client: Any, create: Create) -> None:
-    name = create(ECHO)
-    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
-    with pytest.raises(ClientError, match="Rate Exceeded") as error:
-        client.invoke(FunctionName=name)
-    assert code_of(error) == "TooManyRequestsException"
-    client.delete_function_concurrency(FunctionName=name)
-    assert invoke(client, name, 1)[0] == 1
-
-
-def test_concurrent_invocations_have_processes_of_their_own(client: Any, create: Create) -> None:
-    name = create(
-        "import os, time\n"
-        "def handler(event, context):\n    time.sleep(0.4)\n    return os.getpid()\n"
-    )
-    found: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(invoke(client, name)[0])) for _ in range(3)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(found)) == 3
-
-
-def test_delete_ends_the_workers(cloud: Cloud, client: Any, create: Create) -> None:
-    name = create(ECHO)
-    invoke(client, name)
-    assert f"lambda:{name}" in cloud.processes.running().values()
-    client.delete_function(FunctionName=name)
-    assert cloud.processes.running() == {}
-    with pytest.raises(ClientError) as error:
-        client.get_function(FunctionName=name)
-    assert code_of(error) == "ResourceNotFoundException"
-
-
-def test_code_can_be_downloaded(client: Any, create: Create) -> None:
-    location = client.get_function(FunctionName=create(ECHO))["Code"]["Location"]
-    with urllib.request.urlopen(location) as answer:  # noqa: S310 - of the local cloud
-        assert zipfile.ZipFile(io.BytesIO(answer.read())).read("index.py").decode() == ECHO
-
-
-def test_functions_are_listed_by_pages(client: Any, create: Create) -> None:
-    names = {create(ECHO) for _ in range(3)}
-    pages = client.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2})
-    assert {f["FunctionName"] for page in pages for f in page["Functions"]} == names
-
-
-def test_ordered_death_is_an_exit_error(cloud: Cloud, client: Any, create: Create) -> None:
-    name = create("import time\ndef handler(event, context):\n    time.sleep(event)\n")
-    cloud.faults.order(kind="process", match=f"lambda:{name}")
-    found, _ = invoke(client, name, 5)
-    assert found["errorMessage"].endswith("Runtime exited with error: signal: killed")
-    assert "FunctionError" not in invoke(client, name, 0)[1]
-
-
-def test_metrics_are_published(cloud: Cloud, client: Any, create: Create) -> None:
-    name = create(RAISE)
-    invoke(client, name)
-    now = cloud.clock.time()
-    found = cloud.client("cloudwatch", principal="tester").get_metric_statistics(
-        Namespace="AWS/Lambda", MetricName="Errors", Statistics=["Sum"], Period=60,
-        Dimensions=[{"Name": "FunctionName", "Value": name}],
-        StartTime=now - 120, EndTime=now + 120,
-    )  # fmt: skip
-    assert sum(p["Sum"] for p in found["Datapoints"]) == 1
-
-
-def test_tags_and_account_settings(client: Any, create: Create) -> None:
-    name = create(ECHO, Tags={"a": "1"})
-    arn = client.get_function_configuration(FunctionName=name)["FunctionArn"]
-    client.tag_resource(Resource=arn, Tags={"b": "2"})
-    client.untag_resource(Resource=arn, TagKeys=["a"])
-    assert client.list_tags(Resource=arn)["Tags"] == {"b": "2"}
-    assert client.get_account_settings()["AccountUsage"]["FunctionCount"] >= 1

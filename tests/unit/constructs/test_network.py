@@ -3,17 +3,22 @@ from __future__ import annotations
 import json
 
 import pytest
-from aws_cdk import Stack
+from aws_cdk import App, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk.assertions import Template
 
 from constructs_lib import ConfigurationError, PrivateNetwork
 
 
-def test_network_has_no_way_out(stack: Stack) -> None:
+@pytest.fixture(scope="module")
+def template() -> Template:
+    """A stack with a network of its own, to read."""
+    stack = Stack(App(), "Test")
     PrivateNetwork(stack, "Network")
+    return Template.from_stack(stack)
 
-    template = Template.from_stack(stack)
+
+def test_network_has_no_way_out(template: Template) -> None:
     template.resource_count_is("AWS::EC2::InternetGateway", 0)
     template.resource_count_is("AWS::EC2::NatGateway", 0)
     template.resource_count_is("AWS::EC2::Subnet", 2)
@@ -34,28 +39,21 @@ def test_network_refuses_an_unknown_interface(stack: Stack) -> None:
         PrivateNetwork(stack, "Network", interfaces=["Internet"])
 
 
-def test_s3_gateway_admits_answers_of_custom_resources(stack: Stack) -> None:
-    PrivateNetwork(stack, "Network")
-
-    gateways = Template.from_stack(stack).find_resources(
+def test_s3_gateway_admits_answers_of_custom_resources(template: Template) -> None:
+    gateways = template.find_resources(
         "AWS::EC2::VPCEndpoint", {"Properties": {"VpcEndpointType": "Gateway"}}
     )
     assert "cloudformation-custom-resource-response-" in json.dumps(gateways)
 
 
-def test_default_group_is_closed_and_outlived_by_its_way_out(stack: Stack) -> None:
-    PrivateNetwork(stack, "Network")
-
-    template = Template.from_stack(stack)
+def test_default_group_is_closed_and_outlived_by_its_way_out(template: Template) -> None:
     (closed,) = template.find_resources("Custom::DefaultSecurityGroup").values()
     for kind in ("AWS::EC2::VPCEndpoint", "AWS::EC2::SubnetRouteTableAssociation"):
         assert set(template.find_resources(kind)) <= set(closed["DependsOn"])
 
 
-def test_no_function_but_our_own(stack: Stack) -> None:
-    PrivateNetwork(stack, "Network")
-
-    functions = Template.from_stack(stack).find_resources("AWS::Lambda::Function").values()
+def test_no_function_but_our_own(template: Template) -> None:
+    functions = template.find_resources("AWS::Lambda::Function").values()
     assert {f["Properties"]["Runtime"] for f in functions} == {"python3.14"}
 
 

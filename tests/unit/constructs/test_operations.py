@@ -4,12 +4,17 @@ import json
 from typing import Any
 
 import pytest
-from aws_cdk import Duration, Stack
+from aws_cdk import App, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
 
 from constructs_lib import (
     Alarms,
+    Canary,
     ConfigurationError,
     DataStore,
     Endpoint,
@@ -19,14 +24,14 @@ from constructs_lib import (
     RetrainingLoop,
 )
 
-from .conftest import Ground
+from .conftest import Ground, ground_of
 
 
 def _loop(ground: Ground, **changes: Any) -> RetrainingLoop:
-    values: dict[str, Any] = {"gate": Gate(threshold=20), **changes}
+    values: dict[str, Any] = {"gate": Gate(threshold=20), "live_error": ground.alarm(), **changes}
     return RetrainingLoop(
         ground.stack, "Loop", job=ground.job(), endpoint=ground.champion(),
-        network=ground.network, live_error=ground.alarm(), **values,
+        network=ground.network, **values,
     )  # fmt: skip
 
 
@@ -80,10 +85,15 @@ def test_silence_is_an_alarm_only_if_asked_for(stack: Stack) -> None:
     Template.from_stack(stack).resource_count_is("AWS::CloudWatch::Alarm", 4)
 
 
-def test_loop_starts_on_the_manifest_and_on_the_alarm(ground: Ground) -> None:
+@pytest.fixture(scope="module")
+def template() -> Template:
+    """A stack with a whole loop, to read."""
+    ground = ground_of(Stack(App(), "Test"))
     _loop(ground)
+    return ground.template()
 
-    template = ground.template()
+
+def test_loop_starts_on_the_manifest_and_on_the_alarm(template: Template) -> None:
     template.has_resource_properties("AWS::Events::Rule", {"EventPattern": Match.object_like({
         "source": ["aws.s3"],
         "detail": Match.object_like({"object": {"key": ["datasets/demo/manifest.json"]}}),
@@ -93,10 +103,8 @@ def test_loop_starts_on_the_manifest_and_on_the_alarm(ground: Ground) -> None:
     })})  # fmt: skip
 
 
-def test_every_function_is_private_traced_and_has_dead_letters(ground: Ground) -> None:
-    _loop(ground)
-
-    functions = ground.template().find_resources("AWS::Lambda::Function").values()
+def test_every_function_is_private_traced_and_has_dead_letters(template: Template) -> None:
+    functions = template.find_resources("AWS::Lambda::Function").values()
     assert len(functions) == 8
     for function in functions:
         properties = function["Properties"]
@@ -108,10 +116,8 @@ def test_every_function_is_private_traced_and_has_dead_letters(ground: Ground) -
         assert "KmsKeyArn" in properties or "Environment" not in properties
 
 
-def test_every_rule_keeps_what_its_target_did_not_take(ground: Ground) -> None:
-    _loop(ground)
-
-    for rule in ground.template().find_resources("AWS::Events::Rule").values():
+def test_every_rule_keeps_what_its_target_did_not_take(template: Template) -> None:
+    for rule in template.find_resources("AWS::Events::Rule").values():
         (target,) = rule["Properties"]["Targets"]
         assert "Arn" in target["DeadLetterConfig"]
         assert target["RetryPolicy"] == {
@@ -120,13 +126,12 @@ def test_every_rule_keeps_what_its_target_did_not_take(ground: Ground) -> None:
         }
 
 
-def test_concurrency_is_the_accounts_if_asked_for(ground: Ground) -> None:
-    loop = _loop(ground, reserve_concurrency=False)
+def test_concurrency_is_the_accounts_if_asked_for(anew: Ground) -> None:
+    loop = _loop(anew, reserve_concurrency=False)
 
-    properties = ground.template().find_resources("AWS::Lambda::Function")[
-        ground.stack.get_logical_id(loop.evaluate.function.node.default_child)  # type: ignore[arg-type]
-    ]["Properties"]
-    assert "ReservedConcurrentExecutions" not in properties
+    resource = loop.evaluate.function.node.default_child
+    assert isinstance(resource, lambda_.CfnFunction)
+    assert resource.reserved_concurrent_executions is None
 
 
 @pytest.mark.parametrize(
@@ -142,3 +147,63 @@ def test_concurrency_is_the_accounts_if_asked_for(ground: Ground) -> None:
 def test_loop_refuses(anew: Ground, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         _loop(anew, **changes)
+
+
+def _alarm(ground: Ground, *, hours: int, windows: int) -> cloudwatch.Alarm:
+    metric = cloudwatch.Metric(
+        namespace="sageloop", metric_name="MeanAbsoluteError", period=Duration.hours(hours)
+    )
+    return metric.create_alarm(ground.stack, "Red", threshold=1, evaluation_periods=windows)
+
+
+def test_loop_refuses_a_cooldown_that_ends_while_the_alarm_may_be_red(anew: Ground) -> None:
+    endpoint = anew.champion(rollout=Canary(wait_seconds=300, termination_wait_seconds=120))
+
+    with pytest.raises(ConfigurationError) as refused:
+        RetrainingLoop(
+            anew.stack, "Loop", job=anew.job(), endpoint=endpoint, network=anew.network,
+            live_error=_alarm(anew, hours=1, windows=3), gate=Gate(threshold=20),
+            cooldown=Duration.seconds(12_120),
+        )  # fmt: skip
+
+    assert str(refused.value) == (
+        "[Case/Loop] CooldownTooShort: cooldown must be more than 12120 seconds, got 12120: the "
+        "alarm looks at 3 windows of 3600, the truth may take 900 and the rollout waits 420"
+    ).replace("Case", anew.stack.node.path)
+
+
+def test_loop_takes_a_cooldown_that_outlasts_the_red_alarm(anew: Ground) -> None:
+    loop = _loop(
+        anew, live_error=_alarm(anew, hours=1, windows=3), cooldown=Duration.seconds(11_821)
+    )
+
+    assert loop.live_error.alarm_arn
+
+
+def test_an_alarm_known_by_name_only_counts_one_window_of_the_evaluation(anew: Ground) -> None:
+    mine = cloudwatch.Alarm.from_alarm_name(anew.stack, "Mine", "mine")
+
+    with pytest.raises(ConfigurationError, match="1 windows of 3600, .* 900 .* waits 120"):
+        _loop(anew, live_error=mine, cooldown=Duration.hours(1))
+
+
+def test_grant_start_allows_the_one_function_that_starts_jobs(anew: Ground) -> None:
+    role = iam.Role(anew.stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+
+    loop = _loop(anew)
+
+    (statement,) = loop.grant_start(role).principal_statements
+    assert statement.actions == ["lambda:InvokeFunction"]
+    assert statement.resources == [loop.start_training.arn]
+
+
+def test_pages_grant_publish_with_the_use_of_the_key(stack: Stack) -> None:
+    key = kms.Key(stack, "Key")
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+
+    Pages(stack, "Pages", key=key).grant_publish(role)
+
+    (policy,) = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
+    publish, use = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert publish["Action"] == "sns:Publish"
+    assert "kms:GenerateDataKey" in use["Action"]

@@ -9,7 +9,7 @@ from aws_cdk.assertions import Template
 
 from constructs_lib import AlgorithmImage, ConfigurationError, DailyData, XGBoost
 
-from .conftest import Ground
+from .conftest import Ground, ground_of
 
 
 def test_xgboost_renders_texts_in_order() -> None:
@@ -62,8 +62,16 @@ def test_image_refuses_a_version_there_is_not(stack: Stack) -> None:
         AlgorithmImage.xgboost(stack, "9.9-9")
 
 
-def test_request_is_isolated_encrypted_and_private(ground: Ground) -> None:
-    job = ground.job()
+@pytest.fixture(scope="module")
+def template() -> Template:
+    """A stack with a training job, to read."""
+    ground = ground_of(Stack(App(), "Test"))
+    ground.job()
+    return ground.template()
+
+
+def test_request_is_isolated_encrypted_and_private(anew: Ground) -> None:
+    job = anew.job()
 
     request = job.specification.request(job)
 
@@ -75,28 +83,23 @@ def test_request_is_isolated_encrypted_and_private(ground: Ground) -> None:
     assert "TrainingJobName" not in request
 
 
-def test_request_has_no_volume_key_where_disks_are_local(ground: Ground) -> None:
-    job = ground.job(instance_type="ml.g5.xlarge")
+def test_request_has_no_volume_key_where_disks_are_local(anew: Ground) -> None:
+    job = anew.job(instance_type="ml.g5.xlarge")
 
     assert "VolumeKmsKeyId" not in job.specification.request(job)["ResourceConfig"]
 
 
 def test_document_stands_in_the_resource(
-    ground: Ground, document: Callable[[Template, str], str]
+    template: Template, document: Callable[[Template, str], str]
 ) -> None:
-    ground.job()
-
-    text = document(ground.template(), "Custom::TrainingJob")
+    text = document(template, "Custom::TrainingJob")
 
     assert text.startswith('{"job":"demo","request":{')
     assert '"manifest_key":"datasets/demo/manifest.json"' in text
     assert '"start_on_deploy":false' in text
 
 
-def test_resource_is_outlived_by_policies_and_endpoints(ground: Ground) -> None:
-    ground.job()
-
-    template = ground.template()
+def test_resource_is_outlived_by_policies_and_endpoints(template: Template) -> None:
     (resource,) = template.find_resources("Custom::TrainingJob").values()
     assert set(template.find_resources("AWS::EC2::VPCEndpoint")) <= set(resource["DependsOn"])
     assert any(name.startswith("JobFunctionDuty") for name in resource["DependsOn"])

@@ -1,0 +1,302 @@
+"""Training jobs: stopping, limits, retries, and requests that are refused."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from training_stage import (  # noqa: F401 - fixtures are found by name
+    BUCKET,
+    aws,
+    channel,
+    files_in,
+    messages,
+    program,
+    refusal,
+    request,
+    run,
+    start_cloud,
+    world,
+)
+
+from sageloop.local_cloud.sagemaker.training import container
+
+ENDLESS = """
+import os, pathlib, signal, sys, threading
+base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+def end(*_):
+    (base / "model/partial").write_text("half")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+DEAF = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def wait_for_log(aws: SimpleNamespace) -> None:
+    """Return once the container has printed something."""
+    seen = threading.Event()
+    aws.cloud.front.after("logs:PutLogEvents", lambda *_: seen.set())
+    if not aws.cloud.recorder.calls(after=aws.started, action="logs:PutLogEvents"):
+        assert seen.wait(20)
+
+
+def test_stopped_job_keeps_its_artifacts(aws: SimpleNamespace, program: Any) -> None:
+    aws.sagemaker.create_training_job(**request("job", program(ENDLESS)))
+    wait_for_log(aws)
+
+    aws.sagemaker.stop_training_job(TrainingJobName="job")
+
+    assert aws.cloud.settle(20) == []
+    job = aws.sagemaker.describe_training_job(TrainingJobName="job")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+    statuses = [t["Status"] for t in job["SecondaryStatusTransitions"]]
+    assert statuses[-3:] == ["Stopping", "Uploading", "Stopped"]
+    assert files_in(aws, "out/job/output/model.tar.gz") == {"partial": b"half"}
+    with pytest.raises(ClientError, match="in status Stopped"):
+        aws.sagemaker.stop_training_job(TrainingJobName="job")
+
+
+def test_container_that_ignores_sigterm_is_killed(
+    aws: SimpleNamespace, program: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "STOP_GRACE_SECONDS", 0.2)
+    aws.sagemaker.create_training_job(**request("job", program(DEAF)))
+    wait_for_log(aws)
+
+    aws.sagemaker.stop_training_job(TrainingJobName="job")
+
+    assert aws.cloud.settle(20) == []
+    assert (
+        aws.sagemaker.describe_training_job(TrainingJobName="job")["TrainingJobStatus"] == "Stopped"
+    )
+    assert aws.cloud.processes.running() == {}
+
+
+def test_job_that_runs_too_long_is_stopped(aws: SimpleNamespace, program: Any) -> None:
+    made = request("job", program(ENDLESS), StoppingCondition={"MaxRuntimeInSeconds": 1})
+
+    job = run(aws, made)
+
+    assert job["TrainingJobStatus"] == "Stopped"
+    assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
+
+
+def test_killed_container_is_an_internal_error(aws: SimpleNamespace, program: Any) -> None:
+    aws.cloud.faults.order(kind="process", match="training:job")
+
+    job = run(aws, request("job", program("print('epoch', flush=True)\nimport signal\n")))
+
+    told = "InternalServerError: We encountered an internal error. Please try again."
+    assert job["FailureReason"] == told
+
+
+def test_internal_error_is_retried(aws: SimpleNamespace, program: Any) -> None:
+    aws.cloud.faults.order(kind="process", match="training:job")
+
+    job = run(aws, request("job", program(""), RetryStrategy={"MaximumRetryAttempts": 1}))
+
+    assert job["TrainingJobStatus"] == "Completed"
+    assert "Restarting" in [t["Status"] for t in job["SecondaryStatusTransitions"]]
+
+
+def test_lost_s3_answer_is_asked_for_again(aws: SimpleNamespace, program: Any) -> None:
+    aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=b"1,2\n")
+    aws.cloud.faults.order(kind="call", match="s3:GetObject", times=2)
+    data = [channel("train", "s3://training-tests/train/")]
+
+    job = run(aws, request("job", program(""), InputDataConfig=data))
+
+    assert job["TrainingJobStatus"] == "Completed"
+
+
+def test_denied_data_fails_the_job(aws: SimpleNamespace, program: Any) -> None:
+    aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=b"1,2\n")
+    aws.cloud.faults.order(
+        kind="call", match="s3:GetObject", code="AccessDenied", status=403, message="Access Denied"
+    )
+    data = [channel("train", "s3://training-tests/train/")]
+
+    job = run(aws, request("job", program(""), InputDataConfig=data))
+
+    told = "ClientError: Data download failed:AccessDenied (403): Access Denied"
+    assert job["FailureReason"] == told
+
+
+def test_own_metrics_are_read_from_the_log(aws: SimpleNamespace, program: Any) -> None:
+    image = program("print('loss=0.75 epoch=1')\nprint('loss=0.5 epoch=2')")
+    specification = {
+        "TrainingImage": image,
+        "TrainingInputMode": "File",
+        "MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9.]+)"}],
+    }
+
+    job = run(aws, request("job", image, AlgorithmSpecification=specification))
+
+    assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [("loss", 0.5)]
+
+
+def test_artifacts_are_encrypted_under_the_given_key(aws: SimpleNamespace, program: Any) -> None:
+    output = {"S3OutputPath": "s3://training-tests/out", "KmsKeyId": "alias/models"}
+
+    run(aws, request("job", program(""), OutputDataConfig=output))
+
+    head = aws.s3.head_object(Bucket=BUCKET, Key="out/job/output/model.tar.gz")
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "alias/models")
+
+
+def test_logs_are_kept_when_the_clock_is_ahead(aws: SimpleNamespace, program: Any) -> None:
+    aws.cloud.clock.advance(90 * 86_400)
+
+    run(aws, request("job", program("print('here')")))
+
+    assert messages(aws, "job") == ["here"]
+
+
+def test_name_is_taken_once(aws: SimpleNamespace, program: Any) -> None:
+    image = program("")
+    run(aws, request("job", image))
+
+    code, message = refusal(aws, request("job", image))
+
+    assert code == "ResourceInUse"
+    assert "Training job names must be unique within an AWS account" in message
+
+
+def test_role_must_exist_and_trust_sagemaker(aws: SimpleNamespace) -> None:
+    missing = "arn:aws:iam::123456789012:role/nobody"
+
+    code, message = refusal(aws, request("job", RoleArn=missing))
+
+    assert code == "ValidationException"
+    assert message.startswith(f"Could not assume role {missing}.")
+
+
+def test_image_without_a_program_is_refused_by_name(aws: SimpleNamespace) -> None:
+    code, message = refusal(aws, request("job", "763104351884.dkr/pytorch:2"))
+
+    assert code == "ValidationException"
+    assert "763104351884.dkr/pytorch:2 has no program on this machine" in message
+    assert "--allow image:763104351884.dkr/pytorch:2" in message
+
+
+def test_allowed_image_is_stored_and_can_be_stopped(aws: SimpleNamespace) -> None:
+    job = run(aws, request("job", "elsewhere/image:1"))
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("InProgress", "Pending")
+
+    aws.sagemaker.stop_training_job(TrainingJobName="job")
+
+    job = aws.sagemaker.describe_training_job(TrainingJobName="job")
+    assert job["TrainingJobStatus"] == "Stopped"
+
+
+@pytest.mark.parametrize(
+    ("members", "named"),
+    [
+        ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining"),
+        ({"CheckpointConfig": {"S3Uri": "s3://training-tests/c"}}, "CheckpointConfig"),
+        ({"HyperParameters": {"sagemaker_program": "a.py"}}, "script mode"),
+        (
+            {
+                "ResourceConfig": {
+                    "InstanceType": "ml.m5.large",
+                    "InstanceCount": 2,
+                    "VolumeSizeInGB": 1,
+                }
+            },
+            "ResourceConfig.InstanceCount above 1",
+        ),
+        (
+            {"InputDataConfig": [channel("t", "s3://training-tests/x") | {"InputMode": "Pipe"}]},
+            "InputMode Pipe of channel t",
+        ),
+        (
+            {
+                "InputDataConfig": [
+                    channel("t", "s3://training-tests/x", S3DataType="AugmentedManifestFile")
+                ]
+            },
+            "S3DataType AugmentedManifestFile",
+        ),
+    ],
+)
+def test_what_is_not_executed_is_refused_by_name(
+    aws: SimpleNamespace, members: dict[str, Any], named: str
+) -> None:
+    code, message = refusal(aws, request("job", **members))
+
+    assert code == "ValidationException"
+    assert named in message
+
+
+def test_wrong_requests_are_refused_with_every_mistake(aws: SimpleNamespace) -> None:
+    made = request("bad_name", RoleArn="x" * 30)
+    made["ResourceConfig"]["InstanceType"] = "ml.none.large"
+
+    code, message = refusal(aws, made)
+
+    assert code == "ValidationException"
+    assert message.startswith("3 validation errors detected: ")
+    assert (
+        "Value 'bad_name' at 'trainingJobName' failed to satisfy constraint: Member must satisfy "
+        "regular expression pattern: " in message
+    )
+    assert "at 'resourceConfig.instanceType' failed to satisfy constraint: Member must" in message
+
+
+def test_unknown_job_is_not_found(aws: SimpleNamespace) -> None:
+    with pytest.raises(ClientError, match="Requested resource not found"):
+        aws.sagemaker.describe_training_job(TrainingJobName="none")
+
+
+def test_jobs_are_listed_by_status_and_page(aws: SimpleNamespace, program: Any) -> None:
+    good, bad = program("", "good"), program("raise SystemExit(1)", "bad")
+    for name, image in (("job-a", good), ("job-b", bad), ("job-c", good)):
+        run(aws, request(name, image))
+
+    pages = aws.sagemaker.get_paginator("list_training_jobs").paginate(
+        StatusEquals="Completed", SortBy="CreationTime", SortOrder="Ascending",
+        PaginationConfig={"PageSize": 1},
+    )  # fmt: skip
+    assert [s["TrainingJobName"] for p in pages for s in p["TrainingJobSummaries"]] == [
+        "job-a",
+        "job-c",
+    ]
+
+    aws.sagemaker.delete_training_job(TrainingJobName="job-a")
+    left = aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    assert [s["TrainingJobName"] for s in left] == ["job-c", "job-b"]
+
+
+def test_cloud_that_stops_leaves_no_container(program: Any, aws: SimpleNamespace) -> None:
+    other = start_cloud()
+    other.sagemaker.create_training_job(**request("job", program(ENDLESS)))
+    wait_for_log(other)
+    (pid,) = other.cloud.processes.running()
+
+    other.cloud.stop()
+
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_tags_are_kept_for_a_job(aws: SimpleNamespace, program: Any) -> None:
+    image = program("")
+    run(aws, request("job", image, Tags=[{"Key": "a", "Value": "1"}]))
+    arn = aws.sagemaker.describe_training_job(TrainingJobName="job")["TrainingJobArn"]
+
+    aws.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "b", "Value": "2"}])
+    aws.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["a"])
+
+    assert aws.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "2"}]
