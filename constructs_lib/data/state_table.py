@@ -24,7 +24,7 @@ class StateTable(Construct):
 
     Example:
         >>> state = StateTable(stack, "State", key=store.key)
-        >>> state.grant_read_write(function)
+        >>> state.grant_read(people)
 
     """
 

@@ -112,7 +112,7 @@ class DataStore(DataStoreBase):
 
     Example:
         >>> store = DataStore(stack, "Store")
-        >>> store.grant_read(role, prefix="datasets/")
+        >>> store.grant_read(people, prefix="datasets/")
 
     """
 

@@ -38,7 +38,7 @@ class ExecutionRole(Construct):
     See https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html
 
     Example:
-        >>> role = TrainingRole(stack, "Role", job="demo-flights")
+        >>> role = TrainingRole(stack, "Role", key=store.key)
         >>> store.grant_read(role, prefix="datasets/")
 
     """

@@ -22,7 +22,9 @@ class HostingRole(ExecutionRole):
     See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
 
     Example:
-        >>> role = HostingRole(stack, "Role", key=store.key, repository_arns=[image.repository])
+        >>> image = AlgorithmImage.xgboost(stack, "3.0-5")
+        >>> role = HostingRole(stack, "Role", key=store.key,
+        ...                    repository_arns=[image.repository_arn])
         >>> store.grant_read(role, prefix="models/")
 
     """

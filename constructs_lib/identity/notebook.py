@@ -22,7 +22,8 @@ class NotebookRole(ExecutionRole):
     It opens no notebook and hands out no presigned address.
 
     Example:
-        >>> role = NotebookRole(stack, "Role", jobs="demo-", training_role=training_role)
+        >>> training = TrainingRole(stack, "Training", key=store.key)
+        >>> role = NotebookRole(stack, "Role", jobs="demo-", training_role=training)
 
     """
 

@@ -20,7 +20,9 @@ class TrainingRole(ExecutionRole):
     See https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 
     Example:
-        >>> role = TrainingRole(stack, "Role", key=store.key, repository_arns=[image.repository])
+        >>> image = AlgorithmImage.xgboost(stack, "3.0-5")
+        >>> role = TrainingRole(stack, "Role", key=store.key,
+        ...                     repository_arns=[image.repository_arn])
 
     """
 

@@ -43,9 +43,9 @@ class RedTime:
         if cooldown > self.seconds:
             return None
         return (
-            f"{label} must be more than {self.seconds:g} seconds, got {cooldown:g}: the alarm "
-            f"looks at {self.windows:g} windows of {self.window_seconds:g}, the truth may take "
-            f"{self.truth_delay_seconds:g} and the rollout waits {self.rollout_seconds:g}"
+            f"{label} must be more than {self.seconds:g} seconds, got {cooldown:g}: the alarm's "
+            f"windows take {self.windows:g} x {self.window_seconds:g}, the truth may take "
+            f"{self.truth_delay_seconds:g}, the rollout waits {self.rollout_seconds:g}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import Aws, Stack
@@ -35,7 +36,7 @@ class Pages(Construct):
         construct_id: str,
         *,
         key: kms.IKey | None = None,
-        emails: tuple[str, ...] = (),
+        emails: Sequence[str] = (),
         topic: sns.ITopic | None = None,
     ) -> None:
         """Define the topic.

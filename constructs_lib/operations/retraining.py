@@ -37,8 +37,9 @@ class RetrainingLoop(Construct):
     See https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
 
     Example:
-        >>> RetrainingLoop(stack, "Loop", job=job, endpoint=endpoint, network=network,
-        ...                live_error=alarms.live_error, gate=Gate(threshold=20.0))
+        >>> loop = RetrainingLoop(stack, "Loop", job=job, endpoint=endpoint, network=network,
+        ...                       live_error=alarms.live_error, gate=Gate(threshold=20.0))
+        >>> loop.metric_pages().create_alarm(stack, "Paged", threshold=1, evaluation_periods=1)
 
     """
 

@@ -41,9 +41,11 @@ class ChampionEndpoint(EndpointBase):
     See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
 
     Example:
+        >>> role = HostingRole(stack, "Role", key=store.key)
         >>> endpoint = ChampionEndpoint(stack, "Endpoint", endpoint_name="demo-flights",
         ...     registry=registry, store=store, state=state, network=network, role=role,
         ...     page_topic=pages.topic, rollout=Canary(instances=1))
+        >>> endpoint.metric_model_latency(percentile=50)  # microseconds
 
     """
 

@@ -31,9 +31,12 @@ class Endpoint(EndpointBase):
     See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-sagemaker-endpoint.html
 
     Example:
+        >>> image = AlgorithmImage.xgboost(stack, "3.0-5")
+        >>> role = HostingRole(stack, "Role", key=store.key,
+        ...                    repository_arns=[image.repository_arn])
         >>> endpoint = Endpoint(stack, "Endpoint", endpoint_name="demo", image=image.uri,
         ...     model_data="models/m.tar.gz", store=store, network=network, role=role)
-        >>> endpoint.grant_invoke(function)
+        >>> endpoint.grant_invoke(people)
 
     """
 

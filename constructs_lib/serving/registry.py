@@ -19,6 +19,7 @@ class ModelRegistry(Construct):
 
     Example:
         >>> registry = ModelRegistry(stack, "Registry", name="demo-flights")
+        >>> registry.grant_approve(people)
 
     """
 

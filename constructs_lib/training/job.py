@@ -27,6 +27,7 @@ class TrainingJob(TrainingJobBase):
     Example:
         >>> job = TrainingJob(stack, "Job", job="demo-flights", specification=specification,
         ...                   state=state, network=network)
+        >>> job.grant_stop(people)
 
     """
 

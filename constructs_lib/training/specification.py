@@ -74,7 +74,10 @@ class JobSpecification:
         environment: Environment of the container.
 
     Example:
-        >>> JobSpecification(algorithm=XGBoost(hyperparameters={"num_round": 100}), store=store,
+        >>> role = TrainingRole(stack, "Role", key=store.key)
+        >>> group = network.workload_group(stack, "Group", description="Training")
+        >>> specification = JobSpecification(
+        ...     algorithm=XGBoost(hyperparameters={"num_round": 100}), store=store,
         ...     data=DailyData(prefix="datasets/flights/"), role=role,
         ...     subnet_ids=network.subnet_ids, security_group_ids=[group.security_group_id])
 

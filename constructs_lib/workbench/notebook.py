@@ -85,7 +85,9 @@ class Notebook(NotebookBase):
     See https://docs.aws.amazon.com/securityhub/latest/userguide/sagemaker-controls.html
 
     Example:
-        >>> Notebook(stack, "Notebook", network=network, role=role, key=store.key)
+        >>> role = NotebookRole(stack, "Role", jobs="demo-", key=store.key)
+        >>> notebook = Notebook(stack, "Notebook", network=network, role=role, key=store.key)
+        >>> notebook.grant_open(people)
 
     """
 

@@ -30,6 +30,10 @@ REPLAY_ENDS = date(2013, 8, 31)
 SECONDS_A_DAY = 3600 / 7  # a week of flights takes a virtual hour, the period of evaluation
 FAST, SLOW = 360.0, 60.0
 _WEEK = timedelta(days=7)
+_NOT_OURS = (
+    "cloudwatch:SetAlarmState", "events:PutEvents", "lambda:Invoke", "sagemaker:CreateTrainingJob",
+    "sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint",
+)  # fmt: skip
 _ARGUMENTS = {
     "bootstrap": ("bootstrap",),
     "deploy": ("deploy", "--all", "--require-approval", "never"),
@@ -190,6 +194,7 @@ class Story:
             },
         }
         self.report.problems += sorted(set(traffic.tally.failures))[:3]
+        self.report.problems += meddling(cloud)
         self.report.retraining = {
             "alarm_transitions": watcher.transitions(),
             "jobs_started": len(watcher.jobs()) - 1,
@@ -281,6 +286,15 @@ class _Dial:
 
     def _anchor(self) -> None:
         self._virtual, self._wall = self._cloud.time(), wall.monotonic()
+
+
+def meddling(cloud: LocalCloud) -> list[str]:
+    """Calls by which this client would have done the loop's work itself; there must be none."""
+    return [
+        f"the demonstration itself called {action}"
+        for action in _NOT_OURS
+        if any(call["principal"].endswith(":root") for call in cloud.calls(action=action))
+    ]
 
 
 def retained(cloud: LocalCloud) -> list[str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sageloop.local_cloud.assembly import deploy_assembly
+from sageloop.local_cloud.client import LocalCloud
 from scripts.settings_page import MEANING, keys
 from tests.docs.blocks import ROOT, commands, programs
 
@@ -30,7 +32,7 @@ def taught(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Python there with this environment's tools and CDK's validation off."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CDK_"))}
     environment |= {
@@ -39,8 +41,8 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, text=True, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [sys.executable, *arguments], cwd=folder, env=environment | variables, text=True,
+        check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
 
@@ -76,6 +78,22 @@ def test_stacks_of_the_page_synthesise(page: str, tmp_path: Path) -> None:
         assert ended.returncode == 0, ended.stdout
         template = (tmp_path / "cdk.out" / "Scores.template.json").read_text()
         assert "Custom::ChampionEndpoint" in template
+
+
+@pytest.mark.slow
+def test_programs_of_the_tutorial_lead_to_an_answer(tmp_path: Path) -> None:
+    for name, text in programs("docs/getting-started.md").items():
+        (tmp_path / name).write_text(text)
+    assert run(tmp_path, "app.py").returncode == 0
+
+    with LocalCloud.start() as cloud:
+        deploy_assembly(cloud, tmp_path / "cdk.out")
+        delivered = run(tmp_path, "deliver.py", **cloud.environment())
+        cloud.settle()
+        asked = run(tmp_path, "ask.py", **cloud.environment())
+
+    assert delivered.returncode == 0, delivered.stdout
+    assert abs(float(asked.stdout) - 90) < 3, asked.stdout
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import nullcontext
 from typing import Any
 
 from werkzeug.test import run_wsgi_app
@@ -22,11 +23,20 @@ class MotoBridge:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._application: Any = None
+        # Re-entrant: a topic's delivery may call the front again from inside moto.
+        self._locks: dict[str, threading.RLock] = {}
         self._parts: dict[tuple[str, bool, bool], Any] = {}
 
     def call(self, service: str, environ: dict[str, Any]) -> Response:
-        """Serve one WSGI request for ``service`` from moto's state."""
-        body, status, headers = run_wsgi_app(self._part(service, environ), environ, buffered=True)
+        """Serve one WSGI request for ``service`` from moto's state.
+
+        moto's state has no locks and iterates dictionaries that other requests change, so the
+        calls of one service go one after another. A long poll for messages waits outside.
+        """
+        part = self._part(service, environ)
+        waits = environ.get("HTTP_X_AMZ_TARGET", "") == "AmazonSQS.ReceiveMessage"
+        with nullcontext() if waits else self._lock_of(service):
+            body, status, headers = run_wsgi_app(part, environ, buffered=True)
         answered = Response(int(status.split()[0]), dict(headers.items()), b"".join(body))
         if answered.status == 500 and answered.body.startswith(b"<!doctype"):
             answered.status = 501  # moto's way to say NotImplementedError; clients retry a 500
@@ -43,6 +53,10 @@ class MotoBridge:
                 "HTTP_X_AMZ_TARGET": "DynamoDB_20120810.ListTables",
             }
         )
+
+    def _lock_of(self, service: str) -> threading.RLock:
+        with self._lock:
+            return self._locks.setdefault(service, threading.RLock())
 
     def _part(self, service: str, environ: dict[str, Any]) -> Any:
         # moto looks through its folders to find a service's part, at each request; once is enough.

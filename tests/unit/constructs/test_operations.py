@@ -168,7 +168,7 @@ def test_loop_refuses_a_cooldown_that_ends_while_the_alarm_may_be_red(anew: Grou
 
     assert str(refused.value) == (
         "[Case/Loop] CooldownTooShort: cooldown must be more than 12120 seconds, got 12120: the "
-        "alarm looks at 3 windows of 3600, the truth may take 900 and the rollout waits 420"
+        "alarm's windows take 3 x 3600, the truth may take 900, the rollout waits 420"
     ).replace("Case", anew.stack.node.path)
 
 
@@ -183,7 +183,7 @@ def test_loop_takes_a_cooldown_that_outlasts_the_red_alarm(anew: Ground) -> None
 def test_an_alarm_known_by_name_only_counts_one_window_of_the_evaluation(anew: Ground) -> None:
     mine = cloudwatch.Alarm.from_alarm_name(anew.stack, "Mine", "mine")
 
-    with pytest.raises(ConfigurationError, match="1 windows of 3600, .* 900 .* waits 120"):
+    with pytest.raises(ConfigurationError, match=r"take 1 x 3600, .* 900, .* waits 120"):
         _loop(anew, live_error=mine, cooldown=Duration.hours(1))
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,26 @@ sys.stdin.read()
     parent.stdout.close()
 
     child.wait(5)
+
+
+def test_state_that_many_change_at_once_is_never_torn(cloud: Cloud) -> None:
+    # moto iterates over all policies while another request adds or removes one.
+    iam = cloud.client("iam", principal="tester")
+    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["RoleName"]
+    document = '{"Version": "2012-10-17", "Statement": []}'
+
+    def live(name: str) -> None:
+        arn = iam.create_policy(PolicyName=name, PolicyDocument=document)["Policy"]["Arn"]
+        iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+        iam.detach_role_policy(RoleName=role, PolicyArn=arn)
+        iam.delete_policy(PolicyArn=arn)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(live, [f"policy-{n}" for n in range(60)]))
+    finally:
+        sys.setswitchinterval(before)
+
+    assert [c for c in cloud.recorder if c.outcome != "OK"] == []

@@ -86,6 +86,7 @@ def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
         ("serving.scaling.maximum", 1, "scaling.maximum must not be less than scaling.minimum"),
         ("gate.objective", "smaller", "got 'smaller'; input should be 'Minimize' or 'Maximize'"),
         ("monitoring.window_minutes", 0, "monitoring.window_minutes: got 0"),
+        ("monitoring.breaching", 4, "monitoring: breaching must be at most windows (3), got 4"),
     ],
 )
 def test_settings_refuse(values: dict[str, Any], key: str, value: Any, line: str) -> None:
@@ -112,3 +113,26 @@ def test_every_fault_has_its_line(values: dict[str, Any]) -> None:
         read_settings(values)
 
     assert len(str(refused.value).splitlines()) == 3
+
+
+def test_a_cooldown_that_ends_while_the_alarm_may_be_red_has_one_line(
+    values: dict[str, Any],
+) -> None:
+    _set(values, "monitoring.cooldown_seconds", 3600)
+
+    with pytest.raises(SettingsError) as refused:
+        read_settings(values, source="prod.toml")
+
+    assert str(refused.value).splitlines() == [
+        "prod.toml cannot be used:",
+        "  monitoring.cooldown_seconds must be more than 12120 seconds, got 3600: the alarm's "
+        "windows take 3 x 3600, the truth may take 900, the rollout waits 420",
+    ]
+
+
+def test_without_a_canary_the_old_fleet_still_stays_for_a_while(values: dict[str, Any]) -> None:
+    del values["serving"]["rollout"]
+    _set(values, "monitoring.cooldown_seconds", 11_820)
+
+    with pytest.raises(SettingsError, match="the rollout waits 120"):
+        read_settings(values)

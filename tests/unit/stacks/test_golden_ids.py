@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
 
-import app as root
-from scripts.synthesis import SETTINGS, context, synthesise, templates_in
-from stacks import load_settings
+from scripts.synthesis import synthesise, templates_in
 
 GOLDEN = Path(__file__).with_name("golden_ids.json")
 STATEFUL = (
@@ -21,16 +18,6 @@ STATEFUL = (
     "AWS::SageMaker::ModelPackageGroup",
     "AWS::SageMaker::NotebookInstance",
 )
-
-
-@pytest.fixture(scope="module")
-def assemblies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folders = {settings: tmp_path_factory.mktemp(settings) for settings in SETTINGS}
-    for settings, folder in folders.items():
-        app = App(context=context(), outdir=str(folder))
-        root.build(app, load_settings(settings))
-        app.synth()
-    return folders
 
 
 def stateful(folder: Path) -> dict[str, dict[str, str]]:

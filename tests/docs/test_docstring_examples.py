@@ -1,0 +1,104 @@
+"""Every example in a docstring of the library runs, on foundations like a user's."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+import constructs_lib
+from constructs_lib import (
+    Alarms,
+    ChampionEndpoint,
+    DailyData,
+    DataStore,
+    HostingRole,
+    JobSpecification,
+    ModelRegistry,
+    Pages,
+    PrivateNetwork,
+    StateTable,
+    TrainingJob,
+    TrainingRole,
+    XGBoost,
+)
+
+_PUBLIC = {name: getattr(constructs_lib, name) for name in constructs_lib.__all__}
+
+
+def _examples() -> Iterator[tuple[str, str, str]]:
+    """Module, name and docstring of all that has an example."""
+    for found in pkgutil.walk_packages(constructs_lib.__path__, "constructs_lib."):
+        module = importlib.import_module(found.name)
+        assert module.__file__ is not None
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                text = ast.get_docstring(node)
+                if text is not None and ">>>" in text:
+                    yield found.name, node.name, text
+
+
+EXAMPLES = sorted(_examples())
+
+
+@pytest.fixture(scope="module")
+def foundations() -> dict[str, Any]:
+    """What the examples take for granted, by the names that they use."""
+    stack = Stack(App(), "Foundations")
+    store = DataStore(stack, "Store")
+    network = PrivateNetwork(stack, "Network", key=store.key, interfaces=["Sts"])
+    state = StateTable(stack, "State", key=store.key)
+    pages = Pages(stack, "Pages", key=store.key)
+    registry = ModelRegistry(stack, "Registry", name="demo-flights")
+    specification = JobSpecification(
+        algorithm=XGBoost(hyperparameters={"num_round": 10}), store=store,
+        data=DailyData(prefix="datasets/flights/"), role=TrainingRole(stack, "Training"),
+        subnet_ids=network.subnet_ids, security_group_ids=["sg-1"],
+    )  # fmt: skip
+    endpoint = ChampionEndpoint(
+        stack, "Endpoint", endpoint_name="demo", registry=registry, store=store, state=state,
+        network=network, role=HostingRole(stack, "Hosting"), page_topic=pages.topic,
+    )  # fmt: skip
+    return {
+        "store": store, "network": network, "state": state, "pages": pages, "endpoint": endpoint,
+        "registry": registry, "specification": specification,
+        "job": TrainingJob(stack, "Job", job="demo", specification=specification, state=state,
+                           network=network),
+        "alarms": Alarms(stack, "Alarms", endpoint=endpoint, page_topic=pages.topic, live_error=1),
+        "people": iam.Role(stack, "People", assumed_by=iam.AccountRootPrincipal()),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "name", "text"), EXAMPLES, ids=[e[1] for e in EXAMPLES])
+def test_example_runs(foundations: dict[str, Any], module: str, name: str, text: str) -> None:
+    app = foundations["store"].node.root
+    stack = Stack(app, f"Example{name}")
+    names = {**_PUBLIC, **vars(importlib.import_module(module)), **foundations, "stack": stack}
+
+    for example in doctest.DocTestParser().get_examples(text):
+        code = compile(example.source, f"<example of {name}>", "exec")
+        if example.exc_msg is None:
+            exec(code, names)  # noqa: S102
+        else:
+            with pytest.raises(ValueError, match=r"\["):
+                exec(code, names)  # noqa: S102
+
+
+def test_every_construct_has_an_example() -> None:
+    shown = {name for _, name, _ in EXAMPLES}
+    constructs = {
+        name
+        for name, value in _PUBLIC.items()
+        if isinstance(value, type) and issubclass(value, Construct) and not name.endswith("Base")
+    }
+
+    assert sorted(constructs - shown) == []

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk.assertions import Template
+
+from constructs_lib import ConfigurationError, Notebook, NotebookRole
+
+from .conftest import Ground, ground_of
+
+
+def _notebook(ground: Ground, **changes: Any) -> Notebook:
+    role = NotebookRole(ground.stack, "NotebookRole", key=ground.store.key)
+    values: dict[str, Any] = {"key": ground.store.encryption_key, **changes}
+    return Notebook(ground.stack, "Notebook", network=ground.network, role=role, **values)
+
+
+def _granted(template: Template) -> list[dict[str, Any]]:
+    (policy,) = template.find_resources("AWS::IAM::Policy").values()
+    statements: list[dict[str, Any]] = policy["Properties"]["PolicyDocument"]["Statement"]
+    return statements
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    """A stack with a notebook and someone who may open it, to read."""
+    ground = ground_of(Stack(App(), "Test"))
+    people = iam.Role(ground.stack, "People", assumed_by=iam.AccountRootPrincipal())
+    _notebook(ground, idle_minutes=45).grant_open(people)
+    return ground.template()
+
+
+def test_notebook_is_private_encrypted_and_without_root(template: Template) -> None:
+    template.has_resource_properties("AWS::SageMaker::NotebookInstance", {
+        "DirectInternetAccess": "Disabled",
+        "RootAccess": "Disabled",
+        "InstanceMetadataServiceConfiguration": {"MinimumInstanceMetadataServiceVersion": "2"},
+    })  # fmt: skip
+    (notebook,) = template.find_resources("AWS::SageMaker::NotebookInstance").values()
+    assert {"KmsKeyId", "SubnetId"} <= set(notebook["Properties"])
+
+
+def test_notebook_stops_when_nobody_works_in_it(template: Template) -> None:
+    (config,) = template.find_resources("AWS::SageMaker::NotebookInstanceLifecycleConfig").values()
+
+    (hook,) = config["Properties"]["OnStart"]
+    assert "> 45 * 60" in hook["Content"]["Fn::Base64"]
+
+
+def test_grant_open_allows_exactly_this_notebook(template: Template) -> None:
+    (statement,) = _granted(template)
+
+    (name,) = template.find_resources("AWS::SageMaker::NotebookInstance")
+    assert statement["Action"] == "sagemaker:CreatePresignedNotebookInstanceUrl"
+    assert statement["Resource"]["Fn::Join"][1][-2:] == [
+        ":notebook-instance/",
+        {"Fn::GetAtt": [name, "NotebookInstanceName"]},
+    ]
+
+
+def test_imported_notebook_is_started_and_stopped_by_its_name(stack: Stack) -> None:
+    people = iam.Role(stack, "People", assumed_by=iam.AccountRootPrincipal())
+
+    Notebook.from_notebook_name(stack, "Mine", notebook_name="mine").grant_start_stop(people)
+
+    (statement,) = _granted(Template.from_stack(stack))
+    assert statement["Resource"]["Fn::Join"][1][-1] == ":notebook-instance/mine"
+    assert "sagemaker:StopNotebookInstance" in statement["Action"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"instance_type": "t3.medium"}, "instance_type must be an ML instance type"),
+        ({"volume_gb": 4}, "volume_gb must be between 5 and 16384, got 4"),
+        ({"idle_minutes": 5}, "idle_minutes must be between 10 and 1440, got 5"),
+    ],
+)
+def test_notebook_refuses(anew: Ground, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        _notebook(anew, **changes)
