@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -162,7 +163,8 @@ def test_state_that_many_change_at_once_is_never_torn(cloud: Cloud) -> None:
     # moto iterates over all policies while another request adds or removes one.
     iam = cloud.client("iam", principal="tester")
     role = iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["RoleName"]
-    document = '{"Version": "2012-10-17", "Statement": []}'
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
     def live(name: str) -> None:
         arn = iam.create_policy(PolicyName=name, PolicyDocument=document)["Policy"]["Arn"]
