@@ -18,6 +18,13 @@ from stacks import (
     load_settings,
 )
 
+# Traces hold temporary paths, which would make each assembly differ from the one before. The CDK
+# CLI keeps keys of this kind to itself in cdk.json, so they are set here.
+_NO_TRACES = {
+    "aws:cdk:disable-stack-trace": True,
+    "aws:cdk:disable-creation-stack-traces": True,
+}
+
 
 def build(app: App, settings: Settings) -> None:
     """Add the five stacks of one project to an app."""
@@ -46,7 +53,7 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    app = App()
+    app = App(context=_NO_TRACES)
     build(app, settings)
     app.synth()
     return 0

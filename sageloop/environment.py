@@ -17,6 +17,15 @@ _DROPPED = frozenset(
      "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
 )  # fmt: skip
 
+# Files that hold accounts point at nothing; nothing is asked of an instance or by a proxy.
+_BLIND = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "NO_PROXY": "*",
+    "no_proxy": "*",
+}
+
 
 class NotLoopbackError(ValueError):
     """An endpoint that is not on this machine was about to be used."""
@@ -42,27 +51,30 @@ def local_environment(
     """
     require_loopback(endpoint_url)
     source = os.environ if inherited is None else inherited
-    kept = {
-        name: value
-        for name, value in source.items()
-        if not name.startswith(_DROPPED_PREFIXES) and name not in _DROPPED
-    }
-    return kept | {
+    kept = {name: value for name, value in source.items() if not _is_dropped(name)}
+    own = {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_ACCESS_KEY_ID": _ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_MAX_ATTEMPTS": "3",
         "CDK_DISABLE_CLI_TELEMETRY": "true",
-        "NO_PROXY": "*",
-        "no_proxy": "*",
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
         "PATH": tool_path(source.get("PATH", os.defpath)),
     }
+    return kept | _BLIND | own
+
+
+def forget_accounts() -> None:
+    """Make this very process blind to its user's accounts, profiles and proxies."""
+    for name in [n for n in os.environ if _is_dropped(n)]:
+        del os.environ[name]
+    os.environ |= _BLIND
+
+
+def _is_dropped(name: str) -> bool:
+    return name.startswith(_DROPPED_PREFIXES) or name in _DROPPED
 
 
 def tool_path(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Sized
 from types import TracebackType
@@ -18,7 +19,14 @@ _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
 
 def known(*values: Any) -> bool:
     """Whether values can be judged now, that is, none is a token."""
-    return not any(Token.is_unresolved(value) for value in values)
+    return not any(_is_token(value) for value in values)
+
+
+def _is_token(value: Any) -> bool:
+    # NaN and infinity would end jsii's process: they cannot be sent to it.
+    if isinstance(value, int) or (isinstance(value, float) and not math.isfinite(value)):
+        return False
+    return Token.is_unresolved(value)
 
 
 def text_of(number: float) -> str:
@@ -53,8 +61,10 @@ class Checks:
         """Say that something is wrong."""
         self._faults.append(Fault(code, message))
 
-    def between(self, name: str, value: float, low: float, high: float | None = None) -> None:
-        """Refuse a number outside ``low``..``high`` (both included)."""
+    def between(
+        self, name: str, value: float, low: float | None = None, high: float | None = None
+    ) -> None:
+        """Refuse a number outside ``low``..``high`` (both included), and what is not finite."""
         if not known(value):
             return
         bounds = (low if known(low) else None, high if known(high) else None)
@@ -65,7 +75,7 @@ class Checks:
 
     def whole(self, name: str, value: float, low: float, high: float | None = None) -> None:
         """Refuse a number outside ``low``..``high``, and a fraction."""
-        if known(value) and _is_number(value) and value != value // 1:
+        if known(value) and _is_number(value) and math.isfinite(value) and value % 1 != 0:
             self.refuse("ValueNotWhole", f"{name} must be a whole number, got {value}")
         else:
             self.between(name, value, low, high)
@@ -130,10 +140,12 @@ def _is_number(value: object) -> bool:
 
 
 def _lies(value: float, low: float | None, high: float | None) -> bool:
-    return (low is None or value >= low) and (high is None or value <= high)
+    return math.isfinite(value) and (
+        (low is None or value >= low) and (high is None or value <= high)
+    )
 
 
 def _range(low: float | None, high: float | None) -> str:
     if low is None:
-        return f"at most {high}"
+        return "finite" if high is None else f"at most {high}"
     return f"at least {low}" if high is None else f"between {low} and {high}"

@@ -65,6 +65,7 @@ class Alarms(Construct):
         """
         super().__init__(scope, construct_id)
         with Checks(self) as check:
+            check.between("live_error", live_error)
             check.whole("windows", windows, 1, 100)
             check.whole("breaching", breaching, 1, windows)
             check.between("error_rate_percent", error_rate_percent, 0, 100)

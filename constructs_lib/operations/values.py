@@ -30,6 +30,7 @@ class Gate:
     def check(self, check: Checks) -> None:
         """Refuse an unknown objective and a share above all."""
         check.one_of("gate.objective", self.objective, {"Minimize", "Maximize"})
+        check.between("gate.threshold", self.threshold)
         check.between("gate.improvement", self.improvement, 0, 1)
 
     def rendered(self, scope: Construct) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time as wall
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
@@ -148,6 +149,8 @@ class LocalCloud:
             if self._process.stdin:
                 self._process.stdin.close()
             self._process.wait(30)
+        else:
+            self._await_gone()
 
     def __enter__(self) -> Self:
         return self
@@ -157,6 +160,16 @@ class LocalCloud:
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         self.stop()
+
+    def _await_gone(self) -> None:
+        # Somebody else's process: it is gone when nothing answers at its address any more.
+        for _ in range(600):
+            try:
+                self.health()
+            except LocalCloudError:
+                return
+            wall.sleep(0.05)
+        raise LocalCloudError(f"the local cloud at {self.endpoint_url} did not end")
 
     def _ask(self, verb: str, **members: Any) -> dict[str, Any]:
         request = urllib.request.Request(  # noqa: S310 - the scheme and host were checked

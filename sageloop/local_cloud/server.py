@@ -14,6 +14,7 @@ from types import FrameType
 
 from cheroot.wsgi import Server
 
+from sageloop.environment import forget_accounts
 from sageloop.local_cloud.admin import Admin
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.services import own_services
@@ -69,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         port=given.port, region=given.region, rate=given.rate, patience=_PATIENCE,
         allow=frozenset(filter(None, given.allow.split(","))),
     )  # fmt: skip
+    forget_accounts()
     server = LocalCloudServer(config)
     try:
         server.start()

@@ -1,0 +1,128 @@
+"""Ids of constructs: free of values, so that a changed value replaces nothing; never in the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aws_cdk import App, Duration, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from constructs_lib import (
+    Alarms,
+    ChampionEndpoint,
+    DailyData,
+    DataCapture,
+    DataStore,
+    Endpoint,
+    Evaluation,
+    Gate,
+    HostingRole,
+    JobSpecification,
+    ModelRegistry,
+    Notebook,
+    NotebookRole,
+    Pages,
+    PrivateNetwork,
+    RetrainingLoop,
+    Scaling,
+    StateTable,
+    TrainingJob,
+    TrainingRole,
+    Variant,
+    XGBoost,
+)
+
+
+class _Everything(Construct):
+    """One of each construct; ``name`` goes wherever a text may be chosen."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, name: str) -> None:
+        super().__init__(scope, construct_id)
+        store = DataStore(self, "Store")
+        key = store.encryption_key
+        ground: dict[str, Any] = {
+            "network": PrivateNetwork(self, "Network", key=key, interfaces=["Sts"]),
+        }
+        pages = Pages(self, "Pages", key=key)
+        stateful = {**ground, "state": StateTable(self, "State", key=key)}
+        job = TrainingJob(
+            self, "Job", job=name, specification=_specification(self, name, store, **ground),
+            **stateful,
+        )  # fmt: skip
+        scaling = Scaling(minimum=1, maximum=2, invocations_per_instance=10)
+        serving: dict[str, Any] = {
+            "endpoint_name": name, "store": store, "page_topic": pages.topic,
+            "role": HostingRole(self, "Hosting", key=key),
+            "variants": [Variant(name=name, scaling=scaling), Variant(name=f"{name}-b")],
+            "capture": DataCapture(prefix=f"{name}/"),
+        }  # fmt: skip
+        Endpoint(self, "Endpoint", image=name, model_data=f"{name}/m.tar.gz", **ground, **serving)
+        champion = ChampionEndpoint(
+            self, "Champion", registry=ModelRegistry(self, "Registry", name=name), **serving,
+            **stateful,
+        )  # fmt: skip
+        alarms = Alarms(
+            self, "Alarms", endpoint=champion, page_topic=pages.topic, live_error=1, variant=name,
+            silence=Duration.hours(1),
+        )  # fmt: skip
+        RetrainingLoop(
+            self, "Loop", job=job, endpoint=champion, live_error=alarms.live_error,
+            gate=Gate(threshold=1, metric=name), evaluation=Evaluation(truth_prefix=f"{name}/"),
+            retrain_every=Duration.days(7), **ground,
+        )  # fmt: skip
+        role = NotebookRole(self, "NotebookRole", key=key, jobs=name, endpoints=[name])
+        Notebook(self, "Notebook", role=role, key=key, **ground)
+
+
+def _specification(
+    scope: Construct, name: str, store: DataStore, *, network: PrivateNetwork
+) -> JobSpecification:
+    group = network.workload_group(scope, "Group", description=name)
+    return JobSpecification(
+        algorithm=XGBoost(hyperparameters={"num_round": 10}), store=store,
+        data=DailyData(prefix=f"{name}/"), role=TrainingRole(scope, "Training", key=store.key),
+        subnet_ids=network.subnet_ids, security_group_ids=[group.security_group_id],
+        environment={"NAME": name}, output_prefix=f"{name}/",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def twice() -> Stack:
+    """Two of each construct in one stack, with other values, to look at."""
+    app = App()
+    stack = Stack(app, "Test")
+    _Everything(stack, "One", name="abcd")
+    _Everything(stack, "Two", name="wxyz")
+    return stack
+
+
+def _paths(scope: Construct, below: str) -> set[str]:
+    root = scope.node.find_child(below)
+    return {child.node.path.removeprefix(root.node.path) for child in root.node.find_all()}
+
+
+def test_ids_hold_no_value(twice: Stack) -> None:
+    one, two = _paths(twice, "One"), _paths(twice, "Two")
+
+    assert one == two
+    assert [path for path in one if "abcd" in path] == []
+
+
+def test_two_of_each_construct_live_in_one_stack(twice: Stack) -> None:
+    resources = twice.node.root.synth().get_stack_by_name("Test").template["Resources"]  # type: ignore[attr-defined]
+
+    kinds = [resource["Type"] for resource in resources.values()]
+    for kind in ("Custom::TrainingJob", "Custom::ChampionEndpoint", "AWS::SageMaker::Endpoint",
+                 "AWS::SageMaker::NotebookInstance", "AWS::EC2::VPC", "AWS::KMS::Key",
+                 "AWS::DynamoDB::Table", "AWS::SNS::Topic"):  # fmt: skip
+        assert kinds.count(kind) == 2, kind
+    assert kinds.count("AWS::Lambda::LayerVersion") == 1
+
+
+def test_roles_of_one_stack_take_their_names_from_it(stack: Stack) -> None:
+    roles = [TrainingRole(stack, "One"), TrainingRole(stack, "Two")]
+
+    assert all(isinstance(role.role, iam.Role) for role in roles)
+    assert len({role.role_arn for role in roles}) == 2
