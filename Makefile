@@ -47,8 +47,8 @@ test: setup .venv-checkov/.ready ## all tests
 check: setup ## format, lint, types, docs, structure
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy constructs_lib stacks sageloop app.py
-	$(BIN)/python -m pytest -q tests/docs
+	$(BIN)/mypy constructs_lib stacks sageloop scripts benchmarks app.py
+	$(BIN)/python -m pytest -q -m "not slow" tests/docs
 
 bench: setup ## the performance figures, as JSON and a table
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -71,6 +72,24 @@ def forget_accounts() -> None:
     for name in [n for n in os.environ if _is_dropped(n)]:
         del os.environ[name]
     os.environ |= _BLIND
+
+
+def blind_session() -> Any:
+    """A botocore session that looks for no account: no profile, no file, no variable.
+
+    ``AWS_PROFILE`` alone makes an ordinary session fail where the profile's file is not read.
+    """
+    import botocore.session
+
+    nothing = {
+        "profile": (None, None, None, None),
+        "ca_bundle": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    session = botocore.session.Session(session_vars=nothing)
+    session.set_config_variable("ignore_configured_endpoint_urls", "true")
+    return session
 
 
 def _is_dropped(name: str) -> bool:

@@ -115,4 +115,6 @@ def _wait_for_end(cloud: Cloud, *, with_parent: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # all is ended: what else Python would tidy up takes a second

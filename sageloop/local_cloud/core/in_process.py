@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from moto.core.request import Request
+
+from sageloop.environment import blind_session
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -49,7 +50,7 @@ class InProcessClients:
         self._cloud = cloud
         self._lock = threading.Lock()
         self._cache: dict[tuple[str, str, str], Any] = {}
-        self._session = botocore.session.Session()
+        self._session = blind_session()
         # Loaded once: a session of its own for each client would read the models again.
         self._session.set_config_variable("region", cloud.region)
 

@@ -14,11 +14,13 @@ from constructs_lib import (
     ChampionEndpoint,
     DailyData,
     DataStore,
+    Gate,
     HostingRole,
     JobSpecification,
     ModelRegistry,
     Pages,
     PrivateNetwork,
+    RetrainingLoop,
     StateTable,
     TrainingJob,
     TrainingRole,
@@ -112,7 +114,29 @@ def _foundations() -> Ground:
 def anew(_foundations: Ground) -> Ground:
     """An empty stack on foundations that many tests share: to look at, never to synthesise."""
     app = _foundations.stack.node.root
+    assert isinstance(app, App)
     return replace(_foundations, stack=Stack(app, f"Case{len(app.node.children)}"))
+
+
+@pytest.fixture(scope="session")
+def _served(_foundations: Ground) -> dict[str, Any]:
+    app = _foundations.stack.node.root
+    assert isinstance(app, App)
+    ground = replace(_foundations, stack=Stack(app, "Served"))
+    return {"job": ground.job(), "endpoint": ground.champion()}
+
+
+@pytest.fixture
+def loop(anew: Ground, _served: dict[str, Any]) -> Callable[..., RetrainingLoop]:
+    """Makes a loop in an empty stack, round a job and an endpoint that many tests share."""
+
+    def make(**changes: Any) -> RetrainingLoop:
+        values: dict[str, Any] = {**_served, "gate": Gate(threshold=20), **changes}
+        if "live_error" not in values:
+            values["live_error"] = anew.alarm()
+        return RetrainingLoop(anew.stack, "Loop", network=anew.network, **values)
+
+    return make
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,12 +24,15 @@ from .conftest import Ground
 _NUMBER: Any = Token.as_number({"Ref": "Number"})
 
 
+_ASK: dict[str, Callable[..., None]] = {
+    "between": Checks.between, "whole": Checks.whole, "prefix": Checks.prefix,
+    "name": Checks.name, "instance_type": Checks.instance_type, "literal": Checks.literal,
+}  # fmt: skip
+
+
 def _refused(refuse: str, *arguments: Any) -> str:
     with pytest.raises(ConfigurationError) as refused, Checks("Test") as check:
-        {
-            "between": check.between, "whole": check.whole, "prefix": check.prefix,
-            "name": check.name, "instance_type": check.instance_type, "literal": check.literal,
-        }[refuse](*arguments)  # fmt: skip
+        _ASK[refuse](check, *arguments)
     return str(refused.value).removeprefix("[Test] ")
 
 
@@ -125,11 +129,10 @@ def test_variants_of_one_name_are_refused(anew: Ground) -> None:
         anew.champion(variants=[Variant(name="A"), Variant(name="A")])
 
 
-def test_all_faults_of_a_loop_are_said_at_once(anew: Ground) -> None:
+def test_all_faults_of_a_loop_are_said_at_once(loop: Callable[..., RetrainingLoop]) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        RetrainingLoop(
-            anew.stack, "Loop", job=anew.job(), endpoint=anew.champion(), network=anew.network,
-            live_error=anew.alarm(), gate=Gate(threshold=1, improvement=2), max_attempts=11,
+        loop(
+            gate=Gate(threshold=1, improvement=2), max_attempts=11,
             evaluation=Evaluation(truth_prefix="t"), cooldown=Duration.seconds(1),
         )  # fmt: skip
 

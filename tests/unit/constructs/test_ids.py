@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -100,7 +101,9 @@ def twice() -> Stack:
 
 def _paths(scope: Construct, below: str) -> set[str]:
     root = scope.node.find_child(below)
-    return {child.node.path.removeprefix(root.node.path) for child in root.node.find_all()}
+    found = {child.node.path.removeprefix(root.node.path) for child in root.node.find_all()}
+    # CDK names the permission of a rule after its function's place in the tree.
+    return {re.sub(r"/AllowEventRule\w+$", "/AllowEventRule", path) for path in found}
 
 
 def test_ids_hold_no_value(twice: Stack) -> None:

@@ -14,13 +14,10 @@ from constructs_lib import (
     ConfigurationError,
     DataStore,
     EndpointBase,
-    Gate,
     RetrainingLoop,
     StateTable,
     TrainingJob,
 )
-
-from .conftest import Ground
 
 _VARIANT = {"EndpointName": "demo", "VariantName": "AllTraffic"}
 
@@ -31,11 +28,8 @@ def endpoint(stack: Stack) -> EndpointBase:
 
 
 @pytest.fixture
-def loop(anew: Ground) -> RetrainingLoop:
-    return RetrainingLoop(
-        anew.stack, "Loop", job=anew.job(), endpoint=anew.champion(), network=anew.network,
-        live_error=anew.alarm(), gate=Gate(threshold=1),
-    )  # fmt: skip
+def made(loop: Callable[..., RetrainingLoop]) -> RetrainingLoop:
+    return loop()
 
 
 def _said(metric: cloudwatch.Metric) -> tuple[str, str, dict[str, Any], str]:
@@ -136,8 +130,8 @@ def test_metric_of_a_run_is_of_one_instance(stack: Stack) -> None:
     )  # fmt: skip
 
 
-def test_loop_counts_pages_about_its_job_and_its_endpoint(loop: RetrainingLoop) -> None:
-    metric = loop.metric_pages(period=Duration.minutes(1))
+def test_loop_counts_pages_about_its_job_and_its_endpoint(made: RetrainingLoop) -> None:
+    metric = made.metric_pages(period=Duration.minutes(1))
 
     assert metric.expression == "FILL(m0, 0) + FILL(m1, 0)"
     assert [_said(part)[1:3] for part in metric.using_metrics.values()] == [  # type: ignore[arg-type]
@@ -146,9 +140,9 @@ def test_loop_counts_pages_about_its_job_and_its_endpoint(loop: RetrainingLoop) 
     ]
 
 
-def test_loop_counts_suppressed_triggers_by_reason(loop: RetrainingLoop) -> None:
-    (part,) = loop.metric_suppressed(reason="cooldown").using_metrics.values()
-    whole = loop.metric_suppressed().using_metrics.values()
+def test_loop_counts_suppressed_triggers_by_reason(made: RetrainingLoop) -> None:
+    (part,) = made.metric_suppressed(reason="cooldown").using_metrics.values()
+    whole = made.metric_suppressed().using_metrics.values()
 
     assert _said(part)[1:3] == (  # type: ignore[arg-type]
         "TriggersSuppressed", {"Job": "demo", "Reason": "cooldown"},
@@ -156,12 +150,12 @@ def test_loop_counts_suppressed_triggers_by_reason(loop: RetrainingLoop) -> None
     assert len(whole) == 4
 
 
-def test_loop_refuses_a_reason_that_there_is_not(loop: RetrainingLoop) -> None:
+def test_loop_refuses_a_reason_that_there_is_not(made: RetrainingLoop) -> None:
     with pytest.raises(ConfigurationError, match="reason must be one of cooldown, duplicate, "):
-        loop.metric_suppressed(reason="weather")
+        made.metric_suppressed(reason="weather")
 
 
-def test_loop_passes_on_metrics_of_its_endpoint_and_job(loop: RetrainingLoop) -> None:
-    assert _said(loop.metric_promotions())[1:3] == ("Promotions", {"EndpointName": "demo"})
-    assert _said(loop.metric_rollbacks())[1:3] == ("RollbacksDetected", {"EndpointName": "demo"})
-    assert _said(loop.metric_rejections())[1:3] == ("ChallengersRejected", {"Job": "demo"})
+def test_loop_passes_on_metrics_of_its_endpoint_and_job(made: RetrainingLoop) -> None:
+    assert _said(made.metric_promotions())[1:3] == ("Promotions", {"EndpointName": "demo"})
+    assert _said(made.metric_rollbacks())[1:3] == ("RollbacksDetected", {"EndpointName": "demo"})
+    assert _said(made.metric_rejections())[1:3] == ("ChallengersRejected", {"Job": "demo"})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,13 +27,7 @@ from constructs_lib import (
 
 from .conftest import Ground, ground_of
 
-
-def _loop(ground: Ground, **changes: Any) -> RetrainingLoop:
-    values: dict[str, Any] = {"gate": Gate(threshold=20), "live_error": ground.alarm(), **changes}
-    return RetrainingLoop(
-        ground.stack, "Loop", job=ground.job(), endpoint=ground.champion(),
-        network=ground.network, **values,
-    )  # fmt: skip
+Loop = Callable[..., RetrainingLoop]
 
 
 def test_pages_admit_alarms_to_topic_and_key(stack: Stack) -> None:
@@ -89,7 +84,10 @@ def test_silence_is_an_alarm_only_if_asked_for(stack: Stack) -> None:
 def template() -> Template:
     """A stack with a whole loop, to read."""
     ground = ground_of(Stack(App(), "Test"))
-    _loop(ground)
+    RetrainingLoop(
+        ground.stack, "Loop", job=ground.job(), endpoint=ground.champion(),
+        network=ground.network, live_error=ground.alarm(), gate=Gate(threshold=20),
+    )  # fmt: skip
     return ground.template()
 
 
@@ -126,10 +124,10 @@ def test_every_rule_keeps_what_its_target_did_not_take(template: Template) -> No
         }
 
 
-def test_concurrency_is_the_accounts_if_asked_for(anew: Ground) -> None:
-    loop = _loop(anew, reserve_concurrency=False)
+def test_concurrency_is_the_accounts_if_asked_for(loop: Loop) -> None:
+    made = loop(reserve_concurrency=False)
 
-    resource = loop.evaluate.function.node.default_child
+    resource = made.evaluate.function.node.default_child
     assert isinstance(resource, lambda_.CfnFunction)
     assert resource.reserved_concurrent_executions is None
 
@@ -144,9 +142,9 @@ def test_concurrency_is_the_accounts_if_asked_for(anew: Ground) -> None:
         ({"max_attempts": 0}, "max_attempts must be between 1 and 10, got 0"),
     ],
 )
-def test_loop_refuses(anew: Ground, changes: dict[str, Any], message: str) -> None:
+def test_loop_refuses(loop: Loop, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        _loop(anew, **changes)
+        loop(**changes)
 
 
 def _alarm(ground: Ground, *, hours: int, windows: int) -> cloudwatch.Alarm:
@@ -156,15 +154,14 @@ def _alarm(ground: Ground, *, hours: int, windows: int) -> cloudwatch.Alarm:
     return metric.create_alarm(ground.stack, "Red", threshold=1, evaluation_periods=windows)
 
 
-def test_loop_refuses_a_cooldown_that_ends_while_the_alarm_may_be_red(anew: Ground) -> None:
+def test_loop_refuses_a_cooldown_that_ends_while_the_alarm_may_be_red(
+    anew: Ground, loop: Loop
+) -> None:
     endpoint = anew.champion(rollout=Canary(wait_seconds=300, termination_wait_seconds=120))
 
     with pytest.raises(ConfigurationError) as refused:
-        RetrainingLoop(
-            anew.stack, "Loop", job=anew.job(), endpoint=endpoint, network=anew.network,
-            live_error=_alarm(anew, hours=1, windows=3), gate=Gate(threshold=20),
-            cooldown=Duration.seconds(12_120),
-        )  # fmt: skip
+        loop(endpoint=endpoint, live_error=_alarm(anew, hours=1, windows=3),
+             cooldown=Duration.seconds(12_120))  # fmt: skip
 
     assert str(refused.value) == (
         "[Case/Loop] CooldownTooShort: cooldown must be more than 12120 seconds, got 12120: the "
@@ -172,29 +169,29 @@ def test_loop_refuses_a_cooldown_that_ends_while_the_alarm_may_be_red(anew: Grou
     ).replace("Case", anew.stack.node.path)
 
 
-def test_loop_takes_a_cooldown_that_outlasts_the_red_alarm(anew: Ground) -> None:
-    loop = _loop(
-        anew, live_error=_alarm(anew, hours=1, windows=3), cooldown=Duration.seconds(11_821)
-    )
+def test_loop_takes_a_cooldown_that_outlasts_the_red_alarm(anew: Ground, loop: Loop) -> None:
+    made = loop(live_error=_alarm(anew, hours=1, windows=3), cooldown=Duration.seconds(11_821))
 
-    assert loop.live_error.alarm_arn
+    assert made.live_error.alarm_arn
 
 
-def test_an_alarm_known_by_name_only_counts_one_window_of_the_evaluation(anew: Ground) -> None:
+def test_an_alarm_known_by_name_only_counts_one_window_of_the_evaluation(
+    anew: Ground, loop: Loop
+) -> None:
     mine = cloudwatch.Alarm.from_alarm_name(anew.stack, "Mine", "mine")
 
     with pytest.raises(ConfigurationError, match=r"take 1 x 3600, .* 900, .* waits 120"):
-        _loop(anew, live_error=mine, cooldown=Duration.hours(1))
+        loop(live_error=mine, cooldown=Duration.hours(1))
 
 
-def test_grant_start_allows_the_one_function_that_starts_jobs(anew: Ground) -> None:
+def test_grant_start_allows_the_one_function_that_starts_jobs(anew: Ground, loop: Loop) -> None:
     role = iam.Role(anew.stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
 
-    loop = _loop(anew)
+    made = loop()
 
-    (statement,) = loop.grant_start(role).principal_statements
+    (statement,) = made.grant_start(role).principal_statements
     assert statement.actions == ["lambda:InvokeFunction"]
-    assert statement.resources == [loop.start_training.arn]
+    assert statement.resources == [made.start_training.arn]
 
 
 def test_pages_grant_publish_with_the_use_of_the_key(stack: Stack) -> None:

@@ -58,7 +58,7 @@ class EndpointMetrics:
             put(_INSTANCES, name, mean, dimensions=dimensions, unit="Percent")
 
     def _usage(self, instance: Instance) -> tuple[float, float] | None:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         if instance.process is None:
             return None

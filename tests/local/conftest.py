@@ -1,0 +1,18 @@
+"""What every module of these tests starts from: nothing left in moto by the module before."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def moto_begins_empty() -> Iterator[None]:
+    """moto keeps its state by process, and one process runs several modules of tests."""
+    yield
+    if "moto.moto_api._internal.models" in sys.modules or "moto.backends" in sys.modules:
+        from moto.moto_api._internal.models import moto_api_backend
+
+        moto_api_backend.reset()

@@ -1,0 +1,148 @@
+"""`sageloop local` through the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from deployed import family, function_template, survivors
+
+from sageloop.local_cloud.assembly import deploy_template
+from sageloop.local_cloud.client import LocalCloud
+
+COMMAND = Path(sys.executable).with_name("sageloop")
+
+
+class Shell:
+    """A folder in which commands are given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def local(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, "local", *arguments], cwd=self.folder, text=True, capture_output=True,
+            check=False, env=os.environ | {"AWS_PROFILE": "production"}, timeout=60,
+        )  # fmt: skip
+
+    def facts(self) -> dict[str, str]:
+        return dict(json.loads((self.folder / ".sageloop" / "local.json").read_text()))
+
+    def cloud(self) -> LocalCloud:
+        return LocalCloud(self.facts()["endpoint_url"])
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A shell in which a cloud is up."""
+    shell = Shell(tmp_path_factory.mktemp("folder"))
+    started = shell.local("up", "--port", "0", "--rate", "2")
+    assert started.returncode == 0, started.stderr
+    yield shell
+    shell.local("down")
+
+
+def test_up_tells_where_the_cloud_answers(shell: Shell) -> None:
+    facts = shell.facts()
+
+    assert facts["endpoint_url"].startswith("http://127.0.0.1:")
+    assert psutil.pid_exists(int(facts["pid"]))
+    assert shell.cloud().health()["ok"] is True
+
+
+def test_up_twice_is_refused_with_the_way_out(shell: Shell) -> None:
+    again = shell.local("up", "--port", "0")
+
+    assert again.returncode == 2
+    assert again.stderr.strip() == (
+        f"a local cloud runs already at {shell.facts()['endpoint_url']}; "
+        "end it: sageloop local down"
+    )
+
+
+def test_status_as_json_says_what_runs(shell: Shell, tmp_path: Path) -> None:
+    report = tmp_path / "status.json"
+
+    told = shell.local("status", "--json", str(report))
+
+    found = json.loads(report.read_text())
+    assert told.returncode == 0
+    assert shell.facts()["endpoint_url"] in told.stdout
+    assert found["ok"] is True
+    assert found["account"] == "123456789012"
+    assert {"cloudformation", "lambda", "sagemaker"} <= set(found["services"])
+    assert (found["processes"], found["in_flight"]) == ({}, [])
+
+
+def test_env_points_a_shell_at_the_cloud_and_at_nothing_else(shell: Shell) -> None:
+    show = f'"{sys.executable}" -c "import json, os; print(json.dumps(dict(os.environ)))"'
+    shown = subprocess.run(
+        ["bash", "-c", f'eval "$("{COMMAND}" local env)"; {show}'], cwd=shell.folder, text=True,
+        env=os.environ | {"AWS_PROFILE": "production", "AWS_SESSION_TOKEN": "real"},
+        capture_output=True, check=True,
+    )  # fmt: skip
+    found = json.loads(shown.stdout)
+
+    assert found["AWS_ENDPOINT_URL"] == shell.facts()["endpoint_url"]
+    assert found["AWS_CONFIG_FILE"] == os.devnull
+    assert "AWS_PROFILE" not in found
+    assert "AWS_SESSION_TOKEN" not in found
+
+
+def test_logs_lists_groups_and_prints_one(shell: Shell) -> None:
+    code = "def handler(event, context):\n    print('hello from inside')\n"
+    cloud = shell.cloud()
+    name = deploy_template(cloud, "hello", function_template(code))["Function"]
+    cloud.client("lambda").invoke(FunctionName=name)
+    cloud.settle()
+
+    groups, lines = shell.local("logs"), shell.local("logs", f"/aws/lambda/{name}")
+
+    assert groups.stdout.splitlines() == [f"/aws/lambda/{name}"]
+    assert "hello from inside" in lines.stdout.splitlines()
+    unknown = shell.local("logs", "nowhere")
+    assert (unknown.returncode, unknown.stderr.strip()) == (
+        2, "no log group nowhere; sageloop local logs lists those there are"
+    )  # fmt: skip
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = Shell(tmp_path).local("up", "--port", str(port))
+
+    assert refused.returncode == 2
+    assert refused.stderr.strip().startswith(f"port {port} cannot be bound on 127.0.0.1")
+    assert not (tmp_path / ".sageloop" / "local.json").exists()
+
+
+@pytest.mark.parametrize("command", ["down", "status", "env", "logs"])
+def test_without_a_cloud_a_command_says_so(tmp_path: Path, command: str) -> None:
+    told = Shell(tmp_path).local(command)
+
+    assert told.returncode == 2
+    assert told.stderr.startswith("no local cloud runs in this folder")
+
+
+def test_status_without_a_cloud_reports_it_as_json(tmp_path: Path) -> None:
+    Shell(tmp_path).local("status", "--json", "status.json")
+
+    assert json.loads((tmp_path / "status.json").read_text()) == {"ok": False}
+
+
+def test_down_ends_the_cloud_and_all_it_started(shell: Shell) -> None:
+    everyone = family(int(shell.facts()["pid"]))
+
+    told = shell.local("down")
+
+    assert told.returncode == 0
+    assert "nothing it started is left" in told.stdout
+    assert survivors(everyone) == []
+    assert shell.local("status").returncode == 2

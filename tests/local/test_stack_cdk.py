@@ -1,0 +1,179 @@
+"""The stock CDK command line: a small app's whole life, and the project's own `diff`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deployed import assembly, reasons
+
+from sageloop.demo.cdk import Cdk, CdkResult
+from sageloop.local_cloud.client import LocalCloud
+from scripts.synthesis import ROOT
+
+pytestmark = pytest.mark.slow
+
+_CODE = """
+import json, urllib.request
+
+def handler(event, context):
+    size = event["ResourceProperties"]["Size"]
+    good = event["RequestType"] == "Delete" or size != "13"
+    body = {k: event[k] for k in ("StackId", "RequestId", "LogicalResourceId")}
+    body |= {"Status": "SUCCESS" if good else "FAILED", "Reason": "13 is too many",
+             "PhysicalResourceId": "check", "Data": {"Doubled": size * 2}}
+    urllib.request.urlopen(urllib.request.Request(
+        event["ResponseURL"], json.dumps(body).encode(), method="PUT"))
+"""
+_APP = """
+import os
+from aws_cdk import App, CfnOutput, CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_lambda, aws_s3, aws_sqs, aws_ssm
+
+size = os.environ["SAGELOOP_SETTINGS"]
+app = App()
+base, top = Stack(app, "Base"), Stack(app, "Top")
+queue = aws_sqs.Queue(base, "Queue", visibility_timeout=Duration.seconds(int(size)))
+bucket = aws_s3.Bucket(top, "Bucket", removal_policy=RemovalPolicy.DESTROY)
+function = aws_lambda.Function(
+    top, "Function", runtime=aws_lambda.Runtime.PYTHON_3_11, handler="index.handler",
+    code=aws_lambda.Code.from_asset("code"),
+)
+check = CustomResource(top, "Check", service_token=function.function_arn, properties={"Size": size})
+aws_ssm.StringParameter(top, "Where", parameter_name="/where", string_value=queue.queue_arn)
+CfnOutput(top, "Doubled", value=check.get_att_string("Doubled"))
+CfnOutput(top, "BucketName", value=bucket.bucket_name)
+app.synth()
+"""
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud.start() as cloud:
+        yield cloud
+
+
+class SmallApp:
+    """A two-stack app in a folder; what it deploys depends on one number."""
+
+    def __init__(self, folder: Path, cloud: LocalCloud) -> None:
+        (folder / "app.py").write_text(_APP)
+        (folder / "cdk.json").write_text(json.dumps({"app": f"{sys.executable} app.py"}))
+        (folder / "code").mkdir()
+        (folder / "code" / "index.py").write_text(_CODE)
+        self._cdk = Cdk(folder, cloud, work=folder, log=folder / "cdk.log")
+        self.cloud = cloud
+
+    def run(self, *arguments: str, size: int) -> CdkResult:
+        return self._cdk.run(*arguments, settings=str(size), validate=False)
+
+    def deploy(self, size: int) -> CdkResult:
+        return self.run("deploy", "--all", "--require-approval", "never", size=size)
+
+    def statuses(self) -> dict[str, str]:
+        found = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
+        return {s["StackName"]: s["StackStatus"] for s in found}
+
+    def output(self, key: str) -> str:
+        (top,) = self.cloud.client("cloudformation").describe_stacks(StackName="Top")["Stacks"]
+        return next(o["OutputValue"] for o in top["Outputs"] if o["OutputKey"] == key)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, cloud: LocalCloud) -> SmallApp:
+    """The app deployed once, with 20."""
+    app = SmallApp(tmp_path_factory.mktemp("small"), cloud)
+    for ended in (app.run("bootstrap", size=20), app.deploy(20)):
+        assert ended.code == 0, ended.output
+    return app
+
+
+def test_deploy_brings_up_both_stacks_with_their_reference(small: SmallApp) -> None:
+    where = small.cloud.client("ssm").get_parameter(Name="/where")["Parameter"]["Value"]
+
+    assert small.statuses() == {
+        "CDKToolkit": "CREATE_COMPLETE", "Base": "CREATE_COMPLETE", "Top": "CREATE_COMPLETE",
+    }  # fmt: skip
+    assert where.startswith("arn:aws:sqs:us-east-1:123456789012:Base-Queue")
+    assert small.output("Doubled") == "2020"
+
+
+def test_diff_right_after_deploy_reports_no_differences(small: SmallApp) -> None:
+    told = small.run("diff", "--fail", size=20)
+
+    assert told.code == 0, told.output
+    assert told.output.count("There were no differences") == 2
+    assert "Number of stacks with differences: 0" in told.output
+
+
+def test_diff_names_what_would_change(small: SmallApp) -> None:
+    told = small.run("diff", "--fail", "Base", size=30)
+
+    assert told.code == 1
+    assert "[~] AWS::SQS::Queue Queue" in told.output
+    assert "VisibilityTimeout" in told.output
+
+
+def test_a_failing_update_ends_with_the_reason_and_goes_back(small: SmallApp) -> None:
+    ended = small.deploy(13)
+
+    assert ended.code == 1
+    assert "13 is too many" in ended.output
+    assert small.statuses()["Top"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert small.output("Doubled") == "2020"
+    assert any("13 is too many" in r for r in reasons(small.cloud, "Top", "UPDATE_FAILED"))
+
+
+def test_an_update_after_a_rollback_goes_through(small: SmallApp) -> None:
+    before = small.output("BucketName")
+
+    ended = small.deploy(40)
+
+    (url,) = small.cloud.client("sqs").list_queues()["QueueUrls"]
+    read = small.cloud.client("sqs").get_queue_attributes
+    seconds = read(QueueUrl=url, AttributeNames=["All"])["Attributes"]["VisibilityTimeout"]
+    assert ended.code == 0, ended.output
+    assert set(small.statuses().values()) <= {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+    assert (seconds, small.output("Doubled"), small.output("BucketName")) == ("40", "4040", before)
+
+
+def test_destroy_leaves_nothing(small: SmallApp) -> None:
+    ended = small.run("destroy", "--all", "--force", size=40)
+    cloud = small.cloud
+
+    assert ended.code == 0, ended.output
+    assert small.statuses() == {"CDKToolkit": "CREATE_COMPLETE"}
+    assert cloud.client("sqs").list_queues().get("QueueUrls", []) == []
+    assert cloud.client("lambda").list_functions()["Functions"] == []
+    buckets = [b["Name"] for b in cloud.client("s3").list_buckets()["Buckets"]]
+    assert [b for b in buckets if not b.startswith("cdk-")] == []
+    roles = [r["RoleName"] for r in cloud.client("iam").list_roles()["Roles"]]
+    assert [r for r in roles if not r.startswith("cdk-")] == []
+    assert cloud.health()["processes"] == {}
+
+
+def test_the_projects_own_app_has_no_differences_right_after_its_deploy(
+    small: SmallApp, cloud: LocalCloud
+) -> None:
+    folder = assembly("prod")
+
+    deployed = _project(cloud, folder, "deploy", "--all", "--require-approval", "never")
+    assert deployed.returncode == 0, deployed.stdout
+    told = _project(cloud, folder, "diff", "--all", "--fail")
+
+    assert told.returncode == 0, told.stdout
+    assert told.stdout.count("There were no differences") == 5
+
+
+def _project(cloud: LocalCloud, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The CDK CLI on an assembly that was synthesised before."""
+    return subprocess.run(
+        ["cdk", *arguments, "--app", str(folder)], cwd=ROOT, text=True, check=False,
+        env=cloud.environment() | {"CI": "true", "TMPDIR": os.environ.get("TMPDIR", "/tmp")},  # noqa: S108
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
