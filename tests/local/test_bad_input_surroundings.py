@@ -1,4 +1,4 @@
-"""What surrounds a cloud: wrong settings, a taken port, neighbours, a real account, sudden death."""
+"""Accounts in the shell, ports in use, clouds that die: nothing escapes, nothing stays."""
 
 from __future__ import annotations
 
