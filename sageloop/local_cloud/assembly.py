@@ -60,7 +60,8 @@ def deploy_template(
 ) -> dict[str, str]:  # fmt: skip
     """Create or update one stack and wait for it; returns its outputs.
 
-    Raises :class:`DeploymentError` with the reasons of every resource that failed.
+    Raises :class:`DeploymentError` with the reasons of every resource that failed, and
+    botocore's ``ClientError`` with the whole list if the template itself is refused.
     """
     cloudformation = cloud.client("cloudformation")
     body = template if isinstance(template, str) else json.dumps(template)

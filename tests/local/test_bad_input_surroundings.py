@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from deployed import family, function_template, survivors
 
 from sageloop.demo.cdk import Cdk
+from sageloop.demo.watch import until
 from sageloop.environment import NotLoopbackError
 from sageloop.local_cloud.assembly import deploy_template
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
@@ -183,6 +184,25 @@ def test_stopping_a_cloud_leaves_no_process() -> None:
     assert cloud.pid is not None
     everyone = family(cloud.pid)
     assert len(everyone) > 2
+
+    cloud.stop()
+
+    assert survivors(everyone) == []
+
+
+def test_stopping_a_cloud_amid_a_deployment_leaves_no_process() -> None:
+    check = {
+        "Type": "Custom::Check",
+        "Properties": {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}},
+    }
+    template = function_template("def handler(event, context):\n    pass\n", Check=check)
+    cloud = LocalCloud.start()
+    cloud.client("cloudformation").create_stack(
+        StackName="unanswered", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
+    )
+    until("the request", lambda: cloud.calls(action="lambda:Invoke"), seconds=30)
+    assert cloud.pid is not None
+    everyone = family(cloud.pid)
 
     cloud.stop()
 
