@@ -16,7 +16,7 @@ import boto3
 import psutil
 from botocore.config import Config
 
-from sageloop.environment import local_environment
+from sageloop.environment import ACCESS_KEY, local_environment
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Running:
         """A boto3 client of it."""
         return boto3.client(
             service, endpoint_url=self.endpoint_url, region_name="us-east-1",
-            aws_access_key_id="LKIALOCALCLOUDUSER00", aws_secret_access_key="local",  # noqa: S106
+            aws_access_key_id=ACCESS_KEY, aws_secret_access_key="local",  # noqa: S106
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Nobody's keys: the local cloud takes any, and no other service would take these.
-_ACCESS_KEY = "LKIALOCALCLOUDUSER00"
+ACCESS_KEY = "LKIALOCALCLOUDUSER00"
 _DROPPED_PREFIXES = ("AWS_", "CDK_", "BOTO")
 _DROPPED = frozenset(
     ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
@@ -55,7 +55,7 @@ def local_environment(
     kept = {name: value for name, value in source.items() if not _is_dropped(name)}
     own = {
         "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": _ACCESS_KEY,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sageloop.environment import blind_session, local_environment, require_loopback
+from sageloop.environment import ACCESS_KEY, blind_session, local_environment, require_loopback
 
 
 class LocalCloudError(RuntimeError):
@@ -97,7 +97,7 @@ class LocalCloud:
             session = boto3.session.Session(botocore_session=blind_session())
             self._clients[key] = session.client(
                 service, region_name=key[1], endpoint_url=self.endpoint_url,
-                aws_access_key_id="LKIALOCALCLOUDUSER00", aws_secret_access_key="local",  # noqa: S106
+                aws_access_key_id=ACCESS_KEY, aws_secret_access_key="local",  # noqa: S106
                 config=Config(s3={"addressing_style": "path"}, proxies={},
                               retries={"total_max_attempts": 2}, max_pool_connections=64),
             )  # fmt: skip
