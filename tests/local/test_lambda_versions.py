@@ -22,6 +22,7 @@ from lambda_stage import (  # noqa: F401 - fixtures are found by name
     package,
     shared_cloud,
 )
+from werkzeug.test import EnvironBuilder
 
 from sageloop.local_cloud.core.cloud import Cloud
 
@@ -168,3 +169,23 @@ def test_tags_and_account_settings(client: Any, create: Create) -> None:
     client.untag_resource(Resource=arn, TagKeys=["a"])
     assert client.list_tags(Resource=arn)["Tags"] == {"b": "2"}
     assert client.get_account_settings()["AccountUsage"]["FunctionCount"] >= 1
+
+
+def test_answers_without_a_body_leave_nothing_on_the_connection(
+    cloud: Cloud, client: Any, create: Create
+) -> None:
+    name = create(ECHO)
+    sent: list[str] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]]) -> None:
+        sent.append(status)
+        sent.extend(header for header, _ in headers if header.lower() == "content-length")
+
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    environ = EnvironBuilder(
+        method="DELETE", path=f"/2017-10-31/functions/{name}/concurrency",
+        headers={"Authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/lambda/"
+                 "aws4_request, SignedHeaders=host, Signature=x"},
+    ).get_environ()  # fmt: skip
+    body = b"".join(cloud.front(environ, start_response))
+    assert (sent, body) == (["204 No Content"], b"")

@@ -35,6 +35,8 @@ _STATE_OF_MOTO = frozenset(
      "ssm", "sts", "tagging", "resource-groups", "elasticfilesystem", "backup")
 )  # fmt: skip
 
+_BODILESS = (204, 304)
+
 Hook = Callable[[Call, wire.Response], None]
 Handler = Callable[[Request], wire.Response]
 
@@ -85,6 +87,11 @@ class Front:
         environ.setdefault("RAW_URI", environ.get("REQUEST_URI", ""))
         response = self.dispatch(Request(environ))
         headers = [(k, v) for k, v in response.headers.items() if k.lower() != "connection"]
+        if response.status in _BODILESS:
+            # A client reads no body here; bytes sent all the same would begin its next answer.
+            headers = [(k, v) for k, v in headers if k.lower() != "content-length"]
+            start_response(f"{response.status} {_reason(response.status)}", headers)
+            return []
         if not any(k.lower() == "content-length" for k, _ in headers):
             headers.append(("Content-Length", str(len(response.body))))
         start_response(f"{response.status} {_reason(response.status)}", headers)
