@@ -17,10 +17,12 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(VENV)/.ready: requirements/dev.txt pyproject.toml
-	@echo "setting up $(VENV) (about a minute, once)"
+$(VENV)/.ready: requirements/dev.txt requirements/frameworks.txt requirements/torch.txt pyproject.toml
+	@echo "setting up $(VENV) (two minutes, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/frameworks.txt
+	@$(BIN)/python -m pip install --quiet --no-deps -r requirements/torch.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
 	@touch $@
@@ -65,6 +67,8 @@ lock: ## pin requirements anew (needs uv on the PATH)
 	  --no-annotate --no-header --python-version 3.11 -o requirements/dev.txt
 	uv pip compile -q requirements/checkov.in --generate-hashes --no-annotate --no-header \
 	  --python-version 3.11 -o requirements/checkov.txt
+	uv pip compile -q requirements/frameworks.in -c requirements/dev.txt --generate-hashes \
+	  --no-annotate --no-header --python-version 3.11 -o requirements/frameworks.txt
 
 integ: setup ## deploy to YOUR account and destroy again (costs money; asks first)
 	$(BIN)/python -m scripts.integ
