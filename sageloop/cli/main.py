@@ -15,6 +15,7 @@ def main() -> None:
         sys.exit("the sageloop command needs its extra: pip install 'sageloop[local]'")
 
     from sageloop.cli.demo import demo
+    from sageloop.cli.examples import application as examples
     from sageloop.cli.local import application as local
 
     app = typer.Typer(
@@ -22,6 +23,7 @@ def main() -> None:
         help="Provision ML stacks on SageMaker, and run the very same on one machine.",
     )  # fmt: skip
     app.add_typer(local, name="local")
+    app.add_typer(examples, name="examples")
     app.command("demo")(demo)
 
     @app.command("version")

@@ -20,8 +20,9 @@ from sageloop.demo.flights import Flight, load
 from sageloop.demo.outcome import judge, old_model_errors, weeks_of
 from sageloop.demo.report import Report
 from sageloop.demo.traffic import Route, Traffic, put_partition
-from sageloop.demo.watch import StoryError, Watcher, names_of, until
+from sageloop.demo.watch import StoryError, Watcher, names_of
 from sageloop.local_cloud.client import LocalCloud
+from sageloop.waiting import NotSeenError, until
 
 WINTER = (date(2013, 1, 1), date(2013, 3, 9))
 # The replay begins in June, to keep the story short: from May on the winter's model is off.
@@ -73,7 +74,7 @@ class Story:
                 self._cdk = Cdk(self._options.project, cloud, work=work, log=log)
                 self._tell(cloud, work)
                 judge(self.report)
-            except StoryError as error:
+            except NotSeenError as error:
                 self.report.problems.append(str(error))
             finally:
                 if self._traffic:

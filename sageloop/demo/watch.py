@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import time as wall
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.client import LocalCloud
+from sageloop.waiting import NotSeenError
 
-_T = TypeVar("_T")
 _STACK_DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
-class StoryError(RuntimeError):
+class StoryError(NotSeenError):
     """Something that had to happen did not."""
-
-
-def until(what: str, seen: Callable[[], _T | None], *, seconds: float) -> _T:
-    """Ask until ``seen`` gives something; raise :class:`StoryError` after ``seconds`` (wall)."""
-    deadline = wall.monotonic() + seconds
-    while True:
-        value = seen()
-        if value:
-            return value
-        if wall.monotonic() > deadline:
-            raise StoryError(f"{what}: not seen within {seconds:.0f} s")
-        wall.sleep(0.1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

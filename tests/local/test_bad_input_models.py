@@ -23,9 +23,9 @@ import pytest
 from botocore.exceptions import ClientError
 from deployed import Loop, deploy_project, family, reasons, survivors
 
-from sageloop.demo.watch import until
 from sageloop.local_cloud.assembly import DeploymentError, deploy_template
 from sageloop.local_cloud.client import LocalCloud
+from sageloop.waiting import until
 
 WINTER, SUMMER = date(2013, 1, 1), date(2013, 6, 1)
 REAL = "AKIAREALREALREALREAL"

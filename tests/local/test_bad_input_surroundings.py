@@ -18,10 +18,10 @@ from botocore.exceptions import ClientError
 from deployed import family, function_template, survivors
 
 from sageloop.demo.cdk import Cdk
-from sageloop.demo.watch import until
 from sageloop.environment import NotLoopbackError
 from sageloop.local_cloud.assembly import deploy_template
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
+from sageloop.waiting import until
 from scripts.synthesis import ROOT, synthesise
 
 REAL = "AKIAREALREALREALREAL"

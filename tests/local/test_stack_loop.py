@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from deployed import Loop, deploy_project, rows
 
-from sageloop.demo.watch import until
 from sageloop.local_cloud.client import LocalCloud
+from sageloop.waiting import until
 
 WINTER, SUMMER = date(2013, 1, 1), date(2013, 6, 1)
 SHIFT = 30.0

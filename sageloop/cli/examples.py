@@ -1,0 +1,101 @@
+"""`sageloop examples`: small real projects, each run end to end on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sageloop.examples.catalogue import Example, ExampleError, chosen, find_examples
+from sageloop.examples.figure import Figure, Outcome
+
+application = typer.Typer(
+    no_args_is_help=True,
+    help="Small real projects under examples/: deploy each, run it, hold it to a figure.",
+)
+_Project = Annotated[Path, typer.Option(help="a checkout of the project")]
+_JsonFile = Annotated[Path | None, typer.Option("--json", help="also write the report here")]
+
+
+@application.command("list")
+def list_examples(project: _Project = Path(), json_file: _JsonFile = None) -> None:
+    """Say which examples there are, and what each needs."""
+    examples = _found(project)
+    table = Table("example", "what it shows", "needs")
+    for example in examples.values():
+        table.add_row(example.name, example.title, ", ".join(extra for _, extra in example.needs))
+    Console().print(table)
+    _write(json_file, [{"name": e.name, "title": e.title} for e in examples.values()])
+
+
+@application.command()
+def run(
+    names: Annotated[list[str] | None, typer.Argument(help="examples to run")] = None,
+    every: Annotated[bool, typer.Option("--all", help="run every example")] = False,
+    project: _Project = Path(),
+    json_file: _JsonFile = None,
+) -> None:
+    """Deploy examples with the stock CDK CLI into a fresh local cloud each, and run them.
+
+    Each reports a figure of merit beside the same work done outside, with the library alone.
+    Exit code 0 only if every example ran to its end and every figure holds.
+    """
+    from sageloop.examples.runner import run_example
+
+    console = Console()
+    wanted = [] if names is None else names
+    if every == bool(wanted):
+        console.print("[red]name examples, or say --all[/] (sageloop examples list names them)")
+        raise typer.Exit(2)
+    outcomes = []
+    for example in _chosen(_found(project), wanted):
+        console.print(f"[bold]{example.name}[/]: {example.title}")
+        with console.status(f"{example.name} …"):
+            outcome = run_example(example, tell=lambda line: console.print(f"  {line}"))
+        outcomes.append(outcome)
+        if outcome.problem:
+            console.print(f"  [red]{outcome.problem}[/]", markup=True, highlight=False)
+    console.print(_table(outcomes))
+    ok = all(outcome.ok for outcome in outcomes)
+    _write(json_file, {"ok": ok, "examples": [outcome.as_dict() for outcome in outcomes]})
+    raise typer.Exit(0 if ok else 1)
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    table = Table("example", "figure", "here", "outside", "noise", "seconds", "ok")
+    for outcome in outcomes:
+        mark = "yes" if outcome.ok else "NO"
+        rows = [_row(figure) for figure in outcome.figures] if outcome.figures else [("",) * 4]
+        for row in rows:
+            table.add_row(outcome.example, *row, f"{outcome.seconds:.1f}", mark)
+    return table
+
+
+def _row(figure: Figure) -> tuple[str, str, str, str]:
+    noise = f"±{figure.tolerance:g} ({figure.noise})"
+    return figure.name, f"{figure.value:.4g}", f"{figure.outside:.4g}", noise
+
+
+def _found(project: Path) -> dict[str, Example]:
+    try:
+        return find_examples(project.resolve())
+    except ExampleError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+def _chosen(examples: dict[str, Example], names: list[str]) -> list[Example]:
+    try:
+        return chosen(examples, names)
+    except ExampleError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+def _write(path: Path | None, document: object) -> None:
+    if path is not None:
+        path.write_text(json.dumps(document, indent=2) + "\n")

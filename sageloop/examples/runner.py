@@ -1,0 +1,85 @@
+"""Running examples one after another, each on a fresh local cloud."""
+
+from __future__ import annotations
+
+import tempfile
+import time as wall
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sageloop.demo.cdk import Cdk, CdkMissingError
+from sageloop.examples.catalogue import Example
+from sageloop.examples.figure import Figure, Outcome
+from sageloop.examples.stage import Deploy, ExampleFailedError, Stage
+from sageloop.local_cloud.client import LocalCloud, LocalCloudError
+from sageloop.waiting import NotSeenError
+
+_DEPLOY = ("deploy", "--all", "--require-approval", "never")
+
+
+def run_example(
+    example: Example, *, tell: Callable[[str], None], deploy: Deploy | None = None
+) -> Outcome:
+    """Run one example from nothing to nothing.
+
+    Args:
+        example: Which.
+        tell: Shows a line of progress.
+        deploy: How its app is deployed; by default with the stock CDK CLI.
+
+    """
+    outcome = Outcome(example=example.name)
+    began = wall.monotonic()
+    missing = example.missing()
+    if missing:
+        outcome.problem = "; ".join(missing)
+        return outcome
+    with tempfile.TemporaryDirectory(prefix="sageloop-example-") as folder:
+        work = Path(folder)
+        chosen = _with_the_cli(work) if deploy is None else deploy
+        try:
+            with LocalCloud.start(log=work / "cloud.log", warm=True) as cloud:
+                example.function()(Stage(example.folder, cloud, outcome, deploy=chosen, tell=tell))
+        except (
+            BotoCoreError, CdkMissingError, ClientError, ExampleFailedError, LocalCloudError,
+            NotSeenError,
+        ) as error:  # fmt: skip
+            outcome.problem = str(error)
+    outcome.seconds = round(wall.monotonic() - began, 2)
+    if outcome.problem is None:
+        outcome.problem = _fault(outcome.figures)
+    outcome.ok = outcome.problem is None
+    return outcome
+
+
+def _fault(figures: list[Figure]) -> str | None:
+    if not figures:
+        return "it reported no figure"
+    wrong = [f"{f.name} is {f.value:g}, outside {f.outside:g}" for f in figures if not f.holds]
+    return "; ".join(wrong) if wrong else None
+
+
+def _with_the_cli(work: Path) -> Deploy:
+    def deploy(folder: Path, cloud: LocalCloud) -> dict[str, str]:
+        cdk = Cdk(folder, cloud, work=work, log=work / "cdk.log")
+        for arguments, validate in ((("bootstrap",), False), (_DEPLOY, True)):
+            ended = cdk.run(*arguments, settings="prod", validate=validate)
+            if ended.code != 0:
+                told = ended.output.strip().splitlines()[-12:]
+                raise ExampleFailedError(f"cdk {arguments[0]} ended with {ended.code}: {told}")
+        return outputs(cloud)
+
+    return deploy
+
+
+def outputs(cloud: LocalCloud) -> dict[str, str]:
+    """The outputs of every stack there is."""
+    found: dict[str, Any] = cloud.client("cloudformation").describe_stacks()
+    return {
+        output["OutputKey"]: output["OutputValue"]
+        for stack in found["Stacks"]
+        for output in stack.get("Outputs", [])
+    }

@@ -1,0 +1,165 @@
+"""What an example works with: a cloud, its own deployed stacks, and a place for its figures."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time as wall
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sageloop.examples.figure import Figure, Outcome
+from sageloop.local_cloud.client import LocalCloud
+from sageloop.waiting import until
+
+Deploy = Callable[[Path, LocalCloud], dict[str, str]]
+_ENDED = ("Completed", "Failed", "Stopped")
+
+
+class ExampleFailedError(RuntimeError):
+    """Something that an example promises did not happen."""
+
+
+class Stage:
+    """One run of one example on a cloud of its own.
+
+    Everything here is what a client of AWS could do: the CDK CLI, boto3, and the clock.
+    """
+
+    def __init__(
+        self, folder: Path, cloud: LocalCloud, outcome: Outcome, *, deploy: Deploy,
+        tell: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """``deploy`` deploys the app in a folder; ``tell`` shows that a step ended."""
+        self.folder, self.cloud, self._outcome = folder, cloud, outcome
+        self._deploy, self._tell = deploy, tell
+        self.outputs: dict[str, str] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step of the example."""
+        began = wall.monotonic()
+        yield
+        seconds = round(wall.monotonic() - began, 2)
+        self._outcome.steps.append({"name": name, "seconds": seconds})
+        self._tell(f"{name} ({seconds:.1f} s)")
+
+    def deploy(self) -> dict[str, str]:
+        """Deploy the example's own app; the outputs of its stacks, also kept in ``outputs``."""
+        with self.step("deploy"):
+            self.outputs = self._deploy(self.folder, self.cloud)
+        return self.outputs
+
+    def upload(self, bucket: str, files: Mapping[str, bytes]) -> None:
+        """Put objects by key, in the order given."""
+        with self.step(f"upload {len(files)} file{'s' if len(files) > 1 else ''}"):
+            s3 = self.cloud.client("s3")
+            for key, body in files.items():
+                s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+    def start(self, job: str) -> str:
+        """Start a job by hand, as ``sageloop train`` does; the name of the job it became.
+
+        Raises:
+            ExampleFailedError: If nothing was started.
+
+        """
+        parameter = self.cloud.client("ssm").get_parameter(
+            Name=f"/sageloop/jobs/{job}/start-function"
+        )
+        now = datetime.fromtimestamp(self.cloud.time(), UTC).isoformat()
+        event = {"source": "hand", "id": str(uuid.uuid4()), "time": now}
+        answer = self.cloud.client("lambda").invoke(
+            FunctionName=parameter["Parameter"]["Value"], Payload=json.dumps(event).encode()
+        )
+        told = json.loads(answer["Payload"].read())
+        if told.get("status") != "started":
+            raise ExampleFailedError(f"the job {job} was not started: {told}")
+        return str(told["training_job"])
+
+    def training_job(self, prefix: str, *, seconds: float = 180) -> dict[str, Any]:
+        """Wait for the first training job of a prefix to end; its description.
+
+        Raises:
+            ExampleFailedError: If it did not complete, with its reason.
+
+        """
+        sagemaker = self.cloud.client("sagemaker")
+
+        def ended() -> dict[str, Any] | None:
+            found = sagemaker.list_training_jobs(
+                NameContains=prefix, SortBy="CreationTime", SortOrder="Ascending"
+            )["TrainingJobSummaries"]
+            done = [job for job in found if job["TrainingJobStatus"] in _ENDED]
+            return done[0] if done else None
+
+        with self.step(f"train {prefix}"):
+            name = until(f"the end of a job {prefix}*", ended, seconds=seconds)["TrainingJobName"]
+        job: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
+        return self._completed(name, job["TrainingJobStatus"], job)
+
+    def tuning_job(self, prefix: str, *, seconds: float = 300) -> dict[str, Any]:
+        """Wait for the first tuning job of a prefix to end; its description.
+
+        Raises:
+            ExampleFailedError: If it did not complete, with its reason.
+
+        """
+        sagemaker = self.cloud.client("sagemaker")
+
+        def ended() -> dict[str, Any] | None:
+            found = sagemaker.list_hyper_parameter_tuning_jobs(NameContains=prefix)
+            done = [
+                job
+                for job in found["HyperParameterTuningJobSummaries"]
+                if job["HyperParameterTuningJobStatus"] in _ENDED
+            ]
+            return done[0] if done else None
+
+        with self.step(f"tune {prefix}"):
+            found = until(f"the end of a tuning job {prefix}*", ended, seconds=seconds)
+        name = found["HyperParameterTuningJobName"]
+        job: dict[str, Any] = sagemaker.describe_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name
+        )
+        return self._completed(name, job["HyperParameterTuningJobStatus"], job)
+
+    def artifact(self, job: Mapping[str, Any]) -> dict[str, bytes]:
+        """The files of a training job's ``model.tar.gz``."""
+        uri: str = job["ModelArtifacts"]["S3ModelArtifacts"]
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        body = self.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+            members = [m for m in archive.getmembers() if m.isfile()]
+            opened = {m.name: archive.extractfile(m) for m in members}
+            return {name: file.read() for name, file in opened.items() if file is not None}
+
+    def figure(self, figure: Figure) -> None:
+        """Report a figure of merit."""
+        self._outcome.figures.append(figure)
+
+    def note(self, **facts: Any) -> None:
+        """Report facts beside the figures."""
+        self._outcome.detail.update(facts)
+
+    def metric(self, job: Mapping[str, Any], name: str) -> float:
+        """The last value of a metric of a training job.
+
+        Raises:
+            ExampleFailedError: If the job did not report it.
+
+        """
+        values = {m["MetricName"]: m["Value"] for m in job.get("FinalMetricDataList", [])}
+        if name not in values:
+            raise ExampleFailedError(f"no metric {name!r}: the job reported {sorted(values)}")
+        return float(values[name])
+
+    def _completed(self, name: str, status: str, job: dict[str, Any]) -> dict[str, Any]:
+        if status != "Completed":
+            raise ExampleFailedError(f"{name} is {status}: {job.get('FailureReason')}")
+        return job
