@@ -1,29 +1,191 @@
-"""What every training job offers, whoever declared it."""
+"""What jobs of every kind offer, whoever declared them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .._private.checks import Checks
 from .._private.policies import allow, arn, attach
+from .kinds import TRAINING, JobKind
 
-NAME_LIMIT = 40
+NAME_LIMIT = TRAINING.name_limit
 """Job names append 13 characters and may have 63."""
 
+ENDED = ("Completed", "Failed", "Stopped")
+"""How jobs end."""
 
-class TrainingJobBase(Construct):
-    """Training jobs of one name prefix, ``<job>-<12 hex digits>``.
+
+class JobBase(Construct):
+    """Jobs of one kind and one name prefix, ``<job>-<hex digits>``.
 
     Attributes:
         job: The prefix, without the dash.
+        kind: What kind of jobs.
 
     """
 
     job: str
+    kind: JobKind = TRAINING
+
+    @property
+    def jobs_arn(self) -> str:
+        """ARN of all jobs of this name prefix."""
+        return arn(self, "sagemaker", self.kind.resource, f"{self.job}-*")
+
+    @property
+    def job_arns(self) -> list[str]:
+        """ARNs of all jobs of this name prefix, with those that they start themselves."""
+        return [self.jobs_arn]
+
+    def grant_stop(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone look at jobs and stop them."""
+        return attach(grantee, self.stop_statements())
+
+    def describe_statements(self) -> list[iam.PolicyStatement]:
+        """Statements to look at jobs."""
+        return [allow([self.kind.action("Describe")], [self.jobs_arn])]
+
+    def stop_statements(self) -> list[iam.PolicyStatement]:
+        """The statements of ``grant_stop``."""
+        return [allow([self.kind.action(verb) for verb in ("Describe", "Stop")], [self.jobs_arn])]
+
+    def state_pattern(self, *statuses: str) -> events.EventPattern:
+        """Pattern of the events that tell of these jobs.
+
+        Args:
+            statuses: ``Completed``, ``Failed`` or ``Stopped``; all three by default.
+
+        """
+        return events.EventPattern(
+            source=["aws.sagemaker"],
+            detail_type=[self.kind.event],
+            detail={
+                self.kind.name_key: [{"prefix": f"{self.job}-"}],
+                self.kind.status_key: list(statuses if statuses else ENDED),
+            },
+        )
+
+    def on_state_change(
+        self,
+        construct_id: str,
+        *,
+        target: events.IRuleTarget,
+        statuses: tuple[str, ...] = ENDED,
+        description: str | None = None,
+    ) -> events.Rule:
+        """Send the events of these jobs' ends somewhere.
+
+        Args:
+            construct_id: Id of the rule among this construct's children.
+            target: Where to; give it a dead-letter queue.
+            statuses: ``Completed``, ``Failed`` or ``Stopped``; all three by default.
+            description: What the rule is for.
+
+        Raises:
+            ConfigurationError: If there is no such status.
+
+        See https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+        """
+        with Checks(self) as check:
+            check.not_empty("statuses", statuses)
+            for status in statuses:
+                check.one_of("statuses", status, ENDED)
+        return events.Rule(
+            self, construct_id, event_pattern=self.state_pattern(*statuses), targets=[target],
+            description=f"A job of {self.job} ended" if description is None else description,
+        )  # fmt: skip
+
+    def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
+        """A metric of the project about this job, for example ``ChallengersRejected``."""
+        return cloudwatch.Metric(
+            namespace="sageloop",
+            metric_name=name,
+            dimensions_map={"Job": self.job},
+            **{"statistic": "Sum", **options},
+        )
+
+    def metric_completed(self, **options: Any) -> cloudwatch.Metric:
+        """Jobs that completed; counted where a loop or triggers watch the job."""
+        return self.metric("JobsCompleted", **options)
+
+    def metric_failed(self, **options: Any) -> cloudwatch.Metric:
+        """Jobs that failed; counted where a loop or triggers watch the job."""
+        return self.metric("JobsFailed", **options)
+
+    def metric_stopped(self, **options: Any) -> cloudwatch.Metric:
+        """Jobs that were stopped; counted where a loop or triggers watch the job."""
+        return self.metric("JobsStopped", **options)
+
+    def metric_duration(self, **options: Any) -> cloudwatch.Metric:
+        """Seconds that jobs took from start to end."""
+        return self.metric("JobDuration", **{"statistic": "Average", **options})
+
+    def failure_alarm(
+        self,
+        construct_id: str,
+        *,
+        page_topic: sns.ITopic | None = None,
+        period: Duration | None = None,
+    ) -> cloudwatch.Alarm:
+        """Define an alarm that is red while a job has failed lately.
+
+        Args:
+            construct_id: Id of the alarm among this construct's children.
+            page_topic: Topic told when it turns red, and when it turns green again.
+            period: How long one failure is looked at, 5 minutes by default.
+
+        """
+        each = Duration.minutes(5) if period is None else period
+        alarm = self.metric_failed(period=each).create_alarm(
+            self,
+            construct_id,
+            alarm_description=f"A job of {self.job} failed",
+            threshold=1,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            comparison_operator=(
+                cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+            ),
+        )
+        if page_topic is not None:
+            action = actions.SnsAction(page_topic)
+            alarm.add_alarm_action(action)
+            alarm.add_ok_action(action)
+        return alarm
+
+    def metric_of_run(
+        self, name: str, *, training_job: str, instance: int = 1, **options: Any
+    ) -> cloudwatch.Metric:
+        """A metric of one running job's instance, as SageMaker publishes it every minute.
+
+        Args:
+            name: ``CPUUtilization`` (100 for each core), ``MemoryUtilization``,
+                ``DiskUtilization``, ``GPUUtilization`` or ``GPUMemoryUtilization``, in percent.
+            training_job: Full name of the job, or of a tuning job's trial.
+            instance: Number of the instance, from 1.
+            options: CDK's own.
+
+        """
+        return cloudwatch.Metric(
+            namespace=self.kind.namespace,
+            metric_name=name,
+            dimensions_map={"Host": f"{training_job}/algo-{instance}"},
+            **{"statistic": "Average", **options},
+        )
+
+
+class TrainingJobBase(JobBase):
+    """Training jobs of one name prefix, ``<job>-<12 hex digits>``."""
+
+    kind = TRAINING
 
     @classmethod
     def from_job_name(cls, scope: Construct, construct_id: str, *, job: str) -> TrainingJobBase:
@@ -37,49 +199,6 @@ class TrainingJobBase(Construct):
         found.job = job
         return found
 
-    @property
-    def jobs_arn(self) -> str:
-        """ARN of all jobs of this name prefix."""
-        return arn(self, "sagemaker", "training-job", f"{self.job}-*")
-
-    def grant_stop(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone look at jobs and stop them."""
-        return attach(grantee, self.stop_statements())
-
-    def stop_statements(self) -> list[iam.PolicyStatement]:
-        """The statements of ``grant_stop``."""
-        actions = ["sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"]
-        return [allow(actions, [self.jobs_arn])]
-
-    def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
-        """A metric of the project about this job, for example ``ChallengersRejected``."""
-        return cloudwatch.Metric(
-            namespace="sageloop",
-            metric_name=name,
-            dimensions_map={"Job": self.job},
-            **{"statistic": "Sum", **options},
-        )
-
     def metric_rejections(self, **options: Any) -> cloudwatch.Metric:
         """Finished models that did not pass the gate."""
         return self.metric("ChallengersRejected", **options)
-
-    def metric_of_run(
-        self, name: str, *, training_job: str, instance: int = 1, **options: Any
-    ) -> cloudwatch.Metric:
-        """A metric of one running job's instance, as SageMaker publishes it every minute.
-
-        Args:
-            name: ``CPUUtilization`` (100 for each core), ``MemoryUtilization``,
-                ``DiskUtilization``, ``GPUUtilization`` or ``GPUMemoryUtilization``, in percent.
-            training_job: Full name of the job.
-            instance: Number of the instance, from 1.
-            options: CDK's own.
-
-        """
-        return cloudwatch.Metric(
-            namespace="/aws/sagemaker/TrainingJobs",
-            metric_name=name,
-            dimensions_map={"Host": f"{training_job}/algo-{instance}"},
-            **{"statistic": "Average", **options},
-        )

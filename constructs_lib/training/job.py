@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from aws_cdk import CustomResource, Duration, Stack
-from aws_cdk import aws_iam as iam
+from collections.abc import Sequence
+from typing import Any
+
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .._private.checks import Checks
-from .._private.encryption import grant_statement
-from .._private.function import ProjectFunction
-from .._private.policies import allow, attach
 from ..data import StateTable
+from ..identity import ExecutionRole
 from ..network import PrivateNetwork
 from .base import NAME_LIMIT, TrainingJobBase
-from .specification import JobSpecification
+from .resource import JobResource
+from .specification import DailyData, JobSpecification
 
 
-class TrainingJob(TrainingJobBase):
+class TrainingJob(JobResource, TrainingJobBase):
     """Defines a training job that data, a deployment, a schedule, an alarm or a hand can start.
 
     Deploying records the specification and starts a job only if told to; an unchanged
@@ -68,80 +68,31 @@ class TrainingJob(TrainingJobBase):
             specification.check(check)
         self.job = job
         self.specification = specification
-        self.state = state
-        self.function = ProjectFunction(
-            self,
-            "Function",
-            folder="training_job_resource",
-            description=f"Records the training job {job}, stops it when it goes",
-            network=network,
-            key=state.key,
-            environment={"STATE_TABLE": state.table_name},
-            timeout=Duration.minutes(5),
-            reserved_concurrency=2 if reserve_concurrency else None,
-            page_topic=page_topic,
-        )
-        self._allow_role()
-        self._allow_function()
-        self.resource = self._build_resource(start_on_deploy, network)
-
-    def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone start jobs: isolated, in the VPC, with this role, from this data."""
-        return attach(grantee, self.start_statements())
-
-    def start_statements(self) -> list[iam.PolicyStatement]:
-        """The statements of ``grant_start``."""
-        specification, role = self.specification, self.specification.role
-        store, prefix = specification.store, specification.data.prefix
-        isolated = {
-            "Bool": {
-                "sagemaker:InterContainerTrafficEncryption": "true",
-                "sagemaker:NetworkIsolation": "true",
-            },
-            "Null": {"sagemaker:VpcSubnets": "false"},
-        }
-        key = [] if store.key is None else [grant_statement(store.key)]
-        return [
-            allow(["sagemaker:CreateTrainingJob"], [self.jobs_arn], isolated),
-            allow(["sagemaker:AddTags"], [self.jobs_arn]),
-            allow(["iam:PassRole"], [role.role_arn],
-                  {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}),
-            store.list_statement(prefix),
-            *store.key_statements(),
-            allow(["s3:PutObject"], [store.bucket.arn_for_objects(f"{prefix}runs/*")]),
-            *key,
-        ]  # fmt: skip
-
-    def _allow_role(self) -> None:
-        specification = self.specification
+        self.state, self.store = state, specification.store
         store, role = specification.store, specification.role
         store.grant_read(role, prefix=specification.data.prefix)
         store.grant_write(role, prefix=specification.output_prefix)
-
-    def _allow_function(self) -> None:
-        verbs = ("DeleteItem", "GetItem", "PutItem", "UpdateItem")
-        self.function.allow(
-            *self.state.statements(*verbs),
-            *self.start_statements(),
-            *self.stop_statements(),
-            allow(["sagemaker:ListTrainingJobs"], ["*"]),
+        self._declare(
+            network=network,
+            start_on_deploy=start_on_deploy,
+            reserve_concurrency=reserve_concurrency,
+            page_topic=page_topic,
         )
 
-    def _build_resource(self, start_on_deploy: bool, network: PrivateNetwork) -> CustomResource:
-        document = self.specification.document(self, job=self.job, start_on_deploy=start_on_deploy)
-        resource = CustomResource(
-            self,
-            "Resource",
-            resource_type="Custom::TrainingJob",
-            service_token=self.function.arn,
-            service_timeout=Duration.minutes(30),
-            properties={
-                "Job": self.job,
-                "Document": Stack.of(self).to_json_string(document),
-                "StateTable": self.state.table_name,
-            },
-        )
-        # On deletion the function must still have its permissions and its way out.
-        policies = [*self.function.permissions, *self.specification.role.policies]
-        resource.node.add_dependency(*policies, *network.ready)
-        return resource
+    @property
+    def roles(self) -> Sequence[ExecutionRole]:
+        """The role that is handed to SageMaker."""
+        return [self.specification.role]
+
+    @property
+    def data(self) -> DailyData | None:
+        """The data set in daily partitions."""
+        return self.specification.data
+
+    def request(self) -> dict[str, Any]:
+        """The complete ``CreateTrainingJob`` request but the job's name."""
+        return self.specification.request(self)
+
+    def document(self, *, start_on_deploy: bool) -> dict[str, Any]:
+        """The document from which every trigger starts a job (see ADR 3)."""
+        return self.specification.document(self, job=self.job, start_on_deploy=start_on_deploy)

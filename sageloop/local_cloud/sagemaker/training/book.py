@@ -51,7 +51,10 @@ class JobBook:
         self._store = service.store
         self._clock = service.cloud.clock
 
-    def open(self, request: dict[str, Any], *, secondary: str = "Starting") -> Document:
+    def open(
+        self, request: dict[str, Any], *, secondary: str = "Starting",
+        tuning_job_arn: str | None = None,
+    ) -> Document:  # fmt: skip
         """Add a job as it is asked for. Raises ResourceInUse if the name is taken."""
         name, now = request["TrainingJobName"], self._clock.now()
         specification = dict(request["AlgorithmSpecification"])
@@ -76,6 +79,8 @@ class JobBook:
             "LastModifiedTime": now,
             "SecondaryStatusTransitions": [_transition(secondary, now, _TOLD[secondary])],
         }
+        if tuning_job_arn is not None:
+            document["TuningJobArn"] = tuning_job_arn
         self._store.create(FAMILY, name, document, tags=request.get("Tags"))
         self._emit(document)
         return document

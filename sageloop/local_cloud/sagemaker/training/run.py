@@ -6,6 +6,7 @@ import logging
 import shutil
 import threading
 import time as wall
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,13 @@ _NAMESPACE = LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 class TrainingRun:
     """Carries one job out. :meth:`run` blocks; the other methods come from other threads."""
 
-    def __init__(self, cloud: Cloud, book: JobBook, job: Document) -> None:
+    def __init__(
+        self, cloud: Cloud, book: JobBook, job: Document, *,
+        on_metric: Callable[[str, float], None] | None = None,
+        on_end: Callable[[Document], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._on_metric = on_metric
+        self._tell_end = on_end
         self._cloud = cloud
         self._book = book
         self._job = job
@@ -190,6 +197,8 @@ class TrainingRun:
         for line in told:
             for observed in self._metrics.read(line, now):
                 self._publish(observed.name, observed.value)
+                if self._on_metric is not None:
+                    self._on_metric(observed.name, observed.value)
         try:
             self._log.write(told)
         except (BotoCoreError, ClientError):
@@ -246,7 +255,9 @@ class TrainingRun:
             members["FinalMetricDataList"] = final
         if secondary == "Failed":
             members.setdefault("FailureReason", INTERNAL_ERROR)
-        self._book.move(self._name, secondary, **members)
+        document = self._book.move(self._name, secondary, **members)
+        if self._tell_end is not None:
+            self._tell_end(document)
 
     def _check_abandoned(self) -> None:
         if self._abandoned or self._cloud.stopped.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -10,6 +11,7 @@ from botocore.exceptions import ClientError
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.store import Document
 from sageloop.local_cloud.sagemaker.training import requests
 from sageloop.local_cloud.sagemaker.training.book import FAMILY, JobBook
 from sageloop.local_cloud.sagemaker.training.run import TrainingRun
@@ -38,20 +40,31 @@ class TrainingJobs:
     @operation("CreateTrainingJob")
     def create_training_job(self, call: Call) -> dict[str, Any]:
         """Start a job in the background."""
-        request = call.params
+        return {"TrainingJobArn": self.launch(call.params)}
+
+    def launch(
+        self, request: dict[str, Any], *, tuning_job_arn: str | None = None,
+        on_metric: Callable[[str, float], None] | None = None,
+        on_end: Callable[[Document], None] | None = None,
+    ) -> str:  # fmt: skip
+        """Start a job as CreateTrainingJob does once its request is well formed; returns its ARN.
+
+        ``on_metric`` is told every observed value of a metric, ``on_end`` once the job's last
+        document; both in the job's own thread. Raises ``AwsError``.
+        """
         allow = self._cloud.config.allow
         requests.check(request, allow)
         image = request["AlgorithmSpecification"].get("TrainingImage", "")
         runs_here = requests.check_image(image, allow)
         self._check_role(request["RoleArn"])
         name = request["TrainingJobName"]
-        document = self._book.open(request)
-        arn = {"TrainingJobArn": document["TrainingJobArn"]}
+        document = self._book.open(request, tuning_job_arn=tuning_job_arn)
+        arn: str = document["TrainingJobArn"]
         if not runs_here:
             told = f"stored, not executed: {image} has no program on this machine"
             self._book.move(name, "Pending", message=told)
             return arn
-        run = TrainingRun(self._cloud, self._book, document)
+        run = TrainingRun(self._cloud, self._book, document, on_metric=on_metric, on_end=on_end)
         with self._lock:
             self._runs[name] = run
         self._cloud.activity.spawn(f"training job {name}", lambda: self._carry_out(name, run))
@@ -76,7 +89,10 @@ class TrainingJobs:
     @operation("StopTrainingJob")
     def stop_training_job(self, call: Call) -> None:
         """Ask a job to end: SIGTERM, and SIGKILL when its grace is over."""
-        name = call.params["TrainingJobName"]
+        self.stop_job(call.params["TrainingJobName"])
+
+    def stop_job(self, name: str) -> None:
+        """What StopTrainingJob does. Raises ``AwsError`` if the job has ended."""
         if not self._book.ask_to_stop(name):
             return
         with self._lock:
