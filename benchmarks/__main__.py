@@ -12,10 +12,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import deployment, local_cloud, tests
+from benchmarks import deployment, local_cloud, tests, training
 from benchmarks.figures import Figure
 
-_SUITES = {"local_cloud": local_cloud, "deployment": deployment, "tests": tests}
+_SUITES = {"local_cloud": local_cloud, "deployment": deployment, "training": training,
+           "tests": tests}  # fmt: skip
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ _DEFAULT = "prod"
 _INSTANCE = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
 _PREFIX = Annotated[str, Field(pattern=r"^[^/].*/$")]
 _NAME = r"^[a-z](-*[a-z0-9])*$"
+_SEARCH_NAME = 21
 
 
 class SettingsError(ValueError):
@@ -81,6 +82,43 @@ class Training(_Part):
     max_runtime_seconds: Annotated[int, Field(ge=60, le=2_419_200)] = 3600
     start_on_deploy: bool = False
     hyperparameters: dict[str, str | int | float]
+
+
+class IntegerEnds(_Part):
+    """Whole numbers that are searched."""
+
+    minimum: int
+    maximum: int
+    scaling: Literal["Auto", "Linear", "Logarithmic"] = "Auto"
+
+
+class ContinuousEnds(_Part):
+    """Numbers that are searched."""
+
+    minimum: float
+    maximum: float
+    scaling: Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"] = "Auto"
+
+
+class Tuning(_Part):
+    """The search that takes the place of the one training, for the gate's metric."""
+
+    strategy: Literal["Bayesian", "Random", "Hyperband", "Grid"] = "Bayesian"
+    max_jobs: Annotated[int, Field(ge=1, le=750)] | None = None
+    max_parallel: Annotated[int, Field(ge=1, le=10)] = 1
+    early_stopping: bool = False
+    random_seed: Annotated[int, Field(ge=0)] | None = None
+    integer: dict[str, IntegerEnds] = {}
+    continuous: dict[str, ContinuousEnds] = {}
+    categorical: dict[str, list[str | int | float]] = {}
+
+    @model_validator(mode="after")
+    def _searches_something(self) -> Tuning:
+        if not (self.integer or self.continuous or self.categorical):
+            raise ValueError("integer, continuous or categorical must name a hyperparameter")
+        if self.strategy != "Grid" and self.max_jobs is None:
+            raise ValueError(f"max_jobs is needed with the strategy {self.strategy}")
+        return self
 
 
 class GateSettings(_Part):
@@ -170,6 +208,7 @@ class Settings(_Part):
     data: Data
     workbench: Workbench = Workbench()
     training: Training
+    tuning: Tuning | None = None
     gate: GateSettings
     serving: Serving
     monitoring: Monitoring
@@ -180,6 +219,16 @@ class Settings(_Part):
         fault = red.fault("monitoring.cooldown_seconds", watch.cooldown_seconds)
         if fault is not None:
             raise ValueError(fault)
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_room_for_trials(self) -> Settings:
+        if self.tuning is not None and len(self.name) > _SEARCH_NAME:
+            raise ValueError(
+                f"project.name and project.model must have at most {_SEARCH_NAME - 1} characters "
+                f"together when tuning is set: SageMaker allows 32 to a tuning job's name, got "
+                f"{len(self.name) - 1} ({self.name!r})"
+            )
         return self
 
     def _red_time(self) -> RedTime:

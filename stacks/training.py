@@ -1,4 +1,4 @@
-"""The training job and its role."""
+"""The training job, or the search in its place, and its role."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
-from constructs_lib import DailyData, JobSpecification, TrainingJob, TrainingRole, XGBoost
+from constructs_lib import JobSpecification, TrainingJob, TrainingRole, TuningJob, XGBoost
 
 from .data import DataStack
 from .settings import Settings
+from .values import compute, daily_data, search
 
 
 class TrainingStack(Stack):
-    """The training job that data, an alarm or a hand starts."""
+    """The training or tuning job that data, an alarm or a hand starts."""
 
     def __init__(
         self,
@@ -27,13 +28,14 @@ class TrainingStack(Stack):
     ) -> None:
         """Wire the job; ``kwargs`` are the stack's."""
         super().__init__(scope, construct_id, **kwargs)
-        training, source = settings.training, settings.data
+        training, tuning = settings.training, settings.tuning
         algorithm = XGBoost(version=training.version, hyperparameters=training.hyperparameters)
         self.role = TrainingRole(
             self,
             "Role",
             key=data.store.key,
             repository_arns=[algorithm.image(self).repository_arn],
+            tunes=tuning is not None,
         )
         group = data.network.workload_group(
             self, "Group", description="Training", together=training.instance_count > 1
@@ -41,29 +43,25 @@ class TrainingStack(Stack):
         specification = JobSpecification(
             algorithm=algorithm,
             store=data.store,
-            data=DailyData(
-                prefix=source.prefix,
-                manifest=source.manifest,
-                validation_days=source.validation_days,
-                window_days=source.window_days,
-            ),
+            data=daily_data(settings.data),
             role=self.role,
             subnet_ids=data.network.subnet_ids,
             security_group_ids=[group.security_group_id],
-            instance_type=training.instance_type,
-            instance_count=training.instance_count,
-            volume_gb=training.volume_gb,
+            compute=compute(training),
             max_runtime_seconds=training.max_runtime_seconds,
         )
-        self.job = TrainingJob(
-            self,
-            "Job",
-            job=settings.name,
-            specification=specification,
-            state=data.state,
-            network=data.network,
-            start_on_deploy=training.start_on_deploy,
-            page_topic=data.pages.topic,
-            reserve_concurrency=settings.project.reserve_concurrency,
-        )
+        common: dict[str, Any] = {
+            "job": settings.name,
+            "specification": specification,
+            "state": data.state,
+            "network": data.network,
+            "start_on_deploy": training.start_on_deploy,
+            "page_topic": data.pages.topic,
+            "reserve_concurrency": settings.project.reserve_concurrency,
+        }
+        self.job: TrainingJob | TuningJob
+        if tuning is None:
+            self.job = TrainingJob(self, "Job", **common)
+        else:
+            self.job = TuningJob(self, "Job", **common, **search(tuning, settings.gate))
         CfnOutput(self, "JobName", value=settings.name)

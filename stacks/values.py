@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from constructs_lib import Canary, Scaling, Variant
+from typing import Any
 
-from .settings import Serving
+from constructs_lib import (
+    Canary,
+    CategoricalRange,
+    Compute,
+    ContinuousRange,
+    DailyData,
+    IntegerRange,
+    Objective,
+    Scaling,
+    Variant,
+)
+
+from .settings import Data, GateSettings, Serving, Training, Tuning
 
 
 def variant(serving: Serving) -> Variant:
@@ -33,3 +45,42 @@ def canary(serving: Serving) -> Canary | None:
         termination_wait_seconds=rollout.termination_wait_seconds,
         maximum_seconds=rollout.maximum_seconds,
     )
+
+
+def daily_data(data: Data) -> DailyData:
+    """The data set."""
+    return DailyData(
+        prefix=data.prefix,
+        manifest=data.manifest,
+        validation_days=data.validation_days,
+        window_days=data.window_days,
+    )
+
+
+def compute(training: Training) -> Compute:
+    """What a job runs on."""
+    return Compute(
+        instance_type=training.instance_type,
+        instance_count=training.instance_count,
+        volume_gb=training.volume_gb,
+    )
+
+
+def search(tuning: Tuning, gate: GateSettings) -> dict[str, Any]:
+    """What a tuning job is told beyond what a training job is; it improves the gate's metric."""
+    return {
+        "ranges": [
+            *[IntegerRange(name, **ends.model_dump()) for name, ends in tuning.integer.items()],
+            *[
+                ContinuousRange(name, **ends.model_dump())
+                for name, ends in tuning.continuous.items()
+            ],
+            *[CategoricalRange(name, values) for name, values in tuning.categorical.items()],
+        ],
+        "objective": Objective(metric=gate.metric, type=gate.objective),
+        "strategy": tuning.strategy,
+        "max_jobs": tuning.max_jobs,
+        "max_parallel": tuning.max_parallel,
+        "early_stopping": tuning.early_stopping,
+        "random_seed": tuning.random_seed,
+    }

@@ -145,9 +145,12 @@ class ProjectFunction(Construct):
         """Run the function at events."""
         return self._rule(construct_id, description, event_pattern=pattern)
 
-    def schedule(self, construct_id: str, *, description: str, every: Duration) -> events.Rule:
+    def schedule(
+        self, construct_id: str, *, description: str, every: Duration | events.Schedule
+    ) -> events.Rule:
         """Run the function again and again."""
-        return self._rule(construct_id, description, schedule=events.Schedule.rate(every))
+        rate = events.Schedule.rate(every) if isinstance(every, Duration) else every
+        return self._rule(construct_id, description, schedule=rate)
 
     def _rule(
         self,

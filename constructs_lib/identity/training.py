@@ -33,6 +33,7 @@ class TrainingRole(ExecutionRole):
         *,
         key: kms.IKey | None = None,
         repository_arns: Sequence[str] = (),
+        tunes: bool = False,
         permissions_boundary: iam.IManagedPolicy | None = None,
         existing: iam.IRole | None = None,
     ) -> None:
@@ -43,14 +44,17 @@ class TrainingRole(ExecutionRole):
             construct_id: Id among its siblings.
             key: Key of volumes and of data in S3.
             repository_arns: ECR repositories of the training images.
+            tunes: Whether tuning jobs may assume it too.
             permissions_boundary: Limit of what the role can ever do.
             existing: A role of your own, see ``from_role``.
 
         """
+        # What a tuning job sends as its source is not documented; a wrong one denies all.
         super().__init__(
-            scope, construct_id, source="training-job/*", permissions_boundary=permissions_boundary,
-            existing=existing,
+            scope, construct_id, source="*" if tunes else "training-job/*",
+            permissions_boundary=permissions_boundary, existing=existing,
         )  # fmt: skip
+        self.tunes = tunes or existing is not None
         if existing is not None:
             return
         self._add_logs("/aws/sagemaker/TrainingJobs")

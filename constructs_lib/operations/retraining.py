@@ -7,22 +7,31 @@ from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from .._private.checks import Checks, text_of
 from .._private.function import ProjectFunction
-from .._private.policies import allow, attach
+from .._private.policies import allow
+from .._private.statements import metric_statement
 from ..network import PrivateNetwork
 from ..serving import ChampionEndpoint
-from ..serving.permissions import alarm_statement, metric_statement
-from ..training import TrainingJob
+from ..training import TrainingJob, TuningJob
+from ..training.daily import DailyData
+from ..training.starting import (
+    NAMESPACE,
+    check_starting,
+    grant_invoke,
+    invoke_statement,
+    start_environment,
+    start_function,
+    start_on_alarms,
+    start_on_data,
+)
 from .cooldown import check_cooldown, red_time
 from .metrics import project_sum
 from .values import Evaluation, Gate
 
-NAMESPACE = "sageloop"
 _REASONS = ("cooldown", "duplicate", "in_flight", "stale")
 
 
@@ -30,7 +39,8 @@ class RetrainingLoop(Construct):
     """Defines the functions and rules that lead from an alarm to a better model.
 
     New data or the live error's alarm start a job, once per event, never two at a time, with a
-    pause in between. A finished job goes through the gate into the registry. Live answers are
+    pause in between. The job trains, or it tunes: then its best trial stands for it. A finished
+    job goes through the gate into the registry. Live answers are
     evaluated on schedule. A reconciler finds what an event lost, tries again with back-off, and
     pages when it gives up.
 
@@ -48,7 +58,7 @@ class RetrainingLoop(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        job: TrainingJob,
+        job: TrainingJob | TuningJob,
         endpoint: ChampionEndpoint,
         network: PrivateNetwork,
         live_error: cloudwatch.IAlarm,
@@ -67,7 +77,7 @@ class RetrainingLoop(Construct):
         Args:
             scope: Parent.
             construct_id: Id among its siblings.
-            job: What trains.
+            job: What trains, or tunes, on daily data.
             endpoint: What serves.
             network: Network of the functions.
             live_error: Alarm that asks for retraining.
@@ -95,7 +105,8 @@ class RetrainingLoop(Construct):
         with Checks(self) as check:
             gate.check(check)
             self.evaluation.check(check)
-            check.whole("max_attempts", max_attempts, 1, 10)
+            check_starting(check, max_attempts=max_attempts)
+            _check_job(check, job, gate)
             check_cooldown(check, self._cooldown, red_time(endpoint, self.evaluation, live_error))
         self.job, self.endpoint, self.live_error, self.gate = job, endpoint, live_error, gate
         self._network, self._reserve, self._content_type = (
@@ -118,7 +129,7 @@ class RetrainingLoop(Construct):
         They invoke the function ``start_training`` with ``{"source": "hand", "id": "<any>",
         "time": "<ISO 8601>"}``; an id starts one job, however often it comes.
         """
-        return attach(grantee, [allow(["lambda:InvokeFunction"], [self.start_training.arn])])
+        return grant_invoke(grantee, self.start_training)
 
     def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
         """A metric of the project about the loop's job, for example ``ChallengersRejected``."""
@@ -162,40 +173,15 @@ class RetrainingLoop(Construct):
         return project_sum("Pages", "PagesSent", by, period=period)
 
     def _build_start_training(self, every: Duration | None) -> ProjectFunction:
-        function = self._function("start_training", "Starts a training job once per event", 2,
-                                  self._start_environment())  # fmt: skip
-        function.allow(
-            *self.job.state.statements("GetItem", "PutItem", "UpdateItem"),
-            alarm_statement(self),
-            metric_statement(),
-        )
-        store, data = self.job.specification.store, self.job.specification.data
-        function.allow_apart("Start", [
-            *self.job.start_statements(),
-            allow(["s3:GetObject"], [store.bucket.arn_for_objects(data.manifest_key)]),
-        ])  # fmt: skip
-        function.listen(
-            "OnData",
-            description=f"A data set for {self.job.job} is complete",
-            pattern=events.EventPattern(
-                source=["aws.s3"],
-                detail_type=["Object Created"],
-                detail={
-                    "bucket": {"name": [store.bucket.bucket_name]},
-                    "object": {"key": [data.manifest_key]},
-                },
-            ),
-        )
-        function.listen(
-            "OnAlarm",
+        function = start_function(
+            self, self.job, network=self._network, environment=self._start_environment(),
+            reserve_concurrency=self._reserve, page_topic=self.endpoint.page_topic,
+        )  # fmt: skip
+        start_on_data(function, self.job, [self._data.manifest_key])
+        start_on_alarms(
+            function, [self.live_error],
             description=f"The model of {self.endpoint.endpoint_name} errs too much",
-            pattern=events.EventPattern(
-                source=["aws.cloudwatch"],
-                detail_type=["CloudWatch Alarm State Change"],
-                resources=[self.live_error.alarm_arn],
-                detail={"state": {"value": ["ALARM"]}},
-            ),
-        )
+        )  # fmt: skip
         if every is not None:
             function.schedule("OnSchedule", description=f"Trains {self.job.job}", every=every)
         return function
@@ -204,6 +190,7 @@ class RetrainingLoop(Construct):
         environment = {
             **self._common(),
             "JOB": self.job.job,
+            "START_FUNCTION": self.start_training.arn,
             "MODEL_PACKAGE_GROUP": self.endpoint.registry.group_name,
             "GATE": self.gate.rendered(self),
             "CONTENT_TYPE": self._content_type,
@@ -214,9 +201,10 @@ class RetrainingLoop(Construct):
         store = specification.store
         function.allow(
             *self.job.state.statements("GetItem", "PutItem", "UpdateItem"),
-            *store.read_statements(specification.data.prefix),
+            *store.read_statements(self._data.prefix),
             *store.read_statements(specification.output_prefix)[:2],
-            allow(["sagemaker:DescribeTrainingJob"], [self.job.jobs_arn]),
+            *self.job.describe_statements(),
+            invoke_statement(self.start_training),
             allow(["sagemaker:InvokeEndpoint"], [self.endpoint.endpoint_arn]),
             allow(["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage",
                    "sagemaker:ListModelPackages"], self.endpoint.registry.arns(self)),
@@ -225,14 +213,7 @@ class RetrainingLoop(Construct):
         function.listen(
             "OnJob",
             description=f"A job of {self.job.job} ended",
-            pattern=events.EventPattern(
-                source=["aws.sagemaker"],
-                detail_type=["SageMaker Training Job State Change"],
-                detail={
-                    "TrainingJobName": [{"prefix": f"{self.job.job}-"}],
-                    "TrainingJobStatus": ["Completed", "Failed", "Stopped"],
-                },
-            ),
+            pattern=self.job.state_pattern(),
         )
         return function
 
@@ -278,7 +259,7 @@ class RetrainingLoop(Construct):
         function.allow(
             *self.job.state.statements("GetItem", "UpdateItem"),
             self.endpoint.registry.read_statement(function),
-            allow(["sagemaker:DescribeTrainingJob"], [self.job.jobs_arn]),
+            *self.job.status_statements(),
             allow(["lambda:InvokeFunction"], [self.on_job_change.arn, self.start_training.arn]),
         )
         function.allow_apart("Rollout", self.endpoint.promote_statements(function))
@@ -294,13 +275,13 @@ class RetrainingLoop(Construct):
         }
 
     def _start_environment(self) -> dict[str, str]:
-        return {
-            "STATE_TABLE": self.job.state.table_name,
-            "JOB": self.job.job,
-            "COOLDOWN_SECONDS": text_of(self._cooldown.to_seconds()),
-            "MAX_ATTEMPTS": text_of(self._max_attempts),
-            "METRIC_NAMESPACE": NAMESPACE,
-        }
+        return start_environment(self.job, cooldown=self._cooldown, max_attempts=self._max_attempts)
+
+    @property
+    def _data(self) -> DailyData:
+        data = self.job.data
+        assert data is not None
+        return data
 
     def _function(
         self,
@@ -324,3 +305,17 @@ class RetrainingLoop(Construct):
             reserved_concurrency=concurrency if self._reserve else None,
             page_topic=self.endpoint.page_topic,
         )
+
+
+def _check_job(check: Checks, job: TrainingJob | TuningJob, gate: Gate) -> None:
+    """Refuse a job without a hold-out, and a search for something other than the gate's metric."""
+    if job.data is None:
+        check.refuse("DataMissing", "the job of a loop needs daily data (DailyData): its last "
+                     "days are the gate's hold-out")  # fmt: skip
+    if not isinstance(job, TuningJob):
+        return
+    for objective in job.objectives:
+        if (objective.metric, objective.type) != (gate.metric, gate.objective):
+            wanted = f"{gate.objective} {gate.metric}"
+            check.refuse("ObjectiveNotTheGates", f"a search in a loop must {wanted} as the gate "
+                         f"does, got {objective.type} {objective.metric}")  # fmt: skip

@@ -13,18 +13,13 @@ from constructs import Construct
 from .._private.checks import Checks
 from .._private.function import ProjectFunction
 from .._private.policies import allow, attach
+from .._private.statements import alarm_statement, metric_statement, page_statements
 from ..data import DataStoreBase, StateTable
 from ..identity import HostingRole
 from ..network import PrivateNetwork
 from .base import EndpointBase, acknowledge_platform_registry
 from .document import ServingDocument
-from .permissions import (
-    alarm_statement,
-    metric_statement,
-    page_statements,
-    rollout_statements,
-    scaling_statements,
-)
+from .permissions import rollout_statements, scaling_statements
 from .registry import ModelRegistry
 from .rollback import rollback_alarms
 from .values import Canary, DataCapture, Variant, check_serving

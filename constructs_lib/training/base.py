@@ -49,9 +49,13 @@ class JobBase(Construct):
         """Let someone look at jobs and stop them."""
         return attach(grantee, self.stop_statements())
 
-    def describe_statements(self) -> list[iam.PolicyStatement]:
-        """Statements to look at jobs."""
+    def status_statements(self) -> list[iam.PolicyStatement]:
+        """Statements to ask how jobs are."""
         return [allow([self.kind.action("Describe")], [self.jobs_arn])]
+
+    def describe_statements(self) -> list[iam.PolicyStatement]:
+        """Statements to look at jobs, and at what they made."""
+        return self.status_statements()
 
     def stop_statements(self) -> list[iam.PolicyStatement]:
         """The statements of ``grant_stop``."""
@@ -93,6 +97,7 @@ class JobBase(Construct):
             ConfigurationError: If there is no such status.
 
         See https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+
         """
         with Checks(self) as check:
             check.not_empty("statuses", statuses)
@@ -112,6 +117,10 @@ class JobBase(Construct):
             **{"statistic": "Sum", **options},
         )
 
+    def metric_started(self, **options: Any) -> cloudwatch.Metric:
+        """Jobs that were started."""
+        return self.metric("JobsStarted", **options)
+
     def metric_completed(self, **options: Any) -> cloudwatch.Metric:
         """Jobs that completed; counted where a loop or triggers watch the job."""
         return self.metric("JobsCompleted", **options)
@@ -126,7 +135,7 @@ class JobBase(Construct):
 
     def metric_duration(self, **options: Any) -> cloudwatch.Metric:
         """Seconds that jobs took from start to end."""
-        return self.metric("JobDuration", **{"statistic": "Average", **options})
+        return self.metric("JobSeconds", **{"statistic": "Average", **options})
 
     def failure_alarm(
         self,
@@ -151,9 +160,7 @@ class JobBase(Construct):
             threshold=1,
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            comparison_operator=(
-                cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
-            ),
+            comparison_operator=(cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
         )
         if page_topic is not None:
             action = actions.SnsAction(page_topic)

@@ -1,14 +1,18 @@
-"""Images of the built-in algorithms, for a fixed region or for any."""
+"""Images of algorithms and frameworks, for a fixed region or for any."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aws_cdk import Aws, CfnMapping, Stack
 from constructs import Construct
 
 from .._private.checks import Checks, known
-from .accounts import ACCOUNTS, VERSIONS
+from .facts import images
+from .instances import is_accelerated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +21,12 @@ class AlgorithmImage:
 
     Attributes:
         uri: Address by which SageMaker pulls it.
-        repository_arn: The repository a role must be allowed to pull from.
+        repository_arn: The repository a role must be allowed to pull from; empty if unknown.
 
     """
 
     uri: str
-    repository_arn: str
+    repository_arn: str = ""
 
     @classmethod
     def xgboost(cls, scope: Construct, version: str) -> AlgorithmImage:
@@ -36,22 +40,98 @@ class AlgorithmImage:
             ConfigurationError: If version or region has no image.
 
         """
+        return cls.find(scope, "xgboost", version)
+
+    @classmethod
+    def find(
+        cls, scope: Construct, name: str, version: str, *, instance_type: str | None = None
+    ) -> AlgorithmImage:
+        """An image of AWS in the region of the scope's stack.
+
+        Args:
+            scope: Any construct of the stack; a stack without a fixed region gets a mapping.
+            name: ``kmeans``, ``linear-learner``, ``xgboost``, ``sklearn``, ``pytorch-training``,
+                ``pytorch-inference``, ``tensorflow-training`` or ``tensorflow-inference``.
+            version: Version, or the beginning that AWS has an alias for, such as ``2.6``.
+            instance_type: Where it will run: frameworks have an image for GPUs and one for CPUs.
+                CPUs by default.
+
+        Raises:
+            ConfigurationError: If there is no such image; the message lists what there is.
+
+        Example:
+            >>> AlgorithmImage.find(stack, "pytorch-training", "2.6", instance_type="ml.g5.xlarge")
+
+        """
         with Checks(scope) as check:
-            check.one_of("version", version, VERSIONS)
-        account, region = _account(scope), Stack.of(scope).region
-        registry = f"{account}.dkr.ecr.{region}.{Aws.URL_SUFFIX}"
-        repository = f"arn:{Aws.PARTITION}:ecr:{region}:{account}:repository/sagemaker-xgboost"
-        return cls(uri=f"{registry}/sagemaker-xgboost:{version}", repository_arn=repository)
+            check.one_of("name", name, images()["images"])
+        found = _release(scope, name, version)
+        with Checks(scope) as check:
+            tag = _tag(check, f"{name} {version}", found["tags"], instance_type)
+        account, region = _account(scope, name, found["registry"]), Stack.of(scope).region
+        repository = found["repository"]
+        return cls(
+            uri=f"{account}.dkr.ecr.{region}.{Aws.URL_SUFFIX}/{repository}:{tag}",
+            repository_arn=f"arn:{Aws.PARTITION}:ecr:{region}:{account}:repository/{repository}",
+        )
 
 
-def _account(scope: Construct) -> str:
+def versions(name: str) -> list[str]:
+    """Versions of an image, oldest first."""
+    return sorted(images()["images"][name]["versions"], key=_natural)
+
+
+def _natural(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def _release(scope: Construct, name: str, version: str) -> Mapping[str, Any]:
+    entry = images()["images"][name]
+    full = entry["aliases"].get(version, version)
+    with Checks(scope) as check:
+        if not known(version):
+            check.literal("version", version)  # type: ignore[arg-type]
+        elif full not in entry["versions"]:
+            listed = _listed(versions(name))
+            message = f"version must be one of {listed} for {name}, got {version!r}"
+            check.refuse("ValueNotAllowed", message)
+    found: Mapping[str, Any] = entry["versions"][full]
+    return found
+
+
+def _tag(check: Checks, what: str, tags: Mapping[str, str], instance_type: str | None) -> str:
+    if "any" in tags:
+        return tags["any"]
+    needed = "gpu" if instance_type is not None and is_accelerated(instance_type) else "cpu"
+    if needed not in tags:
+        message = (
+            f"instance_type must have no accelerator, for which {what} has no image, "
+            f"got {instance_type!r}"
+        )
+        check.refuse("ImageMissing", message)
+    return tags.get(needed, "")
+
+
+def _account(scope: Construct, name: str, registry: int) -> str:
     stack = Stack.of(scope)
+    accounts: Mapping[str, str] = images()["registries"][registry]
     if known(stack.region):
         with Checks(scope) as check:
-            check.one_of("region", stack.region, ACCOUNTS)
-        return ACCOUNTS[stack.region]
-    found = stack.node.try_find_child("XGBoostAccounts")
+            if stack.region not in accounts:
+                message = (
+                    f"region must be one of {_listed(sorted(accounts))} for {name}, "
+                    f"got {stack.region!r}"
+                )
+                check.refuse("ValueNotAllowed", message)
+        return accounts[stack.region]
+    # One mapping serves all images that lie in the same accounts.
+    construct_id = f"ImageAccounts{registry}"
+    found = stack.node.try_find_child(construct_id)
     if not isinstance(found, CfnMapping):
-        table = {region: {"account": account} for region, account in ACCOUNTS.items()}
-        found = CfnMapping(stack, "XGBoostAccounts", mapping=table)
+        table = {region: {"account": account} for region, account in accounts.items()}
+        found = CfnMapping(stack, construct_id, mapping=table)
     return found.find_in_map(Aws.REGION, "account")
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(values)

@@ -69,9 +69,7 @@ class TrainingJob(JobResource, TrainingJobBase):
         self.job = job
         self.specification = specification
         self.state, self.store = state, specification.store
-        store, role = specification.store, specification.role
-        store.grant_read(role, prefix=specification.data.prefix)
-        store.grant_write(role, prefix=specification.output_prefix)
+        specification.grant(self)
         self._declare(
             network=network,
             start_on_deploy=start_on_deploy,
@@ -83,6 +81,11 @@ class TrainingJob(JobResource, TrainingJobBase):
     def roles(self) -> Sequence[ExecutionRole]:
         """The role that is handed to SageMaker."""
         return [self.specification.role]
+
+    @property
+    def input_prefixes(self) -> Sequence[str]:
+        """Prefixes of the store whose objects are looked for before a job starts."""
+        return self.specification.input_prefixes
 
     @property
     def data(self) -> DailyData | None:

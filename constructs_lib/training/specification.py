@@ -2,76 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from .._private.api_model import violations
 from .._private.checks import Checks, known
+from .._private.policies import allow
 from ..data import DataStoreBase
 from ..identity import ExecutionRole
-from .xgboost import XGBoost
+from .algorithm import Algorithm, Program
+from .channel import INPUT_MODES, Channel
+from .compute import Compute, Spot
+from .daily import DailyData
+from .metric import MetricDefinition, check_definitions
+from .overrides import merged
 
-_LOCAL_DISK = {"g4dn", "g4ad", "g5", "g6", "g6e", "p3dn", "p4d", "p4de", "p5", "p5e", "p5en",
-               "p6", "trn1", "trn1n", "trn2"}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DailyData:
-    """A data set that lies in daily partitions, ``<prefix>dt=YYYY-MM-DD/``.
-
-    Attributes:
-        prefix: Where the partitions lie, ending in a slash.
-        manifest: Key of the object that completes a delivery; ``<prefix>manifest.json`` if empty.
-        validation_days: The last days of a set, held out.
-        window_days: How far back a training that was not started by data looks.
-
-    """
-
-    prefix: str
-    manifest: str = ""
-    validation_days: int = 7
-    window_days: int = 42
-
-    @property
-    def manifest_key(self) -> str:
-        """Key of the manifest object."""
-        return self.manifest if self.manifest else f"{self.prefix}manifest.json"
-
-    def check(self, check: Checks) -> None:
-        """Refuse days that leave nothing to train on."""
-        check.prefix("data.prefix", self.prefix)
-        check.whole("data.validation_days", self.validation_days, 1, 365)
-        check.whole("data.window_days", self.window_days, 2, 3650)
-        days = (self.validation_days, self.window_days)
-        if known(*days) and self.validation_days >= self.window_days:
-            message = (
-                f"data.validation_days must be fewer than data.window_days, got "
-                f"{self.validation_days} of {self.window_days}"
-            )
-            check.refuse("ValueOutOfRange", message)
+_CHANNELS = 20
+_ENVIRONMENT = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpecification:
     """Everything that a training job is, but its name.
 
-    Jobs are isolated from the network, encrypt what travels between their containers, and keep
-    volumes and output under the store's key.
+    Jobs run in the VPC, are isolated from the network, encrypt what travels between their
+    containers, and keep volumes and output under the store's key.
 
     Attributes:
-        algorithm: The algorithm with its hyperparameters.
+        algorithm: A built-in algorithm, a framework with code, or an image of your own.
         store: Where data and models lie.
-        data: The data set.
-        role: Role of the job.
+        role: Role of the job; it comes to read the channels and to write the outputs.
         subnet_ids: Subnets of the job.
         security_group_ids: Security groups of the job.
-        instance_type: ML instance type.
-        instance_count: Instances.
-        volume_gb: Size of each instance's volume.
+        data: A data set in daily partitions, which becomes two channels.
+        channels: Other channels; at least one if there is no ``data``, and 20 in all.
+        compute: Instances; one ``ml.m5.xlarge`` by default.
+        spot: Spare capacity; none by default.
+        input_mode: ``File``, ``FastFile`` or ``Pipe``, for channels that do not say.
         max_runtime_seconds: After which SageMaker stops the job, 1 second to 28 days.
+        max_pending_seconds: How long a job may wait for a training plan's capacity, 30 minutes
+            to 28 days; no limit by default.
+        retries: How often SageMaker starts a job again after an error of its own, 1 to 30; never
+            by default.
         output_prefix: Where models go, ending in a slash.
-        environment: Environment of the container.
+        output_compression: ``GZIP``, or ``NONE`` for the bare files; SageMaker's own by default.
+        metric_definitions: Metrics read from the log, for code of your own.
+        environment: Environment of the container, 100 variables at most.
+        network_isolation: Whether containers reach nothing but their channels. Without it code
+            comes from S3, and may install its requirements.
+        encrypt_between_containers: Whether what travels between containers is encrypted.
+        overrides: Fields of ``CreateTrainingJob`` that are not modelled here, by path
+            (``"TensorBoardOutputConfig.LocalPath"``) or nested; checked as strictly as AWS does.
 
     Example:
         >>> role = TrainingRole(stack, "Role", key=store.key)
@@ -79,106 +64,238 @@ class JobSpecification:
         >>> specification = JobSpecification(
         ...     algorithm=XGBoost(hyperparameters={"num_round": 100}), store=store,
         ...     data=DailyData(prefix="datasets/flights/"), role=role,
+        ...     compute=Compute(instance_type="ml.m5.2xlarge"),
         ...     subnet_ids=network.subnet_ids, security_group_ids=[group.security_group_id])
 
     """
 
-    algorithm: XGBoost
+    algorithm: Algorithm
     store: DataStoreBase
-    data: DailyData
     role: ExecutionRole
-    subnet_ids: list[str]
-    security_group_ids: list[str]
-    instance_type: str = "ml.m5.xlarge"
-    instance_count: int = 1
-    volume_gb: int = 30
+    subnet_ids: Sequence[str]
+    security_group_ids: Sequence[str]
+    data: DailyData | None = None
+    channels: Sequence[Channel] = ()
+    compute: Compute = field(default_factory=Compute)
+    spot: Spot | None = None
+    input_mode: str = "File"
     max_runtime_seconds: int = 3600
+    max_pending_seconds: int | None = None
+    retries: int | None = None
     output_prefix: str = "models/"
-    environment: dict[str, str] = field(default_factory=dict)
+    output_compression: str | None = None
+    metric_definitions: Sequence[MetricDefinition] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    network_isolation: bool = True
+    encrypt_between_containers: bool = True
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def channel_names(self) -> list[str]:
+        """Names of the data's channels, those of daily data first."""
+        daily = [] if self.data is None else self.data.channel_names
+        return [*daily, *[channel.name for channel in self.channels]]
+
+    @property
+    def input_prefixes(self) -> list[str]:
+        """Prefixes of the store from which the job reads, each once."""
+        daily = [] if self.data is None else [self.data.prefix]
+        own = [channel.prefix for channel in self.channels if channel.lies_in_store]
+        return list(dict.fromkeys([*daily, *own]))
 
     def check(self, check: Checks) -> None:
         """Refuse what SageMaker would refuse later."""
-        self.data.check(check)
-        check.instance_type("instance_type", self.instance_type)
-        check.whole("instance_count", self.instance_count, 1, 100)
-        check.whole("volume_gb", self.volume_gb, 1, 16384)
-        check.whole("max_runtime_seconds", self.max_runtime_seconds, 1, 2_419_200)
+        self._check_channels(check)
+        self.compute.check(check)
+        self._check_limits(check)
         check.prefix("output_prefix", self.output_prefix)
+        if self.output_compression is not None:
+            check.one_of("output_compression", self.output_compression, ("GZIP", "NONE"))
         check.not_empty("subnet_ids", self.subnet_ids)
         check.not_empty("security_group_ids", self.security_group_ids)
+        check_definitions(check, self.metric_definitions)
+        if len(self.environment) > _ENVIRONMENT:
+            message = f"environment may have {_ENVIRONMENT} variables, got {len(self.environment)}"
+            check.refuse("ValueOutOfRange", message)
+        self.algorithm.check(check, self)
 
     def request(self, scope: Construct) -> dict[str, Any]:
-        """The ``CreateTrainingJob`` request without ``TrainingJobName``."""
-        request: dict[str, Any] = {
-            "AlgorithmSpecification": {
-                "TrainingImage": self.algorithm.image(scope).uri,
-                "TrainingInputMode": "File",
-            },
-            "RoleArn": self.role.role_arn,
-            "HyperParameters": self.algorithm.rendered(),
-            "InputDataConfig": [self._channel("train"), self._channel("validation")],
-            "OutputDataConfig": self._output(),
-            "ResourceConfig": self._resources(),
-            "StoppingCondition": {"MaxRuntimeInSeconds": self.max_runtime_seconds},
-            "VpcConfig": {
-                "SecurityGroupIds": self.security_group_ids,
-                "Subnets": self.subnet_ids,
-            },
-            "EnableNetworkIsolation": True,
-            "EnableInterContainerTrafficEncryption": True,
-        }
-        if self.environment:
-            request["Environment"] = dict(self.environment)
+        """The ``CreateTrainingJob`` request without ``TrainingJobName``.
+
+        Args:
+            scope: Any construct of the stack; code becomes assets of it.
+
+        Raises:
+            ConfigurationError: If the region lacks image or instances, or the request would not
+                pass AWS's own model.
+
+        """
+        first = self.compute.first_type
+        program = self.algorithm.program(
+            scope, isolated=self.network_isolation, instance_type=first
+        )
+        with Checks(scope) as check:
+            self.compute.check_in(check, scope)
+            self._check_images(check, scope)
+            request = merged(check, self._rendered(scope, program), self.overrides)
+            for found in violations("CreateTrainingJob", request, without=("TrainingJobName",)):
+                check.refuse("RequestNotAllowed", found)
         return request
 
     def document(self, scope: Construct, *, job: str, start_on_deploy: bool) -> dict[str, Any]:
         """The document from which every trigger starts a job (see ADR 3)."""
-        return {
+        document = {
             "job": job,
             "request": self.request(scope),
-            "data": {
-                "bucket": self.store.bucket.bucket_name,
-                "prefix": self.data.prefix,
-                "manifest_key": self.data.manifest_key,
-                "train_channel": "train",
-                "validation_channel": "validation",
-                "validation_days": self.data.validation_days,
-                "window_days": self.data.window_days,
-            },
+            "data": None if self.data is None else self.data.document(self.store),
             "start_on_deploy": start_on_deploy,
         }
+        fallbacks = list(self.compute.fallback_instance_types)
+        return {**document, "fallback_instance_types": fallbacks} if fallbacks else document
+
+    def grant(self, scope: Construct) -> None:
+        """Let the role read the channels and the code, and write outputs and checkpoints."""
+        self.role.add(*_distinct(self.read_statements(scope)), *_distinct(self.write_statements()))
+
+    def read_statements(self, scope: Construct) -> list[iam.PolicyStatement]:
+        """What the role must be allowed to read."""
+        daily = [] if self.data is None else self.store.read_statements(self.data.prefix)
+        channels = [each for channel in self.channels
+                    for each in channel.statements(scope, self.store)]  # fmt: skip
+        return [*daily, *channels, *self.algorithm.statements(scope)]
+
+    def write_statements(self) -> list[iam.PolicyStatement]:
+        """What the role must be allowed to write; checkpoints are mirrored both ways."""
+        written = self.store.write_statements(self.output_prefix)
+        if self.spot is None or self.spot.checkpoint_prefix == "":
+            return written
+        prefix = self.spot.checkpoint_prefix
+        objects = self.store.bucket.arn_for_objects(f"{prefix}*")
+        actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+        return [*written, self.store.list_statement(prefix), allow(actions, [objects])]
 
     def encrypts_volume(self) -> bool:
-        """Whether the type takes a volume key: those with local disks refuse one."""
-        if not known(self.instance_type):
-            return True
-        family = self.instance_type.split(".")[1]
-        return family not in _LOCAL_DISK and not family.endswith("d")
+        """Whether the instances take a volume key: those with local disks refuse one."""
+        return "VolumeKmsKeyId" in self.compute.rendered(self.store.key)
 
-    def _channel(self, name: str) -> dict[str, Any]:
-        # Whoever starts the job puts its own manifest of partitions in the place of the prefix.
-        source = {
-            "S3DataType": "ManifestFile",
-            "S3Uri": self.store.uri(self.data.prefix),
-            "S3DataDistributionType": "FullyReplicated",
+    def _check_channels(self, check: Checks) -> None:
+        if self.data is not None:
+            self.data.check(check)
+        check.one_of("input_mode", self.input_mode, INPUT_MODES)
+        names = self.channel_names
+        if not names:
+            message = "data or channels is needed, got neither: a job without a channel has no data"
+            check.refuse("ChannelWithoutData", message)
+        if len(names) > _CHANNELS:
+            check.refuse("ValueOutOfRange", f"channels may be {_CHANNELS}, got {len(names)}")
+        for name in sorted({name for name in names if known(name) and names.count(name) > 1}):
+            check.refuse("NameNotUnique", f"channels has {name} twice")
+        groups = [group.name for group in self.compute.groups]
+        for channel in self.channels:
+            channel.check(check, self.input_mode)
+            for name in channel.instance_groups:
+                if known(name, *groups) and name not in groups:
+                    listed = ", ".join(groups) if groups else "none"
+                    message = (
+                        f"channel {channel.name}: instance_groups must be of {listed}, got {name!r}"
+                    )
+                    check.refuse("ValueNotAllowed", message)
+
+    def _check_limits(self, check: Checks) -> None:
+        check.whole("max_runtime_seconds", self.max_runtime_seconds, 1, 2_419_200)
+        if self.max_pending_seconds is not None:
+            check.whole("max_pending_seconds", self.max_pending_seconds, 1800, 2_419_200)
+        if self.retries is not None:
+            check.whole("retries", self.retries, 1, 30)
+        if self.spot is None:
+            return
+        builtin_without = not self.algorithm.checkpoints or (
+            bool(self.algorithm.metrics) and self.spot.checkpoint_prefix == ""
+        )
+        self.spot.check(check, self.max_runtime_seconds, checkpoints=not builtin_without)
+        if self.compute.warm_pool_seconds is not None:
+            check.refuse("WarmPoolNotAllowed", "warm_pool_seconds does not go with spot")
+
+    def _check_images(self, check: Checks, scope: Construct) -> None:
+        """One request serves all instance types, so one image must."""
+        first, *others = [self.algorithm.image(scope, each) for each in self.compute.types]
+        if any(other.uri != first.uri for other in others):
+            message = (
+                "instance types must run the same image, all with accelerators or none, got "
+                f"{', '.join(self.compute.types)}"
+            )
+            check.refuse("ImageNotShared", message)
+
+    def _rendered(self, scope: Construct, program: Program) -> dict[str, Any]:
+        daily = [] if self.data is None else self.data.channels(self.store)
+        own = [channel.rendered(self.store, self.input_mode) for channel in self.channels]
+        request: dict[str, Any] = {
+            "AlgorithmSpecification": self._algorithm(scope, program),
+            "RoleArn": self.role.role_arn,
+            "HyperParameters": dict(program.hyperparameters),
+            "InputDataConfig": [*daily, *own, *program.channels],
+            "OutputDataConfig": self._output(),
+            "ResourceConfig": self.compute.rendered(self.store.key),
+            "StoppingCondition": self._stopping(),
+            "VpcConfig": {
+                "SecurityGroupIds": list(self.security_group_ids),
+                "Subnets": list(self.subnet_ids),
+            },
+            "EnableNetworkIsolation": self.network_isolation,
+            "EnableInterContainerTrafficEncryption": self.encrypt_between_containers,
         }
-        return {
-            "ChannelName": name,
-            "DataSource": {"S3DataSource": source},
-            "ContentType": "text/csv",
-            "CompressionType": "None",
+        return {**request, **self._options()}
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        if self.environment:
+            options["Environment"] = dict(self.environment)
+        if self.retries is not None:
+            options["RetryStrategy"] = {"MaximumRetryAttempts": self.retries}
+        if self.spot is None:
+            return options
+        options["EnableManagedSpotTraining"] = True
+        if self.spot.checkpoint_prefix != "":
+            place = {"S3Uri": self.store.uri(self.spot.checkpoint_prefix)}
+            if self.spot.checkpoint_local_path != "":
+                place["LocalPath"] = self.spot.checkpoint_local_path
+            options["CheckpointConfig"] = place
+        return options
+
+    def _algorithm(self, scope: Construct, program: Program) -> dict[str, Any]:
+        rendered: dict[str, Any] = {
+            "TrainingImage": self.algorithm.image(scope, self.compute.first_type).uri,
+            "TrainingInputMode": self.input_mode,
         }
+        if self.metric_definitions:
+            rendered["MetricDefinitions"] = [each.rendered() for each in self.metric_definitions]
+        if program.entrypoint:
+            rendered["ContainerEntrypoint"] = list(program.entrypoint)
+        if program.arguments:
+            rendered["ContainerArguments"] = list(program.arguments)
+        return rendered
 
     def _output(self) -> dict[str, Any]:
         output = {"S3OutputPath": self.store.uri(self.output_prefix).rstrip("/")}
+        if self.output_compression is not None:
+            output["CompressionType"] = self.output_compression
         return output if self.store.key is None else {**output, "KmsKeyId": self.store.key.key_arn}
 
-    def _resources(self) -> dict[str, Any]:
-        resources: dict[str, Any] = {
-            "InstanceType": self.instance_type,
-            "InstanceCount": self.instance_count,
-            "VolumeSizeInGB": self.volume_gb,
-        }
-        if self.store.key is not None and self.encrypts_volume():
-            resources["VolumeKmsKeyId"] = self.store.key.key_arn
-        return resources
+    def _stopping(self) -> dict[str, int]:
+        limits = {"MaxRuntimeInSeconds": self.max_runtime_seconds}
+        if self.spot is not None and self.spot.max_wait_seconds is not None:
+            limits["MaxWaitTimeInSeconds"] = self.spot.max_wait_seconds
+        if self.max_pending_seconds is not None:
+            limits["MaxPendingTimeInSeconds"] = self.max_pending_seconds
+        return limits
+
+
+def _distinct(statements: Sequence[iam.PolicyStatement]) -> list[iam.PolicyStatement]:
+    """Statements without those that say what an earlier one says."""
+    found: dict[str, iam.PolicyStatement] = {}
+    for statement in statements:
+        found.setdefault(str(statement.to_json()), statement)
+    return list(found.values())
+
+
+__all__ = ["DailyData", "JobSpecification"]

@@ -4,43 +4,162 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from constructs import Construct
+from .._private.checks import Checks, known
+from .algorithm import Directions
+from .builtin import CSV, PROTOBUF, BuiltIn
+from .hyperparameters import Hyperparameter, Parameter, Table, text
 
-from .._private.checks import Checks, known, text_of
-from .images import AlgorithmImage
-
-Hyperparameter = str | int | float
-
-_RANGES: dict[str, tuple[float, float | None]] = {
-    "num_round": (1, 100_000), "eta": (0, 1), "max_depth": (0, 100), "gamma": (0, None),
-    "min_child_weight": (0, None), "subsample": (0, 1), "colsample_bytree": (0, 1),
-    "colsample_bylevel": (0, 1), "lambda": (0, None), "alpha": (0, None), "num_class": (2, None),
-    "max_delta_step": (0, None), "early_stopping_rounds": (1, None), "max_bin": (2, None),
-    "scale_pos_weight": (0, None), "seed": (0, None), "nthread": (1, None), "verbosity": (0, 3),
-    "base_score": (-1e300, None), "csv_weights": (0, 1), "max_leaves": (0, None),
+_LEAST = {"aft-nloglik", "cox-nloglik", "error", "gamma-deviance", "gamma-nloglik", "logloss",
+          "mae", "mape", "merror", "mlogloss", "mphe", "mse", "poisson-nloglik", "rmse", "rmsle",
+          "tweedie-nloglik"}  # fmt: skip
+_MOST = {"accuracy", "auc", "aucpr", "balanced_accuracy", "f1", "f1_binary", "f1_macro",
+         "interval-regression-accuracy", "map", "ndcg", "pre", "precision", "precision_macro",
+         "precision_micro", "r2", "recall", "recall_macro", "recall_micro"}  # fmt: skip
+_WITH_THRESHOLD = ("error", "map", "ndcg", "pre", "tweedie-nloglik")
+_OBJECTIVES = (
+    "binary:hinge", "binary:logistic", "binary:logitraw", "count:poisson", "multi:softmax",
+    "multi:softprob", "rank:map", "rank:ndcg", "rank:pairwise", "reg:absoluteerror", "reg:gamma",
+    "reg:linear", "reg:logistic", "reg:pseudohubererror", "reg:quantileerror", "reg:squarederror",
+    "reg:squaredlogerror", "reg:tweedie", "survival:aft", "survival:cox",
+)  # fmt: skip
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "aft-nloglik": ("survival:aft",), "interval-regression-accuracy": ("survival:aft",),
+    "cox-nloglik": ("survival:cox",), "gamma-deviance": ("reg:gamma",),
+    "gamma-nloglik": ("reg:gamma",), "poisson-nloglik": ("count:poisson",),
+    "tweedie-nloglik": ("reg:tweedie",), "merror": ("multi:",), "mlogloss": ("multi:",),
+    "error": ("binary:", "reg:logistic"), "logloss": ("binary:", "reg:logistic"),
+    "auc": ("binary:", "multi:", "rank:", "reg:logistic"),
+    "aucpr": ("binary:", "multi:", "rank:", "reg:logistic"),
+    "ndcg": ("binary:", "rank:"), "map": ("binary:", "rank:"), "pre": ("binary:", "rank:"),
+    **dict.fromkeys(("mae", "mape", "mphe", "mse", "r2", "rmse", "rmsle"),
+                    ("binary:", "count:", "reg:")),
 }  # fmt: skip
-_WHOLE = {"num_round", "max_depth", "num_class", "early_stopping_rounds", "max_bin", "seed",
-          "nthread", "verbosity", "csv_weights", "max_leaves"}  # fmt: skip
-_CHOICES = {
-    "booster": {"gbtree", "gblinear", "dart"},
-    "tree_method": {"auto", "exact", "approx", "hist", "gpu_hist"},
-    "grow_policy": {"depthwise", "lossguide"},
-}
-_TEXTS = {"objective", "eval_metric"}
-_OBJECTIVE = r"(reg|binary|multi|count|survival|rank):[a-z]+"
+"""Beginnings of objectives that a metric can be reckoned for; others go with all."""
+
+
+def _float(
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> Parameter:
+    return Parameter(kind="float", low=low, high=high, open_low=open_low, open_high=open_high)
+
+
+def _integer(low: float, high: float | None = None, *, required: bool = False) -> Parameter:
+    return Parameter(kind="integer", low=low, high=high, required=required)
+
+
+def _choice(*choices: str) -> Parameter:
+    return Parameter(kind="choice", choices=choices)
+
+
+_PARAMETERS = {
+    "num_round": _integer(1, required=True),
+    "aft_loss_distribution": _choice("extreme", "logistic", "normal"),
+    "aft_loss_distribution_scale": _float(0, open_low=True),
+    "alpha": _float(0), "base_score": _float(), "booster": _choice("dart", "gblinear", "gbtree"),
+    "colsample_bylevel": _float(0, 1, open_low=True),
+    "colsample_bynode": _float(0, 1, open_low=True),
+    "colsample_bytree": _float(0, 1, open_low=True),
+    "csv_weights": _integer(0, 1),
+    "deterministic_histogram": Parameter(kind="boolean"),
+    "dsplit": _choice("col", "row"), "early_stopping_rounds": _integer(1), "eta": _float(0, 1),
+    "eval_metric": Parameter(kind="text"),
+    "gamma": _float(0), "grow_policy": _choice("depthwise", "lossguide"),
+    "huber_slope": _float(0, open_low=True), "interaction_constraints": Parameter(kind="text"),
+    "lambda": _float(0), "lambda_bias": _float(0, 1), "max_bin": _integer(2),
+    "max_delta_step": _float(0), "max_depth": _integer(0), "max_leaves": _integer(0),
+    "min_child_weight": _float(0), "monotone_constraints": Parameter(kind="text"),
+    "normalize_type": _choice("forest", "tree"), "nthread": _integer(1),
+    "num_class": _integer(2), "num_parallel_tree": _integer(1),
+    "objective": _choice(*_OBJECTIVES), "one_drop": _integer(0, 1),
+    "predictor": _choice("auto", "cpu_predictor", "gpu_predictor"),
+    "process_type": _choice("default", "update"),
+    "quantile_alpha": _float(0, 1, open_low=True, open_high=True),
+    "rate_drop": _float(0, 1), "refresh_leaf": _integer(0, 1),
+    "sample_type": _choice("uniform", "weighted"),
+    "sampling_method": _choice("gradient_based", "uniform"),
+    "save_model_on_termination": Parameter(kind="boolean"),
+    "scale_pos_weight": _float(0), "seed": _integer(-(2**31) + 1, 2**31 - 2),
+    "single_precision_histogram": Parameter(kind="boolean"),
+    "sketch_eps": _float(0, 1, open_low=True, open_high=True), "skip_drop": _float(0, 1),
+    "subsample": _float(0, 1, open_low=True),
+    "tree_method": _choice("approx", "auto", "exact", "gpu_hist", "hist"),
+    "tweedie_variance_power": _float(1, 2, open_low=True, open_high=True),
+    "updater": Parameter(kind="text", pattern=r"[a-z_]+(,[a-z_]+)*"),
+    "use_dask_gpu_training": Parameter(kind="boolean"), "verbosity": _integer(0, 3),
+    "_kfold": _integer(2), "_num_cv_round": _integer(1),
+}  # fmt: skip
+
+
+def _check_classes(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
+    objective = _objective(given)
+    if objective is not None and objective.startswith("multi:") and "num_class" not in given:
+        message = f"num_class is required for the objective {objective!r}"
+        check.refuse("HyperparameterMissing", message)
+
+
+def _check_metrics(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
+    metrics = given.get("eval_metric")
+    if metrics is None or not known(metrics):
+        return
+    for metric in text(metrics).strip("[]").split(","):
+        _check_metric(check, metric.strip().strip("\"'"), _objective(given))
+
+
+def _check_metric(check: Checks, metric: str, objective: str | None) -> None:
+    plain, _, threshold = metric.partition("@")
+    if threshold and plain not in _WITH_THRESHOLD:
+        message = f"eval_metric takes a threshold with {', '.join(_WITH_THRESHOLD)}, got {metric!r}"
+        check.refuse("ValueNotAllowed", message)
+    check.one_of("eval_metric", plain, {*_LEAST, *_MOST})
+    needs = _NEEDS.get(plain)
+    if needs is not None and objective is not None and not objective.startswith(needs):
+        allowed = ", ".join(each + "*" if each.endswith(":") else each for each in needs)
+        message = f"eval_metric {metric!r} goes with objective {allowed}, got {objective!r}"
+        check.refuse("MetricNotForObjective", message)
+
+
+def _check_gpu_training(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
+    method = given.get("tree_method")
+    wanted = given.get("use_dask_gpu_training")
+    if wanted is not None and known(wanted, method) and text(wanted) == "true" and (
+        method != "gpu_hist"
+    ):  # fmt: skip
+        message = f"use_dask_gpu_training needs tree_method 'gpu_hist', got {method!r}"
+        check.refuse("HyperparameterNotAllowed", message)
+
+
+def _objective(given: Mapping[str, Hyperparameter]) -> str | None:
+    """The objective, XGBoost's own by default; none if it is not known now."""
+    objective = given.get("objective", "reg:squarederror")
+    return objective if isinstance(objective, str) and known(objective) else None
+
+
+TABLE = Table(
+    algorithm="XGBoost",
+    page="https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html",
+    parameters=_PARAMETERS,
+    rules=(_check_classes, _check_metrics, _check_gpu_training),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class XGBoost:
+class XGBoost(BuiltIn):
     """The built-in XGBoost algorithm: CSV with the label first and no header.
 
     Attributes:
         version: Version of the image.
-        hyperparameters: XGBoost's own names; ``num_round`` is required.
+        hyperparameters: XGBoost's own names; ``num_round`` is required. With ``csv_weights`` 1
+            the second column of CSV is the weight of its row.
 
     Raises:
-        ConfigurationError: If a hyperparameter is unknown, missing or out of its range.
+        ConfigurationError: If a hyperparameter is unknown, missing, or out of its range, or a
+            metric cannot be reckoned for the objective.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html
 
@@ -51,53 +170,24 @@ class XGBoost:
 
     hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
     version: str = "3.0-5"
+    _TABLE: ClassVar[Table] = TABLE
+    _IMAGE: ClassVar[str] = "xgboost"
+    _CHECKPOINTS: ClassVar[bool] = True
+    _CHANNELS: ClassVar[tuple[str, ...]] = ("train", "validation", "checkpoints", "model")
+    _CONTENT_TYPES: ClassVar[tuple[str, ...]] = (
+        CSV, "text/libsvm", "text/x-libsvm", "libsvm", "csv", "application/x-parquet", PROTOBUF,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Check each hyperparameter by itself, then those that go together."""
-        with Checks("XGBoost") as check:
-            if "num_round" not in self.hyperparameters:
-                check.refuse("HyperparameterMissing", "num_round is required")
-            for name, value in self.hyperparameters.items():
-                _check(check, name, value)
-            objective = str(self.hyperparameters.get("objective", "reg:squarederror"))
-            if objective.startswith("multi:") and "num_class" not in self.hyperparameters:
-                message = f"num_class is required for the objective {objective!r}"
-                check.refuse("HyperparameterMissing", message)
+        TABLE.check(self.hyperparameters)
 
-    def image(self, scope: Construct) -> AlgorithmImage:
-        """The image in the region of the scope's stack."""
-        return AlgorithmImage.xgboost(scope, self.version)
+    @property
+    def metrics(self) -> Directions:
+        """``train:`` and ``validation:`` metrics with the direction in which they get better.
 
-    def rendered(self) -> dict[str, str]:
-        """Hyperparameters as SageMaker takes them: sorted, all texts."""
-        return {name: _text(self.hyperparameters[name]) for name in sorted(self.hyperparameters)}
-
-
-def _text(value: Hyperparameter) -> str:
-    # Python writes 1e-05 as XGBoost reads it; only tokens need CDK's way.
-    return str(value) if known(value) or isinstance(value, str) else text_of(value)
-
-
-def _check(check: Checks, name: str, value: Hyperparameter) -> None:
-    if name in _RANGES:
-        if known(value):
-            _check_number(check, name, value)
-    elif name in _CHOICES:
-        check.one_of(name, str(value), _CHOICES[name])
-    elif name == "objective":
-        check.matches(name, str(value), _OBJECTIVE, 64)
-    elif name == "eval_metric":
-        check.matches(name, str(value), r"[a-z@0-9.,-]+", 128)
-    else:
-        allowed = sorted({*_RANGES, *_CHOICES, *_TEXTS})
-        message = f"{name!r} is unknown; allowed are {', '.join(allowed)}"
-        check.refuse("HyperparameterUnknown", message)
-
-
-def _check_number(check: Checks, name: str, value: Hyperparameter) -> None:
-    kinds = (int,) if name in _WHOLE else (int, float)
-    if isinstance(value, bool | str) or not isinstance(value, kinds):
-        kind = "a whole number" if name in _WHOLE else "a number"
-        check.refuse("HyperparameterNotAllowed", f"{name} must be {kind}, got {value!r}")
-    else:
-        check.between(name, value, *_RANGES[name])
+        See https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost-tuning.html
+        """
+        ways = {**dict.fromkeys(_LEAST, "Minimize"), **dict.fromkeys(_MOST, "Maximize")}
+        return {f"{part}:{name}": ways[name]
+                for part in ("train", "validation") for name in sorted(ways)}  # fmt: skip

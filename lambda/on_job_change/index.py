@@ -1,4 +1,4 @@
-"""Judges a finished training job and registers its model."""
+"""Concludes a job that ended, and lets its model through the gate."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _clients = Clients()
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Handle a change of a training job's state."""
+    """Handle a change of a job's state."""
     return job_change(os.environ, _clients).handle(event)

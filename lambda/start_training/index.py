@@ -1,4 +1,4 @@
-"""Starts a training job on data, alarm, schedule or by hand."""
+"""Starts a job on data, alarm, schedule or by hand."""
 
 from __future__ import annotations
 

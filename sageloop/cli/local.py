@@ -38,7 +38,7 @@ def up(
 
     Then, in the same folder: eval "$(sageloop local env)" and use cdk, aws or boto3 as ever.
     """
-    known = _running()
+    known = running_cloud()
     if known:
         _fail(f"a local cloud runs already at {known.endpoint_url}; end it: sageloop local down")
     _FOLDER.mkdir(exist_ok=True)
@@ -59,7 +59,7 @@ def up(
 @application.command()
 def down() -> None:
     """End the local cloud of this folder and everything it started."""
-    cloud = _running()
+    cloud = running_cloud()
     if cloud is None:
         _fail("no local cloud runs in this folder")
     cloud.stop()
@@ -70,7 +70,7 @@ def down() -> None:
 @application.command()
 def status(json_file: _JsonFile = None) -> None:
     """Say whether a local cloud runs here, what it serves and what is in flight."""
-    cloud = _running()
+    cloud = running_cloud()
     if cloud is None:
         _report({"ok": False}, json_file)
         _fail("no local cloud runs in this folder; start one: sageloop local up")
@@ -85,7 +85,7 @@ def status(json_file: _JsonFile = None) -> None:
 @application.command()
 def env() -> None:
     """Print shell lines that point AWS clients at the local cloud, and at nothing else."""
-    cloud = _running()
+    cloud = running_cloud()
     if cloud is None:
         _fail("no local cloud runs in this folder; start one: sageloop local up")
     wanted = cloud.environment()
@@ -102,7 +102,7 @@ def logs(
     lines: Annotated[int, typer.Option(help="how many of the last events to print")] = 100,
 ) -> None:
     """Print a log group (a function's, a job's, an endpoint's), or list the groups there are."""
-    cloud = _running()
+    cloud = running_cloud()
     if cloud is None:
         _fail("no local cloud runs in this folder; start one: sageloop local up")
     client = cloud.client("logs")
@@ -117,7 +117,8 @@ def logs(
         typer.echo(event["message"].rstrip("\n"))
 
 
-def _running() -> LocalCloud | None:
+def running_cloud() -> LocalCloud | None:
+    """The local cloud that `sageloop local up` started in this folder, if it still answers."""
     try:
         facts = json.loads(_facts().read_text())
         cloud = LocalCloud(facts["endpoint_url"], region=facts["region"])

@@ -17,6 +17,7 @@ def main() -> None:
     from sageloop.cli.demo import demo
     from sageloop.cli.examples import application as examples
     from sageloop.cli.local import application as local
+    from sageloop.cli.train import train
 
     app = typer.Typer(
         name="sageloop", no_args_is_help=True, rich_markup_mode=None, add_completion=False,
@@ -25,6 +26,7 @@ def main() -> None:
     app.add_typer(local, name="local")
     app.add_typer(examples, name="examples")
     app.command("demo")(demo)
+    app.command("train")(train)
 
     @app.command("version")
     def version() -> None:

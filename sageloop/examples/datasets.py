@@ -40,6 +40,19 @@ def digits(held_out: float = 0.25, seed: int = 0) -> Split:
     return Split(made[0], made[2], made[1], made[3])
 
 
+def digits_files() -> dict[str, bytes]:
+    """``train.csv`` and ``test.csv`` of the digits: what is shown, then 64 values."""
+    split = digits()
+    parts = {
+        "train.csv": (split.train_labels, split.train_rows),
+        "test.csv": (split.test_labels, split.test_rows),
+    }
+    return {
+        name: as_csv([[label, *row] for label, row in zip(labels, rows, strict=True)])
+        for name, (labels, rows) in parts.items()
+    }
+
+
 def customers() -> list[tuple[float, float, float]]:
     """Recency (days), frequency (orders) and money spent of each of 23,570 customers.
 

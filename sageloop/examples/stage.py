@@ -139,6 +139,13 @@ class Stage:
             opened = {m.name: archive.extractfile(m) for m in members}
             return {name: file.read() for name, file in opened.items() if file is not None}
 
+    def log_streams(self, job: str) -> list[str]:
+        """Names of a training job's log streams, one of each host."""
+        found = self.cloud.client("logs").describe_log_streams(
+            logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/"
+        )
+        return sorted(str(stream["logStreamName"]) for stream in found["logStreams"])
+
     def figure(self, figure: Figure) -> None:
         """Report a figure of merit."""
         self._outcome.figures.append(figure)

@@ -26,6 +26,7 @@ class Admin:
             "settle": self._settle,
             "calls": self._calls,
             "faults": self._faults,
+            "file_systems": self._file_systems,
             "stop": self._stop,
         }
         cloud.front.add_route(PREFIX, self.serve)
@@ -74,6 +75,11 @@ class Admin:
             self._cloud.faults.clear()
             return {}
         return {"match": self._cloud.faults.order(**asked).match}
+
+    def _file_systems(self, asked: dict[str, Any]) -> dict[str, Any]:
+        systems = self._cloud.service("sagemaker").training.file_systems
+        systems.register(asked["file_system_id"], asked["path"])
+        return {"file_system_id": asked["file_system_id"]}
 
     def _stop(self, _: dict[str, Any]) -> dict[str, Any]:
         self._cloud.stopped_by_request.set()

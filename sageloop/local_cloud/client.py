@@ -138,6 +138,28 @@ class LocalCloud:
         """Order a fault (members as in ``core.faults.Fault``)."""
         self._ask("faults", kind=kind, match=match, **members)
 
+    def interrupt_spot(
+        self, job_pattern: str, *, times: int | None = 1, when_logged: str | None = None
+    ) -> None:
+        """Take the instances from a spot job, at once or when a line of its log matches."""
+        self.fault("spot", job_pattern, times=times, when_logged=when_logged)
+
+    def refuse_capacity(self, instance_type: str, *, times: int | None = 1) -> None:
+        """Have no instances of a type: an on-demand job fails, a spot job waits."""
+        self.fault("capacity", instance_type, times=times)
+
+    def refuse_quota(self, instance_type: str, *, times: int | None = 1) -> None:
+        """Answer CreateTrainingJob with ResourceLimitExceeded for a type."""
+        self.fault("quota", instance_type, times=times)
+
+    def fail_internally(self, job_pattern: str, *, times: int | None = 1) -> None:
+        """End a job's containers by a failure of the platform."""
+        self.fault("internal", job_pattern, times=times)
+
+    def mount_file_system(self, file_system_id: str, path: str | Path) -> None:
+        """Let a directory of this machine stand for an EFS or FSx file system."""
+        self._ask("file_systems", file_system_id=file_system_id, path=str(path))
+
     def clear_faults(self) -> None:
         """Forget every ordered fault."""
         self._ask("faults", clear=True)
@@ -175,7 +197,7 @@ class LocalCloud:
     def _ask(self, verb: str, **members: Any) -> dict[str, Any]:
         request = urllib.request.Request(  # noqa: S310 - the scheme and host were checked
             f"{self.endpoint_url}/_sageloop/admin/{verb}",
-            data=json.dumps({k: v for k, v in members.items() if v is not None}).encode(),
+            data=json.dumps(members).encode(),
         )
         try:
             with self._opener.open(request, timeout=members.get("timeout", 30) + 30) as answer:

@@ -26,6 +26,7 @@ from constructs_lib import (
     ModelRegistry,
     Pages,
     PrivateNetwork,
+    SourceCode,
     StateTable,
     TrainingJob,
     TrainingRole,
@@ -51,8 +52,10 @@ EXAMPLES = sorted(_examples())
 
 
 @pytest.fixture(scope="module")
-def foundations() -> dict[str, Any]:
+def foundations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the examples take for granted, by the names that they use."""
+    code = tmp_path_factory.mktemp("code")
+    (code / "train.py").write_text("print('trained')\n")
     stack = Stack(App(), "Foundations")
     store = DataStore(stack, "Store")
     network = PrivateNetwork(stack, "Network", key=store.key, interfaces=["Sts"])
@@ -74,6 +77,7 @@ def foundations() -> dict[str, Any]:
         "job": TrainingJob(stack, "Job", job="demo", specification=specification, state=state,
                            network=network),
         "alarms": Alarms(stack, "Alarms", endpoint=endpoint, page_topic=pages.topic, live_error=1),
+        "source": SourceCode(folder=code),
         "people": iam.Role(stack, "People", assumed_by=iam.AccountRootPrincipal()),
     }  # fmt: skip
 

@@ -26,3 +26,9 @@ def fresh() -> Any:
     from world import World
 
     return World().with_data()
+
+
+@pytest.fixture(params=["training", "tuning", "processing", "transform"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """A test for each kind of job."""
+    return str(request.param)

@@ -39,6 +39,63 @@ def job_document(**changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def tuning_document(**changes: Any) -> dict[str, Any]:
+    """The job of :func:`job_document`, tuned."""
+    document = job_document()
+    definition = {
+        **document["request"],
+        "AlgorithmSpecification": {
+            "TrainingImage": "image:1", "TrainingInputMode": "File",
+        },
+        "StaticHyperParameters": {"max_depth": "3"},
+    }  # fmt: skip
+    objective = {"Type": "Minimize", "MetricName": "validation:mae"}
+    ranges = [{"Name": "eta", "MinValue": "0.1", "MaxValue": "0.5"}]
+    config = {
+        "Strategy": "Bayesian",
+        "HyperParameterTuningJobObjective": objective,
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 2},
+        "ParameterRanges": {"ContinuousParameterRanges": ranges},
+    }
+    request = {"HyperParameterTuningJobConfig": config, "TrainingJobDefinition": definition}
+    return {**document, "kind": "tuning", "request": request, **changes}
+
+
+def processing_document(**changes: Any) -> dict[str, Any]:
+    request = {
+        "AppSpecification": {"ImageUri": "image:1"},
+        "ProcessingResources": {
+            "ClusterConfig": {
+                "InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10,
+            }
+        },
+        "RoleArn": "arn:aws:iam::123456789012:role/processing",
+    }  # fmt: skip
+    return _without_data("processing", request, changes)
+
+
+def transform_document(**changes: Any) -> dict[str, Any]:
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in"}}
+    request = {
+        "ModelName": "model",
+        "TransformInput": {"DataSource": source, "ContentType": "text/csv"},
+        "TransformOutput": {"S3OutputPath": f"s3://{BUCKET}/out"},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    }
+    return _without_data("transform", request, changes)
+
+
+def _without_data(kind: str, request: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return {"job": JOB, "kind": kind, "request": request, "data": None,
+            "start_on_deploy": False, **changes}  # fmt: skip
+
+
+DOCUMENTS = {
+    "training": job_document, "tuning": tuning_document,
+    "processing": processing_document, "transform": transform_document,
+}  # fmt: skip
+
+
 def serving_document(**changes: Any) -> dict[str, Any]:
     return {
         "endpoint_name": ENDPOINT,

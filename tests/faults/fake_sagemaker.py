@@ -7,19 +7,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from documents import BUCKET, ENDPOINT, GROUP, START
+from documents import ENDPOINT, GROUP, START
 from fake_client import client_error
-from fake_stores import Stores
-from sageloop_runtime.times import iso
+from fake_jobs import Jobs
 
 
-class SageMaker(Stores):
-    """The part of the world that trains and serves."""
+class SageMaker(Jobs):
+    """The part of the world that keeps models and serves."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = START
-        self.jobs: dict[str, dict[str, Any]] = {}
         self.packages: list[dict[str, Any]] = []
         self.models: dict[str, dict[str, Any]] = {}
         self.configs: dict[str, dict[str, Any]] = {}
@@ -28,59 +26,6 @@ class SageMaker(Stores):
         self.champion_answer: Callable[[str], str] = lambda row: "120"
         self.invisible_config_calls = 0
         self.in_progress_calls = 0
-        self.lose_events = False
-
-    def emit(self, function: str, source: str, kind: str, detail: dict[str, Any]) -> None:
-        event = {"source": source, "detail-type": kind, "time": iso(self.now), "detail": detail}
-        if not self.lose_events:
-            self.queue.append((function, event))
-
-    # training jobs
-
-    def _create_training_job(self, TrainingJobName: str, **request: Any) -> Any:
-        if TrainingJobName in self.jobs:
-            raise client_error("ResourceInUse", "Training job names must be unique")
-        self.jobs[TrainingJobName] = {
-            **request, "TrainingJobName": TrainingJobName, "TrainingJobStatus": "InProgress",
-            "CreationTime": datetime.fromtimestamp(self.now, UTC), "FinalMetricDataList": [],
-        }  # fmt: skip
-        return {"TrainingJobArn": f"arn:aws:sagemaker:::training-job/{TrainingJobName}"}
-
-    def _describe_training_job(self, TrainingJobName: str) -> Any:
-        if TrainingJobName not in self.jobs:
-            raise client_error("ValidationException", "Requested resource not found.")
-        return self.jobs[TrainingJobName]
-
-    def _list_training_jobs(self, NameContains: str, StatusEquals: str, **_: Any) -> Any:
-        names = [
-            n for n, job in self.jobs.items()
-            if NameContains in n and job["TrainingJobStatus"] == StatusEquals
-        ]  # fmt: skip
-        return {"TrainingJobSummaries": [{"TrainingJobName": name} for name in names]}
-
-    def _stop_training_job(self, TrainingJobName: str) -> Any:
-        job = self.jobs.get(TrainingJobName)
-        if job is None:
-            raise client_error("ValidationException", "Requested resource not found.")
-        if job["TrainingJobStatus"] == "InProgress":
-            self.finish(TrainingJobName, status="Stopped", secondary="Stopped")
-
-    def finish(
-        self, name: str, *, metric: float | None = 8.0, status: str = "Completed",
-        reason: str | None = None, secondary: str | None = None, artifact: bytes = b"\x1f\x8b..",
-    ) -> None:  # fmt: skip
-        job, key = self.jobs[name], f"out/{name}/output/model.tar.gz"
-        job["TrainingJobStatus"] = status
-        job["SecondaryStatus"] = secondary or status
-        if reason is not None:
-            job["FailureReason"] = reason
-        if status != "Failed":
-            job["ModelArtifacts"] = {"S3ModelArtifacts": f"s3://{BUCKET}/{key}"}
-            self.objects[BUCKET, key] = artifact
-        if metric is not None:
-            job["FinalMetricDataList"] = [{"MetricName": "validation:mae", "Value": metric}]
-        detail = {"TrainingJobName": name, "TrainingJobStatus": status}
-        self.emit("on_job_change", "aws.sagemaker", "SageMaker Training Job State Change", detail)
 
     # the registry
 

@@ -30,7 +30,7 @@ def loop(world: World) -> dict[str, Any]:
 
 def test_39_malformed_document_fails_at_once_in_one_line(fresh: World) -> None:
     properties = {"Job": JOB, "Document": "{", "StateTable": "s"}
-    answer = fresh.resource("training_job_resource", "Update", properties, physical=JOB)
+    answer = fresh.resource("job_resource", "Update", properties, physical=JOB)
     assert answer["Status"] == "FAILED"
     assert answer["Reason"] == "the job document is not JSON"
     assert answer["PhysicalResourceId"] == JOB
@@ -38,7 +38,7 @@ def test_39_malformed_document_fails_at_once_in_one_line(fresh: World) -> None:
 
 def test_41_delete_of_what_was_never_made_succeeds(fresh: World) -> None:
     for function, name, properties in (
-        ("training_job_resource", "Logical", {"Job": "x", "Document": "?"}),
+        ("job_resource", "Logical", {"Job": "x", "Document": "?"}),
         ("champion_endpoint_resource", "other", {"EndpointName": "other", "Document": "?"}),
     ):
         answer = fresh.resource(function, "Delete", properties, physical=name)
@@ -49,10 +49,10 @@ def test_41_delete_of_what_was_never_made_succeeds(fresh: World) -> None:
 def test_42_rollback_update_stops_what_the_failed_update_started(fresh: World) -> None:
     old = {"Job": JOB, "Document": json.dumps(job_document())}
     new = {"Job": JOB, "Document": json.dumps(job_document(start_on_deploy=True))}
-    assert fresh.resource("training_job_resource", "Update", new)["Status"] == "SUCCESS"
+    assert fresh.resource("job_resource", "Update", new)["Status"] == "SUCCESS"
     name = fresh.only_job()
-    assert fresh.resource("training_job_resource", "Update", new)["Status"] == "SUCCESS"
-    assert fresh.resource("training_job_resource", "Update", old)["Status"] == "SUCCESS"
+    assert fresh.resource("job_resource", "Update", new)["Status"] == "SUCCESS"
+    assert fresh.resource("job_resource", "Update", old)["Status"] == "SUCCESS"
     fresh.drain()
     assert fresh.jobs[name]["TrainingJobStatus"] == "Stopped"
     assert len(fresh.jobs) == 1
@@ -114,7 +114,7 @@ def test_43_no_promotion_follows_the_tombstone(world: World) -> None:
 
 
 def test_44_unknown_request_type_fails_with_its_name(fresh: World) -> None:
-    answer = fresh.resource("training_job_resource", "Import", {"Job": JOB})
+    answer = fresh.resource("job_resource", "Import", {"Job": JOB})
     assert answer["Status"] == "FAILED"
     assert "'Import'" in answer["Reason"]
 
@@ -172,7 +172,7 @@ def test_47_first_deploy_without_data_records_only(fresh: World) -> None:
 def test_47_start_on_deploy_refuses_an_empty_channel_in_one_line() -> None:
     world = World()
     properties = {"Job": JOB, "Document": json.dumps(job_document(start_on_deploy=True))}
-    answer = world.resource("training_job_resource", "Create", properties)
+    answer = world.resource("job_resource", "Create", properties)
     assert answer["Status"] == "FAILED"
     assert answer["Reason"] == f"no daily partition below s3://{BUCKET}/sets/"
     assert f"job#{JOB}" not in world.rows

@@ -18,12 +18,12 @@ from documents import (
     BUCKET,
     COOLDOWN,
     DAY,
+    DOCUMENTS,
     ENDPOINT,
     GROUP,
     JOB,
     MAX_ATTEMPTS,
     TOPIC,
-    job_document,
     serving_document,
 )  # fmt: skip
 from fake_client import FakeClient, checked_action
@@ -35,9 +35,18 @@ from sageloop_runtime.custom_resource import run
 from sageloop_runtime.state import StateTable
 from sageloop_runtime.times import event_time, iso
 
-PERMISSIONS: dict[str, list[str]] = json.loads(
+PERMISSIONS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "lambda" / "permissions.json").read_text()
 )
+_LOOP = ("alarm", "data", "gate", "role")
+
+
+def allowed(function: str, *parts: str) -> list[str]:
+    """The actions of a function's policy where it serves these parts."""
+    entry = PERMISSIONS[function]
+    if isinstance(entry, list):
+        return entry
+    return [action for part in ("always", *parts) for action in entry.get(part, [])]
 
 
 class Killed(BaseException):
@@ -52,8 +61,21 @@ class Context:
 
 
 class World(SageMaker):
-    def __init__(self, *, gate: dict[str, Any] | None = None) -> None:
+    """A stack in this AWS.
+
+    Args:
+        gate: the gate's settings, other than the usual ones.
+        kind: what kind of job it has.
+        alone: whether the job has neither gate nor alarm nor reconciler.
+
+    """
+
+    def __init__(
+        self, *, gate: dict[str, Any] | None = None, kind: str = "training", alone: bool = False
+    ) -> None:
         super().__init__()
+        self.kind, self.alone = kind, alone
+        self.extra: dict[str, str] = {}
         self.dead: list[tuple[str, dict[str, Any], BaseException]] = []
         self.answers: list[dict[str, Any]] = []
         self.calls: list[tuple[str, str]] = []
@@ -78,7 +100,9 @@ class World(SageMaker):
     def call(self, service: str, name: str, request: dict[str, Any]) -> Any:
         action = checked_action(service, name, request)
         if self.running:
-            assert action in PERMISSIONS[self.running], f"{self.running} may not {action}"
+            parts = ("alone", "alarm", "data", "role") if self.alone else _LOOP
+            actions = allowed(self.running, self.kind, *parts)
+            assert action in actions, f"{self.running} may not {action}"
         self.calls.append((self.running, action))
         self.counts[action] += 1
         self._calls_of_invocation += 1
@@ -121,7 +145,17 @@ class World(SageMaker):
         return {"source": "aws.s3", "detail-type": "Object Created", "time": iso(self.now),
                 "detail": detail}  # fmt: skip
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, function: str = "") -> dict[str, str]:
+        """A function's settings: those it has beside what all have decide how it works."""
+        whole = self._environment() | self.extra
+        gone: set[str] = set()
+        if self.alone:
+            gone = {"ALARM_NAME", "ENDPOINT_NAME", "MODEL_PACKAGE_GROUP", "GATE", "CONTENT_TYPE"}
+        elif function in {"start_training", "on_job_change"}:
+            gone = {"PAGE_TOPIC_ARN"}
+        return {name: value for name, value in whole.items() if name not in gone}
+
+    def _environment(self) -> dict[str, str]:
         return {
             "STATE_TABLE": "state", "JOB": JOB, "COOLDOWN_SECONDS": str(COOLDOWN),
             "MAX_ATTEMPTS": str(MAX_ATTEMPTS), "METRIC_NAMESPACE": "sageloop",
@@ -138,7 +172,7 @@ class World(SageMaker):
     def run(self, function: str, event: dict[str, Any]) -> Any:
         """One invocation; a Killed passes through."""
         clients = Clients(lambda service: FakeClient(self, service))
-        env = self.environment()
+        env = self.environment(function)
         self.running, self._calls_of_invocation = function, 0
         try:
             if function == "start_training":
@@ -159,8 +193,8 @@ class World(SageMaker):
         env, before = self.environment(), len(self.answers)
 
         def actions() -> Any:
-            if function == "training_job_resource":
-                return functions.training_job_actions(env, clients)
+            if function == "job_resource":
+                return functions.job_actions(env, clients)
             if function == "default_security_group_resource":
                 return functions.default_security_group_actions(clients)
             return functions.champion_endpoint_actions(
@@ -206,11 +240,21 @@ class World(SageMaker):
             event["PhysicalResourceId"] = physical
         return self.run(function, event)
 
+    def document(self, **changes: Any) -> dict[str, Any]:
+        """A document of the world's kind."""
+        return dict(DOCUMENTS[self.kind](**changes))
+
+    def put_job(self, action: str = "Create", **changes: Any) -> Any:
+        """The job's custom resource."""
+        text = json.dumps(self.document(**changes))
+        return self.resource("job_resource", action, {"Job": JOB, "Document": text})
+
     def deploy(self, *, serving: dict[str, Any] | None = None, **job: Any) -> None:
         """Both custom resources, as the first deployment creates them."""
-        properties = {"Job": JOB, "Document": json.dumps(job_document(**job)), "StateTable": "s"}
-        answer = self.resource("training_job_resource", "Create", properties)
+        answer = self.put_job(**job)
         assert answer["Status"] == "SUCCESS", answer
+        if self.alone:
+            return
         text = json.dumps(serving_document(**(serving or {})))
         properties = {"EndpointName": ENDPOINT, "Document": text}
         answer = self.resource("champion_endpoint_resource", "Create", properties)
@@ -234,9 +278,6 @@ class World(SageMaker):
         assert self.row(f"champion#{ENDPOINT}")["state"] == "live"
         self.now += 7 * DAY
         return self
-
-    def running_jobs(self) -> list[str]:
-        return [n for n, job in self.jobs.items() if job["TrainingJobStatus"] == "InProgress"]
 
     def only_job(self) -> str:
         (name,) = self.running_jobs()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +19,7 @@ from training_stage import (  # noqa: F401 - fixtures are found by name
     request,
     run,
     start_cloud,
+    wait_for_log,
     world,
 )
 
@@ -43,14 +43,7 @@ print("ready", flush=True)
 while True:
     signal.pause()
 """
-
-
-def wait_for_log(aws: SimpleNamespace) -> None:
-    """Return once the container has printed something."""
-    seen = threading.Event()
-    aws.cloud.front.after("logs:PutLogEvents", lambda *_: seen.set())
-    if not aws.cloud.recorder.calls(after=aws.started, action="logs:PutLogEvents"):
-        assert seen.wait(20)
+MLFLOW = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/mine"
 
 
 def test_stopped_job_keeps_its_artifacts(aws: SimpleNamespace, program: Any) -> None:
@@ -205,30 +198,11 @@ def test_allowed_image_is_stored_and_can_be_stopped(aws: SimpleNamespace) -> Non
 @pytest.mark.parametrize(
     ("members", "named"),
     [
-        ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining"),
-        ({"CheckpointConfig": {"S3Uri": "s3://training-tests/c"}}, "CheckpointConfig"),
-        ({"HyperParameters": {"sagemaker_program": "a.py"}}, "script mode"),
+        ({"MlflowConfig": {"MlflowResourceArn": MLFLOW}}, "MlflowConfig"),
+        ({"TensorBoardOutputConfig": {"S3OutputPath": "s3://b/t"}}, "TensorBoardOutputConfig"),
         (
-            {
-                "ResourceConfig": {
-                    "InstanceType": "ml.m5.large",
-                    "InstanceCount": 2,
-                    "VolumeSizeInGB": 1,
-                }
-            },
-            "ResourceConfig.InstanceCount above 1",
-        ),
-        (
-            {"InputDataConfig": [channel("t", "s3://training-tests/x") | {"InputMode": "Pipe"}]},
-            "InputMode Pipe of channel t",
-        ),
-        (
-            {
-                "InputDataConfig": [
-                    channel("t", "s3://training-tests/x", S3DataType="AugmentedManifestFile")
-                ]
-            },
-            "S3DataType AugmentedManifestFile",
+            {"InputDataConfig": [channel("t", "s3://training-tests/x", S3DataType="Converse")]},
+            "S3DataType Converse of channel t",
         ),
     ],
 )

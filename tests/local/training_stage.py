@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import tarfile
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -168,8 +169,30 @@ def refusal(aws: SimpleNamespace, made: dict[str, Any]) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
-def messages(aws: SimpleNamespace, job: str) -> list[str]:
-    streams = aws.logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=f"{job}/")
+def statuses(job: dict[str, Any]) -> list[str]:
+    return [t["Status"] for t in job["SecondaryStatusTransitions"]]
+
+
+def put(aws: SimpleNamespace, **objects: bytes) -> None:
+    for key, body in objects.items():
+        aws.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
+def model(aws: SimpleNamespace, job: str = "job") -> dict[str, bytes]:
+    return files_in(aws, f"out/{job}/output/model.tar.gz")
+
+
+def wait_for_log(aws: SimpleNamespace) -> None:
+    """Return once a container has printed something."""
+    seen = threading.Event()
+    aws.cloud.front.after("logs:PutLogEvents", lambda *_: seen.set())
+    if not aws.cloud.recorder.calls(after=aws.started, action="logs:PutLogEvents"):
+        assert seen.wait(20)
+
+
+def messages(aws: SimpleNamespace, job: str, host: str = "algo-1") -> list[str]:
+    prefix = f"{job}/{host}-"
+    streams = aws.logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=prefix)
     name = streams["logStreams"][0]["logStreamName"]
     found = aws.logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=name, startFromHead=True)
     return [event["message"] for event in found["events"]]

@@ -1,17 +1,19 @@
-"""A container's ``/opt/ml`` on a machine that has none."""
+"""A container's own ``/opt/ml``, ``/etc/hosts``, host name and network on this machine."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 # The rest of /opt stays visible, as the program's own interpreter may live there.
-_SCRIPT = """\
+_PRIVATE_OPT = """\
 set -e
-base=$1; hold=$2; shift 2
 mkdir -p "$hold"
 mount --rbind /opt "$hold"
 mount -t tmpfs none /opt
@@ -23,8 +25,36 @@ for entry in "$hold"/*; do
 done
 mkdir /opt/ml
 mount --bind "$base" /opt/ml
-exec "$@"
 """
+_FLAGS = {
+    os.ST_NOSUID: "nosuid", os.ST_NODEV: "nodev", os.ST_NOEXEC: "noexec",
+    os.ST_NOATIME: "noatime", os.ST_NODIRATIME: "nodiratime", os.ST_RELATIME: "relatime",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A directory of this machine at ``inside``, a path under ``/opt/ml``."""
+
+    source: Path
+    inside: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a container has of its own beside ``/opt/ml``; by default nothing.
+
+    ``network`` is the pid of a process whose user and network namespaces are joined.
+    """
+
+    host_name: str | None = None
+    hosts_file: Path | None = None
+    mounts: tuple[Mount, ...] = ()
+    network: int | None = None
+
+
+_NOTHING = Surroundings()
 
 
 @cache
@@ -33,17 +63,64 @@ def available() -> bool:
     tool = shutil.which("unshare")
     if tool is None or not Path("/opt").is_dir():
         return False
-    probe = [tool, "-Urm", "sh", "-c", "mount -t tmpfs none /opt"]
+    probe = [tool, "-Urmu", "sh", "-c", "mount -t tmpfs none /opt"]
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
-def with_private_opt_ml(command: Sequence[str], base: Path) -> list[str]:
+@cache
+def networks_available() -> bool:
+    """Whether processes can be given a network of their own, shared by several of them."""
+    if not available() or shutil.which("nsenter") is None:
+        return False
+    probe = ["unshare", "-Urn", "true"]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+def possible_for(base: Path) -> bool:
+    """Whether ``base`` can become a private ``/opt/ml``."""
+    return available() and Path("/opt") not in base.parents
+
+
+def with_private_opt_ml(
+    command: Sequence[str], base: Path, surroundings: Surroundings = _NOTHING
+) -> list[str]:
     """``command`` with ``base`` as its ``/opt/ml``; unchanged where that is not possible.
 
     The process keeps its pid. Where it is not possible the program has
     ``SAGEMAKER_BASE_DIR`` to go by.
     """
-    if not available() or Path("/opt") in base.parents:
+    if not possible_for(base):
         return list(command)
-    hold = base.parent / f".{base.name}.opt"
-    return ["unshare", "-Urm", "sh", "-c", _SCRIPT, "sh", str(base), str(hold), *command]
+    script = "\n".join(_script(base, surroundings))
+    return [*_unshared(surroundings.network), "sh", "-c", script, "sh", *command]
+
+
+def _unshared(network: int | None) -> list[str]:
+    if network is None:
+        return ["unshare", "-Urmu"]
+    # The holder's user namespace owns its network; only its members may enter that.
+    entered = ["nsenter", "-t", str(network), "-U", "-n", "--preserve-credentials"]
+    return [*entered, "unshare", "-mu"]
+
+
+def _script(base: Path, surroundings: Surroundings) -> Iterator[str]:
+    yield f"base={shlex.quote(str(base))}"
+    yield f"hold={shlex.quote(str(base.parent / f'.{base.name}.opt'))}"
+    yield _PRIVATE_OPT
+    for mount in surroundings.mounts:
+        yield from _mounted(mount)
+    if surroundings.hosts_file is not None and Path("/etc/hosts").exists():
+        yield f"mount --bind {shlex.quote(str(surroundings.hosts_file))} /etc/hosts"
+    if surroundings.host_name is not None and shutil.which("hostname"):
+        yield f"hostname {shlex.quote(surroundings.host_name)}"
+    yield 'cd /opt/ml\nexec "$@"'
+
+
+def _mounted(mount: Mount) -> Iterator[str]:
+    inside = shlex.quote(mount.inside)
+    yield f"mount --bind {shlex.quote(str(mount.source))} {inside}"
+    if mount.read_only:
+        # A namespace may add to the flags of a mount that it inherits, but drop none.
+        flags = os.statvfs(mount.source).f_flag
+        kept = [name for flag, name in _FLAGS.items() if flags & flag]
+        yield f"mount -o {','.join(['remount', 'bind', 'ro', *kept])} {inside}"

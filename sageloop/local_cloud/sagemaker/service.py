@@ -11,11 +11,14 @@ from sageloop.local_cloud.sagemaker import validation
 from sageloop.local_cloud.sagemaker.hosting.section import Hosting
 from sageloop.local_cloud.sagemaker.models import Models
 from sageloop.local_cloud.sagemaker.notebooks import Notebooks
+from sageloop.local_cloud.sagemaker.processing.section import ProcessingJobs
 from sageloop.local_cloud.sagemaker.registry import ModelPackages
 from sageloop.local_cloud.sagemaker.stamps import in_milliseconds
 from sageloop.local_cloud.sagemaker.store import SageMakerStore
 from sageloop.local_cloud.sagemaker.tags import Tags
 from sageloop.local_cloud.sagemaker.training.section import TrainingJobs
+from sageloop.local_cloud.sagemaker.transform.section import TransformJobs
+from sageloop.local_cloud.sagemaker.tuning.section import TuningJobs
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -30,13 +33,18 @@ class SageMakerService(Service):
         super().__init__(cloud)
         self.store = SageMakerStore(cloud)
         self.training = TrainingJobs(self)
+        self.tuning = TuningJobs(self)
+        self.processing = ProcessingJobs(self)
+        self.transform = TransformJobs(self)
         self.hosting = Hosting(self)
         self.models = Models(self)
         for section in (
-            self.training, self.hosting, self.models, ModelPackages(self), Notebooks(self),
-            Tags(self.store),
+            self.training, self.tuning, self.hosting, self.models, ModelPackages(self),
+            Notebooks(self), Tags(self.store),
         ):  # fmt: skip
             self.include(section)
+        self.include(self.processing)
+        self.include(self.transform)
 
     def handle(self, call: Call) -> dict[str, Any] | Response | None:
         """Check a request against the model, then carry it out."""
@@ -62,7 +70,10 @@ class SageMakerService(Service):
 
     def stop(self) -> None:
         """End what runs."""
+        self.tuning.stop()
         self.training.stop()
+        self.processing.stop()
+        self.transform.stop()
         self.hosting.stop()
 
 

@@ -32,6 +32,25 @@ _WORDING = {
         "job with this name already exists ({arn})",
         exists_code="ResourceInUse",
     ),
+    "hyper-parameter-tuning-job": _Wording(
+        "Amazon SageMaker can't find a tuning job called {name}. Type another name.",
+        "Hyperparameter tuning job names must be unique within an AWS account and region, and a "
+        "hyperparameter tuning job with this name already exists ({arn})",
+        missing_code="ResourceNotFound",
+        exists_code="ResourceInUse",
+    ),
+    "processing-job": _Wording(
+        "Could not find requested job with name: {name}",
+        "Processing job names must be unique within an AWS account and region, and a processing "
+        "job with this name already exists ({arn})",
+        exists_code="ResourceInUse",
+    ),
+    "transform-job": _Wording(
+        "Could not find requested job with name: {name}",
+        "Job name must be unique within an AWS account and region, and a job with this name "
+        "already exists ({arn})",
+        exists_code="ResourceInUse",
+    ),
     "model": _Wording(
         'Could not find model "{arn}".', 'Cannot create already existing model "{arn}".'
     ),
@@ -198,8 +217,8 @@ class SageMakerStore:
             family, _Wording(f'Could not find {family} "{{arn}}".', f"{family} {{arn}} exists.")
         )
         if missing:
-            return AwsError(wording.missing_code, wording.missing.format(arn=arn))
-        return AwsError(wording.exists_code, wording.exists.format(arn=arn))
+            return AwsError(wording.missing_code, wording.missing.format(arn=arn, name=name))
+        return AwsError(wording.exists_code, wording.exists.format(arn=arn, name=name))
 
 
 _Plain = TypeVar("_Plain")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
@@ -81,7 +81,7 @@ class Ground:
         return AlgorithmImage.xgboost(self.stack, "3.0-5")
 
 
-_SPECIFIED = {"algorithm", "data", "instance_type", "instance_count", "max_runtime_seconds"}
+_SPECIFIED = {each.name for each in fields(JobSpecification)}
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from aws_cdk import Duration, Stack, Token
 
 from constructs_lib import (
     Canary,
+    Compute,
     ConfigurationError,
     DataCapture,
     DataStore,
@@ -107,7 +108,7 @@ def _codes(error: ConfigurationError) -> list[str]:
 
 def test_all_faults_of_a_job_and_of_its_specification_are_said_at_once(anew: Ground) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        anew.job(job="a_b", instance_type="m5", instance_count=0)
+        anew.job(job="a_b", compute=Compute(instance_type="m5", instance_count=0))
 
     assert _codes(refused.value) == ["NameNotAllowed", "InstanceTypeNotAllowed", "ValueOutOfRange"]
 

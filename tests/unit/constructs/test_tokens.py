@@ -13,6 +13,7 @@ from aws_cdk.assertions import Template
 from constructs_lib import (
     Alarms,
     Canary,
+    Compute,
     ConfigurationError,
     DailyData,
     DataCapture,
@@ -57,7 +58,9 @@ def template() -> Template:
             prefix=_text(stack, "Prefix"), validation_days=_number(stack, "HeldOut"),
             window_days=_number(stack, "Window"),
         ),
-        instance_type=_text(stack, "JobType"), instance_count=_number(stack, "JobCount"),
+        compute=Compute(
+            instance_type=_text(stack, "JobType"), instance_count=_number(stack, "JobCount"),
+        ),
     )  # fmt: skip
     endpoint = ground.champion(
         endpoint_name=_text(stack, "EndpointName"),

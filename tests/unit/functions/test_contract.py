@@ -7,6 +7,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -14,6 +15,8 @@ import test_deployment_faults
 import test_promotion_faults
 import test_trigger_faults
 from documents import BUCKET, ENDPOINT, JOB, job_document, serving_document
+from fake_client import client_error
+from jobs_alone import alone, by_hand
 from moto import mock_aws
 from sageloop_runtime.state import StateTable
 from sageloop_runtime.times import iso, moment
@@ -69,15 +72,48 @@ def _no_partitions(world: World) -> None:
     document = job_document(data=None)
     document["request"]["InputDataConfig"] = [channel]
     properties = {"Job": JOB, "Document": json.dumps(document)}
-    world.resource("training_job_resource", "Update", properties)
+    world.resource("job_resource", "Update", properties)
     world.challenge()
     assert world.row(f"champion#{ENDPOINT}")["state"] == "promoting"
 
 
 def _job_resource(world: World) -> None:
-    properties = {"Job": JOB, "Document": json.dumps(job_document(start_on_deploy=True))}
-    world.resource("training_job_resource", "Update", properties)
-    world.resource("training_job_resource", "Delete", properties, physical=JOB)
+    properties = {"Job": JOB, "Document": json.dumps(world.document(start_on_deploy=True))}
+    world.resource("job_resource", "Update", properties)
+    world.resource("job_resource", "Delete", properties, physical=JOB)
+
+
+def _every_kind(world: World) -> None:
+    """Jobs of the other kinds, alone and (tuning) in a loop."""
+    for kind in ("tuning", "processing", "transform"):
+        apart = alone(kind)
+        for request_id in ("1", "2"):
+            apart.deliver("start_training", by_hand(apart, request_id))
+        apart.finish(apart.only_job(), status="Failed", reason="AlgorithmError")
+        apart.drain()
+        deployed = alone(kind)
+        _job_resource(deployed)
+        world.calls += apart.calls + deployed.calls
+    for kind in ("processing", "transform"):
+        _reconciled(world, kind)
+    world.calls += _refused().calls
+    tuned = World(kind="tuning").with_champion()
+    _reconciled(world, "tuning")
+    world.calls += tuned.calls
+
+
+def _reconciled(world: World, kind: str) -> None:
+    lost = World(kind=kind).with_data()
+    lost.deliver("start_training", by_hand(lost))
+    lost.reconcile()
+    world.calls += lost.calls
+
+
+def _refused() -> World:
+    world = alone()
+    world.failures["sagemaker:CreateTrainingJob"] = [client_error("ValidationException", "no")]
+    world.deliver("start_training", by_hand(world))
+    return world
 
 
 SCENARIOS = [
@@ -88,7 +124,8 @@ SCENARIOS = [
     (test_promotion_faults.test_34_failed_creation_is_deleted_and_created_anew, False),
     (test_deployment_faults.test_43_deletion_goes_on_while_interfaces_stay, True),
     (_many_champions, True), (_scaling_ends, True), (_default_group, None), (_evaluation, True),
-    (_job_resource, False), (_no_partitions, True), (_killed_while_registering, True),
+    (_job_resource, False), (_every_kind, None), (_no_partitions, True),
+    (_killed_while_registering, True),
 ]  # fmt: skip
 IMPLIED = {"iam:PassRole", "sagemaker:AddTags"}
 
@@ -135,11 +172,17 @@ def test_every_permission_is_used_and_no_other() -> None:
     spare = {
         (function, action)
         for function, actions in PERMISSIONS.items()
-        for action in set(actions) - IMPLIED
+        for action in _all(actions) - IMPLIED
         if (function, action) not in used
         and not (function in PROMOTING and action in rollout & set(PERMISSIONS["promote"]))
     }
     assert spare == set()
+
+
+def _all(actions: Any) -> set[str]:
+    """The actions of a function, whatever it serves."""
+    parts = [actions] if isinstance(actions, list) else actions.values()
+    return {action for part in parts for action in part}
 
 
 @mock_aws

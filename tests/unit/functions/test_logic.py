@@ -13,10 +13,11 @@ from sageloop_runtime.data_window import day_of, divide, last_days, parse_delive
 from sageloop_runtime.errors import BadInputError
 from sageloop_runtime.evaluation import join
 from sageloop_runtime.gate import final_metric, judge_against, judge_alone, measure_for
+from sageloop_runtime.handover import backoff
 from sageloop_runtime.holdout import chunks, parse_numbers
-from sageloop_runtime.job_request import read_job_document, training_request
-from sageloop_runtime.names import config_name, is_job_of, is_of_endpoint, job_name, model_name
-from sageloop_runtime.reconciler import backoff
+from sageloop_runtime.job_request import job_request, read_job_document
+from sageloop_runtime.kinds import TRAINING, TUNING
+from sageloop_runtime.names import config_name, is_of_endpoint, model_name
 from sageloop_runtime.serving import Serving
 from sageloop_runtime.times import parse_time
 from sageloop_runtime.triggers import Trigger, read_trigger
@@ -38,14 +39,16 @@ def test_what_is_no_time_is_refused() -> None:
 
 
 def test_job_names_are_bound_to_the_trigger_and_short_enough() -> None:
-    name = job_name("j" * 40, "data|b|k|v")
-    assert name == job_name("j" * 40, "data|b|k|v") != job_name("j" * 40, "data|b|k|w")
+    name = TRAINING.job_name("j" * 40, "data|b|k|v")
+    same, other = (TRAINING.job_name("j" * 40, key) for key in ("data|b|k|v", "data|b|k|w"))
+    assert name == same != other
     assert len(name) <= 63
+    assert len(TUNING.job_name("j" * 21, "data|b|k|v")) == 32
 
 
 def test_job_of_a_longer_prefix_is_not_ours() -> None:
-    assert is_job_of("flights", job_name("flights", "k"))
-    assert not is_job_of("flights", job_name("flights-late", "k"))
+    assert TRAINING.is_job_of("flights", TRAINING.job_name("flights", "k"))
+    assert not TRAINING.is_job_of("flights", TRAINING.job_name("flights-late", "k"))
 
 
 def test_names_of_a_long_endpoint_fit_and_are_recognised() -> None:
@@ -107,7 +110,7 @@ def test_bad_delivery_manifest_is_refused(text: str) -> None:
 
 def test_request_reads_the_run_s_manifests_and_keeps_the_rest() -> None:
     document = job_document()
-    request = training_request(document, "flights-1")
+    request = job_request(document, "flights-1")
     uris = {
         channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"]
         for channel in request["InputDataConfig"]

@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from documents import ENDPOINT, JOB, job_document, serving_document
+from documents import (
+    DOCUMENTS,
+    ENDPOINT,
+    JOB,
+    job_document,
+    serving_document,
+    tuning_document,
+)  # fmt: skip
+from fake_client import client_error
 from sageloop_runtime.custom_resource import Outcome, Request, run
 from world import World
 
@@ -117,7 +125,7 @@ def test_start_on_deploy_starts_once_and_takes_the_time_from_the_job() -> None:
     text = json.dumps(job_document(start_on_deploy=True))
     properties = {"Job": JOB, "Document": text}
     for kind in ("Create", "Create", "Update"):
-        answer = world.resource("training_job_resource", kind, properties)
+        answer = world.resource("job_resource", kind, properties)
         assert answer["Status"] == "SUCCESS"
     assert len(world.running_jobs()) == 1
     assert world.row(f"loop#{JOB}")["last_started_at"] == world.now
@@ -128,12 +136,119 @@ def test_delete_stops_running_jobs_and_forgets_the_document() -> None:
     world.deliver("start_training", world.data_event())
     properties = {"Job": JOB, "Document": json.dumps(job_document())}
     for _ in range(2):
-        answer = world.resource("training_job_resource", "Delete", properties, physical=JOB)
+        answer = world.resource("job_resource", "Delete", properties, physical=JOB)
         assert answer["Status"] == "SUCCESS"
     world.drain()
     assert world.running_jobs() == []
     assert f"job#{JOB}" not in world.rows
     assert world.run("start_training", world.data_event("v2"))["status"] == "ignored"
+
+
+@pytest.mark.feature("lifecycle: unchanged never re-runs")
+@pytest.mark.parametrize("kind", sorted(DOCUMENTS))
+def test_unchanged_document_of_any_kind_starts_once(kind: str) -> None:
+    world = World(kind=kind, alone=True)
+    world.deliver_days("2013-01-01", "2013-02-28")
+    for action in ("Create", "Update", "Create"):
+        assert world.put_job(action, start_on_deploy=True)["Status"] == "SUCCESS"
+    world.finish(world.only_job())
+    world.drain()
+    assert world.put_job("Update", start_on_deploy=True)["Status"] == "SUCCESS"
+    assert world.running_jobs() == []
+    assert len([name for name in world.jobs if name.count("-") == 1]) == 1
+
+
+@pytest.mark.feature("lifecycle: stop on delete")
+@pytest.mark.parametrize("kind", sorted(DOCUMENTS))
+def test_delete_stops_what_runs_of_any_kind(kind: str) -> None:
+    world = World(kind=kind, alone=True)
+    world.deliver_days("2013-01-01", "2013-02-28")
+    world.put_job(start_on_deploy=True)
+    name = world.only_job()
+    properties = {"Job": JOB, "Document": json.dumps(world.document(start_on_deploy=True))}
+    for _ in range(2):
+        answer = world.resource("job_resource", "Delete", properties, physical=JOB)
+        assert answer["Status"] == "SUCCESS"
+    assert world.kinds[name].status(world.jobs[name]) == "Stopped"
+    assert f"job#{JOB}" not in world.rows
+
+
+@pytest.mark.feature("lifecycle: stop on rollback")
+@pytest.mark.parametrize("kind", sorted(DOCUMENTS))
+def test_changed_document_stops_the_deployment_s_job_and_starts_another(kind: str) -> None:
+    world = World(kind=kind, alone=True)
+    world.deliver_days("2013-01-01", "2013-02-28")
+    world.put_job(start_on_deploy=True)
+    first = world.only_job()
+    world.put_job("Update", start_on_deploy=True, fallback_instance_types=["ml.m5.xlarge"])
+    world.drain()
+    assert world.kinds[first].status(world.jobs[first]) == "Stopped"
+    assert world.only_job() != first
+
+
+def test_job_that_becomes_another_kind_keeps_its_new_document() -> None:
+    """CloudFormation creates the new resource first, then deletes the old one of the same name."""
+    world = World()
+    world.deliver_days("2013-01-01", "2013-02-28")
+    old = _owned(world, "Old", job_document(start_on_deploy=True))
+    (training,) = world.running_jobs()
+    new = _owned(world, "New", tuning_document())
+    _gone(world, old, "training")
+    assert world.jobs[training]["TrainingJobStatus"] == "Stopped"
+    assert json.loads(world.row(f"job#{JOB}")["document"])["kind"] == "tuning"
+    _gone(world, new, "tuning")
+    assert f"job#{JOB}" not in world.rows
+
+
+def test_rolled_back_successor_gives_the_old_document_back() -> None:
+    world = World()
+    world.deliver_days("2013-01-01", "2013-02-28")
+    _owned(world, "Old", job_document())
+    new = _owned(world, "New", tuning_document(start_on_deploy=True))
+    (tuning,) = world.running_jobs()
+    _gone(world, new, "tuning")
+    assert world.jobs[tuning]["HyperParameterTuningJobStatus"] == "Stopped"
+    assert json.loads(world.row(f"job#{JOB}")["document"]) == job_document()
+
+
+def _owned(world: World, logical: str, document: dict[str, Any]) -> dict[str, Any]:
+    event = {
+        **EVENT, "LogicalResourceId": logical,
+        "ResourceProperties": {"Job": JOB, "Document": json.dumps(document)},
+    }  # fmt: skip
+    world.kind = document.get("kind", "training")
+    assert world.run("job_resource", event)["Status"] == "SUCCESS"
+    return event
+
+
+def _gone(world: World, event: dict[str, Any], kind: str) -> None:
+    """The resource is deleted, and CloudFormation asks twice."""
+    world.kind = kind
+    for _ in range(2):
+        gone = {**event, "RequestType": "Delete", "PhysicalResourceId": JOB}
+        assert world.run("job_resource", gone)["Status"] == "SUCCESS"
+
+
+def test_refused_job_fails_the_deployment_in_one_line_and_keeps_no_page() -> None:
+    world = World(kind="processing", alone=True)
+    error = client_error("ValidationException", "no such image")
+    world.failures["sagemaker:CreateProcessingJob"] = [error]
+    answer = world.put_job(start_on_deploy=True)
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"] == (
+        "the processing job cannot be started: ValidationException: no such image"
+    )
+    assert "page" not in world.row(f"loop#{JOB}")
+
+
+def test_channel_that_may_not_be_listed_is_taken_as_full() -> None:
+    world = World(alone=True)
+    world.failures["s3:ListBucket"] = [client_error("AccessDenied", "no", 403)]
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://elsewhere/x"}}
+    document = job_document(data=None, start_on_deploy=True)
+    document["request"]["InputDataConfig"] = [{"ChannelName": "train", "DataSource": source}]
+    properties = {"Job": JOB, "Document": json.dumps(document)}
+    assert world.resource("job_resource", "Create", properties)["Status"] == "SUCCESS"
 
 
 def test_first_deployment_of_an_endpoint_records_only() -> None:

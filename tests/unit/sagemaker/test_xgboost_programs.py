@@ -1,9 +1,13 @@
+"""The built-in XGBoost algorithm: its training, its formats, its hosts, its answers."""
+
 from __future__ import annotations
 
+import importlib.util
 import json
-import subprocess
-import sys
-import urllib.error
+import os
+import re
+import signal
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,183 +15,413 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xgboost
+from built_in import (
+    Done,
+    ask,
+    not_served,
+    prepare,
+    run,
+    served,
+    started,
+    train,
+    train_together,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageloop.local_cloud.sagemaker import containers
-from sageloop.local_cloud.sagemaker.containers.xgboost import data, serve
+from sageloop.local_cloud.sagemaker.containers.formats import matrix, record, recordio, text
+from sageloop.local_cloud.sagemaker.containers.rules import HyperparameterError
 from sageloop.local_cloud.sagemaker.containers.xgboost import hyperparameters as hp
+from sageloop.local_cloud.sagemaker.containers.xgboost import serve
+from sageloop.local_cloud.sagemaker.containers.xgboost import train as program
+from sageloop.local_cloud.sagemaker.containers.xgboost.metrics import METRIC_DEFINITIONS
 
-IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
-
-
-def train(base: Path, parameters: dict[str, str], rows: dict[str, str], **channel: str) -> Any:
-    config = base / "input" / "config"
-    config.mkdir(parents=True)
-    (base / "model").mkdir()
-    (config / "hyperparameters.json").write_text(json.dumps(parameters))
-    described = {"ContentType": "text/csv"} | channel
-    (config / "inputdataconfig.json").write_text(json.dumps(dict.fromkeys(rows, described)))
-    for name, text in rows.items():
-        folder = base / "input" / "data" / name
-        folder.mkdir(parents=True)
-        (folder / "part-0").write_text(text)
-    command = containers.training_command(IMAGE)
-    assert command is not None
-    return subprocess.run(
-        command, env={"SAGEMAKER_BASE_DIR": str(base)}, capture_output=True, text=True, check=False
-    )
+CSV = {"ContentType": "text/csv"}
 
 
-def csv(rows: int) -> str:
-    return "".join(f"{2 * i},{i},{i % 3}\n" for i in range(rows))
+def csv(rows: int) -> bytes:
+    return "".join(f"{2 * i},{i},{i % 3}\n" for i in range(rows)).encode()
+
+
+def predicted(base: Path, rows: Any) -> Any:
+    return np.array(serve.Model(base / "model").predict(np.asarray(rows, np.float32)))
+
+
+def rounds(done: Done) -> list[int]:
+    return [int(found) for found in re.findall(r"^\[(\d+)\]\t", done.log, re.M)]
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    base = tmp_path_factory.mktemp("ml")
-    done = train(base, {"num_round": "20", "seed": "1"}, {"train": csv(200)})
-    assert done.returncode == 0, done.stderr
-    command = containers.serving_command(IMAGE)
-    assert command is not None
-    env = {"SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": "0"}
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        place = child.stdout.readline().rsplit(" ", 1)[-1].strip()
-        yield f"http://{place}"
-        child.terminate()
-        assert child.wait(10) == 0
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("ml")
+    done = train("xgboost", made, {"num_round": "20", "seed": "1"}, {"train": csv(200)}, **CSV)
+    assert done.code == 0, done.log
+    return made
 
 
-def ask(url: str, body: str, **headers: str) -> tuple[int, str, str]:
-    request = urllib.request.Request(f"{url}/invocations", body.encode())  # noqa: S310
-    for name, value in headers.items():
-        request.add_header(name.replace("_", "-"), value)
-    try:
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
-            return answer.status, answer.read().decode(), answer.headers.get("Content-Type", "")
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode(), error.headers.get("Content-Type", "")
+@pytest.fixture(scope="module")
+def url(base: Path) -> Iterator[str]:
+    with served("xgboost", base) as place:
+        yield place
 
 
-def test_ping_is_answered_with_nothing(served: str) -> None:
-    with urllib.request.urlopen(f"{served}/ping") as answer:  # noqa: S310
+def test_ping_is_answered_with_nothing(url: str) -> None:
+    with urllib.request.urlopen(f"{url}/ping") as answer:  # noqa: S310
         assert (answer.status, answer.read()) == (200, b"")
 
 
-def test_csv_rows_are_answered_on_one_line(served: str) -> None:
-    status, text, kind = ask(served, "100,1\n150,0\n", Content_Type="text/csv")
+def test_execution_parameters_are_told_to_batch_transform(url: str) -> None:
+    with urllib.request.urlopen(f"{url}/execution-parameters") as answer:  # noqa: S310
+        told = json.loads(answer.read())
+    assert told == {
+        "MaxConcurrentTransforms": os.cpu_count(), "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": 6,
+    }  # fmt: skip
+
+
+def test_csv_rows_are_answered_on_one_line(url: str) -> None:
+    status, body, kind = ask(url, b"100,1\n150,0\n", Content_Type="text/csv")
 
     assert (status, kind) == (200, "text/csv; charset=utf-8")
-    first, second = map(float, text.split(","))
+    first, second = map(float, body.split(b","))
     assert first == pytest.approx(200, abs=10)
     assert second == pytest.approx(300, abs=10)
 
 
-def test_json_answers_have_scores(served: str) -> None:
-    status, text, kind = ask(
-        served, "100,1", Content_Type="text/csv", Accept="application/json"
-    )  # fmt: skip
+@pytest.mark.feature("answers: XGBoost")
+def test_answers_have_scores_in_each_format(url: str) -> None:
+    asked = b"100,1\n150,0\n"
+    plain = {"Content_Type": "text/csv"}
 
-    assert (status, kind) == (200, "application/json")
-    (prediction,) = json.loads(text)["predictions"]
-    assert prediction["score"] == pytest.approx(200, abs=10)
+    document = json.loads(ask(url, asked, Accept="application/json", **plain)[1])
+    lines = ask(url, asked, Accept="application/jsonlines", **plain)[1].splitlines()
+    binary = ask(url, asked, Accept="application/x-recordio-protobuf", **plain)[1]
+
+    scores = [prediction["score"] for prediction in document["predictions"]]
+    assert scores == pytest.approx([200, 300], abs=10)
+    assert [json.loads(line)["score"] for line in lines] == scores
+    told = [record.decode(payload).label["score"].values[0] for payload in recordio.read(binary)]
+    assert told == pytest.approx(scores)
 
 
-def test_libsvm_is_read(served: str) -> None:
-    status, text, _ = ask(served, "0:100 1:1", Content_Type="text/libsvm")
+def test_requests_come_in_each_format(url: str) -> None:
+    dense = matrix.write_recordio(np.array([[100.0, 1.0]]))
 
-    assert status == 200
-    assert float(text) == pytest.approx(200, abs=10)
+    expected = ask(url, b"100,1", Content_Type="text/csv")
+
+    assert ask(url, b"0:100 1:1", Content_Type="text/libsvm") == expected
+    assert ask(url, dense, Content_Type="application/x-recordio-protobuf") == expected
 
 
 @pytest.mark.parametrize(
     ("body", "headers", "status", "told"),
     [
-        ("1,2,3", {"Content_Type": "text/csv"}, 400, "Feature size of csv inference data 3"),
-        ("a,b", {"Content_Type": "text/csv"}, 415, "not numeric"),
-        ("{}", {"Content_Type": "application/json"}, 415, "application/json is not supported"),
-        ("1,2", {"Content_Type": "text/csv", "Accept": "image/png"}, 406, "image/png"),
+        (b"1,2,3", {"Content_Type": "text/csv"}, 400, b"Feature size of csv inference data 3"),
+        (b"a,b", {"Content_Type": "text/csv"}, 415, b"not numeric"),
+        (b"{}", {"Content_Type": "application/json"}, 415, b"application/json is not supported"),
+        (b"1,2", {"Content_Type": "text/csv", "Accept": "image/png"}, 406, b"image/png"),
     ],
 )
 def test_wrong_payload_is_refused_with_a_reason(
-    served: str, body: str, headers: dict[str, str], status: int, told: str
+    url: str, body: bytes, headers: dict[str, str], status: int, told: bytes
 ) -> None:
-    answered, text, _ = ask(served, body, **headers)
+    answered, words, _ = ask(url, body, **headers)
 
-    assert answered == status
-    assert told in text
-
-
-def test_empty_payload_has_no_content(served: str) -> None:
-    assert ask(served, "", Content_Type="text/csv")[0] == 204
+    assert (answered, told in words) == (status, True)
 
 
-def test_batch_answers_are_one_a_line() -> None:
-    assert serve.encoded([1.5, 2.5], "text/csv", batch=True)[0] == "1.5\n2.5\n"
+def test_empty_payload_has_no_content(url: str) -> None:
+    assert ask(url, b"", Content_Type="text/csv")[0] == 204
 
 
-def test_server_without_a_model_ends_with_a_reason(tmp_path: Path) -> None:
+def test_batch_answers_are_one_a_line(base: Path) -> None:
+    with served("xgboost", base, SAGEMAKER_BATCH="true") as url:
+        assert ask(url, b"100,1\n150,0\n", Content_Type="text/csv")[1].count(b"\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "environment", "told"),
+    [
+        (None, {}, "no model file"),
+        (b"a pickle", {}, "xgboost-model is not an XGBoost model"),
+        (None, {"SAGEMAKER_INFERENCE_OUTPUT": "labels"}, "SAGEMAKER_INFERENCE_OUTPUT"),
+    ],
+)
+def test_server_that_cannot_serve_ends_with_a_reason(
+    tmp_path: Path, content: bytes | None, environment: dict[str, str], told: str
+) -> None:
     (tmp_path / "model").mkdir()
-    command = containers.serving_command(IMAGE)
-    assert command is not None
-    env = {"SAGEMAKER_BASE_DIR": str(tmp_path)}
+    if content is not None:
+        (tmp_path / "model" / "xgboost-model").write_bytes(content)
 
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    code, words = not_served("xgboost", tmp_path, **environment)
 
-    assert done.returncode == 1
-    assert "no model file" in done.stderr
+    assert (code, told in words) == (1, True)
 
 
 def test_early_stopping_keeps_the_best_rounds(tmp_path: Path) -> None:
     parameters = {
         "num_round": "200", "eta": "1", "early_stopping_rounds": "2", "eval_metric": "rmse,mse",
     }  # fmt: skip
-    noisy = "".join(f"{(i * 7919) % 13},{i % 5}\n" for i in range(100))
-    other = "".join(f"{(i * 104729) % 11},{i % 5}\n" for i in range(50))
+    noisy = "".join(f"{(i * 7919) % 13},{i % 5}\n" for i in range(100)).encode()
+    other = "".join(f"{(i * 104729) % 11},{i % 5}\n" for i in range(50)).encode()
 
-    done = train(tmp_path, parameters, {"train": noisy, "validation": other})
+    done = train("xgboost", tmp_path, parameters, {"train": noisy, "validation": other}, **CSV)
 
-    assert done.returncode == 0, done.stderr
-    rounds = [line for line in done.stdout.splitlines() if line.startswith("[")]
-    assert len(rounds) < 20
-    assert "\tvalidation-mse:" in rounds[0]
+    assert done.code == 0, done.log
+    assert len(rounds(done)) < 20
+    assert "\tvalidation-mse:" in done.log
 
 
-@pytest.mark.parametrize(
-    ("parameters", "channel", "told"),
-    [
-        ({}, {}, "Missing required hyperparameter: num_round"),
-        ({"num_round": "0"}, {}, "Hyperparameter num_round: value 0 not in range [1, inf]"),
-        ({"num_round": "x"}, {}, "Hyperparameter num_round: could not parse value: 'x'"),
-        ({"num_round": "1"}, {"ContentType": "application/x-parquet"}, "application/x-parquet"),
-    ],
-)
-def test_wrong_training_writes_its_reason(
-    tmp_path: Path, parameters: dict[str, str], channel: dict[str, str], told: str
-) -> None:
-    done = train(tmp_path, parameters, {"train": csv(10)}, **channel)
+@pytest.mark.feature("training: XGBoost reads recordio-protobuf and libsvm")
+def test_every_format_trains_the_same_model(tmp_path: Path, base: Path) -> None:
+    rows = np.array([[i, i % 3] for i in range(200)], np.float32)
+    labels = np.array([2 * i for i in range(200)], np.float32)
+    lines = "".join(f"{2 * i} 0:{i} 1:{i % 3}\n" for i in range(200)).encode()
+    parameters = {"num_round": "20", "seed": "1"}
 
-    assert done.returncode == 1
-    assert told in (tmp_path / "output" / "failure").read_text()
+    for name, content, kind in (
+        ("recordio", matrix.write_recordio(rows, labels), "application/x-recordio-protobuf"),
+        ("libsvm", lines, "text/x-libsvm"),
+    ):
+        done = train("xgboost", tmp_path / name, parameters, {"train": content}, ContentType=kind)
+
+        assert done.code == 0, done.log
+        np.testing.assert_array_equal(predicted(tmp_path / name, rows), predicted(base, rows))
+
+
+@pytest.mark.feature("training: XGBoost in Pipe mode")
+def test_pipe_mode_reads_the_fifo_to_its_end(tmp_path: Path, base: Path) -> None:
+    described = CSV | {"TrainingInputMode": "Pipe"}
+    prepare(tmp_path, {"num_round": "20", "seed": "1"}, {"train": b""}, **described)
+    fifo = tmp_path / "input" / "data" / "train_0"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_bytes, args=(csv(200),), daemon=True)
+    writer.start()
+
+    done = run("xgboost", tmp_path)
+
+    assert done.code == 0, done.log
+    rows = [[100, 1], [7, 2]]
+    np.testing.assert_array_equal(predicted(tmp_path, rows), predicted(base, rows))
+
+
+@pytest.mark.feature("training: XGBoost on several hosts")
+def test_two_hosts_train_the_model_of_one(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    rows = random.integers(0, 50, (400, 3)).astype(np.float32)
+    labels = rows @ [1, -2, 0.5]
+    whole = [f"{y},{a},{b},{c}\n" for y, (a, b, c) in zip(labels, rows, strict=True)]
+    parameters = {
+        "num_round": "15",
+        "tree_method": "hist",
+        "eval_metric": "rmse,r2",
+        "nthread": "1",
+    }
+    single = {"train": "".join(whole).encode()}
+    alone = train("xgboost", tmp_path / "one", parameters, single, **CSV)
+    shards = {
+        "algo-1": {"train": "".join(whole[:150]).encode()},
+        "algo-2": {"train": "".join(whole[150:]).encode()},
+    }
+
+    done = train_together("xgboost", tmp_path, parameters, shards, **CSV)
+
+    assert [alone.code, *(d.code for d in done.values())] == [0, 0, 0], done
+    assert not list((tmp_path / "algo-2" / "model").iterdir())
+    assert rounds(done["algo-1"]) == list(range(15))
+    assert rounds(done["algo-2"]) == []
+    np.testing.assert_allclose(
+        predicted(tmp_path / "algo-1", rows), predicted(tmp_path / "one", rows), atol=0.5
+    )
+    told = [re.findall(r"train-rmse:(\S+)", d.log)[-1] for d in (alone, done["algo-1"])]
+    assert float(told[1]) == pytest.approx(float(told[0]), rel=0.05)
+
+
+def test_host_without_data_takes_no_part(tmp_path: Path) -> None:
+    shards = {"algo-1": {"train": b""}, "algo-2": {"train": csv(50)}}
+
+    done = train_together("xgboost", tmp_path, {"num_round": "3"}, shards, **CSV)
+
+    assert [d.code for d in done.values()] == [0, 0], done
+    assert "algo-1 does not have data" in done["algo-1"].log
+    assert (tmp_path / "algo-2" / "model" / "xgboost-model").is_file()
+
+
+@pytest.mark.feature("training: XGBoost goes on from its checkpoints")
+def test_training_goes_on_from_the_newest_checkpoint(tmp_path: Path) -> None:
+    data = {"train": csv(100)}
+    whole = train("xgboost", tmp_path / "whole", {"num_round": "12"}, data, **CSV)
+    base = tmp_path / "cut"
+    prepare(base, {"num_round": "8"}, data, **CSV)
+    config = base / "input" / "config"
+    (config / "checkpointconfig.json").write_text(
+        json.dumps({"S3Uri": "s3://b/c", "LocalPath": "/opt/ml/checkpoints"})
+    )
+    assert run("xgboost", base).code == 0
+    kept = sorted(path.name for path in (base / "checkpoints").iterdir())
+    (config / "hyperparameters.json").write_text(json.dumps({"num_round": "12"}))
+    (base / "checkpoints" / "xgboost-checkpoint.9").write_bytes(b"cut short")
+
+    done = run("xgboost", base)
+
+    assert kept == [f"xgboost-checkpoint.{n}" for n in range(3, 8)]
+    assert (whole.code, done.code) == (0, 0), done.log
+    assert "xgboost-checkpoint.9 cannot be read" in done.log
+    assert rounds(done) == [8, 9, 10, 11]
+    rows = [[50, 2], [3, 0]]
+    np.testing.assert_allclose(
+        predicted(base, rows), predicted(tmp_path / "whole", rows), rtol=1e-5
+    )
+
+
+def test_model_is_saved_when_asked_to_stop(tmp_path: Path) -> None:
+    parameters = {"num_round": "1000000", "save_model_on_termination": "true"}
+    prepare(tmp_path, parameters, {"train": csv(100)}, **CSV)
+
+    with started("xgboost", tmp_path) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline().startswith("[0]")
+        child.send_signal(signal.SIGTERM)
+        log = child.communicate(timeout=60)[0]
+
+    assert child.returncode == 0, log
+    assert predicted(tmp_path, [[50, 2]])[0] > 0
 
 
 def test_weights_stand_beside_the_label(tmp_path: Path) -> None:
-    rows = "".join(f"{10 if i % 2 else 0},{1000 if i % 2 else 1},1\n" for i in range(100))
+    rows = "".join(f"{10 if i % 2 else 0},{1000 if i % 2 else 1},1\n" for i in range(100)).encode()
+    parameters = {"num_round": "50", "csv_weights": "1"}
 
-    done = train(tmp_path, {"num_round": "50", "csv_weights": "1"}, {"train": rows})
+    done = train("xgboost", tmp_path, parameters, {"train": rows}, **CSV)
 
-    assert done.returncode == 0, done.stderr
-    assert serve.Model(tmp_path / "model").predict(np.ones((1, 1), dtype=np.float32))[0] > 9
+    assert done.code == 0, done.log
+    assert predicted(tmp_path, [[1]])[0] > 9
 
 
-def test_json_quoted_hyperparameters_are_read() -> None:
-    values = hp.typed({"num_round": "3", "objective": '"reg:linear"', "sagemaker_region": '"x"'})
+@pytest.mark.feature("training: XGBoost")
+def test_metrics_are_told_in_lines_that_the_definitions_find(tmp_path: Path) -> None:
+    rows = "".join(f"{i % 2},{i % 4},{i % 3}\n" for i in range(120)).encode()
+    parameters = {
+        "num_round": "5", "objective": "binary:logistic", "eval_metric": "auc,f1",
+        "_tuning_objective_metric": "validation:logloss",
+    }  # fmt: skip
+
+    done = train("xgboost", tmp_path, parameters, {"train": rows, "validation": rows}, **CSV)
+
+    log = done.log.replace("\t", "#011")
+    found = {d["Name"]: re.findall(d["Regex"], log) for d in METRIC_DEFINITIONS}
+    told = {name: len(values) for name, values in found.items() if values}
+    assert told == {
+        f"{d}:{m}": 5 for d in ("train", "validation") for m in ("auc", "f1", "logloss")
+    }
+
+
+@pytest.mark.feature("bad input: hyperparameter of XGBoost")
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({}, "Missing required hyperparameter: num_round"),
+        ({"num_round": "0"}, "Hyperparameter num_round: value 0 not in range [1, inf]"),
+        ({"num_round": "x"}, "Hyperparameter num_round: could not parse value: 'x'"),
+        ({"num_round": "1", "etta": "1"}, "Extraneous hyperparameter found: etta"),
+        ({"num_round": "1", "_kfold": "3"}, "k-fold cross validation is not executed locally"),
+        ({"num_round": "1", "use_dask_gpu_training": "true"}, "training on GPUs is not executed"),
+        ({"num_round": "1", "eval_metric": "auc"}, "Metric 'auc' can only be applied"),
+        ({"num_round": "1", "eval_metric": "rmse@2"}, "with @threshold for error, ndcg, map"),
+        (
+            {"num_round": "1", "objective": "multi:softmax"},
+            "Require input for parameter 'num_class'",
+        ),
+        ({"num_round": "1", "monotone_constraints": "(1,0)"}, "tree_method parameter is set to"),
+        ({"num_round": "1", "updater": "grow_histmaker,distcol"}, "Only one tree grow plugin"),
+        ({"num_round": "1", "tweedie_variance_power": "2"}, "not in range (1, 2)"),
+    ],
+)
+def test_wrong_hyperparameter_is_named(parameters: dict[str, str], told: str) -> None:
+    with pytest.raises(HyperparameterError) as caught:
+        hp.typed(parameters)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kind", "told"),
+    [
+        ({"num_round": "1"}, "image/png", "image/png is not an accepted ContentType"),
+        ({"num_round": "1"}, "application/x-recordio-protobuf", "no RecordIO magic number"),
+        ({"num_round": "1", "objective": "binary:logistic"}, "text/csv", "label must be in [0,1]"),
+    ],
+)
+def test_wrong_training_writes_its_reason(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    parameters: dict[str, str],
+    kind: str,
+    told: str,
+) -> None:
+    prepare(tmp_path, parameters, {"train": csv(10)}, ContentType=kind)
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+
+    assert program.main() == 1
+    reason = (tmp_path / "output" / "failure").read_text()
+    assert told in reason
+    assert "Stack trace" not in reason
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is here")
+def test_parquet_without_pyarrow_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(tmp_path, {"num_round": "1"}, {"train": b"PAR1"}, ContentType="application/x-parquet")
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+
+    assert program.main() == 1
+    assert "needs pyarrow" in (tmp_path / "output" / "failure").read_text()
+
+
+def test_json_quoted_hyperparameters_and_aliases_are_read() -> None:
+    values = hp.typed(
+        {
+            "num_round": "3", "objective": '"reg:linear"', "sagemaker_region": '"x"',
+            "learning_rate": "0.1",
+        }
+    )  # fmt: skip
 
     assert hp.booster_parameters(values, threads=2) == {
-        "objective": "reg:squarederror",
-        "nthread": 2,
-    }
+        "objective": "reg:squarederror", "nthread": 2, "eta": 0.1,
+    }  # fmt: skip
+
+
+def test_gpu_tree_method_is_mapped_and_said_so() -> None:
+    values = hp.typed({"num_round": "3", "tree_method": "gpu_hist", "predictor": "gpu_predictor"})
+
+    assert hp.booster_parameters(values, threads=1) == {"tree_method": "hist", "nthread": 1}
+    assert [line.split()[1] for line in hp.notes(values)] == ["predictor", "gpu_hist"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"updater": "grow_colmaker,prune"},
+        {"tree_method": "hist", "monotone_constraints": "(1,-1)"},
+        {"tree_method": "hist", "interaction_constraints": "[[0],[1]]"},
+        {"booster": "gblinear", "updater": "coord_descent"},
+        {"booster": "dart", "rate_drop": "0.1", "sample_type": "weighted"},
+        {"objective": "survival:aft", "aft_loss_distribution": "logistic"},
+        {"grow_policy": "lossguide", "max_leaves": "4", "max_bin": "16", "tree_method": "hist"},
+    ],
+)
+def test_hyperparameters_reach_the_booster(given: dict[str, str]) -> None:
+    values = hp.typed({"num_round": "2"} | given)
+    rows = xgboost.DMatrix(np.arange(20.0).reshape(10, 2), label=np.arange(1.0, 11))
+    if "aft_loss_distribution" in given:
+        rows.set_float_info("label_lower_bound", np.arange(1.0, 11))
+        rows.set_float_info("label_upper_bound", np.arange(1.0, 11))
+
+    booster = xgboost.train(hp.booster_parameters(values, threads=1), rows, 2)
+
+    assert booster.num_boosted_rounds() == 2
 
 
 @given(
@@ -204,27 +438,9 @@ def test_json_quoted_hyperparameters_are_read() -> None:
     )
 )
 def test_csv_is_read_as_it_was_written(rows: list[list[float | None]]) -> None:
-    text = "\n".join(",".join("" if v is None else repr(v) for v in row) for row in rows)
-    if text.strip("\n") != text or not text:
+    written = "\n".join(",".join("" if v is None else repr(v) for v in row) for row in rows)
+    if written.strip("\n") != written or not written:
         return  # a lone empty field is an empty line
     expected = np.array([[np.nan if v is None else v for v in row] for row in rows], np.float32)
 
-    np.testing.assert_array_equal(data.parse_csv(text), expected)
-
-
-def test_registered_program_comes_before_the_built_in() -> None:
-    containers.register("*/sagemaker-xgboost:*", ["own"])
-    try:
-        assert containers.training_command(IMAGE) == ["own", "train"]
-        assert containers.serving_command(IMAGE) == ["own", "serve"]
-    finally:
-        containers.unregister("*/sagemaker-xgboost:*")
-    assert containers.training_command(IMAGE) == [
-        sys.executable, "-I", "-m",
-        "sageloop.local_cloud.sagemaker.containers.xgboost.train",
-    ]  # fmt: skip
-
-
-def test_image_without_a_program_has_none() -> None:
-    assert containers.training_command("pytorch:2") is None
-    assert containers.serving_command("pytorch:2") is None
+    np.testing.assert_array_equal(text.parse_csv(written), expected)

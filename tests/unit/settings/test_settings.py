@@ -136,3 +136,45 @@ def test_without_a_canary_the_old_fleet_still_stays_for_a_while(values: dict[str
 
     with pytest.raises(SettingsError, match="the rollout waits 120"):
         read_settings(values)
+
+
+def _tuned(**changes: Any) -> dict[str, Any]:
+    values = tomllib.loads((_FOLDER / "tune.toml").read_text(encoding="utf-8"))
+    values["tuning"] |= changes
+    return values
+
+
+@pytest.mark.feature("tuning: settings")
+def test_tune_searches_round_prods_training() -> None:
+    settings = load_settings("tune")
+
+    assert settings.tuning is not None
+    assert (settings.tuning.max_jobs, settings.tuning.max_parallel) == (6, 2)
+    assert {*settings.tuning.integer, *settings.tuning.continuous} == {
+        "eta", "max_depth", "num_round",
+    }  # fmt: skip
+    assert settings.training == load_settings("prod").training
+
+
+@pytest.mark.feature("bad input: names too long for a search")
+def test_a_search_leaves_room_for_trials_in_names() -> None:
+    values = _tuned()
+    values["project"]["model"] = "flightsx"
+
+    with pytest.raises(SettingsError, match="at most 20 characters together when tuning is set"):
+        read_settings(values)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategy": "Annealing"}, "tuning.strategy: got 'Annealing'"),
+        ({"max_parallel": 11}, "tuning.max_parallel: got 11"),
+        ({"max_jobs": None}, "max_jobs is needed with the strategy Bayesian"),
+        ({"integer": {}, "continuous": {}}, "must name a hyperparameter"),
+        ({"integer": {"max_depth": {"minimum": 1}}}, "tuning.integer.max_depth.maximum: is missing"),
+    ],
+)
+def test_a_wrong_search_is_told(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        read_settings(_tuned(**changes))

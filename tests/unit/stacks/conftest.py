@@ -12,8 +12,8 @@ from stacks import load_settings
 
 @pytest.fixture(scope="session")
 def assemblies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Both settings, synthesised once in this process, to read."""
-    folders = {settings: tmp_path_factory.mktemp(settings) for settings in SETTINGS}
+    """All settings, synthesised once in this process, to read."""
+    folders = {settings: tmp_path_factory.mktemp(settings) for settings in (*SETTINGS, "tune")}
     for settings, folder in folders.items():
         app = App(context=context(), outdir=str(folder))
         project.build(app, load_settings(settings))

@@ -10,6 +10,9 @@ from sageloop_runtime.errors import BadInputError
 
 Environment = Mapping[str, str]
 
+_BACKOFF = 900
+_OF_GATE = ("CONTENT_TYPE", "ENDPOINT_NAME", "MODEL_PACKAGE_GROUP")
+
 
 def _text(environment: Environment, name: str) -> str:
     value = environment.get(name)
@@ -25,9 +28,17 @@ def _number(environment: Environment, name: str) -> int:
     return int(value)
 
 
+def _number_or(environment: Environment, name: str, default: int) -> int:
+    return _number(environment, name) if environment.get(name) else default
+
+
 @dataclass(frozen=True, kw_only=True)
 class StartConfig:
-    """What start_training is told; ``alarm_name`` is None where any alarm may start it."""
+    """What start_training is told.
+
+    ``alarm_name`` is None where any alarm may start the job; ``page_topic`` is None where the
+    reconciler sends the pages.
+    """
 
     state_table: str
     job: str
@@ -35,6 +46,7 @@ class StartConfig:
     max_attempts: int
     metric_namespace: str
     alarm_name: str | None = None
+    page_topic: str | None = None
 
     @classmethod
     def read(cls, environment: Environment) -> StartConfig:
@@ -46,6 +58,7 @@ class StartConfig:
             max_attempts=_number(environment, "MAX_ATTEMPTS"),
             metric_namespace=_text(environment, "METRIC_NAMESPACE"),
             alarm_name=environment.get("ALARM_NAME") or None,
+            page_topic=environment.get("PAGE_TOPIC_ARN") or None,
         )
 
 
@@ -76,16 +89,47 @@ class GateConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobChangeConfig:
-    """What on_job_change is told."""
+class JudgeConfig:
+    """What on_job_change is told about the gate of its job's models."""
 
-    state_table: str
-    job: str
     endpoint_name: str
     model_package_group: str
     gate: GateConfig
     content_type: str
+
+    @classmethod
+    def read(cls, environment: Environment) -> JudgeConfig | None:
+        """From environment variables; None where GATE and all that belong to it are not set."""
+        if not environment.get("GATE"):
+            set_ = [name for name in _OF_GATE if environment.get(name)]
+            if set_:
+                raise BadInputError(f"{', '.join(set_)} without GATE: set all of them or none")
+            return None
+        return cls(
+            endpoint_name=_text(environment, "ENDPOINT_NAME"),
+            model_package_group=_text(environment, "MODEL_PACKAGE_GROUP"),
+            gate=GateConfig.parse(_text(environment, "GATE")),
+            content_type=_text(environment, "CONTENT_TYPE"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobChangeConfig:
+    """What on_job_change is told.
+
+    ``judge`` is None for a job whose models pass no gate; ``page_topic`` is None where the
+    reconciler sends the pages; ``start_function`` starts what the end of a job lets start.
+    Without a gate, what fails by no fault of its own is tried ``max_attempts`` times in all.
+    """
+
+    state_table: str
+    job: str
     metric_namespace: str
+    judge: JudgeConfig | None = None
+    page_topic: str | None = None
+    start_function: str | None = None
+    backoff_seconds: int = _BACKOFF
+    max_attempts: int = 1
 
     @classmethod
     def read(cls, environment: Environment) -> JobChangeConfig:
@@ -93,11 +137,12 @@ class JobChangeConfig:
         return cls(
             state_table=_text(environment, "STATE_TABLE"),
             job=_text(environment, "JOB"),
-            endpoint_name=_text(environment, "ENDPOINT_NAME"),
-            model_package_group=_text(environment, "MODEL_PACKAGE_GROUP"),
-            gate=GateConfig.parse(_text(environment, "GATE")),
-            content_type=_text(environment, "CONTENT_TYPE"),
             metric_namespace=_text(environment, "METRIC_NAMESPACE"),
+            judge=JudgeConfig.read(environment),
+            page_topic=environment.get("PAGE_TOPIC_ARN") or None,
+            start_function=environment.get("START_FUNCTION") or None,
+            backoff_seconds=_number_or(environment, "BACKOFF_SECONDS", _BACKOFF),
+            max_attempts=_number_or(environment, "MAX_ATTEMPTS", 1),
         )
 
 

@@ -20,6 +20,8 @@ from sageloop_runtime.endpoints import Endpoints
 from sageloop_runtime.evaluation import Evaluator
 from sageloop_runtime.holdout import HoldOut
 from sageloop_runtime.job_change import JobChange
+from sageloop_runtime.job_resource import JobResource
+from sageloop_runtime.judging import Judge
 from sageloop_runtime.metrics import Metrics
 from sageloop_runtime.paging import Pager
 from sageloop_runtime.promotion import Promoter
@@ -27,9 +29,8 @@ from sageloop_runtime.reconciler import Reconciler
 from sageloop_runtime.registry import Registry
 from sageloop_runtime.scaling import Scaling
 from sageloop_runtime.security_group import DefaultSecurityGroup
+from sageloop_runtime.starter import Starter
 from sageloop_runtime.state import StateTable
-from sageloop_runtime.training import Starter
-from sageloop_runtime.training_resource import TrainingResource
 
 Environment = Mapping[str, str]
 
@@ -39,30 +40,58 @@ _NAMESPACE = "sageloop"
 def starter(environment: Environment, clients: Clients) -> Starter:
     """start_training."""
     config = StartConfig.read(environment)
+    table = StateTable(clients("dynamodb"), config.state_table)
+    metrics = Metrics(clients("cloudwatch"), config.metric_namespace)
     return Starter(
         config,
-        table=StateTable(clients("dynamodb"), config.state_table),
+        table=table,
         s3=clients("s3"),
         sagemaker=clients("sagemaker"),
         cloudwatch=clients("cloudwatch"),
-        metrics=Metrics(clients("cloudwatch"), config.metric_namespace),
+        metrics=metrics,
+        pager=_pager(config.page_topic, table, metrics, clients),
     )
+
+
+def _pager(
+    topic: str | None, table: StateTable, metrics: Metrics, clients: Clients
+) -> Pager | None:
+    if topic is None:
+        return None
+    return Pager(sns=clients("sns"), topic=topic, table=table, metrics=metrics)
 
 
 def job_change(environment: Environment, clients: Clients) -> JobChange:
     """on_job_change."""
     config = JobChangeConfig.read(environment)
-    hold_out = HoldOut(
-        s3=clients("s3"), runtime=clients("sagemaker-runtime"), content_type=config.content_type
-    )
+    table = StateTable(clients("dynamodb"), config.state_table)
+    metrics = Metrics(clients("cloudwatch"), config.metric_namespace)
     return JobChange(
         config,
-        table=StateTable(clients("dynamodb"), config.state_table),
+        table=table,
+        sagemaker=clients("sagemaker"),
+        metrics=metrics,
+        judge=_judge(config, table, clients),
+        functions=None if config.start_function is None else clients("lambda"),
+        pager=_pager(config.page_topic, table, metrics, clients),
+    )
+
+
+def _judge(config: JobChangeConfig, table: StateTable, clients: Clients) -> Judge | None:
+    gate = config.judge
+    if gate is None:
+        return None
+    hold_out = HoldOut(
+        s3=clients("s3"), runtime=clients("sagemaker-runtime"), content_type=gate.content_type
+    )
+    return Judge(
+        gate,
+        job=config.job,
+        table=table,
         sagemaker=clients("sagemaker"),
         s3=clients("s3"),
         hold_out=hold_out,
-        registry=Registry(clients("sagemaker"), config.model_package_group),
-        metrics=Metrics(clients("cloudwatch"), config.metric_namespace),
+        registry=Registry(clients("sagemaker"), gate.model_package_group),
     )
 
 
@@ -124,14 +153,15 @@ def reconciler(environment: Environment, clients: Clients) -> Reconciler:
     )
 
 
-def training_job_actions(environment: Environment, clients: Clients) -> dict[str, Action]:
-    """training_job_resource."""
+def job_actions(environment: Environment, clients: Clients) -> dict[str, Action]:
+    """job_resource."""
     name = environment["STATE_TABLE"]
-    resource = TrainingResource(
+    resource = JobResource(
         name,
         table=StateTable(clients("dynamodb"), name),
         s3=clients("s3"),
         sagemaker=clients("sagemaker"),
+        metrics=Metrics(clients("cloudwatch"), _NAMESPACE),
     )
     return {"Create": resource.create, "Update": resource.update, "Delete": resource.delete}
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sageloop_runtime.log import log
 from sageloop_runtime.times import moment
 
 
@@ -27,6 +30,15 @@ class Metrics:
         """Put one sample, stamped ``at`` epoch seconds, or by CloudWatch where ``at`` is None."""
         self.put_all({name: value}, [dimensions], at=at)
 
+    def note(
+        self, samples: Mapping[str, float], dimensions: Mapping[str, str], *, at: float | None
+    ) -> None:
+        """Put samples that only tell what was done: a failure is logged and stops nothing."""
+        try:
+            self.put_all(samples, [dimensions], at=at)
+        except (ClientError, BotoCoreError) as error:
+            log("metrics were not taken", names=list(samples), error=str(error))
+
     def put_all(
         self,
         samples: Mapping[str, float],
@@ -40,6 +52,8 @@ class Metrics:
             for dimensions in by:
                 pairs = [{"Name": key, "Value": text} for key, text in dimensions.items()]
                 datum: dict[str, Any] = {"MetricName": name, "Value": value, "Dimensions": pairs}
+                if name.endswith("Seconds"):
+                    datum["Unit"] = "Seconds"
                 if at is not None:
                     datum["Timestamp"] = moment(at)
                 data.append(datum)

@@ -22,16 +22,6 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def job_name(job: str, key: str) -> str:
-    """The training job that the trigger with this key starts."""
-    return f"{job}-{digest_of(key)}"
-
-
-def is_job_of(job: str, name: str) -> bool:
-    """Whether ``name`` is a training job of ``job``, and not of another with a longer name."""
-    return re.fullmatch(re.escape(job) + f"-[0-9a-f]{{{_DIGEST}}}", name) is not None
-
-
 def endpoint_prefix(endpoint: str) -> str:
     """What the names of an endpoint's models and configurations begin with."""
     return endpoint[: _LONGEST - _DIGEST - 1].rstrip("-")
@@ -39,7 +29,8 @@ def endpoint_prefix(endpoint: str) -> str:
 
 def is_of_endpoint(endpoint: str, name: str) -> bool:
     """Whether ``name`` is a model or configuration made for ``endpoint``."""
-    return is_job_of(endpoint_prefix(endpoint), name)
+    prefix = re.escape(endpoint_prefix(endpoint))
+    return re.fullmatch(prefix + f"-[0-9a-f]{{{_DIGEST}}}", name) is not None
 
 
 def model_name(endpoint: str, package_arn: str, model: Mapping[str, Any], image: str) -> str:

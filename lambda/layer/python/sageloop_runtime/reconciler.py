@@ -6,24 +6,16 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from sageloop_runtime import handover
 from sageloop_runtime.config import ReconcileConfig
-from sageloop_runtime.errors import is_missing
+from sageloop_runtime.handover import backoff, is_backing_off
+from sageloop_runtime.kinds import Kind, kind_of
 from sageloop_runtime.log import log
 from sageloop_runtime.paging import Pager
 from sageloop_runtime.promotion import Promoter
 from sageloop_runtime.state import Row, StateTable
-from sageloop_runtime.times import event_time, iso
+from sageloop_runtime.times import event_time
 from sageloop_runtime.triggers import Trigger, alarm_key, first, retry_of
-
-_TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
-_MOST_DOUBLINGS = 6
-
-
-def backoff(seconds: int, attempts: int) -> float:
-    """How long to wait after so many attempts: doubled each time, 64-fold at most."""
-    return float(seconds * 2 ** min(attempts - 1, _MOST_DOUBLINGS)) if attempts > 0 else 0.0
 
 
 class Reconciler:
@@ -98,40 +90,39 @@ class Reconciler:
         seen = loop.get("seen_at")
         if seen is None or seen < now:
             self._table.swap(self._loop_id, change={"seen_at": now}, expect={"seen_at": seen})
-        if self._table.get(f"job#{self._job}") is None:
+        job = self._table.get(f"job#{self._job}")
+        if job is None:
             return "no job"
+        kind = kind_of(json.loads(job["document"]))
         if loop.get("in_flight"):
-            return self._in_flight(loop, now)
+            return self._in_flight(kind, loop, now)
         if loop.get("pending"):
             return self._pending(loop, now)
-        return self._next_attempt(loop, now)
+        return self._next_attempt(kind, loop, now)
 
     # a job in flight
 
-    def _in_flight(self, loop: Row, now: float) -> str:
+    def _in_flight(self, kind: Kind, loop: Row, now: float) -> str:
         name = loop["in_flight"]
-        try:
-            job = self._sagemaker.describe_training_job(TrainingJobName=name)
-        except ClientError as error:
-            if not is_missing(error):
-                raise
+        job = kind.find(self._sagemaker, name)
+        if job is None:
             # Its starter died between taking the lock and creating it.
             return self._start(Trigger.of(json.loads(loop["trigger"])), now)
-        if job["TrainingJobStatus"] not in _TERMINAL:
+        if not kind.has_ended(job):
             return "running"
-        detail = {"TrainingJobName": name, "TrainingJobStatus": job["TrainingJobStatus"]}
-        self._invoke(self._config.on_job_change_function, {"detail": detail}, now)
+        detail = {kind.name_member: name, kind.status_member: kind.status(job)}
+        function = self._config.on_job_change_function
+        handover.invoke(self._functions, function, {"detail": detail}, now)
         return "concluding"
 
     # no job in flight
 
     def _pending(self, loop: Row, now: float) -> str:
-        tried, tries = loop.get("tried_at"), int(loop.get("tries", 0))
-        if tried is not None and now - tried < backoff(self._config.backoff_seconds, tries):
+        if is_backing_off(loop, self._config.backoff_seconds, now):
             return "backing off"
         return self._start(Trigger.of(json.loads(loop["pending"])), now)
 
-    def _next_attempt(self, loop: Row, now: float) -> str:
+    def _next_attempt(self, kind: Kind, loop: Row, now: float) -> str:
         alarm = self._alarm()
         red = alarm is not None and alarm["StateValue"] == "ALARM"
         attempts = int(loop.get("attempts", 0))
@@ -147,7 +138,7 @@ class Reconciler:
             return "cooling down"
         ours = last is not None and (last.alarm is not None or bool(loop.get("retry")))
         if ours and attempts >= self._config.start.max_attempts:
-            return self._give_up(loop, attempts)
+            return self._give_up(kind, loop, attempts)
         if last is not None and (loop.get("retry") or (attempts and last.alarm is not None)):
             return self._start(retry_of(last, attempt=attempts + 1, at=now), now)
         return self._start(_of_alarm(alarm or {}, last if attempts else None, now), now)
@@ -166,11 +157,11 @@ class Reconciler:
         expect = {key: loop.get(key) for key in ("attempts", "in_flight")}
         self._table.swap(self._loop_id, change={"attempts": 0, "paged": None}, expect=expect)
 
-    def _give_up(self, loop: Row, attempts: int) -> str:
+    def _give_up(self, kind: Kind, loop: Row, attempts: int) -> str:
         series = Trigger.of(json.loads(loop["trigger"])).series
         if loop.get("paged") != series:
             text = (
-                f"{self._job}: {attempts} training jobs were started and none helped; "
+                f"{self._job}: {attempts} {kind.words}s were started and none helped; "
                 f"the last one: {loop.get('outcome')}, {loop.get('reason', 'no reason given')}. "
                 "No more are started until the alarm was OK, or new data or a person starts one."
             )
@@ -181,15 +172,8 @@ class Reconciler:
     # other functions
 
     def _start(self, trigger: Trigger, now: float) -> str:
-        fields = json.loads(trigger.to_json())
-        self._invoke(self._config.start_function, {"source": "reconcile", "trigger": fields}, now)
+        handover.start(self._functions, self._config.start_function, trigger, now)
         return "starting"
-
-    def _invoke(self, function: str, payload: dict[str, Any], now: float) -> None:
-        body = {"source": "reconcile", "time": iso(now), **payload}
-        self._functions.invoke(
-            FunctionName=function, InvocationType="Event", Payload=json.dumps(body).encode()
-        )
 
 
 def _of_alarm(alarm: Mapping[str, Any], last: Trigger | None, now: float) -> Trigger:

@@ -14,6 +14,7 @@ from sageloop_runtime.names import digest_of, package_version, split_uri
 
 _GZIP = b"\x1f\x8b"
 _JOB_KEY = "sageloop:training-job"
+_TUNING_KEY = "sageloop:tuning-job"
 _LONGEST_VALUE = 256
 
 
@@ -64,16 +65,30 @@ class Registry:
         """The package an earlier try registered for a job, None if it did not get so far."""
         for arn in self._packages():
             described = self._sagemaker.describe_model_package(ModelPackageName=arn)
-            if described.get("CustomerMetadataProperties", {}).get(_JOB_KEY) == job_name:
+            properties = described.get("CustomerMetadataProperties", {})
+            if job_name in {properties.get(_JOB_KEY), properties.get(_TUNING_KEY)}:
                 return arn
         return None
 
-    def register(self, job: dict[str, Any], verdict: Verdict, content_type: str) -> str:
-        """Register a finished job's model, approved or rejected with its reason."""
-        name = job["TrainingJobName"]
+    def register(self, name: str, job: dict[str, Any], verdict: Verdict, content_type: str) -> str:
+        """Register a model, approved or rejected with its reason.
+
+        Args:
+            name: the job that the loop started: the training job, or the tuning job.
+            job: the training job that made the model, as described.
+            verdict: the gate's.
+            content_type: of requests and answers.
+
+        """
+        trained = job["TrainingJobName"]
         figures = {"challenger": verdict.challenger, "champion": verdict.champion}
         known = {f"sageloop:{key}": f"{v:g}" for key, v in figures.items() if v is not None}
-        properties = {_JOB_KEY: name, "sageloop:reason": verdict.reason[:_LONGEST_VALUE], **known}
+        properties = {
+            _JOB_KEY: trained,
+            **({} if trained == name else {_TUNING_KEY: name}),
+            "sageloop:reason": verdict.reason[:_LONGEST_VALUE],
+            **known,
+        }
         container = {
             "Image": job["AlgorithmSpecification"]["TrainingImage"],
             "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],

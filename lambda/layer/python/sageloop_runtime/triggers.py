@@ -1,4 +1,4 @@
-"""What starts a training job, read from whatever event brought it."""
+"""What starts a job, read from whatever event brought it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sageloop_runtime.errors import BadInputError
-from sageloop_runtime.names import canonical, job_name
+from sageloop_runtime.kinds import Kind
+from sageloop_runtime.names import canonical
 from sageloop_runtime.times import event_time, parse_time
+
+_HAND = frozenset({"source", "id", "time", "hyperparameters"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trigger:
-    """One reason to train.
+    """One reason to start a job.
 
     ``key`` identifies it for ever and names its job; ``at`` is when it happened in epoch
     seconds (None where nothing says so); ``series`` is the key of the first attempt and
     ``attempt`` counts from 1; ``alarm`` names the alarm behind it; ``manifest`` is the data
     set's manifest object (bucket, key) where data started it; ``days`` is the range of days
-    once chosen; ``resumed`` means that the reconciler brings back what was begun or pending.
+    once chosen; ``instance`` is the place of the instance type to begin with, 0 being the
+    request's own; ``hyperparameters`` are those that a person put over the document's;
+    ``resumed`` means that another function brings back what was begun or pending.
     """
 
     kind: str
@@ -30,11 +35,18 @@ class Trigger:
     alarm: str | None = None
     manifest: tuple[str, str] | None = None
     days: tuple[str, str] | None = None
+    instance: int = 0
+    hyperparameters: Mapping[str, str] | None = None
     resumed: bool = False
 
-    def name(self, job: str) -> str:
-        """The training job this trigger starts."""
-        return job_name(job, self.key)
+    def name(self, kind: Kind, job: str) -> str:
+        """The job this trigger starts."""
+        return kind.job_name(job, self.key)
+
+    @property
+    def deployed(self) -> bool:
+        """Whether a deployment is behind it."""
+        return self.series.startswith("deploy|")
 
     def to_json(self) -> str:
         """As kept in the state table and passed between functions."""
@@ -53,6 +65,8 @@ class Trigger:
             alarm=fields.get("alarm"),
             manifest=None if manifest is None else (manifest[0], manifest[1]),
             days=None if days is None else (days[0], days[1]),
+            instance=int(fields.get("instance", 0)),
+            hyperparameters=fields.get("hyperparameters"),
         )
 
 
@@ -69,7 +83,13 @@ def alarm_key(arn: str, state_time: object) -> str:
 def retry_of(trigger: Trigger, *, attempt: int, at: float) -> Trigger:
     """The next attempt of a trigger's series."""
     key = f"retry|{trigger.series}|{attempt}"
-    return replace(trigger, kind="retry", key=key, attempt=attempt, at=at, days=None)
+    return replace(trigger, kind="retry", key=key, attempt=attempt, at=at, days=None, instance=0)
+
+
+def fallback_of(trigger: Trigger, *, instance: int, at: float) -> Trigger:
+    """The same attempt with the next instance type: one more job, however often it is told."""
+    key = f"fallback|{trigger.key}|{instance}"
+    return replace(trigger, kind="fallback", key=key, at=at, days=None, instance=instance)
 
 
 def deploy_trigger(stack: str, digest: str) -> Trigger:
@@ -81,7 +101,7 @@ def read_trigger(event: Mapping[str, Any]) -> Trigger | None:
     """The trigger an event brings; None for an alarm that is not in ALARM.
 
     Raises:
-        BadInputError: if the event is of no kind that starts training.
+        BadInputError: if the event is of no kind that starts a job, or malformed.
 
     """
     source = event.get("source")
@@ -94,9 +114,7 @@ def read_trigger(event: Mapping[str, Any]) -> Trigger | None:
         "reconcile": _resumed,
     }
     if source not in readers:
-        raise BadInputError(
-            f"an event of source {source!r} starts no training: {sorted(readers)} do"
-        )
+        raise BadInputError(f"an event of source {source!r} starts no job: {sorted(readers)} do")
     try:
         return readers[str(source)](event)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
@@ -126,7 +144,23 @@ def _schedule(event: Mapping[str, Any]) -> Trigger:
 
 
 def _hand(event: Mapping[str, Any]) -> Trigger:
-    return first("hand", f"hand|{event['id']}", event_time(event))
+    unknown = sorted(set(event) - _HAND)
+    if unknown:
+        raise BadInputError(
+            f"the event by hand has {', '.join(unknown)}: only {', '.join(sorted(_HAND))} are known"
+        )
+    given = event.get("hyperparameters")
+    if given is not None:
+        _check_hyperparameters(given)
+    return first("hand", f"hand|{event['id']}", event_time(event), hyperparameters=given or None)
+
+
+def _check_hyperparameters(given: Any) -> None:
+    if not isinstance(given, Mapping):
+        raise BadInputError(f"'hyperparameters' is {given!r}: an object of strings is expected")
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise BadInputError(f"the hyperparameter {name!r} is {value!r}: a string is expected")
 
 
 def _resumed(event: Mapping[str, Any]) -> Trigger:

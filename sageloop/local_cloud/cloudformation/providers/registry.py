@@ -11,7 +11,7 @@ from sageloop.local_cloud.cloudformation.providers.coverage import Coverage, Cov
 
 _MODULES = (
     "backup", "cloudwatch", "dynamodb", "ec2", "ecr", "events", "iam", "keep", "kms", "lambda_",
-    "logs", "messaging", "parameters", "s3", "sagemaker", "scaling",
+    "logs", "messaging", "parameters", "s3", "sagemaker", "sagemaker_jobs", "scaling",
 )  # fmt: skip
 # Their entries are written, but the local cloud's services do not serve these calls yet:
 # refused before a deploy, not in the middle of one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.processes import clean_environment
@@ -20,6 +21,7 @@ from sageloop.local_cloud.sagemaker.hosting.requests import not_executed, weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
     from sageloop.local_cloud.sagemaker.service import SageMakerService
@@ -27,6 +29,16 @@ if TYPE_CHECKING:
     Document = Mapping[str, Any]
 
 _STARTUP = "ContainerStartupHealthCheckTimeoutInSeconds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What runs one container of a model, whoever sends it requests."""
+
+    role: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    model_dir: Path | None
 
 
 class FleetBuilder:
@@ -50,6 +62,20 @@ class FleetBuilder:
                     f"the image {container['Image']} (it has no local program; there are "
                     f"{', '.join(known_images())})"
                 )
+
+    def image_of(self, model: str) -> str:
+        """The image of a model's one container. Raises ``AwsError`` if it has several."""
+        return str(self._container(model)["Image"])
+
+    def serving(self, model: str) -> Serving:
+        """What runs a model's container. Raises ``ArtifactError`` if its data cannot be had."""
+        container, role = self._container(model), self._role(model)
+        return Serving(
+            role=role,
+            command=tuple(self._command(container) or ()),
+            environment=self._environment(model, container, role),
+            model_dir=self._artifacts.directory(container, role),
+        )
 
     def role_of(self, config: Document) -> str:
         """The execution role of a configuration's first model."""

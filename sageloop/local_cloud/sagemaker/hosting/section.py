@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.hosting import policy
+from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
 from sageloop.local_cloud.sagemaker.hosting.capture import DataCapture
 from sageloop.local_cloud.sagemaker.hosting.describe import describe
 from sageloop.local_cloud.sagemaker.hosting.endpoint_configs import CONFIG_FAMILY, EndpointConfigs
@@ -51,6 +52,11 @@ class Hosting(EndpointConfigs):
         self._health = HealthChecks(service.cloud, self._lifecycle, metrics, lambda: self.timing)
         capture = DataCapture(service.cloud, delay=self.timing.flush)
         self.router = Router(service.cloud, self._lifecycle, metrics, capture)
+
+    @property
+    def builder(self) -> FleetBuilder:
+        """What makes containers of models, for those who serve them otherwise."""
+        return self._lifecycle.builder
 
     def start(self) -> None:
         """Begin to look after instances."""

@@ -17,19 +17,22 @@ FAMILY = "training-job"
 _DAY = 86_400
 _STATUS_OF = {
     "Completed": "Completed", "Failed": "Failed", "Stopping": "Stopping", "Stopped": "Stopped",
-    "MaxRuntimeExceeded": "Stopped",
+    "MaxRuntimeExceeded": "Stopped", "MaxWaitTimeExceeded": "Stopped",
 }  # fmt: skip
+_CARRIES_ON = ("Starting", "Downloading", "Training", "Interrupted", "Restarting")
 _TOLD = {
     "Starting": "Preparing the instances for training",
     "Pending": "Training job waiting for capacity",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
     "Uploading": "Uploading generated training model",
+    "Interrupted": "Training job interrupted as its spot instances were reclaimed",
     "Completed": "Training job completed",
     "Failed": "Training job failed",
     "Stopping": "Stopping the training job",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job exceeded MaxWaitTimeInSeconds provided",
     "Restarting": "Restarting the training job after an internal error",
 }
 _EVENT_MEMBERS = (
@@ -81,6 +84,8 @@ class JobBook:
         }
         if tuning_job_arn is not None:
             document["TuningJobArn"] = tuning_job_arn
+        if request["ResourceConfig"].get("KeepAlivePeriodInSeconds"):
+            document["WarmPoolStatus"] = {"Status": "InUse"}
         self._store.create(FAMILY, name, document, tags=request.get("Tags"))
         self._emit(document)
         return document
@@ -96,7 +101,7 @@ class JobBook:
 
         def change(document: Document) -> None:
             stopping = document["TrainingJobStatus"] == "Stopping"
-            if stopping and secondary in ("Downloading", "Training", "Restarting"):
+            if stopping and secondary in _CARRIES_ON:
                 raise JobStopped
             kept = "Stopping" if stopping else "InProgress"
             document["TrainingJobStatus"] = _STATUS_OF.get(secondary, kept)
@@ -113,6 +118,10 @@ class JobBook:
         document = self._store.modify(FAMILY, name, change)
         self._emit(document)
         return document
+
+    def describe(self, name: str) -> Document:
+        """A job as it is now. Raises ``AwsError`` if there is none."""
+        return self._store.get(FAMILY, name)
 
     def ask_to_stop(self, name: str) -> bool:
         """Enter Stopping; false if the job is stopping already.

@@ -26,7 +26,7 @@ class Container:
 
     def __init__(
         self, cloud: Cloud, label: str, on_lines: Callable[[list[str]], None],
-        on_limit: Callable[[], None],
+        on_limit: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         self._cloud = cloud
         self._label = label
@@ -39,9 +39,13 @@ class Container:
         self.timed_out = False
 
     def run(
-        self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, max_seconds: float
-    ) -> int:
-        """Run to the end; returns the exit code as a shell tells it (128 + signal)."""
+        self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path,
+        max_seconds: float | None = None,
+    ) -> int:  # fmt: skip
+        """Run to the end; returns the exit code as a shell tells it (128 + signal).
+
+        After ``max_seconds`` the container is stopped and :attr:`timed_out` is true.
+        """
         with self._lock:
             if self._asked_to_stop:
                 return 128 + signal.SIGTERM
@@ -51,12 +55,14 @@ class Container:
         started = wall.monotonic()
         reader = threading.Thread(target=self._listen, args=(child,), daemon=True)
         reader.start()
-        limit = threading.Timer(max_seconds, self._on_limit)
-        limit.daemon = True
-        limit.start()
+        limit = None if max_seconds is None else threading.Timer(max_seconds, self._on_limit)
+        if limit is not None:
+            limit.daemon = True
+            limit.start()
         code = child.wait()
         self._cloud.processes.note_work(self._label, wall.monotonic() - started)
-        limit.cancel()
+        if limit is not None:
+            limit.cancel()
         with self._lock:
             self._child = None
             if self._grace is not None:
@@ -87,7 +93,8 @@ class Container:
 
     def _on_limit(self) -> None:
         self.timed_out = True
-        self._tell_limit()
+        if self._tell_limit is not None:
+            self._tell_limit()
         self.stop()
 
     def _listen(self, child: subprocess.Popen[bytes]) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 INTERNAL_ERROR = (
     "InternalServerError: We encountered an internal error. Please try again."  # AWS's own words
 )
+CAPACITY_ERROR = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
+    "different ML instance type."
+)
 _LONGEST = 1024
 
 
@@ -21,6 +25,14 @@ class InternalError(JobFailed):
 
     def __init__(self) -> None:
         super().__init__(INTERNAL_ERROR)
+
+
+class CapacityAwaited(Exception):
+    """There are no spot instances now; the job waits for some."""
+
+
+class SpotInterrupted(Exception):
+    """The job's spot instances were taken away."""
 
 
 class JobStopped(Exception):

@@ -1,19 +1,24 @@
-"""The directory that is a job's ``/opt/ml``, and the files in it that say what the job is."""
+"""The directory that is a host's ``/opt/ml``, and the files in it that say what the job is."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-_HOST = "algo-1"
-_GROUP = "homogeneousCluster"
+from sageloop.local_cloud.sagemaker.training.channels.channel import Channel
+from sageloop.local_cloud.sagemaker.training.cluster import Cluster, HostPlan
+
+INSIDE = PurePosixPath("/opt/ml")
+CHECKPOINTS = str(INSIDE / "checkpoints")
+WARM_CACHE = "sagemaker/warmpoolcache"
 
 
 @dataclass(frozen=True, slots=True)
 class JobDirectory:
-    """Paths under a job's ``/opt/ml``."""
+    """Paths under a host's ``/opt/ml``."""
 
     base: Path
 
@@ -37,9 +42,18 @@ class JobDirectory:
         """The file in which a container says why it failed."""
         return self.base / "output" / "failure"
 
+    @property
+    def warm_cache(self) -> Path:
+        """What a warm pool keeps for the next job."""
+        return self.base / WARM_CACHE
+
     def channel(self, name: str) -> Path:
         """Where a channel's files lie."""
         return self.base / "input" / "data" / name
+
+    def inside(self, path: str) -> Path:
+        """Where a path under ``/opt/ml`` lies on this machine."""
+        return self.base / PurePosixPath(path).relative_to(INSIDE)
 
     def failure_text(self) -> str:
         """What the container wrote as the reason of its failure, or nothing."""
@@ -49,26 +63,32 @@ class JobDirectory:
             return file.read(1024).strip()
 
 
-def prepare(base: Path, job: dict[str, Any]) -> JobDirectory:
-    """Make the directory and write its configuration files from a job's description."""
+def prepare(
+    base: Path, job: dict[str, Any], cluster: Cluster, host: HostPlan, channels: Sequence[Channel]
+) -> JobDirectory:
+    """Make one host's directory and write its configuration files from the job's description."""
     directory = JobDirectory(base)
-    channels = job.get("InputDataConfig", [])
+    checkpoints = job.get("CheckpointConfig", {})
+    checkpoint_path = checkpoints.get("LocalPath", CHECKPOINTS)
     for path in (
-        directory.config, directory.model, directory.output, base / "code",
-        base / "output" / "intermediate", base / "checkpoints",
-        *(directory.channel(c["ChannelName"]) for c in channels),
+        directory.config, directory.model, directory.output, base / "code", base / "input" / "data",
+        base / "output" / "intermediate", directory.inside(checkpoint_path),
+        *(directory.channel(c.name) for c in channels if c.mode != "Pipe"),
     ):  # fmt: skip
         path.mkdir(parents=True, exist_ok=True)
-    mode = job["AlgorithmSpecification"].get("TrainingInputMode", "File")
     _write(directory, "hyperparameters", job.get("HyperParameters", {}))
-    _write(
-        directory, "inputdataconfig", {c["ChannelName"]: _channel(c, mode) for c in channels}
-    )  # fmt: skip
-    _write(directory, "resourceconfig", _resources(job["ResourceConfig"]["InstanceType"]))
+    _write(directory, "inputdataconfig", {c.name: c.described() for c in channels})
+    _write(directory, "resourceconfig", cluster.resource_config(host))
+    if checkpoints:
+        told = {
+            "S3Uri": checkpoints["S3Uri"],
+            "LocalPath": checkpoint_path,
+        }
+        _write(directory, "checkpointconfig", told)
     return directory
 
 
-def fallback_environment(directory: JobDirectory, channels: list[str]) -> dict[str, str]:
+def fallback_environment(directory: JobDirectory, channels: Sequence[Channel]) -> dict[str, str]:
     """Variables for programs that cannot have a private ``/opt/ml`` on this machine."""
     base = directory.base
     return {
@@ -78,34 +98,7 @@ def fallback_environment(directory: JobDirectory, channels: list[str]) -> dict[s
         "SM_MODEL_DIR": str(directory.model),
         "SM_OUTPUT_DIR": str(base / "output"),
         "SM_OUTPUT_DATA_DIR": str(directory.output),
-    } | {f"SM_CHANNEL_{name.upper()}": str(directory.channel(name)) for name in channels}
-
-
-def _channel(channel: dict[str, Any], mode: str) -> dict[str, str]:
-    s3 = channel["DataSource"].get("S3DataSource", {})
-    described = {
-        "TrainingInputMode": channel.get("InputMode", mode),
-        "S3DistributionType": s3.get("S3DataDistributionType", "FullyReplicated"),
-        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
-    }
-    if "ContentType" in channel:
-        described["ContentType"] = channel["ContentType"]
-    return described
-
-
-def _resources(instance_type: str) -> dict[str, Any]:
-    group = {
-        "instance_group_name": _GROUP, "instance_type": instance_type, "hosts": [_HOST],
-    }  # fmt: skip
-    return {
-        "current_host": _HOST,
-        "current_instance_type": instance_type,
-        "current_group_name": _GROUP,
-        "hosts": [_HOST],
-        "instance_groups": [group],
-        "network_interface_name": "eth0",
-        "topology": None,
-    }
+    } | {f"SM_CHANNEL_{c.name.upper()}": str(directory.channel(c.name)) for c in channels}
 
 
 def _write(directory: JobDirectory, name: str, content: dict[str, Any]) -> None:

@@ -11,27 +11,10 @@ from typing import Any
 
 from sageloop.local_cloud.sagemaker import containers
 
-_NUMBER = r"([-+]?(?:[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|nan|inf))"
-_XGBOOST_METRICS = (
-    "accuracy", "auc", "aucpr", "error", "logloss", "mae", "map", "mape", "merror", "mlogloss",
-    "mse", "ndcg", "rmse", "rmsle",
-)  # fmt: skip
-
 
 def definitions_for(image: str, given: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """The metric definitions of a job: the algorithm's own, then the user's."""
-    own = _XGBOOST if containers.is_xgboost(image) else ()
-    return [dict(d) for d in (*own, *given)]
-
-
-def _definition(data: str, metric: str) -> dict[str, str]:
-    return {
-        "Name": f"{data}:{metric}",
-        "Regex": rf".*\[[0-9]+\].*#011{data}-{metric}:{_NUMBER}",
-    }
-
-
-_XGBOOST = tuple(_definition(d, m) for d in ("train", "validation") for m in _XGBOOST_METRICS)
+    return [dict(d) for d in (*containers.metric_definitions(image), *given)]
 
 
 @dataclass(frozen=True, slots=True)

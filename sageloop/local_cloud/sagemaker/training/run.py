@@ -1,263 +1,272 @@
-"""One training job from its download to its last status."""
+"""One training job from its first instances to its last status."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 import threading
-import time as wall
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.core.processes import clean_environment
-from sageloop.local_cloud.sagemaker import containers, isolation
-from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
 from sageloop.local_cloud.sagemaker.store import Document
-from sageloop.local_cloud.sagemaker.training import layout
+from sageloop.local_cloud.sagemaker.training.allowance import Allowance
+from sageloop.local_cloud.sagemaker.training.attempt import Attempt, Ending
 from sageloop.local_cloud.sagemaker.training.book import JobBook
-from sageloop.local_cloud.sagemaker.training.container import Container
+from sageloop.local_cloud.sagemaker.training.channels.file_systems import FileSystems
+from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
+from sageloop.local_cloud.sagemaker.training.cluster import cluster_of
 from sageloop.local_cloud.sagemaker.training.failures import (
+    CAPACITY_ERROR,
     INTERNAL_ERROR,
     Abandoned,
+    CapacityAwaited,
     InternalError,
     JobFailed,
     JobStopped,
-    algorithm_error,
+    SpotInterrupted,
 )
-from sageloop.local_cloud.sagemaker.training.metrics import MetricReader
-from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, packed, split_uri
+from sageloop.local_cloud.sagemaker.training.host import Host
+from sageloop.local_cloud.sagemaker.training.listener import Listener
+from sageloop.local_cloud.sagemaker.training.network import PrivateNetwork
+from sageloop.local_cloud.sagemaker.training.session import Session
+from sageloop.local_cloud.sagemaker.training.warm_pools import WarmPools
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.core.clock import Timer
     from sageloop.local_cloud.core.cloud import Cloud
 
 log = logging.getLogger(__name__)
 
-_NAMESPACE = LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+# Virtual seconds between two tries for spot instances.
+_CAPACITY_RETRY_SECONDS = 60.0
+_NO_CAPACITY = "Insufficient capacity error from EC2 while launching instances, retrying!"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all jobs of a cloud share."""
+
+    pools: WarmPools
+    file_systems: FileSystems
+    bodies: SharedBodies
 
 
 class TrainingRun:
     """Carries one job out. :meth:`run` blocks; the other methods come from other threads."""
 
     def __init__(
-        self, cloud: Cloud, book: JobBook, job: Document, *,
+        self, cloud: Cloud, book: JobBook, job: Document, shared: Surroundings, *,
         on_metric: Callable[[str, float], None] | None = None,
         on_end: Callable[[Document], None] | None = None,
     ) -> None:  # fmt: skip
-        self._on_metric = on_metric
-        self._tell_end = on_end
         self._cloud = cloud
         self._book = book
-        self._job = job
         self._name: str = job["TrainingJobName"]
+        self._shared = shared
+        self._on_end = on_end
+        self._pool = shared.pools.take(job)
+        self._job = book.describe(self._name)
         self._root = cloud.work_dir / "training" / self._name
-        self._metrics = MetricReader(job["AlgorithmSpecification"].get("MetricDefinitions", ()))
-        self._storage = JobStorage(
-            cloud.client("s3", principal=job["RoleArn"]), region=cloud.region,
-            role_arn=job["RoleArn"],
-        )  # fmt: skip
-        stream = f"{self._name}/algo-1-{int(cloud.clock.time())}"
-        self._log = LogStream(cloud, LOG_GROUP, stream, principal=job["RoleArn"])
+        self._cluster = cluster_of(job["ResourceConfig"])
+        self._listener = Listener(cloud, self._job, on_metric)
+        self._allowance = Allowance(self._job)
+        self._network = PrivateNetwork(cloud, self._name)
+        self._retries = job.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0)
+        self._hosts: list[Host] = []
         self._lock = threading.Lock()
-        self._container: Container | None = None
+        self._attempt: Attempt | None = None
+        self._wake: Timer | None = None
         self._stop_asked = False
         self._abandoned = False
-        self._dies = False
-        self._began: float | None = None
 
     def run(self) -> None:
-        """Carry the job out; every end is a status, none an exception."""
+        """Carry the job on, to its end or until it waits; no end is an exception."""
         try:
             with suppress(Abandoned):
                 self._run_to_a_status()
         finally:
+            self._network.close()
             shutil.rmtree(self._root, ignore_errors=True)
 
     def request_stop(self) -> None:
-        """End the container; the job is Stopping already."""
+        """End the containers; the job is Stopping already."""
         with self._lock:
             self._stop_asked = True
-            container = self._container
-        if container is not None:
-            container.stop()
+            attempt, wake = self._attempt, self._wake
+            self._wake = None
+        if attempt is not None:
+            attempt.end(Ending.STOP)
+        if wake is not None:
+            wake.cancel()
+            self._spawn()
 
     def abandon(self) -> None:
-        """Kill the container and change no status: the cloud goes down."""
+        """Kill the containers and change no status: the cloud goes down."""
         with self._lock:
             self._abandoned = True
-            container = self._container
-        if container is not None:
-            container.kill()
+            attempt = self._attempt
+        if attempt is not None:
+            attempt.kill()
+
+    def start(self) -> None:
+        """Carry the job out in the background."""
+        self._spawn()
+
+    def _spawn(self) -> None:
+        self._cloud.activity.spawn(f"training job {self._name}", self.run)
 
     def _run_to_a_status(self) -> None:
         try:
             end = self._attempts()
+        except CapacityAwaited:
+            self._await_capacity()
         except JobStopped:
             self._end("Stopped")
         except JobFailed as failure:
-            self._end("Failed", FailureReason=failure.reason)
+            sound = not isinstance(failure, InternalError)
+            self._end("Failed", sound=sound, FailureReason=failure.reason)
         except Abandoned:
             raise
         except Exception:
             self._check_abandoned()
             log.exception("training job %s broke", self._name)
-            self._end("Failed", FailureReason=INTERNAL_ERROR)
+            self._end("Failed", sound=False, FailureReason=INTERNAL_ERROR)
         else:
-            self._end(end, ModelArtifacts={"S3ModelArtifacts": self._model_uri()})
+            uri = self._session().artifacts.model_uri
+            self._end(end, ModelArtifacts={"S3ModelArtifacts": uri})
 
     def _attempts(self) -> str:
-        left = self._job.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0)
         while True:
+            self._check_stop()
+            self._provision()
             try:
-                return self._attempt()
+                return self._carry_out()
+            except SpotInterrupted:
+                self._book.move(self._name, "Interrupted")
+                self._clear()
+                self._book.move(self._name, "Starting")
             except InternalError:
-                if left == 0:
+                if self._retries == 0:
                     raise
-                left -= 1
-                shutil.rmtree(self._root, ignore_errors=True)
+                self._retries -= 1
+                self._clear()
                 self._book.move(self._name, "Restarting")
 
-    def _attempt(self) -> str:
-        directory = layout.prepare(self._root / "ml", self._job)
-        began = self._cloud.clock.now()
-        self._book.move(self._name, "Downloading", TrainingStartTime=began)
-        self._began = wall.monotonic()
-        for channel in self._job.get("InputDataConfig", ()):
-            self._storage.download(channel, directory.channel(channel["ChannelName"]))
-            self._check_abandoned()
-        self._book.move(self._name, "Training")
-        end, failure = self._contained(directory)
-        self._book.move(self._name, "Uploading")
-        self._keep(directory, failure)
-        return end
+    def _provision(self) -> None:
+        if self._pool is not None:
+            return
+        refused = self._cloud.faults.capacity_refused
+        if any(refused(kind) for kind in self._cluster.instance_types):
+            if self._job["EnableManagedSpotTraining"]:
+                raise CapacityAwaited
+            raise JobFailed(CAPACITY_ERROR)
 
-    def _contained(self, directory: layout.JobDirectory) -> tuple[str, JobFailed | None]:
-        label = f"training:{self._name}"
-        self._dies = self._cloud.faults.process_dies(label)
-        container = Container(self._cloud, label, self._on_lines, self._on_limit)
+    def _await_capacity(self) -> None:
+        seconds = self._allowance.may_wait(_CAPACITY_RETRY_SECONDS)
+        if seconds <= 0:
+            self._ask_to_stop()
+            self._end("MaxWaitTimeExceeded")
+            return
+        with suppress(JobStopped):
+            self._book.move(self._name, "Starting", message=_NO_CAPACITY)
+
+        def again() -> None:
+            self._allowance.wait(seconds)
+            with self._lock:
+                if self._wake is None:
+                    return
+                self._wake = None
+            self._spawn()
+
         with self._lock:
-            self._container = container
+            stopped = self._stop_asked
+            if not stopped:
+                label = f"capacity for {self._name}"
+                self._wake = self._cloud.clock.call_later(seconds, again, label=label)
+        if stopped:
+            self._end("Stopped")
+
+    def _carry_out(self) -> str:
+        if self._job["EnableNetworkIsolation"] and self._network.pid is None:
+            self._network.open()
+        session = self._session()
+        self._hosts = session.make_hosts(self._root, self._pool)
+        self._book.move(self._name, "Downloading", **self._start_time())
+        with self._allowance.running(), session.checkpoints(self._hosts) as checkpoints:
+            session.bring_data(self._hosts)
+            self._check_abandoned()
+            self._book.move(self._name, "Training")
+            checkpoints.start()
+            seconds, over = self._allowance.may_run()
+            attempt = self._contained(session, seconds)
+            if attempt.ending is Ending.MACHINE:
+                raise InternalError
+            checkpoints.finish()
+            if attempt.ending is Ending.INTERRUPTION:
+                raise SpotInterrupted
+            self._book.move(self._name, "Uploading")
+            session.keep(self._hosts, attempt.failure)
+        return {None: "Completed", Ending.STOP: "Stopped"}.get(attempt.ending, over)
+
+    def _contained(self, session: Session, seconds: float) -> Attempt:
+        runs = session.runs(self._hosts, self._listener.hear)
+        attempt = Attempt(runs, on_limit=self._ask_to_stop)
+        session.on_error = lambda failure: attempt.end(Ending.FAILURE, failure)
+        with self._lock:
+            self._attempt = attempt
             stop_asked = self._stop_asked
         if stop_asked:
             raise JobStopped
         self._check_abandoned()
-        image = self._job["AlgorithmSpecification"]["TrainingImage"]
-        command = containers.training_command(image)
-        if command is None:
-            raise InternalError  # unregistered since the job was created
-        wrapped = isolation.with_private_opt_ml(command, directory.base)
-        code = container.run(
-            wrapped, env=self._environment(directory, private=wrapped != command),
-            cwd=directory.base,
-            max_seconds=self._job["StoppingCondition"]["MaxRuntimeInSeconds"],
-        )  # fmt: skip
+        with self._listener.listening(attempt):
+            attempt.run(session.command(), max_seconds=seconds)
         self._check_abandoned()
-        return self._judged(code, container, directory)
+        return attempt
 
-    def _judged(
-        self, code: int, container: Container, directory: layout.JobDirectory
-    ) -> tuple[str, JobFailed | None]:
-        if self._dies:
-            raise InternalError
-        with self._lock:
-            stopped = self._stop_asked
-        if container.timed_out:
-            return "MaxRuntimeExceeded", None
-        if stopped:
-            return "Stopped", None
-        if code == 0:
-            return "Completed", None
-        return "Failed", algorithm_error(directory.failure_text(), code)
+    def _session(self) -> Session:
+        shared = self._shared
+        return Session(
+            self._cloud, self._job, self._cluster, shared.file_systems, shared.bodies,
+            network=self._network.pid,
+        )  # fmt: skip
 
-    def _environment(self, directory: layout.JobDirectory, *, private: bool) -> dict[str, str]:
-        job, cloud = self._job, self._cloud
-        env: dict[str, str] = clean_environment() | job.get("Environment", {})
-        env |= {"TRAINING_JOB_NAME": self._name, "TRAINING_JOB_ARN": job["TrainingJobArn"]}
-        if job["EnableNetworkIsolation"]:
-            platform = cloud.child_environment(None)
-            del platform["AWS_ENDPOINT_URL"]
-        else:
-            platform = cloud.child_environment(
-                cloud.credentials_of(job["RoleArn"], "SageMaker")
-            )  # fmt: skip
-        if not private:
-            channels = [c["ChannelName"] for c in job.get("InputDataConfig", ())]
-            platform |= layout.fallback_environment(directory, channels)
-        return env | platform
+    def _start_time(self) -> dict[str, Any]:
+        # The first start counts; an interrupted job keeps it.
+        known = self._book.describe(self._name).get("TrainingStartTime")
+        return {"TrainingStartTime": known or self._cloud.clock.now()}
 
-    def _on_lines(self, lines: list[str]) -> None:
-        if self._dies and self._container is not None:
-            self._container.kill()
-        told = [escaped(line) for line in lines]
-        now = self._cloud.clock.now()
-        for line in told:
-            for observed in self._metrics.read(line, now):
-                self._publish(observed.name, observed.value)
-                if self._on_metric is not None:
-                    self._on_metric(observed.name, observed.value)
-        try:
-            self._log.write(told)
-        except (BotoCoreError, ClientError):
-            # A log that cannot be written never ends a job, on AWS neither.
-            log.warning("no log of training job %s could be written", self._name)
+    def _clear(self) -> None:
+        self._pool = None
+        shutil.rmtree(self._root, ignore_errors=True)
 
-    def _on_limit(self) -> None:
+    def _ask_to_stop(self) -> None:
         with suppress(AwsError):
             self._book.ask_to_stop(self._name)
 
-    def _publish(self, metric: str, value: float) -> None:
-        cloudwatch: Any = self._cloud.front.services.get("cloudwatch")
-        if cloudwatch is not None:
-            named = {"TrainingJobName": self._name}
-            cloudwatch.put(_NAMESPACE, metric, value, dimensions=named)
-
-    def _keep(self, directory: layout.JobDirectory, failure: JobFailed | None) -> None:
-        sources = {"output": directory.output} if any(directory.output.iterdir()) else {}
-        if failure is None:
-            self._upload(sources | {"model": directory.model})
-            return
-        with suppress(JobFailed):  # the first failure is the one to tell
-            self._upload(sources)
-        raise failure
-
-    def _upload(self, sources: dict[str, Path]) -> None:
-        output = self._job["OutputDataConfig"]
-        bucket, prefix = split_uri(output["S3OutputPath"])
-        kms_key = output.get("KmsKeyId")
-        place = "/".join(part for part in (prefix.rstrip("/"), self._name, "output") if part)
-        plain = output.get("CompressionType", "GZIP") == "NONE"
-        for name, source in sources.items():
-            if plain:
-                for path in sorted(p for p in source.rglob("*") if p.is_file()):
-                    key = f"{place}/{name}/{path.relative_to(source).as_posix()}"
-                    self._storage.upload(bucket, key, path.read_bytes(), kms_key=kms_key)
-            else:
-                key = f"{place}/{name}.tar.gz"
-                self._storage.upload(bucket, key, packed(source), kms_key=kms_key)
-
-    def _model_uri(self) -> str:
-        output = self._job["OutputDataConfig"]
-        tail = "model/" if output.get("CompressionType", "GZIP") == "NONE" else "model.tar.gz"
-        return f"{output['S3OutputPath'].rstrip('/')}/{self._name}/output/{tail}"
-
-    def _end(self, secondary: str, **members: Any) -> None:
+    def _end(self, secondary: str, *, sound: bool = True, **members: Any) -> None:
         self._check_abandoned()
-        if self._began is not None:
-            # Machine time is wall time, so this is what the instance would have been billed.
-            seconds = max(1, round(wall.monotonic() - self._began))
-            members |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
-        final = self._metrics.final()
+        members |= self._allowance.times()
+        final = self._listener.metrics.final()
         if final:
             members["FinalMetricDataList"] = final
-        if secondary == "Failed":
-            members.setdefault("FailureReason", INTERNAL_ERROR)
+        # Before the last status, so that who waits for that finds the pool available.
+        if sound and self._hosts:
+            caches = [(host.plan.name, host.directory.warm_cache) for host in self._hosts]
+            self._shared.pools.keep(self._name, caches)
+        else:
+            self._shared.pools.drop(self._name)
         document = self._book.move(self._name, secondary, **members)
-        if self._tell_end is not None:
-            self._tell_end(document)
+        if self._on_end is not None:
+            self._on_end(document)
+
+    def _check_stop(self) -> None:
+        self._check_abandoned()
+        with self._lock:
+            if self._stop_asked:
+                raise JobStopped
 
     def _check_abandoned(self) -> None:
         if self._abandoned or self._cloud.stopped.is_set():

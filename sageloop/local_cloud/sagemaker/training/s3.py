@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import json
-import tarfile
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlparse
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.core import moto_bodies
 from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobFailed
 
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
 _Answer = TypeVar("_Answer")
-# Bucket, key, and where the file goes within its channel.
-_Found = tuple[str, str, str]
 _ATTEMPTS = 3
-_COMPRESSION = 5
+# Above this an object is read in pieces from the store, not as the body of an answer.
+_LARGE = 4 << 20
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -28,64 +28,21 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 class JobStorage:
-    """S3 as one job sees it. ``client`` acts as the job's execution role."""
+    """S3 as one job sees it: every call is made as the job's execution role."""
 
-    def __init__(self, client: Any, *, region: str, role_arn: str) -> None:
-        self._client = client
-        self._region = region
+    def __init__(self, cloud: Cloud, role_arn: str) -> None:
+        self._client = cloud.client("s3", principal=role_arn)
+        self._region = cloud.region
+        self._account = cloud.account_id
         self._role_arn = role_arn
 
-    def download(self, channel: dict[str, Any], target: Path) -> None:
-        """Fetch a channel's objects into a directory.
+    def keys(self, uri: str, *, needed: bool = True) -> list[str]:
+        """Keys under a prefix, folders' own objects left out.
 
-        FastFile is served as File: all objects are there before the container starts. Raises
-        :class:`JobFailed` in AWS's words.
+        Raises :class:`JobFailed` in AWS's words if the bucket cannot be listed, or if there
+        are none and some are ``needed``.
         """
-        source = channel["DataSource"]["S3DataSource"]
-        if source.get("S3DataType", "S3Prefix") == "ManifestFile":
-            found: Iterable[_Found] = self._in_manifest(source["S3Uri"])
-        else:
-            found = self._under_prefix(source["S3Uri"])
-        for bucket, key, relative in found:
-            path = _inside(target, relative)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self._read(bucket, key))
-
-    def upload(self, bucket: str, key: str, body: bytes, *, kms_key: str | None) -> None:
-        """Write one object, encrypted under ``kms_key`` if one is given."""
-        extra = {} if kms_key is None else {
-            "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key,
-        }  # fmt: skip
-        try:
-            _retried(
-                lambda: self._client.put_object(Bucket=bucket, Key=key, Body=body, **extra)
-            )  # fmt: skip
-        except ClientError as error:
-            raise JobFailed(f"ClientError: Artifact upload failed:{_told(error)}") from error
-
-    def _under_prefix(self, uri: str) -> Iterator[_Found]:
         bucket, prefix = split_uri(uri)
-        keys = self._keys(bucket, prefix, uri)
-        if not keys:
-            raise self._no_objects(uri, bucket, "")
-        for key in keys:
-            yield bucket, key, _relative(key, prefix)
-
-    def _in_manifest(self, uri: str) -> list[_Found]:
-        bucket, key = split_uri(uri)
-        try:
-            entries = json.loads(self._read(bucket, key))
-            prefix = entries[0]["prefix"]
-            names = [str(name) for name in entries[1:]]
-        except (ValueError, LookupError, TypeError) as error:
-            raise JobFailed(
-                f'ClientError: The manifest file at {uri} is not valid: a list of {{"prefix": '
-                f'"s3://..."}} and names was expected ({error})'
-            ) from error
-        bucket, start = split_uri(prefix)
-        return [(bucket, start + name, name) for name in names]
-
-    def _keys(self, bucket: str, prefix: str, uri: str) -> list[str]:
         keys: list[str] = []
         more: dict[str, str] = {}
         while True:
@@ -97,15 +54,73 @@ class JobStorage:
                     from error  # fmt: skip
             keys += [o["Key"] for o in answer.get("Contents", ()) if not o["Key"].endswith("/")]
             if "NextContinuationToken" not in answer:
-                return keys
+                break
             more = {"ContinuationToken": answer["NextContinuationToken"]}
+        if needed and not keys:
+            raise self._no_objects(uri, bucket, "")
+        return keys
 
-    def _read(self, bucket: str, key: str) -> bytes:
+    def pieces(self, bucket: str, key: str) -> Iterator[bytes]:
+        """An object's body, in pieces. Raises :class:`JobFailed` in AWS's words."""
+        stored = moto_bodies.find(self._account, bucket, key)
+        if stored is None or stored.size <= _LARGE:
+            yield self.read(bucket, key)
+            return
+        self._ask(bucket, key, stored.etag)
+        yield from stored.pieces()
+
+    def read(self, bucket: str, key: str) -> bytes:
+        """An object's whole body. Raises :class:`JobFailed` in AWS's words."""
         try:
             answer = _retried(lambda: self._client.get_object(Bucket=bucket, Key=key))
             return bytes(answer["Body"].read())
         except ClientError as error:
             raise JobFailed(f"ClientError: Data download failed:{_told(error)}") from error
+
+    def save(self, bucket: str, key: str, path: Path) -> None:
+        """Copy an object into a file, making the folders above it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb", buffering=0) as file:
+            for piece in self.pieces(bucket, key):
+                file.write(piece)
+
+    def upload(self, bucket: str, key: str, body: bytes, *, kms_key: str | None = None) -> None:
+        """Write one object, encrypted under ``kms_key`` if one is given."""
+        extra = {} if kms_key is None else {
+            "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key,
+        }  # fmt: skip
+        try:
+            _retried(
+                lambda: self._client.put_object(Bucket=bucket, Key=key, Body=body, **extra)
+            )  # fmt: skip
+        except ClientError as error:
+            raise JobFailed(f"ClientError: Artifact upload failed:{_told(error)}") from error
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove one object."""
+        try:
+            _retried(lambda: self._client.delete_object(Bucket=bucket, Key=key))
+        except ClientError as error:
+            raise JobFailed(f"ClientError: Checkpoint removal failed:{_told(error)}") from error
+
+    def ask(self, bucket: str, key: str) -> str:
+        """Be allowed to read an object; returns its ETag. Raises :class:`JobFailed`."""
+        stored = moto_bodies.find(self._account, bucket, key)
+        if stored is None:
+            self.read(bucket, key)  # which says in AWS's words why it cannot be
+            raise JobFailed(f"ClientError: Data download failed: s3://{bucket}/{key} is gone")
+        self._ask(bucket, key, stored.etag)
+        return stored.etag
+
+    def _ask(self, bucket: str, key: str, etag: str) -> None:
+        # A GetObject like any other to the front and its faults, answered without the body.
+        try:
+            _retried(
+                lambda: self._client.get_object(Bucket=bucket, Key=key, IfNoneMatch=etag)
+            )  # fmt: skip
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 304:
+                raise JobFailed(f"ClientError: Data download failed:{_told(error)}") from error
 
     def _no_objects(self, uri: str, bucket: str, tail: str) -> JobFailed:
         return JobFailed(
@@ -114,15 +129,6 @@ class JobStorage:
             f'objects exist under that S3 prefix, and that the role "{self._role_arn}" has '
             f'"s3:ListBucket" permissions on bucket "{bucket}".{tail}'
         )
-
-
-def packed(directory: Path) -> bytes:
-    """A ``tar.gz`` of what lies in a directory, names relative to it."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz", compresslevel=_COMPRESSION) as archive:
-        for path in sorted(directory.iterdir()):
-            archive.add(path, arcname=path.name)
-    return made.getvalue()
 
 
 def _retried(call: Callable[[], _Answer]) -> _Answer:
@@ -141,18 +147,3 @@ def _told(error: ClientError) -> str:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     named = error.response["Error"]
     return f"{named['Code']} ({status}): {named['Message']}"
-
-
-def _relative(key: str, prefix: str) -> str:
-    folder = prefix if prefix.endswith("/") else f"{prefix}/"
-    if key.startswith(folder):
-        return key[len(folder) :]
-    # The prefix ends within a name: files keep their own, beside one another.
-    return key[prefix.rfind("/") + 1 :]
-
-
-def _inside(target: Path, relative: str) -> Path:
-    parts = PurePosixPath(relative).parts
-    if not parts or ".." in parts or relative.startswith("/"):
-        raise JobFailed(f"ClientError: Data download failed: {relative!r} leaves its channel")
-    return target.joinpath(*parts)

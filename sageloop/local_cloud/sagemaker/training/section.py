@@ -14,28 +14,44 @@ from sageloop.local_cloud.sagemaker.listing import page
 from sageloop.local_cloud.sagemaker.store import Document
 from sageloop.local_cloud.sagemaker.training import requests
 from sageloop.local_cloud.sagemaker.training.book import FAMILY, JobBook
-from sageloop.local_cloud.sagemaker.training.run import TrainingRun
+from sageloop.local_cloud.sagemaker.training.channels.file_systems import FileSystems
+from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
+from sageloop.local_cloud.sagemaker.training.cluster import cluster_of
+from sageloop.local_cloud.sagemaker.training.run import Surroundings, TrainingRun
+from sageloop.local_cloud.sagemaker.training.warm_pools import WarmPools
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.service import SageMakerService
 
+OnMetric = Callable[[str, float], None]
+OnEnd = Callable[[Document], None]
+
 _PRINCIPAL = "sagemaker.amazonaws.com"
 _SUMMARY = (
     "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
-    "TrainingJobStatus", "SecondaryStatus",
+    "TrainingJobStatus", "SecondaryStatus", "WarmPoolStatus",
 )  # fmt: skip
 
 
 class TrainingJobs:
-    """Training jobs, each run by a process of its own."""
+    """Training jobs, each run by processes of its own.
+
+    ``file_systems`` says which directories stand for EFS and FSx file systems.
+    """
 
     def __init__(self, service: SageMakerService) -> None:
         self._service = service
         self._cloud = service.cloud
         self._store = service.store
         self._book = JobBook(service)
+        self._pools = WarmPools(service.cloud, service.store)
+        self.file_systems = FileSystems()
+        self._shared = Surroundings(
+            self._pools, self.file_systems, SharedBodies(service.cloud.work_dir / "objects")
+        )
         self._lock = threading.Lock()
         self._runs: dict[str, TrainingRun] = {}
+        self._stored: dict[str, OnEnd | None] = {}
 
     @operation("CreateTrainingJob")
     def create_training_job(self, call: Call) -> dict[str, Any]:
@@ -44,31 +60,38 @@ class TrainingJobs:
 
     def launch(
         self, request: dict[str, Any], *, tuning_job_arn: str | None = None,
-        on_metric: Callable[[str, float], None] | None = None,
-        on_end: Callable[[Document], None] | None = None,
+        on_metric: OnMetric | None = None, on_end: OnEnd | None = None,
     ) -> str:  # fmt: skip
         """Start a job as CreateTrainingJob does once its request is well formed; returns its ARN.
 
         ``on_metric`` is told every observed value of a metric, ``on_end`` once the job's last
         document; both in the job's own thread. Raises ``AwsError``.
         """
-        allow = self._cloud.config.allow
-        requests.check(request, allow)
+        runs_here = self.check(request)
         image = request["AlgorithmSpecification"].get("TrainingImage", "")
-        runs_here = requests.check_image(image, allow)
-        self._check_role(request["RoleArn"])
         name = request["TrainingJobName"]
         document = self._book.open(request, tuning_job_arn=tuning_job_arn)
         arn: str = document["TrainingJobArn"]
         if not runs_here:
+            with self._lock:
+                self._stored[name] = on_end
             told = f"stored, not executed: {image} has no program on this machine"
             self._book.move(name, "Pending", message=told)
             return arn
-        run = TrainingRun(self._cloud, self._book, document, on_metric=on_metric, on_end=on_end)
-        with self._lock:
-            self._runs[name] = run
-        self._cloud.activity.spawn(f"training job {name}", lambda: self._carry_out(name, run))
+        self._start(document, on_metric, on_end)
         return arn
+
+    def check(self, request: dict[str, Any]) -> bool:
+        """Whether a job would run here; refuses with ``AwsError`` what a launch would refuse.
+
+        Starts nothing. A request for an image that is only allowed by name gives ``False``.
+        """
+        allow = self._cloud.config.allow
+        requests.check(request, allow, self.file_systems)
+        runs_here = requests.check_image(request, allow)
+        self._check_role(request["RoleArn"])
+        self._check_quota(request)
+        return runs_here
 
     @operation("DescribeTrainingJob")
     def describe_training_job(self, call: Call) -> dict[str, Any]:
@@ -78,11 +101,15 @@ class TrainingJobs:
     @operation("ListTrainingJobs")
     def list_training_jobs(self, call: Call) -> dict[str, Any]:
         """Jobs by name, status and times."""
-        for member in ("WarmPoolStatusEquals", "TrainingPlanArnEquals"):
-            if member in call.params:
-                return {"TrainingJobSummaries": []}  # there are no warm pools and no plans
+        if "TrainingPlanArnEquals" in call.params:
+            return {"TrainingJobSummaries": []}  # there are no plans
+        pool = call.params.get("WarmPoolStatusEquals")
+
+        def admitted(job: Document) -> bool:
+            return pool is None or job.get("WarmPoolStatus", {}).get("Status") == pool
+
         return page(
-            self._store.list(FAMILY), call.params, result="TrainingJobSummaries",
+            self._store.list(FAMILY, admitted), call.params, result="TrainingJobSummaries",
             name="TrainingJobName", status="TrainingJobStatus", members=_SUMMARY,
         )  # fmt: skip
 
@@ -97,10 +124,24 @@ class TrainingJobs:
             return
         with self._lock:
             run = self._runs.get(name)
-        if run is None:
-            self._book.move(name, "Stopped")
-        else:
+            stored, on_end = name in self._stored, self._stored.pop(name, None)
+        if run is not None:
             run.request_stop()
+        elif stored:
+            last = self._book.move(name, "Stopped")
+            if on_end is not None:
+                on_end(last)
+
+    @operation("UpdateTrainingJob")
+    def update_training_job(self, call: Call) -> dict[str, Any]:
+        """Keep a warm pool for longer or shorter."""
+        name = call.params["TrainingJobName"]
+        job = self._store.get(FAMILY, name)
+        requests.check_update(call.params)
+        resources = call.params.get("ResourceConfig")
+        if resources is not None:
+            self._pools.update(name, resources["KeepAlivePeriodInSeconds"])
+        return {"TrainingJobArn": job["TrainingJobArn"]}
 
     @operation("DeleteTrainingJob")
     def delete_training_job(self, call: Call) -> None:
@@ -112,6 +153,12 @@ class TrainingJobs:
                 raise AwsError(
                     "ResourceInUse",
                     f"Training job {name} cannot be deleted in status {status}; stop it first.",
+                )
+            if self._pools.available(name):
+                raise AwsError(
+                    "ResourceInUse",
+                    f"Training job {name} cannot be deleted while its warm pool is Available; set "
+                    "KeepAlivePeriodInSeconds to 0 by UpdateTrainingJob first.",
                 )
             self._store.delete(FAMILY, name)
 
@@ -125,12 +172,37 @@ class TrainingJobs:
         for run in runs:
             run.abandon()
 
-    def _carry_out(self, name: str, run: TrainingRun) -> None:
-        try:
-            run.run()
-        finally:
+    def _start(self, document: Document, on_metric: OnMetric | None, on_end: OnEnd | None) -> None:
+        name = document["TrainingJobName"]
+
+        def ended(last: Document) -> None:
             with self._lock:
                 self._runs.pop(name, None)
+            if on_end is not None:
+                on_end(last)
+
+        run = TrainingRun(
+            self._cloud, self._book, document, self._shared, on_metric=on_metric, on_end=ended
+        )
+        with self._lock:
+            self._runs[name] = run
+        if self._book.describe(name)["TrainingJobStatus"] == "Stopping":
+            run.request_stop()  # asked for before there was a run to ask
+        run.start()
+
+    def _check_quota(self, request: dict[str, Any]) -> None:
+        spot = "spot training" if request.get("EnableManagedSpotTraining") else "training"
+        cluster = cluster_of(request["ResourceConfig"])
+        for kind in cluster.instance_types:
+            if self._cloud.faults.quota_refused(kind):
+                asked = sum(host.instance_type == kind for host in cluster.hosts)
+                raise AwsError(
+                    "ResourceLimitExceeded",
+                    f"The account-level service limit '{kind} for {spot} job usage' is 0 "
+                    f"Instances, with current utilization of 0 Instances and a request delta of "
+                    f"{asked} Instances. Please use AWS Service Quotas to request an increase for "
+                    "this quota.",
+                )
 
     def _check_role(self, role_arn: str) -> None:
         iam = self._cloud.client("iam", principal=_PRINCIPAL)

@@ -1,165 +1,190 @@
-"""Trains: ``python -m ...xgboost.train`` under the training container contract."""
+"""Trains: ``python -m ...xgboost.train`` under the training container contract.
+
+Several hosts train one model, each on its own part of the data, through XGBoost's collective;
+the first host that has data saves it.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
+import re
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import xgboost
+from xgboost.tracker import RabitTracker
 
-from sageloop.local_cloud.sagemaker.containers.xgboost import data
+from sageloop.local_cloud.sagemaker.containers import job as platform
+from sageloop.local_cloud.sagemaker.containers.exchange import Group
+from sageloop.local_cloud.sagemaker.containers.formats import media, tables
+from sageloop.local_cloud.sagemaker.containers.formats.media import DataError
+from sageloop.local_cloud.sagemaker.containers.formats.tables import Table
+from sageloop.local_cloud.sagemaker.containers.xgboost import callbacks
 from sageloop.local_cloud.sagemaker.containers.xgboost import hyperparameters as hp
 
 MODEL_FILE = "xgboost-model"
 _THREADS = 2
+_CHANNELS = ("train", "validation")
+_KNOWN = (*media.LIBSVM, media.CSV, media.PARQUET, media.RECORDIO)
+_LOOPBACK = "127.0.0.1"
 
 
 def main() -> int:
     """Train once; the exit code is 1 with the reason in the failure file if it cannot be."""
-    base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-    try:
-        _train(base)
-    except (data.DataError, hp.HyperparameterError, xgboost.core.XGBoostError) as error:
-        failure = base / "output" / "failure"
-        failure.parent.mkdir(parents=True, exist_ok=True)
-        failure.write_text(str(error))
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return 1
-    return 0
+    return platform.run(_train, client_code=1)
 
 
-def _train(base: Path) -> None:
-    config = base / "input" / "config"
-    values = hp.typed(json.loads((config / "hyperparameters.json").read_text()))
-    channels = json.loads((config / "inputdataconfig.json").read_text())
-    if "train" not in channels:
-        raise data.DataError(f"Missing required channel: train (given: {sorted(channels)})")
-    weighted = values.get("csv_weights", 0) == 1
-    matrices = {
-        name: _matrix(base / "input" / "data" / name, channels[name], weighted=weighted)
-        for name in ("train", "validation")
-        if name in channels
-    }
-    _check_width(matrices)
-    booster = _boosted(values, matrices)
-    raw = booster.save_raw(raw_format="ubj")
-    (base / "model" / MODEL_FILE).write_bytes(raw)
-    _print(f"Saved a model of {booster.num_boosted_rounds()} rounds\n")
+def _train(job: platform.Job) -> None:
+    values = hp.typed(job.hyperparameters)
+    for line in hp.notes(values):
+        platform.log(line)
+    job.check_channels(*_CHANNELS, "code")
+    found = {name: table for name in _CHANNELS if (table := _table(job, name, values)) is not None}
+    with job.group() as group:
+        try:
+            _train_together(job, values, found, group)
+        except xgboost.core.XGBoostError as error:
+            raise platform.TrainingError(_plain(str(error))) from None
+        # No host ends before the model is there.
+        group.all_gather({})
 
 
-def _boosted(values: dict[str, Any], matrices: dict[str, Any]) -> Any:
-    custom = [m for m in values.get("eval_metric", ()) if m in hp.CUSTOM_METRICS]
-    callbacks: list[Any] = [xgboost.callback.EvaluationMonitor(logger=_print)]
-    rounds = values.get("early_stopping_rounds")
-    if rounds is not None:
-        callbacks.append(_early_stopping(values, rounds, matrices))
-    if values.get("save_model_on_termination") == "true":
-        callbacks.append(_on_termination())
+def _table(job: platform.Job, name: str, values: Mapping[str, Any]) -> Table | None:
+    if name not in job.channels:
+        return None
+    channel = job.channels[name]
+    if len(job.hosts) > 1 and not tables.has_data(name, channel, job.data):
+        return None
+    weighted = values.get("csv_weights", 0) == 1 and (
+        media.media_type(channel.get("ContentType", "")) == media.CSV
+    )
+    reading = tables.Reading(known=_KNOWN, absent=np.nan, weighted=weighted, labelled=True)
+    return tables.load(name, channel, job.data, reading)
+
+
+def _train_together(
+    job: platform.Job, values: Mapping[str, Any], found: Mapping[str, Table], group: Group
+) -> None:
+    content, first_round = callbacks.latest(job.checkpoints())
+    told = group.all_gather(
+        {
+            "has": np.array([name in found for name in _CHANNELS]),
+            "widths": np.array([t.features.shape[1] for t in found.values()], np.int64),
+            "checkpoint": np.frombuffer(content, np.uint8),
+            "round": np.array([first_round]),
+        }
+    )
+    workers = [rank for rank, given in enumerate(told) if given["has"][0]]
+    if not workers:
+        raise DataError("No data found in channel train")
+    _check_validation(job, [told[rank]["has"][1] for rank in workers])
+    width = _width(job, [int(w) for given in told for w in given["widths"]])
+    start = bytes(told[workers[0]]["checkpoint"]), int(told[workers[0]]["round"][0])
+    if group.rank not in workers:
+        platform.log(f"Host {job.host} does not have data, and takes no part in the training")
+    with _collective(group, workers) as part:
+        if part:
+            matrices = {name: _matrix(table, width) for name, table in found.items()}
+            booster = _boosted(job, values, matrices, start)
+            if group.rank == workers[0]:
+                raw = booster.save_raw(raw_format="ubj")
+                (job.model / MODEL_FILE).write_bytes(raw)
+                platform.show(f"Saved a model of {booster.num_boosted_rounds()} rounds\n")
+
+
+@contextmanager
+def _collective(group: Group, workers: list[int]) -> Iterator[bool]:
+    """The context in which this host trains; says whether it takes part."""
+    if len(workers) == 1:
+        yield group.rank == workers[0]
+        return
+    tracker, place = None, None
+    if group.rank == 0:
+        tracker = RabitTracker(len(workers), host_ip=_LOOPBACK, sortby="task")
+        tracker.start()
+        port = int(tracker.worker_args()["dmlc_tracker_port"])
+        place = {"port": np.array([port])}
+    port = int(group.broadcast(place)["port"][0])
+    if group.rank in workers:
+        with xgboost.collective.CommunicatorContext(
+            dmlc_communicator="rabit", dmlc_tracker_uri=_LOOPBACK, dmlc_tracker_port=port,
+            dmlc_task_id=f"{group.rank:06d}",
+        ):  # fmt: skip
+            yield True
+    else:
+        yield False
+    if tracker is not None:
+        tracker.wait_for()
+
+
+def _boosted(
+    job: platform.Job, values: Mapping[str, Any], matrices: Mapping[str, Any],
+    start: tuple[bytes, int],
+) -> Any:  # fmt: skip
+    content, first_round = start
+    if content:
+        platform.log(f"Resuming from iteration {first_round}")
+    custom = [m for m in hp.metrics(values) or () if m in hp.CUSTOM_METRICS]
     return xgboost.train(
         hp.booster_parameters(values, threads=min(_THREADS, os.cpu_count() or 1)),
         matrices["train"],
-        num_boost_round=values["num_round"],
+        num_boost_round=max(values["num_round"] - first_round, 0),
         evals=[(matrix, name) for name, matrix in matrices.items()],
-        custom_metric=_metric(custom) if custom else None,
-        callbacks=callbacks,
+        custom_metric=callbacks.custom_metric(custom) if custom else None,
+        callbacks=_callbacks(job, values, first_round, validated="validation" in matrices),
+        xgb_model=bytearray(content) if content else None,
         verbose_eval=False,
     )
 
 
-def _early_stopping(values: dict[str, Any], rounds: int, matrices: dict[str, Any]) -> Any:
-    metrics = values.get("eval_metric")
-    return xgboost.callback.EarlyStopping(
-        rounds=rounds,
-        data_name="validation" if "validation" in matrices else "train",
-        metric_name=metrics[-1] if metrics else None,
-        maximize=metrics[-1].split("@")[0] in hp.MAXIMISED if metrics else None,
-        save_best=True,
-    )
+def _callbacks(
+    job: platform.Job, values: Mapping[str, Any], first_round: int, *, validated: bool
+) -> list[Any]:
+    made: list[Any] = [callbacks.Monitor(first_round)]
+    directory = job.checkpoints()
+    if directory is not None:
+        made.append(callbacks.Checkpoints(directory, first_round))
+    rounds = values.get("early_stopping_rounds")
+    if rounds is not None:
+        made.append(callbacks.early_stopping(values, rounds, validated=validated))
+    if values.get("save_model_on_termination") == "true":
+        made.append(callbacks.Stop())
+    return made
 
 
-def _on_termination() -> Any:
-    asked = []
-
-    def on_signal(_: int, __: FrameType | None) -> None:
-        asked.append(True)
-
-    class Stop(xgboost.callback.TrainingCallback):
-        """Ends the training after the round in which SIGTERM came."""
-
-        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            """Whether to stop."""
-            return bool(asked)
-
-    signal.signal(signal.SIGTERM, on_signal)
-    return Stop()
+def _matrix(table: Table, width: int) -> Any:
+    missing = width - table.features.shape[1]
+    features = np.pad(table.features, ((0, 0), (0, missing)), constant_values=np.nan)
+    return xgboost.DMatrix(
+        features, label=table.labels, weight=table.weights, missing=np.nan
+    )  # fmt: skip
 
 
-def _metric(names: list[str]) -> Callable[[Any, Any], list[tuple[str, float]]]:
-    def evaluate(predicted: Any, matrix: Any) -> list[tuple[str, float]]:
-        truth = matrix.get_label()
-        told = {
-            "mse": lambda: float(np.mean((predicted - truth) ** 2)),
-            "accuracy": lambda: float(np.mean(_classes(predicted) == truth)),
-        }
-        return [(name, told[name]()) for name in names]
-
-    return evaluate
-
-
-def _classes(predicted: Any) -> Any:
-    if predicted.ndim == 2:
-        return np.argmax(predicted, axis=1)
-    return predicted if np.any(predicted > 1) else (predicted > 0.5).astype(np.float32)
+def _width(job: platform.Job, widths: list[int]) -> int:
+    """How many features there are; libsvm names only those that a row has."""
+    kinds = {
+        media.media_type(job.channels[name].get("ContentType", media.LIBSVM[0]))
+        for name in _CHANNELS
+        if name in job.channels
+    }
+    if len(set(widths)) > 1 and not kinds <= set(media.LIBSVM):
+        raise DataError(f"channels have different numbers of features: {sorted(set(widths))}")
+    return max(widths)
 
 
-def _matrix(directory: Path, channel: dict[str, str], *, weighted: bool) -> Any:
-    media = data.check_format(channel.get("ContentType", data.LIBSVM[0]))
-    files = data.files_under(directory)
-    if not files:
-        raise data.DataError(f"No data found in channel {directory.name}")
-    texts = [text for text in (_read(path) for path in files) if text.strip()]
-    if not texts:
-        raise data.DataError(f"Channel {directory.name} has only empty files")
-    if media == data.CSV:
-        return _of_csv(data.parse_csv("\n".join(text.strip("\n") for text in texts)), weighted)
-    labels, features = data.parse_libsvm("\n".join(texts), labelled=True)
-    return xgboost.DMatrix(features, label=labels, missing=np.nan)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except UnicodeDecodeError:
-        raise data.DataError(f"{path.name} is not text; is its ContentType right?") from None
-
-
-def _of_csv(rows: data.Matrix, weighted: bool) -> Any:
-    first = 2 if weighted else 1
-    if rows.shape[1] <= first:
-        raise data.DataError(
-            f"CSV rows have {rows.shape[1]} columns; the label comes first"
-            f"{', then the weight' if weighted else ''}, then at least one feature"
+def _check_validation(job: platform.Job, have: list[bool]) -> None:
+    if "validation" in job.channels and not all(have):
+        raise DataError(
+            "No data found in channel validation, on all or on some of the hosts that train"
         )
-    weight = rows[:, 1] if weighted else None
-    return xgboost.DMatrix(rows[:, first:], label=rows[:, 0], weight=weight, missing=np.nan)
 
 
-def _check_width(matrices: dict[str, Any]) -> None:
-    widths = {name: matrix.num_col() for name, matrix in matrices.items()}
-    if len(set(widths.values())) > 1:
-        raise data.DataError(f"channels have different numbers of features: {widths}")
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+def _plain(message: str) -> str:
+    told = message.partition("\nStack trace")[0].strip()
+    return re.sub(r"^\[[0-9:]+\] \S+:\d+: ", "", told)
 
 
 if __name__ == "__main__":

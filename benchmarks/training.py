@@ -1,0 +1,188 @@
+"""What running a job costs beside the user's own program: start-up, trials, channels."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.figures import Figure, seconds
+from sageloop.local_cloud.client import LocalCloud
+
+_IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
+_BUCKET = "bench-training"
+_TRIALS, _PARALLEL = 32, 2
+_GIGABYTE = 1 << 30
+_OBJECTS = 8
+_BRIEF = 'print("loss=1.0", flush=True)\n'
+_SECOND = """\
+import time
+time.sleep(max(0.0, 1.0 - {bare}))
+print("loss=1.0", flush=True)
+"""
+_READ = """\
+import os, time
+from pathlib import Path
+began = time.perf_counter()
+folder = Path(os.environ["SM_CHANNEL_TRAIN"])
+first, size = None, 0
+for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    with path.open("rb", buffering=0) as file:
+        while part := file.read(1 << 22):
+            first = time.perf_counter() - began if first is None else first
+            size += len(part)
+print(f"first={first:.6f}", f"read={time.perf_counter() - began:.6f}", f"size={size}", flush=True)
+"""
+
+
+def measure() -> list[Figure]:
+    """Each figure beside what it would be without us."""
+    with LocalCloud.start(warm=True) as cloud, tempfile.TemporaryDirectory() as folder:
+        bench = _Bench(cloud, Path(folder))
+        return [bench.overhead(), bench.tuning(), *bench.channels()]
+
+
+class _Bench:
+    def __init__(self, cloud: LocalCloud, folder: Path) -> None:
+        self._cloud, self._folder = cloud, folder
+        self._sagemaker, self._s3 = cloud.client("sagemaker"), cloud.client("s3")
+        self._s3.create_bucket(Bucket=_BUCKET)
+        trust = (
+            '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": '
+            '"sts:AssumeRole", "Principal": {"Service": "sagemaker.amazonaws.com"}}]}'
+        )
+        role = cloud.client("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=trust)
+        self._role: str = role["Role"]["Arn"]
+        self._bare = self._bare_seconds()
+
+    def overhead(self, rounds: int = 7) -> Figure:
+        """A job's wall time over its script's, once everything has been loaded."""
+        self._source("brief", _BRIEF)
+        self._job("brief", "warm-up")
+        jobs = [seconds(lambda n=n: self._job("brief", f"job-{n}")) for n in range(rounds)]  # type: ignore[misc]
+        over = median(jobs) - self._bare
+        return Figure(name="training job over its bare script", value=over, unit="s",
+                      bound="<= 0.5 s", holds=over <= 0.5, yardstick=self._bare,
+                      yardstick_name="the script alone, s")  # fmt: skip
+
+    def tuning(self) -> Figure:
+        """32 trials of a second, two at a time."""
+        self._source("second", _SECOND.format(bare=self._bare))
+        definition = self._request("second", "")
+        del definition["TrainingJobName"]
+        static = definition.pop("HyperParameters")
+        definition["AlgorithmSpecification"]["MetricDefinitions"] = [
+            {"Name": "loss", "Regex": "loss=([0-9.]+)"}
+        ]
+        ranges = [{"Name": "x", "MinValue": "0", "MaxValue": "1"}]
+        asked = {
+            "HyperParameterTuningJobName": "bench-tuning",
+            "HyperParameterTuningJobConfig": {
+                "Strategy": "Random", "RandomSeed": 1,
+                "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "loss"},
+                "ResourceLimits": {"MaxNumberOfTrainingJobs": _TRIALS,
+                                   "MaxParallelTrainingJobs": _PARALLEL},
+                "ParameterRanges": {"ContinuousParameterRanges": ranges},
+            },
+            "TrainingJobDefinition": {**definition, "StaticHyperParameters": static},
+        }  # fmt: skip
+        began = time.perf_counter()
+        self._sagemaker.create_hyper_parameter_tuning_job(**asked)
+        self._cloud.settle(120)
+        took = time.perf_counter() - began
+        told = self._sagemaker.describe_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName="bench-tuning"
+        )
+        done = told["TrainingJobStatusCounters"]["Completed"]
+        ideal = _TRIALS / _PARALLEL
+        return Figure(name=f"{done} trials of 1 s, {_PARALLEL} at a time", value=took, unit="s",
+                      bound="<= 1.15 x ideal", holds=done == _TRIALS and took <= 1.15 * ideal,
+                      yardstick=ideal, yardstick_name="ideal, s")  # fmt: skip
+
+    def channels(self) -> list[Figure]:
+        """A gigabyte as File (download and read) and as FastFile (first byte, then all)."""
+        self._source("read", _READ)
+        part = bytes(_GIGABYTE // _OBJECTS)
+        for number in range(_OBJECTS):
+            self._s3.put_object(Bucket=_BUCKET, Key=f"data/{number}.bin", Body=part)
+        file, fast = self._channel("File"), self._channel("FastFile")
+        megabytes = _GIGABYTE / 1e6
+        rate = megabytes / file["Downloading"]
+        first = fast["Downloading"] + fast["first"]
+        whole = megabytes / (fast["Downloading"] + fast["read"])
+        return [
+            Figure(name="1 GB channel, File: download", value=rate, unit="MB/s",
+                   bound=">= 300 MB/s", holds=rate >= 300),
+            Figure(name="1 GB channel, FastFile: to the first byte", value=first, unit="s",
+                   bound="<= 1 GB at 300 MB/s", holds=megabytes / first >= 300,
+                   yardstick=file["Downloading"] + file["first"], yardstick_name="File, s"),
+            Figure(name="1 GB channel, FastFile: all of it", value=whole, unit="MB/s",
+                   bound=">= 300 MB/s", holds=whole >= 300),
+        ]  # fmt: skip
+
+    def _channel(self, mode: str) -> dict[str, float]:
+        data = [{"ChannelName": "train", "InputMode": mode, "DataSource": {"S3DataSource": {
+            "S3DataType": "S3Prefix", "S3Uri": f"s3://{_BUCKET}/data/"}}}]  # fmt: skip
+        name = f"channel-{mode.lower()}"
+        metrics = [{"Name": n, "Regex": f"{n}=([0-9.]+)"} for n in ("first", "read", "size")]
+        told = self._job("read", name, InputDataConfig=data, metrics=metrics)
+        values = {m["MetricName"]: float(m["Value"]) for m in told["FinalMetricDataList"]}
+        if values["size"] != _GIGABYTE:
+            raise RuntimeError(f"{name} read {values['size']} of {_GIGABYTE} bytes")
+        steps = {s["Status"]: s for s in told["SecondaryStatusTransitions"]}
+        down = steps["Downloading"]
+        return values | {"Downloading": (down["EndTime"] - down["StartTime"]).total_seconds()}
+
+    def _job(
+        self, source: str, name: str, *, metrics: list[dict[str, str]] | None = None, **more: Any
+    ) -> dict[str, Any]:
+        request = self._request(source, name) | more
+        if metrics is not None:
+            request["AlgorithmSpecification"]["MetricDefinitions"] = metrics
+        self._sagemaker.create_training_job(**request)
+        self._cloud.settle(120)
+        told: dict[str, Any] = self._sagemaker.describe_training_job(TrainingJobName=name)
+        if told["TrainingJobStatus"] != "Completed":
+            raise RuntimeError(f"{name}: {told.get('FailureReason')}")
+        return told
+
+    def _request(self, source: str, name: str) -> dict[str, Any]:
+        return {
+            "TrainingJobName": name,
+            "RoleArn": self._role,
+            "AlgorithmSpecification": {"TrainingImage": _IMAGE, "TrainingInputMode": "File"},
+            "HyperParameters": {
+                "sagemaker_program": '"train.py"',
+                "sagemaker_submit_directory": f'"s3://{_BUCKET}/{source}/sourcedir.tar.gz"',
+            },
+            "OutputDataConfig": {"S3OutputPath": f"s3://{_BUCKET}/output"},
+            "ResourceConfig": {
+                "InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": 300},
+        }  # fmt: skip
+
+    def _source(self, name: str, script: str) -> None:
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w:gz") as archive:
+            entry = tarfile.TarInfo("train.py")
+            entry.size = len(script)
+            archive.addfile(entry, io.BytesIO(script.encode()))
+        key = f"{name}/sourcedir.tar.gz"
+        self._s3.put_object(Bucket=_BUCKET, Key=key, Body=made.getvalue())
+
+    def _bare_seconds(self, rounds: int = 7) -> float:
+        script = self._folder / "brief.py"
+        script.write_text(_BRIEF)
+
+        def alone() -> None:
+            subprocess.run([sys.executable, str(script)], check=True, capture_output=True)
+
+        alone()
+        return median(seconds(alone) for _ in range(rounds))

@@ -1,0 +1,64 @@
+"""The role of processing jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from .execution import ExecutionRole
+
+
+class ProcessingRole(ExecutionRole):
+    """Defines the role that SageMaker uses to run processing jobs.
+
+    It may log, publish metrics of processing jobs, open network interfaces in the network, pull
+    the given images and encrypt volumes. What it reads and writes is granted by the job.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+
+    Example:
+        >>> role = ProcessingRole(stack, "Role", key=store.key)
+        >>> store.grant_read(role, prefix="raw/")
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey | None = None,
+        repository_arns: Sequence[str] = (),
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        existing: iam.IRole | None = None,
+    ) -> None:
+        """Define the role.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            key: Key of volumes and of data in S3.
+            repository_arns: ECR repositories of the images.
+            permissions_boundary: Limit of what the role can ever do.
+            existing: A role of your own, see ``from_role``.
+
+        """
+        super().__init__(
+            scope, construct_id, source="processing-job/*",
+            permissions_boundary=permissions_boundary, existing=existing,
+        )  # fmt: skip
+        if existing is not None:
+            return
+        self._add_logs("/aws/sagemaker/ProcessingJobs")
+        self._add_metrics("/aws/sagemaker/ProcessingJobs")
+        self._add_network()
+        self._add_pull(repository_arns)
+        self._add_key(key)
+
+    @classmethod
+    def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> ProcessingRole:
+        """Use a role you already have; grants of data go to it as CDK would write them."""
+        return ProcessingRole(scope, construct_id, existing=role)

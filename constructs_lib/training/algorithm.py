@@ -1,0 +1,84 @@
+"""What a specification asks of an algorithm, whoever wrote it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from .._private.checks import Checks
+from .images import AlgorithmImage
+
+if TYPE_CHECKING:
+    from .specification import JobSpecification
+
+Directions = Mapping[str, str]
+"""Names of metrics with the direction in which they get better: Minimize or Maximize."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What an algorithm adds to a request.
+
+    Attributes:
+        hyperparameters: All of them, as texts.
+        channels: Channels beside those of the data.
+        entrypoint: ``ContainerEntrypoint``; the image's own if empty.
+        arguments: ``ContainerArguments``; none if empty.
+
+    """
+
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    channels: Sequence[dict[str, Any]] = ()
+    entrypoint: Sequence[str] = ()
+    arguments: Sequence[str] = ()
+
+
+class Algorithm(ABC):
+    """An image with what it is told: built in, a framework with code, or an image of one's own."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def image(self, scope: Construct, instance_type: str | None = None) -> AlgorithmImage:
+        """The image in the region of the scope's stack.
+
+        Args:
+            scope: Any construct of the stack.
+            instance_type: Where it will run; frameworks have images for GPUs.
+
+        """
+
+    @abstractmethod
+    def program(self, scope: Construct, *, isolated: bool, instance_type: str = "") -> Program:
+        """What the algorithm adds to a request.
+
+        Args:
+            scope: Any construct of the stack.
+            isolated: Whether the container can reach nothing but its channels.
+            instance_type: Where it will run.
+
+        """
+
+    @abstractmethod
+    def check(self, check: Checks, job: JobSpecification) -> None:
+        """Refuse channels, instances or metrics that the algorithm does not take."""
+
+    @property
+    def checkpoints(self) -> bool:
+        """Whether the container can write checkpoints; code of one's own can."""
+        return True
+
+    @property
+    def metrics(self) -> Directions:
+        """Metrics that the algorithm publishes itself; empty for code of one's own."""
+        return {}
+
+    def statements(self, scope: Construct) -> list[iam.PolicyStatement]:
+        """What the job's role must be allowed for the algorithm's own files."""
+        del scope
+        return []

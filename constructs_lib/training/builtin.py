@@ -1,0 +1,82 @@
+"""What built-in algorithms have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from constructs import Construct
+
+from .._private.checks import Checks, known
+from .algorithm import Algorithm, Program
+from .hyperparameters import Hyperparameter, Table, rendered
+from .images import AlgorithmImage
+
+if TYPE_CHECKING:
+    from .specification import JobSpecification
+
+PROTOBUF = "application/x-recordio-protobuf"
+CSV = "text/csv"
+
+
+class BuiltIn(Algorithm):
+    """An algorithm of SageMaker's own, told what to do by hyperparameters alone.
+
+    Attributes:
+        hyperparameters: By AWS's names.
+        version: Version of the image.
+
+    """
+
+    __slots__ = ()
+
+    hyperparameters: Mapping[str, Hyperparameter]
+    version: str
+    _TABLE: ClassVar[Table]
+    _IMAGE: ClassVar[str]
+    _CHANNELS: ClassVar[Sequence[str]]
+    _CONTENT_TYPES: ClassVar[Sequence[str]]
+    _CHECKPOINTS: ClassVar[bool] = False
+
+    @property
+    def checkpoints(self) -> bool:
+        """Whether the algorithm writes checkpoints."""
+        return self._CHECKPOINTS
+
+    def image(self, scope: Construct, instance_type: str | None = None) -> AlgorithmImage:
+        """The image in the region of the scope's stack."""
+        return AlgorithmImage.find(scope, self._IMAGE, self.version, instance_type=instance_type)
+
+    def rendered(self) -> dict[str, str]:
+        """Hyperparameters as SageMaker takes them: sorted, all texts."""
+        return rendered(self.hyperparameters)
+
+    def program(self, scope: Construct, *, isolated: bool, instance_type: str = "") -> Program:
+        """The hyperparameters."""
+        del scope, isolated, instance_type
+        return Program(hyperparameters=self.rendered())
+
+    def check(self, check: Checks, job: JobSpecification) -> None:
+        """Refuse channels and content types that the algorithm does not know."""
+        names = job.channel_names
+        if known(*names) and "train" not in names:
+            check.refuse("ChannelMissing", f"{self._TABLE.algorithm} needs a channel 'train', "
+                         f"got {', '.join(names) if names else 'none'}")  # fmt: skip
+        for name in names:
+            check.one_of("channel", name, self._CHANNELS)
+        for channel in job.channels:
+            self._check_content_type(check, channel.name, channel.content_type)
+        if job.metric_definitions:
+            message = (
+                f"metric_definitions must be empty: {self._TABLE.algorithm} publishes its own "
+                f"({', '.join(self.metrics)})"
+            )
+            check.refuse("MetricsNotAllowed", message)
+
+    def _check_content_type(self, check: Checks, channel: str, given: str) -> None:
+        plain = given.split(";", maxsplit=1)[0].strip().lower()
+        if known(given) and plain not in self._CONTENT_TYPES:
+            listed = ", ".join(self._CONTENT_TYPES)
+            told = "none" if given == "" else repr(given)
+            message = f"content_type of channel {channel!r} must be one of {listed}, got {told}"
+            check.refuse("ContentTypeNotAllowed", message)

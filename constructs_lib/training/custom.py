@@ -1,0 +1,130 @@
+"""An image of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from .._private.checks import Checks, known, text_of
+from .algorithm import Algorithm, Program
+from .images import AlgorithmImage
+from .script import check_source, check_values, encoded, script_program
+from .source import SourceCode
+
+if TYPE_CHECKING:
+    from .specification import JobSpecification
+
+_LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomImage(Algorithm):
+    """An image of one's own, in ECR or any registry that SageMaker reaches.
+
+    Attributes:
+        uri: Address of the image.
+        repository_arn: Its ECR repository, which the job's role must be allowed to pull from.
+        hyperparameters: The container's own; what is not a text is written as JSON. With a
+            source all are, as script mode does.
+        source: Code for an image that has SageMaker's training toolkit; none by default.
+        entrypoint: Command line in place of the image's own, 1 to 100 words.
+        arguments: Arguments of the entry point, 1 to 100.
+
+    Raises:
+        ConfigurationError: If the address is empty or too long, or a hyperparameter is no JSON.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
+
+    Example:
+        >>> CustomImage(uri="111122223333.dkr.ecr.eu-west-1.amazonaws.com/mine:1",
+        ...             entrypoint=["python3", "/app/train.py"])
+
+    """
+
+    uri: str
+    repository_arn: str = ""
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    source: SourceCode | None = None
+    entrypoint: Sequence[str] = ()
+    arguments: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Check what SageMaker would refuse later."""
+        with Checks("CustomImage") as check:
+            check.matches("uri", self.uri, r"\S+", 255)
+            check_values(check, self.hyperparameters)
+            for label, words in (("entrypoint", self.entrypoint), ("arguments", self.arguments)):
+                if isinstance(words, str):
+                    check.refuse("TypeNotAllowed", f"{label} must be a list, got {words!r}")
+                    continue
+                if len(words) > 100:
+                    check.refuse("ValueOutOfRange", f"{label} must be 1 to 100, got {len(words)}")
+                for word in words:
+                    check.matches(label, word, r"[\s\S]*", _LIMIT)
+
+    @classmethod
+    def from_repository(
+        cls, repository: ecr.IRepository, *, tag: str = "latest", **options: Any
+    ) -> CustomImage:
+        """An image of an ECR repository; options are the attributes."""
+        uri = repository.repository_uri_for_tag(tag)
+        return cls(uri=uri, repository_arn=repository.repository_arn, **options)
+
+    @classmethod
+    def from_asset(
+        cls, scope: Construct, construct_id: str, *, folder: str, **options: Any
+    ) -> CustomImage:
+        """An image built from a folder with a ``Dockerfile`` when the stack is deployed.
+
+        Args:
+            scope: Parent of the asset.
+            construct_id: Id of the asset among its siblings.
+            folder: The folder; building takes a Docker on the deploying machine.
+            options: The attributes.
+
+        """
+        asset = ecr_assets.DockerImageAsset(scope, construct_id, directory=folder)
+        return cls(uri=asset.image_uri, repository_arn=asset.repository.repository_arn, **options)
+
+    def image(self, scope: Construct, instance_type: str | None = None) -> AlgorithmImage:
+        """The image."""
+        del scope, instance_type
+        return AlgorithmImage(uri=self.uri, repository_arn=self.repository_arn)
+
+    def program(self, scope: Construct, *, isolated: bool, instance_type: str = "") -> Program:
+        """The hyperparameters, and the command line if it is one's own."""
+        del instance_type
+        own = self.hyperparameters
+        if self.source is not None:
+            made = script_program(scope, self.source, own, isolated=isolated)
+            hyperparameters, channels = made.hyperparameters, made.channels
+        else:
+            hyperparameters = {name: _plain(own[name]) for name in sorted(own)}
+            channels = ()
+        return Program(
+            hyperparameters=hyperparameters, channels=channels, entrypoint=self.entrypoint,
+            arguments=self.arguments,
+        )  # fmt: skip
+
+    def check(self, check: Checks, job: JobSpecification) -> None:
+        """Refuse code that an isolated container could not prepare."""
+        if self.source is not None:
+            check_source(check, self.source, isolated=job.network_isolation)
+
+    def statements(self, scope: Construct) -> list[iam.PolicyStatement]:
+        """Reading the code's archive, if there is one."""
+        return [] if self.source is None else self.source.statements(scope)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not known(value):
+        return text_of(value)
+    return encoded(value)

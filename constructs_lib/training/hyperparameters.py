@@ -1,0 +1,169 @@
+"""Tables of what an algorithm takes, and the checks that read them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._private.api_model import nearest
+from .._private.checks import Checks, known, text_of
+
+Hyperparameter = str | int | float | bool | Sequence[Any]
+"""What a hyperparameter of a built-in algorithm may be in Python."""
+
+Rule = Callable[[Checks, Mapping[str, Hyperparameter]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One hyperparameter of an algorithm.
+
+    Attributes:
+        kind: ``integer``, ``float``, ``choice``, ``boolean``, ``list`` of choices or ``text``.
+        low: The least number; none for any.
+        high: The greatest number; none for any.
+        open_low: Whether ``low`` itself is excluded.
+        open_high: Whether ``high`` itself is excluded.
+        choices: What a choice may be; for numbers and booleans what they may be instead, for
+            example ``auto``; the members of a list.
+        pattern: What a text must match as a whole.
+        required: Whether the algorithm cannot do without.
+
+    """
+
+    kind: str
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False
+    open_high: bool = False
+    choices: tuple[str, ...] = ()
+    pattern: str = r"[\s\S]+"
+    required: bool = False
+
+    def check(self, check: Checks, name: str, value: Hyperparameter) -> None:
+        """Refuse a value that the algorithm does not take."""
+        if not known(value) or (isinstance(value, str) and self._is_word(value)):
+            return
+        if self.kind in ("integer", "float"):
+            self._check_number(check, name, value)
+        elif self.kind in ("choice", "boolean"):
+            self._check_choice(check, name, value)
+        elif self.kind == "list":
+            self._check_list(check, name, value)
+        else:
+            check.matches(
+                name, value if isinstance(value, str) else text(value), self.pattern, 2500
+            )
+
+    def _is_word(self, value: str) -> bool:
+        return self.kind in ("integer", "float", "boolean") and value in self.choices
+
+    def _check_number(self, check: Checks, name: str, value: Hyperparameter) -> None:
+        kinds = (int,) if self.kind == "integer" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+            words = "".join(f" or {word!r}" for word in self.choices)
+            kind = "a whole number" if self.kind == "integer" else "a number"
+            check.refuse("HyperparameterNotAllowed", f"{name} must be {kind}{words}, got {value!r}")
+            return
+        ends = ((self.open_low, self.low, "greater"), (self.open_high, self.high, "less"))
+        for is_open, end, word in ends:
+            if is_open and end is not None and value == end:
+                message = f"{name} must be {word} than {end}, got {value}"
+                check.refuse("ValueOutOfRange", message)
+        check.between(name, value, self.low, self.high)
+
+    def _check_choice(self, check: Checks, name: str, value: Hyperparameter) -> None:
+        allowed = (*self.choices, "false", "true") if self.kind == "boolean" else self.choices
+        given = text(value)
+        if given not in allowed:
+            close = nearest(given, allowed)
+            hint = "" if close is None else f"; did you mean {close!r}?"
+            message = f"{name} must be one of {', '.join(sorted(allowed))}, got {value!r}{hint}"
+            check.refuse("ValueNotAllowed", message)
+
+    def _check_list(self, check: Checks, name: str, value: Hyperparameter) -> None:
+        members = _members(value)
+        if members is None or not members:
+            check.refuse("HyperparameterNotAllowed", f"{name} must be a list, got {value!r}")
+            return
+        wrong = [each for each in members if each not in self.choices]
+        if wrong:
+            listed = ", ".join(self.choices)
+            check.refuse("ValueNotAllowed", f"{name} must have of {listed}, got {value!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """All hyperparameters of an algorithm.
+
+    Attributes:
+        algorithm: Its name, for messages.
+        page: AWS's page.
+        parameters: What there is, by name.
+        rules: What goes together, and what does not.
+
+    """
+
+    algorithm: str
+    page: str
+    parameters: Mapping[str, Parameter]
+    rules: Sequence[Rule] = field(default_factory=tuple)
+
+    def check(self, given: Mapping[str, Hyperparameter]) -> None:
+        """Check each hyperparameter by itself, then those that go together.
+
+        Raises:
+            ConfigurationError: If one is unknown, missing, of the wrong type or out of range.
+
+        """
+        with Checks(self.algorithm) as check:
+            for name, parameter in self.parameters.items():
+                if parameter.required and name not in given:
+                    check.refuse("HyperparameterMissing", f"{name} is required")
+            for name, value in given.items():
+                self._check_one(check, name, value)
+            for rule in self.rules:
+                rule(check, given)
+
+    def _check_one(self, check: Checks, name: str, value: Hyperparameter) -> None:
+        parameter = self.parameters.get(name)
+        if parameter is not None:
+            parameter.check(check, name, value)
+            return
+        allowed = sorted(self.parameters)
+        close = nearest(name, allowed)
+        hint = "" if close is None else f"; did you mean {close!r}?"
+        message = f"{name!r} is unknown{hint}; allowed are {', '.join(allowed)}"
+        check.refuse("HyperparameterUnknown", message)
+
+
+def rendered(given: Mapping[str, Hyperparameter]) -> dict[str, str]:
+    """Hyperparameters as SageMaker takes them: sorted, all texts."""
+    return {name: text(given[name]) for name in sorted(given)}
+
+
+def text(value: Hyperparameter) -> str:
+    """A value as a built-in algorithm reads it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        # Python writes 1e-05 as algorithms read it; only tokens need CDK's way.
+        return str(value) if known(value) else text_of(value)
+    return json.dumps(value)
+
+
+def _members(value: Hyperparameter) -> list[str] | None:
+    if not isinstance(value, str):
+        return [str(each) for each in value] if isinstance(value, list | tuple) else None
+    if value.startswith("["):
+        try:
+            found = json.loads(value)
+        except ValueError:
+            return None
+        return [str(each) for each in found]
+    return [each.strip() for each in value.split(",")]

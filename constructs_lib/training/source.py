@@ -1,0 +1,158 @@
+"""A folder of code of one's own, as the archive that framework images unpack."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aws_cdk import AssetHashType, CopyOptions, IgnoreMode, IgnoreStrategy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from .._private.archive import digest, gzipped, tar_of
+from .._private.checks import Checks
+from .._private.errors import ConfigurationError
+from .._private.policies import allow
+
+REQUIREMENTS = "requirements.txt"
+_IGNORE_FILES = (".gitignore", ".sageloopignore")
+# What differs from machine to machine, or is nobody's code.
+_NEVER = (".git", "__pycache__", "*.py[co]", ".DS_Store", ".venv", ".ipynb_checkpoints",
+          ".mypy_cache", ".pytest_cache", ".ruff_cache", *_IGNORE_FILES)  # fmt: skip
+_WHERE = "SourceCode"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceCode:
+    """A folder whose files become ``sourcedir.tar.gz``: same bytes in, same hash out.
+
+    Left out is what ``exclude`` names, what a ``.gitignore`` or ``.sageloopignore`` in the folder
+    names, both in Git's way of writing it, and byte code, caches and ``.git``.
+
+    Attributes:
+        folder: The folder.
+        entry_point: The script that is run, relative to the folder.
+        exclude: Patterns in Git's way; one that begins with ``!`` takes files in again.
+
+    Raises:
+        ConfigurationError: If the folder or the entry point is missing, excluded or outside, or a
+            link leaves the folder.
+
+    Example:
+        >>> SourceCode(folder="src/digits", entry_point="train.py")
+        Traceback (most recent call last):
+        constructs_lib._private.errors.ConfigurationError: [SourceCode] FolderMissing: ...
+
+    """
+
+    folder: str | Path
+    entry_point: str = "train.py"
+    exclude: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Check what can be known before anything is packed."""
+        root = self._root
+        if not root.is_dir():
+            raise ConfigurationError("FolderMissing", _WHERE, f"no folder {str(self.folder)!r}")
+        with Checks(_WHERE) as check:
+            names = sorted(name for name, _ in self.files())
+            told = f"{self.entry_point!r} of folder {str(self.folder)!r}"
+            if not names:
+                message = f"folder {str(self.folder)!r} has no files, or all are excluded"
+                check.refuse("FolderEmpty", message)
+            elif not _is_inside(root, root / self.entry_point):
+                message = f"entry_point must lie inside the folder, got {told}"
+                check.refuse("EntryPointOutside", message)
+            elif not (root / self.entry_point).is_file():
+                scripts = ", ".join(name for name in names if name.endswith(".py"))
+                found = f"; there are {scripts}" if scripts else ""
+                check.refuse("EntryPointMissing", f"no entry_point {told}{found}")
+            elif Path(self.entry_point).as_posix() not in names:
+                check.refuse("EntryPointExcluded", f"entry_point {told} is excluded")
+
+    @property
+    def has_requirements(self) -> bool:
+        """Whether the container would install packages before it starts."""
+        return any(name == REQUIREMENTS for name, _ in self.files())
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Names and paths of the files that are packed.
+
+        Raises:
+            ConfigurationError: If a link leaves the folder.
+
+        """
+        root = self._root
+        ignored = self._strategy()
+        for here, folders, names in os.walk(root):
+            at = Path(here)
+            folders[:] = sorted(f for f in folders if not ignored.completely_ignores(str(at / f)))
+            for folder in folders:
+                if (at / folder).is_symlink():
+                    message = f"{_relative(root, at / folder)!r} is a link to a folder; copy it"
+                    raise ConfigurationError("LinkNotAllowed", _WHERE, message)
+            for name in sorted(names):
+                path = at / name
+                if not ignored.ignores(str(path)):
+                    yield _relative(root, path), _followed(root, path)
+
+    def asset(self, scope: Construct) -> assets.Asset:
+        """The archive as an asset of the scope's stack, made once for the same files."""
+        content = tar_of(self.files())
+        hashed = digest(content)
+        stack = Stack.of(scope)
+        construct_id = f"SourceCode{hashed[:16]}"
+        found = stack.node.try_find_child(construct_id)
+        if isinstance(found, assets.Asset):
+            return found
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "sourcedir.tar.gz"
+            archive.write_bytes(gzipped(content))
+            return assets.Asset(
+                stack, construct_id, path=str(archive), asset_hash=hashed,
+                asset_hash_type=AssetHashType.CUSTOM,
+            )  # fmt: skip
+
+    def statements(self, scope: Construct) -> list[iam.PolicyStatement]:
+        """What a role must be allowed to read the archive, and nothing beside it."""
+        asset = self.asset(scope)
+        return [
+            allow(["s3:ListBucket"], [asset.bucket.bucket_arn],
+                  {"StringEquals": {"s3:prefix": asset.s3_object_key}}),
+            allow(["s3:GetObject"], [asset.bucket.arn_for_objects(asset.s3_object_key)]),
+        ]  # fmt: skip
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.folder).resolve()
+
+    def _strategy(self) -> IgnoreStrategy:
+        patterns = list(_NEVER)
+        for name in _IGNORE_FILES:
+            path = self._root / name
+            if path.is_file():
+                patterns += path.read_text(encoding="utf-8").splitlines()
+        options = CopyOptions(exclude=[*patterns, *self.exclude], ignore_mode=IgnoreMode.GIT)
+        return IgnoreStrategy.from_copy_options(options, str(self._root))
+
+
+def _followed(root: Path, path: Path) -> Path:
+    if path.is_symlink() and not _is_inside(root, path):
+        message = f"{_relative(root, path)!r} is a link that leaves the folder"
+        raise ConfigurationError("LinkLeavesFolder", _WHERE, message)
+    if not path.is_file():
+        message = f"{_relative(root, path)!r} is neither a file nor a link to one"
+        raise ConfigurationError("FileNotAllowed", _WHERE, message)
+    return path
+
+
+def _is_inside(root: Path, path: Path) -> bool:
+    return path.resolve().is_relative_to(root)
+
+
+def _relative(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()

@@ -1,0 +1,154 @@
+"""The function through which everything but a deployment starts a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from .._private.checks import Checks, known, text_of
+from .._private.function import ProjectFunction
+from .._private.policies import allow, attach
+from .._private.statements import alarm_statement, metric_statement, page_statements
+from ..network import PrivateNetwork
+from .resource import JobResource
+
+NAMESPACE = "sageloop"
+"""Namespace of the project's own metrics."""
+
+
+def start_environment(job: JobResource, *, cooldown: Duration, max_attempts: int) -> dict[str, str]:
+    """What the functions that start jobs are told."""
+    return {
+        "STATE_TABLE": job.state.table_name,
+        "JOB": job.job,
+        "COOLDOWN_SECONDS": text_of(cooldown.to_seconds()),
+        "MAX_ATTEMPTS": text_of(max_attempts),
+        "METRIC_NAMESPACE": NAMESPACE,
+    }
+
+
+def start_function(
+    scope: Construct,
+    job: JobResource,
+    *,
+    network: PrivateNetwork,
+    environment: Mapping[str, str],
+    reserve_concurrency: bool,
+    page_topic: sns.ITopic | None,
+    watches_alarms: bool = True,
+    pages_itself: bool = False,
+) -> ProjectFunction:
+    """Define the function, and the parameter under which it is found by the job's name.
+
+    Args:
+        scope: Parent.
+        job: What it starts.
+        network: Its network.
+        environment: What it is told, see ``start_environment``.
+        reserve_concurrency: Whether it reserves its concurrency in the account.
+        page_topic: Topic told of its dead letters.
+        watches_alarms: Whether an alarm may start the job.
+        pages_itself: Whether it sends pages, because no reconciler does.
+
+    """
+    told = dict(environment)
+    if pages_itself and page_topic is not None:
+        told["PAGE_TOPIC_ARN"] = page_topic.topic_arn
+    function = ProjectFunction(
+        scope,
+        "StartTraining",
+        folder="start_training",
+        description=f"Starts a {job.kind.name} job once per event ({job.job})",
+        network=network,
+        key=job.state.key,
+        environment=told,
+        timeout=Duration.minutes(5),
+        reserved_concurrency=2 if reserve_concurrency else None,
+        page_topic=page_topic,
+    )
+    function.allow(
+        *job.state.statements("GetItem", "PutItem", "UpdateItem"),
+        metric_statement(),
+        *([alarm_statement(scope)] if watches_alarms else []),
+    )
+    if pages_itself and page_topic is not None:
+        function.allow(*page_statements(page_topic))
+    function.allow_apart("Start", [*job.start_statements(), *_manifest_statements(job)])
+    ssm.StringParameter(
+        scope,
+        "StartParameter",
+        parameter_name=f"/sageloop/jobs/{job.job}/start-function",
+        simple_name=False,
+        string_value=function.arn,
+        description=f"ARN of the function that starts {job.job}",
+    )
+    return function
+
+
+def invoke_statement(function: ProjectFunction) -> iam.PolicyStatement:
+    """Start a job by hand."""
+    return allow(["lambda:InvokeFunction"], [function.arn])
+
+
+def grant_invoke(grantee: iam.IGrantable, function: ProjectFunction) -> iam.Grant:
+    """Let someone start a job by hand."""
+    return attach(grantee, [invoke_statement(function)])
+
+
+def start_on_data(function: ProjectFunction, job: JobResource, keys: Sequence[str]) -> events.Rule:
+    """Start a job when an object arrives.
+
+    Args:
+        function: The job's start function.
+        job: The job.
+        keys: Keys of objects in the job's store, or prefixes that end in a slash.
+
+    """
+    listed = [{"prefix": key} if known(key) and key.endswith("/") else key for key in keys]
+    return function.listen(
+        "OnData",
+        description=f"A data set for {job.job} is complete",
+        pattern=events.EventPattern(
+            source=["aws.s3"],
+            detail_type=["Object Created"],
+            detail={
+                "bucket": {"name": [job.store.bucket.bucket_name]},
+                "object": {"key": listed},
+            },
+        ),
+    )
+
+
+def start_on_alarms(
+    function: ProjectFunction, alarms: Sequence[cloudwatch.IAlarm], *, description: str
+) -> events.Rule:
+    """Start a job when an alarm turns red."""
+    return function.listen(
+        "OnAlarm",
+        description=description,
+        pattern=events.EventPattern(
+            source=["aws.cloudwatch"],
+            detail_type=["CloudWatch Alarm State Change"],
+            resources=[alarm.alarm_arn for alarm in alarms],
+            detail={"state": {"value": ["ALARM"]}},
+        ),
+    )
+
+
+def check_starting(check: Checks, *, max_attempts: int) -> None:
+    """Refuse numbers that the function cannot be told."""
+    check.whole("max_attempts", max_attempts, 1, 10)
+
+
+def _manifest_statements(job: JobResource) -> list[iam.PolicyStatement]:
+    data = job.data
+    if data is None:
+        return []
+    return [allow(["s3:GetObject"], [job.store.bucket.arn_for_objects(data.manifest_key)])]

@@ -1,0 +1,194 @@
+"""What starts a job that no retraining loop watches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from .._private.checks import Checks, text_of
+from .._private.errors import ConfigurationError
+from .._private.function import ProjectFunction
+from .._private.statements import metric_statement, page_statements
+from ..network import PrivateNetwork
+from .resource import JobResource
+from .starting import (
+    NAMESPACE,
+    check_starting,
+    grant_invoke,
+    invoke_statement,
+    start_environment,
+    start_function,
+    start_on_alarms,
+    start_on_data,
+)
+
+
+class JobTriggers(Construct):
+    """Defines what starts a job: new data, a schedule, an alarm, a hand.
+
+    Each event starts one job, never two at a time. What comes while a job runs is started when
+    it ends; a failed job is counted and paged, and the next of its instance types is tried where
+    it has others. A job of a retraining loop needs none of this: the loop brings its own.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+
+    Example:
+        >>> triggers = JobTriggers(stack, "Triggers", job=job, network=network, on_data=True,
+        ...                        schedule=Duration.days(7), page_topic=pages.topic)
+        >>> triggers.grant_start(people)
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        job: JobResource,
+        network: PrivateNetwork,
+        on_data: bool | Sequence[str] = False,
+        schedule: Duration | events.Schedule | None = None,
+        alarms: Sequence[cloudwatch.IAlarm] = (),
+        cooldown: Duration | None = None,
+        backoff: Duration | None = None,
+        look_after_every: Duration | None = None,
+        max_attempts: int = 3,
+        page_topic: sns.ITopic | None = None,
+        reserve_concurrency: bool = True,
+    ) -> None:
+        """Define what starts the job; without any rule, a hand does.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            job: A training, tuning, processing or batch transform job.
+            network: Network of the functions.
+            on_data: Whether a completed delivery of the job's daily data starts it; or keys of
+                objects in its store, or prefixes that end in a slash, whose arrival does.
+            schedule: How often it is started, or a cron expression of ``events.Schedule``.
+            alarms: Alarms that start it when they turn red.
+            cooldown: Pause between the starts of two jobs that alarms ask for, 6 hours by
+                default.
+            backoff: Pause before a failed job is tried again, doubled each time; 15 minutes by
+                default.
+            look_after_every: How often lost events are looked for, 15 minutes by default.
+            max_attempts: Jobs that one trigger may cost, 1 to 10.
+            page_topic: Topic told when a job fails, or a function does.
+            reserve_concurrency: Whether functions reserve their concurrency in the account.
+
+        Raises:
+            ConfigurationError: If a value is not allowed, or there is no data to wait for.
+
+        """
+        super().__init__(scope, construct_id)
+        with Checks(self) as check:
+            check_starting(check, max_attempts=max_attempts)
+        keys = _keys(self, job, on_data)
+        self.job, self.page_topic = job, page_topic
+        self._backoff = Duration.minutes(15) if backoff is None else backoff
+        self._max_attempts = max_attempts
+        common: dict[str, Any] = {
+            "network": network, "reserve_concurrency": reserve_concurrency,
+        }  # fmt: skip
+        self.start_training = start_function(
+            self, job, page_topic=page_topic, pages_itself=True,
+            watches_alarms=len(alarms) > 0, **common,
+            environment=start_environment(
+                job, cooldown=Duration.hours(6) if cooldown is None else cooldown,
+                max_attempts=max_attempts,
+            ),
+        )  # fmt: skip
+        self.on_job_change = self._build_on_job_change(**common)
+        self.on_job_change.schedule(
+            "Every",
+            description=f"Looks after {job.job}",
+            every=Duration.minutes(15) if look_after_every is None else look_after_every,
+        )
+        self.rules = self._build_rules(keys, schedule, alarms)
+
+    def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone start a job by hand.
+
+        They invoke the function ``start_training`` with ``{"source": "hand", "id": "<any>",
+        "time": "<ISO 8601>"}``; an id starts one job, however often it comes.
+        """
+        return grant_invoke(grantee, self.start_training)
+
+    def _build_rules(
+        self,
+        keys: Sequence[str],
+        schedule: Duration | events.Schedule | None,
+        alarms: Sequence[cloudwatch.IAlarm],
+    ) -> list[events.Rule]:
+        function, job = self.start_training, self.job
+        rules: list[events.Rule] = []
+        if keys:
+            rules.append(start_on_data(function, job, keys))
+        if alarms:
+            description = f"An alarm asks for a job of {job.job}"
+            rules.append(start_on_alarms(function, alarms, description=description))
+        if schedule is not None:
+            rules.append(
+                function.schedule("OnSchedule", description=f"Starts {job.job}", every=schedule)
+            )
+        return rules
+
+    def _build_on_job_change(
+        self, *, network: PrivateNetwork, reserve_concurrency: bool
+    ) -> ProjectFunction:
+        job, topic = self.job, self.page_topic
+        environment = {
+            "STATE_TABLE": job.state.table_name,
+            "JOB": job.job,
+            "METRIC_NAMESPACE": NAMESPACE,
+            "START_FUNCTION": self.start_training.arn,
+            "BACKOFF_SECONDS": text_of(self._backoff.to_seconds()),
+            "MAX_ATTEMPTS": text_of(self._max_attempts),
+        }
+        if topic is not None:
+            environment["PAGE_TOPIC_ARN"] = topic.topic_arn
+        function = ProjectFunction(
+            self,
+            "OnJobChange",
+            folder="on_job_change",
+            description=f"Counts, pages and goes on when a job ends ({job.job})",
+            network=network,
+            key=job.state.key,
+            environment=environment,
+            timeout=Duration.minutes(5),
+            reserved_concurrency=2 if reserve_concurrency else None,
+            page_topic=topic,
+        )
+        function.allow(
+            *job.state.statements("GetItem", "PutItem", "UpdateItem"),
+            *job.describe_statements(),
+            invoke_statement(self.start_training),
+            metric_statement(),
+            *([] if topic is None else page_statements(topic)),
+        )
+        function.listen(
+            "OnJob", description=f"A job of {job.job} ended", pattern=job.state_pattern()
+        )
+        return function
+
+
+def _keys(scope: Construct, job: JobResource, on_data: bool | Sequence[str]) -> Sequence[str]:
+    if not isinstance(on_data, bool):
+        with Checks(scope) as check:
+            check.not_empty("on_data", on_data)
+            for key in on_data:
+                check.matches("on_data", key, r"[^/][\s\S]*", 1024)
+        return on_data
+    if not on_data:
+        return []
+    if job.data is None:
+        raise ConfigurationError("ValueMissing", scope, "on_data must name the keys to wait for: "
+                                 "the job has no daily data with a manifest")  # fmt: skip
+    return [job.data.manifest_key]

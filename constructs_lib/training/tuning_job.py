@@ -1,0 +1,285 @@
+"""A tuning job as infrastructure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from .._private.checks import Checks
+from .._private.errors import ConfigurationError
+from .._private.policies import allow, arn
+from ..data import StateTable
+from ..identity import ExecutionRole, TrainingRole
+from ..network import PrivateNetwork
+from .daily import DailyData
+from .kinds import TUNING
+from .ranges import Range, render_ranges
+from .resource import JobResource
+from .specification import JobSpecification
+from .tuning_definition import TuningDefinition
+from .tuning_rules import (
+    Completion,
+    Hyperband,
+    Limits,
+    Objective,
+    Strategy,
+    WarmStart,
+    check_definition_name,
+    check_strategy,
+    strategy_name,
+)
+
+
+class TuningJob(JobResource):
+    """Defines a search for good hyperparameters, started by whatever starts a training job.
+
+    Deploying records what is searched, and starts a search only if told to; an unchanged one
+    starts none. Deleting, and rolling back, stops what is running. Names are derived from what
+    started them: ``<job>-<10 hex digits>``, trials ``<job>-<10 hex digits>-<number>-<8 hex>``.
+    The best trial goes through a retraining loop's gate as a training job does.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning.html
+
+    Example:
+        >>> job = TuningJob(stack, "Search", job="demo-flights", specification=specification,
+        ...                 ranges=[IntegerRange("max_depth", 3, 9),
+        ...                         ContinuousRange("eta", 0.05, 0.4, scaling="Logarithmic")],
+        ...                 max_jobs=20, max_parallel=2, state=state, network=network)
+        >>> job.grant_start(people)
+
+    """
+
+    kind = TUNING
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        job: str,
+        state: StateTable,
+        network: PrivateNetwork,
+        specification: JobSpecification | None = None,
+        ranges: Sequence[Range] = (),
+        static: Mapping[str, str | int | float] | None = None,
+        objective: Objective | None = None,
+        definitions: Sequence[TuningDefinition] = (),
+        strategy: Strategy | Hyperband | str = Strategy.BAYESIAN,
+        max_jobs: int | None = None,
+        max_parallel: int = 1,
+        max_runtime_seconds: int | None = None,
+        raised_quota: bool = False,
+        early_stopping: bool = False,
+        completion: Completion | None = None,
+        warm_start: WarmStart | None = None,
+        random_seed: int | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        start_on_deploy: bool = False,
+        reserve_concurrency: bool = True,
+        page_topic: sns.ITopic | None = None,
+    ) -> None:
+        """Define the search.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            job: Prefix of the jobs' names, 21 characters at most.
+            state: Table in which the request is kept.
+            network: Network of the function behind the resource.
+            specification: What is trained, if there is one way to; its role was made to tune.
+            ranges: What is searched, 1 to 30 hyperparameters.
+            static: What is fixed besides the specification's hyperparameters, see
+                ``TuningDefinition``.
+            objective: What is improved; by default what the algorithm is known to report.
+            definitions: Several ways to train, 1 to 10, in place of the four above.
+            strategy: A ``Strategy`` or ``Hyperband``.
+            max_jobs: Trials in all, 750 at most; a grid's number follows from its ranges.
+            max_parallel: Trials at one time, 10 at most.
+            max_runtime_seconds: Seconds in all, 120 to 15,768,000; no limit by default.
+            raised_quota: Whether the account may run more trials, see ``Limits``.
+            early_stopping: Whether SageMaker stops trials that fall behind the median.
+            completion: What ends the search before its limits.
+            warm_start: Earlier searches to begin from.
+            random_seed: Seed of the search, at least 0; the same seed tries the same again.
+            overrides: Fields of the request that the library does not model, by path
+                (``"HyperParameterTuningJobConfig.ParameterRanges.AutoParameters"``) or nested.
+            start_on_deploy: Start a search when it is created or changes; a deployment with an
+                empty data set is then refused.
+            reserve_concurrency: Whether the function reserves its concurrency in the account.
+            page_topic: Topic told when the function fails.
+
+        Raises:
+            ConfigurationError: If a name, a value or a combination is not allowed.
+
+        """
+        super().__init__(scope, construct_id)
+        self.several = len(definitions) > 0
+        self.definitions = _definitions(
+            self, definitions, specification, ranges, static=static, objective=objective
+        )
+        self.limits = Limits(
+            jobs=max_jobs, parallel=max_parallel, runtime_seconds=max_runtime_seconds,
+            raised=raised_quota,
+        )  # fmt: skip
+        self.strategy, self.early_stopping = strategy, early_stopping
+        self.completion, self.warm_start, self.random_seed = completion, warm_start, random_seed
+        self.overrides = {} if overrides is None else overrides
+        self.job = job
+        self._check()
+        self.specification = self.definitions[0].specification
+        self.objectives = self._objectives()
+        self.state, self.store = state, self.specification.store
+        for definition in self.definitions:
+            definition.specification.grant(self)
+        self._declare(
+            network=network,
+            start_on_deploy=start_on_deploy,
+            reserve_concurrency=reserve_concurrency,
+            page_topic=page_topic,
+        )
+
+    @property
+    def trials_arn(self) -> str:
+        """ARN of all training jobs that searches of this name prefix start."""
+        return arn(self, "sagemaker", "training-job", f"{self.job}-*")
+
+    @property
+    def job_arns(self) -> list[str]:
+        """ARNs of all searches of this name prefix, and of their trials."""
+        return [self.jobs_arn, self.trials_arn]
+
+    @property
+    def roles(self) -> Sequence[ExecutionRole]:
+        """The roles that are handed to SageMaker, each once."""
+        roles: list[ExecutionRole] = []
+        for definition in self.definitions:
+            if definition.specification.role not in roles:
+                roles.append(definition.specification.role)
+        return roles
+
+    @property
+    def input_prefixes(self) -> Sequence[str]:
+        """Prefixes of the store whose objects are looked for before a job starts."""
+        return self.specification.input_prefixes
+
+    @property
+    def data(self) -> DailyData | None:
+        """The data set in daily partitions, the same for all definitions."""
+        return self.specification.data
+
+    def describe_statements(self) -> list[iam.PolicyStatement]:
+        """Statements to look at searches and their trials."""
+        listing = "sagemaker:ListTrainingJobsForHyperParameterTuningJob"
+        return [
+            *self.status_statements(),
+            allow([listing], [self.jobs_arn]),
+            allow(["sagemaker:DescribeTrainingJob"], [self.trials_arn]),
+        ]
+
+    def request(self) -> dict[str, Any]:
+        """The complete ``CreateHyperParameterTuningJob`` request but the job's name."""
+        request: dict[str, Any] = {"HyperParameterTuningJobConfig": self._config()}
+        if self.several:
+            request["TrainingJobDefinitions"] = [
+                definition.named(self, objective)
+                for definition, objective in zip(self.definitions, self.objectives, strict=True)
+            ]
+        else:
+            request["TrainingJobDefinition"] = self.definitions[0].rendered(self)
+        if self.warm_start is not None:
+            request["WarmStartConfig"] = self.warm_start.rendered()
+        return self.overridden(request, self.overrides)
+
+    def document(self, *, start_on_deploy: bool) -> dict[str, Any]:
+        """The document from which every trigger starts a search (see ADR 3)."""
+        trained = self.specification.document(self, job=self.job, start_on_deploy=start_on_deploy)
+        return {**trained, "kind": self.kind.name, "request": self.request()}
+
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "Strategy": strategy_name(self.strategy),
+            "ResourceLimits": self.limits.rendered(),
+            "TrainingJobEarlyStoppingType": "Auto" if self.early_stopping else "Off",
+        }
+        if not self.several:
+            config["HyperParameterTuningJobObjective"] = self.objectives[0].rendered()
+            config["ParameterRanges"] = render_ranges(self.definitions[0].ranges)
+        if isinstance(self.strategy, Hyperband):
+            config["StrategyConfig"] = self.strategy.rendered()
+        if self.completion is not None:
+            config["TuningJobCompletionCriteria"] = self.completion.rendered()
+        if self.random_seed is not None:
+            config["RandomSeed"] = self.random_seed
+        return config
+
+    def _check(self) -> None:
+        with Checks(self) as check:
+            check.name("job", self.job, self.kind.name_limit)
+            if self.several:
+                check_definition_name(check, [each.name for each in self.definitions])
+            for definition in self.definitions:
+                definition.check(check, self)
+                _check_role(check, definition)
+            check_strategy(
+                check, self.strategy, limits=self.limits, early_stopping=self.early_stopping,
+                searches=[definition.ranges for definition in self.definitions],
+                ends_itself=self.completion is not None,
+            )  # fmt: skip
+            for part in (self.completion, self.warm_start):
+                if part is not None:
+                    part.check(check)
+            if self.random_seed is not None:
+                check.whole("random_seed", self.random_seed, 0, 2**31 - 1)
+            self._check_data(check)
+
+    def _check_data(self, check: Checks) -> None:
+        """One manifest is written for all: definitions on other data would miss it."""
+        first = self.definitions[0].specification
+        for definition in self.definitions[1:]:
+            other = definition.specification
+            if other.data != first.data or other.store is not first.store:
+                check.refuse("DataNotShared", f"{definition.label} must have the store and the "
+                             "data of the first definition")  # fmt: skip
+
+    def _objectives(self) -> list[Objective]:
+        with Checks(self) as check:
+            found = [definition.improved(check) for definition in self.definitions]
+        return [objective for objective in found if objective is not None]
+
+
+def _definitions(
+    scope: Construct,
+    definitions: Sequence[TuningDefinition],
+    specification: JobSpecification | None,
+    ranges: Sequence[Range],
+    *,
+    static: Mapping[str, str | int | float] | None,
+    objective: Objective | None,
+) -> list[TuningDefinition]:
+    alone = specification is not None or len(ranges) > 0 or static or objective is not None
+    if definitions and alone:
+        raise ConfigurationError(
+            "DefinitionTwice",
+            scope,
+            "definitions takes the place of specification, ranges, static and objective: got both",
+        )
+    if definitions:
+        return list(definitions)
+    if specification is None:
+        raise ConfigurationError("ValueMissing", scope, "specification or definitions is needed, "
+                                 "got neither")  # fmt: skip
+    return [TuningDefinition(
+        specification=specification, ranges=ranges, static={} if static is None else static,
+        objective=objective,
+    )]  # fmt: skip
+
+
+def _check_role(check: Checks, definition: TuningDefinition) -> None:
+    role = definition.specification.role
+    if isinstance(role, TrainingRole) and not role.tunes:
+        check.refuse("RoleNotAllowed", f"{definition.label}: the role must be one that a tuning "
+                     "job may assume: TrainingRole(..., tunes=True)")  # fmt: skip

@@ -1,0 +1,45 @@
+"""Digits with TensorFlow: spare capacity, taken away once, and back from its checkpoint.
+
+The figure is the share of held-out digits told right, beside the same script run alone without
+any interruption.
+"""
+
+from __future__ import annotations
+
+from sageloop.examples.datasets import digits_files
+from sageloop.examples.figure import Figure
+from sageloop.examples.outside import run_script
+from sageloop.examples.stage import ExampleFailedError, Stage
+
+NEEDS = {"tensorflow-cpu": "tensorflow"}
+JOB = "digits-tensorflow"
+DATA = "datasets/digits/files/"
+
+
+def run(stage: Stage) -> None:
+    """Deploy, upload, order an interruption, start by hand, compare."""
+    files = digits_files()
+    bucket = stage.deploy()["Bucket"]
+    stage.upload(bucket, {f"{DATA}{name}": body for name, body in files.items()})
+    stage.cloud.interrupt_spot(f"{JOB}-*", when_logged="epoch 3 done")
+    stage.start(JOB)
+    job = stage.training_job(JOB)
+    passed = [step["Status"] for step in job["SecondaryStatusTransitions"]]
+    if "Interrupted" not in passed:
+        raise ExampleFailedError(f"the job was not interrupted: {' > '.join(passed)}")
+    arguments = ["--epochs", "8", "--seed", "7"]
+    alone = run_script(stage.folder / "source" / "train.py", arguments, {"digits": files})
+    stage.figure(
+        Figure(
+            name="accuracy on held-out digits",
+            value=stage.metric(job, "test:accuracy"),
+            outside=alone.number("test:accuracy"),
+            tolerance=0.005,
+            noise="order of floating-point sums; seed 7",
+        )
+    )
+    stage.note(
+        statuses=passed,
+        training_seconds=job["TrainingTimeInSeconds"],
+        billable_seconds=job["BillableTimeInSeconds"],
+    )

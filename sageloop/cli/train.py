@@ -1,0 +1,177 @@
+"""`sageloop train`: start a declared job by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import time as wall
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from sageloop.cli.local import running_cloud
+from sageloop.environment import NotLoopbackError, require_loopback
+from sageloop.local_cloud.client import LocalCloud, LocalCloudError
+
+if TYPE_CHECKING:
+    from sageloop.jobs.hand import End, Place, Start
+
+_AWS_PAUSE, _LOCAL_PAUSE = 5.0, 0.3
+_WHY = {
+    "in_flight": "another one is in flight; this one is kept and starts after it",
+    "duplicate": "this very wish was handled before",
+    "stale": "the wish is older than a day",
+}
+
+
+def train(
+    job: Annotated[str, typer.Argument(help="the job, as it is called in its stack")],
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="stay until the job has ended")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="print what its containers log as well; waits too")
+    ] = False,
+    hyperparameter: Annotated[
+        list[str] | None,
+        typer.Option("--hyperparameter", "-p", help="NAME=VALUE over the job's own; repeatable"),
+    ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="in the local cloud of this folder")
+    ] = False,
+    endpoint_url: Annotated[
+        str | None, typer.Option(help="in the local cloud that answers at this address")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="region, if not the environment's")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="also write the report here")
+    ] = None,
+) -> None:
+    """Start a job now, whatever its kind: training, tuning, processing or batch transform.
+
+    Without --local or --endpoint-url this reaches the account of your own AWS environment, and
+    what it starts there costs money. It reads the parameter /sageloop/jobs/JOB/start-function and
+    invokes that function; --wait needs leave to describe the job, --follow to read its logs.
+    Exit code 0 only if a job started and, with --wait, completed; 2 if it could not be asked.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from sageloop.jobs.hand import NoSuchJobError, StartError, start_job
+
+    over = _pairs([] if hyperparameter is None else hyperparameter)
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        place = _place(local, endpoint_url, region)
+        with console.status(f"starting {job} in {place.name} …"):
+            started = start_job(place, job, over)
+        end = _report_start(console, job, started, place, wait=wait or follow, follow=follow)
+    except (NoSuchJobError, NotLoopbackError, LocalCloudError, BotoCoreError, ClientError) as error:
+        _fail(" ".join(str(error).split()))
+    except StartError as error:
+        _write(json_file, {"job": job, "status": "failed", "reason": str(error)})
+        _fail(f"{job} cannot be started: {' '.join(str(error).split())}", code=1)
+    ok = started.status == "started" and (end is None or end.status == "Completed")
+    _write(json_file, {
+        "ok": ok, "job": job, **asdict(started), "end": None if end is None else asdict(end),
+    })  # fmt: skip
+    raise typer.Exit(0 if ok else 1)
+
+
+def _report_start(
+    console: Console, job: str, started: Start, place: Place, *, wait: bool, follow: bool
+) -> End | None:
+    if started.status != "started":
+        why = _WHY.get(started.reason, started.reason)
+        console.print(f"{job} was not started ({started.status}): {why}", markup=False)
+        return None
+    on = f" on {started.instance_type}" if started.instance_type else ""
+    console.print(f"{started.kind} job {started.name} started{on}", markup=False)
+    return _watch(console, started, place, follow=follow) if wait else None
+
+
+def _watch(console: Console, started: Start, place: Place, *, follow: bool) -> End:
+    from sageloop.jobs.hand import watch_job
+
+    begun = wall.monotonic()
+
+    def tell(line: str) -> None:
+        console.print(f"{wall.monotonic() - begun:7.1f} s  {line}", markup=False)
+
+    with console.status("waiting …") as status:
+        end = watch_job(
+            place, started, tell=tell,
+            show=lambda text: status.update(f"{wall.monotonic() - begun:.0f} s  {text}"),
+            logs=(lambda line: console.print(line, markup=False)) if follow else None,
+        )  # fmt: skip
+    for name, value in sorted(end.metrics.items()):
+        console.print(f"{name} = {value:g}", markup=False)
+    if end.best:
+        tuned = end.best.get("TunedHyperParameters", {})
+        values = ", ".join(f"{name}={value}" for name, value in sorted(tuned.items()))
+        console.print(f"best trial {end.best['TrainingJobName']}: {values}", markup=False)
+    if end.status != "Completed":
+        reason = "no reason given" if end.reason is None else end.reason
+        console.print(f"{started.name} is {end.status}: {reason}", markup=False)
+    return end
+
+
+def _place(local: bool, endpoint_url: str | None, region: str | None) -> Place:
+    """The local cloud that was chosen, or that the environment points at; else the account."""
+    from sageloop.jobs.hand import Place
+
+    cloud = _chosen_cloud(local, endpoint_url, region)
+    if cloud is not None:
+        return Place(
+            client=cloud.client, now=cloud.time, name=cloud.endpoint_url, pause=_LOCAL_PAUSE
+        )
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.session.Session(region_name=region)
+    # Its answer may take as long as the function; the wish's id makes a repetition harmless.
+    patient = Config(read_timeout=330, retries={"mode": "standard", "max_attempts": 3})
+    return Place(
+        client=lambda service: session.client(service, config=patient), now=wall.time,
+        name=f"{session.region_name} of your account", pause=_AWS_PAUSE,
+    )  # fmt: skip
+
+
+def _chosen_cloud(local: bool, endpoint_url: str | None, region: str | None) -> LocalCloud | None:
+    if local:
+        cloud = running_cloud()
+        if cloud is None:
+            _fail("no local cloud runs in this folder; start one: sageloop local up")
+        return cloud
+    inherited = os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint_url is None and inherited and _is_here(inherited):
+        endpoint_url = inherited
+        region = os.environ.get("AWS_REGION", region) if region is None else region
+    if endpoint_url is None:
+        return None
+    return LocalCloud(endpoint_url) if region is None else LocalCloud(endpoint_url, region=region)
+
+
+def _is_here(url: str) -> bool:
+    try:
+        return bool(require_loopback(url))
+    except NotLoopbackError:
+        return False
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    for text in given:
+        if not text.partition("=")[0] or "=" not in text:
+            _fail(f"--hyperparameter {text!r}: NAME=VALUE is expected")
+    return {text.partition("=")[0]: text.partition("=")[2] for text in given}
+
+
+def _write(path: Path | None, document: dict[str, Any]) -> None:
+    if path is not None:
+        path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _fail(message: str, *, code: int = 2) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)

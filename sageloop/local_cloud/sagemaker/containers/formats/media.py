@@ -1,0 +1,51 @@
+"""Content types: their names, their parameters, and what to say of one that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+CSV = "text/csv"
+LIBSVM = ("text/libsvm", "text/x-libsvm")
+RECORDIO = "application/x-recordio-protobuf"
+PARQUET = "application/x-parquet"
+JSON = "application/json"
+JSON_LINES = "application/jsonlines"
+
+
+class DataError(Exception):
+    """The data or its format is not what the algorithm takes."""
+
+
+def media_type(content_type: str) -> str:
+    """A content type without its parameters."""
+    return content_type.split(";", 1)[0].strip().lower()
+
+
+def parameter(content_type: str, name: str) -> str | None:
+    """A parameter of a content type, as ``label_size`` of ``text/csv;label_size=0``."""
+    for part in content_type.split(";")[1:]:
+        key, _, value = part.partition("=")
+        if key.strip().lower() == name:
+            return value.strip().strip('"')
+    return None
+
+
+def label_size(content_type: str) -> int:
+    """How many columns of a CSV line, or of a Parquet row, are labels: 1 unless told.
+
+    Raises :class:`DataError` if ``label_size`` is neither 0 nor 1.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html
+    """
+    given = parameter(content_type, "label_size")
+    if given not in (None, "0", "1"):
+        raise DataError(f"label_size must be 0 or 1, got {given} in content type {content_type!r}")
+    return 0 if given == "0" else 1
+
+
+def accepted(content_type: str, known: Sequence[str]) -> str:
+    """The media type, if it is one of those known. Raises :class:`DataError` if not."""
+    media = media_type(content_type)
+    if media not in known:
+        raise DataError(f"{content_type} is not an accepted ContentType: {', '.join(known)}")
+    return media

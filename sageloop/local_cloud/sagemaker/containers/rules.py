@@ -1,0 +1,123 @@
+"""Hyperparameters as tables of rules: all arrive as strings, and are checked before anything."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_INF = math.inf
+_PLATFORM = "sagemaker_"
+
+
+class HyperparameterError(Exception):
+    """A hyperparameter is unknown, missing or out of its range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a value is read, which values are allowed, and how that is told."""
+
+    parse: Callable[[str], Any]
+    allowed: Callable[[Any], bool]
+    told: str
+
+
+def whole(low: float, high: float = _INF) -> Rule:
+    """An integer of a closed range."""
+    return Rule(integer, lambda v: low <= v <= high, f"[{low}, {high}]")
+
+
+def real(low: float, high: float = _INF, *, above: bool = False, below: bool = False) -> Rule:
+    """A number of a range, closed but at the ends told ``above`` or ``below``."""
+
+    def inside(value: float) -> bool:
+        return (low < value if above else low <= value) and (
+            value < high if below else value <= high
+        )
+
+    return Rule(float, inside, f"{'(' if above else '['}{low}, {high}{')' if below else ']'}")
+
+
+def one_of(*choices: str) -> Rule:
+    """One of some words."""
+    return Rule(str, lambda v: v in choices, f"[{', '.join(choices)}]")
+
+
+def boolean() -> Rule:
+    """``true`` or ``false``, in any case of letters."""
+    return Rule(_truth, lambda _: True, "[true, false]")
+
+
+def or_auto(rule: Rule, *words: str) -> Rule:
+    """What a rule takes, or ``auto`` (or another of ``words``), which stays a string."""
+    known = ("auto", *words)
+    return Rule(
+        lambda text: text if text in known else rule.parse(text),
+        lambda v: v in known if isinstance(v, str) else rule.allowed(v),
+        f"{', '.join(known)} or {rule.told}",
+    )
+
+
+def listed(*known: str) -> Rule:
+    """A list of words, separated by commas."""
+    return Rule(
+        lambda text: [name.strip() for name in text.split(",")],
+        lambda names: bool(names) and all(name in known for name in names),
+        f"a list of [{', '.join(known)}]",
+    )
+
+
+def anything(kind: Callable[[str], Any] = str) -> Rule:
+    """Whatever can be read as a kind."""
+    return Rule(kind, lambda _: True, "any")
+
+
+def integer(text: str) -> int:
+    """A whole number, also one written as ``3.0``. Raises :class:`ValueError`."""
+    value = float(text)
+    if not value.is_integer():
+        raise ValueError(text)
+    return int(value)
+
+
+def typed(
+    table: Mapping[str, Rule], raw: Mapping[str, str], required: tuple[str, ...]
+) -> dict[str, Any]:
+    """Hyperparameters as values. Raises :class:`HyperparameterError` that names the first wrong."""
+    given = {name: _plain(text) for name, text in raw.items() if not name.startswith(_PLATFORM)}
+    for name in given:
+        if name not in table:
+            known = ", ".join(sorted(table))
+            raise HyperparameterError(f"Extraneous hyperparameter found: {name} (known: {known})")
+    for name in required:
+        if name not in given:
+            raise HyperparameterError(f"Missing required hyperparameter: {name}")
+    return {name: _value(name, table[name], text) for name, text in given.items()}
+
+
+def _value(name: str, rule: Rule, text: str) -> Any:
+    try:
+        value = rule.parse(text)
+    except ValueError:
+        raise HyperparameterError(
+            f"Hyperparameter {name}: could not parse value: {text!r}"
+        ) from None
+    if not rule.allowed(value):
+        raise HyperparameterError(f"Hyperparameter {name}: value {text} not in range {rule.told}")
+    return value
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _plain(text: str) -> str:
+    # Clients of version 2 send strings as JSON, with their quotes.
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return str(json.loads(text))
+    return text

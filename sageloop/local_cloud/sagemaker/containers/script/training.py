@@ -1,0 +1,153 @@
+"""The job as script mode sees it: what the platform wrote under ``/opt/ml``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+INSIDE = PurePosixPath("/opt/ml")
+_PREFIX = "sagemaker_"
+# The platform's own; all others that begin with its prefix are meant for the framework.
+_PLATFORM = frozenset(
+    ("sagemaker_program", "sagemaker_submit_directory", "sagemaker_enable_cloudwatch_metrics",
+     "sagemaker_region", "sagemaker_container_log_level", "sagemaker_job_name",
+     "default_user_module_name", "_tuning_objective_metric", "sagemaker_s3_output")
+)  # fmt: skip
+_DISTRIBUTED = (
+    "sagemaker_mpi_enabled", "sagemaker_parameter_server_enabled",
+    "sagemaker_distributed_dataparallel_enabled", "sagemaker_pytorch_ddp_enabled",
+    "sagemaker_pytorch_xla_multi_worker_enabled",
+    "sagemaker_multi_worker_mirrored_strategy_enabled", "sagemaker_torch_distributed_enabled",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A job on one host. ``hyperparameters`` are the user's, ``platform`` AWS's own."""
+
+    base: Path
+    environment: Mapping[str, str]
+    hyperparameters: Mapping[str, Any]
+    platform: Mapping[str, Any]
+    framework: Mapping[str, Any]
+    resources: Mapping[str, Any]
+    channels: Mapping[str, Any]
+
+    @property
+    def code(self) -> Path:
+        """Where the code lies and runs."""
+        return self.base / "code"
+
+    @property
+    def output(self) -> Path:
+        """Where a job tells how it ended."""
+        return self.base / "output"
+
+    @property
+    def host(self) -> str:
+        """The name of this host."""
+        return str(self.resources["current_host"])
+
+    @property
+    def hosts(self) -> list[str]:
+        """All hosts of the job, in AWS's order."""
+        return list(self.resources["hosts"])
+
+    @property
+    def group(self) -> str:
+        """The instance group of this host."""
+        return str(self.resources.get("current_group_name", "homogeneousCluster"))
+
+    @property
+    def groups(self) -> list[Mapping[str, Any]]:
+        """The instance groups, as the resource configuration tells them."""
+        return list(self.resources.get("instance_groups", ()))
+
+    @property
+    def interface(self) -> str:
+        """The network interface of the hosts."""
+        return str(self.resources.get("network_interface_name", "eth0"))
+
+    @property
+    def group_hosts(self) -> list[str]:
+        """The hosts of this host's group."""
+        named = [g["hosts"] for g in self.groups if g["instance_group_name"] == self.group]
+        return list(named[0]) if named else []
+
+    @property
+    def distribution_groups(self) -> list[str]:
+        """The groups whose hosts train together."""
+        given = self.framework.get("sagemaker_distribution_instance_groups")
+        if given is not None:
+            return list(given)
+        return [self.group] if any(self.framework.get(key) for key in _DISTRIBUTED) else []
+
+    @property
+    def distribution_hosts(self) -> list[str]:
+        """The hosts that train together."""
+        if not self.groups:
+            return self.hosts
+        chosen = self.distribution_groups
+        found = (g["hosts"] for g in self.groups if g["instance_group_name"] in chosen)
+        return [host for hosts in found for host in hosts]
+
+    @property
+    def master(self) -> str:
+        """The host that leads."""
+        return (self.distribution_hosts or self.hosts)[0]
+
+    @property
+    def entry_point(self) -> str | None:
+        """The name of the user's program."""
+        given = self.environment.get("SAGEMAKER_PROGRAM", self.platform.get("sagemaker_program"))
+        return None if given is None else str(given)
+
+    @property
+    def module_directory(self) -> str:
+        """Where the code comes from."""
+        given = self.platform.get("sagemaker_submit_directory")
+        return str(self.code) if given is None else str(given)
+
+    @property
+    def log_level(self) -> Any:
+        """The level of log lines, 20 for information."""
+        return self.platform.get("sagemaker_container_log_level", 20)
+
+    def here(self, path: str) -> Path:
+        """A path as it is on this machine, where ``/opt/ml`` may be another directory."""
+        told = PurePosixPath(path)
+        return self.base / told.relative_to(INSIDE) if told.is_relative_to(INSIDE) else Path(told)
+
+
+def read(environment: Mapping[str, str]) -> Training:
+    """The job that ``/opt/ml``, or ``SAGEMAKER_BASE_DIR``, tells of."""
+    base = Path(environment.get("SAGEMAKER_BASE_DIR", str(INSIDE)))
+    config = base / "input" / "config"
+    values = {name: parsed(text) for name, text in _read(config / "hyperparameters.json").items()}
+    own = {k: v for k, v in values.items() if k not in _PLATFORM and not k.startswith(_PREFIX)}
+    reserved = {k: v for k, v in values.items() if k not in own}
+    return Training(
+        base,
+        environment,
+        own,
+        {k: v for k, v in reserved.items() if k in _PLATFORM},
+        {k: v for k, v in reserved.items() if k not in _PLATFORM},
+        _read(config / "resourceconfig.json"),
+        _read(config / "inputdataconfig.json"),
+    )
+
+
+def parsed(text: Any) -> Any:
+    """The value of a hyperparameter: what its text is in JSON, or the text itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError):
+        return text
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content

@@ -1,0 +1,154 @@
+"""The record of a job without secondary statuses: processing jobs and batch transform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.store import Document
+from sageloop.local_cloud.sagemaker.training.failures import JobStopped
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+PRINCIPAL = "sagemaker.amazonaws.com"
+ENDED = ("Completed", "Failed", "Stopped")
+_HIDDEN = ("Tags",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobKind:
+    """How one kind of job is named: ``noun`` heads its members (``ProcessingJobName``).
+
+    ``reported`` are the members that its events carry.
+    """
+
+    family: str
+    noun: str
+    reported: tuple[str, ...]
+
+    def member(self, tail: str) -> str:
+        """``JobName`` becomes ``ProcessingJobName``."""
+        return f"{self.noun}{tail}"
+
+
+class JobRecords:
+    """Creates and moves jobs of one kind in the store; each move is an event."""
+
+    def __init__(self, service: SageMakerService, kind: JobKind) -> None:
+        self._service = service
+        self._store = service.store
+        self._clock = service.cloud.clock
+        self.kind = kind
+
+    def open(self, request: Document, **more: Any) -> Document:
+        """Add a job as it is asked for. Raises ResourceInUse if the name is taken."""
+        name, now = request[self.kind.member("JobName")], self._clock.now()
+        document = {m: v for m, v in request.items() if m not in _HIDDEN} | more | {
+            self.kind.member("JobArn"): self._store.arn(self.kind.family, name),
+            self.kind.member("JobStatus"): "InProgress",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+        }  # fmt: skip
+        self._store.create(self.kind.family, name, document, tags=request.get("Tags"))
+        self._emit(document)
+        return document
+
+    def get(self, name: str) -> Document:
+        """A job. Raises ``AwsError`` if there is none."""
+        return self._store.get(self.kind.family, name)
+
+    def all(self) -> list[Document]:
+        """Every job of the kind, in order of creation."""
+        return self._store.list(self.kind.family)
+
+    def begin(self, name: str) -> None:
+        """Note that the work starts. Raises :class:`JobStopped` if it is not to."""
+
+        def change(document: Document) -> None:
+            if document[self.kind.member("JobStatus")] != "InProgress":
+                raise JobStopped
+            document[self.kind.member("StartTime")] = now
+            document["LastModifiedTime"] = now
+
+        now = self._clock.now()
+        self._emit(self._store.modify(self.kind.family, name, change))
+
+    def end(self, name: str, status: str, **members: Any) -> None:
+        """Enter a last status, setting ``members`` along the way."""
+        self._move(name, status, members | {self.kind.member("EndTime"): self._clock.now()})
+
+    def ask_to_stop(self, name: str) -> bool:
+        """Enter Stopping; false if the job is stopping already.
+
+        Raises ``AwsError`` if the job has ended.
+        """
+        with self._store.changed:
+            status = self.get(name)[self.kind.member("JobStatus")]
+            if status == "Stopping":
+                return False
+            if status in ENDED:
+                raise AwsError(
+                    "ValidationException",
+                    f"The request was rejected because the {self.kind.noun.lower()} job is in "
+                    f"status {status}.",
+                )
+            self._move(name, "Stopping", {})
+        return True
+
+    def delete(self, name: str) -> None:
+        """Forget a job that has ended. Raises ResourceInUse if it has not."""
+        with self._store.changed:
+            status = self.get(name)[self.kind.member("JobStatus")]
+            if status not in ENDED:
+                raise AwsError(
+                    "ResourceInUse",
+                    f"{self.kind.noun} job {name} cannot be deleted in status {status}; stop it "
+                    "first.",
+                )
+            self._store.delete(self.kind.family, name)
+
+    def _move(self, name: str, status: str, members: Document) -> None:
+        now = self._clock.now()
+        changes = {self.kind.member("JobStatus"): status, "LastModifiedTime": now} | members
+        self._emit(self._store.update(self.kind.family, name, changes))
+
+    def _emit(self, document: Document) -> None:
+        arn = document[self.kind.member("JobArn")]
+        detail = {member: document.get(member) for member in self.kind.reported}
+        detail["Tags"] = self._store.tags(arn)
+        self._service.emit(f"SageMaker {self.kind.noun} Job State Change", detail, arn)
+
+
+def check_role(cloud: Cloud, role_arn: str) -> None:
+    """Refuse a role that is not there or that SageMaker may not assume."""
+    iam = cloud.client("iam", principal=PRINCIPAL)
+    try:
+        role = iam.get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]
+        trusted = role["Arn"] == role_arn and _trusts(role["AssumeRolePolicyDocument"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+        trusted = False
+    if not trusted:
+        raise AwsError(
+            "ValidationException",
+            f"Could not assume role {role_arn}. Please ensure that the role exists and allows "
+            f"principal '{PRINCIPAL}' to assume the role.",
+        )
+
+
+def _trusts(policy: Any) -> bool:
+    statements = policy.get("Statement", []) if isinstance(policy, dict) else []
+    if isinstance(statements, dict):
+        statements = [statements]
+    return any(s.get("Effect") == "Allow" and _admits(s.get("Principal")) for s in statements)
+
+
+def _admits(principal: Any) -> bool:
+    services = principal.get("Service", []) if isinstance(principal, dict) else principal
+    return PRINCIPAL in ([services] if isinstance(services, str) else services or [])

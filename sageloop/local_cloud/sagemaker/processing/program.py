@@ -1,0 +1,94 @@
+"""Which local program stands in for a processing container, and how it finds its files."""
+
+from __future__ import annotations
+
+import fnmatch
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker import containers
+
+# Images whose containers are a Python with libraries: this machine's own Python stands in.
+_PYTHON_IMAGES = tuple(
+    f"{registry}{name}:*"
+    for registry in ("*/", "")
+    for name in ("pytorch-inference", "tensorflow-inference")
+)
+_OPT_ML = "/opt/ml"
+
+
+def command_of(specification: Mapping[str, Any]) -> list[str] | None:
+    """The command line of an AppSpecification, or ``None`` if the image has no local program.
+
+    As in Docker, ContainerEntrypoint replaces the image's own program and ContainerArguments
+    follow either.
+    """
+    image = specification["ImageUri"]
+    arguments = list(specification.get("ContainerArguments", ()))
+    entrypoint = specification.get("ContainerEntrypoint")
+    if entrypoint is not None:
+        return [*entrypoint, *arguments] if _is_known(image) else None
+    own = containers.processing_command(image)
+    return None if own is None else [*own, *arguments]
+
+
+def check_image(specification: Mapping[str, Any], allow: frozenset[str]) -> bool:
+    """Whether a job of this AppSpecification can run here.
+
+    Raises ``AwsError`` if it cannot and ``image:<uri>`` is not in ``allow``.
+    """
+    if command_of(specification) is not None:
+        return True
+    image = specification["ImageUri"]
+    if f"image:{image}" in allow:
+        return False
+    if _is_known(image):
+        raise AwsError(
+            "ValidationException",
+            f"the image {image} has no program of its own for processing on this machine; give "
+            "AppSpecification.ContainerEntrypoint",
+        )
+    known = sorted({*_PYTHON_IMAGES, *containers.known_images()})
+    raise AwsError(
+        "ValidationException",
+        f"the image {image} has no program on this machine (there is one for "
+        f"{', '.join(known)}). Allow it by name to have its jobs stored, not executed: "
+        f"--allow image:{image}",
+    )
+
+
+def relocated(command: Sequence[str], base: Path) -> list[str]:
+    """The command line for a machine without private mounts.
+
+    Where a process cannot have an ``/opt/ml`` of its own, words of the command line that lie
+    below it point to the directory itself, and ``SAGEMAKER_BASE_DIR`` tells the program.
+    """
+    return [
+        f"{base}{word[len(_OPT_ML):]}" if word == _OPT_ML or word.startswith(f"{_OPT_ML}/")
+        else word
+        for word in command
+    ]  # fmt: skip
+
+
+def python_folder(folder: Path) -> Path:
+    """A folder in which ``python`` and ``python3`` are this machine's interpreter."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("python", "python3"):
+        path = folder / name
+        path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+        path.chmod(0o755)
+    return folder
+
+
+def _is_known(image: str) -> bool:
+    commands = (
+        containers.training_command(image), containers.serving_command(image),
+        containers.processing_command(image),
+    )  # fmt: skip
+    return any(command is not None for command in commands) or any(
+        fnmatch.fnmatchcase(image, pattern) for pattern in _PYTHON_IMAGES
+    )

@@ -1,0 +1,116 @@
+"""CreateProcessingJob and its companions."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, check_role
+from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.processing import program, requests
+from sageloop.local_cloud.sagemaker.processing.run import ProcessingRun
+from sageloop.local_cloud.sagemaker.store import Document
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+PROCESSING = JobKind(
+    family="processing-job",
+    noun="Processing",
+    reported=(
+        "ProcessingJobName", "ProcessingJobArn", "ProcessingJobStatus", "ProcessingInputs",
+        "ProcessingOutputConfig", "ProcessingResources", "StoppingCondition", "AppSpecification",
+        "Environment", "NetworkConfig", "RoleArn", "ExperimentConfig", "ExitMessage",
+        "FailureReason", "CreationTime", "ProcessingStartTime", "ProcessingEndTime",
+        "LastModifiedTime",
+    ),
+)  # fmt: skip
+_SUMMARY = (
+    "ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime",
+    "LastModifiedTime", "ProcessingJobStatus", "FailureReason", "ExitMessage",
+)  # fmt: skip
+
+
+class ProcessingJobs:
+    """Processing jobs, each host of each a process group of its own."""
+
+    def __init__(self, service: SageMakerService) -> None:
+        self._cloud = service.cloud
+        self._records = JobRecords(service, PROCESSING)
+        self._lock = threading.Lock()
+        self._runs: dict[str, ProcessingRun] = {}
+
+    @operation("CreateProcessingJob")
+    def create_processing_job(self, call: Call) -> dict[str, Any]:
+        """Start a job in the background."""
+        request = call.params
+        allow = self._cloud.config.allow
+        requests.check(request, allow)
+        runs_here = program.check_image(request["AppSpecification"], allow)
+        check_role(self._cloud, request["RoleArn"])
+        document = self._records.open(_with_instance(request))
+        if runs_here:
+            self._start(document)
+        return {"ProcessingJobArn": document["ProcessingJobArn"]}
+
+    @operation("DescribeProcessingJob")
+    def describe_processing_job(self, call: Call) -> dict[str, Any]:
+        """The job."""
+        return self._records.get(call.params["ProcessingJobName"])
+
+    @operation("ListProcessingJobs")
+    def list_processing_jobs(self, call: Call) -> dict[str, Any]:
+        """Jobs by name, status and times."""
+        return page(
+            self._records.all(), call.params, result="ProcessingJobSummaries",
+            name="ProcessingJobName", status="ProcessingJobStatus", members=_SUMMARY,
+        )  # fmt: skip
+
+    @operation("StopProcessingJob")
+    def stop_processing_job(self, call: Call) -> None:
+        """Ask a job to end: SIGTERM, and SIGKILL when its grace is over."""
+        name = call.params["ProcessingJobName"]
+        if not self._records.ask_to_stop(name):
+            return
+        with self._lock:
+            run = self._runs.get(name)
+        if run is None:
+            self._records.end(name, "Stopped")
+        else:
+            run.request_stop()
+
+    @operation("DeleteProcessingJob")
+    def delete_processing_job(self, call: Call) -> None:
+        """Forget a job that has ended."""
+        self._records.delete(call.params["ProcessingJobName"])
+
+    def stop(self) -> None:
+        """Kill what runs; jobs stay as they are."""
+        with self._lock:
+            runs = list(self._runs.values())
+        for run in runs:
+            run.abandon()
+
+    def _start(self, document: Document) -> None:
+        name = document["ProcessingJobName"]
+        run = ProcessingRun(self._cloud, self._records, document)
+        with self._lock:
+            self._runs[name] = run
+        self._cloud.activity.spawn(f"processing job {name}", lambda: self._carry_out(name, run))
+
+    def _carry_out(self, name: str, run: ProcessingRun) -> None:
+        try:
+            run.run()
+        finally:
+            with self._lock:
+                self._runs.pop(name, None)
+
+
+def _with_instance(request: Document) -> Document:
+    cluster = request["ProcessingResources"]["ClusterConfig"]
+    if "InstancePreferences" not in cluster:
+        return request
+    kind, count = requests.instances_of(request)
+    chosen = cluster | {"SelectedInstanceType": kind, "SelectedInstanceCount": count}
+    return request | {"ProcessingResources": {"ClusterConfig": chosen}}

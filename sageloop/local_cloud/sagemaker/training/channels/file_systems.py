@@ -1,0 +1,55 @@
+"""File systems of the network (EFS, FSx for Lustre), each a directory of this machine."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sageloop.local_cloud.sagemaker.training.failures import JobFailed
+
+
+class FileSystems:
+    """Which directory stands for which file system.
+
+    Example::
+
+        cloud.service("sagemaker").training.file_systems.register("fs-0123abcd", Path("data"))
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, Path] = {}
+
+    def register(self, file_system_id: str, path: str | Path) -> None:
+        """Let a directory stand for a file system. Raises ``ValueError`` if it is none."""
+        directory = Path(path).resolve()
+        if not directory.is_dir():
+            raise ValueError(f"file system {file_system_id}: {directory} is not a directory")
+        with self._lock:
+            self._known[file_system_id] = directory
+
+    def unregister(self, file_system_id: str) -> None:
+        """Forget a file system; unknown ones are ignored."""
+        with self._lock:
+            self._known.pop(file_system_id, None)
+
+    def __contains__(self, file_system_id: object) -> bool:
+        with self._lock:
+            return file_system_id in self._known
+
+    def directory(self, source: dict[str, Any]) -> Path:
+        """The directory that a FileSystemDataSource names.
+
+        Raises :class:`JobFailed` if there is none, or it is outside its file system.
+        """
+        with self._lock:
+            root = self._known.get(source["FileSystemId"])
+        inside = PurePosixPath(source["DirectoryPath"]).as_posix().lstrip("/")
+        found = None if root is None else (root / inside).resolve()
+        if root is None or found is None or not (found.is_dir() and found.is_relative_to(root)):
+            raise JobFailed(
+                f"ClientError: Unable to mount file system: {source['FileSystemId']} directory "
+                f"path: {source['DirectoryPath']}. No such directory."
+            )
+        return found

@@ -1,0 +1,59 @@
+"""File and FastFile: a channel's objects as files, private ones or shared and read-only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from sageloop.local_cloud.sagemaker.training.channels.listing import Item
+from sageloop.local_cloud.sagemaker.training.s3 import JobStorage
+
+_READ_ONLY = 0o444
+
+
+def copy_items(items: Iterable[Item], target: Path, storage: JobStorage) -> None:
+    """Give a host files of its own (File)."""
+    for item in items:
+        storage.save(item.bucket, item.key, item.place(target))
+
+
+class SharedBodies:
+    """Bodies kept once for all hosts and jobs that read them (FastFile).
+
+    There is no lazy reading: the first job that names an object copies it in full, every
+    later host and job has it by a hard link.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def link_items(self, items: Iterable[Item], target: Path, storage: JobStorage) -> None:
+        """Give a host links to files that nobody may write."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for item in items:
+            place = item.place(target)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.link(self._kept(item, storage), place)
+
+    def _kept(self, item: Item, storage: JobStorage) -> Path:
+        etag = storage.ask(item.bucket, item.key)  # each host and job asks as its own role
+        named = hashlib.sha256(f"{item.bucket}/{item.key}/{etag}".encode()).hexdigest()
+        kept = self._folder / named
+        with self._lock:
+            if not kept.exists():
+                fresh = kept.with_suffix(".new")
+                storage.save(item.bucket, item.key, fresh)
+                fresh.chmod(_READ_ONLY)
+                fresh.rename(kept)
+        return kept
+
+
+def make_read_only(target: Path) -> None:
+    """Take the right to write off a channel's files, where no mount can."""
+    for path in target.rglob("*"):
+        if path.is_file():
+            path.chmod(_READ_ONLY)

@@ -1,0 +1,104 @@
+"""What a channel is made of: the objects under a prefix or in a manifest, dealt to hosts."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from sageloop.local_cloud.sagemaker.training.channels.channel import Channel
+from sageloop.local_cloud.sagemaker.training.failures import JobFailed
+from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
+
+_Part = TypeVar("_Part")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object, and where its file goes within the channel."""
+
+    bucket: str
+    key: str
+    relative: str
+
+    def place(self, target: Path) -> Path:
+        """Its file under ``target``. Raises :class:`JobFailed` if that leaves the channel."""
+        parts = PurePosixPath(self.relative).parts
+        if not parts or ".." in parts or self.relative.startswith("/"):
+            raise JobFailed(
+                f"ClientError: Data download failed: {self.relative!r} leaves its channel"
+            )
+        return target.joinpath(*parts)
+
+
+def items_of(channel: Channel, storage: JobStorage) -> list[Item]:
+    """A channel's objects, in the order of their keys or of the manifest.
+
+    Raises :class:`JobFailed` in AWS's words.
+    """
+    uri = channel.s3["S3Uri"]
+    if channel.s3.get("S3DataType", "S3Prefix") == "ManifestFile":
+        return _in_manifest(uri, storage)
+    bucket, prefix = split_uri(uri)
+    return [Item(bucket, key, _relative(key, prefix)) for key in storage.keys(uri)]
+
+
+def lines_of(channel: Channel, storage: JobStorage) -> list[dict[str, Any]]:
+    """The lines of an augmented manifest. Raises :class:`JobFailed` for one that is no JSON."""
+    uri = channel.s3["S3Uri"]
+    text = storage.read(*split_uri(uri)).decode(errors="replace")
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            parsed = json.loads(line)
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict):
+            raise JobFailed(
+                f"ClientError: Line {number} of the augmented manifest file {uri} is not a JSON "
+                "object"
+            )
+        found.append(parsed)
+    return found
+
+
+def dealt(
+    parts: Sequence[_Part], channel: Channel, *, rank: int, hosts: int, epoch: int = 0
+) -> list[_Part]:
+    """What one of several hosts gets of a channel in an epoch, in its order.
+
+    Shuffling comes before sharding, so that a shuffled shard differs from epoch to epoch, as
+    the ShuffleConfig of AWS's API says.
+    """
+    ordered = list(parts)
+    if channel.seed is not None:
+        random.Random(f"{channel.seed}/{epoch}").shuffle(ordered)  # noqa: S311 - no secret
+    return ordered[rank::hosts] if channel.sharded else ordered
+
+
+def _in_manifest(uri: str, storage: JobStorage) -> list[Item]:
+    bucket, key = split_uri(uri)
+    try:
+        entries = json.loads(storage.read(bucket, key))
+        prefix = entries[0]["prefix"]
+        names = [str(name) for name in entries[1:]]
+    except (ValueError, LookupError, TypeError) as error:
+        raise JobFailed(
+            f'ClientError: The manifest file at {uri} is not valid: a list of {{"prefix": '
+            f'"s3://..."}} and names was expected ({error})'
+        ) from error
+    bucket, start = split_uri(prefix)
+    return [Item(bucket, start + name, name) for name in names]
+
+
+def _relative(key: str, prefix: str) -> str:
+    folder = prefix if prefix.endswith("/") else f"{prefix}/"
+    if prefix and key.startswith(folder):
+        return key[len(folder) :]
+    # The prefix ends within a name: files keep their own, beside one another.
+    return key[prefix.rfind("/") + 1 :]

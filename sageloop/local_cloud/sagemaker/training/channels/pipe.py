@@ -1,0 +1,83 @@
+"""Pipe mode: a named pipe for each epoch, fed while the container reads it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from sageloop.local_cloud.sagemaker.training.failures import JobFailed
+
+Produce = Callable[[int], Iterator[bytes]]
+
+
+class PipeFeed:
+    """Feeds ``<path>_0``, ``<path>_1`` ... from ``produce(epoch)``, one after another.
+
+    The next epoch's pipe is there before this one's data flows, so that a reader may open it
+    as soon as it has come to the end. A reader that closes early ends its epoch. ``on_error``
+    is told why data could not be had.
+    """
+
+    def __init__(self, path: Path, produce: Produce, on_error: Callable[[JobFailed], None]) -> None:
+        self._path = path
+        self._produce = produce
+        self._on_error = on_error
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._feed, name=f"pipe {path.name}", daemon=True)
+        self._make(0)
+
+    def start(self) -> None:
+        """Wait for readers in the background."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Feed nothing more; the container has ended."""
+        self._closed.set()
+        while self._thread.is_alive():
+            self._release()
+            self._thread.join(0.05)
+
+    def _feed(self) -> None:
+        epoch = 0
+        try:
+            while not self._closed.is_set():
+                self._serve(epoch)
+                epoch += 1
+        except JobFailed as failure:
+            self._on_error(failure)
+        except OSError:
+            if not self._closed.is_set():  # else the job's directory has gone already
+                raise
+
+    def _serve(self, epoch: int) -> None:
+        with self._name(epoch).open("wb", buffering=0) as pipe:
+            self._make(epoch + 1)
+            pieces = iter(()) if self._closed.is_set() else self._produce(epoch)
+            with suppress(BrokenPipeError):
+                for piece in pieces:
+                    _write_all(pipe, piece)
+                    if self._closed.is_set():
+                        return
+
+    def _make(self, epoch: int) -> None:
+        with suppress(FileExistsError):
+            os.mkfifo(self._name(epoch))
+
+    def _name(self, epoch: int) -> Path:
+        return self._path.with_name(f"{self._path.name}_{epoch}")
+
+    def _release(self) -> None:
+        # Opening blocks until somebody reads: a reader for a moment lets the thread go on.
+        for name in self._path.parent.glob(f"{self._path.name}_*"):
+            with suppress(OSError):
+                os.close(os.open(name, os.O_RDONLY | os.O_NONBLOCK))
+
+
+def _write_all(pipe: IO[bytes], piece: bytes) -> None:
+    left = memoryview(piece)
+    while left:
+        left = left[pipe.write(left) :]

@@ -1,0 +1,112 @@
+"""The hosts of a job: their names, types and groups, and where they find one another."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Any
+
+_GROUP = "homogeneousCluster"
+_ON_LINUX = sys.platform == "linux"
+# On AWS this is eth0. Programs bind their collectives to the interface named here (gloo's
+# GLOO_SOCKET_IFNAME and its like), so it must be one that this machine has.
+NETWORK_INTERFACE = "lo" if _ON_LINUX else "lo0"
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """One host: ``algo-<number>``, its instance type and its group."""
+
+    number: int
+    instance_type: str
+    group: str
+
+    @property
+    def name(self) -> str:
+        """The name by which other hosts find it."""
+        return f"algo-{self.number}"
+
+    @property
+    def address(self) -> str:
+        """An address of its own on loopback, where the system has more than one."""
+        return str(IPv4Address("127.0.0.0") + self.number) if _ON_LINUX else "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A job's hosts in AWS's order, which is that of their names (algo-10 before algo-2)."""
+
+    hosts: tuple[HostPlan, ...]
+    groups: tuple[str, ...]
+
+    @property
+    def instance_types(self) -> list[str]:
+        """The types in use, each once, in the order of the groups."""
+        by_number = sorted(self.hosts, key=lambda host: host.number)
+        return list(dict.fromkeys(host.instance_type for host in by_number))
+
+    @property
+    def leader(self) -> HostPlan:
+        """The first host, ``algo-1``."""
+        return self.hosts[0]
+
+    def addresses(self) -> dict[str, str]:
+        """Where each host is."""
+        return {host.name: host.address for host in self.hosts}
+
+    def resource_config(self, current: HostPlan) -> dict[str, Any]:
+        """What ``resourceconfig.json`` tells one host."""
+        return {
+            "current_host": current.name,
+            "current_instance_type": current.instance_type,
+            "current_group_name": current.group,
+            "hosts": [host.name for host in self.hosts],
+            "instance_groups": [self._group(name) for name in self.groups],
+            "network_interface_name": NETWORK_INTERFACE,
+            "topology": None,
+        }
+
+    def hosts_file(self) -> str:
+        """``/etc/hosts`` as every host of the job has it."""
+        lines = ["127.0.0.1 localhost", "::1 localhost"]
+        return "\n".join([*lines, *(f"{h.address} {h.name}" for h in self.hosts)]) + "\n"
+
+    def _group(self, name: str) -> dict[str, Any]:
+        members = [host for host in self.hosts if host.group == name]
+        return {
+            "instance_group_name": name,
+            "instance_type": members[0].instance_type,
+            "hosts": [host.name for host in members],
+        }
+
+
+def cluster_of(resources: dict[str, Any]) -> Cluster:
+    """The hosts that a ResourceConfig asks for."""
+    groups = resources.get("InstanceGroups") or [
+        {
+            "InstanceGroupName": _GROUP, "InstanceType": resources["InstanceType"],
+            "InstanceCount": resources.get("InstanceCount", 1),
+        }
+    ]  # fmt: skip
+    return Cluster(
+        tuple(sorted(_numbered(groups), key=lambda host: host.name)),
+        tuple(group["InstanceGroupName"] for group in groups),
+    )
+
+
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _numbered(groups: Iterable[dict[str, Any]]) -> Iterable[HostPlan]:
+    number = 0
+    for group in groups:
+        for _ in range(group["InstanceCount"]):
+            number += 1
+            yield HostPlan(number, group["InstanceType"], group["InstanceGroupName"])

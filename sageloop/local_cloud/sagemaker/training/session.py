@@ -1,0 +1,113 @@
+"""What one attempt at a job needs: hosts made, data brought, results kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud.sagemaker.training import layout
+from sageloop.local_cloud.sagemaker.training.artifacts import Artifacts
+from sageloop.local_cloud.sagemaker.training.channels.channel import channels_of
+from sageloop.local_cloud.sagemaker.training.channels.file_systems import FileSystems
+from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
+from sageloop.local_cloud.sagemaker.training.checkpoints import CheckpointSync, NoCheckpoints
+from sageloop.local_cloud.sagemaker.training.cluster import Cluster, HostPlan, free_port
+from sageloop.local_cloud.sagemaker.training.delivery import Delivery
+from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobFailed
+from sageloop.local_cloud.sagemaker.training.host import Heard, Host, HostRun, Place
+from sageloop.local_cloud.sagemaker.training.s3 import JobStorage
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+
+class Session:
+    """One attempt's means. ``on_error`` hears of data that a pipe could not get."""
+
+    def __init__(
+        self, cloud: Cloud, job: dict[str, Any], cluster: Cluster, file_systems: FileSystems,
+        bodies: SharedBodies, *, network: int | None,
+    ) -> None:  # fmt: skip
+        self._cloud = cloud
+        self._job = job
+        self._cluster = cluster
+        self._network = network
+        self._storage = JobStorage(cloud, job["RoleArn"])
+        self._channels = channels_of(job)
+        self._delivery = Delivery(self._storage, file_systems, bodies, self._tell_error)
+        self.artifacts = Artifacts(job, self._storage)
+        self.on_error: Callable[[JobFailed], None] | None = None
+
+    def make_hosts(self, root: Path, pool: Path | None) -> list[Host]:
+        """Make every host's directory; a pool's caches move in."""
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "hosts").write_text(self._cluster.hosts_file())
+        self._hosts_file = root / "hosts"
+        return [self._host(root, plan, pool) for plan in self._cluster.hosts]
+
+    def bring_data(self, hosts: list[Host]) -> None:
+        """Bring every channel to the hosts. Raises :class:`JobFailed`."""
+        for channel in self._channels:
+            self._delivery.bring(channel, hosts)
+
+    def runs(self, hosts: list[Host], hear: Heard) -> list[HostRun]:
+        """What will run on the hosts."""
+        place = Place(self._cluster, free_port(), self._network, self._hosts_file)
+        return [HostRun(self._cloud, self._job, place, host, hear) for host in hosts]
+
+    def command(self) -> list[str]:
+        """The container's command line."""
+        image = self._job["AlgorithmSpecification"]["TrainingImage"]
+        command = containers.training_command(image, self._job)
+        if command is None:
+            raise InternalError  # unregistered since the job was created
+        return command
+
+    @contextmanager
+    def checkpoints(self, hosts: list[Host]) -> Iterator[CheckpointSync | NoCheckpoints]:
+        """Checkpoints restored on entering, no longer watched on leaving."""
+        config = self._job.get("CheckpointConfig")
+        if not config:
+            yield NoCheckpoints()
+            return
+        local = config.get("LocalPath", layout.CHECKPOINTS)
+        folders = [host.directory.inside(local) for host in hosts]
+        sync = CheckpointSync(self._storage, config["S3Uri"], folders)
+        sync.restore()
+        try:
+            yield sync
+        finally:
+            sync.abandon()
+
+    def keep(self, hosts: list[Host], failure: JobFailed | None) -> None:
+        """Upload what the hosts leave; raises ``failure`` if there is one."""
+        outputs = [host.directory.output for host in hosts]
+        upload_output = any(any(folder.iterdir()) for folder in outputs)
+        # The first failure is the one to tell.
+        with suppress(*([JobFailed] if failure is not None else [])):
+            if upload_output:
+                self.artifacts.upload("output", outputs)
+        if failure is not None:
+            raise failure
+        self.artifacts.upload("model", [host.directory.model for host in hosts])
+
+    def _host(self, root: Path, plan: HostPlan, pool: Path | None) -> Host:
+        channels = [channel for channel in self._channels if channel.reaches(plan)]
+        base = root / plan.name / "ml"
+        directory = layout.prepare(base, self._job, self._cluster, plan, channels)
+        if "WarmPoolStatus" in self._job:
+            directory.warm_cache.parent.mkdir(parents=True)
+            kept = None if pool is None else pool / plan.name
+            if kept is not None and kept.is_dir():
+                shutil.move(kept, directory.warm_cache)
+            else:
+                directory.warm_cache.mkdir()
+        return Host(plan, directory, channels)
+
+    def _tell_error(self, failure: JobFailed) -> None:
+        if self.on_error is not None:
+            self.on_error(failure)

@@ -1,0 +1,136 @@
+"""Instances kept after a job for the next one like it.
+
+Nothing is provisioned here, so what a pool really keeps is its persistent cache directory,
+its hold on capacity, and what Describe tells of it.
+https://docs.aws.amazon.com/sagemaker/latest/dg/train-warm-pools.html
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.store import Document
+from sageloop.local_cloud.sagemaker.training.book import FAMILY
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.clock import Timer
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.store import SageMakerStore
+
+_SAME_RESOURCES = ("InstanceType", "InstanceCount", "VolumeSizeInGB", "VolumeKmsKeyId")
+_SAME = (
+    "RoleArn", "VpcConfig", "EnableInterContainerTrafficEncryption", "EnableNetworkIsolation",
+)  # fmt: skip
+
+
+class WarmPools:
+    """The pools that are available, by the job that left them."""
+
+    def __init__(self, cloud: Cloud, store: SageMakerStore) -> None:
+        self._clock = cloud.clock
+        self._store = store
+        self._folder = cloud.work_dir / "warm-pools"
+        self._lock = threading.RLock()
+        self._since: dict[str, float] = {}
+        self._timers: dict[str, Timer] = {}
+
+    def take(self, job: Document) -> Path | None:
+        """Give a job the pool that matches it; returns the pool's caches, one a host."""
+        with self._lock:
+            for name in self._since:
+                if _key(self._store.get(FAMILY, name)) == _key(job):
+                    self._close(name, "Reused", ReusedByJob=job["TrainingJobName"])
+                    self._tell(job["TrainingJobName"], {"Status": "InUse"})
+                    return self._folder / name
+        return None
+
+    def keep(self, name: str, caches: Iterable[tuple[str, Path]]) -> None:
+        """Keep a job's instances if it asks for that; ``caches`` are by host."""
+        job = self._store.get(FAMILY, name)
+        seconds = job["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
+        with self._lock:
+            if not seconds:
+                if "WarmPoolStatus" in job:
+                    self._tell(name, {"Status": "Terminated"})
+                return
+            folder = self._folder / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for host, cache in caches:
+                if cache.is_dir():
+                    shutil.move(cache, folder / host)
+            self._since[name] = self._clock.time()
+            self._tell(name, {"Status": "Available", "ResourceRetainedBillableTimeInSeconds": 0})
+            self._expire_after(name, seconds)
+
+    def drop(self, name: str) -> None:
+        """A job ended without instances worth keeping."""
+        if "WarmPoolStatus" in self._store.get(FAMILY, name):
+            self._tell(name, {"Status": "Terminated"})
+
+    def update(self, name: str, seconds: int) -> None:
+        """UpdateTrainingJob: keep a pool for ``seconds`` from its job's end; 0 ends it.
+
+        Raises ``AwsError`` if the job has no available pool.
+        """
+        with self._lock:
+            status = self._store.get(FAMILY, name).get("WarmPoolStatus", {}).get("Status", "none")
+            if name not in self._since:
+                raise AwsError(
+                    "ValidationException",
+                    f"The warm pool of training job {name} must be Available to be updated; its "
+                    f"status is {status}.",
+                )
+
+            def change(document: Document) -> None:
+                document["ResourceConfig"]["KeepAlivePeriodInSeconds"] = seconds
+                document["LastModifiedTime"] = self._clock.now()
+
+            self._store.modify(FAMILY, name, change)
+            self._timers.pop(name).cancel()
+            self._expire_after(name, seconds)
+
+    def available(self, name: str) -> bool:
+        """Whether a job's pool waits for another job."""
+        with self._lock:
+            return name in self._since
+
+    def _expire_after(self, name: str, seconds: float) -> None:
+        left = self._since[name] + seconds - self._clock.time()
+        if left <= 0:
+            self._expire(name)
+            return
+        self._timers[name] = self._clock.call_later(
+            left, lambda: self._expire(name), label=f"warm pool of {name}"
+        )
+
+    def _expire(self, name: str) -> None:
+        with self._lock:
+            if name in self._since:
+                self._close(name, "Terminated")
+                shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    def _close(self, name: str, status: str, **members: str) -> None:
+        kept = round(self._clock.time() - self._since.pop(name))
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+        limit = self._store.get(FAMILY, name)["ResourceConfig"]["KeepAlivePeriodInSeconds"]
+        retained = kept if status == "Reused" else min(kept, limit)
+        told = {"Status": status, "ResourceRetainedBillableTimeInSeconds": retained}
+        self._tell(name, told | members)
+
+    def _tell(self, name: str, status: dict[str, Any]) -> None:
+        self._store.update(FAMILY, name, {"WarmPoolStatus": status})
+
+
+def _key(job: Document) -> tuple[Any, ...]:
+    resources = job["ResourceConfig"]
+    return (
+        *(resources.get(member) for member in _SAME_RESOURCES),
+        *(job.get(member) for member in _SAME),
+    )

@@ -1,0 +1,1 @@
+"""Batch transform: a model's real containers over the objects of a prefix."""

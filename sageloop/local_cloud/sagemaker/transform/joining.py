@@ -1,0 +1,129 @@
+"""DataProcessing: what of the input goes to the model, and what of both goes to the output."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sageloop.local_cloud.sagemaker.transform.jsonpath import JsonPath, parse
+from sageloop.local_cloud.sagemaker.transform.splitting import Record
+
+CSV = "text/csv"
+JSON = "application/json"
+JSON_LINES = "application/jsonlines"
+FORMATS = (CSV, JSON, JSON_LINES)
+
+
+class JoinError(ValueError):
+    """An answer or a record that cannot be read or joined."""
+
+
+def media_type(content_type: str | None) -> str:
+    """A content type without its parameters, in lower case."""
+    return (content_type or "").split(";", 1)[0].strip().lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataProcessing:
+    """The three members of DataProcessing, with the formats they are applied to."""
+
+    input_filter: JsonPath
+    output_filter: JsonPath
+    joins: bool
+    reads: str
+    writes: str
+    by_line: bool
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any]) -> DataProcessing:
+        """What a CreateTransformJob request asks for. Raises ``JsonPathError``."""
+        wanted = request.get("DataProcessing", {})
+        given, taken = request["TransformInput"], request["TransformOutput"]
+        reads = media_type(given.get("ContentType"))
+        return cls(
+            input_filter=parse(wanted.get("InputFilter", "$")),
+            output_filter=parse(wanted.get("OutputFilter", "$")),
+            joins=wanted.get("JoinSource", "None") == "Input",
+            reads=reads,
+            writes=media_type(taken.get("Accept")) or reads,
+            by_line=given.get("SplitType", "None") == "Line",
+        )
+
+    @property
+    def touches_output(self) -> bool:
+        """Whether an answer has to be read at all."""
+        return self.joins or not self.output_filter.is_whole
+
+    def filtered(self, records: Iterable[Record]) -> list[Record]:
+        """The records as the model gets them. Raises ``JsonPathError`` or :class:`JoinError`."""
+        if self.input_filter.is_whole:
+            return list(records)
+        return [self._filtered(record) for record in records]
+
+    def output(self, records: Sequence[Record], answer: bytes) -> list[bytes]:
+        """What goes to the output for the records of one request and the model's answer.
+
+        Raises ``JsonPathError`` or :class:`JoinError`, among others if the answer does not have
+        one record for each that was sent.
+        """
+        predicted = self._records_in(answer, len(records))
+        if not self.joins:
+            return [self._written(self.output_filter.select(p), self.writes) for p in predicted]
+        joined = [
+            self._joined(self._read(record.original), prediction)
+            for record, prediction in zip(records, predicted, strict=True)
+        ]
+        return [self._written(self.output_filter.select(j), self.writes) for j in joined]
+
+    def _filtered(self, record: Record) -> Record:
+        kept = self._written(self.input_filter.select(self._read(record.original)), self.reads)
+        return Record(kept, kept + (b"\n" if self.by_line else b""), record.original)
+
+    def _records_in(self, answer: bytes, count: int) -> list[Any]:
+        lines = [answer]
+        if self.by_line:
+            lines = [line.removesuffix(b"\r") for line in answer.split(b"\n") if line.strip()]
+        if len(lines) != count:
+            raise JoinError(
+                f"The number of records in the answer ({len(lines)}) differs from that in the "
+                f"request ({count})"
+            )
+        return [_parsed(line, self.writes, "output from the algorithm") for line in lines]
+
+    def _read(self, content: bytes) -> Any:
+        return _parsed(content, self.reads, "input")
+
+    def _joined(self, given: Any, prediction: Any) -> Any:
+        if self.reads == CSV:
+            return [*given, *prediction]
+        if isinstance(given, dict):
+            return given | {"SageMakerOutput": prediction}
+        return {"SageMakerInput": given, "SageMakerOutput": prediction}
+
+    @staticmethod
+    def _written(value: Any, form: str) -> bytes:
+        if form == CSV:
+            return _row(value).encode()
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _parsed(content: bytes, form: str, what: str) -> Any:
+    try:
+        text = content.decode()
+        if form == CSV:
+            return next(csv.reader([text], strict=True), [])
+        return json.loads(text)
+    except (ValueError, csv.Error) as error:
+        name = "CSV" if form == CSV else "JSON"
+        raise JoinError(f"Failed to parse {what} as {name}: {error}") from error
+
+
+def _row(value: Any) -> str:
+    made = io.StringIO()
+    fields = value if isinstance(value, list) else [value]
+    csv.writer(made, lineterminator="").writerow(fields)
+    return made.getvalue()

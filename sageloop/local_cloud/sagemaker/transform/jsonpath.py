@@ -1,0 +1,142 @@
+"""The JSONPath that batch transform's filters know, which is a subset of its own.
+
+Supported are ``$``, ``.name``, ``['name','other']``, ``[0,-1]``, ``[1:]`` (also mixed, as in
+AWS's example ``$[0,5:]``) and ``*`` in place of a name or a number. Several names select an
+object, several indexes or a slice an array. No library has these semantics: general JSONPath
+gives a list of matches, knows no mixed unions, and finds nothing where AWS fails.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html
+calls the end of a slice inclusive in its prose; JsonPath, to which it refers, and the jobs
+that people publish take it as exclusive, and so does this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Select = Callable[[Any], Any]
+
+_STEP = re.compile(r"\.(?P<name>[A-Za-z_][\w-]*|\*)|\.?\[(?P<inside>[^\]]*)\]")
+_QUOTED = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)")\s*""")
+_INDEX = re.compile(r"\s*(-?\d+)\s*")
+_SLICE = re.compile(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*")
+
+
+class JsonPathError(ValueError):
+    """An expression that is not supported, or data that does not have what it names."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPath:
+    """A compiled expression."""
+
+    expression: str
+    steps: tuple[Select, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it selects everything (``$``)."""
+        return not self.steps
+
+    def select(self, value: Any) -> Any:
+        """What it selects of a value. Raises :class:`JsonPathError` if that is not there."""
+        for step in self.steps:
+            try:
+                value = step(value)
+            except JsonPathError as error:
+                raise JsonPathError(f"{self.expression}: {error}") from None
+        return value
+
+
+def parse(expression: str) -> JsonPath:
+    """Compile an expression. Raises :class:`JsonPathError` in words for the user."""
+    if not expression.startswith("$"):
+        raise JsonPathError(f"a JSONPath begins with $, got {expression!r}")
+    return JsonPath(expression, tuple(_steps(expression)))
+
+
+def _steps(expression: str) -> Iterator[Select]:
+    position = 1
+    while position < len(expression):
+        found = _STEP.match(expression, position)
+        if found is None:
+            raise JsonPathError(
+                f"{expression!r} is not supported from {expression[position:]!r} on; supported "
+                "are .name, ['name','other'], [0,-1], [1:] and *"
+            )
+        name = found["name"]
+        yield _bracket(found["inside"], expression) if name is None else _child(name)
+        position = found.end()
+
+
+def _child(name: str) -> Select:
+    return _wildcard if name == "*" else lambda value: _member(value, name)
+
+
+def _bracket(inside: str, expression: str) -> Select:
+    if inside.strip() == "*":
+        return _wildcard
+    parts = inside.split(",")
+    if all(_QUOTED.fullmatch(part) for part in parts):
+        names = [_unquoted(part) for part in parts]
+        return _child(names[0]) if len(names) == 1 else lambda value: _members(value, names)
+    if len(parts) == 1 and _INDEX.fullmatch(inside):
+        return lambda value: _element(value, int(inside))
+    picks = [_pick(part, expression) for part in parts]
+    return lambda value: [item for pick in picks for item in pick(value)]
+
+
+def _unquoted(part: str) -> str:
+    found = _QUOTED.fullmatch(part)
+    assert found is not None
+    return str(found[1] if found[1] is not None else found[2])
+
+
+def _pick(part: str, expression: str) -> Callable[[Any], list[Any]]:
+    index, span = _INDEX.fullmatch(part), _SLICE.fullmatch(part)
+    if index is not None:
+        return lambda value: [_element(value, int(index[1]))]
+    if span is None:
+        raise JsonPathError(
+            f"{expression!r}: [{part}] is neither an index, a slice nor a quoted name"
+        )
+    start, end = (None if text is None else int(text) for text in span.groups())
+    return lambda value: _array(value)[start:end]
+
+
+def _wildcard(value: Any) -> Any:
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(_array(value))
+
+
+def _member(value: Any, name: str) -> Any:
+    if not isinstance(value, dict):
+        raise JsonPathError(f"there is no attribute {name!r} in {_kind(value)}")
+    if name not in value:
+        raise JsonPathError(f"there is no attribute {name!r} among {', '.join(value) or 'none'}")
+    return value[name]
+
+
+def _members(value: Any, names: list[str]) -> dict[str, Any]:
+    return {name: _member(value, name) for name in names}
+
+
+def _element(value: Any, index: int) -> Any:
+    array = _array(value)
+    if not -len(array) <= index < len(array):
+        raise JsonPathError(f"index {index} is not within the {len(array)} elements there are")
+    return array[index]
+
+
+def _array(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise JsonPathError(f"an index needs an array, got {_kind(value)}")
+    return value
+
+
+def _kind(value: Any) -> str:
+    return "an object" if isinstance(value, dict) else f"{type(value).__name__} {value!r:.40}"

@@ -1,0 +1,74 @@
+"""How large requests are, how many records they hold and how many run at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sageloop.local_cloud.sagemaker.transform.splitting import MEGABYTE
+
+_STRATEGIES = {"MULTI_RECORD": "MultiRecord", "SINGLE_RECORD": "SingleRecord"}
+_DEFAULT_PAYLOAD_MB = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What holds for a job. ``payload_mb`` 0 is no limit: bodies are sent in chunks."""
+
+    concurrent: int
+    payload_mb: int
+    strategy: str
+
+    @property
+    def payload_bytes(self) -> int | None:
+        """The largest body, ``None`` without a limit."""
+        return self.payload_mb * MEGABYTE if self.payload_mb else None
+
+    def told(self) -> str:
+        """The line with which the data log begins."""
+        return (
+            f"MaxConcurrentTransforms={self.concurrent}, MaxPayloadInMB={self.payload_mb}, "
+            f"BatchStrategy={_screaming(self.strategy)}"
+        )
+
+
+def limits_of(request: Mapping[str, Any], offered: Mapping[str, Any]) -> Limits:
+    """The request's limits before those the container offers before AWS's defaults.
+
+    ``offered`` is what ``GET /execution-parameters`` answered; a value of another type than
+    AWS's is none. A request's MaxConcurrentTransforms of 0 counts as unset.
+    """
+    asked = request.get("MaxConcurrentTransforms", 0)
+    payload = request.get("MaxPayloadInMB")
+    strategy = request.get("BatchStrategy")
+    own_strategy = _STRATEGIES.get(str(offered.get("BatchStrategy")), "MultiRecord")
+    return Limits(
+        concurrent=asked if asked > 0 else max(1, _number(offered, "MaxConcurrentTransforms", 1)),
+        payload_mb=_number(offered, "MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)
+        if payload is None
+        else payload,
+        strategy=own_strategy if strategy is None else strategy,
+    )
+
+
+def container_environment(request: Mapping[str, Any]) -> dict[str, str]:
+    """The variables by which a container knows that it serves a batch; only what the user set."""
+    made = {"SAGEMAKER_BATCH": "true"}
+    if "MaxPayloadInMB" in request:
+        made["SAGEMAKER_MAX_PAYLOAD_IN_MB"] = str(request["MaxPayloadInMB"])
+    if "BatchStrategy" in request:
+        made["SAGEMAKER_BATCH_STRATEGY"] = _screaming(request["BatchStrategy"])
+    if "MaxConcurrentTransforms" in request:
+        made["SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"] = str(request["MaxConcurrentTransforms"])
+    return made
+
+
+def _screaming(strategy: str) -> str:
+    return next(name for name, own in _STRATEGIES.items() if own == strategy)
+
+
+def _number(offered: Mapping[str, Any], name: str, default: int) -> int:
+    value = offered.get(name)
+    usable = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return int(value) if usable and value is not None else default

@@ -1,0 +1,136 @@
+"""One input object on its way through the model."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from sageloop.local_cloud.sagemaker.hosting.connections import Answer
+from sageloop.local_cloud.sagemaker.training.channels.listing import Item
+from sageloop.local_cloud.sagemaker.transform.assembling import assembled
+from sageloop.local_cloud.sagemaker.transform.joining import DataProcessing, JoinError
+from sageloop.local_cloud.sagemaker.transform.jsonpath import JsonPathError
+from sageloop.local_cloud.sagemaker.transform.limits import Limits
+from sageloop.local_cloud.sagemaker.transform.server import NoAnswer, Server, chunked
+from sageloop.local_cloud.sagemaker.transform.splitting import (
+    Payload,
+    SplitError,
+    payloads,
+    records_of,
+)
+
+_TIMEOUT_SECONDS = 600
+_RETRIES = 3
+
+
+class ObjectFailed(Exception):
+    """One object failed. ``kind`` heads the job's FailureReason, ``lines`` go to the data log."""
+
+    def __init__(self, kind: str, *lines: str) -> None:
+        super().__init__(*lines)
+        self.kind = kind
+        self.lines = lines
+
+
+class Stopped(Exception):
+    """The job is to stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transformation:
+    """What is done to every object of a job; requests of one server run on ``pool``."""
+
+    request: Mapping[str, Any]
+    limits: Limits
+    processing: DataProcessing
+    server: Server
+    pool: Executor
+    stopping: threading.Event
+    _room: threading.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Bounds what is read ahead of the requests in flight.
+        object.__setattr__(self, "_room", threading.Semaphore(2 * self.limits.concurrent))
+
+    def begin(self, item: Item, data: bytes) -> Callable[[], bytes]:
+        """Send an object's requests; the function that is returned waits for its output.
+
+        Both raise :class:`ObjectFailed` or :class:`Stopped`.
+        """
+        try:
+            requests = [self._submit(payload) for payload in self._payloads(data)]
+        except (SplitError, JoinError, JsonPathError) as error:
+            raise ObjectFailed("ClientError", f"ClientError: {error}") from error
+        together = self.request["TransformOutput"].get("AssembleWith", "None")
+        return lambda: assembled([p for r in requests for p in r.result()], together)
+
+    def _payloads(self, data: bytes) -> Iterator[Payload]:
+        given = self.request["TransformInput"]
+        if given.get("CompressionType", "None") == "Gzip":
+            try:
+                data = gzip.decompress(data)
+            except (OSError, EOFError, zlib.error) as error:
+                raise SplitError(f"Failed to decompress the object: {error}") from error
+        records = self.processing.filtered(records_of(data, given.get("SplitType", "None")))
+        return payloads(records, strategy=self.limits.strategy, max_bytes=self.limits.payload_bytes)
+
+    def _submit(self, payload: Payload) -> Future[list[bytes]]:
+        if self.stopping.is_set():
+            raise Stopped
+        self._room.acquire()
+        sent = self.pool.submit(self._transformed, payload)
+        sent.add_done_callback(lambda _: self._room.release())
+        return sent
+
+    def _transformed(self, payload: Payload) -> list[bytes]:
+        answer = self._answer(payload.body)
+        if not self.processing.touches_output:
+            return [answer.body]
+        try:
+            return self.processing.output(payload.records, answer.body)
+        except (JoinError, JsonPathError) as error:
+            raise ObjectFailed("ClientError", f"ClientError: {error}") from error
+
+    def _answer(self, body: bytes) -> Answer:
+        client = self.request.get("ModelClientConfig", {})
+        timeout = client.get("InvocationsTimeoutInSeconds", _TIMEOUT_SECONDS)
+        failure = ObjectFailed("AlgorithmError", "Unable to get response from algorithm")
+        for _ in range(1 + client.get("InvocationsMaxRetries", _RETRIES)):
+            if self.stopping.is_set():
+                raise Stopped
+            try:
+                answer = self._ask(body, timeout)
+            except NoAnswer:
+                continue
+            if answer.status < 300:
+                return answer
+            failure = _refusal(answer)
+            if answer.status < 500:
+                break
+        raise failure
+
+    def _ask(self, body: bytes, timeout: float) -> Answer:
+        headers = {}
+        if "ContentType" in self.request["TransformInput"]:
+            headers["Content-Type"] = self.request["TransformInput"]["ContentType"]
+        if "Accept" in self.request["TransformOutput"]:
+            headers["Accept"] = self.request["TransformOutput"]["Accept"]
+        if self.limits.payload_bytes is None:
+            return self.server.invoke(
+                chunked(body), headers | {"Transfer-Encoding": "chunked"}, timeout
+            )
+        return self.server.invoke(body, headers, timeout)
+
+
+def _refusal(answer: Answer) -> ObjectFailed:
+    told = answer.body.decode(errors="replace").splitlines()
+    if answer.status < 500:
+        first, kind = f"ClientError: {answer.status}", "ClientError"
+    else:
+        first, kind = f"Bad HTTP status received from algorithm: {answer.status}", "AlgorithmError"
+    return ObjectFailed(kind, first, "", "Message:", *told)

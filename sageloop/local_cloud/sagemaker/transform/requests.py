@@ -1,0 +1,105 @@
+"""What CreateTransformJob refuses beyond the model's own constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud.sagemaker.transform.joining import CSV, FORMATS, DataProcessing
+from sageloop.local_cloud.sagemaker.transform.jsonpath import JsonPathError
+
+Request = dict[str, Any]
+
+_MOST_MB = 100
+
+
+def check(request: Request, allow: frozenset[str]) -> None:
+    """Refuse a request that AWS would refuse or that cannot be executed here.
+
+    Members in ``allow`` as ``transform:<Member>`` are stored and not executed. Raises
+    ``AwsError`` ValidationException.
+    """
+    for message in _mistakes(request):
+        raise AwsError("ValidationException", message)
+    missing = [what for what in _not_executed(request) if f"transform:{what}" not in allow]
+    if missing:
+        raise AwsError(
+            "ValidationException",
+            f"not executed by the local cloud: {', '.join(missing)}; nothing was started. "
+            f"Allow by name to have it stored only: --allow transform:{missing[0]}",
+        )
+
+
+def check_image(image: str, allow: frozenset[str]) -> bool:
+    """Whether an image has a local program that serves.
+
+    Raises ``AwsError`` if it has none and ``image:<uri>`` is not in ``allow``.
+    """
+    if containers.serving_command(image) is not None:
+        return True
+    if f"image:{image}" in allow:
+        return False
+    raise AwsError(
+        "ValidationException",
+        f"the model's image {image} has no serving program on this machine (known are "
+        f"{', '.join(containers.known_images())}). Allow it by name to have its jobs stored, not "
+        f"executed: --allow image:{image}",
+    )
+
+
+def _mistakes(request: Request) -> Iterator[str]:
+    kind = request["TransformInput"]["DataSource"]["S3DataSource"]["S3DataType"]
+    if kind not in ("S3Prefix", "ManifestFile"):
+        yield f"S3DataType must be S3Prefix or ManifestFile for a transform job, got {kind}."
+    payload = request.get("MaxPayloadInMB", 0)
+    if payload > _MOST_MB:
+        yield f"MaxPayloadInMB must not be greater than {_MOST_MB}, got {payload}."
+    product = payload * request.get("MaxConcurrentTransforms", 0)
+    if product > _MOST_MB:
+        yield (
+            "MaxConcurrentTransforms * MaxPayloadInMB must not be greater than "
+            f"{_MOST_MB}, got {product}."
+        )
+    yield from _processing_mistakes(request)
+
+
+def _processing_mistakes(request: Request) -> Iterator[str]:
+    try:
+        processing = DataProcessing.of(request)
+    except JsonPathError as error:
+        yield f"DataProcessing: {error}."
+        return
+    split = request["TransformInput"].get("SplitType", "None")
+    together = request["TransformOutput"].get("AssembleWith", "None")
+    accept = request["TransformOutput"].get("Accept")
+    if not processing.input_filter.is_whole or processing.joins:
+        yield from _format_mistake("TransformInput.ContentType", processing.reads)
+        if processing.reads == CSV and split != "Line":
+            yield f"DataProcessing of {CSV} needs SplitType Line, got {split}."
+    if processing.touches_output:
+        yield from _format_mistake("TransformOutput.Accept", processing.writes)
+    if processing.joins and (accept is None or processing.reads != processing.writes):
+        yield (
+            "JoinSource Input needs the same TransformInput.ContentType and "
+            f"TransformOutput.Accept, got {processing.reads or 'none'} and {accept or 'none'}."
+        )
+    if processing.joins and split != together:
+        yield (
+            f"JoinSource Input needs the same SplitType and AssembleWith, got {split} and "
+            f"{together}."
+        )
+
+
+def _format_mistake(member: str, value: str) -> Iterator[str]:
+    if value not in FORMATS:
+        formats = ", ".join(FORMATS)
+        yield f"DataProcessing needs {member} to be one of {formats}, got {value or 'none'}."
+
+
+def _not_executed(request: Request) -> Iterator[str]:
+    if request.get("ExperimentConfig"):
+        yield "ExperimentConfig"
+    if request.get("DataCaptureConfig", {}).get("GenerateInferenceId"):
+        yield "DataCaptureConfig.GenerateInferenceId"

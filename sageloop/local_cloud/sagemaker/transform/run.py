@@ -1,0 +1,249 @@
+"""One transform job from its containers' start to its last status."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import shutil
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sageloop.local_cloud.sagemaker.hosting.artifacts import ArtifactError
+from sageloop.local_cloud.sagemaker.jobs import JobRecords
+from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
+from sageloop.local_cloud.sagemaker.store import Document
+from sageloop.local_cloud.sagemaker.training.channels.channel import Channel
+from sageloop.local_cloud.sagemaker.training.channels.listing import Item, items_of
+from sageloop.local_cloud.sagemaker.training.failures import (
+    INTERNAL_ERROR,
+    Abandoned,
+    JobFailed,
+    JobStopped,
+)
+from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
+from sageloop.local_cloud.sagemaker.transform.assembling import output_key
+from sageloop.local_cloud.sagemaker.transform.capture import manifest_key, manifests
+from sageloop.local_cloud.sagemaker.transform.joining import DataProcessing
+from sageloop.local_cloud.sagemaker.transform.limits import container_environment, limits_of
+from sageloop.local_cloud.sagemaker.transform.objects import (
+    ObjectFailed,
+    Stopped,
+    Transformation,
+)
+from sageloop.local_cloud.sagemaker.transform.server import Server
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.builder import Serving
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+log = logging.getLogger(__name__)
+
+LOG_GROUP = "/aws/sagemaker/TransformJobs"
+
+
+class TransformRun:
+    """Carries one job out. :meth:`run` blocks; the other methods come from other threads.
+
+    Objects are dealt to the instances by key. An object that fails does not keep the others
+    from being done: what succeeded is written, and the job is Failed in the end.
+    """
+
+    def __init__(self, service: SageMakerService, records: JobRecords, job: Document) -> None:
+        self._service = service
+        self._cloud = service.cloud
+        self._records = records
+        self._job = job
+        self._name: str = job["TransformJobName"]
+        self._root = self._cloud.work_dir / "transform" / self._name
+        self._role: str = service.store.get("model", job["ModelName"])["ExecutionRoleArn"]
+        self._storage = JobStorage(self._cloud, self._role)
+        self._processing = DataProcessing.of(job)
+        self._lock = threading.Lock()
+        self._servers: list[Server] = []
+        self._failures: list[str] = []
+        self._done: list[Item] = []
+        self._stopping = threading.Event()
+        self._abandoned = False
+
+    def run(self) -> None:
+        """Carry the job out; every end is a status, none an exception."""
+        try:
+            with suppress(Abandoned):
+                self._run_to_a_status()
+        finally:
+            shutil.rmtree(self._root, ignore_errors=True)
+
+    def request_stop(self) -> None:
+        """Send no more requests and end the containers; the job is Stopping already."""
+        self._stopping.set()
+        self._kill()
+
+    def abandon(self) -> None:
+        """Kill the containers and change no status: the cloud goes down."""
+        self._abandoned = True
+        self._stopping.set()
+        self._kill()
+
+    def _kill(self) -> None:
+        with self._lock:
+            servers = list(self._servers)
+        for server in servers:
+            server.kill()
+
+    def _run_to_a_status(self) -> None:
+        reason = None
+        try:
+            self._records.begin(self._name)
+            self._transform_all()
+            status = "Completed"
+            if self._failures:
+                reason = f"{self._failures[0]}: See job logs for more information"
+                status = "Failed"
+        except (JobStopped, Stopped):
+            status = "Stopped"
+        except JobFailed as failure:
+            status, reason = "Failed", failure.reason
+        except Exception:
+            self._check_abandoned()
+            log.exception("transform job %s broke", self._name)
+            status, reason = "Failed", INTERNAL_ERROR
+        self._check_abandoned()
+        if self._stopping.is_set():
+            status, reason = "Stopped", None
+        self._records.end(self._name, status, FailureReason=reason)
+
+    def _transform_all(self) -> None:
+        found = items_of(_channel(self._job), self._storage)
+        try:
+            serving = self._service.hosting.builder.serving(self._job["ModelName"])
+        except ArtifactError as error:
+            raise JobFailed(f"ClientError: {error}") from error
+        count = self._job["TransformResources"]["InstanceCount"]
+        parts = [found[number::count] for number in range(count)]
+        with ThreadPoolExecutor(count, thread_name_prefix=f"transform {self._name}") as pool:
+            instances = [
+                pool.submit(self._instance, number, serving, part)
+                for number, part in enumerate(parts)
+            ]
+        for instance in instances:
+            instance.result()
+        self._capture()
+
+    def _instance(self, number: int, serving: Serving, items: list[Item]) -> None:
+        stream = f"{self._name}/i-{secrets.token_hex(8)}-{secrets.token_hex(4)}"
+        server = Server(
+            self._cloud, serving, label=f"transform:{self._name}",
+            base=self._root / str(number) / "ml", on_lines=self._writer(stream),
+            timing=self._service.hosting.timing,
+        )  # fmt: skip
+        with self._lock:
+            self._servers.append(server)
+        try:
+            if self._stopping.is_set():
+                raise Stopped
+            own = dict(self._job.get("Environment", {})) | container_environment(self._job)
+            server.start(own)
+            self._transform_part(server, items, self._writer(f"{stream}/data-log"))
+        finally:
+            server.stop()
+
+    def _transform_part(
+        self, server: Server, items: list[Item], tell: Callable[[list[str]], None]
+    ) -> None:
+        limits = limits_of(self._job, server.execution_parameters())
+        tell([self._line(limits.told())])
+        with ThreadPoolExecutor(limits.concurrent) as pool:
+            work = Transformation(
+                request=self._job, limits=limits, processing=self._processing, server=server,
+                pool=pool, stopping=self._stopping,
+            )  # fmt: skip
+            begun: deque[tuple[Item, Callable[[], bytes]]] = deque()
+            for item in items:
+                with self._noted(item, tell):
+                    data = self._storage.read(item.bucket, item.key)
+                    begun.append((item, work.begin(item, data)))
+                while len(begun) > limits.concurrent:
+                    self._finish(*begun.popleft(), tell)
+            while begun:
+                self._finish(*begun.popleft(), tell)
+
+    def _finish(
+        self, item: Item, output: Callable[[], bytes], tell: Callable[[list[str]], None]
+    ) -> None:
+        with self._noted(item, tell):
+            target = self._job["TransformOutput"]
+            bucket, prefix = split_uri(target["S3OutputPath"])
+            key = output_key(prefix, item.relative)
+            self._storage.upload(bucket, key, output(), kms_key=target.get("KmsKeyId"))
+            with self._lock:
+                self._done.append(item)
+
+    def _noted(self, item: Item, tell: Callable[[list[str]], None]) -> _Noted:
+        return _Noted(lambda failure: self._note(item, failure, tell))
+
+    def _note(self, item: Item, failure: ObjectFailed, tell: Callable[[list[str]], None]) -> None:
+        with self._lock:
+            self._failures.append(failure.kind)
+        tell([self._line(f"{item.bucket}/{item.key}: {line}") for line in failure.lines])
+
+    def _line(self, text: str) -> str:
+        stamp = self._cloud.clock.now()
+        return f"{stamp:%Y-%m-%dT%H:%M:%S}.{stamp.microsecond // 1000:03d}:[sagemaker logs]: {text}"
+
+    def _writer(self, stream: str) -> Callable[[list[str]], None]:
+        written = LogStream(self._cloud, LOG_GROUP, stream, principal=self._role)
+
+        def write(lines: list[str]) -> None:
+            try:
+                written.write([escaped(line) for line in lines])
+            except (BotoCoreError, ClientError):
+                # A log that cannot be written never ends a job, on AWS neither.
+                log.warning("no log of transform job %s could be written", self._name)
+
+        return write
+
+    def _capture(self) -> None:
+        config = self._job.get("DataCaptureConfig")
+        if config is None:
+            return
+        bucket, prefix = split_uri(config["DestinationS3Uri"])
+        target = self._job["TransformOutput"]["S3OutputPath"]
+        for side, manifest in manifests(self._done, target).items():
+            key = manifest_key(prefix, side, self._cloud.clock.now(), str(uuid.uuid4()))
+            body = json.dumps(manifest).encode()
+            self._storage.upload(bucket, key, body, kms_key=config.get("KmsKeyId"))
+
+    def _check_abandoned(self) -> None:
+        if self._abandoned or self._cloud.stopped.is_set():
+            raise Abandoned
+
+
+class _Noted:
+    """A context in which the failure of one object, and no other, is noted and passed over."""
+
+    def __init__(self, note: Callable[[ObjectFailed], None]) -> None:
+        self._note = note
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> bool:
+        if not isinstance(error, ObjectFailed):
+            return False
+        self._note(error)
+        return True
+
+
+def _channel(job: Document) -> Channel:
+    return Channel(
+        name="input", mode="File", s3=job["TransformInput"]["DataSource"]["S3DataSource"],
+        file_system={}, content_type=None, gzipped=False, record_wrapper="None", seed=None,
+    )  # fmt: skip

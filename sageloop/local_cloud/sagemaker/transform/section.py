@@ -1,0 +1,102 @@
+"""CreateTransformJob and its companions."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords
+from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.store import Document
+from sageloop.local_cloud.sagemaker.transform import requests
+from sageloop.local_cloud.sagemaker.transform.run import TransformRun
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+TRANSFORM = JobKind(
+    family="transform-job",
+    noun="Transform",
+    reported=(
+        "TransformJobName", "TransformJobArn", "TransformJobStatus", "FailureReason",
+        "ModelName", "MaxConcurrentTransforms", "MaxPayloadInMB", "BatchStrategy", "Environment",
+        "TransformInput", "TransformOutput", "TransformResources", "DataProcessing",
+        "CreationTime", "TransformStartTime", "TransformEndTime",
+    ),
+)  # fmt: skip
+_SUMMARY = (
+    "TransformJobName", "TransformJobArn", "CreationTime", "TransformEndTime",
+    "LastModifiedTime", "TransformJobStatus", "FailureReason",
+)  # fmt: skip
+
+
+class TransformJobs:
+    """Transform jobs, each over containers of its model of their own."""
+
+    def __init__(self, service: SageMakerService) -> None:
+        self._service = service
+        self._cloud = service.cloud
+        self._records = JobRecords(service, TRANSFORM)
+        self._lock = threading.Lock()
+        self._runs: dict[str, TransformRun] = {}
+
+    @operation("CreateTransformJob")
+    def create_transform_job(self, call: Call) -> dict[str, Any]:
+        """Start a job in the background."""
+        request = call.params
+        allow = self._cloud.config.allow
+        image = self._service.hosting.builder.image_of(request["ModelName"])
+        requests.check(request, allow)
+        runs_here = requests.check_image(image, allow)
+        document = self._records.open(request)
+        if runs_here:
+            self._start(document)
+        return {"TransformJobArn": document["TransformJobArn"]}
+
+    @operation("DescribeTransformJob")
+    def describe_transform_job(self, call: Call) -> dict[str, Any]:
+        """The job."""
+        return self._records.get(call.params["TransformJobName"])
+
+    @operation("ListTransformJobs")
+    def list_transform_jobs(self, call: Call) -> dict[str, Any]:
+        """Jobs by name, status and times."""
+        return page(
+            self._records.all(), call.params, result="TransformJobSummaries",
+            name="TransformJobName", status="TransformJobStatus", members=_SUMMARY,
+        )  # fmt: skip
+
+    @operation("StopTransformJob")
+    def stop_transform_job(self, call: Call) -> None:
+        """End a job: requests in flight are broken off, objects not done have no output."""
+        name = call.params["TransformJobName"]
+        if not self._records.ask_to_stop(name):
+            return
+        with self._lock:
+            run = self._runs.get(name)
+        if run is None:
+            self._records.end(name, "Stopped")
+        else:
+            run.request_stop()
+
+    def stop(self) -> None:
+        """Kill what runs; jobs stay as they are."""
+        with self._lock:
+            runs = list(self._runs.values())
+        for run in runs:
+            run.abandon()
+
+    def _start(self, document: Document) -> None:
+        name = document["TransformJobName"]
+        run = TransformRun(self._service, self._records, document)
+        with self._lock:
+            self._runs[name] = run
+        self._cloud.activity.spawn(f"transform job {name}", lambda: self._carry_out(name, run))
+
+    def _carry_out(self, name: str, run: TransformRun) -> None:
+        try:
+            run.run()
+        finally:
+            with self._lock:
+                self._runs.pop(name, None)

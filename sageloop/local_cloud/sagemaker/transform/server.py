@@ -1,0 +1,158 @@
+"""One serving container of a transform job: started, asked, stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time as wall
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections, NotSent
+from sageloop.local_cloud.sagemaker.hosting.instance import free_port
+from sageloop.local_cloud.sagemaker.isolation import with_private_opt_ml
+from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobFailed
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.hosting.builder import Serving
+    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+
+# AWS names no limit for batch; its support speaks of half an hour.
+_STARTUP_SECONDS = 1800
+_PING_HEADERS = {"Connection": "close"}
+NO_PING = (
+    "AlgorithmError: Model container failed to respond to ping; see job logs for more information"
+)
+
+
+class NoAnswer(Exception):
+    """The container did not answer a request."""
+
+
+class Server:
+    """A process that serves a model under ``base``. All seconds are wall seconds."""
+
+    def __init__(
+        self, cloud: Cloud, serving: Serving, *, label: str, base: Path,
+        on_lines: Callable[[list[str]], None], timing: Timing,
+    ) -> None:  # fmt: skip
+        self._cloud = cloud
+        self._serving = serving
+        self._label = label
+        self._base = base
+        self._on_lines = on_lines
+        self._timing = timing
+        self._connections = Connections(0)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
+        self._ended = threading.Event()
+
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Start the process and wait for ``/ping``. Raises :class:`JobFailed` if it fails."""
+        self._prepare()
+        port = free_port()
+        self._connections = Connections(port)
+        env = {**self._serving.environment, **environment}
+        env |= {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_BASE_DIR": str(self._base)}
+        child = self._child = self._cloud.processes.start(
+            self._label, with_private_opt_ml(self._serving.command, self._base), env=env,
+            cwd=self._base, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self._reader = threading.Thread(target=self._read, args=(child.stdout,), daemon=True)
+        self._reader.start()
+        if not self._answers_ping(child):
+            raise JobFailed(NO_PING)
+        if self._cloud.faults.process_dies(self._label):
+            self.kill()
+            raise InternalError
+
+    def execution_parameters(self) -> dict[str, Any]:
+        """What ``GET /execution-parameters`` offers; nothing where it is not implemented."""
+        try:
+            answer = self._connections.request(
+                "GET", "/execution-parameters", None, {}, self._timing.ping_timeout
+            )
+            offered = json.loads(answer.body) if answer.status == 200 else {}
+        except (OSError, HTTPException, NotSent, ValueError):
+            return {}
+        return offered if isinstance(offered, dict) else {}
+
+    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
+        """``POST /invocations``. Raises :class:`NoAnswer` if none comes in time."""
+        try:
+            return self._connections.request("POST", "/invocations", body, headers, timeout)
+        except (OSError, HTTPException, NotSent) as error:
+            raise NoAnswer from error
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL when the grace is over."""
+        self._ended.set()
+        child = self._child
+        if child is None:
+            return
+        self._cloud.processes.kill(child, signal.SIGTERM)
+        try:
+            child.wait(self._timing.terminate)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            child.wait()
+        self._cloud.processes.forget(child)
+        self._connections.close()
+        if self._reader is not None:
+            self._reader.join()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group."""
+        self._ended.set()
+        if self._child is not None:
+            self._cloud.processes.kill(self._child, signal.SIGKILL)
+
+    def _prepare(self) -> None:
+        self._base.mkdir(parents=True, exist_ok=True)
+        model = self._base / "model"
+        if self._serving.model_dir is None:
+            model.mkdir()
+        else:
+            model.symlink_to(self._serving.model_dir, target_is_directory=True)
+
+    def _answers_ping(self, child: subprocess.Popen[bytes]) -> bool:
+        deadline = wall.monotonic() + self._timing.startup(_STARTUP_SECONDS)
+        pause = 0.05
+        while child.poll() is None and not self._ended.is_set():
+            left = deadline - wall.monotonic()
+            if left <= 0 or self._cloud.stopped.is_set():
+                return False
+            if self._ping(min(left, self._timing.ping_timeout)):
+                return True
+            # A process announces nothing: looking again is all that is left.
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(min(pause, left))
+            pause = min(pause * 1.3, 0.5)
+        return False
+
+    def _ping(self, timeout: float) -> bool:
+        try:
+            answer = self._connections.request("GET", "/ping", None, _PING_HEADERS, timeout)
+        except (OSError, HTTPException, NotSent):
+            return False
+        return answer.status == 200
+
+    def _read(self, output: IO[bytes] | None) -> None:
+        if output is None:
+            return
+        with output:
+            for line in output:
+                self._on_lines([line.decode(errors="replace").rstrip("\r\n")])
+
+
+def chunked(body: bytes) -> bytes:
+    """A body as HTTP's chunked encoding sends it, for payloads without a limit."""
+    size = 1 << 16
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])

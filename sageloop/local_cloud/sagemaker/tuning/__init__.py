@@ -1,0 +1,1 @@
+"""Hyperparameter tuning jobs, really searched: trials are training jobs, values are optuna's."""

@@ -1,0 +1,127 @@
+"""The record of tuning jobs: what each is, how it moves, and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.store import Document
+from sageloop.local_cloud.sagemaker.training.metrics import definitions_for
+from sageloop.local_cloud.sagemaker.tuning.definitions import OBJECTIVE_PARAMETER, Definition
+from sageloop.local_cloud.sagemaker.tuning.trials import Trial, best_of, counters
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+FAMILY = "hyper-parameter-tuning-job"
+ENDED = ("Completed", "Failed", "Stopped")
+_EVENT_MEMBERS = (
+    "HyperParameterTuningJobName", "HyperParameterTuningJobArn", "HyperParameterTuningJobConfig",
+    "TrainingJobDefinition", "TrainingJobDefinitions", "HyperParameterTuningJobStatus",
+    "CreationTime", "HyperParameterTuningEndTime", "LastModifiedTime",
+    "TrainingJobStatusCounters", "ObjectiveStatusCounters", "FailureReason", "BestTrainingJob",
+    "TuningJobCompletionReason", "TuningJobCompletionDetails",
+)  # fmt: skip
+_LONGEST_REASON = 1024
+
+
+class TuningBook:
+    """Creates and moves tuning jobs in the store; each move is an event."""
+
+    def __init__(self, service: SageMakerService) -> None:
+        self._service = service
+        self._store = service.store
+        self._clock = service.cloud.clock
+
+    def open(self, request: Mapping[str, Any], definitions: Sequence[Definition]) -> Document:
+        """Add a tuning job as it is asked for. Raises ResourceInUse if the name is taken."""
+        name, now = request["HyperParameterTuningJobName"], self._clock.now()
+        described = [_described(definition) for definition in definitions]
+        several = "TrainingJobDefinitions" in request
+        document = {member: v for member, v in request.items() if member != "Tags"} | {
+            "HyperParameterTuningJobArn": self._store.arn(FAMILY, name),
+            "HyperParameterTuningJobStatus": "InProgress",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "ConsumedResources": {"RuntimeInSeconds": 0},
+            **({"TrainingJobDefinitions": described} if several else {}),
+            **({} if several else {"TrainingJobDefinition": described[0]}),
+            **counters(()),
+        }
+        self._store.create(FAMILY, name, document, tags=request.get("Tags"))
+        self._emit(document)
+        return document
+
+    def refresh(
+        self, name: str, trials: Sequence[Trial], *, parents: Sequence[Trial] | None = None,
+        **members: Any,
+    ) -> None:  # fmt: skip
+        """Count the trials anew and name the best.
+
+        ``parents`` are the parents' trials if an overall best is to be told
+        (IdenticalDataAndAlgorithm).
+        """
+        changes: dict[str, Any] = {**counters(trials), **members}
+        best = best_of(trials)
+        if best is not None:
+            changes["BestTrainingJob"] = best.summary()
+        overall = best_of((*parents, *trials)) if parents is not None else None
+        if overall is not None:
+            changes["OverallBestTrainingJob"] = overall.summary() | {
+                "TuningJobName": overall.name.rsplit("-", 2)[0]
+            }
+        changes["LastModifiedTime"] = self._clock.now()
+        self._store.update(FAMILY, name, changes)
+
+    def move(self, name: str, status: str, *, reason: str | None = None) -> None:
+        """Enter a status; ``reason`` is the FailureReason."""
+        now = self._clock.now()
+        changes: dict[str, Any] = {
+            "HyperParameterTuningJobStatus": status, "LastModifiedTime": now
+        }  # fmt: skip
+        if reason is not None:
+            changes["FailureReason"] = reason[:_LONGEST_REASON]
+        if status in ENDED:
+            changes["HyperParameterTuningEndTime"] = now
+        self._emit(self._store.update(FAMILY, name, changes))
+
+    def ask_to_stop(self, name: str) -> bool:
+        """Enter Stopping; false if the job is stopping already.
+
+        Raises ``AwsError`` if the job has ended.
+        """
+        with self._store.changed:
+            status = self._store.get(FAMILY, name)["HyperParameterTuningJobStatus"]
+            if status == "Stopping":
+                return False
+            if status != "InProgress":
+                raise AwsError(
+                    "ValidationException",
+                    "The request was rejected because the hyperparameter tuning job is in status "
+                    f"{status}.",
+                )
+            self.move(name, "Stopping")
+        return True
+
+    def _emit(self, document: Document) -> None:
+        arn = document["HyperParameterTuningJobArn"]
+        detail = {member: document.get(member) for member in _EVENT_MEMBERS}
+        detail["Tags"] = self._store.tags(arn)
+        self._service.emit("SageMaker HyperParameter Tuning Job State Change", detail, arn)
+
+
+def _described(definition: Definition) -> dict[str, Any]:
+    # As AWS describes it: with the algorithm's own metrics and the parameter it adds.
+    document = dict(definition.document)
+    specification = dict(document["AlgorithmSpecification"])
+    metrics = definitions_for(
+        specification.get("TrainingImage", ""), specification.get("MetricDefinitions", ())
+    )
+    if metrics:
+        specification["MetricDefinitions"] = metrics
+    injected = {OBJECTIVE_PARAMETER: definition.objective.metric}
+    return document | {
+        "AlgorithmSpecification": specification,
+        "StaticHyperParameters": document.get("StaticHyperParameters", {}) | injected,
+    }

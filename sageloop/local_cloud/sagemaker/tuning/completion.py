@@ -1,0 +1,70 @@
+"""When a tuning job has done enough: TuningJobCompletionCriteria.
+
+See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-progress.html. How
+AWS finds convergence is its own; here a job has converged when of at least 20 evaluated
+training jobs the last 10 together improved the best objective by less than 1 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sageloop.local_cloud.sagemaker.tuning.definitions import Objective
+
+_SIGNIFICANT = 0.01
+_EVALUATED = 20
+_WITHOUT_PROGRESS = 10
+
+
+class Completion:
+    """Watches objectives in the order training jobs end."""
+
+    def __init__(self, criteria: Mapping[str, Any]) -> None:
+        self._target: float | None = criteria.get("TargetObjectiveMetricValue")
+        improving = criteria.get("BestObjectiveNotImproving", {})
+        self._most: int | None = improving.get("MaxNumberOfTrainingJobsNotImproving")
+        convergence = criteria.get("ConvergenceDetected", {})
+        self._on_convergence = convergence.get("CompleteOnConvergence") == "Enabled"
+        self._best: dict[Objective, float] = {}
+        self._evaluated = 0
+        self._not_improving = 0
+        self._converged: datetime | None = None
+
+    def observe(self, objective: Objective, value: float, now: datetime) -> bool:
+        """Take one objective; whether the tuning job is complete with it."""
+        self._evaluated += 1
+        best = self._best.get(objective)
+        if best is None or improves(objective, value, best):
+            self._best[objective] = value
+            self._not_improving = 0
+        else:
+            self._not_improving += 1
+        if self._converges() and self._converged is None:
+            self._converged = now
+        return self._complete(objective, value)
+
+    def details(self) -> dict[str, Any]:
+        """TuningJobCompletionDetails."""
+        told: dict[str, Any] = {"NumberOfTrainingJobsObjectiveNotImproving": self._not_improving}
+        if self._converged is not None:
+            told["ConvergenceDetectedTime"] = self._converged
+        return told
+
+    def _converges(self) -> bool:
+        return self._evaluated >= _EVALUATED and self._not_improving >= _WITHOUT_PROGRESS
+
+    def _complete(self, objective: Objective, value: float) -> bool:
+        if self._target is not None and not objective.better(self._target, value):
+            return True
+        if self._most is not None and self._not_improving >= self._most:
+            return True
+        return self._on_convergence and self._converged is not None
+
+
+def improves(objective: Objective, value: float, best: float) -> bool:
+    """Whether a value is better than the best by 1 % of it or more."""
+    if not objective.better(value, best):
+        return False
+    return abs(value - best) >= _SIGNIFICANT * abs(best)

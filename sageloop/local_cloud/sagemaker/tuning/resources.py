@@ -1,0 +1,48 @@
+"""What a definition says of its instances, and what its image says of its hyperparameters."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud.sagemaker.containers import builtin
+
+Document = Mapping[str, Any]
+_SINGLE = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
+
+
+def mistakes(document: Document) -> Iterator[str]:
+    """What is wrong with the resources of a definition, a line each."""
+    flexible = document.get("HyperParameterTuningResourceConfig")
+    if (flexible is None) == ("ResourceConfig" not in document):
+        yield (
+            "Exactly one of ResourceConfig and HyperParameterTuningResourceConfig must be "
+            f"specified in a training job definition, got {'none' if flexible is None else 'both'}."
+        )
+    if flexible is None:
+        return
+    single = [member for member in _SINGLE if member in flexible]
+    if "InstanceConfigs" in flexible and single:
+        yield (
+            "HyperParameterTuningResourceConfig has InstanceConfigs, so it must not have "
+            f"{', '.join(single)}."
+        )
+    if "InstanceConfigs" not in flexible and "InstanceType" not in flexible:
+        yield "HyperParameterTuningResourceConfig needs InstanceConfigs or InstanceType."
+    if "AllocationStrategy" in flexible and "InstanceConfigs" not in flexible:
+        yield "AllocationStrategy needs InstanceConfigs to choose from."
+
+
+def known_hyperparameters(image: str, document: Document) -> Collection[str]:
+    """The names a built-in algorithm takes; empty if a program of the user's decides."""
+    algorithm = builtin.algorithm_of(image)
+    scripted = "sagemaker_program" in document.get("StaticHyperParameters", {})
+    if scripted or algorithm is None or algorithm.algorithm is None:
+        return ()
+    package = algorithm.algorithm.partition(".")[0]
+    known: Collection[str] = importlib.import_module(
+        f"{containers.__name__}.{package}.hyperparameters"
+    ).NAMES
+    return known

@@ -1,0 +1,209 @@
+"""How the next values are chosen: optuna's samplers behind AWS's strategies, and a plain grid.
+
+Bayesian is a tree-structured Parzen estimator, Random and Hyperband draw independently, Grid
+goes through the product of the values in the order they were given. Optuna is imported with
+the first tuning job, not before.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sageloop.local_cloud.sagemaker.tuning.definitions import Definition
+
+if TYPE_CHECKING:
+    import optuna
+
+_SEEDS = 2**32
+_STARTUP = 5  # trials drawn at random before the estimator has something to go by
+_REDUCTION = 3  # of Hyperband's trials at a rung, one in three goes on
+_REPEATS = 20
+_ENUMERABLE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Values to try; ``ticket`` is how the search knows them again."""
+
+    ticket: int
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Values and what they came to, from a parent tuning job."""
+
+    values: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperband:
+    """Bounds of the resource: how often a training job tells its objective."""
+
+    least: int
+    most: int
+
+
+class Search(Protocol):
+    """One definition's search. Not thread-safe: its caller has a lock."""
+
+    def ask(self) -> Suggestion | None:
+        """The next values, or ``None`` if there are none left."""
+
+    def report(self, ticket: int, step: int, value: float) -> bool:
+        """Take the objective after ``step`` reports; whether the trial is to be stopped."""
+
+    def tell(self, ticket: int, value: float | None) -> None:
+        """Take what a trial came to; ``None`` if nothing."""
+
+
+def search_for(
+    strategy: str, definition: Definition, *, seed: int | None,
+    hyperband: Hyperband | None = None, known: Iterable[Result] = (),
+) -> Search:  # fmt: skip
+    """The search of a strategy. The same seed gives the same sequence when run one by one."""
+    if strategy == "Grid":
+        return GridSearch(definition)
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    drawn = None if seed is None else seed % _SEEDS
+    sampler: optuna.samplers.BaseSampler
+    if strategy == "Bayesian":
+        sampler = optuna.samplers.TPESampler(
+            seed=drawn, n_startup_trials=_STARTUP, multivariate=True, constant_liar=True
+        )
+    else:
+        sampler = optuna.samplers.RandomSampler(seed=drawn)
+    search = StudySearch(definition, sampler, hyperband if strategy == "Hyperband" else None)
+    for result in known:
+        search.learn(result)
+    return search
+
+
+class GridSearch:
+    """Every combination of categorical values, once."""
+
+    def __init__(self, definition: Definition) -> None:
+        self._names = [p.name for p in definition.searched]
+        products = itertools.product(*(tuple(p.texts()) for p in definition.searched))
+        self._left = enumerate(products)
+
+    def ask(self) -> Suggestion | None:
+        """The next combination."""
+        ticket, values = next(self._left, (0, None))
+        if values is None:
+            return None
+        return Suggestion(ticket, dict(zip(self._names, values, strict=True)))
+
+    def report(self, ticket: int, step: int, value: float) -> bool:
+        """A grid stops nothing."""
+        return False
+
+    def tell(self, ticket: int, value: float | None) -> None:
+        """A grid learns nothing."""
+
+
+class StudySearch:
+    """A search by an optuna study in memory."""
+
+    def __init__(
+        self, definition: Definition, sampler: optuna.samplers.BaseSampler,
+        hyperband: Hyperband | None,
+    ) -> None:  # fmt: skip
+        import optuna
+
+        self._searched = definition.searched
+        self._space = {p.name: p.distribution() for p in definition.searched}
+        self._hyperband = hyperband
+        self._size = definition.combinations
+        self._tried: set[tuple[str, ...]] = set()
+        self._trials: dict[int, optuna.Trial] = {}
+        # Hyperband derives a trial's bracket from the study's name, so the name is a constant.
+        self._study = optuna.create_study(
+            study_name="tuning", sampler=sampler, pruner=_pruner(hyperband),
+            direction="maximize" if definition.objective.maximize else "minimize",
+        )  # fmt: skip
+
+    def learn(self, result: Result) -> None:
+        """Take a parent's result if its values lie within the ranges searched now."""
+        import optuna
+
+        drawn = {p.name: _drawn(p, result.values.get(p.name)) for p in self._searched}
+        if None in drawn.values():
+            return
+        made = optuna.trial.create_trial(
+            params=drawn, distributions=self._space, value=result.value
+        )
+        self._study.add_trial(made)
+
+    def ask(self) -> Suggestion | None:
+        """Values that were not tried before, as long as there are any."""
+        if len(self._tried) >= self._size:
+            return None
+        for _ in range(_REPEATS):
+            trial = self._study.ask(self._space)
+            if self._texts(trial) not in self._tried:
+                return self._suggest(trial)
+            self._study.tell(trial, state=_failed())
+        self._enqueue_untried()
+        return self._suggest(self._study.ask(self._space))
+
+    def report(self, ticket: int, step: int, value: float) -> bool:
+        """Hyperband's successive halving; a trial that goes past MaxResource is stopped too."""
+        if self._hyperband is None:
+            return False
+        trial = self._trials[ticket]
+        trial.report(value, step)
+        return step > self._hyperband.most or trial.should_prune()
+
+    def tell(self, ticket: int, value: float | None) -> None:
+        """Let the sampler learn."""
+        trial = self._trials.pop(ticket)
+        if value is None:
+            self._study.tell(trial, state=_failed())
+        else:
+            self._study.tell(trial, value)
+
+    def _suggest(self, trial: optuna.Trial) -> Suggestion:
+        texts = self._texts(trial)
+        self._tried.add(texts)
+        self._trials[trial.number] = trial
+        names = (p.name for p in self._searched)
+        return Suggestion(trial.number, dict(zip(names, texts, strict=True)))
+
+    def _texts(self, trial: optuna.Trial) -> tuple[str, ...]:
+        return tuple(p.text(trial.params[p.name]) for p in self._searched)
+
+    def _enqueue_untried(self) -> None:
+        if self._size > _ENUMERABLE:
+            return
+        for texts in itertools.product(*(tuple(p.texts()) for p in self._searched)):
+            if texts not in self._tried:
+                pairs = zip(self._searched, texts, strict=True)
+                self._study.enqueue_trial({p.name: p.drawn(text) for p, text in pairs})
+                return
+
+
+def _pruner(hyperband: Hyperband | None) -> optuna.pruners.BasePruner:
+    import optuna
+
+    if hyperband is None:
+        return optuna.pruners.NopPruner()
+    return optuna.pruners.HyperbandPruner(
+        min_resource=hyperband.least, max_resource=hyperband.most, reduction_factor=_REDUCTION
+    )
+
+
+def _failed() -> optuna.trial.TrialState:
+    import optuna
+
+    return optuna.trial.TrialState.FAIL
+
+
+def _drawn(parameter: Any, text: str | None) -> Any:
+    return None if text is None else parameter.drawn(text)

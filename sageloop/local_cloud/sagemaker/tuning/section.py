@@ -1,0 +1,194 @@
+"""CreateHyperParameterTuningJob and its companions."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.tuning import limits, requests, warm_start
+from sageloop.local_cloud.sagemaker.tuning.book import ENDED, FAMILY, TuningBook
+from sageloop.local_cloud.sagemaker.tuning.definitions import Definition, training_request
+from sageloop.local_cloud.sagemaker.tuning.run import Plan, TuningRun
+from sageloop.local_cloud.sagemaker.tuning.trials import Trial
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+_SUMMARY = (
+    "HyperParameterTuningJobName", "HyperParameterTuningJobArn", "HyperParameterTuningJobStatus",
+    "Strategy", "CreationTime", "HyperParameterTuningEndTime", "LastModifiedTime",
+    "TrainingJobStatusCounters", "ObjectiveStatusCounters", "ResourceLimits",
+)  # fmt: skip
+_TRIAL = (
+    "TrainingJobDefinitionName", "TrainingJobName", "TrainingJobArn", "CreationTime",
+    "TrainingStartTime", "TrainingEndTime", "TrainingJobStatus", "TunedHyperParameters",
+    "FailureReason", "FinalHyperParameterTuningJobObjectiveMetric", "ObjectiveStatus",
+)  # fmt: skip
+_OBJECTIVE = "FinalHyperParameterTuningJobObjectiveMetric"
+_VALUE = "FinalObjectiveMetricValue"
+
+
+class TuningJobs:
+    """Tuning jobs, each a run whose trials are training jobs."""
+
+    def __init__(self, service: SageMakerService) -> None:
+        self._service = service
+        self._store = service.store
+        self._book = TuningBook(service)
+        self._lock = threading.Lock()
+        self._runs: dict[str, TuningRun] = {}
+
+    @operation("CreateHyperParameterTuningJob")
+    def create(self, call: Call) -> dict[str, Any]:
+        """Start a tuning job in the background."""
+        request = call.params
+        definitions = requests.check(request)
+        parents = self._parents(request)
+        runs_here = [self._check_training(request, definition) for definition in definitions]
+        document = self._book.open(request, definitions)
+        arn = document["HyperParameterTuningJobArn"]
+        # An image that is only stored, because it was allowed by name, gives no objective.
+        if all(runs_here):
+            run = TuningRun(
+                self._service, self._book, _plan(request, arn, definitions, parents)
+            )  # fmt: skip
+            with self._lock:
+                self._runs[request["HyperParameterTuningJobName"]] = run
+            run.start()
+        return {"HyperParameterTuningJobArn": arn}
+
+    @operation("DescribeHyperParameterTuningJob")
+    def describe(self, call: Call) -> dict[str, Any]:
+        """The tuning job."""
+        name = call.params["HyperParameterTuningJobName"]
+        document = self._store.get(FAMILY, name)
+        run = self._run(name)
+        if run is not None:
+            document["ConsumedResources"] = {"RuntimeInSeconds": run.runtime}
+        return document
+
+    @operation("ListHyperParameterTuningJobs")
+    def list_jobs(self, call: Call) -> dict[str, Any]:
+        """Tuning jobs by name, status and times."""
+        known = [_with_config(document) for document in self._store.list(FAMILY)]
+        return page(
+            known, call.params, result="HyperParameterTuningJobSummaries",
+            name="HyperParameterTuningJobName", status="HyperParameterTuningJobStatus",
+            members=_SUMMARY, default_order="Ascending", default_sort="Name",
+        )  # fmt: skip
+
+    @operation("ListTrainingJobsForHyperParameterTuningJob")
+    def list_trials(self, call: Call) -> dict[str, Any]:
+        """The training jobs of a tuning job; by objective, those that have one."""
+        name = call.params["HyperParameterTuningJobName"]
+        self._store.get(FAMILY, name)
+        run = self._run(name)
+        told = [self._summary(trial) for trial in (run.trials if run is not None else ())]
+        if call.params.get("SortBy") == _VALUE:
+            told = [_with_value(one) for one in told if _OBJECTIVE in one]
+        return page(
+            told, call.params, result="TrainingJobSummaries", name="TrainingJobName",
+            status="TrainingJobStatus", members=_TRIAL, sort={_VALUE: _VALUE},
+            default_order="Ascending", default_sort="Name",
+        )  # fmt: skip
+
+    @operation("StopHyperParameterTuningJob")
+    def stop_job(self, call: Call) -> None:
+        """Stop a tuning job and the training jobs it runs."""
+        name = call.params["HyperParameterTuningJobName"]
+        if not self._book.ask_to_stop(name):
+            return
+        run = self._run(name)
+        if run is None:
+            self._book.move(name, "Stopped")
+        else:
+            run.request_stop()
+
+    @operation("DeleteHyperParameterTuningJob")
+    def delete_job(self, call: Call) -> None:
+        """Forget a tuning job that has ended; its training jobs stay."""
+        name = call.params["HyperParameterTuningJobName"]
+        with self._store.changed:
+            status = self._store.get(FAMILY, name)["HyperParameterTuningJobStatus"]
+            if status not in ENDED:
+                raise AwsError(
+                    "ResourceInUse",
+                    f"Hyperparameter tuning job {name} cannot be deleted in status {status}; "
+                    "stop it first.",
+                )
+            self._store.delete(FAMILY, name)
+        with self._lock:
+            self._runs.pop(name, None)
+
+    def stop(self) -> None:
+        """Start no more trials; tuning jobs stay as they are."""
+        with self._lock:
+            runs = list(self._runs.values())
+        for run in runs:
+            run.abandon()
+
+    def _run(self, name: str) -> TuningRun | None:
+        with self._lock:
+            return self._runs.get(name)
+
+    def _summary(self, trial: Trial) -> dict[str, Any]:
+        return trial.summary(self._store.find("training-job", trial.name))
+
+    def _check_training(self, request: dict[str, Any], definition: Definition) -> bool:
+        # What would be refused of a trial is refused before there is any.
+        name = f"{request['HyperParameterTuningJobName']}-001-00000000"
+        values = {p.name: p.sample for p in definition.searched}
+        return all(
+            self._service.training.check(
+                training_request(definition, name=name, values=values, resources=resources)
+            )
+            for resources in definition.resources
+        )
+
+    def _parents(self, request: dict[str, Any]) -> list[Trial]:
+        if "WarmStartConfig" not in request:
+            return []
+        names = warm_start.parent_names(request)
+        documents = [self._store.get(FAMILY, name) for name in names]
+        runs = [run for run in map(self._run, names) if run is not None]
+        trials = [trial for run in runs for trial in run.trials]
+        for message in warm_start.mistakes(request, documents, len(trials)):
+            raise AwsError("ValidationException", message)
+        return trials
+
+
+def _with_config(document: dict[str, Any]) -> dict[str, Any]:
+    config = document["HyperParameterTuningJobConfig"]
+    return document | {member: config[member] for member in ("Strategy", "ResourceLimits")}
+
+
+def _with_value(summary: dict[str, Any]) -> dict[str, Any]:
+    # A tuple, so that zero sorts as a value and not as a missing one.
+    return summary | {_VALUE: (summary[_OBJECTIVE]["Value"],)}
+
+
+def _plan(
+    request: dict[str, Any], arn: str, definitions: list[Definition], parents: list[Trial]
+) -> Plan:
+    config = request["HyperParameterTuningJobConfig"]
+    bounds = config["ResourceLimits"]
+    warm = request.get("WarmStartConfig", {}).get("WarmStartType")
+    return Plan(
+        name=request["HyperParameterTuningJobName"],
+        arn=arn,
+        strategy=config["Strategy"],
+        definitions=definitions,
+        most=limits.most_jobs(request),
+        parallel=bounds["MaxParallelTrainingJobs"],
+        max_runtime=bounds.get("MaxRuntimeInSeconds"),
+        seed=config.get("RandomSeed"),
+        early_stopping=config.get("TrainingJobEarlyStoppingType") == "Auto",
+        criteria=config.get("TuningJobCompletionCriteria", {}),
+        hyperband=[limits.hyperband_of(request, d.document) for d in definitions],
+        tags=request.get("Tags", ()),
+        parents=parents,
+        overall=warm == warm_start.IDENTICAL,
+    )

@@ -1,0 +1,121 @@
+"""Trials: the training jobs of a tuning job, and what is told about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sageloop.local_cloud.sagemaker.tuning.definitions import Definition
+
+_COUNTED = ("Completed", "InProgress", "RetryableError", "NonRetryableError", "Stopped")
+_RETRYABLE = ("InternalServerError", "CapacityError")
+
+
+@dataclass(eq=False)
+class Trial:
+    """One training job from its suggestion to its end."""
+
+    name: str
+    arn: str
+    definition: Definition
+    index: int  # of the definition
+    ticket: int  # of the suggestion
+    values: Mapping[str, str]
+    created: datetime
+    resources: int = 0  # which of the definition's instance configurations it has
+    reported: list[float] = field(default_factory=list)
+    launched: bool = False
+    stopping: bool = False
+    replaced: bool = False  # by one with the next instance configuration
+    document: Mapping[str, Any] | None = None  # the training job's last one
+
+    @property
+    def status(self) -> str:
+        """The training job's status, as far as the tuning job knows."""
+        if self.document is None:
+            return "Stopping" if self.stopping else "InProgress"
+        return str(self.document["TrainingJobStatus"])
+
+    @property
+    def value(self) -> float | None:
+        """The objective it came to; a failed training job has none."""
+        if self.document is None or self.status == "Failed":
+            return None
+        metric = self.definition.objective.metric
+        for final in self.document.get("FinalMetricDataList", ()):
+            if final["MetricName"] == metric:
+                return float(final["Value"])
+        return None
+
+    @property
+    def objective_status(self) -> str:
+        """Pending, Succeeded or Failed."""
+        if self.document is None:
+            return "Pending"
+        return "Failed" if self.value is None else "Succeeded"
+
+    @property
+    def no_capacity(self) -> bool:
+        """Whether it ended because there were no instances of its type."""
+        reason = "" if self.document is None else self.document.get("FailureReason", "")
+        return self.status == "Failed" and reason.startswith("CapacityError")
+
+    def summary(self, live: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """HyperParameterTrainingJobSummary; ``live`` is the training job as it is now."""
+        document = self.document if self.document is not None else live
+        told: dict[str, Any] = {
+            "TrainingJobName": self.name,
+            "TrainingJobArn": self.arn,
+            "CreationTime": self.created,
+            "TrainingJobStatus": self.status,
+            "TunedHyperParameters": dict(self.values),
+            "ObjectiveStatus": self.objective_status,
+        }
+        if self.definition.name is not None:
+            told["TrainingJobDefinitionName"] = self.definition.name
+        if document is not None:
+            members = ("TrainingStartTime", "TrainingEndTime", "FailureReason", "CreationTime")
+            told |= {m: document[m] for m in members if document.get(m) is not None}
+            told["TrainingJobStatus"] = document["TrainingJobStatus"]
+        if self.value is not None:
+            told["FinalHyperParameterTuningJobObjectiveMetric"] = {
+                "Type": self.definition.objective.type,
+                "MetricName": self.definition.objective.metric,
+                "Value": self.value,
+            }
+        return told
+
+
+def best_of(trials: Iterable[Trial]) -> Trial | None:
+    """The trial with the best objective; of equals, the first."""
+    told = [(trial, trial.value) for trial in trials]
+    best: tuple[Trial, float] | None = None
+    for trial, value in told:
+        if value is None:
+            continue
+        if best is None or trial.definition.objective.better(value, best[1]):
+            best = trial, value
+    return None if best is None else best[0]
+
+
+def counters(trials: Sequence[Trial]) -> dict[str, dict[str, int]]:
+    """TrainingJobStatusCounters and ObjectiveStatusCounters."""
+    kinds = [_counted(trial) for trial in trials]
+    objectives = [trial.objective_status for trial in trials]
+    return {
+        "TrainingJobStatusCounters": {kind: kinds.count(kind) for kind in _COUNTED},
+        "ObjectiveStatusCounters": {
+            kind: objectives.count(kind) for kind in ("Succeeded", "Pending", "Failed")
+        },
+    }
+
+
+def _counted(trial: Trial) -> str:
+    if trial.document is None:
+        return "InProgress"
+    if trial.status != "Failed":
+        return trial.status
+    reason = str(trial.document.get("FailureReason", ""))
+    return "RetryableError" if reason.startswith(_RETRYABLE) else "NonRetryableError"

@@ -1,0 +1,136 @@
+"""Random schedules around a job that stands alone, with instance types that fall back."""
+
+from __future__ import annotations
+
+import json
+import random
+
+from documents import BACKOFF, HOUR, JOB, MAX_ATTEMPTS
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sageloop_runtime.kinds import KINDS
+from sageloop_runtime.times import iso
+from world import World
+
+FALLBACKS = ["ml.g5.xlarge", "ml.g4dn.xlarge"]
+TYPES = 1 + len(FALLBACKS)
+REASONS = ["CapacityError: none", "InternalServerError: host", "AlgorithmError: exit 1"]
+
+
+def _chain(key: str) -> list[str]:
+    """The keys of an attempt's jobs, whichever types quota lets it leave out."""
+    return [key, f"fallback|{key}|1", f"fallback|{key}|2", f"fallback|fallback|{key}|1|2"]
+
+
+class Alone(RuleBasedStateMachine):
+    """Whatever is told twice, late or never: one job at a time, and the lock comes back."""
+
+    @initialize(
+        seed=st.integers(0, 1000),
+        kind=st.sampled_from(["training", "tuning", "processing", "transform"]),
+    )
+    def begin(self, seed: int, kind: str) -> None:
+        self.world = World(kind=kind, alone=True)
+        self.world.deliver_days("2013-01-01", "2013-02-28")
+        self.world.deploy(fallback_instance_types=FALLBACKS)
+        self.random = random.Random(seed)
+        self.wishes = 0
+
+    @rule(again=st.booleans())
+    def hand(self, again: bool) -> None:
+        self.wishes += not again or not self.wishes
+        event = {"source": "hand", "id": str(self.wishes), "time": iso(self.world.now)}
+        self.world.queue.append(("start_training", event))
+
+    @rule(
+        status=st.sampled_from(["Completed", "Failed", "Failed", "Stopped"]),
+        reason=st.sampled_from(REASONS),
+    )
+    def job_ends(self, status: str, reason: str) -> None:
+        for name in self.world.running_jobs():
+            self.world.finish(name, status=status, reason=reason if status == "Failed" else None)
+
+    @rule(scarce=st.sets(st.sampled_from(["ml.m5.large", *FALLBACKS])))
+    def quota_changes(self, scarce: set[str]) -> None:
+        self.world.scarce = scarce
+
+    @rule(hours=st.sampled_from([0.1, 1.0, 10.0]))
+    def time_passes(self, hours: float) -> None:
+        self.world.now += hours * HOUR
+
+    @rule(count=st.integers(1, 6))
+    def events_arrive(self, count: int) -> None:
+        for _ in range(min(count, len(self.world.queue))):
+            self.world.deliver(*self.world.queue.pop(0))
+
+    @rule()
+    def events_are_doubled(self) -> None:
+        self.world.queue += self.world.queue[: max(0, 40 - len(self.world.queue))]
+
+    @rule()
+    def events_change_order(self) -> None:
+        self.random.shuffle(self.world.queue)
+
+    @rule()
+    def events_are_lost(self) -> None:
+        self.world.queue = []
+
+    @rule(call=st.integers(1, 16), after=st.booleans())
+    def one_function_dies(self, call: int, after: bool) -> None:
+        if self.world.queue:
+            self.world.kill_at = (call, after)
+            self.world.deliver(*self.world.queue.pop(0))
+            self.world.kill_at = None
+
+    @rule()
+    def it_is_looked_after(self) -> None:
+        event = {"source": "aws.events", "time": iso(self.world.now)}
+        self.world.queue.append(("on_job_change", event))
+
+    @invariant()
+    def at_most_one_job_in_flight(self) -> None:
+        assert len(self.world.running_jobs()) <= 1
+
+    @invariant()
+    def a_wish_costs_one_job_an_attempt_and_type(self) -> None:
+        kind, ours = KINDS[self.world.kind], {n for n in self.world.jobs if n.count("-") == 1}
+        for wish in range(1, self.wishes + 1):
+            first = f"hand|{wish}"
+            again = [f"retry|{first}|{n}" for n in range(2, MAX_ATTEMPTS + 1)]
+            for key in [first, *again]:
+                names = {kind.job_name(JOB, each) for each in _chain(key)} & ours
+                assert len(names) <= TYPES
+                ours -= names
+        assert ours == set()
+
+    @invariant()
+    def a_wish_is_fulfilled_once(self) -> None:
+        assert sum(self.world.metric("JobsCompleted")) <= self.wishes
+
+    def teardown(self) -> None:
+        """Once nothing more happens, the lock is free, nothing waits and no page is unsent."""
+        world = getattr(self, "world", None)
+        if world is None:
+            return
+        world.scarce = set()
+        for _ in range(10):
+            world.drain()
+            for name in world.running_jobs():
+                world.finish(name)
+            world.drain()
+            world.now += 100 * BACKOFF
+            world.deliver("on_job_change", {"source": "aws.events", "time": iso(world.now)})
+        loop = world.row(f"loop#{JOB}")
+        assert not {"in_flight", "pending", "page"} & set(loop), json.dumps(loop)
+        assert world.running_jobs() == []
+
+
+Alone.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+TestAlone = Alone.TestCase

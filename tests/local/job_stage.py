@@ -1,0 +1,93 @@
+"""A cloud in which processing jobs and batch transform run, and short ways to do what tests do."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
+from sageloop.local_cloud.sagemaker.service import SageMakerService
+from tests.local.training_stage import TRUST, Events
+
+BUCKET = "job-tests"
+ROLE = "arn:aws:iam::123456789012:role/job-tests"
+SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+_numbers = itertools.count(1)
+
+
+class Stage:
+    """The cloud, its clients and a bucket."""
+
+    def __init__(self) -> None:
+        self.cloud = Cloud(CloudConfig(allow=frozenset({"image:elsewhere/image:1"})))
+        self.events = Events(self.cloud)
+        self.cloud.add([SageMakerService(self.cloud), self.events])
+        self.cloud.start()
+        user = "arn:aws:iam::123456789012:role/user"
+        clients = {n: self.cloud.client(n, principal=user) for n in ("s3", "iam", "logs")}
+        self.s3, self.iam, self.logs = clients["s3"], clients["iam"], clients["logs"]
+        self.sagemaker = self.cloud.client("sagemaker", principal=user)
+        self.iam.create_role(RoleName="job-tests", AssumeRolePolicyDocument=json.dumps(TRUST))
+        self.s3.create_bucket(Bucket=BUCKET)
+
+    def name(self) -> str:
+        """A job's name that was not used yet."""
+        return f"job-{next(_numbers)}"
+
+    def put(self, key: str, body: bytes | str) -> str:
+        """Write an object; returns its URI."""
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        return f"s3://{BUCKET}/{key}"
+
+    def under(self, prefix: str) -> dict[str, bytes]:
+        """Objects below a prefix, by the rest of their key."""
+        listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        return {
+            item["Key"][len(prefix) :]: self.s3.get_object(Bucket=BUCKET, Key=item["Key"])[
+                "Body"
+            ].read()
+            for item in listed
+        }
+
+    def lines(self, group: str, stream: str) -> list[str]:
+        """What the log streams with a prefix hold."""
+        found = self.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)
+        return [
+            event["message"]
+            for entry in found["logStreams"]
+            for event in self.logs.get_log_events(
+                logGroupName=group, logStreamName=entry["logStreamName"], startFromHead=True
+            )["events"]
+        ]
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    made = Stage()
+    yield made
+    made.cloud.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_faults(stage: Stage) -> Iterator[None]:
+    yield
+    stage.cloud.faults.clear()
+    stage.events.sent.clear()
+
+
+def refusal(call: Any, request: dict[str, Any]) -> tuple[str, str]:
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def statuses(stage: Stage, noun: str) -> list[str]:
+    """Statuses of one kind of job as the events told them."""
+    kind = f"SageMaker {noun} Job State Change"
+    return [d[f"{noun}JobStatus"] for t, d, _ in stage.events.sent if t == kind]

@@ -1,0 +1,188 @@
+"""`sageloop train` through the real command: real functions, a real job, no loop beside it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from deployed import ROOT, in_process
+
+from sageloop.local_cloud.sagemaker import containers
+
+COMMAND = Path(sys.executable).with_name("sageloop")
+IMAGE, BUCKET = "own/by-hand:1", "by-hand"
+ROLE = "arn:aws:iam::123456789012:role/by-hand"
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+PROGRAM = """
+import json, os, pathlib, sys
+base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+given = json.loads((base / "input/config/hyperparameters.json").read_text())
+print("loss=" + given["loss"], flush=True)
+if given["loss"] == "nan":
+    (base / "output/failure").write_text("the loss is no number")
+    sys.exit(1)
+(base / "model/model.txt").write_text(given["loss"])
+"""
+
+
+def zipped(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(folder.rglob("*.py")):
+            archive.write(path, str(path.relative_to(folder)))
+    return buffer.getvalue()
+
+
+def document() -> dict[str, Any]:
+    request = {
+        "AlgorithmSpecification": {
+            "TrainingImage": IMAGE, "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*)"}],
+        },
+        "HyperParameters": {"loss": "0.25"},
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
+        "ResourceConfig": {
+            "InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1,
+        },
+        "RoleArn": ROLE,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+    }  # fmt: skip
+    return {"job": "by-hand", "request": request, "data": None, "start_on_deploy": False}
+
+
+def deploy(client: Any) -> None:
+    """What the stack of a job with triggers holds, as far as a start by hand needs it."""
+    client("iam").create_role(RoleName="by-hand", AssumeRolePolicyDocument=json.dumps(TRUST))
+    client("s3").create_bucket(Bucket=BUCKET)
+    client("dynamodb").create_table(
+        TableName="state", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )  # fmt: skip
+    text = json.dumps(document())
+    client("dynamodb").put_item(
+        TableName="state",
+        Item={"id": {"S": "job#by-hand"}, "document": {"S": text}, "digest": {"S": "d"}},
+    )
+    functions = client("lambda")
+    layer = functions.publish_layer_version(
+        LayerName="runtime", Content={"ZipFile": zipped(ROOT / "lambda" / "layer")}
+    )
+    environment = {
+        "STATE_TABLE": "state", "JOB": "by-hand", "COOLDOWN_SECONDS": "0", "MAX_ATTEMPTS": "1",
+        "METRIC_NAMESPACE": "sageloop",
+    }  # fmt: skip
+    for name in ("start_training", "on_job_change"):
+        made = functions.create_function(
+            FunctionName=name, Runtime="python3.14", Handler="index.handler", Role=ROLE,
+            Code={"ZipFile": zipped(ROOT / "lambda" / name)}, Timeout=60,
+            Layers=[layer["LayerVersionArn"]], Environment={"Variables": environment},
+        )  # fmt: skip
+        if name == "start_training":
+            client("ssm").put_parameter(
+                Name="/sageloop/jobs/by-hand/start-function", Type="String",
+                Value=made["FunctionArn"],
+            )  # fmt: skip
+            continue
+        functions.add_permission(
+            FunctionName=name, StatementId="rule", Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+        )  # fmt: skip
+        pattern = {
+            "source": ["aws.sagemaker"], "detail-type": ["SageMaker Training Job State Change"],
+        }  # fmt: skip
+        client("events").put_rule(Name="ended", EventPattern=json.dumps(pattern))
+        client("events").put_targets(
+            Rule="ended", Targets=[{"Id": "1", "Arn": made["FunctionArn"]}]
+        )
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    program = tmp_path_factory.mktemp("image") / "train.py"
+    program.write_text(PROGRAM)
+    containers.register(IMAGE, training=[sys.executable, "-I", str(program)])
+    with in_process() as (cloud, handle):
+        deploy(handle.client)
+        yield SimpleNamespace(cloud=cloud, handle=handle, folder=program.parent)
+    containers.unregister(IMAGE)
+
+
+def train(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, Any]]:
+    """The exit code, what was printed, and the report."""
+    report = stack.folder / "report.json"
+    report.unlink(missing_ok=True)
+    done = subprocess.run(
+        [COMMAND, "train", *arguments, "--json", str(report)], text=True, capture_output=True,
+        check=False, cwd=stack.folder, timeout=60,
+        env=os.environ | {"AWS_ENDPOINT_URL": stack.handle.endpoint_url, "COLUMNS": "200"},
+    )  # fmt: skip
+    found = json.loads(report.read_text()) if report.exists() else {}
+    return done.returncode, done.stdout + done.stderr, found
+
+
+@pytest.mark.feature("lifecycle: by hand (sageloop train)")
+def test_train_starts_the_job_waits_and_tells_its_metrics(stack: SimpleNamespace) -> None:
+    code, told, report = train(stack, "by-hand", "--wait")
+
+    assert code == 0, told
+    assert f"training job {report['name']} started on ml.m5.large" in told
+    assert "loss = 0.25" in told
+    assert report["end"]["metrics"] == {"loss": 0.25}
+    assert report["end"]["transitions"][-1] == "Completed"
+    described = stack.handle.client("sagemaker").describe_training_job(
+        TrainingJobName=report["name"]
+    )
+    assert described["TrainingJobStatus"] == "Completed"
+    stack.handle.settle()
+    row = stack.handle.client("dynamodb").get_item(
+        TableName="state", Key={"id": {"S": f"result#{report['name']}"}}
+    )["Item"]
+    assert row["verdict"] == {"S": "completed"}
+
+
+@pytest.mark.feature("lifecycle: failure reason reaches the user")
+def test_train_exits_with_one_and_the_reason_of_a_failed_job(stack: SimpleNamespace) -> None:
+    code, told, report = train(stack, "by-hand", "--follow", "-p", "loss=nan")
+
+    assert code == 1, told
+    assert "loss=nan" in told
+    assert "AlgorithmError: the loss is no number, exit code: 1" in told
+    assert report["end"]["status"] == "Failed"
+    stack.handle.settle()
+
+
+def test_train_of_an_unknown_job_names_those_there_are(stack: SimpleNamespace) -> None:
+    code, told, report = train(stack, "by-foot")
+
+    assert code == 2
+    assert told.splitlines() == [
+        "no job 'by-foot' here (no parameter /sageloop/jobs/by-foot/start-function); "
+        "there are by-hand"
+    ]
+    assert report == {}
+
+
+def test_train_refuses_an_address_elsewhere_and_malformed_pairs(stack: SimpleNamespace) -> None:
+    code, told, _ = train(stack, "by-hand", "--endpoint-url", "https://sagemaker.example.org")
+    assert (code, "must be on this machine" in told) == (2, True)
+    code, told, _ = train(stack, "by-hand", "-p", "loss")
+    assert (code, told.strip()) == (2, "--hyperparameter 'loss': NAME=VALUE is expected")

@@ -1,0 +1,372 @@
+"""Processing jobs: real programs over files from S3."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sageloop.local_cloud.sagemaker import containers
+from tests.local.job_stage import (
+    BUCKET,
+    ROLE,
+    SKLEARN,
+    Stage,
+    no_faults,
+    refusal,
+    stage,
+    statuses,
+)
+
+__all__ = ["no_faults", "stage"]
+
+LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
+
+
+def request(stage: Stage, script: str, **members: Any) -> dict[str, Any]:
+    """A job that runs ``script`` from S3 under the scikit-learn image."""
+    name = stage.name()
+    code = stage.put(f"code/{name}/x.py", script)
+    return {
+        "ProcessingJobName": name,
+        "ProcessingInputs": [an_input("code", code), *members.pop("ProcessingInputs", [])],
+        "ProcessingOutputConfig": {"Outputs": [an_output(name, "out")]},
+        "AppSpecification": {
+            "ImageUri": SKLEARN,
+            "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/x.py"],
+        },
+        "ProcessingResources": cluster(1),
+        "RoleArn": ROLE,
+    } | members
+
+
+def cluster(count: int) -> dict[str, Any]:
+    shape = {"InstanceType": "ml.m5.large", "InstanceCount": count, "VolumeSizeInGB": 5}
+    return {"ClusterConfig": shape}
+
+
+def an_input(name: str, uri: str, **s3: Any) -> dict[str, Any]:
+    source = {
+        "S3Uri": uri, "LocalPath": f"/opt/ml/processing/input/{name}", "S3DataType": "S3Prefix",
+        "S3InputMode": "File",
+    }  # fmt: skip
+    return {"InputName": name, "S3Input": source | s3}
+
+
+def an_output(job: str, name: str, mode: str = "EndOfJob") -> dict[str, Any]:
+    target = {
+        "S3Uri": f"s3://{BUCKET}/results/{job}/{name}",
+        "LocalPath": f"/opt/ml/processing/{name}", "S3UploadMode": mode,
+    }  # fmt: skip
+    return {"OutputName": name, "S3Output": target}
+
+
+def run(stage: Stage, made: dict[str, Any]) -> dict[str, Any]:
+    stage.sagemaker.create_processing_job(**made)
+    assert stage.cloud.settle(60) == []
+    name = made["ProcessingJobName"]
+    return dict(stage.sagemaker.describe_processing_job(ProcessingJobName=name))
+
+
+def results(stage: Stage, made: dict[str, Any], output: str = "out") -> dict[str, bytes]:
+    return stage.under(f"results/{made['ProcessingJobName']}/{output}/")
+
+
+SUM = """\
+import os, pathlib, sys
+root = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "processing"
+data = root / "input" / "data"
+total = sum(int(p.read_text()) for p in data.rglob("*.txt"))
+(root / "out" / "deep").mkdir()
+(root / "out" / "deep" / "sum.txt").write_text(f"{total} {sys.argv[1:]} {os.environ['GREETING']}")
+(root / "out" / "link").symlink_to("deep/sum.txt")
+print("summed\\t" + str(total))
+"""
+
+
+@pytest.mark.feature("training family: processing job")
+def test_script_reads_its_inputs_and_its_outputs_are_uploaded_but_no_links(stage: Stage) -> None:
+    stage.put("numbers/a/one.txt", "1")
+    stage.put("numbers/two.txt", "2")
+    made = request(
+        stage, SUM, ProcessingInputs=[an_input("data", f"s3://{BUCKET}/numbers/")],
+        Environment={"GREETING": "hello"}, Tags=[{"Key": "team", "Value": "a"}],
+    )  # fmt: skip
+    made["AppSpecification"]["ContainerArguments"] = ["--fast", "/opt/nothing"]
+    job = run(stage, made)
+    assert (job["ProcessingJobStatus"], job.get("FailureReason")) == ("Completed", None)
+    assert results(stage, made) == {"deep/sum.txt": b"3 ['--fast', '/opt/nothing'] hello"}
+    assert "summed#0113" in stage.lines(LOG_GROUP, f"{job['ProcessingJobName']}/algo-1-")
+    assert job["ProcessingStartTime"] <= job["ProcessingEndTime"]
+    assert statuses(stage, "Processing") == ["InProgress", "InProgress", "Completed"]
+    _, detail, resources = stage.events.sent[-1]
+    assert resources == [job["ProcessingJobArn"]]
+    assert (detail["Tags"], detail["FailureReason"]) == ({"team": "a"}, None)
+    assert isinstance(detail["ProcessingEndTime"], int)
+
+
+HOSTS = """\
+import json, os, pathlib
+base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+me = json.loads((base / "config" / "resourceconfig.json").read_text())
+job = json.loads((base / "config" / "processingjobconfig.json").read_text())
+seen = {
+    "hosts": me["hosts"],
+    "sharded": sorted(p.name for p in (base / "processing/input/shards").iterdir()),
+    "whole": sorted(p.name for p in (base / "processing/input/whole").iterdir()),
+    "image": job["AppSpecification"]["ImageUri"],
+    "arn": job["ProcessingJobArn"],
+}
+(base / "processing/out" / (me["current_host"] + ".json")).write_text(json.dumps(seen))
+"""
+
+
+@pytest.mark.feature("training family: processing on several hosts")
+def test_each_host_has_its_own_directory_and_its_shard_of_the_objects(stage: Stage) -> None:
+    for name in ("a", "b", "c", "d", "e"):
+        stage.put(f"shards/{name}", name)
+    uri = f"s3://{BUCKET}/shards"
+    sharded = an_input("shards", uri, S3DataDistributionType="ShardedByS3Key")
+    made = request(
+        stage, HOSTS, ProcessingInputs=[sharded, an_input("whole", uri)],
+        ProcessingResources=cluster(2),
+    )  # fmt: skip
+    job = run(stage, made)
+    assert job["ProcessingJobStatus"] == "Completed"
+    told = {name: json.loads(body) for name, body in results(stage, made).items()}
+    assert sorted(told) == ["algo-1.json", "algo-2.json"]
+    first, second = told["algo-1.json"], told["algo-2.json"]
+    assert sorted(first["sharded"] + second["sharded"]) == ["a", "b", "c", "d", "e"]
+    assert {len(first["sharded"]), len(second["sharded"])} == {2, 3}
+    assert first["whole"] == second["whole"] == ["a", "b", "c", "d", "e"]
+    assert first["hosts"] == ["algo-1", "algo-2"]
+    assert (first["image"], first["arn"]) == (SKLEARN, job["ProcessingJobArn"])
+
+
+def test_manifest_names_the_objects(stage: Stage) -> None:
+    stage.put("listed/x/1.txt", "10")
+    stage.put("listed/2.txt", "20")
+    stage.put("listed/3.txt", "40")
+    entries = [{"prefix": f"s3://{BUCKET}/listed/"}, "x/1.txt", "2.txt"]
+    uri = stage.put("lists/manifest", json.dumps(entries))
+    made = request(
+        stage, SUM, Environment={"GREETING": ""},
+        ProcessingInputs=[an_input("data", uri, S3DataType="ManifestFile")],
+    )  # fmt: skip
+    assert run(stage, made)["ProcessingJobStatus"] == "Completed"
+    assert results(stage, made)["deep/sum.txt"].startswith(b"30 ")
+
+
+FAILS = """\
+import os, pathlib, sys
+base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+(base / "processing/out/half").write_text("half")
+(base / "output/message").write_text("no such column: fare" + "x" * 2000)
+sys.exit(7)
+"""
+
+
+@pytest.mark.feature("training family: processing: exit message and failure reason")
+def test_failed_program_leaves_its_message_and_no_output(stage: Stage) -> None:
+    made = request(stage, FAILS)
+    job = run(stage, made)
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert job["FailureReason"] == "AlgorithmError: , exit code: 7"
+    assert job["ExitMessage"].startswith("no such column: fare")
+    assert len(job["ExitMessage"]) == 1024
+    assert results(stage, made) == {}
+
+
+ONE_FAILS = """\
+import json, os, pathlib, sys, time
+base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+host = json.loads((base / "config/resourceconfig.json").read_text())["current_host"]
+if host == "algo-2":
+    sys.exit(3)
+time.sleep(600)
+"""
+
+
+def test_one_failing_host_ends_the_others(stage: Stage) -> None:
+    job = run(stage, request(stage, ONE_FAILS, ProcessingResources=cluster(2)))
+    assert job["FailureReason"] == "AlgorithmError: , exit code: 3"
+
+
+WAITS = """\
+import os, pathlib, signal, sys, time
+base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+out = base / "processing" / "live"
+def leave(*_):
+    (out / "last.txt").write_text("bye")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+(out / "first.txt").write_text("early")
+print("waiting", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.feature("training family: processing: continuous upload")
+def test_continuous_output_is_there_while_the_job_runs_and_stop_is_a_sigterm(
+    stage: Stage,
+) -> None:
+    made = request(stage, WAITS)
+    name = made["ProcessingJobName"]
+    made["ProcessingOutputConfig"] = {"Outputs": [an_output(name, "live", "Continuous")]}
+    stage.sagemaker.create_processing_job(**made)
+    there = threading.Event()
+    for _ in range(200):
+        if results(stage, made, "live"):
+            break
+        there.wait(0.05)
+    assert results(stage, made, "live") == {"first.txt": b"early"}
+    stage.sagemaker.stop_processing_job(ProcessingJobName=name)
+    assert stage.cloud.settle(30) == []
+    assert results(stage, made, "live")["last.txt"] == b"bye"
+    assert statuses(stage, "Processing")[-2:] == ["Stopping", "Stopped"]
+
+
+def test_maximum_run_time_stops_the_job(stage: Stage) -> None:
+    script = "import time\ntime.sleep(600)\n"
+    job = run(stage, request(stage, script, StoppingCondition={"MaxRuntimeInSeconds": 1}))
+    assert job["ProcessingJobStatus"] == "Stopped"
+    assert statuses(stage, "Processing")[-2:] == ["Stopping", "Stopped"]
+
+
+def test_image_without_entrypoint_runs_its_registered_program(stage: Stage, tmp_path: Path) -> None:
+    program = tmp_path / "own.py"
+    program.write_text("import sys\nprint('own program', sys.argv[1:])\n")
+    containers.register("own/processor:1", processing=[sys.executable, "-I", str(program)])
+    try:
+        made = request(stage, "")
+        made["AppSpecification"] = {"ImageUri": "own/processor:1", "ContainerArguments": ["a"]}
+        assert run(stage, made)["ProcessingJobStatus"] == "Completed"
+        lines = stage.lines(LOG_GROUP, f"{made['ProcessingJobName']}/")
+        assert lines == ["own program ['a']"]
+    finally:
+        containers.unregister("own/processor:1")
+
+
+ENVIRONMENT = """\
+import json, os, pathlib
+base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+(base / "processing/out/env.json").write_text(json.dumps(dict(os.environ)))
+"""
+
+
+def test_isolated_job_has_neither_credentials_nor_an_endpoint(stage: Stage) -> None:
+    made = request(stage, ENVIRONMENT, NetworkConfig={"EnableNetworkIsolation": True})
+    run(stage, made)
+    isolated = json.loads(results(stage, made)["env.json"])
+    assert not {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID"} & isolated.keys()
+    made = request(stage, ENVIRONMENT)
+    run(stage, made)
+    assert {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID"} <= json.loads(
+        results(stage, made)["env.json"]
+    ).keys()
+
+
+def test_output_is_encrypted_under_the_key_that_is_named(stage: Stage) -> None:
+    made = request(stage, ENVIRONMENT)
+    made["ProcessingOutputConfig"]["KmsKeyId"] = "alias/outputs"
+    run(stage, made)
+    key = f"results/{made['ProcessingJobName']}/out/env.json"
+    head = stage.s3.head_object(Bucket=BUCKET, Key=key)
+    assert head["ServerSideEncryption"] == "aws:kms"
+
+
+def test_input_without_objects_fails_the_job_in_the_words_of_training(stage: Stage) -> None:
+    job = run(stage, request(
+        stage, SUM, ProcessingInputs=[an_input("data", f"s3://{BUCKET}/nothing/")],
+    ))  # fmt: skip
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: No S3 objects found under S3 URL")
+
+
+def test_killed_host_is_an_internal_error(stage: Stage) -> None:
+    made = request(stage, WAITS, ProcessingOutputConfig={"Outputs": []})
+    stage.cloud.faults.order(kind="process", match=f"processing:{made['ProcessingJobName']}")
+    made["ProcessingOutputConfig"] = {"Outputs": [an_output("killed", "live")]}
+    assert run(stage, made)["FailureReason"].startswith("InternalServerError")
+
+
+def test_job_is_listed_described_and_deleted_when_it_has_ended(stage: Stage) -> None:
+    made = request(stage, "print('hello')")
+    name = made["ProcessingJobName"]
+    run(stage, made)
+    summaries = stage.sagemaker.list_processing_jobs(NameContains=name)["ProcessingJobSummaries"]
+    assert [s["ProcessingJobName"] for s in summaries] == [name]
+    code, message = refusal(stage.sagemaker.create_processing_job, made)
+    assert (code, name in message) == ("ResourceInUse", True)
+    code, _ = refusal(stage.sagemaker.stop_processing_job, {"ProcessingJobName": name})
+    assert code == "ValidationException"
+    stage.sagemaker.delete_processing_job(ProcessingJobName=name)
+    assert refusal(stage.sagemaker.describe_processing_job, {"ProcessingJobName": name}) == (
+        "ValidationException", f"Could not find requested job with name: {name}",
+    )  # fmt: skip
+
+
+def test_first_of_the_preferred_instance_types_is_selected(stage: Stage) -> None:
+    preferred = [{"InstanceType": t, "InstanceCount": n} for t, n in
+                 (("ml.c5.xlarge", 2), ("ml.m5.large", 1))]  # fmt: skip
+    made = request(
+        stage, "print('hello')", ProcessingResources={
+            "ClusterConfig": {"InstancePreferences": preferred, "VolumeSizeInGB": 5}
+        },
+    )  # fmt: skip
+    chosen = run(stage, made)["ProcessingResources"]["ClusterConfig"]
+    assert (chosen["SelectedInstanceType"], chosen["SelectedInstanceCount"]) == ("ml.c5.xlarge", 2)
+
+
+def dataset() -> dict[str, Any]:
+    athena = {
+        "Catalog": "c", "Database": "d", "QueryString": "SELECT 1", "OutputS3Uri": "s3://b/o",
+        "OutputFormat": "PARQUET",
+    }  # fmt: skip
+    return {"LocalPath": "/opt/ml/processing/q", "AthenaDatasetDefinition": athena}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"ProcessingInputs": [an_input("a", "s3://b/c", LocalPath="/opt/ml/input")]},
+         "ProcessingInput a: LocalPath must begin with /opt/ml/processing/, got /opt/ml/input."),
+        ({"ProcessingInputs": [an_input("a", "s3://b/c", LocalPath="/opt/ml/processing/../x")]},
+         "LocalPath must begin with"),
+        ({"ProcessingInputs": [an_input("a", "s3://b/c", S3CompressionType="Gzip")]},
+         "S3CompressionType Gzip can only be used with S3InputMode Pipe"),
+        ({"ProcessingInputs": [an_input("a", "s3://b/c", S3InputMode="Pipe")]},
+         "not executed by the local cloud: S3InputMode Pipe of input a"),
+        ({"ProcessingInputs": [{"InputName": "q", "DatasetDefinition": dataset()}]},
+         "not executed by the local cloud: DatasetDefinition of input q"),
+        ({"ProcessingOutputConfig": {"Outputs": [
+            {"OutputName": "f", "FeatureStoreOutput": {"FeatureGroupName": "g"}, "AppManaged": True}
+        ]}}, "FeatureStoreOutput of output f"),
+        ({"ProcessingOutputConfig": {"Outputs": [an_output("j", "o"), an_output("j", "o")]}},
+         "more than one OutputName o"),
+        ({"AppSpecification": {"ImageUri": "strange/image:1"}},
+         "the image strange/image:1 has no program on this machine"),
+        ({"AppSpecification": {"ImageUri": SKLEARN}}, "give AppSpecification.ContainerEntrypoint"),
+        ({"RoleArn": "arn:aws:iam::123456789012:role/nobody"}, "Could not assume role"),
+    ],
+)  # fmt: skip
+def test_bad_request_is_refused_and_starts_nothing(
+    stage: Stage, changes: dict[str, Any], told: str
+) -> None:
+    made = request(stage, "") | changes
+    code, message = refusal(stage.sagemaker.create_processing_job, made)
+    assert code == "ValidationException"
+    assert told in message
+    name = made["ProcessingJobName"]
+    assert not stage.sagemaker.list_processing_jobs(NameContains=name)["ProcessingJobSummaries"]
+
+
+def test_unknown_image_that_is_allowed_is_stored_until_it_is_stopped(stage: Stage) -> None:
+    made = request(stage, "", AppSpecification={"ImageUri": "elsewhere/image:1"})
+    assert run(stage, made)["ProcessingJobStatus"] == "InProgress"
+    stage.sagemaker.stop_processing_job(ProcessingJobName=made["ProcessingJobName"])
+    assert statuses(stage, "Processing")[-1] == "Stopped"

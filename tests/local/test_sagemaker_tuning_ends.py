@@ -1,0 +1,274 @@
+"""Tuning jobs that are refused, stopped, fail or run out of time."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from training_stage import aws, program, start_cloud, world  # noqa: F401 - fixtures by name
+from tuning_stage import (  # noqa: F401 - fixtures are found by name
+    BASE,
+    bowl,
+    config,
+    definition,
+    described,
+    forgotten,
+    trials,
+    tune,
+    tuning,
+)
+
+from sageloop.local_cloud.core.errors import AwsError
+
+pytestmark = pytest.mark.usefixtures("forgotten")
+
+
+def refused(call: Any, **params: Any) -> tuple[str, str]:
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def wait_for(aws: SimpleNamespace, name: str, member: str, count: int) -> None:
+    changed = aws.cloud.service("sagemaker").store.changed
+    with changed:
+        assert changed.wait_for(
+            lambda: described(aws, name)["TrainingJobStatusCounters"][member] >= count, 20
+        )
+
+
+SLEEPS = BASE + "tell(1)\ntime.sleep(60)"
+
+
+@pytest.mark.feature("tuning: stop")
+def test_stopping_a_job_stops_its_trials(aws: SimpleNamespace, program: Any) -> None:
+    client = aws.sagemaker
+    client.create_hyper_parameter_tuning_job(
+        **tuning("stopped", program(SLEEPS), config(jobs=8, parallel=2))
+    )
+    wait_for(aws, "stopped", "InProgress", 2)
+
+    client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="stopped")
+
+    assert aws.cloud.settle(30) == []
+    job = described(aws, "stopped")
+    assert job["HyperParameterTuningJobStatus"] == "Stopped"
+    assert job["TrainingJobStatusCounters"]["Stopped"] == 2
+    assert {t["TrainingJobStatus"] for t in trials(aws, "stopped")} == {"Stopped"}
+    code, message = refused(
+        client.stop_hyper_parameter_tuning_job, HyperParameterTuningJobName="stopped"
+    )
+    assert (code, message.endswith("is in status Stopped.")) == ("ValidationException", True)
+
+
+@pytest.mark.feature("tuning: stop")
+def test_trial_that_is_stopped_by_hand_counts_and_the_search_goes_on(
+    aws: SimpleNamespace, program: Any
+) -> None:
+    image = program(BASE + "tell(1)\nif '-001-' in os.environ['TRAINING_JOB_NAME']: time.sleep(60)")
+    aws.sagemaker.create_hyper_parameter_tuning_job(**tuning("one", image, config(jobs=2)))
+    wait_for(aws, "one", "InProgress", 1)
+    (first,) = trials(aws, "one")
+
+    aws.sagemaker.stop_training_job(TrainingJobName=first["TrainingJobName"])
+
+    assert aws.cloud.settle(30) == []
+    job = described(aws, "one")
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    counters = job["TrainingJobStatusCounters"]
+    assert (counters["Stopped"], counters["Completed"]) == (1, 1)
+
+
+def test_cloud_that_stops_leaves_no_tuning_job_in_flight(
+    aws: SimpleNamespace, program: Any
+) -> None:
+    image = program(SLEEPS)
+    other = start_cloud()
+    other.sagemaker.create_hyper_parameter_tuning_job(**tuning("left", image, config(parallel=2)))
+    wait_for(other, "left", "InProgress", 2)
+
+    other.cloud.stop()
+
+    assert not [label for label in other.cloud.activity.in_flight() if "tuning" in label]
+
+
+@pytest.mark.feature("tuning: failing trials")
+def test_job_fails_after_five_trials_without_one_success(
+    aws: SimpleNamespace, program: Any
+) -> None:
+    job = tune(aws, tuning("failing", program("raise SystemExit(2)"), config(jobs=9)))
+
+    assert job["HyperParameterTuningJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("No training job succeeded after 5 attempts.")
+    assert job["TrainingJobStatusCounters"]["NonRetryableError"] == 5
+    assert job["ObjectiveStatusCounters"]["Failed"] == 5
+    assert "BestTrainingJob" not in job
+
+
+@pytest.mark.feature("tuning: failing trials")
+def test_job_whose_trials_tell_no_objective_fails_and_says_so(
+    aws: SimpleNamespace, program: Any
+) -> None:
+    job = tune(aws, tuning("silent", program("print('nothing')"), config(jobs=2)))
+
+    assert job["HyperParameterTuningJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("No objective metrics found after running 2")
+    assert job["TrainingJobStatusCounters"]["Completed"] == 2
+    assert job["ObjectiveStatusCounters"] == {"Succeeded": 0, "Pending": 0, "Failed": 2}
+
+
+@pytest.mark.feature("tuning: failing trials")
+def test_internal_errors_of_trials_are_counted_as_retryable(
+    aws: SimpleNamespace, bowl: str
+) -> None:
+    aws.cloud.faults.order(kind="process", match="training:*", times=1)
+
+    job = tune(aws, tuning("flaky", bowl, config(jobs=3)))
+
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    assert job["TrainingJobStatusCounters"]["RetryableError"] == 1
+    assert job["TrainingJobStatusCounters"]["Completed"] == 2
+
+
+def test_trial_that_cannot_be_started_fails_the_job_with_its_reason(
+    aws: SimpleNamespace, bowl: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> str:
+        raise AwsError("ResourceLimitExceeded", "no more of these")
+
+    monkeypatch.setattr(aws.cloud.service("sagemaker").training, "launch", refuse)
+
+    job = tune(aws, tuning("refused", bowl))
+
+    assert job["HyperParameterTuningJobStatus"] == "Failed"
+    assert job["FailureReason"] == "ResourceLimitExceeded: no more of these"
+    assert trials(aws, "refused") == []
+
+
+def test_exception_in_the_coordinator_fails_the_job_and_never_hangs(
+    aws: SimpleNamespace, bowl: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: Any, **__: Any) -> str:
+        raise KeyError("broken")
+
+    monkeypatch.setattr(aws.cloud.service("sagemaker").training, "launch", breaks)
+
+    job = tune(aws, tuning("broken", bowl))
+
+    assert job["HyperParameterTuningJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("InternalServerError")
+
+
+@pytest.mark.feature("tuning: instance type flexibility")
+def test_next_instance_type_is_taken_where_the_first_is_refused(
+    aws: SimpleNamespace, bowl: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = aws.cloud.service("sagemaker").training
+    launch = training.launch
+
+    def only_large(request: dict[str, Any], **members: Any) -> Any:
+        if request["ResourceConfig"]["InstanceType"] != "ml.m5.large":
+            raise AwsError("ResourceLimitExceeded", "none of these")
+        return launch(request, **members)
+
+    monkeypatch.setattr(training, "launch", only_large)
+    kinds = ("ml.g5.xlarge", "ml.m5.large")
+    flexible = {
+        "AllocationStrategy": "Prioritized",
+        "InstanceConfigs": [
+            {"InstanceType": kind, "InstanceCount": 1, "VolumeSizeInGB": 5} for kind in kinds
+        ],
+    }
+    made = tuning("flexible", bowl, config(jobs=1))
+    del made["TrainingJobDefinition"]["ResourceConfig"]
+    made["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = flexible
+
+    job = tune(aws, made)
+
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    name = job["BestTrainingJob"]["TrainingJobName"]
+    used = aws.sagemaker.describe_training_job(TrainingJobName=name)["ResourceConfig"]
+    assert used["InstanceType"] == "ml.m5.large"
+
+
+@pytest.mark.feature("tuning: limits")
+def test_maximum_runtime_ends_the_job_with_the_best_so_far(
+    aws: SimpleNamespace, program: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two minutes are the least that may be asked for: the timer is made to fire sooner.
+    timer = threading.Timer
+    monkeypatch.setattr(threading, "Timer", lambda seconds, call: timer(seconds / 100, call))
+    settings = config(jobs=None)
+    settings["ResourceLimits"]["MaxRuntimeInSeconds"] = 120
+
+    job = tune(aws, tuning("timed", program(SLEEPS), settings))
+
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    assert job["TrainingJobStatusCounters"]["Stopped"] == 1
+    assert job["BestTrainingJob"]["TrainingJobStatus"] == "Stopped"
+    assert 1 <= job["ConsumedResources"]["RuntimeInSeconds"] < 30
+
+
+@pytest.mark.feature("bad input: tuning")
+def test_refused_job_creates_nothing(aws: SimpleNamespace, bowl: str) -> None:
+    create = aws.sagemaker.create_hyper_parameter_tuning_job
+    no_role = definition(bowl, RoleArn="arn:aws:iam::123456789012:role/not-there")
+
+    grid = refused(create, **tuning("bad", bowl, config("Grid")))
+    image = refused(create, **tuning("bad", "nowhere/image:1"))
+    role = refused(create, **tuning("bad", bowl, TrainingJobDefinition=no_role))
+    name = refused(create, **tuning("n" * 33, bowl))
+    parent = refused(create, **tuning("bad", bowl, WarmStartConfig={
+        "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "nobody"}],
+        "WarmStartType": "TransferLearning",
+    }))  # fmt: skip
+
+    assert "categorical ranges only" in grid[1]
+    assert "has no program on this machine" in image[1]
+    assert "Could not assume role" in role[1]
+    assert "less than or equal to 32" in name[1]
+    assert parent == (
+        "ResourceNotFound",
+        "Amazon SageMaker can't find a tuning job called nobody. Type another name.",
+    )
+    assert not aws.sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
+    assert not aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]
+
+
+def test_name_is_taken_until_the_job_is_deleted_and_trials_stay(
+    aws: SimpleNamespace, bowl: str
+) -> None:
+    tune(aws, tuning("once", bowl, config(jobs=1)))
+
+    create = aws.sagemaker.create_hyper_parameter_tuning_job
+    assert refused(create, **tuning("once", bowl))[0] == "ResourceInUse"
+    aws.sagemaker.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName="once")
+
+    code, _ = refused(
+        aws.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job,
+        HyperParameterTuningJobName="once",
+    )
+    assert code == "ResourceNotFound"
+    assert len(aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]) == 1
+
+
+def test_running_job_is_not_deleted(aws: SimpleNamespace, program: Any) -> None:
+    client = aws.sagemaker
+    client.create_hyper_parameter_tuning_job(**tuning("busy", program(SLEEPS), config(jobs=1)))
+
+    code, _ = refused(client.delete_hyper_parameter_tuning_job, HyperParameterTuningJobName="busy")
+
+    assert code == "ResourceInUse"
+
+
+def test_image_that_is_only_allowed_is_stored_and_can_be_stopped(aws: SimpleNamespace) -> None:
+    job = tune(aws, tuning("stored", "elsewhere/image:1"))
+
+    assert job["HyperParameterTuningJobStatus"] == "InProgress"
+    assert trials(aws, "stored") == []
+    aws.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="stored")
+    assert described(aws, "stored")["HyperParameterTuningJobStatus"] == "Stopped"

@@ -1,0 +1,104 @@
+"""Models and transform jobs in a few words, for the tests of batch transform."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+from tests.local.job_stage import BUCKET, ROLE, Stage
+
+IMAGE = "own/batch:1"
+LOG_GROUP = "/aws/sagemaker/TransformJobs"
+
+
+class Batch:
+    """The stage, and the file to which the container of a test writes what it was asked."""
+
+    def __init__(self, stage: Stage, asked: Path) -> None:
+        self.stage = stage
+        self._asked = asked
+
+    def asked(self) -> list[dict[str, Any]]:
+        """Every request that the container got."""
+        if not self._asked.exists():
+            return []
+        return [json.loads(line) for line in self._asked.read_text().splitlines()]
+
+    def model(self, **environment: str) -> str:
+        """A model of the test's own container."""
+        name = f"model-{self.stage.name()}"
+        self.stage.sagemaker.create_model(
+            ModelName=name, ExecutionRoleArn=ROLE,
+            PrimaryContainer={
+                "Image": IMAGE, "Environment": {"ASKED": str(self._asked), **environment}
+            },
+        )  # fmt: skip
+        return name
+
+    def request(
+        self, model: str, objects: dict[str, bytes | str], **members: Any
+    ) -> dict[str, Any]:
+        """A job over objects that are put under a prefix of its own."""
+        name = self.stage.name()
+        for key, body in objects.items():
+            self.stage.put(f"{name}/in/{key}", body)
+        taken = {"ContentType": "text/csv", "SplitType": "Line"} | members.pop("Input", {})
+        source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{name}/in/"}
+        source |= members.pop("Source", {})
+        output = {"S3OutputPath": f"s3://{BUCKET}/{name}/out"} | members.pop("Output", {})
+        return {
+            "TransformJobName": name,
+            "ModelName": model,
+            "TransformInput": {"DataSource": {"S3DataSource": source}, **taken},
+            "TransformOutput": output,
+            "TransformResources": {
+                "InstanceType": "ml.m5.large", "InstanceCount": members.pop("InstanceCount", 1),
+            },
+        } | members  # fmt: skip
+
+    def run(self, made: dict[str, Any]) -> dict[str, Any]:
+        """Run a job to its end; returns its description."""
+        self.stage.sagemaker.create_transform_job(**made)
+        assert self.stage.cloud.settle(60) == []
+        return self.describe(made)
+
+    def describe(self, made: dict[str, Any]) -> dict[str, Any]:
+        name = made["TransformJobName"]
+        return dict(self.stage.sagemaker.describe_transform_job(TransformJobName=name))
+
+    def output(self, made: dict[str, Any]) -> dict[str, bytes]:
+        """What the job wrote, by the rest of the keys."""
+        return self.stage.under(f"{made['TransformJobName']}/out/")
+
+    def log(self, made: dict[str, Any]) -> list[str]:
+        """Everything that the job logged."""
+        return self.stage.lines(LOG_GROUP, f"{made['TransformJobName']}/")
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """A tar.gz of files."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for name, body in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(body)
+            archive.addfile(member, io.BytesIO(body))
+    return made.getvalue()
+
+
+@pytest.fixture
+def batch(stage: Stage, tmp_path: Path) -> Iterator[Batch]:
+    program = [sys.executable, "-IS", str(Path(__file__).with_name("batch_server.py"))]
+    containers.register(IMAGE, serving=program)
+    stage.cloud.service("sagemaker").hosting.timing = Timing(startup_cap=20, terminate=2)
+    yield Batch(stage, tmp_path / "asked")
+    containers.unregister(IMAGE)

@@ -1,0 +1,237 @@
+"""The pure parts of batch transform: paths, records, payloads, joins, limits."""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sageloop.local_cloud.sagemaker.transform.assembling import assembled, output_key
+from sageloop.local_cloud.sagemaker.transform.joining import DataProcessing, JoinError
+from sageloop.local_cloud.sagemaker.transform.jsonpath import JsonPathError, parse
+from sageloop.local_cloud.sagemaker.transform.limits import container_environment, limits_of
+from sageloop.local_cloud.sagemaker.transform.splitting import (
+    MEGABYTE,
+    Record,
+    SplitError,
+    payloads,
+    records_of,
+)
+
+ROW = ["a", "b", "c", "d", "e", "f", "g"]
+THING = {"id": 7, "f": {"x": 1, "y": [1, 2]}, "SageMakerOutput": {"label": 1}}
+
+
+@pytest.mark.parametrize(
+    ("expression", "value", "selected"),
+    [
+        ("$", ROW, ROW),
+        ("$[1:]", ROW, ROW[1:]),
+        ("$[:-1]", ROW, ROW[:-1]),
+        ("$[2:4]", ROW, ["c", "d"]),
+        ("$[-1]", ROW, "g"),
+        ("$[0,-1]", ROW, ["a", "g"]),
+        ("$[0, -1]", ROW, ["a", "g"]),
+        ("$[0,5:]", ROW, ["a", "f", "g"]),
+        ("$[*]", ROW, ROW),
+        ("$.f.x", THING, 1),
+        ("$['f']['x']", THING, 1),
+        ('$["id"]', THING, 7),
+        ("$.f.['x','y']", THING, {"x": 1, "y": [1, 2]}),
+        ("$['id','SageMakerOutput']", THING, {"id": 7, "SageMakerOutput": {"label": 1}}),
+        ("$.f.*", THING, [1, [1, 2]]),
+        ("$.f.y[1]", THING, 2),
+    ],
+)
+def test_jsonpath_selects_what_awss_guide_says(expression: str, value: Any, selected: Any) -> None:
+    assert parse(expression).select(value) == selected
+
+
+@pytest.mark.parametrize("expression", ["", "id", "$..id", "$[?(@.a)]", "$[a]", "$.f.", "$[1:2:3]"])
+def test_jsonpath_outside_the_subset_is_refused(expression: str) -> None:
+    with pytest.raises(JsonPathError):
+        parse(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("$[9]", r"\$\[9\]: index 9 is not within the 7 elements there are"),
+        ("$[0,-8]", "index -8 is not within"),
+        ("$.id", "there is no attribute 'id' in list"),
+    ],
+)
+def test_jsonpath_that_finds_nothing_says_so(expression: str, told: str) -> None:
+    with pytest.raises(JsonPathError, match=told):
+        parse(expression).select(ROW)
+
+
+def record_io(content: bytes, flag: int = 0) -> bytes:
+    header = struct.pack("<II", 0xCED7230A, flag << 29 | len(content))
+    return header + content + b"\0" * (-len(content) % 4)
+
+
+def tf_record(content: bytes) -> bytes:
+    return struct.pack("<QI", len(content), 0) + content + struct.pack("<I", 0)
+
+
+def test_lines_are_records_and_a_missing_last_newline_makes_no_difference() -> None:
+    for data in (b"1,2\n3,4\n", b"1,2\r\n3,4", b"1,2\n\n3,4\n"):
+        assert [r.content for r in records_of(data, "Line")] == [b"1,2", b"3,4"]
+
+
+def test_binary_records_lose_their_frame_only_when_sent_alone() -> None:
+    for frame, split in ((record_io, "RecordIO"), (tf_record, "TFRecord")):
+        data = frame(b"one") + frame(b"twotwo")
+        records = records_of(data, split)
+        alone = payloads(records, strategy="SingleRecord", max_bytes=100)
+        assert [p.body for p in alone] == [b"one", b"twotwo"]
+        together = payloads(records, strategy="MultiRecord", max_bytes=100)
+        assert [p.body for p in together] == [data]
+
+
+def test_recordio_record_that_was_cut_at_the_magic_number_is_whole_again() -> None:
+    magic = struct.pack("<I", 0xCED7230A)
+    data = record_io(b"ab", 1) + record_io(b"cdcd", 2) + record_io(b"e", 3)
+    assert [r.content for r in records_of(data, "RecordIO")] == [
+        b"ab" + magic + b"cdcd" + magic + b"e"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "split"),
+    [
+        (b"garbage!", "RecordIO"), (record_io(b"abcdef")[:-3], "RecordIO"),
+        (record_io(b"a", 1), "RecordIO"), (b"xx", "TFRecord"), (tf_record(b"ab")[:-1], "TFRecord"),
+    ],
+)  # fmt: skip
+def test_broken_binary_data_is_refused(data: bytes, split: str) -> None:
+    with pytest.raises(SplitError):
+        records_of(data, split)
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=9).filter(lambda b: b"\n" not in b and b"\r" not in b)),
+    st.integers(10, 40),
+)
+def test_payloads_keep_every_record_in_order_and_the_limit(lines: list[bytes], limit: int) -> None:
+    records = records_of(b"".join(line + b"\n" for line in lines), "Line")
+    made = list(payloads(records, strategy="MultiRecord", max_bytes=limit))
+    assert [r for p in made for r in p.records] == records
+    assert all(0 < len(p.body) <= limit for p in made)
+    # No payload could have taken the first record of the next.
+    for one, following in pairwise(made):
+        assert len(one.body) + len(following.records[0].framed) > limit
+
+
+def test_record_above_the_limit_is_refused_in_awss_words() -> None:
+    records = records_of(b"123456\n", "Line")
+    for strategy in ("SingleRecord", "MultiRecord"):
+        with pytest.raises(SplitError, match="Too much data for max payload size"):
+            list(payloads(records, strategy=strategy, max_bytes=5))
+    assert [p.body for p in payloads(records, strategy="MultiRecord", max_bytes=None)]
+
+
+def processing(form: str, *, split: str = "Line", **members: str) -> DataProcessing:
+    return DataProcessing.of(
+        {
+            "DataProcessing": members,
+            "TransformInput": {"ContentType": form, "SplitType": split},
+            "TransformOutput": {"Accept": form},
+        }
+    )
+
+
+def lines(*contents: str) -> list[Record]:
+    return records_of("".join(f"{c}\n" for c in contents).encode(), "Line")
+
+
+def test_csv_rows_get_their_predictions_at_the_end() -> None:
+    made = processing("text/csv", InputFilter="$[1:]", JoinSource="Input", OutputFilter="$[0,-1]")
+    sent = made.filtered(lines('7,"a, b",2', "8,c,3"))
+    assert [r.content for r in sent] == [b'"a, b",2', b"c,3"]
+    assert made.output(sent, b"0.5\n0.25\n") == [b"7,0.5", b"8,0.25"]
+
+
+def test_json_lines_get_their_predictions_under_a_key() -> None:
+    made = processing("application/jsonlines", InputFilter="$.f", JoinSource="Input")
+    sent = made.filtered(lines('{"id": 1, "f": {"x": 2}}'))
+    assert sent[0].content == b'{"x":2}'
+    assert made.output(sent, b'{"score": 0.5}\n') == [
+        b'{"id":1,"f":{"x":2},"SageMakerOutput":{"score":0.5}}'
+    ]
+    sent = processing("application/jsonlines", JoinSource="Input").filtered(lines("[1, 2]"))
+    assert made.output(sent, b"3") == [b'{"SageMakerInput":[1,2],"SageMakerOutput":3}']
+
+
+def test_whole_json_object_is_joined_without_splitting() -> None:
+    made = processing("application/json", split="None", JoinSource="Input")
+    sent = made.filtered(records_of(b'{"key":\n1}', "None"))
+    assert made.output(sent, b'{"label": 1}') == [b'{"key":1,"SageMakerOutput":{"label":1}}']
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"0.5\n", r"records in the answer \(1\) differs from that in the request \(2\)"),
+        (b'0.5\n"unclosed\n', "Failed to parse output from the algorithm as CSV"),
+    ],
+)
+def test_answer_that_cannot_be_joined_is_refused(answer: bytes, told: str) -> None:
+    made = processing("text/csv", JoinSource="Input")
+    with pytest.raises(JoinError, match=told):
+        made.output(made.filtered(lines("1,2", "3,4")), answer)
+
+
+def test_output_is_assembled_as_it_is_or_a_line_each() -> None:
+    parts = [b"0.5", b"0.25\n"]
+    assert assembled(parts, "None") == b"0.50.25\n"
+    assert assembled(parts, "Line") == b"0.5\n0.25\n"
+    assert output_key("out/", "a/b.csv") == "out/a/b.csv.out"
+    assert output_key("", "b.csv") == "b.csv.out"
+
+
+OFFERED = {"MaxConcurrentTransforms": 8, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 3}
+
+
+@pytest.mark.parametrize(
+    ("request_", "offered", "told"),
+    [
+        ({}, {}, "MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"),
+        ({}, OFFERED, "MaxConcurrentTransforms=8, MaxPayloadInMB=3, BatchStrategy=SINGLE_RECORD"),
+        (
+            {"MaxConcurrentTransforms": 2, "MaxPayloadInMB": 1, "BatchStrategy": "MultiRecord"},
+            OFFERED, "MaxConcurrentTransforms=2, MaxPayloadInMB=1, BatchStrategy=MULTI_RECORD",
+        ),
+        (
+            {"MaxConcurrentTransforms": 0, "MaxPayloadInMB": 0}, OFFERED,
+            "MaxConcurrentTransforms=8, MaxPayloadInMB=0, BatchStrategy=SINGLE_RECORD",
+        ),
+        (
+            {}, {"MaxConcurrentTransforms": "many", "BatchStrategy": None},
+            "MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD",
+        ),
+    ],
+)  # fmt: skip
+def test_request_goes_before_what_the_container_offers(
+    request_: dict[str, Any], offered: dict[str, Any], told: str
+) -> None:
+    assert limits_of(request_, offered).told() == told
+
+
+def test_payload_of_zero_is_no_limit() -> None:
+    assert limits_of({"MaxPayloadInMB": 0}, {}).payload_bytes is None
+    assert limits_of({"MaxPayloadInMB": 2}, {}).payload_bytes == 2 * MEGABYTE
+
+
+def test_container_is_told_only_what_the_user_set() -> None:
+    assert container_environment({}) == {"SAGEMAKER_BATCH": "true"}
+    asked = {"MaxPayloadInMB": 1, "BatchStrategy": "SingleRecord", "MaxConcurrentTransforms": 4}
+    assert container_environment(asked) == {
+        "SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1",
+        "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "4",
+    }  # fmt: skip
