@@ -12,11 +12,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import deployment, local_cloud, tests, training
+from benchmarks import deployment, local_cloud, serving, tests, training
 from benchmarks.figures import Figure
 
 _SUITES = {"local_cloud": local_cloud, "deployment": deployment, "training": training,
-           "tests": tests}  # fmt: skip
+           "serving": serving, "tests": tests}  # fmt: skip
 
 
 def main() -> int:

@@ -24,7 +24,7 @@ _SPOKEN = {"string": "a text", "integer": "a whole number", "long": "a whole num
            "float": "a number", "double": "a number", "boolean": "true or false",
            "list": "a list", "map": "a mapping", "structure": "a mapping"}  # fmt: skip
 
-_JUDGED_APART = {"TrainingInstanceType"}
+_JUDGED_APART = {"ProductionVariantInstanceType", "TrainingInstanceType"}
 """Enumerations that grow faster than botocore is updated; whoever renders them judges them."""
 
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .._private.policies import allow
+from .._private.statements import page_statements
 from .execution import ExecutionRole
 
 
@@ -55,6 +57,7 @@ class HostingRole(ExecutionRole):
             scope, construct_id, source="*", permissions_boundary=permissions_boundary,
             existing=existing,
         )  # fmt: skip
+        self._repositories = list(repository_arns) if existing is None else []
         if existing is not None:
             return
         self._add_logs("/aws/sagemaker/Endpoints/*")
@@ -72,3 +75,14 @@ class HostingRole(ExecutionRole):
         """Let SageMaker read the alarms that end a bad rollout."""
         if alarm_arns:
             self.add(allow(["cloudwatch:DescribeAlarms"], alarm_arns))
+
+    def allow_images(self, repository_arns: Sequence[str]) -> None:
+        """Let SageMaker pull images of more repositories."""
+        new = [each for each in repository_arns if each not in self._repositories]
+        self._repositories += new
+        self._add_pull(new)
+
+    def allow_notifications(self, topics: Sequence[sns.ITopic]) -> None:
+        """Let SageMaker tell topics of asynchronous answers."""
+        for topic in topics:
+            self.add(*page_statements(topic))

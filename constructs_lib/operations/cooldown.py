@@ -72,9 +72,8 @@ def red_time(
         windows = resource.evaluation_periods or 1.0
         if isinstance(alarm.metric, cloudwatch.Metric | cloudwatch.MathExpression):
             window = alarm.metric.period.to_seconds()
-    rollout, delay = endpoint.document.rollout, evaluation.truth_delay_minutes
-    waits = () if rollout is None else (rollout.wait_seconds, rollout.termination_wait_seconds)
-    if not known(evaluation.window_minutes, windows, delay, *waits):
+    baking, delay = endpoint.setup.bake_seconds, evaluation.truth_delay_minutes
+    if baking is None or not known(evaluation.window_minutes, windows, delay):
         return None
     red = RedTime(window_seconds=window, windows=windows, truth_delay_seconds=delay * 60)
-    return red if rollout is None else replace(red, rollout_seconds=sum(waits))
+    return replace(red, rollout_seconds=baking)

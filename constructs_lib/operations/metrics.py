@@ -21,8 +21,9 @@ def project_sum(
 
     """
     each = Duration.minutes(5) if period is None else period
+    stem = name[0].lower() + name[1:]  # ids must differ within a graph
     metrics = {
-        f"m{index}": cloudwatch.Metric(
+        f"{stem}{index}": cloudwatch.Metric(
             namespace="sageloop",
             metric_name=name,
             dimensions_map=dict(dimensions),

@@ -10,6 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from .._private.alarm_duties import RETRAINING, claim
 from .._private.checks import Checks, text_of
 from .._private.function import ProjectFunction
 from .._private.policies import allow
@@ -108,6 +109,7 @@ class RetrainingLoop(Construct):
             check_starting(check, max_attempts=max_attempts)
             _check_job(check, job, gate)
             check_cooldown(check, self._cooldown, red_time(endpoint, self.evaluation, live_error))
+        claim(self, [live_error], RETRAINING)
         self.job, self.endpoint, self.live_error, self.gate = job, endpoint, live_error, gate
         self._network, self._reserve, self._content_type = (
             network,

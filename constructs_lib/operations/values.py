@@ -19,6 +19,8 @@ class Gate:
         objective: ``Minimize`` or ``Maximize``.
         threshold: The worst value allowed when there is no champion.
         improvement: Share by which it must beat a champion, 0 to 1.
+        approval: ``Automatic``: what passes is promoted; ``Manual``: it waits in the registry
+            (``PendingManualApproval``) until a person approves it.
 
     """
 
@@ -26,18 +28,20 @@ class Gate:
     objective: str = "Minimize"
     threshold: float
     improvement: float = 0.0
+    approval: str = "Automatic"
 
     def check(self, check: Checks) -> None:
         """Refuse an unknown objective and a share above all."""
         check.one_of("gate.objective", self.objective, {"Minimize", "Maximize"})
         check.between("gate.threshold", self.threshold)
         check.between("gate.improvement", self.improvement, 0, 1)
+        check.one_of("gate.approval", self.approval, {"Automatic", "Manual"})
 
     def rendered(self, scope: Construct) -> str:
         """The gate as the functions read it."""
         return Stack.of(scope).to_json_string({
             "metric": self.metric, "objective": self.objective, "threshold": self.threshold,
-            "improvement": self.improvement,
+            "improvement": self.improvement, "approval": self.approval,
         })  # fmt: skip
 
 

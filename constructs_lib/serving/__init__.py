@@ -1,13 +1,34 @@
-"""Model, endpoint, champion endpoint, variants, scaling, rollout and registry."""
+"""Models, endpoints of all kinds, variants, scaling, rollout and registry."""
 
+from .artifact import ModelArtifact
+from .capture import DataCapture
 from .champion import ChampionEndpoint
+from .component import CopyResources, InferenceComponent
+from .container import ModelContainer
 from .endpoint import Endpoint, EndpointBase
+from .http_front import HttpsFront
+from .inference_code import InferenceCode
+from .kinds import (
+    Asynchronous,
+    EndpointKind,
+    InferenceComponents,
+    MultiModel,
+    RealTime,
+    Serverless,
+)
+from .model import Model, ModelBase
 from .registry import ModelRegistry
+from .rollout import AllAtOnce, Canary, Linear, Rolling, Rollout
+from .scaling import Scaling, ScheduledScaling, Step, StepScaling
 from .transform import DataProcessing, TransformSpecification
 from .transform_job import TransformJob
-from .values import Canary, DataCapture, Scaling, Variant
+from .variants import EnhancedMetrics, InstancePool, ManagedInstanceScaling, Variant
 
 __all__ = [
-    "Canary", "ChampionEndpoint", "DataCapture", "DataProcessing", "Endpoint", "EndpointBase",
-    "ModelRegistry", "Scaling", "TransformJob", "TransformSpecification", "Variant",
+    "AllAtOnce", "Asynchronous", "Canary", "ChampionEndpoint", "CopyResources", "DataCapture",
+    "DataProcessing", "Endpoint", "EndpointBase", "EndpointKind", "EnhancedMetrics", "HttpsFront",
+    "InferenceCode", "InferenceComponent", "InferenceComponents", "InstancePool", "Linear",
+    "ManagedInstanceScaling", "Model", "ModelArtifact", "ModelBase", "ModelContainer",
+    "ModelRegistry", "MultiModel", "RealTime", "Rolling", "Rollout", "Scaling", "ScheduledScaling",
+    "Serverless", "Step", "StepScaling", "TransformJob", "TransformSpecification", "Variant",
 ]  # fmt: skip

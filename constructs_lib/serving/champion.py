@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from .._private.alarm_duties import ROLLBACK, claim
 from .._private.checks import Checks
 from .._private.function import ProjectFunction
 from .._private.policies import allow, attach
@@ -18,11 +21,17 @@ from ..data import DataStoreBase, StateTable
 from ..identity import HostingRole
 from ..network import PrivateNetwork
 from .base import EndpointBase, acknowledge_platform_registry
+from .capture import DataCapture
+from .configuration import Configuration
 from .document import ServingDocument
 from .permissions import rollout_statements, scaling_statements
 from .registry import ModelRegistry
-from .rollback import rollback_alarms
-from .values import Canary, DataCapture, Variant, check_serving
+from .rollback import rollback_alarms as own_rollback_alarms
+from .rollout import Rollout
+from .rules import Setup
+from .variants import EnhancedMetrics, Variant
+
+_MOST_ALARMS = 10
 
 
 class ChampionEndpoint(EndpointBase):
@@ -57,11 +66,14 @@ class ChampionEndpoint(EndpointBase):
         role: HostingRole,
         page_topic: sns.ITopic,
         variants: Sequence[Variant] = (Variant(),),
+        shadow: Variant | None = None,
         capture: DataCapture | None = None,
-        rollout: Canary | None = None,
+        rollout: Rollout | None = None,
+        metrics: EnhancedMetrics | None = None,
         models_prefix: str = "models/",
         environment: Mapping[str, str] | None = None,
         rollback_latency: Duration | None = None,
+        rollback_alarms: Sequence[cloudwatch.IAlarm] = (),
         reserve_concurrency: bool = True,
     ) -> None:
         """Define the endpoint.
@@ -77,37 +89,49 @@ class ChampionEndpoint(EndpointBase):
             role: Role of the models.
             page_topic: Topic told when someone must look. One of your own that is encrypted comes
                 by ``Topic.from_topic_attributes`` with its ``key_arn``.
-            variants: One variant ``AllTraffic`` of two ``ml.m5.large`` by default.
+            variants: One variant ``AllTraffic`` of two ``ml.m5.large`` by default; all serve the
+                champion.
+            shadow: A variant that gets copies of requests, to try other instances with the
+                champion.
             capture: What is kept of requests and answers; nothing by default.
             rollout: How a new model comes in; all at once by default.
+            metrics: Metrics in more detail; none by default.
             models_prefix: Where artifacts lie in the store, ending in a slash.
             environment: Environment of the container.
             rollback_latency: p99 of answers above which a rollout is undone, 1 second by default.
+            rollback_alarms: Alarms of your own that undo a rollout too; 10 with those per variant.
             reserve_concurrency: Whether functions reserve their concurrency in the account.
 
         Raises:
-            ConfigurationError: If a value is not allowed, or the canary has no room.
+            ConfigurationError: If a value is not allowed, a step of the rollout has no room, or an
+                alarm of retraining would undo rollouts.
 
         """
         super().__init__(scope, construct_id)
+        setup = Setup(
+            endpoint_name=endpoint_name, variants=variants, shadow=shadow, capture=capture,
+            rollout=rollout, metrics=metrics, rollback_latency=rollback_latency,
+            rollback_alarms=rollback_alarms,
+        )  # fmt: skip
         with Checks(self) as check:
-            check_serving(
-                check, endpoint_name=endpoint_name, variants=variants, capture=capture,
-                rollout=rollout, rollback_latency=rollback_latency,
-            )  # fmt: skip
+            setup.check(check)
+            _check_champion(check, setup)
             check.prefix("models_prefix", models_prefix)
         self.endpoint_name = endpoint_name
         self.registry, self.store, self.state, self.role = registry, store, state, role
         self.network, self.page_topic, self.capture = network, page_topic, capture
         self._concurrency = 2 if reserve_concurrency else None
         self.group = network.workload_group(self, "Group", description=f"Models {endpoint_name}")
-        self.rollback_alarms = rollback_alarms(
+        self.setup = setup
+        claim(self, rollback_alarms, ROLLBACK)
+        own_alarms = own_rollback_alarms(
             self,
             self,
             variants,
             latency=Duration.seconds(1) if rollback_latency is None else rollback_latency,
             page_topic=page_topic,
         )
+        self.rollback_alarms: list[cloudwatch.IAlarm] = [*own_alarms, *rollback_alarms]
         self._allow_role(models_prefix)
         self.document = ServingDocument(
             endpoint_name=endpoint_name,
@@ -115,13 +139,12 @@ class ChampionEndpoint(EndpointBase):
             subnet_ids=network.subnet_ids,
             security_group_ids=[self.group.security_group_id],
             store=store,
-            variants=variants,
-            capture=capture,
-            rollout=rollout,
+            setup=setup,
             alarm_names=[alarm.alarm_name for alarm in self.rollback_alarms],
             environment={} if environment is None else dict(environment),
         )
         self.promoter = self._build_promoter()
+        self.parameter = self._build_parameter()
         self.resource_function = self._build_resource_function()
         self.resource = self._build_resource()
 
@@ -134,6 +157,15 @@ class ChampionEndpoint(EndpointBase):
     def grant_promote(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone bring the champion to the endpoint, as the promoter does."""
         return attach(grantee, [*self.promote_statements(self), *self.scaling_statements(self)])
+
+    def grant_rollback(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone bring a former champion back (``sageloop rollback``), and see the history."""
+        return attach(grantee, [
+            allow(["lambda:InvokeFunction"], [self.promoter.arn]),
+            allow(["ssm:GetParameter"], [self.parameter.parameter_arn]),
+            *self.state.statements("GetItem"),
+            self.registry.read_statement(self),
+        ])  # fmt: skip
 
     def promote_statements(self, scope: Construct) -> list[iam.PolicyStatement]:
         """Statements to create, update and tidy up what the endpoint is made of."""
@@ -150,8 +182,8 @@ class ChampionEndpoint(EndpointBase):
 
     def _allow_role(self, models_prefix: str) -> None:
         self.store.grant_read(self.role, prefix=models_prefix)
-        if self.capture is not None:
-            self.store.grant_write(self.role, prefix=self.capture.prefix)
+        for prefix in dict.fromkeys(Configuration(setup=self.setup, store=self.store).written):
+            self.store.grant_write(self.role, prefix=prefix)
         self.role.allow_rollback_alarms([alarm.alarm_arn for alarm in self.rollback_alarms])
 
     def _build_promoter(self) -> ProjectFunction:
@@ -187,6 +219,21 @@ class ChampionEndpoint(EndpointBase):
             pattern=_state_change("Endpoint", {"EndpointName": [self.endpoint_name]}),
         )
         return promoter
+
+    def _build_parameter(self) -> ssm.StringParameter:
+        """Where ``sageloop history`` and ``sageloop rollback`` find what they ask."""
+        return ssm.StringParameter(
+            self,
+            "PromotionParameter",
+            parameter_name=f"/sageloop/endpoints/{self.endpoint_name}/promotion",
+            simple_name=False,
+            string_value=Stack.of(self).to_json_string({
+                "promote_function": self.promoter.arn,
+                "state_table": self.state.table_name,
+                "model_package_group": self.registry.group_name,
+            }),
+            description=f"What promotes the models of {self.endpoint_name}",
+        )  # fmt: skip
 
     def _build_resource_function(self) -> ProjectFunction:
         function = self._function(
@@ -249,6 +296,22 @@ class ChampionEndpoint(EndpointBase):
         functions = [*self.resource_function.permissions, *self.promoter.permissions]
         resource.node.add_dependency(*functions, *self.role.policies, *self.network.ready)
         return resource
+
+
+def _check_champion(check: Checks, setup: Setup) -> None:
+    """Refuse what only an endpoint with models of one's own can have."""
+    alarms = 2 * len(setup.variants) + len(setup.rollback_alarms)
+    if alarms > _MOST_ALARMS:
+        message = f"a rollout has {_MOST_ALARMS} alarms at most: two per variant and your own make "
+        check.refuse("ValueOutOfRange", f"{message}{alarms}")
+    for variant in setup.all_variants:
+        pooled = [pool.model for pool in variant.pools]
+        if any(model is not None for model in [variant.model, *pooled]):
+            check.refuse("ModelNotAllowed", f"variant {variant.name} serves the champion: leave "
+                         "model out, or use Endpoint")  # fmt: skip
+        if variant.scaling is not None and (variant.scaling.steps or variant.scaling.schedules):
+            check.refuse("ScalingNotAllowed", "a champion endpoint scales by a target only: leave "
+                         "scaling.steps and schedules out, or use Endpoint")  # fmt: skip
 
 
 def _state_change(thing: str, detail: Mapping[str, object]) -> events.EventPattern:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..data import DataStoreBase
-from .values import Canary, DataCapture, Variant
+from .configuration import Configuration
+from .rollout import AllAtOnce, Rollout
+from .rules import Setup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +21,7 @@ class ServingDocument:
         subnet_ids: Subnets of the instances.
         security_group_ids: Security groups of the instances.
         store: Where captured data goes, and whose key encrypts volumes.
-        variants: Variants.
-        capture: What is captured.
-        rollout: How a new model or configuration comes in.
+        setup: Everything that is checked: variants, shadow, capture, rollout, metrics.
         alarm_names: Alarms that end a bad rollout.
         environment: Environment of the container.
 
@@ -33,11 +32,14 @@ class ServingDocument:
     subnet_ids: list[str]
     security_group_ids: list[str]
     store: DataStoreBase
-    variants: Sequence[Variant]
-    capture: DataCapture | None
-    rollout: Canary | None
+    setup: Setup
     alarm_names: list[str]
     environment: dict[str, str]
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """How a new model or configuration comes in; all at once by default."""
+        return self.setup.rollout
 
     def rendered(self) -> dict[str, Any]:
         """The document."""
@@ -63,29 +65,12 @@ class ServingDocument:
         }
 
     def _config(self) -> dict[str, Any]:
-        config: dict[str, Any] = {
-            "ProductionVariants": [variant.rendered() for variant in self.variants]
-        }
-        key = None if self.store.key is None else self.store.key.key_arn
-        if key is not None:
-            config["KmsKeyId"] = key
-        if self.capture is not None:
-            destination = self.store.uri(self.capture.prefix).rstrip("/")
-            config["DataCaptureConfig"] = self.capture.rendered(destination, key)
-        return config
+        return Configuration(setup=self.setup, store=self.store).rendered()
 
     def _deployment(self) -> dict[str, Any]:
-        all_at_once = {
-            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
-            "TerminationWaitInSeconds": 120,
-            "MaximumExecutionTimeoutInSeconds": 1800,
-        }
-        policy = all_at_once if self.rollout is None else self.rollout.rendered()
+        rollout = AllAtOnce() if self.rollout is None else self.rollout
         alarms = [{"AlarmName": name} for name in self.alarm_names]
-        return {
-            "BlueGreenUpdatePolicy": policy,
-            "AutoRollbackConfiguration": {"Alarms": alarms},
-        }
+        return {**rollout.rendered(), "AutoRollbackConfiguration": {"Alarms": alarms}}
 
     def _scaling(self) -> list[dict[str, Any]]:
         return [
@@ -93,8 +78,8 @@ class ServingDocument:
                 "VariantName": variant.name,
                 "MinCapacity": variant.scaling.minimum,
                 "MaxCapacity": variant.scaling.maximum,
-                "Policies": [variant.scaling.policy()],
+                "Policies": variant.scaling.policies(self.endpoint_name),
             }
-            for variant in self.variants
+            for variant in self.setup.variants
             if variant.scaling is not None
         ]

@@ -3,40 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from aws_cdk import Duration
-from aws_cdk import aws_applicationautoscaling as scaling
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from .._private.acknowledge import acknowledge_packs
+from .._private.alarm_duties import ROLLBACK, claim
+from .._private.api_model import violations
 from .._private.checks import Checks
+from .._private.l1 import arguments
+from .._private.policies import attach
 from ..data import DataStoreBase
 from ..identity import HostingRole
 from ..network import PrivateNetwork
-from .base import EndpointBase, acknowledge_platform_registry
-from .rollback import rollback_alarms
-from .values import Canary, DataCapture, Variant, check_serving
+from .artifact import ModelArtifact
+from .autoscaling import Scaled, Wake, declare
+from .base import EndpointBase
+from .capture import DataCapture
+from .configuration import Configuration
+from .container import ModelContainer
+from .kinds import Asynchronous, EndpointKind, InferenceComponents, MultiModel, Serverless
+from .model import Model, ModelBase
+from .model_rules import check_models, kind_for
+from .rollback import rollback_alarms as own_rollback_alarms
+from .rollout import AllAtOnce, Rollout
+from .rules import Setup
+from .scaling import Scaling
+from .variants import EnhancedMetrics, Variant
 
 __all__ = ["Endpoint", "EndpointBase"]
 
+_MOST_ALARMS = 10
+
 
 class Endpoint(EndpointBase):
-    """Defines model, configuration and endpoint for an artifact that you name.
+    """Defines configuration and endpoint for a model that you name, of any kind.
 
     Nothing is promoted at run time: a new artifact is a new deployment. The endpoint's name is
     stable; those of model and configuration are left to CloudFormation, so that a change can
-    replace them. Capacity that automatic scaling added survives an update.
+    replace them. Capacity that automatic scaling added survives an update; weights and capture
+    are what the template says.
+
+    SageMaker refuses another instance type for a variant, and to take a variant away, while it is
+    registered for scaling, and CloudFormation changes the endpoint before the registration:
+    deploy first without ``scaling``, then with the new type and ``scaling``.
 
     See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-sagemaker-endpoint.html
 
     Example:
-        >>> image = AlgorithmImage.xgboost(stack, "3.0-5")
-        >>> role = HostingRole(stack, "Role", key=store.key,
-        ...                    repository_arns=[image.repository_arn])
-        >>> endpoint = Endpoint(stack, "Endpoint", endpoint_name="demo", image=image.uri,
-        ...     model_data="models/m.tar.gz", store=store, network=network, role=role)
-        >>> endpoint.grant_invoke(people)
+        >>> Endpoint(stack, "Endpoint", endpoint_name="demo", model=model, store=store,
+        ...          capture=DataCapture(), rollout=Canary(percent=20))
+        >>> Endpoint(stack, "Scoring", endpoint_name="scoring", model=model, store=store,
+        ...          kind=Asynchronous(output_prefix="scored/"),
+        ...          variants=[Variant(scaling=Scaling(minimum=0, maximum=4,
+        ...                                            backlog_per_instance=5))])
 
     """
 
@@ -46,16 +73,22 @@ class Endpoint(EndpointBase):
         construct_id: str,
         *,
         endpoint_name: str,
-        image: str,
-        model_data: str,
-        store: DataStoreBase,
-        network: PrivateNetwork,
-        role: HostingRole,
+        model: ModelBase | None = None,
+        image: str | None = None,
+        model_data: str | None = None,
+        store: DataStoreBase | None = None,
+        network: PrivateNetwork | None = None,
+        role: HostingRole | None = None,
+        kind: EndpointKind | None = None,
         variants: Sequence[Variant] = (Variant(),),
+        shadow: Variant | None = None,
         capture: DataCapture | None = None,
-        rollout: Canary | None = None,
+        rollout: Rollout | None = None,
+        metrics: EnhancedMetrics | None = None,
         environment: Mapping[str, str] | None = None,
         rollback_latency: Duration | None = None,
+        rollback_alarms: Sequence[cloudwatch.IAlarm] = (),
+        keep_weights: bool = False,
         page_topic: sns.ITopic | None = None,
     ) -> None:
         """Define the endpoint.
@@ -64,188 +97,297 @@ class Endpoint(EndpointBase):
             scope: Parent.
             construct_id: Id among its siblings.
             endpoint_name: Name of the endpoint, 63 characters at most.
-            image: Address of the inference image.
-            model_data: Key of the artifact (``model.tar.gz``) in the store.
-            store: Where the artifact lies and captured data goes.
-            network: Network of the instances.
-            role: Role of the model.
+            model: What it serves, unless each variant names a model of its own.
+            image: Address of an inference image, in place of a model.
+            model_data: Key of the image's artifact (``model.tar.gz``) in the store; for a
+                multi-model endpoint a prefix that ends in a slash.
+            store: Where captured data and answers go, and the image's artifact lies; its key
+                encrypts volumes.
+            network: Network of the image's instances, or of inference components.
+            role: Role of the image's model, or of inference components.
+            kind: How it answers: ``RealTime`` by default, ``MultiModel``, ``Serverless``,
+                ``Asynchronous`` or ``InferenceComponents``.
             variants: One variant of two ``ml.m5.large`` by default.
+            shadow: A variant that gets copies of requests; its weight to the other's is the
+                share that is copied.
             capture: What is kept of requests and answers; nothing by default.
             rollout: How a changed configuration comes in; all at once by default.
-            environment: Environment of the container.
-            rollback_latency: p99 of answers above which a rollout is undone, 1 second by default.
+            metrics: Metrics in more detail; none by default.
+            environment: Environment of the image's container.
+            rollback_latency: p99 of answers above which a rollout is undone, 1 second by default;
+                an asynchronous endpoint's is not watched by default.
+            rollback_alarms: Alarms of your own that undo a rollout too; 10 with those per variant.
+            keep_weights: Whether weights that were shifted since stay at an update.
             page_topic: Topic told by the rollback alarms.
 
         Raises:
-            ConfigurationError: If a value is not allowed, or the canary has no room.
+            ConfigurationError: If a value is not allowed, a combination is not SageMaker's, a
+                step of the rollout has no room, or an alarm of retraining would undo rollouts.
 
         """
         super().__init__(scope, construct_id)
+        asked = MultiModel() if kind is None and _is_prefix(model_data) else kind
+        self.kind = kind_for(asked, model)
+        self.setup = Setup(
+            endpoint_name=endpoint_name, kind=self.kind, variants=variants, shadow=shadow,
+            capture=capture, rollout=rollout, metrics=metrics, rollback_latency=rollback_latency,
+            rollback_alarms=rollback_alarms,
+        )  # fmt: skip
         with Checks(self) as check:
-            check_serving(
-                check, endpoint_name=endpoint_name, variants=variants, capture=capture,
-                rollout=rollout, rollback_latency=rollback_latency,
-            )  # fmt: skip
-        if capture is not None:
-            store.grant_write(role, prefix=capture.prefix)
-        store.grant_read(role, prefix=model_data)
-        self.group = network.workload_group(self, "Group", description="Instances of a model")
-        self.model = self._build_model(image, store.uri(model_data), network, role, environment)
-        self.config = self._build_config(variants, store, capture)
-        self.endpoint_name = endpoint_name
-        self.alarms = rollback_alarms(
-            self,
-            self,
-            variants,
-            latency=Duration.seconds(1) if rollback_latency is None else rollback_latency,
-            page_topic=page_topic,
-        )
-        role.allow_rollback_alarms([alarm.alarm_arn for alarm in self.alarms])
-        self.resource = self._build_endpoint(rollout)
-        self.resource.node.add_dependency(*role.policies, *network.ready)
-        for index, variant in enumerate(variants):
-            self._scale(index, variant)
+            self.setup.check(check)
+            _Form(
+                kind=self.kind, model=model, image=image, model_data=model_data, store=store,
+                network=network, role=role,
+            ).check(check)  # fmt: skip
+        self.endpoint_name, self.store = endpoint_name, store
+        self.group: ec2.SecurityGroup | None = None
+        if network is not None and (image is not None or self._has_components):
+            description = "Instances of a model"
+            self.group = network.workload_group(self, "Group", description=description)
+        self.model = model
+        if image is not None:
+            assert store is not None
+            assert role is not None
+            artifact = ModelArtifact.from_store(store, str(model_data))
+            self.model = self._build_model(image, artifact, network, role, environment)
+        self._check_models()
+        self.roles = self._find_roles(role)
+        self.config = self._build_config(network, role)
+        self._allow_roles()
+        self.alarms = self._build_alarms(page_topic)
+        self.resource = self._build_endpoint(keep_weights=keep_weights)
+        for each in self.roles:
+            self.resource.node.add_dependency(*each.policies)
+        if network is not None:
+            self.resource.node.add_dependency(*network.ready)
+        self._scale()
+
+    def grant_invoke(
+        self, grantee: iam.IGrantable, *, streaming: bool = False, asynchronous: bool | None = None
+    ) -> iam.Grant:
+        """Let someone ask this endpoint, and no other.
+
+        Of an asynchronous endpoint they may write requests and read answers too.
+
+        Args:
+            grantee: Who.
+            streaming: Whether answers may come piece by piece as well.
+            asynchronous: What the kind says by default.
+
+        """
+        kind = self.kind
+        queued = isinstance(kind, Asynchronous) if asynchronous is None else asynchronous
+        statements = [self.invoke_statement(streaming, queued)]
+        if isinstance(kind, Asynchronous) and self.store is not None:
+            if kind.input_prefix is not None:
+                statements += self.store.write_statements(kind.input_prefix)
+            for prefix in kind.written:
+                statements += self.store.read_statements(prefix)
+        return attach(grantee, statements)
+
+    @property
+    def models(self) -> list[ModelBase]:
+        """Models of all variants, each once."""
+        if self._has_components:
+            return []
+        pools = [pool.model for variant in self.setup.all_variants for pool in variant.pools]
+        given = [variant.model or self.model for variant in self.setup.all_variants]
+        return list(dict.fromkeys(model for model in [*given, *pools] if model is not None))
+
+    @property
+    def _has_components(self) -> bool:
+        return isinstance(self.kind, InferenceComponents)
+
+    def _check_models(self) -> None:
+        with Checks(self) as check:
+            shadowed = self.setup.shadow is not None
+            check_models(check, self.kind, self.models, shadowed=shadowed)
+            if self._has_components:
+                return
+            for variant in self.setup.all_variants:
+                if variant.model is None and self.model is None:
+                    check.refuse("ModelMissing", f"variant {variant.name} has no model: give one "
+                                 "to it or to the endpoint")  # fmt: skip
+
+    def _find_roles(self, role: HostingRole | None) -> list[HostingRole]:
+        found = [model.role for model in self.models] if self.models else [role]
+        return list(dict.fromkeys(each for each in found if each is not None))
+
+    def _allow_roles(self) -> None:
+        kind = self.kind
+        for role in self.roles:
+            for prefix in dict.fromkeys(self.configuration.written):
+                assert self.store is not None
+                self.store.grant_write(role, prefix=prefix)
+            if isinstance(kind, Asynchronous):
+                role.allow_notifications(list(dict.fromkeys(kind.topics)))
+                if kind.input_prefix is not None and self.store is not None:
+                    self.store.grant_read(role, prefix=kind.input_prefix)
 
     def _build_model(
         self,
         image: str,
-        model_data_url: str,
-        network: PrivateNetwork,
+        artifact: ModelArtifact,
+        network: PrivateNetwork | None,
         role: HostingRole,
         environment: Mapping[str, str] | None,
-    ) -> sagemaker.CfnModel:
-        model = sagemaker.CfnModel(
-            self,
-            "Model",
-            execution_role_arn=role.role_arn,
-            enable_network_isolation=True,
-            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
-                image=image,
-                model_data_url=model_data_url,
-                environment={} if environment is None else dict(environment),
-            ),
-            vpc_config=sagemaker.CfnModel.VpcConfigProperty(
-                security_group_ids=[self.group.security_group_id], subnets=network.subnet_ids
-            ),
-        )
-        # SageMaker reads the artifact at once, with a role that must already be allowed to.
-        model.node.add_dependency(*role.policies)
-        acknowledge_platform_registry(model)
-        return model
+    ) -> Model:
+        container = ModelContainer(
+            image=image, artifact=artifact, multi_model=isinstance(self.kind, MultiModel),
+            environment={} if environment is None else dict(environment),
+        )  # fmt: skip
+        return Model(
+            self, "Model", containers=[container], role=role, network=network, group=self.group,
+            network_isolation=not isinstance(self.kind, Serverless),
+        )  # fmt: skip
 
     def _build_config(
-        self, variants: Sequence[Variant], store: DataStoreBase, capture: DataCapture | None
+        self, network: PrivateNetwork | None, role: HostingRole | None
     ) -> sagemaker.CfnEndpointConfig:
-        key = None if store.key is None else store.key.key_arn
-        return sagemaker.CfnEndpointConfig(
-            self,
-            "Config",
-            kms_key_id=key,
-            production_variants=[
-                sagemaker.CfnEndpointConfig.ProductionVariantProperty(
-                    variant_name=variant.name,
-                    model_name=self.model.attr_model_name,
-                    instance_type=variant.instance_type,
-                    initial_instance_count=variant.instance_count,
-                    initial_variant_weight=variant.weight,
-                    container_startup_health_check_timeout_in_seconds=variant.startup_seconds,
-                )
-                for variant in variants
-            ],
-            data_capture_config=None if capture is None else _capture(capture, store, key),
-        )
+        self.configuration = Configuration(setup=self.setup, store=self.store)
+        request = self.configuration.rendered()
+        names = [variant.model or self.model for variant in self.setup.variants]
+        if not self._has_components:
+            for rendered, model in zip(request["ProductionVariants"], names, strict=True):
+                rendered["ModelName"] = _name(model)
+        if self.setup.shadow is not None:
+            (rendered,) = request["ShadowProductionVariants"]
+            rendered["ModelName"] = _name(self.setup.shadow.model or self.model)
+        if self._has_components and role is not None and network is not None:
+            assert self.group is not None
+            groups = [self.group.security_group_id]
+            request |= {
+                "ExecutionRoleArn": role.role_arn,
+                "EnableNetworkIsolation": True,
+                "VpcConfig": {"SecurityGroupIds": groups, "Subnets": network.subnet_ids},
+            }
+        self.request = request
+        with Checks(self) as check:
+            without = ("EndpointConfigName",)
+            for violation in violations("CreateEndpointConfig", request, without=without):
+                check.refuse("RequestNotAllowed", violation)
+        kind = sagemaker.CfnEndpointConfig
+        config = kind(self, "Config", **arguments(kind, request))
+        if self.configuration.key_arn is not None and self.configuration.volume_key_arn is None:
+            reason = "instances with disks of their own encrypt them by hardware, and take no key"
+            rule = "SageMakerEndpointConfigurationKMSKeyConfigured"
+            acknowledge_packs(config, rule, reason)
+        return config
 
-    def _build_endpoint(self, rollout: Canary | None) -> sagemaker.CfnEndpoint:
-        alarms = [
-            sagemaker.CfnEndpoint.AlarmProperty(alarm_name=alarm.alarm_name)
-            for alarm in self.alarms
-        ]
-        return sagemaker.CfnEndpoint(
-            self,
-            "Resource",
-            endpoint_name=self.endpoint_name,
-            endpoint_config_name=self.config.attr_endpoint_config_name,
-            retain_all_variant_properties=True,
-            deployment_config=sagemaker.CfnEndpoint.DeploymentConfigProperty(
-                auto_rollback_configuration=sagemaker.CfnEndpoint.AutoRollbackConfigProperty(
-                    alarms=alarms
-                ),
-                blue_green_update_policy=_policy(rollout),
-            ),
+    def _build_alarms(self, page_topic: sns.ITopic | None) -> list[cloudwatch.Alarm]:
+        if isinstance(self.kind, Serverless | InferenceComponents):
+            return []
+        queued, latency = isinstance(self.kind, Asynchronous), self.setup.rollback_latency
+        if latency is None and not queued:
+            latency = Duration.seconds(1)
+        given = list(self.setup.rollback_alarms)
+        claim(self, given, ROLLBACK)
+        alarms = own_rollback_alarms(
+            self, self, self.setup.variants, latency=latency, page_topic=page_topic, queued=queued
         )
+        with Checks(self) as check:
+            total = len(alarms) + len(given)
+            if total > _MOST_ALARMS:
+                message = f"a rollout has {_MOST_ALARMS} alarms at most, got {len(alarms)} of the "
+                check.refuse("ValueOutOfRange", f"{message}variants, {len(given)} of your own")
+        for role in self.roles:
+            role.allow_rollback_alarms([alarm.alarm_arn for alarm in [*alarms, *given]])
+        return alarms
 
-    def _scale(self, index: int, variant: Variant) -> None:
-        if variant.scaling is None:
+    def _build_endpoint(self, *, keep_weights: bool) -> sagemaker.CfnEndpoint:
+        properties: dict[str, Any] = {
+            "EndpointName": self.endpoint_name,
+            "EndpointConfigName": self.config.attr_endpoint_config_name,
+        }
+        if not isinstance(self.kind, Serverless | InferenceComponents):
+            properties |= {
+                "RetainAllVariantProperties": True,
+                "ExcludeRetainedVariantProperties": self._told_anew(keep_weights),
+                "DeploymentConfig": self._deployment(),
+            }
+        kind = sagemaker.CfnEndpoint
+        return kind(self, "Resource", **arguments(kind, properties))
+
+    def _told_anew(self, keep_weights: bool) -> list[dict[str, str]]:
+        """What an update takes from the template: all but what scaling and people changed."""
+        scaled = any(variant.scaling is not None for variant in self.setup.all_variants)
+        anew = ["DataCaptureConfig"]
+        anew += [] if scaled else ["DesiredInstanceCount"]
+        anew += [] if keep_weights else ["DesiredWeight"]
+        return [{"VariantPropertyType": name} for name in anew]
+
+    def _deployment(self) -> dict[str, Any]:
+        rollout = AllAtOnce() if self.setup.rollout is None else self.setup.rollout
+        alarms = [*self.alarms, *self.setup.rollback_alarms]
+        named = [{"AlarmName": alarm.alarm_name} for alarm in alarms]
+        return {"AutoRollbackConfiguration": {"Alarms": named}, **rollout.rendered()}
+
+    def _scale(self) -> None:
+        if isinstance(self.kind, Serverless):
+            self._scale_variant("0", self.kind.variant, self.kind.scaling)
             return
-        target = scaling.CfnScalableTarget(
-            self,
-            f"Target{index}",
-            min_capacity=variant.scaling.minimum,
-            max_capacity=variant.scaling.maximum,
-            resource_id=f"endpoint/{self.endpoint_name}/variant/{variant.name}",
-            scalable_dimension="sagemaker:variant:DesiredInstanceCount",
-            service_namespace="sagemaker",
-        )
-        target.node.add_dependency(self.resource)
-        by_invocations = scaling.CfnScalingPolicy
-        by_invocations(
-            self,
-            f"Policy{index}",
-            policy_name="InvocationsPerInstance",
-            policy_type="TargetTrackingScaling",
-            scaling_target_id=target.ref,
-            target_tracking_scaling_policy_configuration=(
-                by_invocations.TargetTrackingScalingPolicyConfigurationProperty(
-                    target_value=variant.scaling.invocations_per_instance,
-                    scale_in_cooldown=variant.scaling.scale_in_seconds,
-                    scale_out_cooldown=variant.scaling.scale_out_seconds,
-                    predefined_metric_specification=(
-                        by_invocations.PredefinedMetricSpecificationProperty(
-                            predefined_metric_type="SageMakerVariantInvocationsPerInstance"
-                        )
-                    ),
-                )
-            ),
-        )
+        for index, variant in enumerate(self.setup.variants):
+            self._scale_variant(str(index), variant.name, variant.scaling)
+
+    def _scale_variant(self, suffix: str, variant: str, scaling: Scaling | None) -> None:
+        if scaling is None:
+            return
+        wake = None
+        if isinstance(self.kind, Asynchronous):
+            wake = Wake(metric=self.metric_backlog_without_capacity(), periods=2)
+        declare(self, suffix, scaling, Scaled(
+            resource_id=f"endpoint/{self.endpoint_name}/variant/{variant}",
+            dimension=self.kind.DIMENSION,
+            endpoint_name=self.endpoint_name,
+            dimensions={"EndpointName": self.endpoint_name, "VariantName": variant},
+            after=[self.resource],
+            wake=wake,
+        ))  # fmt: skip
 
 
-def _capture(
-    capture: DataCapture, store: DataStoreBase, key: str | None
-) -> sagemaker.CfnEndpointConfig.DataCaptureConfigProperty:
-    config = sagemaker.CfnEndpointConfig
-    return config.DataCaptureConfigProperty(
-        enable_capture=True,
-        initial_sampling_percentage=capture.percentage,
-        destination_s3_uri=store.uri(capture.prefix).rstrip("/"),
-        kms_key_id=key,
-        capture_options=[
-            config.CaptureOptionProperty(capture_mode="Input"),
-            config.CaptureOptionProperty(capture_mode="Output"),
-        ],
-        capture_content_type_header=config.CaptureContentTypeHeaderProperty(
-            csv_content_types=list(capture.content_types)
-        ),
-    )
+def _name(model: ModelBase | None) -> str:
+    assert model is not None
+    return model.model_name
 
 
-def _policy(rollout: Canary | None) -> sagemaker.CfnEndpoint.BlueGreenUpdatePolicyProperty:
-    endpoint = sagemaker.CfnEndpoint
-    if rollout is None:
-        return endpoint.BlueGreenUpdatePolicyProperty(
-            traffic_routing_configuration=endpoint.TrafficRoutingConfigProperty(
-                type="ALL_AT_ONCE", wait_interval_in_seconds=0
-            ),
-            termination_wait_in_seconds=120,
-            maximum_execution_timeout_in_seconds=1800,
-        )
-    return endpoint.BlueGreenUpdatePolicyProperty(
-        traffic_routing_configuration=endpoint.TrafficRoutingConfigProperty(
-            type="CANARY",
-            wait_interval_in_seconds=rollout.wait_seconds,
-            canary_size=endpoint.CapacitySizeProperty(
-                type="INSTANCE_COUNT", value=rollout.instances
-            ),
-        ),
-        termination_wait_in_seconds=rollout.termination_wait_seconds,
-        maximum_execution_timeout_in_seconds=rollout.maximum_seconds,
-    )
+def _is_prefix(model_data: str | None) -> bool:
+    return model_data is not None and model_data.endswith("/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """In which of the two ways the model is given."""
+
+    kind: EndpointKind
+    model: ModelBase | None
+    image: str | None
+    model_data: str | None
+    store: DataStoreBase | None
+    network: PrivateNetwork | None
+    role: HostingRole | None
+
+    def check(self, check: Checks) -> None:
+        """Refuse two models in one, and half a model."""
+        if isinstance(self.kind, InferenceComponents):
+            self._check_components(check)
+        elif self.image is not None:
+            self._check_image(check)
+
+    def _check_components(self, check: Checks) -> None:
+        if self.model is not None or self.image is not None:
+            check.refuse("ModelNotAllowed", "an endpoint of inference components names no model: "
+                         "give it to an InferenceComponent")  # fmt: skip
+        self._require(check, "an endpoint of inference components", "role", "network")
+
+    def _check_image(self, check: Checks) -> None:
+        if self.model is not None:
+            check.refuse("ModelTwice", "model and image say the same: give one")
+        self._require(check, "image", "model_data", "store", "role")
+        if isinstance(self.kind, Serverless) and self.network is not None:
+            check.refuse("ServerlessCannot", "a serverless endpoint cannot have a network (leave "
+                         "network out)")  # fmt: skip
+
+    def _require(self, check: Checks, what: str, *names: str) -> None:
+        missing = [name for name in names if getattr(self, name) is None]
+        if missing:
+            check.refuse("ValueMissing", f"{what} needs {' and '.join(missing)} as well")

@@ -10,8 +10,14 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from .._private.acknowledge import acknowledge_packs
+from .._private.alarm_duties import ROLLBACK, claim
 from .base import EndpointBase
-from .values import Variant
+from .variants import Variant
+
+_ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+_UNTOLD = "SageMaker reads the alarm during a rollout and acts on it itself"
+_QUIET = cloudwatch.TreatMissingData.NOT_BREACHING
 
 
 def rollback_alarms(
@@ -19,39 +25,59 @@ def rollback_alarms(
     endpoint: EndpointBase,
     variants: Sequence[Variant],
     *,
-    latency: Duration,
+    latency: Duration | None,
     page_topic: sns.ITopic | None,
+    queued: bool = False,
 ) -> list[cloudwatch.Alarm]:
     """Two alarms per variant: any answer 5xx in a minute, and slow answers for two minutes.
 
     The alarm that asks for retraining is never one of them: it is red before the rollout.
+
+    Args:
+        scope: Parent.
+        endpoint: What is watched.
+        variants: Its variants.
+        latency: p99 of answers above which a rollout is undone; none watches errors only.
+        page_topic: Topic told as well.
+        queued: Whether failures are those of an asynchronous endpoint.
+
     """
-    above = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
-    quiet = cloudwatch.TreatMissingData.NOT_BREACHING
     alarms = []
     for index, variant in enumerate(variants):
+        failures = endpoint.metric_invocation_failures if queued else endpoint.metric_server_errors
         errors = cloudwatch.Alarm(
             scope,
             f"Errors{index}",
             alarm_description=f"Variant {variant.name} answers with errors",
-            metric=endpoint.metric_server_errors(variant=variant.name),
+            metric=failures(variant=variant.name),
             threshold=0,
             evaluation_periods=1,
-            comparison_operator=above,
-            treat_missing_data=quiet,
+            comparison_operator=_ABOVE,
+            treat_missing_data=_QUIET,
         )
-        slow = cloudwatch.Alarm(
-            scope,
-            f"Latency{index}",
-            alarm_description=f"Variant {variant.name} answers slowly (microseconds, p99)",
-            metric=endpoint.metric_model_latency(variant=variant.name),
-            threshold=latency.to_milliseconds() * 1000,
-            evaluation_periods=2,
-            comparison_operator=above,
-            treat_missing_data=quiet,
-        )
-        alarms += [errors, slow]
+        alarms.append(errors)
+        if latency is not None:
+            alarms.append(_slow(scope, f"Latency{index}", endpoint, variant, latency))
     if page_topic is not None:
         for alarm in alarms:
             alarm.add_alarm_action(actions.SnsAction(page_topic))
+    else:
+        for alarm in alarms:
+            acknowledge_packs(alarm, "CloudWatchAlarmAction", _UNTOLD, packs="nist hipaa")
+    claim(scope, alarms, ROLLBACK)
     return alarms
+
+
+def _slow(
+    scope: Construct, construct_id: str, endpoint: EndpointBase, variant: Variant, latency: Duration
+) -> cloudwatch.Alarm:
+    return cloudwatch.Alarm(
+        scope,
+        construct_id,
+        alarm_description=f"Variant {variant.name} answers slowly (microseconds, p99)",
+        metric=endpoint.metric_model_latency(variant=variant.name),
+        threshold=latency.to_milliseconds() * 1000,
+        evaluation_periods=2,
+        comparison_operator=_ABOVE,
+        treat_missing_data=_QUIET,
+    )

@@ -13,6 +13,7 @@ from .._private.checks import Checks, known
 from ..data import DataStoreBase
 from ..identity import ExecutionRole
 from ..training.instances import has_local_disk
+from .model import ModelBase
 
 _PAYLOAD = 100
 _DEFAULT_PAYLOAD = 6
@@ -61,10 +62,11 @@ class TransformSpecification:
     Each object below the input prefix becomes one below the output prefix, ``<key>.out``.
 
     Attributes:
-        model_name: Name of a SageMaker model.
+        model: The model; of a model package by ``ModelArtifact.from_package``.
+        model_name: Name of a SageMaker model instead.
         store: Where input and output lie.
-        role: The model's role, which reads the input and writes the output; none if it may
-            already.
+        role: The model's role, which reads the input and writes the output; a ``model`` brings
+            its own. None if it may already.
         input_prefix: Prefix of the input, ending in a slash.
         output_prefix: Prefix of the output, ending in a slash, outside the input's.
         content_type: Type of the input.
@@ -86,13 +88,14 @@ class TransformSpecification:
         overrides: Fields of the request that the library does not model, by path.
 
     Example:
-        >>> TransformSpecification(model_name="flights", store=store, input_prefix="to-score/",
+        >>> TransformSpecification(model=model, store=store, input_prefix="to-score/",
         ...                        output_prefix="scored/", split="Line", assemble="Line",
         ...                        processing=DataProcessing(input_filter="$[1:]", join=True))
 
     """
 
-    model_name: str
+    model: ModelBase | None = None
+    model_name: str = ""
     store: DataStoreBase
     role: ExecutionRole | None = None
     input_prefix: str
@@ -113,9 +116,24 @@ class TransformSpecification:
     environment: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Take name and role from the model."""
+        if self.model is None:
+            return
+        with Checks("TransformSpecification") as check:
+            if self.model_name:
+                check.refuse("ModelTwice", "model and model_name say the same: give one, got "
+                             f"{self.model_name!r}")  # fmt: skip
+        object.__setattr__(self, "model_name", self.model.model_name)
+        if self.role is None:
+            object.__setattr__(self, "role", self.model.role)
+
     def check(self, check: Checks) -> None:
         """Refuse what SageMaker would refuse later."""
         check.name("model_name", self.model_name)
+        if self.model is not None and self.model.is_multi_model:
+            check.refuse("ModelNotOfKind", "a batch transform job serves one model, not a "
+                         "multi-model container")  # fmt: skip
         check.instance_type("instance_type", self.instance_type)
         check.whole("instance_count", self.instance_count, 1, 100)
         self._check_places(check)

@@ -6,12 +6,11 @@ import os
 from typing import Any
 
 from sageloop_runtime.clients import Clients
-from sageloop_runtime.functions import promoter
-from sageloop_runtime.times import event_time
+from sageloop_runtime.functions import promote
 
 _clients = Clients()
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
-    """Handle a change of a model package's or of the endpoint's state."""
-    return {"step": promoter(os.environ, _clients).converge(event_time(event))}
+    """Handle a change of a model package's or of the endpoint's state, or a person's wish."""
+    return promote(os.environ, _clients, event)

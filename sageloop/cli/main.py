@@ -16,7 +16,9 @@ def main() -> None:
 
     from sageloop.cli.demo import demo
     from sageloop.cli.examples import application as examples
+    from sageloop.cli.history import history
     from sageloop.cli.local import application as local
+    from sageloop.cli.rollback import rollback
     from sageloop.cli.train import train
 
     app = typer.Typer(
@@ -27,6 +29,8 @@ def main() -> None:
     app.add_typer(examples, name="examples")
     app.command("demo")(demo)
     app.command("train")(train)
+    app.command("history")(history)
+    app.command("rollback")(rollback)
 
     @app.command("version")
     def version() -> None:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time as wall
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from sageloop.cli.local import running_cloud
-from sageloop.environment import NotLoopbackError, require_loopback
-from sageloop.local_cloud.client import LocalCloud, LocalCloudError
+from sageloop.cli.place import fail, place_of, write_report
+from sageloop.environment import NotLoopbackError
+from sageloop.local_cloud.client import LocalCloudError
 
 if TYPE_CHECKING:
     from sageloop.jobs.hand import End, Place, Start
 
-_AWS_PAUSE, _LOCAL_PAUSE = 5.0, 0.3
 _WHY = {
     "in_flight": "another one is in flight; this one is kept and starts after it",
     "duplicate": "this very wish was handled before",
@@ -63,17 +60,17 @@ def train(
     over = _pairs([] if hyperparameter is None else hyperparameter)
     console = Console(highlight=False, soft_wrap=True)
     try:
-        place = _place(local, endpoint_url, region)
+        place = place_of(local, endpoint_url, region)
         with console.status(f"starting {job} in {place.name} …"):
             started = start_job(place, job, over)
         end = _report_start(console, job, started, place, wait=wait or follow, follow=follow)
     except (NoSuchJobError, NotLoopbackError, LocalCloudError, BotoCoreError, ClientError) as error:
-        _fail(" ".join(str(error).split()))
+        fail(" ".join(str(error).split()))
     except StartError as error:
-        _write(json_file, {"job": job, "status": "failed", "reason": str(error)})
-        _fail(f"{job} cannot be started: {' '.join(str(error).split())}", code=1)
+        write_report(json_file, {"job": job, "status": "failed", "reason": str(error)})
+        fail(f"{job} cannot be started: {' '.join(str(error).split())}", code=1)
     ok = started.status == "started" and (end is None or end.status == "Completed")
-    _write(json_file, {
+    write_report(json_file, {
         "ok": ok, "job": job, **asdict(started), "end": None if end is None else asdict(end),
     })  # fmt: skip
     raise typer.Exit(0 if ok else 1)
@@ -117,61 +114,8 @@ def _watch(console: Console, started: Start, place: Place, *, follow: bool) -> E
     return end
 
 
-def _place(local: bool, endpoint_url: str | None, region: str | None) -> Place:
-    """The local cloud that was chosen, or that the environment points at; else the account."""
-    from sageloop.jobs.hand import Place
-
-    cloud = _chosen_cloud(local, endpoint_url, region)
-    if cloud is not None:
-        return Place(
-            client=cloud.client, now=cloud.time, name=cloud.endpoint_url, pause=_LOCAL_PAUSE
-        )
-    import boto3
-    from botocore.config import Config
-
-    session = boto3.session.Session(region_name=region)
-    # Its answer may take as long as the function; the wish's id makes a repetition harmless.
-    patient = Config(read_timeout=330, retries={"mode": "standard", "max_attempts": 3})
-    return Place(
-        client=lambda service: session.client(service, config=patient), now=wall.time,
-        name=f"{session.region_name} of your account", pause=_AWS_PAUSE,
-    )  # fmt: skip
-
-
-def _chosen_cloud(local: bool, endpoint_url: str | None, region: str | None) -> LocalCloud | None:
-    if local:
-        cloud = running_cloud()
-        if cloud is None:
-            _fail("no local cloud runs in this folder; start one: sageloop local up")
-        return cloud
-    inherited = os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint_url is None and inherited and _is_here(inherited):
-        endpoint_url = inherited
-        region = os.environ.get("AWS_REGION", region) if region is None else region
-    if endpoint_url is None:
-        return None
-    return LocalCloud(endpoint_url) if region is None else LocalCloud(endpoint_url, region=region)
-
-
-def _is_here(url: str) -> bool:
-    try:
-        return bool(require_loopback(url))
-    except NotLoopbackError:
-        return False
-
-
 def _pairs(given: list[str]) -> dict[str, str]:
     for text in given:
         if not text.partition("=")[0] or "=" not in text:
-            _fail(f"--hyperparameter {text!r}: NAME=VALUE is expected")
+            fail(f"--hyperparameter {text!r}: NAME=VALUE is expected")
     return {text.partition("=")[0]: text.partition("=")[2] for text in given}
-
-
-def _write(path: Path | None, document: dict[str, Any]) -> None:
-    if path is not None:
-        path.write_text(json.dumps(document, indent=2) + "\n")
-
-
-def _fail(message: str, *, code: int = 2) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)

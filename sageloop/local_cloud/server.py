@@ -17,11 +17,14 @@ from cheroot.wsgi import Server
 from sageloop.environment import forget_accounts
 from sageloop.local_cloud.admin import Admin
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
+from sageloop.local_cloud.core.quick import QuickConnection
 from sageloop.local_cloud.services import own_services
 
 # A synchronous function call holds a thread while the function calls back, so there are many.
 _THREADS = 96
 _PATIENCE = 4.0
+# cheroot's own limit is 10: every further client would connect anew for each request.
+_KEPT_CONNECTIONS = 512
 
 
 class LocalCloudServer:
@@ -36,6 +39,8 @@ class LocalCloudServer:
             request_queue_size=256, server_name="sageloop",
         )  # fmt: skip
         self._server.max_request_body_size = 0
+        self._server.keep_alive_conn_limit = _KEPT_CONNECTIONS
+        self._server.ConnectionClass = QuickConnection
 
     def start(self) -> None:
         """Bind and serve in the background. Raises ``OSError`` if the port is taken."""

@@ -9,6 +9,7 @@ from documents import COOLDOWN, ENDPOINT, HOUR, JOB, serving_document
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sageloop_runtime.times import iso
 from world import World
 
 OUTCOMES = st.sampled_from(["ok", "ok", "rollback", "failed"])
@@ -22,6 +23,7 @@ class Loop(RuleBasedStateMachine):
         self.world = World().with_champion()
         self.random = random.Random(seed)
         self.version = 1
+        self.wishes = 0
         self.alarm_starts: list[float] = []
 
     # what happens
@@ -66,6 +68,24 @@ class Loop(RuleBasedStateMachine):
                 },
             )
         )  # fmt: skip
+
+    @rule(version=st.integers(1, 3), again=st.booleans())
+    def a_person_chooses(self, version: int, again: bool) -> None:
+        if version <= len(self.world.packages):
+            arn = self.world.packages[version - 1]["ModelPackageArn"]
+            event = self._wish("promote") | {"package": arn}
+            self.world.queue += [("promote", event)] * (1 + again)
+
+    @rule(action=st.sampled_from(["park", "unpark"]))
+    def the_endpoint_is_switched(self, action: str) -> None:
+        self.world.queue.append(("promote", self._wish(action)))
+
+    def _wish(self, action: str) -> dict[str, str]:
+        self.wishes += 1
+        return {
+            "source": "hand", "action": action, "id": str(self.wishes),
+            "time": iso(self.world.now + self.wishes / 1000),
+        }  # fmt: skip
 
     # how it is told
 
@@ -148,6 +168,9 @@ class Loop(RuleBasedStateMachine):
         if world is None:
             return
         world.set_alarm("OK")
+        world.drain()
+        world.now += HOUR
+        world.deliver("promote", self._wish("unpark"))
         for _ in range(8):
             world.drain()
             for name in world.running_jobs():
@@ -165,6 +188,7 @@ class Loop(RuleBasedStateMachine):
         assert world.endpoint["EndpointStatus"] == "InService"
         assert world.endpoint["EndpointConfigName"] == row["config_name"]
         assert "page" not in row
+        assert "wish" not in row
         self.at_most_one_job_in_flight()
 
 

@@ -33,7 +33,7 @@ from sageloop_runtime.capture import Files
 from sageloop_runtime.clients import Clients
 from sageloop_runtime.custom_resource import run
 from sageloop_runtime.state import StateTable
-from sageloop_runtime.times import event_time, iso
+from sageloop_runtime.times import iso
 
 PERMISSIONS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "lambda" / "permissions.json").read_text()
@@ -180,7 +180,7 @@ class World(SageMaker):
             if function == "on_job_change":
                 return functions.job_change(env, clients).handle(event)
             if function == "promote":
-                return functions.promoter(env, clients).converge(event_time(event))
+                return functions.promote(env, clients, event)
             if function == "evaluate":
                 return functions.evaluator(env, clients, self.files).handle(event)
             if function == "reconcile":

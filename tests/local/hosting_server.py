@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +30,8 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
+        if os.environ.get("PING") == "hangs" or mute.is_set():
+            time.sleep(3600)
         broken = os.environ.get("PING") == "broken"
         self.answer(503 if broken else 200, b"")
 
@@ -36,8 +39,17 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if body == b"die":
             os._exit(9)
+        if body == b"mute":
+            mute.set()
+        time.sleep(float(os.environ.get("SLOW", "0")))
+        if "FAILS" in os.environ:
+            self.answer(int(os.environ["FAILS"]), b"never")
+            return
         if body.startswith(b"status "):
             self.answer(int(body.split()[1]), b"the model says no")
+            return
+        if body in (b"chunks", b"until closed", b"cut short"):
+            self.odd(body)
             return
         if body.startswith(b"sleep "):
             time.sleep(float(body.split()[1]))
@@ -52,6 +64,20 @@ class Handler(BaseHTTPRequestHandler):
         }
         self.answer(200, told[body].encode() if body in told else b"echo " + body)
 
+    def odd(self, how: bytes) -> None:
+        self.send_response_only(200)
+        if how == b"chunks":
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for part in (b"one,", b"two,", b"three", b""):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+            return
+        self.close_connection = True
+        if how == b"cut short":
+            self.send_header("Content-Length", "100")
+        self.end_headers()
+        self.wfile.write(b"to the end")
+
     def answer(self, status: int, body: bytes) -> None:
         self.send_response_only(status)
         self.send_header("Content-Type", "text/csv; charset=utf-8")
@@ -63,8 +89,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-if os.environ.get("START") == "exit":
+mute = threading.Event()
+if os.environ.get("START") == "exit" or Path(os.environ.get("EXITS_IF", "/none")).exists():
     sys.exit(3)
+time.sleep(float(os.environ.get("LATE", "0")))
 sys.stdout.write("listening\n")
 sys.stdout.flush()
 Server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()

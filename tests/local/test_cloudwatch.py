@@ -114,11 +114,12 @@ def test_get_metric_data_returns_values_by_period(cloud: Cloud, cloudwatch: Any)
     assert answer["MetricDataResults"][0]["Values"] == [1.0, 3.0]
 
 
-def test_metric_math_is_refused_by_name(cloudwatch: Any) -> None:
-    with pytest.raises(ClientError, match="metric math is not supported"):
+def test_metrics_insights_is_refused_by_name(cloudwatch: Any) -> None:
+    with pytest.raises(ClientError, match="Metrics Insights, which is not supported"):
         cloudwatch.get_metric_data(
-            StartTime=0, EndTime=1, MetricDataQueries=[{"Id": "e1", "Expression": "m1/m2"}]
-        )
+            StartTime=0, EndTime=1,
+            MetricDataQueries=[{"Id": "e1", "Expression": "SELECT AVG(Error) FROM sageloop"}],
+        )  # fmt: skip
 
 
 def test_new_alarm_has_insufficient_data(cloudwatch: Any) -> None:
@@ -201,7 +202,7 @@ def test_history_tells_transitions(cloud: Cloud, cloudwatch: Any) -> None:
         ({"Period": 604_800, "EvaluationPeriods": 3}, "at most 604800 seconds"),
         ({"DatapointsToAlarm": 2}, "must not exceed 1"),
         ({"AlarmActions": ["arn:aws:automate:us-east-1:ec2:stop"]}, "is not supported here"),
-        ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "is not supported here"),
+        ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "against a threshold"),
     ],
 )
 def test_impossible_alarm_is_refused(cloudwatch: Any, changes: dict[str, Any], told: str) -> None:
@@ -237,3 +238,13 @@ def test_dead_letters_in_a_queue_set_its_alarm_off(cloud: Cloud, cloudwatch: Any
     assert cloud.settle(10) == []
 
     assert state(cloudwatch) == "ALARM"
+
+
+def test_long_request_comes_compressed(cloud: Cloud, cloudwatch: Any) -> None:
+    now = cloud.clock.now()
+    data = [
+        {"MetricName": f"metric-{index:04d}", "Value": 1.0, "Timestamp": now}
+        for index in range(900)
+    ]
+    cloudwatch.put_metric_data(Namespace="sageloop", MetricData=data)
+    assert len(cloud.service("cloudwatch").metrics.all()) == 900

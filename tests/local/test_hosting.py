@@ -111,7 +111,7 @@ def test_unknown_endpoint_and_variant_are_named(stage: Stage) -> None:
     )  # fmt: skip
     stage.endpoint()
     assert "Variant v2 not found" in refusal(stage.invoke, TargetVariant="v2")[1]
-    assert refusal(stage.invoke, TargetModel="m.tar.gz")[0] == "NotImplemented"
+    assert refusal(stage.invoke, SessionId="s")[0] == "NotImplemented"
 
 
 def test_captured_exchanges_are_in_s3_once_settled(stage: Stage) -> None:
@@ -248,13 +248,15 @@ def test_what_is_not_executed_is_refused_by_name(stage: Stage) -> None:
     assert code == "NotImplemented"
     assert "elsewhere/image:1" in message
 
-    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 1}
-    variant = {"VariantName": "v", "ModelName": "winter", "ServerlessConfig": serverless}
+    variant = {
+        "VariantName": "v", "ModelName": "winter", "InitialInstanceCount": 1,
+        "InstanceType": "ml.m5.large", "AcceleratorType": "ml.eia1.medium",
+    }  # fmt: skip
     code, message = refusal(
         stage.sagemaker.create_endpoint_config, EndpointConfigName="s",
         ProductionVariants=[variant],
     )  # fmt: skip
-    assert "ServerlessConfig" in message
+    assert "AcceleratorType" in message
 
 
 def test_capacity_and_weights_change_without_a_deployment(stage: Stage) -> None:

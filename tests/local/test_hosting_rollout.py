@@ -2,80 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from hosting_stage import CAPTURE, Stage, fresh, open_stage, refusal
+from rollout_stage import CANARY, ROLLING, alarm, saying, traffic, update
 
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-
-CANARY = {
-    "BlueGreenUpdatePolicy": {
-        "TrafficRoutingConfiguration": {
-            "Type": "CANARY",
-            "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
-            "WaitIntervalInSeconds": 600,
-        },
-        "TerminationWaitInSeconds": 300,
-    },
-    "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
-}
-ROLLING = {
-    "RollingUpdatePolicy": {
-        "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
-        "WaitIntervalInSeconds": 600,
-    },
-    "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
-}
-
-
-class Traffic:
-    """Requests without a pause, and what came of them."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self.answers: Counter[str] = Counter()
-        self.failures: list[Exception] = []
-        self._ended = threading.Event()
-        self._moved = threading.Condition()
-
-    def run(self) -> None:
-        while not self._ended.is_set():
-            try:
-                answer = self._stage.invoke("model")
-                with self._moved:
-                    self.answers[answer] += 1
-                    self._moved.notify_all()
-            except Exception as error:
-                self.failures.append(error)
-                time.sleep(0.01)
-
-    def see(self, model: str, times: int = 5) -> None:
-        wanted = self.answers[model] + times
-        with self._moved:
-            assert self._moved.wait_for(lambda: self.answers[model] >= wanted, 20), self.answers
-
-    def end(self) -> None:
-        self._ended.set()
-
-
-@contextmanager
-def traffic(stage: Stage) -> Iterator[Traffic]:
-    made = Traffic(stage)
-    threads = [threading.Thread(target=made.run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield made
-    finally:
-        made.end()
-        for thread in threads:
-            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -101,34 +34,7 @@ def two(stage: Stage) -> Stage:
     return stage
 
 
-def alarm(stage: Stage, state: str) -> None:
-    stage.cloudwatch.put_metric_alarm(
-        AlarmName="errors", Namespace="n", MetricName="m", Statistic="Sum", Period=60,
-        EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="ignore",
-    )  # fmt: skip
-    stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue=state, StateReason="test")
-
-
-def update(stage: Stage, deployment: dict[str, Any] | None = None, **more: Any) -> None:
-    if deployment is not None:
-        more["DeploymentConfig"] = deployment
-    stage.sagemaker.update_endpoint(
-        **{"EndpointName": stage.name, "EndpointConfigName": "green", **more}
-    )
-
-
-def saying(text: str) -> Any:
-    """A description whose deployment says ``text``."""
-
-    def holds(described: dict[str, Any]) -> bool:
-        variants = described.get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
-        said = [s["StatusMessage"] for v in variants for s in v.get("VariantStatus", [])]
-        return any(text in message for message in said)
-
-    return holds
-
-
+@pytest.mark.feature("rollout: all at once")
 def test_update_without_policy_goes_blue_green_all_at_once(two: Stage) -> None:
     with traffic(two) as sent:
         update(two)
@@ -141,6 +47,7 @@ def test_update_without_policy_goes_blue_green_all_at_once(two: Stage) -> None:
     assert len(two.cloud.processes.running()) == 2
 
 
+@pytest.mark.feature("rollout: canary")
 def test_canary_bakes_then_takes_all_traffic_and_no_request_fails(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, CANARY)
@@ -170,6 +77,7 @@ def test_canary_bakes_then_takes_all_traffic_and_no_request_fails(two: Stage) ->
     assert two.total("Invocations", EndpointConfigName="green") > 5
 
 
+@pytest.mark.feature("rollout: rollback on alarm")
 def test_alarm_during_the_bake_rolls_back_to_the_old_configuration(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, CANARY)
@@ -232,6 +140,7 @@ def test_new_model_that_fails_its_ping_leaves_the_old_one_serving(two: Stage) ->
     assert two.invoke("model") == "winter"
 
 
+@pytest.mark.feature("rollout: rolling")
 def test_rolling_update_replaces_batch_by_batch(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, ROLLING)
@@ -268,6 +177,7 @@ def test_rolling_update_that_alarms_restores_the_old_fleet(two: Stage) -> None:
     assert two.invoke("model") == "winter"
 
 
+@pytest.mark.feature("rollout: capacity retained")
 def test_retained_properties_keep_scaled_instances_and_weights(two: Stage) -> None:
     two.hosting.set_instance_count(two.name, "AllTraffic", 3)
     two.rest()
@@ -286,6 +196,7 @@ def test_retained_properties_keep_scaled_instances_and_weights(two: Stage) -> No
     assert two.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == 1
 
 
+@pytest.mark.feature("bad input: canary on one instance")
 def test_canary_of_one_instance_is_refused(two: Stage) -> None:
     two.config("single", "summer", count=1)
 

@@ -89,8 +89,6 @@ def test_bad_requests_have_lambdas_errors(client: Any, create: Create) -> None:
     with pytest.raises(ClientError) as error:
         client.invoke(FunctionName=name, Payload=b'"' + b"x" * 6_291_456 + b'"')
     assert code_of(error) == "RequestTooLargeException"
-    with pytest.raises(ClientError, match="CreateEventSourceMapping"):
-        client.create_event_source_mapping(FunctionName=name, EventSourceArn="arn:aws:sqs:::q")
 
 
 def test_reserved_concurrency_of_zero_throttles(client: Any, create: Create) -> None:

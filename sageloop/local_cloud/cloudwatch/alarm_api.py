@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.cloudwatch.actions import refuse_unsupported
+from sageloop.local_cloud.cloudwatch.alarm_state import AnyAlarm
 from sageloop.local_cloud.cloudwatch.alarms import Alarm
+from sageloop.local_cloud.cloudwatch.anomaly_api import detectors_of
+from sageloop.local_cloud.cloudwatch.composite import CompositeAlarm
+from sageloop.local_cloud.cloudwatch.describing import as_child, as_parent, described, is_meant
 from sageloop.local_cloud.cloudwatch.evaluation import OPERATORS
-from sageloop.local_cloud.cloudwatch.metric_api import dimensions_of
-from sageloop.local_cloud.cloudwatch.metrics import Series, statistic
+from sageloop.local_cloud.cloudwatch.metrics import Series
+from sageloop.local_cloud.cloudwatch.paging import page
+from sageloop.local_cloud.cloudwatch.queries import dimensions_of
+from sageloop.local_cloud.cloudwatch.watching import Watch, check_operator, watch_of
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 
-_NO_TAGS = ("Tags",)
+_NOT_HERE = (
+    "EvaluationWindow", "WarmUpConfiguration", "EvaluationCriteria", "EvaluationInterval",
+    "ActionConfiguration",
+)  # fmt: skip
 _MAX_RANGE_SHORT, _MAX_RANGE_LONG = 86_400, 604_800
 
 
@@ -26,43 +35,62 @@ class AlarmApi:
     def __init__(self, service: CloudWatchService) -> None:
         self._service = service
         self._alarms = service.alarms
+        self._composites = service.composites
 
     @operation("PutMetricAlarm")
     def put_metric_alarm(self, call: Call) -> None:
-        """Define an alarm on one metric; composite alarms and metric math are refused."""
-        given = {k: v for k, v in call.params.items() if k not in _NO_TAGS}
-        series, stat, period = _metric_of(given)
-        _check(given, period)
-        statistic([], stat)
+        """Define an alarm on one metric, or on an expression over several."""
+        given = {k: v for k, v in call.params.items() if k != "Tags"}
+        name = given["AlarmName"]
+        watch = watch_of(given)
+        _check(given, watch)
+        if self._composites.get(name) is not None:
+            raise _invalid(f"{name} is a composite alarm; an alarm cannot change its type")
         for member in ("AlarmActions", "OKActions", "InsufficientDataActions"):
             refuse_unsupported(given.get(member, []))
-        name = given["AlarmName"]
+        detector = detectors_of(watch)
+        if detector is not None:
+            self._service.bands.put(detector, replace=False)
         arn = f"arn:aws:cloudwatch:{call.region}:{call.account_id}:alarm:{name}"
         now = self._service.cloud.clock.time()
-        self._alarms.put(Alarm(name, arn, given, series, stat, period, now))
+        self._alarms.put(Alarm(name=name, arn=arn, definition=given, watch=watch, configured=now))
         if call.params.get("Tags"):
             self._service.tags[arn] = {t["Key"]: t["Value"] for t in call.params["Tags"]}
 
     @operation("DescribeAlarms")
     def describe_alarms(self, call: Call) -> dict[str, Any]:
-        """Alarms by name, prefix or state."""
-        names, prefix = call.params.get("AlarmNames"), call.params.get("AlarmNamePrefix", "")
-        state = call.params.get("StateValue")
-        found = [
-            described(a)
-            for a in self._alarms.all()
-            if (not names or a.name in names)
-            and a.name.startswith(prefix)
-            and state in (None, a.state)
-        ]
-        return {"MetricAlarms": found, "CompositeAlarms": []}
+        """Alarms by name, prefix, state, action and type, or as children or parents of one."""
+        for member in ("ChildrenOfAlarmName", "ParentsOfAlarmName"):
+            if call.params.get(member):
+                return self._relatives(call, member)
+        found = [a for a in self._every() if is_meant(a, call.params)]
+        return _by_kind([(a, described(a)) for a in found], call)
+
+    def _relatives(self, call: Call, member: str) -> dict[str, Any]:
+        others = sorted(set(call.params) - {member, "MaxRecords", "NextToken"})
+        if others:
+            raise _invalid(f"{member} cannot be given with {', '.join(others)}")
+        name = call.params[member]
+        if member == "ParentsOfAlarmName":
+            return _by_kind([(a, as_parent(a)) for a in self._composites.parents(name)], call)
+        alarm = self._composites.get(name)
+        if alarm is None:
+            raise AwsError("ResourceNotFound", f"no composite alarm named {name}", 404)
+        found = [a for a in self._every() if a.name in alarm.children]
+        return _by_kind([(a, as_child(a)) for a in found], call)
+
+    def _every(self) -> list[AnyAlarm]:
+        return sorted([*self._alarms.all(), *self._composites.all()], key=lambda a: a.name)
+
+    def _find(self, name: str) -> AnyAlarm | None:
+        return self._composites.get(name) or self._alarms.get(name)
 
     @operation("DescribeAlarmsForMetric")
     def describe_alarms_for_metric(self, call: Call) -> dict[str, Any]:
         """Alarms that watch a metric."""
         p = call.params
         series = Series.of(p["Namespace"], p["MetricName"], dimensions_of(p))
-        return {"MetricAlarms": [described(a) for a in self._alarms.all() if a.series == series]}
+        return {"MetricAlarms": [described(a) for a in self._alarms.all() if a.watch.of(series)]}
 
     @operation("DescribeAlarmHistory")
     def describe_alarm_history(self, call: Call) -> dict[str, Any]:
@@ -70,33 +98,47 @@ class AlarmApi:
         p = call.params
         items = [
             item
-            for alarm in self._alarms.all()
+            for alarm in self._every()
             if p.get("AlarmName") in (None, alarm.name)
+            and (not p.get("AlarmTypes") or alarm.kind in p["AlarmTypes"])
             for item in list(alarm.history)
             if p.get("HistoryItemType") in (None, item["HistoryItemType"])
         ]
         newest_first = p.get("ScanBy", "TimestampDescending") == "TimestampDescending"
         items.sort(key=lambda item: item["Timestamp"], reverse=newest_first)
-        return {"AlarmHistoryItems": items[: p.get("MaxRecords", 100)]}
+        return page("AlarmHistoryItems", items, call, size="MaxRecords")
 
     @operation("DeleteAlarms")
     def delete_alarms(self, call: Call) -> None:
-        """Delete alarms by name."""
-        missing = [n for n in call.params["AlarmNames"] if self._alarms.get(n) is None]
-        if missing and len(call.params["AlarmNames"]) > 1:
+        """Delete alarms by name; one that a composite alarm looks at stays."""
+        names = call.params["AlarmNames"]
+        missing = [n for n in names if self._find(n) is None]
+        if missing and len(names) > 1:
             raise AwsError("ResourceNotFound", f"no alarm named {', '.join(missing)}", 404)
-        for name in call.params["AlarmNames"]:
+        if sum(self._composites.get(n) is not None for n in names) > 1:
+            raise _invalid("one call deletes at most one composite alarm")
+        for name in names:
+            parents = [a.name for a in self._composites.parents(name) if a.name not in names]
+            if parents:
+                raise _invalid(
+                    f"Cannot delete {name} as there are composite alarm(s) depending on it: "
+                    f"{', '.join(parents)}"
+                )
+        for name in names:
+            self._composites.delete(name)
             self._alarms.delete(name)
 
     @operation("SetAlarmState")
     def set_alarm_state(self, call: Call) -> None:
         """Put an alarm into a state by hand; its actions follow, as on AWS."""
         p = call.params
-        alarm = self._alarms.get(p["AlarmName"])
-        if alarm is None:
+        alarm, data = self._find(p["AlarmName"]), p.get("StateReasonData", "")
+        if isinstance(alarm, CompositeAlarm):
+            self._composites.change(alarm, p["StateValue"], p["StateReason"], data)
+        elif isinstance(alarm, Alarm):
+            self._alarms.change(alarm, p["StateValue"], p["StateReason"], data)
+        else:
             raise AwsError("ResourceNotFound", f"no alarm named {p['AlarmName']}", 404)
-        data = p.get("StateReasonData", "")
-        self._alarms.change(alarm, p["StateValue"], p["StateReason"], data)
 
     @operation("EnableAlarmActions")
     def enable_alarm_actions(self, call: Call) -> None:
@@ -129,73 +171,39 @@ class AlarmApi:
 
     def _set_enabled(self, names: list[str], *, enabled: bool) -> None:
         for name in names:
-            alarm = self._alarms.get(name)
+            alarm = self._find(name)
             if alarm:
                 alarm.definition["ActionsEnabled"] = enabled
 
 
-def described(alarm: Alarm) -> dict[str, Any]:
-    """An alarm in DescribeAlarms' words."""
-    changed = datetime.fromtimestamp(alarm.changed, UTC) if alarm.changed else None
-    configured = datetime.fromtimestamp(alarm.configured, UTC)
-    members = ("AlarmActions", "OKActions", "InsufficientDataActions", "Dimensions")
-    lists: dict[str, list[Any]] = {m: [] for m in members}
+def _by_kind(found: Iterable[tuple[AnyAlarm, Mapping[str, Any]]], call: Call) -> dict[str, Any]:
+    answer = page("Alarms", list(found), call, size="MaxRecords")
+    shown = answer.pop("Alarms")
     return {
-        **lists,
-        "ActionsEnabled": True,
-        **alarm.definition,
-        "AlarmArn": alarm.arn,
-        "StateValue": alarm.state,
-        "StateReason": alarm.reason,
-        "StateReasonData": alarm.reason_data or None,
-        "StateUpdatedTimestamp": changed or configured,
-        "StateTransitionedTimestamp": changed or configured,
-        "AlarmConfigurationUpdatedTimestamp": configured,
+        "MetricAlarms": [d for a, d in shown if not isinstance(a, CompositeAlarm)],
+        "CompositeAlarms": [d for a, d in shown if isinstance(a, CompositeAlarm)],
+        **answer,
     }
 
 
-def _metric_of(given: dict[str, Any]) -> tuple[Series, str, int]:
-    queries = given.get("Metrics")
-    if queries:
-        if len(queries) > 1 or "MetricStat" not in queries[0]:
-            raise AwsError(
-                "ValidationError",
-                f"alarm {given['AlarmName']}: metric math is not supported; one metric is",
-            )
-        stat = queries[0]["MetricStat"]
-        metric = stat["Metric"]
-        series = Series.of(metric["Namespace"], metric["MetricName"], dimensions_of(metric))
-        return series, stat["Stat"], int(stat["Period"])
-    stat_name = given.get("Statistic", given.get("ExtendedStatistic"))
-    if stat_name is None or "MetricName" not in given:
-        raise AwsError(
-            "ValidationError", f"alarm {given['AlarmName']} needs MetricName and a statistic"
-        )
-    series = Series.of(given["Namespace"], given["MetricName"], dimensions_of(given))
-    return series, stat_name, int(given.get("Period", 60))
-
-
-def _check(given: dict[str, Any], period: int) -> None:
+def _check(given: Mapping[str, Any], watch: Watch) -> None:
     name = given["AlarmName"]
-    if given["ComparisonOperator"] not in OPERATORS:
-        raise AwsError(
-            "ValidationError",
-            f"alarm {name}: the operator {given['ComparisonOperator']} is not supported here; "
-            f"there are {', '.join(sorted(OPERATORS))}",
-        )
-    if period not in (10, 20, 30) and (period < 60 or period % 60):
-        raise AwsError("ValidationError", f"alarm {name}: Period must be 10, 20, 30 or n x 60 s")
-    if "Threshold" not in given:
-        raise AwsError("ValidationError", f"alarm {name} needs a Threshold")
-    periods = int(given["EvaluationPeriods"])
+    for member in _NOT_HERE:
+        if given.get(member):
+            raise _invalid(f"alarm {name}: {member} is not supported here")
+    check_operator(given, watch, sorted(OPERATORS))
+    period, periods = watch.period, int(given["EvaluationPeriods"])
+    if period < 10:
+        raise _invalid(f"alarm {name}: Period must be 10, 20, 30 or a multiple of 60 seconds")
     longest = _MAX_RANGE_LONG if period >= 3600 else _MAX_RANGE_SHORT
     if period * periods > longest:
-        raise AwsError(
-            "ValidationError",
+        raise _invalid(
             f"alarm {name}: EvaluationPeriods x Period must be at most {longest} seconds, "
-            f"got {periods} x {period}",
+            f"got {periods} x {period}"
         )
     if int(given.get("DatapointsToAlarm", periods)) > periods:
-        raise AwsError(
-            "ValidationError", f"alarm {name}: DatapointsToAlarm must not exceed {periods}"
-        )
+        raise _invalid(f"alarm {name}: DatapointsToAlarm must not exceed {periods}")
+
+
+def _invalid(what: str) -> AwsError:
+    return AwsError("ValidationError", what)

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
@@ -22,12 +22,24 @@ _COMPARE = {
     "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
 }
 
+_OUTSIDE: dict[str, Callable[[float, float, float], bool]] = {
+    "GreaterThanUpperThreshold": lambda value, low, high: value > high,
+    "LessThanLowerThreshold": lambda value, low, high: value < low,
+    "LessThanLowerOrGreaterThanUpperThreshold": lambda value, low, high: not low <= value <= high,
+}
+
 OPERATORS = frozenset(_COMPARE)
+BAND_OPERATORS = frozenset(_OUTSIDE)
 
 
 def breaches(value: float, operator: str, threshold: float) -> bool:
     """Whether a datapoint is on the wrong side of the threshold."""
     return bool(_COMPARE[operator](value, threshold))
+
+
+def outside(value: float, operator: str, bounds: tuple[float, float]) -> bool:
+    """Whether a datapoint is on the wrong side of a band's lower and upper bound."""
+    return bool(_OUTSIDE[operator](value, *bounds))
 
 
 def judge(

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.cloudwatch.expressions.values import Span, TimeSeries
 from sageloop.local_cloud.cloudwatch.metrics import Sample, Series, statistic
+from sageloop.local_cloud.cloudwatch.queries import dimensions_of, queries_of
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
 
@@ -60,17 +62,20 @@ class MetricApi:
 
     @operation("GetMetricData")
     def get_metric_data(self, call: Call) -> dict[str, Any]:
-        """Values of several metrics; expressions are refused by name."""
-        results = []
-        newest_first = call.params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
-        for query in call.params.get("MetricDataQueries", []):
-            if "MetricStat" not in query:
-                raise AwsError(
-                    "ValidationError",
-                    f"the query {query.get('Id')} is an expression; metric math is not supported",
-                )
-            if query.get("ReturnData", True):
-                results.append(self._query(query, call.params, newest_first=newest_first))
+        """Values of several metrics and of expressions over them."""
+        asked = call.params
+        queries = queries_of(asked.get("MetricDataQueries", []))
+        span = Span(asked["StartTime"].timestamp(), asked["EndTime"].timestamp())
+        if span.start >= span.end:
+            raise AwsError("ValidationError", "StartTime must lie before EndTime")
+        computed = self._service.readings.computation(queries, span)
+        newest_first = asked.get("ScanBy", "TimestampDescending") == "TimestampDescending"
+        results = [
+            _result(query.id, line, newest_first=newest_first)
+            for query in queries.values()
+            if query.returned
+            for line in computed.lines(query.id)
+        ]
         return {"MetricDataResults": results, "Messages": []}
 
     @operation("ListMetrics")
@@ -95,27 +100,6 @@ class MetricApi:
                 found.append(_described(series))
         return {"Metrics": found}
 
-    def _query(
-        self, query: dict[str, Any], asked: Mapping[str, Any], *, newest_first: bool
-    ) -> dict[str, Any]:
-        metric, stat = query["MetricStat"]["Metric"], query["MetricStat"]
-        series = Series.of(metric["Namespace"], metric["MetricName"], dimensions_of(metric))
-        points = [
-            (datetime.fromtimestamp(start, UTC), statistic(samples, stat["Stat"]))
-            for start, samples in self._windows(
-                series, asked["StartTime"], asked["EndTime"], stat["Period"]
-            )
-        ]
-        if newest_first:
-            points.reverse()
-        return {
-            "Id": query["Id"],
-            "Label": query.get("Label", metric["MetricName"]),
-            "Timestamps": [t for t, _ in points],
-            "Values": [v for _, v in points],
-            "StatusCode": "Complete",
-        }
-
     def _windows(
         self, series: Series, start: datetime, end: datetime, period: int
     ) -> list[tuple[float, Sequence[Sample]]]:
@@ -127,9 +111,15 @@ class MetricApi:
         return sorted(windows.items())
 
 
-def dimensions_of(holder: Mapping[str, Any]) -> dict[str, str]:
-    """The ``Dimensions`` member as a mapping."""
-    return {d["Name"]: d["Value"] for d in holder.get("Dimensions", [])}
+def _result(id_: str, line: TimeSeries, *, newest_first: bool) -> dict[str, Any]:
+    points = sorted(line.points.items(), reverse=newest_first)
+    return {
+        "Id": id_,
+        "Label": line.label or line.id or id_,
+        "Timestamps": [datetime.fromtimestamp(t, UTC) for t, _ in points],
+        "Values": [v for _, v in points],
+        "StatusCode": "Complete",
+    }
 
 
 def _samples(datum: Mapping[str, Any], at: float) -> list[Sample]:

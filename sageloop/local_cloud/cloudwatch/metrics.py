@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sageloop.local_cloud.cloudwatch.statistics import Extended, extended
 from sageloop.local_cloud.core.errors import AwsError
 
 # CloudWatch keeps 60-second data for 15 days; nothing here is aggregated, so that is the limit.
 RETENTION_SECONDS = 15 * 86_400
-_PERCENTILE = re.compile(r"^p(\d{1,2}(?:\.\d{1,10})?|100)$")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -24,6 +23,10 @@ class Sample:
     count: float
     minimum: float
     maximum: float
+
+    def again(self, value: float) -> Sample:
+        """The sample with one more observation of the value that all of its have."""
+        return Sample(self.time, self.total + value, self.count + 1, value, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,29 @@ class MetricStore:
     def put(self, series: Series, sample: Sample, unit: str) -> None:
         """Add a sample; those too old to be kept go."""
         with self._lock:
-            samples = self._samples.setdefault(series, [])
             self._units[series] = unit
-            if not samples or sample.time >= samples[-1].time:
-                samples.append(sample)
-            else:
-                insort(samples, sample)
-            if samples[0].time < sample.time - RETENTION_SECONDS:
-                del samples[: bisect_left(samples, sample.time - RETENTION_SECONDS, key=_time)]
+            _append(self._samples.setdefault(series, []), sample)
+
+    def put_each(
+        self, now: float, series: Sequence[Series], values: Sequence[float], units: Sequence[str]
+    ) -> None:
+        """Add an observation to each of several series.
+
+        Equal values that follow each other within a virtual second become one sample of a higher
+        count: no statistic changes, and what counts requests does not grow with each of them.
+        """
+        second = now // 1
+        with self._lock:
+            for one, value, unit in zip(series, values, units, strict=True):
+                samples = self._samples.get(one)
+                if samples is None:
+                    samples = self._samples[one] = []
+                    self._units[one] = unit
+                last = samples[-1] if samples else None
+                if last is not None and last.time >= second and _all(last, value):
+                    samples[-1] = last.again(value)
+                else:
+                    _append(samples, Sample(now, value, 1, value, value))
 
     def between(self, series: Series, start: float, end: float) -> list[Sample]:
         """Samples with ``start <= time < end``."""
@@ -76,6 +94,12 @@ class MetricStore:
             return samples[
                 bisect_left(samples, start, key=_time) : bisect_left(samples, end, key=_time)
             ]
+
+    def count(self, series: Series, start: float, end: float) -> int:
+        """How many samples there are with ``start <= time < end``."""
+        with self._lock:
+            samples = self._samples.get(series, [])
+            return bisect_left(samples, end, key=_time) - bisect_left(samples, start, key=_time)
 
     def unit(self, series: Series) -> str:
         """The unit last seen."""
@@ -94,28 +118,43 @@ def statistic(samples: Iterable[Sample], name: str) -> float | None:
     ``InvalidParameterValue`` for a statistic that is not computed here.
     """
     kept = list(samples)
-    percentile = _PERCENTILE.match(name)
-    if name not in _COMPUTE and not percentile:
-        raise AwsError(
-            "InvalidParameterValue",
-            f"the statistic {name} is not computed here; there are {', '.join(_COMPUTE)} and pNN",
-        )
+    asked = None if name in _COMPUTE else _extended(name)
     if not kept:
         return None
-    if percentile:
-        return _percentile(kept, float(percentile[1]))
-    return _COMPUTE[name](kept)
+    if asked is None:
+        return _COMPUTE[name](kept)
+    return asked.of(sorted((s.total / s.count, s.count) for s in kept if s.count))
 
 
-def _percentile(samples: list[Sample], percent: float) -> float:
-    ranked = sorted((s.total / s.count, s.count) for s in samples if s.count)
-    wanted = sum(count for _, count in ranked) * percent / 100
-    seen = 0.0
-    for value, count in ranked:
-        seen += count
-        if seen >= wanted:
-            return value
-    return ranked[-1][0]
+def check_statistic(name: str) -> None:
+    """Raise ``InvalidParameterValue`` for a statistic that is not computed here."""
+    if name not in _COMPUTE:
+        _extended(name)
+
+
+def _extended(name: str) -> Extended:
+    asked = extended(name)
+    if asked is None:
+        raise AwsError(
+            "InvalidParameterValue",
+            f"the statistic {name} is not computed here; there are {', '.join(_COMPUTE)}, pNN, "
+            "tmNN, wmNN, tcNN, tsNN, IQM, and TM, WM, TC, TS, PR with bounds such as (10%:90%)",
+        )
+    return asked
+
+
+def _all(sample: Sample, value: float) -> bool:
+    return sample.minimum == value == sample.maximum
+
+
+def _append(samples: list[Sample], sample: Sample) -> None:
+    """Add a sample in order of time; those too old to be kept go."""
+    if not samples or sample.time >= samples[-1].time:
+        samples.append(sample)
+    else:
+        insort(samples, sample)
+    if samples[0].time < sample.time - RETENTION_SECONDS:
+        del samples[: bisect_left(samples, sample.time - RETENTION_SECONDS, key=_time)]
 
 
 def _time(sample: Sample) -> float:

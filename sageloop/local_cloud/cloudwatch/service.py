@@ -7,19 +7,27 @@ from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.cloudwatch.actions import AlarmActions
 from sageloop.local_cloud.cloudwatch.alarm_api import AlarmApi
+from sageloop.local_cloud.cloudwatch.alarm_state import AnyAlarm
 from sageloop.local_cloud.cloudwatch.alarms import Alarm, AlarmBook
+from sageloop.local_cloud.cloudwatch.anomaly import AnomalyBands
+from sageloop.local_cloud.cloudwatch.anomaly_api import AnomalyApi
+from sageloop.local_cloud.cloudwatch.composite import Acts, CompositeBook
+from sageloop.local_cloud.cloudwatch.composite_api import CompositeApi
 from sageloop.local_cloud.cloudwatch.dashboard_api import DashboardApi
 from sageloop.local_cloud.cloudwatch.evaluation import State
 from sageloop.local_cloud.cloudwatch.metric_api import MetricApi
 from sageloop.local_cloud.cloudwatch.metrics import MetricStore, Sample, Series
 from sageloop.local_cloud.cloudwatch.queues import QueueMetrics
+from sageloop.local_cloud.cloudwatch.readings import Readings
 from sageloop.local_cloud.core.service import Service
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-# CloudWatch evaluates alarms of a period of a minute or more once a minute.
+# CloudWatch evaluates alarms of a period of a minute or more once a minute, others as often
+# as high resolution goes.
 _EVALUATION_SECONDS = 60.0
+_HIGH_RESOLUTION_SECONDS = 10.0
 
 
 class CloudWatchService(Service):
@@ -31,12 +39,20 @@ class CloudWatchService(Service):
         super().__init__(cloud)
         self.metrics = MetricStore()
         self._listeners: list[Callable[[str, str], None]] = []
+        self._publishers: list[Callable[[], None]] = []
+        self._minute = -1
         self._actions = AlarmActions(cloud)
-        self.alarms = AlarmBook(cloud, self.metrics, self._transition)
+        self.bands = AnomalyBands(cloud.clock, self.metrics)
+        self.readings = Readings(self.metrics, self.bands)
+        self.alarms = AlarmBook(cloud, self.readings, self._transition)
+        acts = Acts(self._actions.announce, self._actions.perform, self._tell)
+        self.composites = CompositeBook(cloud, self.alarms, acts)
         self._queues = QueueMetrics(self)
         self.tags: dict[str, dict[str, str]] = {}
         self.include(MetricApi(self))
         self.include(AlarmApi(self))
+        self.include(CompositeApi(self))
+        self.include(AnomalyApi(self))
         self.include(DashboardApi(self))
 
     def start(self) -> None:
@@ -54,25 +70,50 @@ class CloudWatchService(Service):
 
     def alarm_state(self, name: str) -> str | None:
         """The state of an alarm, or ``None`` if there is no such alarm."""
-        alarm = self.alarms.get(name)
+        alarm = self.composites.get(name) or self.alarms.get(name)
         return alarm.state if alarm else None
 
     def on_alarm(self, callback: Callable[[str, str], None]) -> None:
         """Call ``callback(alarm name, new state)`` at every transition."""
         self._listeners.append(callback)
 
+    def before_evaluation(self, publish: Callable[[], None]) -> None:
+        """Call ``publish()`` just before alarms are evaluated, every virtual minute."""
+        self._publishers.append(publish)
+
     def _transition(self, alarm: Alarm, previous: State, previous_data: str) -> None:
         self._actions.on_transition(alarm, previous, previous_data)
+        self._tell(alarm)
+        self.composites.changed(alarm, previous)
+
+    def _tell(self, alarm: AnyAlarm) -> None:
         for listener in list(self._listeners):
             listener(alarm.name, alarm.state)
 
     def _schedule(self) -> None:
         now = self.cloud.clock.time()
-        due = (now // _EVALUATION_SECONDS + 1) * _EVALUATION_SECONDS
+        finest = min([_EVALUATION_SECONDS, *(alarm.period for alarm in self.alarms.all())])
+        step = max(_HIGH_RESOLUTION_SECONDS, finest)
+        due = (now // step + 1) * step
         self.cloud.clock.call_at(due, self._tick, label="alarm evaluation")
 
     def _tick(self) -> None:
         # The next moment is counted from now: a jump of the clock is one evaluation, not many.
         self._schedule()
+        minute = int(self.cloud.clock.time() // _EVALUATION_SECONDS)
+        if minute == self._minute:
+            self._evaluate([a for a in self.alarms.all() if a.period < _EVALUATION_SECONDS])
+            return
+        self._minute = minute
         self._queues.publish()
-        self.alarms.evaluate_all()
+        for publish in list(self._publishers):
+            publish()
+        self._evaluate(self.alarms.all())
+
+    def _evaluate(self, alarms: list[Alarm]) -> None:
+        now = self.cloud.clock.time()
+        before = {alarm.name: alarm.changed for alarm in alarms}
+        for alarm in alarms:
+            self.alarms.evaluate(alarm, now)
+            if before[alarm.name] == alarm.changed:
+                self._actions.repeat(alarm)

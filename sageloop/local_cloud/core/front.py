@@ -12,7 +12,7 @@ import re
 import time as wall
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from moto.core.request import Request
 from moto.core.routing import get_service_router
@@ -22,6 +22,7 @@ from sageloop.local_cloud.core import wire
 from sageloop.local_cloud.core.errors import AwsError, not_supported
 from sageloop.local_cloud.core.moto_bridge import MotoBridge
 from sageloop.local_cloud.core.service import Call, Service
+from sageloop.local_cloud.core.shortcut import BodyInHand, Shortcut, body_of
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -53,10 +54,11 @@ class Front:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._moto = MotoBridge()
+        self._moto = MotoBridge(cloud.clock)
         self._services: dict[str, Service] = {}
         self._routes: list[tuple[str, Handler]] = []
         self._after: dict[str, list[Hook]] = {}
+        self._shortcut = Shortcut("sagemaker-runtime", "InvokeEndpoint")
 
     def add_service(self, service: Service) -> None:
         """Serve a botocore service by an implementation of our own."""
@@ -85,13 +87,16 @@ class Front:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer over WSGI."""
         environ.setdefault("RAW_URI", environ.get("REQUEST_URI", ""))
-        response = self.dispatch(Request(environ))
+        response = self._invoked(environ) or self.dispatch(Request(environ))
         headers = [(k, v) for k, v in response.headers.items() if k.lower() != "connection"]
         if response.status in _BODILESS:
             # A client reads no body here; bytes sent all the same would begin its next answer.
             headers = [(k, v) for k, v in headers if k.lower() != "content-length"]
             start_response(f"{response.status} {_reason(response.status)}", headers)
             return []
+        if response.stream is not None:
+            start_response(f"{response.status} {_reason(response.status)}", headers)
+            return response.stream
         if not any(k.lower() == "content-length" for k, _ in headers):
             headers.append(("Content-Length", str(len(response.body))))
         start_response(f"{response.status} {_reason(response.status)}", headers)
@@ -111,33 +116,53 @@ class Front:
             found = wire.find_operation(model, request)
         except (HTTPException, NotImplementedError, KeyError, ValueError):
             return self._unrouted(model, request)
-        outcome, params = self._answer(found, request, scope)
+        return self._recorded(found, request, scope, lambda: _recordable(found, request), started)
+
+    def _invoked(self, environ: dict[str, Any]) -> wire.Response | None:
+        """The answer to InvokeEndpoint, by its short way; ``None`` for any other request."""
+        cut = self._shortcut
+        if not cut.takes(environ):
+            return None
+        scope = _scope_in(environ.get("HTTP_AUTHORIZATION", ""))
+        if scope is None or scope.service != "sagemaker":
+            return None
+        started = wall.perf_counter()
+        body = body_of(environ)
+        request = cast("Request", BodyInHand(environ, body))
+        return self._recorded(
+            cut.operation, request, scope, lambda: cut.params(environ, body), started
+        )
+
+    def _recorded(
+        self, found: wire.Operation, request: Request, scope: _Scope,
+        read: Callable[[], dict[str, Any]], started: float,
+    ) -> wire.Response:  # fmt: skip
+        principal = self._cloud.principals.name(scope.access_key)
+        call = Call(
+            found.service, found.name, {}, principal, scope.region, self._cloud.account_id, request
+        )
+        outcome = self._answer(found, call, read)
         self._cloud.recorder.add(
-            time=self._cloud.clock.time(), principal=self._cloud.principals.name(scope.access_key),
-            action=f"{_action_prefix(model)}:{found.name}", params=params, region=scope.region,
+            time=self._cloud.clock.time(), principal=principal,
+            action=f"{_action_prefix(found.service)}:{found.name}",
+            params=_without_bodies(call.params), region=scope.region,
             outcome="OK" if outcome.status < 400 else _error_code(outcome),
             status=outcome.status, seconds=wall.perf_counter() - started,
         )  # fmt: skip
         return outcome
 
     def _answer(
-        self, found: wire.Operation, request: Request, scope: _Scope
-    ) -> tuple[wire.Response, dict[str, Any]]:
-        params: dict[str, Any] = {}
+        self, found: wire.Operation, call: Call, read: Callable[[], dict[str, Any]]
+    ) -> wire.Response:
         try:
-            params = _recordable(found, request)
-            principal = self._cloud.principals.name(scope.access_key)
-            call = Call(
-                found.service, found.name, params, principal, scope.region,
-                self._cloud.account_id, request,
-            )  # fmt: skip
-            return self._with_faults(call, found), _without_bodies(params)
+            call.params.update(read())
+            return self._with_faults(call, found)
         except AwsError as error:
-            return wire.refusal(found, error), _without_bodies(params)
+            return wire.refusal(found, error)
         except Exception as error:
             log.exception("%s:%s broke", found.service, found.name)
             failure = AwsError("InternalFailure", f"{type(error).__name__}: {error}", 500)
-            return wire.refusal(found, failure), _without_bodies(params)
+            return wire.refusal(found, failure)
 
     def _with_faults(self, call: Call, found: wire.Operation) -> wire.Response:
         action = f"{_action_prefix(call.service)}:{call.operation}"
@@ -178,10 +203,12 @@ def _scope_of(request: Request) -> _Scope:
     signed = request.headers.get("Authorization", "") or "Credential=" + str(
         request.args.get("X-Amz-Credential", "")
     )
+    return _scope_in(signed) or _Scope(None, "us-east-1", "s3")
+
+
+def _scope_in(signed: str) -> _Scope | None:
     found = _SCOPE.search(signed)
-    if found:
-        return _Scope(found[1], found[2], found[3].lower())
-    return _Scope(None, "us-east-1", "s3")
+    return _Scope(found[1], found[2], found[3].lower()) if found else None
 
 
 def _model_of(signing_name: str, request: Request) -> str:

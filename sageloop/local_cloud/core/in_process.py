@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
     from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.core.wire import Response
 
 _CONFIG = Config(
     retries={"total_max_attempts": 1},
@@ -30,12 +31,20 @@ _CONFIG = Config(
 class _RawBody:
     """What botocore expects of a response's raw stream."""
 
-    def __init__(self, body: bytes) -> None:
-        self._body = body
+    def __init__(self, answered: Response) -> None:
+        self._body = answered.body
+        self._parts = answered.stream
 
     def stream(self, **_: Any) -> Any:
-        if self._body:
+        if self._parts is not None:
+            yield from self._parts
+        elif self._body:
             yield self._body
+
+    def close(self) -> None:
+        close = getattr(self._parts, "close", None)
+        if close is not None:
+            close()
 
     def read(self, amount: int | None = None) -> bytes:
         end = len(self._body) if amount is None else amount
@@ -86,4 +95,4 @@ class InProcessClients:
         made = Request.from_primitives(request.method, request.url, headers, body or b"")
         made.environ.setdefault("RAW_URI", request.url)
         answered = self._cloud.front.dispatch(made)
-        return AWSResponse(request.url, answered.status, answered.headers, _RawBody(answered.body))
+        return AWSResponse(request.url, answered.status, answered.headers, _RawBody(answered))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import threading
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.test import run_wsgi_app
 
+from sageloop.local_cloud.core.moto_sqs import accept_virtual_time as keep_queues_in_virtual_time
+from sageloop.local_cloud.core.moto_sqs import in_time_of
 from sageloop.local_cloud.core.wire import Response
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.clock import VirtualClock
 
 # Loading EC2's catalogue of images costs seconds and 175 MB, and nothing here needs it.
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
@@ -20,7 +27,8 @@ os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 class MotoBridge:
     """Sends a request to moto and returns its answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._application: Any = None
         # Re-entrant: a topic's delivery may call the front again from inside moto.
@@ -34,8 +42,8 @@ class MotoBridge:
         calls of one service go one after another. A long poll for messages waits outside.
         """
         part = self._part(service, environ)
-        waits = environ.get("HTTP_X_AMZ_TARGET", "") == "AmazonSQS.ReceiveMessage"
-        with nullcontext() if waits else self._lock_of(service):
+        unlocked = nullcontext() if _may_wait(environ) else self._lock_of(service)
+        with unlocked, in_time_of(self._clock):
             body, status, headers = run_wsgi_app(part, environ, buffered=True)
         answered = Response(int(status.split()[0]), dict(headers.items()), b"".join(body))
         if answered.status == 500 and answered.body.startswith(b"<!doctype"):
@@ -65,6 +73,8 @@ class MotoBridge:
         key = (service, control, target.startswith("DynamoDBStreams"))
         part = self._parts.get(key)
         if part is None:
+            if service == "sqs":
+                keep_queues_in_virtual_time()
             part = self._parts[key] = self._loaded().get_application(environ)
         return part
 
@@ -73,6 +83,14 @@ class MotoBridge:
             if self._application is None:
                 self._application = _application()
             return self._application
+
+
+def _may_wait(environ: dict[str, Any]) -> bool:
+    if environ.get("HTTP_X_AMZ_TARGET", "") != "AmazonSQS.ReceiveMessage":
+        return False
+    body = environ.get("wsgi.input")
+    asked = body.getvalue() if isinstance(body, io.BytesIO) else b""
+    return bool(json.loads(asked or b"{}").get("WaitTimeSeconds") != 0)
 
 
 def _application() -> Any:

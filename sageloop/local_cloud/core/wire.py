@@ -6,8 +6,10 @@ which boto3 speaks to CloudWatch and moto does not, and the error shapes of each
 
 from __future__ import annotations
 
+import gzip
 import json
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -30,11 +32,12 @@ _CBOR = "rpc-v2-cbor"
 
 @dataclass(slots=True)
 class Response:
-    """An HTTP answer."""
+    """An HTTP answer; with ``stream`` its body comes piece by piece. Whoever reads it closes it."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    stream: Iterator[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def find_operation(service: str, request: Request) -> Operation:
 def parse(operation: Operation, request: Request) -> dict[str, Any]:
     """The request's parameters under the names of botocore's input shape."""
     if operation.protocol == _CBOR:
-        body = request.get_data()
+        body = _body(operation, request)
         return dict(cbor2.loads(body)) if body else {}
     parser = PROTOCOL_PARSERS[operation.protocol](operation.model, timestamp_parser=_timestamp)
     values = request.values if operation.protocol in ("query", "ec2") else request.args
@@ -74,7 +77,7 @@ def parse(operation: Operation, request: Request) -> dict[str, Any]:
                 "method": request.method,
                 "values": values,
                 "headers": request.headers,
-                "body": request.get_data(),
+                "body": _body(operation, request),
                 "url_path": request.path,
                 "url_params": operation.path_params,
             }
@@ -115,6 +118,14 @@ def refusal(operation: Operation | None, error: AwsError) -> Response:
         return Response(error.status, _cbor_headers(), cbor2.dumps(body))
     headers = _json_headers("application/json") | {"x-amzn-ErrorType": error.code}
     return Response(error.status, headers, _json(body))
+
+
+def _body(operation: Operation, request: Request) -> bytes:
+    body: bytes = request.get_data()
+    # boto3 compresses what is long where the API's model allows it: many metrics in one call.
+    if operation.model.request_compression and request.headers.get("Content-Encoding") == "gzip":
+        return gzip.decompress(body)
+    return body
 
 
 def _serializer(operation: Operation) -> Any:

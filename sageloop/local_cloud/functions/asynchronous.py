@@ -151,8 +151,15 @@ class AsyncInvocations:
             now=self._cloud.clock.now(), request_id=event.request_id,
             arn=function.arn_of(event.ref.qualifier or LATEST), condition=condition,
             runs=event.runs, payload=event.payload, outcome=outcome,
-            version=event.ref.qualifier or LATEST,
+            version=self._number(function, event),
         )  # fmt: skip
+
+    def _number(self, function: Function, event: Event) -> str:
+        try:
+            return self._book.version(function, event.ref.qualifier).number
+        except AwsError:
+            # Its alias or version was deleted while it ran.
+            return event.ref.qualifier or LATEST
 
 
 def new_request_id() -> str:

@@ -6,6 +6,8 @@ import base64
 import json
 import secrets
 import time as wall
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError, not_supported
@@ -16,7 +18,7 @@ from sageloop.local_cloud.functions.function_api import reference_of
 from sageloop.local_cloud.functions.model import Function
 from sageloop.local_cloud.functions.names import FunctionRef, parse_reference
 from sageloop.local_cloud.functions.policy import Source, allows
-from sageloop.local_cloud.functions.runner import Request
+from sageloop.local_cloud.functions.runner import Outcome, Request
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.functions.service import LambdaService
@@ -58,28 +60,54 @@ class InvokeApi:
         self, principal: str, function_arn: str, payload: bytes, source_arn: str
     ) -> None:
         """Invoke asynchronously for a service, which acts for the resource ``source_arn``."""
+        with self._recorded(principal, function_arn, source_arn, "Event"):
+            self._accept_for(principal, function_arn, payload, source_arn)
+
+    def run_for(
+        self, principal: str, function_arn: str, payload: bytes, source_arn: str
+    ) -> Outcome:
+        """Invoke and wait, for an event source mapping of ``source_arn``.
+
+        The mapping is Lambda's own: no statement of the function's policy is asked for. Raises
+        ``AwsError`` if the function is not there or has no free place.
+        """
+        with self._recorded(principal, function_arn, source_arn, "RequestResponse"):
+            ref = parse_reference(function_arn, qualifier=None, region=self._cloud.region)
+            function = self._book.get(ref)
+            version = self._book.version(function, self._routed(function, ref.qualifier))
+            request = Request(version, function_arn, new_request_id(), payload)
+            return self._service.runner.run(function, request)
+
+    @contextmanager
+    def _recorded(
+        self, principal: str, function_arn: str, source_arn: str, kind: str
+    ) -> Iterator[None]:
         cloud = self._cloud
         started = wall.perf_counter()
         error: AwsError | None = None
         try:
             error = cloud.faults.on_call("lambda:Invoke", principal, after=False)
-            if error is None:
-                self._accept_for(principal, function_arn, payload, source_arn)
-                error = cloud.faults.on_call("lambda:Invoke", principal, after=True)
+            if error is not None:
+                raise error
+            yield
+            error = cloud.faults.on_call("lambda:Invoke", principal, after=True)
+            if error is not None:
+                raise error
         except AwsError as refused:
             error = refused
-        parts = function_arn.split(":")
-        cloud.recorder.add(
-            time=cloud.clock.time(), principal=principal, action="lambda:Invoke",
-            params={
-                "FunctionName": function_arn, "InvocationType": "Event", "SourceArn": source_arn,
-            },
-            region=parts[3] if len(parts) > 3 else cloud.region,
-            outcome=error.code if error else "OK", status=error.status if error else 202,
-            seconds=wall.perf_counter() - started,
-        )  # fmt: skip
-        if error is not None:
-            raise error
+            raise
+        finally:
+            parts = function_arn.split(":")
+            done = 202 if kind == "Event" else 200
+            cloud.recorder.add(
+                time=cloud.clock.time(), principal=principal, action="lambda:Invoke",
+                params={
+                    "FunctionName": function_arn, "InvocationType": kind, "SourceArn": source_arn,
+                },
+                region=parts[3] if len(parts) > 3 else cloud.region,
+                outcome=error.code if error else "OK", status=error.status if error else done,
+                seconds=wall.perf_counter() - started,
+            )  # fmt: skip
 
     def _accept_for(
         self, principal: str, function_arn: str, payload: bytes, source_arn: str

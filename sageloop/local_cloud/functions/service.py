@@ -10,6 +10,7 @@ from sageloop.local_cloud.core.service import Service
 from sageloop.local_cloud.functions.alias_api import AliasApi
 from sageloop.local_cloud.functions.asynchronous import AsyncInvocations
 from sageloop.local_cloud.functions.code import CodeStore
+from sageloop.local_cloud.functions.event_sources.api import EventSourceApi
 from sageloop.local_cloud.functions.function_api import FunctionApi
 from sageloop.local_cloud.functions.invoke_api import InvokeApi
 from sageloop.local_cloud.functions.layer_api import LayerApi, LayerBook
@@ -42,11 +43,13 @@ class LambdaService(Service):
         self.code = CodeStore(cloud)
         self.runner = Runner(cloud, self.book, self.code)
         self.asynchronous = AsyncInvocations(cloud, self.book, self.runner)
-        self._invocations = InvokeApi(self)
+        self.invocations = InvokeApi(self)
+        self.event_sources = EventSourceApi(self)
         self._warmed = threading.Event()
         for section in (
             FunctionApi(self), AliasApi(self), LayerApi(self), PolicyApi(self),
-            ConcurrencyApi(self), EventConfigApi(self), TagApi(self), self._invocations,
+            ConcurrencyApi(self), EventConfigApi(self), TagApi(self), self.invocations,
+            self.event_sources,
         ):  # fmt: skip
             self.include(section)
 
@@ -59,7 +62,7 @@ class LambdaService(Service):
         ``AwsError``: AccessDeniedException if no statement of the function's policy allows
         it, ResourceNotFoundException if there is no such function.
         """
-        self._invocations.invoke_for(principal, function_arn, payload, source_arn)
+        self.invocations.invoke_for(principal, function_arn, payload, source_arn)
 
     def on_async_failure(self, callback: Callable[[str, bytes, str], None]) -> None:
         """Call ``callback(function ARN, payload, error text)`` when an event is given up."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping as Members
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError, not_supported
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.functions import validation
 from sageloop.local_cloud.functions.errors import conflict, invalid, not_found, stale_revision
+from sageloop.local_cloud.functions.event_sources.mapping import Mapping
 from sageloop.local_cloud.functions.function_api import reference_of
 from sageloop.local_cloud.functions.model import EventConfig, Function
 from sageloop.local_cloud.functions.names import LATEST, parse_reference
 from sageloop.local_cloud.functions.paging import page
 from sageloop.local_cloud.functions.policy import Policy, statement
+from sageloop.local_cloud.functions.validation import destination_of
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.functions.service import LambdaService
@@ -199,7 +200,7 @@ class EventConfigApi:
             )
         return function, qualifier, config
 
-    def _put(self, call: Call, base: Mapping[str, Any]) -> dict[str, Any]:
+    def _put(self, call: Call, base: Members[str, Any]) -> dict[str, Any]:
         ref = reference_of(call)
         function = self._book.get(ref)
         self._book.version(function, ref.qualifier)
@@ -209,8 +210,8 @@ class EventConfigApi:
             modified=self._cloud.clock.now(),
             retries=_ranged(given, "MaximumRetryAttempts", 0, 2, default=2),
             max_age=_ranged(given, "MaximumEventAgeInSeconds", 60, 21_600, default=21_600),
-            on_success=_destination(destinations.get("OnSuccess") or {}, call.operation),
-            on_failure=_destination(destinations.get("OnFailure") or {}, call.operation),
+            on_success=destination_of(destinations.get("OnSuccess") or {}, failures=False),
+            on_failure=destination_of(destinations.get("OnFailure") or {}, failures=True),
         )
         qualifier = ref.qualifier or LATEST
         function.event_configs[qualifier] = config
@@ -218,33 +219,38 @@ class EventConfigApi:
 
 
 class TagApi:
-    """Tags of functions."""
+    """Tags of functions and of event source mappings."""
 
     def __init__(self, service: LambdaService) -> None:
         self._book = service.book
+        self._mappings = service.event_sources
 
     @operation("TagResource")
     def tag_resource(self, call: Call) -> None:
         """Add tags or change their values."""
-        function = self._function(call)
-        function.tags = {**function.tags, **call.params["Tags"]}
+        holder = self._holder(call)
+        holder.tags = {**holder.tags, **call.params["Tags"]}
 
     @operation("UntagResource")
     def untag_resource(self, call: Call) -> None:
         """Drop tags by key."""
-        function = self._function(call)
+        holder = self._holder(call)
         gone = set(call.params["TagKeys"])
-        function.tags = {k: v for k, v in function.tags.items() if k not in gone}
+        holder.tags = {k: v for k, v in holder.tags.items() if k not in gone}
 
     @operation("ListTags")
     def list_tags(self, call: Call) -> dict[str, Any]:
-        """The tags of a function."""
-        return {"Tags": self._function(call).tags}
+        """The tags of a function or a mapping."""
+        return {"Tags": self._holder(call).tags}
 
-    def _function(self, call: Call) -> Function:
+    def _holder(self, call: Call) -> Function | Mapping:
         arn = call.params["Resource"]
+        if ":event-source-mapping:" in arn:
+            return self._mappings.find_by_arn(arn)
         if ":function:" not in arn:
-            raise not_supported("lambda", f"{call.operation} on {arn} (only functions have tags)")
+            raise not_supported(
+                "lambda", f"{call.operation} on {arn} (functions and mappings have tags)"
+            )
         ref = parse_reference(arn, qualifier=None, region=call.region)
         if ref.qualifier:
             raise invalid(f"Tags on function aliases and versions are not supported: {arn}")
@@ -265,24 +271,13 @@ def _described(function: Function, qualifier: str, config: EventConfig) -> dict[
     }
 
 
-def _ranged(given: Mapping[str, Any], member: str, low: int, high: int, *, default: int) -> int:
+def _ranged(given: Members[str, Any], member: str, low: int, high: int, *, default: int) -> int:
     value = given.get(member)
     if value is None:
         return default
     if not low <= value <= high:
         raise AwsError("ValidationException", f"{member} must be {low} to {high}, got {value}")
     return int(value)
-
-
-def _destination(given: Mapping[str, str], operation_name: str) -> str | None:
-    arn = given.get("Destination")
-    if not arn:
-        return None
-    if validation.service_of_target(arn) is None:
-        raise not_supported(
-            "lambda", f"{operation_name} with the destination {arn} (only SQS and SNS are served)"
-        )
-    return arn
 
 
 def _check_policy_revision(policy: Policy, call: Call) -> None:

@@ -24,6 +24,13 @@ _REFUSED = (
     "FileSystemConfigs", "ImageConfig", "CodeSigningConfigArn", "TenancyConfig", "PublishTo",
     "CapacityProviderConfig", "DurableConfig", "RuntimeConfig", "AcceleratorConfig", "ImageUri",
 )  # fmt: skip
+_DESTINATIONS = re.compile(
+    r"arn:aws[a-zA-Z-]*:(?:"
+    r"(?:sqs|sns):[a-z0-9-]+:\d{12}:[^:]+"
+    r"|lambda:[a-z0-9-]+:\d{12}:function:[a-zA-Z0-9-_]{1,64}(?::[$a-zA-Z0-9-_]+)?"
+    r"|events:[a-z0-9-]+:\d{12}:event-bus/[/.\-_A-Za-z0-9]+"
+    r"|s3:::[a-z0-9.\-]{3,63})"
+)
 _LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
@@ -94,6 +101,24 @@ def service_of_target(arn: str) -> str | None:
     return found[1] if found else None
 
 
+def destination_of(given: Mapping[str, str], *, failures: bool) -> str | None:
+    """The ARN of a destination, or ``None`` if none is given.
+
+    Standard queues and topics, functions and event buses take records; buckets take failures.
+    Raises InvalidParameterValueException for anything else.
+    """
+    arn = given.get("Destination")
+    if not arn:
+        return None
+    service = arn.split(":")[2] if _DESTINATIONS.fullmatch(arn) else None
+    if service is None or arn.endswith(".fifo") or (service == "s3" and not failures):
+        raise invalid(
+            f"The provided destination config DestinationConfig is invalid: {arn} is no standard "
+            "queue or topic, function or event bus" + (", and no bucket" if failures else "")
+        )
+    return arn
+
+
 def _role(arn: str) -> str:
     if not _ROLE.fullmatch(arn):
         raise _constraint("role", arn, f"satisfy regular expression pattern: {_ROLE.pattern}")
@@ -132,8 +157,10 @@ def _variables(given: Mapping[str, str]) -> dict[str, str]:
 
 def _target(config: Mapping[str, str]) -> str:
     arn = config["TargetArn"]
-    if service_of_target(arn) is None:
-        raise invalid(f"The provided dead letter target is not an SQS queue or SNS topic: {arn}")
+    if service_of_target(arn) is None or arn.endswith(".fifo"):
+        raise invalid(
+            f"The provided dead letter target is not a standard SQS queue or SNS topic: {arn}"
+        )
     return arn
 
 

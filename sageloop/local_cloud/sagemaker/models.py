@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import is_multi_model
 from sageloop.local_cloud.sagemaker.listing import page
 from sageloop.local_cloud.sagemaker.store import Document
 
@@ -88,10 +89,14 @@ class Models:
         return self._store.get("model-package", arn.split("model-package/", 1)[-1])
 
     def _check(self, container: dict[str, Any], role: str | None) -> None:
-        if container.get("Mode") == "MultiModel":
-            raise _not_yet("a container's Mode MultiModel")
         if "AdditionalModelDataSources" in container:
             raise _not_yet("a container's AdditionalModelDataSources")
+        if is_multi_model(container) and "ModelDataUrl" not in container:
+            raise AwsError(
+                "ValidationException",
+                "ModelDataUrl must be specified for a container whose Mode is MultiModel: the S3 "
+                "prefix of its models.",
+            )
         if "ModelPackageName" in container:
             self._package(container["ModelPackageName"])
         elif "Image" not in container:
@@ -99,8 +104,16 @@ class Models:
                 "ValidationException",
                 "Either Image or ModelPackageName must be specified for a container.",
             )
-        if "ModelDataUrl" in container:
+        if "ModelDataUrl" in container and "ModelDataSource" in container:
+            raise AwsError(
+                "ValidationException",
+                "ModelDataUrl and ModelDataSource cannot both be specified for a container.",
+            )
+        if "ModelDataUrl" in container and not is_multi_model(container):
             self._check_artifact(container["ModelDataUrl"], role)
+        source = container.get("ModelDataSource", {}).get("S3DataSource")
+        if source is not None:
+            _check_source(source)
 
     def _check_artifact(self, url: str, role: str | None) -> None:
         parts = urlparse(url)
@@ -122,7 +135,43 @@ def _containers(params: dict[str, Any]) -> list[dict[str, Any]]:
             "ValidationException",
             "Exactly one of PrimaryContainer and Containers must be specified.",
         )
-    return [primary] if primary is not None else list(several or ())
+    found = [primary] if primary is not None else list(several or ())
+    if several is not None:
+        _check_pipeline(found, params.get("InferenceExecutionConfig", {}))
+    return found
+
+
+def _check_pipeline(containers: list[dict[str, Any]], execution: dict[str, Any]) -> None:
+    names = [c["ContainerHostname"] for c in containers if "ContainerHostname" in c]
+    if len(set(names)) != len(names):
+        raise AwsError(
+            "ValidationException",
+            f"ContainerHostname must be unique in a model, got {', '.join(names)}.",
+        )
+    if execution.get("Mode") == "Direct" and len(names) < len(containers):
+        raise AwsError(
+            "ValidationException",
+            "Every container needs a ContainerHostname when the InferenceExecutionConfig mode is "
+            f"Direct; {len(containers) - len(names)} of {len(containers)} have none.",
+        )
+
+
+def _check_source(source: dict[str, Any]) -> None:
+    for member in ("HubAccessConfig", "ManifestS3Uri"):
+        if member in source:
+            raise _not_yet(f"a model data source's {member}")
+    archive = source["CompressionType"] == "Gzip"
+    if archive and source["S3DataType"] != "S3Object":
+        raise AwsError(
+            "ValidationException",
+            "S3DataType must be S3Object for a model data source with CompressionType Gzip, got "
+            f"{source['S3DataType']}.",
+        )
+    if not archive and source["S3DataType"] == "S3Prefix" and not source["S3Uri"].endswith("/"):
+        raise AwsError(
+            "ValidationException",
+            f"S3Uri must end with a slash for S3DataType S3Prefix, got {source['S3Uri']}.",
+        )
 
 
 def _not_yet(what: str) -> AwsError:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
-from sageloop.local_cloud.sagemaker.hosting.router import Invocation
+from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
+from sageloop.local_cloud.sagemaker.hosting.streaming import STREAM_SECONDS
+from sageloop.local_cloud.sagemaker.validation import check
 
-_LATER = (
-    "TargetModel", "TargetContainerHostname", "EnableExplanations", "InferenceComponentName",
-    "SessionId", "PrefixAwareId",
-)  # fmt: skip
+_LATER = ("EnableExplanations", "SessionId", "PrefixAwareId")
 
 
 class SageMakerRuntimeService(Service):
@@ -21,29 +22,44 @@ class SageMakerRuntimeService(Service):
     @operation("InvokeEndpoint")
     def invoke_endpoint(self, call: Call) -> Response:
         """Send one request to the endpoint."""
-        params = call.params
-        for member in _LATER:
-            if params.get(member):
-                raise not_executed(f"InvokeEndpoint's {member}")
-        answered: Response = self.cloud.service("sagemaker").hosting.router.invoke(
-            Invocation(
-                endpoint=params["EndpointName"],
-                body=call.request.get_data(),
-                content_type=params.get("ContentType"),
-                accept=params.get("Accept"),
-                custom_attributes=params.get("CustomAttributes"),
-                inference_id=params.get("InferenceId"),
-                target_variant=params.get("TargetVariant"),
-            )
-        )
+        hosting = self.cloud.service("sagemaker").hosting
+        answered: Response = hosting.router.invoke(hosting.components.addressed(_invocation(call)))
         return answered
 
     @operation("InvokeEndpointAsync")
-    def invoke_endpoint_async(self, _: Call) -> None:
-        """Refused by name."""
-        raise not_executed("InvokeEndpointAsync")
+    def invoke_endpoint_async(self, call: Call) -> dict[str, Any]:
+        """Queue one request of an asynchronous endpoint."""
+        queued: dict[str, Any] = self.cloud.service("sagemaker").hosting.asynchronous.invoke(
+            call.params, call.request.get_data()
+        )
+        return queued
 
     @operation("InvokeEndpointWithResponseStream")
-    def invoke_endpoint_with_response_stream(self, _: Call) -> None:
-        """Refused by name."""
-        raise not_executed("InvokeEndpointWithResponseStream")
+    def invoke_endpoint_with_response_stream(self, call: Call) -> Response:
+        """Send one request to the endpoint; what its container answers is handed on at once."""
+        hosting = self.cloud.service("sagemaker").hosting
+        answered: Response = hosting.router.stream(
+            hosting.components.addressed(_invocation(call, timeout=STREAM_SECONDS))
+        )
+        return answered
+
+
+def _invocation(call: Call, *, timeout: float | None = None) -> Invocation:
+    params = call.params
+    check(call.operation, params, service=call.service, code="ValidationError")
+    for member in _LATER:
+        if member in params:
+            raise not_executed(f"{call.operation}'s {member}")
+    return Invocation(
+        endpoint=params["EndpointName"],
+        body=call.request.get_data(),
+        content_type=params.get("ContentType"),
+        accept=params.get("Accept"),
+        custom_attributes=params.get("CustomAttributes"),
+        inference_id=params.get("InferenceId"),
+        target_variant=params.get("TargetVariant"),
+        target_model=params.get("TargetModel"),
+        target_container=params.get("TargetContainerHostname"),
+        component=params.get("InferenceComponentName"),
+        timeout=timeout,
+    )

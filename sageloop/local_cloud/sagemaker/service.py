@@ -39,8 +39,8 @@ class SageMakerService(Service):
         self.hosting = Hosting(self)
         self.models = Models(self)
         for section in (
-            self.training, self.tuning, self.hosting, self.models, ModelPackages(self),
-            Notebooks(self), Tags(self.store),
+            self.training, self.tuning, self.hosting, self.hosting.components, self.models,
+            ModelPackages(self), Notebooks(self), Tags(self.store),
         ):  # fmt: skip
             self.include(section)
         self.include(self.processing)

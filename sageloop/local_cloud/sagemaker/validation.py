@@ -25,16 +25,19 @@ _UNICODE = {
 }  # fmt: skip
 
 
-def check(operation_name: str, params: Mapping[str, Any], *, service: str = "sagemaker") -> None:
+def check(
+    operation_name: str, params: Mapping[str, Any], *, service: str = "sagemaker",
+    code: str = "ValidationException",
+) -> None:  # fmt: skip
     """Check a request against the model of its operation.
 
-    Raises ``AwsError`` ValidationException that names every violated constraint.
+    Raises ``AwsError`` of the code ``code`` that names every violated constraint.
     """
     found = list(_operation(service, operation_name)(params, ""))
     if not found:
         return
     count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: "
-    raise AwsError("ValidationException", count + "; ".join(found))
+    raise AwsError(code, count + "; ".join(found))
 
 
 @cache

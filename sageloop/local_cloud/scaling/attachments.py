@@ -4,27 +4,54 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.scaling import checks
-from sageloop.local_cloud.scaling.model import Attached, Store, TargetKey
+from sageloop.local_cloud.scaling import checks, timetable, tracking
+from sageloop.local_cloud.scaling.model import STEP, TRACKING, Attached, Store, TargetKey
 from sageloop.local_cloud.scaling.paging import page
+from sageloop.local_cloud.scaling.readings import ACTIONS, Alarms
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.scaling.publishing import Publisher
+    from sageloop.local_cloud.scaling.timetable import Timetable
 
-_POLICY = ("StepScalingPolicyConfiguration", "TargetTrackingScalingPolicyConfiguration")
-_ACTION = ("Schedule", "Timezone", "StartTime", "EndTime", "ScalableTargetAction")
+_POLICY = (STEP, TRACKING)
+_KEPT = ("Schedule", "Timezone", "ScalableTargetAction")
+_REPLACED = ("StartTime", "EndTime")
+_ALARM = (
+    "AlarmName", "AlarmDescription", "ActionsEnabled", *ACTIONS, "MetricName", "Namespace",
+    "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit", "EvaluationPeriods",
+    "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData", "Metrics",
+    "EvaluateLowSampleCountPercentile", "ThresholdMetricId",
+)  # fmt: skip
 _Book = dict[tuple[TargetKey, str], Attached]
 
 
 class AttachmentApi:
-    """Puts, describes and deletes them; nothing acts on them yet."""
+    """Puts, describes and deletes them, with the alarms and timers that set them off."""
 
-    def __init__(self, cloud: Cloud, store: Store) -> None:
+    def __init__(
+        self, cloud: Cloud, store: Store, alarms: Alarms, timetable: Timetable,
+        publisher: Publisher,
+    ) -> None:  # fmt: skip
         self._cloud = cloud
         self._store = store
+        self._alarms = alarms
+        self._timetable = timetable
+        self._publisher = publisher
+
+    def release(self, key: TargetKey) -> None:
+        """Take the alarms and timers of a target away, which is to be deregistered."""
+        for policy in self._store.policies_of(key):
+            self._drop_alarms(policy)
+        for action in self._store.actions_of(key):
+            self._timetable.disarm(action.arn)
 
     @operation("PutScalingPolicy")
     def put_scaling_policy(self, call: Call) -> dict[str, Any]:
@@ -34,8 +61,17 @@ class AttachmentApi:
         key = self._registered(call)
         content = {"PolicyType": given.get("PolicyType", "StepScaling")}
         content |= {m: given[m] for m in _POLICY if given.get(m) is not None}
+        before = self._store.policies.get((key, given["PolicyName"]))
         kept = self._put(self._store.policies, call, key, given["PolicyName"], content)
-        return {"PolicyARN": kept.arn, "Alarms": []}
+        try:
+            kept = self._with_alarms(kept, before)
+        except ClientError as error:
+            self._restore(kept, before)
+            raise AwsError(
+                "FailedResourceAccessException", f"Unable to create alarms for scaling: {error}"
+            ) from error
+        self._publisher.count()
+        return {"PolicyARN": kept.arn, "Alarms": self._alarms_of(kept)}
 
     @operation("DescribeScalingPolicies")
     def describe_scaling_policies(self, call: Call) -> dict[str, Any]:
@@ -43,7 +79,7 @@ class AttachmentApi:
         found = [
             {
                 **a.key.members(), **a.content, "PolicyName": a.name, "PolicyARN": a.arn,
-                "CreationTime": a.created, "Alarms": [],
+                "CreationTime": a.created, "Alarms": self._alarms_of(a),
             }
             for a in self._matching(self._store.policies, call, "PolicyNames")
         ]  # fmt: skip
@@ -51,11 +87,13 @@ class AttachmentApi:
 
     @operation("DeleteScalingPolicy")
     def delete_scaling_policy(self, call: Call) -> None:
-        """Forget a policy."""
+        """Forget a policy with the alarms made for it; alarms of others lose the action."""
         key = TargetKey.of(call.params, call.region)
         name = call.params["PolicyName"]
-        if self._store.policies.pop((key, name), None) is None:
+        policy = self._store.policies.pop((key, name), None)
+        if policy is None:
             raise checks.missing(_none("scaling policy", key, f", policy name: {name}"))
+        self._drop_alarms(policy)
 
     @operation("PutScheduledAction")
     def put_scheduled_action(self, call: Call) -> None:
@@ -64,10 +102,11 @@ class AttachmentApi:
         key = self._registered(call)
         name = given["ScheduledActionName"]
         old = self._store.actions.get((key, name))
-        content = dict(old.content) if old else {}
-        content |= {m: given[m] for m in _ACTION if given.get(m) is not None}
-        checks.check_schedule(content.get("Schedule"))
-        self._put(self._store.actions, call, key, name, content)
+        content = {m: old.content[m] for m in _KEPT if m in old.content} if old else {}
+        # Start and end are not kept: AWS deletes those that are not given again.
+        content |= {m: given[m] for m in (*_KEPT, *_REPLACED) if given.get(m) is not None}
+        _check_action(content, self._cloud.clock.time())
+        self._timetable.arm(self._put(self._store.actions, call, key, name, content))
 
     @operation("DescribeScheduledActions")
     def describe_scheduled_actions(self, call: Call) -> dict[str, Any]:
@@ -86,8 +125,58 @@ class AttachmentApi:
         """Forget a scheduled action."""
         key = TargetKey.of(call.params, call.region)
         name = call.params["ScheduledActionName"]
-        if self._store.actions.pop((key, name), None) is None:
+        action = self._store.actions.pop((key, name), None)
+        if action is None:
             raise checks.missing(_none("scheduled action", key, f", scheduled action name: {name}"))
+        self._timetable.disarm(action.arn)
+
+    def _restore(self, policy: Attached, before: Attached | None) -> None:
+        with self._store.lock:
+            if before is None:
+                del self._store.policies[policy.key, policy.name]
+            else:
+                self._store.policies[policy.key, policy.name] = before
+
+    def _with_alarms(self, policy: Attached, before: Attached | None) -> Attached:
+        config = policy.tracking
+        sides = () if config is None else tracking.sides(config)
+        known = () if before is None else before.alarms
+        names = tuple(
+            next((n for n in known if n.startswith(prefix)), f"{prefix}{uuid.uuid4()}")
+            for prefix in (tracking.alarm_prefix(policy.key, side) for side in sides)
+        )
+        for side, name in zip(sides, names, strict=True):
+            request = tracking.alarm(
+                name=name, side=side, key=policy.key, policy_arn=policy.arn,
+                config=policy.content[TRACKING],
+            )  # fmt: skip
+            self._alarms.put(policy.key, request)
+        self._alarms.delete(policy.key, tuple(n for n in known if n not in names))
+        made = replace(policy, alarms=names)
+        with self._store.lock:
+            self._store.policies[policy.key, policy.name] = made
+        return made
+
+    def _alarms_of(self, policy: Attached) -> list[dict[str, str]]:
+        if policy.tracking is None:
+            found = [a["AlarmName"] for a in self._alarms.with_action(policy.key, policy.arn)]
+        else:
+            found = list(policy.alarms)
+        region, account = policy.key.region, self._cloud.account_id
+        return [
+            {"AlarmName": n, "AlarmARN": f"arn:aws:cloudwatch:{region}:{account}:alarm:{n}"}
+            for n in found
+        ]
+
+    def _drop_alarms(self, policy: Attached) -> None:
+        self._alarms.delete(policy.key, policy.alarms)
+        if policy.tracking is not None:
+            return
+        for alarm in self._alarms.with_action(policy.key, policy.arn):
+            request = {m: alarm[m] for m in _ALARM if alarm.get(m) not in (None, [])}
+            for member in ACTIONS:
+                request[member] = [a for a in alarm.get(member, ()) if a != policy.arn]
+            self._alarms.put(policy.key, request)
 
     def _registered(self, call: Call) -> TargetKey:
         key = TargetKey.of(call.params, call.region)
@@ -129,6 +218,21 @@ class AttachmentApi:
                 and given.get("ResourceId") in (None, a.key.resource)
                 and given.get("ScalableDimension") in (None, a.key.dimension)
             ]
+
+
+def _check_action(content: Mapping[str, Any], now: float) -> None:
+    schedule = content.get("Schedule")
+    if schedule is None:
+        raise checks.invalid("Schedule must be specified: at(...), rate(...) or cron(...)")
+    timetable.schedule_of(content, now)
+    limits = content.get("ScalableTargetAction")
+    if not limits:
+        raise checks.invalid("ScalableTargetAction needs MinCapacity, MaxCapacity or both")
+    if "MinCapacity" in limits and "MaxCapacity" in limits:
+        checks.check_capacity(limits["MinCapacity"], limits["MaxCapacity"])
+    start, end = content.get("StartTime"), content.get("EndTime")
+    if start is not None and end is not None and end <= start:
+        raise checks.invalid(f"EndTime must be after StartTime, got {start} to {end}")
 
 
 def _none(what: str, key: TargetKey, more: str) -> str:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+TRACKING = "TargetTrackingScalingPolicyConfiguration"
+STEP = "StepScalingPolicyConfiguration"
+
 
 @dataclass(frozen=True, slots=True)
 class TargetKey:
@@ -32,6 +35,11 @@ class TargetKey:
             "ResourceId": self.resource,
             "ScalableDimension": self.dimension,
         }
+
+    @property
+    def sagemaker(self) -> bool:
+        """Whether SageMaker is what this scales."""
+        return self.namespace == "sagemaker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +73,16 @@ class Attached:
     arn: str
     created: datetime
     content: Mapping[str, Any]
+    alarms: tuple[str, ...] = ()
+
+    @property
+    def tracking(self) -> Mapping[str, Any] | None:
+        """The target tracking configuration, if this is such a policy."""
+        found: Mapping[str, Any] | None = self.content.get(TRACKING)
+        return found
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Store:
     """Everything declared, in the order it came."""
 
@@ -76,6 +91,21 @@ class Store:
     policies: dict[tuple[TargetKey, str], Attached] = field(default_factory=dict)
     actions: dict[tuple[TargetKey, str], Attached] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def policy(self, arn: str) -> Attached | None:
+        """The policy of an ARN."""
+        with self.lock:
+            return next((p for p in self.policies.values() if p.arn == arn), None)
+
+    def policies_of(self, key: TargetKey) -> list[Attached]:
+        """The policies of a target."""
+        with self.lock:
+            return [p for p in self.policies.values() if p.key == key]
+
+    def actions_of(self, key: TargetKey) -> list[Attached]:
+        """The scheduled actions of a target."""
+        with self.lock:
+            return [a for a in self.actions.values() if a.key == key]
 
     def remove_target(self, key: TargetKey) -> Target | None:
         """Forget a target with its policies, actions and tags, as AWS does."""

@@ -1,8 +1,4 @@
-"""Application Auto Scaling's API: targets, policies and schedules, declared and stored.
-
-Nothing is scaled yet: a stored policy has no alarms and changes no capacity, and
-DescribeScalingActivities is empty.
-"""
+"""Application Auto Scaling's API: targets, and what is attached to them, put to work."""
 
 from __future__ import annotations
 
@@ -11,11 +7,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.service import Call, Service, operation
-from sageloop.local_cloud.scaling import checks
+from sageloop.local_cloud.scaling import checks, resources
+from sageloop.local_cloud.scaling.activities import ActivityLog
 from sageloop.local_cloud.scaling.attachments import AttachmentApi
 from sageloop.local_cloud.scaling.model import Store, Target, TargetKey
 from sageloop.local_cloud.scaling.paging import page
+from sageloop.local_cloud.scaling.publishing import Publisher
+from sageloop.local_cloud.scaling.readings import Alarms
+from sageloop.local_cloud.scaling.scaler import Scaler
 from sageloop.local_cloud.scaling.tags import TagApi
+from sageloop.local_cloud.scaling.timetable import Timetable
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -25,38 +26,95 @@ _NOT_SUSPENDED = {
     "DynamicScalingOutSuspended": False,
     "ScheduledScalingSuspended": False,
 }
-_SERVICE_ROLES = {
-    "dynamodb": "DynamoDBTable",
-    "ecs": "ECSService",
-    "lambda": "LambdaConcurrency",
-    "rds": "RDSCluster",
-    "sagemaker": "SageMakerEndpoint",
-}
 
 
 class ApplicationAutoScalingService(Service):
-    """Scalable targets, and what is attached to them."""
+    """Scalable targets, and what is attached to them.
+
+    Alarms call :meth:`run_policy`; SageMaker asks :meth:`refuse_update` before it changes an
+    endpoint and tells :meth:`resource_deleted` of one that goes.
+    """
 
     model = "application-autoscaling"
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
         self.store = Store()
-        self.include(AttachmentApi(cloud, self.store))
+        alarms = Alarms(cloud)
+        log = ActivityLog(cloud.clock)
+        self._scaler = Scaler(cloud, self.store, log, alarms)
+        self._timetable = Timetable(cloud, self.store, log, self._scaler)
+        self._publisher = Publisher(cloud, self.store)
+        self._attachments = AttachmentApi(
+            cloud, self.store, alarms, self._timetable, self._publisher
+        )
+        self.include(self._attachments)
+        self.include(log)
         self.include(TagApi(self.store))
+
+    def start(self) -> None:
+        """Begin to publish what SageMaker publishes for scaled resources only."""
+        self._publisher.start()
+
+    def stop(self) -> None:
+        """Let no schedule fire any more."""
+        self._timetable.stop()
+
+    def run_policy(self, arn: str, alarm: str, state: str) -> None:
+        """Carry out a policy because an alarm is in a state; CloudWatch's alarm action.
+
+        Raises ``AwsError`` if there is no such policy, or the alarm is not the policy's own.
+        """
+        self._scaler.run_policy(arn, alarm, state)
+
+    def refuse_update(
+        self, endpoint: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> None:  # fmt: skip
+        """Refuse, as SageMaker does, an update that takes a scaled variant or its type away.
+
+        ``old`` and ``new`` are endpoint configurations.
+        """
+        prefix = f"endpoint/{endpoint}/variant/"
+        with self.store.lock:
+            scaled = {
+                key.resource.removeprefix(prefix)
+                for key in self.store.targets
+                if key.resource.startswith(prefix)
+            }
+        changed = resources.scaled_variants_changed(scaled, old, new)
+        if changed:
+            raise checks.invalid(
+                f'Variant(s) "[{", ".join(changed)}]" must be deregistered as scalable targets '
+                "with AWS Auto Scaling before they can be removed or have their instance type "
+                "updated."
+            )
+
+    def resource_deleted(self, resource: str) -> None:
+        """Deregister the targets of a deleted ``endpoint/<name>`` or inference component."""
+        with self.store.lock:
+            gone = [
+                key
+                for key in self.store.targets
+                if key.resource == resource or key.resource.startswith(f"{resource}/")
+            ]
+        for key in gone:
+            self._deregister(key)
 
     @operation("RegisterScalableTarget")
     def register_scalable_target(self, call: Call) -> dict[str, Any]:
         """Register a target, or change the members given of one that is registered."""
         given = call.params
         key = TargetKey.of(given, call.region)
-        checks.check_dimension(key)
-        checks.check_resource(self.cloud, key)
+        checks.check_dimension(key, call.operation)
         with self.store.lock:
             target = self._target(given, key, call.account_id, self.store.targets.get(key))
+        resources.check_resource(self.cloud, key, target.minimum)
+        with self.store.lock:
             self.store.targets[key] = target
             if given.get("Tags"):
                 self.store.tags.setdefault(target.arn, {}).update(given["Tags"])
+        # A resource that is not in service is left alone.
+        self._scaler.adjust(key, wait=False)
         return {"ScalableTargetARN": target.arn}
 
     @operation("DescribeScalableTargets")
@@ -77,18 +135,18 @@ class ApplicationAutoScalingService(Service):
 
     @operation("DeregisterScalableTarget")
     def deregister_scalable_target(self, call: Call) -> None:
-        """Forget a target with its policies and scheduled actions."""
+        """Forget a target with its policies, their alarms, and its scheduled actions."""
         key = TargetKey.of(call.params, call.region)
-        if self.store.remove_target(key) is None:
+        if not self._deregister(key):
             raise checks.missing(
                 f"No scalable target found for service namespace: {key.namespace}, resource ID: "
                 f"{key.resource}, scalable dimension: {key.dimension}"
             )
 
-    @operation("DescribeScalingActivities")
-    def describe_scaling_activities(self, call: Call) -> dict[str, Any]:
-        """None: nothing is scaled yet."""
-        return {"ScalingActivities": []}
+    def _deregister(self, key: TargetKey) -> bool:
+        self._attachments.release(key)
+        self._scaler.forget(key)
+        return self.store.remove_target(key) is not None
 
     def _target(
         self, given: Mapping[str, Any], key: TargetKey, account_id: str, old: Target | None
@@ -112,9 +170,8 @@ class ApplicationAutoScalingService(Service):
 
 
 def _service_role(key: TargetKey, account_id: str) -> str:
-    name = _SERVICE_ROLES.get(key.namespace, key.namespace.title())
     return (
         f"arn:aws:iam::{account_id}:role/aws-service-role/"
         f"{key.namespace}.application-autoscaling.amazonaws.com/"
-        f"AWSServiceRoleForApplicationAutoScaling_{name}"
+        "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
     )

@@ -9,11 +9,7 @@ import botocore.session
 import pytest
 
 from sageloop.local_cloud.cloudformation.providers.api import ApiResource
-from sageloop.local_cloud.cloudformation.providers.registry import (
-    NOT_SERVED,
-    provider_of,
-    supported,
-)
+from sageloop.local_cloud.cloudformation.providers.registry import provider_of, supported
 from sageloop.local_cloud.cloudformation.schemas import schema_of
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.services import own_services
@@ -49,13 +45,6 @@ def test_every_supported_type_is_served_by_our_own_services() -> None:
         if entry.service in served and entry.create_call not in served[entry.service]
     }
     assert missing == {}
-
-
-def test_types_held_back_are_really_not_served() -> None:
-    served = own_operations()
-    assert "PutCompositeAlarm" not in served["cloudwatch"]
-    assert "CreateEventSourceMapping" not in served["lambda"]
-    assert {"AWS::CloudWatch::CompositeAlarm", "AWS::Lambda::EventSourceMapping"} == NOT_SERVED
 
 
 GATHERED = {"AWS::SNS::Topic", "AWS::SNS::Subscription", "AWS::SQS::Queue"}

@@ -68,7 +68,7 @@ def test_latency_of_any_percentile(
 
 @pytest.mark.parametrize("name", ["metric_model_latency", "metric_overhead_latency"])
 def test_latencies_say_that_they_are_in_microseconds(name: str) -> None:
-    assert "MICROSECONDS" in vars(EndpointBase)[name].__doc__
+    assert "MICROSECONDS" in getattr(EndpointBase, name).__doc__
 
 
 def test_endpoint_metric_takes_variant_period_and_statistic(endpoint: EndpointBase) -> None:
@@ -133,7 +133,7 @@ def test_metric_of_a_run_is_of_one_instance(stack: Stack) -> None:
 def test_loop_counts_pages_about_its_job_and_its_endpoint(made: RetrainingLoop) -> None:
     metric = made.metric_pages(period=Duration.minutes(1))
 
-    assert metric.expression == "FILL(m0, 0) + FILL(m1, 0)"
+    assert metric.expression == "FILL(pagesSent0, 0) + FILL(pagesSent1, 0)"
     assert [_said(part)[1:3] for part in metric.using_metrics.values()] == [  # type: ignore[arg-type]
         ("PagesSent", {"Job": "demo"}),
         ("PagesSent", {"EndpointName": "demo"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,10 @@ ROLLED_BACK = "rolled_back"
 FAILED = "failed"
 
 _POINTER = ("package_arn", "model_data_url", "image", "serving_digest", "config_name")
+_EXPECTED = ("generation", "state", "requested", "wish", "parked")
 _CREATES = 2
 _LONGEST_ROLLOUT = 10 * 3600
+_LONGEST_MEMORY = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,17 @@ class Champion:
         return list(self.row.get("quarantined", []))
 
     @property
+    def wish(self) -> dict[str, Any] | None:
+        """What a person asked for and did not get yet: ``package``, ``by``, ``at``, ``above``."""
+        text = self.row.get("wish")
+        return None if text is None else dict(json.loads(text))
+
+    @property
+    def passed_over(self) -> int:
+        """Packages up to this number do not become champion of themselves: a person chose."""
+        return int(self.row.get("passed_over", 0))
+
+    @property
     def kept_configs(self) -> set[str]:
         """Configurations that must not be deleted."""
         named = ("config_name", "previous_config", "live_config", "requested")
@@ -84,7 +98,23 @@ class Champion:
             "reason": None,
             "begun_at": now,
             "overdue": None,
+            "by": None,
         }
+
+    def chosen(self, serving: Serving, package: Package, now: float | None) -> Row:
+        """The change that begins the promotion of the package that a person asked for."""
+        wish = self.wish or {}
+        return {
+            **self.begun(serving, package, now),
+            "wish": None,
+            "by": wish.get("by"),
+            "passed_over": max(self.passed_over, int(wish.get("above", 0))),
+            "quarantined": [arn for arn in self.quarantined if arn != package.arn],
+        }
+
+    def unparked(self, serving: Serving, package: Package, now: float | None) -> Row:
+        """The change that brings the endpoint back with the champion there is."""
+        return {**self.begun(serving, package, now), "parked_at": None}
 
     def alive(self, now: float | None, seen: Seen) -> Row:
         """The change that notes the wanted configuration as served."""
@@ -98,7 +128,21 @@ class Champion:
         if self.live_config != self.wanted or self.row.get("live_since") is None:
             # An old event may be the first to find the rollout done; the endpoint knows better.
             change["live_since"] = max(now or 0.0, seen.changed or 0.0)
-        return change
+        return change | self._remembered(change.get("live_since", self.row.get("live_since")))
+
+    def _remembered(self, since: float | None) -> Row:
+        """The list of champions with this one, if the last was another."""
+        served = list(self.row.get("served", []))
+        if served and served[-1]["package_arn"] == self.package_arn:
+            return {}
+        entry = {
+            "package_arn": self.package_arn,
+            "config_name": self.wanted,
+            "generation": int(self.row.get("generation", 0)),
+            "since": since,
+            "by": self.row.get("by"),
+        }
+        return {"served": [*served, entry][-_LONGEST_MEMORY:]}
 
     def rolled_back(self, seen: Seen) -> Row:
         """The change that notes a rollback: the former champion again, the challenger barred."""
@@ -183,7 +227,7 @@ class ChampionBook:
 
     def write(self, champion: Champion, change: Row) -> bool:
         """Change the record if nobody did since it was read."""
-        expect = {key: champion.row.get(key) for key in ("generation", "state", "requested")}
+        expect = {key: champion.row.get(key) for key in _EXPECTED}
         return self._table.swap(self.row_id, change=change, expect=expect)
 
     def fence(self) -> None:

@@ -64,12 +64,16 @@ class StartConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class GateConfig:
-    """When a challenger is better: ``improvement`` is a fraction of the champion's error."""
+    """When a challenger is better: ``improvement`` is a fraction of the champion's error.
+
+    ``by_hand``: a person approves what passed.
+    """
 
     metric: str
     objective: str
     threshold: float | None
     improvement: float
+    by_hand: bool = False
 
     @classmethod
     def parse(cls, text: str) -> GateConfig:
@@ -79,12 +83,16 @@ class GateConfig:
             raise BadInputError(
                 f"GATE's objective is {gate.get('objective')!r}: Minimize or Maximize is expected"
             )
+        approval = gate.get("approval", "Automatic")
+        if approval not in {"Automatic", "Manual"}:
+            raise BadInputError(f"GATE's approval is {approval!r}: Automatic or Manual is expected")
         threshold = gate.get("threshold")
         return cls(
             metric=str(gate["metric"]),
             objective=gate["objective"],
             threshold=None if threshold is None else float(threshold),
             improvement=float(gate.get("improvement", 0.0)),
+            by_hand=approval == "Manual",
         )
 
 
@@ -193,6 +201,33 @@ class EvaluateConfig:
             truth_delay_minutes=_number(environment, "TRUTH_DELAY_MINUTES"),
             metric_namespace=_text(environment, "METRIC_NAMESPACE"),
             metric_name=_text(environment, "METRIC_NAME"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwitchConfig:
+    """What cost_switch is told.
+
+    ``promote_function`` is the promoter of a champion endpoint, None for another; ``idle_seconds``
+    without a request take the endpoint down, never where it is None.
+    """
+
+    state_table: str
+    endpoint_name: str
+    variants: tuple[str, ...]
+    promote_function: str | None = None
+    idle_seconds: int | None = None
+
+    @classmethod
+    def read(cls, environment: Environment) -> SwitchConfig:
+        """From environment variables."""
+        idle = environment.get("IDLE_SECONDS")
+        return cls(
+            state_table=_text(environment, "STATE_TABLE"),
+            endpoint_name=_text(environment, "ENDPOINT_NAME"),
+            variants=tuple(json.loads(_text(environment, "VARIANTS"))),
+            promote_function=environment.get("PROMOTE_FUNCTION") or None,
+            idle_seconds=_number(environment, "IDLE_SECONDS") if idle else None,
         )
 
 

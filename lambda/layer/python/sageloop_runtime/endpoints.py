@@ -71,15 +71,23 @@ class Endpoints:
             request["DeploymentConfig"] = serving.deployment
         with_retry(lambda: _adopt(self._sagemaker.create_endpoint, request))
 
-    def update(self, serving: Serving, config: str) -> bool:
-        """Start the rollout of a configuration; False if the endpoint cannot be updated now."""
+    def update(self, serving: Serving, config: str, *, guarded: bool = True) -> bool:
+        """Start the rollout of a configuration; False if the endpoint cannot be updated now.
+
+        Args:
+            serving: how it is served.
+            config: the configuration.
+            guarded: whether the rollback alarms may undo the rollout.
+
+        """
         request: dict[str, Any] = {
             "EndpointName": self._name,
             "EndpointConfigName": config,
             "RetainAllVariantProperties": True,
         }
-        if serving.deployment is not None:
-            request["DeploymentConfig"] = serving.deployment
+        deployment = serving.deployment if guarded else unguarded(serving.deployment)
+        if deployment:
+            request["DeploymentConfig"] = deployment
         try:
             with_retry(lambda: self._sagemaker.update_endpoint(**request))
         except ClientError as error:
@@ -161,6 +169,13 @@ class Endpoints:
             if not answer.get("NextToken"):
                 return
             request["NextToken"] = answer["NextToken"]
+
+
+def unguarded(deployment: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A deployment configuration without the alarms that would undo it."""
+    if deployment is None:
+        return None
+    return {k: v for k, v in deployment.items() if k != "AutoRollbackConfiguration"}
 
 
 def with_retry(call: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""The eight functions, put together from their parts."""
+"""The functions, put together from their parts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from sageloop_runtime.config import (
     PromoteConfig,
     ReconcileConfig,
     StartConfig,
+    SwitchConfig,
 )
+from sageloop_runtime.cost_switch import CostSwitch
 from sageloop_runtime.custom_resource import Action
 from sageloop_runtime.endpoints import Endpoints
 from sageloop_runtime.evaluation import Evaluator
+from sageloop_runtime.hand import Hand
 from sageloop_runtime.holdout import HoldOut
 from sageloop_runtime.job_change import JobChange
 from sageloop_runtime.job_resource import JobResource
@@ -31,6 +34,8 @@ from sageloop_runtime.scaling import Scaling
 from sageloop_runtime.security_group import DefaultSecurityGroup
 from sageloop_runtime.starter import Starter
 from sageloop_runtime.state import StateTable
+from sageloop_runtime.switch_targets import Targets
+from sageloop_runtime.times import event_time
 
 Environment = Mapping[str, str]
 
@@ -124,6 +129,24 @@ def promoter(environment: Environment, clients: Clients) -> Promoter:
     )
 
 
+def hand(environment: Environment, clients: Clients) -> Hand:
+    """Promote, asked by a person."""
+    config = PromoteConfig.read(environment)
+    return Hand(
+        config.endpoint_name,
+        table=StateTable(clients("dynamodb"), config.state_table),
+        registry=Registry(clients("sagemaker"), config.model_package_group),
+        promoter=promoter(environment, clients),
+    )
+
+
+def promote(environment: Environment, clients: Clients, event: Mapping[str, Any]) -> dict[str, str]:
+    """Promote, whoever calls: an event of SageMaker, or a person."""
+    if event.get("source") == "hand":
+        return hand(environment, clients).handle(event)
+    return {"step": promoter(environment, clients).converge(event_time(event))}
+
+
 def evaluator(environment: Environment, clients: Clients, files: Files) -> Evaluator:
     """evaluate; ``files`` outlives the invocation, so that each is read once."""
     config = EvaluateConfig.read(environment)
@@ -150,6 +173,22 @@ def reconciler(environment: Environment, clients: Clients) -> Reconciler:
         pager=Pager(
             sns=clients("sns"), topic=config.promote.page_topic, table=table, metrics=metrics
         ),
+    )
+
+
+def cost_switch(environment: Environment, clients: Clients) -> CostSwitch:
+    """cost_switch."""
+    config = SwitchConfig.read(environment)
+    targets = Targets(
+        clients("application-autoscaling"), config.endpoint_name, list(config.variants)
+    )
+    return CostSwitch(
+        config,
+        table=StateTable(clients("dynamodb"), config.state_table),
+        sagemaker=clients("sagemaker"),
+        cloudwatch=clients("cloudwatch"),
+        functions=clients("lambda"),
+        targets=targets,
     )
 
 

@@ -85,7 +85,7 @@ class Judge:
         return Candidate(name=name, model=trial, metric=metric)
 
     def judge(self, candidate: Candidate | None) -> Verdict | None:
-        """The gate's verdict; None while the endpoint changes its champion."""
+        """The gate's verdict; None while the endpoint changes its champion, or is parked."""
         if candidate is None:
             return Verdict(passed=False, reason="the job made no model", artifact=False)
         fault = artifact_fault(self._s3, candidate.model)
@@ -95,7 +95,7 @@ class Judge:
         champion = self._table.get(f"champion#{self._config.endpoint_name}") or {}
         if challenger is None or not champion.get("live_config"):
             return judge_alone(gate, challenger)
-        if champion.get("state") == "promoting":
+        if champion.get("state") == "promoting" or champion.get("parked"):
             return None
         measure = measure_for(gate.metric)
         if measure is None:
@@ -125,7 +125,11 @@ class Judge:
                 champion=result.get("champion"),
             )
             package = self._registry.register(
-                candidate.name, candidate.model, verdict, self._config.content_type
+                candidate.name,
+                candidate.model,
+                verdict,
+                self._config.content_type,
+                by_hand=self._config.gate.by_hand,
             )
         self._table.swap(f"result#{candidate.name}", change={"package_arn": package})
         return package

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from sageloop_runtime.champion import FAILED, LIVE, PROMOTING, Champion, ChampionBook
 from sageloop_runtime.endpoints import BUSY, Endpoints, Seen
-from sageloop_runtime.errors import TryAgainError
+from sageloop_runtime.errors import TryAgainError, is_missing
 from sageloop_runtime.log import log
 from sageloop_runtime.metrics import Metrics
 from sageloop_runtime.names import is_of_endpoint, package_version
@@ -81,13 +83,17 @@ class Promoter:
                 step = self._advance(champion, serving, now)
             elif champion.row.get("frozen") or champion.state == "deleting":
                 return "frozen"
+            elif champion.row.get("parked"):
+                step = self._rest(serving)
+            elif champion.row.get("parked_at") is not None:
+                step = self._return(champion, serving, now)
             else:
                 step = self._begin(champion, serving, now, look_for_packages=look_for_packages)
             if step is None:
                 break
             done = step
             log("promotion step", endpoint=self._endpoint, step=step, config=champion.wanted)
-            if step in {"waiting", "blocked"}:
+            if step in {"waiting", "blocked", "parked"}:
                 break
         self._pager.flush(self._book.row_id, self._book.read().row, self._dimensions, now)
         return done
@@ -116,6 +122,8 @@ class Promoter:
     def _begin(
         self, champion: Champion, serving: Serving, now: float | None, *, look_for_packages: bool
     ) -> str | None:
+        if champion.wish is not None:
+            return self._grant(champion, serving, champion.wish, now)
         package = self._candidate(champion) if look_for_packages else None
         if package is None:
             package = self._same_package(champion, serving)
@@ -127,6 +135,44 @@ class Promoter:
             return None
         return "begun"
 
+    def _grant(
+        self, champion: Champion, serving: Serving, wish: dict[str, Any], now: float | None
+    ) -> str | None:
+        """Begin what a person asked for, be an alarm red or not: it may be the reason."""
+        arn = str(wish["package"])
+        if arn == champion.package_arn and champion.state != FAILED:
+            return "granted" if self._book.write(champion, {"wish": None}) else None
+        try:
+            package = self._registry.read(arn)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            text = f"Package {arn} was asked for by {wish['by']} and is gone."
+            return "gone" if self._book.write(champion, {"wish": None, "page": text}) else None
+        begun = self._book.write(champion, champion.chosen(serving, package, now))
+        return "begun" if begun else None
+
+    def _rest(self, serving: Serving) -> str:
+        """Take the endpoint away and keep all that it takes to bring it back."""
+        seen = self._endpoints.look()
+        if seen is None:
+            return "parked"
+        if seen.status not in BUSY:
+            self._scaling.remove(serving)
+            self._endpoints.delete()
+        return "waiting"
+
+    def _return(self, champion: Champion, serving: Serving, now: float | None) -> str | None:
+        """Bring the endpoint back; what is still going away is waited for."""
+        seen = self._endpoints.look()
+        if seen is not None and seen.status == "Deleting":
+            return "waiting"
+        if seen is not None:
+            return "up" if self._book.write(champion, {"parked_at": None}) else None
+        package = self._registry.read(str(champion.package_arn))
+        begun = self._book.write(champion, champion.unparked(serving, package, now))
+        return "begun" if begun else None
+
     def _candidate(self, champion: Champion) -> Package | None:
         """The newest approved package that is not barred, if it is newer than the champion's."""
         barred = set(champion.quarantined)
@@ -137,7 +183,8 @@ class Promoter:
             known = champion.package_arn
             if known is None or champion.state == FAILED:
                 return package
-            return package if package.version > package_version(known) else None
+            least = max(package_version(known), champion.passed_over)
+            return package if package.version > least else None
         return None
 
     def _same_package(self, champion: Champion, serving: Serving) -> Package | None:
@@ -191,12 +238,14 @@ class Promoter:
         package = self._registry.read(str(champion.package_arn))
         if serving.config_name(package) != champion.wanted:
             # The document changed since: begin again with what it says now.
-            begun = champion.begun(serving, package, now)
+            begun = champion.begun(serving, package, now) | {"by": champion.row.get("by")}
             return "begun" if self._book.write(champion, begun) else None
         self._endpoints.prepare(serving, package)
         if seen is None:
             self._endpoints.create(serving, champion.wanted)
-        elif not self._endpoints.update(serving, champion.wanted):
+        elif not self._endpoints.update(
+            serving, champion.wanted, guarded=champion.row.get("by") is None
+        ):
             return "waiting"
         self._book.write(champion, {"requested": champion.wanted})
         if self._serving() is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sageloop_runtime.errors import is_transient
+from sageloop_runtime.errors import is_transient, message_of
 from sageloop_runtime.gate import Verdict
 from sageloop_runtime.names import digest_of, package_version, split_uri
 
@@ -61,6 +61,23 @@ class Registry:
             environment=dict(container.get("Environment", {})),
         )
 
+    def newest(self) -> int:
+        """The highest number of a package, of whatever approval; 0 where there is none."""
+        return package_version(next(self._packages(), ""))
+
+    def fault(self, arn: str) -> str | None:
+        """Why a package cannot be asked for; None if it is an approved one of the group."""
+        try:
+            described = self._sagemaker.describe_model_package(ModelPackageName=arn)
+        except ClientError as error:
+            if is_transient(error):
+                raise
+            return f"package {arn} cannot be read: {message_of(error)}"
+        group, status = described.get("ModelPackageGroupName"), described["ModelApprovalStatus"]
+        if group != self._group:
+            return f"package {arn} is of group {group!r}, not of {self._group!r}"
+        return None if status == "Approved" else f"package {arn} is {status}, not Approved"
+
     def find(self, job_name: str) -> str | None:
         """The package an earlier try registered for a job, None if it did not get so far."""
         for arn in self._packages():
@@ -70,16 +87,26 @@ class Registry:
                 return arn
         return None
 
-    def register(self, name: str, job: dict[str, Any], verdict: Verdict, content_type: str) -> str:
-        """Register a model, approved or rejected with its reason.
+    def register(
+        self,
+        name: str,
+        job: dict[str, Any],
+        verdict: Verdict,
+        content_type: str,
+        *,
+        by_hand: bool = False,
+    ) -> str:
+        """Register a model, approved or rejected with its reason, or for a person to approve.
 
         Args:
             name: the job that the loop started: the training job, or the tuning job.
             job: the training job that made the model, as described.
             verdict: the gate's.
             content_type: of requests and answers.
+            by_hand: whether one that passed the gate waits for a person's approval.
 
         """
+        passed = "PendingManualApproval" if by_hand else "Approved"
         trained = job["TrainingJobName"]
         figures = {"challenger": verdict.challenger, "champion": verdict.champion}
         known = {f"sageloop:{key}": f"{v:g}" for key, v in figures.items() if v is not None}
@@ -96,7 +123,7 @@ class Registry:
         created = self._sagemaker.create_model_package(
             ModelPackageGroupName=self._group,
             ClientToken=digest_of(f"package|{self._group}|{name}", length=32),
-            ModelApprovalStatus="Approved" if verdict.passed else "Rejected",
+            ModelApprovalStatus=passed if verdict.passed else "Rejected",
             InferenceSpecification={
                 "Containers": [container],
                 "SupportedContentTypes": [content_type],

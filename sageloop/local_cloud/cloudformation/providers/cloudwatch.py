@@ -1,4 +1,4 @@
-"""Amazon CloudWatch: alarms and dashboards."""
+"""Amazon CloudWatch: alarms, anomaly detectors and dashboards."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ _ALARM = (
 _COMPOSITE = (
     f"{_COMMON} ActionsSuppressor ActionsSuppressorExtensionPeriod ActionsSuppressorWaitPeriod "
     "AlarmRule"
+)
+_DETECTOR = (
+    "Configuration Dimensions MetricCharacteristics MetricMathAnomalyDetector MetricName "
+    "Namespace SingleMetricAnomalyDetector Stat"
 )
 
 
@@ -39,6 +43,17 @@ def _alarm(put: str, properties: str) -> ApiResource:
 PROVIDERS: dict[str, CoveredProvider] = {
     "AWS::CloudWatch::Alarm": _alarm("PutMetricAlarm", _ALARM),
     "AWS::CloudWatch::CompositeAlarm": _alarm("PutCompositeAlarm", _COMPOSITE),
+    "AWS::CloudWatch::AnomalyDetector": ApiResource(
+        service="cloudwatch",
+        create_call="PutAnomalyDetector",
+        takes=takes(_DETECTOR),
+        ref="AnomalyDetectorId",
+        attributes={"Id": "{id}"},
+        updates=(Update(call="PutAnomalyDetector", on={}, takes=takes(_DETECTOR), whole=True),),
+        delete_call="DeleteAnomalyDetector",
+        delete_on={"AnomalyDetectorId": "{id}"},
+        gone=_GONE,
+    ),
     "AWS::CloudWatch::Dashboard": ApiResource(
         service="cloudwatch",
         create_call="PutDashboard",

@@ -88,15 +88,13 @@ def _weights(value: Any) -> dict[str, Any]:
 _ALIAS = {"FunctionName": "{prop[FunctionName]}", "Name": "{prop[Name]}"}
 _QUALIFIED = {"FunctionName": "{prop[FunctionName]}", "Qualifier": "{prop[Qualifier]}"}
 _MAPPING = (
-    "BatchSize BisectBatchOnFunctionError DestinationConfig Enabled FilterCriteria FunctionName "
-    "FunctionResponseTypes KmsKeyArn MaximumBatchingWindowInSeconds MaximumRecordAgeInSeconds "
-    "MaximumRetryAttempts ParallelizationFactor ScalingConfig TumblingWindowInSeconds"
+    "BatchSize Enabled FilterCriteria FunctionName FunctionResponseTypes "
+    "MaximumBatchingWindowInSeconds MetricsConfig ScalingConfig"
 )
 _MAPPING_RESET = {
-    "BisectBatchOnFunctionError": False, "DestinationConfig": {}, "Enabled": True,
-    "FilterCriteria": {"Filters": []}, "FunctionResponseTypes": [], "BatchSize": 10,
-    "MaximumBatchingWindowInSeconds": 0, "MaximumRecordAgeInSeconds": -1, "ScalingConfig": {},
-    "MaximumRetryAttempts": -1, "ParallelizationFactor": 1, "TumblingWindowInSeconds": 0,
+    "BatchSize": 10, "Enabled": True, "FilterCriteria": {"Filters": []},
+    "FunctionResponseTypes": [], "MaximumBatchingWindowInSeconds": 0,
+    "MetricsConfig": {"Metrics": []}, "ScalingConfig": {},
 }  # fmt: skip
 
 
@@ -205,13 +203,14 @@ PROVIDERS: dict[str, CoveredProvider] = {
     "AWS::Lambda::EventSourceMapping": ApiResource(
         service="lambda",
         create_call="CreateEventSourceMapping",
-        takes=takes(f"EventSourceArn StartingPosition StartingPositionTimestamp {_MAPPING}"),
+        takes=takes(f"EventSourceArn {_MAPPING}"),
         ref="UUID",
         attributes={"Id": "{id}", "EventSourceMappingArn": "EventSourceMappingArn"},
         updates=(
             Update(call="UpdateEventSourceMapping", on={"UUID": "{id}"}, takes=takes(_MAPPING),
                    reset=_MAPPING_RESET),
         ),
+        tagging=Tagging(as_map=True, on={"Resource": "{att[EventSourceMappingArn]}"}),
         delete_call="DeleteEventSourceMapping",
         delete_on={"UUID": "{id}"},
         gone=_GONE,

@@ -11,11 +11,9 @@ from sageloop.local_cloud.cloudformation.providers.coverage import Coverage, Cov
 
 _MODULES = (
     "backup", "cloudwatch", "dynamodb", "ec2", "ecr", "events", "iam", "keep", "kms", "lambda_",
-    "logs", "messaging", "parameters", "s3", "sagemaker", "sagemaker_jobs", "scaling",
+    "logs", "messaging", "parameters", "s3", "sagemaker", "sagemaker_components",
+    "sagemaker_jobs", "scaling",
 )  # fmt: skip
-# Their entries are written, but the local cloud's services do not serve these calls yet:
-# refused before a deploy, not in the middle of one.
-NOT_SERVED = frozenset(("AWS::CloudWatch::CompositeAlarm", "AWS::Lambda::EventSourceMapping"))
 
 
 @cache
@@ -23,7 +21,7 @@ def _providers() -> Mapping[str, CoveredProvider]:
     found: dict[str, CoveredProvider] = {}
     for module in _MODULES:
         found |= import_module(f"{__package__}.{module}").PROVIDERS
-    return {name: provider for name, provider in found.items() if name not in NOT_SERVED}
+    return found
 
 
 def provider_of(type_name: str) -> Provider | None:

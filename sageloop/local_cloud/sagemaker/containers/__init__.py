@@ -3,20 +3,23 @@
 An image is run as a container is: the program is called with ``train`` or ``serve``, finds
 its files under ``/opt/ml`` (or ``SAGEMAKER_BASE_DIR``) and, serving, listens on
 ``SAGEMAKER_BIND_TO_PORT``. No image is ever pulled. Images of frameworks run code of the
-user's own in this Python (:mod:`~sageloop.local_cloud.sagemaker.containers.script`).
+user's own in this Python (:mod:`~sageloop.local_cloud.sagemaker.containers.script`), training
+and serving.
 """
 
 from __future__ import annotations
 
+from sageloop.local_cloud.sagemaker.containers.builtin import Program
 from sageloop.local_cloud.sagemaker.containers.table import (
-    Program,
     is_xgboost,
     known_images,
     metric_definitions,
+    multi_model_command,
     processing_command,
     refusal,
     register,
     serving_command,
+    serving_refusal,
     training_command,
     unregister,
 )
@@ -26,10 +29,12 @@ __all__ = [
     "is_xgboost",
     "known_images",
     "metric_definitions",
+    "multi_model_command",
     "processing_command",
     "refusal",
     "register",
     "serving_command",
+    "serving_refusal",
     "training_command",
     "unregister",
 ]

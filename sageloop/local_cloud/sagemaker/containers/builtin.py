@@ -26,8 +26,9 @@ ENTRYPOINT = (*_PYTHON, f"{_PACKAGE}.entrypoint")
 class Program:
     """What stands in for an image: how it trains, serves, processes; ``None`` if it cannot.
 
-    ``script`` runs a program of the user's; ``algorithm`` is the module that tells the metrics
-    of a built-in algorithm; ``needs`` is what must be installed for any of it.
+    ``script`` trains with a program of the user's, ``inference`` serves with functions of the
+    user's, ``many`` serves the models of a multi-model endpoint; ``algorithm`` is the module that
+    tells the metrics of a built-in algorithm; ``needs`` is what must be installed for any of it.
     """
 
     pattern: str
@@ -35,6 +36,8 @@ class Program:
     serving: tuple[str, ...] | None = None
     processing: tuple[str, ...] | None = None
     script: tuple[str, ...] | None = None
+    inference: tuple[str, ...] | None = None
+    many: tuple[str, ...] | None = None
     algorithm: str | None = None
     needs: Framework | None = None
 
@@ -43,6 +46,12 @@ class Program:
         if self.script is not None and (scripted or self.training is None):
             return self.script
         return self.training
+
+    def serving_line(self, *, scripted: bool) -> tuple[str, ...] | None:
+        """How it serves; an image that only knows scripts serves with one, asked or not."""
+        if self.inference is not None and (scripted or self.serving is None):
+            return self.inference
+        return self.serving
 
     def metrics(self) -> Iterable[Mapping[str, str]]:
         """The metric definitions of the algorithm."""
@@ -58,6 +67,17 @@ def script_program(framework: Framework | None = None) -> tuple[str, ...]:
     """The command line of script mode, as a framework's image has it."""
     which = () if framework is None else (f"--framework={framework.name}",)
     return (*_PYTHON, f"{_PACKAGE}.script", *which, "train")
+
+
+def inference_program(framework: Framework | None = None) -> tuple[str, ...]:
+    """The command line that serves with functions of the user's, as a framework's image does."""
+    which = () if framework is None else (f"--framework={framework.name}",)
+    return (*_PYTHON, f"{_PACKAGE}.script.inference", *which, "serve")
+
+
+def many_program(framework: str) -> tuple[str, ...]:
+    """The command line that serves the models of a multi-model endpoint."""
+    return (*_PYTHON, f"{_PACKAGE}.multi_model", f"--framework={framework}")
 
 
 def matches(image: str, program: Program) -> bool:
@@ -76,28 +96,43 @@ def _module(name: str) -> tuple[str, ...]:
 
 def _algorithm(
     pattern: str, package: str, needs: Framework, *, script: bool = False,
-    metrics: str | None = None,
+    metrics: str | None = None, many: bool = False,
 ) -> Program:  # fmt: skip
     return Program(
         pattern,
         training=_module(f"{package}.train"),
         serving=_module(f"{package}.serve"),
         script=script_program(needs) if script else None,
+        inference=inference_program(needs) if script else None,
+        many=many_program(package) if many else None,
         algorithm=package if metrics is None else metrics,
         needs=needs,
     )
 
 
-def _framework(pattern: str, needs: Framework) -> Program:
-    return Program(pattern, script=script_program(needs), needs=needs)
+def _framework(
+    pattern: str, needs: Framework, *, trains: bool = True, serves: bool = True,
+    many: bool = False,
+) -> Program:  # fmt: skip
+    return Program(
+        pattern,
+        script=script_program(needs) if trains else None,
+        inference=inference_program(needs) if serves else None,
+        many=many_program(needs.name) if many else None,
+        needs=needs,
+    )
 
 
 XGBOOST = "*/sagemaker-xgboost:*"
 PROGRAMS = (
-    _algorithm(XGBOOST, "xgboost", XGBOOST_LIBRARY, script=True, metrics="xgboost.metrics"),
+    _algorithm(
+        XGBOOST, "xgboost", XGBOOST_LIBRARY, script=True, metrics="xgboost.metrics", many=True
+    ),
     _algorithm("*/kmeans:*", "kmeans", SCIKIT_LEARN),
-    _algorithm("*/linear-learner:*", "linear_learner", SCIKIT_LEARN),
+    _algorithm("*/linear-learner:*", "linear_learner", SCIKIT_LEARN, many=True),
     _framework("*/pytorch-training:*", PYTORCH),
-    _framework("*/sagemaker-scikit-learn:*", SCIKIT_LEARN),
-    _framework("*/tensorflow-training:*", TENSORFLOW),
+    _framework("*/pytorch-inference:*", PYTORCH, trains=False, many=True),
+    _framework("*/sagemaker-scikit-learn:*", SCIKIT_LEARN, many=True),
+    _framework("*/tensorflow-training:*", TENSORFLOW, serves=False),
+    _framework("*/tensorflow-inference:*", TENSORFLOW, trains=False),
 )

@@ -12,18 +12,23 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 # Batch transform's limit, the largest there is for one request.
 _MOST_MEGABYTES = 100
 _MEGABYTE = 1024 * 1024
 _GRACE_SECONDS = 25.0
 _FOREVER = 3600.0
+_LONGEST_LINE = 65_536
+_MOST_HEADERS = 100
+_PHRASES: dict[int, str] = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Refused(Exception):
@@ -34,8 +39,21 @@ class Refused(Exception):
         self.status = status
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer; ``headers`` without its length."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
 # A body, its content type and what is accepted become an answer and its content type.
 Predict = Callable[[bytes, str, str], tuple[bytes, str]]
+# A body and headers by lower-case name become an answer.
+Respond = Callable[[bytes, Mapping[str, str]], Reply]
+# The same for the paths under /models of a container that serves many: method and path come first.
+Manage = Callable[[str, str, bytes, Mapping[str, str]], Reply]
 
 
 class _Terminated(BaseException):
@@ -63,18 +81,42 @@ def main(load: Callable[[Path], Predict]) -> None:
         predict = load(model_directory())
     except (OSError, ValueError) as error:
         sys.stderr.write(f"Unable to load model: {error}\n")
-        code = 1
-    else:
-        code = _serve(predict)
+        _exit(1)
+    run(responder(predict))
+
+
+def run(respond: Respond, manage: Manage | None = None) -> NoReturn:
+    """Serve until SIGTERM and end the process; what is given must not raise."""
+    _exit(_serve(respond, manage))
+
+
+def responder(predict: Predict) -> Respond:
+    """What answers as the built-in algorithms do: nothing for nothing, refusals in plain text."""
+
+    def respond(body: bytes, headers: Mapping[str, str]) -> Reply:
+        if not body:
+            return Reply(HTTPStatus.NO_CONTENT, b"", {})
+        try:
+            asked = headers.get("content-type", ""), headers.get("accept", "")
+            answer, kind = predict(body, *asked)
+        except Refused as refused:
+            return Reply(refused.status, str(refused).encode(), {"Content-Type": "text/plain"})
+        return Reply(HTTPStatus.OK, answer, {"Content-Type": kind})
+
+    return respond
+
+
+def _exit(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # idle keep-alive connections must not hold the process
 
 
-def _serve(predict: Predict) -> int:
+def _serve(respond: Respond, manage: Manage | None) -> int:
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
     megabytes = float(os.environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", str(_MOST_MEGABYTES)))
-    server = Server(("127.0.0.1", port), predict, most_bytes=int(megabytes * _MEGABYTE))
+    server = Server(("127.0.0.1", port), respond, most_bytes=int(megabytes * _MEGABYTE))
+    server.manage = manage
 
     def on_signal(_: int, __: FrameType | None) -> None:
         raise _Terminated
@@ -90,47 +132,105 @@ def _serve(predict: Predict) -> int:
     return 0
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The head of a request; headers by lower-case name."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    keeps: bool
+
+
+class _Handler(StreamRequestHandler):
+    """Speaks HTTP/1.1 itself: the standard handler reads headers as it would read an e-mail."""
+
     disable_nagle_algorithm = True
-    wbufsize = -1
     server: Server
 
-    def do_GET(self) -> None:
-        if self.path == "/ping":
-            self._answer(HTTPStatus.OK, b"", "text/plain")
-        elif self.path == "/execution-parameters":
+    def handle(self) -> None:
+        """Answer requests as long as the connection is kept."""
+        self._keeps = True
+        while self._keeps:
+            try:
+                request = self._read()
+            except (ConnectionError, TimeoutError):
+                return
+            except ValueError as error:
+                self._keeps = False
+                self._tell(HTTPStatus.BAD_REQUEST, str(error))
+                return
+            if request is None:
+                return
+            self._keeps = request.keeps
+            try:
+                self._serve(request)
+            except ConnectionError:
+                return
+
+    def _read(self) -> _Request | None:
+        first = self.rfile.readline(_LONGEST_LINE)
+        if first in (b"\r\n", b"\n"):  # what some clients send behind a body
+            first = self.rfile.readline(_LONGEST_LINE)
+        if not first:
+            return None
+        words = first.decode("latin-1").split()
+        if len(words) != 3 or not words[2].startswith("HTTP/1."):
+            raise ValueError(f"not a request line: {first[:80]!r}")
+        headers: dict[str, str] = {}
+        while (line := self.rfile.readline(_LONGEST_LINE)) not in (b"\r\n", b"\n", b""):
+            name, separator, value = line.decode("latin-1").partition(":")
+            if not separator or len(headers) > _MOST_HEADERS:
+                raise ValueError(f"not a header: {line[:80]!r}")
+            headers[name.strip().lower()] = value.strip()
+        wanted = headers.get("connection", "").lower()
+        keeps = wanted == "keep-alive" if words[2] == "HTTP/1.0" else wanted != "close"
+        return _Request(words[0], words[1], headers, keeps)
+
+    def _serve(self, request: _Request) -> None:
+        manage = self.server.manage
+        if manage is not None and request.path.startswith("/models"):
+            with self.server.busy():
+                self._manage(request, manage)
+        elif request.method == "GET":
+            self._get(request.path)
+        elif request.method == "POST":
+            with self.server.busy():
+                self._post(request)
+        else:
+            self._keeps = False
+            self._tell(HTTPStatus.NOT_IMPLEMENTED, f"no such method: {request.method}")
+
+    def _get(self, path: str) -> None:
+        if path == "/ping":
+            self._tell(HTTPStatus.OK, "")
+        elif path == "/execution-parameters":
             limits = {
                 "MaxConcurrentTransforms": os.cpu_count() or 1, "BatchStrategy": "MULTI_RECORD",
                 "MaxPayloadInMB": 6,
             }  # fmt: skip
-            self._answer(HTTPStatus.OK, json.dumps(limits).encode(), "application/json")
+            self._tell(HTTPStatus.OK, json.dumps(limits), "application/json")
         else:
-            self._tell(HTTPStatus.NOT_FOUND, f"no such path: {self.path}")
+            self._tell(HTTPStatus.NOT_FOUND, f"no such path: {path}")
 
-    def do_POST(self) -> None:
-        with self.server.busy():
-            body = self._body()
-            if body is None:
-                self.close_connection = True
-            elif self.path != "/invocations":
-                self._tell(HTTPStatus.NOT_FOUND, f"no such path: {self.path}")
-            elif not body:
-                self._answer(HTTPStatus.NO_CONTENT, b"", "text/csv")
-            else:
-                self._predict(body)
-
-    def _predict(self, body: bytes) -> None:
-        asked = self.headers.get("Content-Type", ""), self.headers.get("Accept", "")
-        try:
-            answer, kind = self.server.predict(body, *asked)
-        except Refused as refused:
-            self._tell(refused.status, str(refused))
+    def _post(self, request: _Request) -> None:
+        body = self._body(request.headers)
+        if body is None:
+            self._keeps = False
+        elif request.path != "/invocations":
+            self._tell(HTTPStatus.NOT_FOUND, f"no such path: {request.path}")
         else:
-            self._answer(HTTPStatus.OK, answer, kind)
+            self._answer(self.server.respond(body, request.headers))
 
-    def _body(self) -> bytes | None:
-        length, most = self.headers.get("Content-Length", ""), self.server.most_bytes
+    def _manage(self, request: _Request, manage: Manage) -> None:
+        body = self._body(request.headers) if request.method == "POST" else b""
+        if body is None:
+            self._keeps = False
+        else:
+            self._answer(manage(request.method, request.path, body, request.headers))
+
+    def _body(self, headers: dict[str, str]) -> bytes | None:
+        length, most = headers.get("content-length", ""), self.server.most_bytes
         if not length.isdigit():
             self._tell(HTTPStatus.LENGTH_REQUIRED, "a body needs Content-Length")
             return None
@@ -138,22 +238,22 @@ class _Handler(BaseHTTPRequestHandler):
             told = f"the payload has {length} bytes, {most} are allowed"
             self._tell(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, told)
             return None
+        if headers.get("expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return self.rfile.read(int(length))
 
-    def _tell(self, status: HTTPStatus, message: str) -> None:
-        self._answer(status, message.encode(), "text/plain")
+    def _tell(self, status: HTTPStatus, message: str, kind: str = "text/plain") -> None:
+        self._answer(Reply(status, message.encode(), {"Content-Type": kind}))
 
-    def _answer(self, status: HTTPStatus, body: bytes, kind: str) -> None:
-        self.send_response(status)
-        if status != HTTPStatus.NO_CONTENT:
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing: a line for each request would drown the log."""
+    def _answer(self, reply: Reply) -> None:
+        lines = [f"HTTP/1.1 {int(reply.status)} {_PHRASES.get(reply.status, 'Status')}\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in reply.headers.items()]
+        if reply.status != HTTPStatus.NO_CONTENT:
+            lines.append(f"Content-Length: {len(reply.body)}\r\n")
+        if not self._keeps:
+            lines.append("Connection: close\r\n")
+        lines.append("\r\n")
+        self.wfile.write("".join(lines).encode("latin-1", "replace") + reply.body)
 
 
 class Server(ThreadingHTTPServer):
@@ -162,9 +262,10 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], predict: Predict, *, most_bytes: int) -> None:
-        self.predict = predict
+    def __init__(self, address: tuple[str, int], respond: Respond, *, most_bytes: int) -> None:
+        self.respond = respond
         self.most_bytes = most_bytes
+        self.manage: Manage | None = None
         self._idle = threading.Condition()
         self._running = 0
         super().__init__(address, _Handler)

@@ -13,6 +13,7 @@ from sageloop.local_cloud.sagemaker.containers.builtin import Program
 from sageloop.local_cloud.sagemaker.containers.script import support
 
 Job = Mapping[str, Any]
+Container = Mapping[str, Any]
 
 _lock = threading.Lock()
 _registered: list[Program] = []
@@ -46,8 +47,9 @@ def register(
     ``command`` is run with ``train`` or ``serve`` appended, as ``docker run image train``, and
     for processing as it is; ``training``, ``serving`` and ``processing`` are whole command lines
     and win over it. With ``script_mode`` the image is one that carries AWS's training toolkit: a
-    job whose hyperparameters name a ``sagemaker_program`` runs that. The latest registration
-    that matches counts, before the built-in ones.
+    job whose hyperparameters name a ``sagemaker_program`` runs that, and a model is served with
+    the functions of its ``inference.py``. The latest registration that matches counts, before
+    the built-in ones.
     """
     if not script_mode and all(line is None for line in (command, training, serving, processing)):
         raise ValueError(
@@ -60,6 +62,7 @@ def register(
         serving=_line(serving, command, "serve"),
         processing=_line(processing, command, None),
         script=builtin.script_program() if script_mode else None,
+        inference=builtin.inference_program() if script_mode else None,
     )
     with _lock:
         _registered.append(made)
@@ -102,11 +105,39 @@ def refusal(image: str, job: Job) -> str | None:
     return None
 
 
-def serving_command(image: str) -> list[str] | None:
-    """The command line that serves for an image, or ``None`` if it has no local program."""
-    lines = (p.serving for p in _matching(image) if p.serving is not None)
-    found = next(lines, None)
+def serving_command(image: str, container: Container | None = None) -> list[str] | None:
+    """The command line that serves for an image, or ``None`` if it has no local program.
+
+    ``container`` is the model's ContainerDefinition: its environment may name the user's script
+    (``SAGEMAKER_PROGRAM``) where an image knows a model of its own as well.
+    """
+    environment = {} if container is None else container.get("Environment", {})
+    scripted = "SAGEMAKER_PROGRAM" in environment
+    lines = (p.serving_line(scripted=scripted) for p in _matching(image))
+    found = next((line for line in lines if line is not None), None)
     return None if found is None else list(found)
+
+
+def multi_model_command(image: str) -> list[str] | None:
+    """The command line that serves a multi-model endpoint, or ``None`` if the image cannot.
+
+    A program that was registered speaks the API of multi-model containers itself.
+    """
+    program = next(_matching(image), None)
+    if program is None:
+        return None
+    line = program.many if program in builtin.PROGRAMS else program.serving
+    return None if line is None else list(line)
+
+
+def serving_refusal(image: str, container: Container | None = None) -> str | None:
+    """Why a model of an image cannot be served here, in one line; ``None`` if it can."""
+    if serving_command(image, container) is None:
+        known = ", ".join(known_images())
+        return f"the image {image} (it has no local program that serves; there are {known})"
+    program = next(_matching(image))
+    missing = frameworks.missing(program.needs)
+    return None if missing is None else f"the image {image}, which {missing}"
 
 
 def processing_command(image: str) -> list[str] | None:

@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import tarfile
 import threading
+import time as wall
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
+
+
+_PIECE = 1 << 20
 
 
 class ArtifactError(Exception):
@@ -32,24 +36,28 @@ class Artifacts:
         self._guard = threading.Lock()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def directory(self, container: Mapping[str, Any], role: str) -> Path | None:
+    def directory(
+        self, container: Mapping[str, Any], role: str, seconds: float | None = None
+    ) -> Path | None:
         """Where a container's model data lies unpacked; ``None`` if it has none.
 
-        Raises :class:`ArtifactError` in AWS's words.
+        ``seconds`` of wall time are allowed for the download. Raises :class:`ArtifactError`, in
+        AWS's words where they are known.
         """
         source = container.get("ModelDataSource", {}).get("S3DataSource")
-        if source is not None:
-            return self._of_source(source, role)
-        url = container.get("ModelDataUrl")
-        return None if url is None else self._archive(url, role)
+        url = container.get("ModelDataUrl") if source is None else source["S3Uri"]
+        if url is None:
+            return None
+        fetch = _Download(
+            self._cloud.client("s3", principal=role), url,
+            str(container.get("ContainerHostname", "container-1")), seconds,
+        )  # fmt: skip
+        if source is None or source.get("CompressionType", "None") == "Gzip":
+            return self._archive(url, fetch)
+        return self._plain(url, fetch, prefix=source["S3DataType"] == "S3Prefix")
 
-    def _of_source(self, source: Mapping[str, Any], role: str) -> Path:
-        if source.get("CompressionType", "None") == "Gzip":
-            return self._archive(source["S3Uri"], role)
-        return self._plain(source["S3Uri"], role, prefix=source["S3DataType"] == "S3Prefix")
-
-    def _archive(self, url: str, role: str) -> Path:
-        body, etag = self._fetch(url, role)
+    def _archive(self, url: str, fetch: _Download) -> Path:
+        body, etag = fetch(*_parts(url))
         target = self._root / _digest(url, etag)
         with self._lock(target.name):
             if not target.exists():
@@ -60,10 +68,10 @@ class Artifacts:
                 draft.rename(target)
         return target
 
-    def _plain(self, url: str, role: str, *, prefix: bool) -> Path:
+    def _plain(self, url: str, fetch: _Download, *, prefix: bool) -> Path:
         bucket, key = _parts(url)
-        keys = self._keys(bucket, key, role, url) if prefix else [key]
-        fetched = {k: self._fetch(f"s3://{bucket}/{k}", role) for k in keys}
+        keys = fetch.keys(bucket, key) if prefix else [key]
+        fetched = {k: fetch(bucket, k) for k in keys}
         target = self._root / _digest(url, *sorted(etag for _, etag in fetched.values()))
         with self._lock(target.name):
             if not target.exists():
@@ -75,9 +83,25 @@ class Artifacts:
                 draft.rename(target)
         return target
 
-    def _keys(self, bucket: str, prefix: str, role: str, url: str) -> list[str]:
+    def _lock(self, name: str) -> threading.Lock:
+        with self._guard:
+            return self._locks[name]
+
+
+class _Download:
+    """Fetches one container's model data from S3, as its role and in time."""
+
+    def __init__(self, s3: Any, url: str, container: str, seconds: float | None) -> None:
+        self._s3 = s3
+        self._url = url
+        self._container = container
+        self._seconds = seconds
+        self._until = None if seconds is None else wall.monotonic() + seconds
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """The objects under a prefix; there must be one."""
         try:
-            pages = self._s3(role).get_paginator("list_objects_v2")
+            pages = self._s3.get_paginator("list_objects_v2")
             found = [
                 item["Key"]
                 for page in pages.paginate(Bucket=bucket, Prefix=prefix)
@@ -85,25 +109,36 @@ class Artifacts:
                 if not item["Key"].endswith("/")
             ]
         except (ClientError, BotoCoreError) as error:
-            raise _unreachable(url) from error
+            raise self._unreachable() from error
         if not found:
-            raise _unreachable(url)
+            raise self._unreachable()
         return found
 
-    def _fetch(self, url: str, role: str) -> tuple[bytes, str]:
-        bucket, key = _parts(url)
+    def __call__(self, bucket: str, key: str) -> tuple[bytes, str]:
+        """An object's content and ETag."""
         try:
-            answer = self._s3(role).get_object(Bucket=bucket, Key=key)
+            answer = self._s3.get_object(Bucket=bucket, Key=key)
+            body = b"".join(map(self._in_time, answer["Body"].iter_chunks(_PIECE)))
         except (ClientError, BotoCoreError) as error:
-            raise _unreachable(url) from error
-        return answer["Body"].read(), answer["ETag"]
+            raise self._unreachable() from error
+        self._in_time(b"")
+        return body, answer["ETag"]
 
-    def _s3(self, role: str) -> Any:
-        return self._cloud.client("s3", principal=role)
+    def _in_time(self, piece: bytes) -> bytes:
+        if self._until is not None and wall.monotonic() > self._until:
+            raise ArtifactError(
+                f'Downloading model data for container "{self._container}" from URL: '
+                f'"{self._url}" took longer than ModelDataDownloadTimeoutInSeconds '
+                f"({self._seconds})."
+            )
+        return piece
 
-    def _lock(self, name: str) -> threading.Lock:
-        with self._guard:
-            return self._locks[name]
+    def _unreachable(self) -> ArtifactError:
+        return ArtifactError(
+            f'Failed to download model data for container "{self._container}" from URL: '
+            f'"{self._url}". Please ensure that there is an object located at the URL and that the '
+            "role passed to CreateModel has permissions to download the model."
+        )
 
 
 def _unpack(body: bytes, target: Path, url: str) -> None:
@@ -136,11 +171,3 @@ def _parts(url: str) -> tuple[str, str]:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
-
-
-def _unreachable(url: str) -> ArtifactError:
-    return ArtifactError(
-        f'Failed to download model data for container "container_1" from URL: "{url}". Please '
-        "ensure that there is an object located at the URL and that the role passed to "
-        "CreateModel has permissions to download the model."
-    )

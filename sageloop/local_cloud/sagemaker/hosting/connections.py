@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import http.client
-import select
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPMessage
+from http.client import RemoteDisconnected
+
+from sageloop.local_cloud.sagemaker.hosting.exchange import Ask, Head, Headers, Wire
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a container answered."""
+    """What a container answered; one of several says its name and its log."""
 
     status: int
-    headers: HTTPMessage
+    headers: Headers
     body: bytes
+    container: str | None = None
+    log_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """What a container begins to answer; ``parts`` must be read to the end, or closed."""
+
+    status: int
+    headers: Headers
+    parts: Iterator[bytes]
+    container: str = "primary"
 
 
 class NotSent(Exception):
@@ -25,35 +37,38 @@ class NotSent(Exception):
 
 
 class Connections:
-    """A thread-safe pool; each connection serves one request at a time."""
+    """A thread-safe pool; each connection serves one request at a time.
+
+    Exchanges raise :class:`NotSent` if no connection could be made, ``TimeoutError`` after
+    ``timeout`` wall seconds without a whole answer, ``OSError`` or ``HTTPException`` if the
+    exchange broke.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._idle: deque[http.client.HTTPConnection] = deque()
+        self._idle: deque[Wire] = deque()
 
     def request(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str],
         timeout: float,
     ) -> Answer:  # fmt: skip
-        """One exchange.
-
-        Raises :class:`NotSent` if no connection could be made, ``TimeoutError`` after
-        ``timeout`` wall seconds without an answer, ``OSError`` or ``HTTPException`` if the
-        exchange broke.
-        """
-        kept = self._take(timeout)
-        if kept is None:
-            return self._exchange(self._connect(timeout), method, path, body, headers)
+        """One exchange."""
+        wire, head = self._begin(Ask(method, path, body, headers, timeout))
         try:
-            return self._exchange(kept, method, path, body, headers)
-        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as broken:
-            # The server may have closed the idle connection just now. If it is there, it gets
-            # the request again; if it is not, it died with the request.
-            try:
-                fresh = self._connect(timeout)
-            except NotSent:
-                raise broken from None
-            return self._exchange(fresh, method, path, body, headers)
+            content = wire.body(head)
+        except BaseException:
+            wire.close()
+            raise
+        self._release(wire, head)
+        return Answer(head.status, head.headers, content)
+
+    def stream(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str],
+        timeout: float,
+    ) -> Streamed:  # fmt: skip
+        """One exchange whose body is handed on as it comes."""
+        wire, head = self._begin(Ask(method, path, body, headers, timeout))
+        return Streamed(head.status, head.headers, self._parts(wire, head))
 
     def close(self) -> None:
         """Close idle connections."""
@@ -61,46 +76,56 @@ class Connections:
             while True:
                 self._idle.pop().close()
 
-    def _exchange(
-        self, connection: http.client.HTTPConnection, method: str, path: str,
-        body: bytes | None, headers: Mapping[str, str],
-    ) -> Answer:  # fmt: skip
+    def _parts(self, wire: Wire, head: Head) -> Iterator[bytes]:
         try:
-            connection.request(method, path, body, dict(headers))
-            answer = connection.getresponse()
-            content = answer.read()
+            yield from wire.parts(head)
         except BaseException:
-            connection.close()
+            wire.close()
             raise
-        if answer.will_close:
-            connection.close()
-        else:
-            self._idle.append(connection)
-        return Answer(answer.status, answer.headers, content)
+        self._release(wire, head)
 
-    def _take(self, timeout: float) -> http.client.HTTPConnection | None:
+    def _begin(self, ask: Ask) -> tuple[Wire, Head]:
+        kept = self._take()
+        if kept is None:
+            fresh = self._connect(ask.timeout)
+            return fresh, _asked(fresh, ask)
+        try:
+            return kept, _asked(kept, ask)
+        except (RemoteDisconnected, BrokenPipeError, ConnectionResetError) as broken:
+            # The server may have closed the idle connection just now. If it is there, it gets
+            # the request again; if it is not, it died with the request.
+            try:
+                fresh = self._connect(ask.timeout)
+            except NotSent:
+                raise broken from None
+            return fresh, _asked(fresh, ask)
+
+    def _release(self, wire: Wire, head: Head) -> None:
+        if head.keeps:
+            self._idle.append(wire)
+        else:
+            wire.close()
+
+    def _take(self) -> Wire | None:
         with suppress(IndexError):
             while True:
-                connection = self._idle.pop()
-                if _is_open(connection):
-                    connection.sock.settimeout(timeout)
-                    return connection
-                connection.close()
+                wire = self._idle.pop()
+                if wire.open:
+                    return wire
+                wire.close()
         return None
 
-    def _connect(self, timeout: float) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
+    def _connect(self, timeout: float) -> Wire:
         try:
-            connection.connect()
+            return Wire(self._port, timeout)
         except OSError as error:
             raise NotSent(str(error)) from error
-        return connection
 
 
-def _is_open(connection: http.client.HTTPConnection) -> bool:
-    # An idle connection has nothing to say: readable means that the server closed it.
-    if connection.sock is None:
-        return False
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return not poll.poll(0)
+def _asked(wire: Wire, ask: Ask) -> Head:
+    try:
+        wire.send(ask)
+        return wire.receive()
+    except BaseException:
+        wire.close()
+        raise

@@ -18,15 +18,20 @@ def group_of(endpoint: str) -> str:
 
 
 class ContainerLog:
-    """One log stream ``<variant>/<instance>``, written as the model's role."""
+    """One log stream ``<variant>/<instance>``, written as the model's role.
+
+    It is in the endpoint's log group, or in ``group``.
+    """
 
     def __init__(
-        self, cloud: Cloud, endpoint: str, stream: str, role: str, *, delay: float
-    ) -> None:
+        self, cloud: Cloud, endpoint: str, stream: str, role: str, *, delay: float,
+        group: str | None = None,
+    ) -> None:  # fmt: skip
         owner = f"{cloud.region}:{cloud.account_id}"
-        self.arn = f"arn:aws:logs:{owner}:log-group:{group_of(endpoint)}:log-stream:{stream}"
+        where = group_of(endpoint) if group is None else group
+        self.arn = f"arn:aws:logs:{owner}:log-group:{where}:log-stream:{stream}"
         self._name = stream
-        written = LogStream(cloud, group_of(endpoint), stream, principal=role)
+        written = LogStream(cloud, where, stream, principal=role)
         self._lines = Batcher[str](
             cloud.activity, f"logs of {endpoint} {stream}", written.write, size=500, delay=delay
         )

@@ -40,13 +40,20 @@ class Deployment:
         self._waited = 0.0
         self._before: dict[str, int] = {}
 
-    def run(self, green: Fleet, counts: Mapping[str, int]) -> None:
-        """Replace the live fleet by ``green`` with ``counts`` instances a variant."""
+    def run(
+        self, green: Fleet, counts: Mapping[str, int], shadows: Mapping[str, int]
+    ) -> None:  # fmt: skip
+        """Replace the live fleet by ``green`` with ``counts`` instances a variant.
+
+        ``shadows`` are the instances of its shadow variants: they get no traffic of callers, so
+        all of them start at once and have no part in stages or batches.
+        """
         blue = self._live.fleet
         if blue is None:
             raise ValueError(f"endpoint {self._live.name} serves nothing to be replaced")
         self._before = blue.counts
         self._watch.check()
+        green.scale(shadows)
         if self._plan.batches is not None:
             self._roll(blue, green, self._plan.batches)
         else:
@@ -113,7 +120,9 @@ class Deployment:
 
     def _split(self, blue: Fleet, green: Fleet) -> None:
         total = blue.size + green.size
-        self._live.send_to((blue, blue.size / total), (green, green.size / total))
+        # An asynchronous endpoint may have no instance at all; requests wait for the new ones.
+        share = green.size / total if total > 0 else 1.0
+        self._live.send_to((blue, 1 - share), (green, share))
 
     def _bake(self, green: Fleet, seconds: int, setting: str, capacity: str) -> None:
         if seconds > 0:
@@ -163,6 +172,6 @@ def _left(before: Mapping[str, int], batches: Batches, step: Mapping[str, int]) 
     last = batches.steps[-1]
     left = {}
     for name, count in before.items():
-        done = step[name] / last[name] if name in last else 1.0
-        left[name] = max(1, round(count * (1 - done)))
+        done = step[name] / last[name] if last.get(name, 0) > 0 else 1.0
+        left[name] = min(count, max(1, round(count * (1 - done))))
     return left

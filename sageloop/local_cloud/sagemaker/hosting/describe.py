@@ -18,6 +18,8 @@ def describe(document: Mapping[str, Any], live: LiveEndpoint | None) -> dict[str
     fleet = live.fleet
     if fleet is not None:
         described["ProductionVariants"] = [_summary(v) for v in fleet.variants.values()]
+        if fleet.shadows:
+            described["ShadowProductionVariants"] = [_summary(v) for v in fleet.shadows.values()]
         described |= _optional(fleet, document["EndpointStatus"])
     progress = live.progress
     if progress is not None:
@@ -27,40 +29,47 @@ def describe(document: Mapping[str, Any], live: LiveEndpoint | None) -> dict[str
 
 def pending(progress: Progress) -> dict[str, Any]:
     """PendingDeploymentSummary of a deployment under way."""
-    instance_types = {
-        v["VariantName"]: v["InstanceType"] for v in progress.fleet.config["ProductionVariants"]
-    }
-    variants = []
-    for name, variant in progress.fleet.variants.items():
-        summary = _summary(variant) | {"InstanceType": instance_types[name]}
-        step = progress.steps.get(name)
-        if step is not None:
-            summary["VariantStatus"] = [
-                {"Status": step.status, "StatusMessage": step.message, "StartTime": step.since}
-            ]
-        variants.append(summary)
-    return {
+    fleet = progress.fleet
+    summary = {
         "EndpointConfigName": progress.config_name,
         "StartTime": progress.started,
-        "ProductionVariants": variants,
+        "ProductionVariants": [_pending(progress, v) for v in fleet.variants.values()],
     }
+    if fleet.shadows:
+        summary["ShadowProductionVariants"] = [
+            _pending(progress, variant) for variant in fleet.shadows.values()
+        ]
+    return summary
+
+
+def _pending(progress: Progress, variant: VariantFleet) -> dict[str, Any]:
+    summary = _summary(variant)
+    if variant.spec.instance_type is not None:
+        summary["InstanceType"] = variant.spec.instance_type
+    step = progress.steps.get(variant.spec.name)
+    if step is not None:
+        summary["VariantStatus"] = [
+            {"Status": step.status, "StatusMessage": step.message, "StartTime": step.since}
+        ]
+    return summary
 
 
 def _summary(variant: VariantFleet) -> dict[str, Any]:
-    image = variant.spec.image
+    images = variant.spec.blueprint.images or (variant.spec.image,)
+    # A variant for inference components has no image of its own.
+    deployed = [
+        {
+            "SpecifiedImage": image,
+            "ResolvedImage": resolved(image),
+            "ResolutionTime": variant.spec.resolved_at,
+        }
+        for image in images
+        if image
+    ]
     return {
         "VariantName": variant.spec.name,
-        "DeployedImages": [
-            {
-                "SpecifiedImage": image,
-                "ResolvedImage": _resolved(image),
-                "ResolutionTime": variant.spec.resolved_at,
-            }
-        ],
-        "CurrentWeight": variant.weight,
-        "DesiredWeight": variant.weight,
-        "CurrentInstanceCount": variant.count,
-        "DesiredInstanceCount": variant.desired,
+        **({"DeployedImages": deployed} if deployed else {}),
+        **variant.summary(),
     }
 
 
@@ -68,6 +77,8 @@ def _optional(fleet: Fleet, status: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "MetricsConfig" in fleet.config:
         found["MetricsConfig"] = fleet.config["MetricsConfig"]
+    if "AsyncInferenceConfig" in fleet.config:
+        found["AsyncInferenceConfig"] = fleet.config["AsyncInferenceConfig"]
     capture = fleet.config.get("DataCaptureConfig")
     if capture is not None:
         enabled = capture.get("EnableCapture", True)
@@ -81,7 +92,8 @@ def _optional(fleet: Fleet, status: str) -> dict[str, Any]:
     return found
 
 
-def _resolved(image: str) -> str:
+def resolved(image: str) -> str:
+    """An image by its digest."""
     if "@sha256:" in image:
         return image
     repository, _, tag = image.rpartition(":")

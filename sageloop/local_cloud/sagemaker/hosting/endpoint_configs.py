@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CONFIG_FAMILY = "endpoint-config"
 _KEPT = (
     "EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "KmsKeyId", "MetricsConfig",
-    "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation",
+    "AsyncInferenceConfig", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation",
 )  # fmt: skip
 
 
@@ -31,14 +31,15 @@ class EndpointConfigs:
         """Keep a configuration whose models are there."""
         params, store = call.params, self._service.store
         check_endpoint_config(params)
-        for variant in params["ProductionVariants"]:
-            store.get("model", variant["ModelName"])
+        self._lifecycle.builder.check_config(params)
         name = params["EndpointConfigName"]
         document = {member: params[member] for member in _KEPT if member in params}
-        document["ProductionVariants"] = [
-            variant | {"InitialVariantWeight": weight_of(variant)}
-            for variant in params["ProductionVariants"]
-        ]
+        for member in ("ProductionVariants", "ShadowProductionVariants"):
+            if params.get(member):
+                document[member] = [
+                    variant | {"InitialVariantWeight": weight_of(variant)}
+                    for variant in params[member]
+                ]
         document["EnableNetworkIsolation"] = params.get("EnableNetworkIsolation", False)
         document["EndpointConfigArn"] = store.arn(CONFIG_FAMILY, name)
         document["CreationTime"] = self._service.cloud.clock.now()

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import random
 import threading
+import time as wall
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http.client import HTTPException
 from typing import Any
 
 from sageloop.local_cloud.sagemaker.hosting.capture import CaptureSettings
+from sageloop.local_cloud.sagemaker.hosting.connections import NotSent
 from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint, Instance
+from sageloop.local_cloud.sagemaker.hosting.serving import (
+    PRIMARY,
+    Invocation,
+    NoAnswer,
+    Served,
+    Unavailable,
+    refuse_addressed,
+)
 
 MakeInstance = Callable[[Blueprint, Callable[[], None]], Instance]
 
@@ -30,22 +41,31 @@ class VariantSpec:
     resolved_at: datetime
     least_outstanding: bool
     capture: CaptureSettings | None
+    instance_type: str | None = None
+    enhanced_metrics: bool = False
+    metrics_every: float = 60.0
+    shadow: bool = False
 
 
 class VariantFleet:
     """The running instances of a variant.
 
     ``serving`` is what the router picks from: a tuple that is replaced, never changed.
-    ``exposed`` limits it to the first instances, as in a canary.
+    ``exposed`` limits it to the first instances, as in a canary. Other kinds of variants
+    override :meth:`check`, :meth:`admit`, :meth:`provision` and :meth:`summary`. An answer may
+    have ``most_bytes``.
     """
+
+    most_bytes = 6_291_456
 
     def __init__(self, spec: VariantSpec, make: MakeInstance, *, weight: float) -> None:
         self.spec = spec
         self.weight = weight
         self.desired = 0
         self.serving: tuple[Instance, ...] = ()
+        self.shadow: VariantFleet | None = None
         self._make = make
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._instances: list[Instance] = []
         self._exposed: int | None = None
 
@@ -74,6 +94,65 @@ class VariantFleet:
             return min(serving, key=_outstanding)
         return random.choice(serving)  # noqa: S311 - routing, not a secret
 
+    def check(self, invocation: Invocation) -> None:
+        """Refuse (``AwsError``) a request that this kind of variant does not take."""
+        refuse_addressed(invocation)
+
+    def admit(self, invocation: Invocation) -> Instance | None:
+        """An instance that has taken the request in (``begin``), or ``None`` if none does."""
+        instance = self.pick()
+        return instance if instance is not None and instance.begin() else None
+
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Served:
+        """One exchange with an instance.
+
+        Raises :class:`Unavailable` if none took the request, :class:`NoAnswer` if one took it
+        and gave no answer.
+        """
+        instance = self.admit(invocation)
+        if instance is None:
+            raise Unavailable(self.spec.name)
+        sent = wall.perf_counter()
+        try:
+            prepared = instance.prepare(invocation)
+            sent = wall.perf_counter()
+            answer = instance.serve(prepared, headers)
+        except NotSent as error:
+            instance.suspect()
+            raise Unavailable(str(error)) from error
+        except (OSError, HTTPException) as error:
+            if not isinstance(error, TimeoutError):
+                instance.suspect()
+            raise NoAnswer(
+                error, instance=instance.id, log_arn=instance.log.arn, sent=sent
+            ) from error
+        finally:
+            instance.finish()
+        return Served(
+            answer=answer, instance=instance.id, log_arn=answer.log_arn or instance.log.arn,
+            sent=sent, answered=wall.perf_counter(), container=answer.container or PRIMARY,
+        )  # fmt: skip
+
+    def await_instance(self, seconds: float) -> None:
+        """Wait until an instance serves, or none is about to, for up to so many wall seconds."""
+        with self._lock:
+            self._lock.wait_for(
+                lambda: self.serving or not any(i.coming for i in self._instances), seconds
+            )
+
+    def provision(self, number: int) -> list[Blueprint]:
+        """What so many new instances run. Raises :class:`StartFailure` if they cannot be had."""
+        return [self.spec.blueprint] * number
+
+    def summary(self) -> dict[str, Any]:
+        """Weights and counts as DescribeEndpoint shows them."""
+        return {
+            "CurrentWeight": self.weight,
+            "DesiredWeight": self.weight,
+            "CurrentInstanceCount": self.count,
+            "DesiredInstanceCount": self.desired,
+        }
+
     def scale(self, count: int) -> None:
         """Start or stop instances until there are ``count``; raises :class:`StartFailure`."""
         self.desired = count
@@ -82,6 +161,9 @@ class VariantFleet:
             self._grow(missing)
         elif missing < 0:
             self._shrink(-missing)
+
+    def measure(self) -> None:
+        """Publish what is told of the variant every minute; nothing of this kind."""
 
     def stop(self) -> None:
         """Drain and stop every instance."""
@@ -93,7 +175,12 @@ class VariantFleet:
             instance.abandon()
 
     def _grow(self, number: int) -> None:
-        made = [self._make(self.spec.blueprint, self._refresh) for _ in range(number)]
+        try:
+            blueprints = self.provision(number)
+        except StartFailure:
+            self.desired = self.count
+            raise
+        made = [self._make(blueprint, self._refresh) for blueprint in blueprints]
         with self._lock:
             self._instances += made
         outcomes = run_all([instance.start for instance in made])
@@ -104,9 +191,10 @@ class VariantFleet:
         self._refresh()
         run_all([instance.stop for instance in made])
         self.desired = self.count
+        failed = made[outcomes.index(False)]
         raise StartFailure(
-            f"The primary container for production variant {self.spec.name} did not pass the "
-            "ping health check. Please check CloudWatch logs for this endpoint."
+            f"The {failed.unready} container for production variant {self.spec.name} did not pass "
+            "the ping health check. Please check CloudWatch logs for this endpoint."
         )
 
     def _shrink(self, number: int) -> None:
@@ -121,15 +209,31 @@ class VariantFleet:
         with self._lock:
             limited = self._instances[: self._exposed]
             self.serving = tuple(i for i in limited if i.healthy)
+            self._lock.notify_all()
 
 
 class Fleet:
-    """All variants of one endpoint configuration."""
+    """All variants of one endpoint configuration.
 
-    def __init__(self, config: Mapping[str, Any], variants: Iterable[VariantFleet]) -> None:
+    ``shadows`` get copies of requests; counts and traffic are of the production variants.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], variants: Iterable[VariantFleet],
+        shadows: Iterable[VariantFleet] = (),
+    ) -> None:  # fmt: skip
         self.config = config
         self.config_name = str(config["EndpointConfigName"])
         self.variants = {v.spec.name: v for v in variants}
+        self.shadows = {v.spec.name: v for v in shadows}
+        for shadow in self.shadows.values():
+            for variant in self.variants.values():
+                variant.shadow = shadow
+
+    @property
+    def everyone(self) -> dict[str, VariantFleet]:
+        """Production and shadow variants."""
+        return self.variants | self.shadows
 
     @property
     def counts(self) -> dict[str, int]:
@@ -138,7 +242,7 @@ class Fleet:
 
     @property
     def size(self) -> int:
-        """Instances there are, over all variants."""
+        """Instances there are, over all production variants."""
         return sum(variant.count for variant in self.variants.values())
 
     def scale(self, counts: Mapping[str, int]) -> None:
@@ -147,7 +251,7 @@ class Fleet:
 
         def one(name: str, count: int) -> None:
             try:
-                self.variants[name].scale(count)
+                self.everyone[name].scale(count)
             except StartFailure as failure:
                 failures.append(failure)
 
@@ -162,16 +266,18 @@ class Fleet:
 
     def stop(self) -> None:
         """Drain and stop everything."""
-        self.scale(dict.fromkeys(self.variants, 0))
+        self.scale(dict.fromkeys(self.everyone, 0))
 
     def abandon(self) -> None:
         """Let go of everything at once."""
-        for variant in self.variants.values():
+        for variant in self.everyone.values():
             variant.abandon()
 
 
 def run_all(calls: list[Callable[[], Any]]) -> list[Any]:
     """Make calls in parallel and return their results in order."""
+    if not calls:
+        return []
     if len(calls) == 1:
         return [calls[0]()]
     results: list[Any] = [None] * len(calls)

@@ -1,4 +1,4 @@
-"""Looking after running instances: pings every few seconds, usage every virtual minute."""
+"""Looking after running instances: pings every few seconds, usage as often as asked for."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
     from sageloop.local_cloud.sagemaker.hosting.metrics import EndpointMetrics
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 _USAGE_SECONDS = 60.0
+_SLACK_SECONDS = 1.0
+_LEAST_WALL_SECONDS = 1.0
 
 
 class HealthChecks:
@@ -29,6 +32,7 @@ class HealthChecks:
         self._timing = timing
         self._stopped = threading.Event()
         self._measured = 0.0
+        self._published: dict[tuple[str, str, str], float] = {}
 
     def start(self) -> None:
         """Begin."""
@@ -47,16 +51,25 @@ class HealthChecks:
                         instance.check()
 
     def _schedule(self) -> None:
+        wanted = [variant.spec.metrics_every for _, variant in self._variants()]
         # A fast clock has thousands of minutes a second: an hour's step is enough then.
-        step = max(_USAGE_SECONDS, min(self._cloud.clock.rate, 3600.0))
+        step = max(min([_USAGE_SECONDS, *wanted]), min(self._cloud.clock.rate, 3600.0))
         self._cloud.clock.call_later(step, self._measure, label="endpoint usage")
 
     def _measure(self) -> None:
         self._schedule()
         # A process has no usage to speak of in less.
-        if wall.monotonic() - self._measured < 1.0:
+        if wall.monotonic() - self._measured < _LEAST_WALL_SECONDS:
             return
         self._measured = wall.monotonic()
-        for live in self._lifecycle.all():
-            for variant in live.variants:
-                self._metrics.processes(live.name, variant)
+        now = self._cloud.clock.time()
+        last, self._published = self._published, {}
+        for endpoint, variant in self._variants():
+            key = (endpoint, variant.spec.name, variant.spec.config_name)
+            due = now - last.get(key, 0.0) >= variant.spec.metrics_every - _SLACK_SECONDS
+            self._published[key] = now if due else last[key]
+            if due:
+                self._metrics.processes(variant)
+
+    def _variants(self) -> list[tuple[str, VariantFleet]]:
+        return [(live.name, v) for live in self._lifecycle.all() for v in live.variants]

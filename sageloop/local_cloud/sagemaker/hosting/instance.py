@@ -18,12 +18,19 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections, NotSent
+from sageloop.local_cloud.sagemaker.hosting.connections import (
+    Answer,
+    Connections,
+    NotSent,
+    Streamed,
+)
 from sageloop.local_cloud.sagemaker.hosting.container_logs import ContainerLog
+from sageloop.local_cloud.sagemaker.hosting.serving import PRIMARY
 from sageloop.local_cloud.sagemaker.isolation import with_private_opt_ml
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 log = logging.getLogger(__name__)
@@ -37,7 +44,10 @@ _ports_lock = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
-    """What every instance of a variant has in common. Times in wall seconds."""
+    """What every instance of a variant has in common. Times in wall seconds.
+
+    ``container`` names one of several containers, each with a blueprint of its own.
+    """
 
     endpoint: str
     variant: str
@@ -46,6 +56,9 @@ class Blueprint:
     environment: Mapping[str, str]
     model_dir: Path | None
     startup_seconds: float
+    instance_type: str | None = None
+    container: str | None = None
+    images: tuple[str, ...] = ()
 
 
 class Instance:
@@ -55,20 +68,24 @@ class Instance:
     """
 
     def __init__(
-        self, cloud: Cloud, blueprint: Blueprint, timing: Timing, on_change: Callable[[], None]
-    ) -> None:
-        self.id = f"i-{secrets.token_hex(8)}"
+        self, cloud: Cloud, blueprint: Blueprint, timing: Timing, on_change: Callable[[], None],
+        *, identity: str | None = None,
+    ) -> None:  # fmt: skip
+        self.id = f"i-{secrets.token_hex(8)}" if identity is None else identity
+        self.container = PRIMARY if blueprint.container is None else blueprint.container
+        self.unready = self.container
         self.blueprint = blueprint
         self.healthy = False
         self.process: subprocess.Popen[bytes] | None = None
         self.log = ContainerLog(
-            cloud, blueprint.endpoint, f"{blueprint.variant}/{self.id}", blueprint.role,
-            delay=timing.flush,
+            cloud, blueprint.endpoint, "/".join([blueprint.variant, *self._place(blueprint)]),
+            blueprint.role, delay=timing.flush,
         )  # fmt: skip
         self._cloud = cloud
         self._timing = timing
         self._on_change = on_change
-        self._base = cloud.work_dir / "sagemaker" / "endpoints" / blueprint.endpoint / self.id
+        endpoints = cloud.work_dir / "sagemaker" / "endpoints"
+        self._base = endpoints.joinpath(blueprint.endpoint, *self._place(blueprint))
         self._connections = Connections(0)
         self._requests = threading.Condition()
         self._outstanding = 0
@@ -77,6 +94,11 @@ class Instance:
         self._down = False
         self._dead: subprocess.Popen[bytes] | None = None
         self._restarting = f"restart of {self.id} of endpoint {blueprint.endpoint}"
+
+    @property
+    def coming(self) -> bool:
+        """Whether it serves, or is about to."""
+        return not self._stopping and not self._down
 
     @property
     def outstanding(self) -> int:
@@ -118,11 +140,28 @@ class Instance:
             if self._outstanding == 0:
                 self._requests.notify_all()
 
-    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def invoke(
+        self, body: bytes, headers: Mapping[str, str], timeout: float | None = None
+    ) -> Answer:
         """``POST /invocations``; raises as :meth:`Connections.request` does."""
-        return self._connections.request(
-            "POST", "/invocations", body, headers, self._timing.invocation
-        )
+        allowed = self._timing.invocation if timeout is None else timeout
+        return self._connections.request("POST", "/invocations", body, headers, allowed)
+
+    def prepare(self, invocation: Invocation) -> Invocation:
+        """See to what the container must have for a request; what is served then.
+
+        What it takes is no latency of the model. Raises as :meth:`serve` does, or ``AwsError``.
+        """
+        return invocation
+
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Answer:
+        """Answer a request; where a container wants it otherwise, a subclass says how."""
+        return self.invoke(invocation.body, headers, invocation.timeout)
+
+    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> Streamed:
+        """Begin to answer a request; the body comes piece by piece."""
+        allowed = self._timing.invocation if invocation.timeout is None else invocation.timeout
+        return self._connections.stream("POST", "/invocations", invocation.body, headers, allowed)
 
     def check(self) -> None:
         """Ping once; a process that keeps failing is killed, one that is down is started."""
@@ -160,6 +199,9 @@ class Instance:
         """Never restart again; the process is left to whoever ends all of them."""
         self._stopping = True
         self.healthy = False
+
+    def _place(self, blueprint: Blueprint) -> list[str]:
+        return [self.id] if blueprint.container is None else [self.id, blueprint.container]
 
     def _prepare(self) -> None:
         self._base.mkdir(parents=True, exist_ok=True)
@@ -261,6 +303,7 @@ class Instance:
         if not self.start() and not self._stopping:
             log.error("instance %s of %s is down", self.id, self.blueprint.endpoint)
             self._down = True
+            self._on_change()
 
     def _end(self, child: subprocess.Popen[bytes]) -> None:
         self._cloud.processes.kill(child, signal.SIGTERM)

@@ -31,6 +31,7 @@ class Target:
 
     config: Mapping[str, Any]
     counts: Mapping[str, int]
+    shadow_counts: Mapping[str, int]
     weights: Mapping[str, float]
     plan: Plan
 
@@ -98,10 +99,10 @@ class Lifecycle:
     def _create(self, live: LiveEndpoint, config: Mapping[str, Any]) -> None:
         try:
             fleet = self.builder.build(live.name, config)
-            counts = initial_counts(config)
+            counts = self.builder.initial_counts(config)
             begin_progress(live, fleet, self._cloud.clock)
             self._say(live, fleet, "Creating", f"Launching {sum(counts.values())} instance(s).")
-            fleet.scale(counts)
+            fleet.scale({**counts, **self.builder.shadow_counts(config)})
         except (StartFailure, AwsError) as failure:
             self._abandon_failed(live)
             self._finish(live, "Failed", reason=str(failure))
@@ -123,7 +124,7 @@ class Lifecycle:
         try:
             green = self.builder.build(live.name, target.config, target.weights)
             begin_progress(live, green, self._cloud.clock)
-            deployment.run(green, target.counts)
+            deployment.run(green, target.counts, target.shadow_counts)
         except Stopped:
             return
         except AlarmTripped as tripped:
@@ -170,7 +171,7 @@ class Lifecycle:
         if fleet is None:
             return
         for name, weight in weights.items():
-            fleet.variants[name].weight = weight
+            fleet.everyone[name].weight = weight
         live.send_to((fleet, 1.0))
         try:
             fleet.scale(counts)
@@ -231,8 +232,3 @@ class Lifecycle:
                     self._finish(live, "Failed", reason=f"InternalServerError: {error}")
 
         self._cloud.activity.spawn(f"{verb} endpoint {name}", guarded)
-
-
-def initial_counts(config: Mapping[str, Any]) -> dict[str, int]:
-    """InitialInstanceCount by variant."""
-    return {v["VariantName"]: int(v["InitialInstanceCount"]) for v in config["ProductionVariants"]}

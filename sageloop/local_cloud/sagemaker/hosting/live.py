@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,7 +36,7 @@ class LiveEndpoint:
 
     ``routes`` is a tuple that is replaced, never changed, so requests read it without a lock.
     One piece of work at a time changes an endpoint; its status sees to that. ``remains`` is
-    what a rollback that failed left in service.
+    what a rollback that failed left in service. ``on_routes`` is called when routes are replaced.
     """
 
     def __init__(self, name: str) -> None:
@@ -45,6 +45,7 @@ class LiveEndpoint:
         self.progress: Progress | None = None
         self.remains: Fleet | None = None
         self.routes: tuple[Route, ...] = ()
+        self.on_routes: Callable[[], None] | None = None
 
     def send_to(self, *shares: tuple[Fleet, float]) -> None:
         """Split traffic between fleets by these shares, and in each by its variants' weights."""
@@ -54,11 +55,16 @@ class LiveEndpoint:
             for variant in fleet.variants.values():
                 part = variant.weight / total if total > 0 else 0.0
                 routes.append((share * part, variant))
-        self.routes = tuple(routes)
+        self._route(tuple(routes))
 
     def close(self) -> None:
         """Send no request anywhere."""
-        self.routes = ()
+        self._route(())
+
+    def _route(self, routes: tuple[Route, ...]) -> None:
+        self.routes = routes
+        if self.on_routes is not None:
+            self.on_routes()
 
     def choose(self, target: str | None) -> VariantFleet | None:
         """The variant for one request; ``target`` asks for one by name. ``None``: none such."""
@@ -81,8 +87,8 @@ class LiveEndpoint:
 
     @property
     def variants(self) -> Iterable[VariantFleet]:
-        """Variants of every fleet."""
-        return [v for fleet in self.fleets() for v in fleet.variants.values()]
+        """Variants of every fleet, shadows too."""
+        return [v for fleet in self.fleets() for v in fleet.everyone.values()]
 
 
 def _by_weight(routes: tuple[Route, ...]) -> VariantFleet | None:

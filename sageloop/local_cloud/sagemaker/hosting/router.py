@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import time as wall
-from dataclasses import dataclass
-from http.client import HTTPException
 from typing import TYPE_CHECKING, NoReturn
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.wire import Response
+from sageloop.local_cloud.sagemaker.hosting import streaming
 from sageloop.local_cloud.sagemaker.hosting.capture import DataCapture, Exchange
-from sageloop.local_cloud.sagemaker.hosting.connections import Answer, NotSent
+from sageloop.local_cloud.sagemaker.hosting.connections import Answer
 from sageloop.local_cloud.sagemaker.hosting.container_logs import group_of
+from sageloop.local_cloud.sagemaker.hosting.metrics import EndpointMetrics, Request
+from sageloop.local_cloud.sagemaker.hosting.pipeline import check_target
+from sageloop.local_cloud.sagemaker.hosting.serving import (
+    Invocation,
+    NoAnswer,
+    Served,
+    Unavailable,
+)
+from sageloop.local_cloud.sagemaker.hosting.shadow import ShadowCopies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.hosting.connections import Streamed
     from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
-    from sageloop.local_cloud.sagemaker.hosting.instance import Instance
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
-    from sageloop.local_cloud.sagemaker.hosting.metrics import EndpointMetrics
+    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 MAX_PAYLOAD = 6_291_456
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -27,50 +37,108 @@ _INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 _TRIES = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
-    """InvokeEndpoint's input."""
-
-    endpoint: str
-    body: bytes
-    content_type: str | None
-    accept: str | None
-    custom_attributes: str | None
-    inference_id: str | None
-    target_variant: str | None
-
-
 class Router:
     """Sends requests to instances; holds no lock while it waits for one."""
 
     def __init__(
-        self, cloud: Cloud, lifecycle: Lifecycle, metrics: EndpointMetrics, capture: DataCapture
-    ) -> None:
+        self, cloud: Cloud, lifecycle: Lifecycle, metrics: EndpointMetrics, capture: DataCapture,
+        timing: Callable[[], Timing],
+    ) -> None:  # fmt: skip
         self._cloud = cloud
         self._lifecycle = lifecycle
         self._metrics = metrics
         self._capture = capture
+        self._timing = timing
+        self._shadows = ShadowCopies(cloud.activity, self._mirrored)
 
     def invoke(self, invocation: Invocation) -> Response:
         """Answer one request; raises ``AwsError`` in the runtime's own words."""
         began = wall.perf_counter()
         live = self._live(invocation)
-        headers = _forwarded(invocation)
+        headers, patience = _forwarded(invocation), self._timing().admission
         for _ in range(_TRIES):
-            variant, instance = self._admit(live, invocation)
-            sent = wall.perf_counter()
+            variant = _variant(live, invocation)
             try:
-                answer = instance.invoke(invocation.body, headers)
-            except NotSent:
-                continue  # nothing was sent, so another instance may have it
-            except (OSError, HTTPException) as error:
-                self._count(invocation, variant, 0, began, sent)
-                self._broken(invocation, instance, error)
-            finally:
-                instance.finish()
-            self._count(invocation, variant, answer.status, began, sent)
-            return self._answered(invocation, variant, instance, answer)
+                served = variant.serve(invocation, headers)
+            except Unavailable:
+                # Nothing was sent, so another instance may have it, or this one restarted.
+                variant.await_instance(max(0.0, patience - (wall.perf_counter() - began)))
+                continue
+            except NoAnswer as broken:
+                self._metrics.invoked(variant, Request.broken(broken, began))
+                self._shadows.copy(variant, invocation, headers)
+                self._broken(invocation, broken)
+            self._metrics.invoked(variant, Request.served(served, began))
+            self._shadows.copy(variant, invocation, headers)
+            return self._answered(invocation, variant, served)
         raise _not_ready(invocation.endpoint)
+
+    def stream(self, invocation: Invocation) -> Response:
+        """Answer one request piece by piece; raises ``AwsError`` in the runtime's own words."""
+        began = wall.perf_counter()
+        live = self._live(invocation)
+        headers, patience = _forwarded(invocation), self._timing().admission
+        for _ in range(_TRIES):
+            variant = _variant(live, invocation)
+            try:
+                opened = streaming.opened(variant, invocation, headers)
+            except Unavailable:
+                variant.await_instance(max(0.0, patience - (wall.perf_counter() - began)))
+                continue
+            except NoAnswer as broken:
+                self._metrics.invoked(variant, Request.broken(broken, began))
+                self._broken(invocation, broken)
+            self._shadows.copy(variant, invocation, headers)
+            return self._streamed(invocation, variant, opened, began)
+        raise _not_ready(invocation.endpoint)
+
+    def _streamed(
+        self, invocation: Invocation, variant: VariantFleet, opened: streaming.Opened, began: float
+    ) -> Response:
+        streamed = opened.streamed
+
+        def ended(told: streaming.Ended) -> None:
+            answer = Answer(streamed.status, streamed.headers, told.body)
+            model = told.last - opened.sent
+            status = streamed.status if told.complete else 0
+            request = Request(status, opened.instance.id, model, opened.sent - began)
+            self._metrics.invoked(variant, request)
+            self._metrics.first_chunk(variant, told.first, sent=opened.sent, began=began)
+            if told.complete and 200 <= streamed.status < 300:
+                self._keep(invocation, variant, answer, _content_type(answer))
+
+        events = streaming.Events(opened, ended)
+        if not 200 <= streamed.status < 300:
+            return self._answered(invocation, variant, events.refused())
+        headers = {
+            "Content-Type": streaming.CONTENT_TYPE,
+            "X-Amzn-SageMaker-Content-Type": _content_type(streamed),
+            "x-Amzn-Invoked-Production-Variant": variant.spec.name,
+        }
+        attributes = streamed.headers.get(_ATTRIBUTES)
+        if attributes is not None:
+            headers[_ATTRIBUTES] = attributes
+        return Response(200, headers, stream=events)
+
+    def stop(self) -> None:
+        """Send no more copies."""
+        self._shadows.stop()
+
+    def _mirrored(
+        self, shadow: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
+    ) -> None:
+        """Send a copy to a shadow variant; only metrics and captured data tell of its answer."""
+        began = wall.perf_counter()
+        try:
+            served = shadow.serve(invocation, headers)
+        except Unavailable:
+            return
+        except NoAnswer as broken:
+            self._metrics.invoked(shadow, Request.broken(broken, began))
+            return
+        self._metrics.invoked(shadow, Request.served(served, began))
+        if 200 <= served.answer.status < 300:
+            self._keep(invocation, shadow, served.answer, _content_type(served.answer))
 
     def _live(self, invocation: Invocation) -> LiveEndpoint:
         live = self._lifecycle.live(invocation.endpoint)
@@ -88,43 +156,23 @@ class Router:
             )
         return live
 
-    def _admit(self, live: LiveEndpoint, wanted: Invocation) -> tuple[VariantFleet, Instance]:
-        for _ in range(_TRIES):
-            variant = live.choose(wanted.target_variant)
-            if variant is None:
-                raise AwsError(
-                    "ValidationError",
-                    f"Variant {wanted.target_variant} not found for endpoint {live.name}.",
-                )
-            instance = variant.pick()
-            if instance is not None and instance.begin():
-                return variant, instance
-        raise _not_ready(live.name)
-
-    def _count(
-        self, invocation: Invocation, variant: VariantFleet, status: int, began: float, sent: float
-    ) -> None:
-        model = wall.perf_counter() - sent
-        self._metrics.invoked(
-            invocation.endpoint, variant, status, model=model, overhead=sent - began
-        )
-
-    def _answered(
-        self, invocation: Invocation, variant: VariantFleet, instance: Instance, answer: Answer
-    ) -> Response:
+    def _answered(self, invocation: Invocation, variant: VariantFleet, served: Served) -> Response:
+        answer = served.answer
         if not 200 <= answer.status < 300:
             text = answer.body.decode(errors="replace")
             side = "client" if 400 <= answer.status < 500 else "server"
             self._model_error(
-                invocation, instance, answer.status, text,
-                f'Received {side} error ({answer.status}) from primary with message "{text}"',
+                invocation, served.log_arn, answer.status, text,
+                f"Received {side} error ({answer.status}) from {served.container} with message "
+                f'"{text}"',
             )  # fmt: skip
-        if len(answer.body) > MAX_PAYLOAD:
+        if len(answer.body) > variant.most_bytes:
             self._model_error(
-                invocation, instance, answer.status, "",
-                f"The response of {len(answer.body)} bytes exceeds the limit of {MAX_PAYLOAD}",
+                invocation, served.log_arn, answer.status, "",
+                f"The response of {len(answer.body)} bytes exceeds the limit of "
+                f"{variant.most_bytes}",
             )  # fmt: skip
-        content_type = answer.headers.get("Content-Type", "application/octet-stream")
+        content_type = _content_type(answer)
         self._keep(invocation, variant, answer, content_type)
         headers = {
             "Content-Type": content_type,
@@ -153,22 +201,23 @@ class Router:
         spec = variant.spec
         self._capture.add(settings, invocation.endpoint, spec.name, spec.blueprint.role, exchange)
 
-    def _broken(self, invocation: Invocation, instance: Instance, error: Exception) -> NoReturn:
-        if isinstance(error, TimeoutError):
+    def _broken(self, invocation: Invocation, broken: NoAnswer) -> NoReturn:
+        if broken.timed_out:
             self._model_error(
-                invocation, instance, 0, "",
-                'Received server error (0) from primary with message "Your invocation timed out '
-                "while waiting for a response from container primary. Review the latency metrics "
-                'for each container in Amazon CloudWatch, resolve the issue, and try again."',
+                invocation, broken.log_arn, 0, "",
+                f'Received server error (0) from {broken.container} with message "Your invocation '
+                f"timed out while waiting for a response from container {broken.container}. Review "
+                "the latency metrics for each container in Amazon CloudWatch, resolve the issue, "
+                'and try again."',
             )  # fmt: skip
-        instance.suspect()
         self._model_error(
-            invocation, instance, 503, "",
-            "Received server error (503) from primary and could not load the entire response body",
+            invocation, broken.log_arn, 503, "",
+            f"Received server error (503) from {broken.container} and could not load the entire "
+            "response body",
         )  # fmt: skip
 
     def _model_error(
-        self, invocation: Invocation, instance: Instance, status: int, text: str, message: str
+        self, invocation: Invocation, log_arn: str, status: int, text: str, message: str
     ) -> NoReturn:
         region, account = self._cloud.region, self._cloud.account_id
         where = (
@@ -182,9 +231,25 @@ class Router:
             fields={
                 "OriginalStatusCode": status,
                 "OriginalMessage": text,
-                "LogStreamArn": instance.log.arn,
+                "LogStreamArn": log_arn,
             },
         )
+
+
+def _variant(live: LiveEndpoint, wanted: Invocation) -> VariantFleet:
+    variant = live.choose(wanted.target_variant)
+    if variant is None:
+        raise AwsError(
+            "ValidationError",
+            f"Variant {wanted.target_variant} not found for endpoint {live.name}.",
+        )
+    check_target(variant.spec.blueprint, wanted)
+    variant.check(wanted)
+    return variant
+
+
+def _content_type(answer: Answer | Streamed) -> str:
+    return answer.headers.get("Content-Type", "application/octet-stream")
 
 
 def _forwarded(invocation: Invocation) -> dict[str, str]:

@@ -10,25 +10,37 @@ from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.hosting import policy
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.endpoints import AsyncEndpoints
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.kind import AsyncKind
 from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
 from sageloop.local_cloud.sagemaker.hosting.capture import DataCapture
+from sageloop.local_cloud.sagemaker.hosting.components.board import Board
+from sageloop.local_cloud.sagemaker.hosting.components.kind import ComponentKind, has_components
+from sageloop.local_cloud.sagemaker.hosting.components.section import Components
 from sageloop.local_cloud.sagemaker.hosting.describe import describe
 from sageloop.local_cloud.sagemaker.hosting.endpoint_configs import CONFIG_FAMILY, EndpointConfigs
 from sageloop.local_cloud.sagemaker.hosting.health import HealthChecks
-from sageloop.local_cloud.sagemaker.hosting.lifecycle import (
-    FAMILY,
-    Lifecycle,
-    Target,
-    initial_counts,
-)
+from sageloop.local_cloud.sagemaker.hosting.instance_types import InstanceTypes
+from sageloop.local_cloud.sagemaker.hosting.lifecycle import FAMILY, Lifecycle, Target
 from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
 from sageloop.local_cloud.sagemaker.hosting.metrics import EndpointMetrics
-from sageloop.local_cloud.sagemaker.hosting.requests import check_counts, invalid, weight_of
+from sageloop.local_cloud.sagemaker.hosting.multi_model.kind import MultiModelKind
+from sageloop.local_cloud.sagemaker.hosting.requests import (
+    check_counts,
+    check_weights,
+    every_variant,
+    invalid,
+    weight_of,
+)
 from sageloop.local_cloud.sagemaker.hosting.router import Router
+from sageloop.local_cloud.sagemaker.hosting.serverless.kind import ServerlessKind
+from sageloop.local_cloud.sagemaker.hosting.serverless.settings import check_update, is_serverless
+from sageloop.local_cloud.sagemaker.hosting.serverless.updates import limits_of, take
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.local_cloud.sagemaker.listing import page
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
     from sageloop.local_cloud.sagemaker.service import SageMakerService
 
 AT_REST = frozenset(("InService", "Failed", "UpdateRollbackFailed", "OutOfService"))
@@ -51,7 +63,19 @@ class Hosting(EndpointConfigs):
         metrics = EndpointMetrics(service.cloud)
         self._health = HealthChecks(service.cloud, self._lifecycle, metrics, lambda: self.timing)
         capture = DataCapture(service.cloud, delay=self.timing.flush)
-        self.router = Router(service.cloud, self._lifecycle, metrics, capture)
+        self.router = Router(service.cloud, self._lifecycle, metrics, capture, lambda: self.timing)
+        self.asynchronous = AsyncEndpoints(service.cloud, self._lifecycle, capture)
+        self.instance_types = InstanceTypes()
+        self.builder.kinds[:0] = [
+            AsyncKind(self.builder, service, self.asynchronous.pump),
+            MultiModelKind(self.builder, service, lambda: self.timing, self.instance_types),
+        ]
+        board, timing = Board(), lambda: self.timing
+        self.components = Components(service, self._lifecycle, board, timing)
+        self.builder.kinds[:0] = [
+            ServerlessKind(self.builder, service, timing),
+            ComponentKind(self.builder, service, timing, self.instance_types, board),
+        ]
 
     @property
     def builder(self) -> FleetBuilder:
@@ -61,13 +85,24 @@ class Hosting(EndpointConfigs):
     def start(self) -> None:
         """Begin to look after instances."""
         self._health.start()
+        self.asynchronous.start()
+        cloudwatch: Any = self._cloud.front.services.get("cloudwatch")
+        if cloudwatch is not None:
+            cloudwatch.before_evaluation(self._measure)
 
     def stop(self) -> None:
         """Let go of every endpoint."""
         self._health.stop()
+        self.router.stop()
+        self.components.stop()
         self._lifecycle.stop()
         with self._store.changed:
             self._store.changed.notify_all()
+
+    def _measure(self) -> None:
+        for live in self._lifecycle.all():
+            for variant in live.variants:
+                variant.measure()
 
     @operation("CreateEndpoint")
     def create_endpoint(self, call: Call) -> dict[str, Any]:
@@ -112,12 +147,22 @@ class Hosting(EndpointConfigs):
         name = params["EndpointName"]
         known = self._updatable(name)
         config = self._store.get(CONFIG_FAMILY, params["EndpointConfigName"])
+        self.asynchronous.check_update(name, config)
         self._lifecycle.builder.check(config)
+        live, scaling = self._lifecycle.live(name), self._scaling()
+        if live is not None and live.fleet is not None:
+            check_update(live.fleet.config, config)
+            self.components.check_update(name, config)
+            if scaling is not None:
+                scaling.refuse_update(name, live.fleet.config, config)
         deployment = params.get("DeploymentConfig")
         if deployment is None and params.get("RetainDeploymentConfig", False):
             deployment = known.get("LastDeploymentConfig")
         policy.check(deployment)
-        target = self._target(name, config, params, deployment)
+        # Guardrails are for instances; without any an update is all at once.
+        unguarded = is_serverless(config) or has_components(config)
+        guarded = None if unguarded else deployment
+        target = self._target(name, config, params, guarded)
         self._check_alarms(target, config)
         self._begin(name, "Updating", {"LastDeploymentConfig": deployment})
         self._lifecycle.update(name, target)
@@ -129,20 +174,26 @@ class Hosting(EndpointConfigs):
         name = call.params["EndpointName"]
         known = self._updatable(name)
         desired = call.params["DesiredWeightsAndCapacities"]
-        check_counts(desired, self._variants(name))
+        check_counts(desired, self._variants(name), least=self.asynchronous.least(name))
+        self._check_weights(name, desired)
+        limits = limits_of(self._fleet_of(name), desired)
         counts = {d["VariantName"]: int(d["DesiredInstanceCount"])
                   for d in desired if "DesiredInstanceCount" in d}  # fmt: skip
         weights = {d["VariantName"]: float(d["DesiredWeight"])
                    for d in desired if "DesiredWeight" in d}  # fmt: skip
         self._begin(name, "Updating", {})
-        self._lifecycle.resize(name, counts, weights)
+        self._lifecycle.resize(name, counts | take(limits), weights)
         return {"EndpointArn": known["EndpointArn"]}
 
     @operation("DeleteEndpoint")
     def delete_endpoint(self, call: Call) -> None:
         """Drain and stop an endpoint in the background. In-progress ones are refused."""
         name = call.params["EndpointName"]
+        self.components.check_delete(name)
         self._begin(name, "Deleting", {})
+        scaling = self._scaling()
+        if scaling is not None:
+            scaling.resource_deleted(f"endpoint/{name}")
         self._lifecycle.delete(name)
 
     def set_instance_count(self, endpoint: str, variant: str, count: int) -> None:
@@ -152,9 +203,29 @@ class Hosting(EndpointConfigs):
         """
         self._updatable(endpoint)
         change = {"VariantName": variant, "DesiredInstanceCount": count}
-        check_counts([change], self._variants(endpoint))
+        check_counts([change], self._variants(endpoint), least=self.asynchronous.least(endpoint))
         self._begin(endpoint, "Updating", {})
         self._lifecycle.resize(endpoint, {variant: count}, {})
+
+    def set_copy_count(self, component: str, count: int) -> None:
+        """Start or stop copies of an inference component until there are ``count``, maybe 0.
+
+        Returns before they are there; raises ``AwsError`` as UpdateInferenceComponent does.
+        """
+        self.components.set_copies(component, count)
+
+    def set_provisioned_concurrency(self, endpoint: str, variant: str, count: int) -> None:
+        """Start or stop environments until ``count`` of a serverless variant are always warm.
+
+        Returns before they are there; raises ``AwsError`` as UpdateEndpointWeightsAndCapacities.
+        """
+        self._updatable(endpoint)
+        update = {"ProvisionedConcurrency": count}
+        change = {"VariantName": variant, "ServerlessUpdateConfig": update}
+        check_counts([change], self._variants(endpoint))
+        limits = limits_of(self._fleet_of(endpoint), [change])
+        self._begin(endpoint, "Updating", {})
+        self._lifecycle.resize(endpoint, take(limits), {})
 
     def wait_endpoint(self, name: str) -> dict[str, Any]:
         """Block until an endpoint is at rest; returns its description.
@@ -186,12 +257,27 @@ class Hosting(EndpointConfigs):
                     raise TimeoutError(f"endpoint {name} is {described['EndpointStatus']}")
                 self._store.changed.wait(left)
 
+    def outstanding(self, endpoint: str, variant: str) -> list[int]:
+        """Requests in progress in each instance of a variant; empty if it does not run."""
+        live = self._lifecycle.live(endpoint)
+        fleet = None if live is None else live.fleet
+        if fleet is None or variant not in fleet.variants:
+            return []
+        return [instance.outstanding for instance in fleet.variants[variant].instances]
+
+    def _scaling(self) -> Any | None:
+        return self._cloud.front.services.get("application-autoscaling")
+
     def _describe(self, name: str) -> dict[str, Any]:
         return describe(self._store.get(FAMILY, name), self._lifecycle.live(name))
 
+    def _fleet_of(self, name: str) -> Mapping[str, VariantFleet]:
+        live = self._lifecycle.live(name)
+        return {} if live is None or live.fleet is None else live.fleet.everyone
+
     def _variants(self, name: str) -> list[str]:
         live = self._lifecycle.live(name)
-        return [] if live is None or live.fleet is None else list(live.fleet.variants)
+        return [] if live is None or live.fleet is None else list(live.fleet.everyone)
 
     def _updatable(self, name: str) -> dict[str, Any]:
         known = self._store.get(FAMILY, name)
@@ -221,16 +307,29 @@ class Hosting(EndpointConfigs):
         excluded = {p["VariantPropertyType"]
                     for p in params.get("ExcludeRetainedVariantProperties", [])}  # fmt: skip
         retained = live if params.get("RetainAllVariantProperties", False) else None
-        counts = initial_counts(config)
-        weights = {v["VariantName"]: weight_of(v) for v in config["ProductionVariants"]}
+        counts = self.builder.initial_counts(config)
+        shadow_counts = self.builder.shadow_counts(config)
+        weights = {v["VariantName"]: weight_of(v) for v in every_variant(config)}
         for variant in _served_by(retained):
             variant_name = variant.spec.name
-            if variant_name in counts and "DesiredInstanceCount" not in excluded:
-                counts[variant_name] = variant.desired
+            for known in (counts, shadow_counts):
+                if variant_name in known and "DesiredInstanceCount" not in excluded:
+                    known[variant_name] = variant.desired
             if variant_name in weights and "DesiredWeight" not in excluded:
                 weights[variant_name] = variant.weight
         plan = policy.plan(deployment, counts)
-        return Target(config=config, counts=counts, weights=weights, plan=plan)
+        return Target(
+            config=config, counts=counts, shadow_counts=shadow_counts, weights=weights, plan=plan
+        )
+
+    def _check_weights(self, name: str, desired: list[dict[str, Any]]) -> None:
+        live = self._lifecycle.live(name)
+        if live is None or live.fleet is None:
+            return
+        after = {variant: fleet.weight for variant, fleet in live.fleet.variants.items()}
+        given = {d["VariantName"]: float(d["DesiredWeight"])
+                 for d in desired if "DesiredWeight" in d}  # fmt: skip
+        check_weights({variant: given.get(variant, weight) for variant, weight in after.items()})
 
     def _check_alarms(self, target: Target, config: Mapping[str, Any]) -> None:
         if not target.plan.alarms:
@@ -248,7 +347,7 @@ class Hosting(EndpointConfigs):
 
 
 def _served_by(live: LiveEndpoint | None) -> list[Any]:
-    return [] if live is None or live.fleet is None else list(live.fleet.variants.values())
+    return [] if live is None or live.fleet is None else list(live.fleet.everyone.values())
 
 
 def _refuse_in_progress(document: Mapping[str, Any]) -> None:

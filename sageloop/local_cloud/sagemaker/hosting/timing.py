@@ -12,6 +12,7 @@ DEFAULT_STARTUP_SECONDS = 240
 class Timing:
     """Wall seconds; the defaults are AWS's where AWS names one.
 
+    ``admission`` is how long a request waits for an instance that is being restarted.
     ``startup_cap`` shortens every start-up time-out, so that a test of a model that never
     answers need not last minutes.
     """
@@ -21,6 +22,7 @@ class Timing:
     ping_every: float = 5.0
     pings_failed: int = 3
     invocation: float = 60.0
+    admission: float = 10.0
     drain: float = 60.0
     terminate: float = 30.0
     flush: float = 0.5

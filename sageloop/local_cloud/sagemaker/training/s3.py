@@ -84,11 +84,16 @@ class JobStorage:
             for piece in self.pieces(bucket, key):
                 file.write(piece)
 
-    def upload(self, bucket: str, key: str, body: bytes, *, kms_key: str | None = None) -> None:
+    def upload(
+        self, bucket: str, key: str, body: bytes, *, kms_key: str | None = None,
+        content_type: str | None = None,
+    ) -> None:  # fmt: skip
         """Write one object, encrypted under ``kms_key`` if one is given."""
         extra = {} if kms_key is None else {
             "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key,
         }  # fmt: skip
+        if content_type is not None:
+            extra["ContentType"] = content_type
         try:
             _retried(
                 lambda: self._client.put_object(Bucket=bucket, Key=key, Body=body, **extra)

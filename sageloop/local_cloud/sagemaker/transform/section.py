@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import is_multi_model
 from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords
 from sageloop.local_cloud.sagemaker.listing import page
 from sageloop.local_cloud.sagemaker.store import Document
@@ -46,7 +48,14 @@ class TransformJobs:
         """Start a job in the background."""
         request = call.params
         allow = self._cloud.config.allow
-        image = self._service.hosting.builder.image_of(request["ModelName"])
+        builder = self._service.hosting.builder
+        if any(map(is_multi_model, builder.containers(request["ModelName"]))):
+            raise AwsError(
+                "ValidationException",
+                f"Batch transform does not support multi-model containers, which model "
+                f"{request['ModelName']} has.",
+            )
+        image = builder.image_of(request["ModelName"])
         requests.check(request, allow)
         runs_here = requests.check_image(image, allow)
         document = self._records.open(request)

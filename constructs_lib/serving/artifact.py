@@ -1,0 +1,279 @@
+"""Where a model's artifact comes from."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import AssetHashType, CopyOptions, IgnoreMode, IgnoreStrategy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from .._private.archive import digest, gzipped, tar_of
+from .._private.checks import Checks, known
+from .._private.encryption import use_statement
+from .._private.errors import ConfigurationError
+from .._private.policies import allow
+from ..data import DataStoreBase
+
+if TYPE_CHECKING:
+    from ..training import TrainingJob
+
+_NEVER = (".git", "__pycache__", "*.py[co]", ".DS_Store", ".ipynb_checkpoints")
+_WHERE = "ModelArtifact"
+_PACKAGE = r"(arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]*:[0-9]{12}:)?[\w\-./]{1,170}"
+
+Files = Sequence[tuple[str, Path]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundArtifact:
+    """An artifact in its stack.
+
+    Attributes:
+        container: What a container definition says of it.
+        statements: What the model's role must be allowed to read it.
+
+    """
+
+    container: dict[str, Any]
+    statements: Sequence[iam.PolicyStatement] = ()
+
+
+class ModelArtifact(ABC):
+    """Where a model's artifact comes from: a store, a bucket, a job, a package or a folder.
+
+    Example:
+        >>> ModelArtifact.from_store(store, "models/flights/model.tar.gz")
+        >>> ModelArtifact.from_folder("models/digits")
+
+    """
+
+    __slots__ = ()
+
+    @staticmethod
+    def from_store(store: DataStoreBase, key: str) -> ModelArtifact:
+        """An object of a store, or a prefix.
+
+        Args:
+            store: The store.
+            key: Key of a ``model.tar.gz``; a prefix that ends in a slash holds the files
+                themselves, or the archives of a multi-model container.
+
+        Raises:
+            ConfigurationError: If the key is empty or absolute.
+
+        """
+        _check_key(key)
+        return _Stored(uri=store.uri(key), statements=tuple(store.read_statements(key)), key=key)
+
+    @staticmethod
+    def from_bucket(
+        bucket: s3.IBucket, key: str, *, encryption_key: kms.IKey | None = None
+    ) -> ModelArtifact:
+        """An object of a bucket that you already have, or a prefix.
+
+        Args:
+            bucket: The bucket.
+            key: As ``from_store`` has it.
+            encryption_key: Key of the objects; the bucket's own by default.
+
+        Raises:
+            ConfigurationError: If the key is empty or absolute.
+
+        """
+        _check_key(key)
+        found = bucket.encryption_key if encryption_key is None else encryption_key
+        statements = [
+            allow(["s3:ListBucket"], [bucket.bucket_arn],
+                  {"StringLike": {"s3:prefix": [key, f"{key}*"]}}),
+            allow(["s3:GetObject"], [bucket.arn_for_objects(f"{key}*")]),
+            *([] if found is None else [use_statement(found, ["s3"])]),
+        ]  # fmt: skip
+        uri = f"s3://{bucket.bucket_name}/{key}"
+        return _Stored(uri=uri, statements=tuple(statements), key=key)
+
+    @staticmethod
+    def from_job(job: TrainingJob, name: str) -> ModelArtifact:
+        """What one run of a training job made.
+
+        Args:
+            job: The job.
+            name: Full name of the run, ``<job>-<12 hex digits>``; it must have completed when
+                the model is deployed.
+
+        Raises:
+            ConfigurationError: If the name is not one of the job's runs.
+
+        """
+        with Checks(_WHERE) as check:
+            check.name("name", name)
+            if known(name, job.job) and not str(name).startswith(f"{job.job}-"):
+                message = f"name must be a run of {job.job} ({job.job}-...), got {name!r}"
+                check.refuse("NameNotAllowed", message)
+        prefix = job.specification.output_prefix
+        return ModelArtifact.from_store(job.store, f"{prefix}{name}/output/model.tar.gz")
+
+    @staticmethod
+    def from_package(arn: str) -> ModelArtifact:
+        """A version of a model package: it brings image and artifact, and must be approved.
+
+        The model's role must be able to read what the package names; grant it on the store.
+
+        Args:
+            arn: ARN of the version, or name of an unversioned package.
+
+        """
+        with Checks(_WHERE) as check:
+            check.matches("arn", arn, _PACKAGE, 176)
+        return _Package(arn=arn)
+
+    @staticmethod
+    def from_folder(folder: str | Path, *, exclude: Sequence[str] = ()) -> ModelArtifact:
+        """A local folder, packed when the stack is built: same files, same archive.
+
+        Args:
+            folder: The folder; what lies in it lies in ``/opt/ml/model``.
+            exclude: Patterns in Git's way.
+
+        Raises:
+            ConfigurationError: If the folder is missing or empty, or a link leaves it.
+
+        """
+        return _Folder(folder=Path(folder).resolve(), exclude=tuple(exclude))
+
+    @property
+    def is_package(self) -> bool:
+        """Whether it brings its image."""
+        return False
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether its files are there when the stack is built."""
+        return False
+
+    @property
+    def is_prefix(self) -> bool:
+        """Whether it is many objects."""
+        return False
+
+    @abstractmethod
+    def bind(self, scope: Construct, *, multi_model: bool, code: Files = ()) -> BoundArtifact:
+        """The artifact in the scope's stack.
+
+        Args:
+            scope: Any construct of the stack.
+            multi_model: Whether a prefix holds one archive for each model.
+            code: Files that go into ``code/`` of an archive made here.
+
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored(ModelArtifact):
+    uri: str
+    key: str
+    statements: tuple[iam.PolicyStatement, ...] = field(repr=False)
+
+    @property
+    def is_prefix(self) -> bool:
+        return self.key.endswith("/")
+
+    def bind(self, scope: Construct, *, multi_model: bool, code: Files = ()) -> BoundArtifact:
+        del scope, code
+        container: dict[str, Any] = {"ModelDataUrl": self.uri}
+        if self.is_prefix and not multi_model:
+            source = {"S3Uri": self.uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
+            container = {"ModelDataSource": {"S3DataSource": source}}
+        return BoundArtifact(container=container, statements=self.statements)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Package(ModelArtifact):
+    arn: str
+
+    @property
+    def is_package(self) -> bool:
+        return True
+
+    def bind(self, scope: Construct, *, multi_model: bool, code: Files = ()) -> BoundArtifact:
+        del scope, multi_model, code
+        return BoundArtifact(container={"ModelPackageName": self.arn})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folder(ModelArtifact):
+    folder: Path
+    exclude: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.folder.is_dir():
+            raise ConfigurationError("FolderMissing", _WHERE, f"no folder {str(self.folder)!r}")
+        if not any(True for _ in self._files()):
+            message = f"folder {str(self.folder)!r} has no files, or all are excluded"
+            raise ConfigurationError("FolderEmpty", _WHERE, message)
+
+    @property
+    def is_folder(self) -> bool:
+        return True
+
+    def bind(self, scope: Construct, *, multi_model: bool, code: Files = ()) -> BoundArtifact:
+        del multi_model
+        asset = self._asset(scope, {**dict(self._files()), **_below("code", code)})
+        container = {"ModelDataUrl": f"s3://{asset.s3_bucket_name}/{asset.s3_object_key}"}
+        statements = [
+            allow(["s3:ListBucket"], [asset.bucket.bucket_arn],
+                  {"StringEquals": {"s3:prefix": asset.s3_object_key}}),
+            allow(["s3:GetObject"], [asset.bucket.arn_for_objects(asset.s3_object_key)]),
+        ]  # fmt: skip
+        return BoundArtifact(container=container, statements=statements)
+
+    def _asset(self, scope: Construct, files: dict[str, Path]) -> assets.Asset:
+        content = tar_of(files.items())
+        hashed = digest(content)
+        stack = Stack.of(scope)
+        construct_id = f"ModelArtifact{hashed[:16]}"
+        found = stack.node.try_find_child(construct_id)
+        if isinstance(found, assets.Asset):
+            return found
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "model.tar.gz"
+            archive.write_bytes(gzipped(content))
+            return assets.Asset(
+                stack, construct_id, path=str(archive), asset_hash=hashed,
+                asset_hash_type=AssetHashType.CUSTOM,
+            )  # fmt: skip
+
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        options = CopyOptions(exclude=[*_NEVER, *self.exclude], ignore_mode=IgnoreMode.GIT)
+        ignored = IgnoreStrategy.from_copy_options(options, str(self.folder))
+        for here, folders, names in os.walk(self.folder):
+            at = Path(here)
+            folders[:] = sorted(f for f in folders if not ignored.completely_ignores(str(at / f)))
+            for path in [at / name for name in sorted(names)]:
+                if not ignored.ignores(str(path)):
+                    yield self._relative(path), path
+
+    def _relative(self, path: Path) -> str:
+        name = path.relative_to(self.folder).as_posix()
+        if not path.resolve().is_relative_to(self.folder):
+            message = f"{name!r} is a link that leaves the folder"
+            raise ConfigurationError("LinkLeavesFolder", _WHERE, message)
+        return name
+
+
+def _below(folder: str, files: Files) -> dict[str, Path]:
+    return {f"{folder}/{name}": path for name, path in files}
+
+
+def _check_key(key: str) -> None:
+    with Checks(_WHERE) as check:
+        check.matches("key", key, r"[^/\s][^\n]*", 1000)

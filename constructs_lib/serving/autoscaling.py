@@ -1,0 +1,165 @@
+"""Scaling as CloudFormation's own resources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import Duration
+from aws_cdk import aws_applicationautoscaling as autoscaling
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct, IDependable
+
+from .._private.l1 import arguments
+from .scaling import Scaling, Step, StepScaling, step_policy
+
+_AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+_AT_MOST = cloudwatch.ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD
+
+_OF_INSTANCES = {"CPUUtilization", "DiskUtilization", "GPUMemoryUtilization", "GPUUtilization",
+                 "MemoryUtilization"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """What calls the first one back when nothing is left.
+
+    Attributes:
+        metric: 1 or more while something waits in vain.
+        periods: Periods it must do so.
+
+    """
+
+    metric: cloudwatch.Metric
+    periods: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaled:
+    """Something that is scaled.
+
+    Attributes:
+        resource_id: Application Auto Scaling's id of it.
+        dimension: What of it is scaled.
+        endpoint_name: Name of its endpoint.
+        dimensions: Dimensions of its metrics.
+        after: What must exist before.
+        wake: How it leaves zero, if it may go there.
+
+    """
+
+    resource_id: str
+    dimension: str
+    endpoint_name: str
+    dimensions: Mapping[str, str]
+    after: Sequence[IDependable]
+    wake: Wake | None = None
+
+
+def declare(scope: Construct, suffix: str, scaling: Scaling, scaled: Scaled) -> None:
+    """Define target, policies, scheduled actions, and alarms of steps.
+
+    Args:
+        scope: Parent.
+        suffix: End of the ids, free of values.
+        scaling: Bounds and targets.
+        scaled: What is scaled.
+
+    """
+    target = _target(scope, f"Target{suffix}", scaling, scaled)
+    for number, policy in enumerate(scaling.policies(scaled.endpoint_name)):
+        _policy(scope, f"Policy{suffix}{number or ''}", target, policy)
+    for number, step in enumerate(scaling.steps):
+        _step(scope, f"Step{suffix}-{number}", target, step, scaled.dimensions)
+    if scaling.reaches_zero and scaled.wake is not None:
+        _wake(scope, f"Wake{suffix}", target, scaled.wake)
+
+
+def _target(
+    scope: Construct, construct_id: str, scaling: Scaling, scaled: Scaled
+) -> autoscaling.CfnScalableTarget:
+    actions = [each.rendered(f"Schedule{number}") for number, each in enumerate(scaling.schedules)]
+    properties: dict[str, Any] = {
+        "MinCapacity": scaling.minimum,
+        "MaxCapacity": scaling.maximum,
+        "ResourceId": scaled.resource_id,
+        "ScalableDimension": scaled.dimension,
+        "ServiceNamespace": "sagemaker",
+    }
+    if actions:
+        properties["ScheduledActions"] = actions
+    kind = autoscaling.CfnScalableTarget
+    target = kind(scope, construct_id, **arguments(kind, properties))
+    target.node.add_dependency(*scaled.after)
+    return target
+
+
+def _policy(
+    scope: Construct,
+    construct_id: str,
+    target: autoscaling.CfnScalableTarget,
+    policy: Mapping[str, Any],
+) -> autoscaling.CfnScalingPolicy:
+    kind = autoscaling.CfnScalingPolicy
+    properties = {**policy, "ScalingTargetId": target.ref}
+    return kind(scope, construct_id, **arguments(kind, properties))
+
+
+def _step(
+    scope: Construct,
+    construct_id: str,
+    target: autoscaling.CfnScalableTarget,
+    step: StepScaling,
+    dimensions: Mapping[str, str],
+) -> None:
+    policy = _policy(scope, construct_id, target, step.policy(construct_id))
+    metric = step.metric
+    if isinstance(metric, str):
+        metric = cloudwatch.Metric(
+            namespace=_namespace(metric), metric_name=metric, dimensions_map=dict(dimensions),
+            statistic=step.statistic, period=Duration.seconds(step.period_seconds),
+        )  # fmt: skip
+    alarm = cloudwatch.Alarm(
+        scope,
+        f"{construct_id}Alarm",
+        alarm_description=f"Scales {dimensions['EndpointName']}",
+        metric=metric,
+        threshold=step.threshold,
+        evaluation_periods=step.evaluation_periods,
+        comparison_operator=_AT_MOST if step.below else _AT_LEAST,
+        treat_missing_data=cloudwatch.TreatMissingData.MISSING,
+    )
+    _act(alarm, policy)
+
+
+def _wake(
+    scope: Construct, construct_id: str, target: autoscaling.CfnScalableTarget, wake: Wake
+) -> None:
+    """One at once, when something waits and nothing is there to answer."""
+    rendered = step_policy(
+        "LeaveZero", [Step(lower=0, change=1)], adjustment="ChangeInCapacity", cooldown=300
+    )
+    policy = _policy(scope, construct_id, target, rendered)
+    alarm = cloudwatch.Alarm(
+        scope,
+        f"{construct_id}Alarm",
+        alarm_description="Something waits, and nothing is there to answer",
+        metric=wake.metric,
+        threshold=1,
+        evaluation_periods=wake.periods,
+        datapoints_to_alarm=wake.periods,
+        comparison_operator=_AT_LEAST,
+        treat_missing_data=cloudwatch.TreatMissingData.MISSING,
+    )
+    _act(alarm, policy)
+
+
+def _act(alarm: cloudwatch.Alarm, policy: autoscaling.CfnScalingPolicy) -> None:
+    resource = alarm.node.default_child
+    assert isinstance(resource, cloudwatch.CfnAlarm)
+    resource.alarm_actions = [policy.ref]
+
+
+def _namespace(metric: str) -> str:
+    return "/aws/sagemaker/Endpoints" if metric in _OF_INSTANCES else "AWS/SageMaker"

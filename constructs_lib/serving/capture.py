@@ -1,0 +1,64 @@
+"""Keeping requests and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .._private.checks import Checks
+
+_LIMIT = 100
+_TYPES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCapture:
+    """Keeping requests and answers in S3.
+
+    Attributes:
+        percentage: Share of the requests, 0 to 100.
+        prefix: Where they go in the store, ending in a slash.
+        content_types: CSV types that are kept readable, 10 at most; others are kept as base64.
+        json_content_types: JSON types that are kept readable, 10 at most.
+        modes: ``Input``, ``Output`` or both.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture.html
+
+    """
+
+    percentage: int = 100
+    prefix: str = "capture/"
+    content_types: Sequence[str] = ("text/csv",)
+    json_content_types: Sequence[str] = ()
+    modes: Sequence[str] = ("Input", "Output")
+
+    def check(self, check: Checks) -> None:
+        """Refuse a share above all and a prefix that is none."""
+        check.whole("capture.percentage", self.percentage, 0, _LIMIT)
+        check.prefix("capture.prefix", self.prefix)
+        check.not_empty("capture.modes", self.modes)
+        for mode in self.modes:
+            check.one_of("capture.modes", mode, {"Input", "Output"})
+        for label in ("content_types", "json_content_types"):
+            given = getattr(self, label)
+            if len(given) > _TYPES:
+                message = f"capture.{label} must be {_TYPES} at most, got {len(given)}"
+                check.refuse("ValueOutOfRange", message)
+
+    def rendered(self, destination: str, key_arn: str | None) -> dict[str, Any]:
+        """A ``DataCaptureConfig``."""
+        readable = {
+            "CsvContentTypes": list(self.content_types),
+            "JsonContentTypes": list(self.json_content_types),
+        }
+        config: dict[str, Any] = {
+            "EnableCapture": True,
+            "InitialSamplingPercentage": self.percentage,
+            "DestinationS3Uri": destination,
+            "CaptureOptions": [{"CaptureMode": mode} for mode in self.modes],
+        }
+        header = {name: types for name, types in readable.items() if types}
+        if header:
+            config["CaptureContentTypeHeader"] = header
+        return config if key_arn is None else {**config, "KmsKeyId": key_arn}

@@ -1,0 +1,246 @@
+"""An HTTPS address before an endpoint, for callers that cannot sign requests to SageMaker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_cognito as cognito
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_wafv2 as wafv2
+from constructs import Construct
+
+from .._private.acknowledge import acknowledge, acknowledge_checkov, acknowledge_packs
+from .._private.checks import Checks
+from .._private.encryption import admit_logs
+from .._private.policies import allow, attach, managed_policy
+from .base import EndpointBase
+from .endpoint import Endpoint
+from .kinds import Asynchronous, InferenceComponents
+
+_STAGE = "live"
+_CONTENT_TYPE = r"[a-z]+/[a-z0-9.+-]+"
+_HEADERS = {"Content-Type": True, "Accept": False, "X-Amzn-SageMaker-Inference-Id": False}
+_STATUSES = {"424": "502", r"4(?!24)\d{2}": "400", r"5\d{2}": "503"}
+"""What the endpoint answers, as a pattern, and what the caller gets."""
+
+_EXECUTION_LOGS = (
+    "execution logs hold request bodies and need a role set for the whole account; the access "
+    "logs name each call, who made it and how it ended"
+)
+_NO_CACHE = "answers of a model are not kept: equal requests may have other answers tomorrow"
+_NO_CLIENT_CERTIFICATE = "behind the API is SageMaker, which IAM signs for, no server of one's own"
+_NO_WAF = "callers are known by IAM or by a token and throttled; give web_acl_arn to filter more"
+_IAM = "callers sign with IAM; give user_pools for callers with tokens of Cognito"
+
+
+class HttpsFront(Construct):
+    """Defines a REST API whose ``POST /invocations`` asks an endpoint, with no function between.
+
+    Callers sign with IAM, or bring a token of a Cognito user pool. Requests of other content
+    types than those named are refused (415), those that do not fit the schema too (400), and
+    those beyond the rate (429). A model's error (424) is told as 502. API Gateway takes 10 MB and
+    waits 29 seconds; bodies are text. The local cloud has no API Gateway: there its types must
+    be allowed by name, and are left out.
+
+    See https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-api-integration-types.html
+
+    Attributes:
+        api: The API.
+        url: Address that requests are posted to.
+
+    Example:
+        >>> front = HttpsFront(stack, "Front", endpoint=endpoint, key=store.key,
+        ...                    content_types=["text/csv"], requests_per_second=50)
+        >>> front.grant_call(people)
+
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint: EndpointBase,
+        key: kms.IKey | None = None,
+        user_pools: Sequence[cognito.IUserPool] = (),
+        scopes: Sequence[str] = (),
+        content_types: Sequence[str] = ("text/csv", "application/json"),
+        schema: apigateway.JsonSchema | None = None,
+        requests_per_second: float = 100,
+        burst: int = 200,
+        web_acl_arn: str | None = None,
+    ) -> None:
+        """Define the front.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            endpoint: What is asked; one that answers at once.
+            key: Key of the access logs.
+            user_pools: Whose tokens are taken; IAM signatures by default.
+            scopes: OAuth scopes of which a token must have one; then it is an access token.
+            content_types: Types that requests may have.
+            schema: What a body of ``application/json`` must look like; anything by default.
+            requests_per_second: Requests that are let through for long.
+            burst: Requests that are let through at one moment.
+            web_acl_arn: Web ACL of WAF that filters requests; none by default.
+
+        Raises:
+            ConfigurationError: If a value is not allowed, or the endpoint does not answer at once.
+
+        """
+        super().__init__(scope, construct_id)
+        with Checks(self) as check:
+            check.not_empty("content_types", content_types)
+            for each in content_types:
+                check.matches("content_types", each, _CONTENT_TYPE, 127)
+            check.between("requests_per_second", requests_per_second, 1, 10_000)
+            check.whole("burst", burst, 1, 5_000)
+            if schema is not None and "application/json" not in content_types:
+                check.refuse("SchemaNotAllowed", "schema is of application/json, which is not one "
+                             "of content_types")  # fmt: skip
+            if scopes and not user_pools:
+                check.refuse("ScopesNotAllowed", "scopes are of a user pool's tokens: give "
+                             "user_pools")  # fmt: skip
+            _check_endpoint(check, endpoint)
+        self._endpoint, self._key = endpoint, key
+        self.log_group = self._build_log_group()
+        self.api = self._build_api(requests_per_second, burst)
+        self.role = self._build_role()
+        self.method = self._build_method(content_types, schema, user_pools, scopes)
+        self.url = self.api.url_for_path("/invocations")
+        self._acknowledge(with_pools=bool(user_pools))
+        self._filter(web_acl_arn)
+
+    def grant_call(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let someone post requests with IAM's signature."""
+        resource = self.api.arn_for_execute_api("POST", "/invocations", _STAGE)
+        return attach(grantee, [allow(["execute-api:Invoke"], [resource])])
+
+    def _build_log_group(self) -> logs.LogGroup:
+        if self._key is not None:
+            admit_logs(self._key, self)
+        return logs.LogGroup(
+            self, "Logs", encryption_key=self._key, retention=logs.RetentionDays.ONE_YEAR,
+            removal_policy=RemovalPolicy.DESTROY,
+        )  # fmt: skip
+
+    def _build_api(self, rate: float, burst: int) -> apigateway.RestApi:
+        return apigateway.RestApi(
+            self,
+            "Api",
+            description=f"Asks {self._endpoint.endpoint_name}",
+            cloud_watch_role=False,
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            deploy_options=apigateway.StageOptions(
+                stage_name=_STAGE,
+                throttling_rate_limit=rate,
+                throttling_burst_limit=burst,
+                tracing_enabled=True,
+                metrics_enabled=True,
+                access_log_destination=apigateway.LogGroupLogDestination(self.log_group),
+                access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(
+                    caller=True, http_method=True, ip=True, protocol=True, request_time=True,
+                    resource_path=True, response_length=True, status=True, user=True,
+                ),
+            ),
+        )  # fmt: skip
+
+    def _build_role(self) -> iam.Role:
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"))
+        statement = allow(["sagemaker:InvokeEndpoint"], [self._endpoint.endpoint_arn])
+        managed_policy(self, "Policy", [statement], role=role)
+        return role
+
+    def _build_method(
+        self,
+        content_types: Sequence[str],
+        schema: apigateway.JsonSchema | None,
+        user_pools: Sequence[cognito.IUserPool],
+        scopes: Sequence[str],
+    ) -> apigateway.Method:
+        authorizer = None
+        if user_pools:
+            authorizer = apigateway.CognitoUserPoolsAuthorizer(
+                self, "Authorizer", cognito_user_pools=list(user_pools)
+            )
+        kind = apigateway.AuthorizationType
+        return self.api.root.add_resource("invocations").add_method(
+            "POST",
+            self._integration(content_types),
+            authorization_type=kind.IAM if authorizer is None else kind.COGNITO,
+            authorizer=authorizer,
+            authorization_scopes=list(scopes) if scopes else None,
+            request_parameters={
+                f"method.request.header.{name}": needed for name, needed in _HEADERS.items()
+            },
+            request_models={} if schema is None else {"application/json": self._model(schema)},
+            request_validator=apigateway.RequestValidator(
+                self, "Validator", rest_api=self.api, validate_request_parameters=True,
+                validate_request_body=True,
+            ),
+            method_responses=[
+                apigateway.MethodResponse(status_code=status)
+                for status in ("200", *_STATUSES.values())
+            ],
+        )  # fmt: skip
+
+    def _model(self, schema: apigateway.JsonSchema) -> apigateway.Model:
+        return apigateway.Model(
+            self, "Model", rest_api=self.api, content_type="application/json", schema=schema
+        )
+
+    def _integration(self, content_types: Sequence[str]) -> apigateway.AwsIntegration:
+        answers = [
+            apigateway.IntegrationResponse(status_code=status, selection_pattern=pattern)
+            for pattern, status in _STATUSES.items()
+        ]
+        return apigateway.AwsIntegration(
+            service="runtime.sagemaker",
+            path=f"endpoints/{self._endpoint.endpoint_name}/invocations",
+            integration_http_method="POST",
+            options=apigateway.IntegrationOptions(
+                credentials_role=self.role,
+                passthrough_behavior=apigateway.PassthroughBehavior.NEVER,
+                request_templates=dict.fromkeys(content_types, "$input.body"),
+                request_parameters={
+                    f"integration.request.header.{name}": f"method.request.header.{name}"
+                    for name in _HEADERS
+                },
+                integration_responses=[
+                    apigateway.IntegrationResponse(status_code="200"), *answers,
+                ],
+            ),
+        )  # fmt: skip
+
+    def _acknowledge(self, *, with_pools: bool) -> None:
+        stage = self.api.deployment_stage
+        acknowledge(stage, ["AwsSolutions-APIG6"], _EXECUTION_LOGS)
+        acknowledge_packs(stage, "APIGWExecutionLoggingEnabled", _EXECUTION_LOGS)
+        acknowledge_packs(stage, "APIGWCacheEnabledAndEncrypted", _NO_CACHE)
+        acknowledge_packs(stage, "APIGWSSLEnabled", _NO_CLIENT_CERTIFICATE)
+        acknowledge_checkov(stage, "CKV_AWS_120", _NO_CACHE)
+        if not with_pools:
+            acknowledge(self.method, ["AwsSolutions-COG4"], _IAM)
+
+    def _filter(self, web_acl_arn: str | None) -> None:
+        stage = self.api.deployment_stage
+        if web_acl_arn is None:
+            acknowledge(stage, ["AwsSolutions-APIG3"], _NO_WAF)
+            acknowledge_packs(stage, "APIGWAssociatedWithWAF", _NO_WAF)
+            return
+        wafv2.CfnWebACLAssociation(
+            self, "Filter", resource_arn=stage.stage_arn, web_acl_arn=web_acl_arn
+        )
+
+
+def _check_endpoint(check: Checks, endpoint: EndpointBase) -> None:
+    if not isinstance(endpoint, Endpoint):
+        return
+    if isinstance(endpoint.kind, Asynchronous | InferenceComponents):
+        check.refuse("KindNotAllowed", "the front asks an endpoint that answers at once and by its "
+                     f"name alone, not {endpoint.kind.SPOKEN}")  # fmt: skip

@@ -1,0 +1,195 @@
+"""The lineage of an endpoint's models: data, job, verdict, approval, and when each served."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sageloop.champions.found import Promotion, champion_row, read_row, version_of
+from sageloop.jobs.kinds import final_metrics
+
+_PROPERTY = "sageloop:"
+_MISSING = frozenset({"ResourceNotFound", "ResourceNotFoundException", "ValidationException"})
+_PENDING = "PendingManualApproval"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a model comes from.
+
+    Attributes:
+        training_job: The job that made it.
+        tuning_job: The search whose best trial that job was.
+        data: For each channel its S3 address and kind (``S3Prefix``, ``ManifestFile``).
+        hyperparameters: The first 12 hex digits of their SHA-256.
+        metrics: Last metrics of the job.
+
+    """
+
+    training_job: str | None = None
+    tuning_job: str | None = None
+    data: dict[str, str] = field(default_factory=dict)
+    hyperparameters: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """One time that a model served, in epoch seconds; ``until`` is None while it does.
+
+    Attributes:
+        since: Begin.
+        until: End.
+        by: Who asked for it; None where the loop did.
+
+    """
+
+    since: float
+    until: float | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A registered model.
+
+    Attributes:
+        version: Its number in the group.
+        package_arn: Its package.
+        created: When it was registered, in epoch seconds.
+        status: ``champion`` (``parked champion`` while its endpoint is away), ``promoting``,
+            ``former champion``, ``rolled back``, ``waits for approval``, ``rejected`` or
+            ``approved`` (and never served).
+        approval: SageMaker's approval status.
+        reason: The gate's, or why it was rolled back.
+        verdict: What ``result#<job>`` says.
+        origin: Where it comes from.
+        served: When it served, oldest first.
+
+    """
+
+    version: int
+    package_arn: str
+    created: float
+    status: str
+    approval: str
+    reason: str
+    verdict: str | None
+    origin: Origin
+    served: list[Term]
+
+
+def lineage_of(client: Any, promotion: Promotion) -> list[Model]:
+    """Every model of an endpoint's registry, newest first.
+
+    Args:
+        client: Gives the boto3 client of a service.
+        promotion: What stands behind the endpoint.
+
+    """
+    row = champion_row(client("dynamodb"), promotion)
+    terms = terms_of(row)
+    return [
+        _model(client, promotion.table, arn, row, terms.get(arn, []))
+        for arn in _packages(client("sagemaker"), promotion.group)
+    ]
+
+
+def terms_of(row: Mapping[str, Any]) -> dict[str, list[Term]]:
+    """For each package the times that it served, from the champion's record."""
+    served = list(row.get("served", []))
+    if not served and row.get("live_since") is not None and row.get("state") == "live":
+        # A record from before champions were remembered knows the last one only.
+        served = [{"package_arn": row["package_arn"], "since": row["live_since"]}]
+    found: dict[str, list[Term]] = {}
+    for each, following in zip(served, [*served[1:], None], strict=True):
+        since = float(each.get("since", 0.0))
+        until = None if following is None else float(following.get("since", since))
+        term = Term(since=since, until=until, by=each.get("by"))
+        found.setdefault(str(each["package_arn"]), []).append(term)
+    return found
+
+
+def status_of(row: Mapping[str, Any], arn: str, approval: str, served: list[Term]) -> str:
+    """What a package is to its endpoint now."""
+    current = row.get("package_arn") == arn
+    if arn in row.get("quarantined", []):
+        return "rolled back"
+    if current and row.get("state") == "promoting":
+        return "promoting"
+    if current and row.get("state") in {"live", "rolled_back"}:
+        return "parked champion" if row.get("parked") else "champion"
+    if served:
+        return "former champion"
+    other = {"Rejected": "rejected", _PENDING: "waits for approval"}
+    return other.get(approval, "approved")
+
+
+def _packages(sagemaker: Any, group: str) -> Iterator[str]:
+    pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+    found = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
+    yield from sorted(found, key=version_of, reverse=True)
+
+
+def _model(client: Any, table: str, arn: str, row: Mapping[str, Any], served: list[Term]) -> Model:
+    sagemaker = client("sagemaker")
+    described = sagemaker.describe_model_package(ModelPackageName=arn)
+    properties = described.get("CustomerMetadataProperties", {})
+    origin = _origin(sagemaker, properties)
+    job = origin.training_job if origin.tuning_job is None else origin.tuning_job
+    result = {} if job is None else read_row(client("dynamodb"), table, f"result#{job}")
+    approval = described["ModelApprovalStatus"]
+    status = status_of(row, arn, approval, served)
+    why = str(properties.get(f"{_PROPERTY}reason", ""))
+    told = str(row.get("reason", ""))
+    return Model(
+        version=version_of(arn),
+        package_arn=arn,
+        created=described["CreationTime"].timestamp(),
+        status=status,
+        approval=approval,
+        reason=told if status == "rolled back" and f"{arn})" in told else why,
+        verdict=result.get("verdict"),
+        origin=origin,
+        served=served,
+    )
+
+
+def _origin(sagemaker: Any, properties: Mapping[str, str]) -> Origin:
+    name = properties.get(f"{_PROPERTY}training-job")
+    tuning = properties.get(f"{_PROPERTY}tuning-job")
+    job = None if name is None else _described(sagemaker, name)
+    if job is None:
+        return Origin(training_job=name, tuning_job=tuning)
+    text = json.dumps(job.get("HyperParameters", {}), sort_keys=True, separators=(",", ":"))
+    return Origin(
+        training_job=name,
+        tuning_job=tuning,
+        data=dict(_channels(job)),
+        hyperparameters=hashlib.sha256(text.encode()).hexdigest()[:12],
+        metrics=final_metrics(job),
+    )
+
+
+def _described(sagemaker: Any, name: str) -> dict[str, Any] | None:
+    """A training job; None for one that SageMaker does not know any more."""
+    try:
+        return dict(sagemaker.describe_training_job(TrainingJobName=name))
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _MISSING:
+            return None
+        raise
+
+
+def _channels(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for channel in job.get("InputDataConfig", []):
+        source = channel["DataSource"].get("S3DataSource")
+        if source is None:
+            yield channel["ChannelName"], ", ".join(channel["DataSource"])
+        else:
+            yield channel["ChannelName"], f"{source['S3Uri']} ({source['S3DataType']})"

@@ -1,0 +1,106 @@
+"""`sageloop history`: where an endpoint's models come from, and when each served."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from sageloop.cli.place import fail, place_of, write_report
+from sageloop.environment import NotLoopbackError
+from sageloop.local_cloud.client import LocalCloudError
+
+if TYPE_CHECKING:
+    from sageloop.champions.found import Promotion
+    from sageloop.champions.lineage import Model, Term
+
+
+def history(
+    endpoint: Annotated[
+        str | None, typer.Argument(help="the endpoint; all champion endpoints by default")
+    ] = None,
+    *,
+    local: Annotated[
+        bool, typer.Option("--local", help="in the local cloud of this folder")
+    ] = False,
+    endpoint_url: Annotated[
+        str | None, typer.Option(help="in the local cloud that answers at this address")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="region, if not the environment's")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="also write the report here")
+    ] = None,
+) -> None:
+    """Show each model of an endpoint: its data, job, verdict, approval, and when it served.
+
+    It only reads: the parameters below /sageloop/endpoints/, the registry, the jobs and the
+    state table. Exit code 2 if the endpoint cannot be found.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from sageloop.champions.found import NoSuchEndpointError, find_promotion, known_endpoints
+    from sageloop.champions.lineage import lineage_of
+
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        place = place_of(local, endpoint_url, region)
+        ssm = place.client("ssm")
+        names = known_endpoints(ssm) if endpoint is None else [endpoint]
+        found = [find_promotion(ssm, name) for name in names]
+        models = [(each, lineage_of(place.client, each)) for each in found]
+    except (
+        NoSuchEndpointError, NotLoopbackError, LocalCloudError, BotoCoreError, ClientError
+    ) as error:  # fmt: skip
+        fail(" ".join(str(error).split()))
+    if not models:
+        fail("no champion endpoint is deployed here (no parameter below /sageloop/endpoints/)")
+    for promotion, listed in models:
+        _print(console, promotion, listed)
+    write_report(json_file, {
+        "endpoints": [
+            {"endpoint": each.endpoint, "model_package_group": each.group,
+             "models": [asdict(model) for model in listed]}
+            for each, listed in models
+        ],
+    })  # fmt: skip
+
+
+def _print(console: Console, promotion: Promotion, models: list[Model]) -> None:
+    console.print(f"{promotion.endpoint} (registry {promotion.group})", markup=False)
+    if not models:
+        console.print("  no model was registered yet", markup=False)
+    for model in models:
+        for line in _lines(model):
+            console.print(line, markup=False)
+
+
+def _lines(model: Model) -> list[str]:
+    """A model in a few lines: the most recent fact first."""
+    origin = model.origin
+    job = "a job unknown" if origin.training_job is None else origin.training_job
+    of = "" if origin.tuning_job is None else f", best trial of {origin.tuning_job}"
+    digest = "" if origin.hyperparameters is None else f", hyperparameters {origin.hyperparameters}"
+    metrics = ", ".join(f"{name} = {value:g}" for name, value in sorted(origin.metrics.items()))
+    facts = [
+        *(_term(term) for term in model.served),
+        f"{model.approval}: {model.reason}" if model.reason else model.approval,
+        f"made by {job}{of}{digest}",
+        *([metrics] if metrics else []),
+        *(f"{channel}: {source}" for channel, source in sorted(origin.data.items())),
+    ]
+    heading = f"  {model.version}  {model.status}, registered {_stamp(model.created)}"
+    return [heading, *(f"     {fact}" for fact in facts)]
+
+
+def _term(term: Term) -> str:
+    end = "" if term.until is None else f" until {_stamp(term.until)}"
+    by = "" if term.by is None else f", by {term.by}"
+    return f"served since {_stamp(term.since)}{end}{by}"
+
+
+def _stamp(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

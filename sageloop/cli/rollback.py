@@ -1,0 +1,86 @@
+"""`sageloop rollback`: a former champion serves again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from sageloop.cli.place import fail, place_of, write_report
+from sageloop.environment import NotLoopbackError
+from sageloop.local_cloud.client import LocalCloudError
+
+if TYPE_CHECKING:
+    from sageloop.champions.rollback import Outcome
+
+
+def rollback(
+    endpoint: Annotated[str, typer.Argument(help="the champion endpoint")],
+    *,
+    to: Annotated[
+        int | None,
+        typer.Option("--to", help="number of the package; the champion before by default"),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="stay until its rollout has ended")] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="in the local cloud of this folder")
+    ] = False,
+    endpoint_url: Annotated[
+        str | None, typer.Option(help="in the local cloud that answers at this address")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="region, if not the environment's")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="also write the report here")
+    ] = None,
+) -> None:
+    """Bring a former champion back to its endpoint, by the endpoint's own kind of rollout.
+
+    Without --local or --endpoint-url this reaches the account of your own AWS environment. The
+    rollback alarms do not undo it: a red one may be its reason. Packages there are already do
+    not take its place; a newer one that passes the gate does. During a rollout it waits for its
+    end. Exit code 0 only if it was accepted and, with --wait, the package serves; 1 if it was
+    refused or did not come up; 2 if it could not be asked.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from sageloop.champions.found import NoSuchEndpointError, find_promotion
+    from sageloop.champions.rollback import RollbackError, roll_back, watch
+
+    console = Console(highlight=False, soft_wrap=True)
+    outcome: Outcome | None = None
+    try:
+        place = place_of(local, endpoint_url, region)
+        promotion = find_promotion(place.client("ssm"), endpoint)
+        asked = roll_back(place, promotion, to)
+        console.print(
+            f"{endpoint}: package {asked.version} takes the place of {asked.before}", markup=False
+        )
+        if wait:
+            with console.status("waiting …") as status:
+                outcome = watch(place, promotion, asked.version, show=status.update)
+    except (
+        NoSuchEndpointError, NotLoopbackError, LocalCloudError, BotoCoreError, ClientError
+    ) as error:  # fmt: skip
+        fail(" ".join(str(error).split()))
+    except RollbackError as error:
+        write_report(json_file, {"ok": False, "endpoint": endpoint, "reason": str(error)})
+        fail(f"{endpoint} cannot be rolled back: {error}", code=1)
+    ok = outcome is None or outcome.live
+    if outcome is not None:
+        _tell(console, outcome)
+    end = None if outcome is None else asdict(outcome)
+    write_report(json_file, {"ok": ok, **asdict(asked), "end": end})
+    raise typer.Exit(0 if ok else 1)
+
+
+def _tell(console: Console, outcome: Outcome) -> None:
+    if outcome.live:
+        console.print(f"package {outcome.version} serves ({outcome.config})", markup=False)
+        return
+    reason = outcome.reason if outcome.reason else "no reason given"
+    console.print(
+        f"package {outcome.version} serves instead ({outcome.state}): {reason}", markup=False
+    )

@@ -1,0 +1,123 @@
+"""What alarms say: the body of their events, and the notice they publish to topics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.cloudwatch.alarm_state import AnyAlarm, iso_millis
+from sageloop.local_cloud.cloudwatch.alarms import Alarm
+from sageloop.local_cloud.cloudwatch.composite import CompositeAlarm
+from sageloop.local_cloud.cloudwatch.evaluation import State
+from sageloop.local_cloud.cloudwatch.queries import Query
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+_OF_A_SUPPRESSOR = (
+    "ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod",
+)  # fmt: skip
+_OF_A_TRIGGER = (
+    "ComparisonOperator", "Threshold", "ThresholdMetricId", "TreatMissingData",
+    "EvaluateLowSampleCountPercentile", "DatapointsToAlarm",
+)  # fmt: skip
+
+
+def event_detail(alarm: AnyAlarm, previous: State, previous_data: str) -> dict[str, Any]:
+    """The detail of a state-change event, which functions get as ``alarmData``.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
+    """
+    stamp = iso_millis(alarm.changed)
+    state = {
+        "value": alarm.state,
+        "reason": alarm.reason,
+        "reasonData": alarm.reason_data,
+        "timestamp": stamp,
+    }
+    if isinstance(alarm, CompositeAlarm) and alarm.withheld:
+        state |= {
+            "actionsSuppressedBy": alarm.withheld,
+            "actionsSuppressedReason": str(alarm.withheld_because),
+        }
+    return {
+        "alarmName": alarm.name,
+        "state": state,
+        "previousState": {"value": previous, "reasonData": previous_data, "timestamp": stamp},
+        "configuration": {
+            "description": alarm.definition.get("AlarmDescription", ""),
+            **(_rule(alarm) if isinstance(alarm, CompositeAlarm) else _metrics(alarm)),
+        },
+    }
+
+
+def notice(alarm: AnyAlarm, previous: State, cloud: Cloud) -> dict[str, Any]:
+    """The message that subscribers of a topic get."""
+    given = alarm.definition
+    told: dict[str, Any] = {
+        "AlarmName": alarm.name,
+        "AlarmDescription": given.get("AlarmDescription"),
+        "AWSAccountId": cloud.account_id,
+        "NewStateValue": alarm.state,
+        "NewStateReason": alarm.reason,
+        "StateChangeTime": datetime.fromtimestamp(alarm.changed, UTC).isoformat(),
+        "Region": cloud.region,
+        "AlarmArn": alarm.arn,
+        "OldStateValue": previous,
+    }
+    if isinstance(alarm, CompositeAlarm):
+        return {**told, "AlarmRule": given["AlarmRule"]}
+    return {**told, "Trigger": _trigger(alarm)} if isinstance(alarm, Alarm) else told
+
+
+def _trigger(alarm: Alarm) -> dict[str, Any]:
+    given = alarm.definition
+    trigger: dict[str, Any] = {
+        "Period": alarm.period,
+        "EvaluationPeriods": alarm.periods,
+        **{member: given[member] for member in _OF_A_TRIGGER if member in given},
+    }
+    metric = alarm.watch.metric
+    if metric is None or metric.series is None or given.get("Metrics"):
+        return {**trigger, "Metrics": given.get("Metrics", [])}
+    return {
+        "MetricName": metric.series.name,
+        "Namespace": metric.series.namespace,
+        "Statistic": metric.stat,
+        "Dimensions": [{"name": n, "value": v} for n, v in metric.series.dimensions],
+        **trigger,
+    }
+
+
+def _rule(alarm: CompositeAlarm) -> dict[str, Any]:
+    given: Mapping[str, Any] = alarm.definition
+    named = {m[0].lower() + m[1:]: given[m] for m in _OF_A_SUPPRESSOR if m in given}
+    return {"alarmRule": given["AlarmRule"], **named}
+
+
+def _metrics(alarm: AnyAlarm) -> dict[str, Any]:
+    if not isinstance(alarm, Alarm):
+        return {}
+    return {"metrics": [_told(query) for query in alarm.watch.queries.values()]}
+
+
+def _told(query: Query) -> dict[str, Any]:
+    if query.series is None:
+        return {
+            "id": query.id, "expression": query.expression, "label": query.label,
+            "returnData": query.returned,
+        }  # fmt: skip
+    return {
+        "id": query.id,
+        "metricStat": {
+            "metric": {
+                "namespace": query.series.namespace,
+                "name": query.series.name,
+                "dimensions": dict(query.series.dimensions),
+            },
+            "period": query.period,
+            "stat": query.stat,
+        },
+        "returnData": query.returned,
+    }

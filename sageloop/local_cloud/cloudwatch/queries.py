@@ -1,0 +1,108 @@
+"""MetricDataQuery: what GetMetricData, alarms and anomaly detectors ask of metrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sageloop.local_cloud.cloudwatch.expressions import syntax
+from sageloop.local_cloud.cloudwatch.metrics import Series, check_statistic
+from sageloop.local_cloud.core.errors import AwsError
+
+_ID = re.compile(r"[a-z][a-zA-Z0-9_]{0,254}")
+_INSIGHTS = re.compile(r"\s*SELECT\b", re.IGNORECASE)
+_MOST = 500
+_HIGH_RESOLUTION = (1, 5, 10, 20, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One metric with a statistic and a period in seconds, or one expression (``node``)."""
+
+    id: str
+    label: str
+    period: int
+    returned: bool
+    series: Series | None = None
+    stat: str = ""
+    expression: str = ""
+    node: syntax.Node | None = None
+
+
+def queries_of(given: Sequence[Mapping[str, Any]]) -> dict[str, Query]:
+    """Queries by id, in the order given.
+
+    Raises ``ValidationError`` for ids that are no ids or come twice, for a query that is neither
+    metric nor expression, and for expressions that cannot be read.
+    """
+    if len(given) > _MOST:
+        raise _invalid(f"at most {_MOST} metrics and expressions are taken, got {len(given)}")
+    found: dict[str, Query] = {}
+    for one in given:
+        id_ = str(one.get("Id", ""))
+        if not _ID.fullmatch(id_):
+            raise _invalid(
+                f"the Id {id_!r} must begin with a lower-case letter and hold letters, digits "
+                "and underscores"
+            )
+        if id_ in found:
+            raise _invalid(f"the Id {id_} is used twice")
+        found[id_] = _query(id_, one)
+    longest = max((q.period for q in found.values() if q.node is None), default=60)
+    return {
+        id_: q if q.node is None or "Period" in one else _with_period(q, longest)
+        for (id_, q), one in zip(found.items(), given, strict=True)
+    }
+
+
+def dimensions_of(holder: Mapping[str, Any]) -> dict[str, str]:
+    """The ``Dimensions`` member as a mapping."""
+    return {d["Name"]: d["Value"] for d in holder.get("Dimensions", [])}
+
+
+def check_period(period: int, what: str) -> int:
+    """A period in seconds, if CloudWatch has it."""
+    if period not in _HIGH_RESOLUTION and (period < 60 or period % 60):
+        allowed = ", ".join(map(str, _HIGH_RESOLUTION))
+        raise _invalid(f"{what}: Period must be {allowed} or a multiple of 60, got {period}")
+    return period
+
+
+def _query(id_: str, one: Mapping[str, Any]) -> Query:
+    expression, metric = one.get("Expression"), one.get("MetricStat")
+    if (expression is None) == (metric is None):
+        raise _invalid(f"the query {id_} must have either Expression or MetricStat")
+    if one.get("AccountId"):
+        raise _invalid(f"the query {id_}: metrics of other accounts are not supported here")
+    returned = bool(one.get("ReturnData", True))
+    if metric is not None:
+        named = metric["Metric"]
+        series = Series.of(
+            named.get("Namespace", ""), named.get("MetricName", ""), dimensions_of(named)
+        )
+        label = str(one.get("Label") or series.name)
+        check_statistic(metric["Stat"])
+        period = check_period(int(metric["Period"]), f"the query {id_}")
+        return Query(id_, label, period, returned, series, str(metric["Stat"]))
+    if _INSIGHTS.match(str(expression)):
+        raise _invalid(
+            f"the query {id_} is one of Metrics Insights, which is not supported here; name the "
+            "metrics and use metric math"
+        )
+    label = str(one.get("Label") or id_)
+    period = check_period(int(one.get("Period", 60)), f"the query {id_}")
+    text = str(expression)
+    return Query(id_, label, period, returned, expression=text, node=syntax.parse(text))
+
+
+def _with_period(query: Query, period: int) -> Query:
+    return Query(
+        query.id, query.label, period, query.returned, expression=query.expression,
+        node=query.node,
+    )  # fmt: skip
+
+
+def _invalid(what: str) -> AwsError:
+    return AwsError("ValidationError", what)

@@ -1,0 +1,128 @@
+"""Connections that read requests for inference at once, without the server's own machinery.
+
+cheroot reads a request header by header and answers through several layers, which is as dear as
+all that the front does for an invocation. Such a request comes whole in one piece: it is looked
+at before it is read, and whatever looks otherwise is left to cheroot.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+from cheroot.server import HTTPConnection
+
+_LOOK = 16_384
+_START = b"POST /endpoints/"
+_END = b"/invocations HTTP/1.1"
+_JOINED = 65_536
+# A body that is sent in chunks or only when asked for is read by those who know how.
+_OTHERS = ("HTTP_TRANSFER_ENCODING", "HTTP_EXPECT")
+_BARE = {"CONTENT-TYPE": "CONTENT_TYPE", "CONTENT-LENGTH": "CONTENT_LENGTH"}
+
+
+class QuickConnection(HTTPConnection):
+    """A connection of cheroot that answers ``POST /endpoints/<name>/invocations`` itself."""
+
+    def communicate(self) -> bool:
+        """Answer one request; whether the connection is to be kept."""
+        try:
+            found = self._looked_at()
+            if found is None:
+                return bool(super().communicate())  # type: ignore[no-untyped-call]
+            return self._answered(*found)
+        except OSError:  # the client has gone, or says nothing
+            return False
+
+    def _looked_at(self) -> tuple[dict[str, Any], int] | None:
+        if self.rfile.has_data():
+            return None
+        seen = self.socket.recv(_LOOK, socket.MSG_PEEK)
+        end = seen.find(b"\r\n\r\n")
+        if not seen.startswith(_START) or end < 0:
+            return None
+        head = seen[:end]
+        if not head.partition(b"\r\n")[0].endswith(_END):
+            return None
+        environ = _environ(head)
+        if environ is None or any(name in environ for name in _OTHERS):
+            return None
+        if "HTTP_AUTHORIZATION" not in environ:
+            return None
+        return (environ, end + 4) if environ.get("CONTENT_LENGTH", "").isdigit() else None
+
+    def _answered(self, environ: dict[str, Any], head: int) -> bool:
+        length = int(environ["CONTENT_LENGTH"])
+        whole = _exactly(self.socket, head + length)
+        environ["wsgi.input"] = io.BytesIO(whole[head:])
+        answer = _Answer()
+        body = self.server.wsgi_app(environ, answer)
+        keeps: bool = environ.get("HTTP_CONNECTION", "").lower() != "close"
+        self._write(answer, body, keeps=keeps)
+        return keeps
+
+    def _write(self, answer: _Answer, body: Iterable[bytes], *, keeps: bool) -> None:
+        lines = [f"HTTP/1.1 {answer.status}\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in answer.headers]
+        lines.append("\r\n" if keeps else "Connection: close\r\n\r\n")
+        head, content = "".join(lines).encode("latin-1"), b"".join(body)
+        if len(content) <= _JOINED:
+            self.socket.sendall(head + content)
+        else:
+            self.socket.sendall(head)
+            self.socket.sendall(content)
+
+
+class _Answer:
+    """WSGI's ``start_response`` that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.status = ""
+        self.headers: list[tuple[str, str]] = []
+
+    def __call__(
+        self, status: str, headers: list[tuple[str, str]], _: Any = None
+    ) -> Callable[..., None]:
+        self.status, self.headers = status, headers
+        return lambda *_: None
+
+
+def _environ(head: bytes) -> dict[str, Any] | None:
+    lines = head.decode("latin-1").split("\r\n")
+    path = lines[0][5:-9]
+    if "?" in path or "%" in path:
+        return None
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": "POST", "PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": "",
+        "REQUEST_URI": path, "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.url_scheme": "http",
+        "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "0",
+    }  # fmt: skip
+    for line in lines[1:]:
+        name, separator, value = line.partition(":")
+        if not separator or name != name.strip():
+            return None
+        variable = _variable(name)
+        if variable in environ:
+            return None  # to be joined, or a way to smuggle: cheroot decides
+        environ[variable] = value.strip()
+    return environ
+
+
+@lru_cache(maxsize=512)
+def _variable(header: str) -> str:
+    name = header.upper()
+    return _BARE.get(name, f"HTTP_{name.replace('-', '_')}")
+
+
+def _exactly(connection: socket.socket, number: int) -> bytes:
+    pieces, missing = [], number
+    while missing > 0:
+        part = connection.recv(min(missing, 1 << 20))
+        if not part:
+            raise ConnectionResetError("the request was cut short")
+        pieces.append(part)
+        missing -= len(part)
+    return b"".join(pieces)

@@ -1,0 +1,208 @@
+"""CreateEventSourceMapping and the operations around it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.moto_sqs import dead_letters_of
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.core.wire import Response
+from sageloop.local_cloud.functions.errors import conflict, invalid, not_found
+from sageloop.local_cloud.functions.event_sources.mapping import (
+    Mapping,
+    Settings,
+    queue_of,
+    refuse_members,
+    settings_of,
+)
+from sageloop.local_cloud.functions.event_sources.poller import Poller
+from sageloop.local_cloud.functions.names import FunctionRef, parse_reference
+from sageloop.local_cloud.functions.paging import page
+from sageloop.local_cloud.functions.runner import Outcome
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.functions.service import LambdaService
+
+_ARRIVING = (
+    "sqs:SendMessage", "sqs:SendMessageBatch", "sqs:ChangeMessageVisibility",
+    "sqs:ChangeMessageVisibilityBatch", "sqs:CreateQueue", "sqs:SetQueueAttributes",
+)  # fmt: skip
+_POLLER = "lambda.amazonaws.com"
+
+
+class EventSourceApi:
+    """Mappings of queues to functions, and the pollers that serve them."""
+
+    def __init__(self, service: LambdaService) -> None:
+        self._service = service
+        self._cloud = service.cloud
+        self._book = service.book
+        self._lock = threading.Lock()
+        self._pollers: dict[str, Poller] = {}
+        for action in _ARRIVING:
+            self._cloud.front.after(action, self._arrived)
+        self._cloud.front.after("sqs:ReceiveMessage", self._received)
+
+    @operation("CreateEventSourceMapping")
+    def create_mapping(self, call: Call) -> dict[str, Any]:
+        """Have a queue's messages invoke a function."""
+        queue_arn = queue_of(call.params)
+        ref = self._reference(call)
+        function = self._book.get(ref)
+        version = self._book.version(function, ref.qualifier)
+        mapping = Mapping(
+            queue_arn=queue_arn, ref=ref, function_arn=function.arn_of(ref.qualifier),
+            settings=settings_of(call.params, Settings(), fifo=queue_arn.endswith(".fifo")),
+            modified=self._cloud.clock.now(), region=call.region, account_id=call.account_id,
+            tags=dict(call.params.get("Tags", {})),
+        )  # fmt: skip
+        self._check_queue(queue_arn, version.role, version.timeout)
+        poller = Poller(
+            self._cloud, mapping, invoke=self._invoke, role_of=self._role_of, count=self._count
+        )
+        with self._lock:
+            self._refuse_double(mapping)
+            self._pollers[mapping.id] = poller
+        poller.wake()
+        return mapping.described("Creating")
+
+    @operation("GetEventSourceMapping")
+    def get_mapping(self, call: Call) -> dict[str, Any]:
+        """One mapping."""
+        return self._find(call).mapping.described()
+
+    @operation("ListEventSourceMappings")
+    def list_mappings(self, call: Call) -> dict[str, Any]:
+        """Mappings of a queue, of a function, or all."""
+        queue, function = call.params.get("EventSourceArn"), call.params.get("FunctionName")
+        wanted = self._reference(call) if function else None
+        found = [
+            m.described()
+            for m in self._mappings()
+            if queue in (None, m.queue_arn) and (wanted is None or wanted == m.ref)
+        ]
+        return page("EventSourceMappings", found, call)
+
+    @operation("UpdateEventSourceMapping")
+    def update_mapping(self, call: Call) -> dict[str, Any]:
+        """Change a mapping's function or settings."""
+        refuse_members(call.params)
+        poller = self._find(call)
+        old = poller.mapping
+        ref = self._reference(call) if call.params.get("FunctionName") else old.ref
+        function = self._book.get(ref)
+        version = self._book.version(function, ref.qualifier)
+        self._check_queue(old.queue_arn, version.role, version.timeout)
+        poller.mapping = replace(
+            old, ref=ref, function_arn=function.arn_of(ref.qualifier),
+            settings=settings_of(call.params, old.settings, fifo=old.is_fifo),
+            modified=self._cloud.clock.now(), reason="USER_INITIATED",
+        )  # fmt: skip
+        poller.wake()
+        poller.plan()
+        return poller.mapping.described("Updating")
+
+    @operation("DeleteEventSourceMapping")
+    def delete_mapping(self, call: Call) -> dict[str, Any]:
+        """Forget a mapping; messages stay in the queue."""
+        poller = self._find(call)
+        with self._lock:
+            self._pollers.pop(poller.mapping.id, None)
+        poller.stop()
+        return poller.mapping.described("Deleting")
+
+    def find_by_arn(self, arn: str) -> Mapping:
+        """The mapping of an ARN. Raises ResourceNotFoundException."""
+        for mapping in self._mappings():
+            if mapping.arn == arn:
+                return mapping
+        raise not_found(f"The resource you requested does not exist: {arn}")
+
+    def _mappings(self) -> list[Mapping]:
+        with self._lock:
+            return [poller.mapping for poller in self._pollers.values()]
+
+    def _find(self, call: Call) -> Poller:
+        with self._lock:
+            poller = self._pollers.get(call.params["UUID"])
+        if poller is None:
+            raise not_found("The resource you requested does not exist.")
+        return poller
+
+    def _reference(self, call: Call) -> FunctionRef:
+        return parse_reference(call.params["FunctionName"], qualifier=None, region=call.region)
+
+    def _refuse_double(self, mapping: Mapping) -> None:
+        for other in (poller.mapping for poller in self._pollers.values()):
+            if (other.queue_arn, other.ref) == (mapping.queue_arn, mapping.ref):
+                raise conflict(
+                    f'An event source mapping with the source arn ("{other.queue_arn}") and the '
+                    f'function ("{other.ref.name}") already exists. Please update or delete the '
+                    f"existing mapping with UUID {other.id}"
+                )
+
+    def _check_queue(self, queue_arn: str, role: str, timeout: int) -> None:
+        region, _, name = queue_arn.split(":")[3:6]
+        sqs = self._cloud.client("sqs", principal=role, region=region)
+        try:
+            url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+        except ClientError as error:
+            raise invalid(f"The queue {queue_arn} cannot be read as {role}: {error}") from error
+        visibility = int(found["Attributes"]["VisibilityTimeout"])
+        if visibility < timeout:
+            raise invalid(
+                f"Queue visibility timeout: {visibility} seconds is less than Function timeout: "
+                f"{timeout} seconds"
+            )
+
+    def _role_of(self, mapping: Mapping) -> str:
+        try:
+            function = self._book.get(mapping.ref)
+            return self._book.version(function, mapping.ref.qualifier).role
+        except AwsError:
+            # The function is gone: the service itself looks, and finds nobody to invoke.
+            return _POLLER
+
+    def _invoke(self, mapping: Mapping, event: bytes) -> Outcome:
+        try:
+            return self._service.invocations.run_for(
+                _POLLER, mapping.function_arn, event, mapping.queue_arn
+            )
+        except AwsError as error:
+            if error.status == 404:
+                mapping.reason = f"PROBLEM: {error.message}"
+            raise
+
+    def _count(self, mapping: Mapping, metric: str, value: float) -> None:
+        if "cloudwatch" in self._cloud.front.services:
+            self._cloud.service("cloudwatch").put(
+                "AWS/Lambda", metric, value, dimensions={"EventSourceMappingUUID": mapping.id},
+                unit="Count",
+            )  # fmt: skip
+
+    def _arrived(self, call: Call, _: Response) -> None:
+        name = call.params.get("QueueName") or str(call.params.get("QueueUrl", "")).split("/")[-1]
+        for poller in self._pollers_of(f"arn:aws:sqs:{call.region}:{call.account_id}:{name}"):
+            poller.wake()
+
+    def _received(self, call: Call, _: Response) -> None:
+        if not self._pollers:
+            return
+        name = str(call.params["QueueUrl"]).split("/")[-1]
+        arn = f"arn:aws:sqs:{call.region}:{call.account_id}:{name}"
+        # What somebody else holds appears again some time; what was received too often has moved.
+        for poller in self._pollers_of(arn):
+            poller.plan()
+        for poller in self._pollers_of(dead_letters_of(arn) or ""):
+            poller.wake()
+
+    def _pollers_of(self, queue_arn: str) -> Iterable[Poller]:
+        with self._lock:
+            return [p for p in self._pollers.values() if p.mapping.queue_arn == queue_arn]

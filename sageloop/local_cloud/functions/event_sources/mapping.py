@@ -1,0 +1,196 @@
+"""What an event source mapping is, and what CreateEventSourceMapping accepts of it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping as Members
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sageloop.local_cloud.core.errors import AwsError, not_supported
+from sageloop.local_cloud.events.patterns import parsed
+from sageloop.local_cloud.functions.errors import invalid
+from sageloop.local_cloud.functions.names import FunctionRef
+
+_MOST_FILTERS = 10
+_LARGEST_BATCH, _LARGEST_PLAIN_BATCH = 10_000, 10
+_LONGEST_WINDOW = 300
+_CONCURRENCY = (2, 1000)
+_FAILURES = "ReportBatchItemFailures"
+# Members that belong to streams and brokers, which AWS refuses for a queue as well.
+_NOT_OF_QUEUES = (
+    "StartingPosition", "StartingPositionTimestamp", "ParallelizationFactor", "DestinationConfig",
+    "MaximumRecordAgeInSeconds", "BisectBatchOnFunctionError", "MaximumRetryAttempts",
+    "TumblingWindowInSeconds", "Topics", "Queues", "SourceAccessConfigurations",
+    "SelfManagedEventSource", "AmazonManagedKafkaEventSourceConfig",
+    "SelfManagedKafkaEventSourceConfig", "DocumentDBEventSourceConfig",
+)  # fmt: skip
+_NOT_HERE = ("KMSKeyArn", "ProvisionedPollerConfig", "LoggingConfig")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How messages become invocations. ``window`` in virtual seconds."""
+
+    batch_size: int = 10
+    window: int = 0
+    enabled: bool = True
+    reports_failures: bool = False
+    patterns: tuple[str, ...] = ()
+    concurrency: int | None = None
+    counts_events: bool = False
+
+    def filters(self) -> list[dict[str, Any]]:
+        """The patterns, parsed."""
+        return [parsed(pattern) for pattern in self.patterns]
+
+
+@dataclass(slots=True, kw_only=True)
+class Mapping:
+    """A queue, a function, and how the one's messages go to the other."""
+
+    queue_arn: str
+    ref: FunctionRef
+    function_arn: str
+    settings: Settings
+    modified: datetime
+    region: str
+    account_id: str
+    tags: dict[str, str] = field(default_factory=dict)
+    reason: str = "USER_INITIATED"
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def arn(self) -> str:
+        """The mapping's own ARN."""
+        return f"arn:aws:lambda:{self.region}:{self.account_id}:event-source-mapping:{self.id}"
+
+    @property
+    def is_fifo(self) -> bool:
+        """Whether its queue keeps the order of messages."""
+        return self.queue_arn.endswith(".fifo")
+
+    def described(self, state: str | None = None) -> dict[str, Any]:
+        """AWS's ``EventSourceMappingConfiguration``."""
+        s = self.settings
+        return {
+            "UUID": self.id,
+            "EventSourceMappingArn": self.arn,
+            "EventSourceArn": self.queue_arn,
+            "FunctionArn": self.function_arn,
+            "BatchSize": s.batch_size,
+            "MaximumBatchingWindowInSeconds": s.window,
+            "LastModified": self.modified,
+            "State": state or ("Enabled" if s.enabled else "Disabled"),
+            "StateTransitionReason": self.reason,
+            "FunctionResponseTypes": [_FAILURES] if s.reports_failures else [],
+            "FilterCriteria": _listed(s.patterns),
+            "ScalingConfig": {"MaximumConcurrency": s.concurrency} if s.concurrency else None,
+            "MetricsConfig": {"Metrics": ["EventCount"]} if s.counts_events else None,
+        }
+
+
+def queue_of(given: Members[str, Any]) -> str:
+    """The ARN of the queue; other sources, and what queues do not have, are refused by name."""
+    refuse_members(given)
+    arn = given.get("EventSourceArn")
+    if not arn:
+        raise invalid("EventSourceArn is required for a queue")
+    service = arn.split(":")[2] if arn.count(":") >= 5 else arn
+    if service != "sqs":
+        raise not_supported(
+            "lambda", f"CreateEventSourceMapping with a source of {service} (only SQS queues are)"
+        )
+    return str(arn)
+
+
+def refuse_members(given: Members[str, Any]) -> None:
+    """Refuse members that a queue's mapping does not have, or not here."""
+    for member in _NOT_HERE:
+        if given.get(member):
+            raise not_supported("lambda", f"an event source mapping with {member}")
+    for member in _NOT_OF_QUEUES:
+        if given.get(member) not in (None, {}, []):
+            if member == "SelfManagedEventSource":
+                raise not_supported("lambda", f"an event source mapping with {member}")
+            raise invalid(f"{member} is not allowed for a queue as event source")
+
+
+def settings_of(given: Members[str, Any], old: Settings, *, fifo: bool) -> Settings:
+    """The settings that result from a request's members; those left out stay as they were.
+
+    Raises InvalidParameterValueException or ValidationException.
+    """
+    size = given.get("BatchSize", old.batch_size)
+    window = given.get("MaximumBatchingWindowInSeconds", old.window)
+    made = Settings(
+        batch_size=_within("BatchSize", size, 1, _LARGEST_BATCH),
+        window=_within("MaximumBatchingWindowInSeconds", window, 0, _LONGEST_WINDOW),
+        enabled=given.get("Enabled", old.enabled),
+        reports_failures=_reports(given, old),
+        patterns=_patterns(given["FilterCriteria"]) if "FilterCriteria" in given else old.patterns,
+        concurrency=_concurrency(given["ScalingConfig"])
+        if "ScalingConfig" in given
+        else old.concurrency,
+        counts_events=_counts(given["MetricsConfig"])
+        if "MetricsConfig" in given
+        else old.counts_events,
+    )
+    if fifo and (made.batch_size > _LARGEST_PLAIN_BATCH or made.window):
+        raise invalid(
+            f"A FIFO queue has batches of at most {_LARGEST_PLAIN_BATCH} and no batching window, "
+            f"got BatchSize {made.batch_size} and a window of {made.window} seconds"
+        )
+    if made.batch_size > _LARGEST_PLAIN_BATCH and not made.window:
+        raise invalid(
+            "Maximum batch window in seconds must be greater than 0 if maximum batch size is "
+            f"greater than {_LARGEST_PLAIN_BATCH}, got {made.batch_size}"
+        )
+    return made
+
+
+def _within(member: str, value: int, low: int, high: int) -> int:
+    if not low <= value <= high:
+        raise AwsError("ValidationException", f"{member} must be {low} to {high}, got {value}")
+    return int(value)
+
+
+def _reports(given: Members[str, Any], old: Settings) -> bool:
+    if "FunctionResponseTypes" not in given:
+        return old.reports_failures
+    types = given["FunctionResponseTypes"]
+    if any(kind != _FAILURES for kind in types):
+        raise AwsError(
+            "ValidationException", f"FunctionResponseTypes may hold {_FAILURES}, got {types}"
+        )
+    return bool(types)
+
+
+def _patterns(criteria: Members[str, Any]) -> tuple[str, ...]:
+    patterns = tuple(one["Pattern"] for one in criteria.get("Filters", []) if one.get("Pattern"))
+    if len(patterns) > _MOST_FILTERS:
+        raise invalid(f"FilterCriteria has at most {_MOST_FILTERS} filters, got {len(patterns)}")
+    for pattern in patterns:
+        try:
+            parsed(pattern)
+        except AwsError as error:
+            raise invalid(f"Invalid filter pattern definition: {error.message}") from error
+    return patterns
+
+
+def _concurrency(config: Members[str, Any]) -> int | None:
+    most = config.get("MaximumConcurrency")
+    return None if most is None else _within("MaximumConcurrency", most, *_CONCURRENCY)
+
+
+def _counts(config: Members[str, Any]) -> bool:
+    metrics = config.get("Metrics", [])
+    if any(metric != "EventCount" for metric in metrics):
+        raise invalid(f"MetricsConfig may hold EventCount for a queue, got {json.dumps(metrics)}")
+    return bool(metrics)
+
+
+def _listed(patterns: tuple[str, ...]) -> dict[str, Any] | None:
+    return {"Filters": [{"Pattern": pattern} for pattern in patterns]} if patterns else None

@@ -1,0 +1,103 @@
+"""Messages as a function's event, and what its answer says of them."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sageloop.local_cloud.events.patterns import matches
+
+# Lambda invokes a function with at most 6 MB of event.
+LARGEST_EVENT = 6_291_456
+
+Message = Mapping[str, Any]
+
+
+def record_of(message: Message, queue_arn: str) -> dict[str, Any]:
+    """One message as a record of the event."""
+    record = {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": dict(message.get("Attributes", {})),
+        "messageAttributes": {
+            name: _attribute(value) for name, value in message.get("MessageAttributes", {}).items()
+        },
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn,
+        "awsRegion": queue_arn.split(":")[3],
+    }
+    if "MD5OfMessageAttributes" in message:
+        record["md5OfMessageAttributes"] = message["MD5OfMessageAttributes"]
+    return record
+
+
+def event_of(messages: Iterable[Message], queue_arn: str) -> bytes:
+    """The event that a function gets."""
+    return json.dumps({"Records": [record_of(m, queue_arn) for m in messages]}).encode()
+
+
+def size_of(message: Message, queue_arn: str) -> int:
+    """The bytes that a message takes of an event."""
+    return len(json.dumps(record_of(message, queue_arn)))
+
+
+def passes(patterns: Sequence[dict[str, Any]], message: Message, queue_arn: str) -> bool:
+    """Whether one of the filters lets a message through; without filters every message passes.
+
+    A pattern for the members of a body meets JSON bodies only, one for a text plain bodies only.
+    """
+    if not patterns:
+        return True
+    record = record_of(message, queue_arn)
+    body = _json(record["body"])
+    for pattern in patterns:
+        wanted = pattern.get("body")
+        if isinstance(wanted, dict):
+            if body is not None and matches(pattern, {**record, "body": body}):
+                return True
+        elif (wanted is None or body is None) and matches(pattern, record):
+            return True
+    return False
+
+
+def failed_of(messages: Sequence[Message], answer: bytes) -> set[str]:
+    """Ids of the messages that an answer reports as failed.
+
+    What is no report of these messages means that all have failed; no report at all, none.
+    """
+    everyone = {str(message["MessageId"]) for message in messages}
+    try:
+        found = json.loads(answer or b"null")
+    except ValueError:
+        return everyone
+    reported = found.get("batchItemFailures") if isinstance(found, dict) else None
+    if not reported:
+        return set() if found is None or isinstance(found, dict) else everyone
+    if not isinstance(reported, list):
+        return everyone
+    ids = [one.get("itemIdentifier") if isinstance(one, dict) else None for one in reported]
+    return {str(i) for i in ids} if all(i in everyone for i in ids) else everyone
+
+
+def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "stringListValues": [], "binaryListValues": [], "dataType": value["DataType"],
+    }  # fmt: skip
+    if "StringValue" in value:
+        made["stringValue"] = value["StringValue"]
+    if "BinaryValue" in value:
+        raw = value["BinaryValue"]
+        made["binaryValue"] = b64encode(raw).decode() if isinstance(raw, bytes) else raw
+    return made
+
+
+def _json(body: str) -> Any:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict | list) else None

@@ -1,0 +1,188 @@
+"""Asynchronous endpoints: queues by endpoint, and what brings requests to instances."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.backlog import Backlog, Seat
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.metrics import AsyncMetrics
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.notices import Outcome
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.request import Ticket, accept
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.settings import AsyncSettings
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.work import Work
+from sageloop.local_cloud.sagemaker.hosting.requests import invalid
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.hosting.capture import DataCapture
+    from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
+    from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
+
+log = logging.getLogger(__name__)
+
+
+class AsyncEndpoints:
+    """InvokeEndpointAsync and the work behind it.
+
+    Nothing looks for work: whatever may make some possible (a request, an instance that serves,
+    a request that ended, other routes) calls :meth:`pump`.
+    """
+
+    def __init__(self, cloud: Cloud, lifecycle: Lifecycle, capture: DataCapture) -> None:
+        self._cloud = cloud
+        self._lifecycle = lifecycle
+        self._metrics = AsyncMetrics(cloud)
+        self._work = Work(cloud, self._metrics, capture)
+        self._lock = threading.Lock()
+        self._backlogs: dict[str, Backlog] = {}
+
+    def start(self) -> None:
+        """Publish the state of queues every virtual minute."""
+        cloudwatch: Any = self._cloud.front.services.get("cloudwatch")
+        if cloudwatch is not None:
+            cloudwatch.before_evaluation(self._measure)
+
+    def invoke(self, params: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+        """Queue a request; returns InvokeEndpointAsync's answer. Raises ``AwsError``."""
+        name = params["EndpointName"]
+        live = self._lifecycle.live(name)
+        if live is None or live.fleet is None or not live.routes:
+            raise AwsError(
+                "ValidationError",
+                f"Endpoint {name} of account {self._cloud.account_id} not found.",
+            )
+        settings = AsyncSettings.of(live.fleet.config)
+        if settings is None:
+            raise AwsError(
+                "ValidationError",
+                f"Endpoint {name} is not configured for asynchronous inference (it has no "
+                "AsyncInferenceConfig) and only takes InvokeEndpoint.",
+            )
+        request = accept(params, body, settings, now=self._cloud.clock.time())
+        backlog, ticket = self._backlog(live), Ticket(request)
+        backlog.put(ticket)
+        self._expire_later(backlog, ticket)
+        self.pump(name)
+        return {
+            "InferenceId": request.inference_id,
+            "OutputLocation": request.output_location,
+            "FailureLocation": request.failure_location,
+        }
+
+    def check_update(self, name: str, config: Mapping[str, Any]) -> None:
+        """Refuse an update that would turn an endpoint into one of the other kind."""
+        live = self._lifecycle.live(name)
+        if live is None or live.fleet is None:
+            return
+        was = live.fleet.config.get("AsyncInferenceConfig") is not None
+        if was == (config.get("AsyncInferenceConfig") is not None):
+            return
+        verb, side = ("removed", "from") if was else ("added", "to")
+        raise invalid(
+            f"The AsyncInferenceConfig parameter cannot be {verb} {side} this endpoint {name}. "
+            "To change the endpoint type, create a new endpoint."
+        )
+
+    def least(self, name: str) -> int:
+        """The fewest instances a variant may have: none if requests can wait for one."""
+        live = self._lifecycle.live(name)
+        return 0 if live is not None and _is_asynchronous(live) else 1
+
+    def pump(self, name: str) -> None:
+        """Give waiting requests to instances that can take some."""
+        backlog = self._backlogs.get(name)
+        if backlog is None or self._cloud.stopped.is_set():
+            return
+        if not backlog.live.routes:  # closed: the endpoint goes, and its queue with it
+            _forget(backlog)
+            return
+        while (taken := backlog.take()) is not None:
+            self._begin(backlog, *taken)
+
+    def _backlog(self, live: LiveEndpoint) -> Backlog:
+        with self._lock:
+            known = self._backlogs.get(live.name)
+            if known is None or known.live is not live:
+                known = self._backlogs[live.name] = Backlog(live)
+                live.on_routes = lambda: self.pump(live.name)
+            return known
+
+    def _begin(self, backlog: Backlog, ticket: Ticket, seat: Seat) -> None:
+        if ticket.expiry is not None:
+            ticket.expiry.cancel()
+        label = f"asynchronous request to {backlog.live.name}"
+        self._cloud.activity.begin(label)
+
+        def work() -> None:
+            try:
+                self._carry_out(backlog, ticket, seat)
+            finally:
+                # The next request is in flight before this one no longer is.
+                self.pump(backlog.live.name)
+                self._cloud.activity.end(label)
+
+        # A request may take an hour: it must not hold one of the cloud's own few threads.
+        threading.Thread(target=work, name=label, daemon=True).start()
+
+    def _carry_out(self, backlog: Backlog, ticket: Ticket, seat: Seat) -> None:
+        try:
+            ended = self._work.carry_out(ticket, seat)
+        except Exception:
+            if not self._cloud.stopped.is_set():
+                log.exception("asynchronous request %s broke", ticket.request.inference_id)
+            ended = True
+        if ended:
+            backlog.done(ticket)
+        else:
+            backlog.put_back(ticket)
+            self._expire_later(backlog, ticket)
+
+    def _expire_later(self, backlog: Backlog, ticket: Ticket) -> None:
+        request = ticket.request
+        ticket.expiry = self._cloud.clock.call_at(
+            request.received + request.ttl, lambda: self._expire(backlog, ticket),
+            label=f"expiry of {request.inference_id}",
+        )  # fmt: skip
+
+    def _expire(self, backlog: Backlog, ticket: Ticket) -> None:
+        routes = backlog.live.routes
+        if not backlog.withdraw(ticket) or not routes:
+            return
+        request, variant = ticket.request, max(routes, key=lambda route: route[0])[1]
+        self._metrics.count(request.endpoint, variant.spec.name, "ExpiredRequests")
+        reason = (
+            f"ClientError: The request expired after {request.ttl:g} seconds in the queue "
+            "(RequestTTLSeconds)."
+        )
+        self._work.end(request, variant, Outcome(status="Expired", reason=reason))
+
+    def _measure(self) -> None:
+        now = self._cloud.clock.time()
+        for live in self._lifecycle.all():
+            if live.routes and _is_asynchronous(live):
+                self._measure_one(live, now)
+
+    def _measure_one(self, live: LiveEndpoint, now: float) -> None:
+        backlog = self._backlogs.get(live.name)
+        known = backlog if backlog is not None and backlog.live is live else None
+        oldest = None if known is None else known.oldest()
+        self._metrics.backlog(
+            live.name,
+            size=0 if known is None else known.size,
+            instances=sum(variant.count for _, variant in live.routes),
+            age=0.0 if oldest is None else max(0.0, now - oldest),
+        )
+
+
+def _is_asynchronous(live: LiveEndpoint) -> bool:
+    return live.fleet is not None and "AsyncInferenceConfig" in live.fleet.config
+
+
+def _forget(backlog: Backlog) -> None:
+    for ticket in backlog.drop():
+        if ticket.expiry is not None:
+            ticket.expiry.cancel()

@@ -1,0 +1,116 @@
+"""The asynchronous kind of variant: its instances are given work by the endpoint's queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.settings import AsyncSettings, check
+from sageloop.local_cloud.sagemaker.hosting.fleet import MakeInstance, VariantFleet, VariantSpec
+from sageloop.local_cloud.sagemaker.hosting.instance_kind import InstanceKind
+from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_executed
+from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
+    from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+    from sageloop.local_cloud.sagemaker.hosting.serving import VariantRequest
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+    Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncInvocation(Invocation):
+    """A request of the queue and the instance that has taken it in."""
+
+    instance: Instance
+
+
+class AsyncFleet(VariantFleet):
+    """Instances that take up to ``concurrency`` requests each, from the queue only.
+
+    ``changed`` is called when other instances serve than before.
+    """
+
+    def __init__(
+        self, spec: VariantSpec, make: MakeInstance, *, weight: float, concurrency: int,
+        changed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        super().__init__(spec, make, weight=weight)
+        self.concurrency = concurrency
+        self._changed = changed
+
+    def check(self, invocation: Invocation) -> None:
+        """Refuse a request that did not come through the queue."""
+        if not isinstance(invocation, AsyncInvocation):
+            raise AwsError(
+                "ValidationError",
+                f"Endpoint {invocation.endpoint} is configured for asynchronous inference "
+                "(AsyncInferenceConfig) and only takes InvokeEndpointAsync.",
+            )
+
+    def admit(self, invocation: Invocation) -> Instance | None:
+        """The instance that took the request in when it left the queue."""
+        return invocation.instance if isinstance(invocation, AsyncInvocation) else None
+
+    def _refresh(self) -> None:
+        super()._refresh()
+        self._changed()
+
+
+class AsyncKind:
+    """Variants of configurations with an AsyncInferenceConfig.
+
+    ``pump`` is called with an endpoint's name when its instances may have become free.
+    """
+
+    def __init__(
+        self, builder: FleetBuilder, service: SageMakerService, pump: Callable[[str], None]
+    ) -> None:
+        self._builder = builder
+        self._service = service
+        self._instances = InstanceKind(builder, service)
+        self._pump = pump
+
+    def takes(self, config: Document, variant: Document) -> bool:
+        """Every variant of an asynchronous configuration."""
+        return config.get("AsyncInferenceConfig") is not None
+
+    def check_config(self, config: Document, variant: Document) -> None:
+        """Refuse what asynchronous inference is not combined with."""
+        check(config)
+        if variant.get("InstancePools"):
+            raise not_executed(
+                f"InstancePools with AsyncInferenceConfig (variant {variant['VariantName']})"
+            )
+        self._instances.check_config(config, variant)
+        model = self._service.store.get("model", variant["ModelName"])
+        containers = model.get("Containers", [model.get("PrimaryContainer", {})])
+        if any(container.get("Mode") == "MultiModel" for container in containers):
+            raise invalid(
+                f"AsyncInferenceConfig is not for multi-model endpoints: a container of model "
+                f"{variant['ModelName']} has Mode MultiModel"
+            )
+
+    def check(self, config: Document, variant: Document) -> None:
+        """Refuse a model whose image has no local program."""
+        self._instances.check(config, variant)
+
+    def initial_count(self, variant: Document) -> int:
+        """InitialInstanceCount."""
+        return self._instances.initial_count(variant)
+
+    def build(self, request: VariantRequest) -> VariantFleet:
+        """The fleet. Raises ``StartFailure`` if model data cannot be had."""
+        settings = AsyncSettings.of(request.config)
+        if settings is None:
+            raise ValueError(f"variant {request.document['VariantName']} is not asynchronous")
+        built = self._instances.build(request)
+        # Whatever instances the usual kind makes of such a model, these are the same.
+        return AsyncFleet(
+            built.spec, built._make, weight=request.weight,
+            concurrency=settings.concurrency, changed=lambda: self._pump(request.endpoint),
+        )  # fmt: skip

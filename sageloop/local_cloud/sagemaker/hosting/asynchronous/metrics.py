@@ -1,0 +1,65 @@
+"""Metrics of asynchronous endpoints; the list is AWS's whole list, and no other is published.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+
+_NAMESPACE = "AWS/SageMaker"
+# AWS's own spelling.
+PROCESSED = "InvocationsProcesssed"
+
+
+class AsyncMetrics:
+    """Publishes what happens to requests, and how long the queue is."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def count(self, endpoint: str, variant: str, name: str) -> None:
+        """One of something: a failure, a request that expired, one that was processed."""
+        self._put(endpoint, variant, name, 1.0, "Count")
+
+    def took(self, endpoint: str, variant: str, name: str, seconds: float) -> None:
+        """A duration in AWS's unit: microseconds, but milliseconds of TotalProcessingTime."""
+        if name == "TotalProcessingTime":
+            self._put(endpoint, variant, name, seconds * 1e3, "Milliseconds")
+        else:
+            self._put(endpoint, variant, name, seconds * 1e6, "Microseconds")
+
+    def invoked(self, endpoint: str, variant: VariantFleet, status: int, seconds: float) -> None:
+        """An answer of the model (0: none came); the three metrics real-time endpoints share."""
+        plain = {"EndpointName": endpoint, "VariantName": variant.spec.name}
+        put = self._cloud.service("cloudwatch").put
+        for dimensions in (plain, plain | {"EndpointConfigName": variant.spec.config_name}):
+            for name, value, unit in (
+                ("Invocation4XXErrors", float(400 <= status < 500), "None"),
+                ("Invocation5XXErrors", float(status >= 500), "None"),
+                ("ModelLatency", seconds * 1e6, "Microseconds"),
+            ):
+                put(_NAMESPACE, name, value, dimensions=dimensions, unit=unit)
+
+    def backlog(self, endpoint: str, *, size: int, instances: int, age: float) -> None:
+        """The queue's state; ``age`` of the oldest request in virtual seconds."""
+        values = [
+            ("ApproximateBacklogSize", float(size), "Count"),
+            ("ApproximateAgeOfOldestRequest", age, "Seconds"),
+            ("HasBacklogWithoutCapacity", float(size > 0 and instances == 0), "Count"),
+        ]
+        if instances > 0:
+            values.append(("ApproximateBacklogSizePerInstance", size / instances, "Count"))
+        put = self._cloud.service("cloudwatch").put
+        for name, value, unit in values:
+            put(_NAMESPACE, name, value, dimensions={"EndpointName": endpoint}, unit=unit)
+
+    def _put(self, endpoint: str, variant: str, name: str, value: float, unit: str) -> None:
+        dimensions = {"EndpointName": endpoint, "VariantName": variant}
+        self._cloud.service("cloudwatch").put(
+            _NAMESPACE, name, value, dimensions=dimensions, unit=unit
+        )

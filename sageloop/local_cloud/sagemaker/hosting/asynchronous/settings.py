@@ -1,0 +1,96 @@
+"""AsyncInferenceConfig: what an asynchronous endpoint does with answers and failures.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AsyncInferenceConfig.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.locations import split_location
+from sageloop.local_cloud.sagemaker.hosting.requests import every_variant, invalid
+
+IN_SUCCESS = "SUCCESS_NOTIFICATION_TOPIC"
+IN_ERROR = "ERROR_NOTIFICATION_TOPIC"
+# AWS "chooses an optimal value" where none is given; this is the local one.
+DEFAULT_CONCURRENCY = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncSettings:
+    """OutputConfig and ClientConfig, one attribute a member."""
+
+    output_path: str | None
+    failure_path: str | None
+    kms_key: str | None
+    success_topic: str | None
+    error_topic: str | None
+    included_in: frozenset[str]
+    concurrency: int
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> AsyncSettings | None:
+        """The settings of an endpoint configuration; ``None`` if it is not asynchronous."""
+        given = config.get("AsyncInferenceConfig")
+        if given is None:
+            return None
+        output = given["OutputConfig"]
+        notices = output.get("NotificationConfig", {})
+        client = given.get("ClientConfig", {})
+        return cls(
+            output_path=output.get("S3OutputPath"),
+            failure_path=output.get("S3FailurePath"),
+            kms_key=output.get("KmsKeyId"),
+            success_topic=notices.get("SuccessTopic"),
+            error_topic=notices.get("ErrorTopic"),
+            included_in=frozenset(notices.get("IncludeInferenceResponseIn", ())),
+            concurrency=client.get("MaxConcurrentInvocationsPerInstance", DEFAULT_CONCURRENCY),
+        )
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Refuse an asynchronous configuration that is wrong or that AWS does not combine.
+
+    Asynchronous inference is for instance-based variants of one model without shadows
+    (https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests-exclusions.html); a request
+    to it names no model, container or component. Raises ``AwsError`` ValidationException.
+    """
+    settings = AsyncSettings.of(config)
+    if settings is None:
+        return
+    _check_combinations(config)
+    for path in (settings.output_path, settings.failure_path):
+        if path is not None:
+            split_location(path)
+    if settings.output_path is None and not (
+        settings.success_topic is not None and IN_SUCCESS in settings.included_in
+    ):
+        raise invalid(
+            "S3OutputPath must be specified unless the response is included in the notification "
+            "of a SuccessTopic (IncludeInferenceResponseIn: SUCCESS_NOTIFICATION_TOPIC)."
+        )
+    for topic, member, included in (
+        (settings.success_topic, "SuccessTopic", IN_SUCCESS),
+        (settings.error_topic, "ErrorTopic", IN_ERROR),
+    ):
+        if topic is None and included in settings.included_in:
+            raise invalid(f"IncludeInferenceResponseIn has {included}, but there is no {member}.")
+
+
+def _check_combinations(config: Mapping[str, Any]) -> None:
+    if config.get("ShadowProductionVariants"):
+        raise invalid("ShadowProductionVariants and AsyncInferenceConfig exclude each other")
+    for variant in every_variant(config):
+        name = variant["VariantName"]
+        if "ServerlessConfig" in variant:
+            raise invalid(
+                f"ServerlessConfig (production variant {name}) and AsyncInferenceConfig exclude "
+                "each other"
+            )
+        if "ModelName" not in variant:
+            raise invalid(
+                f"AsyncInferenceConfig is for variants with a model; production variant {name} "
+                "is for inference components"
+            )

@@ -1,0 +1,52 @@
+"""Payloads from S3 and answers to S3, as the model's role."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sageloop.local_cloud.core import moto_bodies
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.locations import split_location
+from sageloop.local_cloud.sagemaker.training.failures import JobFailed
+from sageloop.local_cloud.sagemaker.training.s3 import JobStorage
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+MAX_PAYLOAD = 1 << 30
+
+
+class NotDownloaded(Exception):
+    """The payload cannot be had; the text is the request's failure reason."""
+
+
+class NotUploaded(Exception):
+    """An answer cannot be written; the text is the request's failure reason."""
+
+
+def download(cloud: Cloud, role: str, location: str) -> bytes:
+    """A request's payload, at most 1 GB. Raises :class:`NotDownloaded`."""
+    bucket, key = split_location(location)
+    stored = moto_bodies.find(cloud.account_id, bucket, key)
+    if stored is not None and stored.size > MAX_PAYLOAD:
+        raise NotDownloaded(
+            f"ClientError: The payload at {location} has {stored.size} bytes, which exceeds the "
+            f"limit of {MAX_PAYLOAD}."
+        )
+    try:
+        return b"".join(JobStorage(cloud, role).pieces(bucket, key))
+    except JobFailed as error:
+        raise NotDownloaded(str(error)) from error
+
+
+def upload(
+    cloud: Cloud, role: str, location: str, body: bytes, *, content_type: str | None,
+    kms_key: str | None,
+) -> None:  # fmt: skip
+    """Write an outcome's object. Raises :class:`NotUploaded`."""
+    bucket, key = split_location(location)
+    try:
+        JobStorage(cloud, role).upload(
+            bucket, key, body, kms_key=kms_key, content_type=content_type
+        )
+    except JobFailed as error:
+        raise NotUploaded(str(error)) from error

@@ -1,0 +1,248 @@
+"""One request of the queue, from its payload in S3 to its answer there and the notice of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time as wall
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sageloop.local_cloud.sagemaker.hosting.asynchronous import notices, storage
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.kind import AsyncInvocation
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.metrics import PROCESSED
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.notices import Outcome
+from sageloop.local_cloud.sagemaker.hosting.capture import Exchange
+from sageloop.local_cloud.sagemaker.hosting.container_logs import group_of
+from sageloop.local_cloud.sagemaker.hosting.serving import NoAnswer, Served, Unavailable
+from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.hosting.asynchronous.backlog import Seat
+    from sageloop.local_cloud.sagemaker.hosting.asynchronous.metrics import AsyncMetrics
+    from sageloop.local_cloud.sagemaker.hosting.asynchronous.request import AsyncRequest, Ticket
+    from sageloop.local_cloud.sagemaker.hosting.capture import DataCapture
+    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+
+log = logging.getLogger(__name__)
+# An answer of the container is never asked for twice
+# (https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-troubleshooting.html); a
+# request whose container died goes back to the queue. How often is not documented.
+_ATTEMPTS = 3
+_SEE_LOGS = "See the SageMaker Endpoint logs in your account for more information."
+_OCTETS = "application/octet-stream"
+
+
+class Work:
+    """Carries requests out; every method may run in many threads at once."""
+
+    def __init__(self, cloud: Cloud, metrics: AsyncMetrics, capture: DataCapture) -> None:
+        self._cloud = cloud
+        self._metrics = metrics
+        self._capture = capture
+        self._lock = threading.Lock()
+        self._logs: dict[str, LogStream] = {}
+
+    def carry_out(self, ticket: Ticket, seat: Seat) -> bool:
+        """Serve a request on the instance that took it in; ``False``: it is to be tried again."""
+        request, variant = ticket.request, seat.variant
+        waited = self._cloud.clock.time() - request.received
+        try:
+            body = self._payload(request, variant)
+        except storage.NotDownloaded as missing:
+            seat.instance.finish()
+            self._count(request, variant, "RequestDownloadFailures")
+            outcome: Outcome | None = Outcome(status="Failed", reason=str(missing))
+        except BaseException:
+            seat.instance.finish()
+            raise
+        else:
+            outcome = self._answer(ticket, seat, body)
+        if outcome is None:
+            return False
+        name = variant.spec.name
+        self._metrics.took(request.endpoint, name, "TimeInBacklog", waited)
+        ended = self.end(request, variant, outcome)
+        self._count(request, variant, PROCESSED)
+        total = self._cloud.clock.time() - request.received
+        self._metrics.took(request.endpoint, name, "TotalProcessingTime", total)
+        self._log(request, seat, ended)
+        return True
+
+    def end(self, request: AsyncRequest, variant: VariantFleet, outcome: Outcome) -> Outcome:
+        """Store an outcome and tell of it; returns what it came to."""
+        if outcome.succeeded:
+            outcome = self._stored(request, variant, outcome)
+        if not outcome.succeeded:
+            self._count(request, variant, "InvocationFailures")
+            self._store_failure(request, variant, outcome)
+        self._tell(request, variant, outcome)
+        return outcome
+
+    def _payload(self, request: AsyncRequest, variant: VariantFleet) -> bytes:
+        if request.input_location is None:
+            return b"" if request.body is None else request.body
+        began = wall.perf_counter()
+        body = storage.download(self._cloud, variant.spec.blueprint.role, request.input_location)
+        took = wall.perf_counter() - began
+        self._metrics.took(request.endpoint, variant.spec.name, "RequestDownloadLatency", took)
+        return body
+
+    def _answer(self, ticket: Ticket, seat: Seat, body: bytes) -> Outcome | None:
+        request, variant = ticket.request, seat.variant
+        invocation = _invocation(request, seat, body)
+        try:
+            served = variant.serve(invocation, _forwarded(request))
+        except Unavailable:
+            seat.instance.suspect()  # nothing was sent, so nothing was tried
+            return None
+        except NoAnswer as broken:
+            took = wall.perf_counter() - broken.sent
+            self._metrics.invoked(request.endpoint, variant, 0, took)
+            return _broken(ticket, broken)
+        status = served.answer.status
+        took = served.answered - served.sent
+        self._metrics.invoked(request.endpoint, variant, status, took)
+        outcome = _answered(served)
+        if outcome.succeeded:
+            self._keep(request, variant, body, outcome)
+        return outcome
+
+    def _stored(self, request: AsyncRequest, variant: VariantFleet, outcome: Outcome) -> Outcome:
+        if request.output_location is None:
+            return outcome
+        began = wall.perf_counter()
+        try:
+            self._upload(request, variant, request.output_location, outcome)
+        except storage.NotUploaded as error:
+            self._count(request, variant, "ResponseUploadFailures")
+            return Outcome(status="Failed", reason=str(error))
+        took = wall.perf_counter() - began
+        self._metrics.took(request.endpoint, variant.spec.name, "ResponseUploadLatency", took)
+        return outcome
+
+    def _store_failure(
+        self, request: AsyncRequest, variant: VariantFleet, outcome: Outcome
+    ) -> None:
+        if request.failure_location is None:
+            return
+        try:
+            self._upload(request, variant, request.failure_location, outcome)
+        except storage.NotUploaded as error:
+            self._count(request, variant, "ResponseUploadFailures")
+            log.warning("failure of %s is not in S3: %s", request.inference_id, error)
+
+    def _upload(
+        self, request: AsyncRequest, variant: VariantFleet, location: str, outcome: Outcome
+    ) -> None:
+        # Where the model said nothing, the reason is all there is to read.
+        told = outcome.body is not None
+        body = outcome.body if outcome.body is not None else str(outcome.reason).encode()
+        storage.upload(
+            self._cloud, variant.spec.blueprint.role, location, body,
+            content_type=outcome.content_type if told else "text/plain; charset=utf-8",
+            kms_key=request.settings.kms_key,
+        )  # fmt: skip
+
+    def _tell(self, request: AsyncRequest, variant: VariantFleet, outcome: Outcome) -> None:
+        topic = notices.topic_of(request, outcome)
+        if topic is None:
+            return
+        region = topic.split(":")[3]
+        client = self._cloud.client("sns", principal=variant.spec.blueprint.role, region=region)
+        message = notices.notice(
+            request, outcome, region=self._cloud.region, now=self._cloud.clock.time()
+        )
+        try:
+            client.publish(TopicArn=topic, Message=message)
+        except (ClientError, BotoCoreError) as error:
+            self._count(request, variant, "NotificationFailures")
+            log.warning("no notice of %s to %s: %s", request.inference_id, topic, error)
+
+    def _keep(
+        self, request: AsyncRequest, variant: VariantFleet, body: bytes, outcome: Outcome
+    ) -> None:
+        spec = variant.spec
+        if spec.capture is None or not spec.capture.samples() or outcome.body is None:
+            return
+        exchange = Exchange(
+            time=self._cloud.clock.time(),
+            request=body,
+            request_type=_OCTETS if request.content_type is None else request.content_type,
+            response=outcome.body,
+            response_type=_OCTETS if outcome.content_type is None else outcome.content_type,
+            inference_id=request.inference_id,
+            custom_attributes=request.custom_attributes,
+        )
+        self._capture.add(spec.capture, request.endpoint, spec.name, spec.blueprint.role, exchange)
+
+    def _log(self, request: AsyncRequest, seat: Seat, outcome: Outcome) -> None:
+        """The platform's own line: ``<variant>/<instance>/data-log``."""
+        spec = seat.variant.spec
+        stream = f"{spec.name}/{seat.instance.id}/data-log"
+        with self._lock:
+            written = self._logs.get(stream)
+            if written is None:
+                written = self._logs[stream] = LogStream(
+                    self._cloud, group_of(request.endpoint), stream, principal=spec.blueprint.role
+                )
+        now = self._cloud.clock.now()
+        stamp = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}"
+        told = "Inference request succeeded." if outcome.succeeded else str(outcome.reason)
+        if outcome.body is not None and not outcome.succeeded:
+            told += f" The model answered: {outcome.body[:1024].decode(errors='replace')}"
+        try:
+            written.write([escaped(f"{stamp}:[sagemaker logs] [{request.inference_id}] {told}")])
+        except (ClientError, BotoCoreError) as error:
+            log.warning("no log line of %s: %s", request.inference_id, error)
+
+    def _count(self, request: AsyncRequest, variant: VariantFleet, name: str) -> None:
+        self._metrics.count(request.endpoint, variant.spec.name, name)
+
+
+def _invocation(request: AsyncRequest, seat: Seat, body: bytes) -> AsyncInvocation:
+    return AsyncInvocation(
+        endpoint=request.endpoint, body=body, content_type=request.content_type,
+        accept=request.accept, custom_attributes=request.custom_attributes,
+        inference_id=request.inference_id, target_variant=None, instance=seat.instance,
+        timeout=request.timeout,
+    )  # fmt: skip
+
+
+def _forwarded(request: AsyncRequest) -> dict[str, str]:
+    pairs = (
+        ("Content-Type", request.content_type),
+        ("Accept", request.accept),
+        ("X-Amzn-SageMaker-Custom-Attributes", request.custom_attributes),
+        ("X-Amzn-SageMaker-Inference-Id", request.inference_id),
+    )
+    return {name: value for name, value in pairs if value is not None}
+
+
+def _answered(served: Served) -> Outcome:
+    status, body = served.answer.status, served.answer.body
+    content_type = served.answer.headers.get("Content-Type", _OCTETS)
+    if 200 <= status < 300:
+        return Outcome(status="Completed", body=body, content_type=content_type)
+    side = "client" if 400 <= status < 500 else "server"
+    reason = f"ClientError: Received {side} error ({status}) from model. {_SEE_LOGS}"
+    return Outcome(status="Failed", body=body, content_type=content_type, reason=reason)
+
+
+def _broken(ticket: Ticket, broken: NoAnswer) -> Outcome | None:
+    if broken.timed_out:
+        reason = (
+            f"ClientError: Your invocation timed out after {ticket.request.timeout:g} seconds "
+            f"while waiting for a response from container {broken.container}. {_SEE_LOGS}"
+        )
+        return Outcome(status="Failed", reason=reason)
+    ticket.attempts += 1
+    if ticket.attempts < _ATTEMPTS:
+        return None
+    reason = (
+        f"ClientError: Received server error (503) from model: the container {broken.container} "
+        f"broke the connection {ticket.attempts} times. {_SEE_LOGS}"
+    )
+    return Outcome(status="Failed", reason=reason)

@@ -1,0 +1,1 @@
+"""Inference components: copies of several models' containers that share an endpoint's instances."""

@@ -1,0 +1,275 @@
+"""The instances of a variant for components, and the copies that run on them."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time as wall
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.hosting.components.board import Board, Plan
+from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
+from sageloop.local_cloud.sagemaker.hosting.components.hosts import Host, leaving, place
+from sageloop.local_cloud.sagemaker.hosting.components.metrics import ComponentMetrics
+from sageloop.local_cloud.sagemaker.hosting.components.requests import ManagedScaling, no_capacity
+from sageloop.local_cloud.sagemaker.hosting.fleet import (
+    StartFailure,
+    VariantFleet,
+    VariantSpec,
+    run_all,
+)
+from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.instance_types import Resources
+from sageloop.local_cloud.sagemaker.hosting.serving import (
+    Invocation,
+    NoAnswer,
+    Served,
+    refuse_addressed,
+)
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+MakeCopy = Callable[[Plan, Host, Callable[[], None]], Copy]
+_NO_ROOM = (
+    "There is not enough hardware resources on the instances for this endpoint to create a copy "
+    "of the inference component. Please update resource requirements for this inference "
+    "component, remove existing inference components, or increase the number of instances for "
+    "this endpoint."
+)
+
+
+class ComponentFleet(VariantFleet):
+    """Its count is that of instances; what it runs are copies of the board's components.
+
+    One piece of work at a time changes it.
+    """
+
+    def __init__(
+        self, cloud: Cloud, spec: VariantSpec, make: MakeCopy, board: Board, *,
+        has: Resources, managed: ManagedScaling | None, weight: float,
+    ) -> None:  # fmt: skip
+        super().__init__(spec, _no_instance, weight=weight)
+        self.hosts: tuple[Host, ...] = ()
+        self._cloud = cloud
+        self._make_copy = make
+        self._board = board
+        self._has = has
+        self._managed = managed
+        self._metrics = ComponentMetrics(cloud)
+        self._changing = threading.RLock()
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint it is of."""
+        return self.spec.blueprint.endpoint
+
+    @property
+    def count(self) -> int:
+        """Instances."""
+        return len(self.hosts)
+
+    def copies(self, component: str) -> list[Copy]:
+        """Copies of a component, healthy or not."""
+        return [copy for copy in self._all() if copy.plan.component == component]
+
+    def expose(self, limit: int | None) -> None:
+        """Components are deployed by themselves: there is no canary of their instances."""
+
+    def check(self, invocation: Invocation) -> None:
+        """Refuse a request that names no component of the variant."""
+        refuse_addressed(invocation, components=True)
+        if invocation.component is None:
+            raise AwsError(
+                "ValidationError",
+                "Inference Component Name header is required for endpoints to which you plan to "
+                "deploy inference components. Please include Inference Component Name header or "
+                "consider using SageMaker models.",
+            )
+        if self._board.find(self.endpoint, self.spec.name, invocation.component) is None:
+            raise AwsError(
+                "ValidationError",
+                f"Inference Component {invocation.component} not found for endpoint "
+                f"{invocation.endpoint}.",
+            )
+
+    def admit(self, invocation: Invocation) -> Instance | None:
+        """A copy of the component. Raises ``AwsError`` if there is none at all."""
+        component = str(invocation.component)
+        if not self.copies(component):
+            self._metrics.refused(component)
+            raise no_capacity()
+        serving = cast("tuple[Copy, ...]", self.serving)
+        healthy = [copy for copy in serving if copy.plan.component == component]
+        if not healthy:
+            return None
+        chosen = (
+            min(healthy, key=lambda copy: copy.outstanding)
+            if self.spec.least_outstanding
+            else random.choice(healthy)  # noqa: S311 - routing, not a secret
+        )
+        if not chosen.begin():
+            return None
+        self._metrics.busy(component, healthy)
+        return chosen
+
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Served:
+        """One exchange with a copy, told in the component's metrics."""
+        began, component = wall.perf_counter(), str(invocation.component)
+        try:
+            served = super().serve(invocation, headers)
+        except NoAnswer as broken:
+            self._told(component, 0, wall.perf_counter() - broken.sent, began)
+            raise
+        self._told(component, served.answer.status, served.answered - served.sent, began)
+        return served
+
+    def scale(self, count: int) -> None:
+        """Add or remove instances; copies that lose theirs move. Raises :class:`StartFailure`.
+
+        0 of them ends everything.
+        """
+        with self._changing:
+            self.desired = count
+            if count == 0:
+                self._end(self._all())
+                self.hosts = ()
+                return
+            self._add(count - self.count)
+            for host in leaving(self.hosts, self.count - count):
+                self.hosts = tuple(h for h in self.hosts if h is not host)
+                self._move(host)
+            for wanted in self._board.of(self.endpoint, self.spec.name):
+                self.bring(wanted.plan, wanted.copies)
+
+    def bring(self, plan: Plan, number: int) -> None:
+        """Have so many copies by a plan; raises :class:`StartFailure` with as many as there can be.
+
+        Copies by another plan of the component stay.
+        """
+        with self._changing:
+            there = [copy for copy in self.copies(plan.component) if copy.plan is plan]
+            self.end(there[number:])
+            self._start(plan, number - len(there))
+
+    def end(self, copies: list[Copy]) -> None:
+        """End copies and let instances go that nobody needs."""
+        with self._changing:
+            self._end(copies)
+            self._release_later()
+
+    def measure(self) -> None:
+        """Publish how busy copies are, and what they reserve."""
+        for wanted in self._board.of(self.endpoint, self.spec.name):
+            copies = self.copies(wanted.plan.component)
+            self._metrics.busy(wanted.plan.component, copies)
+            self._metrics.reserved(wanted.plan.component, copies)
+        self._metrics.instances(self.endpoint, self.spec.name, self.hosts)
+
+    def summary(self) -> dict[str, Any]:
+        """Weights, counts and routing as DescribeEndpoint shows them."""
+        summary = super().summary()
+        if self._managed is not None:
+            summary["ManagedInstanceScaling"] = {
+                "Status": "ENABLED", "MinInstanceCount": self._managed.least,
+                "MaxInstanceCount": self._managed.most,
+            }  # fmt: skip
+        return summary
+
+    def _all(self) -> list[Copy]:
+        return cast("list[Copy]", self.instances)
+
+    def _told(self, component: str, status: int, model: float, began: float) -> None:
+        overhead = wall.perf_counter() - began - model
+        copies = len(self.copies(component))
+        self._metrics.invoked(component, copies, status=status, model=model, overhead=overhead)
+
+    def _add(self, number: int) -> None:
+        for _ in range(number):
+            if self._cloud.faults.capacity_refused(str(self.spec.instance_type)):
+                self.desired = self.count
+                raise StartFailure(
+                    f"Unable to provision requested ML compute capacity for variant "
+                    f"{self.spec.name}: InsufficientInstanceCapacity error."
+                )
+            self.hosts += (Host(self._has),)
+
+    def _start(self, plan: Plan, number: int) -> None:
+        made: list[Copy] = []
+        failure: StartFailure | None = None
+        for _ in range(number):
+            try:
+                host = self._room(plan)
+            except StartFailure as short:
+                failure = short
+                break
+            copy = self._make_copy(plan, host, self._refresh)
+            host.copies.append(copy)
+            made.append(copy)
+        with self._lock:
+            self._instances += made
+        outcomes = run_all([copy.start for copy in made]) if made else []
+        failed = [copy for copy, passed in zip(made, outcomes, strict=True) if not passed]
+        if failed:
+            self.end(failed)
+            raise StartFailure(
+                f"The primary container for inference component {plan.component} did not pass the "
+                "ping health check. Please check CloudWatch logs for this inference component."
+            )
+        if failure is not None:
+            raise failure
+
+    def _room(self, plan: Plan) -> Host:
+        found = place(self.hosts, plan.component, plan.needs, packed=plan.packed)
+        if found is not None:
+            return found
+        managed = self._managed
+        if managed is None or self.count >= managed.most or not self._has.holds(plan.needs):
+            raise StartFailure(_NO_ROOM)
+        self._add(1)
+        self.desired = self.count
+        return self.hosts[-1]
+
+    def _move(self, host: Host) -> None:
+        """Start a host's copies elsewhere first, so that no request finds none."""
+        for copy in list(host.copies):
+            try:
+                self._start(copy.plan, 1)
+            finally:
+                self._end([copy])
+
+    def _end(self, copies: list[Copy]) -> None:
+        if not copies:
+            return
+        with self._lock:
+            self._instances = [copy for copy in self._instances if copy not in copies]
+        for copy in copies:
+            copy.host.copies.remove(copy)
+        self._refresh()
+        run_all([copy.stop for copy in copies])
+
+    def _release_later(self) -> None:
+        managed = self._managed
+        if managed is None:
+            return
+        if managed.cooldown <= 0:
+            self._release()
+            return
+        self._cloud.clock.call_later(
+            managed.cooldown, self._release, label=f"scale-in of {self.endpoint}"
+        )
+
+    def _release(self) -> None:
+        managed = self._managed
+        with self._changing:
+            empty = [host for host in self.hosts if not host.copies]
+            spare = self.count - (0 if managed is None else managed.least)
+            going = empty[len(empty) - max(0, min(spare, len(empty))) :]
+            self.hosts = tuple(host for host in self.hosts if host not in going)
+            self.desired = self.count
+
+
+def _no_instance(*_: Any) -> Instance:
+    raise TypeError("a variant for components runs copies, not instances")

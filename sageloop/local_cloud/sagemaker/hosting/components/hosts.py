@@ -1,0 +1,53 @@
+"""The instances of a variant for components, and where a copy has room. Pure."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sageloop.local_cloud.sagemaker.hosting.instance_types import Resources
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
+
+
+@dataclass(eq=False)
+class Host:
+    """An instance: what it has, and the copies that are placed on it."""
+
+    has: Resources
+    id: str = field(default_factory=lambda: f"i-{secrets.token_hex(8)}")
+    copies: list[Copy] = field(default_factory=list)
+
+    @property
+    def free(self) -> Resources:
+        """What no copy has reserved."""
+        left = self.has
+        for copy in self.copies:
+            left = left.minus(copy.plan.needs)
+        return left
+
+
+def place(
+    hosts: Iterable[Host], component: str, needs: Resources, *, packed: bool
+) -> Host | None:  # fmt: skip
+    """Where a copy goes, or ``None``: spread over instances, or on the fullest one with room."""
+    roomy = [host for host in hosts if host.free.holds(needs)]
+    if packed:
+        return min(roomy, key=lambda host: host.free.memory_mb, default=None)
+    return min(
+        roomy,
+        key=lambda host: (
+            sum(copy.plan.component == component for copy in host.copies),
+            -host.free.memory_mb,
+        ),
+        default=None,
+    )
+
+
+def leaving(hosts: Sequence[Host], number: int) -> list[Host]:
+    """The instances that go when there are to be fewer: the emptiest, the latest first."""
+    order = sorted(enumerate(hosts), key=lambda pair: (len(pair[1].copies), -pair[0]))
+    return [host for _, host in order[:number]]

@@ -1,0 +1,88 @@
+"""The kind of variant that components share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.sagemaker.hosting.components.board import Board, Plan
+from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
+from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
+from sageloop.local_cloud.sagemaker.hosting.components.hosts import Host
+from sageloop.local_cloud.sagemaker.hosting.components.requests import (
+    ManagedScaling,
+    check_variant,
+    initial_count,
+)
+from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint
+from sageloop.local_cloud.sagemaker.hosting.instance_types import InstanceTypes, Resources
+from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
+    from sageloop.local_cloud.sagemaker.hosting.serving import VariantRequest
+    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+    Document = Mapping[str, Any]
+
+
+def has_components(config: Document) -> bool:
+    """Whether an endpoint configuration is one for inference components."""
+    return any("ModelName" not in variant for variant in config["ProductionVariants"])
+
+
+class ComponentKind:
+    """Variants without a ModelName: what they serve are the board's components."""
+
+    def __init__(
+        self, builder: FleetBuilder, service: SageMakerService, timing: Callable[[], Timing],
+        types: InstanceTypes, board: Board,
+    ) -> None:  # fmt: skip
+        self._builder = builder
+        self._service = service
+        self._timing = timing
+        self._types = types
+        self._board = board
+
+    def takes(self, config: Document, variant: Document) -> bool:
+        """Variants that name no model."""
+        return "ModelName" not in variant
+
+    def check_config(self, config: Document, variant: Document) -> None:
+        """Refuse what is wrong, and instance types whose resources are not known."""
+        check_variant(config, variant)
+        self._has(variant)
+
+    def check(self, config: Document, variant: Document) -> None:
+        """Refuse instances that are not known; models come with components."""
+        self._has(variant)
+
+    def initial_count(self, variant: Document) -> int:
+        """InitialInstanceCount."""
+        return initial_count(variant)
+
+    def build(self, request: VariantRequest) -> ComponentFleet:
+        """The fleet; it starts the components that the board has for the variant."""
+        variant, config = request.document, request.config
+        blueprint = Blueprint(
+            endpoint=request.endpoint, variant=variant["VariantName"],
+            role=str(config["ExecutionRoleArn"]), command=(), environment={}, model_dir=None,
+            startup_seconds=0.0,
+        )  # fmt: skip
+        spec = self._builder.spec(request, blueprint, "")
+        cloud = self._service.cloud
+
+        def make(plan: Plan, host: Host, on_change: Callable[[], None]) -> Copy:
+            return Copy(cloud, plan, host, self._timing(), on_change)
+
+        return ComponentFleet(
+            cloud, spec, make, self._board, has=self._has(variant),
+            managed=ManagedScaling.of(variant), weight=request.weight,
+        )  # fmt: skip
+
+    def _has(self, variant: Document) -> Resources:
+        found = self._types.of(variant["InstanceType"])
+        if found is None:
+            raise not_executed(f"inference components on {variant['InstanceType']}")
+        return found

@@ -1,0 +1,147 @@
+"""Checks of requests about inference components, and what they mean.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentSpecification.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.hosting.instance_types import Resources
+from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_executed
+
+Document = Mapping[str, Any]
+_LATER = ("BaseInferenceComponentName", "InstanceType")
+_ROUTING = ("RANDOM", "LEAST_OUTSTANDING_REQUESTS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedScaling:
+    """How far SageMaker adds instances for copies and removes empty ones; cooldown in virtual s."""
+
+    least: int
+    most: int
+    cooldown: float = 0.0
+
+    @classmethod
+    def of(cls, variant: Document) -> ManagedScaling | None:
+        """A variant's ManagedInstanceScaling, if it is enabled."""
+        given = variant.get("ManagedInstanceScaling", {})
+        if given.get("Status", "DISABLED") != "ENABLED":
+            return None
+        minutes = given.get("ScaleInPolicy", {}).get("CooldownInMinutes", 0)
+        least = int(given.get("MinInstanceCount", 1))
+        return cls(
+            least=least, most=int(given.get("MaxInstanceCount", max(1, least))),
+            cooldown=minutes * 60.0,
+        )  # fmt: skip
+
+
+def check_variant(config: Document, variant: Document) -> None:
+    """Refuse a variant for components that is wrong, or not executed."""
+    name = variant["VariantName"]
+    if not config.get("ExecutionRoleArn"):
+        raise invalid(
+            "ExecutionRoleArn must be specified for an endpoint configuration whose production "
+            f"variants have no ModelName; the variant {name} has none."
+        )
+    if config.get("AsyncInferenceConfig"):
+        raise invalid(f"AsyncInferenceConfig needs a ModelName, which variant {name} has not")
+    for member in ("InstancePools", "AcceleratorType", "CapacityReservationConfig",
+                   "AcceleratorPartitionLayouts"):  # fmt: skip
+        if variant.get(member):
+            raise not_executed(f"{member} of a variant for inference components ({name})")
+    if "InstanceType" not in variant:
+        raise invalid(f"production variant {name} needs InstanceType")
+    strategy = variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM")
+    if strategy not in _ROUTING:
+        raise not_executed(f"RoutingStrategy {strategy} (production variant {name})")
+    if any("ModelName" in other for other in config["ProductionVariants"]):
+        raise invalid("Either all production variants have a ModelName, or none has.")
+    _check_scaling(variant)
+
+
+def _check_scaling(variant: Document) -> None:
+    name, scaling = variant["VariantName"], ManagedScaling.of(variant)
+    policy = variant.get("ManagedInstanceScaling", {}).get("ScaleInPolicy", {})
+    if policy.get("Strategy", "IDLE_RELEASE") != "IDLE_RELEASE":
+        raise not_executed(f"ScaleInPolicy {policy['Strategy']} (production variant {name})")
+    count = int(variant.get("InitialInstanceCount", 0 if scaling is None else scaling.least))
+    least = 1 if scaling is None else scaling.least
+    most = count if scaling is None else scaling.most
+    if not least <= count <= most:
+        raise invalid(
+            f"InitialInstanceCount of production variant {name} must be {least} to {most}, "
+            f"got {count}"
+        )
+
+
+def initial_count(variant: Document) -> int:
+    """InitialInstanceCount; where it is managed, MinInstanceCount is the default."""
+    scaling = ManagedScaling.of(variant)
+    return int(variant.get("InitialInstanceCount", 1 if scaling is None else scaling.least))
+
+
+def specification_of(params: Document) -> Document:
+    """The one specification of a request. Raises ``AwsError`` for what is not executed."""
+    if params.get("Specifications"):
+        raise not_executed("Specifications by instance type of an inference component")
+    found = params.get("Specification")
+    if found is None:
+        raise invalid("An inference component needs a Specification.")
+    for member in _LATER:
+        if found.get(member):
+            raise not_executed(f"{member} of an inference component")
+    if found.get("SchedulingConfig", {}).get("AvailabilityZoneBalance"):
+        raise not_executed("AvailabilityZoneBalance of an inference component")
+    if found.get("Container", {}).get("ContainerMetricsConfig"):
+        raise not_executed("ContainerMetricsConfig of an inference component")
+    if ("ModelName" in found) == ("Container" in found):
+        raise invalid("A Specification takes ModelName or Container, exactly one of them.")
+    if "Container" in found and "Image" not in found["Container"]:
+        raise invalid("The Container of a Specification needs an Image.")
+    needed(found)
+    return dict(found)
+
+
+def needed(specification: Document) -> Resources:
+    """What a copy needs of an instance."""
+    given = specification.get("ComputeResourceRequirements")
+    if given is None:
+        raise invalid("A Specification needs ComputeResourceRequirements.")
+    if given.get("AcceleratorPartitionType"):
+        raise not_executed("AcceleratorPartitionType of an inference component")
+    least = int(given["MinMemoryRequiredInMb"])
+    most = int(given.get("MaxMemoryRequiredInMb", least))
+    if most < least:
+        raise invalid(
+            f"MaxMemoryRequiredInMb ({most}) must not be below MinMemoryRequiredInMb ({least})"
+        )
+    return Resources(
+        float(given.get("NumberOfCpuCoresRequired", 0)), least,
+        float(given.get("NumberOfAcceleratorDevicesRequired", 0)),
+    )  # fmt: skip
+
+
+def copies_of(params: Document, *, least: int, default: int | None = None) -> int:
+    """CopyCount of a RuntimeConfig. Raises ``AwsError`` below ``least``."""
+    config = params.get("RuntimeConfig")
+    if config is None and default is not None:
+        return default
+    count = 0 if config is None else int(config["CopyCount"])
+    if count < least:
+        raise invalid(f"Inference components copy count must be an integer of at least {least}")
+    return count
+
+
+def no_capacity() -> AwsError:
+    """The answer to a request for a component without a copy."""
+    return AwsError(
+        "ValidationError",
+        "Inference Component has no capacity to process this request. ApplicationAutoScaling may "
+        "be in-progress (if configured) or try to increase the capacity by invoking "
+        "UpdateInferenceComponentRuntimeConfig API.",
+    )

@@ -1,0 +1,114 @@
+"""How an updated component replaces its copies: in batches, with waits, back on an alarm.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentRollingUpdatePolicy.html
+"""
+
+from __future__ import annotations
+
+import math
+import time as wall
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
+from sageloop.local_cloud.sagemaker.hosting.fleet import StartFailure
+from sageloop.local_cloud.sagemaker.hosting.requests import invalid
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.bake import Watch
+    from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """Copies a batch (``None``: all), virtual seconds between batches and for all of it."""
+
+    batch: int | None = None
+    wait: int = 0
+    budget: int | None = None
+    alarms: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any] | None, copies: int) -> Rollout:
+        """The rollout a DeploymentConfig asks for, of so many copies. Raises ``AwsError``."""
+        if not config:
+            return cls()
+        policy = config["RollingUpdatePolicy"]
+        alarms = config.get("AutoRollbackConfiguration", {}).get("Alarms", [])
+        made = cls(
+            batch=_size(policy["MaximumBatchSize"], copies),
+            wait=int(policy["WaitIntervalInSeconds"]),
+            budget=policy.get("MaximumExecutionTimeoutInSeconds"),
+            alarms=tuple(alarm["AlarmName"] for alarm in alarms),
+        )
+        waits = made.wait * len(made.batches(copies))
+        if made.budget is not None and made.budget <= waits:
+            raise invalid(
+                f"MaximumExecutionTimeoutInSeconds ({made.budget}) must be above the sum of the "
+                f"deployment's waits ({waits})"
+            )
+        return made
+
+    def batches(self, copies: int) -> list[int]:
+        """New copies after each batch."""
+        step = max(1, copies if self.batch is None else self.batch)
+        return [min(copies, n) for n in range(step, copies + step, step)]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From copies by ``old`` to ``copies`` by ``new``."""
+
+    old: Plan
+    new: Plan
+    copies: int
+
+
+def run(fleet: ComponentFleet, change: Change, rollout: Rollout, watch: Watch) -> None:
+    """Replace a component's copies: new ones come before old ones go.
+
+    Raises :class:`StartFailure`, or what the watch raises; :func:`back` undoes it.
+    """
+    old, new, copies = change.old, change.new, change.copies
+    began, waited = wall.monotonic(), 0.0
+    watch.check()
+    for number in rollout.batches(copies):
+        fleet.bring(new, number)
+        _keep(fleet, old, copies - number)
+        before = wall.monotonic()
+        watch.bake(rollout.wait, f"bake of inference component {new.component}")
+        waited += wall.monotonic() - before
+        working = wall.monotonic() - began - waited
+        if rollout.budget is not None and working > rollout.budget:
+            raise StartFailure(
+                "The deployment was not completed within MaximumExecutionTimeoutInSeconds "
+                f"({rollout.budget})."
+            )
+    _keep(fleet, old, 0)
+
+
+def back(fleet: ComponentFleet, change: Change, copies: int) -> None:
+    """So many copies by the old plan again. Raises :class:`StartFailure` if they do not come."""
+    old, new = change.old, change.new
+    try:
+        fleet.bring(old, copies)
+    except StartFailure:
+        # There is room once the new copies are gone.
+        _keep(fleet, new, 0)
+        fleet.bring(old, copies)
+    _keep(fleet, new, 0)
+
+
+def _keep(fleet: ComponentFleet, plan: Plan, number: int) -> None:
+    there = [copy for copy in fleet.copies(plan.component) if copy.plan is plan]
+    fleet.end(there[max(0, number) :])
+
+
+def _size(size: Mapping[str, Any], copies: int) -> int:
+    value = int(size["Value"])
+    if size["Type"] == "COPY_COUNT":
+        return max(1, value)
+    if not 5 <= value <= 100:
+        raise invalid(f"MaximumBatchSize must be 5 to 100 percent of the capacity, got {value}")
+    return max(1, math.floor(copies * value / 100))

@@ -1,0 +1,271 @@
+"""Inference components: the section of SageMaker's API that deploys and describes them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.containers import serving_refusal
+from sageloop.local_cloud.sagemaker.hosting.components.board import Board
+from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
+from sageloop.local_cloud.sagemaker.hosting.components.requests import (
+    copies_of,
+    specification_of,
+)
+from sageloop.local_cloud.sagemaker.hosting.components.rollout import Rollout
+from sageloop.local_cloud.sagemaker.hosting.components.work import FAMILY, ComponentWork
+from sageloop.local_cloud.sagemaker.hosting.describe import resolved
+from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_executed
+from sageloop.local_cloud.sagemaker.listing import page
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
+    from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
+    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+AT_REST = frozenset(("InService", "Failed"))
+_SUMMARY = (
+    "CreationTime", "InferenceComponentArn", "InferenceComponentName", "EndpointArn",
+    "EndpointName", "VariantName", "InferenceComponentStatus", "LastModifiedTime",
+)  # fmt: skip
+
+
+class Components:
+    """CreateInferenceComponent and its companions.
+
+    SageMaker sends no event of components: EventBridge's list of its events has none.
+    https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-sagemaker.html
+    """
+
+    def __init__(
+        self, service: SageMakerService, lifecycle: Lifecycle, board: Board,
+        timing: Callable[[], Timing],
+    ) -> None:  # fmt: skip
+        self._service = service
+        self._store = service.store
+        self._cloud = service.cloud
+        self._lifecycle = lifecycle
+        self._work = ComponentWork(service, lifecycle, board, timing)
+
+    def stop(self) -> None:
+        """Let go of every rollout."""
+        self._work.stop()
+
+    @operation("CreateInferenceComponent")
+    def create_inference_component(self, call: Call) -> dict[str, Any]:
+        """Start copies of a container on an endpoint's instances, in the background."""
+        params = call.params
+        name, endpoint = params["InferenceComponentName"], params["EndpointName"]
+        known = self._store.get("endpoint", endpoint)
+        variant = self._variant(known, params.get("VariantName"))
+        specification = self._checked(params)
+        copies = copies_of(params, least=1)
+        now = self._cloud.clock.now()
+        document = {
+            "InferenceComponentName": name,
+            "InferenceComponentArn": self._store.arn(FAMILY, name),
+            "EndpointName": endpoint,
+            "EndpointArn": known["EndpointArn"],
+            "VariantName": variant,
+            "Specification": specification,
+            "RuntimeConfig": {"DesiredCopyCount": copies},
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "InferenceComponentStatus": "Creating",
+        }
+        arn = self._store.create(FAMILY, name, document, tags=params.get("Tags"))
+        self._work.create(document, copies)
+        return {"InferenceComponentArn": arn}
+
+    @operation("DescribeInferenceComponent")
+    def describe_inference_component(self, call: Call) -> dict[str, Any]:
+        """The component, its copies and where they are."""
+        return self.describe(call.params["InferenceComponentName"])
+
+    @operation("ListInferenceComponents")
+    def list_inference_components(self, call: Call) -> dict[str, Any]:
+        """Components by name, endpoint, variant, status and times."""
+        params = call.params
+        wanted = {m: params[f"{m}Equals"] for m in ("EndpointName", "VariantName")
+                  if f"{m}Equals" in params}  # fmt: skip
+        found = self._store.list(
+            FAMILY, lambda document: all(document[m] == v for m, v in wanted.items())
+        )
+        return page(
+            found, params, result="InferenceComponents", name="InferenceComponentName",
+            status="InferenceComponentStatus", members=_SUMMARY,
+        )  # fmt: skip
+
+    @operation("UpdateInferenceComponent")
+    def update_inference_component(self, call: Call) -> dict[str, Any]:
+        """Replace a component's copies, or change how many there are."""
+        params = call.params
+        known = self._store.get(FAMILY, params["InferenceComponentName"])
+        current = int(known["RuntimeConfig"]["DesiredCopyCount"])
+        copies = copies_of(params, least=0, default=current)
+        how = Rollout.of(params.get("DeploymentConfig"), max(current, copies))
+        if not params.get("Specification") and not params.get("Specifications"):
+            return self._resize(known, copies)
+        specification = self._checked(params)
+        self._begin(known["InferenceComponentName"])
+        changes = {
+            "Specification": specification,
+            "RuntimeConfig": {"DesiredCopyCount": copies},
+            "LastDeploymentConfig": params.get("DeploymentConfig"),
+        }
+        self._work.update(known, changes, how)
+        return {"InferenceComponentArn": known["InferenceComponentArn"]}
+
+    @operation("UpdateInferenceComponentRuntimeConfig")
+    def update_inference_component_runtime_config(self, call: Call) -> dict[str, Any]:
+        """Change how many copies there are."""
+        known = self._store.get(FAMILY, call.params["InferenceComponentName"])
+        asked = {"RuntimeConfig": call.params["DesiredRuntimeConfig"]}
+        return self._resize(known, copies_of(asked, least=0))
+
+    @operation("DeleteInferenceComponent")
+    def delete_inference_component(self, call: Call) -> None:
+        """End a component's copies in the background."""
+        known = self._store.get(FAMILY, call.params["InferenceComponentName"])
+        self._begin(known["InferenceComponentName"], "Deleting")
+        scaling: Any = self._cloud.front.services.get("application-autoscaling")
+        if scaling is not None:
+            scaling.resource_deleted(f"inference-component/{known['InferenceComponentName']}")
+        self._work.delete(known)
+
+    def set_copies(self, name: str, count: int) -> None:
+        """Bring a component to ``count`` copies; returns before they are there."""
+        self._resize(
+            self._store.get(FAMILY, name),
+            copies_of({"RuntimeConfig": {"CopyCount": count}}, least=0),
+        )
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """The whole description of a component."""
+        document = self._store.get(FAMILY, name)
+        fleet = self._work.fleet(document)
+        copies = [] if fleet is None else [c for c in fleet.copies(name) if c.healthy]
+        runtime = document["RuntimeConfig"] | {"CurrentCopyCount": len(copies)}
+        if copies and fleet is not None:
+            kinds = Counter(str(fleet.spec.instance_type) for _ in copies)
+            runtime["PlacementStatus"] = [
+                {"InstanceType": kind, "CurrentCopyCount": count} for kind, count in kinds.items()
+            ]
+        shown = _shown(document["Specification"], document["CreationTime"])
+        return document | {"RuntimeConfig": runtime, "Specification": shown}
+
+    def wait(self, name: str) -> dict[str, Any] | None:
+        """Block until a component is at rest; ``None`` if it is gone."""
+        with self._store.changed:
+            while True:
+                found = self._store.find(FAMILY, name)
+                if found is None or self._cloud.stopped.is_set():
+                    return found
+                if found["InferenceComponentStatus"] in AT_REST:
+                    return self.describe(name)
+                self._store.changed.wait()
+
+    def addressed(self, invocation: Invocation) -> Invocation:
+        """A request for a component, sent to the component's variant."""
+        found = None
+        if invocation.component is not None and invocation.target_variant is None:
+            found = self._store.find(FAMILY, invocation.component)
+        if found is None or found["EndpointName"] != invocation.endpoint:
+            return invocation
+        return replace(invocation, target_variant=found["VariantName"])
+
+    def check_update(self, endpoint: str, config: Mapping[str, Any]) -> None:
+        """Refuse a configuration in which a variant with components is missing."""
+        kept = {v["VariantName"] for v in config["ProductionVariants"] if "ModelName" not in v}
+        lost = sorted({d["VariantName"] for d in self._on(endpoint)} - kept)
+        if lost:
+            raise invalid(
+                f"Endpoint {endpoint} has inference components on {', '.join(lost)}, which the new "
+                "endpoint configuration has no variant for; delete the components first."
+            )
+
+    def check_delete(self, endpoint: str) -> None:
+        """Refuse to delete an endpoint that has components."""
+        names = [document["InferenceComponentName"] for document in self._on(endpoint)]
+        if names:
+            raise invalid(
+                f"Endpoint {endpoint} cannot be deleted: it has inference components "
+                f"({', '.join(names)}); delete them first."
+            )
+
+    def _on(self, endpoint: str) -> list[dict[str, Any]]:
+        return self._store.list(FAMILY, lambda document: document["EndpointName"] == endpoint)
+
+    def _resize(self, known: Mapping[str, Any], copies: int) -> dict[str, Any]:
+        name = known["InferenceComponentName"]
+        self._begin(name, "Updating", {"RuntimeConfig": {"DesiredCopyCount": copies}})
+        self._work.resize(known, copies)
+        return {"InferenceComponentArn": known["InferenceComponentArn"]}
+
+    def _begin(
+        self, name: str, status: str = "Updating", changes: Mapping[str, Any] | None = None
+    ) -> None:
+        def change(document: dict[str, Any]) -> None:
+            now = document["InferenceComponentStatus"]
+            if now not in AT_REST:
+                raise invalid(
+                    f'Cannot update in-progress inference component "'
+                    f'{document["InferenceComponentArn"]}".'
+                )
+            document.update(changes or {})
+            document["InferenceComponentStatus"] = status
+            document["LastModifiedTime"] = self._cloud.clock.now()
+            document.pop("FailureReason", None)
+
+        self._store.modify(FAMILY, name, change)
+
+    def _variant(self, endpoint: Mapping[str, Any], wanted: str | None) -> str:
+        name = endpoint["EndpointName"]
+        if endpoint["EndpointStatus"] != "InService":
+            raise invalid(
+                f"Inference components are created on an endpoint that is InService; {name} is "
+                f"{endpoint['EndpointStatus']}."
+            )
+        live = self._lifecycle.live(name)
+        fleet = None if live is None else live.fleet
+        variants = {} if fleet is None else fleet.variants
+        fits = [n for n, v in variants.items() if isinstance(v, ComponentFleet)]
+        if not fits:
+            raise invalid(
+                f"Endpoint {name} has models in its endpoint configuration; inference components "
+                "need production variants without ModelName."
+            )
+        chosen = fits[0] if wanted is None and len(fits) == 1 else wanted
+        if chosen not in fits:
+            raise invalid(f"VariantName must be one of {', '.join(fits)}, got {wanted}")
+        return str(chosen)
+
+    def _checked(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        specification = dict(specification_of(params))
+        model = specification.get("ModelName")
+        if model is not None:
+            self._lifecycle.builder.container(model)
+            self._lifecycle.builder.check_images(model)
+            return specification
+        image = specification["Container"]["Image"]
+        why = serving_refusal(image, specification["Container"])
+        if why is not None:
+            raise not_executed(why)
+        return specification
+
+
+def _shown(specification: Mapping[str, Any], since: Any) -> dict[str, Any]:
+    shown = dict(specification)
+    if "Container" in shown:
+        container = dict(shown["Container"])
+        image = container.pop("Image")
+        shown["Container"] = container | {
+            "DeployedImage": {
+                "SpecifiedImage": image, "ResolvedImage": resolved(image), "ResolutionTime": since,
+            }
+        }  # fmt: skip
+    return shown

@@ -1,0 +1,198 @@
+"""The work behind the operations on components; it runs in the background."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.hosting.artifacts import ArtifactError
+from sageloop.local_cloud.sagemaker.hosting.bake import Alarms, AlarmTripped, Stopped
+from sageloop.local_cloud.sagemaker.hosting.components import rollout
+from sageloop.local_cloud.sagemaker.hosting.components.board import Board, Plan
+from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
+from sageloop.local_cloud.sagemaker.hosting.components.requests import needed
+from sageloop.local_cloud.sagemaker.hosting.fleet import StartFailure
+from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
+    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+    Document = Mapping[str, Any]
+
+log = logging.getLogger(__name__)
+FAMILY = "inference-component"
+_STARTUP = "ContainerStartupHealthCheckTimeoutInSeconds"
+_DOWNLOAD = "ModelDataDownloadTimeoutInSeconds"
+
+
+class ComponentWork:
+    """Brings copies to where documents say, and documents to what became of it."""
+
+    def __init__(
+        self, service: SageMakerService, lifecycle: Lifecycle, board: Board,
+        timing: Callable[[], Timing],
+    ) -> None:  # fmt: skip
+        self._service = service
+        self._cloud = service.cloud
+        self._lifecycle = lifecycle
+        self._board = board
+        self._timing = timing
+        self._alarms = Alarms(service.cloud)
+
+    def stop(self) -> None:
+        """Release everyone who waits."""
+        self._alarms.stop()
+
+    def fleet(self, document: Document) -> ComponentFleet | None:
+        """The fleet that serves a component's variant now."""
+        live = self._lifecycle.live(document["EndpointName"])
+        fleet = None if live is None else live.fleet
+        found = None if fleet is None else fleet.variants.get(document["VariantName"])
+        return found if isinstance(found, ComponentFleet) else None
+
+    def create(self, document: Document, copies: int) -> None:
+        """Start a component whose status is Creating."""
+
+        def work() -> None:
+            plan = self._plan(document, document["Specification"])
+            self._put(document, plan, copies)
+            self._fleet(document).bring(plan, copies)
+
+        self._spawn("create", document, work, failed="Failed")
+
+    def resize(self, document: Document, copies: int) -> None:
+        """Bring a component whose status is Updating to another number of copies."""
+        name = document["InferenceComponentName"]
+
+        def work() -> None:
+            where = (document["EndpointName"], document["VariantName"])
+            self._board.resize(*where, name, copies)
+            wanted = self._board.find(*where, name)
+            if wanted is not None:
+                self._fleet(document).bring(wanted.plan, copies)
+
+        self._spawn("resize", document, work, failed="InService")
+
+    def update(self, document: Document, changes: Document, how: rollout.Rollout) -> None:
+        """Replace the copies of a component whose status is Updating, in the way asked for."""
+        name = document["InferenceComponentName"]
+        copies = int(changes["RuntimeConfig"]["DesiredCopyCount"])
+
+        def work() -> None:
+            fleet = self._fleet(document)
+            wanted = self._board.find(fleet.endpoint, document["VariantName"], name)
+            new = self._plan(document, changes["Specification"])
+            if wanted is None:
+                self._put(document, new, copies)
+                fleet.bring(new, copies)
+            else:
+                self._replace(fleet, rollout.Change(wanted.plan, new, copies), how)
+                self._put(document, new, copies)
+            self._service.store.update(FAMILY, name, changes)
+
+        self._spawn("update", document, work, failed="InService")
+
+    def delete(self, document: Document) -> None:
+        """End a component whose status is Deleting, and forget it."""
+        name = document["InferenceComponentName"]
+
+        def work() -> None:
+            self._board.drop(document["EndpointName"], document["VariantName"], name)
+            fleet = self.fleet(document)
+            if fleet is not None:
+                fleet.end(fleet.copies(name))
+            self._service.store.delete(FAMILY, name)
+
+        self._cloud.activity.spawn(f"delete inference component {name}", work)
+
+    def _replace(self, fleet: ComponentFleet, change: rollout.Change, how: rollout.Rollout) -> None:
+        component = change.old.component
+        before = len(fleet.copies(component))
+        watch = self._alarms.watch(how.alarms)
+        try:
+            rollout.run(fleet, change, how, watch)
+        except (StartFailure, AlarmTripped) as failure:
+            log.warning("inference component %s rolls back: %s", component, failure)
+            rollout.back(fleet, change, before)
+            if isinstance(failure, AlarmTripped):
+                raise StartFailure(f"Rolled back: the alarm {failure} is in ALARM.") from failure
+            raise
+        finally:
+            watch.close()
+
+    def _put(self, document: Document, plan: Plan, copies: int) -> None:
+        self._board.put(document["EndpointName"], document["VariantName"], plan, copies)
+
+    def _fleet(self, document: Document) -> ComponentFleet:
+        found = self.fleet(document)
+        if found is None:
+            raise StartFailure(f"Endpoint {document['EndpointName']} serves no such variant.")
+        return found
+
+    def _plan(self, document: Document, specification: Document) -> Plan:
+        builder = self._lifecycle.builder
+        role = self._fleet(document).spec.blueprint.role
+        starting = specification.get("StartupParameters", {})
+        container, isolated = _own(specification.get("Container", {})), False
+        model = specification.get("ModelName")
+        if model is not None:
+            known = self._service.store.get("model", model)
+            container = builder.container(model)
+            role = str(known.get("ExecutionRoleArn", role))
+            isolated = bool(known.get("EnableNetworkIsolation", False))
+        serving = builder.serving_of(
+            container, role, isolated=isolated, download=starting.get(_DOWNLOAD)
+        )
+        placement = specification.get("SchedulingConfig", {}).get("PlacementStrategy", "SPREAD")
+        return Plan(
+            component=document["InferenceComponentName"],
+            blueprint=Blueprint(
+                endpoint=document["EndpointName"], variant=document["VariantName"], role=role,
+                command=serving.command, environment=serving.environment,
+                model_dir=serving.model_dir,
+                startup_seconds=self._timing().startup(starting.get(_STARTUP)),
+            ),
+            image=str(container["Image"]),
+            needs=needed(specification),
+            packed=placement == "BINPACK",
+        )  # fmt: skip
+
+    def _spawn(
+        self, verb: str, document: Document, work: Callable[[], None], *, failed: str
+    ) -> None:
+        name = document["InferenceComponentName"]
+
+        def guarded() -> None:
+            status, reason = "InService", None
+            try:
+                work()
+            except Stopped:
+                return
+            except (StartFailure, ArtifactError, AwsError) as failure:
+                status, reason = failed, str(failure)
+            except Exception as error:
+                log.exception("%s of inference component %s broke", verb, name)
+                status, reason = failed, f"InternalServerError: {error}"
+            self._finish(name, status, reason)
+
+        self._cloud.activity.spawn(f"{verb} inference component {name}", guarded)
+
+    def _finish(self, name: str, status: str, reason: str | None) -> None:
+        if self._service.store.find(FAMILY, name) is None:
+            return
+        self._service.store.update(
+            FAMILY, name,
+            {"InferenceComponentStatus": status, "FailureReason": reason,
+             "LastModifiedTime": self._cloud.clock.now()},
+        )  # fmt: skip
+
+
+def _own(container: Document) -> dict[str, Any]:
+    """A component's container as a model's one is written."""
+    made = {"Image": container.get("Image"), "Environment": container.get("Environment", {})}
+    url = container.get("ArtifactUrl")
+    return made if url is None else made | {"ModelDataUrl": url}

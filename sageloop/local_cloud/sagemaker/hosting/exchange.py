@@ -1,0 +1,220 @@
+"""HTTP/1.1 with a serving process, spoken directly: one request and its answer on a connection.
+
+``http.client`` reads headers with the parser of e-mails and sends a request in two pieces,
+which costs more than the rest of an invocation together.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time as wall
+from collections.abc import Iterator, Mapping
+from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
+from typing import NamedTuple, overload
+
+_READ = 65_536
+_MOST_HEAD = 131_072
+_JOINED = 65_536  # a body up to this size is copied behind its head and sent with it
+_BODILESS = (204, 304)
+
+
+class Headers(dict[str, str]):
+    """Headers of an answer by lower-case name; asked for in any case."""
+
+    @overload  # type: ignore[override]
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The value of a header, or ``default``."""
+        return super().get(name.lower(), default)
+
+
+class Ask(NamedTuple):
+    """A request. ``timeout`` is wall seconds until all of its answer must be there."""
+
+    method: str
+    path: str
+    body: bytes | None
+    headers: Mapping[str, str]
+    timeout: float
+
+
+class Head(NamedTuple):
+    """What precedes a body. ``length`` is ``None`` for chunks and for all until the end."""
+
+    status: int
+    headers: Headers
+    length: int | None
+    chunked: bool
+    keeps: bool
+
+
+class Wire:
+    """A connection on which one request is under way at a time."""
+
+    def __init__(self, port: int, timeout: float) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+        self._host = f"Host: 127.0.0.1:{port}\r\n"
+        self._read = b""
+        self._deadline = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether an idle connection is of use: readable means that the server closed it."""
+        return not self._poll.poll(0)
+
+    def close(self) -> None:
+        """End it."""
+        self._socket.close()
+
+    def send(self, ask: Ask) -> None:
+        """Send a request."""
+        self._deadline = wall.monotonic() + ask.timeout
+        self._socket.settimeout(ask.timeout)
+        self._read = b""
+        head, body = self._head(ask), ask.body
+        if body is None:
+            self._socket.sendall(head)
+        elif isinstance(body, bytes) and len(body) <= _JOINED:
+            self._socket.sendall(head + body)
+        else:
+            self._socket.sendall(head)
+            self._socket.sendall(body)
+
+    def receive(self) -> Head:
+        """The head of the answer. Raises ``RemoteDisconnected`` if none came at all."""
+        while True:
+            end = self._read.find(b"\r\n\r\n")
+            if end >= 0:
+                head = _parsed(self._read[:end])
+                self._read = self._read[end + 4 :]
+                if head.status >= 200:
+                    return head
+            elif len(self._read) > _MOST_HEAD:
+                raise BadStatusLine("the head of the answer does not end")
+            else:
+                self._more()
+
+    def body(self, head: Head) -> bytes:
+        """All of an answer's body."""
+        length = head.length
+        if length is None:
+            return b"".join(self.parts(head))
+        if len(self._read) == length:
+            return self._read
+        return self._exactly(length)
+
+    def parts(self, head: Head) -> Iterator[bytes]:
+        """An answer's body as it comes."""
+        if head.chunked:
+            yield from self._chunks()
+        elif head.length is None:
+            yield from self._until_closed()
+        else:
+            yield from self._counted(head.length)
+
+    def _head(self, ask: Ask) -> bytes:
+        lines = [f"{ask.method} {ask.path} HTTP/1.1\r\n", self._host]
+        headers = ask.headers
+        if ask.body is not None and "Transfer-Encoding" not in headers:
+            lines.append(f"Content-Length: {len(ask.body)}\r\n")
+        for name, value in headers.items():
+            if "\r" in value or "\n" in value:
+                raise ValueError(f"the header {name} holds the end of a line")
+            lines.append(f"{name}: {value}\r\n")
+        lines.append("\r\n")
+        return "".join(lines).encode("latin-1", "replace")
+
+    def _more(self) -> bytes:
+        left = self._deadline - wall.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(left)
+        part = self._socket.recv(_READ)
+        if not part:
+            if not self._read:
+                raise RemoteDisconnected("the server closed the connection without an answer")
+            raise IncompleteRead(self._read)
+        self._read += part
+        return part
+
+    def _exactly(self, number: int) -> bytes:
+        pieces, missing = [self._read], number - len(self._read)
+        while missing > 0:
+            self._read = b"."  # from here on an end is an answer cut short
+            pieces.append(self._more())
+            missing -= len(pieces[-1])
+        whole = b"".join(pieces)
+        self._read = whole[number:]
+        return whole[:number]
+
+    def _counted(self, missing: int) -> Iterator[bytes]:
+        part, self._read = self._read, b""
+        while True:
+            if part:
+                missing -= len(part)
+                yield part
+            if missing <= 0:
+                return
+            self._read = b"."
+            part, self._read = self._more(), b""
+
+    def _until_closed(self) -> Iterator[bytes]:
+        part, self._read = self._read, b""
+        while True:
+            if part:
+                yield part
+            self._socket.settimeout(max(0.001, self._deadline - wall.monotonic()))
+            part = self._socket.recv(_READ)
+            if not part:
+                return
+
+    def _chunks(self) -> Iterator[bytes]:
+        while True:
+            size = int(self._line().split(b";", 1)[0], 16)
+            if size == 0:
+                while self._line():
+                    pass  # trailers say nothing of use
+                return
+            yield self._exactly(size)
+            self._line()
+
+    def _line(self) -> bytes:
+        while (end := self._read.find(b"\r\n")) < 0:
+            if not self._read:
+                self._read = self._first()
+            else:
+                self._more()
+        line, self._read = self._read[:end], self._read[end + 2 :]
+        return line
+
+    def _first(self) -> bytes:
+        self._read = b"."
+        return self._more()
+
+
+def _parsed(text: bytes) -> Head:
+    lines = text.decode("latin-1").split("\r\n")
+    version, _, rest = lines[0].partition(" ")
+    if not version.startswith("HTTP/") or not rest[:3].isdigit():
+        raise BadStatusLine(lines[0])
+    status, headers = int(rest[:3]), Headers()
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    chunked = headers.get("transfer-encoding", "").lower() == "chunked"
+    wanted = headers.get("connection", "").lower()
+    keeps = wanted != "close" if version != "HTTP/1.0" else wanted == "keep-alive"
+    given = headers.get("content-length", "")
+    if status in _BODILESS or status < 200:
+        return Head(status, headers, 0, chunked=False, keeps=keeps)
+    if chunked:
+        return Head(status, headers, None, chunked=True, keeps=keeps)
+    if not given.isdigit():
+        return Head(status, headers, None, chunked=False, keeps=False)
+    return Head(status, headers, int(given), chunked=False, keeps=keeps)

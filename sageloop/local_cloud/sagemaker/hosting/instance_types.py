@@ -1,0 +1,110 @@
+"""What the instance types of endpoints have: cores, memory, accelerators.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/notebooks-available-instance-types.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+_TYPE = re.compile(r"ml\.([a-z]+)(\d+)([a-z]*)\.(?:(\d*)(xlarge)|(medium|large))")
+_T2 = {"medium": (2, 4), "large": (2, 8), "xlarge": (4, 16), "2xlarge": (8, 32)}
+# Gigabytes of memory a core, by the letters of the family.
+_PER_CORE = {"c": 2.0, "m": 4.0, "r": 8.0, "g": 4.0}
+# Cores, gigabytes and accelerators of what follows no rule.
+_ODD = {
+    "ml.c4.8xlarge": (36, 60, 0),
+    "ml.p2.xlarge": (4, 61, 1), "ml.p2.8xlarge": (32, 488, 8), "ml.p2.16xlarge": (64, 732, 16),
+    "ml.p3.2xlarge": (8, 61, 1), "ml.p3.8xlarge": (32, 244, 4), "ml.p3.16xlarge": (64, 488, 8),
+    "ml.p4d.24xlarge": (96, 1152, 8), "ml.p4de.24xlarge": (96, 1152, 8),
+    "ml.p5.4xlarge": (16, 256, 1), "ml.p5.48xlarge": (192, 2048, 8),
+    "ml.p5e.48xlarge": (192, 2048, 8), "ml.p5en.48xlarge": (192, 2048, 8),
+    "ml.inf1.xlarge": (4, 8, 1), "ml.inf1.2xlarge": (8, 16, 1), "ml.inf1.6xlarge": (24, 48, 4),
+    "ml.inf1.24xlarge": (96, 192, 16),
+    "ml.inf2.xlarge": (4, 16, 1), "ml.inf2.8xlarge": (32, 128, 1),
+    "ml.inf2.24xlarge": (96, 384, 6), "ml.inf2.48xlarge": (192, 768, 12),
+    "ml.trn1.2xlarge": (8, 32, 1), "ml.trn1.32xlarge": (128, 512, 16),
+    "ml.trn1n.32xlarge": (128, 512, 16),
+    "ml.g5.48xlarge": (192, 768, 8), "ml.g6.48xlarge": (192, 768, 8),
+    "ml.g6e.48xlarge": (192, 1536, 8),
+}  # fmt: skip
+_MANY_GPUS = {"12xlarge": 4, "24xlarge": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Cores, megabytes of memory and accelerators, of an instance or for a container."""
+
+    cores: float
+    memory_mb: int
+    accelerators: float = 0.0
+
+    def minus(self, other: Resources) -> Resources:
+        """What is left."""
+        return Resources(
+            self.cores - other.cores,
+            self.memory_mb - other.memory_mb,
+            self.accelerators - other.accelerators,
+        )
+
+    def holds(self, other: Resources) -> bool:
+        """Whether there is as much of everything."""
+        return (
+            self.cores >= other.cores
+            and self.memory_mb >= other.memory_mb
+            and self.accelerators >= other.accelerators
+        )
+
+
+class InstanceTypes:
+    """The table; entries may be replaced, so that a test can be short of memory."""
+
+    def __init__(self) -> None:
+        self._own: dict[str, Resources] = {}
+
+    def of(self, name: str) -> Resources | None:
+        """What an instance type has; ``None`` if it is not known."""
+        own = self._own.get(name)
+        return _known(name) if own is None else own
+
+    def change(self, name: str, **members: Any) -> None:
+        """Give a type other ``cores``, ``memory_mb`` or ``accelerators``.
+
+        Raises ``ValueError`` if the type is not known. Instances that run keep what they have.
+        """
+        found = self.of(name)
+        if found is None:
+            raise ValueError(f"the instance type {name} is not known")
+        self._own[name] = replace(found, **members)
+
+    def reset(self) -> None:
+        """Forget every change."""
+        self._own.clear()
+
+
+def _known(name: str) -> Resources | None:
+    if name in _ODD:
+        cores, gigabytes, accelerators = _ODD[name]
+        return Resources(cores, gigabytes * 1024, accelerators)
+    found = _TYPE.fullmatch(name)
+    if found is None or found[1] not in (*_PER_CORE, "t"):
+        return None
+    family, generation, extra, times, xlarge, small = found.groups()
+    size = small if xlarge is None else f"{times}xlarge"
+    if family == "t":
+        known = _T2.get(size)
+        return None if known is None else Resources(known[0], known[1] * 1024)
+    cores = _cores(size, times)
+    each = 8.0 if family == "g" and extra == "e" else _PER_CORE[family]
+    if f"{family}{generation}{extra}" == "c4":
+        each = 1.875
+    gpus = _MANY_GPUS.get(size, 1) if family == "g" else 0
+    return Resources(cores, int(cores * each * 1024), gpus)
+
+
+def _cores(size: str, times: str | None) -> int:
+    if size in ("medium", "large"):
+        return 1 if size == "medium" else 2
+    return 4 * (int(times) if times else 1)

@@ -1,0 +1,54 @@
+"""The platform's side of the API between an instance and its multi-model container."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections
+from sageloop.local_cloud.sagemaker.hosting.exchange import Headers
+
+# How long SageMaker goes on to load a model whose request has timed out.
+LOAD_SECONDS = 360.0
+_UNLOAD_SECONDS = 60.0
+_TARGET = "X-Amzn-SageMaker-Target-Model"
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """Calls of one container. They raise what connections raise."""
+
+    connections: Connections
+
+    def lists(self, timeout: float) -> bool:
+        """Whether the container lists its models, as every multi-model container must."""
+        headers = {"Connection": "close"}
+        return self.connections.request("GET", "/models", None, headers, timeout).status == 200
+
+    def load(self, name: str, url: str) -> Answer:
+        """Load a model from a directory."""
+        body = json.dumps({"model_name": name, "url": url}).encode()
+        return self.connections.request("POST", "/models", body, _JSON, LOAD_SECONDS)
+
+    def unload(self, name: str) -> Answer:
+        """Unload a model."""
+        path = f"/models/{name}"
+        return self.connections.request("DELETE", path, None, {}, _UNLOAD_SECONDS)
+
+    def invoke(
+        self, name: str, target: str, body: bytes, headers: Mapping[str, str], timeout: float
+    ) -> Answer:
+        """Ask a model that is loaded."""
+        told = {**headers, _TARGET: target}
+        return self.connections.request("POST", f"/models/{name}/invoke", body, told, timeout)
+
+
+def refusal(status: HTTPStatus, message: str) -> Answer:
+    """An answer in the container's stead, where the platform cannot load a model into it."""
+    told: dict[str, Any] = {"code": status.value, "type": status.phrase, "message": message}
+    return Answer(status.value, Headers({"content-type": "application/json"}),
+                  json.dumps(told).encode())  # fmt: skip

@@ -1,0 +1,53 @@
+"""A target model's archive: from S3 to an instance's disk."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sageloop.local_cloud.core.errors import AwsError
+
+_PIECE = 1 << 20
+
+
+class BadArchive(Exception):
+    """What was downloaded cannot be unpacked."""
+
+
+def fetch(s3: Any, bucket: str, key: str, archive: Path) -> None:
+    """Download an object. Raises ``AwsError`` in AWS's words if it cannot be had."""
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open("wb") as written:
+            for piece in body.iter_chunks(_PIECE):
+                written.write(piece)
+    except (ClientError, BotoCoreError) as error:
+        raise AwsError(
+            "ValidationError",
+            f"Failed to download model data(bucket: {bucket}, key: {key}). Please ensure that "
+            "there is an object located at the URL and that the role passed to CreateModel has "
+            "permissions to download the model.",
+        ) from error
+
+
+def unpack(archive: Path, target: Path) -> int:
+    """Unpack an archive into a new directory and remove it; returns the bytes of its files.
+
+    Raises :class:`BadArchive`.
+    """
+    target.mkdir(parents=True)
+    try:
+        with tarfile.open(archive, "r:*") as opened:
+            opened.extractall(target, filter="data")
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
+        shutil.rmtree(target, ignore_errors=True)
+        raise BadArchive(f"it is no valid tar.gz archive ({error})") from error
+    finally:
+        archive.unlink()
+    return sum(path.lstat().st_size for path in target.rglob("*") if path.is_file())

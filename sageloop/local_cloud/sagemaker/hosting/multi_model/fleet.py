@@ -1,0 +1,59 @@
+"""The instances of a multi-model variant, and which of them has a model."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import uuid
+from collections.abc import Sequence
+from typing import cast
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.multi_model.instance import MultiModelInstance
+from sageloop.local_cloud.sagemaker.hosting.serving import Invocation, refuse_addressed
+
+# From so many requests in progress on, a model is worth loading on an idle instance too.
+BUSY = 8
+
+
+class MultiModelFleet(VariantFleet):
+    """Sends a request to an instance that has its model loaded, if there is one."""
+
+    def check(self, invocation: Invocation) -> None:
+        """Refuse a request without a target model."""
+        refuse_addressed(invocation, models=True)
+        if invocation.target_model is None:
+            raise AwsError(
+                "ValidationError", f"Request {uuid.uuid4()} is missing a target model header."
+            )
+
+    def admit(self, invocation: Invocation) -> Instance | None:
+        """The instance that has the model; else the one that the model's name leads to."""
+        serving = cast("tuple[MultiModelInstance, ...]", self.serving)
+        instance = self._chosen(serving, str(invocation.target_model))
+        return instance if instance is not None and instance.begin() else None
+
+    def measure(self) -> None:
+        """Publish how many models each instance has loaded."""
+        for instance in self.serving:
+            cast(MultiModelInstance, instance).measure()
+
+    def _chosen(
+        self, serving: Sequence[MultiModelInstance], target: str
+    ) -> MultiModelInstance | None:
+        holders = [instance for instance in serving if instance.has(target)]
+        if not holders:
+            return max(serving, key=lambda i: _rank(i.id, target), default=None)
+        idle = [i for i in serving if i.outstanding == 0]
+        if idle and all(i.outstanding >= BUSY for i in holders):
+            return idle[0]
+        if self.spec.least_outstanding:
+            return min(holders, key=lambda i: i.outstanding)
+        return random.choice(holders)  # noqa: S311 - routing, not a secret
+
+
+def _rank(instance: str, target: str) -> bytes:
+    """Spreads models over instances; one more or less moves as few models as can be."""
+    return hashlib.sha256(f"{instance}\n{target}".encode()).digest()

@@ -1,0 +1,53 @@
+"""What is published of the models behind multi-model endpoints.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+_REQUESTS = "AWS/SageMaker"
+_INSTANCES = "/aws/sagemaker/Endpoints"
+
+
+class ModelMetrics:
+    """Metrics of one variant's models; durations are given in wall seconds."""
+
+    def __init__(self, cloud: Cloud, endpoint: str, variant: str) -> None:
+        self._cloud = cloud
+        self._dimensions = {"EndpointName": endpoint, "VariantName": variant}
+
+    def asked(self, *, hit: bool) -> None:
+        """A request whose model was loaded already, or was not."""
+        self._put(_REQUESTS, "ModelCacheHit", float(hit), "None")
+
+    def waited(self, seconds: float) -> None:
+        """A request has waited for its model."""
+        self._took("ModelLoadingWaitTime", seconds)
+
+    def downloaded(self, seconds: float) -> None:
+        """A model came from S3."""
+        self._took("ModelDownloadingTime", seconds)
+
+    def loaded(self, seconds: float) -> None:
+        """The container has loaded a model."""
+        self._took("ModelLoadingTime", seconds)
+
+    def unloaded(self, seconds: float) -> None:
+        """The container has unloaded a model."""
+        self._took("ModelUnloadingTime", seconds)
+
+    def count(self, models: int) -> None:
+        """Models that an instance has loaded."""
+        self._put(_INSTANCES, "LoadedModelCount", float(models), "None")
+
+    def _took(self, name: str, seconds: float) -> None:
+        self._put(_REQUESTS, name, seconds * 1e6, "Microseconds")
+
+    def _put(self, namespace: str, name: str, value: float, unit: str) -> None:
+        put = self._cloud.service("cloudwatch").put
+        put(namespace, name, value, dimensions=self._dimensions, unit=unit)

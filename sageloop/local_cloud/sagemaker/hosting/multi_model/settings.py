@@ -1,0 +1,50 @@
+"""What a model's container says of the many models it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+_GIGABYTE = 1024**3
+# Without VolumeSizeInGB; AWS names no figure for endpoints.
+_DEFAULT_VOLUME = 30
+
+
+def is_multi_model(container: Mapping[str, Any]) -> bool:
+    """Whether a container's data is a prefix of many models."""
+    return container.get("Mode") == "MultiModel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultiModelSettings:
+    """Where the models are and how many an instance holds.
+
+    ``memory`` and ``disk`` are bytes. Without ``cached`` a model is unloaded when nobody uses it.
+    """
+
+    bucket: str
+    prefix: str
+    memory: int
+    disk: int
+    cached: bool = True
+
+    @classmethod
+    def of(
+        cls, container: Mapping[str, Any], variant: Mapping[str, Any], memory_mb: int
+    ) -> MultiModelSettings:
+        """The settings of a container on instances with so much memory."""
+        split = urlsplit(container["ModelDataUrl"])
+        caching = container.get("MultiModelConfig", {}).get("ModelCacheSetting", "Enabled")
+        return cls(
+            bucket=split.netloc,
+            prefix=split.path.lstrip("/"),
+            memory=memory_mb * 1024**2,
+            disk=int(variant.get("VolumeSizeInGB", _DEFAULT_VOLUME)) * _GIGABYTE,
+            cached=caching == "Enabled",
+        )
+
+    def key(self, target: str) -> str:
+        """The object of a target model: the path behind the prefix."""
+        return f"{self.prefix.rstrip('/')}/{target.lstrip('/')}".lstrip("/")

@@ -1,0 +1,1 @@
+"""Serverless endpoints: environments that start when requests come and end when they are idle."""

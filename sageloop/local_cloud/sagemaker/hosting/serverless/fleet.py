@@ -1,0 +1,223 @@
+"""The environments of a serverless variant: warm ones are used again, cold ones are started."""
+
+from __future__ import annotations
+
+import time as wall
+from typing import TYPE_CHECKING, Any, cast
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.hosting.fleet import (
+    MakeInstance,
+    StartFailure,
+    VariantFleet,
+    VariantSpec,
+    run_all,
+)
+from sageloop.local_cloud.sagemaker.hosting.serverless.environment import Environment
+from sageloop.local_cloud.sagemaker.hosting.serverless.metrics import Load, ServerlessMetrics
+from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
+    MAX_PAYLOAD,
+    STARTUP_SECONDS,
+    ServerlessSettings,
+)
+from sageloop.local_cloud.sagemaker.hosting.serving import Invocation, refuse_addressed
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+# Virtual seconds until an idle environment ends; AWS names no figure.
+IDLE_SECONDS = 600.0
+_NOT_UP = (
+    f"Unable to successfully stand up your model within the allotted {STARTUP_SECONDS} second "
+    "timeout. Please ensure that downloading your model artifacts, starting your model container "
+    f"and passing the ping health checks can be completed within {STARTUP_SECONDS} seconds."
+)
+
+
+class ServerlessFleet(VariantFleet):
+    """Starts environments for requests, up to ``settings.most`` at once.
+
+    Its count is that of provisioned environments. As on AWS the model is tried when the variant
+    comes into service, and the environment it is tried in ends before the first request.
+    """
+
+    most_bytes = MAX_PAYLOAD
+
+    def __init__(
+        self, cloud: Cloud, spec: VariantSpec, make: MakeInstance, settings: ServerlessSettings,
+        *, weight: float,
+    ) -> None:  # fmt: skip
+        super().__init__(spec, make, weight=weight)
+        self.settings = settings
+        self._cloud = cloud
+        self._metrics = ServerlessMetrics(cloud, spec.blueprint.endpoint, spec.name)
+        self._busy: set[Environment] = set()
+        self._launched = False
+
+    @property
+    def count(self) -> int:
+        """Provisioned environments."""
+        with self._lock:
+            return len(self._provisioned())
+
+    def check(self, invocation: Invocation) -> None:
+        """Refuse a request over the limit of serverless inference."""
+        refuse_addressed(invocation)
+        if len(invocation.body) > MAX_PAYLOAD:
+            raise AwsError(
+                "ValidationError",
+                f"The payload of {len(invocation.body)} bytes exceeds the limit of serverless "
+                f"endpoints: {MAX_PAYLOAD} bytes.",
+                413,
+            )
+
+    def admit(self, invocation: Invocation) -> Environment | None:
+        """A warm environment that is free, or a new one; throttled if there are too many."""
+        environment, cold = self._taken()
+        if cold:
+            began = wall.perf_counter()
+            if not environment.start():
+                self._remove(environment)
+                environment.stop()
+                raise _no_environment()
+            self._metrics.cold_start(wall.perf_counter() - began)
+        if not environment.begin():
+            self._free(environment)
+            return None
+        self._metrics.taken(self._load(), provisioned=environment.provisioned)
+        return environment
+
+    def scale(self, count: int) -> None:
+        """Bring provisioned environments to ``count``; 0 of a variant that serves ends all."""
+        self.desired = count
+        if count > 0:
+            self._provision(count)
+        elif self._launched:
+            self._end(self.instances)
+        else:
+            self._try()
+        self._launched = True
+
+    def limit(self, settings: ServerlessSettings) -> None:
+        """Take other settings; :meth:`scale` brings environments to them."""
+        self.settings = settings
+
+    def measure(self) -> None:
+        """Publish how busy the variant is."""
+        self._metrics.load(self._load())
+
+    def summary(self) -> dict[str, Any]:
+        """Weights and settings as DescribeEndpoint shows them."""
+        return {
+            "CurrentWeight": self.weight,
+            "DesiredWeight": self.weight,
+            "CurrentServerlessConfig": self.settings.shown(self.count),
+            "DesiredServerlessConfig": self.settings.shown(self.desired),
+        }
+
+    def _taken(self) -> tuple[Environment, bool]:
+        """An environment that is busy from now on, and whether it must be started."""
+        with self._lock:
+            if len(self._busy) >= self.settings.most:
+                raise AwsError("ThrottlingException", "Rate exceeded", 400)
+            warm = [e for e in self._environments() if e.healthy and e not in self._busy]
+            warm.sort(key=lambda e: not e.provisioned)
+            chosen = warm[0] if warm else self._new()
+            self._busy.add(chosen)
+            return chosen, not warm
+
+    def _new(self) -> Environment:
+        made = cast(Environment, self._make(self.spec.blueprint, self._refresh))
+        made.on_free, made.on_gone = self._free, self._gone
+        with self._lock:
+            self._instances.append(made)
+        return made
+
+    def _free(self, environment: Environment) -> None:
+        with self._lock:
+            self._busy.discard(environment)
+            environment.idle_since = self._cloud.clock.time()
+            watched, environment.watched = environment.watched, True
+        if not watched:
+            self._watch(environment, IDLE_SECONDS)
+
+    def _watch(self, environment: Environment, seconds: float) -> None:
+        label = f"idle environment of {self.spec.blueprint.endpoint}"
+        self._cloud.clock.call_later(seconds, lambda: self._expire(environment), label=label)
+
+    def _expire(self, environment: Environment) -> None:
+        left = environment.idle_since + IDLE_SECONDS - self._cloud.clock.time()
+        with self._lock:
+            if environment.provisioned or environment not in self._instances:
+                environment.watched = False
+                return
+            busy = environment in self._busy
+            if not busy and left <= 0:
+                self._instances.remove(environment)
+        if busy or left > 0:
+            self._watch(environment, left if left > 0 else IDLE_SECONDS)
+        else:
+            self._refresh()
+            self._stop_later(environment)
+
+    def _gone(self, environment: Environment) -> None:
+        self._remove(environment)
+        self._stop_later(environment)
+
+    def _stop_later(self, environment: Environment) -> None:
+        label = f"end of an environment of {self.spec.blueprint.endpoint}"
+        self._cloud.activity.spawn(label, environment.stop)
+
+    def _remove(self, environment: Environment) -> None:
+        with self._lock:
+            self._busy.discard(environment)
+            if environment in self._instances:
+                self._instances.remove(environment)
+
+    def _provision(self, count: int) -> None:
+        with self._lock:
+            there = self._provisioned()
+            made = [self._new() for _ in range(count - len(there))]
+            surplus = sorted(there, key=lambda e: e in self._busy)[: max(0, len(there) - count)]
+        for environment in made:
+            environment.provisioned = True
+        outcomes = run_all([environment.start for environment in made]) if made else []
+        if not all(outcomes):
+            self._end(made)
+            self.desired = self.count
+            raise StartFailure(_NOT_UP)
+        self._end(surplus)
+
+    def _try(self) -> None:
+        with self._lock:
+            environment = self._new()
+        passed = environment.start()
+        self._end([environment])
+        if not passed:
+            raise StartFailure(_NOT_UP)
+
+    def _end(self, environments: list[Any]) -> None:
+        for environment in environments:
+            self._remove(environment)
+        self._refresh()
+        if environments:
+            run_all([environment.stop for environment in environments])
+
+    def _load(self) -> Load:
+        with self._lock:
+            provisioned = self._provisioned()
+            used = sum(1 for environment in self._busy if environment.provisioned)
+            return Load(len(self._busy), self.settings.most, used, len(provisioned))
+
+    def _provisioned(self) -> list[Environment]:
+        return [e for e in self._environments() if e.provisioned]
+
+    def _environments(self) -> list[Environment]:
+        return cast("list[Environment]", self._instances)
+
+
+def _no_environment() -> AwsError:
+    return AwsError(
+        "ModelError", _NOT_UP, 424,
+        fields={"OriginalStatusCode": 500, "OriginalMessage": _NOT_UP, "LogStreamArn": ""},
+    )  # fmt: skip

@@ -1,0 +1,73 @@
+"""The serverless kind of variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint, Instance
+from sageloop.local_cloud.sagemaker.hosting.serverless.environment import Environment
+from sageloop.local_cloud.sagemaker.hosting.serverless.fleet import ServerlessFleet
+from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
+    STARTUP_SECONDS,
+    ServerlessSettings,
+    check_combination,
+)
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
+    from sageloop.local_cloud.sagemaker.hosting.serving import VariantRequest
+    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+    from sageloop.local_cloud.sagemaker.service import SageMakerService
+
+    Document = Mapping[str, Any]
+
+
+class ServerlessKind:
+    """Variants with a ServerlessConfig."""
+
+    def __init__(
+        self, builder: FleetBuilder, service: SageMakerService, timing: Callable[[], Timing]
+    ) -> None:
+        self._builder = builder
+        self._service = service
+        self._timing = timing
+
+    def takes(self, config: Document, variant: Document) -> bool:
+        """Variants that say so."""
+        return variant.get("ServerlessConfig") is not None
+
+    def check_config(self, config: Document, variant: Document) -> None:
+        """Refuse settings out of range and what serverless inference is not combined with."""
+        model = variant.get("ModelName")
+        known = {} if model is None else self._service.store.get("model", model)
+        containers = [] if model is None else self._builder.containers(model)
+        check_combination(config, variant, known, containers)
+        ServerlessSettings.of(variant["ServerlessConfig"])
+
+    def check(self, config: Document, variant: Document) -> None:
+        """Refuse a model whose image has no local program, or that has changed since."""
+        self.check_config(config, variant)
+        self._builder.check_images(variant["ModelName"])
+
+    def initial_count(self, variant: Document) -> int:
+        """ProvisionedConcurrency."""
+        return ServerlessSettings.of(variant["ServerlessConfig"]).provisioned
+
+    def build(self, request: VariantRequest) -> ServerlessFleet:
+        """The fleet. Raises ``StartFailure`` if model data cannot be had."""
+        blueprint = replace(
+            self._builder.blueprint(request),
+            startup_seconds=self._timing().startup(STARTUP_SECONDS),
+        )
+        spec = self._builder.spec(
+            request, blueprint, self._builder.image_of(request.document["ModelName"])
+        )
+        settings = ServerlessSettings.of(request.document["ServerlessConfig"])
+        cloud = self._service.cloud
+
+        def make(blueprint: Blueprint, on_change: Callable[[], None]) -> Instance:
+            return Environment(cloud, blueprint, self._timing(), on_change)
+
+        return ServerlessFleet(cloud, spec, make, settings, weight=request.weight)

@@ -1,0 +1,120 @@
+"""What a serverless variant says, and what it is not combined with.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import is_multi_model
+from sageloop.local_cloud.sagemaker.hosting.requests import invalid
+
+Document = Mapping[str, Any]
+MAX_PAYLOAD = 4 * 1024**2
+# Until a container passes /ping, wall seconds.
+STARTUP_SECONDS = 180
+_GIGABYTE = 1024
+_OF_INSTANCES = (
+    "AcceleratorType", "CapacityReservationConfig", "ContainerStartupHealthCheckTimeoutInSeconds",
+    "CoreDumpConfig", "EnableSSMAccess", "InferenceAmiVersion", "InitialInstanceCount",
+    "InstancePools", "InstanceType", "ManagedInstanceScaling",
+    "ModelDataDownloadTimeoutInSeconds", "RoutingConfig", "VolumeSizeInGB",
+)  # fmt: skip
+_OF_CONFIGS = ("AsyncInferenceConfig", "DataCaptureConfig", "ExplainerConfig",
+               "ShadowProductionVariants", "VpcConfig", "EnableNetworkIsolation")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ServerlessSettings:
+    """Memory of an environment and how many there may be; ``provisioned`` ones are always warm."""
+
+    memory_mb: int
+    most: int
+    provisioned: int = 0
+
+    @classmethod
+    def of(cls, config: Document) -> ServerlessSettings:
+        """A ServerlessConfig's settings. Raises ``AwsError`` if they make no sense."""
+        made = cls(
+            int(config["MemorySizeInMB"]),
+            int(config["MaxConcurrency"]),
+            int(config.get("ProvisionedConcurrency", 0)),
+        )
+        if made.memory_mb % _GIGABYTE:
+            raise invalid(
+                f"MemorySizeInMB must be 1024, 2048, 3072, 4096, 5120 or 6144, got {made.memory_mb}"
+            )
+        return made._checked()
+
+    def changed(self, update: Document) -> ServerlessSettings:
+        """The settings after a ServerlessUpdateConfig. Raises ``AwsError`` as :meth:`of` does."""
+        most = int(update.get("MaxConcurrency", self.most))
+        provisioned = int(update.get("ProvisionedConcurrency", self.provisioned))
+        return replace(self, most=most, provisioned=provisioned)._checked()
+
+    def shown(self, provisioned: int) -> dict[str, int]:
+        """As DescribeEndpoint shows them, with so many provisioned environments."""
+        told = {"MemorySizeInMB": self.memory_mb, "MaxConcurrency": self.most}
+        return told | ({"ProvisionedConcurrency": provisioned} if provisioned else {})
+
+    def _checked(self) -> ServerlessSettings:
+        if self.provisioned > self.most:
+            raise invalid(
+                f"ProvisionedConcurrency ({self.provisioned}) must be less than or equal to "
+                f"MaxConcurrency ({self.most})"
+            )
+        return self
+
+
+def is_serverless(config: Document) -> bool:
+    """Whether an endpoint configuration is a serverless endpoint's."""
+    return any(variant.get("ServerlessConfig") for variant in config["ProductionVariants"])
+
+
+def check_update(served: Document, wanted: Document) -> None:
+    """Refuse the way back from a serverless endpoint to one with instances."""
+    if is_serverless(served) and not is_serverless(wanted):
+        raise invalid(
+            "A serverless endpoint cannot be updated to an instance-based one; create a new "
+            "endpoint."
+        )
+
+
+def check_combination(
+    config: Document, variant: Document, model: Document, containers: list[dict[str, Any]]
+) -> None:
+    """Refuse what serverless inference is not combined with."""
+    found = list(_excluded(config, variant, model, containers))
+    if found:
+        raise unsupported(variant["VariantName"], found)
+
+
+def unsupported(variant: str, features: list[str]) -> AwsError:
+    """AWS's refusal, and which features it is about."""
+    return invalid(
+        "One or more endpoint features are not supported using this configuration: variant "
+        f"{variant} has a ServerlessConfig, which is not combined with {', '.join(features)}."
+    )
+
+
+def _excluded(
+    config: Document, variant: Document, model: Document, containers: list[dict[str, Any]]
+) -> Iterator[str]:
+    yield from (member for member in _OF_CONFIGS if config.get(member))
+    if len(config["ProductionVariants"]) > 1:
+        yield "several production variants"
+    yield from (member for member in _OF_INSTANCES if variant.get(member) is not None)
+    if model.get("VpcConfig"):
+        yield "a model's VpcConfig"
+    if model.get("EnableNetworkIsolation"):
+        yield "a model's EnableNetworkIsolation"
+    if len(containers) > 1:
+        yield "inference pipelines (several containers)"
+    if any(map(is_multi_model, containers)):
+        yield "multi-model containers (Mode MultiModel)"
+    if any("ModelDataSource" in container for container in containers):
+        yield "ModelDataSource"

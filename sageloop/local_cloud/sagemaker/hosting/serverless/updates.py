@@ -1,0 +1,42 @@
+"""Changes of serverless variants under the same endpoint configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+from sageloop.local_cloud.sagemaker.hosting.requests import invalid
+from sageloop.local_cloud.sagemaker.hosting.serverless.fleet import ServerlessFleet
+from sageloop.local_cloud.sagemaker.hosting.serverless.settings import ServerlessSettings
+
+Limits = list[tuple[ServerlessFleet, ServerlessSettings]]
+
+
+def limits_of(
+    variants: Mapping[str, VariantFleet], desired: Iterable[Mapping[str, Any]]
+) -> Limits:  # fmt: skip
+    """The new settings of serverless variants in DesiredWeightsAndCapacities.
+
+    Raises ``AwsError`` for settings that make no sense, for a variant of the other kind.
+    """
+    found: Limits = []
+    for change in desired:
+        name, update = change["VariantName"], change.get("ServerlessUpdateConfig")
+        variant = variants[name]
+        if isinstance(variant, ServerlessFleet):
+            if "DesiredInstanceCount" in change:
+                raise invalid(f"The variant {name} is serverless and has no DesiredInstanceCount.")
+            if update is not None:
+                found.append((variant, variant.settings.changed(update)))
+        elif update is not None:
+            raise invalid(f"The variant {name} is not serverless; it takes no "
+                          "ServerlessUpdateConfig.")  # fmt: skip
+    return found
+
+
+def take(limits: Limits) -> dict[str, int]:
+    """Give variants their new settings; returns the provisioned environments of each to come."""
+    for variant, settings in limits:
+        variant.limit(settings)
+    return {v.spec.name: s.provisioned for v, s in limits if s.provisioned > 0}

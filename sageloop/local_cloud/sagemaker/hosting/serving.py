@@ -1,0 +1,123 @@
+"""The seam between the router and what answers behind it: requests, answers, kinds of variants.
+
+To serve a variant otherwise (many models in one container, no instance until it is asked for,
+copies of components …) write a :class:`VariantKind` and name it in
+:class:`~sageloop.local_cloud.sagemaker.hosting.builder.FleetBuilder`. The first kind that
+``takes`` a variant checks it and builds its fleet: usually a subclass of ``VariantFleet`` that
+overrides ``admit`` (which instance takes a request), ``provision`` (what a new instance runs),
+``check`` (what a request may ask for) or ``summary`` (how DescribeEndpoint shows it), or an
+``Instance`` whose ``serve`` talks to its container otherwise. Nothing else asks for the kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sageloop.local_cloud.core.errors import AwsError
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.connections import Answer
+    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+
+    Document = Mapping[str, Any]
+
+PRIMARY = "primary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """InvokeEndpoint's input. ``timeout`` (wall seconds) replaces the 60 of real-time ones."""
+
+    endpoint: str
+    body: bytes
+    content_type: str | None
+    accept: str | None
+    custom_attributes: str | None
+    inference_id: str | None
+    target_variant: str | None
+    target_model: str | None = None
+    target_container: str | None = None
+    component: str | None = None
+    session_id: str | None = None
+    timeout: float | None = None
+
+
+def refuse_addressed(
+    invocation: Invocation, *, models: bool = False, components: bool = False
+) -> None:  # fmt: skip
+    """Refuse a request for one of many models, or a component, where there are none such."""
+    if invocation.target_model is not None and not models:
+        raise AwsError(
+            "ValidationError",
+            f"Endpoint {invocation.endpoint} is not a multi-model endpoint and does not support "
+            "target model header.",
+        )
+    if invocation.component is not None and not components:
+        raise AwsError(
+            "ValidationError",
+            f"Endpoint {invocation.endpoint} has no inference components and does not support "
+            "inference component name header.",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """An answer and who gave it. ``sent`` and ``answered`` are ``perf_counter`` seconds."""
+
+    answer: Answer
+    instance: str
+    log_arn: str
+    sent: float
+    answered: float
+    container: str = PRIMARY
+
+
+class Unavailable(Exception):
+    """Nothing takes the request now, and nothing has seen it: another may have it."""
+
+
+class NoAnswer(Exception):
+    """A request reached a container and nothing came of it: it timed out or the exchange broke."""
+
+    def __init__(
+        self, cause: Exception, *, instance: str, log_arn: str, sent: float,
+        container: str = PRIMARY,
+    ) -> None:  # fmt: skip
+        super().__init__(str(cause))
+        self.timed_out = isinstance(cause, TimeoutError)
+        self.instance = instance
+        self.log_arn = log_arn
+        self.sent = sent
+        self.container = container
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantRequest:
+    """What a variant's fleet is built from. ``document`` is the ProductionVariant."""
+
+    endpoint: str
+    config: Document
+    document: Document
+    weight: float
+    shadow: bool = False
+
+
+class VariantKind(Protocol):
+    """One way to serve a variant, chosen when its configuration is made."""
+
+    def takes(self, config: Document, variant: Document) -> bool:
+        """Whether a variant of a configuration is of this kind."""
+
+    def check_config(self, config: Document, variant: Document) -> None:
+        """Refuse (``AwsError``) what CreateEndpointConfig refuses of such a variant."""
+
+    def check(self, config: Document, variant: Document) -> None:
+        """Refuse (``AwsError``) what cannot be served when an endpoint is made of it."""
+
+    def initial_count(self, variant: Document) -> int:
+        """Instances the configuration asks for."""
+
+    def build(self, request: VariantRequest) -> VariantFleet:
+        """The fleet, nothing running yet. Raises ``StartFailure`` if model data is not there."""

@@ -1,0 +1,87 @@
+"""A serving program for pipelines and streams: it tells what it was asked, or does as told."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+NAME = os.environ.get("NAME", "")
+GATE = os.environ.get("GATE")
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def server_bind(self) -> None:
+        # The inherited one asks DNS for the host's name.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = self.socket.getsockname()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        self.answer(503 if os.environ.get("PING") == "broken" else 200, b"")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        asked = os.environ.get("DO", body.decode())
+        if asked.startswith("status "):
+            self.answer(int(asked.split()[1]), f"{NAME} says no".encode())
+        elif asked == "die":
+            os._exit(9)
+        elif asked.startswith("sleep "):
+            time.sleep(float(asked.split()[1]))
+            self.answer(200, b"late")
+        elif asked.startswith("stream"):
+            self.stream(asked.split()[1])
+        else:
+            self.answer(200, self.told(body), kind=f"text/x-{NAME or 'plain'}")
+
+    def told(self, body: bytes) -> bytes:
+        names = ("Content-Type", "Accept", "X-Amzn-SageMaker-Inference-Id")
+        seen = [self.headers.get(name, "-") for name in names]
+        return json.dumps([NAME, *seen, body.decode()]).encode()
+
+    def stream(self, how: str) -> None:
+        self.send_response_only(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("X-Amzn-SageMaker-Custom-Attributes", "k=v")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in self.pieces(how):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.flush()
+        self.wfile.write(b"0\r\n\r\n")
+
+    def pieces(self, how: str) -> Iterator[bytes]:
+        yield b"first"
+        if how == "gate":  # goes on when its reader has seen the first piece
+            Path(str(GATE)).read_text()
+        if how == "die":
+            os._exit(9)
+        if how == "hang":
+            time.sleep(60)
+        yield b" and second"
+
+    def answer(self, status: int, body: bytes, kind: str = "text/plain") -> None:
+        self.send_response_only(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+sys.stdout.write(f"{NAME} listens\n")
+sys.stdout.flush()
+Server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()

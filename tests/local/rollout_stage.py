@@ -1,0 +1,103 @@
+"""Updates of endpoints: policies, traffic without a pause, and what a deployment says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hosting_stage import Stage
+
+CANARY = {
+    "BlueGreenUpdatePolicy": {
+        "TrafficRoutingConfiguration": {
+            "Type": "CANARY",
+            "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+            "WaitIntervalInSeconds": 600,
+        },
+        "TerminationWaitInSeconds": 300,
+    },
+    "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
+}
+ROLLING = {
+    "RollingUpdatePolicy": {
+        "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+        "WaitIntervalInSeconds": 600,
+    },
+    "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
+}
+
+
+class Traffic:
+    """Requests without a pause, and what came of them."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.answers: Counter[str] = Counter()
+        self.failures: list[Exception] = []
+        self._ended = threading.Event()
+        self._moved = threading.Condition()
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                answer = self._stage.invoke("model")
+                with self._moved:
+                    self.answers[answer] += 1
+                    self._moved.notify_all()
+            except Exception as error:
+                self.failures.append(error)
+                time.sleep(0.01)
+
+    def see(self, model: str, times: int = 5) -> None:
+        wanted = self.answers[model] + times
+        with self._moved:
+            assert self._moved.wait_for(lambda: self.answers[model] >= wanted, 20), self.answers
+
+    def end(self) -> None:
+        self._ended.set()
+
+
+@contextmanager
+def traffic(stage: Stage) -> Iterator[Traffic]:
+    made = Traffic(stage)
+    threads = [threading.Thread(target=made.run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield made
+    finally:
+        made.end()
+        for thread in threads:
+            thread.join()
+
+
+def alarm(stage: Stage, state: str) -> None:
+    stage.cloudwatch.put_metric_alarm(
+        AlarmName="errors", Namespace="n", MetricName="m", Statistic="Sum", Period=60,
+        EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",
+    )  # fmt: skip
+    stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue=state, StateReason="test")
+
+
+def update(stage: Stage, deployment: dict[str, Any] | None = None, **more: Any) -> None:
+    if deployment is not None:
+        more["DeploymentConfig"] = deployment
+    stage.sagemaker.update_endpoint(
+        **{"EndpointName": stage.name, "EndpointConfigName": "green", **more}
+    )
+
+
+def saying(text: str) -> Any:
+    """A description whose deployment says ``text``."""
+
+    def holds(described: dict[str, Any]) -> bool:
+        variants = described.get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
+        said = [s["StatusMessage"] for v in variants for s in v.get("VariantStatus", [])]
+        return any(text in message for message in said)
+
+    return holds

@@ -1,0 +1,160 @@
+"""An endpoint that Application Auto Scaling scales, and short ways to load and watch it."""
+
+from __future__ import annotations
+
+import time as wall
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hosting_stage import Stage, open_stage
+
+from sageloop.local_cloud.scaling.service import ApplicationAutoScalingService
+
+INSTANCES = "sagemaker:variant:DesiredInstanceCount"
+TRACKING: dict[str, Any] = {
+    "TargetValue": 10.0,
+    "PredefinedMetricSpecification": {
+        "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+    },
+}
+ADD_ONE: dict[str, Any] = {
+    "AdjustmentType": "ChangeInCapacity",
+    "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+    "Cooldown": 60,
+}
+
+
+class Scaled:
+    """A stage's endpoint as a scalable target."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.cloud = stage.cloud
+        self.client = stage.cloud.client("application-autoscaling", principal="tester")
+        self.next_minute()
+        self.key = {
+            "ServiceNamespace": "sagemaker",
+            "ResourceId": f"endpoint/{stage.name}/variant/AllTraffic",
+            "ScalableDimension": INSTANCES,
+        }
+
+    def end(self) -> None:
+        """Leave nothing that would scale again."""
+        self.cloud.service("application-autoscaling").resource_deleted(
+            f"endpoint/{self.stage.name}"
+        )
+        self.stage.cloudwatch.delete_alarms(AlarmNames=[f"{self.stage.name}-load"])
+        self.settle()
+
+    def register(self, minimum: int | None, maximum: int | None, **more: Any) -> None:
+        limits = {"MinCapacity": minimum, "MaxCapacity": maximum}
+        given = {k: v for k, v in limits.items() if v is not None}
+        self.client.register_scalable_target(**self.key, **given, **more)
+        self.settle()
+
+    def resize(self, count: int) -> None:
+        """Set the number of instances by hand."""
+        self.stage.hosting.set_instance_count(self.stage.name, "AllTraffic", count)
+        self.settle()
+
+    def track(
+        self, name: str = "tracking", *, before: float | None = None, **more: Any
+    ) -> list[str]:
+        """A tracking policy whose alarms have seen three minutes of no traffic, or ``before``."""
+        made = self.client.put_scaling_policy(
+            **self.key, PolicyName=name, PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration={**TRACKING, **more},
+        )  # fmt: skip
+        self.minutes(3, before)
+        return [alarm["AlarmName"] for alarm in made["Alarms"]]
+
+    def step(self, name: str = "step", **more: Any) -> str:
+        made = self.client.put_scaling_policy(
+            **self.key, PolicyName=name, PolicyType="StepScaling",
+            StepScalingPolicyConfiguration={**ADD_ONE, **more},
+        )  # fmt: skip
+        return str(made["PolicyARN"])
+
+    def schedule(self, name: str, schedule: str, **action: Any) -> None:
+        more = {k: action.pop(k) for k in ("Timezone", "StartTime", "EndTime") if k in action}
+        self.client.put_scheduled_action(
+            **self.key, ScheduledActionName=name, Schedule=schedule, ScalableTargetAction=action,
+            **more,
+        )  # fmt: skip
+
+    def alarm(self, policy: str, **more: Any) -> None:
+        """An alarm of the user's own on a metric of the user's own."""
+        definition: dict[str, Any] = {
+            "AlarmName": f"{self.stage.name}-load", "Namespace": "n", "MetricName": "load",
+            "Dimensions": [{"Name": "Endpoint", "Value": self.stage.name}],
+            "Statistic": "Average", "Period": 60, "EvaluationPeriods": 1, "Threshold": 50,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold", "AlarmActions": [policy],
+        }  # fmt: skip
+        self.stage.cloudwatch.put_metric_alarm(**(definition | more))
+
+    def load(self, value: float) -> None:
+        put = self.cloud.service("cloudwatch").put
+        put("n", "load", value, dimensions={"Endpoint": self.stage.name})
+
+    def invocations(self, number: float) -> None:
+        """So many invocations an instance in this minute."""
+        dimensions = {"EndpointName": self.stage.name, "VariantName": "AllTraffic"}
+        put = self.cloud.service("cloudwatch").put
+        put("AWS/SageMaker", "InvocationsPerInstance", number, dimensions=dimensions)
+
+    def minutes(self, number: int, invocations: float | None = None) -> None:
+        """Let minutes pass, each with so many invocations an instance."""
+        for _ in range(number):
+            if invocations is not None:
+                self.invocations(invocations)
+            self.next_minute()
+
+    def next_minute(self) -> None:
+        """Go on to ten seconds into the next minute: never near the turn of one."""
+        self.cloud.clock.advance(70 - self.cloud.clock.time() % 60)
+        self.settle()
+
+    def until_in_progress(self, requests: int) -> None:
+        """Wait until so many requests are in the instances."""
+        deadline = wall.monotonic() + 20
+        while sum(self.stage.hosting.outstanding(self.stage.name, "AllTraffic")) < requests:
+            assert wall.monotonic() < deadline
+            self.cloud.settle(0.01)
+
+    def settle(self) -> None:
+        assert self.cloud.settle() == []
+
+    @property
+    def count(self) -> int:
+        """Instances that run."""
+        (variant,) = self.stage.rest()["ProductionVariants"]
+        return int(variant["CurrentInstanceCount"])
+
+    def activities(self, **more: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.client.describe_scaling_activities(
+            ServiceNamespace="sagemaker", ResourceId=self.key["ResourceId"], **more
+        )["ScalingActivities"]
+        return found
+
+    def reasons(self) -> list[str]:
+        """Codes of what was not done, newest first."""
+        found = self.activities(IncludeNotScaledActivities=True)
+        return [r["Code"] for a in found for r in a.get("NotScaledReasons", ())]
+
+    def alarms(self) -> list[dict[str, Any]]:
+        prefix = f"TargetTracking-{self.key['ResourceId']}"
+        found: list[dict[str, Any]] = self.stage.cloudwatch.describe_alarms(AlarmNamePrefix=prefix)[
+            "MetricAlarms"
+        ]
+        return found
+
+
+@contextmanager
+def open_scaling_stage() -> Iterator[Stage]:
+    """A cloud with Application Auto Scaling for a module of tests."""
+    with open_stage() as stage:
+        service = ApplicationAutoScalingService(stage.cloud)
+        stage.cloud.add([service])
+        service.start()
+        yield stage

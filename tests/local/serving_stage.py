@@ -1,0 +1,119 @@
+"""Models of framework images with code of the user's own, for the tests of script mode."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from cheroot.wsgi import Server
+from hosting_stage import ROLE, Stage
+
+_REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
+_FIRST_PARTY = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
+PYTORCH = f"{_REGISTRY}/pytorch-inference:2.6.0-cpu-py312"
+TENSORFLOW = f"{_REGISTRY}/tensorflow-inference:2.19.0-cpu"
+SCIKIT_LEARN = f"{_FIRST_PARTY}/sagemaker-scikit-learn:1.4-2"
+XGBOOST = f"{_FIRST_PARTY}/sagemaker-xgboost:1.7-1"
+
+
+@contextmanager
+def listening(stage: Stage) -> Iterator[str]:
+    """The stage's cloud behind the server that users have; yields its URL."""
+    server = Server(("127.0.0.1", 0), stage.cloud.front)
+    server.prepare()
+
+    def serve() -> None:
+        with suppress(OSError, ValueError, KeyError):  # its sockets are closed under it at the end
+            server.serve()
+
+    threading.Thread(target=serve, daemon=True).start()
+    stage.cloud.port = server.bind_addr[1]
+    yield stage.cloud.endpoint_url
+    stage.cloud.port = 0
+    server.stop()
+
+
+def wheel(name: str, source: str) -> bytes:
+    """A wheel of one module."""
+    content, about = io.BytesIO(), f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(f"{name}.py", source)
+        archive.writestr(
+            f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+        )
+        archive.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{about}/RECORD", "")
+    return content.getvalue()
+
+
+def packed(files: dict[str, str | bytes]) -> bytes:
+    """A model archive."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, text in files.items():
+            data = text.encode() if isinstance(text, str) else text
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return content.getvalue()
+
+
+def serve(
+    stage: Stage, image: str, files: dict[str, str | bytes], *, isolated: bool = False,
+    **environment: str,
+) -> dict[str, Any]:  # fmt: skip
+    """An endpoint of a model with these files."""
+    stage.s3.put_object(Bucket="data", Key="scripted.tar.gz", Body=packed(files))
+    stage.sagemaker.create_model(
+        ModelName="scripted", ExecutionRoleArn=ROLE, EnableNetworkIsolation=isolated,
+        PrimaryContainer={
+            "Image": image, "ModelDataUrl": "s3://data/scripted.tar.gz", "Environment": environment,
+        },
+    )  # fmt: skip
+    stage.config("scripted", "scripted")
+    return stage.endpoint("scripted")
+
+
+def ask(
+    stage: Stage, body: str | bytes, kind: str = "application/json", **more: Any
+) -> tuple[str, bytes]:
+    """The content type and the body of an answer."""
+    answer = stage.runtime.invoke_endpoint(
+        EndpointName=stage.name, Body=body, ContentType=kind, **more
+    )
+    return answer["ContentType"], answer["Body"].read()
+
+
+def told(stage: Stage, body: str | bytes, kind: str = "application/json", **more: Any) -> Any:
+    """The JSON of an answer."""
+    return json.loads(ask(stage, body, kind, **more)[1])
+
+
+def error(
+    stage: Stage, body: str | bytes, kind: str = "application/json", **more: Any
+) -> tuple[int, str]:
+    """The container's status and what it said."""
+    with pytest.raises(ClientError) as caught:
+        ask(stage, body, kind, **more)
+    response = caught.value.response
+    assert response["Error"]["Code"] == "ModelError"
+    return response["OriginalStatusCode"], response["OriginalMessage"]
+
+
+def log_of(stage: Stage) -> str:
+    """All that the endpoint's containers printed."""
+    assert stage.cloud.settle(20) == []
+    logs = stage.cloud.client("logs", principal="tester")
+    group = f"/aws/sagemaker/Endpoints/{stage.name}"
+    events = logs.filter_log_events(logGroupName=group)["events"]
+    return "\n".join(event["message"] for event in events)

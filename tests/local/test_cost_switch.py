@@ -1,0 +1,210 @@
+"""The cost switch's own code against endpoints that really go and come."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosting_stage import Stage, fresh, open_stage
+
+from sageloop.local_cloud.core.cloud import Cloud
+from sageloop.local_cloud.scaling.service import ApplicationAutoScalingService
+
+_ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(_ROOT / "lambda" / "layer" / "python"))
+
+from sageloop_runtime import functions  # noqa: E402
+from sageloop_runtime.clients import Clients  # noqa: E402
+from sageloop_runtime.errors import BadInputError  # noqa: E402
+from sageloop_runtime.times import iso  # noqa: E402
+
+_PERMISSIONS = json.loads((_ROOT / "lambda" / "permissions.json").read_text())["cost_switch"]
+_ALLOWED = {action for part in ("always", "idle", "alone") for action in _PERMISSIONS[part]}
+
+
+class Watched:
+    """A client that asks first whether the function's policy allows the call."""
+
+    def __init__(self, service: str, client: Any, used: set[str]) -> None:
+        self._service, self._client, self._used = service, client, used
+
+    def __getattr__(self, name: str) -> Any:
+        operation = self._client.meta.method_to_api_mapping[name]
+        assert f"{self._service}:{operation}" in _ALLOWED, operation
+        self._used.add(f"{self._service}:{operation}")
+        return getattr(self._client, name)
+
+
+class Switched:
+    """A stage's endpoint with a switch."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.row = f"switch#{stage.name}"
+        self.used: set[str] = set()
+        self.clients = Clients(
+            lambda s: Watched(s, self.cloud.client(s, principal="switch"), self.used)
+        )
+        self.wishes = 0.0
+
+    @property
+    def cloud(self) -> Cloud:
+        return self.stage.cloud
+
+    def run(self, **event: Any) -> str:
+        self.wishes += 1
+        environment = {
+            "STATE_TABLE": "switches", "ENDPOINT_NAME": self.stage.name,
+            "VARIANTS": '["AllTraffic"]', "IDLE_SECONDS": "3600",
+        }  # fmt: skip
+        told = {"time": iso(self.cloud.clock.time() + self.wishes / 1000), **event}
+        answer = functions.cost_switch(environment, self.clients).handle(told)
+        return answer["step"]
+
+    def status(self) -> str:
+        return str(self.stage.rest()["EndpointStatus"])
+
+    def targets(self) -> list[dict[str, Any]]:
+        client = self.cloud.client("application-autoscaling", principal="tester")
+        on = f"endpoint/{self.stage.name}/variant/AllTraffic"
+        found = client.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[on])
+        return list(found["ScalableTargets"])
+
+
+@pytest.fixture(scope="module")
+def module() -> Iterator[Stage]:
+    with open_stage() as stage:
+        stage.cloud.add([ApplicationAutoScalingService(stage.cloud)])
+        stage.cloud.client("dynamodb", principal="tester").create_table(
+            TableName="switches", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )  # fmt: skip
+        yield stage
+
+
+@pytest.fixture
+def switched(module: Stage) -> Iterator[Switched]:
+    with fresh(module) as stage:
+        stage.endpoint(Tags=[{"Key": "team", "Value": "ml"}])
+        yield Switched(stage)
+
+
+@pytest.mark.feature("operations: cost switch")
+def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scaling(
+    switched: Switched,
+) -> None:
+    stage = switched.stage
+    scaling = switched.cloud.client("application-autoscaling", principal="tester")
+    on = {
+        "ServiceNamespace": "sagemaker",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        "ResourceId": f"endpoint/{stage.name}/variant/AllTraffic",
+    }  # fmt: skip
+    scaling.register_scalable_target(**on, MinCapacity=1, MaxCapacity=3)
+    scaling.put_scaling_policy(
+        **on, PolicyName="requests", PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 50.0,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+            },
+        },
+    )  # fmt: skip
+
+    scaling.put_scheduled_action(
+        **on, ScheduledActionName="morning", Schedule="cron(0 7 * * ? *)",
+        ScalableTargetAction={"MinCapacity": 2},
+    )  # fmt: skip
+
+    assert switched.run(action="down", by="ann") == "going down"
+    assert switched.status() == "Deleted"
+    assert switched.targets() == []
+    assert switched.run(action="down") == "down"
+
+    assert switched.run(action="up") == "coming up"
+    assert switched.status() == "InService"
+    assert switched.run() == "up"
+    described = stage.sagemaker.describe_endpoint(EndpointName=stage.name)
+    assert described["EndpointConfigName"] == "one"
+    tags = stage.sagemaker.list_tags(ResourceArn=described["EndpointArn"])["Tags"]
+    assert {"Key": "team", "Value": "ml"} in tags
+    (target,) = switched.targets()
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 3)
+    policies = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert [p["PolicyName"] for p in policies if p["ResourceId"] == on["ResourceId"]] == [
+        "requests"
+    ]
+    actions = scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"]
+    assert [a["ScheduledActionName"] for a in actions if a["ResourceId"] == on["ResourceId"]] == [
+        "morning"
+    ]
+    assert stage.invoke() != ""
+    assert set(_PERMISSIONS["alone"]) - switched.used == {"sagemaker:AddTags"}
+    scaling.deregister_scalable_target(**on)
+
+
+@pytest.mark.feature("operations: cost switch (idleness)")
+def test_an_endpoint_that_nobody_asks_goes_by_itself(switched: Switched) -> None:
+    switched.stage.invoke()
+    assert switched.run() == "up"  # in service for a moment only
+
+    switched.cloud.clock.advance(3700)
+    switched.stage.invoke()
+    switched.cloud.settle()
+    switched.cloud.clock.advance(60)
+    assert switched.run() == "up"  # asked a minute ago
+
+    switched.cloud.clock.advance(3700)
+    assert switched.run() == "going down"
+    assert switched.status() == "Deleted"
+
+
+def test_a_wish_older_than_the_last_is_forgotten(switched: Switched) -> None:
+    old = iso(switched.cloud.clock.time() - 60)
+    assert switched.run(action="down") == "going down"
+    switched.stage.rest()
+
+    assert switched.run(action="up", time=old) == "down"
+    assert switched.status() == "Deleted"
+
+
+def test_up_without_a_down_before_changes_nothing(switched: Switched) -> None:
+    before = switched.stage.sagemaker.describe_endpoint(EndpointName=switched.stage.name)
+
+    assert switched.run(action="up") == "up"
+
+    after = switched.stage.sagemaker.describe_endpoint(EndpointName=switched.stage.name)
+    assert after["CreationTime"] == before["CreationTime"]
+
+
+def test_the_switch_of_a_champion_hands_the_wish_to_its_promoter(switched: Switched) -> None:
+    told: list[dict[str, Any]] = []
+
+    class Functions:
+        def invoke(self, **request: Any) -> None:
+            told.append(request)
+
+    def clients(service: str) -> Any:
+        return Functions() if service == "lambda" else switched.clients(service)
+
+    environment = {
+        "STATE_TABLE": "switches", "ENDPOINT_NAME": switched.stage.name,
+        "VARIANTS": '["AllTraffic"]', "PROMOTE_FUNCTION": "promote",
+    }  # fmt: skip
+    event = {"time": iso(switched.cloud.clock.time()), "id": "x", "action": "down", "by": "ann"}
+    answer = functions.cost_switch(environment, Clients(clients)).handle(event)
+
+    assert answer == {"step": "handed over"}
+    payload = json.loads(told[0]["Payload"])
+    assert (payload["source"], payload["action"], payload["by"]) == ("hand", "park", "ann")
+    assert switched.status() == "InService"
+
+
+def test_another_action_is_refused_by_name(switched: Switched) -> None:
+    with pytest.raises(BadInputError, match="action is 'sideways': down or up is expected"):
+        switched.run(action="sideways")

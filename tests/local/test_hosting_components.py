@@ -1,0 +1,428 @@
+"""Inference components through boto3: copies of several models on shared instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hosting_stage import IMAGE, ROLE, Stage, fresh, open_stage, refusal
+from provider_bench import Bench
+
+COMPONENTS = "serving: inference components"
+ROLLING = "rollout: rolling update of an inference component"
+NO_ROOM = "There is not enough hardware resources on the instances for this endpoint"
+ENABLED = {"Status": "ENABLED", "MinInstanceCount": 1, "MaxInstanceCount": 3}
+
+
+class Components:
+    """An endpoint of bare instances, and components on it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.hosting = stage.hosting
+        self.sagemaker = stage.sagemaker
+        self.first = f"first-{stage.name}"  # metrics outlive a test
+
+    def variant(self, count: int = 1, **more: Any) -> dict[str, Any]:
+        return {
+            "VariantName": "AllTraffic", "InstanceType": "ml.m5.xlarge",
+            "InitialInstanceCount": count, **more,
+        }  # fmt: skip
+
+    def config(self, name: str, *variants: dict[str, Any]) -> None:
+        self.sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ExecutionRoleArn=ROLE, ProductionVariants=list(variants)
+        )
+
+    def endpoint(self, count: int = 1, **more: Any) -> dict[str, Any]:
+        self.config("bare", self.variant(count, **more))
+        return self.stage.endpoint("bare")
+
+    def specification(
+        self, model: str = "winter", *, memory: int = 1024, cores: float = 1, **more: Any
+    ) -> dict[str, Any]:
+        needs = {"MinMemoryRequiredInMb": memory, "NumberOfCpuCoresRequired": cores}
+        return {"ModelName": model, "ComputeResourceRequirements": needs, **more}
+
+    def create(
+        self, name: str | None = None, copies: int = 1, *, specification: Any = None, **more: Any
+    ) -> dict[str, Any]:
+        given = self.specification(**more) if specification is None else specification
+        self.sagemaker.create_inference_component(
+            InferenceComponentName=name or self.first, EndpointName=self.stage.name,
+            VariantName="AllTraffic", Specification=given, RuntimeConfig={"CopyCount": copies},
+        )  # fmt: skip
+        return self.rest(name)
+
+    def update(self, **changes: Any) -> dict[str, Any]:
+        self.sagemaker.update_inference_component(InferenceComponentName=self.first, **changes)
+        return self.rest()
+
+    def resize(self, copies: int) -> dict[str, Any]:
+        self.sagemaker.update_inference_component_runtime_config(
+            InferenceComponentName=self.first, DesiredRuntimeConfig={"CopyCount": copies}
+        )
+        return self.rest()
+
+    def rest(self, name: str | None = None) -> dict[str, Any]:
+        assert self.hosting.components.wait(name or self.first) is not None
+        found: dict[str, Any] = self.sagemaker.describe_inference_component(
+            InferenceComponentName=name or self.first
+        )
+        return found
+
+    def clear(self) -> None:
+        for found in self.sagemaker.list_inference_components()["InferenceComponents"]:
+            name = found["InferenceComponentName"]
+            self.hosting.components.wait(name)
+            self.sagemaker.delete_inference_component(InferenceComponentName=name)
+            assert self.hosting.components.wait(name) is None
+            assert self.stage.cloud.settle(30) == []
+
+    def ask(self, body: str = "hello", name: str | None = None) -> str:
+        return self.stage.invoke(body, InferenceComponentName=name or self.first)
+
+    def processes(self) -> int:
+        label = f"endpoint:{self.stage.name}"
+        return list(self.stage.cloud.processes.running().values()).count(label)
+
+    def hosts(self) -> int:
+        described = self.sagemaker.describe_endpoint(EndpointName=self.stage.name)
+        return int(described["ProductionVariants"][0]["CurrentInstanceCount"])
+
+    def total(self, metric: str, statistic: str = "Sum") -> float:
+        now = self.stage.cloud.clock.now()
+        points = self.stage.cloudwatch.get_metric_statistics(
+            Namespace="AWS/SageMaker", MetricName=metric, StartTime=now.replace(year=2020),
+            EndTime=now.replace(year=now.year + 1), Period=86400 * 365, Statistics=[statistic],
+            Dimensions=[{"Name": "InferenceComponentName", "Value": self.first}],
+        )["Datapoints"]  # fmt: skip
+        return float(sum(point[statistic] for point in points))
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with open_stage() as opened:
+        yield opened
+
+
+@pytest.fixture
+def components(stage: Stage) -> Iterator[Components]:
+    with fresh(stage):
+        made = Components(stage)
+        yield made
+        stage.cloud.faults.clear()
+        made.clear()
+        stage.hosting.instance_types.reset()
+
+
+def _policy(kind: str, value: int, wait: int = 0) -> dict[str, Any]:
+    size = {"Type": kind, "Value": value}
+    return {"RollingUpdatePolicy": {"MaximumBatchSize": size, "WaitIntervalInSeconds": wait}}
+
+
+@pytest.mark.feature(COMPONENTS)
+def test_components_share_instances_and_answer_by_name(components: Components) -> None:
+    described = components.endpoint()
+    assert described["EndpointStatus"] == "InService"
+    assert components.processes() == 0
+    components.stage.model("summer", GREETING="phew")
+    assert components.create("cold")["InferenceComponentStatus"] == "InService"
+    assert components.create("warm", model="summer")["InferenceComponentStatus"] == "InService"
+    assert components.ask("model", "cold") == "winter"
+    assert components.ask("model", "warm") == "summer"
+    assert components.hosts() == 1
+
+
+@pytest.mark.feature("serving: copies of inference components")
+def test_copies_are_processes_of_their_own(components: Components) -> None:
+    components.endpoint()
+    described = components.create(copies=2)
+    runtime = described["RuntimeConfig"]
+    assert (runtime["DesiredCopyCount"], runtime["CurrentCopyCount"]) == (2, 2)
+    placed = {"InstanceType": "ml.m5.xlarge", "CurrentCopyCount": 2}
+    assert runtime["PlacementStatus"] == [placed]
+    assert components.processes() == 2
+    assert len({components.ask("pid") for _ in range(30)}) == 2
+
+
+def test_a_container_needs_no_model(components: Components) -> None:
+    components.endpoint()
+    specification = components.specification()
+    del specification["ModelName"]
+    specification["Container"] = {
+        "Image": IMAGE, "ArtifactUrl": "s3://data/winter.tar.gz", "Environment": {"GREETING": "hi"},
+    }  # fmt: skip
+    described = components.create(specification=specification)
+    assert components.ask("model") == "winter"
+    assert components.ask("env") == "hi"
+    shown = described["Specification"]["Container"]
+    assert shown["DeployedImage"]["SpecifiedImage"] == IMAGE
+
+
+def test_components_are_listed_by_endpoint_and_status(components: Components) -> None:
+    components.endpoint()
+    components.create("one")
+    components.create("two")
+    found = components.sagemaker.list_inference_components(
+        EndpointNameEquals=components.stage.name, StatusEquals="InService", SortBy="Name",
+        SortOrder="Ascending",
+    )["InferenceComponents"]  # fmt: skip
+    assert [item["InferenceComponentName"] for item in found] == ["one", "two"]
+
+
+@pytest.mark.feature("serving: scale to zero copies")
+def test_without_a_copy_a_request_fails_in_awss_words_and_is_counted(
+    components: Components,
+) -> None:
+    components.endpoint()
+    components.create()
+    described = components.resize(0)
+    assert described["RuntimeConfig"]["CurrentCopyCount"] == 0
+    assert components.processes() == 0
+    with pytest.raises(ClientError) as caught:
+        components.ask()
+    error = caught.value.response["Error"]
+    assert error["Code"] == "ValidationError"
+    assert error["Message"].startswith("Inference Component has no capacity to process this")
+    assert components.total("NoCapacityInvocationFailures") == 1
+    components.hosting.set_copy_count(components.first, 1)
+    components.rest()
+    assert components.ask() == "echo hello"
+
+
+@pytest.mark.feature("bad input: an inference component without room")
+def test_a_component_without_room_fails_in_awss_words(components: Components) -> None:
+    components.endpoint()
+    described = components.create(memory=20_000)
+    assert described["InferenceComponentStatus"] == "Failed"
+    assert described["FailureReason"].startswith(NO_ROOM)
+    assert components.processes() == 0
+
+
+def test_copies_beyond_the_room_are_not_there_and_it_says_why(components: Components) -> None:
+    components.endpoint()
+    components.create(cores=2)
+    described = components.resize(3)
+    assert described["InferenceComponentStatus"] == "InService"
+    assert described["FailureReason"].startswith(NO_ROOM)
+    runtime = described["RuntimeConfig"]
+    assert (runtime["DesiredCopyCount"], runtime["CurrentCopyCount"]) == (3, 2)
+
+
+def test_copies_are_spread_over_instances_or_packed(components: Components) -> None:
+    components.endpoint(2)
+    components.create("spread", 2)
+    components.create("packed", 2, SchedulingConfig={"PlacementStrategy": "BINPACK"})
+    fleet = components.hosting.components._work.fleet(
+        {"EndpointName": components.stage.name, "VariantName": "AllTraffic"}
+    )
+    assert len({copy.host.id for copy in fleet.copies("spread")}) == 2
+    assert len({copy.host.id for copy in fleet.copies("packed")}) == 1
+
+
+@pytest.mark.feature("serving: managed instance scaling")
+def test_managed_instances_come_and_go_with_copies(components: Components) -> None:
+    components.endpoint(1, ManagedInstanceScaling=ENABLED)
+    components.create(cores=4)
+    assert components.hosts() == 1
+    components.resize(3)
+    assert components.hosts() == 3
+    described = components.resize(4)
+    assert described["FailureReason"].startswith(NO_ROOM)
+    components.resize(1)
+    assert components.hosts() == 1
+
+
+@pytest.mark.feature("serving: managed instance scaling")
+def test_managed_instances_go_to_zero_and_come_back(components: Components) -> None:
+    scaling = ENABLED | {"MinInstanceCount": 0}
+    components.endpoint(1, ManagedInstanceScaling=scaling)
+    components.create()
+    components.resize(0)
+    assert components.hosts() == 0
+    components.resize(1)
+    assert components.hosts() == 1
+    assert components.ask() == "echo hello"
+
+
+def test_copies_move_when_their_instance_goes(components: Components) -> None:
+    components.endpoint(2)
+    components.create(copies=2)
+    components.hosting.set_instance_count(components.stage.name, "AllTraffic", 1)
+    assert components.stage.rest()["EndpointStatus"] == "InService"
+    assert components.hosts() == 1
+    assert components.rest()["RuntimeConfig"]["CurrentCopyCount"] == 2
+
+
+@pytest.mark.feature(ROLLING)
+def test_an_update_replaces_copies_batch_by_batch(components: Components) -> None:
+    components.endpoint()
+    components.create(copies=2)
+    components.stage.model("summer")
+    described = components.update(
+        Specification=components.specification("summer"), DeploymentConfig=_policy("COPY_COUNT", 1)
+    )
+    assert described["InferenceComponentStatus"] == "InService"
+    assert described["Specification"]["ModelName"] == "summer"
+    assert described["RuntimeConfig"]["CurrentCopyCount"] == 2
+    assert {components.ask("model") for _ in range(20)} == {"summer"}
+    assert components.processes() == 2
+
+
+@pytest.mark.feature(ROLLING)
+def test_an_update_that_does_not_start_leaves_the_old_copies(components: Components) -> None:
+    components.endpoint()
+    components.create(copies=2)
+    components.stage.model("broken", START="exit")
+    described = components.update(Specification=components.specification("broken"))
+    assert described["InferenceComponentStatus"] == "InService"
+    assert "did not pass the ping health check" in described["FailureReason"]
+    assert described["Specification"]["ModelName"] == "winter"
+    assert components.ask("model") == "winter"
+    assert components.processes() == 2
+
+
+@pytest.mark.feature("rollout: an alarm rolls an inference component back")
+def test_an_alarm_rolls_an_update_back(components: Components) -> None:
+    components.endpoint()
+    components.create(copies=2)
+    components.stage.model("summer")
+    components.stage.cloudwatch.put_metric_alarm(
+        AlarmName="bad", Namespace="Test", MetricName="Bad", Period=60, EvaluationPeriods=1,
+        Threshold=0, ComparisonOperator="GreaterThanThreshold", Statistic="Sum",
+    )  # fmt: skip
+    policy = _policy("CAPACITY_PERCENT", 50, wait=600)
+    alarms = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "bad"}]}}
+    components.sagemaker.update_inference_component(
+        InferenceComponentName=components.first, Specification=components.specification("summer"),
+        DeploymentConfig=policy | alarms,
+    )  # fmt: skip
+    put = components.stage.cloudwatch.set_alarm_state
+    put(AlarmName="bad", StateValue="ALARM", StateReason="test")
+    described = components.rest()
+    assert described["Specification"]["ModelName"] == "winter"
+    assert "the alarm bad is in ALARM" in described["FailureReason"]
+    assert {components.ask("model") for _ in range(20)} == {"winter"}
+
+
+@pytest.mark.feature("serving: metrics of inference components")
+def test_requests_are_told_by_component_and_by_copy(components: Components) -> None:
+    components.endpoint()
+    components.create(copies=2)
+    for _ in range(4):
+        components.ask()
+    with pytest.raises(ClientError, match="ModelError"):
+        components.ask("status 500")
+    assert components.total("Invocations") == 5
+    assert components.total("InvocationsPerCopy") == 2.5
+    assert components.total("Invocation5XXErrors") == 1
+    assert components.total("ModelLatency") > 0
+    assert components.total("ConcurrentRequestsPerCopy", statistic="Maximum") == 0.5
+
+
+def test_a_copy_that_dies_is_started_again(components: Components) -> None:
+    components.endpoint()
+    components.create()
+    with pytest.raises(ClientError, match="ModelError"):
+        components.ask("die")
+    assert components.stage.cloud.settle(20) == []
+    assert components.ask() == "echo hello"
+
+
+def test_a_request_must_name_a_component(components: Components) -> None:
+    components.endpoint()
+    components.create()
+    code, message = refusal(
+        components.stage.runtime.invoke_endpoint, EndpointName=components.stage.name, Body="x"
+    )
+    assert code == "ValidationError"
+    assert message.startswith("Inference Component Name header is required for endpoints")
+    with pytest.raises(ClientError, match="Inference Component other not found"):
+        components.ask(name="other")
+
+
+def test_an_endpoint_of_models_takes_no_components(components: Components) -> None:
+    components.stage.endpoint("one")
+    with pytest.raises(ClientError, match="has models in its endpoint configuration"):
+        components.create()
+    with pytest.raises(ClientError, match="does not support inference component name header"):
+        components.ask()
+
+
+def test_an_update_of_the_endpoint_takes_its_components_along(components: Components) -> None:
+    components.endpoint()
+    components.create(copies=2)
+    components.config("bigger", components.variant(InstanceType="ml.m5.2xlarge"))
+    components.sagemaker.update_endpoint(
+        EndpointName=components.stage.name, EndpointConfigName="bigger"
+    )
+    assert components.stage.rest()["EndpointConfigName"] == "bigger"
+    runtime = components.rest()["RuntimeConfig"]
+    assert runtime["PlacementStatus"] == [{"InstanceType": "ml.m5.2xlarge", "CurrentCopyCount": 2}]
+    assert components.ask() == "echo hello"
+
+
+def test_an_endpoint_with_components_is_not_deleted(components: Components) -> None:
+    components.endpoint()
+    components.create()
+    delete = components.sagemaker.delete_endpoint
+    code, message = refusal(delete, EndpointName=components.stage.name)
+    assert code == "ValidationException"
+    assert f"it has inference components ({components.first})" in message
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "told"),
+    [
+        ("BaseInferenceComponentName", "base", "BaseInferenceComponentName"),
+        ("ModelName", None, "exactly one of them"),
+        ("ComputeResourceRequirements", None, "needs ComputeResourceRequirements"),
+    ],
+)
+def test_specifications_that_make_no_sense_are_refused(
+    components: Components, member: str, value: Any, told: str
+) -> None:
+    components.endpoint()
+    specification = components.specification() | {member: value}
+    specification = {k: v for k, v in specification.items() if v is not None}
+    with pytest.raises(ClientError, match=told):
+        components.create(specification=specification)
+
+
+def test_a_component_without_a_copy_is_refused_at_creation(components: Components) -> None:
+    components.endpoint()
+    with pytest.raises(ClientError, match="copy count must be an integer of at least 1"):
+        components.create(copies=0)
+
+
+def test_a_configuration_for_components_needs_a_role(components: Components) -> None:
+    create = components.sagemaker.create_endpoint_config
+    variants = [components.variant()]
+    code, message = refusal(create, EndpointConfigName="odd", ProductionVariants=variants)
+    assert code == "ValidationException"
+    assert message.startswith("ExecutionRoleArn must be specified")
+
+
+@pytest.mark.feature("serving: inference components in CloudFormation")
+def test_a_stack_makes_changes_and_deletes_a_component(components: Components) -> None:
+    components.endpoint()
+    bench = Bench(components.stage.cloud)
+    properties = {
+        "InferenceComponentName": "stacked", "EndpointName": components.stage.name,
+        "VariantName": "AllTraffic", "Specification": components.specification(),
+        "RuntimeConfig": {"CopyCount": 1},
+    }  # fmt: skip
+    made = bench.create("AWS::SageMaker::InferenceComponent", properties)
+    assert made["InferenceComponentStatus"] == "InService"
+    assert made.id == made["InferenceComponentArn"]
+    assert components.ask(name="stacked") == "echo hello"
+    made = bench.update(made, RuntimeConfig={"CopyCount": 2})
+    assert components.rest("stacked")["RuntimeConfig"]["CurrentCopyCount"] == 2
+    components.stage.model("summer")
+    made = bench.update(made, Specification=components.specification("summer"))
+    assert components.ask("model", "stacked") == "summer"
+    bench.delete_twice(made)
+    assert components.sagemaker.list_inference_components()["InferenceComponents"] == []

@@ -1,0 +1,248 @@
+"""Workers that die, hang, never come up or answer what they must not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hosting_stage import Stage, fresh, open_stage
+
+from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+
+SENDERS, REQUESTS, KILLS = 4, 1600, 6
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Stage]:
+    with open_stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(opened: Stage) -> Iterator[Stage]:
+    with fresh(opened) as stage:
+        yield stage
+
+
+def pids(stage: Stage) -> list[int]:
+    return [p for p, label in stage.cloud.processes.running().items() if "endpoint:" in label]
+
+
+def only(stage: Stage) -> Instance:
+    live = stage.hosting._lifecycle.live(stage.name)
+    (instance,) = [i for v in live.variants for i in v.instances]
+    made: Instance = instance
+    return made
+
+
+def model_error(stage: Stage, body: str) -> dict[str, Any]:
+    with pytest.raises(stage.runtime.exceptions.ModelError) as caught:
+        stage.invoke(body)
+    response: dict[str, Any] = caught.value.response
+    return response
+
+
+class Senders:
+    """Threads that send a number of requests in all, killing a worker now and then."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._lock = threading.Lock()
+        self._left = REQUESTS
+        self.answers: Counter[str] = Counter()
+        self.failures: list[ClientError] = []
+
+    def run(self) -> None:
+        threads = [threading.Thread(target=self._send) for _ in range(SENDERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _send(self) -> None:
+        while (number := self._next()) is not None:
+            if number % (REQUESTS // KILLS) == 0:
+                os.kill(pids(self._stage)[0], signal.SIGKILL)
+            try:
+                answer = self._stage.invoke("model")
+            except ClientError as error:
+                self.failures.append(error)
+            else:
+                with self._lock:
+                    self.answers[answer] += 1
+
+    def _next(self) -> int | None:
+        with self._lock:
+            self._left -= 1
+            return self._left + 1 if self._left >= 0 else None
+
+
+@pytest.mark.feature("serving: restart of a dead worker")
+def test_killed_workers_cost_at_most_the_requests_they_held(stage: Stage) -> None:
+    stage.config("two", "winter", count=2)
+    stage.endpoint("two")
+    senders = Senders(stage)
+
+    senders.run()
+
+    assert stage.cloud.settle(20) == []
+    assert len(senders.failures) <= KILLS * SENDERS
+    assert senders.answers["winter"] == REQUESTS - len(senders.failures)
+    assert {f.response["Error"]["Code"] for f in senders.failures} <= {"ModelError"}
+    assert stage.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    assert len(pids(stage)) == 2
+
+
+def test_requests_wait_for_the_restart_of_an_only_worker(stage: Stage) -> None:
+    stage.endpoint()
+    assert model_error(stage, "die")["OriginalStatusCode"] == 503
+
+    assert stage.invoke("model") == "winter"
+
+
+def test_worker_killed_while_idle_costs_no_request(stage: Stage) -> None:
+    stage.endpoint()
+    before, child = stage.invoke("pid"), only(stage).process
+    assert child is not None
+
+    stage.cloud.processes.kill(child, signal.SIGKILL)
+    child.wait(5)
+
+    assert stage.invoke("pid") != before
+
+
+@pytest.mark.feature("bad input: crashes at start")
+def test_model_that_crashes_at_start_fails_its_endpoint_in_awss_words(stage: Stage) -> None:
+    stage.model("crashing", START="exit")
+    stage.config("crashing", "crashing")
+
+    described = stage.endpoint("crashing")
+
+    assert described["EndpointStatus"] == "Failed"
+    assert described["FailureReason"] == (
+        "The primary container for production variant AllTraffic did not pass the ping health "
+        "check. Please check CloudWatch logs for this endpoint."
+    )
+    assert pids(stage) == []
+
+
+def test_update_to_a_model_that_crashes_at_start_goes_back(stage: Stage) -> None:
+    stage.model("crashing", START="exit")
+    stage.config("crashing", "crashing")
+    stage.endpoint()
+
+    stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="crashing")
+    described = stage.rest()
+
+    assert described["EndpointStatus"] == "InService"
+    assert described["EndpointConfigName"] == "one"
+    assert "did not pass the ping health check" in described["FailureReason"]
+    assert stage.events.statuses()[-2:] == ["ROLLING_BACK", "IN_SERVICE"]
+    assert stage.invoke("model") == "winter"
+
+
+@pytest.mark.feature("bad input: hangs in /ping")
+def test_model_that_hangs_in_ping_fails_its_endpoint_in_time(stage: Stage) -> None:
+    stage.hosting.timing = Timing(startup_cap=0.6, ping_timeout=0.2, flush=0.05, terminate=1)
+    stage.model("hanging", PING="hangs")
+    stage.config("hanging", "hanging")
+    began = time.monotonic()
+
+    described = stage.endpoint("hanging")
+
+    assert described["EndpointStatus"] == "Failed"
+    assert "did not pass the ping health check" in described["FailureReason"]
+    assert time.monotonic() - began < 5
+    assert pids(stage) == []
+
+
+def test_model_that_stops_answering_pings_is_restarted(stage: Stage) -> None:
+    stage.hosting.timing = Timing(
+        startup_cap=20, ping_timeout=0.1, ping_every=0.02, flush=0.05, terminate=1
+    )
+    stage.endpoint()
+    before, child = stage.invoke("pid"), only(stage).process
+    stage.invoke("mute")
+    for _ in range(3):
+        only(stage).check()
+    assert child is not None
+    child.wait(5)
+
+    assert stage.invoke("pid") != before
+
+
+@pytest.mark.feature("bad input: answers 500")
+def test_model_that_answers_500_is_a_model_error_and_stays(stage: Stage) -> None:
+    stage.model("failing", FAILS="500")
+    stage.config("failing", "failing")
+    stage.endpoint("failing")
+    before = pids(stage)
+
+    response = model_error(stage, "x")
+
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert (response["OriginalStatusCode"], response["OriginalMessage"]) == (500, "never")
+    assert stage.total("Invocation5XXErrors") == 1
+    assert pids(stage) == before
+
+
+@pytest.mark.feature("bad input: answers late")
+def test_model_that_answers_late_is_told_so_and_serves_on(stage: Stage) -> None:
+    stage.hosting.timing = Timing(invocation=0.3, flush=0.05, terminate=2)
+    stage.endpoint()
+    before = pids(stage)
+
+    response = model_error(stage, "sleep 2")
+
+    assert "timed out while waiting for a response from container" in response["Error"]["Message"]
+    assert stage.total("InvocationModelErrors") == 1
+    assert stage.invoke("model") == "winter"
+    assert pids(stage) == before
+
+
+@pytest.mark.feature("bad input: answers 7 MB")
+def test_model_that_answers_more_than_the_limit_is_a_model_error(stage: Stage) -> None:
+    stage.endpoint()
+
+    response = model_error(stage, "big")
+
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert stage.invoke("model") == "winter"
+
+
+def test_model_that_never_closes_a_connection_is_stopped_all_the_same(stage: Stage) -> None:
+    stage.endpoint()
+    for _ in range(3):
+        stage.invoke("model")
+    began = time.monotonic()
+
+    stage.sagemaker.delete_endpoint(EndpointName=stage.name)
+
+    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert time.monotonic() - began < 4
+    assert pids(stage) == []
+
+
+def test_model_that_streams_chunks_or_until_it_closes_is_read_whole(stage: Stage) -> None:
+    stage.endpoint()
+
+    assert stage.invoke("chunks") == "one,two,three"
+    assert stage.invoke("until closed") == "to the end"
+    assert stage.invoke("model") == "winter"
+
+
+def test_model_that_breaks_off_its_answer_is_a_model_error(stage: Stage) -> None:
+    stage.endpoint()
+
+    response = model_error(stage, "cut short")
+
+    assert "could not load the entire response body" in response["Error"]["Message"]
+    assert stage.invoke("model") == "winter"

@@ -1,0 +1,243 @@
+"""Each kind of rollout under load: through to the end, rolled back, timed out, and worse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosting_stage import Stage, fresh, open_stage
+from rollout_stage import CANARY, ROLLING, alarm, saying, traffic, update
+
+from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+
+ALARMS = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]}}
+
+
+def blue_green(kind: str, wait: int, termination: int, **more: Any) -> dict[str, Any]:
+    routing = {"Type": kind, "WaitIntervalInSeconds": wait, **more}
+    return {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": termination,
+        },
+        **ALARMS,
+    }  # fmt: skip
+
+
+LINEAR = blue_green(
+    "LINEAR", 300, 120, LinearStepSize={"Type": "CAPACITY_PERCENT", "Value": 33}
+)  # fmt: skip
+ALL_AT_ONCE = blue_green("ALL_AT_ONCE", 0, 300)
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Stage]:
+    with open_stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(opened: Stage) -> Iterator[Stage]:
+    with fresh(opened) as stage:
+        yield stage
+
+
+@pytest.fixture
+def three(stage: Stage) -> Stage:
+    """An endpoint of three instances, a second model, and a rollback alarm."""
+    stage.model("summer")
+    stage.config("blue", "winter", count=3)
+    stage.config("green", "summer", count=3)
+    alarm(stage, "OK")
+    stage.endpoint("blue")
+    return stage
+
+
+def trip(stage: Stage) -> None:
+    stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
+
+
+def restored(stage: Stage, described: dict[str, Any], count: int = 3) -> None:
+    """Rolled back as AWS does it: the old configuration, InService, and not a word why."""
+    assert described["EndpointStatus"] == "InService"
+    assert described["EndpointConfigName"] == "blue"
+    assert "FailureReason" not in described
+    assert "PendingDeploymentSummary" not in described
+    assert described["ProductionVariants"][0]["CurrentInstanceCount"] == count
+    assert len(stage.cloud.processes.running()) == count
+    assert stage.events.statuses()[-3:] == ["UPDATING", "ROLLING_BACK", "IN_SERVICE"]
+    assert stage.invoke("model") == "winter"
+
+
+@pytest.mark.feature("rollout: linear")
+def test_linear_rollout_shifts_step_by_step_and_no_request_fails(three: Stage) -> None:
+    with traffic(three) as sent:
+        update(three, LINEAR)
+        described = three.until(saying("linear capacity of 1 instance(s)"))
+        sent.see("summer")
+        sent.see("winter")
+        pending = described["PendingDeploymentSummary"]
+        shown = pending["ProductionVariants"][0]
+        assert (pending["EndpointConfigName"], shown["DesiredInstanceCount"]) == ("green", 3)
+        assert shown["VariantStatus"][0]["Status"] in ("ActivatingTraffic", "Baking")
+        assert pending["StartTime"] <= shown["VariantStatus"][0]["StartTime"]
+        three.until(saying("Baking for 300 seconds (WaitIntervalInSeconds)"))
+        three.cloud.clock.advance(300)
+        three.until(saying("Baking for 300 seconds (WaitIntervalInSeconds) with traffic enabled on "
+                           "linear capacity of 2 instance(s)."))  # fmt: skip
+        sent.answers.clear()
+        sent.see("summer", 60)
+        shifted = sent.answers["summer"] / (sent.answers["summer"] + sent.answers["winter"])
+        three.cloud.clock.advance(300)
+        three.until(saying("Baking for 120 seconds (TerminationWaitInSeconds)"))
+        three.cloud.clock.advance(120)
+        described = three.rest()
+
+    assert sent.failures == []
+    assert 0.45 < shifted < 0.9
+    assert described["EndpointConfigName"] == "green"
+    assert described["LastDeploymentConfig"] == LINEAR
+    assert len(three.cloud.processes.running()) == 3
+
+
+def test_linear_rollout_that_alarms_in_its_second_step_rolls_back(three: Stage) -> None:
+    with traffic(three) as sent:
+        update(three, LINEAR)
+        three.until(saying("Baking for 300 seconds"))
+        three.cloud.clock.advance(300)
+        three.until(saying("linear capacity of 2 instance(s)"))
+        sent.see("summer")
+        trip(three)
+        described = three.rest()
+        sent.see("winter")
+
+    assert sent.failures == []
+    restored(three, described)
+
+
+def test_all_at_once_that_alarms_in_its_bake_rolls_back(three: Stage) -> None:
+    with traffic(three) as sent:
+        update(three, ALL_AT_ONCE)
+        three.until(saying("Baking for 300 seconds (TerminationWaitInSeconds)"))
+        sent.see("summer")
+        trip(three)
+        described = three.rest()
+        sent.see("winter")
+
+    assert sent.failures == []
+    restored(three, described)
+
+
+def test_rolling_rollout_that_alarms_in_its_first_batch_rolls_back(three: Stage) -> None:
+    with traffic(three) as sent:
+        update(three, ROLLING)
+        three.until(saying("Baking for 600 seconds"))
+        trip(three)
+        described = three.rest()
+        sent.see("winter")
+
+    assert sent.failures == []
+    restored(three, described)
+
+
+@pytest.mark.parametrize("policy", [LINEAR, ALL_AT_ONCE, ROLLING], ids=["linear", "all", "rolling"])
+def test_alarm_red_at_the_start_aborts_before_anything_serves(
+    three: Stage, policy: dict[str, Any]
+) -> None:
+    trip(three)
+
+    with traffic(three) as sent:
+        update(three, policy)
+        described = three.rest()
+
+    assert sent.failures == []
+    assert set(sent.answers) <= {"winter"}
+    restored(three, described)
+
+
+@pytest.mark.feature("rollout: rollback that fails")
+def test_rollback_that_fails_leaves_update_rollback_failed(stage: Stage, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    stage.model("frail", EXITS_IF=str(gone))
+    stage.model("summer")
+    stage.config("blue", "frail", count=2)
+    stage.config("green", "summer", count=2)
+    alarm(stage, "OK")
+    stage.endpoint("blue")
+
+    with traffic(stage) as sent:
+        update(stage, ROLLING)
+        stage.until(saying("Baking for 600 seconds"))
+        stage.cloud.clock.advance(600)
+        stage.until(saying("capacity of 2 instance(s)"))
+        gone.touch()  # the old container cannot be started a second time
+        trip(stage)
+        described = stage.rest()
+        sent.see("summer")
+
+    assert described["EndpointStatus"] == "UpdateRollbackFailed"
+    assert described["EndpointConfigName"] == "blue"
+    assert "did not pass the ping health check" in described["FailureReason"]
+    assert sent.failures == []
+    assert stage.events.statuses()[-1] == "UPDATE_ROLLBACK_FAILED"
+    alarm(stage, "OK")
+    update(stage)
+    assert stage.rest()["EndpointConfigName"] == "green"
+    assert stage.rest()["EndpointStatus"] == "InService"
+    assert len(stage.cloud.processes.running()) == 2
+
+
+def test_rollout_over_its_execution_time_rolls_back(stage: Stage) -> None:
+    stage.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2)
+    stage.model("late", LATE="1.2")
+    stage.config("blue", "winter", count=2)
+    stage.config("green", "late", count=2)
+    stage.endpoint("blue")
+    policy = blue_green(
+        "CANARY", 400, 200, CanarySize={"Type": "INSTANCE_COUNT", "Value": 1}
+    )["BlueGreenUpdatePolicy"] | {"MaximumExecutionTimeoutInSeconds": 601}  # fmt: skip
+
+    update(stage, {"BlueGreenUpdatePolicy": policy})
+    stage.until(saying("Baking for 400 seconds"))
+    stage.cloud.clock.advance(400)
+    stage.until(saying("Baking for 200 seconds"))
+    stage.cloud.clock.advance(200)
+    described = stage.rest()
+
+    assert described["EndpointConfigName"] == "blue"
+    assert "MaximumExecutionTimeoutInSeconds (601)" in described["FailureReason"]
+    assert stage.invoke("model") == "winter"
+
+
+def test_scaling_in_and_out_under_load_fails_no_request(stage: Stage) -> None:
+    stage.config("three", "winter", count=3)
+    stage.endpoint("three")
+
+    with traffic(stage) as sent:
+        for count in (1, 3, 2, 4, 1):
+            stage.hosting.set_instance_count(stage.name, "AllTraffic", count)
+            assert stage.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == count
+            sent.see("winter")
+
+    assert sent.failures == []
+    assert len(stage.cloud.processes.running()) == 1
+
+
+def test_canary_keeps_the_share_of_its_instances(three: Stage) -> None:
+    update(three, CANARY | {"BlueGreenUpdatePolicy": CANARY["BlueGreenUpdatePolicy"] | {
+        "TrafficRoutingConfiguration": {
+            "Type": "CANARY", "WaitIntervalInSeconds": 600,
+            "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1},
+        }
+    }})  # fmt: skip
+    three.until(saying("Baking for 600 seconds"))
+
+    summer = sum(three.invoke("model") == "summer" for _ in range(300))
+
+    assert 65 <= summer <= 135  # one instance of three: 100 of 300
+    assert three.total("Invocations", EndpointConfigName="green") == summer
+    assert three.total("Invocations", EndpointConfigName="blue") == 300 - summer
+    assert three.total("Invocations") == 300
+    trip(three)
+    three.rest()

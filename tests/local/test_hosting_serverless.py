@@ -1,0 +1,327 @@
+"""Serverless endpoints through boto3: cold and warm, throttled, provisioned, idle."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hosting_stage import CAPTURE, IMAGE, ROLE, Stage, fresh, open_stage, refusal
+
+from sageloop.waiting import until
+
+SERVERLESS = "serving: serverless endpoint"
+PROVISIONED = "serving: provisioned concurrency"
+REFUSED = "bad input: serverless with what it cannot have"
+MEGABYTE = 1024 * 1024
+UNSUPPORTED = "One or more endpoint features are not supported using this configuration"
+
+
+class Serverless:
+    """An endpoint stage whose configurations are serverless."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.hosting = stage.hosting
+
+    def variant(self, most: int = 2, provisioned: int = 0, **more: Any) -> dict[str, Any]:
+        config = {"MemorySizeInMB": 2048, "MaxConcurrency": most}
+        if provisioned:
+            config["ProvisionedConcurrency"] = provisioned
+        return {
+            "VariantName": "AllTraffic", "ModelName": "winter", "ServerlessConfig": config, **more
+        }  # fmt: skip
+
+    def endpoint(self, name: str = "serverless", *, model: str = "winter", **variant: Any) -> Any:
+        made = self.variant(**variant) | {"ModelName": model}
+        self.stage.sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[made]
+        )
+        return self.stage.endpoint(name)
+
+    def processes(self) -> int:
+        label = f"endpoint:{self.stage.name}"
+        return list(self.stage.cloud.processes.running().values()).count(label)
+
+    def refused(self, **params: Any) -> str:
+        given = {"ProductionVariants": [self.variant()]} | params
+        code, message = refusal(
+            self.stage.sagemaker.create_endpoint_config, EndpointConfigName="odd", **given
+        )
+        assert code == "ValidationException"
+        return message
+
+    def maximum(self, metric: str) -> float:
+        now = self.stage.cloud.clock.now()
+        points = self.stage.cloudwatch.get_metric_statistics(
+            Namespace="AWS/SageMaker", MetricName=metric, StartTime=now.replace(year=2020),
+            EndTime=now.replace(year=now.year + 1), Period=86400 * 365, Statistics=["Maximum"],
+            Dimensions=[{"Name": "EndpointName", "Value": self.stage.name},
+                        {"Name": "VariantName", "Value": "AllTraffic"}],
+        )["Datapoints"]  # fmt: skip
+        return max((float(point["Maximum"]) for point in points), default=-1.0)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with open_stage() as opened:
+        yield opened
+
+
+@pytest.fixture
+def serverless(stage: Stage) -> Iterator[Serverless]:
+    with fresh(stage):
+        yield Serverless(stage)
+
+
+@pytest.mark.feature(SERVERLESS)
+def test_the_first_request_starts_a_process_and_the_next_finds_it_warm(
+    serverless: Serverless,
+) -> None:
+    described = serverless.endpoint()
+    assert described["EndpointStatus"] == "InService"
+    assert serverless.processes() == 0
+    first = serverless.stage.invoke("pid")
+    assert serverless.processes() == 1
+    assert serverless.stage.invoke("pid") == first
+    assert serverless.stage.total("Invocations") == 2
+
+
+@pytest.mark.feature("serving: serverless cold and warm")
+def test_a_cold_start_is_published_as_set_up_and_overhead(serverless: Serverless) -> None:
+    serverless.endpoint()
+    serverless.stage.invoke()
+    setup = serverless.stage.total("ModelSetupTime")
+    assert 1_000 < setup < 60_000_000
+    assert serverless.stage.total("OverheadLatency") >= setup
+    assert serverless.stage.total("ModelLatency") < setup
+    serverless.stage.invoke()
+    assert serverless.stage.total("ModelSetupTime") == setup
+
+
+@pytest.mark.feature("serving: serverless cold and warm")
+def test_an_idle_environment_ends(serverless: Serverless) -> None:
+    serverless.endpoint()
+    first = serverless.stage.invoke("pid")
+    serverless.stage.cloud.clock.advance(300)
+    assert serverless.stage.invoke("pid") == first
+    serverless.stage.cloud.clock.advance(400)
+    assert serverless.stage.cloud.settle(20) == []
+    assert serverless.processes() == 1
+    serverless.stage.cloud.clock.advance(300)
+    assert serverless.stage.cloud.settle(20) == []
+    assert serverless.processes() == 0
+    assert serverless.stage.invoke("pid") != first
+
+
+@pytest.mark.feature("serving: serverless concurrency")
+def test_requests_over_the_concurrency_are_throttled(serverless: Serverless) -> None:
+    serverless.endpoint(most=1)
+    serverless.stage.invoke()
+    answers: list[str] = []
+    running = threading.Thread(target=lambda: answers.append(serverless.stage.invoke("sleep 2")))
+    running.start()
+    outstanding = serverless.hosting.outstanding
+    name = serverless.stage.name
+    until("a request", lambda: outstanding(name, "AllTraffic") == [1] or None, seconds=20)
+    with pytest.raises(ClientError) as caught:
+        serverless.stage.invoke("hello")
+    assert caught.value.response["Error"] == {
+        "Code": "ThrottlingException", "Message": "Rate exceeded",
+    }  # fmt: skip
+    running.join()
+    assert answers == ["echo sleep 2"]
+
+
+@pytest.mark.feature("serving: serverless concurrency")
+def test_concurrent_requests_get_an_environment_each(serverless: Serverless) -> None:
+    serverless.endpoint(most=3)
+    answers: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(serverless.stage.invoke("sleep 1")))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == ["echo sleep 1"] * 3
+    assert serverless.processes() == 3
+    assert serverless.maximum("ServerlessConcurrentExecutionsUtilization") == 1.0
+
+
+@pytest.mark.feature(PROVISIONED)
+def test_provisioned_environments_are_warm_and_stay(serverless: Serverless) -> None:
+    described = serverless.endpoint(most=2, provisioned=1)
+    shown = described["ProductionVariants"][0]["CurrentServerlessConfig"]
+    assert shown == {"MemorySizeInMB": 2048, "MaxConcurrency": 2, "ProvisionedConcurrency": 1}
+    assert serverless.processes() == 1
+    serverless.stage.invoke()
+    assert serverless.stage.total("ModelSetupTime") == 0
+    assert serverless.stage.total("ServerlessProvisionedConcurrencyInvocations") == 1
+    assert serverless.maximum("ServerlessProvisionedConcurrencyUtilization") == 1.0
+    serverless.stage.cloud.clock.advance(3600)
+    assert serverless.stage.cloud.settle(20) == []
+    assert serverless.processes() == 1
+
+
+@pytest.mark.feature(PROVISIONED)
+def test_requests_beyond_the_provisioned_ones_spill_over(serverless: Serverless) -> None:
+    serverless.endpoint(most=2, provisioned=1)
+    threads = [
+        threading.Thread(target=lambda: serverless.stage.invoke("sleep 1")) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert serverless.stage.total("ServerlessProvisionedConcurrencyInvocations") == 1
+    assert serverless.stage.total("ServerlessProvisionedConcurrencySpilloverInvocations") == 1
+
+
+@pytest.mark.feature(PROVISIONED)
+def test_provisioned_concurrency_is_changed_in_place(serverless: Serverless) -> None:
+    serverless.endpoint(most=3, provisioned=1)
+    change = {"ProvisionedConcurrency": 2, "MaxConcurrency": 5}
+    serverless.stage.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=serverless.stage.name,
+        DesiredWeightsAndCapacities=[
+            {"VariantName": "AllTraffic", "ServerlessUpdateConfig": change}
+        ],
+    )
+    shown = serverless.stage.rest()["ProductionVariants"][0]
+    wanted = {"MemorySizeInMB": 2048, "MaxConcurrency": 5, "ProvisionedConcurrency": 2}
+    assert shown["CurrentServerlessConfig"] == shown["DesiredServerlessConfig"] == wanted
+    assert serverless.processes() == 2
+    serverless.hosting.set_provisioned_concurrency(serverless.stage.name, "AllTraffic", 1)
+    serverless.stage.rest()
+    assert serverless.processes() == 1
+
+
+def test_more_provisioned_than_the_most_is_refused(serverless: Serverless) -> None:
+    variant = serverless.variant(most=1, provisioned=2)
+    message = serverless.refused(ProductionVariants=[variant])
+    assert "ProvisionedConcurrency (2) must be less than or equal to MaxConcurrency (1)" in message
+
+
+def test_idle_provisioned_environments_tell_that_nothing_uses_them(serverless: Serverless) -> None:
+    serverless.endpoint(provisioned=1)
+    serverless.stage.cloud.clock.advance(61)
+    assert serverless.stage.cloud.settle(20) == []
+    assert serverless.maximum("ServerlessProvisionedConcurrencyUtilization") == 0.0
+
+
+@pytest.mark.feature("bad input: a model that crashes at start, serverless")
+def test_a_model_that_does_not_start_fails_the_endpoint_in_awss_words(
+    serverless: Serverless,
+) -> None:
+    serverless.stage.model("broken", START="exit")
+    described = serverless.endpoint(model="broken")
+    assert described["EndpointStatus"] == "Failed"
+    assert "within the allotted 180 second timeout" in described["FailureReason"]
+
+
+def test_a_request_over_four_megabytes_is_refused(serverless: Serverless) -> None:
+    serverless.endpoint()
+    with pytest.raises(ClientError) as caught:
+        serverless.stage.invoke("x" * (4 * MEGABYTE + 1))
+    assert caught.value.response["Error"]["Code"] == "ValidationError"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+def test_an_answer_over_four_megabytes_is_a_model_error(serverless: Serverless) -> None:
+    serverless.endpoint()
+    with pytest.raises(ClientError, match="exceeds the limit of 4194304"):
+        serverless.stage.invoke("big")
+
+
+def test_a_process_that_dies_is_replaced_by_the_next_request(serverless: Serverless) -> None:
+    serverless.endpoint()
+    with pytest.raises(ClientError, match="ModelError"):
+        serverless.stage.invoke("die")
+    assert serverless.stage.cloud.settle(20) == []
+    assert serverless.processes() == 0
+    assert serverless.stage.invoke("hello") == "echo hello"
+
+
+def test_an_update_keeps_serving_and_the_way_back_is_refused(serverless: Serverless) -> None:
+    serverless.endpoint()
+    serverless.stage.model("summer", GREETING="phew")
+    variant = serverless.variant() | {"ModelName": "summer"}
+    serverless.stage.sagemaker.create_endpoint_config(
+        EndpointConfigName="two", ProductionVariants=[variant]
+    )
+    update = serverless.stage.sagemaker.update_endpoint
+    update(EndpointName=serverless.stage.name, EndpointConfigName="two")
+    assert serverless.stage.rest()["EndpointConfigName"] == "two"
+    assert serverless.stage.invoke("model") == "summer"
+    code, message = refusal(update, EndpointName=serverless.stage.name, EndpointConfigName="one")
+    assert code == "ValidationException"
+    assert "cannot be updated to an instance-based one" in message
+
+
+@pytest.mark.feature(REFUSED)
+def test_data_capture_is_refused(serverless: Serverless) -> None:
+    message = serverless.refused(DataCaptureConfig=CAPTURE)
+    assert UNSUPPORTED in message
+    assert "DataCaptureConfig" in message
+
+
+@pytest.mark.feature(REFUSED)
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"InstanceType": "ml.m5.large"},
+        {"InitialInstanceCount": 1},
+        {"VolumeSizeInGB": 10},
+        {"RoutingConfig": {"RoutingStrategy": "RANDOM"}},
+        {"ContainerStartupHealthCheckTimeoutInSeconds": 60},
+    ],
+    ids=lambda member: next(iter(member)),
+)
+def test_members_of_instances_are_refused(
+    serverless: Serverless, member: dict[str, Any]
+) -> None:  # fmt: skip
+    message = serverless.refused(ProductionVariants=[serverless.variant(**member)])
+    assert UNSUPPORTED in message
+    assert next(iter(member)) in message
+
+
+@pytest.mark.feature(REFUSED)
+def test_several_variants_are_refused(serverless: Serverless) -> None:
+    variants = [serverless.variant(), serverless.variant() | {"VariantName": "Other"}]
+    assert "several production variants" in serverless.refused(ProductionVariants=variants)
+
+
+@pytest.mark.feature(REFUSED)
+def test_asynchronous_inference_is_refused(serverless: Serverless) -> None:
+    settings = {"OutputConfig": {"S3OutputPath": "s3://data/out"}}
+    assert "AsyncInferenceConfig" in serverless.refused(AsyncInferenceConfig=settings)
+
+
+@pytest.mark.feature(REFUSED)
+@pytest.mark.parametrize(
+    ("told", "members"),
+    [
+        ("a model's VpcConfig", {"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["s-1"]}}),
+        ("a model's EnableNetworkIsolation", {"EnableNetworkIsolation": True}),
+        ("inference pipelines", {"Containers": [{"Image": IMAGE}, {"Image": IMAGE}]}),
+        ("multi-model containers", {"PrimaryContainer": {
+            "Image": IMAGE, "Mode": "MultiModel", "ModelDataUrl": "s3://data/"}}),
+        ("ModelDataSource", {"PrimaryContainer": {
+            "Image": IMAGE, "ModelDataSource": {"S3DataSource": {
+                "S3Uri": "s3://data/", "S3DataType": "S3Prefix", "CompressionType": "None"}}}}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_models_that_are_not_served_serverless_are_refused(
+    serverless: Serverless, told: str, members: dict[str, Any]
+) -> None:
+    container = {} if "Containers" in members else {"PrimaryContainer": {"Image": IMAGE}}
+    serverless.stage.sagemaker.create_model(
+        ModelName="odd", ExecutionRoleArn=ROLE, **(container | members)
+    )
+    variant = serverless.variant() | {"ModelName": "odd"}
+    assert told in serverless.refused(ProductionVariants=[variant])

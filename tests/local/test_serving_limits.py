@@ -1,0 +1,106 @@
+"""What a request and an answer may be, in AWS's words where they are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hosting_stage import IMAGE, ROLE, Stage, fresh, open_stage, refusal
+from serving_stage import packed
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Stage]:
+    with open_stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(opened: Stage) -> Iterator[Stage]:
+    with fresh(opened) as stage:
+        stage.endpoint()
+        yield stage
+
+
+@pytest.mark.feature("bad input: request over the limit")
+def test_request_over_six_megabytes_never_reaches_the_model(stage: Stage) -> None:
+    code, message = refusal(
+        stage.runtime.invoke_endpoint, EndpointName=stage.name, Body=b"x" * 6_291_457
+    )
+    assert code == "ValidationError"
+    assert "less than or equal to 6291456" in message
+    assert stage.total("Invocations") == 0
+
+
+@pytest.mark.feature("bad input: answers more than 6 MB")
+def test_answer_over_six_megabytes_is_a_model_error(stage: Stage) -> None:
+    code, message = refusal(stage.runtime.invoke_endpoint, EndpointName=stage.name, Body="big")
+    assert (code, "exceeds the limit of 6291456" in message) == ("ModelError", True)
+
+
+@pytest.mark.feature("serving: inference ids")
+def test_inference_id_reaches_the_model(stage: Stage) -> None:
+    assert stage.invoke("id", InferenceId="order-17") == "order-17"
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [({"CustomAttributes": "x" * 1025}, "less than or equal to 1024"),
+     ({"InferenceId": "x" * 65}, "less than or equal to 64"),
+     ({"TargetModel": "a.tar.gz"}, "not a multi-model endpoint"),
+     ({"InferenceComponentName": "one"}, "has no inference components"),
+     ({"TargetContainerHostname": "one"}, "mode Direct"),
+     ({"TargetVariant": "other"}, "Variant other not found")],
+)  # fmt: skip
+def test_request_that_the_endpoint_cannot_take_is_refused(
+    stage: Stage, members: dict[str, Any], told: str
+) -> None:
+    code, message = refusal(
+        stage.runtime.invoke_endpoint, EndpointName=stage.name, Body="x", **members
+    )
+    assert (code, told in message) == ("ValidationError", True), message
+
+
+@pytest.mark.parametrize("member", ["EnableExplanations", "SessionId", "PrefixAwareId"])
+def test_what_is_not_executed_is_refused_by_name(stage: Stage, member: str) -> None:
+    code, message = refusal(
+        stage.runtime.invoke_endpoint, EndpointName=stage.name, Body="x", **{member: "x"}
+    )
+    assert (code, member in message) == ("NotImplemented", True)
+
+
+@pytest.mark.feature("serving: uncompressed model data")
+@pytest.mark.parametrize("compression", ["None", "Gzip"])
+def test_model_data_source_is_brought_to_the_model(stage: Stage, compression: str) -> None:
+    stage.s3.put_object(Bucket="data", Key="plain/name.txt", Body=b"from the source")
+    stage.s3.put_object(Bucket="data", Key="m.gz", Body=packed({"name.txt": "from the source"}))
+    plain = {"S3Uri": "s3://data/plain/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    archive = {"S3Uri": "s3://data/m.gz", "S3DataType": "S3Object", "CompressionType": "Gzip"}
+    source = {"S3DataSource": plain if compression == "None" else archive}
+    stage.sagemaker.create_model(
+        ModelName="sourced", ExecutionRoleArn=ROLE,
+        PrimaryContainer={"Image": IMAGE, "ModelDataSource": source},
+    )  # fmt: skip
+    stage.config("sourced", "sourced")
+    stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="sourced")
+    stage.rest()
+
+    assert stage.invoke("model") == "from the source"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [({"S3Uri": "s3://data/plain"}, "end with a slash"),
+     ({"CompressionType": "Gzip"}, "must be S3Object"),
+     ({"ManifestS3Uri": "s3://data/manifest"}, "ManifestS3Uri")],
+)  # fmt: skip
+def test_model_data_source_that_makes_no_sense_is_refused(
+    stage: Stage, changed: dict[str, str], told: str
+) -> None:
+    source = {"S3Uri": "s3://data/plain/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    code, message = refusal(
+        stage.sagemaker.create_model, ModelName="m", ExecutionRoleArn=ROLE,
+        PrimaryContainer={"Image": IMAGE, "ModelDataSource": {"S3DataSource": source | changed}},
+    )  # fmt: skip
+    assert (code, told in message) == ("ValidationException", True), message

@@ -1,0 +1,130 @@
+"""The cost switch: function, schedules, permissions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Duration, Stack
+from aws_cdk.assertions import Match, Template
+
+from constructs_lib import (
+    Asynchronous,
+    ConfigurationError,
+    CostSwitch,
+    Endpoint,
+    HostingRole,
+    SwitchTimes,
+)
+
+from .conftest import Ground, ground_of
+
+PERMISSIONS = json.loads(
+    (Path(__file__).resolve().parents[3] / "lambda" / "permissions.json").read_text()
+)["cost_switch"]
+TIMES = SwitchTimes(
+    down="cron(0 20 ? * MON-FRI *)", up="cron(0 7 ? * MON-FRI *)", timezone="Europe/Paris"
+)
+PLATFORM = {
+    "cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "iam:CreateServiceLinkedRole",
+}  # fmt: skip
+OURS = {"application-autoscaling", "cloudwatch", "dynamodb", "iam", "lambda", "sagemaker"}
+
+
+def own_endpoint(ground: Ground, **changes: Any) -> Endpoint:
+    values: dict[str, Any] = {
+        "endpoint_name": "own", "image": ground.image().uri, "model_data": "models/m.tar.gz",
+        "store": ground.store, "network": ground.network,
+        "role": HostingRole(ground.stack, "OwnRole", key=ground.store.key), **changes,
+    }  # fmt: skip
+    return Endpoint(ground.stack, "Own", **values)
+
+
+def switch(ground: Ground, endpoint: Any, **changes: Any) -> CostSwitch:
+    return CostSwitch(
+        ground.stack, "Switch", endpoint=endpoint, state=ground.state, network=ground.network,
+        page_topic=ground.pages.topic, **changes,
+    )  # fmt: skip
+
+
+def actions_of(template: Template) -> set[str]:
+    """What the switch's code may do, without what Lambda and AWS themselves need."""
+    found: set[str] = set()
+    for name, policy in template.find_resources("AWS::IAM::ManagedPolicy").items():
+        if name.startswith("SwitchCostSwitch") and "Base" not in name:
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+                action = statement["Action"]
+                found |= {action} if isinstance(action, str) else set(action)
+    return {each for each in found - PLATFORM if each.partition(":")[0] in OURS}
+
+
+@pytest.fixture(scope="module")
+def own() -> Template:
+    ground = ground_of(Stack(App(), "Test"))
+    switch(ground, own_endpoint(ground), times=TIMES, idle_after=Duration.hours(2))
+    return ground.template()
+
+
+@pytest.fixture(scope="module")
+def champion() -> Template:
+    ground = ground_of(Stack(App(), "Test"))
+    switch(ground, ground.champion(), times=TIMES)
+    return ground.template()
+
+
+@pytest.mark.feature("operations: cost switch")
+def test_switch_goes_and_comes_on_the_clock_of_a_place(own: Template) -> None:
+    for verb, cron in (("down", TIMES.down), ("up", TIMES.up)):
+        own.has_resource_properties("AWS::Scheduler::Schedule", {
+            "ScheduleExpression": cron, "ScheduleExpressionTimezone": "Europe/Paris",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": Match.object_like({
+                "Input": json.dumps({
+                    "source": "schedule", "action": verb, "id": "<aws.scheduler.execution-id>",
+                    "time": "<aws.scheduler.scheduled-time>",
+                }),
+                "DeadLetterConfig": Match.any_value(),
+            }),
+        })  # fmt: skip
+
+
+def test_switch_knows_variants_and_idleness(own: Template) -> None:
+    own.has_resource_properties("AWS::Lambda::Function", {"Environment": {"Variables": {
+        "ENDPOINT_NAME": "own", "VARIANTS": '["AllTraffic"]', "IDLE_SECONDS": "7200",
+        "STATE_TABLE": Match.any_value(),
+    }}})  # fmt: skip
+
+
+def test_switch_of_an_own_endpoint_may_do_what_its_code_does(own: Template) -> None:
+    wanted = {action for part in ("always", "idle", "alone") for action in PERMISSIONS[part]}
+    assert actions_of(own) == wanted
+
+
+def test_switch_of_a_champion_leaves_all_to_its_promoter(champion: Template) -> None:
+    assert actions_of(champion) == {*PERMISSIONS["always"], *PERMISSIONS["champion"]}
+    champion.has_resource_properties("AWS::Lambda::Function", {"Environment": {"Variables": (
+        Match.object_like({"PROMOTE_FUNCTION": Match.any_value(), "VARIANTS": '["AllTraffic"]'})
+    )}})  # fmt: skip
+
+
+def test_switch_refuses_what_scheduler_would(anew: Ground, stack: Stack) -> None:
+    ground = ground_of(stack)
+    times = SwitchTimes(down="at eight", up=TIMES.up, timezone="Europe Paris")
+
+    with pytest.raises(ConfigurationError) as caught:
+        switch(ground, ground.champion(), times=times, idle_after=Duration.minutes(5))
+
+    told = str(caught.value)
+    assert "times.down must match" in told
+    assert "times.timezone must match" in told
+    assert "idle_after in seconds must be between 900 and 1209600, got 300" in told
+
+
+def test_idleness_of_an_asynchronous_endpoint_is_its_scalings_business(stack: Stack) -> None:
+    ground = ground_of(stack)
+    endpoint = own_endpoint(ground, kind=Asynchronous(output_prefix="scored/"))
+
+    with pytest.raises(ConfigurationError, match="scale it to zero"):
+        switch(ground, endpoint, idle_after=Duration.hours(1))

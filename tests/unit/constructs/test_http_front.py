@@ -1,0 +1,152 @@
+"""The HTTPS front, and what the security packs say of it and of the operations beside it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aws_cdk import App, Duration, Stack
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_cognito as cognito
+from aws_cdk import aws_iam as iam
+from aws_cdk.assertions import Match, Template
+from cdk_nag import (
+    AwsSolutionsChecks,
+    HIPAASecurityChecks,
+    NIST80053R5Checks,
+    PCIDSS321Checks,
+)
+
+from constructs_lib import (
+    ConfigurationError,
+    CostSwitch,
+    Dashboard,
+    DataStore,
+    Endpoint,
+    HttpsFront,
+    ServingAlarms,
+    Silence,
+    SwitchTimes,
+)
+
+from .conftest import ground_of
+from .test_cost_switch import own_endpoint
+
+
+def front(stack: Stack, **changes: Any) -> HttpsFront:
+    endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
+    key = DataStore(stack, "Store").key
+    return HttpsFront(stack, "Front", **{"endpoint": endpoint, "key": key, **changes})
+
+
+def method_of(template: Template) -> dict[str, Any]:
+    (method,) = template.find_resources("AWS::ApiGateway::Method").values()
+    return dict(method["Properties"])
+
+
+@pytest.mark.feature("invocation: HTTPS front")
+def test_front_asks_the_endpoint_without_a_function_between(stack: Stack) -> None:
+    front(stack)
+
+    method = method_of(Template.from_stack(stack))
+    uri = "".join(
+        part if isinstance(part, str) else "*"
+        for part in method["Integration"]["Uri"]["Fn::Join"][1]
+    )
+    assert uri.endswith("runtime.sagemaker:path/endpoints/demo/invocations")
+    assert method["AuthorizationType"] == "AWS_IAM"
+    assert method["Integration"]["PassthroughBehavior"] == "NEVER"
+    assert set(method["Integration"]["RequestTemplates"]) == {"text/csv", "application/json"}
+
+
+def test_a_models_error_is_told_as_a_bad_gateway(stack: Stack) -> None:
+    front(stack)
+
+    answers = method_of(Template.from_stack(stack))["Integration"]["IntegrationResponses"]
+    found = {each.get("SelectionPattern"): each["StatusCode"] for each in answers}
+    assert found == {None: "200", "424": "502", r"4(?!24)\d{2}": "400", r"5\d{2}": "503"}
+
+
+@pytest.mark.feature("invocation: HTTPS front (Cognito)")
+def test_callers_may_bring_a_token_of_a_user_pool(stack: Stack) -> None:
+    pool = cognito.UserPool.from_user_pool_id(stack, "Pool", "eu-west-1_abc")
+
+    front(stack, user_pools=[pool], scopes=["models/ask"])
+
+    method = method_of(Template.from_stack(stack))
+    assert method["AuthorizationType"] == "COGNITO_USER_POOLS"
+    assert method["AuthorizationScopes"] == ["models/ask"]
+
+
+@pytest.mark.feature("invocation: HTTPS front (request model, throttling)")
+def test_requests_are_held_against_a_schema_and_a_rate(stack: Stack) -> None:
+    schema = apigateway.JsonSchema(type=apigateway.JsonSchemaType.OBJECT, required=["instances"])
+
+    front(stack, schema=schema, requests_per_second=5, burst=10)
+
+    template = Template.from_stack(stack)
+    template.has_resource_properties("AWS::ApiGateway::RequestValidator", {
+        "ValidateRequestBody": True, "ValidateRequestParameters": True,
+    })  # fmt: skip
+    template.has_resource_properties("AWS::ApiGateway::Model", {
+        "ContentType": "application/json",
+        "Schema": Match.object_like({"required": ["instances"]}),
+    })  # fmt: skip
+    template.has_resource_properties("AWS::ApiGateway::Stage", {
+        "TracingEnabled": True, "AccessLogSetting": Match.any_value(),
+        "MethodSettings": [Match.object_like({
+            "ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 10,
+        })],
+    })  # fmt: skip
+    template.has_resource_properties("AWS::Logs::LogGroup", {"KmsKeyId": Match.any_value()})
+
+
+def test_front_may_ask_this_endpoint_only_and_callers_post_only(stack: Stack) -> None:
+    people = iam.Role(stack, "People", assumed_by=iam.AccountRootPrincipal())
+
+    front(stack).grant_call(people)
+
+    text = json.dumps(Template.from_stack(stack).to_json())
+    assert "endpoint/demo" in text
+    assert "/live/POST/invocations" in text
+
+
+def test_all_that_is_wrong_with_a_front_is_said_at_once(stack: Stack) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        front(stack, content_types=["csv"], burst=0, scopes=["a"],
+              schema=apigateway.JsonSchema())  # fmt: skip
+
+    told = str(caught.value)
+    for part in ("content_types must match", "burst must be between 1 and 5000, got 0",
+                 "give user_pools", "schema is of application/json"):  # fmt: skip
+        assert part in told
+
+
+def test_nag_finds_nothing_in_front_switch_alarms_and_dashboard() -> None:
+    app = App()
+    ground = ground_of(Stack(app, "Test"))
+    endpoint, pages = own_endpoint(ground), ground.pages.topic
+    alarms = ServingAlarms(
+        ground.stack, "Watch", endpoint=endpoint, page_topic=pages, silence=Silence(),
+        memory_percent=90, most_instances=4, unusual=["invocations"],
+    )  # fmt: skip
+    Dashboard(ground.stack, "Board", endpoints=[endpoint], alarms=alarms.alarms.values())
+    CostSwitch(
+        ground.stack, "Switch", endpoint=endpoint, state=ground.state, network=ground.network,
+        page_topic=pages, idle_after=Duration.hours(1),
+        times=SwitchTimes(down="cron(0 20 * * ? *)", up="cron(0 7 * * ? *)"),
+    )  # fmt: skip
+    HttpsFront(ground.stack, "Front", endpoint=endpoint, key=ground.store.key)
+
+    found = [
+        (violation.rule_name, resource.construct_path)
+        for pack in (AwsSolutionsChecks, NIST80053R5Checks, HIPAASecurityChecks, PCIDSS321Checks)
+        for violation in pack(app).validate_scope(app).violations
+        for resource in violation.violating_resources
+        if resource.construct_path.startswith(
+            ("Test/Watch", "Test/Board", "Test/Switch", "Test/Front")
+        )
+    ]
+
+    assert found == []

@@ -1,0 +1,408 @@
+"""Variants and scaling: what is rendered, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Match
+
+from constructs_lib import (
+    Asynchronous,
+    ConfigurationError,
+    EnhancedMetrics,
+    InstancePool,
+    ManagedInstanceScaling,
+    Scaling,
+    ScheduledScaling,
+    Serverless,
+    Step,
+    StepScaling,
+    Variant,
+)
+
+from .conftest import Ground, ground_of
+from .serving import (
+    component,
+    config_of,
+    container,
+    endpoint,
+    model,
+    open_model,
+    properties,
+    shared,
+)
+
+TARGET = "AWS::ApplicationAutoScaling::ScalableTarget"
+POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
+BY_INVOCATIONS = Scaling(minimum=2, maximum=4, invocations_per_instance=100)
+QUEUED = Asynchronous(output_prefix="out/")
+
+
+@pytest.fixture
+def whole() -> Ground:
+    """A ground that may be synthesised."""
+    return ground_of(Stack(App(), "Test"))
+
+
+def _configuration(ground: Ground, kind: str = "TargetTracking") -> dict[str, Any]:
+    found = [
+        resource["Properties"][f"{kind}ScalingPolicyConfiguration"]
+        for resource in ground.template().find_resources(POLICY).values()
+        if resource["Properties"]["PolicyType"] == f"{kind}Scaling"
+    ]
+    (configuration,) = found
+    return dict(configuration)
+
+
+@pytest.mark.feature("serving constructs: several weighted variants with models of their own")
+def test_variants_share_the_traffic_by_weight(anew: Ground) -> None:
+    other = model(anew, "Other")
+    variants = [Variant(name="A", weight=0.9), Variant(name="B", model=other, weight=0.1)]
+
+    made = endpoint(anew, variants=variants)
+
+    assert [v["InitialVariantWeight"] for v in config_of(made)["ProductionVariants"]] == [0.9, 0.1]
+    names = [v["ModelName"] for v in made.request["ProductionVariants"]]
+    assert names[1] == other.model_name != names[0]
+
+
+@pytest.mark.feature("serving constructs: a weight of 0 stays 0")
+def test_a_variant_without_traffic_is_rendered_so(anew: Ground) -> None:
+    made = endpoint(anew, variants=[Variant(name="A"), Variant(name="B", weight=0)])
+
+    assert made.request["ProductionVariants"][1]["InitialVariantWeight"] == 0
+
+
+@pytest.mark.feature("bad input: weights that sum to zero")
+def test_weights_that_sum_to_zero_are_refused(anew: Ground) -> None:
+    with pytest.raises(ConfigurationError, match="weights of variants sum to zero"):
+        endpoint(anew, variants=[Variant(name="A", weight=0), Variant(name="B", weight=0)])
+
+
+@pytest.mark.feature("serving constructs: shadow variant")
+def test_a_shadow_gets_copies(anew: Ground) -> None:
+    made = endpoint(anew, shadow=Variant(name="Shadow", model=model(anew, "Other"), weight=0.5))
+
+    (shadow,) = config_of(made)["ShadowProductionVariants"]
+
+    assert (shadow["VariantName"], shadow["InitialVariantWeight"]) == ("Shadow", 0.5)
+
+
+@pytest.mark.feature("serving constructs: instance pools")
+def test_a_variant_may_run_on_several_types(anew: Ground) -> None:
+    pools = [InstancePool(instance_type="ml.m5.large", priority=2),
+             InstancePool(instance_type="ml.m6i.large", priority=1)]  # fmt: skip
+
+    variant = Variant(pools=pools, provision_seconds=600)
+    (rendered,) = config_of(endpoint(anew, variants=[variant]))["ProductionVariants"]
+
+    assert "InstanceType" not in rendered
+    assert [pool["Priority"] for pool in rendered["InstancePools"]] == [2, 1]
+    assert variant.instance_types == ["ml.m6i.large", "ml.m5.large"]
+    assert rendered["VariantInstanceProvisionTimeoutInSeconds"] == 600
+
+
+@pytest.mark.feature("serving constructs: routing, time-outs, volume and core dumps")
+def test_a_variant_says_how_it_is_asked_and_how_long_it_may_start(anew: Ground) -> None:
+    variant = Variant(
+        routing="LEAST_OUTSTANDING_REQUESTS", startup_seconds=600, download_seconds=900,
+        volume_gb=100, core_dump_prefix="dumps/",
+    )  # fmt: skip
+
+    (rendered,) = config_of(endpoint(anew, variants=[variant]))["ProductionVariants"]
+
+    assert rendered["RoutingConfig"] == {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
+    assert rendered["ContainerStartupHealthCheckTimeoutInSeconds"] == 600
+    assert rendered["ModelDataDownloadTimeoutInSeconds"] == 900
+    assert rendered["VolumeSizeInGB"] == 100
+    assert "DestinationS3Uri" in rendered["CoreDumpConfig"]
+
+
+@pytest.mark.feature("serving constructs: enhanced metrics")
+def test_enhanced_metrics_and_their_frequency(anew: Ground) -> None:
+    config = config_of(endpoint(anew, metrics=EnhancedMetrics(frequency_seconds=10)))
+
+    assert config["MetricsConfig"] == {
+        "EnableEnhancedMetrics": True, "MetricPublishFrequencyInSeconds": 10,
+    }  # fmt: skip
+
+
+def test_disks_of_their_own_take_no_key(anew: Ground) -> None:
+    made = endpoint(anew, variants=[Variant(instance_type="ml.g5.xlarge")])
+
+    assert "KmsKeyId" not in config_of(made)
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        (Variant(routing="NEAREST"), "variant.routing must be one of KV_AWARE"),
+        (Variant(startup_seconds=30), "variant.startup_seconds must be between 60 and 3600"),
+        (Variant(download_seconds=59), "variant.download_seconds must be between 60 and 3600"),
+        (Variant(provision_seconds=60), "variant.provision_seconds must be between 300 and 3600"),
+        (Variant(volume_gb=513), "variant.volume_gb must be between 1 and 512"),
+        (Variant(volume_gb=10, instance_type="ml.g5.xlarge"), "has disks of its own"),
+        (Variant(instance_type="ml.m5.huge"), "variant.instance_type must be one of ml.m5.large"),
+        (
+            Variant(pools=[InstancePool(instance_type="ml.m5.large", priority=1)] * 2),
+            "pools must have priorities of their own",
+        ),
+        (
+            Variant(
+                instance_type="ml.m5.large",
+                pools=[InstancePool(instance_type="ml.m5.large", priority=1)],
+            ),
+            "variant.instance_type and pools say the same",
+        ),
+        (
+            Variant(managed_scaling=ManagedInstanceScaling()),
+            "managed_scaling follows inference components",
+        ),
+    ],
+)
+def test_variant_refuses(anew: Ground, variant: Variant, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        endpoint(anew, variants=[variant])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"variants": [Variant(name=f"V{n}") for n in range(11)]}, "variants must be 10 at most"),
+        ({"variants": [Variant(), Variant()]}, "variants must have names of their own"),
+        ({"metrics": EnhancedMetrics(frequency_seconds=15)}, "must be one of 10, 30, 60"),
+        (
+            {"variants": [Variant(name="A"), Variant(name="B")], "shadow": Variant(name="S")},
+            "a shadow variant needs exactly one production variant, got 2",
+        ),
+        (
+            {"shadow": Variant(name="S", instance_type="ml.inf1.xlarge")},
+            "ml.inf1 cannot have or be a shadow",
+        ),
+    ],
+)
+def test_variants_refuse_each_other(anew: Ground, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        endpoint(anew, **changes)
+
+
+def test_a_pipeline_cannot_be_shadowed(anew: Ground) -> None:
+    pipeline = model(anew, containers=[container(anew), container(anew)])
+
+    with pytest.raises(ConfigurationError, match="a model of several containers cannot have"):
+        endpoint(anew, model=pipeline, shadow=Variant(name="S"))
+
+
+@pytest.mark.feature("scaling constructs: invocations per instance")
+def test_real_time_scales_by_invocations(whole: Ground) -> None:
+    endpoint(whole, variants=[Variant(scaling=BY_INVOCATIONS)])
+
+    configuration = _configuration(whole)
+
+    metric = configuration["PredefinedMetricSpecification"]["PredefinedMetricType"]
+    assert metric == "SageMakerVariantInvocationsPerInstance"
+    target = properties(whole.template(), TARGET)
+    assert target["ScalableDimension"] == "sagemaker:variant:DesiredInstanceCount"
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 4)
+
+
+@pytest.mark.feature("scaling constructs: target from measured requests per second")
+def test_a_target_follows_from_what_was_measured() -> None:
+    scaling = Scaling.from_requests_per_second(120, minimum=2, maximum=6)
+
+    assert scaling.invocations_per_instance == 3600
+
+
+@pytest.mark.feature("scaling constructs: concurrency of a model")
+def test_real_time_scales_by_concurrency(whole: Ground) -> None:
+    scaling = Scaling(minimum=1, maximum=4, concurrency_per_model=5, scale_in=False)
+
+    endpoint(whole, variants=[Variant(scaling=scaling)])
+
+    configuration = _configuration(whole)
+    metric = configuration["PredefinedMetricSpecification"]["PredefinedMetricType"]
+    assert metric == "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+    assert configuration["DisableScaleIn"] is True
+
+
+@pytest.mark.feature("scaling constructs: serverless, provisioned concurrency")
+def test_serverless_scales_what_is_kept_ready(whole: Ground) -> None:
+    scaling = Scaling(minimum=1, maximum=10, provisioned_utilization=0.5)
+
+    endpoint(
+        whole, model=open_model(whole),
+        kind=Serverless(provisioned_concurrency=2, scaling=scaling),
+    )  # fmt: skip
+
+    metric = _configuration(whole)["PredefinedMetricSpecification"]["PredefinedMetricType"]
+    assert metric == "SageMakerVariantProvisionedConcurrencyUtilization"
+    dimension = properties(whole.template(), TARGET)["ScalableDimension"]
+    assert dimension == "sagemaker:variant:DesiredProvisionedConcurrency"
+
+
+@pytest.mark.feature("scaling constructs: asynchronous, backlog per instance")
+def test_asynchronous_scales_by_its_backlog(whole: Ground) -> None:
+    scaling = Scaling(minimum=1, maximum=5, backlog_per_instance=5)
+
+    endpoint(whole, kind=QUEUED, variants=[Variant(scaling=scaling)])
+
+    specification = _configuration(whole)["CustomizedMetricSpecification"]
+    assert specification["MetricName"] == "ApproximateBacklogSizePerInstance"
+    assert specification["Dimensions"] == [{"Name": "EndpointName", "Value": "demo"}]
+
+
+@pytest.mark.feature("scaling constructs: asynchronous, to zero and back")
+def test_asynchronous_leaves_zero_when_something_waits(whole: Ground) -> None:
+    scaling = Scaling(minimum=0, maximum=5, backlog_per_instance=5)
+
+    endpoint(whole, kind=QUEUED, variants=[Variant(scaling=scaling)])
+
+    steps = _configuration(whole, "Step")["StepAdjustments"]
+    assert steps == [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
+    whole.template().has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {
+            "MetricName": "HasBacklogWithoutCapacity", "EvaluationPeriods": 2, "Threshold": 1,
+            "AlarmActions": [{"Ref": Match.string_like_regexp("Wake")}],
+        },
+    )  # fmt: skip
+
+
+@pytest.mark.feature("scaling constructs: inference component, copies to zero and back")
+def test_a_component_scales_its_copies(whole: Ground) -> None:
+    scaling = Scaling(minimum=0, maximum=4, concurrency_per_copy=5)
+
+    component(whole, shared(whole), scaling=scaling)
+
+    target = properties(whole.template(), TARGET)
+    assert target["ScalableDimension"] == "sagemaker:inference-component:DesiredCopyCount"
+    assert target["ResourceId"] == "inference-component/digits"
+    whole.template().has_resource_properties(
+        "AWS::CloudWatch::Alarm", {"MetricName": "NoCapacityInvocationFailures"}
+    )
+
+
+@pytest.mark.feature("scaling constructs: step")
+def test_steps_have_an_alarm_that_takes_them(whole: Ground) -> None:
+    step = StepScaling(
+        metric="CPUUtilization", threshold=70,
+        steps=[Step(lower=20, change=3), Step(lower=0, upper=20, change=1)],
+    )  # fmt: skip
+
+    endpoint(whole, variants=[Variant(scaling=Scaling(minimum=1, maximum=4, steps=[step]))])
+
+    steps = _configuration(whole, "Step")["StepAdjustments"]
+    assert [each["ScalingAdjustment"] for each in steps] == [1, 3]
+    whole.template().has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {
+            "Namespace": "/aws/sagemaker/Endpoints", "Threshold": 70,
+            "AlarmActions": [{"Ref": Match.string_like_regexp("Step")}],
+        },
+    )  # fmt: skip
+
+
+@pytest.mark.feature("scaling constructs: scheduled")
+def test_schedules_move_the_bounds(whole: Ground) -> None:
+    morning = ScheduledScaling(schedule="cron(0 7 * * ? *)", minimum=4, timezone="Europe/Berlin")
+    scaling = Scaling(minimum=1, maximum=6, invocations_per_instance=9, schedules=[morning])
+
+    endpoint(whole, variants=[Variant(scaling=scaling)])
+
+    (action,) = properties(whole.template(), TARGET)["ScheduledActions"]
+    assert action["Schedule"] == "cron(0 7 * * ? *)"
+    assert action["ScalableTargetAction"] == {"MinCapacity": 4}
+    assert action["Timezone"] == "Europe/Berlin"
+
+
+@pytest.mark.feature("serving constructs: scaled capacity survives an update")
+@pytest.mark.parametrize(
+    ("scaling", "anew"),
+    [
+        (BY_INVOCATIONS, {"DataCaptureConfig", "DesiredWeight"}),
+        (None, {"DataCaptureConfig", "DesiredInstanceCount", "DesiredWeight"}),
+    ],
+)
+def test_an_update_keeps_what_scaling_changed(
+    whole: Ground, scaling: Scaling | None, anew: set[str]
+) -> None:
+    endpoint(whole, variants=[Variant(scaling=scaling)])
+
+    found = properties(whole.template(), "AWS::SageMaker::Endpoint")
+
+    assert found["RetainAllVariantProperties"] is True
+    told = found["ExcludeRetainedVariantProperties"]
+    assert {each["VariantPropertyType"] for each in told} == anew
+
+
+STEP = StepScaling(metric="CPUUtilization", threshold=1, steps=[])
+
+
+@pytest.mark.feature("bad input: scaling target of another kind")
+@pytest.mark.parametrize(
+    ("scaling", "message"),
+    [
+        (
+            Scaling(minimum=1, maximum=2, backlog_per_instance=5),
+            "scaling.backlog_per_instance does not exist for a real-time endpoint",
+        ),
+        (Scaling(minimum=1, maximum=2), "scaling needs a target"),
+        (
+            Scaling(minimum=0, maximum=2, invocations_per_instance=5),
+            "only asynchronous endpoints and inference components go to zero",
+        ),
+        (
+            Scaling(minimum=3, maximum=2, invocations_per_instance=5),
+            "scaling.maximum must be between 3 and 1000, got 2",
+        ),
+        (
+            Scaling(minimum=1, maximum=2, invocations_per_instance=0),
+            "scaling.invocations_per_instance must be at least 1",
+        ),
+        (Scaling(minimum=1, maximum=2, steps=[STEP]), "step.steps must have at least one entry"),
+        (
+            Scaling(
+                minimum=1, maximum=2,
+                schedules=[ScheduledScaling(schedule="at noon", minimum=1)],
+            ),
+            "schedule must match",
+        ),
+        (
+            Scaling(minimum=1, maximum=2, schedules=[ScheduledScaling(schedule="rate(1 day)")]),
+            "needs a minimum or a maximum",
+        ),
+    ],
+)  # fmt: skip
+def test_scaling_refuses(anew: Ground, scaling: Scaling, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        endpoint(anew, variants=[Variant(scaling=scaling)])
+
+
+def test_steps_must_join(anew: Ground) -> None:
+    steps = [Step(lower=0, upper=10, change=1), Step(lower=20, change=2)]
+    step = StepScaling(metric="CPUUtilization", threshold=70, steps=steps)
+
+    with pytest.raises(ConfigurationError, match="steps must join without gap or overlap"):
+        endpoint(anew, variants=[Variant(scaling=Scaling(minimum=1, maximum=2, steps=[step]))])
+
+
+def test_burstable_instances_are_not_scaled(anew: Ground) -> None:
+    variant = Variant(instance_type="ml.t2.medium", scaling=BY_INVOCATIONS)
+
+    with pytest.raises(ConfigurationError, match="burstable instances are not scaled"):
+        endpoint(anew, variants=[variant])
+
+
+def test_serverless_scaling_needs_something_ready(anew: Ground) -> None:
+    scaling = Scaling(minimum=1, maximum=10, provisioned_utilization=0.5)
+
+    with pytest.raises(ConfigurationError, match="needs provisioned_concurrency"):
+        endpoint(anew, model=open_model(anew), kind=Serverless(scaling=scaling))
+
+
+@pytest.mark.parametrize("rps", [0, -1, float("nan")])
+def test_a_measured_figure_must_be_one(rps: float) -> None:
+    with pytest.raises(ConfigurationError, match="rps must be"):
+        Scaling.from_requests_per_second(rps, minimum=1, maximum=2)

@@ -1,0 +1,186 @@
+"""Alarms on how an endpoint serves, and the dashboard."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aws_cdk import App, Duration, Stack
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Template
+
+from constructs_lib import (
+    ConfigurationError,
+    Dashboard,
+    Endpoint,
+    EndpointBase,
+    Gate,
+    RetrainingLoop,
+    ServingAlarms,
+    Silence,
+)
+
+from .conftest import ground_of
+
+
+def endpoint_in(stack: Stack) -> EndpointBase:
+    return Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
+
+
+def alarms_in(stack: Stack, **changes: Any) -> ServingAlarms:
+    values: dict[str, Any] = {
+        "endpoint": endpoint_in(stack), "page_topic": sns.Topic(stack, "Topic"), **changes,
+    }  # fmt: skip
+    return ServingAlarms(stack, "Alarms", **values)
+
+
+def found(stack: Stack, name: str) -> dict[str, Any]:
+    """The alarm whose logical id holds a name."""
+    resources = Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm")
+    (properties,) = [v["Properties"] for k, v in resources.items() if f"Alarms{name}" in k]
+    return dict(properties)
+
+
+def expression_of(alarm: dict[str, Any]) -> str:
+    return str(next(m["Expression"] for m in alarm["Metrics"] if m.get("ReturnData", True)))
+
+
+@pytest.mark.feature("alarms: latency p50/p90/p99 in milliseconds")
+def test_latency_alarms_divide_microseconds_into_milliseconds(stack: Stack) -> None:
+    alarms_in(stack, latency={50: Duration.millis(40), 90: Duration.millis(90),
+                              99: Duration.millis(400)})  # fmt: skip
+
+    resources = Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm")
+    slow = {k: v["Properties"] for k, v in resources.items() if "Latency" in k}
+    assert sorted(alarm["Threshold"] for alarm in slow.values()) == [40, 90, 400]
+    for alarm in slow.values():
+        assert expression_of(alarm).endswith(" / 1000")
+        (metric,) = [m["MetricStat"] for m in alarm["Metrics"] if "MetricStat" in m]
+        assert metric["Metric"]["MetricName"] == "ModelLatency"
+        assert metric["Stat"] in {"p50", "p90", "p99"}
+
+
+@pytest.mark.feature("alarms: 4xx/5xx rates")
+def test_error_alarms_are_shares_in_percent(stack: Stack) -> None:
+    alarms_in(stack, server_error_percent=2, client_error_percent=10)
+
+    resources = Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm")
+    shares = [v["Properties"] for k, v in resources.items() if "Errors" in k]
+    assert [(expression_of(a), a["Threshold"]) for a in shares] == [
+        ("100 * share5xx", 2), ("100 * share4xx", 10),
+    ]  # fmt: skip
+
+
+@pytest.mark.feature("alarms: no traffic while some is expected")
+def test_silence_counts_only_while_requests_are_expected(stack: Stack) -> None:
+    alarms_in(stack, silence=Silence(minutes=30, from_hour=8, to_hour=20, weekdays_only=True))
+
+    alarm = found(stack, "Silence")
+    assert expression_of(alarm) == (
+        "IF(HOUR(asked) >= 8 && HOUR(asked) < 20 && DAY(asked) < 6, FILL(asked, 0), 1)"
+    )
+    assert (alarm["EvaluationPeriods"], alarm["Threshold"]) == (6, 1)
+    assert alarm["ComparisonOperator"] == "LessThanThreshold"
+
+
+@pytest.mark.feature("alarms: saturation")
+def test_saturation_looks_at_processors_and_memory_of_the_instances(stack: Stack) -> None:
+    alarms_in(stack, cpu_percent=180, memory_percent=90)
+
+    alarm = found(stack, "Memory")
+    assert (alarm["Namespace"], alarm["MetricName"]) == (
+        "/aws/sagemaker/Endpoints", "MemoryUtilization",
+    )  # fmt: skip
+
+
+@pytest.mark.feature("alarms: backlog")
+def test_backlog_alarms_watch_the_queue_of_the_endpoint(stack: Stack) -> None:
+    alarms = alarms_in(stack, backlog=100, oldest_request=Duration.minutes(10))
+
+    assert {"Backlog", "OldestRequest"} <= set(alarms.alarms)
+    alarm = found(stack, "Backlog")
+    assert alarm["MetricName"] == "ApproximateBacklogSize"
+    assert alarm["Dimensions"] == [{"Name": "EndpointName", "Value": "demo"}]
+
+
+@pytest.mark.feature("alarms: scaling at its ceiling")
+def test_ceiling_compares_the_instances_with_the_maximum(stack: Stack) -> None:
+    alarms_in(stack, most_instances=4)
+
+    alarm = found(stack, "ScalingCeiling")
+    assert (expression_of(alarm), alarm["Threshold"]) == ("asked / share", 3.5)
+    names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
+    assert names == {"Invocations", "InvocationsPerInstance"}
+
+
+@pytest.mark.feature("alarms: anomaly bands")
+def test_unusual_traffic_is_held_against_a_band(stack: Stack) -> None:
+    alarms_in(stack, unusual=["invocations", "latency"], band_width=2)
+
+    alarm = found(stack, "UnusualInvocations")
+    band = next(m for m in alarm["Metrics"] if "Expression" in m)
+    assert band["Expression"].startswith("ANOMALY_DETECTION_BAND(")
+    assert band["Id"] == alarm["ThresholdMetricId"]
+    assert "Threshold" not in alarm
+
+
+def test_all_that_is_wrong_with_limits_is_said_at_once(stack: Stack) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        alarms_in(stack, memory_percent=101, unusual=["colour"],
+                  silence=Silence(from_hour=20, to_hour=8))  # fmt: skip
+
+    told = str(caught.value)
+    assert "memory_percent must be between 0 and 100, got 101" in told
+    assert "unusual must be one of invocations, latency, got 'colour'" in told
+    assert "silence.to_hour must be between 21 and 24, got 8" in told
+
+
+def test_every_alarm_tells_the_topic(stack: Stack) -> None:
+    alarms_in(stack, unusual=["latency"], backlog=1, silence=Silence())
+
+    for alarm in Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm").values():
+        assert len(alarm["Properties"]["AlarmActions"]) == 1
+
+
+@pytest.fixture(scope="module")
+def board() -> list[dict[str, Any]]:
+    """The widgets of a dashboard of a whole loop."""
+    ground = ground_of(Stack(App(), "Test"))
+    endpoint = ground.champion()
+    loop = RetrainingLoop(
+        ground.stack, "Loop", job=ground.job(), endpoint=endpoint, network=ground.network,
+        live_error=ground.alarm(), gate=Gate(threshold=20),
+    )  # fmt: skip
+    alarms = ServingAlarms(ground.stack, "Alarms", endpoint=endpoint, page_topic=ground.pages.topic)
+    Dashboard(ground.stack, "Dashboard", endpoints=[endpoint], loops=[loop],
+              alarms=alarms.alarms.values())  # fmt: skip
+    (resource,) = ground.template().find_resources("AWS::CloudWatch::Dashboard").values()
+    body = resource["Properties"]["DashboardBody"]["Fn::Join"][1]
+    text = "".join(part if isinstance(part, str) else "token" for part in body)
+    return list(json.loads(text)["widgets"])
+
+
+@pytest.mark.feature("operations: dashboard")
+def test_dashboard_shows_endpoint_loop_jobs_and_alarms(board: list[dict[str, Any]]) -> None:
+    titles = [w["properties"]["title"] for w in board if "title" in w["properties"]]
+    headings = [w["properties"]["markdown"] for w in board if w["type"] == "text"]
+
+    assert headings == ["## Endpoint demo", "## Loop of demo", "## Job demo"]
+    assert titles[0] == "Alarms"
+    assert {"Requests", "Latency (ms)", "Errors (%)", "Use of instances (%)", "Live error",
+            "Champions", "Jobs", "Duration (s)"} <= set(titles)  # fmt: skip
+    assert len(next(w for w in board if w["type"] == "alarm")["properties"]["alarms"]) == 2
+
+
+def test_dashboard_fits_its_grid_of_24_columns(board: list[dict[str, Any]]) -> None:
+    for widget in board:
+        assert 0 <= widget["x"] <= widget["x"] + widget["width"] <= 24
+        if widget["type"] == "metric":
+            assert widget["properties"]["region"]
+            assert widget["properties"]["metrics"]
+
+
+def test_dashboard_of_nothing_is_refused(stack: Stack) -> None:
+    with pytest.raises(ConfigurationError, match="must have at least one entry, got none"):
+        Dashboard(stack, "Dashboard")
