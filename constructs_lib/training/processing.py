@@ -168,8 +168,10 @@ class ProcessingSpecification:
         check.whole("max_runtime_seconds", self.max_runtime_seconds, 1, 777_600)
         check.not_empty("subnet_ids", self.subnet_ids)
         check.not_empty("security_group_ids", self.security_group_ids)
-        for part in (*self.inputs, *self.outputs):
-            part.check(check)
+        for source in self.inputs:
+            source.check(check)
+        for output in self.outputs:
+            output.check(check)
         self._check_inputs(check)
         for kind, parts in (("inputs", self.inputs), ("outputs", self.outputs)):
             _check_unique(check, f"{kind}: name", [part.name for part in parts])

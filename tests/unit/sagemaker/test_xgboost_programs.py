@@ -19,6 +19,7 @@ import xgboost
 from built_in import (
     Done,
     ask,
+    command,
     not_served,
     prepare,
     run,
@@ -30,6 +31,7 @@ from built_in import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.sagemaker.containers.formats import matrix, record, recordio, text
 from sageloop.local_cloud.sagemaker.containers.rules import HyperparameterError
 from sageloop.local_cloud.sagemaker.containers.xgboost import hyperparameters as hp
@@ -38,6 +40,7 @@ from sageloop.local_cloud.sagemaker.containers.xgboost import train as program
 from sageloop.local_cloud.sagemaker.containers.xgboost.metrics import METRIC_DEFINITIONS
 
 CSV = {"ContentType": "text/csv"}
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 
 
 def csv(rows: int) -> bytes:
@@ -184,6 +187,7 @@ def test_every_format_trains_the_same_model(tmp_path: Path, base: Path) -> None:
     for name, content, kind in (
         ("recordio", matrix.write_recordio(rows, labels), "application/x-recordio-protobuf"),
         ("libsvm", lines, "text/x-libsvm"),
+        ("short", csv(200), "csv"),
     ):
         done = train("xgboost", tmp_path / name, parameters, {"train": content}, ContentType=kind)
 
@@ -444,3 +448,18 @@ def test_csv_is_read_as_it_was_written(rows: list[list[float | None]]) -> None:
     expected = np.array([[np.nan if v is None else v for v in row] for row in rows], np.float32)
 
     np.testing.assert_array_equal(text.parse_csv(written), expected)
+
+
+def test_registered_program_comes_before_the_built_in() -> None:
+    containers.register("*/sagemaker-xgboost:*", ["own"])
+    try:
+        assert containers.training_command(IMAGE) == ["own", "train"]
+        assert containers.serving_command(IMAGE) == ["own", "serve"]
+    finally:
+        containers.unregister("*/sagemaker-xgboost:*")
+    assert containers.training_command(IMAGE) == command("xgboost.train")
+
+
+def test_image_without_a_program_has_none() -> None:
+    assert containers.training_command("elsewhere:2") is None
+    assert containers.serving_command("elsewhere:2") is None

@@ -11,6 +11,8 @@ from aws_cdk import App
 import app as project
 from scripts.synthesis import templates_in
 from stacks import load_settings
+from tests.security.judges.flatten import flat
+from tests.security.judges.jobs import judge_training
 
 _ROOT = Path(__file__).resolve().parents[3]
 _OURS = {"s3", "dynamodb", "sagemaker", "cloudwatch", "application-autoscaling", "lambda", "sns",
@@ -23,6 +25,7 @@ _PLATFORM = {
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 }  # fmt: skip
 Template = dict[str, Any]
+LOOPS = [("prod", "training"), ("tune", "tuning")]
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +40,10 @@ def _resources(templates: dict[str, Template], kind: str) -> Iterator[tuple[str,
                 yield name, resource
 
 
-def _needed() -> dict[str, list[str]]:
-    """The actions that the code uses in a loop that trains: a gate, an alarm, daily data."""
+def _needed(kind: str) -> dict[str, list[str]]:
+    """The actions that the code uses in a loop: a gate, an alarm, daily data, one kind of job."""
     known = json.loads((_ROOT / "lambda" / "permissions.json").read_text(encoding="utf-8"))
-    parts = ("always", "alarm", "data", "gate", "role", "training")
+    parts = ("always", "alarm", "data", "gate", "role", kind)
     return {
         folder: entry
         if isinstance(entry, list)
@@ -85,20 +88,24 @@ def test_dev_has_the_same_stacks_under_its_own_name(assemblies: dict[str, Path])
     assert list(templates_in(assemblies["dev"])) == [f"sageloop-dev-{part}" for part in parts]
 
 
-def test_functions_have_each_permission_that_their_code_uses(prod: dict[str, Template]) -> None:
-    needed = _needed()
-    granted = _actions_by_folder(prod)
+@pytest.mark.parametrize(("settings", "kind"), LOOPS)
+def test_functions_have_each_permission_that_their_code_uses(
+    assemblies: dict[str, Path], settings: str, kind: str
+) -> None:
+    needed = _needed(kind)
+    granted = _actions_by_folder(templates_in(assemblies[settings]))
 
     assert {
         folder: sorted(set(actions) - granted[folder]) for folder, actions in needed.items()
     } == {folder: [] for folder in needed}
 
 
+@pytest.mark.parametrize(("settings", "kind"), LOOPS)
 def test_functions_have_no_permission_that_their_code_does_not_use(
-    prod: dict[str, Template],
+    assemblies: dict[str, Path], settings: str, kind: str
 ) -> None:
-    needed = _needed()
-    granted = _actions_by_folder(prod)
+    needed = _needed(kind)
+    granted = _actions_by_folder(templates_in(assemblies[settings]))
 
     spare = {
         folder: sorted(
@@ -167,4 +174,21 @@ def test_wrong_settings_end_in_their_own_words(
     monkeypatch.setenv("SAGELOOP_SETTINGS", "nowhere")
 
     assert project.main() == 1
-    assert "no settings 'nowhere': allowed are dev, prod" in capsys.readouterr().err
+    assert "no settings 'nowhere': allowed are dev, prod, tune" in capsys.readouterr().err
+
+
+@pytest.mark.feature("tuning: the stacks search where the settings say so")
+def test_tune_has_a_search_in_the_place_of_the_training(assemblies: dict[str, Path]) -> None:
+    templates = templates_in(assemblies["tune"])
+
+    assert list(_resources(templates, "Custom::TrainingJob")) == []
+    ((_, resource),) = _resources(templates, "Custom::TuningJob")
+    assert resource["Properties"]["Job"] == "sageloop-tune-flights"
+
+
+@pytest.mark.feature("tuning: trials are as isolated and encrypted as training jobs")
+def test_trials_pass_the_list_for_jobs(assemblies: dict[str, Path]) -> None:
+    ((_, resource),) = _resources(templates_in(assemblies["tune"]), "Custom::TuningJob")
+    document = json.loads(str(flat(resource["Properties"]["Document"])))
+
+    assert judge_training(document["request"]["TrainingJobDefinition"]) == []

@@ -8,8 +8,8 @@ user's own in this Python (:mod:`~sageloop.local_cloud.sagemaker.containers.scri
 
 from __future__ import annotations
 
+from sageloop.local_cloud.sagemaker.containers.builtin import Program
 from sageloop.local_cloud.sagemaker.containers.table import (
-    Program,
     is_xgboost,
     known_images,
     metric_definitions,
