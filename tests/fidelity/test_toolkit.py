@@ -220,7 +220,7 @@ def test_requirement_that_does_not_exist_fails_the_job(both: Any) -> None:
 
 @FEATURE
 def test_package_with_setup_runs_as_a_module(both: Any) -> None:
-    setup = "from setuptools import setup\nsetup(name='tiny-trainer', version='1', packages=['trainer'])\n"
+    setup = "import setuptools\nsetuptools.setup(name='tiny', version='1', packages=['trainer'])\n"
     code = {"setup.py": setup, "trainer/__init__.py": "", "trainer/__main__.py": DUMP}
 
     theirs, ours = both(code=code, hyperparameters={"sagemaker_program": '"trainer"', "lr": "0.1"})
