@@ -132,9 +132,10 @@ class ProcessingSpecification:
         overrides: Fields of the request that the library does not model, by path.
 
     Example:
+        >>> group = network.workload_group(stack, "Group", description="Processing")
         >>> ProcessingSpecification(
-        ...     image=image, store=store, role=ProcessingRole(stack, "Role", key=store.key),
-        ...     code=SourceCode(folder="src/prepare", entry_point="prepare.py"),
+        ...     image=AlgorithmImage.find(stack, "sklearn", "1.4-2"), store=store, code=source,
+        ...     role=ProcessingRole(stack, "Role", key=store.key),
         ...     inputs=[ProcessingInput(name="raw", prefix="raw/")],
         ...     outputs=[ProcessingOutput(name="train", prefix="datasets/train/")],
         ...     subnet_ids=network.subnet_ids, security_group_ids=[group.security_group_id])
