@@ -29,7 +29,7 @@ class TransformJob(JobResource):
     Example:
         >>> job = TransformJob(stack, "Scoring", job="demo-scoring", specification=scoring,
         ...                    state=state, network=network)
-        >>> JobTriggers(stack, "Nightly", job=job, network=network, schedule=Duration.days(1))
+        >>> JobTriggers(stack, "Nightly", job=job, network=network, on_data=["ready"])
 
     """
 

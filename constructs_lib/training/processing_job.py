@@ -29,7 +29,7 @@ class ProcessingJob(JobResource):
     Example:
         >>> job = ProcessingJob(stack, "Prepare", job="demo-prepare", specification=preparation,
         ...                     state=state, network=network)
-        >>> JobTriggers(stack, "Nightly", job=job, network=network, schedule=Duration.days(1))
+        >>> JobTriggers(stack, "Nightly", job=job, network=network, on_data=["ready"])
 
     """
 

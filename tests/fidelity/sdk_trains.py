@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-from sagemaker.train.configs import Compute, InputData, SourceCode, StoppingCondition
 from sagemaker.train import ModelTrainer
+from sagemaker.train.configs import Compute, InputData, SourceCode, StoppingCondition
 
 
 def main(image: str, role: str, source: str, data: str, base: str) -> None:

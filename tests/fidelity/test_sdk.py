@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import subprocess
@@ -28,6 +29,14 @@ TRUST = {
         }
     ],
 }
+CONFIG = """
+SchemaVersion: '1.0'
+SageMaker:
+  PythonSDK:
+    Modules:
+      Session:
+        DefaultS3Bucket: sdk-data
+"""
 SCRIPT = """
 import argparse, json, os, sageloop_sdk_tiny, torch
 parser = argparse.ArgumentParser()
@@ -54,23 +63,34 @@ def test_model_trainer_trains_a_script_on_the_local_cloud(
     cloud: LocalCloud, tmp_path: Path, require: Any
 ) -> None:
     require(PYTHON)
-    name = "sageloop_sdk_tiny"
-    (tmp_path / "train.py").write_text(SCRIPT)
-    (tmp_path / "requirements.txt").write_text(f"./{name}-1.0-py3-none-any.whl\n")
-    (tmp_path / f"{name}-1.0-py3-none-any.whl").write_bytes(wheel(name))
+    name, source = "sageloop_sdk_tiny", tmp_path / "source"
+    source.mkdir()
+    (source / "train.py").write_text(SCRIPT)
+    (source / "requirements.txt").write_text(f"./{name}-1.0-py3-none-any.whl\n")
+    (source / f"{name}-1.0-py3-none-any.whl").write_bytes(wheel(name))
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="sdk-data")
     s3.put_object(Bucket="sdk-data", Key="train/numbers.txt", Body=b"1\n2\n6\n")
-    role = cloud.client("iam").create_role(
-        RoleName="sdk", AssumeRolePolicyDocument=json.dumps(TRUST)
-    )["Role"]["Arn"]
+    iam = cloud.client("iam")
+    role = iam.create_role(RoleName="sdk", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"][
+        "Arn"
+    ]
+    full = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+    iam.attach_role_policy(RoleName="sdk", PolicyArn=full)
+    # Without a bucket of its own the SDK asks AWS's STS for one, by an address that no variable
+    # changes; this file is the SDK's own way to name it.
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG)
     program = str(Path(__file__).with_name("sdk_trains.py"))
 
     done = subprocess.run(
-        [PYTHON, program, IMAGE, role, str(tmp_path), "s3://sdk-data/train/", "sdk"],
-        env=cloud.environment(), capture_output=True, text=True, check=False, timeout=170,
+        [PYTHON, program, IMAGE, role, str(source), "s3://sdk-data/train/", "sdk"],
+        env=cloud.environment() | {"SAGEMAKER_USER_CONFIG_OVERRIDE": str(config)},
+        capture_output=True, text=True, check=False, timeout=170,
     )  # fmt: skip
 
+    # What the job installed is gone with it.
+    assert importlib.util.find_spec(name) is None
     told = [line for line in done.stdout.splitlines() if line.startswith("TOLD ")]
     assert told, f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
     job = json.loads(told[0].removeprefix("TOLD "))

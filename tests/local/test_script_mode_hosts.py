@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -99,3 +102,46 @@ def test_mirrored_workers_are_told_of_one_another(aws: SimpleNamespace) -> None:
         config = json.loads(line.removeprefix("TF_CONFIG "))
         assert config["task"] == {"index": index, "type": "worker"}
         assert len(set(config["cluster"]["worker"])) == 2
+
+
+# Enough of a launcher for what is ours about MPI: who starts it, with what, and who waits.
+MPIRUN = """#!{python}
+import os, subprocess, sys
+if "--version" in sys.argv:
+    sys.exit(print("a launcher of a test"))
+count, command = int(sys.argv[2]), sys.argv[3:]
+ranks = [subprocess.Popen(command, env=dict(os.environ, RANK=str(n))) for n in range(count)]
+sys.exit(max(rank.wait() for rank in ranks))
+"""
+
+
+@pytest.fixture
+def mpirun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mpirun"
+    path.write_text(MPIRUN.format(python=sys.executable))
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.feature("training: MPI")
+@pytest.mark.usefixtures("mpirun")
+def test_first_host_runs_mpi_for_all(aws: SimpleNamespace) -> None:
+    script = "import os\nopen(os.environ['SM_MODEL_DIR'] + '/' + os.environ['RANK'], 'w')\n"
+    given = {"sagemaker_mpi_enabled": True, "sagemaker_mpi_num_of_processes_per_host": 2}
+
+    job = run(aws, script_job(aws, "job", {"train.py": script}, hosts=2, hyperparameters=given))
+
+    assert job.get("FailureReason") is None
+    assert sorted(files_in(aws, "out/job/output/model.tar.gz")) == ["0", "1", "2", "3"]
+
+
+@pytest.mark.feature("training: MPI")
+@pytest.mark.usefixtures("mpirun")
+def test_failing_process_of_mpi_fails_the_job(aws: SimpleNamespace) -> None:
+    given = {"sagemaker_mpi_enabled": True}
+
+    made = script_job(aws, "job", {"train.py": "exit(3)"}, hosts=2, hyperparameters=given)
+    job = run(aws, made)
+
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "ExecuteUserScriptError:\nExitCode 3" in job["FailureReason"]

@@ -8,18 +8,21 @@ user's own in this Python (:mod:`~sageloop.local_cloud.sagemaker.containers.scri
 
 from __future__ import annotations
 
-from sageloop.local_cloud.sagemaker.containers.builtin import Program
-from sageloop.local_cloud.sagemaker.containers.table import (
-    is_xgboost,
-    known_images,
-    metric_definitions,
-    processing_command,
-    refusal,
-    register,
-    serving_command,
-    training_command,
-    unregister,
-)
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.containers.builtin import Program
+    from sageloop.local_cloud.sagemaker.containers.table import (
+        is_xgboost,
+        known_images,
+        metric_definitions,
+        processing_command,
+        refusal,
+        register,
+        serving_command,
+        training_command,
+        unregister,
+    )
 
 __all__ = [
     "Program",
@@ -33,3 +36,15 @@ __all__ = [
     "training_command",
     "unregister",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # A program's process passes through this package on its way; it needs no table, and a trial
+    # of a second should not wait for one.
+    from sageloop.local_cloud.sagemaker.containers import builtin, table
+
+    if name == "Program":
+        return builtin.Program
+    if name in __all__:
+        return getattr(table, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

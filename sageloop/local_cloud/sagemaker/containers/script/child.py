@@ -13,8 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-import psutil
-
 from sageloop.local_cloud.sagemaker.containers.script.failures import ProcessFailed, Terminated
 
 # What a line that tells an error begins with: the name of an exception of Python's.
@@ -45,6 +43,8 @@ class Stop:
         torchrun waits five minutes for the launchers of the other hosts and hears no signal
         meanwhile; when the job has failed on one of those, nothing is left to wait for.
         """
+        import psutil
+
         self._asked.wait()
         while launcher.poll() is None:
             try:
