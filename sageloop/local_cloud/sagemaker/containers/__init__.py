@@ -8,6 +8,7 @@ user's own in this Python (:mod:`~sageloop.local_cloud.sagemaker.containers.scri
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,10 +42,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # A program's process passes through this package on its way; it needs no table, and a trial
     # of a second should not wait for one.
-    from sageloop.local_cloud.sagemaker.containers import builtin, table
-
-    if name == "Program":
-        return builtin.Program
-    if name in __all__:
-        return getattr(table, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.table"), name)
