@@ -67,6 +67,7 @@ def _without_python(output: dict[str, str]) -> dict[str, str]:
 
 
 @FEATURE
+@pytest.mark.feature("fidelity: the same script under AWS's training toolkit")
 def test_odd_hyperparameters_reach_a_script_as_they_do_on_aws(both: Any) -> None:
     theirs, ours = both(
         code={"train.py": DUMP}, hyperparameters={"sagemaker_program": "train.py"} | ODD
