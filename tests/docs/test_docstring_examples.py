@@ -68,8 +68,9 @@ def foundations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     registry = ModelRegistry(stack, "Registry", name="demo-flights")
     specification = JobSpecification(
         algorithm=XGBoost(hyperparameters={"num_round": 10}), store=store,
-        data=DailyData(prefix="datasets/flights/"), role=TrainingRole(stack, "Training", tunes=True),
-        subnet_ids=network.subnet_ids, security_group_ids=["sg-1"],
+        data=DailyData(prefix="datasets/flights/"),
+        role=TrainingRole(stack, "Training", tunes=True), subnet_ids=network.subnet_ids,
+        security_group_ids=["sg-1"],
     )  # fmt: skip
     preparation = ProcessingSpecification(
         image="123456789012.dkr.ecr.us-east-1.amazonaws.com/prepare:1", store=store,
