@@ -276,7 +276,7 @@ def _command(code: SourceCode) -> list[str]:
     """Unpack the archive and run its script; one line, as SageMaker takes it."""
     steps = [
         f"mkdir -p {_ROOT}{_CODE}",
-        f"tar -xzf {_ROOT}input/{_CODE}/*.tar.gz -C {_ROOT}{_CODE}",
+        f"tar -xzf {_ROOT}input/{_CODE}/*.gz -C {_ROOT}{_CODE}",
         f"cd {_ROOT}{_CODE}",
     ]
     if code.has_requirements:
