@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo test check bench format lock docs integ clean
+.PHONY: help setup demo test fidelity check bench format lock docs integ clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,13 +38,28 @@ node_modules/.ready: package-lock.json $(VENV)/.ready
 	@.venv-checkov/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/checkov.txt
 	@touch $@
 
+.venv-fidelity/.ready: requirements/build.txt requirements/fidelity.txt
+	@echo "setting up AWS's training toolkit in an environment of its own"
+	@test -x .venv-fidelity/bin/python || $(PYTHON) -m venv .venv-fidelity
+	@.venv-fidelity/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/build.txt
+	@.venv-fidelity/bin/python -m pip install --quiet --require-hashes --no-deps --no-build-isolation -r requirements/fidelity.txt
+	@touch $@
+
+.venv-sdk/.ready: requirements/sdk.txt
+	@echo "setting up the SageMaker SDK in an environment of its own"
+	@test -x .venv-sdk/bin/python || $(PYTHON) -m venv .venv-sdk
+	@.venv-sdk/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/sdk.txt
+	@touch $@
+
 setup: $(VENV)/.ready node_modules/.ready ## the environment, Node and the CDK CLI
 
 demo: setup ## the whole loop on real data, without an account
 	$(BIN)/sageloop demo $(DEMO)
 
-test: setup .venv-checkov/.ready ## all tests
+test: setup .venv-checkov/.ready fidelity ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+fidelity: .venv-fidelity/.ready .venv-sdk/.ready ## AWS's toolkit and SDK, which our runner is compared with
 
 check: setup ## format, lint, types, docs, structure
 	$(BIN)/ruff format --check .
@@ -67,6 +82,8 @@ lock: ## pin requirements anew (needs uv on the PATH)
 	  --no-annotate --no-header --python-version 3.11 -o requirements/dev.txt
 	uv pip compile -q requirements/checkov.in --generate-hashes --no-annotate --no-header \
 	  --python-version 3.11 -o requirements/checkov.txt
+	for name in build fidelity sdk; do uv pip compile -q requirements/$$name.in --generate-hashes \
+	  --no-annotate --no-header --python-version 3.11 -o requirements/$$name.txt; done
 	uv pip compile -q requirements/frameworks.in -c requirements/dev.txt --generate-hashes \
 	  --no-annotate --no-header --python-version 3.11 -o requirements/frameworks.txt
 
@@ -74,4 +91,4 @@ integ: setup ## deploy to YOUR account and destroy again (costs money; asks firs
 	$(BIN)/python -m scripts.integ
 
 clean: ## remove what was set up and written
-	rm -rf $(VENV) .venv-checkov node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-checkov .venv-fidelity .venv-sdk node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache

@@ -127,8 +127,7 @@ class _Bench:
         ]  # fmt: skip
 
     def _channel(self, mode: str) -> dict[str, float]:
-        data = [{"ChannelName": "train", "InputMode": mode, "DataSource": {"S3DataSource": {
-            "S3DataType": "S3Prefix", "S3Uri": f"s3://{_BUCKET}/data/"}}}]  # fmt: skip
+        data = [_channel("code", "read"), _channel("train", "data") | {"InputMode": mode}]
         name = f"channel-{mode.lower()}"
         metrics = [{"Name": n, "Regex": f"{n}=([0-9.]+)"} for n in ("first", "read", "size")]
         told = self._job("read", name, InputDataConfig=data, metrics=metrics)
@@ -159,8 +158,10 @@ class _Bench:
             "AlgorithmSpecification": {"TrainingImage": _IMAGE, "TrainingInputMode": "File"},
             "HyperParameters": {
                 "sagemaker_program": '"train.py"',
-                "sagemaker_submit_directory": f'"s3://{_BUCKET}/{source}/sourcedir.tar.gz"',
+                "sagemaker_submit_directory": '"/opt/ml/input/data/code/sourcedir.tar.gz"',
             },
+            "InputDataConfig": [_channel("code", source)],
+            "EnableNetworkIsolation": True,
             "OutputDataConfig": {"S3OutputPath": f"s3://{_BUCKET}/output"},
             "ResourceConfig": {
                 "InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5
@@ -186,3 +187,8 @@ class _Bench:
 
         alone()
         return median(seconds(alone) for _ in range(rounds))
+
+
+def _channel(name: str, prefix: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{_BUCKET}/{prefix}/"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}

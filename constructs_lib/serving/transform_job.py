@@ -27,9 +27,9 @@ class TransformJob(JobResource):
     See https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html
 
     Example:
-        >>> job = TransformJob(stack, "Scoring", job="demo-scoring", specification=specification,
+        >>> job = TransformJob(stack, "Scoring", job="demo-scoring", specification=scoring,
         ...                    state=state, network=network)
-        >>> JobTriggers(stack, "Nightly", job=job, network=network, schedule=Duration.days(1))
+        >>> JobTriggers(stack, "Nightly", job=job, network=network, on_data=["ready"])
 
     """
 

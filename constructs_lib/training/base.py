@@ -137,6 +137,10 @@ class JobBase(Construct):
         """Seconds that jobs took from start to end."""
         return self.metric("JobSeconds", **{"statistic": "Average", **options})
 
+    def metric_rejections(self, **options: Any) -> cloudwatch.Metric:
+        """Finished models that did not pass the gate."""
+        return self.metric("ChallengersRejected", **options)
+
     def failure_alarm(
         self,
         construct_id: str,
@@ -205,7 +209,3 @@ class TrainingJobBase(JobBase):
         found = TrainingJobBase(scope, construct_id)
         found.job = job
         return found
-
-    def metric_rejections(self, **options: Any) -> cloudwatch.Metric:
-        """Finished models that did not pass the gate."""
-        return self.metric("ChallengersRejected", **options)

@@ -132,9 +132,10 @@ class ProcessingSpecification:
         overrides: Fields of the request that the library does not model, by path.
 
     Example:
+        >>> group = network.workload_group(stack, "Group", description="Processing")
         >>> ProcessingSpecification(
-        ...     image=image, store=store, role=ProcessingRole(stack, "Role", key=store.key),
-        ...     code=SourceCode(folder="src/prepare", entry_point="prepare.py"),
+        ...     image=AlgorithmImage.find(stack, "sklearn", "1.4-2"), store=store, code=source,
+        ...     role=ProcessingRole(stack, "Role", key=store.key),
         ...     inputs=[ProcessingInput(name="raw", prefix="raw/")],
         ...     outputs=[ProcessingOutput(name="train", prefix="datasets/train/")],
         ...     subnet_ids=network.subnet_ids, security_group_ids=[group.security_group_id])
@@ -168,8 +169,10 @@ class ProcessingSpecification:
         check.whole("max_runtime_seconds", self.max_runtime_seconds, 1, 777_600)
         check.not_empty("subnet_ids", self.subnet_ids)
         check.not_empty("security_group_ids", self.security_group_ids)
-        for part in (*self.inputs, *self.outputs):
-            part.check(check)
+        for source in self.inputs:
+            source.check(check)
+        for output in self.outputs:
+            output.check(check)
         self._check_inputs(check)
         for kind, parts in (("inputs", self.inputs), ("outputs", self.outputs)):
             _check_unique(check, f"{kind}: name", [part.name for part in parts])
@@ -273,7 +276,7 @@ def _command(code: SourceCode) -> list[str]:
     """Unpack the archive and run its script; one line, as SageMaker takes it."""
     steps = [
         f"mkdir -p {_ROOT}{_CODE}",
-        f"tar -xzf {_ROOT}input/{_CODE}/*.tar.gz -C {_ROOT}{_CODE}",
+        f"tar -xzf {_ROOT}input/{_CODE}/*.gz -C {_ROOT}{_CODE}",
         f"cd {_ROOT}{_CODE}",
     ]
     if code.has_requirements:

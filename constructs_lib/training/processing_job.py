@@ -27,9 +27,9 @@ class ProcessingJob(JobResource):
     See https://docs.aws.amazon.com/sagemaker/latest/dg/processing-job.html
 
     Example:
-        >>> job = ProcessingJob(stack, "Prepare", job="demo-prepare", specification=specification,
-        ...                    state=state, network=network)
-        >>> JobTriggers(stack, "Nightly", job=job, network=network, schedule=Duration.days(1))
+        >>> job = ProcessingJob(stack, "Prepare", job="demo-prepare", specification=preparation,
+        ...                     state=state, network=network)
+        >>> JobTriggers(stack, "Nightly", job=job, network=network, on_data=["ready"])
 
     """
 

@@ -77,9 +77,9 @@ def _check_values(check: Checks, parameter: Parameter, searched: Range) -> None:
         for end, value in (("minimum", searched.minimum), ("maximum", searched.maximum)):
             parameter.check(check, f"{label}: {end}", value)
         return
-    for value in searched.values:
-        if not isinstance(value, str) or parameter.kind == "choice":
-            parameter.check(check, f"{label}: a value", value)
+    for choice in searched.values:
+        if not isinstance(choice, str) or parameter.kind == "choice":
+            parameter.check(check, f"{label}: a value", choice)
 
 
 def _xgboost_objective(algorithm: XGBoost) -> str | None:

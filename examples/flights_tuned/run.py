@@ -41,7 +41,7 @@ def alone(train: bytes, later: bytes, found: dict[str, str]) -> float:
     told: dict[str, dict[str, list[float]]] = {}
     held_out = matrix(later)
     xgboost.train(
-        settings, matrix(train), 60, [(held_out, "validation")], evals_result=told,
+        settings, matrix(train), 60, evals=[(held_out, "validation")], evals_result=told,
         verbose_eval=False,
     )  # fmt: skip
     return told["validation"]["mae"][-1]

@@ -12,8 +12,12 @@ from rich.console import Console
 
 def demo(
     settings: Annotated[
-        str, typer.Option(help="settings to deploy: a name in settings/ or a TOML file")
-    ] = "prod",
+        str | None,
+        typer.Option(help="settings to deploy: a name in settings/ or a TOML file; prod if none"),
+    ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="search hyperparameters instead of training once")
+    ] = False,
     project: Annotated[
         Path, typer.Option(help="folder of the project's app.py and cdk.json")
     ] = Path(),
@@ -28,6 +32,7 @@ def demo(
 
     Real flights train a first model; traffic is served; the winds change, an alarm goes off, a
     second model is trained, judged and rolled out by a canary; deploys and a destroy follow.
+    With --tune (settings/tune.toml) each training is a search of six trials, whose best goes on.
     No account, no Docker; about four minutes. Exit code 0 only if everything promised happened.
     """
     from sageloop.demo.cdk import CdkMissingError
@@ -36,7 +41,11 @@ def demo(
     from sageloop.local_cloud.client import LocalCloudError
 
     console = Console()
-    story = Story(Options(project=project.resolve(), settings=settings, keep_log=log), console)
+    if tune and settings is not None:
+        console.print("[red]--tune deploys settings/tune.toml: leave out --settings[/]")
+        raise typer.Exit(2)
+    chosen = ("tune" if tune else "prod") if settings is None else settings
+    story = Story(Options(project=project.resolve(), settings=chosen, keep_log=log), console)
     try:
         report = story.run()
     except (CdkMissingError, DataMissingError, LocalCloudError) as error:

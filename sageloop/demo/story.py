@@ -33,7 +33,8 @@ FAST, SLOW = 360.0, 60.0
 _WEEK = timedelta(days=7)
 _NOT_OURS = (
     "cloudwatch:SetAlarmState", "events:PutEvents", "lambda:Invoke", "sagemaker:CreateTrainingJob",
-    "sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint",
+    "sagemaker:CreateHyperParameterTuningJob", "sagemaker:CreateEndpoint",
+    "sagemaker:UpdateEndpoint",
 )  # fmt: skip
 _ARGUMENTS = {
     "bootstrap": ("bootstrap",),
@@ -119,11 +120,11 @@ class Story:
                 Body=json.dumps(manifest).encode(),
             )  # fmt: skip
             endpoint = until("the first endpoint in service", watcher.in_service, seconds=120)
-            (job,) = watcher.jobs()
+            (run,) = watcher.runs()
             self._before = endpoint["EndpointConfigName"]
             self.report.endpoint_config["before"] = self._before
             self._first_model = watcher.model(self._before)
-            error = watcher.holdout(job["TrainingJobName"])
+            error = watcher.holdout(run)
             stage.detail = f"hold-out error {error:.1f} min; champion in service on two instances"
             self._note(f"champion {self._first_model.split('/')[-3]} serves {self._before}")
 
@@ -147,10 +148,10 @@ class Story:
             stage.detail = f"ALARM on {traffic.today:%d %B} of the data"
             self._note(f"{traffic.today:%d %B}: the live error's alarm goes to ALARM")
         with self.report.stage("retrain, gate, roll out under load", self._console) as stage:
-            job = until("the retraining job", lambda: watcher.jobs()[1:], seconds=60)[0]
-            self._note(f"{traffic.today:%d %B}: {job['TrainingJobName']} starts")
+            run = until("the retraining", lambda: watcher.runs()[1:], seconds=60)[0]
+            self._note(f"{traffic.today:%d %B}: {run} starts")
             self._rollout(watcher, traffic)
-            self.report.error["holdout"] = watcher.holdout(job["TrainingJobName"])
+            self.report.error["holdout"] = watcher.holdout(run)
             during = self.report.requests["during_rollout"]
             stage.detail = f"canary done, {during} requests meanwhile"
         with self.report.stage("the replay goes on until the alarm is OK", self._console) as stage:
@@ -168,7 +169,7 @@ class Story:
 
     def _rollout(self, watcher: Watcher, traffic: Traffic) -> None:
         updating = lambda: (e := watcher.endpoint()) and e["EndpointStatus"] == "Updating"  # noqa: E731
-        until("the canary to begin", updating, seconds=60)
+        until("the canary to begin", updating, seconds=120)
         self._note(f"{traffic.today:%d %B}: the challenger passed the gate; the canary begins")
         before = traffic.tally.total
         traffic.press(True)
@@ -198,7 +199,7 @@ class Story:
         self.report.problems += meddling(cloud)
         self.report.retraining = {
             "alarm_transitions": watcher.transitions(),
-            "jobs_started": len(watcher.jobs()) - 1,
+            "jobs_started": len(watcher.runs()) - 1,
         }
         old = old_model_errors(cloud.client("s3"), self._first_model, traffic.tally.sent)
         self.report.weeks = weeks_of(watcher, configs, traffic, old)

@@ -87,9 +87,25 @@ class Watcher:
         )
         return list(found["TrainingJobSummaries"])
 
-    def holdout(self, job: str) -> float | None:
-        """The last metric a job reported for its hold-out."""
-        found = self._cloud.client("sagemaker").describe_training_job(TrainingJobName=job)
+    def runs(self) -> list[str]:
+        """Names of what the loop started, oldest first: its searches, else its training jobs."""
+        found = self._cloud.client("sagemaker").list_hyper_parameter_tuning_jobs(
+            NameContains=self.names.job, SortBy="CreationTime", SortOrder="Ascending"
+        )["HyperParameterTuningJobSummaries"]
+        if found:
+            return [str(search["HyperParameterTuningJobName"]) for search in found]
+        return [str(job["TrainingJobName"]) for job in self.jobs()]
+
+    def holdout(self, run: str) -> float | None:
+        """The last metric that a run, or its best trial, reported for its hold-out."""
+        sagemaker = self._cloud.client("sagemaker")
+        try:
+            search = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=run)
+            run = search["BestTrainingJob"]["TrainingJobName"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFound":
+                raise
+        found = sagemaker.describe_training_job(TrainingJobName=run)
         metrics = {m["MetricName"]: m["Value"] for m in found.get("FinalMetricDataList", [])}
         return next((v for n, v in metrics.items() if n.startswith("validation:mae")), None)
 

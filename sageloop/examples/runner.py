@@ -8,14 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from sageloop.demo.cdk import Cdk, CdkMissingError
+from sageloop.demo.cdk import Cdk
 from sageloop.examples.catalogue import Example
 from sageloop.examples.figure import Figure, Outcome
 from sageloop.examples.stage import Deploy, ExampleFailedError, Stage
-from sageloop.local_cloud.client import LocalCloud, LocalCloudError
-from sageloop.waiting import NotSeenError
+from sageloop.local_cloud.client import LocalCloud
 
 _DEPLOY = ("deploy", "--all", "--require-approval", "never")
 
@@ -43,11 +40,8 @@ def run_example(
         try:
             with LocalCloud.start(log=work / "cloud.log", warm=True) as cloud:
                 example.function()(Stage(example.folder, cloud, outcome, deploy=chosen, tell=tell))
-        except (
-            BotoCoreError, CdkMissingError, ClientError, ExampleFailedError, LocalCloudError,
-            NotSeenError,
-        ) as error:  # fmt: skip
-            outcome.problem = str(error)
+        except Exception as error:
+            outcome.problem = f"{type(error).__name__}: {error}"
     outcome.seconds = round(wall.monotonic() - began, 2)
     if outcome.problem is None:
         outcome.problem = _fault(outcome.figures)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 import time as wall
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sageloop.examples.figure import Figure, Outcome
+from sageloop.jobs.hand import Place, start_job
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.waiting import until
 
@@ -69,18 +67,13 @@ class Stage:
             ExampleFailedError: If nothing was started.
 
         """
-        parameter = self.cloud.client("ssm").get_parameter(
-            Name=f"/sageloop/jobs/{job}/start-function"
+        place = Place(
+            client=self.cloud.client, now=self.cloud.time, name=self.cloud.endpoint_url, pause=0.1
         )
-        now = datetime.fromtimestamp(self.cloud.time(), UTC).isoformat()
-        event = {"source": "hand", "id": str(uuid.uuid4()), "time": now}
-        answer = self.cloud.client("lambda").invoke(
-            FunctionName=parameter["Parameter"]["Value"], Payload=json.dumps(event).encode()
-        )
-        told = json.loads(answer["Payload"].read())
-        if told.get("status") != "started":
-            raise ExampleFailedError(f"the job {job} was not started: {told}")
-        return str(told["training_job"])
+        started = start_job(place, job)
+        if started.status != "started":
+            raise ExampleFailedError(f"{job} was not started: {started.status} {started.reason}")
+        return started.name
 
     def training_job(self, prefix: str, *, seconds: float = 180) -> dict[str, Any]:
         """Wait for the first training job of a prefix to end; its description.

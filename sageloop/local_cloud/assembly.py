@@ -190,7 +190,9 @@ def _exists(cloudformation: Any, stack_name: str) -> bool:
 
 def _reasons(cloudformation: Any, stack_name: str) -> str:
     try:
-        events = cloudformation.describe_stack_events(StackName=stack_name)["StackEvents"]
+        # A long rollback fills the first page: what went wrong stands on a later one.
+        pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_name)
+        events = [event for page in pages for event in page["StackEvents"]]
     except ClientError as error:
         return f"{stack_name}: {error}"
     failed = [

@@ -119,7 +119,7 @@ class LocalCloud:
         """Move the clock forward."""
         self._ask("clock", advance=seconds + 60 * minutes + 3600 * hours)
 
-    def settle(self, timeout: float = 60) -> None:
+    def settle(self, timeout: float = 180) -> None:
         """Wait until nothing is in flight; raises :class:`LocalCloudError` naming what still is."""
         busy = self._ask("settle", timeout=timeout)["in_flight"]
         if busy:

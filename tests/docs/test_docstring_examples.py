@@ -26,10 +26,14 @@ from constructs_lib import (
     ModelRegistry,
     Pages,
     PrivateNetwork,
+    ProcessingOutput,
+    ProcessingRole,
+    ProcessingSpecification,
     SourceCode,
     StateTable,
     TrainingJob,
     TrainingRole,
+    TransformSpecification,
     XGBoost,
 )
 
@@ -64,9 +68,19 @@ def foundations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     registry = ModelRegistry(stack, "Registry", name="demo-flights")
     specification = JobSpecification(
         algorithm=XGBoost(hyperparameters={"num_round": 10}), store=store,
-        data=DailyData(prefix="datasets/flights/"), role=TrainingRole(stack, "Training"),
-        subnet_ids=network.subnet_ids, security_group_ids=["sg-1"],
+        data=DailyData(prefix="datasets/flights/"),
+        role=TrainingRole(stack, "Training", tunes=True), subnet_ids=network.subnet_ids,
+        security_group_ids=["sg-1"],
     )  # fmt: skip
+    preparation = ProcessingSpecification(
+        image="123456789012.dkr.ecr.us-east-1.amazonaws.com/prepare:1", store=store,
+        role=ProcessingRole(stack, "Processing"), subnet_ids=network.subnet_ids,
+        outputs=[ProcessingOutput(name="train", prefix="datasets/train/")],
+        security_group_ids=["sg-1"],
+    )  # fmt: skip
+    scoring = TransformSpecification(
+        model_name="flights", store=store, input_prefix="to-score/", output_prefix="scored/"
+    )
     endpoint = ChampionEndpoint(
         stack, "Endpoint", endpoint_name="demo", registry=registry, store=store, state=state,
         network=network, role=HostingRole(stack, "Hosting"), page_topic=pages.topic,
@@ -74,6 +88,7 @@ def foundations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {
         "store": store, "network": network, "state": state, "pages": pages, "endpoint": endpoint,
         "registry": registry, "specification": specification,
+        "preparation": preparation, "scoring": scoring,
         "job": TrainingJob(stack, "Job", job="demo", specification=specification, state=state,
                            network=network),
         "alarms": Alarms(stack, "Alarms", endpoint=endpoint, page_topic=pages.topic, live_error=1),

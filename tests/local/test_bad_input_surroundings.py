@@ -150,7 +150,7 @@ def test_settings_that_are_not_there_are_told_with_those_there_are(tmp_path: Pat
 
     assert ended.returncode == 1
     assert ended.stderr.strip() == (
-        "no settings 'staging': allowed are dev, prod or the path of a .toml file"
+        "no settings 'staging': allowed are dev, prod, tune or the path of a .toml file"
     )
 
 

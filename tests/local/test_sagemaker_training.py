@@ -23,6 +23,7 @@ from training_stage import (  # noqa: F401 - fixtures are found by name
 from sageloop.local_cloud.sagemaker import isolation
 
 
+@pytest.mark.feature("training: XGBoost really XGBoost")
 def test_xgboost_trains_a_real_model_with_metrics_logs_and_events(aws: SimpleNamespace) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=csv(150))
     aws.s3.put_object(Bucket=BUCKET, Key="train/more/b.csv", Body=csv(150, 150))
@@ -86,6 +87,7 @@ seen["base"] = str(base)
 """
 
 
+@pytest.mark.feature("training: container's directories, files and environment")
 def test_container_finds_its_contract(aws: SimpleNamespace, program: Any) -> None:
     image = program(CONTRACT)
     aws.s3.put_object(Bucket=BUCKET, Key="set/train/x/a.csv", Body=b"1")
@@ -107,6 +109,7 @@ def test_container_finds_its_contract(aws: SimpleNamespace, program: Any) -> Non
     assert seen["env"]["AWS_ACCESS_KEY_ID"].startswith("LKIA")
 
 
+@pytest.mark.feature("training: fallback without user namespaces")
 def test_container_has_its_base_in_a_variable_where_mounts_are_not_possible(
     aws: SimpleNamespace, program: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +125,7 @@ def test_container_has_its_base_in_a_variable_where_mounts_are_not_possible(
     assert seen["env"]["SM_CHANNEL_TRAIN"] == f"{seen['base']}/input/data/train"
 
 
+@pytest.mark.feature("training: isolated containers have no credentials")
 def test_isolated_container_has_no_credentials(aws: SimpleNamespace, program: Any) -> None:
     image = program(CONTRACT)
 
@@ -131,6 +135,7 @@ def test_isolated_container_has_no_credentials(aws: SimpleNamespace, program: An
     assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"} & env.keys()
 
 
+@pytest.mark.feature("training: manifest")
 def test_manifest_names_the_files(aws: SimpleNamespace, program: Any) -> None:
     image = program(CONTRACT)
     for name in ("a.csv", "sub/b.csv", "not-listed.csv"):
@@ -145,6 +150,7 @@ def test_manifest_names_the_files(aws: SimpleNamespace, program: Any) -> None:
     assert seen["files"] == ["input/data/train/a.csv", "input/data/train/sub/b.csv"]
 
 
+@pytest.mark.feature("training: failure file and exit code as the reason")
 def test_failing_container_tells_its_reason(aws: SimpleNamespace, program: Any) -> None:
     image = program(
         "import os, pathlib, sys\n"

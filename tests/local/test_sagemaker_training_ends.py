@@ -46,6 +46,7 @@ while True:
 MLFLOW = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/mine"
 
 
+@pytest.mark.feature("training: stop with SIGTERM keeps the artifacts")
 def test_stopped_job_keeps_its_artifacts(aws: SimpleNamespace, program: Any) -> None:
     aws.sagemaker.create_training_job(**request("job", program(ENDLESS)))
     wait_for_log(aws)
@@ -62,6 +63,7 @@ def test_stopped_job_keeps_its_artifacts(aws: SimpleNamespace, program: Any) -> 
         aws.sagemaker.stop_training_job(TrainingJobName="job")
 
 
+@pytest.mark.feature("training: SIGKILL when the grace is over")
 def test_container_that_ignores_sigterm_is_killed(
     aws: SimpleNamespace, program: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +80,7 @@ def test_container_that_ignores_sigterm_is_killed(
     assert aws.cloud.processes.running() == {}
 
 
+@pytest.mark.feature("training: run-time limits")
 def test_job_that_runs_too_long_is_stopped(aws: SimpleNamespace, program: Any) -> None:
     made = request("job", program(ENDLESS), StoppingCondition={"MaxRuntimeInSeconds": 1})
 
@@ -128,6 +131,7 @@ def test_denied_data_fails_the_job(aws: SimpleNamespace, program: Any) -> None:
     assert job["FailureReason"] == told
 
 
+@pytest.mark.feature("training: metric definitions")
 def test_own_metrics_are_read_from_the_log(aws: SimpleNamespace, program: Any) -> None:
     image = program("print('loss=0.75 epoch=1')\nprint('loss=0.5 epoch=2')")
     specification = {
@@ -141,6 +145,7 @@ def test_own_metrics_are_read_from_the_log(aws: SimpleNamespace, program: Any) -
     assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [("loss", 0.5)]
 
 
+@pytest.mark.feature("training: encryption of output")
 def test_artifacts_are_encrypted_under_the_given_key(aws: SimpleNamespace, program: Any) -> None:
     output = {"S3OutputPath": "s3://training-tests/out", "KmsKeyId": "alias/models"}
 
@@ -177,6 +182,7 @@ def test_role_must_exist_and_trust_sagemaker(aws: SimpleNamespace) -> None:
     assert message.startswith(f"Could not assume role {missing}.")
 
 
+@pytest.mark.feature("bad input: image that has no local runner")
 def test_image_without_a_program_is_refused_by_name(aws: SimpleNamespace) -> None:
     code, message = refusal(aws, request("job", "763104351884.dkr/pytorch:2"))
 
@@ -185,6 +191,7 @@ def test_image_without_a_program_is_refused_by_name(aws: SimpleNamespace) -> Non
     assert "--allow image:763104351884.dkr/pytorch:2" in message
 
 
+@pytest.mark.feature("training: image allowed by name is stored, not executed")
 def test_allowed_image_is_stored_and_can_be_stopped(aws: SimpleNamespace) -> None:
     job = run(aws, request("job", "elsewhere/image:1"))
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("InProgress", "Pending")

@@ -163,36 +163,56 @@ def test_exception_in_the_coordinator_fails_the_job_and_never_hangs(
     assert job["FailureReason"].startswith("InternalServerError")
 
 
-@pytest.mark.feature("tuning: instance type flexibility")
-def test_next_instance_type_is_taken_where_the_first_is_refused(
-    aws: SimpleNamespace, bowl: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    training = aws.cloud.service("sagemaker").training
-    launch = training.launch
-
-    def only_large(request: dict[str, Any], **members: Any) -> Any:
-        if request["ResourceConfig"]["InstanceType"] != "ml.m5.large":
-            raise AwsError("ResourceLimitExceeded", "none of these")
-        return launch(request, **members)
-
-    monkeypatch.setattr(training, "launch", only_large)
-    kinds = ("ml.g5.xlarge", "ml.m5.large")
-    flexible = {
+def flexible(name: str, image: str, *kinds: str) -> dict[str, Any]:
+    made = tuning(name, image, config(jobs=2))
+    del made["TrainingJobDefinition"]["ResourceConfig"]
+    made["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = {
         "AllocationStrategy": "Prioritized",
         "InstanceConfigs": [
             {"InstanceType": kind, "InstanceCount": 1, "VolumeSizeInGB": 5} for kind in kinds
         ],
     }
-    made = tuning("flexible", bowl, config(jobs=1))
-    del made["TrainingJobDefinition"]["ResourceConfig"]
-    made["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = flexible
+    return dict(made)
 
-    job = tune(aws, made)
+
+def types_used(aws: SimpleNamespace, name: str) -> list[tuple[str, str]]:
+    used = []
+    for trial in trials(aws, name):
+        job = aws.sagemaker.describe_training_job(TrainingJobName=trial["TrainingJobName"])
+        used.append((job["ResourceConfig"]["InstanceType"], job["TrainingJobStatus"]))
+    return used
+
+
+@pytest.mark.feature("tuning: instance type flexibility")
+def test_next_instance_type_is_taken_where_the_quota_is_refused(
+    aws: SimpleNamespace, bowl: str
+) -> None:
+    aws.cloud.faults.refuse_quota("ml.m5.xlarge", times=None)
+
+    job = tune(aws, flexible("quota", bowl, "ml.m5.xlarge", "ml.m5.large"))
 
     assert job["HyperParameterTuningJobStatus"] == "Completed"
-    name = job["BestTrainingJob"]["TrainingJobName"]
-    used = aws.sagemaker.describe_training_job(TrainingJobName=name)["ResourceConfig"]
-    assert used["InstanceType"] == "ml.m5.large"
+    assert types_used(aws, "quota") == [("ml.m5.large", "Completed")] * 2
+    code, _ = refused(
+        aws.sagemaker.create_hyper_parameter_tuning_job, **flexible("none", bowl, "ml.m5.xlarge")
+    )
+    assert code == "ResourceLimitExceeded"
+
+
+@pytest.mark.feature("tuning: instance type flexibility")
+def test_trial_without_capacity_is_replaced_by_one_of_the_next_instance_type(
+    aws: SimpleNamespace, bowl: str
+) -> None:
+    aws.cloud.faults.refuse_capacity("ml.m5.xlarge", times=1)
+
+    job = tune(aws, flexible("capacity", bowl, "ml.m5.xlarge", "ml.m5.large"))
+
+    assert types_used(aws, "capacity") == [
+        ("ml.m5.xlarge", "Failed"), ("ml.m5.large", "Completed"), ("ml.m5.xlarge", "Completed")
+    ]  # fmt: skip
+    first, second, _ = trials(aws, "capacity")
+    assert first["TunedHyperParameters"] == second["TunedHyperParameters"]
+    assert job["TrainingJobStatusCounters"]["RetryableError"] == 1
 
 
 @pytest.mark.feature("tuning: limits")

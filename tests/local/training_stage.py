@@ -60,7 +60,9 @@ class Metrics(Service):
         super().__init__(cloud)
         self.samples: list[tuple[str, str, float, dict[str, str]]] = []
 
-    def put(self, namespace: str, name: str, value: float, *, dimensions: dict[str, str]) -> None:
+    def put(
+        self, namespace: str, name: str, value: float, *, dimensions: dict[str, str], **_: Any
+    ) -> None:
         self.samples.append((namespace, name, value, dimensions))
 
 

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App, Stack
+from aws_cdk import App, Duration, Stack
 from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
 import app as root
+from constructs_lib import JobTriggers
 from constructs_lib._private import acknowledge
 from scripts.acknowledgments import acknowledgments
 from scripts.synthesis import SETTINGS, context
 from stacks import load_settings
+from tests.unit.constructs import jobs
+from tests.unit.constructs.conftest import ground_of
 
 PACKS: dict[str, Any] = {
     "AwsSolutions-": AwsSolutionsChecks,
@@ -95,3 +98,22 @@ def test_each_pack_finds_what_is_wrong_with_a_plain_bucket(prefix: str) -> None:
     s3.Bucket(stack, "Plain")
 
     assert [rule for rule, _ in findings(stack) if rule.startswith(prefix)]
+
+
+def test_jobs_of_every_kind_and_their_triggers_are_clean() -> None:
+    ground = ground_of(Stack(App(context=context()), "Jobs"))
+    network, topic = ground.network, ground.pages.topic
+    processed, scored = jobs.processing(ground), jobs.transform(ground)
+    JobTriggers(
+        ground.stack, "Preparing", job=processed, network=network, page_topic=topic,
+        on_data=["raw/"], schedule=Duration.days(1), alarms=[ground.alarm()],
+    )  # fmt: skip
+    JobTriggers(ground.stack, "Scoring", job=scored, network=network, page_topic=topic)
+    searched = jobs.tuning(ground)
+    JobTriggers(ground.stack, "Searching", job=searched, network=network, on_data=True)
+    searched.failure_alarm("Failed", page_topic=topic)
+
+    kinds = ("Preparing", "Scoring", "Searching", "Prepare", "Score", "Search")
+    assert {
+        (rule, path) for rule, path in findings(ground.stack) if path.split("/")[1] in kinds
+    } == set()

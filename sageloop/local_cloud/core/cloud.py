@@ -19,6 +19,7 @@ from sageloop.local_cloud.core.in_process import InProcessClients
 from sageloop.local_cloud.core.processes import Processes
 from sageloop.local_cloud.core.recorder import Recorder
 from sageloop.local_cloud.core.service import Service
+from sageloop.local_cloud.core.simulation import PolicySimulation
 
 ACCOUNT_ID = "123456789012"
 _WARMED = (
@@ -67,6 +68,8 @@ class Cloud:
         self.processes = Processes()
         self.front = Front(self)
         self._clients = InProcessClients(self)
+        simulate = PolicySimulation(self).simulate_principal_policy
+        self.front.add_operation("iam", "SimulatePrincipalPolicy", simulate)
         self.stopped = threading.Event()
         self.stopped_by_request = threading.Event()
 

@@ -40,6 +40,7 @@ _BODILESS = (204, 304)
 
 Hook = Callable[[Call, wire.Response], None]
 Handler = Callable[[Request], wire.Response]
+Operation = Callable[[Call], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Front:
         self._cloud = cloud
         self._moto = MotoBridge(cloud.clock)
         self._services: dict[str, Service] = {}
+        self._operations: dict[tuple[str, str], Operation] = {}
         self._routes: list[tuple[str, Handler]] = []
         self._after: dict[str, list[Hook]] = {}
         self._shortcut = Shortcut("sagemaker-runtime", "InvokeEndpoint")
@@ -63,6 +65,10 @@ class Front:
     def add_service(self, service: Service) -> None:
         """Serve a botocore service by an implementation of our own."""
         self._services[service.model] = service
+
+    def add_operation(self, service: str, name: str, operation: Operation) -> None:
+        """Serve one operation that moto lacks in a service whose state is moto's."""
+        self._operations[service, name] = operation
 
     def add_route(self, prefix: str, handler: Handler) -> None:
         """Serve a path that is no AWS API (``/_sageloop/...``)."""
@@ -184,6 +190,9 @@ class Front:
         if service is None:
             if call.service not in _STATE_OF_MOTO:
                 raise not_supported(call.service, call.operation)
+            own = self._operations.get((call.service, call.operation))
+            if own is not None:
+                return wire.answer(found, own(call))
             return self._moto.call(call.service, call.request.environ)
         result = service.handle(call)
         return result if isinstance(result, wire.Response) else wire.answer(found, result or {})

@@ -56,9 +56,7 @@ def tuning(ground: Ground, **changes: Any) -> TuningJob:
         values.setdefault(
             "ranges", [IntegerRange("max_depth", 3, 9), ContinuousRange("eta", 0.05, 0.4)]
         )
-    return TuningJob(
-        ground.stack, "Search", state=ground.state, network=ground.network, **values
-    )
+    return TuningJob(ground.stack, "Search", state=ground.state, network=ground.network, **values)
 
 
 def processing(ground: Ground, **changes: Any) -> ProcessingJob:

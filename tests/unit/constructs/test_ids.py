@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,17 +21,26 @@ from constructs_lib import (
     Evaluation,
     Gate,
     HostingRole,
+    IntegerRange,
     JobSpecification,
+    JobTriggers,
     ModelRegistry,
     Notebook,
     NotebookRole,
     Pages,
     PrivateNetwork,
+    ProcessingInput,
+    ProcessingJob,
+    ProcessingRole,
+    ProcessingSpecification,
     RetrainingLoop,
     Scaling,
     StateTable,
     TrainingJob,
     TrainingRole,
+    TransformJob,
+    TransformSpecification,
+    TuningJob,
     Variant,
     XGBoost,
 )
@@ -73,8 +83,30 @@ class _Everything(Construct):
             gate=Gate(threshold=1, metric=name), evaluation=Evaluation(truth_prefix=f"{name}/"),
             retrain_every=Duration.days(7), **ground,
         )  # fmt: skip
+        self._jobs(name, store, state=stateful["state"], **ground)
         role = NotebookRole(self, "NotebookRole", key=key, jobs=name, endpoints=[name])
         Notebook(self, "Notebook", role=role, key=key, **ground)
+
+    def _jobs(self, name: str, store: DataStore, **stateful: Any) -> None:
+        network = stateful["network"]
+        search = TuningJob(
+            self, "Search", job=f"{name}-s", max_jobs=2, ranges=[IntegerRange("max_depth", 3, 9)],
+            specification=replace(
+                _specification(Construct(self, "Tuned"), name, store, network=network),
+                role=TrainingRole(self, "Tuning", tunes=True),
+            ), **stateful,
+        )  # fmt: skip
+        ProcessingJob(self, "Prepare", job=name, specification=ProcessingSpecification(
+            image=name, store=store, role=ProcessingRole(self, "Processing"),
+            subnet_ids=network.subnet_ids, security_group_ids=["sg-1"],
+            inputs=[ProcessingInput(name=name, prefix=f"{name}/")],
+        ), **stateful)  # fmt: skip
+        TransformJob(self, "Score", job=name, specification=TransformSpecification(
+            model_name=name, store=store, input_prefix=f"{name}/in/", output_prefix=f"{name}/out/",
+        ), **stateful)  # fmt: skip
+        JobTriggers(
+            self, "Searching", job=search, network=network, on_data=True, schedule=Duration.days(1)
+        )
 
 
 def _specification(
@@ -117,7 +149,8 @@ def test_two_of_each_construct_live_in_one_stack(twice: Stack) -> None:
     resources = twice.node.root.synth().get_stack_by_name("Test").template["Resources"]  # type: ignore[attr-defined]
 
     kinds = [resource["Type"] for resource in resources.values()]
-    for kind in ("Custom::TrainingJob", "Custom::ChampionEndpoint", "AWS::SageMaker::Endpoint",
+    for kind in ("Custom::TrainingJob", "Custom::TuningJob", "Custom::ProcessingJob",
+                 "Custom::TransformJob", "Custom::ChampionEndpoint", "AWS::SageMaker::Endpoint",
                  "AWS::SageMaker::NotebookInstance", "AWS::EC2::VPC", "AWS::KMS::Key",
                  "AWS::DynamoDB::Table", "AWS::SNS::Topic"):  # fmt: skip
         assert kinds.count(kind) == 2, kind

@@ -113,7 +113,7 @@ def test_start_is_guarded_as_the_request_is(anew: Ground) -> None:
 
 @pytest.mark.feature("bad input: entry point missing")
 def test_a_missing_entry_point_is_refused(anew: Ground, code: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no entry_point 'main.py'"):
+    with pytest.raises(ConfigurationError, match=r"no entry_point 'main.py'"):
         processing(anew, code=SourceCode(folder=code, entry_point="main.py"))
 
 
@@ -149,5 +149,5 @@ def test_code_takes_no_entrypoint_beside_it(anew: Ground, code: Path) -> None:
 def test_requirements_under_isolation_are_refused(anew: Ground, code: Path) -> None:
     (code / "requirements.txt").write_text("numpy\n")
 
-    with pytest.raises(ConfigurationError, match="cannot install requirements.txt"):
+    with pytest.raises(ConfigurationError, match=r"cannot install requirements.txt"):
         processing(anew, code=SourceCode(folder=code, entry_point="prepare.py"))

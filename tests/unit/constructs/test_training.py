@@ -75,3 +75,12 @@ def test_resource_is_outlived_by_policies_and_endpoints(template: Template) -> N
 def test_job_refuses(anew: Ground, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         anew.job(**changes)
+
+
+@pytest.mark.feature("bad input: 64-character names")
+def test_a_job_with_64_characters_is_refused(anew: Ground) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        anew.job(job="j" * 64)
+
+    told = f"job must have at most 40 characters, got 64 ('{'j' * 64}')"
+    assert str(refused.value) == f"[{anew.stack.node.id}/Job] NameTooLong: {told}"

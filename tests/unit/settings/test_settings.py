@@ -172,7 +172,10 @@ def test_a_search_leaves_room_for_trials_in_names() -> None:
         ({"max_parallel": 11}, "tuning.max_parallel: got 11"),
         ({"max_jobs": None}, "max_jobs is needed with the strategy Bayesian"),
         ({"integer": {}, "continuous": {}}, "must name a hyperparameter"),
-        ({"integer": {"max_depth": {"minimum": 1}}}, "tuning.integer.max_depth.maximum: is missing"),
+        (
+            {"integer": {"max_depth": {"minimum": 1}}},
+            "tuning.integer.max_depth.maximum: is missing",
+        ),
     ],
 )
 def test_a_wrong_search_is_told(changes: dict[str, Any], message: str) -> None:

@@ -9,20 +9,24 @@ and serving.
 
 from __future__ import annotations
 
-from sageloop.local_cloud.sagemaker.containers.builtin import Program
-from sageloop.local_cloud.sagemaker.containers.table import (
-    is_xgboost,
-    known_images,
-    metric_definitions,
-    multi_model_command,
-    processing_command,
-    refusal,
-    register,
-    serving_command,
-    serving_refusal,
-    training_command,
-    unregister,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.containers.builtin import Program
+    from sageloop.local_cloud.sagemaker.containers.table import (
+        is_xgboost,
+        known_images,
+        metric_definitions,
+        multi_model_command,
+        processing_command,
+        refusal,
+        register,
+        serving_command,
+        serving_refusal,
+        training_command,
+        unregister,
+    )
 
 __all__ = [
     "Program",
@@ -38,3 +42,11 @@ __all__ = [
     "training_command",
     "unregister",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # A program's process passes through this package on its way; it needs no table, and a trial
+    # of a second should not wait for one.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.table"), name)

@@ -10,7 +10,9 @@ from typing import Any
 
 from sageloop.local_cloud.sagemaker.containers import builtin, frameworks
 from sageloop.local_cloud.sagemaker.containers.builtin import Program
-from sageloop.local_cloud.sagemaker.containers.script import support
+from sageloop.local_cloud.sagemaker.containers.script.support import (
+    refusal as distribution_refusal,
+)
 
 Job = Mapping[str, Any]
 Container = Mapping[str, Any]
@@ -101,7 +103,7 @@ def refusal(image: str, job: Job) -> str | None:
         return f"the training image {image} {missing}"
     line = training_command(image, job)
     if line is not None and program.script is not None and line == list(program.script):
-        return support.refusal(job.get("HyperParameters", {}))
+        return distribution_refusal(job.get("HyperParameters", {}))
     return None
 
 

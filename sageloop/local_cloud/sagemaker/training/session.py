@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,13 +87,18 @@ class Session:
         """Upload what the hosts leave; raises ``failure`` if there is one."""
         outputs = [host.directory.output for host in hosts]
         upload_output = any(any(folder.iterdir()) for folder in outputs)
-        # The first failure is the one to tell.
-        with suppress(*([JobFailed] if failure is not None else [])):
-            if upload_output:
-                self.artifacts.upload("output", outputs)
+        if upload_output:
+            self._upload_output(outputs, failure)
         if failure is not None:
             raise failure
         self.artifacts.upload("model", [host.directory.model for host in hosts])
+
+    def _upload_output(self, folders: list[Path], failure: JobFailed | None) -> None:
+        try:
+            self.artifacts.upload("output", folders)
+        except JobFailed:
+            if failure is None:  # else the first failure is the one to tell
+                raise
 
     def _host(self, root: Path, plan: HostPlan, pool: Path | None) -> Host:
         channels = [channel for channel in self._channels if channel.reaches(plan)]

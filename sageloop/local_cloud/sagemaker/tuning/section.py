@@ -138,15 +138,22 @@ class TuningJobs:
         return trial.summary(self._store.find("training-job", trial.name))
 
     def _check_training(self, request: dict[str, Any], definition: Definition) -> bool:
-        # What would be refused of a trial is refused before there is any.
+        # What would be refused of a trial is refused before there is any; a quota only if there
+        # is none for any of the instance types.
         name = f"{request['HyperParameterTuningJobName']}-001-00000000"
         values = {p.name: p.sample for p in definition.searched}
-        return all(
-            self._service.training.check(
-                training_request(definition, name=name, values=values, resources=resources)
-            )
-            for resources in definition.resources
-        )
+        refusals, runs_here = [], False
+        for resources in definition.resources:
+            made = training_request(definition, name=name, values=values, resources=resources)
+            try:
+                runs_here = self._service.training.check(made)
+            except AwsError as error:
+                if error.code != "ResourceLimitExceeded":
+                    raise
+                refusals.append(error)
+        if len(refusals) == len(definition.resources):
+            raise refusals[-1]
+        return runs_here
 
     def _parents(self, request: dict[str, Any]) -> list[Trial]:
         if "WarmStartConfig" not in request:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -17,25 +18,51 @@ from sageloop.local_cloud.sagemaker.containers.script.failures import ProcessFai
 # What a line that tells an error begins with: the name of an exception of Python's.
 _ERROR = re.compile(rb"^(?:\[[^\]]*\][: ]*)?(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b")
 _LONGEST = 4096
+_LOOK_SECONDS = 1.0
 
 
 class Stop:
     """Remembers SIGTERM. The platform sends it to the whole group, so the script has it too."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self._asked = threading.Event()
         # A handler, not SIG_IGN: what is ignored here would be ignored in the script.
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def _on_signal(self, _: int, __: FrameType | None) -> None:
-        self.asked = True
+        self._asked.set()
+
+    @property
+    def asked(self) -> bool:
+        """Whether it came."""
+        return self._asked.is_set()
+
+    def end_when_childless(self, launcher: subprocess.Popen[bytes]) -> None:
+        """Kill a launcher that outlives its processes after SIGTERM.
+
+        torchrun waits five minutes for the launchers of the other hosts and hears no signal
+        meanwhile; when the job has failed on one of those, nothing is left to wait for.
+        """
+        import psutil
+
+        self._asked.wait()
+        while launcher.poll() is None:
+            try:
+                if not psutil.Process(launcher.pid).children():
+                    launcher.kill()
+            except psutil.NoSuchProcess:
+                return
+            with suppress(subprocess.TimeoutExpired):
+                launcher.wait(_LOOK_SECONDS)
 
 
 def run(
     command: Sequence[str], *, environment: Mapping[str, str], directory: Path, capture: bool,
-    stop: Stop,
+    stop: Stop, launcher: bool = False,
 ) -> None:  # fmt: skip
     """Run to the end. ``capture`` tells the script's error in the reason of the failure.
+
+    ``launcher`` is whether the command only starts the processes that do the work.
 
     Raises :class:`ProcessFailed` for an exit code other than zero, :class:`Terminated` if the
     platform stopped the job meanwhile.
@@ -44,6 +71,8 @@ def run(
         command, env=dict(environment), cwd=directory,
         stderr=subprocess.PIPE if capture else None,
     )  # fmt: skip
+    if launcher:
+        threading.Thread(target=stop.end_when_childless, args=(child,), daemon=True).start()
     told: list[bytes] = []
     reader = threading.Thread(target=_copy, args=(child.stderr, told), daemon=True)
     if child.stderr is not None:
@@ -54,7 +83,7 @@ def run(
     if code:
         if reader.is_alive():
             reader.join(timeout=5)  # a grandchild may hold the pipe open for ever
-        message = b"".join(told)[-_LONGEST:].decode(errors="replace").strip()
+        message = b"".join(told)[:_LONGEST].decode(errors="replace").strip()
         raise ProcessFailed(
             "ExecuteUserScriptError", command=command, code=code, message=message
         )  # fmt: skip

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from sageloop.local_cloud.sagemaker.containers.script import s3
 from sageloop.local_cloud.sagemaker.containers.script.failures import ClientError
 from sageloop.local_cloud.sagemaker.containers.script.training import Training
 
@@ -26,6 +25,8 @@ def bring(training: Training, say: Say) -> None:
     if any(code.iterdir()):
         say(f"{code} is not empty: the code in it is used, {source} is not fetched")
     elif source.startswith("s3://"):
+        from sageloop.local_cloud.sagemaker.containers.script import s3
+
         with tempfile.TemporaryDirectory() as folder:
             archive = Path(folder) / "sourcedir.tar.gz"
             s3.download(source, archive, training.environment)

@@ -39,11 +39,16 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What is started on this host. ``mpi`` is how many processes there are in all, if it is."""
+    """What is started on this host.
+
+    ``launcher`` is whether the command starts further processes; ``mpi`` is how many there are
+    on all hosts together, if they are MPI's.
+    """
 
     command: list[str]
     variables: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    launcher: bool = False
     mpi: int | None = None
 
 
@@ -109,6 +114,7 @@ def _torchrun(training: Training, program: Program, stood_in_for: str | None) ->
         [*run, program.name, *program.arguments],
         _torch_variables(training) | {"SAGELOOP_STAND_INS": str(_STAND_INS)},
         notes,
+        launcher=True,
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sageloop.local_cloud.sagemaker.containers.script import s3
 from sageloop.local_cloud.sagemaker.containers.script.failures import ClientError
 from sageloop.local_cloud.sagemaker.containers.script.training import Training
 
@@ -51,6 +50,8 @@ class Intermediate:
             self._pass()
 
     def _pass(self) -> None:
+        from sageloop.local_cloud.sagemaker.containers.script import s3
+
         for path in sorted(p for p in self._folder.rglob("*") if p.is_file()):
             try:
                 known = path.stat()

@@ -23,6 +23,7 @@ from sageloop.local_cloud.sagemaker.containers.script.training import Training
 _SECONDS_TO_MEET = 120.0
 _RETRY_SECONDS = 0.1
 _WELL = b"done"
+_kept: list[socket.socket] = []
 
 
 def command(training: Training, processes: int, alone: Sequence[str]) -> list[str]:
@@ -48,13 +49,12 @@ def others_told(training: Training) -> Iterator[None]:
             links = [listener.accept()[0] for _ in range(others)]
         except TimeoutError:
             raise ClientError("MPI: the other hosts of the job did not come up") from None
-        try:
-            yield
-            for link in links:
-                link.sendall(_WELL)
-        finally:
-            for link in links:
-                link.close()
+        # After a failure the links stay open until this process ends: the others hear of it when
+        # its reason is written, so that theirs does not come first.
+        _kept.extend(links)
+        yield
+        for link in links:
+            link.sendall(_WELL)
 
 
 def await_first(training: Training) -> None:

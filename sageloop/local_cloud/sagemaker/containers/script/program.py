@@ -75,7 +75,8 @@ def _start(job: training.Training, launch: Launch, *, capture: bool, stop: child
 
     def run() -> None:
         child.run(
-            command, environment=environment, directory=job.code, capture=capture, stop=stop
+            command, environment=environment, directory=job.code, capture=capture, stop=stop,
+            launcher=launch.launcher,
         )  # fmt: skip
 
     if launch.mpi is None:

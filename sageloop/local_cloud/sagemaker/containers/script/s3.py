@@ -54,7 +54,9 @@ def _signed(
     from botocore.credentials import Credentials
 
     region = environment.get("AWS_REGION", environment.get("AWS_DEFAULT_REGION", "us-east-1"))
-    made = AWSRequest(method, _url(uri, region, environment), data=body)
+    # A type of its own: what urllib adds would make the body a form.
+    headers = {} if body is None else {"Content-Type": "application/octet-stream"}
+    made = AWSRequest(method, _url(uri, region, environment), headers=headers, data=body)
     key = environment.get("AWS_ACCESS_KEY_ID")
     if key is not None:
         secret = environment.get("AWS_SECRET_ACCESS_KEY", "")

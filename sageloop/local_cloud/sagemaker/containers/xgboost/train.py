@@ -22,13 +22,18 @@ from sageloop.local_cloud.sagemaker.containers.exchange import Group
 from sageloop.local_cloud.sagemaker.containers.formats import media, tables
 from sageloop.local_cloud.sagemaker.containers.formats.media import DataError
 from sageloop.local_cloud.sagemaker.containers.formats.tables import Table
-from sageloop.local_cloud.sagemaker.containers.xgboost import callbacks
+from sageloop.local_cloud.sagemaker.containers.xgboost import callbacks, labels
 from sageloop.local_cloud.sagemaker.containers.xgboost import hyperparameters as hp
 
 MODEL_FILE = "xgboost-model"
 _THREADS = 2
 _CHANNELS = ("train", "validation")
 _KNOWN = (*media.LIBSVM, media.CSV, media.PARQUET, media.RECORDIO)
+# AWS's container takes these for the media types, too.
+_SHORT = {
+    "csv": media.CSV, "libsvm": media.LIBSVM[0], "parquet": media.PARQUET,
+    "recordio-protobuf": media.RECORDIO,
+}  # fmt: skip
 _LOOPBACK = "127.0.0.1"
 
 
@@ -55,14 +60,22 @@ def _train(job: platform.Job) -> None:
 def _table(job: platform.Job, name: str, values: Mapping[str, Any]) -> Table | None:
     if name not in job.channels:
         return None
-    channel = job.channels[name]
+    channel = {**job.channels[name], "ContentType": _content_type(job.channels[name])}
     if len(job.hosts) > 1 and not tables.has_data(name, channel, job.data):
         return None
     weighted = values.get("csv_weights", 0) == 1 and (
-        media.media_type(channel.get("ContentType", "")) == media.CSV
+        media.media_type(channel["ContentType"]) == media.CSV
     )
     reading = tables.Reading(known=_KNOWN, absent=np.nan, weighted=weighted, labelled=True)
-    return tables.load(name, channel, job.data, reading)
+    table = tables.load(name, channel, job.data, reading)
+    if table.labels is not None:
+        labels.check(name, table.labels, values)
+    return table
+
+
+def _content_type(channel: Mapping[str, str]) -> str:
+    told = channel.get("ContentType", media.LIBSVM[0])
+    return _SHORT.get(told.strip().lower(), told)
 
 
 def _train_together(
@@ -166,7 +179,7 @@ def _matrix(table: Table, width: int) -> Any:
 def _width(job: platform.Job, widths: list[int]) -> int:
     """How many features there are; libsvm names only those that a row has."""
     kinds = {
-        media.media_type(job.channels[name].get("ContentType", media.LIBSVM[0]))
+        media.media_type(_content_type(job.channels[name]))
         for name in _CHANNELS
         if name in job.channels
     }

@@ -1,0 +1,71 @@
+"""Every example runs end to end, and its figure holds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sageloop.examples.catalogue import Example, find_examples
+from sageloop.examples.runner import run_example
+from sageloop.local_cloud.assembly import deploy_assembly
+from sageloop.local_cloud.client import LocalCloud
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = find_examples(ROOT)
+
+
+@pytest.fixture
+def deploy(tmp_path: Path) -> object:
+    """Synthesis in a process of its own, then what the CDK CLI would do."""
+
+    def to(folder: Path, cloud: LocalCloud) -> dict[str, str]:
+        out = tmp_path / "assembly"
+        environment = {
+            **os.environ, "CDK_OUTDIR": str(out), "CDK_VALIDATION": "false",
+            "PYTHONPATH": str(ROOT),
+        }  # fmt: skip
+        subprocess.run([sys.executable, "app.py"], cwd=folder, env=environment, check=True)
+        outputs = deploy_assembly(cloud, out)
+        return {key: value for stack in outputs.values() for key, value in stack.items()}
+
+    return to
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_example_runs_and_its_figure_holds(name: str, deploy: object) -> None:
+    said: list[str] = []
+
+    outcome = run_example(EXAMPLES[name], tell=said.append, deploy=deploy)  # type: ignore[arg-type]
+
+    assert outcome.problem is None
+    assert outcome.ok
+    assert any(line.startswith("deploy") for line in said)
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda e: e.name)
+def test_example_is_a_project_with_a_page(example: Example) -> None:
+    present = {path.name for path in example.folder.iterdir()}
+
+    assert {"app.py", "cdk.json", "run.py", "README.md"} <= present
+    assert len((example.folder / "README.md").read_text().splitlines()) <= 60
+
+
+def test_a_figure_that_does_not_hold_fails_its_example(tmp_path: Path) -> None:
+    folder = tmp_path / "examples" / "wrong"
+    folder.mkdir(parents=True)
+    shutil.copy(EXAMPLES["digits_sklearn"].folder / "cdk.json", folder)
+    (folder / "run.py").write_text(
+        '"""Wrong."""\nfrom sageloop.examples.figure import Figure\n\n\n'
+        "def run(stage):\n"
+        '    stage.figure(Figure(name="error", value=2.0, outside=1.0, tolerance=0.1,'
+        ' noise="none"))\n'
+    )
+
+    outcome = run_example(find_examples(tmp_path)["wrong"], tell=print)
+
+    assert (outcome.ok, outcome.problem) == (False, "error is 2, outside 1")

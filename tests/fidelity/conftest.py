@@ -1,0 +1,23 @@
+"""The environments of AWS's own packages; ``make test`` sets them up."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def require() -> object:
+    """Skips where an environment is missing, except on CI, where nothing may be skipped."""
+
+    def check(program: Path) -> None:
+        if program.exists():
+            return
+        missing = f"{program} is missing: make fidelity"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+    return check

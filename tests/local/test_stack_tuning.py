@@ -1,0 +1,71 @@
+"""The project's app with a search in the place of its training, deployed and driven."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+from deployed import Loop, deploy_project, in_process
+
+JOB = "sageloop-tune-flights"
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[Loop]:
+    """A search that new data started, its best model promoted and live."""
+    with in_process() as (_, client):
+        deployed = deploy_project(client, "tune")
+        deployed.deliver(date(2013, 1, 1), 20)
+        client.settle(120)
+        yield deployed
+
+
+@pytest.fixture(scope="module")
+def search(loop: Loop) -> dict[str, Any]:
+    """The search as SageMaker describes it."""
+    sagemaker = loop.cloud.client("sagemaker")
+    (found,) = sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
+    return dict(
+        sagemaker.describe_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=found["HyperParameterTuningJobName"]
+        )
+    )
+
+
+@pytest.mark.feature("tuning: the retraining loop may tune instead of train")
+def test_new_data_start_a_search(search: dict[str, Any]) -> None:
+    assert search["HyperParameterTuningJobName"].startswith(f"{JOB}-")
+    assert search["HyperParameterTuningJobStatus"] == "Completed"
+    assert search["TrainingJobStatusCounters"]["Completed"] == 6
+
+
+@pytest.mark.feature("tuning: the best trial goes through the gate into the registry")
+def test_the_best_trial_is_promoted(loop: Loop, search: dict[str, Any]) -> None:
+    best = search["BestTrainingJob"]["TrainingJobName"]
+
+    (package,) = loop.packages()
+    assert package["ModelApprovalStatus"] == "Approved"
+    assert f"/{best}/" in loop.champion()["model_data_url"]
+    assert loop.champion()["state"] == "live"
+
+
+def test_trials_see_the_days_that_were_delivered(loop: Loop, search: dict[str, Any]) -> None:
+    best = search["BestTrainingJob"]["TrainingJobName"]
+    job = loop.cloud.client("sagemaker").describe_training_job(TrainingJobName=best)
+
+    train, validation = [
+        channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in job["InputDataConfig"]
+    ]
+    name = search["HyperParameterTuningJobName"]
+    assert train.endswith(f"/runs/{name}/train.manifest")
+    assert validation.endswith(f"/runs/{name}/validation.manifest")
+
+
+def test_the_start_function_is_found_by_the_jobs_name(loop: Loop) -> None:
+    ssm = loop.cloud.client("ssm")
+
+    found = ssm.get_parameter(Name=f"/sageloop/jobs/{JOB}/start-function")
+
+    assert ":function:sageloop-tune-Operations-LoopStartTraining" in found["Parameter"]["Value"]

@@ -1,0 +1,170 @@
+"""Script mode's decisions, one by one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sageloop.local_cloud.core.simulation import decision
+from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud.sagemaker.containers.frameworks import PYTORCH
+from sageloop.local_cloud.sagemaker.containers.script import (
+    distribution,
+    entry,
+    environments,
+    failures,
+    training,
+    variables,
+)
+from sageloop.local_cloud.sagemaker.containers.script.entry import Kind
+
+REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
+PYTORCH_IMAGE = f"{REGISTRY}/pytorch-training:2.8.0-cpu-py312"
+XGBOOST = f"{REGISTRY}/sagemaker-xgboost:1.7-1"
+
+
+def job(hyperparameters: dict[str, str] | None = None, **algorithm: Any) -> dict[str, Any]:
+    given = {} if hyperparameters is None else hyperparameters
+    return {"HyperParameters": given, "AlgorithmSpecification": algorithm}
+
+
+def read(tmp_path: Path, hyperparameters: dict[str, str], **resources: Any) -> training.Training:
+    config = tmp_path / "input" / "config"
+    config.mkdir(parents=True)
+    cluster = {"current_host": "algo-1", "hosts": ["algo-1"]} | resources
+    for name, content in {
+        "hyperparameters": hyperparameters, "inputdataconfig": {}, "resourceconfig": cluster,
+    }.items():  # fmt: skip
+        (config / f"{name}.json").write_text(json.dumps(content))
+    return training.read({"SAGEMAKER_BASE_DIR": str(tmp_path)})
+
+
+def test_xgboost_image_is_the_algorithm_unless_a_program_is_named() -> None:
+    built_in = containers.training_command(XGBOOST, job({"num_round": "1"}))
+    scripted = containers.training_command(XGBOOST, job({"sagemaker_program": "train.py"}))
+
+    assert built_in is not None
+    assert built_in[-1].endswith("xgboost.train")
+    assert scripted is not None
+    assert scripted[-3:] == [
+        "sageloop.local_cloud.sagemaker.containers.script", "--framework=xgboost", "train",
+    ]  # fmt: skip
+
+
+def test_image_may_be_named_by_its_digest() -> None:
+    image = f"{REGISTRY}/pytorch-training@sha256:{'0' * 64}"
+
+    assert containers.training_command(image) == containers.training_command(PYTORCH_IMAGE)
+
+
+def test_entry_point_replaces_the_program_of_a_known_image_only() -> None:
+    asked = job(ContainerEntrypoint=["/bin/bash"], ContainerArguments=["-c", "exit 3"])
+
+    command = containers.training_command(PYTORCH_IMAGE, asked)
+
+    assert command is not None
+    assert command[-3:] == ["/bin/bash", "-c", "exit 3"]
+    assert containers.training_command("unknown/image:1", asked) is None
+
+
+def test_built_in_algorithms_bring_their_metrics() -> None:
+    def names(image: str) -> set[str]:
+        return {d["Name"] for d in containers.metric_definitions(f"{REGISTRY}/{image}")}
+
+    assert "validation:rmse" in names("sagemaker-xgboost:1.7-1")
+    assert "test:msd" in names("kmeans:1")
+    assert "validation:objective_loss" in names("linear-learner:1")
+    assert names("pytorch-training:2.8.0") == set()
+
+
+@pytest.mark.parametrize("name", ["", "/bin/sh", "-c", "../train.py", "a b.py", "x/./y.py", "a;b"])
+def test_program_must_be_a_plain_path_in_the_source(tmp_path: Path, name: str) -> None:
+    with pytest.raises(failures.ClientError, match="sagemaker_program"):
+        entry.checked(name, tmp_path)
+
+
+def test_link_out_of_the_source_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.py").symlink_to("/etc/passwd")
+
+    with pytest.raises(failures.ClientError, match="leaves the source directory"):
+        entry.checked("train.py", tmp_path)
+
+
+def test_torch_jobs_meet_at_the_address_and_port_of_the_runner(tmp_path: Path) -> None:
+    hosts = ["algo-1", "algo-2"]
+    made = read(
+        tmp_path, {"sagemaker_torch_distributed_enabled": "true"}, hosts=hosts,
+        instance_groups=[{"instance_group_name": "homogeneousCluster", "hosts": hosts}],
+    )  # fmt: skip
+    given = {"SAGELOOP_HOST_ADDRESSES": '{"algo-1": "127.0.0.1"}', "SAGELOOP_MASTER_PORT": "41234"}
+    made = training.Training(
+        made.base, given, made.hyperparameters, made.platform, made.framework, made.resources,
+        made.channels,
+    )  # fmt: skip
+
+    program = distribution.Program("train.py", Kind.SCRIPT, ["--lr", "1"], "python")
+    launch = distribution.launch(made, program, PYTORCH)
+
+    line = " ".join(launch.command)
+    assert "--nnodes 2 --nproc_per_node 1 --master_addr 127.0.0.1 --master_port 41234" in line
+    assert line.endswith("--node_rank 0 train.py --lr 1")
+
+
+def test_both_spellings_of_a_hyphen_are_there_and_the_exact_one_wins(tmp_path: Path) -> None:
+    made = read(tmp_path, {"a-b": "1", "a_b": "2"})
+
+    told = variables.variables(made)
+
+    assert (told["SM_HP_A-B"], told["SM_HP_A_B"]) == ("1", "2")
+
+
+def test_environment_is_named_by_what_is_required(tmp_path: Path) -> None:
+    def key(text: str) -> str:
+        (tmp_path / "requirements.txt").write_text(text)
+        return environments._key(Kind.SCRIPT, tmp_path)
+
+    plain = key("tiny==1\n")
+    (tmp_path / "train.py").write_text("print()")
+    assert key("tiny==1\n") == plain
+    assert key("tiny==2\n") != plain
+    # What lies beside the file counts as soon as the file names a path.
+    local = key("./tiny-1.whl\n")
+    (tmp_path / "tiny-1.whl").write_text("other")
+    assert key("./tiny-1.whl\n") != local
+
+
+def test_overlay_sees_what_this_python_has(tmp_path: Path) -> None:
+    python = environments.overlay(tmp_path / "environment")
+
+    told = subprocess.run(
+        [python, "-c", "import sys, boto3; print(sys.prefix)"], capture_output=True, text=True,
+        check=True,
+    ).stdout.strip()  # fmt: skip
+
+    assert told == str(tmp_path / "environment") != sys.prefix
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "expected"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::data/a", "allowed"),
+        ("S3:getobject", "arn:aws:s3:::data/a", "allowed"),
+        ("s3:GetObject", "arn:aws:s3:::other/a", "implicitDeny"),
+        ("s3:GetObject", "arn:aws:s3:::data/secret", "explicitDeny"),
+        ("s3:PutObject", "arn:aws:s3:::data/a", "implicitDeny"),
+        ("sqs:SendMessage", "*", "implicitDeny"),
+    ],
+)
+def test_policies_decide_as_iam_does(action: str, resource: str, expected: str) -> None:
+    statements = [
+        {"Effect": "Allow", "Action": "s3:Get*", "Resource": ["arn:aws:s3:::data/*"]},
+        {"Effect": "Deny", "NotAction": "sqs:*", "Resource": "arn:aws:s3:::data/secret"},
+        {"Effect": "Allow", "Action": "sqs:*", "Resource": "*", "Condition": {"Bool": {"x": "1"}}},
+    ]
+
+    assert decision(statements, action, resource) == expected
