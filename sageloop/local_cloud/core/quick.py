@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import socket
+import struct
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
@@ -27,19 +28,37 @@ _BARE = {"CONTENT-TYPE": "CONTENT_TYPE", "CONTENT-LENGTH": "CONTENT_LENGTH"}
 class QuickConnection(HTTPConnection):
     """A connection of cheroot that answers ``POST /endpoints/<name>/invocations`` itself."""
 
+    _blocking = False
+
     def communicate(self) -> bool:
         """Answer one request; whether the connection is to be kept."""
         try:
             found = self._looked_at()
             if found is None:
+                self._let_python_keep_time()
                 return bool(super().communicate())  # type: ignore[no-untyped-call]
             return self._answered(*found)
         except OSError:  # the client has gone, or says nothing
             return False
 
+    def _let_kernel_keep_time(self) -> None:
+        # Python would ask the kernel before every step, and let go of its lock each time.
+        if not self._blocking:
+            self.socket.settimeout(None)
+            packed = struct.pack("ll", self.server.timeout, 0)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, packed)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, packed)
+            self._blocking = True
+
+    def _let_python_keep_time(self) -> None:
+        if self._blocking:
+            self.socket.settimeout(self.server.timeout)
+            self._blocking = False
+
     def _looked_at(self) -> tuple[dict[str, Any], int] | None:
         if self.rfile.has_data():
             return None
+        self._let_kernel_keep_time()
         seen = self.socket.recv(_LOOK, socket.MSG_PEEK)
         end = seen.find(b"\r\n\r\n")
         if not seen.startswith(_START) or end < 0:
