@@ -22,7 +22,7 @@ $(VENV)/.ready: requirements/dev.txt requirements/frameworks.txt requirements/to
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/frameworks.txt
-	@$(BIN)/python -m pip install --quiet --no-deps -r requirements/torch.txt
+	@$(BIN)/python -m pip install --quiet -r requirements/torch.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
 	@touch $@
