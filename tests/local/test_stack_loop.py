@@ -246,3 +246,10 @@ def test_every_request_keeps_to_the_model_of_its_operation(
 
     assert wrong == {}
     assert {"dynamodb", "events", "lambda", "sagemaker", "cloudwatch"} <= seen
+
+
+def test_the_demo_reads_the_holdout_of_each_training(closed: Closed) -> None:
+    watch = closed.loop.watch
+
+    assert watch.runs() == [job["TrainingJobName"] for job in watch.jobs()]
+    assert all(watch.holdout(run) is not None for run in watch.runs())
