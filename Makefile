@@ -12,10 +12,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo test fidelity check bench format lock docs integ clean
+.PHONY: help setup demo test test-failed fidelity check bench format lock docs integ clean
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.ready: requirements/dev.txt requirements/frameworks.txt requirements/torch.txt pyproject.toml
 	@echo "setting up $(VENV) (two minutes, once)"
@@ -58,6 +58,9 @@ demo: setup ## the whole loop on real data, without an account
 
 test: setup .venv-checkov/.ready fidelity ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+test-failed: setup ## only what failed in the last run, one after another
+	$(BIN)/python -m pytest -v --last-failed --last-failed-no-failures none $(TESTS)
 
 fidelity: .venv-fidelity/.ready .venv-sdk/.ready ## AWS's toolkit and SDK, which our runner is compared with
 

@@ -89,25 +89,27 @@ class Watcher:
 
     def runs(self) -> list[str]:
         """Names of what the loop started, oldest first: its searches, else its training jobs."""
-        found = self._cloud.client("sagemaker").list_hyper_parameter_tuning_jobs(
-            NameContains=self.names.job, SortBy="CreationTime", SortOrder="Ascending"
-        )["HyperParameterTuningJobSummaries"]
-        if found:
-            return [str(search["HyperParameterTuningJobName"]) for search in found]
-        return [str(job["TrainingJobName"]) for job in self.jobs()]
+        searches = self._searches()
+        return searches if searches else [str(job["TrainingJobName"]) for job in self.jobs()]
 
     def holdout(self, run: str) -> float | None:
         """The last metric that a run, or its best trial, reported for its hold-out."""
         sagemaker = self._cloud.client("sagemaker")
-        try:
+        if run in self._searches():
             search = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=run)
             run = search["BestTrainingJob"]["TrainingJobName"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFound":
-                raise
         found = sagemaker.describe_training_job(TrainingJobName=run)
         metrics = {m["MetricName"]: m["Value"] for m in found.get("FinalMetricDataList", [])}
         return next((v for n, v in metrics.items() if n.startswith("validation:mae")), None)
+
+    def _searches(self) -> list[str]:
+        found = self._cloud.client("sagemaker").list_hyper_parameter_tuning_jobs(
+            NameContains=self.names.job, SortBy="CreationTime", SortOrder="Ascending"
+        )
+        return [
+            str(search["HyperParameterTuningJobName"])
+            for search in found["HyperParameterTuningJobSummaries"]
+        ]
 
     def alarm(self) -> dict[str, Any]:
         """The live error's alarm."""

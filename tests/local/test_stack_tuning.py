@@ -69,3 +69,10 @@ def test_the_start_function_is_found_by_the_jobs_name(loop: Loop) -> None:
     found = ssm.get_parameter(Name=f"/sageloop/jobs/{JOB}/start-function")
 
     assert ":function:sageloop-tune-Operations-LoopStartTraining" in found["Parameter"]["Value"]
+
+
+def test_the_demo_reads_the_holdout_of_the_best_trial(loop: Loop, search: dict[str, Any]) -> None:
+    best = search["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
+
+    assert loop.watch.runs() == [search["HyperParameterTuningJobName"]]
+    assert loop.watch.holdout(loop.watch.runs()[0]) == pytest.approx(best)
