@@ -51,6 +51,12 @@ node_modules/.ready: package-lock.json $(VENV)/.ready
 	@.venv-sdk/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/sdk.txt
 	@touch $@
 
+.venv-aws/.ready: requirements/aws.txt
+	@echo "setting up the AWS command line in an environment of its own"
+	@test -x .venv-aws/bin/python || $(PYTHON) -m venv .venv-aws
+	@.venv-aws/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/aws.txt
+	@touch $@
+
 setup: $(VENV)/.ready node_modules/.ready ## the environment, Node and the CDK CLI
 
 demo: setup ## the whole loop on real data, without an account
@@ -62,7 +68,7 @@ test: setup .venv-checkov/.ready fidelity ## all tests
 test-failed: setup ## only what failed in the last run, one after another
 	$(BIN)/python -m pytest -v --last-failed --last-failed-no-failures none $(TESTS)
 
-fidelity: .venv-fidelity/.ready .venv-sdk/.ready ## AWS's toolkit and SDK, which our runner is compared with
+fidelity: .venv-fidelity/.ready .venv-sdk/.ready .venv-aws/.ready ## AWS's toolkit, SDK and command line, which meet our cloud
 
 check: setup ## format, lint, types, docs, structure
 	$(BIN)/ruff format --check .
@@ -85,7 +91,7 @@ lock: ## pin requirements anew (needs uv on the PATH)
 	  --no-annotate --no-header --python-version 3.11 -o requirements/dev.txt
 	uv pip compile -q requirements/checkov.in --generate-hashes --no-annotate --no-header \
 	  --python-version 3.11 -o requirements/checkov.txt
-	for name in build fidelity sdk; do uv pip compile -q requirements/$$name.in --generate-hashes \
+	for name in build fidelity sdk aws; do uv pip compile -q requirements/$$name.in --generate-hashes \
 	  --no-annotate --no-header --python-version 3.11 -o requirements/$$name.txt; done
 	uv pip compile -q requirements/frameworks.in -c requirements/dev.txt --generate-hashes \
 	  --no-annotate --no-header --python-version 3.11 -o requirements/frameworks.txt
@@ -94,4 +100,4 @@ integ: setup ## deploy to YOUR account and destroy again (costs money; asks firs
 	$(BIN)/python -m scripts.integ
 
 clean: ## remove what was set up and written
-	rm -rf $(VENV) .venv-checkov .venv-fidelity .venv-sdk node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-checkov .venv-fidelity .venv-sdk .venv-aws node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache

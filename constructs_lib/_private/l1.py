@@ -23,8 +23,7 @@ def arguments(owner: type, properties: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: If it has no property of a name.
 
-    Example:
-        >>> CfnModel(stack, "Model", **arguments(CfnModel, {"ExecutionRoleArn": role_arn}))
+    Example: ``CfnModel(stack, "Model", **arguments(CfnModel, {"ExecutionRoleArn": role_arn}))``
 
     """
     known = _members(owner)

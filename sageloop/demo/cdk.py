@@ -35,20 +35,25 @@ class Cdk:
             )
         self._project, self._cloud, self._work, self._log = project, cloud, work, log
 
-    def run(self, *arguments: str, settings: str, validate: bool = True) -> CdkResult:
+    def run(
+        self, *arguments: str, settings: str, validate: bool = True,
+        environment: Mapping[str, str] | None = None,
+    ) -> CdkResult:  # fmt: skip
         """Run one command with an environment that reaches the local cloud and nothing else.
 
-        ``validate`` False leaves out CDK's validation of templates, which takes ten seconds of
-        a synthesis; for commands whose templates were validated before.
+        ``environment`` holds variables of the app's own. ``validate`` False leaves out CDK's
+        validation of templates, which takes ten seconds of a synthesis; for commands whose
+        templates were validated before.
         """
-        environment = self._cloud.environment() | {
+        variables = self._cloud.environment() | {
+            **({} if environment is None else environment),
             "SAGELOOP_SETTINGS": settings,
             "CDK_OUTPUT": str(self._work / "cdk.out"),
             "CI": "true",
         }
         if not validate:
-            environment["CDK_VALIDATION"] = "false"
-        return self._call(["cdk", *arguments], environment)
+            variables["CDK_VALIDATION"] = "false"
+        return self._call(["cdk", *arguments], variables)
 
     def _call(self, command: list[str], environment: Mapping[str, str]) -> CdkResult:
         started = time.monotonic()

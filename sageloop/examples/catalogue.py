@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
@@ -50,6 +51,8 @@ class Example:
         if spec is None or spec.loader is None:
             raise ExampleError(f"{place} cannot be loaded")
         module = importlib.util.module_from_spec(spec)
+        # Dataclasses look their module up by its name.
+        sys.modules[spec.name] = module
         spec.loader.exec_module(module)
         found: Callable[[Stage], None] = module.run
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time as wall
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +57,20 @@ def _fault(figures: list[Figure]) -> str | None:
 
 
 def _with_the_cli(work: Path) -> Deploy:
-    def deploy(folder: Path, cloud: LocalCloud) -> dict[str, str]:
+    bootstrapped = False
+
+    def deploy(
+        folder: Path, cloud: LocalCloud, environment: Mapping[str, str]
+    ) -> dict[str, str]:  # fmt: skip
+        nonlocal bootstrapped
         cdk = Cdk(folder, cloud, work=work, log=work / "cdk.log")
-        for arguments, validate in ((("bootstrap",), False), (_DEPLOY, True)):
-            ended = cdk.run(*arguments, settings="prod", validate=validate)
+        first = [] if bootstrapped else [(("bootstrap",), False)]
+        for arguments, validate in [*first, (_DEPLOY, True)]:
+            ended = cdk.run(*arguments, settings="prod", validate=validate, environment=environment)
             if ended.code != 0:
                 told = ended.output.strip().splitlines()[-12:]
                 raise ExampleFailedError(f"cdk {arguments[0]} ended with {ended.code}: {told}")
+            bootstrapped = True
         return outputs(cloud)
 
     return deploy

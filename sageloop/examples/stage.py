@@ -12,10 +12,11 @@ from typing import Any
 
 from sageloop.examples.figure import Figure, Outcome
 from sageloop.jobs.hand import Place, start_job
+from sageloop.local_cloud.assembly import DeploymentError
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.waiting import until
 
-Deploy = Callable[[Path, LocalCloud], dict[str, str]]
+Deploy = Callable[[Path, LocalCloud, Mapping[str, str]], dict[str, str]]
 _ENDED = ("Completed", "Failed", "Stopped")
 
 
@@ -33,7 +34,7 @@ class Stage:
         self, folder: Path, cloud: LocalCloud, outcome: Outcome, *, deploy: Deploy,
         tell: Callable[[str], None],
     ) -> None:  # fmt: skip
-        """``deploy`` deploys the app in a folder; ``tell`` shows that a step ended."""
+        """``deploy`` deploys the app in a folder, with variables for it; ``tell`` shows a line."""
         self.folder, self.cloud, self._outcome = folder, cloud, outcome
         self._deploy, self._tell = deploy, tell
         self.outputs: dict[str, str] = {}
@@ -47,11 +48,26 @@ class Stage:
         self._outcome.steps.append({"name": name, "seconds": seconds})
         self._tell(f"{name} ({seconds:.1f} s)")
 
-    def deploy(self) -> dict[str, str]:
-        """Deploy the example's own app; the outputs of its stacks, also kept in ``outputs``."""
+    def deploy(self, *, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Deploy the example's own app; the outputs of its stacks, also kept in ``outputs``.
+
+        ``environment`` holds variables for the app, for example which of two models it serves.
+
+        Raises:
+            ExampleFailedError: If the deployment failed, with the reason.
+
+        """
+        variables = {} if environment is None else dict(environment)
         with self.step("deploy"):
-            self.outputs = self._deploy(self.folder, self.cloud)
+            try:
+                self.outputs = self._deploy(self.folder, self.cloud, variables)
+            except DeploymentError as error:
+                raise ExampleFailedError(str(error)) from error
         return self.outputs
+
+    def say(self, line: str) -> None:
+        """Show a line of progress."""
+        self._tell(line)
 
     def upload(self, bucket: str, files: Mapping[str, bytes]) -> None:
         """Put objects by key, in the order given."""

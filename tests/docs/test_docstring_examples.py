@@ -13,22 +13,30 @@ from typing import Any
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 import constructs_lib
 from constructs_lib import (
     Alarms,
+    AlgorithmImage,
     ChampionEndpoint,
     DailyData,
     DataStore,
+    Gate,
     HostingRole,
     JobSpecification,
+    Model,
+    ModelArtifact,
+    ModelContainer,
     ModelRegistry,
     Pages,
     PrivateNetwork,
     ProcessingOutput,
     ProcessingRole,
     ProcessingSpecification,
+    RetrainingLoop,
+    ServingAlarms,
     SourceCode,
     StateTable,
     TrainingJob,
@@ -53,13 +61,20 @@ def _examples() -> Iterator[tuple[str, str, str]]:
 
 
 EXAMPLES = sorted(_examples())
+_FILES = {
+    "code/train.py": "print('trained')\n",
+    "src/digits/inference.py": "def model_fn(model_dir):\n    return None\n",
+    "models/digits/model.txt": "a model\n",
+}
 
 
 @pytest.fixture(scope="module")
 def foundations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the examples take for granted, by the names that they use."""
-    code = tmp_path_factory.mktemp("code")
-    (code / "train.py").write_text("print('trained')\n")
+    home = tmp_path_factory.mktemp("home")
+    for name, text in _FILES.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
     stack = Stack(App(), "Foundations")
     store = DataStore(stack, "Store")
     network = PrivateNetwork(stack, "Network", key=store.key, interfaces=["Sts"])
@@ -81,26 +96,52 @@ def foundations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     scoring = TransformSpecification(
         model_name="flights", store=store, input_prefix="to-score/", output_prefix="scored/"
     )
+    hosting = HostingRole(stack, "Hosting", key=store.key)
+    model, challenger = (
+        Model(
+            stack,
+            name,
+            role=hosting,
+            network=network,
+            containers=[
+                ModelContainer(
+                    image=AlgorithmImage.xgboost(stack, "3.0-5"),
+                    artifact=ModelArtifact.from_store(store, f"models/{name}/model.tar.gz"),
+                )
+            ],
+        )
+        for name in ("Model", "Challenger")
+    )
     endpoint = ChampionEndpoint(
         stack, "Endpoint", endpoint_name="demo", registry=registry, store=store, state=state,
-        network=network, role=HostingRole(stack, "Hosting"), page_topic=pages.topic,
+        network=network, role=hosting, page_topic=pages.topic,
     )  # fmt: skip
+    alarms = Alarms(stack, "Alarms", endpoint=endpoint, page_topic=pages.topic, live_error=1)
+    job = TrainingJob(
+        stack, "Job", job="demo", specification=specification, state=state, network=network
+    )
     return {
+        "home": home, "role": hosting, "model": model, "challenger": challenger,
+        "topic": sns.Topic(stack, "Topic", master_key=store.key), "job": job, "alarms": alarms,
+        "loop": RetrainingLoop(stack, "Loop", job=job, endpoint=endpoint, network=network,
+                               live_error=alarms.live_error, gate=Gate(threshold=20.0)),
+        "serving_alarms": ServingAlarms(stack, "ServingAlarms", endpoint=endpoint,
+                                        page_topic=pages.topic),
         "store": store, "network": network, "state": state, "pages": pages, "endpoint": endpoint,
         "registry": registry, "specification": specification,
         "preparation": preparation, "scoring": scoring,
-        "job": TrainingJob(stack, "Job", job="demo", specification=specification, state=state,
-                           network=network),
-        "alarms": Alarms(stack, "Alarms", endpoint=endpoint, page_topic=pages.topic, live_error=1),
-        "source": SourceCode(folder=code),
+        "source": SourceCode(folder=home / "code"),
         "people": iam.Role(stack, "People", assumed_by=iam.AccountRootPrincipal()),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(("module", "name", "text"), EXAMPLES, ids=[e[1] for e in EXAMPLES])
-def test_example_runs(foundations: dict[str, Any], module: str, name: str, text: str) -> None:
+def test_example_runs(
+    foundations: dict[str, Any], monkeypatch: pytest.MonkeyPatch, module: str, name: str, text: str
+) -> None:
+    monkeypatch.chdir(foundations["home"])
     app = foundations["store"].node.root
-    stack = Stack(app, f"Example{name}")
+    stack = Stack(app, f"Example{name.replace('_', '-')}")
     names = {**_PUBLIC, **vars(importlib.import_module(module)), **foundations, "stack": stack}
 
     for example in doctest.DocTestParser().get_examples(text):

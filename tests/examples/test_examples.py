@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,11 @@ EXAMPLES = find_examples(ROOT)
 def deploy(tmp_path: Path) -> object:
     """Synthesis in a process of its own, then what the CDK CLI would do."""
 
-    def to(folder: Path, cloud: LocalCloud) -> dict[str, str]:
+    def to(folder: Path, cloud: LocalCloud, variables: Mapping[str, str]) -> dict[str, str]:
         out = tmp_path / "assembly"
         environment = {
             **os.environ, "CDK_OUTDIR": str(out), "CDK_VALIDATION": "false",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(ROOT), **variables,
         }  # fmt: skip
         subprocess.run([sys.executable, "app.py"], cwd=folder, env=environment, check=True)
         outputs = deploy_assembly(cloud, out)
@@ -36,6 +37,7 @@ def deploy(tmp_path: Path) -> object:
     return to
 
 
+@pytest.mark.feature("examples: run, and their figures hold")
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_example_runs_and_its_figure_holds(name: str, deploy: object) -> None:
     said: list[str] = []

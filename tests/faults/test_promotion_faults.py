@@ -111,6 +111,7 @@ def test_30_configuration_not_visible_yet_is_retried(world: World) -> None:
     assert champion(world)["state"] == "live"
 
 
+@pytest.mark.feature("rollout: a silent rollback is detected")
 def test_31_silent_rollback_is_detected_and_the_challenger_barred(world: World) -> None:
     served = world.endpoint["EndpointConfigName"]
     good = champion(world)["package_arn"]
@@ -193,6 +194,7 @@ def test_34_twice_failed_creation_bars_the_package_and_pages(fresh: World) -> No
     assert champion(fresh)["state"] == "live"
 
 
+@pytest.mark.feature("rollout: capacity retained")
 def test_35_rollout_keeps_scaled_capacity_and_the_target(world: World) -> None:
     world.endpoint["instances"] = 5
     world.challenge()
@@ -203,6 +205,7 @@ def test_35_rollout_keeps_scaled_capacity_and_the_target(world: World) -> None:
     assert world.endpoint["instances"] == 5
 
 
+@pytest.mark.feature("promotion: of two promotions one loses")
 def test_36_of_two_racing_promotions_one_loses(world: World) -> None:
     world.lose_events = True
     name = world.challenge()

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hosting_stage import Stage, open_stage
+import pytest
+from hosting_stage import Stage, fresh, open_stage
 
 from sageloop.local_cloud.scaling.service import ApplicationAutoScalingService
 
@@ -158,3 +159,27 @@ def open_scaling_stage() -> Iterator[Stage]:
         stage.cloud.add([service])
         service.start()
         yield stage
+
+
+@pytest.fixture(scope="module")
+def cloud_stage() -> Iterator[Stage]:
+    with open_scaling_stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(cloud_stage: Stage) -> Iterator[Stage]:
+    with fresh(cloud_stage) as stage:
+        yield stage
+
+
+@pytest.fixture
+def scaled(stage: Stage) -> Iterator[Scaled]:
+    stage.endpoint()
+    scaled = Scaled(stage)
+    yield scaled
+    scaled.end()
+
+
+def processes(scaled: Scaled) -> int:
+    return len(scaled.stage.hosting.outstanding(scaled.stage.name, "AllTraffic"))

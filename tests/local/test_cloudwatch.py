@@ -248,3 +248,34 @@ def test_long_request_comes_compressed(cloud: Cloud, cloudwatch: Any) -> None:
     ]
     cloudwatch.put_metric_data(Namespace="sageloop", MetricData=data)
     assert len(cloud.service("cloudwatch").metrics.all()) == 900
+
+
+def test_reason_counts_the_datapoints_that_were_judged(cloud: Cloud, cloudwatch: Any) -> None:
+    alarm(cloudwatch, EvaluationPeriods=2, TreatMissingData="notBreaching")
+    for value in (20.0, 30.0):
+        cloud.clock.advance(60)
+        put(cloudwatch, value)
+    # The minute under way has no data yet: judged are the two before.
+    cloud.clock.advance(61)
+    assert cloud.settle(10) == []
+    (found,) = cloudwatch.describe_alarms(AlarmNames=["high-error"])["MetricAlarms"]
+    assert found["StateValue"] == "ALARM"
+    told = found["StateReason"]
+    assert told.startswith("Threshold Crossed: 2 out of the last 2 datapoints [30.0 (")
+    assert told.endswith(
+        "were greater than the threshold (12.0) (minimum 2 datapoints for OK -> ALARM transition)."
+    )
+
+
+def test_reason_without_datapoints_says_what_they_were_taken_for(
+    cloud: Cloud, cloudwatch: Any
+) -> None:
+    alarm(cloudwatch, TreatMissingData="notBreaching")
+    cloud.clock.advance(60)
+    assert cloud.settle(10) == []
+    (found,) = cloudwatch.describe_alarms(AlarmNames=["high-error"])["MetricAlarms"]
+    assert found["StateValue"] == "OK"
+    assert found["StateReason"] == (
+        "Threshold Crossed: no datapoints were received for 1 period and 1 missing datapoint was "
+        "treated as [NonBreaching]."
+    )

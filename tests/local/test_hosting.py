@@ -24,6 +24,7 @@ def stage(opened: Stage) -> Iterator[Stage]:
         yield stage
 
 
+@pytest.mark.feature("serving: real-time endpoint")
 def test_created_endpoint_serves_its_model_and_is_described(stage: Stage) -> None:
     described = stage.endpoint()
 
@@ -38,6 +39,7 @@ def test_created_endpoint_serves_its_model_and_is_described(stage: Stage) -> Non
     assert stage.events.statuses() == ["CREATING", "IN_SERVICE"]
 
 
+@pytest.mark.feature("serving: the role's credentials and /opt/ml")
 def test_instance_has_its_roles_credentials_and_a_private_opt_ml(stage: Stage) -> None:
     stage.endpoint()
 
@@ -45,6 +47,7 @@ def test_instance_has_its_roles_credentials_and_a_private_opt_ml(stage: Stage) -
     assert stage.invoke("opt") in ("model", "")
 
 
+@pytest.mark.feature("serving: log streams of instances")
 def test_output_of_instances_lands_in_their_log_stream(stage: Stage) -> None:
     stage.endpoint()
     assert stage.cloud.settle(10) == []
@@ -57,6 +60,7 @@ def test_output_of_instances_lands_in_their_log_stream(stage: Stage) -> None:
     assert events[0]["message"] == "listening"
 
 
+@pytest.mark.feature("serving: headers of the request and of the answer")
 def test_invocation_passes_headers_and_publishes_metrics(stage: Stage) -> None:
     stage.endpoint()
 
@@ -74,6 +78,7 @@ def test_invocation_passes_headers_and_publishes_metrics(stage: Stage) -> None:
     assert stage.total("Invocation5XXErrors") == 0
 
 
+@pytest.mark.feature("serving: ModelError and its fields")
 @pytest.mark.parametrize(("status", "side"), [(415, "client"), (500, "server")])
 def test_error_of_the_model_is_a_model_error(stage: Stage, status: int, side: str) -> None:
     stage.endpoint()
@@ -91,6 +96,7 @@ def test_error_of_the_model_is_a_model_error(stage: Stage, status: int, side: st
     assert stage.total("InvocationModelErrors") == 1
 
 
+@pytest.mark.feature("serving: time-out of an invocation")
 def test_slow_model_times_out(stage: Stage) -> None:
     stage.hosting.timing = Timing(invocation=0.2)
     stage.endpoint()
@@ -114,6 +120,7 @@ def test_unknown_endpoint_and_variant_are_named(stage: Stage) -> None:
     assert refusal(stage.invoke, SessionId="s")[0] == "NotImplemented"
 
 
+@pytest.mark.feature("capture: files in S3")
 def test_captured_exchanges_are_in_s3_once_settled(stage: Stage) -> None:
     stage.config("captured", "winter", DataCaptureConfig=CAPTURE)
     described = stage.endpoint("captured")
@@ -174,6 +181,7 @@ def test_artifact_that_vanished_is_named(stage: Stage) -> None:
     assert 'from URL: "s3://data/winter.tar.gz"' in reason
 
 
+@pytest.mark.feature("serving: restart of a dead worker")
 def test_dead_worker_is_restarted(stage: Stage) -> None:
     stage.endpoint()
     before = stage.invoke("pid")
@@ -238,6 +246,7 @@ def test_names_taken_or_missing_are_refused_in_aws_words(stage: Stage) -> None:
     assert "Could not find model" in refusal(stage.config, name="x", model="none")[1]
 
 
+@pytest.mark.feature("bad input: image without a local server")
 def test_what_is_not_executed_is_refused_by_name(stage: Stage) -> None:
     stage.sagemaker.create_model(
         ModelName="foreign", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "elsewhere/image:1"}
@@ -259,6 +268,7 @@ def test_what_is_not_executed_is_refused_by_name(stage: Stage) -> None:
     assert "AcceleratorType" in message
 
 
+@pytest.mark.feature("serving: capacity changed live")
 def test_capacity_and_weights_change_without_a_deployment(stage: Stage) -> None:
     stage.endpoint()
 
@@ -278,6 +288,7 @@ def test_capacity_and_weights_change_without_a_deployment(stage: Stage) -> None:
     assert len(stage.cloud.processes.running()) == 1
 
 
+@pytest.mark.feature("serving: target variant")
 def test_requests_go_to_variants_by_weight_and_by_target(stage: Stage) -> None:
     stage.model("summer")
     stage.sagemaker.create_endpoint_config(

@@ -369,6 +369,7 @@ def test_missing_input_and_output_bucket_fail_the_request(stage: AsyncStage) -> 
     assert stage.stage.total("ResponseUploadFailures") == 1
 
 
+@pytest.mark.feature("bad input: a model that answers late, asynchronous")
 def test_late_answer_times_out_and_is_not_retried(stage: AsyncStage) -> None:
     stage.endpoint()
 
@@ -532,6 +533,7 @@ def test_update_keeps_an_endpoint_at_zero_where_capacity_is_retained(
     assert stage.read(answer["OutputLocation"]) == "echo hello"
 
 
+@pytest.mark.feature("load: scaling in an asynchronous endpoint loses nothing")
 def test_scale_in_drains_and_loses_nothing(stage: AsyncStage) -> None:
     stage.endpoint(count=2)
     answers = [stage.ask(f"sleep 0.{n}") for n in range(1, 7)]
@@ -557,6 +559,7 @@ def test_deleted_endpoint_takes_its_queue_with_it(stage: AsyncStage) -> None:
     assert stage.told("success") == []
 
 
+@pytest.mark.feature("capture: asynchronous endpoint")
 def test_asynchronous_exchanges_are_captured(stage: AsyncStage) -> None:
     stage.endpoint(DataCaptureConfig=CAPTURE)
 

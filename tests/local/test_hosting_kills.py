@@ -85,7 +85,7 @@ class Senders:
             return self._left + 1 if self._left >= 0 else None
 
 
-@pytest.mark.feature("serving: restart of a dead worker")
+@pytest.mark.feature("load: a killed worker costs at most the requests it held")
 def test_killed_workers_cost_at_most_the_requests_they_held(stage: Stage) -> None:
     stage.config("two", "winter", count=2)
     stage.endpoint("two")
@@ -101,6 +101,7 @@ def test_killed_workers_cost_at_most_the_requests_they_held(stage: Stage) -> Non
     assert len(pids(stage)) == 2
 
 
+@pytest.mark.feature("serving: restart of a dead worker")
 def test_requests_wait_for_the_restart_of_an_only_worker(stage: Stage) -> None:
     stage.endpoint()
     assert model_error(stage, "die")["OriginalStatusCode"] == 503
@@ -119,7 +120,7 @@ def test_worker_killed_while_idle_costs_no_request(stage: Stage) -> None:
     assert stage.invoke("pid") != before
 
 
-@pytest.mark.feature("bad input: crashes at start")
+@pytest.mark.feature("bad input: a model that crashes at start")
 def test_model_that_crashes_at_start_fails_its_endpoint_in_awss_words(stage: Stage) -> None:
     stage.model("crashing", START="exit")
     stage.config("crashing", "crashing")
@@ -134,6 +135,7 @@ def test_model_that_crashes_at_start_fails_its_endpoint_in_awss_words(stage: Sta
     assert pids(stage) == []
 
 
+@pytest.mark.feature("bad input: a model that crashes at start, in an update")
 def test_update_to_a_model_that_crashes_at_start_goes_back(stage: Stage) -> None:
     stage.model("crashing", START="exit")
     stage.config("crashing", "crashing")
@@ -149,7 +151,7 @@ def test_update_to_a_model_that_crashes_at_start_goes_back(stage: Stage) -> None
     assert stage.invoke("model") == "winter"
 
 
-@pytest.mark.feature("bad input: hangs in /ping")
+@pytest.mark.feature("bad input: a model that hangs in /ping")
 def test_model_that_hangs_in_ping_fails_its_endpoint_in_time(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=0.6, ping_timeout=0.2, flush=0.05, terminate=1)
     stage.model("hanging", PING="hangs")
@@ -164,6 +166,7 @@ def test_model_that_hangs_in_ping_fails_its_endpoint_in_time(stage: Stage) -> No
     assert pids(stage) == []
 
 
+@pytest.mark.feature("serving: health checks")
 def test_model_that_stops_answering_pings_is_restarted(stage: Stage) -> None:
     stage.hosting.timing = Timing(
         startup_cap=20, ping_timeout=0.1, ping_every=0.02, flush=0.05, terminate=1
@@ -179,7 +182,7 @@ def test_model_that_stops_answering_pings_is_restarted(stage: Stage) -> None:
     assert stage.invoke("pid") != before
 
 
-@pytest.mark.feature("bad input: answers 500")
+@pytest.mark.feature("bad input: a model that answers 500")
 def test_model_that_answers_500_is_a_model_error_and_stays(stage: Stage) -> None:
     stage.model("failing", FAILS="500")
     stage.config("failing", "failing")
@@ -194,7 +197,7 @@ def test_model_that_answers_500_is_a_model_error_and_stays(stage: Stage) -> None
     assert pids(stage) == before
 
 
-@pytest.mark.feature("bad input: answers late")
+@pytest.mark.feature("bad input: a model that answers late")
 def test_model_that_answers_late_is_told_so_and_serves_on(stage: Stage) -> None:
     stage.hosting.timing = Timing(invocation=0.3, flush=0.05, terminate=2)
     stage.endpoint()
@@ -208,7 +211,7 @@ def test_model_that_answers_late_is_told_so_and_serves_on(stage: Stage) -> None:
     assert pids(stage) == before
 
 
-@pytest.mark.feature("bad input: answers 7 MB")
+@pytest.mark.feature("bad input: a model that answers 7 MB")
 def test_model_that_answers_more_than_the_limit_is_a_model_error(stage: Stage) -> None:
     stage.endpoint()
 
@@ -239,6 +242,7 @@ def test_model_that_streams_chunks_or_until_it_closes_is_read_whole(stage: Stage
     assert stage.invoke("model") == "winter"
 
 
+@pytest.mark.feature("bad input: a model that breaks off its answer")
 def test_model_that_breaks_off_its_answer_is_a_model_error(stage: Stage) -> None:
     stage.endpoint()
 

@@ -199,7 +199,7 @@ def test_a_model_that_is_not_cached_goes_after_its_request(models: Models) -> No
     assert models.stage.total("ModelCacheHit") == 0
 
 
-@pytest.mark.feature("bad input: unknown target model")
+@pytest.mark.feature("bad input: an unknown target model")
 def test_an_unknown_target_model_is_refused_in_awss_words(models: Models) -> None:
     models.endpoint()
     assert models.refused("nowhere") == (
@@ -212,7 +212,7 @@ def test_an_unknown_target_model_is_refused_in_awss_words(models: Models) -> Non
     assert models.ask("nowhere") == "nowhere"
 
 
-@pytest.mark.feature("bad input: target model that is no archive")
+@pytest.mark.feature("bad input: a target model that is no archive")
 def test_a_target_model_that_is_no_archive_is_a_model_error(models: Models) -> None:
     models.endpoint()
     models.stage.s3.put_object(Bucket="data", Key="many/odd.tar.gz", Body=b"not an archive")
@@ -221,6 +221,7 @@ def test_a_target_model_that_is_no_archive_is_a_model_error(models: Models) -> N
     assert "no valid tar.gz archive" in message
 
 
+@pytest.mark.feature("bad input: a target model that does not load")
 def test_a_model_the_container_cannot_load_is_a_model_error(models: Models) -> None:
     models.put("odd", broken=b"")
     models.endpoint()
@@ -229,6 +230,7 @@ def test_a_model_the_container_cannot_load_is_a_model_error(models: Models) -> N
     assert 'Received server error (500) from primary with message "the model does not' in message
 
 
+@pytest.mark.feature("bad input: a request without a target model")
 def test_a_request_without_a_target_model_is_refused(models: Models) -> None:
     models.endpoint()
     invoke = models.stage.runtime.invoke_endpoint

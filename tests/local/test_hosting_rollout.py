@@ -107,6 +107,7 @@ def test_alarm_that_evaluates_at_the_end_of_the_bake_rolls_back(two: Stage) -> N
     assert two.rest()["EndpointConfigName"] == "blue"
 
 
+@pytest.mark.feature("rollout: an alarm that is red already")
 def test_alarm_that_is_red_already_aborts_the_update(two: Stage) -> None:
     alarm(two, "ALARM")
 
@@ -116,6 +117,7 @@ def test_alarm_that_is_red_already_aborts_the_update(two: Stage) -> None:
     assert len(two.cloud.processes.running()) == 2
 
 
+@pytest.mark.feature("bad input: a rollback alarm that does not exist")
 def test_rollback_alarm_that_does_not_exist_is_refused(two: Stage) -> None:
     unknown = {**CANARY, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "no"}]}}
 
@@ -125,6 +127,7 @@ def test_rollback_alarm_that_does_not_exist_is_refused(two: Stage) -> None:
     assert "do not exist: no" in message
 
 
+@pytest.mark.feature("bad input: a model that fails its /ping, in an update")
 def test_new_model_that_fails_its_ping_leaves_the_old_one_serving(two: Stage) -> None:
     two.hosting.timing = Timing(startup_cap=0.5, flush=0.05, terminate=2)
     two.model("mute", PING="broken")
@@ -162,6 +165,7 @@ def test_rolling_update_replaces_batch_by_batch(two: Stage) -> None:
     assert len(two.cloud.processes.running()) == 2
 
 
+@pytest.mark.feature("load: a rollout that is undone fails no request")
 def test_rolling_update_that_alarms_restores_the_old_fleet(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, ROLLING)
@@ -226,6 +230,7 @@ def test_last_deployment_config_is_reused_only_when_asked(two: Stage) -> None:
     assert two.rest()["EndpointConfigName"] == "blue"
 
 
+@pytest.mark.feature("rollout: bake times on the virtual clock")
 def test_bake_counts_as_work_in_flight(two: Stage) -> None:
     update(two, CANARY)
     two.until(saying("Baking for 600 seconds"))

@@ -101,6 +101,7 @@ def test_linear_rollout_shifts_step_by_step_and_no_request_fails(three: Stage) -
     assert len(three.cloud.processes.running()) == 3
 
 
+@pytest.mark.feature("load: a rollout that is undone fails no request")
 def test_linear_rollout_that_alarms_in_its_second_step_rolls_back(three: Stage) -> None:
     with traffic(three) as sent:
         update(three, LINEAR)
@@ -188,6 +189,7 @@ def test_rollback_that_fails_leaves_update_rollback_failed(stage: Stage, tmp_pat
     assert len(stage.cloud.processes.running()) == 2
 
 
+@pytest.mark.feature("rollout: maximum execution time")
 def test_rollout_over_its_execution_time_rolls_back(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2)
     stage.model("late", LATE="1.2")
@@ -210,6 +212,7 @@ def test_rollout_over_its_execution_time_rolls_back(stage: Stage) -> None:
     assert stage.invoke("model") == "winter"
 
 
+@pytest.mark.feature("load: scaling in and out fails no request")
 def test_scaling_in_and_out_under_load_fails_no_request(stage: Stage) -> None:
     stage.config("three", "winter", count=3)
     stage.endpoint("three")
@@ -224,6 +227,7 @@ def test_scaling_in_and_out_under_load_fails_no_request(stage: Stage) -> None:
     assert len(stage.cloud.processes.running()) == 1
 
 
+@pytest.mark.feature("rollout: share of a canary")
 def test_canary_keeps_the_share_of_its_instances(three: Stage) -> None:
     update(three, CANARY | {"BlueGreenUpdatePolicy": CANARY["BlueGreenUpdatePolicy"] | {
         "TrafficRoutingConfiguration": {

@@ -223,6 +223,7 @@ def test_a_model_that_does_not_start_fails_the_endpoint_in_awss_words(
     assert "within the allotted 180 second timeout" in described["FailureReason"]
 
 
+@pytest.mark.feature("bad input: a request over the limit, serverless")
 def test_a_request_over_four_megabytes_is_refused(serverless: Serverless) -> None:
     serverless.endpoint()
     with pytest.raises(ClientError) as caught:
@@ -231,6 +232,7 @@ def test_a_request_over_four_megabytes_is_refused(serverless: Serverless) -> Non
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
 
 
+@pytest.mark.feature("bad input: a model that answers 7 MB, serverless")
 def test_an_answer_over_four_megabytes_is_a_model_error(serverless: Serverless) -> None:
     serverless.endpoint()
     with pytest.raises(ClientError, match="exceeds the limit of 4194304"):
@@ -262,7 +264,7 @@ def test_an_update_keeps_serving_and_the_way_back_is_refused(serverless: Serverl
     assert "cannot be updated to an instance-based one" in message
 
 
-@pytest.mark.feature(REFUSED)
+@pytest.mark.feature("bad input: serverless with capture")
 def test_data_capture_is_refused(serverless: Serverless) -> None:
     message = serverless.refused(DataCaptureConfig=CAPTURE)
     assert UNSUPPORTED in message

@@ -120,6 +120,7 @@ def test_least_outstanding_routing_avoids_the_busy_instance(stage: Stage) -> Non
     assert len(seen) == 1
 
 
+@pytest.mark.feature("serving: random routing")
 def test_random_routing_reaches_every_instance(stage: Stage) -> None:
     several(stage, variant("v", "winter", InitialInstanceCount=2))
     stage.endpoint("several")
@@ -162,6 +163,7 @@ def test_shadow_gets_its_share_of_production_traffic(stage: Stage) -> None:
     assert 25 <= stage.total("Invocations", VariantName="shadow") <= 75
 
 
+@pytest.mark.feature("load: a shadow that dies costs the caller nothing")
 def test_shadow_that_fails_or_dies_costs_the_caller_nothing(stage: Stage) -> None:
     stage.model("failing", FAILS="500")
     shadowed(stage, model="failing")

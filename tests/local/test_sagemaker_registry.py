@@ -120,6 +120,7 @@ def test_same_client_token_registers_once(aws: Any, group: str) -> None:
     assert len(aws.list_model_packages()["ModelPackageSummaryList"]) == 1
 
 
+@pytest.mark.feature("promotion: approval is an event")
 def test_approval_is_an_event(aws: Any, group: str, world: SimpleNamespace) -> None:
     arn = register(aws, group, CustomerMetadataProperties={"job": "j1"})
 

@@ -70,7 +70,7 @@ def test_real_model_predicts_and_each_id_is_joined_to_its_prediction(
     assert (detail["ModelName"], detail["FailureReason"]) == (xgboost_model, None)
 
 
-@pytest.mark.feature("batch transform of a registry model")
+@pytest.mark.feature("batch transform: a registry model")
 def test_model_of_a_package_serves_a_batch(
     batch: Batch, xgboost_archive: str, booster: xgboost.Booster
 ) -> None:

@@ -116,6 +116,7 @@ def test_wrong_capacity_is_refused(client: Any, members: dict[str, int], said: s
         client.register_scalable_target(**VARIANT, **members)
 
 
+@pytest.mark.feature("bad input: scaling of burstable instances")
 def test_burstable_instances_are_not_scaled(client: Any) -> None:
     with pytest.raises(ClientError, match=r"burstable instances such as ml\.t2\.medium"):
         client.register_scalable_target(

@@ -41,6 +41,7 @@ def actions(scaled: Scaled) -> list[str]:
     return [action["ScheduledActionName"] for action in found["ScheduledActions"]]
 
 
+@pytest.mark.feature("scaling: in a stack")
 def test_stack_target_scales_and_its_schedules_follow_updates(scaled: Scaled) -> None:
     bench = Bench(scaled.cloud)
     night = {

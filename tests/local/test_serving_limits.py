@@ -23,7 +23,7 @@ def stage(opened: Stage) -> Iterator[Stage]:
         yield stage
 
 
-@pytest.mark.feature("bad input: request over the limit")
+@pytest.mark.feature("bad input: a request over the limit")
 def test_request_over_six_megabytes_never_reaches_the_model(stage: Stage) -> None:
     code, message = refusal(
         stage.runtime.invoke_endpoint, EndpointName=stage.name, Body=b"x" * 6_291_457
@@ -33,7 +33,7 @@ def test_request_over_six_megabytes_never_reaches_the_model(stage: Stage) -> Non
     assert stage.total("Invocations") == 0
 
 
-@pytest.mark.feature("bad input: answers more than 6 MB")
+@pytest.mark.feature("bad input: a model that answers 7 MB")
 def test_answer_over_six_megabytes_is_a_model_error(stage: Stage) -> None:
     code, message = refusal(stage.runtime.invoke_endpoint, EndpointName=stage.name, Body="big")
     assert (code, "exceeds the limit of 6291456" in message) == ("ModelError", True)
@@ -44,6 +44,7 @@ def test_inference_id_reaches_the_model(stage: Stage) -> None:
     assert stage.invoke("id", InferenceId="order-17") == "order-17"
 
 
+@pytest.mark.feature("bad input: a request that its endpoint cannot take")
 @pytest.mark.parametrize(
     ("members", "told"),
     [({"CustomAttributes": "x" * 1025}, "less than or equal to 1024"),

@@ -298,7 +298,7 @@ def test_image_without_its_framework_is_refused_by_name(stage: Stage) -> None:
     assert "no_such_module_anywhere" in str(frameworks.missing(missing))
 
 
-@pytest.mark.feature("bad input: answers late")
+@pytest.mark.feature("bad input: a model that answers late")
 def test_late_answer_is_a_time_out_that_names_the_container(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2, invocation=0.5)
     code = """

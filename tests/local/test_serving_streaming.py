@@ -81,6 +81,7 @@ def test_pieces_reach_the_caller_as_the_container_sends_them(
     assert [event["PayloadPart"]["Bytes"] for event in events] == [b" and second"]
 
 
+@pytest.mark.feature("capture: streaming answers")
 def test_stream_is_counted_captured_and_timed(stage: Stage) -> None:
     stage.config("kept", "talker", DataCaptureConfig=CAPTURE)
     stage.endpoint("kept")

@@ -95,6 +95,7 @@ def test_delivered_data_trains_a_model_that_becomes_champion_on_two_instances(
     assert job["TrainingJobName"] in closed.loop.watch.model(closed.first["EndpointConfigName"])
 
 
+@pytest.mark.feature("capture: answers under their inference ids")
 def test_captured_answers_lie_in_the_store_under_their_inference_ids(closed: Closed) -> None:
     s3, bucket = closed.loop.cloud.client("s3"), closed.loop.names.bucket
     found = s3.list_objects_v2(Bucket=bucket, Prefix=f"capture/{closed.loop.names.endpoint}/")
@@ -136,6 +137,7 @@ def test_the_alarm_starts_exactly_one_retraining(closed: Closed) -> None:
     assert trained["CreationTime"] > first["CreationTime"]
 
 
+@pytest.mark.feature("promotion: approval by the gate")
 def test_the_better_challenger_is_registered_and_rolled_out(closed: Closed) -> None:
     config = closed.second["EndpointConfigName"]
 

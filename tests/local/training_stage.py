@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.service import Service
 from sageloop.local_cloud.sagemaker import containers
@@ -51,18 +52,18 @@ class Events(Service):
         self.sent.append((detail_type, detail, resources))
 
 
-class Metrics(Service):
-    """Keeps what is put."""
-
-    model = "cloudwatch"
+class Metrics(CloudWatchService):
+    """CloudWatch that remembers what other services put."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
         self.samples: list[tuple[str, str, float, dict[str, str]]] = []
 
     def put(
-        self, namespace: str, name: str, value: float, *, dimensions: dict[str, str], **_: Any
-    ) -> None:
+        self, namespace: str, name: str, value: float, *, dimensions: dict[str, str],
+        unit: str = "None",
+    ) -> None:  # fmt: skip
+        super().put(namespace, name, value, dimensions=dimensions, unit=unit)
         self.samples.append((namespace, name, value, dimensions))
 
 

@@ -17,6 +17,16 @@ from sageloop.local_cloud.cloudwatch.watching import Datapoint, Watch, datapoint
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
+_SPOKEN = {
+    "GreaterThanThreshold": "greater than",
+    "GreaterThanOrEqualToThreshold": "greater than or equal to",
+    "LessThanThreshold": "less than",
+    "LessThanOrEqualToThreshold": "less than or equal to",
+    "GreaterThanUpperThreshold": "greater than the upper bound of",
+    "LessThanLowerThreshold": "less than the lower bound of",
+    "LessThanLowerOrGreaterThanUpperThreshold": "outside",
+}
+
 
 @dataclass(eq=False, kw_only=True)
 class Alarm(AnyAlarm):
@@ -103,7 +113,7 @@ class AlarmBook:
             )  # fmt: skip
             if wanted == alarm.state or self._alarms.get(alarm.name) is not alarm:
                 return
-            reason, data = _explain(alarm, found, now)
+            reason, data = _explain(alarm, found, wanted, now)
             self.change(alarm, wanted, reason, data)
 
     def change(self, alarm: Alarm, state: State, reason: str, data: str) -> None:
@@ -123,7 +133,9 @@ def _ignores(alarm: Alarm, found: list[Datapoint]) -> bool:
     return any(not point.significant for point in real)
 
 
-def _explain(alarm: Alarm, found: list[Datapoint], now: float) -> tuple[str, str]:
+def _explain(
+    alarm: Alarm, found: list[Datapoint], wanted: State, now: float
+) -> tuple[str, str]:  # fmt: skip
     recent = [point for point in found if point.breaching is not None][-alarm.periods :]
     metric = alarm.watch.metric
     data: dict[str, Any] = {
@@ -139,27 +151,45 @@ def _explain(alarm: Alarm, found: list[Datapoint], now: float) -> tuple[str, str
     if alarm.watch.band:
         data["recentLowerThresholds"] = [p.bounds[0] for p in recent if p.bounds]
         data["recentUpperThresholds"] = [p.bounds[1] for p in recent if p.bounds]
-    reason = (
-        _crossed(alarm, recent, sum(1 for p in found[-alarm.periods :] if p.breaching))
-        if recent
-        else f"Insufficient Data: {alarm.periods} datapoints were unknown."
-    )
+    reason = _crossed(alarm, recent, wanted) if recent else _nothing_seen(alarm, wanted)
     return reason, json.dumps({k: v for k, v in data.items() if v is not None or k == "startDate"})
 
 
-def _crossed(alarm: Alarm, recent: list[Datapoint], bad: int) -> str:
-    points = ", ".join(f"{p.value} ({_stamp(p.start)})" for p in reversed(recent))
+def _crossed(alarm: Alarm, recent: list[Datapoint], wanted: State) -> str:
+    alarming, points = wanted == "ALARM", list(reversed(recent))
+    count = sum(1 for point in points if bool(point.breaching) == alarming)
+    least = alarm.to_alarm if alarming else alarm.periods - alarm.to_alarm + 1
+    values = ", ".join(f"{p.value} ({_stamp(p.start)})" for p in points)
     held = (
         f"the threshold ({float(alarm.definition['Threshold'])})"
         if alarm.watch.band is None
-        else "the band "
-        + ", ".join(f"[{p.bounds[0]}, {p.bounds[1]}]" for p in reversed(recent) if p.bounds)
+        else "the band " + ", ".join(f"[{p.bounds[0]}, {p.bounds[1]}]" for p in points if p.bounds)
     )
+    verb = f"{'was' if count == 1 else 'were'}{'' if alarming else ' not'}"
     return (
-        f"Threshold Crossed: {bad} out of the last {alarm.periods} datapoints [{points}] was "
-        f"{alarm.definition['ComparisonOperator']} {held} (minimum {alarm.to_alarm} for "
-        "OK -> ALARM transition)."
+        f"Threshold Crossed: {count} out of the last {alarm.periods} datapoints [{values}] {verb} "
+        f"{_SPOKEN[alarm.definition['ComparisonOperator']]} {held} (minimum {_points(least)} for "
+        f"{'OK -> ALARM' if alarming else 'ALARM -> OK'} transition)."
     )
+
+
+def _nothing_seen(alarm: Alarm, wanted: State) -> str:
+    verb = "was" if alarm.periods == 1 else "were"
+    if wanted == "INSUFFICIENT_DATA":
+        return f"Insufficient Data: {_points(alarm.periods)} {verb} unknown."
+    taken = "Breaching" if wanted == "ALARM" else "NonBreaching"
+    return (
+        f"Threshold Crossed: no datapoints were received for {_counted(alarm.periods, 'period')} "
+        f"and {_counted(alarm.periods, 'missing datapoint')} {verb} treated as [{taken}]."
+    )
+
+
+def _points(count: int) -> str:
+    return _counted(count, "datapoint")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _evaluated(point: Datapoint) -> dict[str, Any]:

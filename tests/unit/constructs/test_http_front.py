@@ -45,7 +45,7 @@ def method_of(template: Template) -> dict[str, Any]:
     return dict(method["Properties"])
 
 
-@pytest.mark.feature("invocation: HTTPS front")
+@pytest.mark.feature("invocation: HTTPS front (IAM)")
 def test_front_asks_the_endpoint_without_a_function_between(stack: Stack) -> None:
     front(stack)
 

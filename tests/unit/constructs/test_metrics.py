@@ -37,6 +37,7 @@ def _said(metric: cloudwatch.Metric) -> tuple[str, str, dict[str, Any], str]:
     return metric.namespace, metric.metric_name, dimensions, metric.statistic
 
 
+@pytest.mark.feature("operations: metric_* of an endpoint")
 @pytest.mark.parametrize(
     ("metric", "namespace", "name", "statistic"),
     [

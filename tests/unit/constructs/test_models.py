@@ -54,7 +54,7 @@ def policy_of(made: Any) -> str:
     return json.dumps(made.role.policy.document.to_json(), default=str)
 
 
-@pytest.mark.feature("serving constructs: model from a store")
+@pytest.mark.feature("serving constructs: network isolation and VPC")
 def test_model_from_store_is_isolated_and_in_the_network(anew: Ground) -> None:
     made = model(anew, environment={"A": "b"})
 

@@ -40,6 +40,7 @@ def test_champion_defines_no_model_of_its_own(champion: Template) -> None:
     champion.resource_count_is("Custom::ChampionEndpoint", 1)
 
 
+@pytest.mark.feature("serving constructs: champion endpoint")
 def test_champion_document_says_how_to_serve(
     champion: Template, document: Callable[[Template, str], str]
 ) -> None:
@@ -98,6 +99,7 @@ def test_weight_zero_stays_zero() -> None:
     assert Variant(weight=0).rendered()["InitialVariantWeight"] == 0
 
 
+@pytest.mark.feature("serving constructs: grant_invoke")
 def test_grant_invoke_allows_only_this_endpoint(stack: Stack) -> None:
     role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
 
@@ -134,6 +136,7 @@ def test_endpoint_keeps_capacity_and_names_no_config(ground: Ground) -> None:
     template.resource_count_is("AWS::ApplicationAutoScaling::ScalingPolicy", 1)
 
 
+@pytest.mark.feature("promotion: registry")
 def test_registry_is_kept_and_named_after_its_stack() -> None:
     app = App()
     stack = Stack(app, "Test")

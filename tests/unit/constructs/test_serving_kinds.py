@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from aws_cdk import App, Stack
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
@@ -16,7 +15,6 @@ from constructs_lib import (
     Canary,
     ConfigurationError,
     DataCapture,
-    Endpoint,
     EnhancedMetrics,
     InferenceComponents,
     MultiModel,
@@ -242,6 +240,7 @@ def test_serverless_refuses_capture(anew: Ground) -> None:
         endpoint(anew, model=open_model(anew), kind=SERVERLESS, capture=DataCapture())
 
 
+@pytest.mark.feature("serving constructs: kinds that cannot be combined refuse each other")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -326,6 +325,7 @@ def test_asynchronous_refuses(anew: Ground, kind: Asynchronous, message: str) ->
         endpoint(anew, kind=kind)
 
 
+@pytest.mark.feature("bad input: an endpoint without a model, or told of two")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -341,73 +341,6 @@ def test_asynchronous_refuses(anew: Ground, kind: Asynchronous, message: str) ->
 def test_endpoint_refuses(anew: Ground, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         endpoint(anew, **changes)
-
-
-def _statements(grantee: iam.Role, stack: Stack) -> list[dict[str, Any]]:
-    policy = grantee.node.find_child("DefaultPolicy")
-    assert isinstance(policy, iam.Policy)
-    found: list[dict[str, Any]] = stack.resolve(policy.document)["Statement"]
-    return found
-
-
-def _caller(stack: Stack) -> iam.Role:
-    return iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-
-
-@pytest.mark.feature("serving constructs: grant_invoke, streaming")
-def test_grant_invoke_with_streams(anew: Ground) -> None:
-    caller = _caller(anew.stack)
-
-    Endpoint.from_endpoint_name(anew.stack, "Mine", endpoint_name="mine").grant_invoke(
-        caller, streaming=True
-    )
-
-    (statement,) = _statements(caller, anew.stack)
-    assert statement["Action"] == [
-        "sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream",
-    ]  # fmt: skip
-
-
-@pytest.mark.feature("serving constructs: grant_invoke, asynchronous")
-def test_grant_invoke_of_a_queue_covers_requests_and_answers(anew: Ground) -> None:
-    made = endpoint(anew, kind=Asynchronous(output_prefix="out/", input_prefix="in/"))
-    caller = _caller(anew.stack)
-
-    made.grant_invoke(caller)
-
-    text = json.dumps(_statements(caller, anew.stack))
-    assert "sagemaker:InvokeEndpointAsync" in text
-    assert '"sagemaker:InvokeEndpoint"' not in text
-    assert "/in/*" in text
-    assert "/out/*" in text
-
-
-@pytest.mark.feature("serving constructs: grant_invoke, inference component")
-def test_grant_invoke_of_a_component_names_it(anew: Ground) -> None:
-    caller = _caller(anew.stack)
-
-    component(anew, shared(anew)).grant_invoke(caller)
-
-    assert "inference-component/digits" in json.dumps(_statements(caller, anew.stack))
-
-
-@pytest.mark.feature("serving constructs: latency in milliseconds")
-def test_latency_is_told_in_milliseconds(anew: Ground) -> None:
-    made = Endpoint.from_endpoint_name(anew.stack, "Mine", endpoint_name="mine")
-
-    metric = made.metric_latency(percentile=90)
-
-    assert metric.expression == "p90 / 1000"
-    assert metric.label == "Latency p90 (ms)"
-
-
-@pytest.mark.feature("serving constructs: metrics of the queue")
-def test_metrics_of_a_queue_have_the_endpoints_dimension_only(anew: Ground) -> None:
-    made = Endpoint.from_endpoint_name(anew.stack, "Mine", endpoint_name="mine")
-
-    assert made.metric_backlog().dimensions == {"EndpointName": "mine"}
-    assert made.metric_backlog_per_instance().metric_name == "ApproximateBacklogSizePerInstance"
-    assert made.metric_server_error_rate().expression == "100 * share5xx"
 
 
 def test_nag_finds_nothing_in_any_kind() -> None:

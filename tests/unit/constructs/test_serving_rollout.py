@@ -177,6 +177,7 @@ def test_the_alarm_of_a_loop_cannot_undo_the_champion(
         endpoint(anew, model=model(anew, "Other"), rollback_alarms=[alarm])
 
 
+@pytest.mark.feature("rollout constructs: the alarm of retraining never rolls back")
 def test_an_alarm_that_undoes_rollouts_cannot_ask_for_retraining(
     anew: Ground, loop: Callable[..., RetrainingLoop]
 ) -> None:
