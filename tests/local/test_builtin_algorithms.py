@@ -143,17 +143,22 @@ def endpoint(aws: SimpleNamespace) -> Iterator[Any]:
         sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="c")
         found = aws.cloud.service("sagemaker").hosting.wait_endpoint("e")
         assert found["EndpointStatus"] == "InService", found.get("FailureReason")
-        return lambda body: json.loads(
-            runtime.invoke_endpoint(EndpointName="e", Body=body, ContentType="text/csv")[
-                "Body"
-            ].read()
-        )
+
+        def ask(body: bytes, accept: str = "application/json") -> str:
+            answer = runtime.invoke_endpoint(
+                EndpointName="e", Body=body, ContentType="text/csv", Accept=accept
+            )
+            assert answer["ContentType"].partition(";")[0] == accept
+            return str(answer["Body"].read().decode())
+
+        return ask
 
     yield deployed
     sagemaker.delete_endpoint(EndpointName="e")
     aws.cloud.service("sagemaker").hosting.wait_endpoint("e")
     sagemaker.delete_endpoint_config(EndpointConfigName="c")
     sagemaker.delete_model(ModelName="m")
+    assert aws.cloud.settle(20) == []
 
 
 @pytest.mark.feature("answers: K-means")
@@ -164,8 +169,47 @@ def test_trained_clusters_are_served(aws: SimpleNamespace, endpoint: Any) -> Non
         InputDataConfig=[of("train", "train", RECORDIO)],
     )  # fmt: skip
 
-    answer = endpoint(run(aws, made))(b"9,9\n9.5,9\n0,0\n")
+    answer = json.loads(endpoint(run(aws, made))(b"9,9\n9.5,9\n0,0\n"))
 
     near = [told["closest_cluster"] for told in answer["predictions"]]
     assert near[0] == near[1] != near[2]
     assert answer["predictions"][0]["distance_to_cluster"] < 1
+
+
+@pytest.mark.feature("answers: linear learner")
+def test_trained_lines_are_served_in_the_formats_of_awss_container(
+    aws: SimpleNamespace, endpoint: Any
+) -> None:
+    rows = "".join(f"{int(a + b > 9)},{a},{b}\n" for a, b in ROWS)
+    aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=rows.encode())
+    made = request(
+        "lines", LINEAR_LEARNER, HyperParameters={"predictor_type": "binary_classifier"},
+        InputDataConfig=[of("train", "train", "text/csv")],
+    )  # fmt: skip
+
+    ask = endpoint(run(aws, made))
+
+    high, low = json.loads(ask(b"9,9\n0,0\n"))["predictions"]
+    assert (high["predicted_label"], low["predicted_label"]) == (1, 0)
+    assert low["score"] < 0.5 < high["score"]
+    lines = ask(b"9,9\n0,0\n", "application/jsonlines").splitlines()
+    assert [json.loads(line) for line in lines] == [high, low]
+
+
+@pytest.mark.feature("answers: XGBoost")
+def test_trained_trees_are_served_in_the_formats_of_awss_container(
+    aws: SimpleNamespace, endpoint: Any
+) -> None:
+    rows = "".join(f"{a + b},{a},{b}\n" for a, b in ROWS)
+    aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=rows.encode())
+    made = request(
+        "trees", XGBOOST, HyperParameters={"num_round": "20", "eta": "0.5"},
+        InputDataConfig=[of("train", "train", "text/csv")],
+    )  # fmt: skip
+
+    ask = endpoint(run(aws, made))
+
+    high, low = (float(each) for each in ask(b"9,9\n0,0\n", "text/csv").split(","))
+    assert high > low + 10
+    scores = [told["score"] for told in json.loads(ask(b"9,9\n0,0\n"))["predictions"]]
+    assert scores == pytest.approx([high, low])

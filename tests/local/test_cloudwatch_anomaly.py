@@ -50,7 +50,7 @@ def at_hour(stage: Stage, wanted: int) -> datetime:
     return hour(stage).replace(hour=wanted) - timedelta(days=1)
 
 
-@pytest.mark.feature("alarms: anomaly band")
+@pytest.mark.feature("alarms: anomaly bands")
 def test_band_follows_the_hour(stage: Stage) -> None:
     live(stage)
     stage.client.put_anomaly_detector(SingleMetricAnomalyDetector=SINGLE)

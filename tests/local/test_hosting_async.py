@@ -195,6 +195,7 @@ def test_real_time_endpoint_refuses_asynchronous_requests(stage: AsyncStage) -> 
     assert "only takes InvokeEndpoint" in message
 
 
+@pytest.mark.feature("bad input: a request over the limit, asynchronous")
 def test_wrong_requests_are_refused_at_once(stage: AsyncStage) -> None:
     stage.endpoint()
 

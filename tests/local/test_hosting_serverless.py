@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -226,10 +227,9 @@ def test_a_model_that_does_not_start_fails_the_endpoint_in_awss_words(
 @pytest.mark.feature("bad input: a request over the limit, serverless")
 def test_a_request_over_four_megabytes_is_refused(serverless: Serverless) -> None:
     serverless.endpoint()
-    with pytest.raises(ClientError) as caught:
-        serverless.stage.invoke("x" * (4 * MEGABYTE + 1))
-    assert caught.value.response["Error"]["Code"] == "ValidationError"
-    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+    code, message = refusal(serverless.stage.invoke, body="x" * (4 * MEGABYTE + 1))
+    assert code == "ValidationError"
+    assert re.fullmatch(r"Request [0-9a-f-]{36} has oversize body\.", message)
 
 
 @pytest.mark.feature("bad input: a model that answers 7 MB, serverless")

@@ -85,6 +85,7 @@ def test_capacity_that_is_not_there_leaves_the_change_unfulfilled(stage: Stage) 
     scaled.end()
 
 
+@pytest.mark.feature("scaling: target tracking of concurrency")
 def test_requests_in_progress_scale_out_within_a_minute(scaled: Scaled) -> None:
     scaled.register(1, 3)
     high, low = scaled.track(
@@ -131,6 +132,7 @@ def test_changed_instance_type_of_a_scaled_variant_is_refused(scaled: Scaled) ->
     scaled.settle()
 
 
+@pytest.mark.feature("scaling: target and policies outlive an update")
 def test_update_keeps_target_and_policies(scaled: Scaled) -> None:
     scaled.register(2, 3)
     scaled.track()
@@ -192,6 +194,7 @@ def test_deregistering_takes_alarms_and_schedules_along(scaled: Scaled) -> None:
     assert scaled.count == 1
 
 
+@pytest.mark.feature("scaling: provisioned concurrency")
 def test_provisioned_concurrency_is_scaled(stage: Stage) -> None:
     stage.sagemaker.create_endpoint_config(
         EndpointConfigName="serverless",

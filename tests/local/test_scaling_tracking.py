@@ -24,6 +24,7 @@ def test_tracking_scales_out_under_load_and_in_without(scaled: Scaled) -> None:
     assert (scaled.count, processes(scaled)) == (1, 1)
 
 
+@pytest.mark.feature("scaling: processes follow the invocations")
 def test_invocations_themselves_make_it_scale(scaled: Scaled) -> None:
     scaled.register(1, 2)
     scaled.track(TargetValue=2.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as wall
+import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 from sageloop.local_cloud.core.errors import AwsError
@@ -64,12 +65,7 @@ class ServerlessFleet(VariantFleet):
         """Refuse a request over the limit of serverless inference."""
         refuse_addressed(invocation)
         if len(invocation.body) > MAX_PAYLOAD:
-            raise AwsError(
-                "ValidationError",
-                f"The payload of {len(invocation.body)} bytes exceeds the limit of serverless "
-                f"endpoints: {MAX_PAYLOAD} bytes.",
-                413,
-            )
+            raise AwsError("ValidationError", f"Request {uuid.uuid4()} has oversize body.")
 
     def admit(self, invocation: Invocation) -> Environment | None:
         """A warm environment that is free, or a new one; throttled if there are too many."""

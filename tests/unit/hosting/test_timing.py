@@ -1,0 +1,22 @@
+"""The limits of a container are AWS's, unless a test shortens them."""
+
+from __future__ import annotations
+
+import pytest
+
+from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+
+
+@pytest.mark.feature("serving: time-outs")
+def test_limits_are_awss() -> None:
+    timing = Timing()
+
+    assert (timing.invocation, timing.ping_timeout, timing.terminate) == (60, 2, 30)
+    assert timing.startup(None) == 240
+    assert timing.startup(3600) == 3600
+
+
+def test_a_cap_shortens_every_start() -> None:
+    timing = Timing(startup_cap=0.5)
+
+    assert timing.startup(None) == timing.startup(60) == 0.5
