@@ -69,12 +69,24 @@ _FILES = {
 
 
 @pytest.fixture(scope="module")
-def foundations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the examples take for granted, by the names that they use."""
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where an example's folders lie."""
     home = tmp_path_factory.mktemp("home")
     for name, text in _FILES.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text)
+    return home
+
+
+@pytest.fixture(autouse=True)
+def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples name folders as a user in a project's folder would."""
+    monkeypatch.chdir(home)
+
+
+@pytest.fixture(scope="module")
+def foundations(home: Path) -> dict[str, Any]:
+    """What the examples take for granted, by the names that they use."""
     stack = Stack(App(), "Foundations")
     store = DataStore(stack, "Store")
     network = PrivateNetwork(stack, "Network", key=store.key, interfaces=["Sts"])
@@ -97,21 +109,6 @@ def foundations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         model_name="flights", store=store, input_prefix="to-score/", output_prefix="scored/"
     )
     hosting = HostingRole(stack, "Hosting", key=store.key)
-    model, challenger = (
-        Model(
-            stack,
-            name,
-            role=hosting,
-            network=network,
-            containers=[
-                ModelContainer(
-                    image=AlgorithmImage.xgboost(stack, "3.0-5"),
-                    artifact=ModelArtifact.from_store(store, f"models/{name}/model.tar.gz"),
-                )
-            ],
-        )
-        for name in ("Model", "Challenger")
-    )
     endpoint = ChampionEndpoint(
         stack, "Endpoint", endpoint_name="demo", registry=registry, store=store, state=state,
         network=network, role=hosting, page_topic=pages.topic,
@@ -121,7 +118,9 @@ def foundations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         stack, "Job", job="demo", specification=specification, state=state, network=network
     )
     return {
-        "home": home, "role": hosting, "model": model, "challenger": challenger,
+        "role": hosting,
+        **{name.lower(): _model(stack, name, store, network, hosting)
+           for name in ("Model", "Challenger")},
         "topic": sns.Topic(stack, "Topic", master_key=store.key), "job": job, "alarms": alarms,
         "loop": RetrainingLoop(stack, "Loop", job=job, endpoint=endpoint, network=network,
                                live_error=alarms.live_error, gate=Gate(threshold=20.0)),
@@ -135,11 +134,18 @@ def foundations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _model(
+    stack: Stack, name: str, store: DataStore, network: PrivateNetwork, role: HostingRole
+) -> Model:
+    container = ModelContainer(
+        image=AlgorithmImage.xgboost(stack, "3.0-5"),
+        artifact=ModelArtifact.from_store(store, f"models/{name}/model.tar.gz"),
+    )
+    return Model(stack, name, role=role, network=network, containers=[container])
+
+
 @pytest.mark.parametrize(("module", "name", "text"), EXAMPLES, ids=[e[1] for e in EXAMPLES])
-def test_example_runs(
-    foundations: dict[str, Any], monkeypatch: pytest.MonkeyPatch, module: str, name: str, text: str
-) -> None:
-    monkeypatch.chdir(foundations["home"])
+def test_example_runs(foundations: dict[str, Any], module: str, name: str, text: str) -> None:
     app = foundations["store"].node.root
     stack = Stack(app, f"Example{name.replace('_', '-')}")
     names = {**_PUBLIC, **vars(importlib.import_module(module)), **foundations, "stack": stack}
