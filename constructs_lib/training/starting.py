@@ -12,6 +12,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from .._private.alarm_duties import RETRAINING, claim
 from .._private.checks import Checks, known, text_of
 from .._private.function import ProjectFunction
 from .._private.policies import allow, attach
@@ -129,7 +130,13 @@ def start_on_data(function: ProjectFunction, job: JobResource, keys: Sequence[st
 def start_on_alarms(
     function: ProjectFunction, alarms: Sequence[cloudwatch.IAlarm], *, description: str
 ) -> events.Rule:
-    """Start a job when an alarm turns red."""
+    """Start a job when an alarm turns red.
+
+    Raises:
+        ConfigurationError: If one of the alarms ends bad rollouts.
+
+    """
+    claim(function, alarms, RETRAINING)
     return function.listen(
         "OnAlarm",
         description=description,

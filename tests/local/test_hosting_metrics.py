@@ -57,7 +57,7 @@ def test_metrics_are_told_of_the_configuration_too(stage: Stage) -> None:
 
 
 @pytest.mark.feature("serving: metrics in their units and dimensions")
-@pytest.mark.parametrize("metric", ["CPUUtilization", "MemoryUtilization"])
+@pytest.mark.parametrize("metric", ["CPUUtilization", "MemoryUtilization", "DiskUtilization"])
 def test_processes_are_measured_in_percent(stage: Stage, metric: str) -> None:
     found = point(stage, metric, "/aws/sagemaker/Endpoints")
 

@@ -107,6 +107,19 @@ def test_alarm_that_evaluates_at_the_end_of_the_bake_rolls_back(two: Stage) -> N
     assert two.rest()["EndpointConfigName"] == "blue"
 
 
+@pytest.mark.feature("rollout: rollback on a composite alarm")
+def test_composite_alarm_rolls_back_too(two: Stage) -> None:
+    two.cloudwatch.put_composite_alarm(AlarmName="any", AlarmRule='ALARM("errors")')
+    either = {**CANARY, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "any"}]}}
+    update(two, either)
+    two.until(saying("Baking for 600 seconds"))
+
+    alarm(two, "ALARM")
+
+    assert two.rest()["EndpointConfigName"] == "blue"
+    two.cloudwatch.delete_alarms(AlarmNames=["any"])
+
+
 @pytest.mark.feature("rollout: an alarm that is red already")
 def test_alarm_that_is_red_already_aborts_the_update(two: Stage) -> None:
     alarm(two, "ALARM")

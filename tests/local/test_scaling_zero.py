@@ -70,6 +70,20 @@ def test_async_endpoint_scales_to_zero_and_back_on_a_request(scaled: Scaled) -> 
     assert causes == ["wake", "backlog"]
 
 
+def test_instance_of_a_new_endpoint_stays_for_fifteen_idle_minutes(scaled: Scaled) -> None:
+    scaled.register(0, 2)
+    scaled.client.put_scaling_policy(
+        **scaled.key, PolicyName="backlog", PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration=backlog(scaled),
+    )  # fmt: skip
+
+    scaled.minutes(13)
+    assert scaled.count == 1
+
+    scaled.minutes(4)
+    assert scaled.count == 0
+
+
 def test_tracking_alone_cannot_leave_zero(scaled: Scaled) -> None:
     scaled.register(0, 2)
     scaled.client.put_scaling_policy(

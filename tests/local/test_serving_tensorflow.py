@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -12,7 +13,10 @@ import pytest
 from hosting_stage import Stage, fresh, open_stage
 from serving_stage import TENSORFLOW, ask, error, log_of, serve, told
 
-pytest.importorskip("tensorflow", reason="the extra tensorflow is not installed")
+# To import it here would cost ten seconds, and the memory of all tests that follow.
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="the extra tensorflow is not installed"
+)
 
 # Made in a process of its own: TensorFlow stays in memory where it was imported.
 _TRAINED = """

@@ -62,10 +62,13 @@ def judge(
         return "ALARM" if bad >= to_alarm else "OK"
     if sum(real) >= to_alarm:
         return "ALARM"
-    if len(real) - sum(real) > periods - to_alarm:
+    if not all(real):
         return "OK"
     if missing == "ignore":
         return current
     if not real:
         return "INSUFFICIENT_DATA"
-    return "ALARM" if all(real) else "OK"
+    # Too few, and all of them breach: that is an alarm only if it began long enough ago, whatever
+    # went missing since. Until then the next datapoint may say otherwise.
+    age = len(breaching) - list(breaching).index(True)
+    return "ALARM" if age >= to_alarm else current

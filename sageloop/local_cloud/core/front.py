@@ -55,7 +55,7 @@ class Front:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._moto = MotoBridge(cloud.clock)
+        self._moto = MotoBridge(cloud.clock, cloud.region)
         self._services: dict[str, Service] = {}
         self._operations: dict[tuple[str, str], Operation] = {}
         self._routes: list[tuple[str, Handler]] = []

@@ -27,8 +27,9 @@ os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 class MotoBridge:
     """Sends a request to moto and returns its answer."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, region: str) -> None:
         self._clock = clock
+        self._region = region
         self._lock = threading.Lock()
         self._application: Any = None
         # Re-entrant: a topic's delivery may call the front again from inside moto.
@@ -81,7 +82,7 @@ class MotoBridge:
     def _loaded(self) -> Any:
         with self._lock:
             if self._application is None:
-                self._application = _application()
+                self._application = _application(self._region)
             return self._application
 
 
@@ -93,13 +94,15 @@ def _may_wait(environ: dict[str, Any]) -> bool:
     return bool(json.loads(asked or b"{}").get("WaitTimeSeconds") != 0)
 
 
-def _application() -> Any:
+def _application(region: str) -> Any:
     # Imported at the first call: moto's server side takes a second to load.
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+    from sageloop.local_cloud.core.moto_iam import load_policies_where
     from sageloop.local_cloud.core.moto_logs import accept_virtual_time
     from sageloop.local_cloud.core.moto_s3 import keep_bucket_policies_stored
 
+    load_policies_where(region)
     accept_virtual_time()
     keep_bucket_policies_stored()
     return DomainDispatcherApplication(create_backend_app)

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -95,6 +96,17 @@ def with_private_opt_ml(
     return [*_unshared(surroundings.network), "sh", "-c", script, "sh", *command]
 
 
+def remove(base: Path) -> None:
+    """Remove a directory that was a container's, and the mount point beside it."""
+    shutil.rmtree(base, ignore_errors=True)
+    with suppress(OSError):
+        _hold(base).rmdir()
+
+
+def _hold(base: Path) -> Path:
+    return base.parent / f".{base.name}.opt"
+
+
 def _unshared(network: int | None) -> list[str]:
     if network is None:
         return ["unshare", "-Urmu"]
@@ -105,7 +117,7 @@ def _unshared(network: int | None) -> list[str]:
 
 def _script(base: Path, surroundings: Surroundings) -> Iterator[str]:
     yield f"base={shlex.quote(str(base))}"
-    yield f"hold={shlex.quote(str(base.parent / f'.{base.name}.opt'))}"
+    yield f"hold={shlex.quote(str(_hold(base)))}"
     yield _PRIVATE_OPT
     for mount in surroundings.mounts:
         yield from _mounted(mount)

@@ -111,6 +111,9 @@ NOT_IN_PLACE: dict[str, set[str]] = {
     "AWS::KMS::Key": {"KeySpec", "KeyUsage", "MultiRegion", "Origin"},
     "AWS::Logs::LogGroup": {"LogGroupClass"},
     "AWS::S3::Bucket": {"ObjectLockEnabled"},
+    "AWS::SageMaker::InferenceComponent": {
+        "EndpointName", "InferenceComponentName", "VariantName",
+    },
     "AWS::SageMaker::ModelPackage": {
         "AdditionalInferenceSpecifications", "CertifyForMarketplace", "ModelPackageName",
         "SkipModelValidation",

@@ -20,6 +20,7 @@ from constructs_lib.training.resource import JobResource
 
 from .conftest import Ground, ground_of
 from .jobs import processing, transform, tuning
+from .serving import endpoint
 
 _PERMISSIONS = Path(__file__).resolve().parents[3] / "lambda" / "permissions.json"
 _OURS = {"s3", "dynamodb", "sagemaker", "cloudwatch", "lambda", "sns", "iam"}
@@ -244,3 +245,12 @@ def test_a_loop_tunes(ground: Ground) -> None:
 def test_a_loop_searches_for_what_its_gate_asks(anew: Ground) -> None:
     with pytest.raises(ConfigurationError, match="must Minimize validation:rmse as the gate does"):
         _loop(anew, gate=Gate(threshold=20, metric="validation:rmse"))
+
+
+@pytest.mark.feature("rollout constructs: the alarm of retraining never rolls back")
+def test_an_alarm_that_starts_a_job_cannot_undo_rollouts(anew: Ground) -> None:
+    alarm = anew.alarm()
+    _triggers(anew, anew.job(), alarms=[alarm])
+
+    with pytest.raises(ConfigurationError, match="AlarmHasOtherDuty"):
+        endpoint(anew, rollback_alarms=[alarm])

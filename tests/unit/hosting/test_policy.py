@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.policy import check, plan
+from sageloop.local_cloud.sagemaker.hosting.policy import check, is_guarded, plan
 
 
 def blue_green(kind: str, size: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -99,3 +99,52 @@ def test_rolling_batches_end_with_the_whole_fleet() -> None:
     assert batches is not None
     assert [step["v"] for step in batches.steps] == [2, 4, 5]
     assert [step["v"] for step in batches.rollback_steps] == [5]
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (
+            blue_green("LINEAR", {"Type": "INSTANCE_COUNT", "Value": 1}),
+            r"LinearStepSize of 1 instance\(s\) is below 10 %",
+        ),
+        (
+            {
+                "RollingUpdatePolicy": {
+                    "MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1},
+                    "WaitIntervalInSeconds": 0,
+                }
+            },
+            r"MaximumBatchSize of 1 instance\(s\) is below 5 %",
+        ),
+    ],
+)
+def test_steps_of_too_few_instances_are_refused(config: dict[str, Any], told: str) -> None:
+    plan(config, {"v": 10})
+
+    with pytest.raises(AwsError, match=told):
+        plan(config, {"v": 21})
+
+
+def test_rolling_update_of_several_variants_is_refused() -> None:
+    policy = {"MaximumBatchSize": percent(50), "WaitIntervalInSeconds": 0}
+
+    with pytest.raises(AwsError, match="one production variant, got a, b"):
+        plan({"RollingUpdatePolicy": policy}, {"a": 2, "b": 2})
+
+
+@pytest.mark.parametrize(
+    ("variant", "guarded"),
+    [
+        ({"ModelName": "m", "InstanceType": "ml.m5.large"}, True),
+        ({"ModelName": "m", "InstanceType": "ml.inf1.xlarge"}, False),
+        ({"ModelName": "m", "InstanceType": "ml.inf2.xlarge"}, True),
+        ({"ModelName": "m", "InstancePools": [{"InstanceType": "ml.inf1.xlarge"}]}, False),
+        ({"ModelName": "m", "ServerlessConfig": {}}, False),
+        ({"InstanceType": "ml.m5.large"}, False),
+    ],
+)
+def test_guardrails_are_silently_off_where_aws_has_none(
+    variant: dict[str, Any], guarded: bool
+) -> None:
+    assert is_guarded({"ProductionVariants": [variant]}) is guarded

@@ -80,12 +80,15 @@ PROVIDERS: dict[str, CoveredProvider] = {
             Update(
                 call="UpdateInferenceComponent",
                 on={"InferenceComponentName": "{name}"},
-                takes=takes("DeploymentConfig RuntimeConfig Specification"),
+                takes=takes("DeploymentConfig RuntimeConfig Specification Specifications"),
                 always="DeploymentConfig",
             ),
         ),
         steps=(
-            Step(properties="RuntimeConfig Specification", apply=_settled, on_create=False),
+            Step(
+                properties="RuntimeConfig Specification Specifications",
+                apply=_settled, on_create=False,
+            ),
         ),
         at_next_change=names("DeploymentConfig"),
         stored=names("EndpointArn"),

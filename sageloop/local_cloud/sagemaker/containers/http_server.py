@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -167,6 +168,11 @@ class _Handler(StreamRequestHandler):
                 self._serve(request)
             except ConnectionError:
                 return
+            except Exception as error:
+                # As every web server answers what broke behind it; the platform tells 500 from 503.
+                sys.stderr.write(traceback.format_exc())
+                self._keeps = False
+                self._tell(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
 
     def _read(self) -> _Request | None:
         first = self.rfile.readline(_LONGEST_LINE)
@@ -231,7 +237,7 @@ class _Handler(StreamRequestHandler):
 
     def _body(self, headers: dict[str, str]) -> bytes | None:
         length, most = headers.get("content-length", ""), self.server.most_bytes
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit()):
             self._tell(HTTPStatus.LENGTH_REQUIRED, "a body needs Content-Length")
             return None
         if int(length) > most:
@@ -240,7 +246,10 @@ class _Handler(StreamRequestHandler):
             return None
         if headers.get("expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return self.rfile.read(int(length))
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            raise ConnectionError("the request was cut short")
+        return body
 
     def _tell(self, status: HTTPStatus, message: str, kind: str = "text/plain") -> None:
         self._answer(Reply(status, message.encode(), {"Content-Type": kind}))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import shutil
-import tarfile
 import threading
 import time as wall
 from collections import defaultdict
@@ -15,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
+
+from sageloop.local_cloud.sagemaker.hosting.archives import BadArchive, unpack
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -145,15 +145,11 @@ def _unpack(body: bytes, target: Path, url: str) -> None:
     packed = target.with_suffix(".tar.gz")
     packed.write_bytes(body)
     try:
-        with tarfile.open(packed, "r:*") as archive:
-            archive.extractall(target, filter="data")
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
+        unpack(packed, target)
+    except BadArchive as error:
         raise ArtifactError(
-            f"Failed to extract model data archive from URL {url}: it is no valid tar.gz archive "
-            f"({error})"
+            f"Failed to extract model data archive from URL {url}: {error}"
         ) from error
-    finally:
-        packed.unlink()
 
 
 def _write(root: Path, relative: str, body: bytes) -> None:

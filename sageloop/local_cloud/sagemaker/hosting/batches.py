@@ -38,11 +38,11 @@ class Batcher(Generic[Item]):
         """Take an item; returns at once."""
         with self._lock:
             self._items.append(item)
-            first, full = len(self._items) == 1, len(self._items) >= self._size
+            first = len(self._items) == 1
+            if len(self._items) >= self._size:
+                self._full.set()
         if first:
             self._activity.spawn(self._label, self._run)
-        if full:
-            self._full.set()
 
     def _run(self) -> None:
         self._full.wait(self._delay)

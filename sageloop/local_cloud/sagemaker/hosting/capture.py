@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import random
 import uuid
 from collections.abc import Mapping
@@ -12,10 +13,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from sageloop.local_cloud.sagemaker.hosting.batches import Batcher
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +102,11 @@ class DataCapture:
             folder = f"{line.endpoint}/{line.variant}/{_moment(line.time):%Y/%m/%d/%H}"
             groups.setdefault((line.settings, line.role, folder), []).append(line)
         for (settings, role, folder), kept in groups.items():
-            self._put(settings, role, folder, kept)
+            try:
+                self._put(settings, role, folder, kept)
+            except (ClientError, BotoCoreError) as error:
+                # What belongs elsewhere is written all the same.
+                log.warning("%d captured of %s are lost: %s", len(kept), folder, error)
 
     def _put(self, settings: CaptureSettings, role: str, folder: str, lines: list[_Line]) -> None:
         destination = urlsplit(settings.destination)

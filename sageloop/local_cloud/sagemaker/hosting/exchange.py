@@ -19,6 +19,7 @@ _SLACK = 0.05  # less than this too late is in time
 _MOST_HEAD = 131_072
 _JOINED = 65_536  # a body up to this size is copied behind its head and sent with it
 _BODILESS = (204, 304)
+_HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
 class Headers(dict[str, str]):
@@ -195,7 +196,7 @@ class Wire:
 
     def _chunks(self) -> Iterator[bytes]:
         while True:
-            size = int(self._line().split(b";", 1)[0], 16)
+            size = _chunk_size(self._line())
             if size == 0:
                 while self._line():
                     pass  # trailers say nothing of use
@@ -225,10 +226,17 @@ def set_time_out(connection: socket.socket, seconds: float) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, packed)
 
 
+def _chunk_size(line: bytes) -> int:
+    told = line.split(b";", 1)[0].strip()
+    if not told or not set(told) <= _HEX:
+        raise BadStatusLine(f"not the size of a chunk: {line[:80]!r}")
+    return int(told, 16)
+
+
 def _parsed(text: bytes) -> Head:
     lines = text.decode("latin-1").split("\r\n")
     version, _, rest = lines[0].partition(" ")
-    if not version.startswith("HTTP/") or not rest[:3].isdigit():
+    if not version.startswith("HTTP/") or not _digits(rest[:3]):
         raise BadStatusLine(lines[0])
     status, headers = int(rest[:3]), Headers()
     for line in lines[1:]:
@@ -242,6 +250,10 @@ def _parsed(text: bytes) -> Head:
         return Head(status, headers, 0, chunked=False, keeps=keeps)
     if chunked:
         return Head(status, headers, None, chunked=True, keeps=keeps)
-    if not given.isdigit():
+    if not _digits(given):
         return Head(status, headers, None, chunked=False, keeps=False)
     return Head(status, headers, int(given), chunked=False, keeps=keeps)
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()

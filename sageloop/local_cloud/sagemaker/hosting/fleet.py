@@ -183,19 +183,26 @@ class VariantFleet:
         made = [self._make(blueprint, self._refresh) for blueprint in blueprints]
         with self._lock:
             self._instances += made
-        outcomes = run_all([instance.start for instance in made])
+        try:
+            outcomes = run_all([instance.start for instance in made])
+        except BaseException:
+            self._take_back(made)
+            raise
         if all(outcomes):
             return
-        with self._lock:
-            self._instances = [i for i in self._instances if i not in made]
-        self._refresh()
-        run_all([instance.stop for instance in made])
-        self.desired = self.count
+        self._take_back(made)
         failed = made[outcomes.index(False)]
         raise StartFailure(
             f"The {failed.unready} container for production variant {self.spec.name} did not pass "
             "the ping health check. Please check CloudWatch logs for this endpoint."
         )
+
+    def _take_back(self, made: list[Instance]) -> None:
+        with self._lock:
+            self._instances = [i for i in self._instances if i not in made]
+        self._refresh()
+        run_all([instance.stop for instance in made])
+        self.desired = self.count
 
     def _shrink(self, number: int) -> None:
         with self._lock:
@@ -275,21 +282,30 @@ class Fleet:
 
 
 def run_all(calls: list[Callable[[], Any]]) -> list[Any]:
-    """Make calls in parallel and return their results in order."""
+    """Make calls in parallel and return their results in order.
+
+    Raises what the first of them raised, once all have ended.
+    """
     if not calls:
         return []
     if len(calls) == 1:
         return [calls[0]()]
     results: list[Any] = [None] * len(calls)
+    failures: list[BaseException] = []
 
     def one(index: int) -> None:
-        results[index] = calls[index]()
+        try:
+            results[index] = calls[index]()
+        except BaseException as error:
+            failures.append(error)
 
     threads = [threading.Thread(target=one, args=(i,), daemon=True) for i in range(len(calls))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if failures:
+        raise failures[0]
     return results
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time as wall
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.instance import Instance
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
     from sageloop.local_cloud.sagemaker.hosting.metrics import EndpointMetrics
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
+log = logging.getLogger(__name__)
 _USAGE_SECONDS = 60.0
 _SLACK_SECONDS = 1.0
 _LEAST_WALL_SECONDS = 1.0
@@ -48,7 +51,14 @@ class HealthChecks:
             for live in self._lifecycle.all():
                 for variant in live.variants:
                     for instance in variant.instances:
-                        instance.check()
+                        self._check(instance)
+
+    def _check(self, instance: Instance) -> None:
+        # One that breaks must not leave the others without anyone who looks after them.
+        try:
+            instance.check()
+        except Exception:
+            log.exception("instance %s cannot be checked", instance.id)
 
     def _schedule(self) -> None:
         wanted = [variant.spec.metrics_every for _, variant in self._variants()]

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import logging
 import secrets
-import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time as wall
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.sagemaker.hosting.connections import (
-    Answer,
-    Connections,
-    NotSent,
-    Streamed,
-)
+from sageloop.local_cloud.sagemaker import isolation
+from sageloop.local_cloud.sagemaker.hosting import container_process
+from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections, Streamed
 from sageloop.local_cloud.sagemaker.hosting.container_logs import ContainerLog
 from sageloop.local_cloud.sagemaker.hosting.serving import PRIMARY
-from sageloop.local_cloud.sagemaker.isolation import with_private_opt_ml
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -35,11 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _STARTS = 3
-# An idle connection would occupy a server that serves one at a time.
-_PING_HEADERS = {"Connection": "close"}
 _EXIT_SECONDS = 0.2  # from a socket that closes to a process that is gone
-_recent_ports: deque[int] = deque(maxlen=256)
-_ports_lock = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +72,8 @@ class Instance:
         self._cloud = cloud
         self._timing = timing
         self._on_change = on_change
-        endpoints = cloud.work_dir / "sagemaker" / "endpoints"
-        self._base = endpoints.joinpath(blueprint.endpoint, *self._place(blueprint))
+        folder = instance_folder(cloud, blueprint.endpoint)
+        self._base = folder.joinpath(*self._place(blueprint))
         self._connections = Connections(0)
         self._requests = threading.Condition()
         self._outstanding = 0
@@ -105,9 +93,18 @@ class Instance:
         """Requests in flight."""
         return self._outstanding
 
+    @property
+    def folder(self) -> Path:
+        """What its containers have as ``/opt/ml``, one below the other if there are several."""
+        return self._base
+
+    @property
+    def processes(self) -> list[subprocess.Popen[bytes]]:
+        """What runs of it."""
+        return [] if self.process is None else [self.process]
+
     def start(self) -> bool:
         """Start the process and wait until ``/ping`` passes; whether it did in time."""
-        self._prepare()
         deadline = wall.monotonic() + self.blueprint.startup_seconds
         for _ in range(_STARTS):
             child = self._launch()
@@ -193,7 +190,7 @@ class Instance:
         if self.process is not None:
             self._end(self.process)
         self._connections.close()
-        shutil.rmtree(self._base, ignore_errors=True)
+        isolation.remove(self._base)
 
     def abandon(self) -> None:
         """Never restart again; the process is left to whoever ends all of them."""
@@ -203,55 +200,34 @@ class Instance:
     def _place(self, blueprint: Blueprint) -> list[str]:
         return [self.id] if blueprint.container is None else [self.id, blueprint.container]
 
-    def _prepare(self) -> None:
-        self._base.mkdir(parents=True, exist_ok=True)
-        model = self._base / "model"
-        if model.is_symlink() or model.exists():
-            return
-        if self.blueprint.model_dir is None:
-            model.mkdir()
-        else:
-            model.symlink_to(self.blueprint.model_dir, target_is_directory=True)
-
     def _launch(self) -> subprocess.Popen[bytes] | None:
-        if self._stopping or self._cloud.stopped.is_set():
-            return None
-        port = free_port()
-        self._connections.close()
-        self._connections = Connections(port)
-        env = dict(self.blueprint.environment)
-        env["SAGEMAKER_BIND_TO_PORT"] = str(port)
-        env["SAGEMAKER_BASE_DIR"] = str(self._base)
-        child = self._cloud.processes.start(
-            f"endpoint:{self.blueprint.endpoint}",
-            with_private_opt_ml(self.blueprint.command, self._base),
-            env=env, cwd=self._base, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        # Whoever stops the instance either sees the process, or it is not started at all.
+        with self._requests:
+            if self._stopping or self._cloud.stopped.is_set():
+                return None
+            self._prepare()
+            port = container_process.free_port()
+            self._connections.close()
+            self._connections = Connections(port)
+            child = self.process = container_process.launch(
+                self._cloud, f"endpoint:{self.blueprint.endpoint}", self.blueprint.command,
+                self.blueprint.environment, base=self._base, port=port,
+            )  # fmt: skip
         if child.stdout is not None:
             self.log.follow(child.stdout)
-        self.process = child
         return child
 
+    def _prepare(self) -> None:
+        container_process.place_model(self._base, self.blueprint.model_dir)
+
     def _await_ping(self, child: subprocess.Popen[bytes], deadline: float) -> bool:
-        pause = 0.05
-        while child.poll() is None and not self._stopping:
-            left = deadline - wall.monotonic()
-            if left <= 0 or self._cloud.stopped.is_set():
-                return False
-            if self._ping(min(left, self._timing.ping_timeout)):
-                return True
-            # A process announces nothing: looking again is all that is left.
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(min(pause, left))
-            pause = min(pause * 1.3, 0.5)
-        return False
+        return container_process.await_ping(
+            child, self._ping, deadline=deadline, patience=self._timing.ping_timeout,
+            given_up=lambda: self._stopping or self._cloud.stopped.is_set(),
+        )  # fmt: skip
 
     def _ping(self, timeout: float) -> bool:
-        try:
-            answer = self._connections.request("GET", "/ping", None, _PING_HEADERS, timeout)
-            return answer.status == 200
-        except (OSError, HTTPException, NotSent):
-            return False
+        return container_process.answers_ping(self._connections, timeout)
 
     def _enter_service(self, child: subprocess.Popen[bytes]) -> None:
         self._failed_pings = 0
@@ -300,28 +276,20 @@ class Instance:
             self._cloud.activity.end(self._restarting)
 
     def _restart(self) -> None:
-        if not self.start() and not self._stopping:
+        try:
+            started = self.start()
+        except Exception:
+            log.exception("instance %s of %s broke", self.id, self.blueprint.endpoint)
+            started = False
+        if not started and not self._stopping:
             log.error("instance %s of %s is down", self.id, self.blueprint.endpoint)
             self._down = True
             self._on_change()
 
     def _end(self, child: subprocess.Popen[bytes]) -> None:
-        self._cloud.processes.kill(child, signal.SIGTERM)
-        try:
-            child.wait(self._timing.terminate)
-        except subprocess.TimeoutExpired:
-            self._cloud.processes.kill(child, signal.SIGKILL)
-            child.wait()
-        self._cloud.processes.forget(child)
+        container_process.end(self._cloud, child, self._timing.terminate)
 
 
-def free_port() -> int:
-    """A port nobody listens on and that was not given out a moment ago."""
-    with _ports_lock:
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = int(probe.getsockname()[1])
-            if port not in _recent_ports:
-                _recent_ports.append(port)
-                return port
+def instance_folder(cloud: Cloud, endpoint: str) -> Path:
+    """Where the instances of an endpoint have their directories."""
+    return cloud.work_dir / "sagemaker" / "endpoints" / endpoint

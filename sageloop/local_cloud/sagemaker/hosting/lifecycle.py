@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from sageloop.local_cloud.sagemaker.hosting.bake import Alarms, AlarmTripped, St
 from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
 from sageloop.local_cloud.sagemaker.hosting.deployment import Deployment, begin_progress
 from sageloop.local_cloud.sagemaker.hosting.fleet import Fleet, StartFailure
+from sageloop.local_cloud.sagemaker.hosting.instance import instance_folder
 from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Step
 
 if TYPE_CHECKING:
@@ -107,6 +109,9 @@ class Lifecycle:
             self._abandon_failed(live)
             self._finish(live, "Failed", reason=str(failure))
             return
+        except BaseException:
+            self._abandon_failed(live)
+            raise
         live.fleet = fleet
         live.send_to((fleet, 1.0))
         self._finish(live, "InService")
@@ -152,7 +157,8 @@ class Lifecycle:
         try:
             if green is not None:
                 deployment.roll_back(green)
-        except StartFailure as failure:
+        except Exception as failure:
+            log.exception("endpoint %s does not roll back", live.name)
             live.remains = green
             self._finish(live, "UpdateRollbackFailed", reason=str(failure))
             return
@@ -188,6 +194,9 @@ class Lifecycle:
                 fleet.stop()
             with self._lock:
                 self._live.pop(name, None)
+        # Nothing of it runs any more; its instances have removed what was in there.
+        with suppress(OSError):
+            instance_folder(self._cloud, name).rmdir()
         self._service.store.delete(FAMILY, name)
 
     def _finish(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time as wall
-from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from sageloop.local_cloud.cloudwatch.metrics import Series
-from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.usage import Meter
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -21,6 +21,7 @@ _NAMES = (
     "InvocationsPerInstance", "ModelLatency", "OverheadLatency",
 )  # fmt: skip
 _UNITS = ("None",) * 5 + ("Microseconds",) * 2
+_USAGE = ("CPUUtilization", "MemoryUtilization", "DiskUtilization")
 
 
 class Request(NamedTuple):
@@ -53,8 +54,7 @@ class EndpointMetrics:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._cpu: dict[int, tuple[float, float]] = {}
-        self._series: dict[tuple[str, str, str, str], tuple[Series, ...]] = {}
+        self._meter = Meter()
 
     def invoked(self, variant: VariantFleet, request: Request) -> None:
         """One request."""
@@ -72,10 +72,10 @@ class EndpointMetrics:
         store = self._cloud.service("cloudwatch").metrics
         now = self._cloud.clock.time()
         of = (spec.blueprint.endpoint, spec.name)
-        store.put_each(now, self._of(*of, "", ""), values, _UNITS)
-        store.put_each(now, self._of(*of, spec.config_name, ""), values, _UNITS)
+        store.put_each(now, _series(*of, "", ""), values, _UNITS)
+        store.put_each(now, _series(*of, spec.config_name, ""), values, _UNITS)
         if spec.enhanced_metrics:
-            store.put_each(now, self._of(*of, "", request.instance), values, _UNITS)
+            store.put_each(now, _series(*of, "", request.instance), values, _UNITS)
 
     def first_chunk(
         self, variant: VariantFleet, first: float | None, *, sent: float, began: float
@@ -93,45 +93,27 @@ class EndpointMetrics:
         for name, seconds in values.items():
             put(_REQUESTS, name, seconds * 1e6, dimensions=dimensions, unit="Microseconds")
 
-    def _of(self, endpoint: str, variant: str, config: str, instance: str) -> tuple[Series, ...]:
-        key = (endpoint, variant, config, instance)
-        known = self._series.get(key)
-        if known is None:
-            names = ("EndpointName", "VariantName", "EndpointConfigName", "InstanceId")
-            given = {name: value for name, value in zip(names, key, strict=True) if value}
-            known = tuple(Series.of(_REQUESTS, name, given) for name in _NAMES)
-            self._series[key] = known
-        return known
-
     def processes(self, variant: VariantFleet) -> None:
-        """CPU and memory of a variant's processes, in percent, averaged over instances."""
+        """What a variant's processes take of the machine, averaged over instances."""
         spec = variant.spec
         dimensions = {"EndpointName": spec.blueprint.endpoint, "VariantName": spec.name}
         usage = [
-            (i.id, used) for i in variant.instances if (used := self._usage(i)) is not None
+            (i.id, used) for i in variant.instances if (used := self._meter.read(i)) is not None
         ]  # fmt: skip
         if not usage:
             return
         put = self._cloud.service("cloudwatch").put
-        for at, name in enumerate(("CPUUtilization", "MemoryUtilization")):
+        for at, name in enumerate(_USAGE):
             mean = sum(used[at] for _, used in usage) / len(usage)
             put(_INSTANCES, name, mean, dimensions=dimensions, unit="Percent")
             for instance, used in usage if spec.enhanced_metrics else ():
                 own = dimensions | {"InstanceId": instance}
                 put(_INSTANCES, name, used[at], dimensions=own, unit="Percent")
 
-    def _usage(self, instance: Instance) -> tuple[float, float] | None:
-        import psutil
 
-        if instance.process is None:
-            return None
-        with suppress(psutil.Error):
-            seen = psutil.Process(instance.process.pid)
-            times = seen.cpu_times()
-            now, spent = wall.monotonic(), times.user + times.system
-            before = self._cpu.get(instance.process.pid, (now, spent))
-            self._cpu[instance.process.pid] = (now, spent)
-            passed = now - before[0]
-            cpu = 100 * (spent - before[1]) / passed if passed > 0 else 0.0
-            return cpu, float(seen.memory_percent())
-        return None
+@lru_cache(maxsize=1024)
+def _series(endpoint: str, variant: str, config: str, instance: str) -> tuple[Series, ...]:
+    names = ("EndpointName", "VariantName", "EndpointConfigName", "InstanceId")
+    pairs = zip(names, (endpoint, variant, config, instance), strict=True)
+    given = {name: value for name, value in pairs if value}
+    return tuple(Series.of(_REQUESTS, name, given) for name in _NAMES)

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/inference-pipelines.html
 
 from __future__ import annotations
 
-import shutil
+import subprocess
 import time as wall
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker import isolation
 from sageloop.local_cloud.sagemaker.hosting.connections import Answer, NotSent, Streamed
 from sageloop.local_cloud.sagemaker.hosting.fleet import run_all
 from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint, Instance
@@ -57,11 +58,15 @@ class PipelineInstance(Instance):
         """Whether all containers serve, or are about to."""
         return not self._stopping and all(member.coming for member in self._members)
 
+    @property
+    def processes(self) -> list[subprocess.Popen[bytes]]:
+        """A process a container."""
+        return [process for member in self._members for process in member.processes]
+
     def start(self) -> bool:
         """Start every container and wait until all pass ``/ping``."""
         outcomes = run_all([member.start for member in self._members])
         if all(outcomes):
-            self.process = self._members[0].process
             return True
         failed = self._members[outcomes.index(False)]
         self.unready = failed.container
@@ -97,7 +102,7 @@ class PipelineInstance(Instance):
         """Drain, then end every container."""
         self.drain()
         run_all([member.stop for member in self._members])
-        shutil.rmtree(self._base, ignore_errors=True)
+        isolation.remove(self._base)
 
     def abandon(self) -> None:
         """Never restart a container again."""

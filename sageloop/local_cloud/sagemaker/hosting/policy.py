@@ -10,6 +10,10 @@ from typing import Any, Literal
 from sageloop.local_cloud.core.errors import AwsError
 
 Counts = Mapping[str, int]
+_UNGUARDED = "ml.inf1."
+_LEAST_PERCENT = {
+    "CanarySize": 1, "LinearStepSize": 10, "MaximumBatchSize": 5, "RollbackMaximumBatchSize": 5,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +98,29 @@ def check(config: Mapping[str, Any] | None) -> None:
     _within(rolling, "WaitIntervalInSeconds", 0, 3600)
     for policy in (blue_green, rolling):
         _within(policy, "MaximumExecutionTimeoutInSeconds", 600, 28_800)
-    _percent(routing.get("CanarySize"), "CanarySize", 1, 50)
-    _percent(routing.get("LinearStepSize"), "LinearStepSize", 10, 50)
-    _percent(rolling.get("MaximumBatchSize"), "MaximumBatchSize", 5, 50)
-    _percent(rolling.get("RollbackMaximumBatchSize"), "RollbackMaximumBatchSize", 5, 100)
+    _percent(routing.get("CanarySize"), "CanarySize", 50)
+    _percent(routing.get("LinearStepSize"), "LinearStepSize", 50)
+    _percent(rolling.get("MaximumBatchSize"), "MaximumBatchSize", 50)
+    _percent(rolling.get("RollbackMaximumBatchSize"), "RollbackMaximumBatchSize", 100)
+
+
+def is_guarded(config: Mapping[str, Any]) -> bool:
+    """Whether guardrails work for an endpoint configuration.
+
+    Where they do not, AWS says nothing: all traffic moves at once, and nothing is watched.
+    https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
+    """
+    return not any(
+        "ServerlessConfig" in variant
+        or "ModelName" not in variant
+        or any(kind.startswith(_UNGUARDED) for kind in _instance_types(variant))
+        for variant in config["ProductionVariants"]
+    )
+
+
+def _instance_types(variant: Mapping[str, Any]) -> list[str]:
+    pools = [pool["InstanceType"] for pool in variant.get("InstancePools", [])]
+    return [variant.get("InstanceType", ""), *pools]
 
 
 def _stages(policy: Mapping[str, Any] | None, counts: Counts) -> tuple[Stage, ...]:
@@ -122,6 +145,11 @@ def _stages(policy: Mapping[str, Any] | None, counts: Counts) -> tuple[Stage, ..
 
 
 def _batches(policy: Mapping[str, Any], counts: Counts) -> Batches:
+    if len(counts) > 1:
+        raise _invalid(
+            "RollingUpdatePolicy is for endpoints with one production variant, got "
+            f"{', '.join(counts)}"
+        )
     size = {
         name: max(1, _instances(policy["MaximumBatchSize"], count))
         for name, count in counts.items()
@@ -132,6 +160,7 @@ def _batches(policy: Mapping[str, Any], counts: Counts) -> Batches:
                 f"MaximumBatchSize of {size[name]} instance(s) is above 50 % of variant {name} "
                 f"({count} instance(s))"
             )
+        _at_least(policy["MaximumBatchSize"], "MaximumBatchSize", name, count)
     back = policy.get("RollbackMaximumBatchSize", {"Type": "CAPACITY_PERCENT", "Value": 100})
     undo = {name: max(1, _instances(back, count)) for name, count in counts.items()}
     return Batches(
@@ -146,12 +175,23 @@ def _size(routing: Mapping[str, Any], member: str, counts: Counts) -> dict[str, 
     sizes = {}
     for name, count in counts.items():
         sizes[name] = max(1, _instances(routing[member], count))
+        _at_least(routing[member], member, name, count)
         if 2 * sizes[name] > count:
             raise _invalid(
                 f"{member} of {sizes[name]} instance(s) is above 50 % of variant {name} "
                 f"({count} instance(s)); a canary or linear deployment needs at least 2 instances"
             )
     return sizes
+
+
+def _at_least(size: Mapping[str, Any], member: str, variant: str, count: int) -> None:
+    """Refuse so few instances that they are below the least share of a variant."""
+    least = _LEAST_PERCENT[member]
+    if size["Type"] == "INSTANCE_COUNT" and 100 * size["Value"] < least * count:
+        raise _invalid(
+            f"{member} of {size['Value']} instance(s) is below {least} % of variant {variant} "
+            f"({count} instance(s))"
+        )
 
 
 def _instances(size: Mapping[str, Any], count: int) -> int:
@@ -170,10 +210,10 @@ def _grown(size: Mapping[str, int], counts: Counts) -> list[dict[str, int]]:
     return steps
 
 
-def _percent(size: Mapping[str, Any] | None, member: str, low: int, high: int) -> None:
+def _percent(size: Mapping[str, Any] | None, member: str, high: int) -> None:
     if size is None:
         return
-    value, kind = size["Value"], size["Type"]
+    value, kind, low = size["Value"], size["Type"], _LEAST_PERCENT[member]
     if kind not in ("INSTANCE_COUNT", "CAPACITY_PERCENT"):
         raise _invalid(f"{member}.Type must be INSTANCE_COUNT or CAPACITY_PERCENT, got {kind}")
     if value < 1 or (kind == "CAPACITY_PERCENT" and not low <= value <= high):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as wall
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.wire import Response
@@ -14,6 +14,7 @@ from sageloop.local_cloud.sagemaker.hosting.container_logs import group_of
 from sageloop.local_cloud.sagemaker.hosting.metrics import EndpointMetrics, Request
 from sageloop.local_cloud.sagemaker.hosting.pipeline import check_target
 from sageloop.local_cloud.sagemaker.hosting.serving import (
+    ATTRIBUTES,
     Invocation,
     NoAnswer,
     Served,
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
+    Ask = Callable[[VariantFleet, Mapping[str, str]], "Outcome"]
+
 MAX_PAYLOAD = 6_291_456
-_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-_INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 _TRIES = 8
+Outcome = TypeVar("Outcome")
 
 
 class Router:
@@ -54,12 +56,31 @@ class Router:
     def invoke(self, invocation: Invocation) -> Response:
         """Answer one request; raises ``AwsError`` in the runtime's own words."""
         began = wall.perf_counter()
+        variant, served = self._tried(
+            invocation, began, lambda variant, headers: variant.serve(invocation, headers)
+        )
+        self._metrics.invoked(variant, Request.served(served, began))
+        return self._answered(invocation, variant, served)
+
+    def stream(self, invocation: Invocation) -> Response:
+        """Answer one request piece by piece; raises ``AwsError`` in the runtime's own words."""
+        began = wall.perf_counter()
+        variant, opened = self._tried(
+            invocation, began, lambda variant, headers: streaming.opened(
+                variant, invocation, headers)
+        )  # fmt: skip
+        return self._streamed(invocation, variant, opened, began)
+
+    def _tried(
+        self, invocation: Invocation, began: float, ask: Ask[Outcome]
+    ) -> tuple[VariantFleet, Outcome]:
+        """Who took a request, and what came of it; shadows get their copy of it."""
         live = self._live(invocation)
-        headers, patience = _forwarded(invocation), self._timing().admission
+        headers, patience = invocation.headers, self._timing().admission
         for _ in range(_TRIES):
             variant = _variant(live, invocation)
             try:
-                served = variant.serve(invocation, headers)
+                outcome = ask(variant, headers)
             except Unavailable:
                 # Nothing was sent, so another instance may have it, or this one restarted.
                 variant.await_instance(max(0.0, patience - (wall.perf_counter() - began)))
@@ -68,28 +89,8 @@ class Router:
                 self._metrics.invoked(variant, Request.broken(broken, began))
                 self._shadows.copy(variant, invocation, headers)
                 self._broken(invocation, broken)
-            self._metrics.invoked(variant, Request.served(served, began))
             self._shadows.copy(variant, invocation, headers)
-            return self._answered(invocation, variant, served)
-        raise _not_ready(invocation.endpoint)
-
-    def stream(self, invocation: Invocation) -> Response:
-        """Answer one request piece by piece; raises ``AwsError`` in the runtime's own words."""
-        began = wall.perf_counter()
-        live = self._live(invocation)
-        headers, patience = _forwarded(invocation), self._timing().admission
-        for _ in range(_TRIES):
-            variant = _variant(live, invocation)
-            try:
-                opened = streaming.opened(variant, invocation, headers)
-            except Unavailable:
-                variant.await_instance(max(0.0, patience - (wall.perf_counter() - began)))
-                continue
-            except NoAnswer as broken:
-                self._metrics.invoked(variant, Request.broken(broken, began))
-                self._broken(invocation, broken)
-            self._shadows.copy(variant, invocation, headers)
-            return self._streamed(invocation, variant, opened, began)
+            return variant, outcome
         raise _not_ready(invocation.endpoint)
 
     def _streamed(
@@ -115,9 +116,9 @@ class Router:
             "X-Amzn-SageMaker-Content-Type": _content_type(streamed),
             "x-Amzn-Invoked-Production-Variant": variant.spec.name,
         }
-        attributes = streamed.headers.get(_ATTRIBUTES)
+        attributes = streamed.headers.get(ATTRIBUTES)
         if attributes is not None:
-            headers[_ATTRIBUTES] = attributes
+            headers[ATTRIBUTES] = attributes
         return Response(200, headers, stream=events)
 
     def stop(self) -> None:
@@ -178,9 +179,9 @@ class Router:
             "Content-Type": content_type,
             "x-Amzn-Invoked-Production-Variant": variant.spec.name,
         }
-        attributes = answer.headers.get(_ATTRIBUTES)
+        attributes = answer.headers.get(ATTRIBUTES)
         if attributes is not None:
-            headers[_ATTRIBUTES] = attributes
+            headers[ATTRIBUTES] = attributes
         return Response(200, headers, answer.body)
 
     def _keep(
@@ -250,16 +251,6 @@ def _variant(live: LiveEndpoint, wanted: Invocation) -> VariantFleet:
 
 def _content_type(answer: Answer | Streamed) -> str:
     return answer.headers.get("Content-Type", "application/octet-stream")
-
-
-def _forwarded(invocation: Invocation) -> dict[str, str]:
-    pairs = (
-        ("Content-Type", invocation.content_type),
-        ("Accept", invocation.accept),
-        (_ATTRIBUTES, invocation.custom_attributes),
-        (_INFERENCE_ID, invocation.inference_id),
-    )
-    return {name: value for name, value in pairs if value is not None}
 
 
 def _not_ready(endpoint: str) -> AwsError:

@@ -15,7 +15,7 @@ from sageloop.local_cloud.sagemaker.hosting.asynchronous.kind import AsyncKind
 from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
 from sageloop.local_cloud.sagemaker.hosting.capture import DataCapture
 from sageloop.local_cloud.sagemaker.hosting.components.board import Board
-from sageloop.local_cloud.sagemaker.hosting.components.kind import ComponentKind, has_components
+from sageloop.local_cloud.sagemaker.hosting.components.kind import ComponentKind
 from sageloop.local_cloud.sagemaker.hosting.components.section import Components
 from sageloop.local_cloud.sagemaker.hosting.describe import describe
 from sageloop.local_cloud.sagemaker.hosting.endpoint_configs import CONFIG_FAMILY, EndpointConfigs
@@ -34,7 +34,7 @@ from sageloop.local_cloud.sagemaker.hosting.requests import (
 )
 from sageloop.local_cloud.sagemaker.hosting.router import Router
 from sageloop.local_cloud.sagemaker.hosting.serverless.kind import ServerlessKind
-from sageloop.local_cloud.sagemaker.hosting.serverless.settings import check_update, is_serverless
+from sageloop.local_cloud.sagemaker.hosting.serverless.settings import check_update
 from sageloop.local_cloud.sagemaker.hosting.serverless.updates import limits_of, take
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.local_cloud.sagemaker.listing import page
@@ -159,9 +159,7 @@ class Hosting(EndpointConfigs):
         if deployment is None and params.get("RetainDeploymentConfig", False):
             deployment = known.get("LastDeploymentConfig")
         policy.check(deployment)
-        # Guardrails are for instances; without any an update is all at once.
-        unguarded = is_serverless(config) or has_components(config)
-        guarded = None if unguarded else deployment
+        guarded = deployment if policy.is_guarded(config) else None
         target = self._target(name, config, params, guarded)
         self._check_alarms(target, config)
         self._begin(name, "Updating", {"LastDeploymentConfig": deployment})
@@ -265,6 +263,10 @@ class Hosting(EndpointConfigs):
             return []
         return [instance.outstanding for instance in fleet.variants[variant].instances]
 
+    def outstanding_copies(self, component: str) -> list[int]:
+        """Requests in progress in each copy of a component; empty if there is none."""
+        return [copy.outstanding for copy in self.components.copies(component)]
+
     def _scaling(self) -> Any | None:
         return self._cloud.front.services.get("application-autoscaling")
 
@@ -337,10 +339,14 @@ class Hosting(EndpointConfigs):
         role = self._lifecycle.builder.role_of(config)
         cloudwatch = self._cloud.client("cloudwatch", principal=role)
         try:
-            found = cloudwatch.describe_alarms(AlarmNames=list(target.plan.alarms))
+            found = cloudwatch.describe_alarms(
+                AlarmNames=list(target.plan.alarms), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+            )
         except ClientError as error:
             raise invalid(f"The rollback alarms cannot be read as {role}: {error}") from error
-        known = {alarm["AlarmName"] for alarm in found["MetricAlarms"]}
+        known = {
+            alarm["AlarmName"] for alarm in (*found["MetricAlarms"], *found["CompositeAlarms"])
+        }
         missing = sorted(set(target.plan.alarms) - known)
         if missing:
             raise invalid(f"The rollback alarms do not exist: {', '.join(missing)}")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Document = Mapping[str, Any]
 
 PRIMARY = "primary"
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,17 @@ class Invocation:
     component: str | None = None
     session_id: str | None = None
     timeout: float | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What of it a container gets as headers."""
+        pairs = (
+            ("Content-Type", self.content_type),
+            ("Accept", self.accept),
+            (ATTRIBUTES, self.custom_attributes),
+            ("X-Amzn-SageMaker-Inference-Id", self.inference_id),
+        )
+        return {name: value for name, value in pairs if value is not None}
 
 
 def refuse_addressed(

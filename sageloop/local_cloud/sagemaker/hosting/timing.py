@@ -12,7 +12,9 @@ DEFAULT_STARTUP_SECONDS = 240
 class Timing:
     """Wall seconds; the defaults are AWS's where AWS names one.
 
-    ``admission`` is how long a request waits for an instance that is being restarted.
+    ``admission`` is how long a request waits for an instance that is being restarted: somewhat
+    less than AWS's clients wait for an answer. ``drain`` is what the longest answer may take that
+    is under way when an instance is to end, a streamed one.
     ``startup_cap`` shortens every start-up time-out, so that a test of a model that never
     answers need not last minutes.
     """
@@ -22,8 +24,8 @@ class Timing:
     ping_every: float = 5.0
     pings_failed: int = 3
     invocation: float = 60.0
-    admission: float = 10.0
-    drain: float = 60.0
+    admission: float = 50.0
+    drain: float = 480.0
     terminate: float = 30.0
     flush: float = 0.5
 

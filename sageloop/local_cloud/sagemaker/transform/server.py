@@ -8,14 +8,12 @@ import subprocess
 import threading
 import time as wall
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from sageloop.local_cloud.sagemaker.hosting import container_process
 from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections, NotSent
-from sageloop.local_cloud.sagemaker.hosting.instance import free_port
-from sageloop.local_cloud.sagemaker.isolation import with_private_opt_ml
 from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobFailed
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 # AWS names no limit for batch; its support speaks of half an hour.
 _STARTUP_SECONDS = 1800
-_PING_HEADERS = {"Connection": "close"}
 NO_PING = (
     "AlgorithmError: Model container failed to respond to ping; see job logs for more information"
 )
@@ -55,14 +52,12 @@ class Server:
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Start the process and wait for ``/ping``. Raises :class:`JobFailed` if it fails."""
-        self._prepare()
-        port = free_port()
+        container_process.place_model(self._base, self._serving.model_dir)
+        port = container_process.free_port()
         self._connections = Connections(port)
-        env = {**self._serving.environment, **environment}
-        env |= {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_BASE_DIR": str(self._base)}
-        child = self._child = self._cloud.processes.start(
-            self._label, with_private_opt_ml(self._serving.command, self._base), env=env,
-            cwd=self._base, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        child = self._child = container_process.launch(
+            self._cloud, self._label, self._serving.command,
+            {**self._serving.environment, **environment}, base=self._base, port=port,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(child.stdout,), daemon=True)
         self._reader.start()
@@ -96,13 +91,7 @@ class Server:
         child = self._child
         if child is None:
             return
-        self._cloud.processes.kill(child, signal.SIGTERM)
-        try:
-            child.wait(self._timing.terminate)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            child.wait()
-        self._cloud.processes.forget(child)
+        container_process.end(self._cloud, child, self._timing.terminate)
         self._connections.close()
         if self._reader is not None:
             self._reader.join()
@@ -113,35 +102,13 @@ class Server:
         if self._child is not None:
             self._cloud.processes.kill(self._child, signal.SIGKILL)
 
-    def _prepare(self) -> None:
-        self._base.mkdir(parents=True, exist_ok=True)
-        model = self._base / "model"
-        if self._serving.model_dir is None:
-            model.mkdir()
-        else:
-            model.symlink_to(self._serving.model_dir, target_is_directory=True)
-
     def _answers_ping(self, child: subprocess.Popen[bytes]) -> bool:
-        deadline = wall.monotonic() + self._timing.startup(_STARTUP_SECONDS)
-        pause = 0.05
-        while child.poll() is None and not self._ended.is_set():
-            left = deadline - wall.monotonic()
-            if left <= 0 or self._cloud.stopped.is_set():
-                return False
-            if self._ping(min(left, self._timing.ping_timeout)):
-                return True
-            # A process announces nothing: looking again is all that is left.
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(min(pause, left))
-            pause = min(pause * 1.3, 0.5)
-        return False
-
-    def _ping(self, timeout: float) -> bool:
-        try:
-            answer = self._connections.request("GET", "/ping", None, _PING_HEADERS, timeout)
-        except (OSError, HTTPException, NotSent):
-            return False
-        return answer.status == 200
+        return container_process.await_ping(
+            child, lambda left: container_process.answers_ping(self._connections, left),
+            deadline=wall.monotonic() + self._timing.startup(_STARTUP_SECONDS),
+            patience=self._timing.ping_timeout,
+            given_up=lambda: self._ended.is_set() or self._cloud.stopped.is_set(),
+        )  # fmt: skip
 
     def _read(self, output: IO[bytes] | None) -> None:
         if output is None:

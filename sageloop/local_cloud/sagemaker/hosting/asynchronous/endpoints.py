@@ -98,6 +98,9 @@ class AsyncEndpoints:
         if backlog is None or self._cloud.stopped.is_set():
             return
         if not backlog.live.routes:  # closed: the endpoint goes, and its queue with it
+            with self._lock:
+                if self._backlogs.get(name) is backlog:
+                    del self._backlogs[name]
             _forget(backlog)
             return
         while (taken := backlog.take()) is not None:

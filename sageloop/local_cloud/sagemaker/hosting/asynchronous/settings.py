@@ -60,7 +60,7 @@ def check(config: Mapping[str, Any]) -> None:
     settings = AsyncSettings.of(config)
     if settings is None:
         return
-    _check_combinations(config)
+    _check_models(config)
     for path in (settings.output_path, settings.failure_path):
         if path is not None:
             split_location(path)
@@ -79,18 +79,11 @@ def check(config: Mapping[str, Any]) -> None:
             raise invalid(f"IncludeInferenceResponseIn has {included}, but there is no {member}.")
 
 
-def _check_combinations(config: Mapping[str, Any]) -> None:
-    if config.get("ShadowProductionVariants"):
-        raise invalid("ShadowProductionVariants and AsyncInferenceConfig exclude each other")
+def _check_models(config: Mapping[str, Any]) -> None:
     for variant in every_variant(config):
-        name = variant["VariantName"]
-        if "ServerlessConfig" in variant:
-            raise invalid(
-                f"ServerlessConfig (production variant {name}) and AsyncInferenceConfig exclude "
-                "each other"
-            )
+        # A serverless variant's own rules name this configuration among what they exclude.
         if "ModelName" not in variant:
             raise invalid(
-                f"AsyncInferenceConfig is for variants with a model; production variant {name} "
-                "is for inference components"
+                "AsyncInferenceConfig is for variants with a model; production variant "
+                f"{variant['VariantName']} is for inference components"
             )

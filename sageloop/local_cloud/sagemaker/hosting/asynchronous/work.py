@@ -94,7 +94,7 @@ class Work:
         request, variant = ticket.request, seat.variant
         invocation = _invocation(request, seat, body)
         try:
-            served = variant.serve(invocation, _forwarded(request))
+            served = variant.serve(invocation, invocation.headers)
         except Unavailable:
             seat.instance.suspect()  # nothing was sent, so nothing was tried
             return None
@@ -209,16 +209,6 @@ def _invocation(request: AsyncRequest, seat: Seat, body: bytes) -> AsyncInvocati
         inference_id=request.inference_id, target_variant=None, instance=seat.instance,
         timeout=request.timeout,
     )  # fmt: skip
-
-
-def _forwarded(request: AsyncRequest) -> dict[str, str]:
-    pairs = (
-        ("Content-Type", request.content_type),
-        ("Accept", request.accept),
-        ("X-Amzn-SageMaker-Custom-Attributes", request.custom_attributes),
-        ("X-Amzn-SageMaker-Inference-Id", request.inference_id),
-    )
-    return {name: value for name, value in pairs if value is not None}
 
 
 def _answered(served: Served) -> Outcome:

@@ -234,11 +234,16 @@ class ComponentFleet(VariantFleet):
 
     def _move(self, host: Host) -> None:
         """Start a host's copies elsewhere first, so that no request finds none."""
+        failures: list[StartFailure] = []
         for copy in list(host.copies):
             try:
                 self._start(copy.plan, 1)
+            except StartFailure as failure:
+                failures.append(failure)
             finally:
                 self._end([copy])
+        if failures:
+            raise failures[0]
 
     def _end(self, copies: list[Copy]) -> None:
         if not copies:

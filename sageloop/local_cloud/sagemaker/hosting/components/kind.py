@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     Document = Mapping[str, Any]
 
 
-def has_components(config: Document) -> bool:
-    """Whether an endpoint configuration is one for inference components."""
-    return any("ModelName" not in variant for variant in config["ProductionVariants"])
-
-
 class ComponentKind:
     """Variants without a ModelName: what they serve are the board's components."""
 

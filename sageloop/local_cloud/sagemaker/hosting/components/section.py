@@ -22,6 +22,7 @@ from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_execute
 from sageloop.local_cloud.sagemaker.listing import page
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
     from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
@@ -157,6 +158,12 @@ class Components:
             ]
         shown = _shown(document["Specification"], document["CreationTime"])
         return document | {"RuntimeConfig": runtime, "Specification": shown}
+
+    def copies(self, name: str) -> list[Copy]:
+        """The copies of a component, healthy or not; none of one that is not there."""
+        document = self._store.find(FAMILY, name)
+        fleet = None if document is None else self._work.fleet(document)
+        return [] if fleet is None else fleet.copies(name)
 
     def wait(self, name: str) -> dict[str, Any] | None:
         """Block until a component is at rest; ``None`` if it is gone."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import shutil
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +10,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sageloop.local_cloud.core.errors import AwsError
 
 _PIECE = 1 << 20
-
-
-class BadArchive(Exception):
-    """What was downloaded cannot be unpacked."""
 
 
 def fetch(s3: Any, bucket: str, key: str, archive: Path) -> None:
@@ -34,20 +27,3 @@ def fetch(s3: Any, bucket: str, key: str, archive: Path) -> None:
             "there is an object located at the URL and that the role passed to CreateModel has "
             "permissions to download the model.",
         ) from error
-
-
-def unpack(archive: Path, target: Path) -> int:
-    """Unpack an archive into a new directory and remove it; returns the bytes of its files.
-
-    Raises :class:`BadArchive`.
-    """
-    target.mkdir(parents=True)
-    try:
-        with tarfile.open(archive, "r:*") as opened:
-            opened.extractall(target, filter="data")
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
-        shutil.rmtree(target, ignore_errors=True)
-        raise BadArchive(f"it is no valid tar.gz archive ({error})") from error
-    finally:
-        archive.unlink()
-    return sum(path.lstat().st_size for path in target.rglob("*") if path.is_file())

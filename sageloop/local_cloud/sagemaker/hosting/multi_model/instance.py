@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import threading
 import time as wall
 from collections.abc import Callable, Mapping
@@ -14,15 +13,17 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.hosting.archives import BadArchive, unpack
 from sageloop.local_cloud.sagemaker.hosting.connections import Answer, NotSent, Streamed
 from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint, Instance
 from sageloop.local_cloud.sagemaker.hosting.multi_model.cache import Model, ModelCache
 from sageloop.local_cloud.sagemaker.hosting.multi_model.container import Container, refusal
-from sageloop.local_cloud.sagemaker.hosting.multi_model.download import BadArchive, fetch, unpack
+from sageloop.local_cloud.sagemaker.hosting.multi_model.download import fetch
 from sageloop.local_cloud.sagemaker.hosting.multi_model.metrics import ModelMetrics
 from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import MultiModelSettings
 from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
 from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
+from sageloop.local_cloud.sagemaker.hosting.usage import taken_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,13 +116,13 @@ class MultiModelInstance(Instance):
     def _allowed(self, invocation: Invocation) -> float:
         return self._timing.invocation if invocation.timeout is None else invocation.timeout
 
-    def _launch(self) -> subprocess.Popen[bytes] | None:
+    def _prepare(self) -> None:
+        super()._prepare()
         # A new process has no model, whatever the one before had.
         self._cache = ModelCache()
         self._container_bytes = None
         shutil.rmtree(self._base / "models", ignore_errors=True)
         (self._base / "models").mkdir()
-        return super()._launch()
 
     def _ping(self, timeout: float) -> bool:
         if not super()._ping(timeout):
@@ -133,7 +134,10 @@ class MultiModelInstance(Instance):
 
     def _release(self, model: Model) -> None:
         self._cache.release(model)
-        if self._settings.cached or model.users > 0:
+        self._let_go_unless_kept(model)
+
+    def _let_go_unless_kept(self, model: Model) -> None:
+        if self._settings.cached or model.users > 0 or not model.loaded:
             return
         self._cloud.activity.spawn(
             f"unloading {model.target} on {self.id}", lambda: self._let_go(model)
@@ -157,6 +161,7 @@ class MultiModelInstance(Instance):
                 shutil.rmtree(self._directory(model).parent, ignore_errors=True)
             model.ready.set()
         self.measure()
+        self._let_go_unless_kept(model)
 
     def _downloaded(self, model: Model) -> Answer | None:
         began = wall.perf_counter()
@@ -229,17 +234,7 @@ class MultiModelInstance(Instance):
         return self._base / "models" / model.id / "model"
 
     def _resident(self) -> int:
-        import psutil
-
-        process = self.process
-        if process is None:
-            return 0
-        total = 0
-        with suppress(psutil.Error):
-            first = psutil.Process(process.pid)
-            for one in (first, *first.children(recursive=True)):
-                total += int(one.memory_info().rss)
-        return total
+        return sum(taken.resident for taken in taken_by(self.processes))
 
 
 def _not_ready(target: str) -> AwsError:

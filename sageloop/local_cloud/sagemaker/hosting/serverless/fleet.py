@@ -72,9 +72,13 @@ class ServerlessFleet(VariantFleet):
         environment, cold = self._taken()
         if cold:
             began = wall.perf_counter()
-            if not environment.start():
-                self._remove(environment)
-                environment.stop()
+            try:
+                started = environment.start()
+            except BaseException:
+                self._end([environment])
+                raise
+            if not started:
+                self._end([environment])
                 raise _no_environment()
             self._metrics.cold_start(wall.perf_counter() - began)
         if not environment.begin():

@@ -1,0 +1,94 @@
+"""An asynchronous endpoint that costs nothing while there is nothing to score.
+
+``FLIGHTS_MODEL`` is the folder of the model (``python run.py <folder>`` makes it).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from aws_cdk import App, CfnOutput, Duration, Stack
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from constructs_lib import (
+    AlgorithmImage,
+    Asynchronous,
+    DataStore,
+    Endpoint,
+    HostingRole,
+    InferenceCode,
+    Model,
+    ModelArtifact,
+    ModelContainer,
+    PrivateNetwork,
+    Scaling,
+    Variant,
+)
+
+HERE = Path(__file__).resolve().parent
+ENDPOINT = "flights-async"
+FOLDER = Path(os.environ.get("FLIGHTS_MODEL", HERE / "model"))
+
+
+class FlightsStack(Stack):
+    """Days are scored one after the other; a queue is told of each, and of each failure."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        """Wire it."""
+        super().__init__(scope, construct_id)
+        self.store = store = DataStore(self, "Store")
+        network = PrivateNetwork(self, "Network", key=store.key)
+        image = AlgorithmImage.xgboost(self, "3.0-5")
+        container = ModelContainer(
+            image=image,
+            artifact=ModelArtifact.from_folder(FOLDER),
+            code=InferenceCode(folder=HERE / "source"),
+        )
+        role = HostingRole(self, "Role", key=store.key, repository_arns=[image.repository_arn])
+        Endpoint(
+            self,
+            "Endpoint",
+            endpoint_name=ENDPOINT,
+            model=Model(self, "Model", containers=[container], role=role, network=network),
+            store=store,
+            kind=Asynchronous(
+                input_prefix="to-score/",
+                output_prefix="scored/",
+                failure_prefix="failed/",
+                success_topic=self.told("Scored"),
+                error_topic=self.told("Failed"),
+                max_concurrent_per_instance=1,
+            ),
+            variants=[
+                Variant(
+                    instance_count=1,
+                    scaling=Scaling(minimum=0, maximum=4, backlog_per_instance=5),
+                )
+            ],
+        )
+        CfnOutput(self, "Bucket", value=store.bucket.bucket_name)
+
+    def told(self, name: str) -> sns.Topic:
+        """A topic, with a queue that keeps what it says for a day."""
+        key = self.store.encryption_key
+        topic = sns.Topic(self, f"{name}Topic", master_key=key, enforce_ssl=True)
+        queue = sqs.Queue(
+            self,
+            f"{name}Queue",
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=Duration.days(1),
+        )
+        topic.add_subscription(subscriptions.SqsSubscription(queue, raw_message_delivery=True))
+        CfnOutput(self, f"{name}Notices", value=queue.queue_url)
+        return topic
+
+
+app = App()
+FlightsStack(app, "flights-async")
+app.synth()

@@ -1,0 +1,104 @@
+"""An asynchronous endpoint, the topics it tells, and short ways to ask and to look."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hosting_stage import Stage
+
+from sageloop.local_cloud.events.sns_delivery import SnsDelivery
+
+
+class AsyncStage:
+    """An endpoint stage, its topics and what they were told."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.cloud = stage.cloud
+        SnsDelivery(stage.cloud).listen()
+        self.sns = stage.cloud.client("sns", principal="tester")
+        self.sqs = stage.cloud.client("sqs", principal="tester")
+        self.topics = {name: self._topic(name) for name in ("success", "error")}
+
+    def _topic(self, name: str) -> str:
+        topic = str(self.sns.create_topic(Name=name)["TopicArn"])
+        url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = f"arn:aws:sqs:us-east-1:123456789012:{name}"
+        statement = {
+            "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage", "Resource": arn,
+        }  # fmt: skip
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        self.sns.subscribe(
+            TopicArn=topic, Protocol="sqs", Endpoint=arn,
+            Attributes={"RawMessageDelivery": "true"},
+        )  # fmt: skip
+        return topic
+
+    def config(
+        self, name: str = "async", count: int = 1, concurrency: int | None = 1,
+        *, model: str = "winter", output: dict[str, Any] | None = None, **more: Any,
+    ) -> str:  # fmt: skip
+        notices = {"SuccessTopic": self.topics["success"], "ErrorTopic": self.topics["error"]}
+        client = {} if concurrency is None else {
+            "ClientConfig": {"MaxConcurrentInvocationsPerInstance": concurrency}
+        }  # fmt: skip
+        told = {
+            "S3OutputPath": "s3://data/out/", "S3FailurePath": "s3://data/failed",
+            "NotificationConfig": notices,
+        } if output is None else output  # fmt: skip
+        self.stage.config(
+            name, model, count, AsyncInferenceConfig={"OutputConfig": told, **client}, **more
+        )
+        return name
+
+    def endpoint(self, **config: Any) -> None:
+        described = self.stage.endpoint(self.config(**config))
+        assert described["EndpointStatus"] == "InService", described
+
+    def ask(self, body: str | None = "hello", **more: Any) -> dict[str, Any]:
+        inline = {} if body is None else {"Body": body}
+        asked = {"ContentType": "text/csv", **inline, **more}
+        answer: dict[str, Any] = self.stage.runtime.invoke_endpoint_async(
+            EndpointName=self.stage.name, **asked
+        )
+        return answer
+
+    def settle(self) -> None:
+        assert self.cloud.settle(20) == []
+
+    def read(self, location: str) -> str:
+        return str(self.get(location)["Body"].read().decode())
+
+    def get(self, location: str) -> dict[str, Any]:
+        bucket, _, key = location.removeprefix("s3://").partition("/")
+        found: dict[str, Any] = self.stage.s3.get_object(Bucket=bucket, Key=key)
+        return found
+
+    def told(self, topic: str) -> list[dict[str, Any]]:
+        url = self.sqs.get_queue_url(QueueName=topic)["QueueUrl"]
+        received = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        messages = received.get("Messages", [])
+        for message in messages:
+            self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in messages]
+
+    def scale(self, count: int) -> None:
+        self.stage.hosting.set_instance_count(self.stage.name, "AllTraffic", count)
+        assert self.stage.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == count
+
+    def latest(self, metric: str) -> float | None:
+        """The last sample of a metric of the endpoint as a whole."""
+        now = self.cloud.clock.now()
+        found = self.stage.cloudwatch.get_metric_statistics(
+            Namespace="AWS/SageMaker", MetricName=metric, Period=60, Statistics=["Maximum"],
+            StartTime=now.replace(year=now.year - 1), EndTime=now.replace(year=now.year + 1),
+            Dimensions=[{"Name": "EndpointName", "Value": self.stage.name}],
+        )["Datapoints"]  # fmt: skip
+        return float(found[-1]["Maximum"]) if found else None
+
+    def minute(self) -> None:
+        self.cloud.clock.advance(60)
+        self.settle()

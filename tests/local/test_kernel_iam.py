@@ -1,0 +1,37 @@
+"""AWS's managed policies: there where somebody is, and nowhere else."""
+
+from __future__ import annotations
+
+from sageloop.local_cloud.core import moto_iam
+from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
+
+LAMBDA_BASICS = "service-role/AWSLambdaBasicExecutionRole"
+
+
+def test_managed_policies_are_those_of_the_clouds_own_partition() -> None:
+    cloud = Cloud(CloudConfig())
+    try:
+        iam = cloud.client("iam", principal="tester")
+        cloud.client("s3", principal="tester").list_buckets()
+
+        found = iam.get_policy(PolicyArn=f"arn:aws:iam::aws:policy/{LAMBDA_BASICS}")["Policy"]
+        assert found["PolicyName"] == "AWSLambdaBasicExecutionRole"
+
+        from moto.iam.models import iam_backends
+
+        account = iam_backends[cloud.account_id]
+        loaded = {name for name, one in account.items() if one.aws_managed_policies}
+        assert loaded == {"aws"}
+    finally:
+        cloud.stop()
+
+
+def test_managed_policies_of_a_partition_come_with_the_first_cloud_in_it() -> None:
+    cloud = Cloud(CloudConfig(region="cn-north-1"))
+    try:
+        iam = cloud.client("iam", principal="tester")
+        arn = f"arn:aws-cn:iam::aws:policy/{LAMBDA_BASICS}"
+        assert iam.get_policy(PolicyArn=arn)["Policy"]["Arn"] == arn
+    finally:
+        cloud.stop()
+        moto_iam._inhabited.discard("aws-cn")

@@ -1,0 +1,63 @@
+"""What instances take of the machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from sageloop.local_cloud.sagemaker.hosting.usage import Meter
+
+# A worker of a server: the process that is started itself does nothing.
+_WORKER = """
+import sys, time
+while time.process_time() < 0.4:
+    pass
+print("worked", flush=True)
+sys.stdin.read()
+"""
+
+
+class Served:
+    """An instance, as far as it is measured."""
+
+    def __init__(self, folder: Path, *processes: subprocess.Popen[bytes]) -> None:
+        self.folder = folder
+        self.processes = list(processes)
+
+
+def test_work_of_all_processes_of_a_container_counts(tmp_path: Path) -> None:
+    parent = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    with subprocess.Popen(
+        [sys.executable, "-c", parent, _WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        meter, instance = Meter(), Served(tmp_path, child)
+        first = meter.read(instance)  # type: ignore[arg-type]
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"worked\n"
+        second = meter.read(instance)  # type: ignore[arg-type]
+        child.stdin.close()  # type: ignore[union-attr]
+
+    assert first is not None
+    assert second is not None
+    assert first.cpu == 0
+    assert second.cpu > 5
+    assert second.memory > 0
+    assert meter.read(instance) is None  # type: ignore[arg-type]
+
+
+def test_model_that_is_linked_to_counts_as_disk(tmp_path: Path) -> None:
+    model, base = tmp_path / "unpacked", tmp_path / "base"
+    model.mkdir()
+    base.mkdir()
+    (model / "weights.bin").write_bytes(b"x" * 5_000_000)
+    (model / "model").symlink_to(model, target_is_directory=True)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        before = Meter().read(Served(base, child))  # type: ignore[arg-type]
+        (base / "model").symlink_to(model, target_is_directory=True)
+        after = Meter().read(Served(base, child))  # type: ignore[arg-type]
+        child.kill()
+
+    assert before is not None
+    assert after is not None
+    assert before.disk == 0 < after.disk
