@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -122,6 +123,61 @@ class JobRecords:
         detail = {member: document.get(member) for member in self.kind.reported}
         detail["Tags"] = self._store.tags(arn)
         self._service.emit(f"SageMaker {self.kind.noun} Job State Change", detail, arn)
+
+
+class Run(Protocol):
+    """A job being carried out."""
+
+    def run(self) -> None:
+        """Carry it out; returns when it has its last status."""
+
+    def request_stop(self) -> None:
+        """End it early; it is Stopping already."""
+
+    def abandon(self) -> None:
+        """Kill what runs and change no status."""
+
+
+class RunningJobs:
+    """The jobs of one kind that are being carried out, by name."""
+
+    def __init__(self, cloud: Cloud, records: JobRecords) -> None:
+        self._cloud = cloud
+        self._records = records
+        self._lock = threading.Lock()
+        self._runs: dict[str, Run] = {}
+
+    def start(self, name: str, run: Run) -> None:
+        """Carry a job out in the background."""
+        with self._lock:
+            self._runs[name] = run
+        label = f"{self._records.kind.noun.lower()} job {name}"
+        self._cloud.activity.spawn(label, lambda: self._carry_out(name, run))
+
+    def stop(self, name: str) -> None:
+        """Stop a job. Raises ``AwsError`` if there is none, or it has ended."""
+        if not self._records.ask_to_stop(name):
+            return
+        with self._lock:
+            run = self._runs.get(name)
+        if run is None:
+            self._records.end(name, "Stopped")
+        else:
+            run.request_stop()
+
+    def abandon(self) -> None:
+        """Kill what runs; jobs stay as they are."""
+        with self._lock:
+            runs = list(self._runs.values())
+        for run in runs:
+            run.abandon()
+
+    def _carry_out(self, name: str, run: Run) -> None:
+        try:
+            run.run()
+        finally:
+            with self._lock:
+                self._runs.pop(name, None)
 
 
 def check_role(cloud: Cloud, role_arn: str) -> None:

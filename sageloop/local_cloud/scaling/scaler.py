@@ -18,6 +18,7 @@ from sageloop.local_cloud.scaling import capacity, decisions, policies
 from sageloop.local_cloud.scaling.decisions import Direction, Last, NotScaled
 from sageloop.local_cloud.scaling.model import Attached, Store, Target, TargetKey
 from sageloop.local_cloud.scaling.policies import Wish
+from sageloop.local_cloud.scaling.turns import Turn
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -50,7 +51,7 @@ class Scaler:
         self._alarms = alarms
         self._capacity = capacity.Capacity(cloud)
         self._lock = threading.Lock()
-        self._busy: dict[TargetKey, threading.Lock] = {}
+        self._turns: dict[TargetKey, Turn] = {}
         self._last: dict[TargetKey, Last] = {}
 
     def forget(self, key: TargetKey) -> None:
@@ -72,15 +73,11 @@ class Scaler:
                 "ValidationException",
                 f"A target tracking policy is run by its own alarms only, got {alarm}",
             )
-        busy = self._lock_of(policy.key)
-        # What is being changed now is looked at again when CloudWatch calls again.
-        if not busy.acquire(blocking=False):
-            return
-        try:
-            cause = f"monitor alarm {alarm} in state {state} triggered policy {policy.name}"
-            self._run(policy, target, alarm, cause)
-        finally:
-            busy.release()
+        with self._turn_of(policy.key).taken(patient=False) as mine:
+            # What is being changed now is looked at again when CloudWatch calls again.
+            if mine:
+                cause = f"monitor alarm {alarm} in state {state} triggered policy {policy.name}"
+                self._run(policy, target, alarm, cause)
 
     def adjust(self, key: TargetKey, *, wait: bool) -> None:
         """Bring the capacity within the target's limits, in the background.
@@ -101,7 +98,7 @@ class Scaler:
         return bool(_bounded(target, standing.capacity) != standing.capacity)
 
     def _adjust(self, key: TargetKey, wait: bool) -> None:
-        with self._lock_of(key):
+        with self._turn_of(key).taken(patient=True):
             if wait:
                 self._capacity.rest(key)
             target = self._store.targets.get(key)
@@ -171,6 +168,7 @@ class Scaler:
 
     def _set(self, target: Target, change: _Change) -> None:
         key, what = target.key, capacity.words(target.key)
+        self._turn_of(key).change()
         activity = self._log.begin(key, f"Setting {what} to {change.capacity}.", change.cause)
         try:
             self._capacity.request(key, target.role, change.capacity)
@@ -205,9 +203,9 @@ class Scaler:
                 cooldown=change.cooldown, base=change.base,
             )  # fmt: skip
 
-    def _lock_of(self, key: TargetKey) -> threading.Lock:
+    def _turn_of(self, key: TargetKey) -> Turn:
         with self._lock:
-            return self._busy.setdefault(key, threading.Lock())
+            return self._turns.setdefault(key, Turn())
 
 
 _SUSPENDED: dict[Direction, str] = {

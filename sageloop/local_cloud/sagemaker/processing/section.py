@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, check_role
+from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, RunningJobs, check_role
 from sageloop.local_cloud.sagemaker.listing import page
 from sageloop.local_cloud.sagemaker.processing import program, requests
 from sageloop.local_cloud.sagemaker.processing.run import ProcessingRun
@@ -38,8 +37,7 @@ class ProcessingJobs:
     def __init__(self, service: SageMakerService) -> None:
         self._cloud = service.cloud
         self._records = JobRecords(service, PROCESSING)
-        self._lock = threading.Lock()
-        self._runs: dict[str, ProcessingRun] = {}
+        self._running = RunningJobs(service.cloud, self._records)
 
     @operation("CreateProcessingJob")
     def create_processing_job(self, call: Call) -> dict[str, Any]:
@@ -51,7 +49,8 @@ class ProcessingJobs:
         check_role(self._cloud, request["RoleArn"])
         document = self._records.open(_with_instance(request))
         if runs_here:
-            self._start(document)
+            run = ProcessingRun(self._cloud, self._records, document)
+            self._running.start(document["ProcessingJobName"], run)
         return {"ProcessingJobArn": document["ProcessingJobArn"]}
 
     @operation("DescribeProcessingJob")
@@ -70,15 +69,7 @@ class ProcessingJobs:
     @operation("StopProcessingJob")
     def stop_processing_job(self, call: Call) -> None:
         """Ask a job to end: SIGTERM, and SIGKILL when its grace is over."""
-        name = call.params["ProcessingJobName"]
-        if not self._records.ask_to_stop(name):
-            return
-        with self._lock:
-            run = self._runs.get(name)
-        if run is None:
-            self._records.end(name, "Stopped")
-        else:
-            run.request_stop()
+        self._running.stop(call.params["ProcessingJobName"])
 
     @operation("DeleteProcessingJob")
     def delete_processing_job(self, call: Call) -> None:
@@ -87,24 +78,7 @@ class ProcessingJobs:
 
     def stop(self) -> None:
         """Kill what runs; jobs stay as they are."""
-        with self._lock:
-            runs = list(self._runs.values())
-        for run in runs:
-            run.abandon()
-
-    def _start(self, document: Document) -> None:
-        name = document["ProcessingJobName"]
-        run = ProcessingRun(self._cloud, self._records, document)
-        with self._lock:
-            self._runs[name] = run
-        self._cloud.activity.spawn(f"processing job {name}", lambda: self._carry_out(name, run))
-
-    def _carry_out(self, name: str, run: ProcessingRun) -> None:
-        try:
-            run.run()
-        finally:
-            with self._lock:
-                self._runs.pop(name, None)
+        self._running.abandon()
 
 
 def _with_instance(request: Document) -> Document:

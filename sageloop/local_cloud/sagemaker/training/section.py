@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
+from sageloop.local_cloud.sagemaker.jobs import check_role
 from sageloop.local_cloud.sagemaker.listing import page
 from sageloop.local_cloud.sagemaker.store import Document
 from sageloop.local_cloud.sagemaker.training import requests
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 OnMetric = Callable[[str, float], None]
 OnEnd = Callable[[Document], None]
 
-_PRINCIPAL = "sagemaker.amazonaws.com"
 _SUMMARY = (
     "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
     "TrainingJobStatus", "SecondaryStatus", "WarmPoolStatus",
@@ -89,7 +87,7 @@ class TrainingJobs:
         allow = self._cloud.config.allow
         requests.check(request, allow, self.file_systems)
         runs_here = requests.check_image(request, allow)
-        self._check_role(request["RoleArn"])
+        check_role(self._cloud, request["RoleArn"])
         self._check_quota(request)
         return runs_here
 
@@ -203,33 +201,3 @@ class TrainingJobs:
                     f"{asked} Instances. Please use AWS Service Quotas to request an increase for "
                     "this quota.",
                 )
-
-    def _check_role(self, role_arn: str) -> None:
-        iam = self._cloud.client("iam", principal=_PRINCIPAL)
-        try:
-            role = iam.get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]
-            trusted = role["Arn"] == role_arn and _trusts(role["AssumeRolePolicyDocument"])
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchEntity":
-                raise
-            trusted = False
-        if not trusted:
-            raise AwsError(
-                "ValidationException",
-                f"Could not assume role {role_arn}. Please ensure that the role exists and "
-                f"allows principal '{_PRINCIPAL}' to assume the role.",
-            )
-
-
-def _trusts(policy: Any) -> bool:
-    statements = policy.get("Statement", []) if isinstance(policy, dict) else []
-    if isinstance(statements, dict):
-        statements = [statements]
-    return any(
-        s.get("Effect") == "Allow" and _names_sagemaker(s.get("Principal", {})) for s in statements
-    )
-
-
-def _names_sagemaker(principal: Any) -> bool:
-    services = principal.get("Service", []) if isinstance(principal, dict) else principal
-    return _PRINCIPAL in ([services] if isinstance(services, str) else services)

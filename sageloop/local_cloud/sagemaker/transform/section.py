@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import is_multi_model
-from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords
+from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, RunningJobs
 from sageloop.local_cloud.sagemaker.listing import page
-from sageloop.local_cloud.sagemaker.store import Document
 from sageloop.local_cloud.sagemaker.transform import requests
 from sageloop.local_cloud.sagemaker.transform.run import TransformRun
 
@@ -40,8 +38,7 @@ class TransformJobs:
         self._service = service
         self._cloud = service.cloud
         self._records = JobRecords(service, TRANSFORM)
-        self._lock = threading.Lock()
-        self._runs: dict[str, TransformRun] = {}
+        self._running = RunningJobs(service.cloud, self._records)
 
     @operation("CreateTransformJob")
     def create_transform_job(self, call: Call) -> dict[str, Any]:
@@ -60,7 +57,8 @@ class TransformJobs:
         runs_here = requests.check_image(image, allow)
         document = self._records.open(request)
         if runs_here:
-            self._start(document)
+            run = TransformRun(self._service, self._records, document)
+            self._running.start(document["TransformJobName"], run)
         return {"TransformJobArn": document["TransformJobArn"]}
 
     @operation("DescribeTransformJob")
@@ -79,33 +77,8 @@ class TransformJobs:
     @operation("StopTransformJob")
     def stop_transform_job(self, call: Call) -> None:
         """End a job: requests in flight are broken off, objects not done have no output."""
-        name = call.params["TransformJobName"]
-        if not self._records.ask_to_stop(name):
-            return
-        with self._lock:
-            run = self._runs.get(name)
-        if run is None:
-            self._records.end(name, "Stopped")
-        else:
-            run.request_stop()
+        self._running.stop(call.params["TransformJobName"])
 
     def stop(self) -> None:
         """Kill what runs; jobs stay as they are."""
-        with self._lock:
-            runs = list(self._runs.values())
-        for run in runs:
-            run.abandon()
-
-    def _start(self, document: Document) -> None:
-        name = document["TransformJobName"]
-        run = TransformRun(self._service, self._records, document)
-        with self._lock:
-            self._runs[name] = run
-        self._cloud.activity.spawn(f"transform job {name}", lambda: self._carry_out(name, run))
-
-    def _carry_out(self, name: str, run: TransformRun) -> None:
-        try:
-            run.run()
-        finally:
-            with self._lock:
-                self._runs.pop(name, None)
+        self._running.abandon()

@@ -1,0 +1,55 @@
+"""Two models behind one endpoint, each with a share of the requests.
+
+``FLIGHTS_MODELS`` is the folder of the models (``python run.py <folder>`` makes it).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from aws_cdk import App, CfnOutput, Stack
+from constructs import Construct
+
+from constructs_lib import (
+    AlgorithmImage,
+    DataStore,
+    Endpoint,
+    HostingRole,
+    Model,
+    ModelArtifact,
+    ModelContainer,
+    PrivateNetwork,
+    Variant,
+)
+
+HERE = Path(__file__).resolve().parent
+ENDPOINT = "flights-ab"
+FOLDER = Path(os.environ.get("FLIGHTS_MODELS", HERE / "models"))
+
+
+class FlightsStack(Stack):
+    """Nine requests in ten go to the model of winter, the others to that of spring."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        """Wire it."""
+        super().__init__(scope, construct_id)
+        store = DataStore(self, "Store")
+        network = PrivateNetwork(self, "Network", key=store.key)
+        image = AlgorithmImage.xgboost(self, "3.0-5")
+        role = HostingRole(self, "Role", key=store.key, repository_arns=[image.repository_arn])
+        variants = []
+        for name, weight in (("Winter", 0.9), ("Spring", 0.1)):
+            artifact = ModelArtifact.from_folder(FOLDER / name.lower())
+            container = ModelContainer(image=image, artifact=artifact)
+            model = Model(self, name, containers=[container], role=role, network=network)
+            variants.append(Variant(name=name, model=model, weight=weight, instance_count=1))
+        endpoint = Endpoint(
+            self, "Endpoint", endpoint_name=ENDPOINT, store=store, variants=variants
+        )
+        CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
+
+
+app = App()
+FlightsStack(app, "flights-ab")
+app.synth()
