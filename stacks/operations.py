@@ -1,18 +1,19 @@
-"""Alarms and the retraining loop."""
+"""Alarms, the retraining loop, the dashboard and the cost switch."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
-from constructs_lib import Alarms, Evaluation, Gate, RetrainingLoop
+from constructs_lib import Alarms, CostSwitch, Dashboard, RetrainingLoop, ServingAlarms
 
 from .data import DataStack
 from .serving import ServingStack
 from .settings import Settings
 from .training import TrainingStack
+from .values import alarms, limits, looping, switching
 
 
 class OperationsStack(Stack):
@@ -31,17 +32,16 @@ class OperationsStack(Stack):
     ) -> None:
         """Wire the loop; ``kwargs`` are the stack's."""
         super().__init__(scope, construct_id, **kwargs)
-        watch, gate = settings.monitoring, settings.gate
+        watch, reserve = settings.monitoring, settings.project.reserve_concurrency
         self.alarms = Alarms(
+            self, "Alarms", endpoint=serving.endpoint, page_topic=data.pages.topic, **alarms(watch)
+        )
+        self.serving_alarms = ServingAlarms(
             self,
-            "Alarms",
+            "ServingAlarms",
             endpoint=serving.endpoint,
             page_topic=data.pages.topic,
-            live_error=watch.live_error,
-            window=Duration.minutes(watch.window_minutes),
-            breaching=watch.breaching,
-            windows=watch.windows,
-            latency=Duration.millis(watch.latency_ms),
+            **limits(watch.serving, settings.serving),
         )
         self.loop = RetrainingLoop(
             self,
@@ -50,16 +50,20 @@ class OperationsStack(Stack):
             endpoint=serving.endpoint,
             network=data.network,
             live_error=self.alarms.live_error,
-            gate=Gate(**gate.model_dump()),
-            evaluation=Evaluation(
-                truth_prefix=watch.truth_prefix,
-                window_minutes=watch.window_minutes,
-                truth_delay_minutes=watch.truth_delay_minutes,
-            ),
-            cooldown=Duration.seconds(watch.cooldown_seconds),
-            reconcile_every=Duration.minutes(watch.reconcile_minutes),
-            backoff=Duration.seconds(watch.backoff_seconds),
-            max_attempts=watch.max_attempts,
-            reserve_concurrency=settings.project.reserve_concurrency,
+            reserve_concurrency=reserve,
+            **looping(watch, settings.gate),
         )
+        self.switch = None if settings.cost_switch is None else CostSwitch(
+            self, "CostSwitch", endpoint=serving.endpoint, state=data.state, network=data.network,
+            page_topic=data.pages.topic, reserve_concurrency=reserve,
+            **switching(settings.cost_switch),
+        )  # fmt: skip
+        self.board = None if not watch.dashboard else Dashboard(
+            self, "Dashboard", endpoints=[serving.endpoint], loops=[self.loop],
+            alarms=[*self.alarms.all, *self.serving_alarms.alarms.values()],
+        )  # fmt: skip
+        if self.switch is not None:
+            CfnOutput(self, "CostSwitchFunction", value=self.switch.function.arn)
+        if self.board is not None:
+            CfnOutput(self, "DashboardName", value=self.board.dashboard.dashboard_name)
         CfnOutput(self, "LiveErrorAlarm", value=self.alarms.live_error.alarm_name)

@@ -7,11 +7,18 @@ from typing import Any
 from aws_cdk import Acknowledgment, CfnOutput, Duration, Stack, Validations
 from constructs import Construct
 
-from constructs_lib import AlgorithmImage, ChampionEndpoint, DataCapture, HostingRole, ModelRegistry
+from constructs_lib import (
+    AlgorithmImage,
+    ChampionEndpoint,
+    DataCapture,
+    HostingRole,
+    HttpsFront,
+    ModelRegistry,
+)
 
 from .data import DataStack
 from .settings import Settings
-from .values import canary, variant
+from .values import canary, front, variant
 
 
 class ServingStack(Stack):
@@ -56,5 +63,12 @@ class ServingStack(Stack):
             reason = "one instance by the settings: half the price, and its zone's faults are felt"
             acknowledgment = Acknowledgment(id="SageMaker.4", reason=reason)
             Validations.of(self.endpoint.resource).acknowledge(acknowledgment)
+        self.front: HttpsFront | None = None
+        if settings.https_front is not None:
+            self.front = HttpsFront(
+                self, "Front", endpoint=self.endpoint, key=data.store.key,
+                **front(self, settings.https_front),
+            )  # fmt: skip
+            CfnOutput(self, "FrontUrl", value=self.front.url)
         CfnOutput(self, "EndpointName", value=settings.name)
         CfnOutput(self, "ModelPackageGroup", value=self.registry.group_name)

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from constructs_lib.operations.cooldown import RedTime
+
+from .keeping import STRICT, CostSwitchSettings, HttpsFrontSettings, ServingWatch
 
 _FOLDER = Path(__file__).resolve().parent.parent / "settings"
 _DEFAULT = "prod"
@@ -26,7 +28,7 @@ class SettingsError(ValueError):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = STRICT
 
 
 class Project(_Part):
@@ -128,6 +130,7 @@ class GateSettings(_Part):
     objective: Literal["Minimize", "Maximize"]
     threshold: float
     improvement: Annotated[float, Field(ge=0, le=1)] = 0.0
+    approval: Literal["Automatic", "Manual"] = "Automatic"
 
 
 class Capture(_Part):
@@ -190,6 +193,8 @@ class Monitoring(_Part):
     backoff_seconds: Annotated[int, Field(ge=1)] = 900
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     latency_ms: Annotated[int, Field(ge=1)] = 500
+    dashboard: bool = True
+    serving: ServingWatch = ServingWatch()
 
     @model_validator(mode="after")
     def _can_breach(self) -> Monitoring:
@@ -212,6 +217,8 @@ class Settings(_Part):
     gate: GateSettings
     serving: Serving
     monitoring: Monitoring
+    cost_switch: CostSwitchSettings | None = None
+    https_front: HttpsFrontSettings | None = None
 
     @model_validator(mode="after")
     def _outlasts_the_alarm(self) -> Settings:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from aws_cdk import Duration
+from aws_cdk import aws_cognito as cognito
+from constructs import Construct
+
 from constructs_lib import (
     Canary,
     CategoricalRange,
     Compute,
     ContinuousRange,
     DailyData,
+    Evaluation,
+    Gate,
     IntegerRange,
     Objective,
     Scaling,
+    Silence,
+    SwitchTimes,
     Variant,
 )
 
-from .settings import Data, GateSettings, Serving, Training, Tuning
+from .keeping import CostSwitchSettings, HttpsFrontSettings, ServingWatch
+from .settings import Data, GateSettings, Monitoring, Serving, Training, Tuning
 
 
 def variant(serving: Serving) -> Variant:
@@ -84,3 +93,68 @@ def search(tuning: Tuning, gate: GateSettings) -> dict[str, Any]:
         "early_stopping": tuning.early_stopping,
         "random_seed": tuning.random_seed,
     }
+
+
+def alarms(watch: Monitoring) -> dict[str, Any]:
+    """When the live error asks for retraining, and when p99 and answers 5xx are told."""
+    return {
+        "live_error": watch.live_error,
+        "window": Duration.minutes(watch.window_minutes),
+        "breaching": watch.breaching,
+        "windows": watch.windows,
+        "latency": Duration.millis(watch.latency_ms),
+        "error_rate_percent": watch.serving.server_error_percent,
+    }
+
+
+def looping(watch: Monitoring, gate: GateSettings) -> dict[str, Any]:
+    """How the loop judges, and how long it waits."""
+    return {
+        "gate": Gate(**gate.model_dump()),
+        "evaluation": Evaluation(
+            truth_prefix=watch.truth_prefix,
+            window_minutes=watch.window_minutes,
+            truth_delay_minutes=watch.truth_delay_minutes,
+        ),
+        "cooldown": Duration.seconds(watch.cooldown_seconds),
+        "reconcile_every": Duration.minutes(watch.reconcile_minutes),
+        "backoff": Duration.seconds(watch.backoff_seconds),
+        "max_attempts": watch.max_attempts,
+    }
+
+
+def limits(watch: ServingWatch, serving: Serving) -> dict[str, Any]:
+    """Limits of the serving alarms; p99 and answers 5xx are watched beside the live error."""
+    latency = {50: watch.p50_ms, 90: watch.p90_ms}
+    scaling = serving.scaling if watch.at_most_instances else None
+    silence = watch.silence
+    return {
+        "latency": {p: Duration.millis(most) for p, most in latency.items() if most is not None},
+        "server_error_percent": None,
+        "client_error_percent": watch.client_error_percent,
+        "cpu_percent": watch.cpu_percent,
+        "memory_percent": watch.memory_percent,
+        "most_instances": None if scaling is None else scaling.maximum,
+        "unusual": watch.unusual,
+        "band_width": watch.band_width,
+        "silence": None if silence is None else Silence(**silence.model_dump()),
+    }
+
+
+def switching(switch: CostSwitchSettings) -> dict[str, Any]:
+    """When the cost switch acts."""
+    times = None
+    if switch.down is not None and switch.up is not None:
+        times = SwitchTimes(down=switch.down, up=switch.up, timezone=switch.timezone)
+    idle = switch.idle_minutes
+    return {"times": times, "idle_after": None if idle is None else Duration.minutes(idle)}
+
+
+def front(scope: Construct, chosen: HttpsFrontSettings) -> dict[str, Any]:
+    """Who may ask the front, and how often."""
+    pools = [
+        cognito.UserPool.from_user_pool_arn(scope, f"UserPool{index}", pool)
+        for index, pool in enumerate(chosen.user_pool_arns)
+    ]
+    told = chosen.model_dump(exclude={"authorizer", "user_pool_arns"})
+    return {"user_pools": pools, **told}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -13,7 +14,26 @@ from .errors import ConfigurationError
 RETRAINING = "asks for retraining"
 ROLLBACK = "ends a bad rollout"
 
-_duties: WeakKeyDictionary[IConstruct, dict[str, str]] = WeakKeyDictionary()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """A duty of an alarm; ``rule`` is what a composite alarm is made of, down to the last."""
+
+    duty: str
+    arn: str
+    name: str
+    path: str
+    rule: str
+
+    def meets(self, other: _Claim) -> bool:
+        """Whether one of the two is the other, or turns red because of it."""
+        if self.arn == other.arn:
+            return True
+        mine = _mentions(self.rule, other.arn, other.name)
+        return mine or _mentions(other.rule, self.arn, self.name)
+
+
+_claims: WeakKeyDictionary[IConstruct, list[_Claim]] = WeakKeyDictionary()
 
 
 def claim(where: IConstruct, alarms: Iterable[cloudwatch.IAlarm], duty: str) -> None:
@@ -25,14 +45,49 @@ def claim(where: IConstruct, alarms: Iterable[cloudwatch.IAlarm], duty: str) -> 
         duty: ``RETRAINING`` or ``ROLLBACK``.
 
     Raises:
-        ConfigurationError: If an alarm has the other duty: it would undo each better model.
+        ConfigurationError: If an alarm, or one that a composite alarm is made of, has the other
+            duty: it would undo each better model.
 
     """
-    taken = _duties.setdefault(where.node.root, {})
+    claims = _claims.setdefault(where.node.root, [])
     for alarm in alarms:
-        if taken.setdefault(alarm.alarm_arn, duty) != duty:
-            message = (
-                f"the alarm {alarm.node.path} {taken[alarm.alarm_arn]}, so it cannot be one that "
-                f"{duty}: it is red when the better model comes, and would undo it"
-            )
-            raise ConfigurationError("AlarmHasOtherDuty", where, message)
+        made = _Claim(
+            duty=duty, arn=alarm.alarm_arn, name=alarm.alarm_name, path=alarm.node.path,
+            rule=_rule_of(where, alarm),
+        )  # fmt: skip
+        for other in claims:
+            if other.duty != duty and made.meets(other):
+                among = "" if made.arn == other.arn else f" (with {other.path})"
+                message = (
+                    f"the alarm {made.path}{among} {other.duty}, so it cannot be one that {duty}: "
+                    "it is red when the better model comes, and would undo it"
+                )
+                raise ConfigurationError("AlarmHasOtherDuty", where, message)
+        claims.append(made)
+
+
+def _rule_of(where: IConstruct, alarm: cloudwatch.IAlarm) -> str:
+    """A composite alarm's rule with the rules of the composite alarms in it, else nothing."""
+    if not isinstance(alarm, cloudwatch.CompositeAlarm):
+        return ""
+    nested = [each for each in where.node.root.node.find_all()
+              if isinstance(each, cloudwatch.CompositeAlarm)]  # fmt: skip
+    whole, seen = _own_rule(alarm), {alarm.alarm_arn}
+    while True:
+        more = [each for each in nested if each.alarm_arn not in seen
+                and _mentions(whole, each.alarm_arn, each.alarm_name)]  # fmt: skip
+        if not more:
+            return whole
+        seen |= {each.alarm_arn for each in more}
+        whole += "".join(_own_rule(each) for each in more)
+
+
+def _own_rule(alarm: cloudwatch.CompositeAlarm) -> str:
+    resource = alarm.node.default_child
+    assert isinstance(resource, cloudwatch.CfnCompositeAlarm)
+    return resource.alarm_rule
+
+
+def _mentions(rule: str, arn: str, name: str) -> bool:
+    """Whether a rule has ``ALARM(...)`` or the like of an alarm, by ARN or name, quoted or not."""
+    return any(f"({each})" in rule for one in (arn, name) for each in (one, f'"{one}"'))

@@ -20,6 +20,15 @@ class Alarms(Construct):
 
     The live error's alarm asks for retraining; it keeps its state while no truth arrives.
 
+    See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
+
+    Attributes:
+        live_error: The alarm that asks for retraining.
+        latency: The alarm on p99.
+        errors: The alarm on answers 5xx.
+        silence: The alarm on requests that do not come, or ``None``.
+        all: Those there are.
+
     Example:
         >>> alarms = Alarms(stack, "Alarms", endpoint=endpoint, page_topic=pages.topic,
         ...                 live_error=12.0)
@@ -88,9 +97,10 @@ class Alarms(Construct):
         self.latency = self._build_latency(endpoint, variant, latency)
         self.errors = self._build_errors(endpoint, variant, error_rate_percent)
         self.silence = None if silence is None else self._build_silence(endpoint, variant, silence)
-        for alarm in (self.live_error, self.latency, self.errors, self.silence):
-            if alarm is not None:
-                alarm.add_alarm_action(actions.SnsAction(page_topic))
+        found = (self.live_error, self.latency, self.errors, self.silence)
+        self.all = [alarm for alarm in found if alarm is not None]
+        for alarm in self.all:
+            alarm.add_alarm_action(actions.SnsAction(page_topic))
 
     def _build_latency(
         self, endpoint: EndpointBase, variant: str, latency: Duration | None

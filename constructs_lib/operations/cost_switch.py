@@ -12,22 +12,17 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .._private.acknowledge import acknowledge_checkov
 from .._private.checks import Checks, text_of
 from .._private.encryption import grant_statement, use_statement
 from .._private.function import ProjectFunction
-from .._private.policies import allow, arn, attach, managed_policy
+from .._private.policies import allow, attach, managed_policy
 from ..data import StateTable
 from ..network import PrivateNetwork
 from ..serving import Asynchronous, ChampionEndpoint, Endpoint, InferenceComponents
-from ..serving.permissions import scaling_statements
+from ..serving.permissions import alarm_statements, scaling_statements
 
 _CRON = r"cron\([^()]+\)"
 _ZONE = r"[A-Za-z_]+(/[A-Za-z0-9_+-]+)*"
-_DESCRIBE_SCALING = ["application-autoscaling:DescribeScalableTargets",
-                     "application-autoscaling:DescribeScalingPolicies",
-                     "application-autoscaling:DescribeScheduledActions"]  # fmt: skip
-_NO_KEY = "a schedule holds a verb and the name of an endpoint, nothing that needs a key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,14 +164,11 @@ class CostSwitch(Construct):
     def _switch_statements(self, endpoint: Endpoint) -> list[iam.PolicyStatement]:
         own, config = endpoint.endpoint_arn, endpoint.config.ref
         key = None if endpoint.store is None else endpoint.store.key
-        targets = arn(self, "application-autoscaling", "scalable-target", "*")
-        service = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
         return [
             allow(["sagemaker:AddTags", "sagemaker:DeleteEndpoint", "sagemaker:ListTags"], [own]),
             allow(["sagemaker:CreateEndpoint"], [own, config]),
-            allow(_DESCRIBE_SCALING, ["*"]),
-            allow(["application-autoscaling:PutScheduledAction"], [targets], service),
             *scaling_statements(self, endpoint.endpoint_name),
+            *alarm_statements(self, endpoint.endpoint_name),
             *([] if key is None else [grant_statement(key)]),
         ]
 
@@ -223,7 +215,7 @@ class CostSwitch(Construct):
             "id": "<aws.scheduler.execution-id>", "time": "<aws.scheduler.scheduled-time>",
         }  # fmt: skip
         cfn = scheduler.CfnSchedule
-        schedule = cfn(
+        return cfn(
             self,
             construct_id,
             description=f"{self.endpoint.endpoint_name} goes {construct_id.lower()}",
@@ -242,8 +234,6 @@ class CostSwitch(Construct):
                 ),
             ),
         )
-        acknowledge_checkov(schedule, "CKV_AWS_297", _NO_KEY)
-        return schedule
 
 
 def _check_kind(check: Checks, endpoint: Endpoint | ChampionEndpoint, *, idle: bool) -> None:

@@ -32,6 +32,11 @@ class Silence:
         to_hour: Hour of the day (UTC) from which on none are expected.
         weekdays_only: Whether none are expected on Saturdays and Sundays.
 
+    See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+
+    Example:
+        >>> Silence(minutes=30, from_hour=8, to_hour=20, weekdays_only=True)
+
     """
 
     minutes: int = 30
@@ -87,7 +92,7 @@ class ServingAlarms(Construct):
         page_topic: sns.ITopic,
         variant: str = "AllTraffic",
         latency: Mapping[float, Duration] | None = None,
-        server_error_percent: float = 1.0,
+        server_error_percent: float | None = 1.0,
         client_error_percent: float | None = None,
         cpu_percent: float | None = None,
         memory_percent: float | None = None,
@@ -108,7 +113,7 @@ class ServingAlarms(Construct):
             variant: Variant that is watched.
             latency: Limit by percentile (50, 90, 99 or any other); p99 of 500 milliseconds by
                 default. An empty mapping has none.
-            server_error_percent: Share of answers 5xx in five minutes.
+            server_error_percent: Share of answers 5xx in five minutes; ``None`` has no alarm.
             client_error_percent: Share of answers 4xx in five minutes.
             cpu_percent: Use of processors in percent, 100 for each core.
             memory_percent: Use of memory in percent.
@@ -182,10 +187,11 @@ class ServingAlarms(Construct):
         self._add(name, f"answers slowly (p{percentile:g}, milliseconds)", metric,
                   most.to_milliseconds(), windows=3)  # fmt: skip
 
-    def _shares(self, server: float, client: float | None) -> None:
+    def _shares(self, server: float | None, client: float | None) -> None:
         on: dict[str, Any] = {"variant": self._variant, "period": _FIVE}
-        metric = self._endpoint.metric_server_error_rate(**on)
-        self._add("ServerErrors", "answers with 5xx (percent)", metric, server)
+        if server is not None:
+            metric = self._endpoint.metric_server_error_rate(**on)
+            self._add("ServerErrors", "answers with 5xx (percent)", metric, server)
         if client is not None:
             metric = self._endpoint.metric_client_error_rate(**on)
             self._add("ClientErrors", "is asked wrongly: 4xx (percent)", metric, client)

@@ -22,6 +22,11 @@ class Gate:
         approval: ``Automatic``: what passes is promoted; ``Manual``: it waits in the registry
             (``PendingManualApproval``) until a person approves it.
 
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-approve.html
+
+    Example:
+        >>> Gate(metric="validation:auc", objective="Maximize", threshold=0.8, approval="Manual")
+
     """
 
     metric: str = "validation:mae"
@@ -53,6 +58,11 @@ class Evaluation:
         truth_prefix: Where the truth arrives in the store, ending in a slash.
         window_minutes: Length of a window, and how often it is evaluated.
         truth_delay_minutes: How long the truth may take to arrive.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-model-quality-merge.html
+
+    Example:
+        >>> Evaluation(truth_prefix="truth/", window_minutes=60, truth_delay_minutes=15)
 
     """
 

@@ -51,6 +51,8 @@ class BoundArtifact:
 class ModelArtifact(ABC):
     """Where a model's artifact comes from: a store, a bucket, a job, a package or a folder.
 
+    See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3ModelDataSource.html
+
     Example:
         >>> ModelArtifact.from_store(store, "models/flights/model.tar.gz")
         >>> ModelArtifact.from_folder("models/digits")

@@ -1,4 +1,4 @@
-"""Scaling as CloudFormation's own resources."""
+"""Scaling as CloudFormation's own resources, and the alarms of steps."""
 
 from __future__ import annotations
 
@@ -71,9 +71,12 @@ def declare(scope: Construct, suffix: str, scaling: Scaling, scaled: Scaled) -> 
     for number, policy in enumerate(scaling.policies(scaled.endpoint_name)):
         _policy(scope, f"Policy{suffix}{number or ''}", target, policy)
     for number, step in enumerate(scaling.steps):
-        _step(scope, f"Step{suffix}-{number}", target, step, scaled.dimensions)
+        construct_id = f"Step{suffix}-{number}"
+        made = _policy(scope, construct_id, target, step.policy(construct_id))
+        step_alarm(scope, construct_id, step, scaled.dimensions, made.ref)
     if scaling.reaches_zero and scaled.wake is not None:
-        _wake(scope, f"Wake{suffix}", target, scaled.wake)
+        made = _policy(scope, f"Wake{suffix}", target, leave_zero())
+        wake_alarm(scope, f"Wake{suffix}", scaled.wake, made.ref)
 
 
 def _target(
@@ -106,14 +109,26 @@ def _policy(
     return kind(scope, construct_id, **arguments(kind, properties))
 
 
-def _step(
+def step_alarm(
     scope: Construct,
     construct_id: str,
-    target: autoscaling.CfnScalableTarget,
     step: StepScaling,
     dimensions: Mapping[str, str],
-) -> None:
-    policy = _policy(scope, construct_id, target, step.policy(construct_id))
+    action: str,
+    *,
+    name: str | None = None,
+) -> cloudwatch.Alarm:
+    """The alarm that runs a step policy.
+
+    Args:
+        scope: Parent.
+        construct_id: Id of the policy; the alarm's ends in ``Alarm``.
+        step: The steps, and the metric that asks for them.
+        dimensions: Dimensions of a metric that is given by name.
+        action: ARN of the policy.
+        name: Name of the alarm, CloudFormation's by default.
+
+    """
     metric = step.metric
     if isinstance(metric, str):
         metric = cloudwatch.Metric(
@@ -123,27 +138,25 @@ def _step(
     alarm = cloudwatch.Alarm(
         scope,
         f"{construct_id}Alarm",
-        alarm_description=f"Scales {dimensions['EndpointName']}",
+        alarm_name=name,
+        alarm_description=f"Scales {next(iter(dimensions.values()))}",
         metric=metric,
         threshold=step.threshold,
         evaluation_periods=step.evaluation_periods,
         comparison_operator=_AT_MOST if step.below else _AT_LEAST,
         treat_missing_data=cloudwatch.TreatMissingData.MISSING,
     )
-    _act(alarm, policy)
+    return _act(alarm, action)
 
 
-def _wake(
-    scope: Construct, construct_id: str, target: autoscaling.CfnScalableTarget, wake: Wake
-) -> None:
-    """One at once, when something waits and nothing is there to answer."""
-    rendered = step_policy(
-        "LeaveZero", [Step(lower=0, change=1)], adjustment="ChangeInCapacity", cooldown=300
-    )
-    policy = _policy(scope, construct_id, target, rendered)
+def wake_alarm(
+    scope: Construct, construct_id: str, wake: Wake, action: str, *, name: str | None = None
+) -> cloudwatch.Alarm:
+    """The alarm that runs ``leave_zero``: something waits and nothing is there to answer."""
     alarm = cloudwatch.Alarm(
         scope,
         f"{construct_id}Alarm",
+        alarm_name=name,
         alarm_description="Something waits, and nothing is there to answer",
         metric=wake.metric,
         threshold=1,
@@ -152,13 +165,20 @@ def _wake(
         comparison_operator=_AT_LEAST,
         treat_missing_data=cloudwatch.TreatMissingData.MISSING,
     )
-    _act(alarm, policy)
+    return _act(alarm, action)
 
 
-def _act(alarm: cloudwatch.Alarm, policy: autoscaling.CfnScalingPolicy) -> None:
+def leave_zero() -> dict[str, Any]:
+    """One more at once: a step policy without the target's three names."""
+    steps = [Step(lower=0, change=1)]
+    return step_policy("LeaveZero", steps, adjustment="ChangeInCapacity", cooldown=300)
+
+
+def _act(alarm: cloudwatch.Alarm, action: str) -> cloudwatch.Alarm:
     resource = alarm.node.default_child
     assert isinstance(resource, cloudwatch.CfnAlarm)
-    resource.alarm_actions = [policy.ref]
+    resource.alarm_actions = [action]
+    return alarm
 
 
 def _namespace(metric: str) -> str:

@@ -25,6 +25,9 @@ class DataCapture:
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture.html
 
+    Example:
+        >>> DataCapture(percentage=20, modes=("Input", "Output"))
+
     """
 
     percentage: int = 100

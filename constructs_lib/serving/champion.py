@@ -123,26 +123,9 @@ class ChampionEndpoint(EndpointBase):
         self._concurrency = 2 if reserve_concurrency else None
         self.group = network.workload_group(self, "Group", description=f"Models {endpoint_name}")
         self.setup = setup
-        claim(self, rollback_alarms, ROLLBACK)
-        own_alarms = own_rollback_alarms(
-            self,
-            self,
-            variants,
-            latency=Duration.seconds(1) if rollback_latency is None else rollback_latency,
-            page_topic=page_topic,
-        )
-        self.rollback_alarms: list[cloudwatch.IAlarm] = [*own_alarms, *rollback_alarms]
+        self.rollback_alarms = self._build_alarms()
         self._allow_role(models_prefix)
-        self.document = ServingDocument(
-            endpoint_name=endpoint_name,
-            role_arn=role.role_arn,
-            subnet_ids=network.subnet_ids,
-            security_group_ids=[self.group.security_group_id],
-            store=store,
-            setup=setup,
-            alarm_names=[alarm.alarm_name for alarm in self.rollback_alarms],
-            environment={} if environment is None else dict(environment),
-        )
+        self.document = self._build_document(environment)
         self.promoter = self._build_promoter()
         self.parameter = self._build_parameter()
         self.resource_function = self._build_resource_function()
@@ -179,6 +162,31 @@ class ChampionEndpoint(EndpointBase):
             metric_statement(),
             *page_statements(self.page_topic),
         ]
+
+    def _build_alarms(self) -> list[cloudwatch.IAlarm]:
+        """Two alarms per variant, and those of the user's own."""
+        given, latency = self.setup.rollback_alarms, self.setup.rollback_latency
+        claim(self, given, ROLLBACK)
+        own_alarms = own_rollback_alarms(
+            self,
+            self,
+            self.setup.variants,
+            latency=Duration.seconds(1) if latency is None else latency,
+            page_topic=self.page_topic,
+        )
+        return [*own_alarms, *given]
+
+    def _build_document(self, environment: Mapping[str, str] | None) -> ServingDocument:
+        return ServingDocument(
+            endpoint_name=self.endpoint_name,
+            role_arn=self.role.role_arn,
+            subnet_ids=self.network.subnet_ids,
+            security_group_ids=[self.group.security_group_id],
+            store=self.store,
+            setup=self.setup,
+            alarm_names=[alarm.alarm_name for alarm in self.rollback_alarms],
+            environment={} if environment is None else dict(environment),
+        )
 
     def _allow_role(self, models_prefix: str) -> None:
         self.store.grant_read(self.role, prefix=models_prefix)

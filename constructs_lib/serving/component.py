@@ -38,6 +38,11 @@ class CopyResources:
         cpu_cores: Cores, at least 0.25.
         accelerators: GPUs or Neuron devices, at least 1.
 
+    See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentComputeResourceRequirements.html
+
+    Example:
+        >>> CopyResources(memory_mb=1024, cpu_cores=1)
+
     """
 
     LEAST_MEMORY: ClassVar[int] = 128

@@ -33,6 +33,8 @@ class ModelContainer:
         multi_model: Whether the artifact is a prefix with an archive for each of many models.
         cache: Whether models stay in memory; only for many, by default they do.
 
+    See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
+
     Example:
         >>> image = AlgorithmImage.find(stack, "pytorch-inference", "2.6")
         >>> ModelContainer(image=image, artifact=ModelArtifact.from_folder("models/digits"),

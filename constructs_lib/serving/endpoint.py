@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from aws_cdk import Duration
@@ -29,13 +28,14 @@ from .base import EndpointBase
 from .capture import DataCapture
 from .configuration import Configuration
 from .container import ModelContainer
+from .form import Form
 from .kinds import Asynchronous, EndpointKind, InferenceComponents, MultiModel, Serverless
 from .model import Model, ModelBase
 from .model_rules import check_models, kind_for
 from .rollback import rollback_alarms as own_rollback_alarms
 from .rollout import AllAtOnce, Rollout
 from .rules import Setup
-from .scaling import Scaling
+from .scaled_variants import ScaledVariants
 from .variants import EnhancedMetrics, Variant
 
 __all__ = ["Endpoint", "EndpointBase"]
@@ -51,9 +51,9 @@ class Endpoint(EndpointBase):
     replace them. Capacity that automatic scaling added survives an update; weights and capture
     are what the template says.
 
-    SageMaker refuses another instance type for a variant, and to take a variant away, while it is
-    registered for scaling, and CloudFormation changes the endpoint before the registration:
-    deploy first without ``scaling``, then with the new type and ``scaling``.
+    A variant whose instances are scaled may change its instance type, or go, in one deployment: a
+    function of this library registers variants and makes way before an update. To end scaling
+    and change the type takes two.
 
     See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-sagemaker-endpoint.html
 
@@ -90,6 +90,7 @@ class Endpoint(EndpointBase):
         rollback_alarms: Sequence[cloudwatch.IAlarm] = (),
         keep_weights: bool = False,
         page_topic: sns.ITopic | None = None,
+        reserve_concurrency: bool = True,
     ) -> None:
         """Define the endpoint.
 
@@ -103,7 +104,8 @@ class Endpoint(EndpointBase):
                 multi-model endpoint a prefix that ends in a slash.
             store: Where captured data and answers go, and the image's artifact lies; its key
                 encrypts volumes.
-            network: Network of the image's instances, or of inference components.
+            network: Network of the image's instances, of inference components, and of the function
+                that scales instances; its model's by default.
             role: Role of the image's model, or of inference components.
             kind: How it answers: ``RealTime`` by default, ``MultiModel``, ``Serverless``,
                 ``Asynchronous`` or ``InferenceComponents``.
@@ -118,7 +120,8 @@ class Endpoint(EndpointBase):
                 an asynchronous endpoint's is not watched by default.
             rollback_alarms: Alarms of your own that undo a rollout too; 10 with those per variant.
             keep_weights: Whether weights that were shifted since stay at an update.
-            page_topic: Topic told by the rollback alarms.
+            page_topic: Topic told by the rollback alarms, and when the function that scales fails.
+            reserve_concurrency: Whether that function reserves its concurrency in the account.
 
         Raises:
             ConfigurationError: If a value is not allowed, a combination is not SageMaker's, a
@@ -135,7 +138,7 @@ class Endpoint(EndpointBase):
         )  # fmt: skip
         with Checks(self) as check:
             self.setup.check(check)
-            _Form(
+            Form(
                 kind=self.kind, model=model, image=image, model_data=model_data, store=store,
                 network=network, role=role,
             ).check(check)  # fmt: skip
@@ -155,12 +158,11 @@ class Endpoint(EndpointBase):
         self.config = self._build_config(network, role)
         self._allow_roles()
         self.alarms = self._build_alarms(page_topic)
-        self.resource = self._build_endpoint(keep_weights=keep_weights)
-        for each in self.roles:
-            self.resource.node.add_dependency(*each.policies)
-        if network is not None:
-            self.resource.node.add_dependency(*network.ready)
-        self._scale()
+        self.resource = self._build_endpoint(network, keep_weights=keep_weights)
+        if isinstance(self.kind, Serverless):
+            self._scale_serverless(self.kind)
+        else:
+            self._scale_instances(network, page_topic, reserve=reserve_concurrency)
 
     def grant_invoke(
         self, grantee: iam.IGrantable, *, streaming: bool = False, asynchronous: bool | None = None
@@ -294,7 +296,9 @@ class Endpoint(EndpointBase):
             role.allow_rollback_alarms([alarm.alarm_arn for alarm in [*alarms, *given]])
         return alarms
 
-    def _build_endpoint(self, *, keep_weights: bool) -> sagemaker.CfnEndpoint:
+    def _build_endpoint(
+        self, network: PrivateNetwork | None, *, keep_weights: bool
+    ) -> sagemaker.CfnEndpoint:
         properties: dict[str, Any] = {
             "EndpointName": self.endpoint_name,
             "EndpointConfigName": self.config.attr_endpoint_config_name,
@@ -306,7 +310,12 @@ class Endpoint(EndpointBase):
                 "DeploymentConfig": self._deployment(),
             }
         kind = sagemaker.CfnEndpoint
-        return kind(self, "Resource", **arguments(kind, properties))
+        endpoint = kind(self, "Resource", **arguments(kind, properties))
+        for role in self.roles:
+            endpoint.node.add_dependency(*role.policies)
+        if network is not None:
+            endpoint.node.add_dependency(*network.ready)
+        return endpoint
 
     def _told_anew(self, keep_weights: bool) -> list[dict[str, str]]:
         """What an update takes from the template: all but what scaling and people changed."""
@@ -322,27 +331,39 @@ class Endpoint(EndpointBase):
         named = [{"AlarmName": alarm.alarm_name} for alarm in alarms]
         return {"AutoRollbackConfiguration": {"Alarms": named}, **rollout.rendered()}
 
-    def _scale(self) -> None:
-        if isinstance(self.kind, Serverless):
-            self._scale_variant("0", self.kind.variant, self.kind.scaling)
+    def _scale_serverless(self, kind: Serverless) -> None:
+        if kind.scaling is None:
             return
-        for index, variant in enumerate(self.setup.variants):
-            self._scale_variant(str(index), variant.name, variant.scaling)
+        declare(self, "0", kind.scaling, Scaled(
+            resource_id=f"endpoint/{self.endpoint_name}/variant/{kind.variant}",
+            dimension=kind.DIMENSION,
+            endpoint_name=self.endpoint_name,
+            dimensions={"EndpointName": self.endpoint_name, "VariantName": kind.variant},
+            after=[self.resource],
+        ))  # fmt: skip
 
-    def _scale_variant(self, suffix: str, variant: str, scaling: Scaling | None) -> None:
-        if scaling is None:
+    def _scale_instances(
+        self, network: PrivateNetwork | None, page_topic: sns.ITopic | None, *, reserve: bool
+    ) -> None:
+        variants = [variant for variant in self.setup.variants if variant.scaling is not None]
+        if not variants:
             return
+        own = [model.network for model in self.models if model.network is not None]
+        found = network if network is not None else next(iter(own), None)
+        with Checks(self) as check:
+            if found is None:
+                check.refuse("NetworkMissing", "a function registers scaled variants, so that "
+                             "their instance types can change: give network")  # fmt: skip
+        assert found is not None
         wake = None
         if isinstance(self.kind, Asynchronous):
             wake = Wake(metric=self.metric_backlog_without_capacity(), periods=2)
-        declare(self, suffix, scaling, Scaled(
-            resource_id=f"endpoint/{self.endpoint_name}/variant/{variant}",
-            dimension=self.kind.DIMENSION,
-            endpoint_name=self.endpoint_name,
-            dimensions={"EndpointName": self.endpoint_name, "VariantName": variant},
-            after=[self.resource],
-            wake=wake,
-        ))  # fmt: skip
+        self.scaled = ScaledVariants(
+            self, "Scaling", endpoint=self, variants=variants, network=found, wake=wake,
+            key=None if self.store is None else self.store.key, page_topic=page_topic,
+            reserve_concurrency=reserve,
+        )  # fmt: skip
+        self.scaled.register_after(self.resource)
 
 
 def _name(model: ModelBase | None) -> str:
@@ -352,42 +373,3 @@ def _name(model: ModelBase | None) -> str:
 
 def _is_prefix(model_data: str | None) -> bool:
     return model_data is not None and model_data.endswith("/")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Form:
-    """In which of the two ways the model is given."""
-
-    kind: EndpointKind
-    model: ModelBase | None
-    image: str | None
-    model_data: str | None
-    store: DataStoreBase | None
-    network: PrivateNetwork | None
-    role: HostingRole | None
-
-    def check(self, check: Checks) -> None:
-        """Refuse two models in one, and half a model."""
-        if isinstance(self.kind, InferenceComponents):
-            self._check_components(check)
-        elif self.image is not None:
-            self._check_image(check)
-
-    def _check_components(self, check: Checks) -> None:
-        if self.model is not None or self.image is not None:
-            check.refuse("ModelNotAllowed", "an endpoint of inference components names no model: "
-                         "give it to an InferenceComponent")  # fmt: skip
-        self._require(check, "an endpoint of inference components", "role", "network")
-
-    def _check_image(self, check: Checks) -> None:
-        if self.model is not None:
-            check.refuse("ModelTwice", "model and image say the same: give one")
-        self._require(check, "image", "model_data", "store", "role")
-        if isinstance(self.kind, Serverless) and self.network is not None:
-            check.refuse("ServerlessCannot", "a serverless endpoint cannot have a network (leave "
-                         "network out)")  # fmt: skip
-
-    def _require(self, check: Checks, what: str, *names: str) -> None:
-        missing = [name for name in names if getattr(self, name) is None]
-        if missing:
-            check.refuse("ValueMissing", f"{what} needs {' and '.join(missing)} as well")

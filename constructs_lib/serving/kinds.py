@@ -37,6 +37,9 @@ class RealTime(EndpointKind):
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints.html
 
+    Example:
+        >>> RealTime()
+
     """
 
     SPOKEN: ClassVar[str] = "a real-time endpoint"
@@ -50,6 +53,9 @@ class MultiModel(EndpointKind):
     The model's one container says ``multi_model=True`` and names a prefix of artifacts.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/multi-model-endpoints.html
+
+    Example:
+        >>> MultiModel()
 
     """
 
@@ -221,6 +227,9 @@ class InferenceComponents(EndpointKind):
     component by component.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/inference-components.html
+
+    Example:
+        >>> InferenceComponents()
 
     """
 

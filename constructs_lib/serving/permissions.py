@@ -14,7 +14,11 @@ from ..identity import ExecutionRole
 
 _SCALING = ["application-autoscaling:DeregisterScalableTarget",
             "application-autoscaling:PutScalingPolicy",
+            "application-autoscaling:PutScheduledAction",
             "application-autoscaling:RegisterScalableTarget"]  # fmt: skip
+_DESCRIBE_SCALING = ["application-autoscaling:DescribeScalableTargets",
+                     "application-autoscaling:DescribeScalingPolicies",
+                     "application-autoscaling:DescribeScheduledActions"]  # fmt: skip
 _LINKED_ROLE = "sagemaker.application-autoscaling.amazonaws.com"
 
 
@@ -47,10 +51,18 @@ def rollout_statements(
     ]  # fmt: skip
 
 
-def scaling_statements(scope: Construct, endpoint: str) -> list[iam.PolicyStatement]:
+def scaling_statements(
+    scope: Construct, endpoint: str, *, remembers: bool = True
+) -> list[iam.PolicyStatement]:
     """Register and scale the variants of one endpoint.
 
+    Args:
+        scope: Where the statements belong.
+        endpoint: Name of the endpoint.
+        remembers: Whether targets are read, to be taken away and brought back as they were.
+
     See https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
+
     """
     targets = arn(scope, "application-autoscaling", "scalable-target", "*")
     service = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
@@ -61,7 +73,17 @@ def scaling_statements(scope: Construct, endpoint: str) -> list[iam.PolicyStatem
     )
     return [
         allow(_SCALING, [targets], service),
+        allow(_DESCRIBE_SCALING if remembers else _DESCRIBE_SCALING[:1], ["*"]),
         allow(["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"], [tracking]),
         allow(["iam:CreateServiceLinkedRole"], [linked],
               {"StringEquals": {"iam:AWSServiceName": _LINKED_ROLE}}),
     ]  # fmt: skip
+
+
+def alarm_statements(scope: Construct, endpoint: str) -> list[iam.PolicyStatement]:
+    """Let alarms run the step policies of an endpoint's variants."""
+    alarms = colon_arn(scope, "cloudwatch", "alarm", f"{endpoint}-scaling-*")
+    return [
+        allow(["cloudwatch:DescribeAlarms"], ["*"]),
+        allow(["cloudwatch:PutMetricAlarm"], [alarms]),
+    ]

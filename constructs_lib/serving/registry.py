@@ -17,6 +17,8 @@ class ModelRegistry(Construct):
     Its name ends in eight characters of the stack's id, so that a second life of the stack does
     not meet the first one's group.
 
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry.html
+
     Example:
         >>> registry = ModelRegistry(stack, "Registry", name="demo-flights")
         >>> registry.grant_approve(people)

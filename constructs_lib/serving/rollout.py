@@ -90,6 +90,11 @@ class AllAtOnce(Rollout):
             alarms are watched, 0 to 3600.
         maximum_seconds: After which the rollout is given up, 600 to 28800, more than the wait.
 
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-all-at-once.html
+
+    Example:
+        >>> AllAtOnce(termination_wait_seconds=300, maximum_seconds=3600)
+
     """
 
     NAME: ClassVar[str] = "all at once"
@@ -122,6 +127,8 @@ class Canary(Rollout):
         wait_seconds: How long they are watched, 0 to 3600.
         termination_wait_seconds: How long the old fleet stays when all traffic has moved.
         maximum_seconds: After which the rollout is given up, 600 to 28800, more than the waits.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html
 
     Example:
         >>> Canary(percent=10, wait_seconds=600, maximum_seconds=3600)
@@ -165,6 +172,8 @@ class Linear(Rollout):
         termination_wait_seconds: How long the old fleet stays when all traffic has moved.
         maximum_seconds: After which the rollout is given up, 600 to 28800, more than the waits of
             all steps.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-linear.html
 
     Example:
         >>> Linear(percent=25, wait_seconds=120)  # four steps

@@ -72,6 +72,11 @@ class Step:
         upper: Up to so far, none for no end.
         change: By how much, as the policy's ``adjustment`` reads it.
 
+    See https://docs.aws.amazon.com/autoscaling/application/APIReference/API_StepAdjustment.html
+
+    Example:
+        >>> Step(lower=0, upper=20, change=1)
+
     """
 
     lower: float | None = None
@@ -102,6 +107,8 @@ class StepScaling:
         period_seconds: Period of the metric.
         evaluation_periods: Periods looked at.
         cooldown_seconds: Pause after a step.
+
+    See https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-step-scaling-policies.html
 
     Example:
         >>> StepScaling(metric="CPUUtilization", threshold=70,
@@ -170,6 +177,8 @@ class ScheduledScaling:
         maximum: Most from then on; unchanged by default.
         timezone: Name of a time zone for ``cron`` and ``at``, for example ``Europe/Berlin``.
 
+    See https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-scheduled-scaling.html
+
     Example:
         >>> ScheduledScaling(schedule="cron(0 7 ? * MON-FRI *)", minimum=4, maximum=12)
 
@@ -226,6 +235,8 @@ class Scaling:
         scale_in_seconds: Pause after something was taken away.
         scale_out_seconds: Pause after something was added.
         scale_in: Whether a target takes anything away at all.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
 
     Example:
         >>> Scaling(minimum=2, maximum=8, invocations_per_instance=3000,

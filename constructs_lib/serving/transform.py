@@ -32,6 +32,9 @@ class DataProcessing:
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html
 
+    Example:
+        >>> DataProcessing(input_filter="$[1:]", join=True, output_filter="$[0,-1]")
+
     """
 
     input_filter: str | None = None
@@ -86,6 +89,8 @@ class TransformSpecification:
         instance_count: Instances.
         environment: Environment of the container, 16 variables at most.
         overrides: Fields of the request that the library does not model, by path.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html
 
     Example:
         >>> TransformSpecification(model=model, store=store, input_prefix="to-score/",

@@ -28,6 +28,12 @@ class InstancePool:
         priority: Which is tried first, 1 to 5.
         model: A model for this type in place of the variant's own.
 
+    See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InstancePool.html
+
+    Example:
+        >>> Variant(pools=[InstancePool(instance_type="ml.m5.large", priority=1),
+        ...                InstancePool(instance_type="ml.m5.xlarge", priority=2)])
+
     """
 
     instance_type: str
@@ -51,6 +57,11 @@ class ManagedInstanceScaling:
             instances without a copy go.
         cooldown_minutes: Pause before instances are freed that way, 5 to 1440.
         step: Most instances freed at a time, 1 to 100.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariantManagedInstanceScaling.html
+
+    Example:
+        >>> Variant(managed_scaling=ManagedInstanceScaling(minimum=0, maximum=4))
 
     """
 
@@ -109,6 +120,8 @@ class Variant:
         volume_gb: Size of each instance's volume, 1 to 512.
         routing: ``RANDOM``, ``LEAST_OUTSTANDING_REQUESTS``, ``PREFIX_AWARE`` or ``KV_AWARE``.
         core_dump_prefix: Where core dumps go in the store, ending in a slash; kept by default.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
 
     Example:
         >>> Variant(name="Challenger", model=challenger, weight=0.1, instance_count=1)
@@ -226,6 +239,11 @@ class EnhancedMetrics:
     Attributes:
         frequency_seconds: How often they are published: 10, 30, 60, 120, 180, 240 or 300.
         detailed: Whether detailed observability is on as well.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_MetricsConfig.html
+
+    Example:
+        >>> EnhancedMetrics(frequency_seconds=10)
 
     """
 

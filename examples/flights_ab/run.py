@@ -174,13 +174,14 @@ def report(
     }
     if counted != dict(answered):
         raise ExampleFailedError(f"CloudWatch counted {counted}, callers {dict(answered)}")
-    sent = sum(answered.values())
+    sent = caller.counts.total() + sum(each.sent for each in traffic)
+    failed = sum(len(each.failures) for each in traffic)
     stage.note(
         shares=shares,
-        requests={"sent": sent, "failed": 0, "by_variant": counted},
+        requests={"sent": sent, "failed": failed, "by_variant": counted},
         weights_after_unchanged_deploy=kept,
     )
-    stage.say(f"{sent} requests, none failed; by variant: {counted}")
+    stage.say(f"{sent} requests, {failed} failed; by variant: {counted}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A shadow test: a challenger answers copies of the champion's requests, and is judged by them.
 
 The figures are the errors of both on the same flights, the challenger's from captured answers only,
-beside the same trees alone.
+beside the same trees alone. Then a challenger that cannot read the requests costs callers nothing.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ import base64
 import json
 import sys
 import tempfile
+import time as wall
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
+from botocore.exceptions import ClientError
 
 from sageloop.demo.flights import Flight, load
 from sageloop.examples.figure import Figure
@@ -31,6 +35,9 @@ LEARNED = {
 }
 LATER = (date(2013, 4, 1), date(2013, 4, 7))
 AT_ONCE = 25
+# Virtual seconds a second, while the new fleet bakes.
+RATE = 20
+METRICS = ("Invocations", "InvocationModelErrors")
 
 
 @cache
@@ -56,17 +63,53 @@ def trees(name: str) -> Any:
     return learned(within(LEARNED[name]))
 
 
+def unreadable(folder: Path) -> None:
+    """A challenger that also learned the day of the month, which no request carries."""
+    wider = learned(within(LEARNED["Challenger"]), also=lambda flight: (flight.day.day,))
+    keep(wider, folder / "challenger")
+
+
+@dataclass
+class Callers:
+    """What callers got, by the number of the request, and what each waited."""
+
+    answers: dict[int, list[float]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    milliseconds: list[float] = field(default_factory=list)
+
+
 def run(stage: Stage) -> None:
-    """Deploy, ask for a week, and judge both by what was captured."""
+    """Deploy, ask for a week, judge both by what was captured; then with a shadow that fails."""
     later = within(LATER)
     batches = [later[start : start + AT_ONCE] for start in range(0, len(later), AT_ONCE)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        environment = {"FLIGHTS_MODELS": str(folder)}
         with stage.step("train both models"):
             build(folder)
-        stage.deploy(environment={"FLIGHTS_MODELS": str(folder)})
-    with stage.step(f"ask {len(batches)} times"):
-        answered = ask(stage, batches)
+        stage.deploy(environment=environment)
+        first = ask(stage, batches)
+        judge(stage, batches, first)
+        before = counts(stage)
+        unreadable(folder)
+        stage.cloud.set_rate(RATE)
+        stage.deploy(environment=environment)
+        stage.cloud.set_rate(1)
+    second = ask(stage, batches)
+    stage.cloud.settle()
+    after = counts(stage)
+    if second.answers != first.answers:
+        raise ExampleFailedError("a failing shadow changed what callers got")
+    since = {name: {m: after[name][m] - before[name][m] for m in METRICS} for name in LEARNED}
+    report(stage, {"a good challenger": (first, before), "one that fails": (second, since)})
+    failed = {name: counted["InvocationModelErrors"] for name, counted in since.items()}
+    if failed != {"Champion": 0, "Challenger": len(batches)}:
+        raise ExampleFailedError(f"only the challenger was to fail, always: {failed}")
+
+
+def judge(stage: Stage, batches: list[list[Flight]], callers: Callers) -> None:
+    """Report the error of both, from what was captured."""
+    later = [flight for batch in batches for flight in batch]
     with stage.step("wait for what is captured"):
         stage.cloud.settle()
         told = {name: captured(stage, name) for name in LEARNED}
@@ -82,23 +125,32 @@ def run(stage: Stage) -> None:
                 noise="rounding of 32-bit numbers; seed 7",
             )
         )
-    if any(answered[n] != told["Champion"][n] for n in range(len(batches))):
+    if callers.answers != told["Champion"]:
         raise ExampleFailedError("callers got something else than what was captured")
-    report(stage, len(batches))
 
 
-def ask(stage: Stage, batches: list[list[Flight]]) -> dict[int, list[float]]:
+def ask(stage: Stage, batches: list[list[Flight]]) -> Callers:
     """Send every request; what the callers got, all of it from the champion."""
-    runtime, answers = stage.cloud.client("sagemaker-runtime"), {}
-    for number, batch in enumerate(batches):
-        answer = runtime.invoke_endpoint(
-            EndpointName=ENDPOINT, ContentType="text/csv", Accept="text/csv",
-            InferenceId=str(number), Body="\n".join(f.row() for f in batch),
-        )  # fmt: skip
-        if answer["InvokedProductionVariant"] != "Champion":
-            raise ExampleFailedError(f"a caller was answered by {answer}")
-        answers[number] = values(answer["Body"].read())
-    return answers
+    runtime, callers = stage.cloud.client("sagemaker-runtime"), Callers()
+    with stage.step(f"ask {len(batches)} times"):
+        for number, batch in enumerate(batches):
+            began = wall.perf_counter()
+            try:
+                answer = runtime.invoke_endpoint(
+                    EndpointName=ENDPOINT, ContentType="text/csv", Accept="text/csv",
+                    InferenceId=str(number), Body="\n".join(f.row() for f in batch),
+                )  # fmt: skip
+                told = values(answer["Body"].read())
+            except ClientError as error:
+                callers.failures.append(str(error))
+                continue
+            if answer["InvokedProductionVariant"] != "Champion":
+                raise ExampleFailedError(f"a caller was answered by {answer}")
+            callers.answers[number] = told
+            callers.milliseconds.append((wall.perf_counter() - began) * 1000)
+    if callers.failures:
+        raise ExampleFailedError(f"{len(callers.failures)} failed: {callers.failures[0]}")
+    return callers
 
 
 def captured(stage: Stage, variant: str) -> dict[int, list[float]]:
@@ -121,21 +173,24 @@ def lines(stage: Stage, prefix: str) -> Iterator[dict[str, Any]]:
             yield from (json.loads(line) for line in body.splitlines())
 
 
-def report(stage: Stage, sent: int) -> None:
-    """What CloudWatch has of both."""
-    facts = {}
-    for name in LEARNED:
-        readings = Readings(cloud=stage.cloud, endpoint=ENDPOINT, variant=name)
-        facts[name] = {
-            "invocations": int(readings.of("Invocations")),
-            "mean_latency_ms": round(readings.of("ModelLatency", "Average") / 1000, 2),
-            "failed": int(readings.of("Invocation5XXErrors")),
-        }
-    stage.note(requests={"sent": sent, "failed": 0}, variants=facts)
-    for name, each in facts.items():
-        stage.say(f"{name}: {each}")
-    if any(each["invocations"] != sent for each in facts.values()):
-        raise ExampleFailedError(f"{sent} were sent, CloudWatch has {facts}")
+def counts(stage: Stage) -> dict[str, dict[str, int]]:
+    """What CloudWatch has counted of each variant so far."""
+    readings = {
+        name: Readings(cloud=stage.cloud, endpoint=ENDPOINT, variant=name) for name in LEARNED
+    }
+    return {name: {m: int(each.of(m)) for m in METRICS} for name, each in readings.items()}
+
+
+def report(stage: Stage, times: dict[str, tuple[Callers, dict[str, dict[str, int]]]]) -> None:
+    """What callers had of each challenger, beside what CloudWatch counted of both variants."""
+    for beside, (callers, counted) in times.items():
+        sent = len(callers.answers) + len(callers.failures)
+        waited = round(median(callers.milliseconds), 2)
+        requests = {"sent": sent, "failed": len(callers.failures), "median_ms": waited}
+        stage.note(**{beside: {"requests": requests, "variants": counted}})
+        stage.say(f"beside {beside}: {requests}, {counted}")
+        if any(each["Invocations"] != sent for each in counted.values()):
+            raise ExampleFailedError(f"{sent} were sent, CloudWatch has {counted}")
 
 
 if __name__ == "__main__":

@@ -120,11 +120,21 @@ class SageMaker(Jobs):
         if self.endpoint["EndpointStatus"] != "InService":
             raise client_error("ValidationException", "Cannot update in-progress endpoint")
         self._need_config(EndpointConfigName)
+        self._need_no_target(self.endpoint["EndpointConfigName"], EndpointConfigName)
         self.endpoint |= {
             "EndpointStatus": "Updating",
             "PendingDeploymentSummary": {"EndpointConfigName": EndpointConfigName},
         }
         self._endpoint_event()
+
+    def _need_no_target(self, old: str, new: str) -> None:
+        """SageMaker's rule about scaled variants that an update removes or changes."""
+        wanted = _types(self.configs[new])
+        for name, instance_type in _types(self.configs[old]).items():
+            scaled = f"endpoint/{ENDPOINT}/variant/{name}" in self.targets
+            if scaled and wanted.get(name) != instance_type:
+                text = f'Variant(s) "[{name}]" must be deregistered as scalable targets'
+                raise client_error("ValidationException", text)
 
     def _delete_endpoint(self, EndpointName: str) -> Any:
         if self.endpoint is None:
@@ -173,3 +183,7 @@ class SageMaker(Jobs):
         assert InferenceId.startswith("gate-")
         answers = [self.champion_answer(row) for row in Body.decode().splitlines()]
         return {"Body": io.BytesIO("\n".join(answers).encode())}
+
+
+def _types(config: dict[str, Any]) -> dict[str, str]:
+    return {v["VariantName"]: v["InstanceType"] for v in config["ProductionVariants"]}

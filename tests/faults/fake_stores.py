@@ -97,7 +97,11 @@ class Stores:
     # the rest
 
     def _describe_alarms(self, AlarmNames: list[str], **_: Any) -> Any:
-        return {"MetricAlarms": [self.alarms[n] for n in AlarmNames if n in self.alarms]}
+        found = [self.alarms[n] for n in AlarmNames if n in self.alarms]
+        return {
+            "MetricAlarms": [each for each in found if "AlarmRule" not in each],
+            "CompositeAlarms": [each for each in found if "AlarmRule" in each],
+        }
 
     def _put_metric_data(self, Namespace: str, MetricData: list[Any]) -> Any:
         self.metrics.extend(MetricData)
@@ -114,14 +118,47 @@ class Stores:
         self.pages.append(Message)
 
     def _register_scalable_target(self, ResourceId: str, **request: Any) -> Any:
-        self.targets[ResourceId] = request
+        before = self.targets.get(ResourceId, {})
+        self.targets[ResourceId] = {"policies": {}, "actions": {}, **before, **request}
 
     def _deregister_scalable_target(self, ResourceId: str, **_: Any) -> Any:
         if self.targets.pop(ResourceId, None) is None:
             raise client_error("ObjectNotFoundException", "No scalable target found")
 
-    def _put_scaling_policy(self, **_: Any) -> Any:
+    def _put_scaling_policy(self, ResourceId: str, PolicyName: str, **request: Any) -> Any:
+        self._attach(ResourceId, "policies", PolicyName, request)
         return {}
+
+    def _put_scheduled_action(
+        self, ResourceId: str, ScheduledActionName: str, **request: Any
+    ) -> Any:
+        self._attach(ResourceId, "actions", ScheduledActionName, request)
+
+    def _attach(self, resource: str, kind: str, name: str, request: dict[str, Any]) -> None:
+        if resource not in self.targets:
+            raise client_error("ObjectNotFoundException", "No scalable target registered")
+        on = ("ServiceNamespace", "ScalableDimension")
+        self.targets[resource][kind][name] = {k: v for k, v in request.items() if k not in on}
+
+    def _describe_scalable_targets(self, ResourceIds: list[str], **_: Any) -> Any:
+        assert ResourceIds, "without any, all are meant"
+        return {
+            "ScalableTargets": [
+                {"ResourceId": name, **self.targets[name]}
+                for name in ResourceIds
+                if name in self.targets
+            ]
+        }
+
+    def _describe_scaling_policies(self, ResourceId: str, **_: Any) -> Any:
+        found = self.targets[ResourceId]["policies"]
+        return {"ScalingPolicies": [{"PolicyName": n, **each} for n, each in found.items()]}
+
+    def _describe_scheduled_actions(self, ResourceId: str, **_: Any) -> Any:
+        found = self.targets[ResourceId]["actions"]
+        return {
+            "ScheduledActions": [{"ScheduledActionName": n, **each} for n, each in found.items()]
+        }
 
     def _invoke(self, FunctionName: str, Payload: bytes, **_: Any) -> Any:
         self.queue.append((FunctionName, json.loads(Payload)))

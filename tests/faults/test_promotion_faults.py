@@ -153,8 +153,10 @@ def test_32_failed_rollback_pages_and_freezes(world: World) -> None:
     assert world.counts["sagemaker:DeleteEndpoint"] == 0
 
 
-def test_33_red_rollback_alarm_holds_the_promotion_back(world: World) -> None:
-    world.alarms["endpoint-errors"] = {"AlarmName": "endpoint-errors", "StateValue": "ALARM"}
+@pytest.mark.parametrize("kind", [{}, {"AlarmRule": 'ALARM("any")'}])
+def test_33_red_rollback_alarm_holds_the_promotion_back(world: World, kind: dict[str, str]) -> None:
+    red = {"AlarmName": "endpoint-errors", "StateValue": "ALARM", **kind}
+    world.alarms["endpoint-errors"] = red
     world.challenge()
     assert world.counts["sagemaker:UpdateEndpoint"] == 0
     world.alarms["endpoint-errors"]["StateValue"] = "OK"

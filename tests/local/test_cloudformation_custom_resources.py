@@ -188,6 +188,7 @@ def test_failure_elsewhere_ends_the_wait_and_deletes(bench: Bench) -> None:
     assert status == "ROLLBACK_COMPLETE"
     assert bench.reason("s", "C", "CREATE_FAILED") == "Resource creation cancelled"
     assert _kinds(bench) == ["Create", "Delete"]
+    assert put(bench.cloud, bench.functions.events[0], {}) == 200  # its function cannot know
 
 
 def test_service_token_may_not_change(bench: Bench) -> None:

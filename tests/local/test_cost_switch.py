@@ -68,6 +68,30 @@ class Switched:
     def status(self) -> str:
         return str(self.stage.rest()["EndpointStatus"])
 
+    def steps(self, on: dict[str, str]) -> str:
+        """A step policy on a target, and the alarm that runs it; the alarm's name."""
+        scaling = self.cloud.client("application-autoscaling", principal="tester")
+        policy = scaling.put_scaling_policy(
+            **on, PolicyName="steps", PolicyType="StepScaling",
+            StepScalingPolicyConfiguration={
+                "AdjustmentType": "ChangeInCapacity",
+                "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+            },
+        )["PolicyARN"]  # fmt: skip
+        name = f"{self.stage.name}-scaling-0-0"
+        self.stage.cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            Namespace="n",
+            MetricName="load",
+            Statistic="Average",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=50,
+            AlarmActions=[policy],
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+        )
+        return name
+
     def targets(self) -> list[dict[str, Any]]:
         client = self.cloud.client("application-autoscaling", principal="tester")
         on = f"endpoint/{self.stage.name}/variant/AllTraffic"
@@ -121,6 +145,8 @@ def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scalin
         ScalableTargetAction={"MinCapacity": 2},
     )  # fmt: skip
 
+    alarm = switched.steps(on)
+
     assert switched.run(action="down", by="ann") == "going down"
     assert switched.status() == "Deleted"
     assert switched.targets() == []
@@ -136,9 +162,12 @@ def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scalin
     (target,) = switched.targets()
     assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 3)
     policies = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
-    assert [p["PolicyName"] for p in policies if p["ResourceId"] == on["ResourceId"]] == [
-        "requests"
-    ]
+    made = {
+        p["PolicyName"]: p["PolicyARN"] for p in policies if p["ResourceId"] == on["ResourceId"]
+    }
+    assert sorted(made) == ["requests", "steps"]
+    (found,) = stage.cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
+    assert found["AlarmActions"] == [made["steps"]]
     actions = scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"]
     assert [a["ScheduledActionName"] for a in actions if a["ResourceId"] == on["ResourceId"]] == [
         "morning"
@@ -146,6 +175,7 @@ def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scalin
     assert stage.invoke() != ""
     assert set(_PERMISSIONS["alone"]) - switched.used == {"sagemaker:AddTags"}
     scaling.deregister_scalable_target(**on)
+    stage.cloudwatch.delete_alarms(AlarmNames=[alarm])
 
 
 @pytest.mark.feature("operations: cost switch (idleness)")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import fnmatch
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +23,7 @@ from sageloop.waiting import until
 
 WINTER, SUMMER = date(2013, 1, 1), date(2013, 6, 1)
 SHIFT = 30.0
+_COMMAND = Path(sys.executable).with_name("sageloop")
 _HOURS = 8
 # What the wire calls one thing and IAM another.
 _ACTIONS = {
@@ -166,6 +170,35 @@ def test_a_repeated_alarm_event_starts_no_second_retraining(closed: Closed) -> N
     cloud.clear_faults()
 
     assert len(closed.loop.watch.jobs()) == 2  # within the cooldown of six hours
+
+
+def _sageloop(closed: Closed, folder: Path, *words: str) -> dict[str, Any]:
+    """The report of a command against the deployed stack."""
+    report = folder / "report.json"
+    done = subprocess.run(
+        [_COMMAND, *words, "--endpoint-url", closed.loop.cloud.endpoint_url, "--json", str(report)],
+        text=True, capture_output=True, check=False, cwd=folder, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(json.loads(report.read_text()))
+
+
+@pytest.mark.feature("promotion: history and rollback of the project's own stacks")
+def test_the_former_champion_comes_back_by_the_stacks_own_canary(
+    closed: Closed, tmp_path: Path
+) -> None:
+    cloud, name = closed.loop.cloud, closed.loop.names.endpoint
+    cloud.set_rate(60)
+    rolled = _sageloop(closed, tmp_path, "rollback", name, "--wait")
+    cloud.set_rate(1)
+    told = _sageloop(closed, tmp_path, "history", name)
+
+    assert rolled["end"]["live"]
+    assert rolled["end"]["config"] == closed.first["EndpointConfigName"]
+    (endpoint,) = told["endpoints"]
+    jobs = [job["TrainingJobName"] for job in closed.loop.watch.jobs()]
+    assert [model["origin"]["training_job"] for model in endpoint["models"]] == jobs[::-1]
+    assert [model["status"] for model in endpoint["models"]] == ["former champion", "champion"]
 
 
 def test_no_call_of_a_function_or_job_lacks_permission(closed: Closed) -> None:

@@ -74,6 +74,7 @@ class CustomResources:
         self._cloud = cloud
         self._lock = threading.Lock()
         self._pending: dict[str, _Pending] = {}
+        self._given_up: set[str] = set()
         self._listens = False
         cloud.front.add_route(PREFIX, self.take)
 
@@ -86,7 +87,12 @@ class CustomResources:
         if request.method != "PUT":
             return _refusal(405, "MethodNotAllowed", "an answer is sent by PUT")
         with self._lock:
-            pending = self._pending.get(request.path.removeprefix(PREFIX))
+            token = request.path.removeprefix(PREFIX)
+            pending = self._pending.get(token)
+            given_up = token in self._given_up
+        if given_up:
+            # Nobody waits any more, which the function cannot know: the URL is good for hours.
+            return Response(200)
         if pending is None:
             return _refusal(403, "AccessDenied", "Request has expired")
         answer = _parsed(request.get_data(), pending)
@@ -126,6 +132,8 @@ class CustomResources:
             timer.cancel()
             with self._lock:
                 del self._pending[token]
+                if pending.answer is None:
+                    self._given_up.add(token)
         if pending.answer is None:
             if not pending.problem:
                 doing = "creation" if document["RequestType"] == "Create" else "update"

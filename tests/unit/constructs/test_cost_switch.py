@@ -27,9 +27,7 @@ PERMISSIONS = json.loads(
 TIMES = SwitchTimes(
     down="cron(0 20 ? * MON-FRI *)", up="cron(0 7 ? * MON-FRI *)", timezone="Europe/Paris"
 )
-PLATFORM = {
-    "cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "iam:CreateServiceLinkedRole",
-}  # fmt: skip
+PLATFORM = {"cloudwatch:DeleteAlarms", "iam:CreateServiceLinkedRole"}
 OURS = {"application-autoscaling", "cloudwatch", "dynamodb", "iam", "lambda", "sagemaker"}
 
 

@@ -133,7 +133,7 @@ def test_endpoint_keeps_capacity_and_names_no_config(ground: Ground) -> None:
     for kind, name in (("Model", "ModelName"), ("EndpointConfig", "EndpointConfigName")):
         template.has_resource_properties(f"AWS::SageMaker::{kind}", {name: Match.absent()})
     template.has_resource_properties("AWS::SageMaker::Model", {"EnableNetworkIsolation": True})
-    template.resource_count_is("AWS::ApplicationAutoScaling::ScalingPolicy", 1)
+    template.resource_count_is("Custom::ScalingAfterEndpoint", 1)
 
 
 @pytest.mark.feature("promotion: registry")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aws_cdk import App, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk.assertions import Template
 
 from constructs_lib import (
@@ -185,6 +186,38 @@ def test_an_alarm_that_undoes_rollouts_cannot_ask_for_retraining(
     endpoint(anew, rollback_alarms=[alarm])
 
     with pytest.raises(ConfigurationError, match="it is red when the better model comes"):
+        loop(live_error=alarm)
+
+
+def _within(ground: Ground, alarm: cloudwatch.IAlarm, construct_id: str) -> cloudwatch.IAlarm:
+    """A composite alarm that turns red with an alarm."""
+    rule = cloudwatch.AlarmRule.any_of(
+        cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM),
+        cloudwatch.AlarmRule.from_string("ALARM(another)"),
+    )
+    return cloudwatch.CompositeAlarm(ground.stack, construct_id, alarm_rule=rule)
+
+
+@pytest.mark.feature("rollout constructs: the alarm of retraining never rolls back")
+def test_a_composite_of_the_loops_alarm_cannot_undo_rollouts(
+    anew: Ground, loop: Callable[..., RetrainingLoop]
+) -> None:
+    alarm = anew.alarm()
+    loop(live_error=alarm)
+    outer = _within(anew, _within(anew, alarm, "Inner"), "Outer")
+
+    with pytest.raises(ConfigurationError, match=r"Outer \(with .*\) asks for retraining"):
+        endpoint(anew, model=model(anew, "Other"), rollback_alarms=[outer])
+
+
+@pytest.mark.feature("rollout constructs: the alarm of retraining never rolls back")
+def test_a_member_of_a_rollback_composite_cannot_ask_for_retraining(
+    anew: Ground, loop: Callable[..., RetrainingLoop]
+) -> None:
+    alarm = anew.alarm()
+    endpoint(anew, rollback_alarms=[_within(anew, alarm, "Either")])
+
+    with pytest.raises(ConfigurationError, match="AlarmHasOtherDuty"):
         loop(live_error=alarm)
 
 

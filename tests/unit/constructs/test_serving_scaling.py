@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_cdk import App, Stack
-from aws_cdk.assertions import Match
+from aws_cdk.assertions import Match, Template
 
 from constructs_lib import (
     Asynchronous,
@@ -30,8 +32,26 @@ from .serving import (
 
 TARGET = "AWS::ApplicationAutoScaling::ScalableTarget"
 POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
+REGISTRATION = "Custom::ScalingAfterEndpoint"
 BY_INVOCATIONS = Scaling(minimum=2, maximum=4, invocations_per_instance=100)
 QUEUED = Asynchronous(output_prefix="out/")
+_POLICY_OF_STEPS = {"Fn::GetAtt": [Match.string_like_regexp("ScalingAfter"), "Policy0x0"]}
+
+
+_PERMISSIONS = Path(__file__).resolve().parents[3] / "lambda" / "permissions.json"
+_OURS = {"application-autoscaling", "cloudwatch", "sagemaker"}
+_OF_AUTO_SCALING = {"cloudwatch:DeleteAlarms"}  # Application Auto Scaling calls it in our name
+
+
+def _actions_of(template: Template, start: str) -> set[str]:
+    """What the policies of a function's duties allow of our services."""
+    found: set[str] = set()
+    for name, policy in template.find_resources("AWS::IAM::ManagedPolicy").items():
+        if name.startswith(start) and "Base" not in name:
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+                action = statement["Action"]
+                found |= {action} if isinstance(action, str) else set(action)
+    return {each for each in found if each.partition(":")[0] in _OURS}
 
 
 @pytest.fixture
@@ -40,7 +60,24 @@ def whole() -> Ground:
     return ground_of(Stack(App(), "Test"))
 
 
+def _variant(ground: Ground) -> dict[str, Any]:
+    """What the function is told about the one variant of an endpoint with instances."""
+    text = properties(ground.template(), REGISTRATION)["Document"]
+    document = json.loads(text)
+    assert document["endpoint_name"] == "demo"
+    (variant,) = document["scaling"]
+    return dict(variant)
+
+
+def _told(ground: Ground, kind: str = "TargetTracking") -> dict[str, Any]:
+    """The configuration of its one policy of a kind."""
+    (policy,) = [each for each in _variant(ground)["Policies"]
+                 if each["PolicyType"] == f"{kind}Scaling"]  # fmt: skip
+    return dict(policy[f"{kind}ScalingPolicyConfiguration"])
+
+
 def _configuration(ground: Ground, kind: str = "TargetTracking") -> dict[str, Any]:
+    """The same of one that CloudFormation puts."""
     found = [
         resource["Properties"][f"{kind}ScalingPolicyConfiguration"]
         for resource in ground.template().find_resources(POLICY).values()
@@ -54,13 +91,11 @@ def _configuration(ground: Ground, kind: str = "TargetTracking") -> dict[str, An
 def test_real_time_scales_by_invocations(whole: Ground) -> None:
     endpoint(whole, variants=[Variant(scaling=BY_INVOCATIONS)])
 
-    configuration = _configuration(whole)
-
-    metric = configuration["PredefinedMetricSpecification"]["PredefinedMetricType"]
+    metric = _told(whole)["PredefinedMetricSpecification"]["PredefinedMetricType"]
     assert metric == "SageMakerVariantInvocationsPerInstance"
-    target = properties(whole.template(), TARGET)
-    assert target["ScalableDimension"] == "sagemaker:variant:DesiredInstanceCount"
-    assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 4)
+    variant = _variant(whole)
+    assert variant["VariantName"] == "AllTraffic"
+    assert (variant["MinCapacity"], variant["MaxCapacity"]) == (2, 4)
 
 
 @pytest.mark.feature("scaling constructs: target from measured requests per second")
@@ -76,7 +111,7 @@ def test_real_time_scales_by_concurrency(whole: Ground) -> None:
 
     endpoint(whole, variants=[Variant(scaling=scaling)])
 
-    configuration = _configuration(whole)
+    configuration = _told(whole)
     metric = configuration["PredefinedMetricSpecification"]["PredefinedMetricType"]
     assert metric == "SageMakerVariantConcurrentRequestsPerModelHighResolution"
     assert configuration["DisableScaleIn"] is True
@@ -103,7 +138,7 @@ def test_asynchronous_scales_by_its_backlog(whole: Ground) -> None:
 
     endpoint(whole, kind=QUEUED, variants=[Variant(scaling=scaling)])
 
-    specification = _configuration(whole)["CustomizedMetricSpecification"]
+    specification = _told(whole)["CustomizedMetricSpecification"]
     assert specification["MetricName"] == "ApproximateBacklogSizePerInstance"
     assert specification["Dimensions"] == [{"Name": "EndpointName", "Value": "demo"}]
 
@@ -114,13 +149,13 @@ def test_asynchronous_leaves_zero_when_something_waits(whole: Ground) -> None:
 
     endpoint(whole, kind=QUEUED, variants=[Variant(scaling=scaling)])
 
-    steps = _configuration(whole, "Step")["StepAdjustments"]
+    steps = _told(whole, "Step")["StepAdjustments"]
     assert steps == [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
     whole.template().has_resource_properties(
         "AWS::CloudWatch::Alarm",
         {
             "MetricName": "HasBacklogWithoutCapacity", "EvaluationPeriods": 2, "Threshold": 1,
-            "AlarmActions": [{"Ref": Match.string_like_regexp("Wake")}],
+            "AlarmActions": [_POLICY_OF_STEPS],
         },
     )  # fmt: skip
 
@@ -148,13 +183,13 @@ def test_steps_have_an_alarm_that_takes_them(whole: Ground) -> None:
 
     endpoint(whole, variants=[Variant(scaling=Scaling(minimum=1, maximum=4, steps=[step]))])
 
-    steps = _configuration(whole, "Step")["StepAdjustments"]
+    steps = _told(whole, "Step")["StepAdjustments"]
     assert [each["ScalingAdjustment"] for each in steps] == [1, 3]
     whole.template().has_resource_properties(
         "AWS::CloudWatch::Alarm",
         {
             "Namespace": "/aws/sagemaker/Endpoints", "Threshold": 70,
-            "AlarmActions": [{"Ref": Match.string_like_regexp("Step")}],
+            "AlarmActions": [_POLICY_OF_STEPS],
         },
     )  # fmt: skip
 
@@ -166,7 +201,7 @@ def test_schedules_move_the_bounds(whole: Ground) -> None:
 
     endpoint(whole, variants=[Variant(scaling=scaling)])
 
-    (action,) = properties(whole.template(), TARGET)["ScheduledActions"]
+    (action,) = _variant(whole)["ScheduledActions"]
     assert action["Schedule"] == "cron(0 7 * * ? *)"
     assert action["ScalableTargetAction"] == {"MinCapacity": 4}
     assert action["Timezone"] == "Europe/Berlin"
@@ -262,3 +297,54 @@ def test_serverless_scaling_needs_something_ready(anew: Ground) -> None:
 def test_a_measured_figure_must_be_one(rps: float) -> None:
     with pytest.raises(ConfigurationError, match="rps must be"):
         Scaling.from_requests_per_second(rps, minimum=1, maximum=2)
+
+
+@pytest.mark.feature("scaling constructs: another instance type in one deployment")
+def test_the_endpoint_stands_between_making_way_and_registering(whole: Ground) -> None:
+    endpoint(whole, variants=[Variant(instance_type="ml.c5.large", scaling=BY_INVOCATIONS)])
+
+    template = whole.template()
+
+    assert _variant(whole)["InstanceTypes"] == ["ml.c5.large"]
+    (before,) = template.find_resources("Custom::ScalingBeforeEndpoint")
+    ((served, resource),) = template.find_resources("AWS::SageMaker::Endpoint").items()
+    (after,) = template.find_resources(REGISTRATION).values()
+    assert before in resource["DependsOn"]
+    assert served in after["DependsOn"]
+    template.resource_count_is(TARGET, 0)
+
+
+def test_the_function_that_scales_may_do_what_it_does_and_no_more(whole: Ground) -> None:
+    endpoint(whole, variants=[Variant(scaling=BY_INVOCATIONS)])
+
+    allowed = _actions_of(whole.template(), "EndpointScalingFunction")
+
+    expected = json.loads(_PERMISSIONS.read_text(encoding="utf-8"))["scaling_resource"]
+    assert allowed - _OF_AUTO_SCALING == set(expected)
+
+
+def test_scaling_needs_a_network_for_its_function(anew: Ground) -> None:
+    with pytest.raises(ConfigurationError, match="NetworkMissing"):
+        endpoint(anew, model=open_model(anew), variants=[Variant(scaling=BY_INVOCATIONS)])
+
+
+def test_unscaled_endpoints_have_no_function(whole: Ground) -> None:
+    endpoint(whole)
+
+    whole.template().resource_count_is("Custom::ScalingBeforeEndpoint", 0)
+
+
+def test_more_step_policies_than_a_custom_resource_can_tell_are_refused(anew: Ground) -> None:
+    step = StepScaling(metric="CPUUtilization", threshold=70, steps=[Step(lower=0, change=1)])
+    scaling = Scaling(minimum=1, maximum=4, steps=[step] * 13)
+
+    with pytest.raises(ConfigurationError, match="12 step policies at most"):
+        endpoint(anew, variants=[Variant(scaling=scaling)])
+
+
+def test_more_than_a_function_can_be_told_is_refused(anew: Ground) -> None:
+    schedules = [ScheduledScaling(schedule=f"cron({n} 7 * * ? *)", minimum=2) for n in range(40)]
+    scaling = Scaling(minimum=1, maximum=4, invocations_per_instance=9, schedules=schedules)
+
+    with pytest.raises(ConfigurationError, match="3000 characters of JSON at most"):
+        endpoint(anew, variants=[Variant(scaling=scaling)])

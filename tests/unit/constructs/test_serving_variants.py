@@ -42,6 +42,17 @@ def test_a_variant_without_traffic_is_rendered_so(anew: Ground) -> None:
     assert made.request["ProductionVariants"][1]["InitialVariantWeight"] == 0
 
 
+@pytest.mark.feature("serving constructs: weights shifted live are kept by an update when told so")
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_update_keeps_shifted_weights_only_when_told_so(anew: Ground, keep: bool) -> None:
+    made = endpoint(anew, keep_weights=keep)
+
+    excluded = anew.stack.resolve(made.resource.exclude_retained_variant_properties)
+    told = {each["variantPropertyType"] for each in excluded}
+    assert made.resource.retain_all_variant_properties is True
+    assert ("DesiredWeight" in told) is not keep
+
+
 @pytest.mark.feature("bad input: weights that sum to zero")
 def test_weights_that_sum_to_zero_are_refused(anew: Ground) -> None:
     with pytest.raises(ConfigurationError, match="weights of variants sum to zero"):

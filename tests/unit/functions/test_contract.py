@@ -13,6 +13,7 @@ import boto3
 import pytest
 import test_deployment_faults
 import test_promotion_faults
+import test_retyping_faults
 import test_trigger_faults
 from documents import BUCKET, ENDPOINT, JOB, job_document, serving_document
 from fake_client import client_error
@@ -44,6 +45,10 @@ def _scaling_ends(world: World) -> None:
     world.resource("champion_endpoint_resource", "Update", properties)
     world.move_endpoint()
     world.drain()
+
+
+def _red_alarm(world: World) -> None:
+    test_promotion_faults.test_33_red_rollback_alarm_holds_the_promotion_back(world, {})
 
 
 def _default_group(world: World) -> None:
@@ -120,13 +125,16 @@ SCENARIOS = [
     (test_trigger_faults.test_04_alarm_while_training_is_pending_and_starts_at_most_one_more, True),
     (test_promotion_faults.test_26_worse_or_equal_challenger_leaves_the_champion_and_no_loop, True),
     (test_promotion_faults.test_31_silent_rollback_is_detected_and_the_challenger_barred, True),
-    (test_promotion_faults.test_33_red_rollback_alarm_holds_the_promotion_back, True),
+    (_red_alarm, True),
     (test_promotion_faults.test_34_failed_creation_is_deleted_and_created_anew, False),
+    (test_retyping_faults.test_rollback_brings_target_policies_and_schedules_back, True),
     (test_deployment_faults.test_43_deletion_goes_on_while_interfaces_stay, True),
     (_many_champions, True), (_scaling_ends, True), (_default_group, None), (_evaluation, True),
     (_job_resource, False), (_every_kind, None), (_no_partitions, True),
     (_killed_while_registering, True),
 ]  # fmt: skip
+_HELD_APART = {"cost_switch", "scaling_resource"}
+"""Held to their own in tests/local/test_cost_switch.py and test_scaled_variants.py."""
 IMPLIED = {"iam:PassRole", "sagemaker:AddTags"}
 
 
@@ -172,7 +180,7 @@ def test_every_permission_is_used_and_no_other() -> None:
     spare = {
         (function, action)
         for function, actions in PERMISSIONS.items()
-        if function != "cost_switch"  # held to its own in tests/local/test_cost_switch.py
+        if function not in _HELD_APART
         for action in _all(actions) - IMPLIED
         if (function, action) not in used
         and not (function in PROMOTING and action in rollout & set(PERMISSIONS["promote"]))

@@ -85,6 +85,24 @@ def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
         ("serving.capture.percentage", 101, "got 101; input should be less than or equal to 100"),
         ("serving.scaling.maximum", 1, "scaling.maximum must not be less than scaling.minimum"),
         ("gate.objective", "smaller", "got 'smaller'; input should be 'Minimize' or 'Maximize'"),
+        ("gate.approval", "manual", "gate.approval: got 'manual'; input should be 'Automatic' or"),
+        ("monitoring.serving.p50_ms", 0, "monitoring.serving.p50_ms: got 0; input should be great"),
+        ("monitoring.serving.memory_percent", 101, "got 101; input should be less than or equal"),
+        ("monitoring.serving.p95_ms", 5, "monitoring.serving.p95_ms: got 5; there is no such key"),
+        ("monitoring.serving.unusual", ["errors"], "input should be 'invocations' or 'latency'"),
+        ("monitoring.serving.unusual", ["latency"] * 2, "unusual must name each at most once"),
+        ("monitoring.serving.silence.minutes", 4, "minutes: got 4; input should be greater than"),
+        ("monitoring.serving.silence.to_hour", 0, "to_hour: got 0; input should be greater than"),
+        ("monitoring.serving.silence.from_hour", 24, "from_hour: got 24; input should be less"),
+        ("cost_switch", {}, "cost_switch: down and up, idle_minutes, or all three must be given"),
+        ("cost_switch", {"up": "cron(0 7 ? * * *)"}, "cost_switch: down and up must be given toge"),
+        ("cost_switch", {"idle_minutes": 5}, "cost_switch.idle_minutes: got 5; input should be gr"),
+        ("cost_switch", {"down": "at 8", "up": "at 9"}, "cost_switch.down: got 'at 8'; string sho"),
+        ("https_front", {"authorizer": "None"}, "got 'None'; input should be 'IAM' or 'JWT'"),
+        ("https_front", {"authorizer": "JWT"}, "https_front: user_pool_arns must name a pool when"),
+        ("https_front", {"scopes": ["a"]}, "scopes are allowed only when authorizer is 'JWT'"),
+        ("https_front", {"user_pool_arns": ["x"]}, "https_front.user_pool_arns.0: got 'x'; string"),
+        ("https_front", {"content_types": []}, "https_front.content_types: got []; list should"),
         ("monitoring.window_minutes", 0, "monitoring.window_minutes: got 0"),
         ("monitoring.breaching", 4, "monitoring: breaching must be at most windows (3), got 4"),
     ],
@@ -96,6 +114,13 @@ def test_settings_refuse(values: dict[str, Any], key: str, value: Any, line: str
         read_settings(values, source="prod.toml")
 
     assert line in str(refused.value)
+
+
+def test_silence_that_ends_before_it_begins_is_told(values: dict[str, Any]) -> None:
+    values["monitoring"]["serving"]["silence"] |= {"from_hour": 8, "to_hour": 8}
+
+    with pytest.raises(SettingsError, match=r"to_hour must be later than from_hour \(8\), got 8"):
+        read_settings(values)
 
 
 def test_a_missing_key_is_named(values: dict[str, Any]) -> None:

@@ -66,6 +66,12 @@ class Champion:
         return None if text is None else dict(json.loads(text))
 
     @property
+    def unscaled(self) -> list[dict[str, Any]]:
+        """Targets deregistered for the rollout under way, as the requests that make them again."""
+        text = self.row.get("unscaled")
+        return [] if text is None else list(json.loads(text))
+
+    @property
     def passed_over(self) -> int:
         """Packages up to this number do not become champion of themselves: a person chose."""
         return int(self.row.get("passed_over", 0))
@@ -124,6 +130,7 @@ class Champion:
             "requested": None,
             "refused_digest": None,
             "creates": None,
+            "unscaled": None,
         }
         if self.live_config != self.wanted or self.row.get("live_since") is None:
             # An old event may be the first to find the rollout done; the endpoint knows better.
@@ -158,6 +165,7 @@ class Champion:
             "generation": int(self.row.get("generation", 0)) + 1,
             "state": ROLLED_BACK,
             "requested": None,
+            "unscaled": None,
             "reason": text,
             "page": text,
         }

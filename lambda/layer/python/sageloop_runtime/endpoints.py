@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,16 @@ class Endpoints:
             reason=described.get("FailureReason", ""),
             changed=None if changed is None else parse_time(changed),
         )
+
+    def instance_types(self, config: str) -> dict[str, list[str]]:
+        """Instance types of a configuration's variants by their names; none if it is gone."""
+        try:
+            described = self._sagemaker.describe_endpoint_config(EndpointConfigName=config)
+        except ClientError as error:
+            if is_missing(error):
+                return {}
+            raise
+        return types_of(described)
 
     def prepare(self, serving: Serving, package: Package) -> None:
         """Make the model and the configuration, unless an earlier try did."""
@@ -169,6 +179,16 @@ class Endpoints:
             if not answer.get("NextToken"):
                 return
             request["NextToken"] = answer["NextToken"]
+
+
+def types_of(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Instance types of the production variants by their names, in the order of the alphabet."""
+    found = {}
+    for variant in config["ProductionVariants"]:
+        places = [variant, *variant.get("InstancePools", [])]
+        types = [place["InstanceType"] for place in places if "InstanceType" in place]
+        found[variant["VariantName"]] = sorted(types)
+    return found
 
 
 def unguarded(deployment: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -27,9 +27,11 @@ from sageloop_runtime.job_resource import JobResource
 from sageloop_runtime.judging import Judge
 from sageloop_runtime.metrics import Metrics
 from sageloop_runtime.paging import Pager
+from sageloop_runtime.policy_alarms import PolicyAlarms
 from sageloop_runtime.promotion import Promoter
 from sageloop_runtime.reconciler import Reconciler
 from sageloop_runtime.registry import Registry
+from sageloop_runtime.scaled_variants import ScaledVariants
 from sageloop_runtime.scaling import Scaling
 from sageloop_runtime.security_group import DefaultSecurityGroup
 from sageloop_runtime.starter import Starter
@@ -179,9 +181,10 @@ def reconciler(environment: Environment, clients: Clients) -> Reconciler:
 def cost_switch(environment: Environment, clients: Clients) -> CostSwitch:
     """cost_switch."""
     config = SwitchConfig.read(environment)
-    targets = Targets(
-        clients("application-autoscaling"), config.endpoint_name, list(config.variants)
-    )
+    name = config.endpoint_name
+    alarms = PolicyAlarms(clients("cloudwatch"), name)
+    autoscaling = clients("application-autoscaling")
+    targets = Targets(autoscaling, name, list(config.variants), alarms=alarms)
     return CostSwitch(
         config,
         table=StateTable(clients("dynamodb"), config.state_table),
@@ -223,6 +226,21 @@ def champion_endpoint_actions(
         function_arn=function_arn,
         **more,
     )
+    return {"Create": resource.create, "Update": resource.update, "Delete": resource.delete}
+
+
+def scaled_variants(clients: Clients) -> ScaledVariants:
+    """scaling_resource, asked by the clock or an event."""
+    return ScaledVariants(
+        sagemaker=clients("sagemaker"),
+        autoscaling=clients("application-autoscaling"),
+        cloudwatch=clients("cloudwatch"),
+    )
+
+
+def scaling_actions(clients: Clients) -> dict[str, Action]:
+    """scaling_resource, asked by CloudFormation."""
+    resource = scaled_variants(clients)
     return {"Create": resource.create, "Update": resource.update, "Delete": resource.delete}
 
 

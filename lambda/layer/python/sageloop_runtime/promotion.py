@@ -19,6 +19,7 @@ from sageloop_runtime.metrics import Metrics
 from sageloop_runtime.names import is_of_endpoint, package_version
 from sageloop_runtime.paging import Pager
 from sageloop_runtime.registry import Package, Registry
+from sageloop_runtime.retyping import Retyping
 from sageloop_runtime.scaling import Scaling
 from sageloop_runtime.serving import Serving
 from sageloop_runtime.state import StateTable
@@ -59,6 +60,7 @@ class Promoter:
         self._registry = registry
         self._endpoints = endpoints
         self._scaling = scaling
+        self._retyping = Retyping(self._book, endpoints, scaling)
         self._cloudwatch = cloudwatch
         self._metrics = metrics
         self._pager = pager
@@ -203,8 +205,11 @@ class Promoter:
         """Whether a rollback alarm is in ALARM already, which would roll any update back."""
         if not serving.rollback_alarms:
             return False
-        answer = self._cloudwatch.describe_alarms(AlarmNames=list(serving.rollback_alarms))
-        return any(alarm["StateValue"] == "ALARM" for alarm in answer["MetricAlarms"])
+        answer = self._cloudwatch.describe_alarms(
+            AlarmNames=list(serving.rollback_alarms), AlarmTypes=["CompositeAlarm", "MetricAlarm"]
+        )
+        alarms = [*answer["MetricAlarms"], *answer.get("CompositeAlarms", [])]
+        return any(alarm["StateValue"] == "ALARM" for alarm in alarms)
 
     # how to get there
 
@@ -243,14 +248,21 @@ class Promoter:
         self._endpoints.prepare(serving, package)
         if seen is None:
             self._endpoints.create(serving, champion.wanted)
-        elif not self._endpoints.update(
-            serving, champion.wanted, guarded=champion.row.get("by") is None
-        ):
-            return "waiting"
+        else:
+            step = self._update(champion, serving, seen)
+            if step != "updating":
+                return step
         self._book.write(champion, {"requested": champion.wanted})
         if self._serving() is None:
             return "undone"
         return "waiting"
+
+    def _update(self, champion: Champion, serving: Serving, seen: Seen) -> str | None:
+        if not self._retyping.make_way(champion, serving, seen):
+            return None
+        guarded = champion.row.get("by") is None
+        asked = self._endpoints.update(serving, champion.wanted, guarded=guarded)
+        return "updating" if asked else "waiting"
 
     def _settled(
         self, champion: Champion, serving: Serving, seen: Seen, now: float | None
@@ -259,6 +271,7 @@ class Promoter:
             return self._make_live(champion, serving, seen, now)
         if not champion.was_asked:
             return self._ask(champion, serving, seen, now)
+        self._retyping.undo(champion, seen)
         if not self._book.write(champion, champion.rolled_back(seen)):
             return None
         self._metrics.put("RollbacksDetected", 1.0, self._dimensions, at=now)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from sageloop_runtime.errors import code_of
 from sageloop_runtime.serving import Serving
+from sageloop_runtime.switch_targets import Targets
 
 _DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 
@@ -42,6 +44,10 @@ class Scaling:
         """Deregister every variant; AWS deletes the policies with the target."""
         for variant in serving.variants:
             self._deregister(_target(serving, variant))
+
+    def targets(self, endpoint: str, variants: Sequence[str]) -> Targets:
+        """The targets of some variants as they are, to take them away and back."""
+        return Targets(self._autoscaling, endpoint, variants)
 
     def _deregister(self, target: dict[str, str]) -> None:
         try:

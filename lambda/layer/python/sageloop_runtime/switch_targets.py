@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sageloop_runtime.errors import code_of
+from sageloop_runtime.policy_alarms import PolicyAlarms
 
 _SERVICE = {"ServiceNamespace": "sagemaker"}
 _TARGET = ("ResourceId", "ScalableDimension", "MinCapacity", "MaxCapacity", "SuspendedState")
@@ -23,11 +24,20 @@ class Targets:
         autoscaling: an Application Auto Scaling client.
         endpoint: the endpoint's name.
         variants: its variants.
+        alarms: what lets alarms run step policies made anew; none where there are no such.
 
     """
 
-    def __init__(self, autoscaling: Any, endpoint: str, variants: Sequence[str]) -> None:
+    def __init__(
+        self,
+        autoscaling: Any,
+        endpoint: str,
+        variants: Sequence[str],
+        *,
+        alarms: PolicyAlarms | None = None,
+    ) -> None:
         self._autoscaling = autoscaling
+        self._alarms = alarms
         self._ids = [f"endpoint/{endpoint}/variant/{variant}" for variant in variants]
 
     def read(self) -> list[dict[str, Any]]:
@@ -50,9 +60,15 @@ class Targets:
             on = _on(each["target"])
             self._autoscaling.register_scalable_target(**_SERVICE, **each["target"])
             for policy in each["policies"]:
-                self._autoscaling.put_scaling_policy(**_SERVICE, **on, **policy)
+                self._put(on, policy, each.get("alarms", {}).get(policy["PolicyName"], []))
             for action in each["actions"]:
                 self._autoscaling.put_scheduled_action(**_SERVICE, **on, **action)
+
+    def _put(self, on: Mapping[str, Any], policy: Mapping[str, Any], alarms: list[str]) -> None:
+        made = self._autoscaling.put_scaling_policy(**_SERVICE, **on, **policy)
+        if self._alarms is not None:
+            for alarm in alarms:
+                self._alarms.run(alarm, made["PolicyARN"])
 
     def _whole(self, target: Mapping[str, Any]) -> dict[str, Any]:
         on = _on(target)
@@ -62,6 +78,11 @@ class Targets:
             "target": _some(target, _TARGET),
             "policies": [_some(policy, _POLICY) for policy in policies["ScalingPolicies"]],
             "actions": [_some(action, _ACTION) for action in actions["ScheduledActions"]],
+            "alarms": {
+                policy["PolicyName"]: [alarm["AlarmName"] for alarm in policy.get("Alarms", [])]
+                for policy in policies["ScalingPolicies"]
+                if policy["PolicyType"] == "StepScaling"
+            },
         }
 
 

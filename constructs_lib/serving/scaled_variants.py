@@ -1,0 +1,202 @@
+"""Variants of one's own endpoint, registered for scaling around its updates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct, IDependable
+
+from .._private.checks import Checks
+from .._private.function import ProjectFunction
+from .._private.policies import allow, arn
+from ..network import PrivateNetwork
+from .autoscaling import Wake, leave_zero, step_alarm, wake_alarm
+from .base import EndpointBase
+from .permissions import alarm_statements, scaling_statements
+from .scaling import Scaling
+from .variants import Variant
+
+_LONGEST_DOCUMENT = 3000
+_MOST_STEPS = 12
+
+
+class ScaledVariants(Construct):
+    """Defines the scaling of an endpoint's variants by a function of this library.
+
+    SageMaker refuses another instance type for a variant, and to take a variant away, while it is
+    registered, and CloudFormation changes a registration after the endpoint only. A custom
+    resource before the endpoint deregisters what changes, one after it registers what there is.
+    A deployment that fails in between leaves scaling off for a quarter of an hour at most.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-update.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint: EndpointBase,
+        variants: Sequence[Variant],
+        network: PrivateNetwork,
+        key: kms.IKey | None,
+        page_topic: sns.ITopic | None,
+        reserve_concurrency: bool,
+        wake: Wake | None,
+    ) -> None:
+        """Define function and custom resources.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            endpoint: The endpoint.
+            variants: Its variants that are scaled.
+            network: Network of the function.
+            key: Key of the function.
+            page_topic: Topic told when the function fails.
+            reserve_concurrency: Whether the function reserves its concurrency in the account.
+            wake: How a variant leaves zero, if it may go there.
+
+        Raises:
+            ConfigurationError: If there is more to say than a function can be told.
+
+        """
+        super().__init__(scope, construct_id)
+        self._endpoint_name = endpoint_name = endpoint.endpoint_name
+        self._variants, self._wake = variants, wake
+        stack = Stack.of(self)
+        said = [_said(endpoint_name, n, variant, wake) for n, variant in enumerate(variants)]
+        document = {"endpoint_name": endpoint_name, "scaling": said}
+        self._check(stack.resolve(document))
+        self._document = stack.to_json_string(document)
+        self.function = ProjectFunction(
+            self,
+            "Function",
+            folder="scaling_resource",
+            description=f"Registers variants of {endpoint_name} for scaling",
+            network=network,
+            key=key,
+            environment={"SCALING": self._document},
+            # One after the other: a resource that CloudFormation cancels may run still.
+            reserved_concurrency=1 if reserve_concurrency else None,
+            page_topic=page_topic,
+        )
+        self._allow(endpoint.endpoint_arn)
+        self._listen()
+        self._ready: list[IDependable] = [*self.function.permissions, *network.ready]
+        self.before = self._resource("Before", "Custom::ScalingBeforeEndpoint", "BeforeEndpoint")
+
+    def register_after(self, endpoint: Construct) -> CustomResource:
+        """Put the endpoint between the two custom resources, and define the alarms of steps."""
+        endpoint.node.add_dependency(self.before)
+        after = self._resource("After", "Custom::ScalingAfterEndpoint", "AfterEndpoint")
+        after.node.add_dependency(endpoint)
+        for index, variant in enumerate(self._variants):
+            self._build_alarms(index, variant, after)
+        return after
+
+    def _build_alarms(self, index: int, variant: Variant, after: CustomResource) -> None:
+        """What runs steps: a name ties each alarm to its policy, which the function makes anew."""
+        scaling = variant.scaling
+        assert scaling is not None
+        dimensions = {"EndpointName": self._endpoint_name, "VariantName": variant.name}
+        for number, step in enumerate(scaling.steps):
+            name = _alarm_name(self._endpoint_name, index, number)
+            action = after.get_att_string(f"Policy{index}x{number}")
+            step_alarm(self, f"Step{index}-{number}", step, dimensions, action, name=name)
+        if _wakes(scaling, self._wake):
+            assert self._wake is not None
+            number = len(scaling.steps)
+            name = _alarm_name(self._endpoint_name, index, number)
+            action = after.get_att_string(f"Policy{index}x{number}")
+            wake_alarm(self, f"Wake{index}", self._wake, action, name=name)
+
+    def _check(self, document: Mapping[str, Any]) -> None:
+        steps = [policy for item in document["scaling"] for policy in item["Policies"]
+                 if "Alarm" in policy]  # fmt: skip
+        length = len(json.dumps(document))
+        with Checks(self) as check:
+            if len(steps) > _MOST_STEPS:
+                check.refuse("TooManySteps", "an endpoint's variants must have "
+                             f"{_MOST_STEPS} step policies at most (leaving zero is one), got "
+                             f"{len(steps)}")  # fmt: skip
+            if length > _LONGEST_DOCUMENT:
+                check.refuse("ScalingTooLong", f"all variants' scaling must be {_LONGEST_DOCUMENT} "
+                             f"characters of JSON at most, got {length}")  # fmt: skip
+
+    def _allow(self, endpoint_arn: str) -> None:
+        configs = arn(self, "sagemaker", "endpoint-config", "*")
+        targets = arn(self, "application-autoscaling", "scalable-target", "*")
+        service = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
+        self.function.allow(
+            allow(["sagemaker:DescribeEndpoint"], [endpoint_arn]),
+            allow(["sagemaker:DescribeEndpointConfig"], [configs]),
+            *alarm_statements(self, self._endpoint_name),
+        )
+        self.function.allow_apart("Scaling", [
+            allow(["application-autoscaling:DeleteScalingPolicy",
+                   "application-autoscaling:DeleteScheduledAction"], [targets], service),
+            *scaling_statements(self, self._endpoint_name, remembers=False),
+        ])  # fmt: skip
+
+    def _listen(self) -> None:
+        name = self._endpoint_name
+        self.function.listen(
+            "OnEndpoint",
+            description=f"The endpoint {name} is in service",
+            pattern=events.EventPattern(
+                source=["aws.sagemaker"],
+                detail_type=["SageMaker Endpoint State Change"],
+                detail={"EndpointName": [name], "EndpointStatus": ["IN_SERVICE"]},
+            ),
+        )
+        every = Duration.minutes(15)
+        self.function.schedule("Every", description=f"Looks after {name}", every=every)
+
+    def _resource(self, construct_id: str, kind: str, place: str) -> CustomResource:
+        resource = CustomResource(
+            self,
+            construct_id,
+            resource_type=kind,
+            service_token=self.function.arn,
+            service_timeout=Duration.minutes(10),
+            properties={"Place": place, "Document": self._document},
+        )
+        resource.node.add_dependency(*self._ready)
+        return resource
+
+
+def _said(endpoint_name: str, index: int, variant: Variant, wake: Wake | None) -> dict[str, Any]:
+    """What the function is told about a variant."""
+    scaling = variant.scaling
+    assert scaling is not None
+    steps = [step.policy(f"Step{number}") for number, step in enumerate(scaling.steps)]
+    steps += [leave_zero()] if _wakes(scaling, wake) else []
+    named = [
+        {**policy, "Alarm": _alarm_name(endpoint_name, index, number)}
+        for number, policy in enumerate(steps)
+    ]
+    actions = [each.rendered(f"Schedule{number}") for number, each in enumerate(scaling.schedules)]
+    return {
+        "VariantName": variant.name,
+        "InstanceTypes": sorted(variant.instance_types),
+        "MinCapacity": scaling.minimum,
+        "MaxCapacity": scaling.maximum,
+        "Policies": [*scaling.policies(endpoint_name), *named],
+        "ScheduledActions": actions,
+    }
+
+
+def _alarm_name(endpoint_name: str, index: int, number: int) -> str:
+    """The name of an alarm that runs a policy; it follows the ids, so that it moves with them."""
+    return f"{endpoint_name}-scaling-{index}-{number}"
+
+
+def _wakes(scaling: Scaling, wake: Wake | None) -> bool:
+    return wake is not None and scaling.reaches_zero

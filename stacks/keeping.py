@@ -1,0 +1,98 @@
+"""Settings of what keeps an endpoint in service: its alarms, the cost switch, the HTTPS front."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+"""A table knows each of its keys, and takes a value only as it is written."""
+
+_CRON = Annotated[str, Field(pattern=r"^cron\([^()]+\)$", max_length=256)]
+_ZONE = Annotated[str, Field(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", max_length=50)]
+_POOL = Annotated[str, Field(pattern=r"^arn:[a-z-]+:cognito-idp:[a-z0-9-]+:\d{12}:userpool/.+$")]
+_ACL = Annotated[str, Field(pattern=r"^arn:[a-z-]+:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/.+$")]
+_CONTENT_TYPE = Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$", max_length=127)]
+_MILLISECONDS = Annotated[int, Field(ge=1)]
+_PERCENT = Annotated[float, Field(ge=0, le=100)]
+
+
+class _Part(BaseModel):
+    model_config = STRICT
+
+
+class SilenceSettings(_Part):
+    """When requests are expected, and how long none may come."""
+
+    minutes: Annotated[int, Field(ge=5, le=1440)] = 30
+    from_hour: Annotated[int, Field(ge=0, le=23)] = 0
+    to_hour: Annotated[int, Field(ge=1, le=24)] = 24
+    weekdays_only: bool = False
+
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> SilenceSettings:
+        if self.to_hour <= self.from_hour:
+            raise ValueError(
+                f"to_hour must be later than from_hour ({self.from_hour}), got {self.to_hour}"
+            )
+        return self
+
+
+class ServingWatch(_Part):
+    """Beyond which limits of its serving a person is told."""
+
+    p50_ms: _MILLISECONDS | None = None
+    p90_ms: _MILLISECONDS | None = None
+    server_error_percent: _PERCENT = 1.0
+    client_error_percent: _PERCENT | None = None
+    cpu_percent: Annotated[float, Field(ge=0)] | None = None
+    memory_percent: _PERCENT | None = None
+    at_most_instances: bool = True
+    unusual: list[Literal["invocations", "latency"]] = []
+    band_width: Annotated[float, Field(ge=0.1, le=1000)] = 3.0
+    silence: SilenceSettings | None = None
+
+    @model_validator(mode="after")
+    def _names_each_band_once(self) -> ServingWatch:
+        if len(set(self.unusual)) < len(self.unusual):
+            raise ValueError(f"unusual must name each at most once, got {self.unusual}")
+        return self
+
+
+class CostSwitchSettings(_Part):
+    """When the endpoint is taken down, and when it comes back."""
+
+    down: _CRON | None = None
+    up: _CRON | None = None
+    timezone: _ZONE = "UTC"
+    idle_minutes: Annotated[int, Field(ge=15, le=20_160)] | None = None
+
+    @model_validator(mode="after")
+    def _says_when(self) -> CostSwitchSettings:
+        if (self.down is None) != (self.up is None):
+            missing = "down" if self.down is None else "up"
+            raise ValueError(f"down and up must be given together: {missing} is missing")
+        if self.down is None and self.idle_minutes is None:
+            raise ValueError("down and up, idle_minutes, or all three must be given, got none")
+        return self
+
+
+class HttpsFrontSettings(_Part):
+    """Who may ask the endpoint over HTTPS, and how often."""
+
+    authorizer: Literal["IAM", "JWT"] = "IAM"
+    user_pool_arns: list[_POOL] = []
+    scopes: list[str] = []
+    content_types: Annotated[list[_CONTENT_TYPE], Field(min_length=1)] = ["text/csv"]
+    requests_per_second: Annotated[float, Field(ge=1, le=10_000)] = 100.0
+    burst: Annotated[int, Field(ge=1, le=5_000)] = 200
+    web_acl_arn: _ACL | None = None
+
+    @model_validator(mode="after")
+    def _knows_whose_tokens_it_takes(self) -> HttpsFrontSettings:
+        if self.authorizer == "JWT" and not self.user_pool_arns:
+            raise ValueError("user_pool_arns must name a pool when authorizer is 'JWT', got none")
+        if self.authorizer == "IAM" and (self.user_pool_arns or self.scopes):
+            raise ValueError("user_pool_arns and scopes are allowed only when authorizer is 'JWT'")
+        return self

@@ -1,0 +1,280 @@
+"""The code that registers scaled variants, against endpoints that really change their type."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from scaling_stage import ADD_ONE, TRACKING, Scaled, cloud_stage, scaled, stage  # noqa: F401
+
+_ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(_ROOT / "lambda" / "layer" / "python"))
+
+from sageloop_runtime import functions  # noqa: E402
+from sageloop_runtime.clients import Clients  # noqa: E402
+from sageloop_runtime.custom_resource import Outcome, Request  # noqa: E402
+
+ALLOWED = set(json.loads((_ROOT / "lambda" / "permissions.json").read_text())["scaling_resource"])
+STEPS = {"PolicyName": "Step0", "PolicyType": "StepScaling",
+         "StepScalingPolicyConfiguration": ADD_ONE}  # fmt: skip
+BY_REQUESTS = {"PolicyName": "Requests", "PolicyType": "TargetTrackingScaling",
+               "TargetTrackingScalingPolicyConfiguration": TRACKING}  # fmt: skip
+MORNING = {"ScheduledActionName": "Schedule0", "Schedule": "cron(0 7 * * ? *)",
+           "Timezone": "UTC", "ScalableTargetAction": {"MinCapacity": 1}}  # fmt: skip
+
+
+class Watched:
+    """A client that asks first whether the function's policy allows the call."""
+
+    def __init__(self, service: str, client: Any, used: set[str]) -> None:
+        self._service, self._client, self._used = service, client, used
+
+    def __getattr__(self, name: str) -> Any:
+        action = f"{self._service}:{self._client.meta.method_to_api_mapping[name]}"
+        assert action in ALLOWED, action
+        self._used.add(action)
+        return getattr(self._client, name)
+
+
+class Deployed:
+    """An endpoint between the two custom resources, as CloudFormation calls them."""
+
+    def __init__(self, scaled: Scaled) -> None:
+        self.scaled, self.stage = scaled, scaled.stage
+        self.used: set[str] = set()
+        self.clients = Clients(
+            lambda s: Watched(s, scaled.cloud.client(s, principal="scaler"), self.used)
+        )
+        self.said = ""
+        self.register("Create", self.document())
+
+    def document(self, instance_type: str = "ml.m5.large", **changes: Any) -> str:
+        variant = {
+            "VariantName": "AllTraffic", "InstanceTypes": [instance_type], "MinCapacity": 1,
+            "MaxCapacity": 3, "ScheduledActions": [MORNING],
+            "Policies": [BY_REQUESTS, {**STEPS, "Alarm": self.alarm}], **changes,
+        }  # fmt: skip
+        return json.dumps({"endpoint_name": self.stage.name, "scaling": [variant]})
+
+    @property
+    def alarm(self) -> str:
+        return f"{self.stage.name}-scaling-0-0"
+
+    def nothing(self) -> str:
+        return json.dumps({"endpoint_name": self.stage.name, "scaling": []})
+
+    def ask(self, kind: str, place: str, document: str) -> Outcome:
+        old = {} if kind == "Create" else {"Document": self.said}
+        request = Request.of({
+            "RequestType": kind, "ResourceProperties": {"Place": place, "Document": document},
+            "OldResourceProperties": old,
+        })  # fmt: skip
+        return functions.scaling_actions(self.clients)[kind](request)
+
+    def register(self, kind: str, document: str) -> Outcome:
+        outcome = self.ask(kind, "AfterEndpoint", document)
+        self.said = document
+        self.scaled.settle()
+        return outcome
+
+    def make_way(self, document: str) -> None:
+        self.ask("Update", "BeforeEndpoint", document)
+
+    def look_after(self, document: str) -> list[str]:
+        found = functions.scaled_variants(self.clients).look_after(document)["registered"]
+        self.scaled.settle()
+        return list(found)
+
+    def update(self, instance_type: str) -> None:
+        """Let the endpoint have another type, keeping what scaling added."""
+        name = instance_type.replace(".", "-")
+        variant = {"VariantName": "AllTraffic", "ModelName": "winter", "InitialInstanceCount": 1,
+                   "InstanceType": instance_type}  # fmt: skip
+        self.stage.sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[variant]
+        )
+        self.stage.sagemaker.update_endpoint(
+            EndpointName=self.stage.name, EndpointConfigName=name, RetainAllVariantProperties=True,
+            ExcludeRetainedVariantProperties=[{"VariantPropertyType": "DesiredWeight"}],
+        )  # fmt: skip
+        self.scaled.settle()
+
+    def actions(self) -> list[str]:
+        """What its alarm does."""
+        (alarm,) = self.stage.cloudwatch.describe_alarms(AlarmNames=[self.alarm])["MetricAlarms"]
+        return list(alarm["AlarmActions"])
+
+    def registered(self) -> dict[str, Any]:
+        """Bounds, policies and actions of the variant; empty if it is not a target."""
+        on, client = self.scaled.key, self.scaled.client
+        service, resource = on["ServiceNamespace"], on["ResourceId"]
+        targets = client.describe_scalable_targets(
+            ServiceNamespace=service, ResourceIds=[resource]
+        )["ScalableTargets"]  # fmt: skip
+        if not targets:
+            return {}
+        asked = {"ServiceNamespace": service, "ResourceId": resource}
+        policies = client.describe_scaling_policies(**asked)["ScalingPolicies"]
+        actions = client.describe_scheduled_actions(**asked)["ScheduledActions"]
+        return {
+            "bounds": (targets[0]["MinCapacity"], targets[0]["MaxCapacity"]),
+            "policies": sorted(each["PolicyName"] for each in policies),
+            "actions": sorted(each["ScheduledActionName"] for each in actions),
+        }
+
+
+WHOLE = {"bounds": (1, 3), "policies": ["Requests", "Step0"], "actions": ["Schedule0"]}
+
+
+@pytest.fixture
+def deployed(scaled: Scaled) -> Deployed:
+    return Deployed(scaled)
+
+
+@pytest.mark.feature("scaling: another instance type in one deploy")
+def test_type_of_a_scaled_variant_changes_and_its_capacity_stays(deployed: Deployed) -> None:
+    assert deployed.registered() == WHOLE
+    deployed.scaled.resize(2)
+    with pytest.raises(ClientError, match="must be deregistered as scalable targets"):
+        deployed.update("ml.c5.xlarge")
+    new = deployed.document("ml.c5.large")
+
+    deployed.make_way(new)
+    assert deployed.registered() == {}
+    deployed.update("ml.c5.large")
+    deployed.register("Update", new)
+
+    assert deployed.registered() == WHOLE
+    assert deployed.scaled.count == 2
+
+
+def test_making_way_leaves_unchanged_variants_alone(deployed: Deployed) -> None:
+    deployed.make_way(deployed.document(MaxCapacity=4))
+
+    assert deployed.registered() == WHOLE
+
+
+def test_variant_that_is_scaled_no_more_makes_way(deployed: Deployed) -> None:
+    deployed.make_way(deployed.nothing())
+
+    assert deployed.registered() == {}
+
+
+def test_policies_and_schedules_that_go_are_deleted(deployed: Deployed) -> None:
+    slim = deployed.document(Policies=[BY_REQUESTS], ScheduledActions=[], MaxCapacity=5)
+
+    deployed.register("Update", slim)
+
+    assert deployed.registered() == {
+        "bounds": (1, 5), "policies": ["Requests"], "actions": []
+    }  # fmt: skip
+
+
+def test_deleting_deregisters_and_again_changes_nothing(deployed: Deployed) -> None:
+    for _ in range(2):
+        deployed.ask("Delete", "AfterEndpoint", deployed.said)
+
+    assert deployed.registered() == {}
+
+
+@pytest.mark.feature("scaling: a failed deploy leaves scaling as it was")
+def test_what_a_failed_update_left_unregistered_comes_back(deployed: Deployed) -> None:
+    deployed.make_way(deployed.document("ml.c5.large"))  # and the endpoint keeps its type
+
+    assert deployed.look_after(deployed.document("ml.c5.large")) == []
+    assert deployed.registered() == {}
+
+    assert deployed.look_after(deployed.document()) == ["AllTraffic"]
+    assert deployed.registered() == WHOLE
+    assert deployed.look_after(deployed.document()) == []
+
+
+def test_nothing_is_registered_where_there_is_no_endpoint(deployed: Deployed) -> None:
+    deployed.stage.sagemaker.delete_endpoint(EndpointName=deployed.stage.name)
+    deployed.stage.rest()
+
+    assert deployed.look_after(deployed.document()) == []
+
+
+def test_alarms_run_the_step_policy_made_anew(deployed: Deployed) -> None:
+    before = deployed.register("Update", deployed.document()).data["Policy0x0"]
+    topic = "arn:aws:sns:us-east-1:123456789012:told"
+    deployed.scaled.alarm(
+        before, AlarmName=deployed.alarm, AlarmActions=[topic, before], TreatMissingData="ignore"
+    )
+    deployed.make_way(deployed.document("ml.c5.large"))
+    assert deployed.actions() == [topic]
+
+    deployed.look_after(deployed.document())
+
+    after = deployed.register("Update", deployed.document()).data["Policy0x0"]
+    assert after != before
+    assert deployed.actions() == [topic, after]
+    deployed.scaled.load(60)
+    deployed.scaled.next_minute()
+    deployed.scaled.next_minute()
+    assert deployed.scaled.count == 2
+    deployed.stage.cloudwatch.delete_alarms(AlarmNames=[deployed.alarm])
+
+
+@pytest.mark.feature("faults: killed while an instance type changes")
+@pytest.mark.parametrize("call", range(1, 9))
+def test_function_killed_at_any_call_is_asked_again(deployed: Deployed, call: int) -> None:
+    new = deployed.document("ml.c5.large")
+    _killed_at(deployed, call, lambda: deployed.make_way(new))
+    deployed.make_way(new)
+    deployed.update("ml.c5.large")
+    _killed_at(deployed, call, lambda: deployed.register("Update", new))
+    deployed.register("Update", new)
+
+    assert deployed.registered() == WHOLE
+
+
+def test_every_permission_is_used(deployed: Deployed) -> None:
+    deployed.register("Update", deployed.document(Policies=[], ScheduledActions=[]))
+    deployed.register("Update", deployed.document())
+    policy = deployed.register("Update", deployed.document()).data["Policy0x0"]
+    deployed.scaled.alarm(policy, AlarmName=deployed.alarm)
+    deployed.make_way(deployed.document("ml.c5.large"))
+    deployed.look_after(deployed.document())
+
+    assert deployed.used == ALLOWED
+    deployed.stage.cloudwatch.delete_alarms(AlarmNames=[deployed.alarm])
+
+
+class _Killed(BaseException):
+    """The function's process died."""
+
+
+def _killed_at(deployed: Deployed, call: int, act: Callable[[], object]) -> None:
+    """Let the function die after so many calls of AWS; it may need fewer."""
+    made = 0
+    whole = deployed.clients
+
+    class Mortal:
+        def __init__(self, client: Any) -> None:
+            self._client = client
+
+        def __getattr__(self, name: str) -> Any:
+            def called(*args: Any, **request: Any) -> Any:
+                nonlocal made
+                answer = getattr(self._client, name)(*args, **request)
+                made += 1
+                if made == call:
+                    raise _Killed
+                return answer
+
+            return called
+
+    deployed.clients = Clients(lambda service: Mortal(whole(service)))
+    try:
+        act()
+    except _Killed:
+        pass
+    finally:
+        deployed.clients = whole

@@ -1,0 +1,172 @@
+"""A scaled endpoint of one's own gets another instance type by one deployment, as from the CDK."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_sagemaker as sagemaker
+from deployed import in_process
+from hosting_stage import IMAGE
+
+from constructs_lib import (
+    AllAtOnce,
+    DataStore,
+    Endpoint,
+    HostingRole,
+    Model,
+    ModelArtifact,
+    ModelContainer,
+    PrivateNetwork,
+    Scaling,
+    ScheduledScaling,
+    Step,
+    StepScaling,
+    Variant,
+)
+from sageloop.local_cloud.assembly import DeploymentError, deploy_app, destroy
+from sageloop.local_cloud.client import LocalCloud
+from sageloop.local_cloud.sagemaker import containers
+
+RESOURCE = "endpoint/greets/variant/AllTraffic"
+BUSY = StepScaling(metric="CPUUtilization", threshold=70, steps=[Step(lower=0, change=1)])
+NIGHT = ScheduledScaling(schedule="cron(0 22 * * ? *)", minimum=1)
+
+
+def app(folder: Path, instance_type: str, *, maximum: int = 4, broken: bool = False) -> App:
+    """An endpoint that is scaled in every way; broken: something after it cannot be made."""
+    made = App()
+    stack = Stack(made, "retyped")
+    store = DataStore(stack, "Store")
+    network = PrivateNetwork(stack, "Network", key=store.key)
+    role = HostingRole(stack, "Role", key=store.key)
+    container = ModelContainer(image=IMAGE, artifact=ModelArtifact.from_folder(folder))
+    scaling = Scaling(
+        minimum=1, maximum=maximum, invocations_per_instance=600, steps=[BUSY], schedules=[NIGHT]
+    )
+    endpoint = Endpoint(
+        stack, "Endpoint", endpoint_name="greets", store=store,
+        rollout=AllAtOnce(termination_wait_seconds=0),
+        model=Model(stack, "Model", containers=[container], role=role, network=network),
+        variants=[Variant(instance_type=instance_type, instance_count=1, scaling=scaling)],
+    )  # fmt: skip
+    if broken:
+        other = sagemaker.CfnEndpoint(stack, "Broken", endpoint_config_name="is-not-there")
+        other.node.add_dependency(endpoint.resource)
+    return made
+
+
+@dataclass
+class Retyped:
+    """The deployed endpoint and its scaling as clients see them."""
+
+    cloud: LocalCloud
+    folder: Path
+
+    def deploy(self, instance_type: str, **changes: Any) -> None:
+        deploy_app(self.cloud, app(self.folder, instance_type, **changes))
+        self.cloud.settle(60)
+
+    def served(self) -> tuple[str, int]:
+        """Instance type, and instances there are."""
+        client = self.cloud.client("sagemaker")
+        endpoint = client.describe_endpoint(EndpointName="greets")
+        config = client.describe_endpoint_config(
+            EndpointConfigName=endpoint["EndpointConfigName"]
+        )["ProductionVariants"][0]  # fmt: skip
+        count = endpoint["ProductionVariants"][0]["CurrentInstanceCount"]
+        return str(config["InstanceType"]), int(count)
+
+    def scaling(self) -> dict[str, Any]:
+        client = self.cloud.client("application-autoscaling")
+        asked = {"ServiceNamespace": "sagemaker", "ResourceId": RESOURCE}
+        targets = client.describe_scalable_targets(
+            ServiceNamespace="sagemaker", ResourceIds=[RESOURCE]
+        )["ScalableTargets"]  # fmt: skip
+        policies = client.describe_scaling_policies(**asked)["ScalingPolicies"]
+        actions = client.describe_scheduled_actions(**asked)["ScheduledActions"]
+        return {
+            "bounds": [(t["MinCapacity"], t["MaxCapacity"]) for t in targets],
+            "policies": {each["PolicyName"]: each["PolicyARN"] for each in policies},
+            "actions": [each["Schedule"] for each in actions],
+        }
+
+    def steps_are_run(self) -> bool:
+        """Whether the alarm of the steps runs the policy that there is."""
+        (alarm,) = self.cloud.client("cloudwatch").describe_alarms(
+            AlarmNames=["greets-scaling-0-0"]
+        )["MetricAlarms"]  # fmt: skip
+        return alarm["AlarmActions"] == [self.scaling()["policies"]["Step0"]]
+
+    def is_whole(self, maximum: int = 4) -> bool:
+        scaling = self.scaling()
+        named = sorted(scaling["policies"]) == ["InvocationsPerInstance", "Step0"]
+        kept = scaling["actions"] == [NIGHT.schedule] and scaling["bounds"] == [(1, maximum)]
+        return named and kept and self.steps_are_run()
+
+
+@pytest.fixture(scope="module")
+def retyped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retyped]:
+    """Deployed on ``ml.m5.large``."""
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "name.txt").write_text("winter")
+    program = [sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))]
+    containers.register(IMAGE, serving=program)
+    try:
+        with in_process() as (_, cloud):
+            made = Retyped(cloud, folder)
+            made.deploy("ml.m5.large")
+            yield made
+    finally:
+        containers.unregister(IMAGE)
+
+
+@pytest.mark.feature("scaling: another instance type in one deploy")
+def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(retyped: Retyped) -> None:
+    assert retyped.is_whole()
+    retyped.cloud.client("sagemaker").update_endpoint_weights_and_capacities(
+        EndpointName="greets",
+        DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 3}],
+    )
+    retyped.cloud.settle(60)
+
+    retyped.deploy("ml.c5.large")
+
+    assert retyped.served() == ("ml.c5.large", 3)
+    assert retyped.is_whole()
+
+
+@pytest.mark.feature("scaling: a failed deploy leaves scaling as it was")
+def test_a_deployment_that_fails_leaves_type_and_scaling(retyped: Retyped) -> None:
+    before, _ = retyped.served()
+
+    with pytest.raises(DeploymentError, match="is-not-there"):
+        retyped.deploy("ml.r5.large", broken=True)
+    retyped.cloud.advance(minutes=16)
+    retyped.cloud.settle(60)
+
+    assert retyped.served()[0] == before
+    assert retyped.is_whole()
+
+
+def test_bounds_change_without_touching_the_endpoint(retyped: Retyped) -> None:
+    instance_type, _ = retyped.served()
+    client = retyped.cloud.client("sagemaker")
+    before = client.describe_endpoint(EndpointName="greets")["LastModifiedTime"]
+
+    retyped.deploy(instance_type, maximum=5)
+
+    assert retyped.is_whole(maximum=5)
+    after = client.describe_endpoint(EndpointName="greets")["LastModifiedTime"]
+    assert after == before
+
+
+def test_destroyed_stack_leaves_no_target(retyped: Retyped) -> None:
+    destroy(retyped.cloud, "retyped")
+
+    assert retyped.scaling() == {"bounds": [], "policies": {}, "actions": []}

@@ -1,0 +1,170 @@
+"""A champion's scaled variant gets another instance type by one deployment, or keeps both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, CfnOutput, Stack
+from deployed import in_process
+from hosting_stage import IMAGE
+
+from constructs_lib import (
+    AllAtOnce,
+    ChampionEndpoint,
+    DataStore,
+    HostingRole,
+    ModelRegistry,
+    Pages,
+    PrivateNetwork,
+    Scaling,
+    StateTable,
+    Variant,
+)
+from sageloop.examples.archives import packed
+from sageloop.local_cloud.assembly import deploy_app, destroy
+from sageloop.local_cloud.client import LocalCloud
+from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+
+ENDPOINT = "greets"
+ARTIFACT = "models/winter/model.tar.gz"
+TARGET = {"ServiceNamespace": "sagemaker", "ResourceId": f"endpoint/{ENDPOINT}/variant/AllTraffic"}
+NIGHT = {
+    "ScheduledActionName": "night", "Schedule": "cron(0 22 * * ? *)",
+    "ScalableTargetAction": {"MinCapacity": 1},
+}  # fmt: skip
+
+
+def app(instance_type: str, environment: dict[str, str]) -> App:
+    """A champion's endpoint that is scaled."""
+    made = App()
+    stack = Stack(made, "champion")
+    store = DataStore(stack, "Store")
+    registry = ModelRegistry(stack, "Registry", name="winter")
+    scaling = Scaling(minimum=1, maximum=3, invocations_per_instance=600)
+    ChampionEndpoint(
+        stack, "Endpoint", endpoint_name=ENDPOINT, registry=registry, store=store,
+        state=StateTable(stack, "State", key=store.key),
+        network=PrivateNetwork(stack, "Network", key=store.key),
+        role=HostingRole(stack, "Role", key=store.key),
+        page_topic=Pages(stack, "Pages", key=store.key).topic,
+        variants=[Variant(instance_type=instance_type, instance_count=1, scaling=scaling)],
+        rollout=AllAtOnce(termination_wait_seconds=0), environment=environment,
+    )  # fmt: skip
+    CfnOutput(stack, "Bucket", value=store.bucket.bucket_name)
+    CfnOutput(stack, "Group", value=registry.group_name)
+    return made
+
+
+@dataclass
+class Retyped:
+    """The champion's endpoint and its scaling as clients see them."""
+
+    cloud: LocalCloud
+
+    def deploy(self, instance_type: str, **environment: str) -> dict[str, str]:
+        outputs = deploy_app(self.cloud, app(instance_type, environment))["champion"]
+        self.cloud.settle()
+        return outputs
+
+    def promote(self, outputs: dict[str, str]) -> None:
+        """Register an approved package: the first champion."""
+        bucket = outputs["Bucket"]
+        body = packed({"name.txt": b"winter"})
+        self.cloud.client("s3").put_object(Bucket=bucket, Key=ARTIFACT, Body=body)
+        self.cloud.client("sagemaker").create_model_package(
+            ModelPackageGroupName=outputs["Group"], ModelApprovalStatus="Approved",
+            InferenceSpecification={
+                "Containers": [{"Image": IMAGE, "ModelDataUrl": f"s3://{bucket}/{ARTIFACT}"}],
+                "SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"],
+            },
+        )  # fmt: skip
+        self.cloud.settle()
+
+    def scale(self, count: int) -> None:
+        self.cloud.client("sagemaker").update_endpoint_weights_and_capacities(
+            EndpointName=ENDPOINT,
+            DesiredWeightsAndCapacities=[
+                {"VariantName": "AllTraffic", "DesiredInstanceCount": count}
+            ],
+        )
+        self.cloud.settle()
+
+    def served(self) -> tuple[str, str, int]:
+        """State of the endpoint, instance type, and instances there are."""
+        client = self.cloud.client("sagemaker")
+        told = client.describe_endpoint(EndpointName=ENDPOINT)
+        config = client.describe_endpoint_config(EndpointConfigName=told["EndpointConfigName"])
+        (wanted,), (there,) = config["ProductionVariants"], told["ProductionVariants"]
+        return told["EndpointStatus"], wanted["InstanceType"], there["CurrentInstanceCount"]
+
+    def scaling(self) -> dict[str, Any]:
+        client = self.cloud.client("application-autoscaling")
+        targets = client.describe_scalable_targets(
+            ServiceNamespace="sagemaker", ResourceIds=[TARGET["ResourceId"]]
+        )["ScalableTargets"]  # fmt: skip
+        policies = client.describe_scaling_policies(**TARGET)["ScalingPolicies"]
+        actions = client.describe_scheduled_actions(**TARGET)["ScheduledActions"]
+        return {
+            "bounds": [(each["MinCapacity"], each["MaxCapacity"]) for each in targets],
+            "policies": [each["PolicyName"] for each in policies],
+            "actions": [each["ScheduledActionName"] for each in actions],
+        }
+
+    def calls(self, action: str) -> int:
+        return len(self.cloud.calls(action=f"application-autoscaling:{action}"))
+
+
+@pytest.fixture(scope="module")
+def retyped() -> Iterator[Retyped]:
+    """Deployed and promoted on ``ml.m5.large``."""
+    program = [sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))]
+    containers.register(IMAGE, serving=program)
+    try:
+        with in_process() as (inside, cloud):
+            inside.service("sagemaker").hosting.timing = Timing(startup_cap=10)
+            made = Retyped(cloud)
+            made.promote(made.deploy("ml.m5.large"))
+            yield made
+    finally:
+        containers.unregister(IMAGE)
+
+
+@pytest.mark.feature("scaling: another instance type of a champion in one deploy")
+def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(retyped: Retyped) -> None:
+    before = retyped.scaling()
+    assert before["bounds"] == [(1, 3)]
+    retyped.scale(2)
+
+    retyped.deploy("ml.c5.large")
+
+    assert retyped.served() == ("InService", "ml.c5.large", 2)
+    assert retyped.scaling() == before
+    assert retyped.calls("DeregisterScalableTarget") == 1
+
+
+@pytest.mark.feature("scaling: a rollback brings a champion's target back")
+def test_rollout_that_fails_brings_the_target_back_with_all_it_had(retyped: Retyped) -> None:
+    served = retyped.served()
+    retyped.cloud.client("application-autoscaling").put_scheduled_action(
+        **TARGET, ScalableDimension="sagemaker:variant:DesiredInstanceCount", **NIGHT
+    )
+    before = retyped.scaling()
+
+    retyped.deploy("ml.m5.xlarge", PING="broken")
+
+    assert retyped.calls("DeregisterScalableTarget") == 2
+    assert retyped.served() == served
+    assert retyped.scaling() == before
+    assert before["actions"] == ["night"]
+
+
+def test_destroyed_stack_leaves_no_target(retyped: Retyped) -> None:
+    destroy(retyped.cloud, "champion")
+
+    assert retyped.scaling() == {"bounds": [], "policies": [], "actions": []}

@@ -1,0 +1,151 @@
+"""What the stacks have to keep the endpoint in service, as the settings say."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App
+
+import app as project
+from scripts.synthesis import templates_in
+from stacks.settings import read_settings
+from tests.security.judges.flatten import flat
+
+_SETTINGS = Path(__file__).resolve().parents[3] / "settings"
+POOL = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_abcdefghi"
+Resources = dict[str, dict[str, Any]]
+Change = Callable[[dict[str, Any]], object]
+
+
+def built(folder: Path, change: Change, settings: str = "prod") -> dict[str, Resources]:
+    """Resources by stack (``Data`` ...), of settings that are changed first."""
+    values = tomllib.loads((_SETTINGS / f"{settings}.toml").read_text(encoding="utf-8"))
+    change(values)
+    app = App(outdir=str(folder))
+    project.build(app, read_settings(values))
+    app.synth()
+    return resources(folder)
+
+
+def resources(folder: Path) -> dict[str, Resources]:
+    found = templates_in(folder)
+    return {name.rpartition("-")[2]: template["Resources"] for name, template in found.items()}
+
+
+def of_type(found: Resources, kind: str) -> dict[str, dict[str, Any]]:
+    return {name: r["Properties"] for name, r in found.items() if r["Type"] == kind}
+
+
+def alarms(found: dict[str, Resources]) -> set[str]:
+    """Names of the alarms of the operations, without the hash that ends them."""
+    return {name[:-8] for name in of_type(found["Operations"], "AWS::CloudWatch::Alarm")}
+
+
+@pytest.mark.feature("operations: serving alarms, dashboard, cost switch from the settings")
+def test_prod_watches_how_it_serves(assemblies: dict[str, Path]) -> None:
+    assert alarms(resources(assemblies["prod"])) >= {
+        "AlarmsErrors", "AlarmsLatency", "AlarmsLiveError", "ServingAlarmsClientErrors",
+        "ServingAlarmsLatencyP50", "ServingAlarmsLatencyP90", "ServingAlarmsMemory",
+        "ServingAlarmsProcessors", "ServingAlarmsScalingCeiling", "ServingAlarmsSilence",
+        "ServingAlarmsUnusualInvocations", "ServingAlarmsUnusualLatency",
+    }  # fmt: skip
+
+
+def test_nothing_is_watched_twice(assemblies: dict[str, Path]) -> None:
+    # p99 and answers 5xx have their alarms beside the live error.
+    assert not alarms(resources(assemblies["prod"])) & {
+        "ServingAlarmsLatencyP99", "ServingAlarmsServerErrors",
+    }  # fmt: skip
+
+
+def test_a_limit_that_is_left_out_has_no_alarm(tmp_path: Path) -> None:
+    found = built(tmp_path, lambda values: values["monitoring"].pop("serving"))
+
+    assert {name for name in alarms(found) if name.startswith("Serving")} == {
+        "ServingAlarmsScalingCeiling"
+    }
+
+
+def test_the_ceiling_is_that_of_the_scaling(assemblies: dict[str, Path]) -> None:
+    found = of_type(resources(assemblies["prod"])["Operations"], "AWS::CloudWatch::Alarm")
+
+    (alarm,) = [properties for name, properties in found.items() if "Ceiling" in name]
+    assert alarm["Threshold"] == 3.5
+
+
+@pytest.mark.parametrize("settings", ["dev", "prod", "tune"])
+def test_dashboard_shows_every_alarm_of_the_operations(
+    assemblies: dict[str, Path], settings: str
+) -> None:
+    found = resources(assemblies[settings])["Operations"]
+    (board,) = of_type(found, "AWS::CloudWatch::Dashboard").values()
+    shown = json.dumps(board)
+
+    kept = {name for name in of_type(found, "AWS::CloudWatch::Alarm") if "Alarms" in name}
+    assert {name for name in kept if f'"{name}"' not in shown} == set()
+
+
+def test_dashboard_may_be_left_out(tmp_path: Path) -> None:
+    found = built(tmp_path, lambda values: values["monitoring"].update(dashboard=False))
+
+    assert of_type(found["Operations"], "AWS::CloudWatch::Dashboard") == {}
+
+
+def test_dev_goes_and_comes_by_the_clock_and_goes_when_idle(assemblies: dict[str, Path]) -> None:
+    found = resources(assemblies["dev"])["Operations"]
+
+    schedules = of_type(found, "AWS::Scheduler::Schedule").values()
+    assert {each["ScheduleExpression"] for each in schedules} == {
+        "cron(0 20 ? * MON-FRI *)", "cron(0 7 ? * MON-FRI *)",
+    }  # fmt: skip
+    (idle,) = [
+        told["IDLE_SECONDS"]
+        for function in of_type(found, "AWS::Lambda::Function").values()
+        if "IDLE_SECONDS" in (told := function["Environment"]["Variables"])
+    ]
+    assert idle == "7200"
+
+
+def test_prod_has_no_switch_and_no_front(assemblies: dict[str, Path]) -> None:
+    found = resources(assemblies["prod"])
+    kinds = {r["Type"] for part in found.values() for r in part.values()}
+
+    assert not [kind for kind in kinds if kind.startswith(("AWS::Scheduler", "AWS::ApiGateway"))]
+
+
+@pytest.mark.feature("invocation: HTTPS front from the settings")
+@pytest.mark.parametrize(
+    ("front", "kind"),
+    [
+        ({}, "AWS_IAM"),
+        ({"authorizer": "JWT", "user_pool_arns": [POOL], "scopes": ["own/ask"]},
+         "COGNITO_USER_POOLS"),
+    ],
+)  # fmt: skip
+def test_front_asks_who_is_there_as_the_settings_say(
+    tmp_path: Path, front: dict[str, Any], kind: str
+) -> None:
+    found = built(tmp_path, lambda values: values.update(https_front={**front, "burst": 7}))
+
+    (method,) = of_type(found["Serving"], "AWS::ApiGateway::Method").values()
+    assert method["AuthorizationType"] == kind
+    assert method.get("AuthorizationScopes", []) == front.get("scopes", [])
+    (stage,) = of_type(found["Serving"], "AWS::ApiGateway::Stage").values()
+    assert stage["MethodSettings"][0]["ThrottlingBurstLimit"] == 7
+
+
+@pytest.mark.parametrize("approval", ["Automatic", "Manual"])
+def test_who_approves_reaches_the_gate(tmp_path: Path, approval: str) -> None:
+    found = built(tmp_path, lambda values: values["gate"].update(approval=approval))
+
+    (gate,) = [
+        json.loads(str(flat(told["GATE"])))
+        for function in of_type(found["Operations"], "AWS::Lambda::Function").values()
+        if "GATE" in (told := function["Environment"]["Variables"])
+    ]
+    assert gate["approval"] == approval
