@@ -103,8 +103,8 @@ def bowl(program: Any) -> str:
 
 
 @pytest.fixture
-def forgotten(aws: SimpleNamespace) -> Iterator[None]:
-    """Ends and deletes the tuning jobs a test leaves, before its training jobs are."""
+def forgotten(aws: SimpleNamespace, program: Any) -> Iterator[None]:
+    """Ends and deletes the tuning jobs a test leaves, before its training jobs and programs are."""
     yield
     client = aws.sagemaker
     for job in client.list_hyper_parameter_tuning_jobs(MaxResults=100)[
