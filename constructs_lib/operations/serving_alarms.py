@@ -13,7 +13,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .._private.checks import Checks
-from ..serving import EndpointBase
+from ..serving import Asynchronous, Endpoint, EndpointBase
 
 _OPERATORS = cloudwatch.ComparisonOperator
 _ABOVE, _BELOW = _OPERATORS.GREATER_THAN_THRESHOLD, _OPERATORS.LESS_THAN_THRESHOLD
@@ -166,15 +166,21 @@ class ServingAlarms(Construct):
             self._unusual(each, band_width)
 
     def metric_instances(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
-        """Instances that serve, as the requests tell: all of them over those of one instance."""
+        """Instances that serve, as the requests tell: all of them over those of one instance.
+
+        Of an asynchronous endpoint it is those that wait, since it does not tell the others.
+        """
         each = _FIVE if period is None else period
         endpoint, variant = self._endpoint, self._variant
+        if isinstance(endpoint, Endpoint) and isinstance(endpoint.kind, Asynchronous):
+            asked = endpoint.metric_backlog(period=each, statistic="Average")
+            share = endpoint.metric_backlog_per_instance(period=each, statistic="Average")
+        else:
+            asked = endpoint.metric_invocations(variant=variant, period=each)
+            share = endpoint.metric_invocations_per_instance(variant=variant, period=each)
         return cloudwatch.MathExpression(
             expression="asked / share",
-            using_metrics={
-                "asked": endpoint.metric_invocations(variant=variant, period=each),
-                "share": endpoint.metric_invocations_per_instance(variant=variant, period=each),
-            },
+            using_metrics={"asked": asked, "share": share},
             label="Instances",
             period=each,
         )

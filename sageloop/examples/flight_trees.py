@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,14 @@ _ROUNDS = 60
 _SETTINGS = {"objective": "reg:squarederror", "max_depth": 6, "eta": 0.3, "seed": 7}
 
 
-def learned(
-    former: Sequence[Flight], *, also: Callable[[Flight], tuple[float, ...]] = lambda _: ()
-) -> Any:
+def learned(former: Sequence[Flight], *, features: int | None = None) -> Any:
     """A booster that learned from flights; the same ones make the same trees.
 
-    ``also`` gives columns beside a flight's features.
+    ``features`` is how many of a flight's features it sees, from the first on; by default all.
     """
     import xgboost
 
-    table = np.array([[f.minutes, *f.features, *also(f)] for f in former], dtype=np.float32)
+    table = np.array([[f.minutes, *f.features[:features]] for f in former], dtype=np.float32)
     return xgboost.train(_SETTINGS, xgboost.DMatrix(table[:, 1:], label=table[:, 0]), _ROUNDS)
 
 

@@ -11,6 +11,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Template
 
 from constructs_lib import (
+    Asynchronous,
     ConfigurationError,
     Dashboard,
     Endpoint,
@@ -22,6 +23,7 @@ from constructs_lib import (
 )
 
 from .conftest import ground_of
+from .serving import endpoint
 
 
 def endpoint_in(stack: Stack) -> EndpointBase:
@@ -112,6 +114,17 @@ def test_ceiling_compares_the_instances_with_the_maximum(stack: Stack) -> None:
     assert (expression_of(alarm), alarm["Threshold"]) == ("asked / share", 3.5)
     names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
     assert names == {"Invocations", "InvocationsPerInstance"}
+
+
+@pytest.mark.feature("alarms: scaling at its ceiling")
+def test_ceiling_of_a_queue_goes_by_what_waits() -> None:
+    ground = ground_of(Stack(App(), "Test"))
+    queued = endpoint(ground, "Queued", kind=Asynchronous(output_prefix="out/"))
+    alarms_in(ground.stack, endpoint=queued, most_instances=4)
+
+    alarm = found(ground.stack, "ScalingCeiling")
+    names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
+    assert names == {"ApproximateBacklogSize", "ApproximateBacklogSizePerInstance"}
 
 
 @pytest.mark.feature("alarms: anomaly bands")

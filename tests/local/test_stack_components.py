@@ -1,0 +1,123 @@
+"""An inference component of a stack goes to zero copies, and comes back for a request."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aws_cdk import App, Stack
+from botocore.exceptions import ClientError
+from deployed import in_process
+from hosting_stage import IMAGE
+
+from constructs_lib import (
+    CopyResources,
+    DataStore,
+    Endpoint,
+    HostingRole,
+    InferenceComponent,
+    InferenceComponents,
+    ManagedInstanceScaling,
+    Model,
+    ModelArtifact,
+    ModelContainer,
+    PrivateNetwork,
+    Scaling,
+    Variant,
+)
+from sageloop.local_cloud.assembly import deploy_app, destroy
+from sageloop.local_cloud.client import LocalCloud
+from sageloop.local_cloud.sagemaker import containers
+
+RESOURCE = "inference-component/winter"
+
+
+def app(folder: Path) -> App:
+    """One component on an endpoint of its own."""
+    made = App()
+    stack = Stack(made, "shared")
+    store = DataStore(stack, "Store")
+    network = PrivateNetwork(stack, "Network", key=store.key)
+    role = HostingRole(stack, "Role", key=store.key)
+    container = ModelContainer(image=IMAGE, artifact=ModelArtifact.from_folder(folder))
+    endpoint = Endpoint(
+        stack, "Endpoint", endpoint_name="shared", store=store, role=role, network=network,
+        kind=InferenceComponents(),
+        variants=[
+            Variant(
+                instance_count=1, managed_scaling=ManagedInstanceScaling(minimum=0, maximum=2)
+            )
+        ],
+    )  # fmt: skip
+    InferenceComponent(
+        stack, "Winter", endpoint=endpoint, name="winter",
+        model=Model(stack, "Model", containers=[container], role=role, network=network),
+        resources=CopyResources(memory_mb=512),
+        scaling=Scaling(minimum=0, maximum=2, invocations_per_copy=10, scale_in_seconds=60),
+    )  # fmt: skip
+    return made
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """The deployed component, one copy of it in service."""
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "name.txt").write_text("winter")
+    program = [sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))]
+    containers.register(IMAGE, serving=program)
+    try:
+        with in_process() as (_, cloud):
+            deploy_app(cloud, app(folder))
+            cloud.settle(60)
+            yield cloud
+    finally:
+        containers.unregister(IMAGE)
+
+
+def _copies(cloud: LocalCloud) -> int:
+    described = cloud.client("sagemaker").describe_inference_component(
+        InferenceComponentName="winter"
+    )
+    return int(described["RuntimeConfig"]["CurrentCopyCount"])
+
+
+def _minutes(cloud: LocalCloud, number: int) -> None:
+    for _ in range(number):
+        cloud.advance(minutes=1)
+        cloud.settle(60)
+
+
+def _ask(cloud: LocalCloud) -> str:
+    answer = cloud.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="shared", InferenceComponentName="winter", Body=b"hello",
+        ContentType="text/csv",
+    )  # fmt: skip
+    return str(answer["Body"].read().decode())
+
+
+@pytest.mark.feature("scaling: an inference component of a stack to zero and back")
+def test_component_of_a_stack_goes_to_zero_and_comes_back_for_a_request(
+    cloud: LocalCloud,
+) -> None:
+    assert _copies(cloud) == 1
+    assert _ask(cloud) == "echo hello"
+
+    _minutes(cloud, 20)
+    assert _copies(cloud) == 0
+    with pytest.raises(ClientError, match="ValidationError"):
+        _ask(cloud)
+
+    _minutes(cloud, 2)
+    assert _copies(cloud) == 1
+    assert _ask(cloud) == "echo hello"
+
+
+def test_destroyed_stack_leaves_no_target(cloud: LocalCloud) -> None:
+    destroy(cloud, "shared")
+
+    found = cloud.client("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="sagemaker", ResourceIds=[RESOURCE]
+    )["ScalableTargets"]  # fmt: skip
+    assert found == []
