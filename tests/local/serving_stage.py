@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError
 from cheroot.wsgi import Server
 from hosting_stage import ROLE, Stage
 
+from sageloop.waiting import until
+
 _REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 _FIRST_PARTY = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
 PYTORCH = f"{_REGISTRY}/pytorch-inference:2.6.0-cpu-py312"
@@ -111,9 +113,14 @@ def error(
 
 
 def log_of(stage: Stage) -> str:
-    """All that the endpoint's containers printed."""
+    """All that the endpoint's containers printed so far."""
     assert stage.cloud.settle(20) == []
     logs = stage.cloud.client("logs", principal="tester")
     group = f"/aws/sagemaker/Endpoints/{stage.name}"
     events = logs.filter_log_events(logGroupName=group)["events"]
     return "\n".join(event["message"] for event in events)
+
+
+def logged(stage: Stage, words: str) -> bool:
+    """Whether the containers print these words; what runs on prints them a moment later."""
+    return until(words, lambda: words in log_of(stage), seconds=20)

@@ -17,6 +17,7 @@ from serving_stage import (
     error,
     listening,
     log_of,
+    logged,
     packed,
     serve,
     told,
@@ -94,7 +95,7 @@ def test_exception_is_answered_with_its_message_and_traceback(stage: Stage) -> N
     assert status == 500
     assert message.startswith("odd input\nTraceback")
     assert "inference.py" in message
-    assert "ValueError: odd input" in log_of(stage)
+    assert logged(stage, "ValueError: odd input")
 
 
 def test_transform_function_answers_with_a_type_of_its_own(stage: Stage) -> None:
@@ -126,14 +127,14 @@ def test_model_that_does_not_load_never_serves(stage: Stage) -> None:
 
     assert described["EndpointStatus"] == "Failed"
     assert "did not pass the ping health check" in described["FailureReason"]
-    assert "no such weights" in log_of(stage)
+    assert logged(stage, "no such weights")
 
 
 def test_transform_function_beside_the_others_is_refused(stage: Stage) -> None:
     described = serve(stage, PYTORCH, {"code/inference.py": TRANSFORM + FOUR})
 
     assert described["EndpointStatus"] == "Failed"
-    assert "Cannot use transform_fn" in log_of(stage)
+    assert logged(stage, "Cannot use transform_fn")
 
 
 def test_workers_are_processes_and_a_late_one_is_replaced(stage: Stage) -> None:
@@ -173,7 +174,7 @@ def test_isolated_model_reaches_neither_its_cloud_nor_code_in_s3(stage: Stage) -
     )  # fmt: skip
 
     assert described["EndpointStatus"] == "Failed"
-    assert "network isolation" in log_of(stage)
+    assert logged(stage, "network isolation")
 
 
 @pytest.mark.feature("serving: requirements of inference code")
@@ -203,7 +204,7 @@ def test_isolated_model_cannot_install_what_is_not_there(stage: Stage) -> None:
     described = serve(stage, PYTORCH, files, isolated=True)
 
     assert described["EndpointStatus"] == "Failed"
-    assert "InstallRequirementsError" in log_of(stage)
+    assert logged(stage, "InstallRequirementsError")
 
 
 @pytest.mark.feature("serving: PyTorch's server")
@@ -261,7 +262,7 @@ def test_scikit_learn_needs_the_name_of_its_script(stage: Stage) -> None:
     described = serve(stage, SCIKIT_LEARN, {"code/inference.py": TRANSFORM})
 
     assert described["EndpointStatus"] == "Failed"
-    assert "SAGEMAKER_PROGRAM" in log_of(stage)
+    assert logged(stage, "SAGEMAKER_PROGRAM")
 
 
 @pytest.mark.feature("serving: XGBoost's server in script mode")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from hosting_stage import Stage, fresh, open_stage
-from serving_stage import TENSORFLOW, ask, error, log_of, serve, told
+from serving_stage import TENSORFLOW, ask, error, logged, serve, told
 
 # To import it here would cost ten seconds, and the memory of all tests that follow.
 pytestmark = pytest.mark.skipif(
@@ -90,11 +90,11 @@ def test_keras_model_is_served_and_said_to_be_no_saved_model(stage: Stage, saved
 
     kind, body = ask(stage, "1;2", "text/own")
     assert (kind, json.loads(body)) == ("application/own", {"own": [[3.0]]})
-    assert "serves a SavedModel only" in log_of(stage)
+    assert logged(stage, "serves a SavedModel only")
 
 
 def test_archive_without_a_model_is_refused(stage: Stage) -> None:
     described = serve(stage, TENSORFLOW, {"weights.h5": ""})
 
     assert described["EndpointStatus"] == "Failed"
-    assert "no SavedModel bundles found" in log_of(stage)
+    assert logged(stage, "no SavedModel bundles found")
