@@ -113,7 +113,8 @@ MEANING = {
     "monitoring.serving.silence.to_hour": "Hour (UTC) from which on none are expected; later than "
     "`from_hour`.",
     "monitoring.serving.silence.weekdays_only": "Whether none are expected at weekends.",
-    "cost_switch.down": "When the endpoint is taken down. Without this table it never is.",
+    "cost_switch.down": "When the endpoint is taken down: minutes, hours, day of the month, month, "
+    "day of the week, year; one of both days is `?`. Without this table it never is.",
     "cost_switch.up": "When it comes back with its champion; needed with `down`.",
     "cost_switch.timezone": "IANA name of the clock of both.",
     "cost_switch.idle_minutes": "Minutes without a request after which it goes too.",

@@ -21,8 +21,11 @@ from ..network import PrivateNetwork
 from ..serving import Asynchronous, ChampionEndpoint, Endpoint, InferenceComponents
 from ..serving.permissions import alarm_statements, scaling_statements
 
-_CRON = r"cron\([^()]+\)"
-_ZONE = r"[A-Za-z_]+(/[A-Za-z0-9_+-]+)*"
+_FIELD, _DAY = r"[^()\s]+", r"[^()\s?]+"
+CRON = rf"cron\({_FIELD} {_FIELD} (\? {_FIELD} {_DAY}|{_DAY} {_FIELD} \?) {_FIELD}\)"
+"""Six fields, of which either the day of the month or that of the week is ``?``."""
+ZONE = r"[A-Za-z_]+(/[A-Za-z0-9_+-]+)*"
+"""IANA name of a zone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,8 @@ class SwitchTimes:
     """When an endpoint goes and comes, on the clock of a place.
 
     Attributes:
-        down: ``cron(...)`` of EventBridge Scheduler at which it is taken down.
+        down: ``cron(...)`` of EventBridge Scheduler at which it is taken down: minutes, hours, day
+            of the month, month, day of the week, year; one of both days is ``?``.
         up: The same at which it is brought back.
         timezone: IANA name of the clock, for example ``Europe/Paris``.
 
@@ -48,9 +52,9 @@ class SwitchTimes:
 
     def check(self, check: Checks) -> None:
         """Refuse what Scheduler does not take."""
-        check.matches("times.down", self.down, _CRON, 256)
-        check.matches("times.up", self.up, _CRON, 256)
-        check.matches("times.timezone", self.timezone, _ZONE, 50)
+        check.matches("times.down", self.down, CRON, 256)
+        check.matches("times.up", self.up, CRON, 256)
+        check.matches("times.timezone", self.timezone, ZONE, 50)
 
 
 class CostSwitch(Construct):

@@ -64,7 +64,15 @@ class Pages(Construct):
         topic: sns.ITopic,
         key: kms.IKey | None = None,
     ) -> Pages:
-        """Use a topic you already have; its policy and key must admit CloudWatch."""
+        """Use a topic you already have; its policy and key must admit CloudWatch.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            topic: The topic.
+            key: The key that encrypts the topic; none by default.
+
+        """
         return Pages(scope, construct_id, topic=topic, key=key)
 
     def grant_publish(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -73,7 +81,13 @@ class Pages(Construct):
         return attach(grantee, [allow(["sns:Publish"], [self.topic.topic_arn]), *key])
 
     def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
-        """A metric of the topic, for example ``NumberOfNotificationsFailed``."""
+        """A metric of the topic.
+
+        Args:
+            name: Name of the metric, for example ``NumberOfNotificationsFailed``.
+            options: CDK's own; five minutes are a ``period`` by default.
+
+        """
         return self.topic.metric(name, **options)
 
     def _build_topic(self, key: kms.IKey | None) -> sns.Topic:

@@ -134,7 +134,13 @@ class RetrainingLoop(Construct):
         return grant_invoke(grantee, self.start_training)
 
     def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
-        """A metric of the project about the loop's job, for example ``ChallengersRejected``."""
+        """A metric of the project about the loop's job.
+
+        Args:
+            name: Name of the metric, for example ``ChallengersRejected``.
+            options: CDK's own.
+
+        """
         return self.job.metric(name, **options)
 
     def metric_rejections(self, **options: Any) -> cloudwatch.Metric:

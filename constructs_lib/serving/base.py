@@ -24,8 +24,14 @@ def acknowledge_platform_registry(construct: IConstruct) -> None:
 class EndpointBase(Construct, KindMetrics):
     """An endpoint by its name.
 
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints.html
+
     Attributes:
         endpoint_name: Name of the endpoint.
+
+    Example:
+        >>> old = EndpointBase.from_endpoint_name(stack, "Old", endpoint_name="scores")
+        >>> old.grant_invoke(people)
 
     """
 
@@ -35,7 +41,17 @@ class EndpointBase(Construct, KindMetrics):
     def from_endpoint_name(
         cls, scope: Construct, construct_id: str, *, endpoint_name: str
     ) -> EndpointBase:
-        """Use an endpoint you already have: ask it, and look at its metrics."""
+        """Use an endpoint you already have: ask it, and look at its metrics.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            endpoint_name: Name of the endpoint, in this account and region.
+
+        Raises:
+            ConfigurationError: If the name is not allowed.
+
+        """
         with Checks(f"{scope.node.path}/{construct_id}") as check:
             check.name("endpoint_name", endpoint_name)
         endpoint = EndpointBase(scope, construct_id)
@@ -64,7 +80,13 @@ class EndpointBase(Construct, KindMetrics):
     def invoke_statement(
         self, streaming: bool = False, asynchronous: bool = False
     ) -> iam.PolicyStatement:
-        """The statement of ``grant_invoke``."""
+        """The statement of ``grant_invoke``.
+
+        Args:
+            streaming: Whether answers may come piece by piece as well.
+            asynchronous: Whether requests may be queued instead.
+
+        """
         actions = ["sagemaker:InvokeEndpointAsync" if asynchronous else "sagemaker:InvokeEndpoint"]
         if streaming:
             actions.append("sagemaker:InvokeEndpointWithResponseStream")

@@ -208,7 +208,13 @@ class InferenceComponent(Construct):
         return self.metric("ConcurrentRequestsPerCopy", **{"statistic": "Maximum", **options})
 
     def metric_model_latency(self, *, percentile: float = 99, **options: Any) -> cloudwatch.Metric:
-        """Time that the model takes to answer, in MICROSECONDS."""
+        """Time that the model takes to answer, in MICROSECONDS.
+
+        Args:
+            percentile: Which percentile of the minute's requests, for example 50.
+            options: CDK's own.
+
+        """
         return self.metric("ModelLatency", **{"statistic": f"p{percentile:g}", **options})
 
     def metric_without_capacity(self, **options: Any) -> cloudwatch.Metric:

@@ -20,7 +20,13 @@ _REAL_TIME = ("invocations_per_instance", "concurrency_per_model")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointKind:
-    """What all kinds have in common: nothing but rules."""
+    """What all kinds have in common: nothing but rules.
+
+    It is ``RealTime``, ``Serverless``, ``Asynchronous``, ``MultiModel`` or
+    ``InferenceComponents``.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/deploy-model-options.html
+    """
 
     SPOKEN: ClassVar[str] = ""
     TARGETS: ClassVar[tuple[str, ...]] = ()

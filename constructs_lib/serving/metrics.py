@@ -59,7 +59,15 @@ class EndpointMetrics:
         self, name: str, *, statistic: str = "Average", period: Duration | None = None,
         **options: Any,
     ) -> cloudwatch.Metric:  # fmt: skip
-        """A metric of the endpoint as a whole, for example of its queue."""
+        """A metric of the endpoint as a whole, for example of its queue.
+
+        Args:
+            name: Name of the metric, for example ``ApproximateBacklogSize``.
+            statistic: CloudWatch's own name, for example ``Maximum``.
+            period: 1 minute by default.
+            options: CDK's own, ``namespace`` among them (``AWS/SageMaker`` by default).
+
+        """
         return cloudwatch.Metric(
             metric_name=name,
             dimensions_map={"EndpointName": self.endpoint_name},

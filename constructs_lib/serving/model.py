@@ -25,9 +25,14 @@ _OPEN = "serverless endpoints, and code that is fetched at start, exclude isolat
 class ModelBase(Construct):
     """A model by its name.
 
+    See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
+
     Attributes:
         model_name: Name of the model.
         role: The model's role; none for a model of your own.
+
+    Example:
+        >>> ModelBase.from_model_name(stack, "Old", model_name="scores-1")
 
     """
 

@@ -70,7 +70,14 @@ class ModelRegistry(Construct):
     def from_group_name(
         cls, scope: Construct, construct_id: str, *, group_name: str
     ) -> ModelRegistry:
-        """Use a model package group you already have."""
+        """Use a model package group you already have.
+
+        Args:
+            scope: Parent.
+            construct_id: Id among its siblings.
+            group_name: Name of the group, in this account and region.
+
+        """
         return ModelRegistry(scope, construct_id, group_name=group_name)
 
     def arns(self, scope: Construct) -> list[str]:

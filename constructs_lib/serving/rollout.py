@@ -20,6 +20,10 @@ _EXECUTION = (600, 28_800)
 class Rollout(ABC):
     """A way for a new fleet to take the place of the old one.
 
+    It is ``AllAtOnce``, ``Canary``, ``Linear`` or ``Rolling``.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
+
     Attributes:
         maximum_seconds: After which the rollout is given up, 600 to 28800, more than the waits.
 
@@ -46,7 +50,13 @@ class Rollout(ABC):
 
     @abstractmethod
     def check_sizes(self, check: Checks, counts: Sequence[int]) -> None:
-        """Refuse steps that the smallest variant has no room for."""
+        """Refuse steps that the smallest variant has no room for.
+
+        Args:
+            check: Where it is said.
+            counts: Fewest instances of each variant.
+
+        """
 
     def check(self, check: Checks, counts: Sequence[int]) -> None:
         """Refuse steps without room, impossible waits, and too little time for them.

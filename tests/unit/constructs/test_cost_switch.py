@@ -120,6 +120,24 @@ def test_switch_refuses_what_scheduler_would(anew: Ground, stack: Stack) -> None
     assert "idle_after in seconds must be between 900 and 1209600, got 300" in told
 
 
+@pytest.mark.parametrize(
+    "cron",
+    [
+        "cron(0 20 * * *)",  # five fields, as Unix writes them
+        "cron(0 20 ? * MON-FRI)",
+        "cron(0 20 * * * *)",  # no ? in either day
+        "cron(0 20 ? * ? *)",
+        "cron(0 20 1 * MON *)",
+    ],
+)
+def test_switch_refuses_a_cron_that_scheduler_would(stack: Stack, cron: str) -> None:
+    ground = ground_of(stack)
+    times = SwitchTimes(down=cron, up=TIMES.up)
+
+    with pytest.raises(ConfigurationError, match=r"times\.down must match"):
+        switch(ground, ground.champion(), times=times)
+
+
 def test_idleness_of_an_asynchronous_endpoint_is_its_scalings_business(stack: Stack) -> None:
     ground = ground_of(stack)
     endpoint = own_endpoint(ground, kind=Asynchronous(output_prefix="scored/"))
