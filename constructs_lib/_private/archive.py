@@ -6,8 +6,16 @@ import gzip
 import hashlib
 import io
 import tarfile
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+
+from aws_cdk import AssetHashType, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from .policies import allow
 
 _EXECUTABLE = 0o100
 
@@ -36,3 +44,40 @@ def gzipped(content: bytes) -> bytes:
 def digest(content: bytes) -> str:
     """SHA-256 in hex: of what is packed, for compressors differ from machine to machine."""
     return hashlib.sha256(content).hexdigest()
+
+
+def archive_asset(
+    scope: Construct, prefix: str, name: str, files: Iterable[tuple[str, Path]]
+) -> assets.Asset:
+    """Files as an archived asset of the scope's stack, made once for the same files.
+
+    Args:
+        scope: Whose stack it is of.
+        prefix: What its construct id begins with; the rest is of its content.
+        name: Name of the archive.
+        files: Names and paths.
+
+    """
+    content = tar_of(files)
+    hashed = digest(content)
+    stack = Stack.of(scope)
+    construct_id = f"{prefix}{hashed[:16]}"
+    found = stack.node.try_find_child(construct_id)
+    if isinstance(found, assets.Asset):
+        return found
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / name
+        archive.write_bytes(gzipped(content))
+        return assets.Asset(
+            stack, construct_id, path=str(archive), asset_hash=hashed,
+            asset_hash_type=AssetHashType.CUSTOM,
+        )  # fmt: skip
+
+
+def read_statements(asset: assets.Asset) -> list[iam.PolicyStatement]:
+    """What a role must be allowed to read an asset, and nothing beside it."""
+    key = asset.s3_object_key
+    return [
+        allow(["s3:ListBucket"], [asset.bucket.bucket_arn], {"StringEquals": {"s3:prefix": key}}),
+        allow(["s3:GetObject"], [asset.bucket.arn_for_objects(key)]),
+    ]

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import AssetHashType, CopyOptions, IgnoreMode, IgnoreStrategy, Stack
+from aws_cdk import CopyOptions, IgnoreMode, IgnoreStrategy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from .._private.archive import digest, gzipped, tar_of
+from .._private.archive import archive_asset, read_statements
 from .._private.checks import Checks, known
 from .._private.encryption import use_statement
 from .._private.errors import ConfigurationError
@@ -229,30 +227,10 @@ class _Folder(ModelArtifact):
 
     def bind(self, scope: Construct, *, multi_model: bool, code: Files = ()) -> BoundArtifact:
         del multi_model
-        asset = self._asset(scope, {**dict(self._files()), **_below("code", code)})
+        files = {**dict(self._files()), **_below("code", code)}
+        asset = archive_asset(scope, "ModelArtifact", "model.tar.gz", files.items())
         container = {"ModelDataUrl": f"s3://{asset.s3_bucket_name}/{asset.s3_object_key}"}
-        statements = [
-            allow(["s3:ListBucket"], [asset.bucket.bucket_arn],
-                  {"StringEquals": {"s3:prefix": asset.s3_object_key}}),
-            allow(["s3:GetObject"], [asset.bucket.arn_for_objects(asset.s3_object_key)]),
-        ]  # fmt: skip
-        return BoundArtifact(container=container, statements=statements)
-
-    def _asset(self, scope: Construct, files: dict[str, Path]) -> assets.Asset:
-        content = tar_of(files.items())
-        hashed = digest(content)
-        stack = Stack.of(scope)
-        construct_id = f"ModelArtifact{hashed[:16]}"
-        found = stack.node.try_find_child(construct_id)
-        if isinstance(found, assets.Asset):
-            return found
-        with tempfile.TemporaryDirectory() as folder:
-            archive = Path(folder) / "model.tar.gz"
-            archive.write_bytes(gzipped(content))
-            return assets.Asset(
-                stack, construct_id, path=str(archive), asset_hash=hashed,
-                asset_hash_type=AssetHashType.CUSTOM,
-            )  # fmt: skip
+        return BoundArtifact(container=container, statements=read_statements(asset))
 
     def _files(self) -> Iterator[tuple[str, Path]]:
         options = CopyOptions(exclude=[*_NEVER, *self.exclude], ignore_mode=IgnoreMode.GIT)

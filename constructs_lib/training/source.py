@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aws_cdk import AssetHashType, CopyOptions, IgnoreMode, IgnoreStrategy, Stack
+from aws_cdk import CopyOptions, IgnoreMode, IgnoreStrategy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from .._private.archive import digest, gzipped, tar_of
+from .._private.archive import archive_asset, read_statements
 from .._private.checks import Checks
 from .._private.errors import ConfigurationError
-from .._private.policies import allow
 
 REQUIREMENTS = "requirements.txt"
 _IGNORE_FILES = (".gitignore", ".sageloopignore")
@@ -102,29 +100,11 @@ class SourceCode:
 
     def asset(self, scope: Construct) -> assets.Asset:
         """The archive as an asset of the scope's stack, made once for the same files."""
-        content = tar_of(self.files())
-        hashed = digest(content)
-        stack = Stack.of(scope)
-        construct_id = f"SourceCode{hashed[:16]}"
-        found = stack.node.try_find_child(construct_id)
-        if isinstance(found, assets.Asset):
-            return found
-        with tempfile.TemporaryDirectory() as folder:
-            archive = Path(folder) / "sourcedir.tar.gz"
-            archive.write_bytes(gzipped(content))
-            return assets.Asset(
-                stack, construct_id, path=str(archive), asset_hash=hashed,
-                asset_hash_type=AssetHashType.CUSTOM,
-            )  # fmt: skip
+        return archive_asset(scope, "SourceCode", "sourcedir.tar.gz", self.files())
 
     def statements(self, scope: Construct) -> list[iam.PolicyStatement]:
         """What a role must be allowed to read the archive, and nothing beside it."""
-        asset = self.asset(scope)
-        return [
-            allow(["s3:ListBucket"], [asset.bucket.bucket_arn],
-                  {"StringEquals": {"s3:prefix": asset.s3_object_key}}),
-            allow(["s3:GetObject"], [asset.bucket.arn_for_objects(asset.s3_object_key)]),
-        ]  # fmt: skip
+        return read_statements(self.asset(scope))
 
     @property
     def _root(self) -> Path:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from sageloop.cli.place import fail, place_of, write_report
+from sageloop.cli.place import (
+    EndpointUrl,
+    JsonFile,
+    Local,
+    Region,
+    fail,
+    place_of,
+    write_report,
+)
 from sageloop.environment import NotLoopbackError
 from sageloop.local_cloud.client import LocalCloudError
 
@@ -24,16 +31,10 @@ def history(
         str | None, typer.Argument(help="the endpoint; all champion endpoints by default")
     ] = None,
     *,
-    local: Annotated[
-        bool, typer.Option("--local", help="in the local cloud of this folder")
-    ] = False,
-    endpoint_url: Annotated[
-        str | None, typer.Option(help="in the local cloud that answers at this address")
-    ] = None,
-    region: Annotated[str | None, typer.Option(help="region, if not the environment's")] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="also write the report here")
-    ] = None,
+    local: Local = False,
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Show each model of an endpoint: its data, job, verdict, approval, and when it served.
 

@@ -6,7 +6,7 @@ import json
 import os
 import time as wall
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from sageloop.jobs.hand import Place
 
 _AWS_PAUSE, _LOCAL_PAUSE = 5.0, 0.3
+
+# Options of every command that works at a place.
+Local = Annotated[bool, typer.Option("--local", help="in the local cloud of this folder")]
+EndpointUrl = Annotated[
+    str | None, typer.Option(help="in the local cloud that answers at this address")
+]
+Region = Annotated[str | None, typer.Option(help="region, if not the environment's")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="also write the report here")]
 
 
 def place_of(local: bool, endpoint_url: str | None, region: str | None) -> Place:

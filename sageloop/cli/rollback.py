@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from sageloop.cli.place import fail, place_of, write_report
+from sageloop.cli.place import (
+    EndpointUrl,
+    JsonFile,
+    Local,
+    Region,
+    fail,
+    place_of,
+    write_report,
+)
 from sageloop.environment import NotLoopbackError
 from sageloop.local_cloud.client import LocalCloudError
 
@@ -25,16 +32,10 @@ def rollback(
         typer.Option("--to", help="number of the package; the champion before by default"),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="stay until its rollout has ended")] = False,
-    local: Annotated[
-        bool, typer.Option("--local", help="in the local cloud of this folder")
-    ] = False,
-    endpoint_url: Annotated[
-        str | None, typer.Option(help="in the local cloud that answers at this address")
-    ] = None,
-    region: Annotated[str | None, typer.Option(help="region, if not the environment's")] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="also write the report here")
-    ] = None,
+    local: Local = False,
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Bring a former champion back to its endpoint, by the endpoint's own kind of rollout.
 

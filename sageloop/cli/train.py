@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import time as wall
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from sageloop.cli.place import fail, place_of, write_report
+from sageloop.cli.place import (
+    EndpointUrl,
+    JsonFile,
+    Local,
+    Region,
+    fail,
+    place_of,
+    write_report,
+)
 from sageloop.environment import NotLoopbackError
 from sageloop.local_cloud.client import LocalCloudError
 
@@ -35,16 +42,10 @@ def train(
         list[str] | None,
         typer.Option("--hyperparameter", "-p", help="NAME=VALUE over the job's own; repeatable"),
     ] = None,
-    local: Annotated[
-        bool, typer.Option("--local", help="in the local cloud of this folder")
-    ] = False,
-    endpoint_url: Annotated[
-        str | None, typer.Option(help="in the local cloud that answers at this address")
-    ] = None,
-    region: Annotated[str | None, typer.Option(help="region, if not the environment's")] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="also write the report here")
-    ] = None,
+    local: Local = False,
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Start a job now, whatever its kind: training, tuning, processing or batch transform.
 

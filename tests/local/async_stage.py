@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from hosting_stage import Stage
+import pytest
+from hosting_stage import Stage, fresh, open_stage
 
 from sageloop.local_cloud.events.sns_delivery import SnsDelivery
 
@@ -102,3 +104,17 @@ class AsyncStage:
     def minute(self) -> None:
         self.cloud.clock.advance(60)
         self.settle()
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[AsyncStage]:
+    with open_stage() as stage:
+        yield AsyncStage(stage)
+
+
+@pytest.fixture
+def stage(opened: AsyncStage) -> Iterator[AsyncStage]:
+    with fresh(opened.stage):
+        yield opened
+    for topic in opened.topics:
+        opened.told(topic)

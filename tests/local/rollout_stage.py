@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hosting_stage import Stage
+import pytest
+from hosting_stage import Stage, fresh, open_stage
 
 CANARY = {
     "BlueGreenUpdatePolicy": {
@@ -101,3 +102,15 @@ def saying(text: str) -> Any:
         return any(text in message for message in said)
 
     return holds
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Stage]:
+    with open_stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(opened: Stage) -> Iterator[Stage]:
+    with fresh(opened) as stage:
+        yield stage

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from async_stage import AsyncStage
-from hosting_stage import fresh, open_stage, refusal
+from async_stage import AsyncStage, opened, stage  # noqa: F401 - fixtures are found by name
+from hosting_stage import refusal
 
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.settings import DEFAULT_CONCURRENCY
 
 ENDPOINT = "serving: asynchronous endpoint"
 NOTICES = "serving: asynchronous notices"
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[AsyncStage]:
-    with open_stage() as stage:
-        yield AsyncStage(stage)
-
-
-@pytest.fixture
-def stage(opened: AsyncStage) -> Iterator[AsyncStage]:
-    with fresh(opened.stage):
-        yield opened
-    for topic in opened.topics:
-        opened.told(topic)
 
 
 @pytest.mark.feature(ENDPOINT)

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from async_stage import AsyncStage
-from hosting_stage import CAPTURE, fresh, open_stage, refusal
+from async_stage import AsyncStage, opened, stage  # noqa: F401 - fixtures are found by name
+from hosting_stage import CAPTURE, refusal
 from provider_bench import Bench
 
 METRICS = "serving: backlog metrics"
 ZERO = "serving: scale to zero and back"
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[AsyncStage]:
-    with open_stage() as stage:
-        yield AsyncStage(stage)
-
-
-@pytest.fixture
-def stage(opened: AsyncStage) -> Iterator[AsyncStage]:
-    with fresh(opened.stage):
-        yield opened
-    for topic in opened.topics:
-        opened.told(topic)
 
 
 @pytest.mark.feature(ZERO)

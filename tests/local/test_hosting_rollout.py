@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from hosting_stage import CAPTURE, Stage, fresh, open_stage, refusal
-from rollout_stage import CANARY, ROLLING, alarm, saying, traffic, update
+from hosting_stage import CAPTURE, Stage, refusal
+from rollout_stage import (  # noqa: F401 - fixtures are found by name
+    CANARY,
+    ROLLING,
+    alarm,
+    opened,
+    saying,
+    stage,
+    traffic,
+    update,
+)
 
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Stage]:
-    with open_stage() as stage:
-        yield stage
-
-
-@pytest.fixture
-def stage(opened: Stage) -> Iterator[Stage]:
-    with fresh(opened) as stage:
-        yield stage
 
 
 @pytest.fixture

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting_stage import Stage, fresh, open_stage
-from rollout_stage import CANARY, ROLLING, alarm, saying, traffic, update
+from hosting_stage import Stage
+from rollout_stage import (  # noqa: F401 - fixtures are found by name
+    CANARY,
+    ROLLING,
+    alarm,
+    opened,
+    saying,
+    stage,
+    traffic,
+    update,
+)
 
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
@@ -29,18 +37,6 @@ LINEAR = blue_green(
     "LINEAR", 300, 120, LinearStepSize={"Type": "CAPACITY_PERCENT", "Value": 33}
 )  # fmt: skip
 ALL_AT_ONCE = blue_green("ALL_AT_ONCE", 0, 300)
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Stage]:
-    with open_stage() as stage:
-        yield stage
-
-
-@pytest.fixture
-def stage(opened: Stage) -> Iterator[Stage]:
-    with fresh(opened) as stage:
-        yield stage
 
 
 @pytest.fixture
