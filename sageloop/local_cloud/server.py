@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -84,8 +85,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"port {given.port} cannot be bound on 127.0.0.1: {reason}", file=sys.stderr)
         return 3
     _announce(server.cloud, given.ready_file)
+    gc.freeze()
     if given.warm:
-        server.cloud.warm_up()
+        # What is loaded once and stays is not to be walked over again while requests wait.
+        server.cloud.warm_up(then=gc.freeze)
     _wait_for_end(server.cloud, with_parent=given.with_parent)
     server.stop()
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,7 @@ class Cloud:
         for service in self.front.services.values():
             service.start()
 
-    def warm_up(self) -> None:
+    def warm_up(self, then: Callable[[], None]) -> None:
         """Load, in the background, what the first deployment would have to wait for."""
 
         def load() -> None:
@@ -131,6 +131,7 @@ class Cloud:
                     return
                 self.front.warm_up([service])
                 self.client(service, principal="local-cloud.internal")
+            then()
 
         self.activity.spawn("warm-up", load, background=True)
 

@@ -44,7 +44,9 @@ class Recorder:
     def __init__(self, *, capacity: int = 200_000) -> None:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._calls: deque[CallRecord] = deque(maxlen=capacity)
+        # Plain tuples of plain values leave the garbage collector's books; records would stay, and
+        # every walk over a few hundred thousand of them holds all requests up.
+        self._calls: deque[tuple[Any, ...]] = deque(maxlen=capacity)
 
     def add(
         self, *, time: float, principal: str, action: str, params: dict[str, Any], region: str,
@@ -53,17 +55,16 @@ class Recorder:
         """Append one call."""
         with self._lock:
             self._calls.append(
-                CallRecord(
-                    next(self._numbers), time, principal, action, resource_of(params), region,
-                    outcome, status, seconds, params,
-                )
+                (next(self._numbers), time, principal, action, resource_of(params), region,
+                 outcome, status, seconds, params)
             )  # fmt: skip
 
     def calls(self, *, after: int = 0, action: str | None = None) -> list[CallRecord]:
         """Calls numbered above ``after``, of one ``action`` (``s3:PutObject``) if given."""
         with self._lock:
             kept = list(self._calls)
-        return [c for c in kept if c.number > after and action in (None, c.action)]
+        calls = (CallRecord(*told) for told in kept if told[0] > after)
+        return [call for call in calls if action in (None, call.action)]
 
     def __iter__(self) -> Iterator[CallRecord]:
         return iter(self.calls())

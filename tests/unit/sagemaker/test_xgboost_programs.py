@@ -111,7 +111,12 @@ def test_requests_come_in_each_format(url: str) -> None:
 @pytest.mark.parametrize(
     ("body", "headers", "status", "told"),
     [
-        (b"1,2,3", {"Content_Type": "text/csv"}, 400, b"Feature size of csv inference data 3"),
+        (
+            b"1,2,3",
+            {"Content_Type": "text/csv"},
+            400,
+            b"Number of columns does not match number of features in booster",
+        ),
         (b"a,b", {"Content_Type": "text/csv"}, 415, b"not numeric"),
         (b"{}", {"Content_Type": "application/json"}, 415, b"application/json is not supported"),
         (b"1,2", {"Content_Type": "text/csv", "Accept": "image/png"}, 406, b"image/png"),
@@ -123,6 +128,16 @@ def test_wrong_payload_is_refused_with_a_reason(
     answered, words, _ = ask(url, body, **headers)
 
     assert (answered, told in words) == (status, True)
+
+
+def test_features_that_a_row_lacks_are_missing_values(url: str) -> None:
+    whole, short = (
+        ask(url, b"100,", Content_Type="text/csv"),
+        ask(url, b"100", Content_Type="text/csv"),
+    )
+
+    assert short == whole
+    assert short[0] == 200
 
 
 def test_empty_payload_has_no_content(url: str) -> None:

@@ -22,6 +22,8 @@ from socketserver import StreamRequestHandler
 from types import FrameType
 from typing import Any, NoReturn
 
+from sageloop.local_cloud.sagemaker.containers.turns import Turns
+
 # Batch transform's limit, the largest there is for one request.
 _MOST_MEGABYTES = 100
 _MEGABYTE = 1024 * 1024
@@ -92,14 +94,20 @@ def run(respond: Respond, manage: Manage | None = None) -> NoReturn:
 
 
 def responder(predict: Predict) -> Respond:
-    """What answers as the built-in algorithms do: nothing for nothing, refusals in plain text."""
+    """What answers as the built-in algorithms do: nothing for nothing, refusals in plain text.
+
+    As many requests as there are processors are computed at once, as by AWS's containers, whose
+    web servers have a worker for each.
+    """
+    turns = Turns(os.cpu_count() or 1)
 
     def respond(body: bytes, headers: Mapping[str, str]) -> Reply:
         if not body:
             return Reply(HTTPStatus.NO_CONTENT, b"", {})
         try:
             asked = headers.get("content-type", ""), headers.get("accept", "")
-            answer, kind = predict(body, *asked)
+            with turns:
+                answer, kind = predict(body, *asked)
         except Refused as refused:
             return Reply(refused.status, str(refused).encode(), {"Content-Type": "text/plain"})
         return Reply(HTTPStatus.OK, answer, {"Content-Type": kind})

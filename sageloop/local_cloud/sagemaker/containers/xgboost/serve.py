@@ -44,16 +44,25 @@ class Model:
         self._predict = self._predictor()
 
     def predict(self, asked: Matrix) -> list[Any]:
-        """Predictions for rows of features. Raises :class:`Refused` if the width is wrong."""
-        if asked.shape[1] != self.columns:
-            raise Refused(
-                HTTPStatus.BAD_REQUEST,
-                f"Unable to evaluate payload provided: Feature size of csv inference data "
-                f"{asked.shape[1]} is not consistent with feature size of trained model "
-                f"{self.columns}.",
-            )
-        answer: list[Any] = self._predict(asked).tolist()
+        """Predictions for rows of features.
+
+        As in AWS's container, which leaves the width to XGBoost, features that a row lacks at
+        its end are missing values. Raises :class:`Refused` if there are more than the model has.
+        """
+        try:
+            if asked.shape[1] == self.columns:
+                answer: list[Any] = self._predict(asked).tolist()
+            else:
+                answer = self._predict_other_width(asked).tolist()
+        except xgboost.core.XGBoostError as error:
+            reason = str(error).partition("\nStack trace:")[0]
+            told = f"Unable to evaluate payload provided: {reason}"
+            raise Refused(HTTPStatus.BAD_REQUEST, told) from None
         return answer
+
+    def _predict_other_width(self, asked: Matrix) -> Any:
+        data = xgboost.DMatrix(asked, missing=np.nan)
+        return self._booster.predict(data, validate_features=False)
 
     def _predictor(self) -> Callable[[Matrix], Any]:
         booster = self._booster

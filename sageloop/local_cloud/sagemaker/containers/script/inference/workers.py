@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from typing import Protocol
 
 from sageloop.local_cloud.sagemaker.containers.http_server import Reply
+from sageloop.local_cloud.sagemaker.containers.turns import Turns
 
 _STARTED = "started"
 
@@ -38,11 +39,11 @@ class Alone:
 
     def __init__(self, handler: Handles) -> None:
         self._handler = handler
-        self._lock = threading.Lock()
+        self._turns = Turns(1)
 
     def reply(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """The answer, once those who came before have theirs."""
-        with self._lock:
+        with self._turns:
             return self._handler.reply(body, headers)
 
 
