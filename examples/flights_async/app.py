@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from aws_cdk import App, CfnOutput, Duration, Stack
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
@@ -41,6 +42,8 @@ class FlightsStack(Stack):
         """Wire it."""
         super().__init__(scope, construct_id)
         self.store = store = DataStore(self, "Store")
+        # The queues' key names the topics, and the topics name theirs: it must be another.
+        self.notices_key = kms.Key(self, "NoticesKey", enable_key_rotation=True)
         network = PrivateNetwork(self, "Network", key=store.key)
         image = AlgorithmImage.xgboost(self, "3.0-5")
         container = ModelContainer(
@@ -74,13 +77,14 @@ class FlightsStack(Stack):
 
     def told(self, name: str) -> sns.Topic:
         """A topic, with a queue that keeps what it says for a day."""
-        key = self.store.encryption_key
-        topic = sns.Topic(self, f"{name}Topic", master_key=key, enforce_ssl=True)
+        topic = sns.Topic(
+            self, f"{name}Topic", master_key=self.store.encryption_key, enforce_ssl=True
+        )
         queue = sqs.Queue(
             self,
             f"{name}Queue",
             encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=key,
+            encryption_master_key=self.notices_key,
             enforce_ssl=True,
             retention_period=Duration.days(1),
         )

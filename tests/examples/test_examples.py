@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from sageloop.examples.catalogue import Example, find_examples
 from sageloop.examples.runner import run_example
 from sageloop.local_cloud.assembly import deploy_assembly
 from sageloop.local_cloud.client import LocalCloud
+from scripts.synthesis import context
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = find_examples(ROOT)
@@ -22,13 +24,16 @@ EXAMPLES = find_examples(ROOT)
 
 @pytest.fixture
 def deploy(tmp_path: Path) -> object:
-    """Synthesis in a process of its own, then what the CDK CLI would do."""
+    """Synthesis in a process of its own with all flags that CDK recommends, then a deployment.
+
+    `sageloop examples run` takes the flags of the example's own cdk.json, which has none.
+    """
 
     def to(folder: Path, cloud: LocalCloud, variables: Mapping[str, str]) -> dict[str, str]:
         out = tmp_path / "assembly"
         environment = {
             **os.environ, "CDK_OUTDIR": str(out), "CDK_VALIDATION": "false",
-            "PYTHONPATH": str(ROOT), **variables,
+            "CDK_CONTEXT_JSON": json.dumps(context()), "PYTHONPATH": str(ROOT), **variables,
         }  # fmt: skip
         subprocess.run([sys.executable, "app.py"], cwd=folder, env=environment, check=True)
         outputs = deploy_assembly(cloud, out)

@@ -44,8 +44,8 @@ class Recorder:
     def __init__(self, *, capacity: int = 200_000) -> None:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        # Plain tuples of plain values leave the garbage collector's books; records would stay, and
-        # every walk over a few hundred thousand of them holds all requests up.
+        # Tuples of plain values leave the garbage collector's books; records and dicts would stay,
+        # and every walk over a few hundred thousand of them holds all requests up.
         self._calls: deque[tuple[Any, ...]] = deque(maxlen=capacity)
 
     def add(
@@ -56,14 +56,14 @@ class Recorder:
         with self._lock:
             self._calls.append(
                 (next(self._numbers), time, principal, action, resource_of(params), region,
-                 outcome, status, seconds, params)
+                 outcome, status, seconds, tuple(params.items()))
             )  # fmt: skip
 
     def calls(self, *, after: int = 0, action: str | None = None) -> list[CallRecord]:
         """Calls numbered above ``after``, of one ``action`` (``s3:PutObject``) if given."""
         with self._lock:
             kept = list(self._calls)
-        calls = (CallRecord(*told) for told in kept if told[0] > after)
+        calls = (CallRecord(*told[:-1], params=dict(told[-1])) for told in kept if told[0] > after)
         return [call for call in calls if action in (None, call.action)]
 
     def __iter__(self) -> Iterator[CallRecord]:

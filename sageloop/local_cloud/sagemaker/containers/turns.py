@@ -18,6 +18,11 @@ class Turns:
         self._lock = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """How many are not in yet."""
+        return len(self._waiting)
+
     def __enter__(self) -> None:
         with self._lock:
             if self._free > 0:

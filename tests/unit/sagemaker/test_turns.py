@@ -1,0 +1,56 @@
+"""The order in which requests are computed."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from sageloop.local_cloud.sagemaker.containers.turns import Turns
+from sageloop.waiting import until
+
+
+def arrive(turns: Turns, name: int, order: list[int]) -> threading.Thread:
+    """Someone who waits for a turn; back once it is known that they wait."""
+
+    def come() -> None:
+        with turns:
+            order.append(name)
+
+    before = turns.waiting
+    thread = threading.Thread(target=come)
+    thread.start()
+    until("someone to wait", lambda: turns.waiting > before, seconds=10)
+    return thread
+
+
+@pytest.mark.feature("load: requests are answered in the order they came")
+def test_turns_come_in_the_order_of_arrival() -> None:
+    turns, order = Turns(1), list[int]()
+    with turns:
+        threads = [arrive(turns, name, order) for name in range(8)]
+
+    for thread in threads:
+        thread.join(10)
+    assert order == list(range(8))
+
+
+def test_as_many_as_allowed_are_in_at_once() -> None:
+    turns, order = Turns(2), list[int]()
+
+    with turns:
+        with turns:
+            waiting = arrive(turns, 3, order)
+            assert order == []
+        waiting.join(10)  # one of the two has left, the other has not
+
+    assert order == [3]
+
+
+def test_who_fails_leaves_the_turn_to_the_next() -> None:
+    turns = Turns(1)
+    with pytest.raises(ValueError, match="wrong"), turns:
+        raise ValueError("wrong")
+
+    with turns:
+        assert turns.waiting == 0
