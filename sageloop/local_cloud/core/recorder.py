@@ -63,11 +63,15 @@ class Recorder:
         """Calls numbered above ``after``, of one ``action`` (``s3:PutObject``) if given."""
         with self._lock:
             kept = list(self._calls)
-        calls = (CallRecord(*told[:-1], params=dict(told[-1])) for told in kept if told[0] > after)
+        calls = (_read(told) for told in kept if told[0] > after)
         return [call for call in calls if action in (None, call.action)]
 
     def __iter__(self) -> Iterator[CallRecord]:
         return iter(self.calls())
+
+
+def _read(told: tuple[Any, ...]) -> CallRecord:
+    return CallRecord(*(*told[:-1], dict(told[-1])))
 
 
 def resource_of(params: dict[str, Any]) -> str:
