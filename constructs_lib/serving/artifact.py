@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import CopyOptions, IgnoreMode, IgnoreStrategy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -19,6 +17,7 @@ from .._private.archive import archive_asset, read_statements
 from .._private.checks import Checks, known
 from .._private.encryption import use_statement
 from .._private.errors import ConfigurationError
+from .._private.folder import files_in
 from .._private.policies import allow
 from ..data import DataStoreBase
 
@@ -145,7 +144,8 @@ class ModelArtifact(ABC):
             exclude: Patterns in Git's way.
 
         Raises:
-            ConfigurationError: If the folder is missing or empty, or a link leaves it.
+            ConfigurationError: If the folder is missing or empty, or a link leaves it or is
+                one to a folder.
 
         """
         return _Folder(folder=Path(folder).resolve(), exclude=tuple(exclude))
@@ -233,21 +233,7 @@ class _Folder(ModelArtifact):
         return BoundArtifact(container=container, statements=read_statements(asset))
 
     def _files(self) -> Iterator[tuple[str, Path]]:
-        options = CopyOptions(exclude=[*_NEVER, *self.exclude], ignore_mode=IgnoreMode.GIT)
-        ignored = IgnoreStrategy.from_copy_options(options, str(self.folder))
-        for here, folders, names in os.walk(self.folder):
-            at = Path(here)
-            folders[:] = sorted(f for f in folders if not ignored.completely_ignores(str(at / f)))
-            for path in [at / name for name in sorted(names)]:
-                if not ignored.ignores(str(path)):
-                    yield self._relative(path), path
-
-    def _relative(self, path: Path) -> str:
-        name = path.relative_to(self.folder).as_posix()
-        if not path.resolve().is_relative_to(self.folder):
-            message = f"{name!r} is a link that leaves the folder"
-            raise ConfigurationError("LinkLeavesFolder", _WHERE, message)
-        return name
+        return files_in(self.folder, [*_NEVER, *self.exclude], where=_WHERE)
 
 
 def _below(folder: str, files: Files) -> dict[str, Path]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aws_cdk import CopyOptions, IgnoreMode, IgnoreStrategy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
@@ -15,6 +13,7 @@ from constructs import Construct
 from .._private.archive import archive_asset, read_statements
 from .._private.checks import Checks
 from .._private.errors import ConfigurationError
+from .._private.folder import files_in, is_inside
 
 REQUIREMENTS = "requirements.txt"
 _IGNORE_FILES = (".gitignore", ".sageloopignore")
@@ -62,7 +61,7 @@ class SourceCode:
             if not names:
                 message = f"folder {str(self.folder)!r} has no files, or all are excluded"
                 check.refuse("FolderEmpty", message)
-            elif not _is_inside(root, root / self.entry_point):
+            elif not is_inside(root, root / self.entry_point):
                 message = f"entry_point must lie inside the folder, got {told}"
                 check.refuse("EntryPointOutside", message)
             elif not (root / self.entry_point).is_file():
@@ -84,19 +83,7 @@ class SourceCode:
             ConfigurationError: If a link leaves the folder.
 
         """
-        root = self._root
-        ignored = self._strategy()
-        for here, folders, names in os.walk(root):
-            at = Path(here)
-            folders[:] = sorted(f for f in folders if not ignored.completely_ignores(str(at / f)))
-            for folder in folders:
-                if (at / folder).is_symlink():
-                    message = f"{_relative(root, at / folder)!r} is a link to a folder; copy it"
-                    raise ConfigurationError("LinkNotAllowed", _WHERE, message)
-            for name in sorted(names):
-                path = at / name
-                if not ignored.ignores(str(path)):
-                    yield _relative(root, path), _followed(root, path)
+        yield from files_in(self._root, self._excluded(), where=_WHERE)
 
     def asset(self, scope: Construct) -> assets.Asset:
         """The archive as an asset of the scope's stack, made once for the same files."""
@@ -110,29 +97,10 @@ class SourceCode:
     def _root(self) -> Path:
         return Path(self.folder).resolve()
 
-    def _strategy(self) -> IgnoreStrategy:
+    def _excluded(self) -> list[str]:
         patterns = list(_NEVER)
         for name in _IGNORE_FILES:
             path = self._root / name
             if path.is_file():
                 patterns += path.read_text(encoding="utf-8").splitlines()
-        options = CopyOptions(exclude=[*patterns, *self.exclude], ignore_mode=IgnoreMode.GIT)
-        return IgnoreStrategy.from_copy_options(options, str(self._root))
-
-
-def _followed(root: Path, path: Path) -> Path:
-    if path.is_symlink() and not _is_inside(root, path):
-        message = f"{_relative(root, path)!r} is a link that leaves the folder"
-        raise ConfigurationError("LinkLeavesFolder", _WHERE, message)
-    if not path.is_file():
-        message = f"{_relative(root, path)!r} is neither a file nor a link to one"
-        raise ConfigurationError("FileNotAllowed", _WHERE, message)
-    return path
-
-
-def _is_inside(root: Path, path: Path) -> bool:
-    return path.resolve().is_relative_to(root)
-
-
-def _relative(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()
+        return [*patterns, *self.exclude]

@@ -291,6 +291,15 @@ def test_folders_refuse_links_that_leave_them(weights: Path, tmp_path: Path) -> 
         ModelArtifact.from_folder(weights)
 
 
+def test_a_link_to_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "model").write_text("x")
+    (tmp_path / "again").symlink_to("weights")
+
+    with pytest.raises(ConfigurationError, match="'again' is a link to a folder; copy it"):
+        ModelArtifact.from_folder(tmp_path)
+
+
 def test_folders_refuse_to_be_missing_or_empty(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no folder"):
         ModelArtifact.from_folder(tmp_path / "none")
