@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from constructs_lib.operations.cost_switch import CRON, ZONE
+from constructs_lib.operations.cost_switch import CRON, zone_fault
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 """A table knows each of its keys, and takes a value only as it is written."""
 
+
+def _zone(name: str) -> str:
+    fault = zone_fault(name)
+    if fault is not None:
+        raise ValueError(fault)
+    return name
+
+
 _CRON = Annotated[str, Field(pattern=f"^{CRON}$", max_length=256)]
-_ZONE = Annotated[str, Field(pattern=f"^{ZONE}$", max_length=50)]
+_ZONE = Annotated[str, AfterValidator(_zone)]
 _POOL = Annotated[str, Field(pattern=r"^arn:[a-z-]+:cognito-idp:[a-z0-9-]+:\d{12}:userpool/.+$")]
 _ACL = Annotated[str, Field(pattern=r"^arn:[a-z-]+:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/.+$")]
 _CONTENT_TYPE = Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$", max_length=127)]

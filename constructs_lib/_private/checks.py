@@ -12,6 +12,7 @@ from aws_cdk import Duration, Token, Tokenization
 from constructs import IConstruct
 
 from .errors import ConfigurationError, Fault
+from .zones import zone_fault
 
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
@@ -115,6 +116,14 @@ class Checks:
         if _INSTANCE_TYPE.fullmatch(value) is None:
             message = f"{label} must be an ML instance type such as 'ml.m5.large', got {value!r}"
             self.refuse("InstanceTypeNotAllowed", message)
+
+    def timezone(self, label: str, value: str) -> None:
+        """Refuse what is not the IANA name of a time zone."""
+        if not known(value) or not self._is_text(label, value):
+            return
+        fault = zone_fault(value)
+        if fault is not None:
+            self.refuse("TimezoneNotAllowed", f"{label} {fault}; got {value!r}")
 
     def not_empty(self, label: str, value: Sized) -> None:
         """Refuse an empty collection."""

@@ -16,16 +16,17 @@ from .._private.checks import Checks, text_of
 from .._private.encryption import grant_statement, use_statement
 from .._private.function import ProjectFunction
 from .._private.policies import allow, attach, managed_policy
+from .._private.zones import zone_fault
 from ..data import StateTable
 from ..network import PrivateNetwork
 from ..serving import Asynchronous, ChampionEndpoint, Endpoint, InferenceComponents
 from ..serving.permissions import alarm_statements, scaling_statements
 
+__all__ = ["CRON", "CostSwitch", "SwitchTimes", "zone_fault"]
+
 _FIELD, _DAY = r"[^()\s]+", r"[^()\s?]+"
 CRON = rf"cron\({_FIELD} {_FIELD} (\? {_FIELD} {_DAY}|{_DAY} {_FIELD} \?) {_FIELD}\)"
 """Six fields, of which either the day of the month or that of the week is ``?``."""
-ZONE = r"[A-Za-z_]+(/[A-Za-z0-9_+-]+)*"
-"""IANA name of a zone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class SwitchTimes:
         """Refuse what Scheduler does not take."""
         check.matches("times.down", self.down, CRON, 256)
         check.matches("times.up", self.up, CRON, 256)
-        check.matches("times.timezone", self.timezone, ZONE, 50)
+        check.timezone("times.timezone", self.timezone)
 
 
 class CostSwitch(Construct):

@@ -175,7 +175,7 @@ class ScheduledScaling:
         schedule: ``cron(...)``, ``rate(...)`` or ``at(...)``.
         minimum: Fewest from then on; unchanged by default.
         maximum: Most from then on; unchanged by default.
-        timezone: Name of a time zone for ``cron`` and ``at``, for example ``Europe/Berlin``.
+        timezone: IANA name of the clock of ``cron`` and ``at``, for example ``Europe/Berlin``.
 
     See https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-scheduled-scaling.html
 
@@ -192,6 +192,7 @@ class ScheduledScaling:
     def check(self, check: Checks, lowest: int) -> None:
         """Refuse what is no schedule, and bounds in the wrong order."""
         check.matches("schedule", self.schedule, _SCHEDULE, 1600)
+        check.timezone("schedule.timezone", self.timezone)
         if self.minimum is None and self.maximum is None:
             check.refuse("ValueMissing", f"schedule {self.schedule} needs a minimum or a maximum")
         if self.minimum is not None:

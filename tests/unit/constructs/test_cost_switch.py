@@ -116,7 +116,9 @@ def test_switch_refuses_what_scheduler_would(anew: Ground, stack: Stack) -> None
 
     told = str(caught.value)
     assert "times.down must match" in told
-    assert "times.timezone must match" in told
+    assert (
+        "times.timezone must be the IANA name of a time zone; did you mean 'Europe/Paris'?" in told
+    )
     assert "idle_after in seconds must be between 900 and 1209600, got 300" in told
 
 

@@ -227,6 +227,14 @@ def test_an_update_keeps_what_scaling_changed(
     assert {each["VariantPropertyType"] for each in told} == anew
 
 
+def test_schedules_know_their_clock(whole: Ground) -> None:
+    noon = ScheduledScaling(schedule="cron(0 12 * * ? *)", minimum=4, timezone="Mars/Olympus")
+    scaling = Scaling(minimum=1, maximum=8, invocations_per_instance=5, schedules=[noon])
+
+    with pytest.raises(ConfigurationError, match=r"must be the IANA name of a time zone.*'Mars/"):
+        endpoint(whole, variants=[Variant(scaling=scaling)])
+
+
 STEP = StepScaling(metric="CPUUtilization", threshold=1, steps=[])
 
 

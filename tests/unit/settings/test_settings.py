@@ -99,6 +99,7 @@ def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
         ("cost_switch", {"idle_minutes": 5}, "cost_switch.idle_minutes: got 5; input should be gr"),
         ("cost_switch", {"down": "at 8", "up": "at 9"}, "cost_switch.down: got 'at 8'; string sho"),
         ("cost_switch", {"down": "cron(0 20 * * *)"}, "down: got 'cron(0 20 * * *)'; string sh"),
+        ("cost_switch", {"timezone": "Europe/Pari"}, "zone; did you mean 'Europe/Paris'?"),
         ("https_front", {"authorizer": "None"}, "got 'None'; input should be 'IAM' or 'JWT'"),
         ("https_front", {"authorizer": "JWT"}, "https_front: user_pool_arns must name a pool when"),
         ("https_front", {"scopes": ["a"]}, "scopes are allowed only when authorizer is 'JWT'"),
