@@ -13,7 +13,14 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .._private.checks import Checks
-from ..serving import Asynchronous, Endpoint, EndpointBase
+from ..serving import (
+    Asynchronous,
+    ChampionEndpoint,
+    Endpoint,
+    EndpointBase,
+    MultiModel,
+    RealTime,
+)
 
 _OPERATORS = cloudwatch.ComparisonOperator
 _ABOVE, _BELOW = _OPERATORS.GREATER_THAN_THRESHOLD, _OPERATORS.LESS_THAN_THRESHOLD
@@ -25,6 +32,8 @@ _USUAL = {"invocations": "how often it is asked", "latency": "how long it takes 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
     """When requests are expected, and how long none may come.
+
+    An endpoint that its cost switch took down is silent by intent: the alarm looks away.
 
     Attributes:
         minutes: Minutes without a request, 5 to 1440.
@@ -50,16 +59,24 @@ class Silence:
         check.whole("silence.from_hour", self.from_hour, 0, 23)
         check.whole("silence.to_hour", self.to_hour, self.from_hour + 1, 24)
 
-    @property
-    def expression(self) -> str:
-        """Requests while some are expected, one where none are."""
+    def expression(self, *, running: bool) -> str:
+        """Requests while some are expected, one where none are.
+
+        A request is a datapoint, none is not, so the clock is read off what is always there.
+
+        Args:
+            running: Whether ``running`` has datapoints while there are instances; where it has
+                none, because the endpoint was taken down, nobody can ask.
+
+        """
+        filled = "FILL(asked, 0)"
+        counted, clock = (f"{filled} + 0 * running", "running") if running else (filled, filled)
         times = []
         if (self.from_hour, self.to_hour) != (0, 24):
-            times.append(f"HOUR(asked) >= {self.from_hour} && HOUR(asked) < {self.to_hour}")
+            times.append(f"HOUR({clock}) >= {self.from_hour} && HOUR({clock}) < {self.to_hour}")
         if self.weekdays_only:
-            times.append("DAY(asked) < 6")
-        filled = "FILL(asked, 0)"
-        return f"IF({' && '.join(times)}, {filled}, 1)" if times else filled
+            times.append(f"DAY({clock}) < 6")
+        return f"IF({' && '.join(times)}, {counted}, 1)" if times else counted
 
 
 class ServingAlarms(Construct):
@@ -220,9 +237,13 @@ class ServingAlarms(Construct):
             self._add("OldestRequest", "lets a request wait (seconds)", metric, oldest.to_seconds())
 
     def _silent(self, silence: Silence) -> None:
-        asked = self._endpoint.metric_invocations(variant=self._variant, period=_FIVE)
+        on: dict[str, Any] = {"variant": self._variant, "period": _FIVE}
+        metrics = {"asked": self._endpoint.metric_invocations(**on)}
+        running = _has_instances(self._endpoint)
+        if running:
+            metrics["running"] = self._endpoint.metric_cpu(**on)
         metric = cloudwatch.MathExpression(
-            expression=silence.expression, using_metrics={"asked": asked}, period=_FIVE,
+            expression=silence.expression(running=running), using_metrics=metrics, period=_FIVE,
             label="Requests while some are expected",
         )  # fmt: skip
         self._add("Silence", "is asked by nobody", metric, 1, windows=-(-silence.minutes // 5),
@@ -268,6 +289,13 @@ class ServingAlarms(Construct):
     def _keep(self, name: str, alarm: cloudwatch.AlarmBase) -> None:
         alarm.add_alarm_action(actions.SnsAction(self._topic))
         self.alarms[name] = alarm
+
+
+def _has_instances(endpoint: EndpointBase) -> bool:
+    """Whether an endpoint has instances, asked or not, unless it was taken down."""
+    if isinstance(endpoint, ChampionEndpoint):
+        return True
+    return isinstance(endpoint, Endpoint) and isinstance(endpoint.kind, RealTime | MultiModel)
 
 
 def _check_latency(check: Checks, limits: Mapping[float, Duration]) -> None:

@@ -16,14 +16,17 @@ from constructs_lib import (
     Dashboard,
     Endpoint,
     EndpointBase,
+    EndpointKind,
     Gate,
+    RealTime,
     RetrainingLoop,
+    Serverless,
     ServingAlarms,
     Silence,
 )
 
 from .conftest import ground_of
-from .serving import endpoint
+from .serving import endpoint, open_model
 
 
 def endpoint_in(stack: Stack) -> EndpointBase:
@@ -31,9 +34,9 @@ def endpoint_in(stack: Stack) -> EndpointBase:
 
 
 def alarms_in(stack: Stack, **changes: Any) -> ServingAlarms:
-    values: dict[str, Any] = {
-        "endpoint": endpoint_in(stack), "page_topic": sns.Topic(stack, "Topic"), **changes,
-    }  # fmt: skip
+    values: dict[str, Any] = {"page_topic": sns.Topic(stack, "Topic"), **changes}
+    if "endpoint" not in values:
+        values["endpoint"] = endpoint_in(stack)
     return ServingAlarms(stack, "Alarms", **values)
 
 
@@ -79,11 +82,35 @@ def test_silence_counts_only_while_requests_are_expected(stack: Stack) -> None:
     alarms_in(stack, silence=Silence(minutes=30, from_hour=8, to_hour=20, weekdays_only=True))
 
     alarm = found(stack, "Silence")
+    clock = "FILL(asked, 0)"
     assert expression_of(alarm) == (
-        "IF(HOUR(asked) >= 8 && HOUR(asked) < 20 && DAY(asked) < 6, FILL(asked, 0), 1)"
+        f"IF(HOUR({clock}) >= 8 && HOUR({clock}) < 20 && DAY({clock}) < 6, FILL(asked, 0), 1)"
     )
     assert (alarm["EvaluationPeriods"], alarm["Threshold"]) == (6, 1)
     assert alarm["ComparisonOperator"] == "LessThanThreshold"
+
+
+def test_silence_of_instances_is_counted_while_they_run(stack: Stack) -> None:
+    ground = ground_of(stack)
+    alarms_in(stack, endpoint=ground.champion(), silence=Silence())
+
+    alarm = found(stack, "Silence")
+    names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
+    assert expression_of(alarm) == "FILL(asked, 0) + 0 * running"
+    assert names == {"CPUUtilization", "Invocations"}
+
+
+@pytest.mark.parametrize(
+    "kind", [Serverless(memory_mb=2048), Asynchronous(output_prefix="scored/"), RealTime()]
+)
+def test_silence_looks_at_instances_of_kinds_that_always_have_some(
+    stack: Stack, kind: EndpointKind
+) -> None:
+    ground = ground_of(stack)
+    own = endpoint(ground, model=open_model(ground), kind=kind)
+    alarms_in(stack, endpoint=own, silence=Silence())
+
+    assert ("running" in expression_of(found(stack, "Silence"))) == isinstance(kind, RealTime)
 
 
 @pytest.mark.feature("alarms: saturation")
