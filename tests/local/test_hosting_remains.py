@@ -16,6 +16,7 @@ from component_stage import Components
 from hosting_stage import CAPTURE, Stage, fresh, open_stage
 
 from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.waiting import until
 
 _CANARY = {
     "BlueGreenUpdatePolicy": {
@@ -69,7 +70,9 @@ def test_deleted_endpoint_leaves_no_process_thread_or_folder(stage: Stage) -> No
     assert len(_processes(stage)) == 1
     stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="one")
     stage.rest()
-    os.kill(_processes(stage)[0], signal.SIGKILL)
+    (dying,) = _processes(stage)
+    os.kill(dying, signal.SIGKILL)
+    until("the death to be seen", lambda: dying not in _processes(stage), seconds=20)
     assert stage.cloud.settle(20) == []
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
@@ -118,6 +121,7 @@ def test_instance_that_cannot_be_restarted_is_tried_again_at_the_next_check(stag
     shutil.rmtree(folder)
     folder.write_text("in the way")
     os.kill(_processes(stage)[0], signal.SIGKILL)
+    until("the death to be seen", lambda: not instance.healthy, seconds=20)
     assert stage.cloud.settle(20) == []
     with pytest.raises(stage.runtime.exceptions.ModelNotReadyException):
         stage.invoke()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
-import threading
 import time as wall
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.client import HTTPException
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
 
 # An idle connection would occupy a server that serves one at a time.
 _PING_HEADERS = {"Connection": "close"}
-_recent_ports: deque[int] = deque(maxlen=256)
-_ports_lock = threading.Lock()
 
 
 def place_model(base: Path, model_dir: Path | None) -> None:
@@ -90,15 +85,3 @@ def end(cloud: Cloud, child: subprocess.Popen[bytes], grace: float) -> None:
         cloud.processes.kill(child, signal.SIGKILL)
         child.wait()
     cloud.processes.forget(child)
-
-
-def free_port() -> int:
-    """A port nobody listens on and that was not given out a moment ago."""
-    with _ports_lock:
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = int(probe.getsockname()[1])
-            if port not in _recent_ports:
-                _recent_ports.append(port)
-                return port

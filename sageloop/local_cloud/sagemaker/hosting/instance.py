@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sageloop.local_cloud.core.ports import free_port
 from sageloop.local_cloud.sagemaker import isolation
 from sageloop.local_cloud.sagemaker.hosting import container_process
 from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections, Streamed
@@ -206,7 +207,7 @@ class Instance:
             if self._stopping or self._cloud.stopped.is_set():
                 return None
             self._prepare()
-            port = container_process.free_port()
+            port = free_port()
             self._connections.close()
             self._connections = Connections(port)
             child = self.process = container_process.launch(

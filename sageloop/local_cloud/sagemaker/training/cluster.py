@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -95,13 +94,6 @@ def cluster_of(resources: dict[str, Any]) -> Cluster:
         tuple(sorted(_numbered(groups), key=lambda host: host.name)),
         tuple(group["InstanceGroupName"] for group in groups),
     )
-
-
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _numbered(groups: Iterable[dict[str, Any]]) -> Iterable[HostPlan]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.core.ports import free_port
 from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.sagemaker.training import layout
 from sageloop.local_cloud.sagemaker.training.artifacts import Artifacts
@@ -15,7 +16,7 @@ from sageloop.local_cloud.sagemaker.training.channels.channel import channels_of
 from sageloop.local_cloud.sagemaker.training.channels.file_systems import FileSystems
 from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
 from sageloop.local_cloud.sagemaker.training.checkpoints import CheckpointSync, NoCheckpoints
-from sageloop.local_cloud.sagemaker.training.cluster import Cluster, HostPlan, free_port
+from sageloop.local_cloud.sagemaker.training.cluster import Cluster, HostPlan
 from sageloop.local_cloud.sagemaker.training.delivery import Delivery
 from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobFailed
 from sageloop.local_cloud.sagemaker.training.host import Heard, Host, HostRun, Place

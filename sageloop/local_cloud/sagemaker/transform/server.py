@@ -12,6 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from sageloop.local_cloud.core.ports import free_port
 from sageloop.local_cloud.sagemaker.hosting import container_process
 from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections, NotSent
 from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobFailed
@@ -53,7 +54,7 @@ class Server:
     def start(self, environment: Mapping[str, str]) -> None:
         """Start the process and wait for ``/ping``. Raises :class:`JobFailed` if it fails."""
         container_process.place_model(self._base, self._serving.model_dir)
-        port = container_process.free_port()
+        port = free_port()
         self._connections = Connections(port)
         child = self._child = container_process.launch(
             self._cloud, self._label, self._serving.command,

@@ -56,6 +56,7 @@ class Pool:
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers = [_Worker(self._command) for _ in range(count)]
         self._count = count
+        self._turns = Turns(count)
 
     def wait(self) -> bool:
         """Wait until every worker has loaded the model; whether all did."""
@@ -66,7 +67,11 @@ class Pool:
         return True
 
     def reply(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """The answer of the first worker that is free."""
+        """The answer of the first worker that is free, once those who came before have theirs."""
+        with self._turns:
+            return self._asked(body, headers)
+
+    def _asked(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         worker = self._idle.get()
         try:
             reply = worker.ask(body, dict(headers), self._timeout)
