@@ -118,20 +118,28 @@ MEANING = {
     "cost_switch.up": "When it comes back with its champion; needed with `down`.",
     "cost_switch.timezone": "IANA name of the clock of both.",
     "cost_switch.idle_minutes": "Minutes without a request after which it goes too.",
-    "https_front.authorizer": "How callers say who they are: `IAM` signatures, or tokens (`JWT`) "
-    "of Cognito. Without this table there is no front; the local cloud has no API Gateway.",
-    "https_front.user_pool_arns": "User pools whose tokens are taken; needed with `JWT`.",
-    "https_front.scopes": "OAuth scopes of which a token must have one; only with `JWT`.",
+    "https_front.authorizer": "How callers say who they are: `IAM` signatures, or tokens (`JWT`): "
+    "of Cognito by `user_pool_arns`, or of another issuer by `issuer` and `audience`. Without this "
+    "table there is no front; the local cloud has no API Gateway.",
+    "https_front.user_pool_arns": "User pools of Cognito whose tokens are taken.",
+    "https_front.issuer": "OpenID issuer whose tokens are taken, as their claim `iss` says it; a "
+    "function then asks the endpoint.",
+    "https_front.audience": "Of which a token's claim `aud` must name one; needed with `issuer`.",
+    "https_front.scopes": "OAuth scopes of which a token must have one; only with `JWT`, "
+    "and with `issuer` 10 at most.",
     "https_front.content_types": "Types that requests may have.",
     "https_front.requests_per_second": "Requests that are let through for long.",
     "https_front.burst": "Requests that are let through at one moment.",
-    "https_front.web_acl_arn": "Web ACL of WAF that filters requests.",
+    "https_front.concurrency": "Requests that the function handles at one time, where it reserves "
+    "concurrency; 50 unless given. Only with `issuer`.",
+    "https_front.web_acl_arn": "Web ACL of WAF that filters requests; not with `issuer`.",
 }
 _LIMITS = {
     "minimum": "at least {}",
     "exclusiveMinimum": "more than {}",
     "maximum": "at most {}",
     "minItems": "at least {} of them",
+    "maxItems": "at most {} of them",
     "minLength": "length at least {}",
     "maxLength": "length at most {}",
     "pattern": "`{}`",

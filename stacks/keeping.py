@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from constructs_lib.operations.cost_switch import CRON, zone_fault
+from constructs_lib.serving.jwt_front import AUDIENCES, CLAIM, ISSUER, SCOPES
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 """A table knows each of its keys, and takes a value only as it is written."""
@@ -23,6 +24,8 @@ _CRON = Annotated[str, Field(pattern=f"^{CRON}$", max_length=256)]
 _ZONE = Annotated[str, AfterValidator(_zone)]
 _POOL = Annotated[str, Field(pattern=r"^arn:[a-z-]+:cognito-idp:[a-z0-9-]+:\d{12}:userpool/.+$")]
 _ACL = Annotated[str, Field(pattern=r"^arn:[a-z-]+:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/.+$")]
+_ISSUER = Annotated[str, Field(pattern=f"^{ISSUER}$", max_length=2048)]
+_CLAIM = Annotated[str, Field(pattern=f"^{CLAIM}$", max_length=2048)]
 _CONTENT_TYPE = Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$", max_length=127)]
 _MILLISECONDS = Annotated[int, Field(ge=1)]
 _PERCENT = Annotated[float, Field(ge=0, le=100)]
@@ -93,16 +96,47 @@ class HttpsFrontSettings(_Part):
 
     authorizer: Literal["IAM", "JWT"] = "IAM"
     user_pool_arns: list[_POOL] = []
-    scopes: list[str] = []
+    issuer: _ISSUER | None = None
+    audience: Annotated[list[_CLAIM], Field(max_length=AUDIENCES)] = []
+    scopes: list[_CLAIM] = []
     content_types: Annotated[list[_CONTENT_TYPE], Field(min_length=1)] = ["text/csv"]
     requests_per_second: Annotated[float, Field(ge=1, le=10_000)] = 100.0
     burst: Annotated[int, Field(ge=1, le=5_000)] = 200
+    concurrency: Annotated[int, Field(ge=1)] | None = None
     web_acl_arn: _ACL | None = None
 
     @model_validator(mode="after")
     def _knows_whose_tokens_it_takes(self) -> HttpsFrontSettings:
-        if self.authorizer == "JWT" and not self.user_pool_arns:
-            raise ValueError("user_pool_arns must name a pool when authorizer is 'JWT', got none")
-        if self.authorizer == "IAM" and (self.user_pool_arns or self.scopes):
-            raise ValueError("user_pool_arns and scopes are allowed only when authorizer is 'JWT'")
+        tokens = self.user_pool_arns or self.issuer or self.audience
+        if self.authorizer == "IAM" and (tokens or self.scopes):
+            raise ValueError(
+                "user_pool_arns, issuer, audience and scopes are allowed only when authorizer is "
+                "'JWT'"
+            )
+        if self.authorizer == "JWT" and not tokens:
+            raise ValueError(
+                "user_pool_arns, or issuer and audience, must be given when authorizer is 'JWT', "
+                "got neither"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _knows_one_issuer(self) -> HttpsFrontSettings:
+        if (self.issuer is None) != (not self.audience):
+            missing = "issuer" if self.issuer is None else "audience"
+            raise ValueError(f"issuer and audience must be given together: {missing} is missing")
+        if self.issuer is not None and self.user_pool_arns:
+            raise ValueError("user_pool_arns and issuer exclude each other: give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_of_each_api_what_it_has(self) -> HttpsFrontSettings:
+        if self.issuer is not None and self.web_acl_arn is not None:
+            raise ValueError("web_acl_arn is not allowed with issuer: WAF filters no HTTP API")
+        if self.issuer is not None and len(self.scopes) > SCOPES:
+            raise ValueError(
+                f"scopes must have at most {SCOPES} entries with issuer, got {len(self.scopes)}"
+            )
+        if self.issuer is None and self.concurrency is not None:
+            raise ValueError("concurrency is of the function that issuer needs: give issuer too")
         return self

@@ -12,13 +12,13 @@ from constructs_lib import (
     ChampionEndpoint,
     DataCapture,
     HostingRole,
-    HttpsFront,
     ModelRegistry,
 )
 
 from .data import DataStack
+from .fronts import front
 from .settings import Settings
-from .values import canary, front, variant
+from .values import canary, variant
 
 
 class ServingStack(Stack):
@@ -63,12 +63,8 @@ class ServingStack(Stack):
             reason = "one instance by the settings: half the price, and its zone's faults are felt"
             acknowledgment = Acknowledgment(id="SageMaker.4", reason=reason)
             Validations.of(self.endpoint.resource).acknowledge(acknowledgment)
-        self.front: HttpsFront | None = None
-        if settings.https_front is not None:
-            self.front = HttpsFront(
-                self, "Front", endpoint=self.endpoint, key=data.store.key,
-                **front(self, settings.https_front),
-            )  # fmt: skip
+        self.front = front(self, settings, data=data, endpoint=self.endpoint)
+        if self.front is not None:
             CfnOutput(self, "FrontUrl", value=self.front.url)
         CfnOutput(self, "EndpointName", value=settings.name)
         CfnOutput(self, "ModelPackageGroup", value=self.registry.group_name)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from aws_cdk import Duration
-from aws_cdk import aws_cognito as cognito
-from constructs import Construct
 
 from constructs_lib import (
     Canary,
@@ -24,7 +22,7 @@ from constructs_lib import (
     Variant,
 )
 
-from .keeping import CostSwitchSettings, HttpsFrontSettings, ServingWatch
+from .keeping import CostSwitchSettings, ServingWatch
 from .settings import Data, GateSettings, Monitoring, Serving, Training, Tuning
 
 
@@ -148,13 +146,3 @@ def switching(switch: CostSwitchSettings) -> dict[str, Any]:
         times = SwitchTimes(down=switch.down, up=switch.up, timezone=switch.timezone)
     idle = switch.idle_minutes
     return {"times": times, "idle_after": None if idle is None else Duration.minutes(idle)}
-
-
-def front(scope: Construct, chosen: HttpsFrontSettings) -> dict[str, Any]:
-    """Who may ask the front, and how often."""
-    pools = [
-        cognito.UserPool.from_user_pool_arn(scope, f"UserPool{index}", pool)
-        for index, pool in enumerate(chosen.user_pool_arns)
-    ]
-    told = chosen.model_dump(exclude={"authorizer", "user_pool_arns"})
-    return {"user_pools": pools, **told}

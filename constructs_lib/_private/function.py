@@ -14,9 +14,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from .acknowledge import acknowledge_checkov, acknowledge_wildcards
+from .acknowledge import acknowledge_checkov, acknowledge_packs, acknowledge_wildcards
 from .assets import function_code
 from .dead_letters import dead_letter_queue
 from .encryption import admit_logs, use_statement
@@ -33,6 +34,7 @@ _INTERFACES_REASON = (
     "Lambda itself makes the interfaces of a function in a VPC, and asks for the right on all of "
     "them before it takes the function"
 )
+_NO_DEAD_LETTERS = "whoever calls it waits for its answer and is told what failed: nothing is lost"
 _INTERFACES = ["ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface",
                "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
                "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"]  # fmt: skip
@@ -61,6 +63,7 @@ class ProjectFunction(Construct):
         reserved_concurrency: int | None = 2,
         invokes_itself: bool = False,
         page_topic: sns.ITopic | None = None,
+        keeps_dead_letters: bool = True,
     ) -> None:
         """Define the function.
 
@@ -77,11 +80,15 @@ class ProjectFunction(Construct):
             reserved_concurrency: Copies at one time; none leaves it to the account.
             invokes_itself: Whether it may call itself, to wait without running.
             page_topic: Topic told when a dead letter lies in the queue.
+            keeps_dead_letters: Whether what it could not handle is kept; one whose callers wait
+                for its answer needs not.
 
         """
         super().__init__(scope, construct_id)
         self.key = key
-        self.dead_letters = dead_letter_queue(self, key=key, page_topic=page_topic)
+        self._dead_letters: sqs.Queue | None = None
+        if keeps_dead_letters:
+            self._dead_letters = dead_letter_queue(self, key=key, page_topic=page_topic)
         self.log_group = self._build_log_group()
         self.role = self._build_role()
         self.policy = managed_policy(self, "Duty", [], role=self.role)
@@ -102,7 +109,7 @@ class ProjectFunction(Construct):
             security_groups=[
                 network.workload_group(self, "Group", description=f"Function {folder}")
             ],
-            dead_letter_queue=self.dead_letters,
+            dead_letter_queue=self._dead_letters,
             reserved_concurrent_executions=reserved_concurrency,
             recursive_loop=lambda_.RecursiveLoop.ALLOW if invokes_itself else None,
             tracing=lambda_.Tracing.ACTIVE,
@@ -116,6 +123,15 @@ class ProjectFunction(Construct):
         resource.add_deletion_override("DependsOn")
         if invokes_itself:
             self.allow(allow(["lambda:InvokeFunction"], [self.arn]))
+        if not keeps_dead_letters:
+            acknowledge_packs(self.function, "LambdaDLQ", _NO_DEAD_LETTERS, packs="nist hipaa")
+            acknowledge_checkov(self.function, "CKV_AWS_116", _NO_DEAD_LETTERS)
+
+    @property
+    def dead_letters(self) -> sqs.Queue:
+        """What it could not handle; whoever listens or keeps a schedule has such a queue."""
+        assert self._dead_letters is not None
+        return self._dead_letters
 
     @property
     def arn(self) -> str:
@@ -176,14 +192,16 @@ class ProjectFunction(Construct):
         return rule
 
     def _build_role(self) -> iam.Role:
+        queue = self._dead_letters
         statements = [
             allow(_INTERFACES, ["*"]),
             allow(["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
-            allow(["sqs:SendMessage"], [self.dead_letters.queue_arn]),
+            *([] if queue is None else [allow(["sqs:SendMessage"], [queue.queue_arn])]),
             allow(["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn]),
         ]
         if self.key is not None:
-            statements.append(use_statement(self.key, ["lambda", "sqs"]))
+            services = ["lambda"] if queue is None else ["lambda", "sqs"]
+            statements.append(use_statement(self.key, services))
         base = managed_policy(self, "Base", statements)
         acknowledge_checkov(base, "CKV_AWS_111", _INTERFACES_REASON)
         return iam.Role(

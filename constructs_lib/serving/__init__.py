@@ -8,6 +8,7 @@ from .container import ModelContainer
 from .endpoint import Endpoint, EndpointBase
 from .http_front import HttpsFront
 from .inference_code import InferenceCode
+from .jwt_front import JwtFront
 from .kinds import (
     Asynchronous,
     EndpointKind,
@@ -27,8 +28,8 @@ from .variants import EnhancedMetrics, InstancePool, ManagedInstanceScaling, Var
 __all__ = [
     "AllAtOnce", "Asynchronous", "Canary", "ChampionEndpoint", "CopyResources", "DataCapture",
     "DataProcessing", "Endpoint", "EndpointBase", "EndpointKind", "EnhancedMetrics", "HttpsFront",
-    "InferenceCode", "InferenceComponent", "InferenceComponents", "InstancePool", "Linear",
-    "ManagedInstanceScaling", "Model", "ModelArtifact", "ModelBase", "ModelContainer",
+    "InferenceCode", "InferenceComponent", "InferenceComponents", "InstancePool", "JwtFront",
+    "Linear", "ManagedInstanceScaling", "Model", "ModelArtifact", "ModelBase", "ModelContainer",
     "ModelRegistry", "MultiModel", "RealTime", "Rolling", "Rollout", "Scaling", "ScheduledScaling",
     "Serverless", "Step", "StepScaling", "TransformJob", "TransformSpecification", "Variant",
 ]  # fmt: skip

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import RemovalPolicy
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from .._private.acknowledge import acknowledge, acknowledge_checkov, acknowledge_packs
 from .._private.checks import Checks
-from .._private.encryption import admit_logs
 from .._private.policies import allow, attach, managed_policy
 from .base import EndpointBase
-from .endpoint import Endpoint
-from .kinds import Asynchronous, InferenceComponents
+from .front_parts import STAGE, access_log_group, check_front
 
-_STAGE = "live"
-_CONTENT_TYPE = r"[a-z]+/[a-z0-9.+-]+"
-_HEADERS = {"Content-Type": True, "Accept": False, "X-Amzn-SageMaker-Inference-Id": False}
+_HEADERS = {
+    "Content-Type": True, "Accept": False, "X-Amzn-SageMaker-Inference-Id": False,
+    "X-Amzn-SageMaker-Target-Model": False,
+}  # fmt: skip
 _STATUSES = {"424": "502", r"4(?!24)\d{2}": "400", r"5\d{2}": "503"}
 """What the endpoint answers, as a pattern, and what the caller gets."""
 
@@ -43,8 +40,8 @@ class HttpsFront(Construct):
     Callers sign with IAM, or bring a token of a Cognito user pool. Requests of other content
     types than those named are refused (415), those that do not fit the schema too (400), and
     those beyond the rate (429). A model's error (424) is told as 502. API Gateway takes 10 MB and
-    waits 29 seconds; bodies are text. The local cloud has no API Gateway: there its types must
-    be allowed by name, and are left out.
+    waits 29 seconds; bodies are text. Tokens of other issuers are for ``JwtFront``. The local
+    cloud has no API Gateway: there its types must be allowed by name, and are left out.
 
     See https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-api-integration-types.html
 
@@ -95,20 +92,18 @@ class HttpsFront(Construct):
         """
         super().__init__(scope, construct_id)
         with Checks(self) as check:
-            check.not_empty("content_types", content_types)
-            for each in content_types:
-                check.matches("content_types", each, _CONTENT_TYPE, 127)
-            check.between("requests_per_second", requests_per_second, 1, 10_000)
-            check.whole("burst", burst, 1, 5_000)
+            check_front(
+                check, endpoint=endpoint, content_types=content_types,
+                requests_per_second=requests_per_second, burst=burst,
+            )  # fmt: skip
             if schema is not None and "application/json" not in content_types:
                 check.refuse("SchemaNotAllowed", "schema is of application/json, which is not one "
                              "of content_types")  # fmt: skip
             if scopes and not user_pools:
                 check.refuse("ScopesNotAllowed", "scopes are of a user pool's tokens: give "
                              "user_pools")  # fmt: skip
-            _check_endpoint(check, endpoint)
-        self._endpoint, self._key = endpoint, key
-        self.log_group = self._build_log_group()
+        self._endpoint = endpoint
+        self.log_group = access_log_group(self, key)
         self.api = self._build_api(requests_per_second, burst)
         self.role = self._build_role()
         self.method = self._build_method(content_types, schema, user_pools, scopes)
@@ -118,16 +113,8 @@ class HttpsFront(Construct):
 
     def grant_call(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone post requests with IAM's signature."""
-        resource = self.api.arn_for_execute_api("POST", "/invocations", _STAGE)
+        resource = self.api.arn_for_execute_api("POST", "/invocations", STAGE)
         return attach(grantee, [allow(["execute-api:Invoke"], [resource])])
-
-    def _build_log_group(self) -> logs.LogGroup:
-        if self._key is not None:
-            admit_logs(self._key, self)
-        return logs.LogGroup(
-            self, "Logs", encryption_key=self._key, retention=logs.RetentionDays.ONE_YEAR,
-            removal_policy=RemovalPolicy.DESTROY,
-        )  # fmt: skip
 
     def _build_api(self, rate: float, burst: int) -> apigateway.RestApi:
         return apigateway.RestApi(
@@ -137,7 +124,7 @@ class HttpsFront(Construct):
             cloud_watch_role=False,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             deploy_options=apigateway.StageOptions(
-                stage_name=_STAGE,
+                stage_name=STAGE,
                 throttling_rate_limit=rate,
                 throttling_burst_limit=burst,
                 tracing_enabled=True,
@@ -236,11 +223,3 @@ class HttpsFront(Construct):
         wafv2.CfnWebACLAssociation(
             self, "Filter", resource_arn=stage.stage_arn, web_acl_arn=web_acl_arn
         )
-
-
-def _check_endpoint(check: Checks, endpoint: EndpointBase) -> None:
-    if not isinstance(endpoint, Endpoint):
-        return
-    if isinstance(endpoint.kind, Asynchronous | InferenceComponents):
-        check.refuse("KindNotAllowed", "the front asks an endpoint that answers at once and by its "
-                     f"name alone, not {endpoint.kind.SPOKEN}")  # fmt: skip

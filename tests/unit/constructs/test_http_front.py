@@ -60,6 +60,15 @@ def test_front_asks_the_endpoint_without_a_function_between(stack: Stack) -> Non
     assert set(method["Integration"]["RequestTemplates"]) == {"text/csv", "application/json"}
 
 
+def test_one_of_many_models_may_be_asked_for(stack: Stack) -> None:
+    front(stack)
+
+    method, header = method_of(Template.from_stack(stack)), "header.X-Amzn-SageMaker-Target-Model"
+    assert method["RequestParameters"][f"method.request.{header}"] is False
+    handed_on = method["Integration"]["RequestParameters"]
+    assert handed_on[f"integration.request.{header}"] == f"method.request.{header}"
+
+
 def test_a_models_error_is_told_as_a_bad_gateway(stack: Stack) -> None:
     front(stack)
 

@@ -133,8 +133,8 @@ SCENARIOS = [
     (_job_resource, False), (_every_kind, None), (_no_partitions, True),
     (_killed_while_registering, True),
 ]  # fmt: skip
-_HELD_APART = {"cost_switch", "scaling_resource"}
-"""Held to their own in tests/local/test_cost_switch.py and test_scaled_variants.py."""
+_HELD_APART = {"ask_endpoint", "cost_switch", "scaling_resource"}
+"""Held to their own in tests/local, by test_jwt_front, test_cost_switch, test_scaled_variants."""
 IMPLIED = {"iam:PassRole", "sagemaker:AddTags"}
 
 

@@ -10,6 +10,10 @@ from stacks import SettingsError, load_settings
 from stacks.settings import read_settings
 
 _FOLDER = Path(__file__).resolve().parents[3] / "settings"
+JWT: dict[str, Any] = {"authorizer": "JWT"}
+ISSUED: dict[str, Any] = {**JWT, "issuer": "https://login.example.com", "audience": ["scores"]}
+POOL = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_abcdefghi"
+ACL = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/own/1"
 
 
 @pytest.fixture
@@ -101,7 +105,25 @@ def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
         ("cost_switch", {"down": "cron(0 20 * * *)"}, "down: got 'cron(0 20 * * *)'; string sh"),
         ("cost_switch", {"timezone": "Europe/Pari"}, "zone; did you mean 'Europe/Paris'?"),
         ("https_front", {"authorizer": "None"}, "got 'None'; input should be 'IAM' or 'JWT'"),
-        ("https_front", {"authorizer": "JWT"}, "https_front: user_pool_arns must name a pool when"),
+        ("https_front", {"authorizer": "JWT"}, "https_front: user_pool_arns, or issuer and audie"),
+        ("https_front", {"issuer": "https://a.b", "audience": ["c"]}, "only when authorizer is "),
+        ("https_front", {**JWT, "issuer": "https://a.b"}, "given together: audience is missing"),
+        ("https_front", {**JWT, "audience": ["c"]}, "given together: issuer is missing"),
+        ("https_front", {**JWT, "issuer": "http://a.b"}, "https_front.issuer: got 'http://a.b'; s"),
+        ("https_front", {**ISSUED, "issuer": "https://a.b?c"}, "https_front.issuer: got 'https://"),
+        ("https_front", {**ISSUED, "audience": [""]}, "https_front.audience.0: got ''; string sh"),
+        (
+            "https_front",
+            {**ISSUED, "scopes": ["s"] * 11},
+            "scopes must have at most 10 entries with issuer, got 11",
+        ),
+        ("https_front", {**ISSUED, "user_pool_arns": [POOL]}, "issuer exclude each other: give on"),
+        ("https_front", {**ISSUED, "web_acl_arn": ACL}, "not allowed with issuer: WAF filters no "),
+        (
+            "https_front",
+            {**JWT, "user_pool_arns": [POOL], "concurrency": 5},
+            "concurrency is of th",
+        ),
         ("https_front", {"scopes": ["a"]}, "scopes are allowed only when authorizer is 'JWT'"),
         ("https_front", {"user_pool_arns": ["x"]}, "https_front.user_pool_arns.0: got 'x'; string"),
         ("https_front", {"content_types": []}, "https_front.content_types: got []; list should"),

@@ -139,6 +139,45 @@ def test_front_asks_who_is_there_as_the_settings_say(
     assert stage["MethodSettings"][0]["ThrottlingBurstLimit"] == 7
 
 
+@pytest.mark.feature("invocation: HTTPS front (JWT) from the settings")
+def test_front_takes_tokens_of_the_issuer_that_the_settings_name(tmp_path: Path) -> None:
+    front = {
+        "authorizer": "JWT", "issuer": "https://login.example.com/", "audience": ["scores"],
+        "scopes": ["scores/ask"], "burst": 7, "concurrency": 3,
+    }  # fmt: skip
+
+    found = built(tmp_path, lambda values: values.update(https_front=front))["Serving"]
+
+    (authorizer,) = of_type(found, "AWS::ApiGatewayV2::Authorizer").values()
+    assert authorizer["JwtConfiguration"] == {
+        "Issuer": "https://login.example.com/", "Audience": ["scores"],
+    }  # fmt: skip
+    (route,) = of_type(found, "AWS::ApiGatewayV2::Route").values()
+    assert route["AuthorizationScopes"] == ["scores/ask"]
+    (stage,) = of_type(found, "AWS::ApiGatewayV2::Stage").values()
+    assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] == 7
+    assert of_type(found, "AWS::ApiGateway::RestApi") == {}
+    (function,) = [
+        each
+        for each in of_type(found, "AWS::Lambda::Function").values()
+        if "CONTENT_TYPES" in each["Environment"]["Variables"]
+    ]
+    assert function["ReservedConcurrentExecutions"] == 3
+
+
+def test_front_reserves_nothing_where_the_account_has_nothing_to_reserve(tmp_path: Path) -> None:
+    def change(values: dict[str, Any]) -> None:
+        values["project"]["reserve_concurrency"] = False
+        values["https_front"] = {
+            "authorizer": "JWT", "issuer": "https://login.example.com", "audience": ["scores"],
+        }  # fmt: skip
+
+    found = built(tmp_path, change)["Serving"]
+
+    functions = of_type(found, "AWS::Lambda::Function").values()
+    assert not any("ReservedConcurrentExecutions" in each for each in functions)
+
+
 @pytest.mark.parametrize("approval", ["Automatic", "Manual"])
 def test_who_approves_reaches_the_gate(tmp_path: Path, approval: str) -> None:
     found = built(tmp_path, lambda values: values["gate"].update(approval=approval))

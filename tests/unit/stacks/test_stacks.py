@@ -50,7 +50,8 @@ def _needed(settings: str, kind: str) -> dict[str, list[str]]:
         if isinstance(entry, list)
         else sorted({action for part in parts for action in entry.get(part, [])})
         for folder, entry in known.items()
-        if folder != "scaling_resource"  # of Endpoint, which the app has not
+        # Of Endpoint, which the app has not, and of a front, which no settings of it ask for.
+        if folder not in {"scaling_resource", "ask_endpoint"}
         and (folder != "cost_switch" or settings in SWITCHED)
     }
 

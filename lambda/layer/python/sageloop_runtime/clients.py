@@ -15,6 +15,16 @@ def _boto3_client(service: str) -> Any:
     return boto3.client(service, config=timeouts)
 
 
+def impatient_client(service: str) -> Any:
+    """A client for callers who wait for 30 seconds at most: it tries once, and tells in time."""
+    import boto3
+    from botocore.config import Config
+
+    retries = {"total_max_attempts": 1}
+    timeouts = Config(connect_timeout=2, read_timeout=25, retries=retries)
+    return boto3.client(service, config=timeouts)
+
+
 class Clients:
     """Clients by service, each made once.
 

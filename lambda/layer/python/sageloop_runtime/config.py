@@ -232,6 +232,22 @@ class SwitchConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskConfig:
+    """What ask_endpoint is told: whom to ask, and which types requests may have."""
+
+    endpoint_name: str
+    content_types: tuple[str, ...]
+
+    @classmethod
+    def read(cls, environment: Environment) -> AskConfig:
+        """From environment variables."""
+        return cls(
+            endpoint_name=_text(environment, "ENDPOINT_NAME"),
+            content_types=tuple(json.loads(_text(environment, "CONTENT_TYPES"))),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReconcileConfig:
     """What reconcile is told."""
 

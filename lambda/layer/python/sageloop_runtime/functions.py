@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sageloop_runtime.asking import Asker
 from sageloop_runtime.capture import Files
 from sageloop_runtime.champion_resource import ChampionResource
 from sageloop_runtime.clients import Clients
 from sageloop_runtime.config import (
+    AskConfig,
     EvaluateConfig,
     JobChangeConfig,
     PromoteConfig,
@@ -193,6 +195,11 @@ def cost_switch(environment: Environment, clients: Clients) -> CostSwitch:
         functions=clients("lambda"),
         targets=targets,
     )
+
+
+def asker(environment: Environment, clients: Clients) -> Asker:
+    """ask_endpoint."""
+    return Asker(AskConfig.read(environment), runtime=clients("sagemaker-runtime"))
 
 
 def job_actions(environment: Environment, clients: Clients) -> dict[str, Action]:

@@ -1,0 +1,46 @@
+"""The HTTPS front of the endpoint: which of the two the settings ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import aws_cognito as cognito
+from constructs import Construct
+
+from constructs_lib import EndpointBase, HttpsFront, JwtFront
+
+from .data import DataStack
+from .keeping import HttpsFrontSettings
+from .settings import Settings
+
+
+def front(
+    scope: Construct, settings: Settings, *, data: DataStack, endpoint: EndpointBase
+) -> HttpsFront | JwtFront | None:
+    """The front, if there is one."""
+    chosen, key = settings.https_front, data.store.key
+    if chosen is None:
+        return None
+    if chosen.issuer is None:
+        return HttpsFront(scope, "Front", endpoint=endpoint, key=key, **_signed(scope, chosen))
+    # An id of its own: CloudFormation makes no API of one type into one of the other.
+    return JwtFront(
+        scope, "JwtFront", endpoint=endpoint, network=data.network, key=key,
+        reserve_concurrency=settings.project.reserve_concurrency, **_told(chosen),
+    )  # fmt: skip
+
+
+def _signed(scope: Construct, chosen: HttpsFrontSettings) -> dict[str, Any]:
+    pools = [
+        cognito.UserPool.from_user_pool_arn(scope, f"UserPool{index}", pool)
+        for index, pool in enumerate(chosen.user_pool_arns)
+    ]
+    return {"user_pools": pools, **_told(chosen)}
+
+
+def _told(chosen: HttpsFrontSettings) -> dict[str, Any]:
+    """What the file says and the construct takes under the same name."""
+    ways = {"authorizer", "user_pool_arns"}
+    if chosen.issuer is None:
+        ways |= {"audience"}
+    return chosen.model_dump(exclude=ways, exclude_none=True)
