@@ -71,6 +71,9 @@ def main() -> None:
         print(f"test:accuracy={right:.6f}", flush=True)
         torch.save(model.state_dict(), Path(os.environ["SM_MODEL_DIR"]) / "model.pt")
     if hosts > 1:
+        # No process leaves while another still sends to it, and none with the network's threads.
+        dist.barrier()
+        del trained
         dist.destroy_process_group()
 
 
