@@ -7,6 +7,7 @@ import sys
 from aws_cdk import App
 from aws_cdk import aws_iam as iam
 
+from constructs_lib import ConfigurationError
 from stacks import (
     DataStack,
     OperationsStack,
@@ -54,7 +55,11 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     app = App(context=_NO_TRACES)
-    build(app, settings)
+    try:
+        build(app, settings)
+    except ConfigurationError as error:
+        sys.stderr.write(f"the settings cannot be used: {error}\n")
+        return 1
     app.synth()
     return 0
 

@@ -175,7 +175,10 @@ class Serving(_Part):
                 f"({self.instance_count}, and at least 2), got {self.rollout.canary_instances}"
             )
         if self.scaling is not None and self.scaling.maximum < self.scaling.minimum:
-            raise ValueError("scaling.maximum must not be less than scaling.minimum")
+            raise ValueError(
+                f"scaling.maximum must not be less than scaling.minimum ({self.scaling.minimum}), "
+                f"got {self.scaling.maximum}"
+            )
         return self
 
 

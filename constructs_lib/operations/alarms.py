@@ -10,6 +10,7 @@ from constructs import Construct
 
 from .._private.checks import Checks
 from ..serving import EndpointBase
+from .watched import watched_variant
 
 _ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _QUIET = cloudwatch.TreatMissingData.NOT_BREACHING
@@ -47,7 +48,7 @@ class Alarms(Construct):
         window: Duration | None = None,
         breaching: int = 3,
         windows: int = 3,
-        variant: str = "AllTraffic",
+        variant: str | None = None,
         latency: Duration | None = None,
         error_rate_percent: float = 1.0,
         silence: Duration | None = None,
@@ -63,13 +64,13 @@ class Alarms(Construct):
             window: Period of the live error, 1 hour by default; as long as the evaluation's.
             breaching: Windows above the threshold, of ``windows``.
             windows: Windows looked at.
-            variant: Variant whose traffic is watched.
+            variant: Variant whose traffic is watched; the endpoint's first by default.
             latency: p99 of answers, 500 milliseconds by default.
             error_rate_percent: Share of answers 5xx in five minutes.
             silence: Without a request for so long someone is told; never by default.
 
         Raises:
-            ConfigurationError: If a number is out of range.
+            ConfigurationError: If a number is out of range, or there is no such variant.
 
         """
         super().__init__(scope, construct_id)
@@ -81,6 +82,7 @@ class Alarms(Construct):
             check.literal("error_rate_percent", error_rate_percent)
             if latency is not None:
                 check.literal("latency", latency)
+            watched = watched_variant(check, endpoint, variant)
         self.live_error = cloudwatch.Alarm(
             self,
             "LiveError",
@@ -94,9 +96,9 @@ class Alarms(Construct):
             comparison_operator=_ABOVE,
             treat_missing_data=cloudwatch.TreatMissingData.IGNORE,
         )
-        self.latency = self._build_latency(endpoint, variant, latency)
-        self.errors = self._build_errors(endpoint, variant, error_rate_percent)
-        self.silence = None if silence is None else self._build_silence(endpoint, variant, silence)
+        self.latency = self._build_latency(endpoint, watched, latency)
+        self.errors = self._build_errors(endpoint, watched, error_rate_percent)
+        self.silence = None if silence is None else self._build_silence(endpoint, watched, silence)
         found = (self.live_error, self.latency, self.errors, self.silence)
         self.all = [alarm for alarm in found if alarm is not None]
         for alarm in self.all:

@@ -13,6 +13,7 @@ from .._private.checks import Checks
 from ..serving import Asynchronous, Endpoint, EndpointBase
 from ..training import JobBase
 from .retraining import RetrainingLoop
+from .watched import watched_variant
 
 _WIDTH = 8
 _PERIOD = Duration.minutes(5)
@@ -42,7 +43,7 @@ class Dashboard(Construct):
         loops: Sequence[RetrainingLoop] = (),
         alarms: Iterable[cloudwatch.IAlarm] = (),
         name: str | None = None,
-        variant: str = "AllTraffic",
+        variant: str | None = None,
     ) -> None:
         """Define the dashboard.
 
@@ -54,10 +55,11 @@ class Dashboard(Construct):
             loops: Each gets a row of the live error and what the loop did, and its job's.
             alarms: Shown with their states.
             name: Name of the dashboard; CloudFormation's by default.
-            variant: Variant of the endpoints that is shown.
+            variant: Variant of the endpoints that is shown; the first of each by default.
 
         Raises:
-            ConfigurationError: If there is nothing to show, or the name is not allowed.
+            ConfigurationError: If there is nothing to show, the name is not allowed, or an
+                endpoint has no such variant.
 
         """
         super().__init__(scope, construct_id)
@@ -68,7 +70,7 @@ class Dashboard(Construct):
             check.not_empty("endpoints, jobs, loops and alarms", [
                 *endpoints, *jobs, *loops, *shown,
             ])  # fmt: skip
-        self._variant = variant
+            rows = [(each, watched_variant(check, each, variant)) for each in endpoints]
         self.dashboard = cloudwatch.Dashboard(
             self, "Resource", dashboard_name=name, default_interval=Duration.days(1)
         )
@@ -76,15 +78,15 @@ class Dashboard(Construct):
             self.dashboard.add_widgets(
                 cloudwatch.AlarmStatusWidget(alarms=shown, title="Alarms", width=24, height=3)
             )
-        for endpoint in endpoints:
-            self._show_endpoint(endpoint)
+        for endpoint, watched in rows:
+            self._show_endpoint(endpoint, watched)
         for loop in loops:
             self._show_loop(loop)
         for job in [*jobs, *(loop.job for loop in loops)]:
             self._show_job(job)
 
-    def _show_endpoint(self, endpoint: EndpointBase) -> None:
-        on: dict[str, Any] = {"variant": self._variant, "period": _PERIOD}
+    def _show_endpoint(self, endpoint: EndpointBase, variant: str) -> None:
+        on: dict[str, Any] = {"variant": variant, "period": _PERIOD}
         percentiles = [endpoint.metric_latency(percentile=p, **on) for p in (50, 90, 99)]
         self._heading(f"Endpoint {endpoint.endpoint_name}")
         self._row(

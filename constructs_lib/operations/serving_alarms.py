@@ -21,6 +21,7 @@ from ..serving import (
     MultiModel,
     RealTime,
 )
+from .watched import check_metrics, watched_variant
 
 _OPERATORS = cloudwatch.ComparisonOperator
 _ABOVE, _BELOW = _OPERATORS.GREATER_THAN_THRESHOLD, _OPERATORS.LESS_THAN_THRESHOLD
@@ -107,7 +108,7 @@ class ServingAlarms(Construct):
         *,
         endpoint: EndpointBase,
         page_topic: sns.ITopic,
-        variant: str = "AllTraffic",
+        variant: str | None = None,
         latency: Mapping[float, Duration] | None = None,
         server_error_percent: float | None = 1.0,
         client_error_percent: float | None = None,
@@ -127,7 +128,7 @@ class ServingAlarms(Construct):
             construct_id: Id among its siblings.
             endpoint: What is watched.
             page_topic: Topic that is told when an alarm turns red.
-            variant: Variant that is watched.
+            variant: Variant that is watched; the endpoint's first by default.
             latency: Limit by percentile (50, 90, 99 or any other); p99 of 500 milliseconds by
                 default. An empty mapping has none.
             server_error_percent: Share of answers 5xx in five minutes; ``None`` has no alarm.
@@ -144,7 +145,8 @@ class ServingAlarms(Construct):
             band_width: Width of that band in standard deviations.
 
         Raises:
-            ConfigurationError: If a number is out of range.
+            ConfigurationError: If a number is out of range, or the endpoint has no such variant
+                or does not publish what is to be watched.
 
         """
         super().__init__(scope, construct_id)
@@ -168,7 +170,13 @@ class ServingAlarms(Construct):
             for each in unusual:
                 check.one_of("unusual", each, _USUAL)
             check.between("band_width", band_width, 0.1, 1000)
-        self._endpoint, self._variant, self._topic = endpoint, variant, page_topic
+            check_metrics(check, endpoint, {
+                "backlog": backlog is not None, "oldest_request": oldest_request is not None,
+                "silence": silence is not None, "most_instances": most_instances is not None,
+                "unusual invocations": "invocations" in unusual,
+            })  # fmt: skip
+            self._variant = watched_variant(check, endpoint, variant)
+        self._endpoint, self._topic = endpoint, page_topic
         self.alarms: dict[str, cloudwatch.AlarmBase] = {}
         for percentile, most in limits.items():
             self._slow(percentile, most)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -107,7 +108,7 @@ def terms_of(row: Mapping[str, Any]) -> dict[str, list[Term]]:
         # A record from before champions were remembered knows the last one only.
         served = [{"package_arn": row["package_arn"], "since": row["live_since"]}]
     found: dict[str, list[Term]] = {}
-    for each, following in zip(served, [*served[1:], None], strict=True):
+    for each, following in zip_longest(served, served[1:]):
         since = float(each.get("since", 0.0))
         until = None if following is None else float(following.get("since", since))
         term = Term(since=since, until=until, by=each.get("by"))

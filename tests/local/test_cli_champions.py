@@ -174,6 +174,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
     with in_process() as (cloud, handle):
         deploy(handle.client)
         made = SimpleNamespace(cloud=cloud, handle=handle, folder=program.parent)
+        made.before = run(made, "history")
         made.first = train(made, "winter", "0.5")
         live(made, made.first)
         made.second = train(made, "summer", "0.25")
@@ -213,6 +214,14 @@ def test_history_leads_from_the_data_to_the_endpoint(stack: SimpleNamespace) -> 
     assert new["served"][0]["until"] is None
     assert "2  champion, registered" in told
     assert "made by summer" in told
+
+
+def test_history_before_the_first_model_says_that_there_is_none(stack: SimpleNamespace) -> None:
+    code, told, report = stack.before
+
+    assert code == 0, told
+    assert "no model was registered yet" in told
+    assert report["endpoints"][0]["models"] == []
 
 
 def test_history_of_an_unknown_endpoint_names_those_there_are(stack: SimpleNamespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hosting_stage import CAPTURE, Stage, refusal
+from provider_bench import Bench, Made
 from rollout_stage import (  # noqa: F401 - fixtures are found by name
     CANARY,
     ROLLING,
@@ -15,6 +16,8 @@ from rollout_stage import (  # noqa: F401 - fixtures are found by name
     update,
 )
 
+from sageloop.local_cloud.cloudformation.providers.base import Resource
+from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 
@@ -89,6 +92,21 @@ def test_alarm_during_the_bake_rolls_back_to_the_old_configuration(two: Stage) -
     assert len(two.cloud.processes.running()) == 2
     assert two.events.statuses()[-3:] == ["UPDATING", "ROLLING_BACK", "IN_SERVICE"]
     assert two.cloud.settle(10) == []
+
+
+def test_stack_whose_rollout_an_alarm_undoes_is_told_which(two: Stage) -> None:
+    properties = {"EndpointName": two.name, "DeploymentConfig": CANARY}
+    bench, kind = Bench(two.cloud), "AWS::SageMaker::Endpoint"
+    before = bench.request(kind, properties | {"EndpointConfigName": "blue"})
+    two.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
+
+    with pytest.raises(AwsError) as caught:
+        bench.update(Made(before, Resource(two.name)), EndpointConfigName="green")
+
+    assert caught.value.message == (
+        f"endpoint {two.name} rolled back: it serves blue instead of green: "
+        "its rollback alarm errors was in ALARM"
+    )
 
 
 def test_alarm_that_evaluates_at_the_end_of_the_bake_rolls_back(two: Stage) -> None:

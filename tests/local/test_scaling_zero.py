@@ -84,6 +84,20 @@ def test_instance_of_a_new_endpoint_stays_for_fifteen_idle_minutes(scaled: Scale
     assert scaled.count == 0
 
 
+def test_one_jump_over_idle_minutes_goes_to_zero_as_many_steps_do(scaled: Scaled) -> None:
+    scaled.register(0, 2)
+    scaled.client.put_scaling_policy(
+        **scaled.key, PolicyName="backlog", PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration=backlog(scaled),
+    )  # fmt: skip
+    scaled.next_minute()
+
+    scaled.cloud.clock.advance(20 * 60)
+    scaled.settle()
+
+    assert scaled.count == 0
+
+
 def test_tracking_alone_cannot_leave_zero(scaled: Scaled) -> None:
     scaled.register(0, 2)
     scaled.client.put_scaling_policy(

@@ -23,10 +23,11 @@ from constructs_lib import (
     Serverless,
     ServingAlarms,
     Silence,
+    Variant,
 )
 
 from .conftest import ground_of
-from .serving import endpoint, open_model
+from .serving import endpoint, model, open_model
 
 
 def endpoint_in(stack: Stack) -> EndpointBase:
@@ -100,9 +101,7 @@ def test_silence_of_instances_is_counted_while_they_run(stack: Stack) -> None:
     assert names == {"CPUUtilization", "Invocations"}
 
 
-@pytest.mark.parametrize(
-    "kind", [Serverless(memory_mb=2048), Asynchronous(output_prefix="scored/"), RealTime()]
-)
+@pytest.mark.parametrize("kind", [Serverless(), RealTime()])
 def test_silence_looks_at_instances_of_kinds_that_always_have_some(
     stack: Stack, kind: EndpointKind
 ) -> None:
@@ -174,6 +173,56 @@ def test_all_that_is_wrong_with_limits_is_said_at_once(stack: Stack) -> None:
     assert "memory_percent must be between 0 and 100, got 101" in told
     assert "unusual must be one of invocations, latency, got 'colour'" in told
     assert "silence.to_hour must be between 21 and 24, got 8" in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "told"),
+    [
+        (None, {"backlog": 9}, "backlog cannot be watched on a real-time endpoint, which has no"),
+        (Serverless(), {"most_instances": 3}, "most_instances cannot be watched on a serverless"),
+        (Asynchronous(output_prefix="out/"), {"silence": Silence()},
+         "silence cannot be watched on an asynchronous endpoint, which does not count"),
+        (Asynchronous(output_prefix="out/"), {"unusual": ["invocations"]},
+         "unusual invocations cannot be watched on an asynchronous endpoint"),
+    ],
+)  # fmt: skip
+def test_limit_on_what_the_kind_does_not_publish_is_refused(
+    kind: EndpointKind | None, limits: dict[str, Any], told: str
+) -> None:
+    ground = ground_of(Stack(App(), "Test"))
+    served = open_model(ground) if isinstance(kind, Serverless) else model(ground)
+    watched = endpoint(ground, "Watched", kind=kind, model=served)
+
+    with pytest.raises(ConfigurationError, match=told):
+        alarms_in(ground.stack, endpoint=watched, **limits)
+
+
+def two_variants() -> EndpointBase:
+    ground = ground_of(Stack(App(), "Test"))
+    variants = [Variant(name="Winter"), Variant(name="Summer", instance_count=1)]
+    return endpoint(ground, "Watched", variants=variants, model=model(ground))
+
+
+def test_first_variant_is_watched_and_shown_unless_another_is_named() -> None:
+    watched = two_variants()
+    stack = Stack.of(watched)
+    alarms_in(stack, endpoint=watched, cpu_percent=90)
+    Dashboard(stack, "Dashboard", endpoints=[watched])
+
+    assert {"Name": "VariantName", "Value": "Winter"} in found(stack, "Processors")["Dimensions"]
+    boards = Template.from_stack(stack).find_resources("AWS::CloudWatch::Dashboard")
+    assert "Winter" in str(boards)
+    assert "AllTraffic" not in str(boards)
+
+
+def test_variant_that_the_endpoint_has_not_is_refused() -> None:
+    watched = two_variants()
+    told = "variant of endpoint demo must be one of Summer, Winter, got 'AllTraffic'"
+
+    with pytest.raises(ConfigurationError, match=told):
+        alarms_in(Stack.of(watched), endpoint=watched, variant="AllTraffic")
+    with pytest.raises(ConfigurationError, match=told):
+        Dashboard(Stack.of(watched), "Dashboard", endpoints=[watched], variant="AllTraffic")
 
 
 def test_every_alarm_tells_the_topic(stack: Stack) -> None:

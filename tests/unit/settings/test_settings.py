@@ -87,7 +87,7 @@ def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
         ("serving.instance_type", "m5.large", "serving.instance_type: got 'm5.large'"),
         ("serving.instance_count", 1, "rollout.canary_instances must be at most half of"),
         ("serving.capture.percentage", 101, "got 101; input should be less than or equal to 100"),
-        ("serving.scaling.maximum", 1, "scaling.maximum must not be less than scaling.minimum"),
+        ("serving.scaling.maximum", 1, "must not be less than scaling.minimum (2), got 1"),
         ("gate.objective", "smaller", "got 'smaller'; input should be 'Minimize' or 'Maximize'"),
         ("gate.approval", "manual", "gate.approval: got 'manual'; input should be 'Automatic' or"),
         ("monitoring.serving.p50_ms", 0, "monitoring.serving.p50_ms: got 0; input should be great"),

@@ -181,6 +181,24 @@ def test_wrong_settings_end_in_their_own_words(
     assert "no settings 'nowhere': allowed are dev, prod, tune" in capsys.readouterr().err
 
 
+def test_what_a_construct_refuses_ends_in_its_own_words_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    scaling = "[serving.scaling]\nminimum = 1\nmaximum = 2\ninvocations_per_instance = 10.0\n"
+    dev = (Path(project.__file__).parent / "settings" / "dev.toml").read_text(encoding="utf-8")
+    own = tmp_path / "own.toml"
+    own.write_text(dev + scaling, encoding="utf-8")
+    monkeypatch.setenv("SAGELOOP_SETTINGS", str(own))
+    monkeypatch.setenv("CDK_OUTDIR", str(tmp_path))
+
+    assert project.main() == 1
+    told = capsys.readouterr().err
+    assert told == (
+        "the settings cannot be used: [sageloop-dev-Serving/Endpoint] InstanceTypeNotScaled: "
+        "burstable instances are not scaled automatically, got 'ml.t2.medium'\n"
+    )
+
+
 @pytest.mark.feature("tuning: the stacks search where the settings say so")
 def test_tune_has_a_search_in_the_place_of_the_training(assemblies: dict[str, Path]) -> None:
     templates = templates_in(assemblies["tune"])

@@ -91,8 +91,16 @@ def _roll_out(scene: Scene) -> None:
         raise AwsError(
             "NotStabilized",
             f"endpoint {scene.name} rolled back: it serves {found.get('EndpointConfigName')} "
-            f"instead of {wanted}: {found.get('FailureReason', 'no reason given')}",
+            f"instead of {wanted}: {_why(scene, found)}",
         )
+
+
+def _why(scene: Scene, found: dict[str, Any]) -> str:
+    # Of a rollback by an alarm the description says nothing, as on AWS; a deployment should.
+    alarm = scene.request.cloud.service("sagemaker").hosting.undone_by(scene.name)
+    if alarm is not None:
+        return f"its rollback alarm {alarm} was in ALARM"
+    return str(found.get("FailureReason", "no reason given"))
 
 
 _ROLL_OUT = (

@@ -37,6 +37,7 @@ class LiveEndpoint:
     ``routes`` is a tuple that is replaced, never changed, so requests read it without a lock.
     One piece of work at a time changes an endpoint; its status sees to that. ``remains`` is
     what a rollback that failed left in service. ``on_routes`` is called when routes are replaced.
+    ``undone_by`` is the alarm that undid the last update, which AWS's descriptions keep silent of.
     """
 
     def __init__(self, name: str) -> None:
@@ -46,6 +47,7 @@ class LiveEndpoint:
         self.remains: Fleet | None = None
         self.routes: tuple[Route, ...] = ()
         self.on_routes: Callable[[], None] | None = None
+        self.undone_by: str | None = None
 
     def send_to(self, *shares: tuple[Fleet, float]) -> None:
         """Split traffic between fleets by these shares, and in each by its variants' weights."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
 
 log = logging.getLogger(__name__)
+_MINUTE = 60.0
+# After a jump of the clock, an empty queue is told of for so many minutes at most.
+_MOST_MINUTES = 60
 
 
 class AsyncEndpoints:
@@ -39,6 +42,7 @@ class AsyncEndpoints:
         self._work = Work(cloud, self._metrics, capture)
         self._lock = threading.Lock()
         self._backlogs: dict[str, Backlog] = {}
+        self._measured: dict[LiveEndpoint, float] = {}
 
     def start(self) -> None:
         """Publish the state of queues every virtual minute."""
@@ -165,20 +169,31 @@ class AsyncEndpoints:
 
     def _measure(self) -> None:
         now = self._cloud.clock.time()
+        before, self._measured = self._measured, {}
         for live in self._lifecycle.all():
             if live.routes and _is_asynchronous(live):
-                self._measure_one(live, now)
+                self._measured[live] = now
+                self._measure_one(live, before.get(live, now), now)
 
-    def _measure_one(self, live: LiveEndpoint, now: float) -> None:
+    def _measure_one(self, live: LiveEndpoint, last: float, now: float) -> None:
         backlog = self._backlogs.get(live.name)
         known = backlog if backlog is not None and backlog.live is live else None
         oldest = None if known is None else known.oldest()
+        size = 0 if known is None else known.size
         self._metrics.backlog(
             live.name,
-            size=0 if known is None else known.size,
+            size=size,
             instances=sum(variant.count for _, variant in live.routes),
             age=0.0 if oldest is None else max(0.0, now - oldest),
+            moments=[*(_passed(last, now) if size == 0 else ()), now],
         )
+
+
+def _passed(last: float, now: float) -> list[float]:
+    """A moment of each whole minute that a jump of the clock left out between two measures."""
+    first, end = last // _MINUTE + 1, now // _MINUTE
+    first = max(first, end - _MOST_MINUTES)
+    return [(first + n + 0.5) * _MINUTE for n in range(int(end - first))]
 
 
 def _is_asynchronous(live: LiveEndpoint) -> bool:

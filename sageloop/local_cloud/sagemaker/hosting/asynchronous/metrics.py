@@ -5,7 +5,10 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from sageloop.local_cloud.cloudwatch.metrics import Sample, Series
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -45,8 +48,10 @@ class AsyncMetrics:
             ):
                 put(_NAMESPACE, name, value, dimensions=dimensions, unit=unit)
 
-    def backlog(self, endpoint: str, *, size: int, instances: int, age: float) -> None:
-        """The queue's state; ``age`` of the oldest request in virtual seconds."""
+    def backlog(
+        self, endpoint: str, *, size: int, instances: int, age: float, moments: Sequence[float]
+    ) -> None:
+        """The queue's state at some moments; ``age`` of the oldest request in virtual seconds."""
         values = [
             ("ApproximateBacklogSize", float(size), "Count"),
             ("ApproximateAgeOfOldestRequest", age, "Seconds"),
@@ -54,9 +59,11 @@ class AsyncMetrics:
         ]
         if instances > 0:
             values.append(("ApproximateBacklogSizePerInstance", size / instances, "Count"))
-        put = self._cloud.service("cloudwatch").put
+        put = self._cloud.service("cloudwatch").metrics.put
         for name, value, unit in values:
-            put(_NAMESPACE, name, value, dimensions={"EndpointName": endpoint}, unit=unit)
+            series = Series.of(_NAMESPACE, name, {"EndpointName": endpoint})
+            for moment in moments:
+                put(series, Sample(moment, value, 1, value, value), unit)
 
     def _put(self, endpoint: str, variant: str, name: str, value: float, unit: str) -> None:
         dimensions = {"EndpointName": endpoint, "VariantName": variant}
