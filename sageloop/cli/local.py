@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -80,6 +81,31 @@ def status(json_file: _JsonFile = None) -> None:
     typer.echo(f"own services: {', '.join(health['services'])}")
     typer.echo(f"processes: {len(health['processes'])}")
     typer.echo(f"in flight: {', '.join(health['in_flight']) or 'nothing'}")
+
+
+@application.command()
+def clock(
+    hours: Annotated[float, typer.Option(min=0, help="virtual hours to move on")] = 0.0,
+    minutes: Annotated[float, typer.Option(min=0, help="virtual minutes to move on")] = 0.0,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="virtual seconds a second from now on")
+    ] = None,
+    json_file: _JsonFile = None,
+) -> None:
+    """Say what time it is in the local cloud, move its clock on, or turn its dial.
+
+    What falls due on the way happens: schedules fire, alarms evaluate, bakes end.
+    """
+    cloud = running_cloud()
+    if cloud is None:
+        _fail("no local cloud runs in this folder; start one: sageloop local up")
+    if rate is not None:
+        cloud.set_rate(rate)
+    if hours or minutes:
+        cloud.advance(hours=hours, minutes=minutes)
+    now = datetime.fromtimestamp(cloud.time(), UTC).isoformat(timespec="seconds")
+    _report({"time": now}, json_file)
+    typer.echo(now)
 
 
 @application.command()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -55,6 +56,32 @@ def test_up_tells_where_the_cloud_answers(shell: Shell) -> None:
     assert facts["endpoint_url"].startswith("http://127.0.0.1:")
     assert psutil.pid_exists(int(facts["pid"]))
     assert shell.cloud().health()["ok"] is True
+
+
+def test_clock_is_moved_on_and_told(shell: Shell) -> None:
+    before = shell.cloud().time()
+
+    told = shell.local("clock", "--hours", "2", "--minutes", "30", "--json", "clock.json")
+
+    assert told.returncode == 0, told.stderr
+    now = datetime.fromisoformat(told.stdout.strip())
+    assert now.timestamp() >= int(before) + 2.5 * 3600
+    assert json.loads((shell.folder / "clock.json").read_text()) == {"time": now.isoformat()}
+
+
+def test_clock_does_not_go_back(shell: Shell) -> None:
+    refused = shell.local("clock", "--hours", "-1")
+
+    assert refused.returncode == 2
+    assert "'--hours': Input should be greater than or equal to 0" in refused.stderr
+
+
+def test_dial_of_the_clock_is_turned(shell: Shell) -> None:
+    assert shell.local("clock", "--rate", "3600").returncode == 0
+    first, second = shell.cloud().time(), shell.cloud().time()
+    assert shell.local("clock", "--rate", "2").returncode == 0
+
+    assert second > first
 
 
 def test_up_twice_is_refused_with_the_way_out(shell: Shell) -> None:
