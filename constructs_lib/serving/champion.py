@@ -94,7 +94,8 @@ class ChampionEndpoint(EndpointBase):
             shadow: A variant that gets copies of requests, to try other instances with the
                 champion.
             capture: What is kept of requests and answers; nothing by default.
-            rollout: How a new model comes in; all at once by default.
+            rollout: How a new model comes in; all at once by default. Where variants come, go or
+                are renamed it comes in all at once and unwatched, as SageMaker wants it.
             metrics: Metrics in more detail; none by default.
             models_prefix: Where artifacts lie in the store, ending in a slash.
             environment: Environment of the container.

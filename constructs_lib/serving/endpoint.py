@@ -51,9 +51,10 @@ class Endpoint(EndpointBase):
     replace them. Capacity that automatic scaling added survives an update; weights and capture
     are what the template says.
 
-    A variant whose instances are scaled may change its instance type, or go, in one deployment: a
-    function of this library registers variants and makes way before an update. To end scaling
-    and change the type takes two.
+    A variant whose instances are scaled may change its instance type in one deployment: a function
+    of this library registers variants and makes way before an update. To end scaling and change
+    the type takes two. SageMaker guards a rollout only between variants of the same names, so
+    those that come, go or are renamed need a deployment with ``guarded=False``.
 
     See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-sagemaker-endpoint.html
 
@@ -84,6 +85,7 @@ class Endpoint(EndpointBase):
         shadow: Variant | None = None,
         capture: DataCapture | None = None,
         rollout: Rollout | None = None,
+        guarded: bool = True,
         metrics: EnhancedMetrics | None = None,
         environment: Mapping[str, str] | None = None,
         rollback_latency: Duration | None = None,
@@ -114,6 +116,9 @@ class Endpoint(EndpointBase):
                 share that is copied.
             capture: What is kept of requests and answers; nothing by default.
             rollout: How a changed configuration comes in; all at once by default.
+            guarded: Whether SageMaker watches the rollout. It takes that only between variants of
+                the same names: to add, remove or rename one, deploy once without. See
+                https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
             metrics: Metrics in more detail; none by default.
             environment: Environment of the image's container.
             rollback_latency: p99 of answers above which a rollout is undone, 1 second by default;
@@ -158,7 +163,7 @@ class Endpoint(EndpointBase):
         self.config = self._build_config(network, role)
         self._allow_roles()
         self.alarms = self._build_alarms(page_topic)
-        self.resource = self._build_endpoint(network, keep_weights=keep_weights)
+        self.resource = self._build_endpoint(network, keep_weights=keep_weights, guarded=guarded)
         if isinstance(self.kind, Serverless):
             self._scale_serverless(self.kind)
         else:
@@ -297,7 +302,7 @@ class Endpoint(EndpointBase):
         return alarms
 
     def _build_endpoint(
-        self, network: PrivateNetwork | None, *, keep_weights: bool
+        self, network: PrivateNetwork | None, *, keep_weights: bool, guarded: bool
     ) -> sagemaker.CfnEndpoint:
         properties: dict[str, Any] = {
             "EndpointName": self.endpoint_name,
@@ -307,8 +312,9 @@ class Endpoint(EndpointBase):
             properties |= {
                 "RetainAllVariantProperties": True,
                 "ExcludeRetainedVariantProperties": self._told_anew(keep_weights),
-                "DeploymentConfig": self._deployment(),
             }
+            if guarded:
+                properties["DeploymentConfig"] = self._deployment()
         kind = sagemaker.CfnEndpoint
         endpoint = kind(self, "Resource", **arguments(kind, properties))
         for role in self.roles:

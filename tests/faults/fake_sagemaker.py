@@ -26,6 +26,7 @@ class SageMaker(Jobs):
         self.champion_answer: Callable[[str], str] = lambda row: "120"
         self.invisible_config_calls = 0
         self.in_progress_calls = 0
+        self.guarded: list[bool] = []
 
     # the registry
 
@@ -121,6 +122,9 @@ class SageMaker(Jobs):
             raise client_error("ValidationException", "Cannot update in-progress endpoint")
         self._need_config(EndpointConfigName)
         self._need_no_target(self.endpoint["EndpointConfigName"], EndpointConfigName)
+        if "DeploymentConfig" in request:
+            self._need_names(self.endpoint["EndpointConfigName"], EndpointConfigName)
+        self.guarded.append("DeploymentConfig" in request)
         self.endpoint |= {
             "EndpointStatus": "Updating",
             "PendingDeploymentSummary": {"EndpointConfigName": EndpointConfigName},
@@ -135,6 +139,11 @@ class SageMaker(Jobs):
             if scaled and wanted.get(name) != instance_type:
                 text = f'Variant(s) "[{name}]" must be deregistered as scalable targets'
                 raise client_error("ValidationException", text)
+
+    def _need_names(self, old: str, new: str) -> None:
+        """SageMaker's rule about the variants of a guarded deployment."""
+        if set(_types(self.configs[old])) != set(_types(self.configs[new])):
+            raise client_error("ValidationException", "variants must keep their names")
 
     def _delete_endpoint(self, EndpointName: str) -> Any:
         if self.endpoint is None:

@@ -102,6 +102,16 @@ def test_variant_that_goes_is_deregistered_first(world: World) -> None:
     assert champion(world)["state"] == "live"
 
 
+@pytest.mark.feature("rollout: variants of a champion that come or go")
+def test_rollout_is_guarded_unless_variants_come_or_go(world: World) -> None:
+    for document in (retyped(), two_variants(), serving_document()):
+        deploy(world, document)
+        settle(world)
+        assert champion(world)["state"] == "live"
+
+    assert world.guarded[-3:] == [True, False, False]
+
+
 def test_busy_endpoint_is_updated_later_without_its_target(world: World) -> None:
     world.in_progress_calls = 1
 

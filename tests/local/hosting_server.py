@@ -92,6 +92,8 @@ class Handler(BaseHTTPRequestHandler):
 mute = threading.Event()
 if os.environ.get("START") == "exit" or Path(os.environ.get("EXITS_IF", "/none")).exists():
     sys.exit(3)
+if Path(os.environ.get("HANGS_IF", "/none")).exists():
+    time.sleep(3600)
 time.sleep(float(os.environ.get("LATE", "0")))
 sys.stdout.write("listening\n")
 sys.stdout.flush()

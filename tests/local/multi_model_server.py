@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 BASE = Path(os.environ["SAGEMAKER_BASE_DIR"])
 MOST = int(os.environ.get("MOST", "1000"))
 loaded: dict[str, Path] = {}
+loading = threading.Lock()
 
 
 class Server(ThreadingHTTPServer):
@@ -34,7 +36,8 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200 if lists else 404, b'{"models": []}')
 
     def do_DELETE(self) -> None:
-        gone = loaded.pop(self.path.split("/")[2], None)
+        with loading:  # a model that is on its way comes first
+            gone = loaded.pop(self.path.split("/")[2], None)
         self.answer(404 if gone is None else 200, b"")
 
     def do_POST(self) -> None:
@@ -55,15 +58,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def load(self, asked: dict[str, str]) -> None:
         directory = BASE / Path(asked["url"]).relative_to("/opt/ml")
-        if (directory / "slow").exists():
-            time.sleep(1.5)
-        if (directory / "broken").exists():
-            self.answer(500, b"the model does not load")
-        elif len(loaded) >= MOST:
-            self.answer(507, b"no memory")
-        else:
-            loaded[asked["model_name"]] = directory
-            self.answer(200, b"")
+        with loading:
+            if (directory / "slow").exists():
+                time.sleep(1.5)
+            if (directory / "broken").exists():
+                self.answer(500, b"the model does not load")
+            elif len(loaded) >= MOST:
+                self.answer(507, b"no memory")
+            else:
+                loaded[asked["model_name"]] = directory
+                self.answer(200, b"")
 
     def answer(self, status: int, body: bytes) -> None:
         self.send_response_only(status)

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from hosting_stage import ROLE, Stage, fresh, open_stage, refusal
 
 from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 OWN = "000000000000.dkr.ecr.us-east-1.amazonaws.com/many:1"
 ACCOUNT = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
@@ -74,6 +75,12 @@ class Models:
 
     def ask(self, name: str, body: str = "who") -> str:
         return self.stage.invoke(body, TargetModel=f"{name}.tar.gz")
+
+    def on_disk(self) -> int:
+        """Models that lie on the endpoint's disks."""
+        assert self.stage.cloud.settle(20) == []
+        below = self.stage.cloud.work_dir / "sagemaker" / "endpoints" / self.stage.name
+        return len([path for path in below.glob("*/models/*") if path.is_dir()])
 
     def refused(self, name: str, body: str = "who") -> tuple[str, str]:
         with pytest.raises(ClientError) as caught:
@@ -264,8 +271,6 @@ def test_an_image_for_one_model_is_refused_for_many(models: Models) -> None:
 
 
 def test_a_container_that_lists_no_models_does_not_come_up(models: Models) -> None:
-    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-
     models.hosting.timing = Timing(startup_cap=1, terminate=2)
     with pytest.raises(AssertionError, match="did not pass the ping health check"):
         models.endpoint(LISTS="no")
@@ -291,8 +296,6 @@ def test_a_dead_container_loads_its_models_again(models: Models) -> None:
 
 
 def test_a_model_that_takes_too_long_is_not_ready_yet_and_goes_on_loading(models: Models) -> None:
-    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-
     models.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2, invocation=0.5)
     models.put("a", slow=b"")
     models.endpoint()
@@ -303,6 +306,23 @@ def test_a_model_that_takes_too_long_is_not_ready_yet_and_goes_on_loading(models
     assert code == "ModelNotReadyException"
     assert models.stage.cloud.settle(20) == []
     assert models.ask("a") == "a"
+
+
+def test_a_load_that_is_given_up_leaves_nothing_and_is_begun_anew(models: Models) -> None:
+    models.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2, model_load=1.0)
+    models.put("a", slow=b"")
+    models.put("b")
+    models.endpoint()
+
+    code, message = models.refused("a")
+
+    assert (code, "timed out" in message) == ("ModelError", True)
+    assert models.ask("b", "models") == "1"  # in the container
+    assert models.on_disk() == 1
+    models.put("a")
+    assert models.ask("a") == "a"
+    assert models.ask("a", "models") == "2"
+    assert models.on_disk() == 2
 
 
 @pytest.mark.feature("serving: metrics of multi-model endpoints")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from hosting_stage import CAPTURE, IMAGE, ROLE, Stage, fresh, open_stage, refusal
 
+from sageloop.local_cloud.sagemaker.hosting.instance import instance_folder
 from sageloop.waiting import until
 
 SERVERLESS = "serving: serverless endpoint"
@@ -246,6 +249,63 @@ def test_a_process_that_dies_is_replaced_by_the_next_request(serverless: Serverl
     assert serverless.stage.cloud.settle(20) == []
     assert serverless.processes() == 0
     assert serverless.stage.invoke("hello") == "echo hello"
+
+
+@pytest.mark.feature("bad input: a model that crashes at a cold start")
+def test_a_cold_start_that_crashes_is_a_model_error_and_gives_its_place_back(
+    serverless: Serverless, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    serverless.stage.model("frail", EXITS_IF=str(broken))
+    serverless.endpoint(model="frail", most=1)
+    broken.touch()
+
+    for _ in range(2):  # were the place kept, the second would be throttled
+        with pytest.raises(ClientError) as caught:
+            serverless.stage.invoke()
+        assert caught.value.response["Error"]["Code"] == "ModelError"
+        assert "Unable to successfully stand up your model" in str(caught.value)
+        assert caught.value.response["OriginalStatusCode"] == 500
+
+    assert serverless.processes() == 0
+    broken.unlink()
+    assert serverless.stage.invoke() == "echo hello"
+
+
+def test_a_cold_start_that_cannot_even_begin_gives_its_place_back(serverless: Serverless) -> None:
+    serverless.endpoint(most=1)
+    folder = instance_folder(serverless.stage.cloud, serverless.stage.name)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("in the way")
+
+    with pytest.raises(ClientError) as caught:
+        serverless.stage.invoke()
+
+    assert caught.value.response["Error"]["Code"] == "InternalFailure"
+    folder.unlink()
+    assert serverless.stage.invoke() == "echo hello"
+
+
+def test_provisioned_environments_that_cannot_be_made_leave_those_there_are(
+    serverless: Serverless,
+) -> None:
+    serverless.endpoint(most=3, provisioned=1)
+    folder = instance_folder(serverless.stage.cloud, serverless.stage.name)
+    aside = folder.rename(folder.with_name("aside"))
+    folder.write_text("in the way")
+
+    serverless.hosting.set_provisioned_concurrency(serverless.stage.name, "AllTraffic", 3)
+
+    described = serverless.stage.rest()
+    folder.unlink()
+    aside.rename(folder)
+    assert described["EndpointStatus"] == "InService"
+    assert described["FailureReason"].startswith("InternalServerError: ")
+    shown = described["ProductionVariants"][0]
+    assert shown["CurrentServerlessConfig"]["ProvisionedConcurrency"] == 1
+    assert shown["DesiredServerlessConfig"]["ProvisionedConcurrency"] == 1
+    assert serverless.processes() == 1
+    assert serverless.stage.invoke() == "echo hello"
 
 
 def test_an_update_keeps_serving_and_the_way_back_is_refused(serverless: Serverless) -> None:

@@ -47,6 +47,16 @@ def test_all_at_once_is_the_default() -> None:
     assert policy["TerminationWaitInSeconds"] == 120
 
 
+@pytest.mark.feature("rollout constructs: variants come and go without a guard")
+def test_one_deployment_can_do_without_a_guard() -> None:
+    ground = ground_of(Stack(App(), "Test"))
+    endpoint(ground, guarded=False, rollout=Canary(percent=10))
+
+    found = properties(ground.template(), "AWS::SageMaker::Endpoint")
+    assert "DeploymentConfig" not in found
+    assert "RetainDeploymentConfig" not in found
+
+
 @pytest.mark.feature("rollout constructs: canary")
 def test_canary_tries_a_share_first() -> None:
     policy = _deployment(Canary(percent=10, wait_seconds=600))["BlueGreenUpdatePolicy"]

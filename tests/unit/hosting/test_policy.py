@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.policy import check, is_guarded, plan
+from sageloop.local_cloud.sagemaker.hosting.policy import check, check_names, is_guarded, plan
 
 
 def blue_green(kind: str, size: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -148,3 +148,22 @@ def test_guardrails_are_silently_off_where_aws_has_none(
     variant: dict[str, Any], guarded: bool
 ) -> None:
     assert is_guarded({"ProductionVariants": [variant]}) is guarded
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted"), [(["a"], ["b"]), (["a"], ["a", "b"]), (["a", "b"], ["b"])]
+)
+def test_guarded_deployment_to_other_variant_names_is_refused(
+    present: list[str], wanted: list[str]
+) -> None:
+    with pytest.raises(AwsError) as caught:
+        check_names(blue_green("ALL_AT_ONCE"), present, wanted)
+
+    assert caught.value.code == "ValidationException"
+    assert f"the endpoint has {', '.join(present)}, " in str(caught.value)
+    assert f"configuration has {', '.join(wanted)}." in str(caught.value)
+
+
+def test_variant_names_are_free_without_a_deployment_configuration() -> None:
+    check_names(None, ["a"], ["b", "c"])
+    check_names({}, ["a", "b"], ["b", "a"])

@@ -12,6 +12,7 @@ def test_limits_are_awss() -> None:
     timing = Timing()
 
     assert (timing.invocation, timing.ping_timeout, timing.terminate) == (60, 2, 30)
+    assert (timing.model_load, timing.drain) == (360, 480)
     assert timing.startup(None) == 240
     assert timing.startup(3600) == 3600
 

@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sageloop_runtime.errors import TryAgainError, already_exists, is_missing, message_of
+from sageloop_runtime.log import log
 from sageloop_runtime.names import endpoint_prefix, is_of_endpoint
 from sageloop_runtime.registry import Package
 from sageloop_runtime.serving import Serving
@@ -81,12 +82,19 @@ class Endpoints:
             request["DeploymentConfig"] = serving.deployment
         with_retry(lambda: _adopt(self._sagemaker.create_endpoint, request))
 
-    def update(self, serving: Serving, config: str, *, guarded: bool = True) -> bool:
+    def update(
+        self, serving: Serving, config: str, *, served: str, guarded: bool = True
+    ) -> bool:  # fmt: skip
         """Start the rollout of a configuration; False if the endpoint cannot be updated now.
+
+        Variants that come, go or change their names come in all at once and unwatched: SageMaker
+        takes a deployment configuration for the same names only.
+        https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
 
         Args:
             serving: how it is served.
             config: the configuration.
+            served: the configuration that it has now.
             guarded: whether the rollback alarms may undo the rollout.
 
         """
@@ -96,7 +104,9 @@ class Endpoints:
             "RetainAllVariantProperties": True,
         }
         deployment = serving.deployment if guarded else unguarded(serving.deployment)
-        if deployment:
+        if deployment and self._renames(serving, served):
+            log("variants change, so nothing guards the rollout", endpoint=self._name)
+        elif deployment:
             request["DeploymentConfig"] = deployment
         try:
             with_retry(lambda: self._sagemaker.update_endpoint(**request))
@@ -140,6 +150,11 @@ class Endpoints:
         for config in list(self.configs()):
             self._delete_config(config)
         self._delete_models(keep=set())
+
+    def _renames(self, serving: Serving, served: str) -> bool:
+        """Whether the names of the production variants change; unknown ones are taken to stay."""
+        there = self.instance_types(served)
+        return bool(there) and set(there) != set(serving.variants)
 
     def _models_of(self, config: str) -> list[str]:
         try:

@@ -261,7 +261,9 @@ class Promoter:
         if not self._retyping.make_way(champion, serving, seen):
             return None
         guarded = champion.row.get("by") is None
-        asked = self._endpoints.update(serving, champion.wanted, guarded=guarded)
+        asked = self._endpoints.update(
+            serving, champion.wanted, served=seen.config, guarded=guarded
+        )
         return "updating" if asked else "waiting"
 
     def _settled(

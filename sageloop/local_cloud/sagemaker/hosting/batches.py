@@ -18,7 +18,7 @@ class Batcher(Generic[Item]):
     """Hands items to ``flush`` in batches: ``size`` of them, or what came in ``delay`` seconds.
 
     As long as an item waits the batch counts as work in flight, so ``settle()`` implies that
-    it was flushed.
+    it was flushed. Batches are flushed one after the other, in the order of their items.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Batcher(Generic[Item]):
         self._size = size
         self._delay = delay
         self._lock = threading.Lock()
+        self._flushing = threading.Lock()
         self._items: list[Item] = []
         self._full = threading.Event()
 
@@ -46,10 +47,12 @@ class Batcher(Generic[Item]):
 
     def _run(self) -> None:
         self._full.wait(self._delay)
-        with self._lock:
-            items, self._items = self._items, []
-            self._full.clear()
-        try:
-            self._flush(items)
-        except Exception:
-            log.exception("%s: a batch of %d was lost", self._label, len(items))
+        # The batch is closed only when its turn has come: none overtakes the one before it.
+        with self._flushing:
+            with self._lock:
+                items, self._items = self._items, []
+                self._full.clear()
+            try:
+                self._flush(items)
+            except Exception:
+                log.exception("%s: a batch of %d was lost", self._label, len(items))

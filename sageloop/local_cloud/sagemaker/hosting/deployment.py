@@ -62,14 +62,28 @@ class Deployment:
         self._say(green, "Deleting", f"Terminating {blue.size} instance(s).")
         blue.stop()
 
-    def roll_back(self, green: Fleet) -> None:
-        """All traffic to the old fleet, at its old size; the new one stops.
+    def roll_back(self, green: Fleet | None) -> None:
+        """All traffic to the old fleet, at its old size; the new one, if it was built, stops.
 
-        Raises :class:`StartFailure` if the old fleet cannot be restored.
+        Raises :class:`StartFailure` if the old fleet cannot be restored: whatever serves of any
+        fleet goes on serving then.
         """
         blue = self._live.fleet
         if blue is None or blue is green:
             return
+        try:
+            if green is not None:
+                self._regrow(blue, green)
+            blue.restore()
+        except Exception:
+            self._mix()
+            raise
+        self._live.send_to((blue, 1.0))
+        if green is not None:
+            self._say(green, "Deleting", f"Terminating {green.size} instance(s).")
+            green.stop()
+
+    def _regrow(self, blue: Fleet, green: Fleet) -> None:
         if self._plan.batches is not None:
             for step in self._plan.batches.rollback_steps:
                 wanted = {
@@ -79,9 +93,15 @@ class Deployment:
                 blue.scale(wanted)
                 self._split(blue, green)
             blue.scale(self._before)
-        self._live.send_to((blue, 1.0))
-        self._say(green, "Deleting", f"Terminating {green.size} instance(s).")
-        green.stop()
+
+    def _mix(self) -> None:
+        """Send traffic to every fleet by the instances that it serves from, if there are any."""
+        fleets = self._live.fleets()
+        for fleet in fleets:
+            fleet.expose(None)
+        total = sum(fleet.serving for fleet in fleets)
+        if total > 0:
+            self._live.send_to(*((f, f.serving / total) for f in fleets if f.serving > 0))
 
     def _blue_green(self, blue: Fleet, green: Fleet, counts: Mapping[str, int]) -> None:
         total = sum(counts.values())
@@ -104,6 +124,7 @@ class Deployment:
 
     def _roll(self, blue: Fleet, green: Fleet, batches: Batches) -> None:
         for step in batches.steps:
+            self._watch.check()
             added = sum(step.values()) - green.size
             self._say(green, "Creating", f"Launching {added} instance(s).")
             green.scale(step)

@@ -162,6 +162,18 @@ class VariantFleet:
         elif missing < 0:
             self._shrink(-missing)
 
+    def restore(self) -> None:
+        """Have an instance serve if there are any; raises :class:`StartFailure` if none can.
+
+        One that is down is started once more, and one that is being started is waited for.
+        """
+        for instance in self.instances:
+            if not instance.healthy:
+                instance.revive()
+        self.await_instance(self.spec.blueprint.startup_seconds)
+        if self._instances and not self.serving:
+            raise self._unready(self._instances[0])
+
     def measure(self) -> None:
         """Publish what is told of the variant every minute; nothing of this kind."""
 
@@ -191,8 +203,10 @@ class VariantFleet:
         if all(outcomes):
             return
         self._take_back(made)
-        failed = made[outcomes.index(False)]
-        raise StartFailure(
+        raise self._unready(made[outcomes.index(False)])
+
+    def _unready(self, failed: Instance) -> StartFailure:
+        return StartFailure(
             f"The {failed.unready} container for production variant {self.spec.name} did not pass "
             "the ping health check. Please check CloudWatch logs for this endpoint."
         )
@@ -252,6 +266,11 @@ class Fleet:
         """Instances there are, over all production variants."""
         return sum(variant.count for variant in self.variants.values())
 
+    @property
+    def serving(self) -> int:
+        """Instances that take requests, over all production variants."""
+        return sum(len(variant.serving) for variant in self.variants.values())
+
     def scale(self, counts: Mapping[str, int]) -> None:
         """Bring variants to these counts, in parallel; raises :class:`StartFailure`."""
         failures: list[StartFailure] = []
@@ -265,6 +284,10 @@ class Fleet:
         run_all([_bound(one, name, count) for name, count in counts.items()])
         if failures:
             raise failures[0]
+
+    def restore(self) -> None:
+        """Have each variant serve that gets traffic; raises :class:`StartFailure` if one cannot."""
+        run_all([variant.restore for variant in self.variants.values() if variant.weight > 0])
 
     def expose(self, counts: Mapping[str, int] | None) -> None:
         """Limit what serves to so many instances a variant."""

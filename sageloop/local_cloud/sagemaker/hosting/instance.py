@@ -163,11 +163,9 @@ class Instance:
 
     def check(self) -> None:
         """Ping once; a process that keeps failing is killed, one that is down is started."""
-        child = self.process
-        if self._down and not self._stopping:
-            self._down = False
-            threading.Thread(target=self._restart, name=f"restart {self.id}", daemon=True).start()
+        if self.revive():
             return
+        child = self.process
         if not self.healthy or child is None:
             return
         if self._ping(self._timing.ping_timeout):
@@ -177,6 +175,15 @@ class Instance:
         if self._failed_pings >= self._timing.pings_failed:
             log.warning("instance %s of %s fails its pings", self.id, self.blueprint.endpoint)
             self._cloud.processes.kill(child, signal.SIGKILL)
+
+    def revive(self) -> bool:
+        """Start it in the background if it is down; whether it was."""
+        with self._requests:
+            if self._stopping or not self._down:
+                return False
+            self._down = False
+        threading.Thread(target=self._restart, name=f"restart {self.id}", daemon=True).start()
+        return True
 
     def drain(self) -> None:
         """Take no more requests and wait for those in flight."""

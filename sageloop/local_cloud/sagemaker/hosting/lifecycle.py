@@ -157,20 +157,20 @@ class Lifecycle:
     ) -> None:
         self._set(live, EndpointStatus="RollingBack")
         try:
-            if green is not None:
-                deployment.roll_back(green)
+            deployment.roll_back(green)
         except Exception as failure:
             log.exception("endpoint %s does not roll back", live.name)
-            live.remains = green
+            if green is not None:
+                live.remains = [*live.remains, green]
             self._finish(live, "UpdateRollbackFailed", reason=str(failure))
             return
         self._clear(live)
         self._finish(live, "InService", reason=reason)
 
     def _clear(self, live: LiveEndpoint) -> None:
-        remains, live.remains = live.remains, None
-        if remains is not None:
-            remains.stop()
+        remains, live.remains = live.remains, []
+        for fleet in remains:
+            fleet.stop()
 
     def _resize(
         self, live: LiveEndpoint, counts: Mapping[str, int], weights: Mapping[str, float]
@@ -185,6 +185,11 @@ class Lifecycle:
             fleet.scale(counts)
         except StartFailure as failure:
             self._finish(live, "InService", reason=str(failure))
+            return
+        except Exception as error:
+            # What served before serves on.
+            log.exception("resize of endpoint %s broke", live.name)
+            self._finish(live, "InService", reason=f"InternalServerError: {error}")
             return
         self._finish(live, "InService")
 

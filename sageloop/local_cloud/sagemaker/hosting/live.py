@@ -35,16 +35,17 @@ class LiveEndpoint:
     """The running side of an endpoint.
 
     ``routes`` is a tuple that is replaced, never changed, so requests read it without a lock.
-    One piece of work at a time changes an endpoint; its status sees to that. ``remains`` is
-    what a rollback that failed left in service. ``on_routes`` is called when routes are replaced.
-    ``undone_by`` is the alarm that undid the last update, which AWS's descriptions keep silent of.
+    One piece of work at a time changes an endpoint; its status sees to that. ``remains`` are
+    the new fleets that failed rollbacks left in service. ``on_routes`` is called when routes are
+    replaced. ``undone_by`` is the alarm that undid the last update, which AWS's descriptions keep
+    silent of.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.fleet: Fleet | None = None
         self.progress: Progress | None = None
-        self.remains: Fleet | None = None
+        self.remains: list[Fleet] = []
         self.routes: tuple[Route, ...] = ()
         self.on_routes: Callable[[], None] | None = None
         self.undone_by: str | None = None
@@ -82,7 +83,7 @@ class LiveEndpoint:
         progress = self.progress
         pending = None if progress is None else progress.fleet
         found: list[Fleet] = []
-        for fleet in (self.fleet, pending, self.remains):
+        for fleet in (self.fleet, pending, *self.remains):
             if fleet is not None and fleet not in found:
                 found.append(fleet)
         return found

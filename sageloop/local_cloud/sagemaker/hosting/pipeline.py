@@ -93,6 +93,11 @@ class PipelineInstance(Instance):
         for member in self._members:
             member.check()
 
+    def revive(self) -> bool:
+        """Start the containers that are down; whether there were any."""
+        down = [member for member in self._members if member.revive()]
+        return bool(down)
+
     def suspect(self) -> None:
         """See which containers are dead."""
         for member in self._members:

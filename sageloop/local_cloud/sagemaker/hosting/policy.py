@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -102,6 +102,25 @@ def check(config: Mapping[str, Any] | None) -> None:
     _percent(routing.get("LinearStepSize"), "LinearStepSize", 50)
     _percent(rolling.get("MaximumBatchSize"), "MaximumBatchSize", 50)
     _percent(rolling.get("RollbackMaximumBatchSize"), "RollbackMaximumBatchSize", 100)
+
+
+def check_names(
+    deployment: Mapping[str, Any] | None, present: Iterable[str], wanted: Iterable[str]
+) -> None:
+    """Refuse a guarded deployment to production variants of other names than the present ones.
+
+    Without a deployment configuration variants may come, go and change their names.
+    https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
+    """
+    old, new = sorted(present), sorted(wanted)
+    if deployment is None or old == new:
+        return
+    # AWS documents the rule and not its words: these are ours.
+    raise _invalid(
+        "A deployment with a DeploymentConfig must keep the names of the production variants: the "
+        f"endpoint has {', '.join(old)}, the new endpoint configuration has {', '.join(new)}. "
+        "Names can change in an update without a DeploymentConfig"
+    )
 
 
 def is_guarded(config: Mapping[str, Any]) -> bool:

@@ -160,6 +160,9 @@ class Hosting(EndpointConfigs):
             deployment = known.get("LastDeploymentConfig")
         policy.check(deployment)
         guarded = deployment if policy.is_guarded(config) else None
+        if live is not None and live.fleet is not None:
+            wanted = [variant["VariantName"] for variant in config["ProductionVariants"]]
+            policy.check_names(guarded, live.fleet.variants, wanted)
         target = self._target(name, config, params, guarded)
         self._check_alarms(target, config)
         self._begin(name, "Updating", {"LastDeploymentConfig": deployment})

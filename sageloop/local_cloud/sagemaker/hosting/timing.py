@@ -14,7 +14,8 @@ class Timing:
 
     ``admission`` is how long a request waits for an instance that is being restarted: somewhat
     less than AWS's clients wait for an answer. ``drain`` is what the longest answer may take that
-    is under way when an instance is to end, a streamed one.
+    is under way when an instance is to end, a streamed one. ``model_load`` is how long one of many
+    models may take to load, also when the request that asked for it has been given up.
     ``startup_cap`` shortens every start-up time-out, so that a test of a model that never
     answers need not last minutes.
     """
@@ -24,6 +25,7 @@ class Timing:
     ping_every: float = 5.0
     pings_failed: int = 3
     invocation: float = 60.0
+    model_load: float = 360.0
     admission: float = 50.0
     drain: float = 480.0
     terminate: float = 30.0

@@ -94,7 +94,8 @@ class Models:
         return Reply(HTTPStatus.OK, json.dumps(_summary(name, model)).encode(), _JSON)
 
     def _unloaded(self, name: str) -> Reply:
-        with self._lock:
+        # A platform that no longer waits for a model unloads it: what is being loaded comes first.
+        with self._loading, self._lock:
             model = self._models.pop(name, None)
         return _missing(name) if model is None else _told(HTTPStatus.OK, f"Model {name} unloaded")
 

@@ -75,6 +75,9 @@ class ComponentFleet(VariantFleet):
         """Copies of a component, healthy or not."""
         return [copy for copy in self._all() if copy.plan.component == component]
 
+    def restore(self) -> None:
+        """Nothing: each component looks after its copies."""
+
     def expose(self, limit: int | None) -> None:
         """Components are deployed by themselves: there is no canary of their instances."""
 

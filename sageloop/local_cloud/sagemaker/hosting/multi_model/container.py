@@ -11,8 +11,6 @@ from typing import Any
 from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections
 from sageloop.local_cloud.sagemaker.hosting.exchange import Headers
 
-# How long SageMaker goes on to load a model whose request has timed out.
-LOAD_SECONDS = 360.0
 _UNLOAD_SECONDS = 60.0
 _TARGET = "X-Amzn-SageMaker-Target-Model"
 _JSON = {"Content-Type": "application/json"}
@@ -20,9 +18,13 @@ _JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """Calls of one container. They raise what connections raise."""
+    """Calls of one container. They raise what connections raise.
+
+    Loading a model may take ``load_seconds`` on the wall.
+    """
 
     connections: Connections
+    load_seconds: float
 
     def lists(self, timeout: float) -> bool:
         """Whether the container lists its models, as every multi-model container must."""
@@ -32,7 +34,7 @@ class Container:
     def load(self, name: str, url: str) -> Answer:
         """Load a model from a directory."""
         body = json.dumps({"model_name": name, "url": url}).encode()
-        return self.connections.request("POST", "/models", body, _JSON, LOAD_SECONDS)
+        return self.connections.request("POST", "/models", body, _JSON, self.load_seconds)
 
     def unload(self, name: str) -> Answer:
         """Unload a model."""

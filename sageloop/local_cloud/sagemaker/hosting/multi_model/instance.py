@@ -111,7 +111,7 @@ class MultiModelInstance(Instance):
 
     @property
     def _container(self) -> Container:
-        return Container(self._connections)
+        return Container(self._connections, self._timing.model_load)
 
     def _allowed(self, invocation: Invocation) -> float:
         return self._timing.invocation if invocation.timeout is None else invocation.timeout
@@ -187,9 +187,9 @@ class MultiModelInstance(Instance):
             if not self._fits():
                 return self._too_much(model)
             before, began = self._resident(), wall.perf_counter()
-            answer = self._container.load(model.id, f"/opt/ml/models/{model.id}/model")
+            answer = self._asked_to_load(model)
             while answer.status == _NO_MEMORY and self._evict():
-                answer = self._container.load(model.id, f"/opt/ml/models/{model.id}/model")
+                answer = self._asked_to_load(model)
             if answer.status not in (200, _ALREADY_LOADED):
                 return answer
             self._metrics.loaded(wall.perf_counter() - began)
@@ -198,6 +198,14 @@ class MultiModelInstance(Instance):
                 return None
             self._unload(model)
             return self._too_much(model)
+
+    def _asked_to_load(self, model: Model) -> Answer:
+        try:
+            return self._container.load(model.id, f"/opt/ml/models/{model.id}/model")
+        except TimeoutError:
+            # The container may have it in the end, where nobody would ask for it.
+            self._unload(model)
+            raise
 
     def _fits(self) -> bool:
         """Unload models until the others fit; whether they do."""

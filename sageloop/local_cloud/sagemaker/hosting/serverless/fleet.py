@@ -98,6 +98,9 @@ class ServerlessFleet(VariantFleet):
             self._try()
         self._launched = True
 
+    def restore(self) -> None:
+        """Nothing: requests start what they need."""
+
     def limit(self, settings: ServerlessSettings) -> None:
         """Take other settings; :meth:`scale` brings environments to them."""
         self.settings = settings
@@ -181,7 +184,12 @@ class ServerlessFleet(VariantFleet):
             surplus = sorted(there, key=lambda e: e in self._busy)[: max(0, len(there) - count)]
         for environment in made:
             environment.provisioned = True
-        outcomes = run_all([environment.start for environment in made]) if made else []
+        try:
+            outcomes = run_all([environment.start for environment in made])
+        except BaseException:
+            self._end(made)
+            self.desired = self.count
+            raise
         if not all(outcomes):
             self._end(made)
             self.desired = self.count
@@ -191,8 +199,10 @@ class ServerlessFleet(VariantFleet):
     def _try(self) -> None:
         with self._lock:
             environment = self._new()
-        passed = environment.start()
-        self._end([environment])
+        try:
+            passed = environment.start()
+        finally:
+            self._end([environment])
         if not passed:
             raise StartFailure(_NOT_UP)
 

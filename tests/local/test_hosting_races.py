@@ -1,0 +1,208 @@
+"""Instances whose lives cross: stopped while they start, asked while they are not there yet."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hosting_stage import Stage, fresh, open_stage
+
+from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+from sageloop.waiting import until
+
+_SHORT: dict[str, Any] = {"startup_cap": 20, "flush": 0.05, "terminate": 2}
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Stage]:
+    with open_stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(opened: Stage) -> Iterator[Stage]:
+    with fresh(opened) as stage:
+        yield stage
+
+
+class _Gated(Instance):
+    """An instance whose next process is started when the gate is opened."""
+
+    gate: threading.Event
+    reached: threading.Event
+
+    def _prepare(self) -> None:
+        self.reached.set()
+        self.gate.wait(20)
+        super()._prepare()
+
+
+def _pids(stage: Stage) -> list[int]:
+    running = stage.cloud.processes.running().items()
+    return [pid for pid, label in running if label.startswith("endpoint:")]
+
+
+def _only(stage: Stage) -> Instance:
+    live = stage.hosting._lifecycle.live(stage.name)
+    (instance,) = live.fleet.variants["AllTraffic"].instances
+    found: Instance = instance
+    return found
+
+
+def _frail(stage: Stage, tmp_path: Path) -> Path:
+    """An endpoint whose container hangs at its next start once the path is there."""
+    hangs = tmp_path / "hangs"
+    stage.model("frail", HANGS_IF=str(hangs))
+    stage.config("frail", "frail")
+    stage.endpoint("frail")
+    return hangs
+
+
+def _kill(stage: Stage) -> None:
+    """End the only process, and wait until the restart has begun another."""
+    (before,) = _pids(stage)
+    os.kill(before, signal.SIGKILL)
+    until("a restart", lambda: [pid for pid in _pids(stage) if pid != before], seconds=20)
+
+
+def _ended(instance: Instance) -> None:
+    """Wait for the threads that look after an instance."""
+    for thread in threading.enumerate():
+        if thread.name in (f"instance {instance.id}", f"restart {instance.id}"):
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def test_instance_stopped_amid_its_restart_leaves_nothing_and_stays_down(
+    stage: Stage, tmp_path: Path
+) -> None:
+    _frail(stage, tmp_path).touch()
+    instance = _only(stage)
+    _kill(stage)
+
+    instance.stop()
+
+    _ended(instance)
+    assert stage.cloud.settle(20) == []
+    assert (_pids(stage), instance.folder.exists()) == ([], False)
+    instance.check()
+    assert (instance.revive(), instance.start(), instance.coming) == (False, False, False)
+    _ended(instance)
+    assert _pids(stage) == []
+
+
+def test_deleting_an_endpoint_amid_a_restart_leaves_nothing(stage: Stage, tmp_path: Path) -> None:
+    _frail(stage, tmp_path).touch()
+    instance = _only(stage)
+    _kill(stage)
+
+    stage.sagemaker.delete_endpoint(EndpointName=stage.name)
+
+    assert stage.rest()["EndpointStatus"] == "Deleted"
+    _ended(instance)
+    assert stage.cloud.settle(20) == []
+    assert _pids(stage) == []
+
+
+@pytest.mark.parametrize("stopped_first", [True, False])
+def test_stop_and_the_start_of_a_process_never_meet(stage: Stage, *, stopped_first: bool) -> None:
+    stage.endpoint()
+    blueprint, timing = _only(stage).blueprint, Timing(**_SHORT)
+    instance = _Gated(stage.cloud, blueprint, timing, lambda: None)
+    instance.gate, instance.reached = threading.Event(), threading.Event()
+    before = _pids(stage)
+
+    with ThreadPoolExecutor(2) as threads:
+        if stopped_first:
+            instance.stop()
+            instance.gate.set()
+            assert threads.submit(instance.start).result(20) is False
+            assert not instance.reached.is_set()
+        else:
+            starting = threads.submit(instance.start)
+            assert instance.reached.wait(20)
+            stopping = threads.submit(instance.stop)
+            instance.gate.set()
+            stopping.result(20)
+            starting.result(20)
+
+    _ended(instance)
+    assert stage.cloud.settle(20) == []
+    assert (_pids(stage), instance.healthy, instance.folder.exists()) == (before, False, False)
+
+
+def test_request_waits_for_an_instance_no_longer_than_its_admission(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.hosting.timing = Timing(**_SHORT, admission=0.3)
+    _frail(stage, tmp_path).touch()
+    _kill(stage)
+
+    with pytest.raises(ClientError) as caught:
+        stage.invoke()
+
+    error = caught.value.response["Error"]
+    assert error["Code"] == "ModelNotReadyException"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
+    assert _only(stage).coming  # it is still being restarted: the request has not waited for it
+
+
+def test_request_that_is_admitted_in_time_is_answered_by_the_new_process(
+    stage: Stage, tmp_path: Path
+) -> None:
+    hangs = _frail(stage, tmp_path)
+    hangs.touch()
+    first = stage.invoke("pid")
+    _kill(stage)
+
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(stage.invoke, "pid")
+        hangs.unlink()
+        os.kill(_pids(stage)[0], signal.SIGKILL)  # the one that hangs; the next does not
+        answer = asked.result(30)
+
+    assert answer not in (first, "")
+
+
+def test_request_over_the_drain_is_cut_off_with_awss_error(stage: Stage) -> None:
+    stage.hosting.timing = Timing(**_SHORT, drain=0.2)
+    stage.endpoint()
+    stage.model("summer")
+    stage.config("green", "summer")
+
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(stage.invoke, "sleep 600")
+        outstanding = stage.hosting.outstanding
+        until("it", lambda: outstanding(stage.name, "AllTraffic") == [1] or None, seconds=20)
+        stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="green")
+        assert stage.rest()["EndpointConfigName"] == "green"
+        with pytest.raises(ClientError) as caught:
+            asked.result(20)
+
+    assert caught.value.response["Error"]["Code"] == "ModelError"
+    assert caught.value.response["OriginalStatusCode"] == 503
+    assert stage.invoke("model") == "summer"
+    assert len(_pids(stage)) == 1
+
+
+def test_request_within_the_drain_is_answered_before_its_process_ends(stage: Stage) -> None:
+    stage.endpoint()
+    stage.model("summer")
+    stage.config("green", "summer")
+
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(stage.invoke, "sleep 1")
+        outstanding = stage.hosting.outstanding
+        until("it", lambda: outstanding(stage.name, "AllTraffic") == [1] or None, seconds=20)
+        stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="green")
+        assert asked.result(20) == "echo sleep 1"
+
+    assert stage.rest()["EndpointConfigName"] == "green"

@@ -1,0 +1,228 @@
+"""Deployments that break between their steps, and rollbacks that break themselves."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosting_stage import Stage, refusal
+from rollout_stage import (  # noqa: F401 - fixtures are found by name
+    CANARY,
+    ROLLING,
+    alarm,
+    opened,
+    saying,
+    stage,
+    traffic,
+    update,
+)
+
+
+@pytest.fixture
+def gone(stage: Stage, tmp_path: Path) -> Path:
+    """Two frail instances serve; once the path is there, none can be started any more."""
+    path = tmp_path / "gone"
+    stage.model("frail", EXITS_IF=str(path))
+    stage.model("summer")
+    stage.config("blue", "frail", count=2)
+    stage.config("green", "summer", count=2)
+    alarm(stage, "OK")
+    stage.endpoint("blue")
+    return path
+
+
+def trip(stage: Stage) -> None:
+    stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
+
+
+def old(stage: Stage) -> list[Any]:
+    live = stage.hosting._lifecycle.live(stage.name)
+    found: list[Any] = live.fleet.variants["AllTraffic"].instances
+    return found
+
+
+def kill_old(stage: Stage) -> None:
+    """End the processes of the old fleet, and wait until nobody tries to start them."""
+    for instance in old(stage):
+        os.kill(instance.process.pid, signal.SIGKILL)
+    for instance in old(stage):
+        instance.process.wait(20)
+    variant = stage.hosting._lifecycle.live(stage.name).fleet.variants["AllTraffic"]
+    variant.await_instance(20)
+
+
+def break_rollback(stage: Stage, gone: Path, policy: dict[str, Any]) -> dict[str, Any]:
+    """Let a rollback fail amid a deployment to ``green``: its old fleet has died."""
+    update(stage, policy)
+    stage.until(saying("Baking for 600 seconds"))
+    gone.touch()
+    kill_old(stage)
+    trip(stage)
+    described = stage.rest()
+    alarm(stage, "OK")
+    return described
+
+
+@pytest.mark.feature("rollout: rollback that fails")
+@pytest.mark.parametrize("policy", [CANARY, ROLLING], ids=["canary", "rolling"])
+def test_old_fleet_that_died_meanwhile_lets_the_rollback_fail(
+    stage: Stage, gone: Path, policy: dict[str, Any]
+) -> None:
+    described = break_rollback(stage, gone, policy)
+
+    assert described["EndpointStatus"] == "UpdateRollbackFailed"
+    assert described["EndpointConfigName"] == "blue"
+    assert "did not pass the ping health check" in described["FailureReason"]
+    assert "PendingDeploymentSummary" not in described
+    assert stage.events.statuses()[-2:] == ["ROLLING_BACK", "UPDATE_ROLLBACK_FAILED"]
+    # What there is of the new fleet serves all of it.
+    assert {stage.invoke("model") for _ in range(20)} == {"summer"}
+
+
+def test_next_update_of_such_an_endpoint_works(stage: Stage, gone: Path) -> None:
+    break_rollback(stage, gone, CANARY)
+
+    update(stage)
+
+    described = stage.rest()
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "green")
+    assert "FailureReason" not in described
+    assert stage.cloud.settle(20) == []
+    assert len(stage.cloud.processes.running()) == 2
+    assert stage.invoke("model") == "summer"
+
+
+def test_next_update_that_fails_too_keeps_what_serves(stage: Stage, gone: Path) -> None:
+    break_rollback(stage, gone, CANARY)
+    stage.model("never", START="exit")
+    stage.config("never", "never", count=2)
+
+    for _ in range(2):
+        update(stage, EndpointConfigName="never")
+        described = stage.rest()
+        assert described["EndpointStatus"] == "UpdateRollbackFailed"
+        assert {stage.invoke("model") for _ in range(20)} == {"summer"}
+
+    stage.sagemaker.delete_endpoint(EndpointName=stage.name)
+    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.cloud.settle(20) == []
+    assert stage.cloud.processes.running() == {}
+
+
+def test_next_update_that_cannot_even_be_built_keeps_what_serves(stage: Stage, gone: Path) -> None:
+    break_rollback(stage, gone, CANARY)
+    stage.model("lost")
+    stage.config("lost", "lost", count=2)
+    stage.s3.delete_object(Bucket="data", Key="lost.tar.gz")
+
+    update(stage, EndpointConfigName="lost")
+
+    assert stage.rest()["EndpointStatus"] == "UpdateRollbackFailed"
+    assert {stage.invoke("model") for _ in range(20)} == {"summer"}
+
+
+def test_rollback_starts_what_can_be_started_again(stage: Stage, gone: Path) -> None:
+    update(stage, CANARY)
+    stage.until(saying("Baking for 600 seconds"))
+    gone.touch()
+    kill_old(stage)
+    gone.unlink()
+
+    trip(stage)
+
+    described = stage.rest()
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "blue")
+    assert stage.invoke("model") == "frail"
+
+
+def test_alarm_between_two_batches_begins_no_other_batch(stage: Stage, gone: Path) -> None:
+    stage.events.emitted.clear()
+    update(stage, ROLLING)
+    stage.until(saying("Baking for 600 seconds"))
+    # The first old instance has a request to end: until then the next batch does not begin.
+    with traffic(stage) as sent:
+        instance = old(stage)[-1]
+        assert instance.begin()
+        stage.cloud.clock.advance(600)
+        stage.until(saying("Terminating 1 instance(s)."))
+        trip(stage)
+        instance.finish()
+        described = stage.rest()
+
+    assert sent.failures == []
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "blue")
+    assert "FailureReason" not in described
+    details = [d for kind, d in stage.events.emitted if "Deployment" in kind]
+    said = [
+        each["VariantStatus"][0]["StatusMessage"]
+        for detail in details
+        for each in detail["PendingDeploymentSummary"]["ProductionVariants"]
+        if each.get("VariantStatus")
+    ]
+    assert [m for m in said if "Launching" in m] == ["Launching 1 instance(s)."]
+    assert stage.invoke("model") == "frail"
+    assert len(stage.cloud.processes.running()) == 2
+
+
+def variants(stage: Stage, config: str, *names: str) -> None:
+    made = [
+        {"VariantName": name, "ModelName": "winter", "InitialInstanceCount": 1,
+         "InstanceType": "ml.m5.large"}
+        for name in names
+    ]  # fmt: skip
+    stage.sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=made)
+
+
+_AT_ONCE: dict[str, Any] = {
+    "BlueGreenUpdatePolicy": {
+        "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    }
+}
+
+
+@pytest.mark.feature("rollout: variants keep their names")
+def test_guarded_update_to_other_variant_names_is_refused(stage: Stage) -> None:
+    variants(stage, "old", "Champion", "Challenger")
+    variants(stage, "new", "Champion")
+    stage.endpoint("old")
+
+    code, message = refusal(lambda: update(stage, _AT_ONCE, EndpointConfigName="new"))
+
+    assert code == "ValidationException"
+    assert "the endpoint has Challenger, Champion, the new endpoint configuration has" in message
+    assert stage.rest()["EndpointConfigName"] == "old"
+    update(stage, EndpointConfigName="new")
+    described = stage.rest()
+    assert described["EndpointConfigName"] == "new"
+    assert [v["VariantName"] for v in described["ProductionVariants"]] == ["Champion"]
+
+
+def test_retained_deployment_configuration_keeps_names_too(stage: Stage) -> None:
+    variants(stage, "old", "Champion")
+    variants(stage, "new", "Champion", "Challenger")
+    stage.endpoint("old", DeploymentConfig=_AT_ONCE)
+
+    code, _ = refusal(lambda: update(stage, EndpointConfigName="new", RetainDeploymentConfig=True))
+
+    assert code == "ValidationException"
+    update(stage, EndpointConfigName="new")
+    assert stage.rest()["EndpointConfigName"] == "new"
+
+
+def test_names_are_free_where_there_are_no_guardrails(stage: Stage) -> None:
+    for config, name in (("old", "first"), ("new", "second")):
+        stage.sagemaker.create_endpoint_config(
+            EndpointConfigName=config,
+            ProductionVariants=[{
+                "VariantName": name, "ModelName": "winter", "InitialInstanceCount": 1,
+                "InstanceType": "ml.inf1.xlarge",
+            }],
+        )  # fmt: skip
+    stage.endpoint("old")
+
+    update(stage, _AT_ONCE, EndpointConfigName="new")
+
+    assert stage.rest()["EndpointConfigName"] == "new"

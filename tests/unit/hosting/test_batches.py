@@ -1,0 +1,112 @@
+"""Work in batches: none is lost, none overtakes another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from sageloop.local_cloud.core.activity import Activity
+from sageloop.local_cloud.sagemaker.hosting.batches import Batcher
+
+_LONG = 60.0
+
+
+@pytest.fixture
+def activity() -> Iterator[Activity]:
+    made = Activity(threads=8)
+    yield made
+    made.stop()
+
+
+def _rest(activity: Activity) -> list[str]:
+    return activity.wait_idle(20, also=list)
+
+
+def test_full_batch_does_not_wait_for_its_delay(activity: Activity) -> None:
+    flushed: list[list[int]] = []
+    batcher = Batcher[int](activity, "batch", flushed.append, size=2, delay=_LONG)
+
+    for number in range(4):
+        batcher.add(number)
+        if number % 2:
+            assert _rest(activity) == []
+
+    assert flushed == [[0, 1], [2, 3]]
+
+
+def test_batch_that_fills_while_another_is_flushed_waits_its_turn(activity: Activity) -> None:
+    flushed: list[int] = []
+    began, go_on = threading.Event(), threading.Event()
+
+    def flush(items: list[int]) -> None:
+        if not flushed:
+            began.set()
+            go_on.wait(20)
+        flushed.extend(items)
+
+    batcher = Batcher[int](activity, "batch", flush, size=2, delay=_LONG)
+    batcher.add(0)
+    batcher.add(1)
+    assert began.wait(20)
+    for number in range(2, 7):
+        batcher.add(number)
+    go_on.set()
+
+    assert _rest(activity) == []
+    assert flushed == list(range(7))
+
+
+def test_fullness_of_a_batch_is_not_that_of_the_next(activity: Activity) -> None:
+    flushed: list[list[int]] = []
+    batcher = Batcher[int](activity, "batch", flushed.append, size=2, delay=_LONG)
+    batcher.add(0)
+    batcher.add(1)
+    assert _rest(activity) == []
+
+    batcher.add(2)
+
+    assert activity.wait_idle(0.05, also=list) == ["batch"]
+    batcher.add(3)
+    assert _rest(activity) == []
+    assert flushed == [[0, 1], [2, 3]]
+
+
+def test_batch_that_breaks_takes_no_other_along(activity: Activity) -> None:
+    flushed: list[int] = []
+
+    def flush(items: list[int]) -> None:
+        if 0 in items:
+            raise OSError("no room")
+        flushed.extend(items)
+
+    batcher = Batcher[int](activity, "batch", flush, size=1, delay=_LONG)
+    batcher.add(0)
+    assert _rest(activity) == []
+    batcher.add(1)
+
+    assert _rest(activity) == []
+    assert flushed == [1]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_items_of_many_threads_are_flushed_once_each_in_their_order(
+    activity: Activity, size: int
+) -> None:
+    flushed: list[tuple[int, int]] = []
+    batcher = Batcher[tuple[int, int]](activity, "batch", flushed.extend, size=size, delay=0.001)
+
+    def add(sender: int) -> None:
+        for number in range(200):
+            batcher.add((sender, number))
+
+    threads = [threading.Thread(target=add, args=(sender,)) for sender in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert _rest(activity) == []
+    for sender in range(4):
+        assert [n for s, n in flushed if s == sender] == list(range(200))
