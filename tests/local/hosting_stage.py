@@ -184,3 +184,17 @@ def refusal(call: Callable[..., Any], **params: Any) -> tuple[str, str]:
         call(**params)
     error = caught.value.response["Error"]
     return error["Code"], error["Message"]
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Stage]:
+    """A cloud for a module's tests."""
+    with open_stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(opened: Stage) -> Iterator[Stage]:
+    """The module's cloud with a model and an endpoint's name for one test."""
+    with fresh(opened) as stage:
+        yield stage

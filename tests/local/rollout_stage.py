@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
-from hosting_stage import Stage, fresh, open_stage
+from hosting_stage import Stage, opened, stage
+
+__all__ = ["opened", "stage"]
 
 CANARY = {
     "BlueGreenUpdatePolicy": {
@@ -102,15 +103,3 @@ def saying(text: str) -> Any:
         return any(text in message for message in said)
 
     return holds
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Stage]:
-    with open_stage() as stage:
-        yield stage
-
-
-@pytest.fixture
-def stage(opened: Stage) -> Iterator[Stage]:
-    with fresh(opened) as stage:
-        yield stage

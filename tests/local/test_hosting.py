@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 
 import pytest
-from hosting_stage import CAPTURE, IMAGE, ROLE, Stage, fresh, open_stage, refusal
+from hosting_stage import CAPTURE, IMAGE, ROLE, Stage, open_stage, opened, refusal, stage
 
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Stage]:
-    with open_stage() as stage:
-        yield stage
-
-
-@pytest.fixture
-def stage(opened: Stage) -> Iterator[Stage]:
-    with fresh(opened) as stage:
-        yield stage
+__all__ = ["opened", "stage"]
 
 
 @pytest.mark.feature("serving: real-time endpoint")

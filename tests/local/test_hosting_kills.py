@@ -7,29 +7,18 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hosting_stage import Stage, fresh, open_stage
+from hosting_stage import Stage, opened, stage
 
 from sageloop.local_cloud.sagemaker.hosting.instance import Instance
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
+__all__ = ["opened", "stage"]
+
 SENDERS, REQUESTS, KILLS = 4, 1600, 6
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Stage]:
-    with open_stage() as stage:
-        yield stage
-
-
-@pytest.fixture
-def stage(opened: Stage) -> Iterator[Stage]:
-    with fresh(opened) as stage:
-        yield stage
 
 
 def pids(stage: Stage) -> list[int]:

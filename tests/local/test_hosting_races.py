@@ -5,32 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hosting_stage import Stage, fresh, open_stage
+from hosting_stage import Stage, opened, stage
 
 from sageloop.local_cloud.sagemaker.hosting.instance import Instance
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.waiting import until
 
+__all__ = ["opened", "stage"]
+
 _SHORT: dict[str, Any] = {"startup_cap": 20, "flush": 0.05, "terminate": 2}
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Stage]:
-    with open_stage() as stage:
-        yield stage
-
-
-@pytest.fixture
-def stage(opened: Stage) -> Iterator[Stage]:
-    with fresh(opened) as stage:
-        yield stage
 
 
 class _Gated(Instance):

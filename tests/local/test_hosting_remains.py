@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from component_stage import Components
-from hosting_stage import CAPTURE, Stage, fresh, open_stage
+from hosting_stage import CAPTURE, Stage, opened, stage
 
 from sageloop.local_cloud.sagemaker.hosting.instance import Instance
 from sageloop.waiting import until
+
+__all__ = ["opened", "stage"]
 
 _CANARY = {
     "BlueGreenUpdatePolicy": {
@@ -26,18 +28,6 @@ _CANARY = {
         }
     }
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Stage]:
-    with open_stage() as stage:
-        yield stage
-
-
-@pytest.fixture
-def stage(opened: Stage) -> Iterator[Stage]:
-    with fresh(opened) as stage:
-        yield stage
 
 
 def _folders(stage: Stage) -> list[Path]:

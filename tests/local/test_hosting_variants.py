@@ -10,15 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hosting_stage import CAPTURE, Stage, fresh, open_stage, refusal
+from hosting_stage import CAPTURE, Stage, fresh, opened, refusal
 
 from sageloop.local_cloud.sagemaker.hosting.shadow import MOST_UNDER_WAY
 
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Stage]:
-    with open_stage() as stage:
-        yield stage
+__all__ = ["opened"]
 
 
 @pytest.fixture

@@ -6,14 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hosting_stage import IMAGE, ROLE, Stage, fresh, open_stage, refusal
+from hosting_stage import IMAGE, ROLE, Stage, fresh, opened, refusal
 from serving_stage import packed
 
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Stage]:
-    with open_stage() as stage:
-        yield stage
+__all__ = ["opened"]
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import json
 import pickle
-from collections.abc import Iterator
 
 import pytest
-from hosting_stage import Stage, fresh, open_stage
+from hosting_stage import Stage, opened, stage
 from serving_stage import (
     PYTORCH,
     SCIKIT_LEARN,
@@ -25,6 +24,8 @@ from serving_stage import (
 )
 
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+
+__all__ = ["opened", "stage"]
 
 FOUR = """
 import json, os
@@ -54,18 +55,6 @@ def transform_fn(model, data, content_type, accept):
     return f"{model} {data} {content_type} {accept}", "text/own"
 """
 FILES: dict[str, str | bytes] = {"factor.txt": "2.5", "code/inference.py": FOUR}
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Stage]:
-    with open_stage() as stage:
-        yield stage
-
-
-@pytest.fixture
-def stage(opened: Stage) -> Iterator[Stage]:
-    with fresh(opened) as stage:
-        yield stage
 
 
 @pytest.mark.feature("serving: script-mode handlers")

@@ -6,12 +6,13 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hosting_stage import Stage, fresh, open_stage
+from hosting_stage import Stage, opened, stage
 from serving_stage import TENSORFLOW, ask, error, logged, serve, told
+
+__all__ = ["opened", "stage"]
 
 # To import it here would cost ten seconds, and the memory of all tests that follow.
 pytestmark = pytest.mark.skipif(
@@ -47,18 +48,6 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tensorflow")
     subprocess.run([sys.executable, "-c", _TRAINED, str(folder)], check=True, capture_output=True)
     return folder
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Stage]:
-    with open_stage() as stage:
-        yield stage
-
-
-@pytest.fixture
-def stage(opened: Stage) -> Iterator[Stage]:
-    with fresh(opened) as stage:
-        yield stage
 
 
 def _saved_model(folder: Path) -> dict[str, str | bytes]:
