@@ -130,7 +130,8 @@ class ServingAlarms(Construct):
             page_topic: Topic that is told when an alarm turns red.
             variant: Variant that is watched; the endpoint's first by default.
             latency: Limit by percentile (50, 90, 99 or any other); p99 of 500 milliseconds by
-                default. An empty mapping has none.
+                default, none of an asynchronous endpoint, for whose answers nobody waits. An empty
+                mapping has none.
             server_error_percent: Share of answers 5xx in five minutes; ``None`` has no alarm.
             client_error_percent: Share of answers 4xx in five minutes.
             cpu_percent: Use of processors in percent, 100 for each core.
@@ -150,8 +151,7 @@ class ServingAlarms(Construct):
 
         """
         super().__init__(scope, construct_id)
-        usual: Mapping[float, Duration] = {99: Duration.millis(500)}
-        limits = usual if latency is None else latency
+        limits = _usual_latency(endpoint) if latency is None else latency
         with Checks(self) as check:
             _check_latency(check, limits)
             _check_limits(
@@ -304,6 +304,11 @@ def _has_instances(endpoint: EndpointBase) -> bool:
     if isinstance(endpoint, ChampionEndpoint):
         return True
     return isinstance(endpoint, Endpoint) and isinstance(endpoint.kind, RealTime | MultiModel)
+
+
+def _usual_latency(endpoint: EndpointBase) -> Mapping[float, Duration]:
+    queued = isinstance(endpoint, Endpoint) and isinstance(endpoint.kind, Asynchronous)
+    return {} if queued else {99: Duration.millis(500)}
 
 
 def _check_latency(check: Checks, limits: Mapping[float, Duration]) -> None:

@@ -91,6 +91,12 @@ def test_silence_counts_only_while_requests_are_expected(stack: Stack) -> None:
     assert alarm["ComparisonOperator"] == "LessThanThreshold"
 
 
+def test_nobody_waits_for_the_answers_of_an_asynchronous_endpoint(stack: Stack) -> None:
+    own = endpoint(ground_of(stack), kind=Asynchronous(output_prefix="scored/"))
+
+    assert "LatencyP99" not in alarms_in(stack, endpoint=own).alarms
+
+
 def test_silence_of_instances_is_counted_while_they_run(stack: Stack) -> None:
     ground = ground_of(stack)
     alarms_in(stack, endpoint=ground.champion(), silence=Silence())
