@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import psutil
 from botocore.config import Config
 
 from sageloop.environment import ACCESS_KEY, local_environment
+from sageloop.local_cloud.core.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Running:
 @contextmanager
 def started(command: Callable[[int], list[str]]) -> Iterator[Running]:
     """Start a server on a free port and wait until STS answers."""
-    port = _free_port()
+    port = free_port()
     began = time.perf_counter()
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
@@ -66,12 +66,6 @@ def local_cloud(port: int) -> list[str]:
 def moto_server(port: int) -> list[str]:
     """The command of moto's own server."""
     return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(url: str) -> None:

@@ -28,6 +28,7 @@ from benchmarks.figures import Figure
 from benchmarks.load import Load
 from sageloop.environment import ACCESS_KEY
 from sageloop.local_cloud.client import LocalCloud
+from sageloop.local_cloud.core.ports import free_port
 from sageloop.waiting import until
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -87,9 +88,7 @@ def _train(folder: Path, number: int = 20_000) -> list[str]:
 
 @contextmanager
 def _bare(model: Path) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     command = [sys.executable, "-m", "benchmarks.bare_server", str(model), str(port)]
     process = subprocess.Popen(command, cwd=_ROOT)
     try:

@@ -10,10 +10,10 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from .._private.checks import Checks
-from ..serving import Asynchronous, Endpoint, EndpointBase
+from ..serving import Asynchronous, EndpointBase
 from ..training import JobBase
 from .retraining import RetrainingLoop
-from .watched import watched_variant
+from .watched import kind_of, watched_variant
 
 _WIDTH = 8
 _PERIOD = Duration.minutes(5)
@@ -101,7 +101,7 @@ class Dashboard(Construct):
         self._row(
             _graph("Use of instances (%)", used),
             _graph("Requests of an instance", [per_instance]),
-            *([_queue(endpoint)] if _is_queued(endpoint) else []),
+            *([_queue(endpoint)] if isinstance(kind_of(endpoint), Asynchronous) else []),
         )
 
     def _show_loop(self, loop: RetrainingLoop) -> None:
@@ -138,10 +138,6 @@ class Dashboard(Construct):
 
     def _row(self, *widgets: cloudwatch.IWidget) -> None:
         self.dashboard.add_widgets(*widgets)
-
-
-def _is_queued(endpoint: EndpointBase) -> bool:
-    return isinstance(endpoint, Endpoint) and isinstance(endpoint.kind, Asynchronous)
 
 
 def _queue(endpoint: EndpointBase) -> cloudwatch.GraphWidget:

@@ -13,15 +13,8 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .._private.checks import Checks
-from ..serving import (
-    Asynchronous,
-    ChampionEndpoint,
-    Endpoint,
-    EndpointBase,
-    MultiModel,
-    RealTime,
-)
-from .watched import check_metrics, watched_variant
+from ..serving import Asynchronous, EndpointBase, MultiModel, RealTime
+from .watched import check_metrics, kind_of, watched_variant
 
 _OPERATORS = cloudwatch.ComparisonOperator
 _ABOVE, _BELOW = _OPERATORS.GREATER_THAN_THRESHOLD, _OPERATORS.LESS_THAN_THRESHOLD
@@ -197,7 +190,7 @@ class ServingAlarms(Construct):
         """
         each = _FIVE if period is None else period
         endpoint, variant = self._endpoint, self._variant
-        if isinstance(endpoint, Endpoint) and isinstance(endpoint.kind, Asynchronous):
+        if isinstance(kind_of(endpoint), Asynchronous):
             asked = endpoint.metric_backlog(period=each, statistic="Average")
             share = endpoint.metric_backlog_per_instance(period=each, statistic="Average")
         else:
@@ -247,7 +240,8 @@ class ServingAlarms(Construct):
     def _silent(self, silence: Silence) -> None:
         on: dict[str, Any] = {"variant": self._variant, "period": _FIVE}
         metrics = {"asked": self._endpoint.metric_invocations(**on)}
-        running = _has_instances(self._endpoint)
+        # These have instances, asked or not, unless they were taken down.
+        running = isinstance(kind_of(self._endpoint), RealTime | MultiModel)
         if running:
             metrics["running"] = self._endpoint.metric_cpu(**on)
         metric = cloudwatch.MathExpression(
@@ -299,15 +293,8 @@ class ServingAlarms(Construct):
         self.alarms[name] = alarm
 
 
-def _has_instances(endpoint: EndpointBase) -> bool:
-    """Whether an endpoint has instances, asked or not, unless it was taken down."""
-    if isinstance(endpoint, ChampionEndpoint):
-        return True
-    return isinstance(endpoint, Endpoint) and isinstance(endpoint.kind, RealTime | MultiModel)
-
-
 def _usual_latency(endpoint: EndpointBase) -> Mapping[float, Duration]:
-    queued = isinstance(endpoint, Endpoint) and isinstance(endpoint.kind, Asynchronous)
+    queued = isinstance(kind_of(endpoint), Asynchronous)
     return {} if queued else {99: Duration.millis(500)}
 
 

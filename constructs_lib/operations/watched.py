@@ -5,18 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._private.checks import Checks, known
-from ..serving import Asynchronous, ChampionEndpoint, Endpoint, EndpointBase, RealTime, Serverless
+from ..serving import (
+    Asynchronous,
+    ChampionEndpoint,
+    Endpoint,
+    EndpointBase,
+    EndpointKind,
+    RealTime,
+    Serverless,
+)
 
 _USUAL = "AllTraffic"
 _QUEUE_ONLY: tuple[str, ...] = ("backlog", "oldest_request")
 _UNCOUNTED = ("silence", "unusual invocations")
 
 
+def kind_of(endpoint: EndpointBase) -> EndpointKind | None:
+    """How an endpoint answers; ``None`` if it is known by its name only."""
+    if isinstance(endpoint, Endpoint):
+        return endpoint.kind
+    return RealTime() if isinstance(endpoint, ChampionEndpoint) else None
+
+
 def variants_of(endpoint: EndpointBase) -> list[str]:
     """Names of an endpoint's variants, the shadow last; none if it is known by its name only."""
     if not isinstance(endpoint, Endpoint | ChampionEndpoint):
         return []
-    kind = endpoint.kind if isinstance(endpoint, Endpoint) else RealTime()
+    kind = kind_of(endpoint)
     if isinstance(kind, Serverless):
         return [kind.variant]
     return [variant.name for variant in endpoint.setup.all_variants]
@@ -43,9 +58,9 @@ def check_metrics(check: Checks, endpoint: EndpointBase, limits: Mapping[str, bo
     See https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html
 
     """
-    if not isinstance(endpoint, Endpoint | ChampionEndpoint):
+    kind = kind_of(endpoint)
+    if kind is None:
         return
-    kind = endpoint.kind if isinstance(endpoint, Endpoint) else RealTime()
     refused, why = _QUEUE_ONLY, "which has no queue"
     if isinstance(kind, Asynchronous):
         refused, why = _UNCOUNTED, "which does not count its requests; use backlog, oldest_request"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from sageloop.cli.report import JsonFile, write_report
 
 
 def demo(
@@ -21,9 +22,7 @@ def demo(
     project: Annotated[
         Path, typer.Option(help="folder of the project's app.py and cdk.json")
     ] = Path(),
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="also write the report here")
-    ] = None,
+    json_file: JsonFile = None,
     log: Annotated[
         Path | None, typer.Option(help="keep what the CDK commands print in this file")
     ] = None,
@@ -52,7 +51,6 @@ def demo(
         console.print(f"[red]{error}[/]")
         raise typer.Exit(2) from error
     report.show(console)
-    if json_file:
-        json_file.write_text(json.dumps(report.as_dict(), indent=2) + "\n")
+    write_report(json_file, report.as_dict())
     if not report.ok:
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sageloop.cli.report import JsonFile, write_report
 from sageloop.examples.catalogue import Example, ExampleError, chosen, find_examples
 from sageloop.examples.figure import Figure, Outcome
 
@@ -18,18 +18,17 @@ application = typer.Typer(
     help="Small real projects under examples/: deploy each, run it, hold it to a figure.",
 )
 _Project = Annotated[Path, typer.Option(help="a checkout of the project")]
-_JsonFile = Annotated[Path | None, typer.Option("--json", help="also write the report here")]
 
 
 @application.command("list")
-def list_examples(project: _Project = Path(), json_file: _JsonFile = None) -> None:
+def list_examples(project: _Project = Path(), json_file: JsonFile = None) -> None:
     """Say which examples there are, and what each needs."""
     examples = _found(project)
     table = Table("example", "what it shows", "needs")
     for example in examples.values():
         table.add_row(example.name, example.title, ", ".join(extra for _, extra in example.needs))
     Console().print(table)
-    _write(json_file, [{"name": e.name, "title": e.title} for e in examples.values()])
+    write_report(json_file, [{"name": e.name, "title": e.title} for e in examples.values()])
 
 
 @application.command()
@@ -37,7 +36,7 @@ def run(
     names: Annotated[list[str] | None, typer.Argument(help="examples to run")] = None,
     every: Annotated[bool, typer.Option("--all", help="run every example")] = False,
     project: _Project = Path(),
-    json_file: _JsonFile = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Deploy examples with the stock CDK CLI into a fresh local cloud each, and run them.
 
@@ -61,7 +60,7 @@ def run(
             console.print(f"  [red]{outcome.problem}[/]", markup=True, highlight=False)
     console.print(_table(outcomes))
     ok = all(outcome.ok for outcome in outcomes)
-    _write(json_file, {"ok": ok, "examples": [outcome.as_dict() for outcome in outcomes]})
+    write_report(json_file, {"ok": ok, "examples": [outcome.as_dict() for outcome in outcomes]})
     raise typer.Exit(0 if ok else 1)
 
 
@@ -94,8 +93,3 @@ def _chosen(examples: dict[str, Example], names: list[str]) -> list[Example]:
     except ExampleError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
-
-
-def _write(path: Path | None, document: object) -> None:
-    if path is not None:
-        path.write_text(json.dumps(document, indent=2) + "\n")

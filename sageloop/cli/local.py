@@ -7,10 +7,11 @@ import os
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
+from sageloop.cli.report import JsonFile, fail, write_report
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 
 application = typer.Typer(
@@ -20,8 +21,8 @@ application = typer.Typer(
 
 DEFAULT_PORT = 4747
 _FOLDER = Path(".sageloop")
-_JsonFile = Annotated[Path | None, typer.Option("--json", help="also write the report here")]
 _AWS_PREFIX = "AWS_"
+_NONE_RUNS = "no local cloud runs in this folder; start one: sageloop local up"
 
 
 @application.command()
@@ -33,7 +34,7 @@ def up(
         list[str] | None,
         typer.Option(help="a resource type that may be stored without being executed"),
     ] = None,
-    json_file: _JsonFile = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Start a local cloud in the background.
 
@@ -41,7 +42,7 @@ def up(
     """
     known = running_cloud()
     if known:
-        _fail(f"a local cloud runs already at {known.endpoint_url}; end it: sageloop local down")
+        fail(f"a local cloud runs already at {known.endpoint_url}; end it: sageloop local down")
     _FOLDER.mkdir(exist_ok=True)
     try:
         cloud = LocalCloud.start(
@@ -49,10 +50,10 @@ def up(
             log=_log(), detached=True, warm=True,
         )  # fmt: skip
     except LocalCloudError as error:
-        _fail(str(error).splitlines()[-1])
+        fail(str(error).splitlines()[-1])
     facts = {"endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region}
     _facts().write_text(json.dumps(facts))
-    _report(facts, json_file)
+    write_report(json_file, facts)
     typer.echo(f"the local cloud answers at {cloud.endpoint_url} (process {cloud.pid})")
     typer.echo('for this shell: eval "$(sageloop local env)"')
 
@@ -62,21 +63,21 @@ def down() -> None:
     """End the local cloud of this folder and everything it started."""
     cloud = running_cloud()
     if cloud is None:
-        _fail("no local cloud runs in this folder")
+        fail("no local cloud runs in this folder")
     cloud.stop()
     _facts().unlink(missing_ok=True)
     typer.echo("the local cloud is down; nothing it started is left")
 
 
 @application.command()
-def status(json_file: _JsonFile = None) -> None:
+def status(json_file: JsonFile = None) -> None:
     """Say whether a local cloud runs here, what it serves and what is in flight."""
     cloud = running_cloud()
     if cloud is None:
-        _report({"ok": False}, json_file)
-        _fail("no local cloud runs in this folder; start one: sageloop local up")
+        write_report(json_file, {"ok": False})
+        fail(_NONE_RUNS)
     health = cloud.health()
-    _report(health | {"endpoint_url": cloud.endpoint_url}, json_file)
+    write_report(json_file, health | {"endpoint_url": cloud.endpoint_url})
     typer.echo(f"{cloud.endpoint_url}  account {health['account']}  region {health['region']}")
     typer.echo(f"own services: {', '.join(health['services'])}")
     typer.echo(f"processes: {len(health['processes'])}")
@@ -90,30 +91,26 @@ def clock(
     rate: Annotated[
         float | None, typer.Option(min=0.001, help="virtual seconds a second from now on")
     ] = None,
-    json_file: _JsonFile = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Say what time it is in the local cloud, move its clock on, or turn its dial.
 
     What falls due on the way happens: schedules fire, alarms evaluate, bakes end.
     """
-    cloud = running_cloud()
-    if cloud is None:
-        _fail("no local cloud runs in this folder; start one: sageloop local up")
+    cloud = needed_cloud()
     if rate is not None:
         cloud.set_rate(rate)
     if hours or minutes:
         cloud.advance(hours=hours, minutes=minutes)
     now = datetime.fromtimestamp(cloud.time(), UTC).isoformat(timespec="seconds")
-    _report({"time": now}, json_file)
+    write_report(json_file, {"time": now})
     typer.echo(now)
 
 
 @application.command()
 def env() -> None:
     """Print shell lines that point AWS clients at the local cloud, and at nothing else."""
-    cloud = running_cloud()
-    if cloud is None:
-        _fail("no local cloud runs in this folder; start one: sageloop local up")
+    cloud = needed_cloud()
     wanted = cloud.environment()
     for name in sorted(n for n in os.environ if n.startswith(_AWS_PREFIX) and n not in wanted):
         typer.echo(f"unset {name}")
@@ -128,9 +125,7 @@ def logs(
     lines: Annotated[int, typer.Option(help="how many of the last events to print")] = 100,
 ) -> None:
     """Print a log group (a function's, a job's, an endpoint's), or list the groups there are."""
-    cloud = running_cloud()
-    if cloud is None:
-        _fail("no local cloud runs in this folder; start one: sageloop local up")
+    cloud = needed_cloud()
     client = cloud.client("logs")
     groups = client.describe_log_groups()["logGroups"]
     if group is None:
@@ -138,7 +133,7 @@ def logs(
             typer.echo(found["logGroupName"])
         return
     if group not in [g["logGroupName"] for g in groups]:
-        _fail(f"no log group {group}; sageloop local logs lists those there are")
+        fail(f"no log group {group}; sageloop local logs lists those there are")
     for event in client.filter_log_events(logGroupName=group)["events"][-lines:]:
         typer.echo(event["message"].rstrip("\n"))
 
@@ -154,9 +149,12 @@ def running_cloud() -> LocalCloud | None:
     return cloud
 
 
-def _report(value: dict[str, Any], json_file: Path | None) -> None:
-    if json_file:
-        json_file.write_text(json.dumps(value, indent=2) + "\n")
+def needed_cloud() -> LocalCloud:
+    """The same; without one the command ends."""
+    cloud = running_cloud()
+    if cloud is None:
+        fail(_NONE_RUNS)
+    return cloud
 
 
 def _facts() -> Path:
@@ -165,8 +163,3 @@ def _facts() -> Path:
 
 def _log() -> Path:
     return _FOLDER / "local.log"
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time as wall
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sageloop.cli.local import running_cloud
+from sageloop.cli.local import needed_cloud
 from sageloop.environment import NotLoopbackError, require_loopback
 from sageloop.local_cloud.client import LocalCloud
 
@@ -25,7 +23,6 @@ EndpointUrl = Annotated[
     str | None, typer.Option(help="in the local cloud that answers at this address")
 ]
 Region = Annotated[str | None, typer.Option(help="region, if not the environment's")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="also write the report here")]
 
 
 def place_of(local: bool, endpoint_url: str | None, region: str | None) -> Place:
@@ -51,10 +48,7 @@ def place_of(local: bool, endpoint_url: str | None, region: str | None) -> Place
 
 def _chosen_cloud(local: bool, endpoint_url: str | None, region: str | None) -> LocalCloud | None:
     if local:
-        cloud = running_cloud()
-        if cloud is None:
-            fail("no local cloud runs in this folder; start one: sageloop local up")
-        return cloud
+        return needed_cloud()
     inherited = os.environ.get("AWS_ENDPOINT_URL")
     if endpoint_url is None and inherited and _is_here(inherited):
         endpoint_url = inherited
@@ -69,15 +63,3 @@ def _is_here(url: str) -> bool:
         return bool(require_loopback(url))
     except NotLoopbackError:
         return False
-
-
-def write_report(path: Path | None, document: dict[str, Any]) -> None:
-    """Write a report as JSON where one is wanted."""
-    if path is not None:
-        path.write_text(json.dumps(document, indent=2) + "\n")
-
-
-def fail(message: str, *, code: int = 2) -> NoReturn:
-    """End the command with a line on standard error."""
-    typer.echo(message, err=True)
-    raise typer.Exit(code)

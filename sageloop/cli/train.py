@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sageloop.cli.place import (
-    EndpointUrl,
-    JsonFile,
-    Local,
-    Region,
-    fail,
-    place_of,
-    write_report,
-)
+from sageloop.cli.place import EndpointUrl, Local, Region, place_of
+from sageloop.cli.report import JsonFile, fail, write_report
 from sageloop.environment import NotLoopbackError
 from sageloop.local_cloud.client import LocalCloudError
 

@@ -159,16 +159,25 @@ _numbers = itertools.count(1)
 
 
 @contextmanager
-def open_stage() -> Iterator[Stage]:
-    """A cloud for a module of tests."""
+def served_image() -> Iterator[None]:
+    """Let :data:`IMAGE` be the tiny serving program."""
     program = [sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))]
     containers.register(IMAGE, serving=program)
-    stage = Stage()
     try:
-        yield stage
+        yield
     finally:
-        stage.cloud.stop()
         containers.unregister(IMAGE)
+
+
+@contextmanager
+def open_stage() -> Iterator[Stage]:
+    """A cloud for a module of tests."""
+    with served_image():
+        stage = Stage()
+        try:
+            yield stage
+        finally:
+            stage.cloud.stop()
 
 
 @contextmanager

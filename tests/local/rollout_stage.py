@@ -86,6 +86,20 @@ def alarm(stage: Stage, state: str) -> None:
     stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue=state, StateReason="test")
 
 
+def trip(stage: Stage) -> None:
+    """Let the rollback alarm of :func:`alarm` turn red."""
+    stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
+
+
+def serve_blue(stage: Stage, count: int, *, model: str = "winter") -> None:
+    """An endpoint on ``blue``, a second model on ``green``, and a rollback alarm."""
+    stage.model("summer")
+    stage.config("blue", model, count=count)
+    stage.config("green", "summer", count=count)
+    alarm(stage, "OK")
+    stage.endpoint("blue")
+
+
 def update(stage: Stage, deployment: dict[str, Any] | None = None, **more: Any) -> None:
     if deployment is not None:
         more["DeploymentConfig"] = deployment

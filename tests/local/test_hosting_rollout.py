@@ -11,8 +11,10 @@ from rollout_stage import (  # noqa: F401 - fixtures are found by name
     alarm,
     opened,
     saying,
+    serve_blue,
     stage,
     traffic,
+    trip,
     update,
 )
 
@@ -24,11 +26,7 @@ from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 @pytest.fixture
 def two(stage: Stage) -> Stage:
     """An endpoint of two instances, a second model, and a rollback alarm."""
-    stage.model("summer")
-    stage.config("blue", "winter", count=2)
-    stage.config("green", "summer", count=2)
-    alarm(stage, "OK")
-    stage.endpoint("blue")
+    serve_blue(stage, 2)
     return stage
 
 
@@ -81,7 +79,7 @@ def test_alarm_during_the_bake_rolls_back_to_the_old_configuration(two: Stage) -
         update(two, CANARY)
         two.until(saying("Baking for 600 seconds"))
         sent.see("summer")
-        two.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
+        trip(two)
         described = two.rest()
         sent.see("winter")
 
@@ -98,7 +96,7 @@ def test_stack_whose_rollout_an_alarm_undoes_is_told_which(two: Stage) -> None:
     properties = {"EndpointName": two.name, "DeploymentConfig": CANARY}
     bench, kind = Bench(two.cloud), "AWS::SageMaker::Endpoint"
     before = bench.request(kind, properties | {"EndpointConfigName": "blue"})
-    two.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
+    trip(two)
 
     with pytest.raises(AwsError) as caught:
         bench.update(Made(before, Resource(two.name)), EndpointConfigName="green")
@@ -198,7 +196,7 @@ def test_rolling_update_that_alarms_restores_the_old_fleet(two: Stage) -> None:
         two.until(saying("Baking for 600 seconds"))
         two.cloud.clock.advance(600)
         two.until(saying("capacity of 2 instance(s)"))
-        two.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
+        trip(two)
         described = two.rest()
 
     assert sent.failures == []

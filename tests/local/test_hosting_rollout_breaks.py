@@ -15,8 +15,10 @@ from rollout_stage import (  # noqa: F401 - fixtures are found by name
     alarm,
     opened,
     saying,
+    serve_blue,
     stage,
     traffic,
+    trip,
     update,
 )
 
@@ -26,16 +28,8 @@ def gone(stage: Stage, tmp_path: Path) -> Path:
     """Two frail instances serve; once the path is there, none can be started any more."""
     path = tmp_path / "gone"
     stage.model("frail", EXITS_IF=str(path))
-    stage.model("summer")
-    stage.config("blue", "frail", count=2)
-    stage.config("green", "summer", count=2)
-    alarm(stage, "OK")
-    stage.endpoint("blue")
+    serve_blue(stage, 2, model="frail")
     return path
-
-
-def trip(stage: Stage) -> None:
-    stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
 
 
 def old(stage: Stage) -> list[Any]:

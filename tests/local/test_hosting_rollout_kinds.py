@@ -13,8 +13,10 @@ from rollout_stage import (  # noqa: F401 - fixtures are found by name
     alarm,
     opened,
     saying,
+    serve_blue,
     stage,
     traffic,
+    trip,
     update,
 )
 
@@ -42,16 +44,8 @@ ALL_AT_ONCE = blue_green("ALL_AT_ONCE", 0, 300)
 @pytest.fixture
 def three(stage: Stage) -> Stage:
     """An endpoint of three instances, a second model, and a rollback alarm."""
-    stage.model("summer")
-    stage.config("blue", "winter", count=3)
-    stage.config("green", "summer", count=3)
-    alarm(stage, "OK")
-    stage.endpoint("blue")
+    serve_blue(stage, 3)
     return stage
-
-
-def trip(stage: Stage) -> None:
-    stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
 
 
 def restored(stage: Stage, described: dict[str, Any], count: int = 3) -> None:

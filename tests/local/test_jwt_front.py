@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from aws_cdk import App, CfnOutput, Stack
 from botocore.exceptions import ClientError
 from deployed import in_process
-from hosting_stage import IMAGE
+from hosting_stage import IMAGE, served_image
 
 from constructs_lib import (
     DataStore,
@@ -30,7 +29,6 @@ from constructs_lib import (
 from sageloop.local_cloud.assembly import deploy_app
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import CloudConfig
-from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.server import LocalCloudServer
 
 LEFT_OUT = frozenset(
@@ -116,16 +114,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fronted(folder: Path) -> Iterator[Fronted]:
-    program = [sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))]
-    containers.register(IMAGE, serving=program)
-    server = LocalCloudServer(CloudConfig(patience=4.0, allow=LEFT_OUT))
-    server.start()
-    try:
-        cloud = LocalCloud(server.cloud.endpoint_url)
-        yield Fronted(cloud, deploy_app(cloud, app(folder))["fronted"])
-    finally:
-        server.stop()
-        containers.unregister(IMAGE)
+    with served_image():
+        server = LocalCloudServer(CloudConfig(patience=4.0, allow=LEFT_OUT))
+        server.start()
+        try:
+            cloud = LocalCloud(server.cloud.endpoint_url)
+            yield Fronted(cloud, deploy_app(cloud, app(folder))["fronted"])
+        finally:
+            server.stop()
 
 
 @pytest.mark.feature("invocation: HTTPS front (JWT): its function asks the endpoint")

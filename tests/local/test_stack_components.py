@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from aws_cdk import App, Stack
 from botocore.exceptions import ClientError
 from deployed import in_process
-from hosting_stage import IMAGE
+from hosting_stage import IMAGE, served_image
 
 from constructs_lib import (
     CopyResources,
@@ -29,7 +28,6 @@ from constructs_lib import (
 )
 from sageloop.local_cloud.assembly import deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
-from sageloop.local_cloud.sagemaker import containers
 
 RESOURCE = "inference-component/winter"
 
@@ -65,15 +63,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """The deployed component, one copy of it in service."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "name.txt").write_text("winter")
-    program = [sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))]
-    containers.register(IMAGE, serving=program)
-    try:
-        with in_process() as (_, cloud):
-            deploy_app(cloud, app(folder))
-            cloud.settle(60)
-            yield cloud
-    finally:
-        containers.unregister(IMAGE)
+    with served_image(), in_process() as (_, cloud):
+        deploy_app(cloud, app(folder))
+        cloud.settle(60)
+        yield cloud
 
 
 def _copies(cloud: LocalCloud) -> int:

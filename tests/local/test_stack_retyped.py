@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_sagemaker as sagemaker
 from deployed import in_process
-from hosting_stage import IMAGE
+from hosting_stage import IMAGE, served_image
 
 from constructs_lib import (
     AllAtOnce,
@@ -31,7 +30,6 @@ from constructs_lib import (
 )
 from sageloop.local_cloud.assembly import DeploymentError, deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
-from sageloop.local_cloud.sagemaker import containers
 
 RESOURCE = "endpoint/greets/variant/AllTraffic"
 BUSY = StepScaling(metric="CPUUtilization", threshold=70, steps=[Step(lower=0, change=1)])
@@ -115,15 +113,10 @@ def retyped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retyped]:
     """Deployed on ``ml.m5.large``."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "name.txt").write_text("winter")
-    program = [sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))]
-    containers.register(IMAGE, serving=program)
-    try:
-        with in_process() as (_, cloud):
-            made = Retyped(cloud, folder)
-            made.deploy("ml.m5.large")
-            yield made
-    finally:
-        containers.unregister(IMAGE)
+    with served_image(), in_process() as (_, cloud):
+        made = Retyped(cloud, folder)
+        made.deploy("ml.m5.large")
+        yield made
 
 
 @pytest.mark.feature("scaling: another instance type in one deploy")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_cdk import App, CfnOutput, Stack
 from deployed import in_process
-from hosting_stage import IMAGE
+from hosting_stage import IMAGE, served_image
 
 from constructs_lib import (
     AllAtOnce,
@@ -28,7 +26,6 @@ from constructs_lib import (
 from sageloop.examples.archives import packed
 from sageloop.local_cloud.assembly import deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
-from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 ENDPOINT = "greets"
@@ -123,16 +120,11 @@ class Retyped:
 @pytest.fixture(scope="module")
 def retyped() -> Iterator[Retyped]:
     """Deployed and promoted on ``ml.m5.large``."""
-    program = [sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))]
-    containers.register(IMAGE, serving=program)
-    try:
-        with in_process() as (inside, cloud):
-            inside.service("sagemaker").hosting.timing = Timing(startup_cap=10)
-            made = Retyped(cloud)
-            made.promote(made.deploy("ml.m5.large"))
-            yield made
-    finally:
-        containers.unregister(IMAGE)
+    with served_image(), in_process() as (inside, cloud):
+        inside.service("sagemaker").hosting.timing = Timing(startup_cap=10)
+        made = Retyped(cloud)
+        made.promote(made.deploy("ml.m5.large"))
+        yield made
 
 
 @pytest.mark.feature("scaling: another instance type of a champion in one deploy")

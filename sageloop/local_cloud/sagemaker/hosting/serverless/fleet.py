@@ -185,15 +185,12 @@ class ServerlessFleet(VariantFleet):
         for environment in made:
             environment.provisioned = True
         try:
-            outcomes = run_all([environment.start for environment in made])
+            if not all(run_all([environment.start for environment in made])):
+                raise StartFailure(_NOT_UP)
         except BaseException:
             self._end(made)
             self.desired = self.count
             raise
-        if not all(outcomes):
-            self._end(made)
-            self.desired = self.count
-            raise StartFailure(_NOT_UP)
         self._end(surplus)
 
     def _try(self) -> None:
