@@ -1,0 +1,114 @@
+"""One request to be decided, and the policies that apply to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from sageloop.local_cloud.access.policy.conditions import Values, texts_of
+from sageloop.local_cloud.access.policy.document import Policy
+from sageloop.local_cloud.access.policy.principals import Principal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Who wants to do what to which resource.
+
+    A call that AWS authorizes for several actions or resources is several requests; each must be
+    allowed.
+
+    Args:
+        principal: who makes the request.
+        action: service prefix and action, such as ``s3:GetObject``; case does not matter.
+        resource: ARN of the resource, or ``*`` for actions without resource types.
+        context: condition keys with one value or several; case of keys does not matter. What
+            follows from the principal (``aws:PrincipalArn``, tags, …) is there without being
+            given, and may be given to override it.
+
+    """
+
+    principal: Principal
+    action: str
+    resource: str = "*"
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def values(self) -> Values:
+        """Every condition key of the request in lower case, with its values as texts."""
+        merged = {key.lower(): value for key, value in self.principal.context().items()}
+        merged |= {key.lower(): value for key, value in self.context.items()}
+        return {
+            key: texts_of(value, f"context {key}")
+            for key, value in merged.items()
+            if value is not None
+        }
+
+    def variable(self, key: str) -> str | None:
+        """The value of a key as a policy variable: keys with several values have none."""
+        found = self.values.get(key, ())
+        return found[0] if len(found) == 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcePolicy:
+    """A policy attached to a resource.
+
+    Args:
+        policy: the document.
+        account: account that owns the resource.
+        must_allow: whether identity-based policies of the same account are not enough by
+            themselves: so it is with key policies of KMS and trust policies of roles.
+        trust: whether it is the trust policy of a role; messages call it so.
+
+    """
+
+    policy: Policy
+    account: str
+    must_allow: bool = False
+    trust: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointPolicy:
+    """The policy of a VPC endpoint that the request passes.
+
+    ``gateway`` says that it is a gateway endpoint: there, an account as principal means its root
+    user alone.
+    """
+
+    policy: Policy
+    gateway: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedPolicies:
+    """The policies that apply to a request.
+
+    Service control policies and resource control policies of AWS Organizations are not among
+    them: the local cloud has no organization.
+
+    Args:
+        identity: policies of the user and its groups, or of the role.
+        boundary: permissions boundary of the user or role.
+        session: session policies; empty if the session was created without any.
+        resource: policies of the resource; a grant of a KMS key is one more of them.
+        account: account that owns the resource; that of the resource policies if they are given,
+            else that of the principal.
+        endpoint: policy of the VPC endpoint that the request passes.
+
+    """
+
+    identity: tuple[Policy, ...] = ()
+    boundary: Policy | None = None
+    session: tuple[Policy, ...] = ()
+    resource: tuple[ResourcePolicy, ...] = ()
+    account: str = ""
+    endpoint: EndpointPolicy | None = None
+
+    def owner(self, principal: Principal) -> str:
+        """The account whose resource it is."""
+        if self.account:
+            return self.account
+        return self.resource[0].account if self.resource else principal.account

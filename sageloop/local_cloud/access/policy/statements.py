@@ -1,0 +1,181 @@
+"""One statement of a policy, compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sageloop.local_cloud.access.policy import patterns
+from sageloop.local_cloud.access.policy.conditions import (
+    Condition,
+    Values,
+    parse_conditions,
+    texts_of,
+)
+from sageloop.local_cloud.access.policy.errors import PolicyError
+from sageloop.local_cloud.access.policy.patterns import Test
+from sageloop.local_cloud.access.policy.principals import (
+    Named,
+    Principal,
+    PrincipalElement,
+    parse_principals,
+)
+from sageloop.local_cloud.access.policy.variables import Lookup, Template, template
+
+_EFFECTS = ("Allow", "Deny")
+_ARN_FIELDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Actions:
+    """An ``Action`` or ``NotAction`` element."""
+
+    texts: tuple[str, ...]
+    negated: bool
+    tests: tuple[Test, ...]
+
+    def include(self, action: str) -> bool:
+        """Whether an action in lower case is meant."""
+        return any(test(action) for test in self.tests) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class _Resources:
+    """A ``Resource`` or ``NotResource`` element."""
+
+    texts: tuple[str, ...]
+    negated: bool
+    tests: tuple[Test, ...]
+    templates: tuple[tuple[str, Template], ...]
+
+    def include(self, resource: str, lookup: Lookup) -> bool:
+        """Whether a resource is meant; ``lookup`` gives the values of policy variables."""
+        found = any(test(resource) for test in self.tests) or any(
+            _matches(prefix, part, resource, lookup) for prefix, part in self.templates
+        )
+        return found != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a policy.
+
+    ``principals`` is ``None`` in policies that are attached to who makes the request, and
+    ``resources`` where the resource is the one that the policy is attached to.
+    """
+
+    index: int
+    sid: str
+    allows: bool
+    actions: _Actions
+    resources: _Resources | None
+    principals: PrincipalElement | None
+    conditions: tuple[Condition, ...]
+
+    @property
+    def name(self) -> str:
+        """Its ``Sid``, or its place in the policy."""
+        return self.sid or f"Statement[{self.index}]"
+
+    def is_about(self, resource: str, context: Values, lookup: Lookup) -> bool:
+        """Whether resource and conditions match; action and principal are asked for apart."""
+        return (self.resources is None or self.resources.include(resource, lookup)) and all(
+            condition.holds(context, lookup) for condition in self.conditions
+        )
+
+    def names_principal(self, principal: Principal) -> Named:
+        """How the statement names who makes the request."""
+        if self.principals is None:
+            return Named.DIRECTLY
+        return self.principals.applies(principal, allows=self.allows)
+
+
+def parse_statement(element: Any, *, index: int, variables: bool) -> Statement:
+    """Read one statement; raises `PolicyError` naming the element that is wrong."""
+    where = f"Statement[{index}]"
+    if not isinstance(element, Mapping):
+        raise PolicyError(where, f"must be an object, not {type(element).__name__}")
+    effect = element.get("Effect")
+    if effect not in _EFFECTS:
+        raise PolicyError(f"{where}.Effect", f"must be Allow or Deny, not {effect!r}")
+    sid = element.get("Sid", "")
+    return Statement(
+        index=index,
+        sid=str(sid),
+        allows=effect == "Allow",
+        actions=_actions(element, where),
+        resources=_resources(element, where, variables),
+        principals=_principals(element, where),
+        conditions=parse_conditions(
+            element.get("Condition", {}), variables=variables, where=f"{where}.Condition"
+        ),
+    )
+
+
+def _choice(element: Mapping[str, Any], name: str, where: str) -> str | None:
+    """Which of ``Action`` and ``NotAction`` (or the like) a statement has."""
+    negated = f"Not{name}"
+    given = [one for one in (name, negated) if one in element]
+    if len(given) == 2:
+        raise PolicyError(where, f"has both {name} and {negated}; one is allowed")
+    return given[0] if given else None
+
+
+def _actions(element: Mapping[str, Any], where: str) -> _Actions:
+    chosen = _choice(element, "Action", where)
+    if chosen is None:
+        raise PolicyError(where, "has neither Action nor NotAction")
+    texts = texts_of(element[chosen], f"{where}.{chosen}")
+    if not texts:
+        raise PolicyError(f"{where}.{chosen}", "must name at least one action")
+    tests = tuple(patterns.wildcard(text.lower()) for text in texts)
+    return _Actions(texts, chosen == "NotAction", tests)
+
+
+def _resources(element: Mapping[str, Any], where: str, variables: bool) -> _Resources | None:
+    chosen = _choice(element, "Resource", where)
+    if chosen is None:
+        return None
+    texts = texts_of(element[chosen], f"{where}.{chosen}")
+    if not texts:
+        raise PolicyError(f"{where}.{chosen}", "must name at least one resource")
+    constant: list[Test] = []
+    variable: list[tuple[str, Template]] = []
+    for text in texts:
+        prefix, part = _split_at_resource(text)
+        read = template(part, variables=variables)
+        if len(read.literals) > 1 or not read.constant:
+            variable.append((prefix, read))
+        else:
+            constant.append(patterns.resource(text))
+    return _Resources(texts, chosen == "NotResource", tuple(constant), tuple(variable))
+
+
+def _split_at_resource(text: str) -> tuple[str, str]:
+    """What stands before the resource part of an ARN, and that part: variables work there only."""
+    fields = text.split(":", _ARN_FIELDS - 1)
+    if len(fields) < _ARN_FIELDS:
+        return text, ""
+    return ":".join(fields[:-1]) + ":", fields[-1]
+
+
+def _matches(prefix: str, part: Template, resource: str, lookup: Lookup) -> bool:
+    tokens = part.tokens(lookup)
+    if tokens is None:
+        return False
+    return patterns.resource_from_tokens([*patterns.tokens(prefix), *tokens])(resource)
+
+
+def _principals(element: Mapping[str, Any], where: str) -> PrincipalElement | None:
+    chosen = _choice(element, "Principal", where)
+    if chosen is None:
+        return None
+    negated = chosen == "NotPrincipal"
+    return parse_principals(element[chosen], negated=negated, where=f"{where}.{chosen}")
+
+
+def services_of(actions: Sequence[str]) -> set[str] | None:
+    """The services whose actions these patterns can match; ``None`` if it can be any."""
+    services = {text.lower().partition(":")[0] for text in actions}
+    return None if any("*" in one or "?" in one for one in services) else services
