@@ -78,9 +78,9 @@ class Decision:
 
     def _worded(self, resource: str) -> str:
         who = self.request.principal.arn or "anonymous"
+        place = "" if self.request.resource == "*" else f" on resource: {resource}"
         return (
-            f"User: {who} is not authorized to perform: {self.request.action}"
-            f" on resource: {resource} {self.reason}"
+            f"User: {who} is not authorized to perform: {self.request.action}{place} {self.reason}"
         ).rstrip()
 
     @property

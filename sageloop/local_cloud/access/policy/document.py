@@ -31,6 +31,11 @@ class Policy:
         default_factory=dict, repr=False, compare=False
     )
 
+    @property
+    def has_variables(self) -> bool:
+        """Whether its version of the policy language has policy variables."""
+        return self.version == _WITH_VARIABLES
+
     def about(self, action: str) -> tuple[Statement, ...]:
         """The statements whose actions include one, in the policy's order.
 
