@@ -103,6 +103,14 @@ def unknown_keys(policy: Policy) -> list[UnevaluatedKey]:
     ]
 
 
+def supports_key(action: reference.Action, key: str) -> bool:
+    """Whether an action has a condition key, by itself or by one of its resource types."""
+    table = reference.service(action.name.partition(":")[0])
+    resources = table.resources if table else {}
+    keys = {*action.keys, *(k for name in action.resources for k in resources[name].keys)}
+    return _canonical(key) in _canonical_set(frozenset(keys))
+
+
 def _keys_of(statement: Statement, has_variables: bool) -> set[str]:
     found = {condition.key for condition in statement.conditions}
     if has_variables:
