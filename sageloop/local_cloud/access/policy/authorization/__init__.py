@@ -1,0 +1,69 @@
+"""What AWS authorizes for calls of its APIs, as tables: one for each service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sageloop.local_cloud.access.policy.authorization import (
+    data,
+    deployment,
+    identity,
+    lambda_,
+    messaging,
+    monitoring,
+    s3,
+    sagemaker,
+)
+from sageloop.local_cloud.access.policy.authorization.rules import (
+    ApiCall,
+    Need,
+    UnmappedOperationError,
+)
+from sageloop.local_cloud.access.policy.authorization.service import ServiceRules
+
+SERVICES: Mapping[str, ServiceRules] = {
+    rules.model: rules
+    for rules in (
+        s3.S3, sagemaker.SAGEMAKER, sagemaker.RUNTIME, lambda_.LAMBDA, data.DYNAMODB, data.SECRETS,
+        data.SSM, data.ECR, monitoring.CLOUDWATCH, monitoring.LOGS, messaging.SNS, messaging.SQS,
+        messaging.EVENTS, messaging.SCHEDULER, identity.IAM, identity.STS, identity.KMS,
+        deployment.CLOUDFORMATION, deployment.SCALING, deployment.EC2, deployment.RDS,
+        deployment.EFS, deployment.BACKUP, deployment.GROUPS, deployment.TAGGING,
+    )
+}  # fmt: skip
+"""The tables by botocore's name of the service."""
+
+
+def needs_of(call: ApiCall) -> list[Need]:
+    """What must be allowed for a call of an API.
+
+    Args:
+        call: service, operation, parameters, region and account.
+
+    Returns:
+        Each action with its resource and condition keys; none for the few operations that nobody
+        can be denied.
+
+    Raises:
+        UnmappedOperationError: the operation is in no table.
+
+    Example:
+        >>> params = {"Bucket": "data", "Key": "a", "VersionId": "v1"}
+        >>> call = ApiCall(model="s3", operation="HeadObject", params=params, region="eu-west-1",
+        ...                account="111122223333")
+        >>> [(need.action, need.resource, need.context) for need in needs_of(call)]
+        [('s3:GetObjectVersion', 'arn:aws:s3:::data/a', {'s3:VersionId': 'v1'})]
+
+    """
+    rules = SERVICES.get(call.model)
+    if rules is None:
+        raise UnmappedOperationError(call.model, call.operation)
+    return rules.needs(call)
+
+
+def filled_keys() -> frozenset[str]:
+    """The condition keys of services that the local cloud fills; beside the global ones."""
+    return frozenset[str]().union(*(rules.filled_keys for rules in SERVICES.values()))
+
+
+__all__ = ["SERVICES", "ApiCall", "Need", "UnmappedOperationError", "filled_keys", "needs_of"]

@@ -1,0 +1,115 @@
+"""Amazon CloudWatch and CloudWatch Logs."""
+
+from __future__ import annotations
+
+from sageloop.local_cloud.access.policy.authorization.rules import (
+    ApiCall,
+    Resources,
+    Rule,
+    at,
+    named,
+    on,
+    one,
+    where,
+)
+from sageloop.local_cloud.access.policy.authorization.service import ServiceRules
+
+
+def _described_alarms(call: ApiCall) -> list[str]:
+    # CloudWatch shows composite alarms only to those who may describe everything.
+    if "CompositeAlarm" in (call.get("AlarmTypes") or ()):
+        return ["*"]
+    return named("cloudwatch", "alarm:", "AlarmNames")(call)
+
+
+_ALARMS = named("cloudwatch", "alarm:", "AlarmNames || AlarmName")
+_DASHBOARDS = named("cloudwatch", "dashboard/", "DashboardNames || DashboardName", regional=False)
+
+CLOUDWATCH = ServiceRules(
+    model="cloudwatch",
+    prefix="cloudwatch",
+    rules={
+        operation: on(_ALARMS, f"cloudwatch:{operation}")
+        for operation in ("DeleteAlarms", "DisableAlarmActions", "EnableAlarmActions",
+                          "DescribeAlarmHistory", "PutCompositeAlarm", "PutMetricAlarm",
+                          "SetAlarmState")
+    }
+    | {
+        operation: on(_DASHBOARDS, f"cloudwatch:{operation}")
+        for operation in ("DeleteDashboards", "GetDashboard", "PutDashboard")
+    }
+    | {
+        operation: on(at("ResourceARN"), f"cloudwatch:{operation}")
+        for operation in ("ListTagsForResource", "TagResource", "UntagResource")
+    }
+    | {"DescribeAlarms": on(_described_alarms, "cloudwatch:DescribeAlarms")},
+    also={
+        operation: where("Tags", on(_ALARMS, "cloudwatch:TagResource"))
+        for operation in ("PutMetricAlarm", "PutCompositeAlarm")
+    },
+    placeholders={"MetricStreamName": "Name"},
+    keys={
+        "cloudwatch:namespace": "Namespace",
+        "cloudwatch:AlarmActions": "AlarmActions",
+    },
+)  # fmt: skip
+
+
+def _group(call: ApiCall) -> list[str]:
+    """A log group as most actions see it: with what stands for its streams."""
+    name = call.text("logGroupName || logGroupIdentifier || logGroupNamePrefix")
+    if name.startswith("arn:"):
+        return [f"{name.removesuffix(':*')}:log-stream:"]
+    return [call.arn("logs", f"log-group:{name}:log-stream:")]
+
+
+def _groups(call: ApiCall) -> list[str]:
+    names = call.get("logGroupNames || logGroupIdentifiers") or []
+    if not names:
+        return _group(call)
+    return [
+        f"{name.removesuffix(':*')}:log-stream:" if name.startswith("arn:") else
+        call.arn("logs", f"log-group:{name}:log-stream:")
+        for name in names
+    ]  # fmt: skip
+
+
+def _stream(call: ApiCall) -> list[str]:
+    group, stream = call.text("logGroupName || logGroupIdentifier"), call.text("logStreamName")
+    return [call.arn("logs", f"log-group:{group}:log-stream:{stream}")]
+
+
+def _bare_group(call: ApiCall) -> list[str]:
+    """A log group without its streams, which is how actions on tags see it."""
+    arn = call.text("resourceArn")
+    return [arn.removesuffix(":*") or call.arn("logs", f"log-group:{call.text('logGroupName')}")]
+
+
+_GROUP_ACTIONS = (
+    "AssociateKmsKey", "CreateLogGroup", "DeleteLogGroup", "DeleteMetricFilter",
+    "DeleteRetentionPolicy", "DeleteSubscriptionFilter", "DescribeLogGroups",
+    "DescribeLogStreams", "DescribeMetricFilters", "DescribeSubscriptionFilters",
+    "DisassociateKmsKey", "FilterLogEvents", "GetLogGroupFields", "PutMetricFilter",
+    "PutRetentionPolicy", "PutSubscriptionFilter", "CreateExportTask",
+    "PutDataProtectionPolicy", "GetDataProtectionPolicy", "DeleteDataProtectionPolicy",
+)  # fmt: skip
+_TAG_ACTIONS = ("ListTagsForResource", "ListTagsLogGroup", "TagLogGroup", "TagResource",
+                "UntagLogGroup", "UntagResource")  # fmt: skip
+
+
+def _on(resources: Resources, *operations: str) -> dict[str, Rule]:
+    return {operation: on(resources, f"logs:{operation}") for operation in operations}
+
+
+LOGS = ServiceRules(
+    model="logs",
+    prefix="logs",
+    rules={
+        **_on(_group, *_GROUP_ACTIONS),
+        **_on(_stream, "CreateLogStream", "DeleteLogStream", "GetLogEvents", "PutLogEvents"),
+        **_on(_groups, "StartQuery", "StartLiveTail"),
+        **_on(_bare_group, *_TAG_ACTIONS),
+        **_on(one("*"), "GetQueryResults", "GetLogRecord", "StopQuery"),
+    },
+    also={"CreateLogGroup": where("tags", on(_bare_group, "logs:TagResource"))},
+)

@@ -1,0 +1,143 @@
+"""The table of a service: rules of its own, the rest from the Service Authorization Reference."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sageloop.local_cloud.access.policy import reference
+from sageloop.local_cloud.access.policy.authorization.rules import (
+    ApiCall,
+    Keys,
+    Need,
+    Rule,
+    UnmappedOperationError,
+    tag_keys,
+    values,
+)
+from sageloop.local_cloud.access.policy.context_keys import supports_key
+
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+_ANY = "*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRules:
+    """How a service's calls are authorized.
+
+    An operation without a rule is derived: its action has its name, and the ARNs of the action's
+    resource types are filled from the parameters.
+
+    Args:
+        model: service as botocore names its model.
+        prefix: prefix of its actions.
+        rules: operations that are not as they could be derived.
+        also: rules for further needs of operations, beside the derived ones.
+        placeholders: JMESPaths for placeholders of ARNs whose parameter has another name.
+        keys: condition keys and the JMESPaths of their values, for every action that has the key.
+        state_keys: condition keys that the cloud fills from its state, not from parameters.
+        tagging: action that is needed too where tags are given to what is created.
+        lower_case: whether names are written in lower case in ARNs.
+        any_resource: whether a required resource that the parameters do not name is any (``*``).
+
+    """
+
+    model: str
+    prefix: str
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    also: Mapping[str, Rule] = field(default_factory=dict)
+    placeholders: Keys = field(default_factory=dict)
+    keys: Keys = field(default_factory=dict)
+    state_keys: frozenset[str] = frozenset()
+    tagging: str = ""
+    lower_case: bool = False
+    any_resource: bool = False
+
+    @property
+    def filled_keys(self) -> frozenset[str]:
+        """The condition keys of the service that the local cloud fills."""
+        return frozenset(self.keys) | self.state_keys
+
+    def needs(self, call: ApiCall) -> list[Need]:
+        """What must be allowed for a call; raises `UnmappedOperationError`."""
+        rule = self.rules.get(call.operation)
+        needs = rule(call) if rule else self._derived(call)
+        needs = [self._with_keys(need, call) for need in needs]
+        more = self.also.get(call.operation)
+        return needs + self._tagging(needs, call) + (more(call) if more else [])
+
+    def _with_keys(self, need: Need, call: ApiCall) -> Need:
+        known = reference.action(need.action)
+        if known is None or not need.action.startswith(f"{self.prefix}:"):
+            return need
+        keys = {key: path for key, path in self.keys.items() if supports_key(known, key)}
+        return Need(need.action, need.resource, {**values(call, keys), **need.context})
+
+    def _tagging(self, needs: list[Need], call: ApiCall) -> list[Need]:
+        context = tag_keys(call)
+        if not self.tagging or not call.operation.startswith("Create") or not context:
+            return []
+        return [Need(self.tagging, need.resource, context) for need in needs[:1]]
+
+    def _derived(self, call: ApiCall) -> list[Need]:
+        action = reference.action(f"{self.prefix}:{call.operation}")
+        if action is None:
+            raise UnmappedOperationError(call.model, call.operation)
+        context = tag_keys(call)
+        if action.needs_wildcard:
+            return [Need(action.name, reference.service_resource(self.prefix), context)]
+        found = {name: self._arn(name, call) for name in action.resources}
+        arns = [arn for name, arn in found.items() if arn]
+        if self.any_resource:
+            arns += [
+                self._any_arn(name, call)
+                for name, required in action.resources.items()
+                if required and not found[name]
+            ]
+            arns = arns or [reference.service_resource(self.prefix)]
+        if not arns or any(required and not found[name] and not self.any_resource
+                           for name, required in action.resources.items()):  # fmt: skip
+            raise UnmappedOperationError(call.model, call.operation)
+        return [Need(action.name, arn, context) for arn in dict.fromkeys(arns)]
+
+    def _forms(self, resource: str) -> tuple[str, ...]:
+        table = reference.service(self.prefix)
+        return table.resources[resource].arns if table else ()
+
+    def _any_arn(self, resource: str, call: ApiCall) -> str:
+        form = self._forms(resource)[0]
+        return _PLACEHOLDER.sub(lambda match: self._place(call).get(match[1]) or _ANY, form)
+
+    def _place(self, call: ApiCall) -> dict[str, str]:
+        return {"Partition": call.partition, "Region": call.region, "Account": call.account}
+
+    def _arn(self, resource: str, call: ApiCall) -> str | None:
+        """The ARN of a resource type, filled from the parameters."""
+        for form in self._forms(resource):
+            filled = self._filled(form, call)
+            if filled:
+                return filled
+        return None
+
+    def _filled(self, form: str, call: ApiCall) -> str | None:
+        place = self._place(call)
+        found = dict(place)
+        for name in _PLACEHOLDER.findall(form):
+            if name not in place:
+                value = self._value(name, call)
+                if not value:
+                    return None
+                if value.startswith("arn:"):
+                    return value
+                found[name] = value.lower() if self.lower_case else value
+        return _PLACEHOLDER.sub(lambda match: found[match[1]], form)
+
+    def _value(self, placeholder: str, call: ApiCall) -> str:
+        path = self.placeholders.get(placeholder)
+        if path is not None:
+            return call.text(path)
+        wanted = placeholder.lower()
+        names = [name for name in call.params if name.lower() == wanted]
+        value = call.params[names[0]] if names else None
+        return value if isinstance(value, str) else ""
