@@ -31,6 +31,9 @@ def main() -> None:
         # One line for each action, so that a change of the source can be read as a difference.
         text = text.replace('},"', '},\n"')
         (TARGET / f"{service}.json").write_text(text + "\n", encoding="utf-8")
+    # Its licence wants to go with what is taken from it.
+    licence = distribution("parliament").read_text("licenses/LICENSE")
+    (TARGET / "LICENSE").write_text(str(licence), encoding="utf-8")
 
 
 def tables() -> dict[str, dict[str, Any]]:

@@ -93,8 +93,9 @@ def test_root_user_obeys_a_denial_of_the_resource() -> None:
     assert get(root(ACCOUNT), resource=bucket(deny("*"))).effect is Effect.EXPLICIT_DENY
 
 
-def test_root_user_of_another_account_needs_the_resources_policy() -> None:
+def test_root_user_of_another_account_needs_the_resources_policy_alone() -> None:
     assert not get(root(ACCOUNT), resource=bucket(nothing, OTHER)).allowed
+    assert get(root(ACCOUNT), resource=bucket(allow(aws(ROOT)), OTHER)).allowed
 
 
 @pytest.mark.parametrize(
