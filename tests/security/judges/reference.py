@@ -24,6 +24,11 @@ NEEDS_STAR = {"cloudwatch:describealarms"}
 ``DescribeAlarms`` returns no composite alarm to a caller whose permission has a narrower scope:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
 """
+LISTED_BY_GROUP = {"sagemaker:listmodelpackages": "model-package-group"}
+"""Resource types of an action that the reference lacks, kept until AWS was seen to decide.
+
+The reference has model-package alone for ``ListModelPackages``, whose request names the group.
+"""
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _WITHOUT_SLASH = frozenset(("BucketName",))
 _SEGMENTS = 6
@@ -54,9 +59,10 @@ def resource_types(action: str) -> tuple[ResourceType, ...] | None:
     for privilege in service["privileges"]:
         if privilege["privilege"].lower() == name.lower():
             named = [each["resource_type"] for each in privilege["resource_types"]]
+            extra = LISTED_BY_GROUP.get(action.lower())
             return tuple(
                 ResourceType(each.rstrip("*"), arns[each.rstrip("*")], each.endswith("*"))
-                for each in named
+                for each in [*named, *([] if extra is None else [extra])]
                 if each
             )
     return None
