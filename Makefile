@@ -8,11 +8,12 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 PYTHON ?= python3
+FUNCTIONS_PYTHON := 3.13
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo test test-failed fidelity check bench format lock docs integ clean
+.PHONY: help setup demo test test-failed functions-python fidelity check bench format lock docs integ clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,14 +60,26 @@ node_modules/.ready: package-lock.json $(VENV)/.ready
 
 setup: $(VENV)/.ready node_modules/.ready ## the environment, Node and the CDK CLI
 
+.venv-functions/.ready: requirements/functions.txt
+	@echo "setting up Python $(FUNCTIONS_PYTHON), on which the functions are deployed"
+	@test -x .venv-functions/bin/python || \
+	  "$$($(PYTHON) scripts/find_python.py $(FUNCTIONS_PYTHON))" -m venv .venv-functions
+	@.venv-functions/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/functions.txt
+	@touch $@
+
 demo: setup ## the whole loop on real data, without an account
 	$(BIN)/sageloop demo $(DEMO)
 
-test: setup .venv-checkov/.ready fidelity ## all tests
+test: setup .venv-checkov/.ready functions-python fidelity ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 test-failed: setup ## only what failed in the last run, one after another
 	$(BIN)/python -m pytest -v --last-failed --last-failed-no-failures none $(TESTS)
+
+functions-python: ## the Python of the functions, on which their tests run too, if it is here
+	@if $(PYTHON) scripts/find_python.py $(FUNCTIONS_PYTHON) >/dev/null; then \
+	  $(MAKE) --no-print-directory .venv-functions/.ready; \
+	else echo "the functions are deployed on it: their tests run on another Python only"; fi
 
 fidelity: .venv-fidelity/.ready .venv-sdk/.ready .venv-aws/.ready ## AWS's toolkit, SDK and command line, which meet our cloud
 
@@ -95,9 +108,11 @@ lock: ## pin requirements anew (needs uv on the PATH)
 	  --no-annotate --no-header --python-version 3.11 -o requirements/$$name.txt; done
 	uv pip compile -q requirements/frameworks.in -c requirements/dev.txt --generate-hashes \
 	  --no-annotate --no-header --python-version 3.11 -o requirements/frameworks.txt
+	uv pip compile -q requirements/functions.in -c requirements/dev.txt --generate-hashes \
+	  --no-annotate --no-header --python-version $(FUNCTIONS_PYTHON) -o requirements/functions.txt
 
 integ: setup ## deploy to YOUR account and destroy again (costs money; asks first)
 	$(BIN)/python -m scripts.integ
 
 clean: ## remove what was set up and written
-	rm -rf $(VENV) .venv-checkov .venv-fidelity .venv-sdk .venv-aws node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-checkov .venv-fidelity .venv-sdk .venv-aws .venv-functions node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from constructs_lib.operations.cooldown import RedTime
+from constructs_lib.operations.values import gate_fault
 
 from .keeping import STRICT, CostSwitchSettings, HttpsFrontSettings, ServingWatch
 
@@ -131,6 +132,13 @@ class GateSettings(_Part):
     threshold: float
     improvement: Annotated[float, Field(ge=0, le=1)] = 0.0
     approval: Literal["Automatic", "Manual"] = "Automatic"
+
+    @model_validator(mode="after")
+    def _compares_with_a_champion(self) -> GateSettings:
+        fault = gate_fault(self.metric, self.objective)
+        if fault is not None:
+            raise ValueError(fault)
+        return self
 
 
 class Capture(_Part):

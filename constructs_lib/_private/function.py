@@ -17,7 +17,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from .acknowledge import acknowledge_checkov, acknowledge_packs, acknowledge_wildcards
+from .acknowledge import acknowledge, acknowledge_checkov, acknowledge_packs, acknowledge_wildcards
 from .assets import function_code
 from .dead_letters import dead_letter_queue
 from .encryption import admit_logs, use_statement
@@ -26,7 +26,12 @@ from .policies import allow, attach, managed_policy
 if TYPE_CHECKING:
     from ..network import PrivateNetwork
 
-RUNTIME = lambda_.Runtime.PYTHON_3_14
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+"""The Python of all functions: the newest on which their tests run (see ADR 11)."""
+_RUNTIME_REASON = (
+    "Python 3.13 is the newest version on which the tests of these functions run; AWS supports it "
+    "until 2029"
+)
 _REASON = (
     "interfaces and traces have no resource level; other wildcards end a prefix of this project"
 )
@@ -121,6 +126,7 @@ class ProjectFunction(Construct):
         resource = self.function.node.default_child
         assert isinstance(resource, lambda_.CfnFunction)
         resource.add_deletion_override("DependsOn")
+        acknowledge(self.function, ["AwsSolutions-L1"], _RUNTIME_REASON)
         if invokes_itself:
             self.allow(allow(["lambda:InvokeFunction"], [self.arn]))
         if not keeps_dead_letters:

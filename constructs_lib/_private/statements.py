@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
-from constructs import Construct
 
 from .encryption import use_statement
-from .policies import allow, colon_arn
+from .policies import allow
 
 
 def metric_statement() -> iam.PolicyStatement:
@@ -16,9 +15,12 @@ def metric_statement() -> iam.PolicyStatement:
                  {"StringEquals": {"cloudwatch:namespace": "sageloop"}})  # fmt: skip
 
 
-def alarm_statement(scope: Construct) -> iam.PolicyStatement:
-    """Look at alarms; the action knows only all of them."""
-    return allow(["cloudwatch:DescribeAlarms"], [colon_arn(scope, "cloudwatch", "alarm", "*")])
+def alarm_statement() -> iam.PolicyStatement:
+    """Describe alarms; with any narrower resource CloudWatch returns no composite alarm.
+
+    See https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+    """
+    return allow(["cloudwatch:DescribeAlarms"], ["*"])
 
 
 def page_statements(topic: sns.ITopic) -> list[iam.PolicyStatement]:

@@ -19,6 +19,9 @@ from .._private.errors import ConfigurationError
 from .._private.policies import allow, attach
 from .._private.removal import guarded
 
+_ENCRYPTION = "s3:x-amz-server-side-encryption"
+_KEY_ID = f"{_ENCRYPTION}-aws-kms-key-id"
+_CUSTOMER_KEY = f"{_ENCRYPTION}-customer-algorithm"
 _NO_REPLICA = "one region by design; a second copy of the data is the owner's decision"
 
 
@@ -241,17 +244,40 @@ class DataStore(DataStoreBase):
         ))  # fmt: skip
 
     def _admit_only_own_key(self, key: kms.IKey) -> None:
-        header = "s3:x-amz-server-side-encryption-aws-kms-key-id"
-        self.bucket.add_to_resource_policy(iam.PolicyStatement(
-            sid="RefuseOtherKeys", effect=iam.Effect.DENY, principals=[iam.AnyPrincipal()],
-            actions=["s3:PutObject"], resources=[self.bucket.arn_for_objects("*")],
-            conditions={"StringNotEqualsIfExists": {header: key.key_arn}},
-        ))  # fmt: skip
-        self.bucket.add_to_resource_policy(iam.PolicyStatement(
-            sid="RefuseOtherEncryption", effect=iam.Effect.DENY, principals=[iam.AnyPrincipal()],
-            actions=["s3:PutObject"], resources=[self.bucket.arn_for_objects("*")],
-            conditions={"StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption": "aws:kms"}},
-        ))  # fmt: skip
+        """Refuse uploads whose encryption headers would put the object under another key.
+
+        A request without such headers is allowed: the bucket's default encrypts with ``key``.
+        """
+        for sid, conditions in _refusals(key.key_arn).items():
+            self.bucket.add_to_resource_policy(iam.PolicyStatement(
+                sid=sid, effect=iam.Effect.DENY, principals=[iam.AnyPrincipal()],
+                actions=["s3:PutObject"], resources=[self.bucket.arn_for_objects("*")],
+                conditions=conditions,
+            ))  # fmt: skip
+
+
+def _refusals(key_arn: str) -> dict[str, dict[str, dict[str, str]]]:
+    """Conditions of the statements that deny an upload under another key, by statement id.
+
+    A negated operator is true where its key is absent, so ``Null`` stands beside each. S3
+    encrypts a request of ``aws:kms`` that names no key with the AWS managed key ``aws/s3``, not
+    with the bucket's default. CreateMultipartUpload, CopyObject and POST are authorised as
+    PutObject with the same headers; UploadPart sends none.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html
+    """
+    return {
+        "RefuseOtherKeys": {
+            "Null": {_KEY_ID: "false"}, "StringNotEquals": {_KEY_ID: key_arn},
+        },
+        "RefuseOtherEncryption": {
+            "Null": {_ENCRYPTION: "false"}, "StringNotEquals": {_ENCRYPTION: "aws:kms"},
+        },
+        "RefuseAwsManagedKey": {
+            "Null": {_KEY_ID: "true"}, "StringEquals": {_ENCRYPTION: "aws:kms"},
+        },
+        "RefuseCustomerProvidedKeys": {"Null": {_CUSTOMER_KEY: "false"}},
+    }  # fmt: skip
 
 
 def _lifecycle(*, noncurrent: int, expiration: int | None = None) -> s3.LifecycleRule:

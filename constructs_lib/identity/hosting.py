@@ -9,8 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .._private.policies import allow
-from .._private.statements import page_statements
+from .._private.statements import alarm_statement, page_statements
 from .execution import ExecutionRole
 
 
@@ -72,9 +71,9 @@ class HostingRole(ExecutionRole):
         return HostingRole(scope, construct_id, existing=role)
 
     def allow_rollback_alarms(self, alarm_arns: Sequence[str]) -> None:
-        """Let SageMaker read the alarms that end a bad rollout."""
+        """Let SageMaker read the alarms that end a bad rollout, composite ones among them."""
         if alarm_arns:
-            self.add(allow(["cloudwatch:DescribeAlarms"], alarm_arns))
+            self.add(alarm_statement())
 
     def allow_images(self, repository_arns: Sequence[str]) -> None:
         """Let SageMaker pull images of more repositories."""

@@ -172,6 +172,7 @@ class CostSwitch(Construct):
         return [
             allow(["sagemaker:AddTags", "sagemaker:DeleteEndpoint", "sagemaker:ListTags"], [own]),
             allow(["sagemaker:CreateEndpoint"], [own, config]),
+            allow(["sagemaker:DescribeEndpointConfig"], [config]),
             *scaling_statements(self, endpoint.endpoint_name),
             *alarm_statements(self, endpoint.endpoint_name),
             *([] if key is None else [grant_statement(key)]),

@@ -30,6 +30,7 @@ from ..training.starting import (
     start_on_data,
 )
 from .cooldown import check_cooldown, red_time
+from .loop_rules import check_job
 from .metrics import project_sum
 from .values import Evaluation, Gate
 
@@ -78,7 +79,8 @@ class RetrainingLoop(Construct):
         Args:
             scope: Parent.
             construct_id: Id among its siblings.
-            job: What trains, or tunes, on daily data.
+            job: What trains, or tunes, on daily data: by a built-in algorithm, or by an image of
+                your own that serves its artifact as well.
             endpoint: What serves.
             network: Network of the functions.
             live_error: Alarm that asks for retraining.
@@ -97,7 +99,8 @@ class RetrainingLoop(Construct):
             reserve_concurrency: Whether functions reserve their concurrency in the account.
 
         Raises:
-            ConfigurationError: If a value is not allowed, or the cooldown is too short.
+            ConfigurationError: If a value is not allowed, the cooldown is too short, the job does
+                not report the gate's metric, or its image cannot serve without code.
 
         """
         super().__init__(scope, construct_id)
@@ -107,7 +110,7 @@ class RetrainingLoop(Construct):
             gate.check(check)
             self.evaluation.check(check)
             check_starting(check, max_attempts=max_attempts)
-            _check_job(check, job, gate)
+            check_job(check, job, gate)
             check_cooldown(check, self._cooldown, red_time(endpoint, self.evaluation, live_error))
         claim(self, [live_error], RETRAINING)
         self.job, self.endpoint, self.live_error, self.gate = job, endpoint, live_error, gate
@@ -313,17 +316,3 @@ class RetrainingLoop(Construct):
             reserved_concurrency=concurrency if self._reserve else None,
             page_topic=self.endpoint.page_topic,
         )
-
-
-def _check_job(check: Checks, job: TrainingJob | TuningJob, gate: Gate) -> None:
-    """Refuse a job without a hold-out, and a search for something other than the gate's metric."""
-    if job.data is None:
-        check.refuse("DataMissing", "the job of a loop needs daily data (DailyData): its last "
-                     "days are the gate's hold-out")  # fmt: skip
-    if not isinstance(job, TuningJob):
-        return
-    for objective in job.objectives:
-        if (objective.metric, objective.type) != (gate.metric, gate.objective):
-            wanted = f"{gate.objective} {gate.metric}"
-            check.refuse("ObjectiveNotTheGates", f"a search in a loop must {wanted} as the gate "
-                         f"does, got {objective.type} {objective.metric}")  # fmt: skip

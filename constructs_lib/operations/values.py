@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from aws_cdk import Stack
 from constructs import Construct
 
-from .._private.checks import Checks
+from .._private.checks import Checks, known
+
+_COMPUTED = ("mae", "rmse")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,8 +17,10 @@ class Gate:
     """What a challenger must show before it is registered.
 
     Attributes:
-        metric: Final metric of the job on the held-out days.
-        objective: ``Minimize`` or ``Maximize``.
+        metric: Final metric of the job on the held-out days. It must be ``mae`` or ``rmse`` of
+            the validation data, for example ``validation:mae``: those two are computed for a
+            champion, with whom each later model is compared.
+        objective: ``Minimize``, the direction in which both get better.
         threshold: The worst value allowed when there is no champion.
         improvement: Share by which it must beat a champion, 0 to 1.
         approval: ``Automatic``: what passes is promoted; ``Manual``: it waits in the registry
@@ -25,7 +29,7 @@ class Gate:
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-approve.html
 
     Example:
-        >>> Gate(metric="validation:auc", objective="Maximize", threshold=0.8, approval="Manual")
+        >>> Gate(metric="validation:rmse", threshold=20.0, improvement=0.02, approval="Manual")
 
     """
 
@@ -36,8 +40,10 @@ class Gate:
     approval: str = "Automatic"
 
     def check(self, check: Checks) -> None:
-        """Refuse an unknown objective and a share above all."""
-        check.one_of("gate.objective", self.objective, {"Minimize", "Maximize"})
+        """Refuse a metric that is not computed for a champion, and numbers out of range."""
+        fault = gate_fault(self.metric, self.objective)
+        if fault is not None:
+            check.refuse("GateNotComputed", f"gate.{fault}")
         check.between("gate.threshold", self.threshold)
         check.between("gate.improvement", self.improvement, 0, 1)
         check.one_of("gate.approval", self.approval, {"Automatic", "Manual"})
@@ -48,6 +54,24 @@ class Gate:
             "metric": self.metric, "objective": self.objective, "threshold": self.threshold,
             "improvement": self.improvement, "approval": self.approval,
         })  # fmt: skip
+
+
+def gate_fault(metric: str, objective: str) -> str | None:
+    """Why a gate could compare no model with a champion; none if it can, or if it is a token.
+
+    Args:
+        metric: Metric of the job.
+        objective: Direction in which it gets better.
+
+    """
+    if known(metric):
+        part, _, name = metric.rpartition(":")
+        if part == "train" or name.lower() not in _COMPUTED:
+            allowed = " or ".join(f"validation:{each}" for each in _COMPUTED)
+            return f"metric must be {allowed} (no other is computed for a champion), got {metric!r}"
+    if known(objective) and objective != "Minimize":
+        return f"objective must be Minimize for {' and '.join(_COMPUTED)}, got {objective!r}"
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

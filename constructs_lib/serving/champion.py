@@ -159,7 +159,7 @@ class ChampionEndpoint(EndpointBase):
         """Statements to scale, to look at alarms, to publish metrics and to page."""
         return [
             *scaling_statements(scope, self.endpoint_name),
-            alarm_statement(scope),
+            alarm_statement(),
             metric_statement(),
             *page_statements(self.page_topic),
         ]
@@ -257,7 +257,7 @@ class ChampionEndpoint(EndpointBase):
         )
         function.allow(
             *self.state.statements("DeleteItem", "GetItem", "UpdateItem"),
-            allow(["sagemaker:DescribeModelPackage"], self.registry.arns(function)),
+            allow(["sagemaker:DescribeModelPackage"], self.registry.package_arns(function)),
             allow(["ec2:DescribeNetworkInterfaces"], ["*"]),
         )
         function.allow_apart("Rollout", self.promote_statements(function))

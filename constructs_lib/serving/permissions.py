@@ -9,6 +9,7 @@ from constructs import Construct
 from .._private.checks import known
 from .._private.encryption import grant_statement
 from .._private.policies import allow, arn, colon_arn
+from .._private.statements import alarm_statement
 from ..data import DataStoreBase
 from ..identity import ExecutionRole
 
@@ -61,11 +62,12 @@ def scaling_statements(
         endpoint: Name of the endpoint.
         remembers: Whether targets are read, to be taken away and brought back as they were.
 
-    See https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
 
     """
     targets = arn(scope, "application-autoscaling", "scalable-target", "*")
     service = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
+    own = arn(scope, "sagemaker", "endpoint", endpoint)
     tracking = colon_arn(scope, "cloudwatch", "alarm", f"TargetTracking-endpoint/{endpoint}/*")
     linked = (
         f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/aws-service-role/{_LINKED_ROLE}/"
@@ -74,6 +76,9 @@ def scaling_statements(
     return [
         allow(_SCALING, [targets], service),
         allow(_DESCRIBE_SCALING if remembers else _DESCRIBE_SCALING[:1], ["*"]),
+        # Application Auto Scaling asks whether the caller itself may change what it registers.
+        allow(["sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"],
+              [own]),
         allow(["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"], [tracking]),
         allow(["iam:CreateServiceLinkedRole"], [linked],
               {"StringEquals": {"iam:AWSServiceName": _LINKED_ROLE}}),
@@ -84,6 +89,6 @@ def alarm_statements(scope: Construct, endpoint: str) -> list[iam.PolicyStatemen
     """Let alarms run the step policies of an endpoint's variants."""
     alarms = colon_arn(scope, "cloudwatch", "alarm", f"{endpoint}-scaling-*")
     return [
-        allow(["cloudwatch:DescribeAlarms"], ["*"]),
+        alarm_statement(),
         allow(["cloudwatch:PutMetricAlarm"], [alarms]),
     ]

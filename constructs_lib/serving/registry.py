@@ -82,10 +82,12 @@ class ModelRegistry(Construct):
 
     def arns(self, scope: Construct) -> list[str]:
         """ARNs of the group and of its packages; the stack's part of the name is left open."""
-        return [
-            arn(scope, "sagemaker", "model-package-group", self._pattern),
-            arn(scope, "sagemaker", "model-package", f"{self._pattern}/*"),
-        ]
+        group = arn(scope, "sagemaker", "model-package-group", self._pattern)
+        return [group, *self.package_arns(scope)]
+
+    def package_arns(self, scope: Construct) -> list[str]:
+        """The ARN pattern of the group's packages."""
+        return [arn(scope, "sagemaker", "model-package", f"{self._pattern}/*")]
 
     def grant_register(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone add packages."""
@@ -99,8 +101,7 @@ class ModelRegistry(Construct):
 
     def grant_approve(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone read packages, and approve or reject them: an approved one is promoted."""
-        packages = self.arns(self)[1:]
-        approve = allow(["sagemaker:UpdateModelPackage"], packages)
+        approve = allow(["sagemaker:UpdateModelPackage"], self.package_arns(self))
         return attach(grantee, [self.read_statement(self), approve])
 
     def read_statement(self, scope: Construct) -> iam.PolicyStatement:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from .._private.checks import Checks
+from .._private.checks import Checks, known
 from .images import AlgorithmImage
+from .metric import MetricDefinition
 
 if TYPE_CHECKING:
     from .specification import JobSpecification
@@ -77,6 +78,21 @@ class Algorithm(ABC):
     def metrics(self) -> Directions:
         """Metrics that the algorithm publishes itself; empty for code of one's own."""
         return {}
+
+    @property
+    def serves(self) -> bool:
+        """Whether the training image serves the artifact by itself, without code added to it."""
+        return False
+
+    def reported(self, definitions: Sequence[MetricDefinition]) -> Collection[str] | None:
+        """Names of the metrics that a job reports; none if they are known at deployment only.
+
+        Args:
+            definitions: Metrics that are read from the job's log.
+
+        """
+        names = [each.name for each in definitions]
+        return names if known(*names) else None
 
     def statements(self, scope: Construct) -> list[iam.PolicyStatement]:
         """What the job's role must be allowed for the algorithm's own files."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from constructs import Construct
@@ -11,6 +11,7 @@ from .._private.checks import Checks, known
 from .algorithm import Algorithm, Program
 from .hyperparameters import Hyperparameter, Table, rendered
 from .images import AlgorithmImage
+from .metric import MetricDefinition
 
 if TYPE_CHECKING:
     from .specification import JobSpecification
@@ -42,6 +43,16 @@ class BuiltIn(Algorithm):
     def checkpoints(self) -> bool:
         """Whether the algorithm writes checkpoints."""
         return self._CHECKPOINTS
+
+    @property
+    def serves(self) -> bool:
+        """Whether the image serves the artifact by itself; that of every built-in one does."""
+        return True
+
+    def reported(self, definitions: Sequence[MetricDefinition]) -> Collection[str] | None:
+        """Names of the metrics that the algorithm publishes."""
+        del definitions
+        return self.metrics
 
     def image(self, scope: Construct, instance_type: str | None = None) -> AlgorithmImage:
         """The image in the region of the scope's stack."""

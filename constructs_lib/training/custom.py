@@ -32,7 +32,8 @@ class CustomImage(Algorithm):
         repository_arn: Its ECR repository, which the job's role must be allowed to pull from.
         hyperparameters: The container's own; what is not a text is written as JSON. With a
             source all are, as script mode does.
-        source: Code for an image that has SageMaker's training toolkit; none by default.
+        source: Code for an image that has SageMaker's training toolkit; none by default. With a
+            source a ``RetrainingLoop`` refuses the job: nothing would carry the code that serves.
         entrypoint: Command line in place of the image's own, 1 to 100 words.
         arguments: Arguments of the entry point, 1 to 100.
 
@@ -91,6 +92,11 @@ class CustomImage(Algorithm):
         """
         asset = ecr_assets.DockerImageAsset(scope, construct_id, directory=folder)
         return cls(uri=asset.image_uri, repository_arn=asset.repository.repository_arn, **options)
+
+    @property
+    def serves(self) -> bool:
+        """Whether the image serves by itself; one that needs a source to train does not."""
+        return self.source is None
 
     def image(self, scope: Construct, instance_type: str | None = None) -> AlgorithmImage:
         """The image."""

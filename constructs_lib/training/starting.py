@@ -77,7 +77,7 @@ def start_function(
     function.allow(
         *job.state.statements("GetItem", "PutItem", "UpdateItem"),
         metric_statement(),
-        *([alarm_statement(scope)] if watches_alarms else []),
+        *([alarm_statement()] if watches_alarms else []),
     )
     if pages_itself and page_topic is not None:
         function.allow(*page_statements(page_topic))

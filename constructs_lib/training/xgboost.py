@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ from .._private.checks import Checks, known
 from .algorithm import Directions
 from .builtin import CSV, PROTOBUF, BuiltIn
 from .hyperparameters import Hyperparameter, Parameter, Table, text
+from .metric import MetricDefinition
 
 _LEAST = {"aft-nloglik", "cox-nloglik", "error", "gamma-deviance", "gamma-nloglik", "logloss",
           "mae", "mape", "merror", "mlogloss", "mphe", "mse", "poisson-nloglik", "rmse", "rmsle",
@@ -96,6 +97,18 @@ _PARAMETERS = {
 }  # fmt: skip
 
 
+_DEFAULTS = {
+    "binary:hinge": "error", "binary:logistic": "logloss", "binary:logitraw": "logloss",
+    "count:poisson": "poisson-nloglik", "multi:softmax": "mlogloss", "multi:softprob": "mlogloss",
+    "rank:map": "map", "rank:ndcg": "ndcg", "rank:pairwise": "ndcg", "reg:absoluteerror": "mae",
+    "reg:gamma": "gamma-deviance", "reg:linear": "rmse", "reg:logistic": "rmse",
+    "reg:pseudohubererror": "mphe", "reg:quantileerror": "quantile", "reg:squarederror": "rmse",
+    "reg:squaredlogerror": "rmsle", "reg:tweedie": "tweedie-nloglik",
+    "survival:aft": "aft-nloglik", "survival:cox": "cox-nloglik",
+}  # fmt: skip
+"""XGBoost's own metric of each objective, where ``eval_metric`` names none."""
+
+
 def _check_classes(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
     objective = _objective(given)
     if objective is not None and objective.startswith("multi:") and "num_class" not in given:
@@ -107,8 +120,13 @@ def _check_metrics(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
     metrics = given.get("eval_metric")
     if metrics is None or not known(metrics):
         return
-    for metric in text(metrics).strip("[]").split(","):
-        _check_metric(check, metric.strip().strip("\"'"), _objective(given))
+    for metric in _named(metrics):
+        _check_metric(check, metric, _objective(given))
+
+
+def _named(metrics: Hyperparameter) -> list[str]:
+    """The metrics that ``eval_metric`` names."""
+    return [each.strip().strip("\"'") for each in text(metrics).strip("[]").split(",")]
 
 
 def _check_metric(check: Checks, metric: str, objective: str | None) -> None:
@@ -181,6 +199,19 @@ class XGBoost(BuiltIn):
     def __post_init__(self) -> None:
         """Check each hyperparameter by itself, then those that go together."""
         TABLE.check(self.hyperparameters)
+
+    def reported(self, definitions: Sequence[MetricDefinition]) -> Collection[str] | None:
+        """Names of the metrics that a job of these hyperparameters publishes."""
+        del definitions
+        given = self.hyperparameters.get("eval_metric")
+        if given is None:
+            objective = _objective(self.hyperparameters)
+            names = [] if objective is None else [_DEFAULTS[objective]]
+        else:
+            names = _named(given) if known(given) else []
+        if not names:
+            return None
+        return [f"{part}:{name}" for part in ("train", "validation") for name in names]
 
     @property
     def metrics(self) -> Directions:

@@ -9,7 +9,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from .._private.checks import Checks, text_of
-from .._private.policies import allow, arn, attach
+from .._private.policies import allow, arn, attach, managed_policy
 from ..identity import NotebookRole
 from ..network import PrivateNetwork
 
@@ -151,9 +151,16 @@ class Notebook(NotebookBase):
         self._allow_to_stop_itself()
 
     def _allow_to_stop_itself(self) -> None:
-        # By prefix: the instance depends on its role and so cannot be named in it.
-        own = arn(self, "sagemaker", "notebook-instance", f"{self.resource.stack.stack_name}*")
-        self.role.add(allow(["sagemaker:StopNotebookInstance"], [own]))
+        """Let the instance's role stop this instance, whatever name CloudFormation gives it.
+
+        The instance waits for its role and the role's policies, so this policy comes after it.
+        """
+        statements = [allow(["sagemaker:StopNotebookInstance"], [self.notebook_arn])]
+        if self.role.policy is not None:
+            managed_policy(self, "StopItself", statements, role=self.role.role)
+            return
+        # A role of the user's own takes what CDK writes for it; an immutable one takes nothing.
+        self.role.role.attach_inline_policy(iam.Policy(self, "StopItself", statements=statements))
 
 
 _METADATA_V2 = sagemaker.CfnNotebookInstance.InstanceMetadataServiceConfigurationProperty(

@@ -94,7 +94,7 @@ def foundations(home: Path) -> dict[str, Any]:
     pages = Pages(stack, "Pages", key=store.key)
     registry = ModelRegistry(stack, "Registry", name="demo-flights")
     specification = JobSpecification(
-        algorithm=XGBoost(hyperparameters={"num_round": 10}), store=store,
+        algorithm=XGBoost(hyperparameters={"num_round": 10, "eval_metric": "mae"}), store=store,
         data=DailyData(prefix="datasets/flights/"),
         role=TrainingRole(stack, "Training", tunes=True), subnet_ids=network.subnet_ids,
         security_group_ids=["sg-1"],

@@ -116,6 +116,24 @@ def test_captured_answers_lie_in_the_store_under_their_inference_ids(closed: Clo
     assert "," in text
 
 
+@pytest.mark.feature("data: every object of the store lies under the store's key")
+def test_every_object_of_the_store_lies_under_its_key(closed: Closed) -> None:
+    s3, bucket = closed.loop.cloud.client("s3"), closed.loop.names.bucket
+    encryption = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
+    key = encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"]
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    heads = {
+        item["Key"]: s3.head_object(Bucket=bucket, Key=item["Key"])
+        for page in pages
+        for item in page["Contents"]
+    }
+
+    assert {name.split("/")[0] for name in heads} >= {"capture", "datasets", "models", "truth"}
+    assert {(head["ServerSideEncryption"], head["SSEKMSKeyId"]) for head in heads.values()} == {
+        ("aws:kms", key)
+    }
+
+
 def test_the_live_error_in_cloudwatch_is_what_the_world_changed_by(closed: Closed) -> None:
     config = closed.first["EndpointConfigName"]
     errors = [error for _, error in closed.loop.watch.errors(closed.loop.began, config=config)]

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from scripts.acknowledgments import Acknowledgment
 from tests.security.judges import policies
 from tests.security.judges.flatten import as_list, resources
 from tests.security.judges.wiring import House
@@ -18,15 +17,6 @@ STAR = "RESOURCE_STAR"
 def test_policies_name_what_exists_and_fits(templates: Templates) -> None:
     assert len(dict(policies.documents(House(templates), templates))) > 20
     assert [f for f in policies.judge(templates) if f.issue != STAR] == []
-
-
-def test_star_stands_only_where_checkov_is_told_why(
-    templates: Templates, accepted: list[Acknowledgment]
-) -> None:
-    stars = {f.policy for f in policies.judge(templates) if f.issue == STAR}
-    told = {f"{a.stack}/{r}" for a in accepted if a.rule == "CKV_AWS_111" for r in a.resources}
-
-    assert stars == told
 
 
 def test_no_reference_is_left_without_a_sample(templates: Templates) -> None:

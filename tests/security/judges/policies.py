@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import parliament
 
@@ -21,20 +22,24 @@ _PSEUDO = {"<AWS::Partition>": "aws", "<AWS::Region>": "us-east-1",
 _HOLDERS = ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
 _OWN = ":us-east-1:123456789012:"
 _ARNS = {
-    "AWS::CloudWatch::Alarm": f"arn:aws:cloudwatch{_OWN}alarm:sample",
-    "AWS::DynamoDB::Table": f"arn:aws:dynamodb{_OWN}table/sample",
+    "AWS::CloudWatch::Alarm": f"arn:aws:cloudwatch{_OWN}alarm:{{name}}",
+    "AWS::DynamoDB::Table": f"arn:aws:dynamodb{_OWN}table/{{name}}",
     "AWS::EC2::SecurityGroup": f"arn:aws:ec2{_OWN}security-group/sg-0123456789abcdef0",
     "AWS::EC2::Subnet": f"arn:aws:ec2{_OWN}subnet/subnet-0123456789abcdef0",
-    "AWS::IAM::Role": "arn:aws:iam::123456789012:role/sample",
-    "AWS::KMS::Key": f"arn:aws:kms{_OWN}key/01234567-89ab-cdef-0123-456789abcdef",
-    "AWS::Lambda::Function": f"arn:aws:lambda{_OWN}function:sample",
-    "AWS::Logs::LogGroup": f"arn:aws:logs{_OWN}log-group:sample:*",
-    "AWS::S3::Bucket": "arn:aws:s3:::sample",
-    "AWS::SageMaker::ModelPackageGroup": f"arn:aws:sagemaker{_OWN}model-package-group/sample",
-    "AWS::SNS::Topic": f"arn:aws:sns{_OWN}sample",
-    "AWS::SQS::Queue": f"arn:aws:sqs{_OWN}sample",
+    "AWS::IAM::Role": "arn:aws:iam::123456789012:role/{name}",
+    "AWS::KMS::Key": f"arn:aws:kms{_OWN}key/{{id}}",
+    "AWS::Lambda::Function": f"arn:aws:lambda{_OWN}function:{{name}}",
+    "AWS::Logs::LogGroup": f"arn:aws:logs{_OWN}log-group:{{name}}:*",
+    "AWS::S3::Bucket": "arn:aws:s3:::{name}",
+    "AWS::SageMaker::EndpointConfig": f"arn:aws:sagemaker{_OWN}endpoint-config/{{name}}",
+    "AWS::SageMaker::ModelPackageGroup": f"arn:aws:sagemaker{_OWN}model-package-group/{{name}}",
+    "AWS::SNS::Topic": f"arn:aws:sns{_OWN}{{name}}",
+    "AWS::SQS::Queue": f"arn:aws:sqs{_OWN}{{name}}",
 }
-_ARN_IS_REF = frozenset(("AWS::CloudWatch::Alarm", "AWS::SNS::Topic"))
+_ARN_IS_REF = frozenset(
+    ("AWS::CloudWatch::Alarm", "AWS::IAM::ManagedPolicy", "AWS::SageMaker::EndpointConfig",
+     "AWS::SNS::Topic")
+)  # fmt: skip
 _REFERENCE = re.compile(r"<Fn::FindInMap.*?\]>|<(?:import )?[^<>]+>")
 
 
@@ -82,16 +87,20 @@ def literal(house: House, near: str, value: Any) -> Any:
         return value
     for pseudo, sample in _PSEUDO.items():
         value = value.replace(pseudo, sample)
-    return _REFERENCE.sub(lambda found: _sample(house, near, found[0]), value)
+    return _REFERENCE.sub(lambda found: stand_in(house, near, found[0]), value)
 
 
-def _sample(house: House, near: str, reference: str) -> str:
+def stand_in(house: House, near: str, reference: str) -> str:
+    """A text for a reference: the ARN or the name of a resource, each with a name of its own."""
     target = house.named(reference, near)
     kind = None if target is None else house.types[target]
     if reference.startswith("<Fn::FindInMap"):
         return _PSEUDO["<AWS::AccountId>"]  # the owner of a region's images
     # An export's name holds the attribute that it exports.
     wants_arn = reference.endswith(".Arn>") or "Arn" in reference.rsplit("FnGetAtt", 1)[-1]
+    if target is None or kind is None:
+        return "sample"
+    name = target.replace("/", "-").lower()
     if kind in _ARNS and (wants_arn or kind in _ARN_IS_REF):
-        return _ARNS[kind]
-    return "sample"
+        return _ARNS[kind].format(name=name, id=uuid5(NAMESPACE_URL, target))
+    return name

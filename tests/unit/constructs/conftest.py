@@ -45,7 +45,7 @@ class Ground:
         role = TrainingRole(self.stack, "TrainingRole", key=self.store.key)
         given = {name: changes.pop(name) for name in list(changes) if name in _SPECIFIED}
         values: dict[str, Any] = {
-            "algorithm": XGBoost(hyperparameters={"num_round": 10}),
+            "algorithm": XGBoost(hyperparameters={"num_round": 10, "eval_metric": "mae"}),
             "store": self.store,
             "data": DailyData(prefix="datasets/demo/"),
             "role": role,

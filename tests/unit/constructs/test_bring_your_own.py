@@ -55,8 +55,8 @@ class Theirs:
 
     def job(self) -> TrainingJob:
         specification = JobSpecification(
-            algorithm=XGBoost(hyperparameters={"num_round": 10}), store=self.store,
-            data=DailyData(prefix="days/"), security_group_ids=["sg-1"],
+            algorithm=XGBoost(hyperparameters={"num_round": 10, "eval_metric": "mae"}),
+            store=self.store, data=DailyData(prefix="days/"), security_group_ids=["sg-1"],
             subnet_ids=self.network.subnet_ids,
             role=TrainingRole.from_role(self.stack, "Training", self.role),
         )  # fmt: skip

@@ -27,7 +27,10 @@ PERMISSIONS = json.loads(
 TIMES = SwitchTimes(
     down="cron(0 20 ? * MON-FRI *)", up="cron(0 7 ? * MON-FRI *)", timezone="Europe/Paris"
 )
-PLATFORM = {"cloudwatch:DeleteAlarms", "iam:CreateServiceLinkedRole"}
+PLATFORM = {
+    "cloudwatch:DeleteAlarms", "iam:CreateServiceLinkedRole", "sagemaker:DescribeEndpointConfig",
+    "sagemaker:UpdateEndpointWeightsAndCapacities",
+}  # fmt: skip
 OURS = {"application-autoscaling", "cloudwatch", "dynamodb", "iam", "lambda", "sagemaker"}
 
 

@@ -80,7 +80,7 @@ class _Everything(Construct):
         )  # fmt: skip
         RetrainingLoop(
             self, "Loop", job=job, endpoint=champion, live_error=alarms.live_error,
-            gate=Gate(threshold=1, metric=name), evaluation=Evaluation(truth_prefix=f"{name}/"),
+            gate=Gate(threshold=1), evaluation=Evaluation(truth_prefix=f"{name}/"),
             retrain_every=Duration.days(7), **ground,
         )  # fmt: skip
         self._jobs(name, store, state=stateful["state"], **ground)
@@ -114,7 +114,7 @@ def _specification(
 ) -> JobSpecification:
     group = network.workload_group(scope, "Group", description=name)
     return JobSpecification(
-        algorithm=XGBoost(hyperparameters={"num_round": 10}), store=store,
+        algorithm=XGBoost(hyperparameters={"num_round": 10, "eval_metric": "mae"}), store=store,
         data=DailyData(prefix=f"{name}/"), role=TrainingRole(scope, "Training", key=store.key),
         subnet_ids=network.subnet_ids, security_group_ids=[group.security_group_id],
         environment={"NAME": name}, output_prefix=f"{name}/",

@@ -54,7 +54,7 @@ def test_default_group_is_closed_and_outlived_by_its_way_out(template: Template)
 
 def test_no_function_but_our_own(template: Template) -> None:
     functions = template.find_resources("AWS::Lambda::Function").values()
-    assert {f["Properties"]["Runtime"] for f in functions} == {"python3.14"}
+    assert {f["Properties"]["Runtime"] for f in functions} == {"python3.13"}
 
 
 def test_workload_group_lets_nothing_in(stack: Stack) -> None:

@@ -135,7 +135,7 @@ def test_concurrency_is_the_accounts_if_asked_for(loop: Loop) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"gate": Gate(threshold=1, objective="less")}, "must be one of Maximize, Minimize"),
+        ({"gate": Gate(threshold=1, objective="less")}, "must be Minimize for mae and rmse, got"),
         ({"gate": Gate(threshold=1, improvement=2)}, "gate.improvement must be between 0 and 1"),
         ({"evaluation": Evaluation(window_minutes=0)}, "window_minutes must be between 1 and 1440"),
         ({"evaluation": Evaluation(truth_prefix="/t/")}, "must be a relative S3 prefix"),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk.assertions import Template
+from aws_cdk.assertions import Match, Template
 
 from constructs_lib import ConfigurationError, Notebook, NotebookRole
 
@@ -59,6 +59,53 @@ def test_grant_open_allows_exactly_this_notebook(template: Template) -> None:
         ":notebook-instance/",
         {"Fn::GetAtt": [name, "NotebookInstanceName"]},
     ]
+
+
+def test_notebook_may_stop_itself_by_the_name_that_it_gets(template: Template) -> None:
+    (name,) = template.find_resources("AWS::SageMaker::NotebookInstance")
+    (role,) = [each for each in template.find_resources("AWS::IAM::Role") if "Notebook" in each]
+    (policy,) = [
+        each["Properties"]
+        for each in template.find_resources("AWS::IAM::ManagedPolicy").values()
+        if "sagemaker:StopNotebookInstance" in str(each)
+    ]
+
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Resource"]["Fn::Join"][1][-1] == {
+        "Fn::GetAtt": [name, "NotebookInstanceName"]
+    }
+    assert policy["Roles"] == [{"Ref": role}]
+
+
+def test_a_role_of_ones_own_may_stop_the_notebook(ground: Ground) -> None:
+    own = iam.Role.from_role_arn(ground.stack, "Own", "arn:aws:iam::111122223333:role/own")
+    role = NotebookRole.from_role(ground.stack, "NotebookRole", own)
+
+    Notebook(
+        ground.stack, "Notebook", network=ground.network, role=role,
+        key=ground.store.encryption_key,
+    )  # fmt: skip
+
+    ground.template().has_resource_properties("AWS::IAM::Policy", {
+        "Roles": ["own"],
+        "PolicyDocument": {"Statement": [Match.object_like({
+            "Action": "sagemaker:StopNotebookInstance", "Effect": "Allow",
+        })], "Version": "2012-10-17"},
+    })  # fmt: skip
+
+
+def test_an_immutable_role_is_left_as_it_is(ground: Ground) -> None:
+    own = iam.Role.from_role_arn(
+        ground.stack, "Own", "arn:aws:iam::111122223333:role/own", mutable=False
+    )
+    role = NotebookRole.from_role(ground.stack, "NotebookRole", own)
+
+    Notebook(
+        ground.stack, "Notebook", network=ground.network, role=role,
+        key=ground.store.encryption_key,
+    )  # fmt: skip
+
+    assert "StopNotebookInstance" not in str(ground.template().to_json())
 
 
 def test_imported_notebook_is_started_and_stopped_by_its_name(stack: Stack) -> None:

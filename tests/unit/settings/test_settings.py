@@ -89,6 +89,8 @@ def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
         ("serving.capture.percentage", 101, "got 101; input should be less than or equal to 100"),
         ("serving.scaling.maximum", 1, "must not be less than scaling.minimum (2), got 1"),
         ("gate.objective", "smaller", "got 'smaller'; input should be 'Minimize' or 'Maximize'"),
+        ("gate.objective", "Maximize", "gate: objective must be Minimize for mae and rmse, got"),
+        ("gate.metric", "validation:auc", "gate: metric must be validation:mae or validation:rmse"),
         ("gate.approval", "manual", "gate.approval: got 'manual'; input should be 'Automatic' or"),
         ("monitoring.serving.p50_ms", 0, "monitoring.serving.p50_ms: got 0; input should be great"),
         ("monitoring.serving.memory_percent", 101, "got 101; input should be less than or equal"),

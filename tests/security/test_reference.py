@@ -1,0 +1,74 @@
+"""No statement is dead: each action and ARN of the identity policies can match on AWS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scripts.acknowledgments import Acknowledgment
+from tests.security.judges import policies, reference
+from tests.security.judges.wiring import House
+
+Templates = dict[str, dict[str, Any]]
+_ENDPOINT = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/demo"
+
+
+def documents(templates: Templates) -> dict[str, dict[str, Any]]:
+    return dict(policies.documents(House(templates), templates))
+
+
+def test_every_action_and_arn_can_match(templates: Templates) -> None:
+    found = documents(templates)
+
+    assert len(found) > 20
+    assert {n: f for n, d in found.items() if (f := list(reference.faults(d["Statement"])))} == {}
+
+
+def test_star_stands_only_where_checkov_is_told_why(
+    templates: Templates, accepted: list[Acknowledgment]
+) -> None:
+    stars = {n for n, d in documents(templates).items() if any(reference.stars(d["Statement"]))}
+    told = {f"{a.stack}/{r}" for a in accepted if a.rule == "CKV_AWS_111" for r in a.resources}
+
+    assert stars == told
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "told"),
+    [
+        ("cloudwatch:GetMetricStatistics", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a",
+         "needs the resource *"),
+        ("cloudwatch:DescribeAlarms", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:*",
+         "needs the resource *"),
+        ("sagemaker:CreateEndpoint", _ENDPOINT, "needs a resource"),
+        ("sagemaker:DescribeModel", _ENDPOINT, "is no resource of"),
+        ("sagemaker:AddTags", "arn:aws:s3:::bucket/key", "has none of the resources"),
+        ("s3:ListBucket", "arn:aws:s3:::bucket/key", "is no resource of"),
+        ("sagemaker:StartEverything", "*", "is not in the reference"),
+    ],
+)  # fmt: skip
+def test_what_can_never_match_is_found(action: str, resource: str, told: str) -> None:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+
+    assert any(told in each for each in reference.faults([statement]))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "arn", "possible"),
+    [
+        ("arn:aws:s3:::b/*", "arn:${Partition}:s3:::${BucketName}/${ObjectName}", True),
+        ("arn:aws:s3:::b/*", "arn:${Partition}:s3:::${BucketName}", False),
+        ("arn:aws:sqs:*:*:q-?", "arn:${Partition}:sqs:${Region}:${Account}:${QueueName}", True),
+        ("arn:aws:sns:*:*:q", "arn:${Partition}:sqs:${Region}:${Account}:${QueueName}", False),
+        ("arn:*", "arn:${Partition}:sqs:${Region}:${Account}:${QueueName}", False),
+    ],
+)
+def test_patterns_meet_where_an_arn_matches_both(pattern: str, arn: str, possible: bool) -> None:
+    assert reference.meets(pattern, arn) is possible
+
+
+def test_an_action_without_required_resource_is_no_star() -> None:
+    statement = {"Effect": "Allow", "Action": ["sagemaker:ListModels"], "Resource": "*"}
+
+    assert list(reference.stars([statement])) == []
