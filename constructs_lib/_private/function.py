@@ -40,6 +40,10 @@ _INTERFACES = ["ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface",
                "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"]  # fmt: skip
 
 
+_GROUP_NAMES = {"endpoint_schedule": "cost_switch", "invoke_proxy": "ask_endpoint"}
+"""Folders by which deployed security groups are described, where the folder was renamed."""
+
+
 @jsii.implements(iam.IGrantable)
 class ProjectFunction(Construct):
     """A function of ``lambda/<folder>``.
@@ -107,7 +111,7 @@ class ProjectFunction(Construct):
             vpc=network.vpc,
             vpc_subnets=network.selection,
             security_groups=[
-                network.workload_group(self, "Group", description=f"Function {folder}")
+                network.workload_group(self, "Group", description=_group_description(folder))
             ],
             dead_letter_queue=self._dead_letters,
             reserved_concurrent_executions=reserved_concurrency,
@@ -221,6 +225,11 @@ class ProjectFunction(Construct):
             retention=logs.RetentionDays.ONE_YEAR,
             removal_policy=RemovalPolicy.DESTROY,
         )
+
+
+def _group_description(folder: str) -> str:
+    """The description of the security group; EC2 replaces a group whose description changes."""
+    return f"Function {_GROUP_NAMES.get(folder, folder)}"
 
 
 def runtime_layer(scope: Construct) -> lambda_.LayerVersion:

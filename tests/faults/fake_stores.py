@@ -20,7 +20,7 @@ class Stores:
         self.objects: dict[tuple[str, str], bytes] = {}
         self.alarms: dict[str, dict[str, Any]] = {}
         self.metrics: list[dict[str, Any]] = []
-        self.pages: list[str] = []
+        self.alerts_sent: list[str] = []
         self.targets: dict[str, dict[str, Any]] = {}
         self.queue: list[tuple[str, dict[str, Any]]] = []
         self.interfaces: list[dict[str, Any]] = []
@@ -44,15 +44,8 @@ class Stores:
     ) -> Any:  # fmt: skip
         names, values = ExpressionAttributeNames, ExpressionAttributeValues or {}
         row = dict(self.rows.get(Key["id"]["S"], Key))
-        for part in ConditionExpression.split(" AND ") if ConditionExpression else []:
-            absent = re.fullmatch(r"attribute_not_exists\((#\w+)\)", part)
-            if absent:
-                good = names[absent[1]] not in row
-            else:
-                left, right = part.split(" = ")
-                good = row.get(names[left]) == values[right]
-            if not good:
-                raise client_error("ConditionalCheckFailedException", "The condition failed")
+        if ConditionExpression and not _holds(ConditionExpression, row, names, values):
+            raise client_error("ConditionalCheckFailedException", "The condition failed")
         match = re.fullmatch(r"(?:SET (.*?))?\s?(?:REMOVE (.*))?", UpdateExpression)
         assert match is not None
         for item in match[1].split(", ") if match[1] else []:
@@ -115,7 +108,7 @@ class Stores:
         ]  # fmt: skip
 
     def _publish(self, Message: str, **_: Any) -> Any:
-        self.pages.append(Message)
+        self.alerts_sent.append(Message)
 
     def _register_scalable_target(self, ResourceId: str, **request: Any) -> Any:
         before = self.targets.get(ResourceId, {})
@@ -174,3 +167,32 @@ class Stores:
 
     def _revoke_security_group_egress(self, GroupId: str, **_: Any) -> Any:
         self.groups[GroupId]["IpPermissionsEgress"] = []
+
+
+def _holds(
+    expression: str, row: dict[str, Any], names: dict[str, str], values: dict[str, Any]
+) -> bool:
+    """Whether a row meets a condition of AND, OR, parentheses, absence and equality."""
+    for operator, combine in ((" AND ", all), (" OR ", any)):
+        parts = _split(expression, operator)
+        if len(parts) > 1:
+            return combine(_holds(part, row, names, values) for part in parts)
+    if expression.startswith("("):
+        return _holds(expression[1:-1], row, names, values)
+    absent = re.fullmatch(r"attribute_not_exists\((#\w+)\)", expression)
+    if absent:
+        return names[absent[1]] not in row
+    left, right = expression.split(" = ")
+    return bool(row.get(names[left]) == values[right])
+
+
+def _split(expression: str, operator: str) -> list[str]:
+    """The operands of an operator outside parentheses."""
+    parts = [""]
+    for part in expression.split(operator):
+        complete = parts[-1].count("(") == parts[-1].count(")")
+        if complete and parts[-1]:
+            parts.append(part)
+        else:
+            parts[-1] = f"{parts[-1]}{operator}{part}" if parts[-1] else part
+    return parts

@@ -174,7 +174,7 @@ def test_47_start_on_deploy_refuses_an_empty_channel_in_one_line() -> None:
     properties = {"Job": JOB, "Document": json.dumps(job_document(start_on_deploy=True))}
     answer = world.resource("job_resource", "Create", properties)
     assert answer["Status"] == "FAILED"
-    assert answer["Reason"] == f"no daily partition below s3://{BUCKET}/sets/"
+    assert answer["Reason"] == f"no daily partition in s3://{BUCKET}/sets/"
     assert f"job#{JOB}" not in world.rows
 
 
@@ -217,7 +217,7 @@ def test_alarm_that_training_does_not_quiet_ends_in_a_page(world: World) -> None
         world.now += HOUR
         world.reconcile()
     assert len(world.jobs) == 1 + MAX_ATTEMPTS
-    assert len(world.pages) == 1
+    assert len(world.alerts_sent) == 1
     world.set_alarm("OK")
     world.reconcile()
     assert loop(world)["attempts"] == 0
@@ -229,5 +229,5 @@ def test_rollout_that_never_ends_pages_once(world: World) -> None:
     for _ in range(15):
         world.now += HOUR
         world.reconcile()
-    assert len(world.pages) == 1
-    assert "Updating" in world.pages[0]
+    assert len(world.alerts_sent) == 1
+    assert "Updating" in world.alerts_sent[0]

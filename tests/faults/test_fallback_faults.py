@@ -7,16 +7,26 @@ from itertools import pairwise
 
 import pytest
 from documents import BACKOFF, DAY, HOUR, JOB, MAX_ATTEMPTS
-from jobs_alone import FALLBACKS, NO_CAPACITY, OWN, SECOND, THIRD, alone, by_hand, loop, types
 from sageloop_runtime.times import iso
+from standalone_job import (
+    FALLBACKS,
+    NO_CAPACITY,
+    OWN,
+    SECOND,
+    THIRD,
+    loop,
+    manual_event,
+    standalone,
+    types,
+)
 from world import Killed, World
 
 
 @pytest.mark.feature("training: fallback instance types when quota is refused")
 def test_refused_quota_takes_the_next_type_in_the_same_invocation(kind: str) -> None:
-    world = alone(kind, fallback_instance_types=FALLBACKS)
+    world = standalone(kind, fallback_instance_types=FALLBACKS)
     world.scarce = {OWN}
-    answer = world.run("start_training", by_hand(world))
+    answer = world.run("start_training", manual_event(world))
     name = world.only_job()
     assert (answer["status"], answer["instance_type"]) == ("started", SECOND)
     assert types(world, name) == SECOND
@@ -24,20 +34,20 @@ def test_refused_quota_takes_the_next_type_in_the_same_invocation(kind: str) -> 
     world.finish(name)
     world.drain()
     assert world.row(f"result#{name}")["instance_types"] == [OWN, SECOND]
-    assert world.pages == []
+    assert world.alerts_sent == []
 
 
 def test_quota_refused_for_every_type_pages_once_and_starts_when_it_is_granted(kind: str) -> None:
-    world = alone(kind, fallback_instance_types=FALLBACKS)
+    world = standalone(kind, fallback_instance_types=FALLBACKS)
     world.scarce = {OWN, *FALLBACKS}
-    world.deliver("start_training", by_hand(world))
+    world.deliver("start_training", manual_event(world))
     for _ in range(20):
         world.now += BACKOFF
         world.deliver("on_job_change", {"source": "aws.events", "time": iso(world.now)})
         world.drain()
     assert world.running_jobs() == []
-    assert len(world.pages) == 1
-    assert f"tried: {OWN}, {SECOND}, {THIRD}" in world.pages[0]
+    assert len(world.alerts_sent) == 1
+    assert f"tried: {OWN}, {SECOND}, {THIRD}" in world.alerts_sent[0]
     world.scarce = {OWN}
     world.now += DAY * 3
     world.deliver("on_job_change", {"source": "aws.events", "time": iso(world.now)})
@@ -47,9 +57,9 @@ def test_quota_refused_for_every_type_pages_once_and_starts_when_it_is_granted(k
 
 @pytest.mark.feature("training: fallback instance types when capacity is refused")
 def test_job_without_capacity_is_started_with_each_next_type_then_pages(kind: str) -> None:
-    world = alone(kind, fallback_instance_types=FALLBACKS)
+    world = standalone(kind, fallback_instance_types=FALLBACKS)
     world.extra = {"MAX_ATTEMPTS": "1"}
-    world.deliver("start_training", by_hand(world))
+    world.deliver("start_training", manual_event(world))
     seen = []
     for _ in range(5):
         for name in world.running_jobs():
@@ -58,15 +68,15 @@ def test_job_without_capacity_is_started_with_each_next_type_then_pages(kind: st
         world.drain()
     assert seen == [OWN, SECOND, THIRD]
     assert len(world.jobs) == 3
-    assert len(world.pages) == 1
-    assert "CapacityError" in world.pages[0]
+    assert len(world.alerts_sent) == 1
+    assert "CapacityError" in world.alerts_sent[0]
     assert world.metric("JobsFailed", Job=JOB) == [1.0] * 3
     assert "in_flight" not in loop(world)
 
 
 def test_what_failed_by_no_fault_of_its_own_is_tried_again_with_back_off(kind: str) -> None:
-    world = alone(kind)
-    world.deliver("start_training", by_hand(world))
+    world = standalone(kind)
+    world.deliver("start_training", manual_event(world))
     starts = []
     for _ in range(40):
         for name in world.running_jobs():
@@ -78,14 +88,14 @@ def test_what_failed_by_no_fault_of_its_own_is_tried_again_with_back_off(kind: s
         world.drain()
     assert len(starts) == MAX_ATTEMPTS
     assert [b - a >= BACKOFF * n for n, (a, b) in enumerate(pairwise(starts), 1)] == [True, True]
-    assert len(world.pages) == 1
+    assert len(world.alerts_sent) == 1
     assert "in_flight" not in loop(world)
     assert "pending" not in loop(world)
 
 
 def test_tuning_job_whose_trials_lack_capacity_takes_the_next_type() -> None:
-    world = alone("tuning", fallback_instance_types=FALLBACKS)
-    world.deliver("start_training", by_hand(world))
+    world = standalone("tuning", fallback_instance_types=FALLBACKS)
+    world.deliver("start_training", manual_event(world))
     name = world.only_job()
     world.jobs[name]["trials"] = [NO_CAPACITY, NO_CAPACITY]
     world.finish(name, status="Failed", reason="All training jobs failed.")
@@ -94,8 +104,8 @@ def test_tuning_job_whose_trials_lack_capacity_takes_the_next_type() -> None:
 
 
 def test_other_failures_take_no_other_type(kind: str) -> None:
-    world = alone(kind, fallback_instance_types=FALLBACKS)
-    world.deliver("start_training", by_hand(world))
+    world = standalone(kind, fallback_instance_types=FALLBACKS)
+    world.deliver("start_training", manual_event(world))
     world.finish(world.only_job(), status="Failed", reason="AlgorithmError: , exit code: 1")
     world.drain()
     assert world.running_jobs() == []
@@ -103,8 +113,8 @@ def test_other_failures_take_no_other_type(kind: str) -> None:
 
 
 def test_lack_of_capacity_told_thrice_starts_one_next_job(kind: str) -> None:
-    world = alone(kind, fallback_instance_types=FALLBACKS)
-    world.deliver("start_training", by_hand(world))
+    world = standalone(kind, fallback_instance_types=FALLBACKS)
+    world.deliver("start_training", manual_event(world))
     first = world.only_job()
     world.finish(first, status="Failed", reason=NO_CAPACITY)
     world.queue *= 3
@@ -121,9 +131,9 @@ def test_lack_of_capacity_told_thrice_starts_one_next_job(kind: str) -> None:
 def test_killed_at_any_call_between_types_one_job_follows(
     function: str, call: int, after: bool
 ) -> None:
-    world = alone(fallback_instance_types=FALLBACKS)
+    world = standalone(fallback_instance_types=FALLBACKS)
     world.scarce = {SECOND}
-    world.deliver("start_training", by_hand(world))
+    world.deliver("start_training", manual_event(world))
     world.finish(world.only_job(), status="Failed", reason=NO_CAPACITY)
     world.kill_at, world.killed = (call, after), {function}
     for _ in range(8):
@@ -143,11 +153,11 @@ def test_killed_at_any_call_between_types_one_job_follows(
 
 
 def test_what_came_meanwhile_goes_before_the_next_type() -> None:
-    world = alone(fallback_instance_types=FALLBACKS)
-    world.deliver("start_training", by_hand(world))
+    world = standalone(fallback_instance_types=FALLBACKS)
+    world.deliver("start_training", manual_event(world))
     first = world.only_job()
     world.now += HOUR
-    world.deliver("start_training", by_hand(world, "2"))
+    world.deliver("start_training", manual_event(world, "2"))
     world.finish(first, status="Failed", reason=NO_CAPACITY)
     world.drain()
     assert types(world, world.only_job()) == OWN
@@ -167,11 +177,11 @@ def test_in_a_loop_lack_of_capacity_backs_off_after_the_last_type() -> None:
         world.now += HOUR
         world.reconcile()
     assert seen == [OWN, SECOND] * MAX_ATTEMPTS
-    assert len(world.pages) == 1
+    assert len(world.alerts_sent) == 1
 
 
 def test_deployment_stops_a_superseded_job_of_another_type() -> None:
-    world = World(alone=True)
+    world = World(standalone=True)
     world.deliver_days("2013-01-01", "2013-02-28")
     world.put_job(start_on_deploy=True, fallback_instance_types=[SECOND])
     world.finish(world.only_job(), status="Failed", reason=NO_CAPACITY)

@@ -28,12 +28,12 @@ def loop(world: World) -> dict[str, Any]:
 
 
 def test_26_worse_or_equal_challenger_leaves_the_champion_and_no_loop(world: World) -> None:
-    world.champion_answer = lambda row: "105"
+    world.champion_prediction = lambda row: "105"
     before = champion(world)
     for metric in (5.0, 7.0):
         world.now += DAY
         name = world.challenge(metric=metric)
-        assert world.row(f"result#{name}")["verdict"] == "rejected"
+        assert world.row(f"result#{name}")["outcome"] == "rejected"
         assert "champion 5" in world.row(f"result#{name}")["reason"]
     world.reconcile()
     assert champion(world) == before
@@ -52,12 +52,12 @@ def test_26_of_two_verdicts_at_once_the_first_stands(world: World) -> None:
     def interleave(**request: Any) -> Any:
         world._invoke_endpoint = original
         world.run("on_job_change", event)
-        world.champion_answer = lambda row: "100"
+        world.champion_prediction = lambda row: "100"
         return original(**request)
 
     world._invoke_endpoint = interleave
     world.run("on_job_change", event)
-    assert world.row(f"result#{name}")["verdict"] == "promoted"
+    assert world.row(f"result#{name}")["outcome"] == "promoted"
     assert [p["ModelApprovalStatus"] for p in world.packages] == ["Approved"] * 2
 
 
@@ -70,13 +70,13 @@ def test_27_unreadable_hold_out_closes_the_gate(world: World, broken: str) -> No
     if broken == "rows":
         world.objects[BUCKET, "sets/dt=2013-02-28/part.csv"] = b"not,a,number"
     if broken == "answers":
-        world.champion_answer = lambda row: "1,2"
+        world.champion_prediction = lambda row: "1,2"
     if broken == "refusal":
         error = client_error("ModelError", "it broke", 424)
         world.failures["sagemaker:InvokeEndpoint"] = [error]
     world.finish(name, metric=1.0)
     world.drain()
-    assert world.row(f"result#{name}")["verdict"] == "rejected"
+    assert world.row(f"result#{name}")["outcome"] == "rejected"
 
 
 @pytest.mark.parametrize("action", ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"])
@@ -123,8 +123,8 @@ def test_31_silent_rollback_is_detected_and_the_challenger_barred(world: World) 
     assert (row["state"], row["package_arn"], row["config_name"]) == ("rolled_back", good, served)
     assert row["quarantined"] == [world.packages[1]["ModelPackageArn"]]
     assert world.metric("RollbacksDetected") == [1.0]
-    assert len(world.pages) == 1
-    assert "rolled back" in world.pages[0]
+    assert len(world.alerts_sent) == 1
+    assert "rolled back" in world.alerts_sent[0]
     assert world.running_jobs() == []
     assert world.endpoint["EndpointStatus"] == "InService"
 
@@ -148,7 +148,7 @@ def test_32_failed_rollback_pages_and_freezes(world: World) -> None:
     world.reconcile()
     updates = world.counts["sagemaker:UpdateEndpoint"]
     assert champion(world)["frozen"] is True
-    assert len(world.pages) == 1
+    assert len(world.alerts_sent) == 1
     assert updates == 1
     assert world.counts["sagemaker:DeleteEndpoint"] == 0
 
@@ -186,7 +186,7 @@ def test_34_twice_failed_creation_bars_the_package_and_pages(fresh: World) -> No
         fresh.reconcile()
     assert champion(fresh)["state"] == "failed"
     assert fresh.endpoint["EndpointStatus"] == "Failed"
-    assert ["ping" in page for page in fresh.pages] == [True]
+    assert ["ping" in page for page in fresh.alerts_sent] == [True]
     fresh.now += DAY
     fresh.challenge(metric=4.0)
     for _ in range(3):

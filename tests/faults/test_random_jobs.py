@@ -9,7 +9,7 @@ from documents import BACKOFF, HOUR, JOB, MAX_ATTEMPTS
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from sageloop_runtime.kinds import KINDS
+from sageloop_runtime.jobs.kinds import KINDS
 from sageloop_runtime.times import iso
 from world import World
 
@@ -31,16 +31,16 @@ class Alone(RuleBasedStateMachine):
         kind=st.sampled_from(["training", "tuning", "processing", "transform"]),
     )
     def begin(self, seed: int, kind: str) -> None:
-        self.world = World(kind=kind, alone=True)
+        self.world = World(kind=kind, standalone=True)
         self.world.deliver_days("2013-01-01", "2013-02-28")
         self.world.deploy(fallback_instance_types=FALLBACKS)
         self.random = random.Random(seed)
-        self.wishes = 0
+        self.requests = 0
 
     @rule(again=st.booleans())
     def hand(self, again: bool) -> None:
-        self.wishes += not again or not self.wishes
-        event = {"source": "hand", "id": str(self.wishes), "time": iso(self.world.now)}
+        self.requests += not again or not self.requests
+        event = {"source": "manual", "id": str(self.requests), "time": iso(self.world.now)}
         self.world.queue.append(("start_training", event))
 
     @rule(
@@ -95,8 +95,8 @@ class Alone(RuleBasedStateMachine):
     @invariant()
     def a_wish_costs_one_job_an_attempt_and_type(self) -> None:
         kind, ours = KINDS[self.world.kind], {n for n in self.world.jobs if n.count("-") == 1}
-        for wish in range(1, self.wishes + 1):
-            first = f"hand|{wish}"
+        for request in range(1, self.requests + 1):
+            first = f"hand|{request}"
             again = [f"retry|{first}|{n}" for n in range(2, MAX_ATTEMPTS + 1)]
             for key in [first, *again]:
                 names = {kind.job_name(JOB, each) for each in _chain(key)} & ours
@@ -106,7 +106,7 @@ class Alone(RuleBasedStateMachine):
 
     @invariant()
     def a_wish_is_fulfilled_once(self) -> None:
-        assert sum(self.world.metric("JobsCompleted")) <= self.wishes
+        assert sum(self.world.metric("JobsCompleted")) <= self.requests
 
     def teardown(self) -> None:
         """Once nothing more happens, the lock is free, nothing waits and no page is unsent."""
@@ -122,7 +122,7 @@ class Alone(RuleBasedStateMachine):
             world.now += 100 * BACKOFF
             world.deliver("on_job_change", {"source": "aws.events", "time": iso(world.now)})
         loop = world.row(f"loop#{JOB}")
-        assert not {"in_flight", "pending", "page"} & set(loop), json.dumps(loop)
+        assert not {"in_flight", "pending", "alert"} & set(loop), json.dumps(loop)
         assert world.running_jobs() == []
 
 

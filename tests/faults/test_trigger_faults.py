@@ -74,7 +74,7 @@ def test_03_flapping_alarm_starts_one_job_and_counts_the_rest(world: World) -> N
 
 
 def test_04_alarm_while_training_is_pending_and_starts_at_most_one_more(world: World) -> None:
-    world.deliver("start_training", {"source": "hand", "id": "1", "time": iso(world.now)})
+    world.deliver("start_training", {"source": "manual", "id": "1", "time": iso(world.now)})
     first = world.only_job()
     world.now += COOLDOWN + HOUR
     world.set_alarm("ALARM", notify=True)
@@ -106,8 +106,8 @@ def test_05_failed_attempts_back_off_stop_at_the_limit_and_page_once(world: Worl
         world.reconcile()
     assert len(starts) == MAX_ATTEMPTS
     assert all(b - a >= COOLDOWN for a, b in pairwise(starts))
-    assert len(world.pages) == 1
-    assert "AlgorithmError" in world.pages[0]
+    assert len(world.alerts_sent) == 1
+    assert "AlgorithmError" in world.alerts_sent[0]
 
 
 @pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])
@@ -233,7 +233,7 @@ def test_17_quota_keeps_the_trigger_pages_once_and_starts_later(world: World) ->
         world.reconcile()
     assert len(world.running_jobs()) == 1
     assert world.counts["sagemaker:CreateTrainingJob"] == 5
-    assert len(world.pages) == 1
+    assert len(world.alerts_sent) == 1
     assert champion(world) == before
 
 
@@ -246,7 +246,7 @@ def test_18_refused_request_is_final_and_pages(world: World) -> None:
     world.reconcile()
     assert world.running_jobs() == []
     assert world.counts["sagemaker:CreateTrainingJob"] == 2
-    assert ["VolumeKmsKeyId" in page for page in world.pages] == [True]
+    assert ["VolumeKmsKeyId" in page for page in world.alerts_sent] == [True]
     world.deliver("start_training", world.data_event("v3"))
     assert len(world.running_jobs()) == 1
 
@@ -257,7 +257,7 @@ def test_20_21_stopped_job_with_an_artifact_is_not_promoted(world: World, second
     name = world.only_job()
     world.finish(name, status="Stopped", secondary=secondary, metric=1.0)
     world.drain()
-    assert world.row(f"result#{name}")["verdict"] == "failed"
+    assert world.row(f"result#{name}")["outcome"] == "failed"
     assert len(world.packages) == 1
     assert "in_flight" not in loop(world)
 

@@ -16,8 +16,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(_ROOT / "lambda" / "layer" / "python"))
 
 from sageloop_runtime import functions  # noqa: E402
-from sageloop_runtime.clients import Clients  # noqa: E402
-from sageloop_runtime.custom_resource import Outcome, Request  # noqa: E402
+from sageloop_runtime.aws.custom_resource import Outcome, Request  # noqa: E402
+from sageloop_runtime.functions import Clients  # noqa: E402
 
 ALLOWED = set(json.loads((_ROOT / "lambda" / "permissions.json").read_text())["scaling_resource"])
 STEPS = {"PolicyName": "Step0", "PolicyType": "StepScaling",

@@ -49,9 +49,9 @@ def test_dashboard_of_the_stacks_names_alarms_that_are_there(
 def test_switch_of_an_endpoint_that_never_was_does_no_harm(
     cloud: LocalCloud, outputs: dict[str, Any]
 ) -> None:
-    for action in ("down", "up"):
+    for action in ("stop", "start"):
         event = {
-            "source": "hand", "action": action, "id": action,
+            "source": "manual", "action": action, "id": action,
             "time": datetime.fromtimestamp(cloud.time(), UTC).isoformat(),
         }  # fmt: skip
         answer = cloud.client("lambda").invoke(

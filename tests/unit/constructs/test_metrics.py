@@ -136,8 +136,8 @@ def test_loop_counts_pages_about_its_job_and_its_endpoint(made: RetrainingLoop) 
 
     assert metric.expression == "FILL(pagesSent0, 0) + FILL(pagesSent1, 0)"
     assert [_said(part)[1:3] for part in metric.using_metrics.values()] == [  # type: ignore[arg-type]
-        ("PagesSent", {"Job": "demo"}),
-        ("PagesSent", {"EndpointName": "demo"}),
+        ("AlertsSent", {"Job": "demo"}),
+        ("AlertsSent", {"EndpointName": "demo"}),
     ]
 
 

@@ -12,15 +12,15 @@ from typing import Any
 import boto3
 import pytest
 import test_deployment_faults
+import test_instance_type_faults
 import test_promotion_faults
-import test_retyping_faults
 import test_trigger_faults
 from documents import BUCKET, ENDPOINT, JOB, job_document, serving_document
 from fake_client import client_error
-from jobs_alone import alone, by_hand
 from moto import mock_aws
-from sageloop_runtime.state import StateTable
+from sageloop_runtime.aws.state_table import StateTable
 from sageloop_runtime.times import iso, moment
+from standalone_job import manual_event, standalone
 from world import PERMISSIONS, World
 
 LAMBDA = Path(__file__).parents[3] / "lambda"
@@ -47,7 +47,7 @@ def _scaling_ends(world: World) -> None:
     world.drain()
 
 
-def _red_alarm(world: World) -> None:
+def _active_alarm(world: World) -> None:
     test_promotion_faults.test_33_red_rollback_alarm_holds_the_promotion_back(world, {})
 
 
@@ -91,12 +91,12 @@ def _job_resource(world: World) -> None:
 def _every_kind(world: World) -> None:
     """Jobs of the other kinds, alone and (tuning) in a loop."""
     for kind in ("tuning", "processing", "transform"):
-        apart = alone(kind)
+        apart = standalone(kind)
         for request_id in ("1", "2"):
-            apart.deliver("start_training", by_hand(apart, request_id))
+            apart.deliver("start_training", manual_event(apart, request_id))
         apart.finish(apart.only_job(), status="Failed", reason="AlgorithmError")
         apart.drain()
-        deployed = alone(kind)
+        deployed = standalone(kind)
         _job_resource(deployed)
         world.calls += apart.calls + deployed.calls
     for kind in ("processing", "transform"):
@@ -109,15 +109,15 @@ def _every_kind(world: World) -> None:
 
 def _reconciled(world: World, kind: str) -> None:
     lost = World(kind=kind).with_data()
-    lost.deliver("start_training", by_hand(lost))
+    lost.deliver("start_training", manual_event(lost))
     lost.reconcile()
     world.calls += lost.calls
 
 
 def _refused() -> World:
-    world = alone()
+    world = standalone()
     world.failures["sagemaker:CreateTrainingJob"] = [client_error("ValidationException", "no")]
-    world.deliver("start_training", by_hand(world))
+    world.deliver("start_training", manual_event(world))
     return world
 
 
@@ -125,16 +125,16 @@ SCENARIOS = [
     (test_trigger_faults.test_04_alarm_while_training_is_pending_and_starts_at_most_one_more, True),
     (test_promotion_faults.test_26_worse_or_equal_challenger_leaves_the_champion_and_no_loop, True),
     (test_promotion_faults.test_31_silent_rollback_is_detected_and_the_challenger_barred, True),
-    (_red_alarm, True),
+    (_active_alarm, True),
     (test_promotion_faults.test_34_failed_creation_is_deleted_and_created_anew, False),
-    (test_retyping_faults.test_rollback_brings_target_policies_and_schedules_back, True),
+    (test_instance_type_faults.test_rollback_brings_target_policies_and_schedules_back, True),
     (test_deployment_faults.test_43_deletion_goes_on_while_interfaces_stay, True),
     (_many_champions, True), (_scaling_ends, True), (_default_group, None), (_evaluation, True),
     (_job_resource, False), (_every_kind, None), (_no_partitions, True),
     (_killed_while_registering, True),
 ]  # fmt: skip
-_HELD_APART = {"ask_endpoint", "cost_switch", "scaling_resource"}
-"""Held to their own in tests/local, by test_jwt_front, test_cost_switch, test_scaled_variants."""
+_TESTED_ELSEWHERE = {"endpoint_schedule", "invoke_proxy", "scaling_resource"}
+"""In tests/local: test_jwt_front, test_cost_switch and test_scaled_variants."""
 IMPLIED = {"iam:PassRole", "sagemaker:AddTags"}
 
 
@@ -180,7 +180,7 @@ def test_every_permission_is_used_and_no_other() -> None:
     spare = {
         (function, action)
         for function, actions in PERMISSIONS.items()
-        if function not in _HELD_APART
+        if function not in _TESTED_ELSEWHERE
         for action in _all(actions) - IMPLIED
         if (function, action) not in used
         and not (function in PROMOTING and action in rollout & set(PERMISSIONS["promote"]))

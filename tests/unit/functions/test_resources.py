@@ -18,7 +18,7 @@ from documents import (
     tuning_document,
 )  # fmt: skip
 from fake_client import client_error
-from sageloop_runtime.custom_resource import Outcome, Request, run
+from sageloop_runtime.aws.custom_resource import Outcome, Request, run
 from world import World
 
 
@@ -105,7 +105,7 @@ def test_function_that_runs_out_of_time_is_answered_once() -> None:
 
 
 def test_later_outcome_is_not_answered() -> None:
-    assert answered(lambda _: Outcome(physical_id="p", later=True)).bodies == []
+    assert answered(lambda _: Outcome(physical_id="p", deferred=True)).bodies == []
 
 
 def test_default_security_group_loses_every_rule() -> None:
@@ -147,7 +147,7 @@ def test_delete_stops_running_jobs_and_forgets_the_document() -> None:
 @pytest.mark.feature("lifecycle: unchanged never re-runs")
 @pytest.mark.parametrize("kind", sorted(DOCUMENTS))
 def test_unchanged_document_of_any_kind_starts_once(kind: str) -> None:
-    world = World(kind=kind, alone=True)
+    world = World(kind=kind, standalone=True)
     world.deliver_days("2013-01-01", "2013-02-28")
     for action in ("Create", "Update", "Create"):
         assert world.put_job(action, start_on_deploy=True)["Status"] == "SUCCESS"
@@ -161,7 +161,7 @@ def test_unchanged_document_of_any_kind_starts_once(kind: str) -> None:
 @pytest.mark.feature("lifecycle: stop on delete")
 @pytest.mark.parametrize("kind", sorted(DOCUMENTS))
 def test_delete_stops_what_runs_of_any_kind(kind: str) -> None:
-    world = World(kind=kind, alone=True)
+    world = World(kind=kind, standalone=True)
     world.deliver_days("2013-01-01", "2013-02-28")
     world.put_job(start_on_deploy=True)
     name = world.only_job()
@@ -176,7 +176,7 @@ def test_delete_stops_what_runs_of_any_kind(kind: str) -> None:
 @pytest.mark.feature("lifecycle: stop on rollback")
 @pytest.mark.parametrize("kind", sorted(DOCUMENTS))
 def test_changed_document_stops_the_deployment_s_job_and_starts_another(kind: str) -> None:
-    world = World(kind=kind, alone=True)
+    world = World(kind=kind, standalone=True)
     world.deliver_days("2013-01-01", "2013-02-28")
     world.put_job(start_on_deploy=True)
     first = world.only_job()
@@ -230,7 +230,7 @@ def _gone(world: World, event: dict[str, Any], kind: str) -> None:
 
 
 def test_refused_job_fails_the_deployment_in_one_line_and_keeps_no_page() -> None:
-    world = World(kind="processing", alone=True)
+    world = World(kind="processing", standalone=True)
     error = client_error("ValidationException", "no such image")
     world.failures["sagemaker:CreateProcessingJob"] = [error]
     answer = world.put_job(start_on_deploy=True)
@@ -238,11 +238,11 @@ def test_refused_job_fails_the_deployment_in_one_line_and_keeps_no_page() -> Non
     assert answer["Reason"] == (
         "the processing job cannot be started: ValidationException: no such image"
     )
-    assert "page" not in world.row(f"loop#{JOB}")
+    assert "alert" not in world.row(f"loop#{JOB}")
 
 
 def test_channel_that_may_not_be_listed_is_taken_as_full() -> None:
-    world = World(alone=True)
+    world = World(standalone=True)
     world.failures["s3:ListBucket"] = [client_error("AccessDenied", "no", 403)]
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://elsewhere/x"}}
     document = job_document(data=None, start_on_deploy=True)

@@ -51,8 +51,8 @@ def _needed(settings: str, kind: str) -> dict[str, list[str]]:
         else sorted({action for part in parts for action in entry.get(part, [])})
         for folder, entry in known.items()
         # Of Endpoint, which the app has not, and of a front, which no settings of it ask for.
-        if folder not in {"scaling_resource", "ask_endpoint"}
-        and (folder != "cost_switch" or settings in SWITCHED)
+        if folder not in {"scaling_resource", "invoke_proxy"}
+        and (folder != "endpoint_schedule" or settings in SWITCHED)
     }
 
 
