@@ -194,8 +194,8 @@ def _all(actions: Any) -> set[str]:
     return {action for part in parts for action in part}
 
 
-@mock_aws
-def test_state_table_decides_on_a_real_dynamodb() -> None:
+def _table() -> tuple[StateTable, Any]:
+    """A state table in moto's DynamoDB, which evaluates expressions as AWS does."""
     dynamodb = boto3.client(
         "dynamodb", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
@@ -204,7 +204,12 @@ def test_state_table_decides_on_a_real_dynamodb() -> None:
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )  # fmt: skip
-    table = StateTable(dynamodb, "t")
+    return StateTable(dynamodb, "t"), dynamodb
+
+
+@mock_aws
+def test_conditional_writes_exclude_each_other_in_dynamodb() -> None:
+    table, _ = _table()
     value = {"n": 1, "f": 1.5, "s": "x", "b": True, "l": ["a"], "m": {"k": None}}
     assert table.get("r") is None
     assert table.put_new("r", value)
@@ -218,3 +223,21 @@ def test_state_table_decides_on_a_real_dynamodb() -> None:
     table.delete("r")
     table.delete("r")
     assert table.get("r") is None
+
+
+@mock_aws
+def test_previous_names_are_read_and_replaced_in_dynamodb() -> None:
+    table, dynamodb = _table()
+    row = {"wanted": {"S": "down"}, "at": {"N": "1.5"}, "tries": {"N": "1"}}
+    dynamodb.put_item(TableName="t", Item={"id": {"S": "switch#e"}, **row})
+    assert table.get("switch#e") == {"desired_state": "stopped", "requested_at": 1.5, "tries": 1}
+    change = {"desired_state": "started", "requested_at": 2.5, "tries": None}
+    assert not table.swap("switch#e", change=change, expect={"requested_at": None})
+    assert not table.swap("switch#e", change=change, expect={"requested_at": 2.5})
+    assert not table.swap("switch#e", change=change, expect={"desired_state": "started"})
+    expect = {"requested_at": 1.5, "desired_state": "stopped", "requested_by": None, "tries": 1}
+    assert table.swap("switch#e", change=change, expect=expect)
+    assert not table.swap("switch#e", change=change, expect=expect)
+    assert table.swap("switch#e", change={"tries": 2}, expect={"requested_at": 2.5})
+    item = dynamodb.get_item(TableName="t", Key={"id": {"S": "switch#e"}})["Item"]
+    assert set(item) == {"id", "desired_state", "requested_at", "tries"}
