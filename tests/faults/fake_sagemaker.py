@@ -134,10 +134,10 @@ class SageMaker(Jobs):
 
     def _need_no_target(self, old: str, new: str) -> None:
         """SageMaker's rule about scaled variants that an update removes or changes."""
-        wanted = _types(self.configs[new])
+        desired = _types(self.configs[new])
         for name, instance_type in _types(self.configs[old]).items():
             scaled = f"endpoint/{ENDPOINT}/variant/{name}" in self.targets
-            if scaled and wanted.get(name) != instance_type:
+            if scaled and desired.get(name) != instance_type:
                 text = f'Variant(s) "[{name}]" must be deregistered as scalable targets'
                 raise client_error("ValidationException", text)
 

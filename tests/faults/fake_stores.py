@@ -61,10 +61,10 @@ class Stores:
     # s3
 
     def _list_objects_v2(self, Bucket: str, Prefix: str, **_: Any) -> Any:
-        found = sorted(k for b, k in self.objects if b == Bucket and k.startswith(Prefix))
+        keys = sorted(k for b, k in self.objects if b == Bucket and k.startswith(Prefix))
         contents = [
             {"Key": key, "Size": len(self.objects[Bucket, key]), "ETag": str(hash(key))}
-            for key in found
+            for key in keys
         ]
         return {"Contents": contents, "IsTruncated": False}
 
@@ -90,21 +90,21 @@ class Stores:
     # the rest
 
     def _describe_alarms(self, AlarmNames: list[str], **_: Any) -> Any:
-        found = [self.alarms[n] for n in AlarmNames if n in self.alarms]
+        alarms = [self.alarms[n] for n in AlarmNames if n in self.alarms]
         return {
-            "MetricAlarms": [each for each in found if "AlarmRule" not in each],
-            "CompositeAlarms": [each for each in found if "AlarmRule" in each],
+            "MetricAlarms": [each for each in alarms if "AlarmRule" not in each],
+            "CompositeAlarms": [each for each in alarms if "AlarmRule" in each],
         }
 
     def _put_metric_data(self, Namespace: str, MetricData: list[Any]) -> Any:
         self.metrics.extend(MetricData)
 
     def metric(self, name: str, **dimensions: str) -> list[float]:
-        wanted = dimensions.items()
+        expected = dimensions.items()
         return [
             d["Value"] for d in self.metrics
             if d["MetricName"] == name
-            and wanted <= {p["Name"]: p["Value"] for p in d["Dimensions"]}.items()
+            and expected <= {p["Name"]: p["Value"] for p in d["Dimensions"]}.items()
         ]  # fmt: skip
 
     def _publish(self, Message: str, **_: Any) -> Any:
@@ -144,13 +144,13 @@ class Stores:
         }
 
     def _describe_scaling_policies(self, ResourceId: str, **_: Any) -> Any:
-        found = self.targets[ResourceId]["policies"]
-        return {"ScalingPolicies": [{"PolicyName": n, **each} for n, each in found.items()]}
+        policies = self.targets[ResourceId]["policies"]
+        return {"ScalingPolicies": [{"PolicyName": n, **each} for n, each in policies.items()]}
 
     def _describe_scheduled_actions(self, ResourceId: str, **_: Any) -> Any:
-        found = self.targets[ResourceId]["actions"]
+        actions = self.targets[ResourceId]["actions"]
         return {
-            "ScheduledActions": [{"ScheduledActionName": n, **each} for n, each in found.items()]
+            "ScheduledActions": [{"ScheduledActionName": n, **each} for n, each in actions.items()]
         }
 
     def _invoke(self, FunctionName: str, Payload: bytes, **_: Any) -> Any:

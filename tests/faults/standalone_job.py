@@ -1,4 +1,4 @@
-"""A job without gate, alarm and reconciler, and short ways to look at it."""
+"""A job without gate, alarm and reconciler."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def loop(world: World) -> dict[str, Any]:
 
 def types(world: World, name: str) -> str:
     text = json.dumps(world.jobs[name], default=str)
-    (found,) = {t for t in (OWN, SECOND, THIRD) if f'"{t}"' in text}
-    return found
+    (name_of_type,) = {t for t in (OWN, SECOND, THIRD) if f'"{t}"' in text}
+    return name_of_type

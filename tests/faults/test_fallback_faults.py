@@ -1,4 +1,4 @@
-"""Instance types that fall back: quota and capacity refused, told twice, late or never."""
+"""Fallback instance types: quota and capacity errors, repeated and lost events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from world import Killed, World
 
 
 @pytest.mark.feature("training: fallback instance types when quota is refused")
-def test_refused_quota_takes_the_next_type_in_the_same_invocation(kind: str) -> None:
+def test_quota_refusal_tries_the_next_type_in_the_same_invocation(kind: str) -> None:
     world = standalone(kind, fallback_instance_types=FALLBACKS)
     world.scarce = {OWN}
     answer = world.run("start_training", manual_event(world))
@@ -37,7 +37,7 @@ def test_refused_quota_takes_the_next_type_in_the_same_invocation(kind: str) -> 
     assert world.alerts_sent == []
 
 
-def test_quota_refused_for_every_type_pages_once_and_starts_when_it_is_granted(kind: str) -> None:
+def test_quota_refusal_of_every_type_alerts_once_and_starts_when_quota_is_raised(kind: str) -> None:
     world = standalone(kind, fallback_instance_types=FALLBACKS)
     world.scarce = {OWN, *FALLBACKS}
     world.deliver("start_training", manual_event(world))
@@ -56,17 +56,17 @@ def test_quota_refused_for_every_type_pages_once_and_starts_when_it_is_granted(k
 
 
 @pytest.mark.feature("training: fallback instance types when capacity is refused")
-def test_job_without_capacity_is_started_with_each_next_type_then_pages(kind: str) -> None:
+def test_job_without_capacity_is_started_with_each_type_then_alerts(kind: str) -> None:
     world = standalone(kind, fallback_instance_types=FALLBACKS)
     world.extra = {"MAX_ATTEMPTS": "1"}
     world.deliver("start_training", manual_event(world))
-    seen = []
+    started = []
     for _ in range(5):
         for name in world.running_jobs():
-            seen.append(types(world, name))
+            started.append(types(world, name))
             world.finish(name, status="Failed", reason=NO_CAPACITY, metric=None)
         world.drain()
-    assert seen == [OWN, SECOND, THIRD]
+    assert started == [OWN, SECOND, THIRD]
     assert len(world.jobs) == 3
     assert len(world.alerts_sent) == 1
     assert "CapacityError" in world.alerts_sent[0]
@@ -74,7 +74,7 @@ def test_job_without_capacity_is_started_with_each_next_type_then_pages(kind: st
     assert "in_flight" not in loop(world)
 
 
-def test_what_failed_by_no_fault_of_its_own_is_tried_again_with_back_off(kind: str) -> None:
+def test_infrastructure_failure_is_retried_with_back_off(kind: str) -> None:
     world = standalone(kind)
     world.deliver("start_training", manual_event(world))
     starts = []
@@ -93,7 +93,7 @@ def test_what_failed_by_no_fault_of_its_own_is_tried_again_with_back_off(kind: s
     assert "pending" not in loop(world)
 
 
-def test_tuning_job_whose_trials_lack_capacity_takes_the_next_type() -> None:
+def test_tuning_job_whose_trials_lack_capacity_tries_the_next_type() -> None:
     world = standalone("tuning", fallback_instance_types=FALLBACKS)
     world.deliver("start_training", manual_event(world))
     name = world.only_job()
@@ -103,7 +103,7 @@ def test_tuning_job_whose_trials_lack_capacity_takes_the_next_type() -> None:
     assert types(world, world.only_job()) == SECOND
 
 
-def test_other_failures_take_no_other_type(kind: str) -> None:
+def test_other_failures_try_no_other_type(kind: str) -> None:
     world = standalone(kind, fallback_instance_types=FALLBACKS)
     world.deliver("start_training", manual_event(world))
     world.finish(world.only_job(), status="Failed", reason="AlgorithmError: , exit code: 1")
@@ -112,7 +112,7 @@ def test_other_failures_take_no_other_type(kind: str) -> None:
     assert len(world.jobs) == 1
 
 
-def test_lack_of_capacity_told_thrice_starts_one_next_job(kind: str) -> None:
+def test_repeated_capacity_error_starts_one_further_job(kind: str) -> None:
     world = standalone(kind, fallback_instance_types=FALLBACKS)
     world.deliver("start_training", manual_event(world))
     first = world.only_job()
@@ -128,7 +128,7 @@ def test_lack_of_capacity_told_thrice_starts_one_next_job(kind: str) -> None:
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", range(1, 14))
 @pytest.mark.parametrize("function", ["start_training", "on_job_change"])
-def test_killed_at_any_call_between_types_one_job_follows(
+def test_one_job_follows_if_a_function_is_killed_between_types(
     function: str, call: int, after: bool
 ) -> None:
     world = standalone(fallback_instance_types=FALLBACKS)
@@ -152,7 +152,7 @@ def test_killed_at_any_call_between_types_one_job_follows(
     assert loop(world)["in_flight"] == name
 
 
-def test_what_came_meanwhile_goes_before_the_next_type() -> None:
+def test_pending_trigger_has_priority_over_the_next_type() -> None:
     world = standalone(fallback_instance_types=FALLBACKS)
     world.deliver("start_training", manual_event(world))
     first = world.only_job()
@@ -164,19 +164,19 @@ def test_what_came_meanwhile_goes_before_the_next_type() -> None:
     assert len(world.jobs) == 2
 
 
-def test_in_a_loop_lack_of_capacity_backs_off_after_the_last_type() -> None:
+def test_loop_backs_off_after_the_last_type_without_capacity() -> None:
     world = World().with_data()
     world.put_job("Update", fallback_instance_types=[SECOND])
     world.deliver("start_training", world.data_event())
-    seen = []
+    started = []
     for _ in range(40):
         for name in world.running_jobs():
-            seen.append(types(world, name))
+            started.append(types(world, name))
             world.finish(name, status="Failed", reason=NO_CAPACITY)
         world.drain()
         world.now += HOUR
         world.reconcile()
-    assert seen == [OWN, SECOND] * MAX_ATTEMPTS
+    assert started == [OWN, SECOND] * MAX_ATTEMPTS
     assert len(world.alerts_sent) == 1
 
 

@@ -51,7 +51,7 @@ def served_type(world: World) -> str:
 
 
 @pytest.mark.feature("scaling: another instance type of a champion in one deploy")
-def test_instance_type_of_a_scaled_variant_changes_in_one_deploy(world: World) -> None:
+def test_instance_type_of_a_scaled_variant_changes_in_one_deployment(world: World) -> None:
     world._put_scheduled_action(TARGET, "evening", Schedule="cron(0 20 * * ? *)")
     world.endpoint["instances"] = 4
 
@@ -77,7 +77,7 @@ def test_unchanged_variants_keep_their_targets_during_a_rollout(world: World) ->
 
 
 @pytest.mark.feature("scaling: a rollback brings a champion's target back")
-def test_rollback_brings_target_policies_and_schedules_back(world: World) -> None:
+def test_rollback_restores_target_policies_and_scheduled_actions(world: World) -> None:
     world._put_scheduled_action(TARGET, "evening", Schedule="cron(0 20 * * ? *)")
     before = copy.deepcopy(world.targets)
 
@@ -90,7 +90,7 @@ def test_rollback_brings_target_policies_and_schedules_back(world: World) -> Non
     assert champion(world).get("unscaled") is None
 
 
-def test_variant_that_goes_is_deregistered_first(world: World) -> None:
+def test_removed_variant_is_deregistered_first(world: World) -> None:
     deploy(world, two_variants())
     settle(world)
     assert sorted(world.targets) == [TARGET, SECOND]
@@ -103,7 +103,7 @@ def test_variant_that_goes_is_deregistered_first(world: World) -> None:
 
 
 @pytest.mark.feature("rollout: variants of a champion that come or go")
-def test_rollout_is_guarded_unless_variants_come_or_go(world: World) -> None:
+def test_rollout_has_guardrails_unless_variants_are_added_or_removed(world: World) -> None:
     for document in (with_instance_type(), two_variants(), serving_document()):
         deploy(world, document)
         settle(world)
@@ -140,7 +140,7 @@ def test_target_registered_again_by_another_is_deregistered_again(world: World) 
 @pytest.mark.parametrize("outcome", ["ok", "rollback"])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", range(1, 21))
-def test_killed_at_any_call_a_replay_converges(
+def test_change_killed_at_any_call_converges_when_repeated(
     world: World, call: int, after: bool, outcome: str
 ) -> None:
     before = copy.deepcopy(world.targets)
@@ -149,7 +149,7 @@ def test_killed_at_any_call_a_replay_converges(
     _surviving(world, lambda: deploy(world, with_instance_type()))
     world.kill_at = None
     if len(world.answers) == answered:
-        deploy(world, with_instance_type())  # CloudFormation asks again
+        deploy(world, with_instance_type())  # CloudFormation sends the event again
     world.reconcile()
     world.kill_at, world.killed = (call, after), {"promote"}
     settle(world, outcome)

@@ -13,7 +13,7 @@ from world import World
 
 
 @pytest.mark.feature("lifecycle: status as metrics")
-def test_end_of_a_job_is_counted_once_with_its_seconds(kind: str) -> None:
+def test_end_of_a_job_is_counted_once_with_its_duration(kind: str) -> None:
     world = standalone(kind)
     world.deliver("start_training", manual_event(world))
     name = world.only_job()
@@ -30,13 +30,15 @@ def test_end_of_a_job_is_counted_once_with_its_seconds(kind: str) -> None:
 
 
 @pytest.mark.feature("lifecycle: failure reason reaches the user")
-def test_failure_reaches_page_row_and_log(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failure_reason_is_in_alert_row_and_log(
+    kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     world = standalone(kind)
     world.deliver("start_training", manual_event(world))
     name = world.only_job()
     world.finish(name, status="Failed", reason="AlgorithmError: no such column, exit code: 1")
     world.drain()
-    assert [("no such column" in page, name in page) for page in world.alerts_sent] == [
+    assert [("no such column" in alert, name in alert) for alert in world.alerts_sent] == [
         (True, True)
     ]
     assert "no such column" in world.row(f"result#{name}")["reason"]
@@ -45,7 +47,7 @@ def test_failure_reaches_page_row_and_log(kind: str, capsys: pytest.CaptureFixtu
     assert "in_flight" not in loop(world)
 
 
-def test_failed_tuning_job_tells_the_reason_of_a_trial() -> None:
+def test_failure_reason_of_a_tuning_job_includes_a_trial() -> None:
     world = standalone("tuning")
     world.deliver("start_training", manual_event(world))
     name = world.only_job()
@@ -55,7 +57,7 @@ def test_failed_tuning_job_tells_the_reason_of_a_trial() -> None:
     assert "AlgorithmError: no label" in world.alerts_sent[0]
 
 
-def test_trials_that_cannot_be_listed_do_not_keep_the_lock() -> None:
+def test_lock_is_released_if_trials_cannot_be_listed() -> None:
     world = standalone("tuning")
     world.deliver("start_training", manual_event(world))
     error = client_error("AccessDeniedException", "no")
@@ -67,7 +69,7 @@ def test_trials_that_cannot_be_listed_do_not_keep_the_lock() -> None:
 
 
 @pytest.mark.parametrize(("secondary", "alerts"), [("Stopped", 0), ("MaxRuntimeExceeded", 1)])
-def test_stopped_job_pages_only_if_a_limit_stopped_it(secondary: str, alerts: int) -> None:
+def test_stopped_job_alerts_only_if_a_limit_stopped_it(secondary: str, alerts: int) -> None:
     world = standalone()
     world.deliver("start_training", manual_event(world))
     name = world.only_job()
@@ -78,7 +80,7 @@ def test_stopped_job_pages_only_if_a_limit_stopped_it(secondary: str, alerts: in
     assert len(world.alerts_sent) == alerts
 
 
-def test_what_became_pending_starts_when_the_job_ends(kind: str) -> None:
+def test_pending_trigger_starts_when_the_job_ends(kind: str) -> None:
     world = standalone(kind)
     world.deliver("start_training", manual_event(world))
     first = world.only_job()
@@ -90,7 +92,7 @@ def test_what_became_pending_starts_when_the_job_ends(kind: str) -> None:
     assert "pending" not in loop(world)
 
 
-def test_lost_end_is_found_on_schedule(kind: str) -> None:
+def test_lost_end_event_is_repaired_on_schedule(kind: str) -> None:
     world = standalone(kind)
     world.deliver("start_training", manual_event(world))
     name = world.only_job()
@@ -102,7 +104,7 @@ def test_lost_end_is_found_on_schedule(kind: str) -> None:
     assert len(world.alerts_sent) == 1
 
 
-def test_refused_request_pages_the_reason_at_once(kind: str) -> None:
+def test_refused_request_alerts_with_the_reason_at_once(kind: str) -> None:
     world = standalone(kind)
     action = {
         "training": "CreateTrainingJob", "tuning": "CreateHyperParameterTuningJob",
@@ -112,10 +114,10 @@ def test_refused_request_pages_the_reason_at_once(kind: str) -> None:
     world.failures[f"sagemaker:{action}"] = [error]
     world.deliver("start_training", manual_event(world))
     assert "in_flight" not in loop(world)
-    assert ["VolumeKmsKeyId" in page for page in world.alerts_sent] == [True]
+    assert ["VolumeKmsKeyId" in alert for alert in world.alerts_sent] == [True]
 
 
-def test_metrics_that_are_not_taken_stop_nothing() -> None:
+def test_unpublished_metrics_do_not_prevent_a_start() -> None:
     world = standalone()
     world.failures["cloudwatch:PutMetricData"] = [client_error("Throttling", "slow")] * 9
     world.deliver("start_training", manual_event(world))
@@ -125,7 +127,7 @@ def test_metrics_that_are_not_taken_stop_nothing() -> None:
     assert "in_flight" not in loop(world)
 
 
-def test_alarm_of_any_name_starts_a_job_where_none_is_named() -> None:
+def test_any_alarm_starts_a_job_if_none_is_configured() -> None:
     world = standalone()
     world.deliver("start_training", world.set_alarm("ALARM"))
     assert len(world.running_jobs()) == 1
@@ -147,7 +149,7 @@ def test_any_object_starts_a_job_without_daily_data_once_a_version() -> None:
 
 
 @pytest.mark.feature("lifecycle: on schedule")
-def test_payload_of_the_scheduler_starts_one_job_however_often_it_comes(kind: str) -> None:
+def test_repeated_payload_of_the_scheduler_starts_one_job(kind: str) -> None:
     world = standalone(kind)
     event = {
         "version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.scheduler",
@@ -178,7 +180,7 @@ def test_best_trial_becomes_champion() -> None:
     assert (BUCKET, f"sets/runs/{name}/validation.manifest") in world.objects
 
 
-def test_trial_that_is_no_better_is_rejected_on_the_tuning_job_s_hold_out() -> None:
+def test_trial_that_is_not_better_is_rejected_on_the_tuning_job_s_hold_out() -> None:
     world = World(kind="tuning").with_champion()
     world.champion_prediction = lambda _: "101"
     name = world.challenge(metric=1.0)
@@ -196,7 +198,7 @@ def test_tuning_job_without_best_trial_is_rejected_and_registers_nothing() -> No
     assert "in_flight" not in loop(world)
 
 
-def test_trial_s_own_end_is_ignored_without_a_call_to_sagemaker() -> None:
+def test_end_of_a_trial_is_ignored_without_a_call_to_sagemaker() -> None:
     world = World(kind="tuning").with_data()
     world.deliver("start_training", manual_event(world))
     name = world.only_job()
@@ -208,7 +210,9 @@ def test_trial_s_own_end_is_ignored_without_a_call_to_sagemaker() -> None:
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", range(1, 20))
-def test_killed_at_any_call_the_best_trial_is_registered_once(call: int, after: bool) -> None:
+def test_best_trial_is_registered_once_if_the_function_is_killed_at_any_call(
+    call: int, after: bool
+) -> None:
     world = World(kind="tuning").with_champion()
     world.kill_at, world.killed = (call, after), {"on_job_change"}
     world.challenge(metric=1.0)

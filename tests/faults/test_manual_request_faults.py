@@ -1,4 +1,4 @@
-"""What a person asks of the endpoint, and what may come between."""
+"""Manual requests for an endpoint, with concurrent events and failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def arn_of(world: World, version: int) -> str:
     return str(world.packages[version - 1]["ModelPackageArn"])
 
 
-def ask(world: World, action: str, version: int = 0, **changes: Any) -> dict[str, str]:
+def send(world: World, action: str, version: int = 0, **changes: Any) -> dict[str, str]:
     world.now += 60
     event = {
         "source": "manual", "action": action, "id": f"{action}-{world.now}", "time": iso(world.now),
@@ -49,8 +49,8 @@ def two(world: World) -> World:
 
 
 @pytest.mark.feature("promotion: sageloop rollback")
-def test_a_former_champion_serves_again_and_stays_until_a_newer_package(two: World) -> None:
-    assert ask(two, "promote", 1) == {"status": "accepted", "reason": "", "step": "waiting"}
+def test_requested_former_champion_serves_until_a_newer_package(two: World) -> None:
+    assert send(two, "promote", 1) == {"status": "accepted", "reason": "", "step": "waiting"}
     settle(two)
     two.reconcile()
 
@@ -69,80 +69,80 @@ def test_a_former_champion_serves_again_and_stays_until_a_newer_package(two: Wor
     assert champion(two)["package_arn"] == arn_of(two, 3)
 
 
-def test_a_wish_during_a_rollout_is_granted_after_it(world: World) -> None:
+def test_request_during_a_rollout_is_carried_out_after_it(world: World) -> None:
     world.challenge()
     assert champion(world)["state"] == "promoting"
     before = champion(world)["former"]["package_arn"]
-    assert ask(world, "promote", 1)["status"] == "accepted"
+    assert send(world, "promote", 1)["status"] == "accepted"
     assert champion(world)["package_arn"] != before
     settle(world)
     assert champion(world)["package_arn"] == before
     assert champion(world)["state"] == "live"
 
 
-def test_a_rollback_by_hand_goes_on_though_the_rollback_alarm_is_red(two: World) -> None:
+def test_manual_rollback_is_not_blocked_by_a_rollback_alarm(two: World) -> None:
     two.alarms["latency"] = {"AlarmName": "latency", "StateValue": "ALARM"}
-    seen: list[dict[str, Any]] = []
+    updates: list[dict[str, Any]] = []
     original = two._update_endpoint
 
     def watch(**request: Any) -> Any:
-        seen.append(request)
+        updates.append(request)
         return original(**request)
 
     two._update_endpoint = watch
-    assert ask(two, "promote", 1)["step"] == "waiting"
-    assert "AutoRollbackConfiguration" not in seen[0].get("DeploymentConfig", {})
+    assert send(two, "promote", 1)["step"] == "waiting"
+    assert "AutoRollbackConfiguration" not in updates[0].get("DeploymentConfig", {})
     settle(two)
     assert champion(two)["package_arn"] == arn_of(two, 1)
 
 
-def test_the_same_wish_twice_is_granted_once(two: World) -> None:
-    ask(two, "promote", 1, id="one")
+def test_repeated_rollback_request_is_applied_once(two: World) -> None:
+    send(two, "promote", 1, id="one")
     settle(two)
     generation = champion(two)["generation"]
-    answer = ask(two, "promote", 1, id="one")
+    answer = send(two, "promote", 1, id="one")
     assert (answer["status"], champion(two)["generation"]) == ("ignored", generation)
 
 
-def test_an_older_wish_does_not_undo_a_later_one(two: World) -> None:
+def test_older_request_does_not_replace_a_later_one(two: World) -> None:
     late = iso(two.now - HOUR)
-    ask(two, "promote", 1)
+    send(two, "promote", 1)
     settle(two)
-    answer = ask(two, "promote", 2, time=late)
+    answer = send(two, "promote", 2, time=late)
     assert answer["reason"] == "a later request was handled before"
     assert champion(two)["package_arn"] == arn_of(two, 1)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         ({"ModelApprovalStatus": "Rejected"}, "is Rejected, not Approved"),
         ({"ModelPackageGroupName": "others"}, "is of group 'others'"),
     ],
 )
-def test_what_is_no_approved_package_of_the_group_is_refused(
-    two: World, change: dict[str, str], told: str
+def test_package_that_is_not_approved_or_of_another_group_is_refused(
+    two: World, change: dict[str, str], reason: str
 ) -> None:
     two.packages[0] |= change
-    answer = ask(two, "promote", 1)
+    answer = send(two, "promote", 1)
     assert answer["status"] == "refused"
-    assert told in answer["reason"]
+    assert reason in answer["reason"]
     assert champion(two)["package_arn"] == arn_of(two, 2)
 
 
-def test_the_champion_there_is_and_a_frozen_endpoint_are_refused(two: World) -> None:
-    assert "is the champion already" in ask(two, "promote", 2)["reason"]
-    ask(two, "promote", 1)
+def test_request_for_the_present_champion_or_a_frozen_endpoint_is_refused(two: World) -> None:
+    assert "is the champion already" in send(two, "promote", 2)["reason"]
+    send(two, "promote", 1)
     two.drain()
     two.move_endpoint("stuck")
     two.drain()
-    assert "promotions are frozen" in ask(two, "promote", 2)["reason"]
+    assert "promotions are frozen" in send(two, "promote", 2)["reason"]
 
 
-def test_a_chosen_package_that_does_not_come_up_is_barred_and_the_other_serves_on(
+def test_requested_package_that_fails_is_quarantined_and_the_champion_stays(
     two: World,
 ) -> None:
-    ask(two, "promote", 1)
+    send(two, "promote", 1)
     two.drain()
     two.move_endpoint("rollback", reason="the container did not pass its ping")
     settle(two)
@@ -151,9 +151,9 @@ def test_a_chosen_package_that_does_not_come_up_is_barred_and_the_other_serves_o
     assert row["quarantined"] == [arn_of(two, 1)]
 
 
-def test_a_package_that_vanished_is_told_of_and_stops_nothing(world: World) -> None:
+def test_request_for_a_deleted_package_alerts_and_is_closed(world: World) -> None:
     world.challenge()
-    ask(world, "promote", 1)
+    send(world, "promote", 1)
     gone = client_error("ValidationException", "ModelPackage does not exist.")
     original = world._describe_model_package
 
@@ -170,7 +170,9 @@ def test_a_package_that_vanished_is_told_of_and_stops_nothing(world: World) -> N
 
 @pytest.mark.parametrize("call", range(1, 14))
 @pytest.mark.parametrize("after", [False, True])
-def test_a_death_at_any_call_of_a_wish_is_made_good(two: World, call: int, after: bool) -> None:
+def test_request_killed_at_any_call_is_applied_when_repeated(
+    two: World, call: int, after: bool
+) -> None:
     event = {
         "source": "manual", "action": "promote", "id": "w", "time": iso(two.now),
         "package": arn_of(two, 1),
@@ -186,32 +188,32 @@ def test_a_death_at_any_call_of_a_wish_is_made_good(two: World, call: int, after
     assert champion(two)["state"] == "live"
 
 
-@pytest.mark.feature("operations: cost switch")
-def test_a_parked_endpoint_is_away_and_comes_back_with_the_same_champion(two: World) -> None:
+@pytest.mark.feature("operations: endpoint schedule")
+def test_stopped_endpoint_is_deleted_and_starts_with_the_same_champion(two: World) -> None:
     before = champion(two)
-    assert ask(two, "stop")["status"] == "accepted"
+    assert send(two, "stop")["status"] == "accepted"
     settle(two)
     two.reconcile()
     assert two.endpoint is None
     assert champion(two)["package_arn"] == before["package_arn"]
-    assert "stopped" in ask(two, "promote", 1)["reason"]
+    assert "stopped" in send(two, "promote", 1)["reason"]
 
-    assert ask(two, "start")["status"] == "accepted"
+    assert send(two, "start")["status"] == "accepted"
     settle(two)
     assert two.endpoint["EndpointConfigName"] == before["config_name"]
     assert champion(two)["state"] == "live"
     assert "stopped" not in champion(two)
 
 
-def test_a_model_finished_while_parked_waits_for_its_gate(two: World) -> None:
-    ask(two, "stop")
+def test_model_of_a_stopped_endpoint_waits_for_the_gate(two: World) -> None:
+    send(two, "stop")
     settle(two)
     two.now += 7 * HOUR
     name = two.challenge(metric=0.5)
     two.reconcile()
     assert two.row(f"result#{name}").get("outcome") is None
 
-    ask(two, "start")
+    send(two, "start")
     settle(two)
     two.reconcile()
     settle(two)
@@ -219,21 +221,21 @@ def test_a_model_finished_while_parked_waits_for_its_gate(two: World) -> None:
     assert champion(two)["package_arn"] == arn_of(two, 3)
 
 
-def test_parking_waits_for_a_rollout_under_way(world: World) -> None:
+def test_stop_waits_for_a_rollout_in_progress(world: World) -> None:
     world.challenge()
-    ask(world, "stop")
+    send(world, "stop")
     assert world.endpoint["EndpointStatus"] == "Updating"
     settle(world)
     assert world.endpoint is None
-    ask(world, "start")
+    send(world, "start")
     settle(world)
     assert champion(world)["package_arn"] == arn_of(world, 2)
 
 
-def test_a_deployment_while_parked_starts_nothing_and_counts_at_the_return(two: World) -> None:
+def test_deployment_of_a_stopped_endpoint_takes_effect_at_its_start(two: World) -> None:
     from documents import serving_document
 
-    ask(two, "stop")
+    send(two, "stop")
     settle(two)
     text = json.dumps(serving_document(keep_configs=2))
     answer = two.resource(
@@ -243,14 +245,14 @@ def test_a_deployment_while_parked_starts_nothing_and_counts_at_the_return(two: 
     assert answer["Status"] == "SUCCESS"
     settle(two)
     assert two.endpoint is None
-    ask(two, "start")
+    send(two, "start")
     settle(two)
     assert two.endpoint["EndpointConfigName"] == champion(two)["config_name"]
     assert champion(two)["state"] == "live"
 
 
 @pytest.mark.feature("promotion: approval by a person")
-def test_what_passed_a_gate_with_manual_approval_waits_for_a_person() -> None:
+def test_model_that_passes_a_gate_with_manual_approval_waits_for_approval() -> None:
     gate = {"metric": "validation:mae", "objective": "Minimize", "threshold": 12.0,
             "improvement": 0.0, "approval": "Manual"}  # fmt: skip
     world = World(gate=gate).with_data()

@@ -1,4 +1,4 @@
-"""Random schedules of events, losses, doublings and crashes: the promises hold after each."""
+"""Random sequences of events, lost and repeated events and crashes: invariants hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OUTCOMES = st.sampled_from(["ok", "ok", "rollback", "failed"])
 
 
 class Loop(RuleBasedStateMachine):
-    """The loop, with everything that can happen to it in any order."""
+    """The loop, with its events in any order."""
 
     @initialize(seed=st.integers(0, 1000))
     def begin(self, seed: int) -> None:
@@ -26,7 +26,7 @@ class Loop(RuleBasedStateMachine):
         self.requests = 0
         self.alarm_starts: list[float] = []
 
-    # what happens
+    # events
 
     @rule(hours=st.sampled_from([0.1, 1.0, 7.0, 30.0]))
     def time_passes(self, hours: float) -> None:
@@ -38,7 +38,7 @@ class Loop(RuleBasedStateMachine):
             self.world.set_alarm(state, notify=True)
 
     @rule(again=st.booleans())
-    def data_lands(self, again: bool) -> None:
+    def data_arrives(self, again: bool) -> None:
         self.version += not again
         self.world.queue.append(("start_training", self.world.data_event(f"v{self.version}")))
 
@@ -70,24 +70,24 @@ class Loop(RuleBasedStateMachine):
         )  # fmt: skip
 
     @rule(version=st.integers(1, 3), again=st.booleans())
-    def a_person_chooses(self, version: int, again: bool) -> None:
+    def rollback_is_requested(self, version: int, again: bool) -> None:
         if version <= len(self.world.packages):
             arn = self.world.packages[version - 1]["ModelPackageArn"]
-            event = self._wish("promote") | {"package": arn}
+            event = self._request("promote") | {"package": arn}
             self.world.queue += [("promote", event)] * (1 + again)
 
     @rule(action=st.sampled_from(["stop", "start"]))
-    def the_endpoint_is_switched(self, action: str) -> None:
-        self.world.queue.append(("promote", self._wish(action)))
+    def stop_or_start_is_requested(self, action: str) -> None:
+        self.world.queue.append(("promote", self._request(action)))
 
-    def _wish(self, action: str) -> dict[str, str]:
+    def _request(self, action: str) -> dict[str, str]:
         self.requests += 1
         return {
             "source": "manual", "action": action, "id": str(self.requests),
             "time": iso(self.world.now + self.requests / 1000),
         }  # fmt: skip
 
-    # how it is told
+    # delivery
 
     @rule(count=st.integers(1, 6))
     def events_arrive(self, count: int) -> None:
@@ -95,7 +95,7 @@ class Loop(RuleBasedStateMachine):
             self.world.deliver(*self.world.queue.pop(0))
 
     @rule()
-    def events_are_doubled(self) -> None:
+    def events_are_repeated(self) -> None:
         self.world.queue += self.world.queue[: max(0, 40 - len(self.world.queue))]
 
     @rule()
@@ -109,7 +109,7 @@ class Loop(RuleBasedStateMachine):
         ]
 
     @rule(call=st.integers(1, 18), after=st.booleans())
-    def one_function_dies(self, call: int, after: bool) -> None:
+    def function_is_killed(self, call: int, after: bool) -> None:
         if self.world.queue:
             self.world.kill_at = (call, after)
             self.world.deliver(*self.world.queue.pop(0))
@@ -119,14 +119,14 @@ class Loop(RuleBasedStateMachine):
     def reconciler_runs(self) -> None:
         self.world.reconcile()
 
-    # what is promised
+    # invariants
 
     @invariant()
     def at_most_one_job_in_flight(self) -> None:
         assert len(self.world.running_jobs()) <= 1
 
     @invariant()
-    def what_is_served_passed_the_gate(self) -> None:
+    def served_models_are_approved(self) -> None:
         approved = {
             package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
             for package in self.world.packages
@@ -143,14 +143,14 @@ class Loop(RuleBasedStateMachine):
                 assert variant["ModelName"] in self.world.models
 
     @invariant()
-    def one_package_a_job(self) -> None:
+    def one_package_per_job(self) -> None:
         jobs = [
             p["CustomerMetadataProperties"]["sageloop:training-job"] for p in self.world.packages
         ]
         assert len(jobs) == len(set(jobs))
 
     @invariant()
-    def jobs_of_alarms_keep_their_distance(self) -> None:
+    def jobs_of_alarms_observe_the_cooldown(self) -> None:
         rows = [
             json.loads(row["trigger"]["S"])
             for key, row in self.world.rows.items()
@@ -163,14 +163,14 @@ class Loop(RuleBasedStateMachine):
                 self.alarm_starts.append(trigger["at"])
 
     def teardown(self) -> None:
-        """Whatever happened: once nothing more happens, everything settles."""
+        """In the end the loop is idle and the endpoint serves the champion."""
         world = getattr(self, "world", None)
         if world is None:
             return
         world.set_alarm("OK")
         world.drain()
         world.now += HOUR
-        world.deliver("promote", self._wish("start"))
+        world.deliver("promote", self._request("start"))
         for _ in range(8):
             world.drain()
             for name in world.running_jobs():

@@ -64,7 +64,7 @@ class World(SageMaker):
     Args:
         gate: the gate's settings, other than the usual ones.
         kind: what kind of job it has.
-        alone: whether the job has neither gate nor alarm nor reconciler.
+        standalone: whether the job has neither gate nor alarm nor reconciler.
 
     """
 
@@ -165,7 +165,7 @@ class World(SageMaker):
             "MAX_ATTEMPTS": str(MAX_ATTEMPTS), "METRIC_NAMESPACE": "sageloop",
             "ALARM_NAME": ALARM, "ENDPOINT_NAME": ENDPOINT, "MODEL_PACKAGE_GROUP": GROUP,
             "GATE": json.dumps(self.gate), "CONTENT_TYPE": "text/csv", "ALERT_TOPIC_ARN": TOPIC,
-            "CAPTURE_URI": f"s3://{BUCKET}/capture", "GROUND_TRUTH_URI": f"s3://{BUCKET}/truth",
+            "CAPTURE_URI": f"s3://{BUCKET}/capture", "GROUND_TRUTH_URI": f"s3://{BUCKET}/ground-truth",
             "WINDOW_MINUTES": "1440", "GROUND_TRUTH_DELAY_MINUTES": "60",
             "METRIC_NAME": "MeanAbsoluteError", "BACKOFF_SECONDS": str(BACKOFF),
             "VARIANTS": '["AllTraffic"]', "ON_JOB_CHANGE_FUNCTION": "on_job_change",
@@ -291,7 +291,7 @@ class World(SageMaker):
         return name
 
     def challenge(self, *, metric: float = 5.0) -> str:
-        """Train a challenger by hand up to its registration and the start of its rollout."""
+        """Train a challenger manually up to its registration and the start of its rollout."""
         event = {"source": "manual", "id": f"{self.now}", "time": iso(self.now)}
         self.deliver("start_training", event)
         name = self.only_job()

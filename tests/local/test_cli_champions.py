@@ -273,7 +273,7 @@ def test_a_pending_model_serves_only_after_a_person_approved_it(stack: SimpleNam
     live(stack, arn)
 
 
-@pytest.mark.feature("operations: cost switch")
+@pytest.mark.feature("operations: endpoint schedule")
 def test_the_promoter_parks_the_endpoint_and_brings_it_back(stack: SimpleNamespace) -> None:
     client, before = stack.handle.client, row(stack)["config_name"]["S"]
 

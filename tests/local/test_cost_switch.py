@@ -118,7 +118,7 @@ def switched(module: Stage) -> Iterator[Switched]:
         yield Switched(stage)
 
 
-@pytest.mark.feature("operations: cost switch")
+@pytest.mark.feature("operations: endpoint schedule")
 def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scaling(
     switched: Switched,
 ) -> None:
@@ -178,7 +178,7 @@ def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scalin
     stage.cloudwatch.delete_alarms(AlarmNames=[alarm])
 
 
-@pytest.mark.feature("operations: cost switch (idleness)")
+@pytest.mark.feature("operations: endpoint schedule (idleness)")
 def test_an_endpoint_that_nobody_asks_goes_by_itself(switched: Switched) -> None:
     switched.stage.invoke()
     assert switched.run() == "running"  # in service for a moment only

@@ -45,7 +45,7 @@ def test_dashboard_of_the_stacks_names_alarms_that_are_there(
     assert set(shown) <= there
 
 
-@pytest.mark.feature("operations: cost switch of the project's own stacks")
+@pytest.mark.feature("operations: endpoint schedule of the project's own stacks")
 def test_switch_of_an_endpoint_that_never_was_does_no_harm(
     cloud: LocalCloud, outputs: dict[str, Any]
 ) -> None:

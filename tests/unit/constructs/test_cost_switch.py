@@ -72,7 +72,7 @@ def champion() -> Template:
     return ground.template()
 
 
-@pytest.mark.feature("operations: cost switch")
+@pytest.mark.feature("operations: endpoint schedule")
 def test_switch_goes_and_comes_on_the_clock_of_a_place(own: Template) -> None:
     for verb, cron in (("stop", TIMES.down), ("start", TIMES.up)):
         own.has_resource_properties("AWS::Scheduler::Schedule", {

@@ -63,7 +63,7 @@ def test_an_alarm_starts_the_job(template: Template) -> None:
     })})  # fmt: skip
 
 
-@pytest.mark.feature("lifecycle: by hand")
+@pytest.mark.feature("lifecycle: manual start")
 def test_the_start_function_is_found_by_the_jobs_name(template: Template) -> None:
     (parameter,) = template.find_resources("AWS::SSM::Parameter").values()
 

@@ -19,6 +19,7 @@ from documents import BUCKET, ENDPOINT, JOB, job_document, serving_document
 from fake_client import client_error
 from moto import mock_aws
 from sageloop_runtime.aws.state_table import StateTable
+from sageloop_runtime.previous_release import ATTRIBUTES
 from sageloop_runtime.times import iso, moment
 from standalone_job import manual_event, standalone
 from world import PERMISSIONS, World
@@ -48,7 +49,7 @@ def _scaling_ends(world: World) -> None:
 
 
 def _active_alarm(world: World) -> None:
-    test_promotion_faults.test_33_red_rollback_alarm_holds_the_promotion_back(world, {})
+    test_promotion_faults.test_33_rollback_alarm_in_alarm_state_blocks_the_promotion(world, {})
 
 
 def _default_group(world: World) -> None:
@@ -58,7 +59,7 @@ def _default_group(world: World) -> None:
 
 
 def _evaluation(world: World) -> None:
-    world.objects[BUCKET, f"truth/{moment(world.now):%Y/%m/%d/%H}/a.jsonl"] = b"{}"
+    world.objects[BUCKET, f"ground-truth/{moment(world.now):%Y/%m/%d/%H}/a.jsonl"] = b"{}"
     world.run("evaluate", {"time": iso(world.now)})
 
 
@@ -89,7 +90,7 @@ def _job_resource(world: World) -> None:
 
 
 def _every_kind(world: World) -> None:
-    """Jobs of the other kinds, alone and (tuning) in a loop."""
+    """Jobs of the other kinds, standalone and (tuning) in a loop."""
     for kind in ("tuning", "processing", "transform"):
         apart = standalone(kind)
         for request_id in ("1", "2"):
@@ -122,19 +123,19 @@ def _refused() -> World:
 
 
 SCENARIOS = [
-    (test_trigger_faults.test_04_alarm_while_training_is_pending_and_starts_at_most_one_more, True),
-    (test_promotion_faults.test_26_worse_or_equal_challenger_leaves_the_champion_and_no_loop, True),
-    (test_promotion_faults.test_31_silent_rollback_is_detected_and_the_challenger_barred, True),
+    (test_trigger_faults.test_04_alarm_during_training_starts_at_most_one_more_job, True),
+    (test_promotion_faults.test_26_challenger_that_is_not_better_is_rejected, True),
+    (test_promotion_faults.test_31_rollback_is_detected_and_the_challenger_quarantined, True),
     (_active_alarm, True),
-    (test_promotion_faults.test_34_failed_creation_is_deleted_and_created_anew, False),
-    (test_instance_type_faults.test_rollback_brings_target_policies_and_schedules_back, True),
-    (test_deployment_faults.test_43_deletion_goes_on_while_interfaces_stay, True),
+    (test_promotion_faults.test_34_failed_endpoint_is_deleted_and_created_again, False),
+    (test_instance_type_faults.test_rollback_restores_target_policies_and_scheduled_actions, True),
+    (test_deployment_faults.test_43_deletion_continues_while_interfaces_are_left, True),
     (_many_champions, True), (_scaling_ends, True), (_default_group, None), (_evaluation, True),
     (_job_resource, False), (_every_kind, None), (_no_partitions, True),
     (_killed_while_registering, True),
 ]  # fmt: skip
 _TESTED_ELSEWHERE = {"endpoint_schedule", "invoke_proxy", "scaling_resource"}
-"""In tests/local: test_jwt_front, test_cost_switch and test_scaled_variants."""
+"""In tests/local, with a real endpoint and real policies."""
 IMPLIED = {"iam:PassRole", "sagemaker:AddTags"}
 
 
@@ -159,7 +160,7 @@ def test_layer_imports_the_standard_library_and_boto3_only() -> None:
             assert {str(name).split(".")[0] for name in names} <= allowed, path
 
 
-def test_layer_never_asks_the_host_for_the_time() -> None:
+def test_layer_never_reads_the_clock_of_the_host() -> None:
     forbidden = {"now", "utcnow", "today", "time_ns", "monotonic"}
     for path in LAMBDA.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -167,7 +168,7 @@ def test_layer_never_asks_the_host_for_the_time() -> None:
                 assert node.func.attr not in forbidden, f"{path}:{node.lineno}"
 
 
-def test_every_permission_is_used_and_no_other() -> None:
+def test_every_permission_is_used() -> None:
     """The worlds refuse what a function may not do; here, that nothing is spare."""
     used: set[tuple[str, str]] = set()
     for scenario, with_champion in SCENARIOS:
@@ -228,7 +229,11 @@ def test_conditional_writes_exclude_each_other_in_dynamodb() -> None:
 @mock_aws
 def test_previous_names_are_read_and_replaced_in_dynamodb() -> None:
     table, dynamodb = _table()
-    row = {"wanted": {"S": "down"}, "at": {"N": "1.5"}, "tries": {"N": "1"}}
+    previous = ATTRIBUTES["switch"]
+    row = {
+        previous["desired_state"]: {"S": "down"}, previous["requested_at"]: {"N": "1.5"},
+        "tries": {"N": "1"},
+    }  # fmt: skip
     dynamodb.put_item(TableName="t", Item={"id": {"S": "switch#e"}, **row})
     assert table.get("switch#e") == {"desired_state": "stopped", "requested_at": 1.5, "tries": 1}
     change = {"desired_state": "started", "requested_at": 2.5, "tries": None}

@@ -1,4 +1,4 @@
-"""Asking an endpoint for callers of an HTTP API."""
+"""The proxy that invokes an endpoint for callers of an HTTP API."""
 
 from __future__ import annotations
 
@@ -33,64 +33,66 @@ def request(body: str | None = "1,2", *, base: bool = False, **headers: str) -> 
 
 
 def failure(code: str, status: int, message: str = SECRET, **more: Any) -> ClientError:
-    told = {"Error": {"Code": code, "Message": message}, **more}
-    return ClientError({**told, "ResponseMetadata": {"HTTPStatusCode": status}}, "InvokeEndpoint")
+    response = {"Error": {"Code": code, "Message": message}, **more}
+    return ClientError(
+        {**response, "ResponseMetadata": {"HTTPStatusCode": status}}, "InvokeEndpoint"
+    )
 
 
 class Runtime:
-    """Answers or fails as it was told, and keeps what it was asked."""
+    """Returns or raises its outcomes in order, and records requests."""
 
     def __init__(self, *outcomes: bytes | Exception, content_type: str = "text/csv") -> None:
         self.outcomes, self.content_type = list(outcomes), content_type
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
 
-    def invoke_endpoint(self, **question: Any) -> dict[str, Any]:
-        self.asked.append(question)
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        self.requests.append(request)
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
         return {"Body": io.BytesIO(outcome), "ContentType": self.content_type}
 
 
-def ask(runtime: Runtime, event: dict[str, Any]) -> tuple[int, str]:
+def invoke(runtime: Runtime, event: dict[str, Any]) -> tuple[int, str]:
     answer = InvokeProxy(InvokeProxyConfig.read(ENVIRONMENT), runtime=runtime).handle(event)
     return answer["statusCode"], answer["body"]
 
 
-def test_endpoint_is_asked_what_the_caller_says_and_no_more() -> None:
+def test_endpoint_receives_only_forwarded_headers_and_body() -> None:
     runtime = Runtime(b"3.0")
     event = request(
         accept="text/csv", x_amzn_sagemaker_inference_id="i1", authorization="Bearer t",
         x_amzn_sagemaker_target_model="other.tar.gz", x_amzn_sagemaker_target_variant="Two",
     )  # fmt: skip
 
-    assert ask(runtime, event) == (200, "3.0")
-    assert runtime.asked == [{
+    assert invoke(runtime, event) == (200, "3.0")
+    assert runtime.requests == [{
         "EndpointName": "demo", "Body": b"1,2", "ContentType": "text/csv", "Accept": "text/csv",
         "InferenceId": "i1", "TargetModel": "other.tar.gz",
     }]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("given", "body"),
+    ("event", "body"),
     [
         (request("é"), "é".encode()),
         (request(None), b""),
         (request(base64.b64encode(b"\x93NUMPY\xff").decode(), base=True), b"\x93NUMPY\xff"),
     ],
 )
-def test_bodies_are_handed_on_byte_by_byte(given: dict[str, Any], body: bytes) -> None:
-    assert read_request(given, TYPES)["Body"] == body
+def test_body_is_forwarded_unchanged(event: dict[str, Any], body: bytes) -> None:
+    assert read_request(event, TYPES)["Body"] == body
 
 
-def test_a_type_is_known_with_its_parameters_and_in_any_case() -> None:
+def test_content_type_is_accepted_with_parameters_and_in_any_case() -> None:
     event = request(content_type="Text/CSV; charset=utf-8")
 
     assert read_request(event, TYPES)["ContentType"] == "Text/CSV; charset=utf-8"
 
 
 @pytest.mark.parametrize(
-    ("event", "status", "told"),
+    ("event", "status", "message"),
     [
         (request(content_type="text/html"), 415, "one of application/json, text/csv, got text/ht"),
         ({"body": "1"}, 415, "Content-Type must be one of application/json, text/csv, got none"),
@@ -99,15 +101,15 @@ def test_a_type_is_known_with_its_parameters_and_in_any_case() -> None:
         (request(accept="é"), 400, "accept must have at most 1024 characters, all of ASCII"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_before_the_endpoint_is(
-    event: dict[str, Any], status: int, told: str
+def test_invalid_request_is_refused_without_an_invocation(
+    event: dict[str, Any], status: int, message: str
 ) -> None:
     runtime = Runtime()
 
-    found, body = ask(runtime, event)
+    actual, body = invoke(runtime, event)
 
-    assert (found, runtime.asked) == (status, [])
-    assert told in json.loads(body)["message"]
+    assert (actual, runtime.requests) == (status, [])
+    assert message in json.loads(body)["message"]
 
 
 @pytest.mark.parametrize(
@@ -130,26 +132,26 @@ def test_what_cannot_be_asked_is_refused_before_the_endpoint_is(
         (ReadTimeoutError(endpoint_url=SECRET), 503, "the endpoint did not respond"),
     ],
 )  # fmt: skip
-def test_each_error_has_its_status_and_tells_nothing_of_the_account(
+def test_each_error_has_its_status_without_details_of_the_account(
     error: Exception, status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ask(Runtime(error), request()) == (status, json.dumps({"message": message}))
+    assert invoke(Runtime(error), request()) == (status, json.dumps({"message": message}))
 
     logged = json.loads(capsys.readouterr().out)
     assert (logged["status"], logged["request"], logged["endpoint"]) == (status, "r1", "demo")
     assert str(error)[:50] in logged["reason"]
 
 
-def test_a_connection_that_died_in_its_sleep_is_made_anew() -> None:
+def test_closed_connection_is_opened_again() -> None:
     runtime = Runtime(ConnectionClosedError(endpoint_url="e"), b"3.0")
 
-    assert ask(runtime, request()) == (200, "3.0")
+    assert invoke(runtime, request()) == (200, "3.0")
 
 
-def test_a_connection_that_dies_twice_is_told() -> None:
+def test_connection_closed_twice_is_an_error() -> None:
     runtime = Runtime(*[ConnectionClosedError(endpoint_url="e")] * 2)
 
-    assert ask(runtime, request())[0] == 503
+    assert invoke(runtime, request())[0] == 503
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ def test_a_connection_that_dies_twice_is_told() -> None:
         (b"\x93NUMPY", "application/x-npy", None),
     ],
 )
-def test_text_goes_as_text_and_all_else_in_base64(
+def test_text_is_returned_as_text_and_other_types_in_base64(
     body: bytes, content_type: str, text: str | None
 ) -> None:
     answer = to_response(body, content_type)
@@ -174,7 +176,7 @@ def test_text_goes_as_text_and_all_else_in_base64(
     assert answer["body"] == (base64.b64encode(body).decode() if text is None else text)
 
 
-def test_an_answer_without_a_type_is_just_bytes() -> None:
+def test_response_without_a_type_is_binary() -> None:
     assert to_response(b"3", "")["headers"] == {"content-type": "application/octet-stream"}
 
 
@@ -187,27 +189,25 @@ def test_an_answer_without_a_type_is_just_bytes() -> None:
         (5_000_000, "image/png", False),
     ],
 )
-def test_answers_over_what_a_function_may_give_are_told(
-    size: int, content_type: str, fits: bool
-) -> None:
-    status, body = ask(Runtime(b"7" * size, content_type=content_type), request())
+def test_response_larger_than_allowed_is_an_error(size: int, content_type: str, fits: bool) -> None:
+    status, body = invoke(Runtime(b"7" * size, content_type=content_type), request())
 
     assert status == (200 if fits else 502)
     assert fits or "larger than 6 MB" in json.loads(body)["message"]
 
 
 @pytest.mark.parametrize("name", list(ENVIRONMENT))
-def test_settings_that_are_missing_are_named(name: str) -> None:
+def test_missing_setting_is_named(name: str) -> None:
     with pytest.raises(BadInputError, match=name):
         InvokeProxyConfig.read({key: value for key, value in ENVIRONMENT.items() if key != name})
 
 
-def test_errors_that_are_not_of_the_endpoint_are_not_swallowed() -> None:
+def test_other_errors_are_raised() -> None:
     with pytest.raises(KeyError):
-        ask(Runtime(KeyError("bug")), request())
+        invoke(Runtime(KeyError("bug")), request())
 
 
-def test_no_status_at_all_is_read_as_a_refusal() -> None:
+def test_error_without_status_is_a_bad_request() -> None:
     error = ClientError({"Error": {"Code": "ValidationError", "Message": ""}}, "InvokeEndpoint")
 
     assert http_error_of(error).status == 400

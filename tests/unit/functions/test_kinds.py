@@ -22,11 +22,11 @@ from sageloop_runtime.jobs.outcomes import (
 from sageloop_runtime.jobs.triggers import Trigger, fallback_of, read_trigger, retry_of
 from world import World
 
-HAND = {"source": "manual", "id": "1", "time": "2024-02-17T11:53:08Z"}
+MANUAL = {"source": "manual", "id": "1", "time": "2024-02-17T11:53:08Z"}
 
 
 @pytest.mark.parametrize("kind", sorted(DOCUMENTS))
-def test_request_of_every_kind_is_one_that_sagemaker_takes(kind: str) -> None:
+def test_request_of_every_kind_is_valid_for_sagemaker(kind: str) -> None:
     document = DOCUMENTS[kind]()
     request = job_request(document, "job-1")
     operation = f"create_{'hyper_parameter_tuning' if kind == 'tuning' else kind}_job"
@@ -35,7 +35,7 @@ def test_request_of_every_kind_is_one_that_sagemaker_takes(kind: str) -> None:
     assert KINDS[kind].name_member not in document["request"]
 
 
-def test_tuning_reads_the_run_s_manifests_in_every_definition() -> None:
+def test_tuning_reads_the_job_s_manifests_in_every_definition() -> None:
     document = tuning_document()
     definition = document["request"].pop("TrainingJobDefinition")
     document["request"]["TrainingJobDefinitions"] = [definition, definition]
@@ -77,7 +77,7 @@ def test_name_in_the_request_is_refused() -> None:
         read_job_document(json.dumps(document), JOB)
 
 
-def test_tuning_job_s_name_leaves_room_for_what_is_appended() -> None:
+def test_tuning_job_s_name_has_room_for_the_digest() -> None:
     job = "j" * 22
     with pytest.raises(BadInputError, match="is not 1-21 letters"):
         read_job_document(json.dumps(tuning_document(job=job)), job)
@@ -103,7 +103,7 @@ def test_fallback_type_is_put_into_every_definition() -> None:
     assert "ml.g5.xlarge" not in json.dumps(document["request"])
 
 
-def test_trial_is_no_job_of_ours() -> None:
+def test_trial_is_no_job_of_the_loop() -> None:
     name = TUNING.job_name("flights", "k")
     assert TUNING.is_job_of("flights", name)
     assert not TRAINING.is_job_of("flights", f"{name}-001-0123abcd")
@@ -123,7 +123,7 @@ def test_prefixes_of_a_tuning_job_are_its_definitions() -> None:
 # triggers
 
 
-def test_next_type_keeps_the_attempt_and_the_next_attempt_begins_anew() -> None:
+def test_next_type_keeps_the_attempt_and_a_retry_uses_the_first_type() -> None:
     first = Trigger(kind="data", key="k", at=1.0, series="k", days=("a", "b"))
     second = fallback_of(first, instance=1, at=2.0)
     assert (second.key, second.attempt, second.instance, second.days) == (
@@ -148,13 +148,13 @@ def test_next_type_keeps_the_attempt_and_the_next_attempt_begins_anew() -> None:
         ),
     ],
 )
-def test_malformed_event_by_hand_is_one_line(more: dict[str, Any], message: str) -> None:
+def test_malformed_manual_event_is_refused_in_one_line(more: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
-        read_trigger({**HAND, **more})
+        read_trigger({**MANUAL, **more})
 
 
-@pytest.mark.feature("lifecycle: by hand")
-def test_hyperparameters_by_hand_are_put_over_the_document_s() -> None:
+@pytest.mark.feature("lifecycle: manual start")
+def test_hyperparameters_of_a_manual_event_override_the_document_s() -> None:
     for document in (job_document(), tuning_document()):
         document["request"].setdefault("HyperParameters", {"eta": "0.3", "max_depth": "3"})
         text = json.dumps(job_request(document, "n", {"eta": "0.1"}))
@@ -165,7 +165,7 @@ def test_hyperparameters_by_hand_are_put_over_the_document_s() -> None:
 def test_hyperparameters_for_a_job_without_any_are_refused() -> None:
     world = World(kind="processing", standalone=True)
     world.deploy()
-    world.deliver("start_training", {**HAND, "hyperparameters": {"eta": "1"}})
+    world.deliver("start_training", {**MANUAL, "hyperparameters": {"eta": "1"}})
     ((_, _, error),) = world.dead
     assert str(error) == "a processing job has no hyperparameters: the event must not have any"
     assert world.running_jobs() == []
@@ -183,7 +183,7 @@ def test_hyperparameters_for_a_job_without_any_are_refused() -> None:
         ({"TrainingJobStatus": "Failed"}, "Failed: Failed"),
     ],
 )  # fmt: skip
-def test_reason_of_an_end_is_told(job: dict[str, str], text: str) -> None:
+def test_failure_reason_includes_the_status(job: dict[str, str], text: str) -> None:
     assert failure_reason(TRAINING, job, []) == text
 
 
@@ -192,7 +192,7 @@ def test_exit_message_of_a_processing_job_is_its_reason() -> None:
     assert failure_reason(KINDS["processing"], job, []) == "Failed: bad column"
 
 
-def test_capacity_is_lacking_only_if_every_failed_trial_says_so() -> None:
+def test_capacity_error_requires_every_failed_trial_to_have_it() -> None:
     short, other = {"FailureReason": "CapacityError: no"}, {"FailureReason": "AlgorithmError"}
     assert is_capacity_error(short, [])
     assert is_capacity_error({"FailureReason": "All failed"}, [short, short])
@@ -200,7 +200,7 @@ def test_capacity_is_lacking_only_if_every_failed_trial_says_so() -> None:
     assert not is_capacity_error({}, [])
 
 
-def test_job_that_never_began_has_no_seconds() -> None:
+def test_job_that_never_started_has_no_duration() -> None:
     assert duration_of(TRAINING, {}) is None
     assert is_stopped_on_request(
         TRAINING, {"TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}

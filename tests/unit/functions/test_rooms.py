@@ -91,9 +91,9 @@ def test_declared_imports_are_used() -> None:
 
 
 def test_handlers_import_functions_only() -> None:
-    found = {path.parent.name: imports(path) for path in LAMBDA.glob("*/index.py")}
-    assert {name for name, used in found.items() if used != {DOOR}} == set()
-    assert len(found) == 11
+    used_by = {path.parent.name: imports(path) for path in LAMBDA.glob("*/index.py")}
+    assert {name for name, used in used_by.items() if used != {DOOR}} == set()
+    assert len(used_by) == 11
 
 
 @pytest.mark.parametrize("room", ALLOWED)

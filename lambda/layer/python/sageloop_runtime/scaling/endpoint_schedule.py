@@ -1,7 +1,7 @@
 """Stops an endpoint and starts it again with the same configuration, tags and scaling.
 
 A request is recorded first; every invocation then takes the next step towards the desired state
-and does not wait. A champion endpoint is stopped by its promoter, which alone knows the
+and does not wait. A champion endpoint is stopped by its promoter, which knows the
 configuration to start it with.
 """
 
