@@ -40,8 +40,8 @@ _INTERFACES = ["ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface",
                "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"]  # fmt: skip
 
 
-_GROUP_NAMES = {"endpoint_schedule": "cost_switch", "invoke_proxy": "ask_endpoint"}
-"""Folders by which deployed security groups are described, where the folder was renamed."""
+PREVIOUS_FOLDERS = {"endpoint_schedule": "cost_switch", "invoke_proxy": "ask_endpoint"}
+"""Renamed folders: deployed security groups have the previous name in their description."""
 
 
 @jsii.implements(iam.IGrantable)
@@ -229,7 +229,7 @@ class ProjectFunction(Construct):
 
 def _group_description(folder: str) -> str:
     """The description of the security group; EC2 replaces a group whose description changes."""
-    return f"Function {_GROUP_NAMES.get(folder, folder)}"
+    return f"Function {PREVIOUS_FOLDERS.get(folder, folder)}"
 
 
 def runtime_layer(scope: Construct) -> lambda_.LayerVersion:

@@ -72,6 +72,12 @@ def champion() -> Template:
     return ground.template()
 
 
+def test_update_keeps_the_security_group_of_the_function(own: Template) -> None:
+    """EC2 replaces a group whose description changes; deployed ones have this one."""
+    group = {"GroupDescription": "Function cost_switch"}
+    own.has_resource_properties("AWS::EC2::SecurityGroup", group)
+
+
 @pytest.mark.feature("operations: endpoint schedule")
 def test_switch_goes_and_comes_on_the_clock_of_a_place(own: Template) -> None:
     for verb, cron in (("stop", TIMES.down), ("start", TIMES.up)):

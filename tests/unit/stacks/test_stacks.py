@@ -9,6 +9,7 @@ import pytest
 from aws_cdk import App
 
 import app as project
+from constructs_lib._private.function import PREVIOUS_FOLDERS
 from scripts.synthesis import templates_in
 from stacks import load_settings
 from tests.security.judges.flatten import flat
@@ -56,6 +57,9 @@ def _needed(settings: str, kind: str) -> dict[str, list[str]]:
     }
 
 
+_FOLDERS = {previous: folder for folder, previous in PREVIOUS_FOLDERS.items()}
+
+
 def _actions_by_folder(templates: dict[str, Template]) -> dict[str, set[str]]:
     """Actions of the roles of the functions, by the folder that their group's text names."""
     folders: dict[str, set[str]] = {}
@@ -66,7 +70,8 @@ def _actions_by_folder(templates: dict[str, Template]) -> dict[str, set[str]]:
                 continue
             properties = function["Properties"]
             group = resources[properties["VpcConfig"]["SecurityGroupIds"][0]["Fn::GetAtt"][0]]
-            folder = group["Properties"]["GroupDescription"].removeprefix("Function ")
+            name = group["Properties"]["GroupDescription"].removeprefix("Function ")
+            folder = _FOLDERS.get(name, name)
             role = properties["Role"]["Fn::GetAtt"][0]
             folders[folder] = set(_actions(resources, role))
     return folders
