@@ -45,6 +45,10 @@ _INTERFACES = ["ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface",
                "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"]  # fmt: skip
 
 
+PREVIOUS_FOLDERS = {"endpoint_schedule": "cost_switch", "invoke_proxy": "ask_endpoint"}
+"""Renamed folders: deployed security groups have the previous name in their description."""
+
+
 @jsii.implements(iam.IGrantable)
 class ProjectFunction(Construct):
     """A function of ``lambda/<folder>``.
@@ -112,7 +116,7 @@ class ProjectFunction(Construct):
             vpc=network.vpc,
             vpc_subnets=network.selection,
             security_groups=[
-                network.workload_group(self, "Group", description=f"Function {folder}")
+                network.workload_group(self, "Group", description=_group_description(folder))
             ],
             dead_letter_queue=self._dead_letters,
             reserved_concurrent_executions=reserved_concurrency,
@@ -227,6 +231,11 @@ class ProjectFunction(Construct):
             retention=logs.RetentionDays.ONE_YEAR,
             removal_policy=RemovalPolicy.DESTROY,
         )
+
+
+def _group_description(folder: str) -> str:
+    """The description of the security group; EC2 replaces a group whose description changes."""
+    return f"Function {PREVIOUS_FOLDERS.get(folder, folder)}"
 
 
 def runtime_layer(scope: Construct) -> lambda_.LayerVersion:

@@ -70,8 +70,8 @@ class CostSwitch(Construct):
     See https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
 
     Attributes:
-        function: The function that switches. By hand it is invoked with ``{"source": "hand",
-            "action": "down", "id": "<any>", "time": "<ISO 8601>"}``, or ``up``.
+        function: The function that switches. By hand it is invoked with ``{"source": "manual",
+            "action": "stop", "id": "<any>", "time": "<ISO 8601>"}``, or ``start``.
 
     Example:
         >>> switch = CostSwitch(stack, "Switch", endpoint=endpoint, state=state, network=network,
@@ -142,11 +142,11 @@ class CostSwitch(Construct):
         if isinstance(endpoint, ChampionEndpoint):
             environment["PROMOTE_FUNCTION"] = endpoint.promoter.arn
         if self._idle is not None:
-            environment["IDLE_SECONDS"] = text_of(self._idle.to_seconds())
+            environment["IDLE_TIMEOUT_SECONDS"] = text_of(self._idle.to_seconds())
         return ProjectFunction(
             self,
             "CostSwitch",
-            folder="cost_switch",
+            folder="endpoint_schedule",
             description=f"Takes {endpoint.endpoint_name} down and brings it back",
             network=network,
             key=self._state.key,
@@ -217,7 +217,7 @@ class CostSwitch(Construct):
         self, construct_id: str, cron: str, times: SwitchTimes, role: iam.IRole
     ) -> scheduler.CfnSchedule:
         event = {
-            "source": "schedule", "action": construct_id.lower(),
+            "source": "schedule", "action": "stop" if construct_id == "Down" else "start",
             "id": "<aws.scheduler.execution-id>", "time": "<aws.scheduler.scheduled-time>",
         }  # fmt: skip
         cfn = scheduler.CfnSchedule

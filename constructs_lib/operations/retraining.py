@@ -131,7 +131,7 @@ class RetrainingLoop(Construct):
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone start a training by hand.
 
-        They invoke the function ``start_training`` with ``{"source": "hand", "id": "<any>",
+        They invoke the function ``start_training`` with ``{"source": "manual", "id": "<any>",
         "time": "<ISO 8601>"}``; an id starts one job, however often it comes.
         """
         return grant_invoke(grantee, self.start_training)
@@ -181,7 +181,7 @@ class RetrainingLoop(Construct):
     def metric_pages(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
         """Calls for a human, about the job and about the endpoint."""
         by = [{"Job": self.job.job}, {"EndpointName": self.endpoint.endpoint_name}]
-        return project_sum("Pages", "PagesSent", by, period=period)
+        return project_sum("Pages", "AlertsSent", by, period=period)
 
     def _build_start_training(self, every: Duration | None) -> ProjectFunction:
         function = start_function(
@@ -233,9 +233,9 @@ class RetrainingLoop(Construct):
         environment = {
             **self._common(),
             "CAPTURE_URI": self.endpoint.capture_uri,
-            "TRUTH_URI": store.uri(evaluation.truth_prefix).rstrip("/"),
+            "GROUND_TRUTH_URI": store.uri(evaluation.truth_prefix).rstrip("/"),
             "WINDOW_MINUTES": text_of(evaluation.window_minutes),
-            "TRUTH_DELAY_MINUTES": text_of(evaluation.truth_delay_minutes),
+            "GROUND_TRUTH_DELAY_MINUTES": text_of(evaluation.truth_delay_minutes),
             "METRIC_NAME": "MeanAbsoluteError",
         }
         function = self._function("evaluate", "Holds live answers against the truth", 1,
@@ -260,7 +260,7 @@ class RetrainingLoop(Construct):
             **self._start_environment(),
             "ENDPOINT_NAME": self.endpoint.endpoint_name,
             "MODEL_PACKAGE_GROUP": self.endpoint.registry.group_name,
-            "PAGE_TOPIC_ARN": self.endpoint.page_topic.topic_arn,
+            "ALERT_TOPIC_ARN": self.endpoint.page_topic.topic_arn,
             "ALARM_NAME": self.live_error.alarm_name,
             "BACKOFF_SECONDS": text_of(self._backoff.to_seconds()),
             "ON_JOB_CHANGE_FUNCTION": self.on_job_change.arn,

@@ -204,7 +204,7 @@ class ChampionEndpoint(EndpointBase):
                 "STATE_TABLE": self.state.table_name,
                 "ENDPOINT_NAME": self.endpoint_name,
                 "MODEL_PACKAGE_GROUP": self.registry.group_name,
-                "PAGE_TOPIC_ARN": self.page_topic.topic_arn,
+                "ALERT_TOPIC_ARN": self.page_topic.topic_arn,
                 "METRIC_NAMESPACE": "sageloop",
             },
         )
@@ -251,7 +251,7 @@ class ChampionEndpoint(EndpointBase):
             description=f"Records what {self.endpoint_name} is, takes it away when it goes",
             environment={
                 "STATE_TABLE": self.state.table_name,
-                "PAGE_TOPIC_ARN": self.page_topic.topic_arn,
+                "ALERT_TOPIC_ARN": self.page_topic.topic_arn,
             },
             invokes_itself=True,
         )

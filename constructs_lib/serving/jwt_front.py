@@ -150,7 +150,7 @@ class JwtFront(Construct):
         function = ProjectFunction(
             self,
             "AskEndpoint",
-            folder="ask_endpoint",
+            folder="invoke_proxy",
             description=f"Asks {name} for callers of the HTTP API",
             network=network,
             key=key,

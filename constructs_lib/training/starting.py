@@ -61,7 +61,7 @@ def start_function(
     """
     told = dict(environment)
     if pages_itself and page_topic is not None:
-        told["PAGE_TOPIC_ARN"] = page_topic.topic_arn
+        told["ALERT_TOPIC_ARN"] = page_topic.topic_arn
     function = ProjectFunction(
         scope,
         "StartTraining",

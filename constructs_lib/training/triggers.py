@@ -116,7 +116,7 @@ class JobTriggers(Construct):
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone start a job by hand.
 
-        They invoke the function ``start_training`` with ``{"source": "hand", "id": "<any>",
+        They invoke the function ``start_training`` with ``{"source": "manual", "id": "<any>",
         "time": "<ISO 8601>"}``; an id starts one job, however often it comes.
         """
         return grant_invoke(grantee, self.start_training)
@@ -153,7 +153,7 @@ class JobTriggers(Construct):
             "MAX_ATTEMPTS": text_of(self._max_attempts),
         }
         if topic is not None:
-            environment["PAGE_TOPIC_ARN"] = topic.topic_arn
+            environment["ALERT_TOPIC_ARN"] = topic.topic_arn
         function = ProjectFunction(
             self,
             "OnJobChange",

@@ -1,16 +1,14 @@
-"""Custom resource: a VPC's default security group, closed."""
+"""Custom resource: the default security group of a VPC, without rules."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sageloop_runtime.clients import Clients
-from sageloop_runtime.custom_resource import run
-from sageloop_runtime.functions import default_security_group_actions
+from sageloop_runtime.functions import Clients, default_security_group_actions, run
 
 _clients = Clients()
 
 
 def handler(event: dict[str, Any], context: Any) -> None:
-    """Answer one request of CloudFormation."""
+    """Respond to an event of CloudFormation."""
     run(event, context, lambda: default_security_group_actions(_clients))

@@ -1,16 +1,15 @@
-"""Finds on a schedule what an event lost."""
+"""Repairs on a schedule what a lost event left undone."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from sageloop_runtime.clients import Clients
-from sageloop_runtime.functions import reconciler
+from sageloop_runtime.functions import Clients, reconciler
 
 _clients = Clients()
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Compare what the state says with what is."""
+    """Compare the state table with SageMaker and CloudWatch, and take missing steps."""
     return reconciler(os.environ, _clients).handle(event)

@@ -124,7 +124,8 @@ def status_of(row: Mapping[str, Any], arn: str, approval: str, served: list[Term
     if current and row.get("state") == "promoting":
         return "promoting"
     if current and row.get("state") in {"live", "rolled_back"}:
-        return "parked champion" if row.get("parked") else "champion"
+        # Rows of the previous release have "parked".
+        return "parked champion" if row.get("stopped", row.get("parked")) else "champion"
     if served:
         return "former champion"
     other = {"Rejected": "rejected", _PENDING: "waits for approval"}
@@ -155,7 +156,8 @@ def _model(client: Any, table: str, arn: str, row: Mapping[str, Any], served: li
         status=status,
         approval=approval,
         reason=told if status == "rolled back" and f"{arn})" in told else why,
-        verdict=result.get("verdict"),
+        # Rows of the previous release have "verdict".
+        verdict=result.get("outcome", result.get("verdict")),
         origin=origin,
         served=served,
     )

@@ -88,7 +88,7 @@ def roll_back(place: Place, promotion: Promotion, version: int | None) -> Rollba
     row = champion_row(place.client("dynamodb"), promotion)
     arn = choose(row, version)
     event = {
-        "source": "hand", "action": "promote", "package": arn, "id": str(uuid.uuid4()),
+        "source": "manual", "action": "promote", "package": arn, "id": str(uuid.uuid4()),
         "time": datetime.fromtimestamp(place.now(), UTC).isoformat().replace("+00:00", "Z"),
         "by": _who(place),
     }  # fmt: skip
@@ -131,7 +131,8 @@ def watch(
     while True:
         row = champion_row(place.client("dynamodb"), promotion)
         state, present = str(row.get("state")), version_of(row.get("package_arn"))
-        if "wish" not in row and state != "promoting":
+        # Rows of the previous release have "wish".
+        if row.keys().isdisjoint({"manual_request", "wish"}) and state != "promoting":
             return Outcome(
                 live=state == "live" and present == version, state=state, version=present,
                 config=str(row.get("live_config", "")), reason=str(row.get("reason", "")),

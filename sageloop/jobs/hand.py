@@ -114,7 +114,7 @@ def start_job(place: Place, job: str, hyperparameters: Mapping[str, str] | None 
     """
     function = find_start_function(place.client("ssm"), job)
     now = datetime.fromtimestamp(place.now(), UTC).isoformat().replace("+00:00", "Z")
-    event: dict[str, Any] = {"source": "hand", "id": str(uuid.uuid4()), "time": now}
+    event: dict[str, Any] = {"source": "manual", "id": str(uuid.uuid4()), "time": now}
     if hyperparameters:
         event["hyperparameters"] = dict(hyperparameters)
     answer = place.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))

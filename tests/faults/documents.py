@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 JOB, ENDPOINT, GROUP, ALARM = "flights", "flights-endpoint", "flights-models", "flights-error"
-BUCKET, TOPIC = "data", "arn:aws:sns:eu-west-1:123456789012:pages"
+BUCKET, TOPIC = "data", "arn:aws:sns:eu-west-1:123456789012:alerts"
 ALARM_ARN = f"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{ALARM}"
 START = 1_700_000_000.0
 HOUR, DAY = 3600.0, 86400.0

@@ -1,4 +1,4 @@
-"""Clients that look like boto3's: every request is checked against botocore's model."""
+"""Clients with the interface of boto3: every request is checked against botocore's model."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def checked_action(service: str, name: str, request: dict[str, Any]) -> str:
 
 
 class FakeClient:
-    """Looks like a boto3 client; the world answers."""
+    """A client with the interface of boto3; the world responds."""
 
     def __init__(self, world: Any, service: str) -> None:
         self._world = world

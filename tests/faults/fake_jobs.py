@@ -8,7 +8,7 @@ from typing import Any
 from documents import BUCKET
 from fake_client import client_error
 from fake_stores import Stores
-from sageloop_runtime.kinds import KINDS, TRAINING, TUNING, Kind
+from sageloop_runtime.jobs.kinds import KINDS, TRAINING, TUNING, Kind
 from sageloop_runtime.times import iso
 
 EVENTS = {
@@ -81,7 +81,7 @@ class Jobs(Stores):
         job, kind = self.jobs[name], self.kinds[name]
         job[kind.status_member] = status
         job["SecondaryStatus"] = secondary or status
-        job[kind.ended] = self.stamp()
+        job[kind.end_member] = self.stamp()
         if reason is not None:
             job["FailureReason"] = reason
         if kind is TRAINING:

@@ -23,7 +23,7 @@ class SageMaker(Jobs):
         self.configs: dict[str, dict[str, Any]] = {}
         self.endpoint: dict[str, Any] | None = None
         self.served_artifacts: list[str] = []
-        self.champion_answer: Callable[[str], str] = lambda row: "120"
+        self.champion_prediction: Callable[[str], str] = lambda row: "120"
         self.invisible_config_calls = 0
         self.in_progress_calls = 0
         self.guarded: list[bool] = []
@@ -94,7 +94,8 @@ class SageMaker(Jobs):
     def _describe_endpoint(self, EndpointName: str) -> Any:
         if self.endpoint is None:
             raise client_error("ValidationException", f'Could not find endpoint "{EndpointName}".')
-        return dict(self.endpoint)
+        arn = f"arn:aws:sagemaker:eu-west-1:123456789012:endpoint/{EndpointName}"
+        return {**self.endpoint, "EndpointArn": arn}
 
     def _need_config(self, name: str) -> None:
         if self.invisible_config_calls:
@@ -133,10 +134,10 @@ class SageMaker(Jobs):
 
     def _need_no_target(self, old: str, new: str) -> None:
         """SageMaker's rule about scaled variants that an update removes or changes."""
-        wanted = _types(self.configs[new])
+        desired = _types(self.configs[new])
         for name, instance_type in _types(self.configs[old]).items():
             scaled = f"endpoint/{ENDPOINT}/variant/{name}" in self.targets
-            if scaled and wanted.get(name) != instance_type:
+            if scaled and desired.get(name) != instance_type:
                 text = f'Variant(s) "[{name}]" must be deregistered as scalable targets'
                 raise client_error("ValidationException", text)
 
@@ -144,6 +145,10 @@ class SageMaker(Jobs):
         """SageMaker's rule about the variants of a guarded deployment."""
         if set(_types(self.configs[old])) != set(_types(self.configs[new])):
             raise client_error("ValidationException", "variants must keep their names")
+
+    def _list_tags(self, ResourceArn: str) -> Any:
+        assert ResourceArn.endswith(f"endpoint/{ENDPOINT}")
+        return {"Tags": [{"Key": "team", "Value": "ml"}]}
 
     def _delete_endpoint(self, EndpointName: str) -> Any:
         if self.endpoint is None:
@@ -190,7 +195,7 @@ class SageMaker(Jobs):
 
     def _invoke_endpoint(self, Body: bytes, InferenceId: str, **_: Any) -> Any:
         assert InferenceId.startswith("gate-")
-        answers = [self.champion_answer(row) for row in Body.decode().splitlines()]
+        answers = [self.champion_prediction(row) for row in Body.decode().splitlines()]
         return {"Body": io.BytesIO("\n".join(answers).encode())}
 
 

@@ -20,7 +20,7 @@ class Stores:
         self.objects: dict[tuple[str, str], bytes] = {}
         self.alarms: dict[str, dict[str, Any]] = {}
         self.metrics: list[dict[str, Any]] = []
-        self.pages: list[str] = []
+        self.alerts_sent: list[str] = []
         self.targets: dict[str, dict[str, Any]] = {}
         self.queue: list[tuple[str, dict[str, Any]]] = []
         self.interfaces: list[dict[str, Any]] = []
@@ -44,15 +44,8 @@ class Stores:
     ) -> Any:  # fmt: skip
         names, values = ExpressionAttributeNames, ExpressionAttributeValues or {}
         row = dict(self.rows.get(Key["id"]["S"], Key))
-        for part in ConditionExpression.split(" AND ") if ConditionExpression else []:
-            absent = re.fullmatch(r"attribute_not_exists\((#\w+)\)", part)
-            if absent:
-                good = names[absent[1]] not in row
-            else:
-                left, right = part.split(" = ")
-                good = row.get(names[left]) == values[right]
-            if not good:
-                raise client_error("ConditionalCheckFailedException", "The condition failed")
+        if ConditionExpression and not _holds(ConditionExpression, row, names, values):
+            raise client_error("ConditionalCheckFailedException", "The condition failed")
         match = re.fullmatch(r"(?:SET (.*?))?\s?(?:REMOVE (.*))?", UpdateExpression)
         assert match is not None
         for item in match[1].split(", ") if match[1] else []:
@@ -68,10 +61,10 @@ class Stores:
     # s3
 
     def _list_objects_v2(self, Bucket: str, Prefix: str, **_: Any) -> Any:
-        found = sorted(k for b, k in self.objects if b == Bucket and k.startswith(Prefix))
+        keys = sorted(k for b, k in self.objects if b == Bucket and k.startswith(Prefix))
         contents = [
             {"Key": key, "Size": len(self.objects[Bucket, key]), "ETag": str(hash(key))}
-            for key in found
+            for key in keys
         ]
         return {"Contents": contents, "IsTruncated": False}
 
@@ -97,25 +90,25 @@ class Stores:
     # the rest
 
     def _describe_alarms(self, AlarmNames: list[str], **_: Any) -> Any:
-        found = [self.alarms[n] for n in AlarmNames if n in self.alarms]
+        alarms = [self.alarms[n] for n in AlarmNames if n in self.alarms]
         return {
-            "MetricAlarms": [each for each in found if "AlarmRule" not in each],
-            "CompositeAlarms": [each for each in found if "AlarmRule" in each],
+            "MetricAlarms": [each for each in alarms if "AlarmRule" not in each],
+            "CompositeAlarms": [each for each in alarms if "AlarmRule" in each],
         }
 
     def _put_metric_data(self, Namespace: str, MetricData: list[Any]) -> Any:
         self.metrics.extend(MetricData)
 
     def metric(self, name: str, **dimensions: str) -> list[float]:
-        wanted = dimensions.items()
+        expected = dimensions.items()
         return [
             d["Value"] for d in self.metrics
             if d["MetricName"] == name
-            and wanted <= {p["Name"]: p["Value"] for p in d["Dimensions"]}.items()
+            and expected <= {p["Name"]: p["Value"] for p in d["Dimensions"]}.items()
         ]  # fmt: skip
 
     def _publish(self, Message: str, **_: Any) -> Any:
-        self.pages.append(Message)
+        self.alerts_sent.append(Message)
 
     def _register_scalable_target(self, ResourceId: str, **request: Any) -> Any:
         before = self.targets.get(ResourceId, {})
@@ -151,13 +144,13 @@ class Stores:
         }
 
     def _describe_scaling_policies(self, ResourceId: str, **_: Any) -> Any:
-        found = self.targets[ResourceId]["policies"]
-        return {"ScalingPolicies": [{"PolicyName": n, **each} for n, each in found.items()]}
+        policies = self.targets[ResourceId]["policies"]
+        return {"ScalingPolicies": [{"PolicyName": n, **each} for n, each in policies.items()]}
 
     def _describe_scheduled_actions(self, ResourceId: str, **_: Any) -> Any:
-        found = self.targets[ResourceId]["actions"]
+        actions = self.targets[ResourceId]["actions"]
         return {
-            "ScheduledActions": [{"ScheduledActionName": n, **each} for n, each in found.items()]
+            "ScheduledActions": [{"ScheduledActionName": n, **each} for n, each in actions.items()]
         }
 
     def _invoke(self, FunctionName: str, Payload: bytes, **_: Any) -> Any:
@@ -174,3 +167,32 @@ class Stores:
 
     def _revoke_security_group_egress(self, GroupId: str, **_: Any) -> Any:
         self.groups[GroupId]["IpPermissionsEgress"] = []
+
+
+def _holds(
+    expression: str, row: dict[str, Any], names: dict[str, str], values: dict[str, Any]
+) -> bool:
+    """Whether a row meets a condition of AND, OR, parentheses, absence and equality."""
+    for operator, combine in ((" AND ", all), (" OR ", any)):
+        parts = _split(expression, operator)
+        if len(parts) > 1:
+            return combine(_holds(part, row, names, values) for part in parts)
+    if expression.startswith("("):
+        return _holds(expression[1:-1], row, names, values)
+    absent = re.fullmatch(r"attribute_not_exists\((#\w+)\)", expression)
+    if absent:
+        return names[absent[1]] not in row
+    left, right = expression.split(" = ")
+    return bool(row.get(names[left]) == values[right])
+
+
+def _split(expression: str, operator: str) -> list[str]:
+    """The operands of an operator outside parentheses."""
+    parts = [""]
+    for part in expression.split(operator):
+        complete = parts[-1].count("(") == parts[-1].count(")")
+        if complete and parts[-1]:
+            parts.append(part)
+        else:
+            parts[-1] = f"{parts[-1]}{operator}{part}" if parts[-1] else part
+    return parts

@@ -28,7 +28,7 @@ def loop(world: World) -> dict[str, Any]:
     return world.row(f"loop#{JOB}")
 
 
-def test_39_malformed_document_fails_at_once_in_one_line(fresh: World) -> None:
+def test_39_malformed_document_fails_in_one_line(fresh: World) -> None:
     properties = {"Job": JOB, "Document": "{", "StateTable": "s"}
     answer = fresh.resource("job_resource", "Update", properties, physical=JOB)
     assert answer["Status"] == "FAILED"
@@ -36,7 +36,7 @@ def test_39_malformed_document_fails_at_once_in_one_line(fresh: World) -> None:
     assert answer["PhysicalResourceId"] == JOB
 
 
-def test_41_delete_of_what_was_never_made_succeeds(fresh: World) -> None:
+def test_41_deletion_of_a_resource_that_was_never_created_succeeds(fresh: World) -> None:
     for function, name, properties in (
         ("job_resource", "Logical", {"Job": "x", "Document": "?"}),
         ("champion_endpoint_resource", "other", {"EndpointName": "other", "Document": "?"}),
@@ -75,7 +75,7 @@ def test_43_deletion_waits_for_a_busy_endpoint_and_leaves_nothing(world: World, 
     assert len(world.packages) == 1 + busy
 
 
-def test_43_deletion_goes_on_while_interfaces_stay(world: World) -> None:
+def test_43_deletion_continues_while_interfaces_are_left(world: World) -> None:
     world.interfaces = [{"NetworkInterfaceId": "eni-1"}]
     properties = {"EndpointName": ENDPOINT, "Document": "{}"}
     before = len(world.answers)
@@ -87,7 +87,7 @@ def test_43_deletion_goes_on_while_interfaces_stay(world: World) -> None:
     assert world.answers[-1]["Status"] == "SUCCESS"
 
 
-def test_43_deletion_that_never_ends_names_what_is_left(world: World) -> None:
+def test_43_deletion_that_does_not_end_names_the_resources_left(world: World) -> None:
     world.interfaces = [{"NetworkInterfaceId": "eni-1"}]
     properties = {"EndpointName": ENDPOINT, "Document": "{}"}
     world.resource("champion_endpoint_resource", "Delete", properties, physical=ENDPOINT)
@@ -119,13 +119,13 @@ def test_44_unknown_request_type_fails_with_its_name(fresh: World) -> None:
     assert "'Import'" in answer["Reason"]
 
 
-def test_45_deploy_that_changes_nothing_starts_no_rollout(world: World) -> None:
+def test_45_deployment_without_changes_starts_no_rollout(world: World) -> None:
     properties = {"EndpointName": ENDPOINT, "Document": json.dumps(serving_document())}
     world.resource("champion_endpoint_resource", "Update", properties, physical=ENDPOINT)
     assert world.counts["sagemaker:UpdateEndpoint"] == 0
 
 
-def test_45_deploy_with_another_document_rolls_the_same_model_out(world: World) -> None:
+def test_45_deployment_with_another_document_rolls_the_same_model_out(world: World) -> None:
     before = champion(world)["config_name"]
     text = json.dumps(serving_document(keep_configs=2))
     properties = {"EndpointName": ENDPOINT, "Document": text}
@@ -139,7 +139,7 @@ def test_45_deploy_with_another_document_rolls_the_same_model_out(world: World) 
     assert len(world.models) == 1
 
 
-def test_45_rolled_back_document_is_not_tried_again(world: World) -> None:
+def test_45_rolled_back_document_is_not_rolled_out_again(world: World) -> None:
     before = champion(world)["config_name"]
     text = json.dumps(serving_document(keep_configs=2))
     properties = {"EndpointName": ENDPOINT, "Document": text}
@@ -153,7 +153,7 @@ def test_45_rolled_back_document_is_not_tried_again(world: World) -> None:
     assert world.counts["sagemaker:UpdateEndpoint"] == 1
 
 
-def test_46_second_life_serves_the_registry_s_champion(world: World) -> None:
+def test_46_second_deployment_serves_the_champion_of_the_registry(world: World) -> None:
     properties = {"EndpointName": ENDPOINT, "Document": json.dumps(serving_document())}
     world.resource("champion_endpoint_resource", "Delete", properties, physical=ENDPOINT)
     world.drain()
@@ -164,7 +164,7 @@ def test_46_second_life_serves_the_registry_s_champion(world: World) -> None:
     assert champion(world)["state"] == "live"
 
 
-def test_47_first_deploy_without_data_records_only(fresh: World) -> None:
+def test_47_first_deployment_without_data_only_records(fresh: World) -> None:
     assert fresh.endpoint is None
     assert fresh.jobs == {}
 
@@ -174,11 +174,11 @@ def test_47_start_on_deploy_refuses_an_empty_channel_in_one_line() -> None:
     properties = {"Job": JOB, "Document": json.dumps(job_document(start_on_deploy=True))}
     answer = world.resource("job_resource", "Create", properties)
     assert answer["Status"] == "FAILED"
-    assert answer["Reason"] == f"no daily partition below s3://{BUCKET}/sets/"
+    assert answer["Reason"] == f"no daily partition in s3://{BUCKET}/sets/"
     assert f"job#{JOB}" not in world.rows
 
 
-def test_51_redriven_dead_letters_are_harmless(world: World) -> None:
+def test_51_redriven_dead_letters_change_nothing(world: World) -> None:
     error = client_error("Throttling", "slow")
     world.failures["dynamodb:GetItem"] = [error] * 3
     world.deliver("start_training", world.data_event("v2"))
@@ -188,13 +188,13 @@ def test_51_redriven_dead_letters_are_harmless(world: World) -> None:
     assert len(world.running_jobs()) == 1
 
 
-def test_lost_alarm_event_is_found(world: World) -> None:
+def test_lost_alarm_event_is_repaired(world: World) -> None:
     world.set_alarm("ALARM")
     world.reconcile()
     assert len(world.running_jobs()) == 1
 
 
-def test_lost_package_and_endpoint_events_are_found(world: World) -> None:
+def test_lost_package_and_endpoint_events_are_repaired(world: World) -> None:
     world.deliver("start_training", world.data_event("v2"))
     world.lose_events = True
     world.finish(world.only_job(), metric=5.0)
@@ -206,7 +206,7 @@ def test_lost_package_and_endpoint_events_are_found(world: World) -> None:
     assert champion(world)["package_arn"] == world.packages[1]["ModelPackageArn"]
 
 
-def test_alarm_that_training_does_not_quiet_ends_in_a_page(world: World) -> None:
+def test_alarm_that_training_does_not_end_alerts(world: World) -> None:
     world.set_alarm("ALARM", notify=True)
     for _ in range(100):
         world.drain()
@@ -217,17 +217,17 @@ def test_alarm_that_training_does_not_quiet_ends_in_a_page(world: World) -> None
         world.now += HOUR
         world.reconcile()
     assert len(world.jobs) == 1 + MAX_ATTEMPTS
-    assert len(world.pages) == 1
+    assert len(world.alerts_sent) == 1
     world.set_alarm("OK")
     world.reconcile()
     assert loop(world)["attempts"] == 0
     assert world.alarms[ALARM]["StateValue"] == "OK"
 
 
-def test_rollout_that_never_ends_pages_once(world: World) -> None:
+def test_rollout_that_does_not_end_alerts_once(world: World) -> None:
     world.challenge()
     for _ in range(15):
         world.now += HOUR
         world.reconcile()
-    assert len(world.pages) == 1
-    assert "Updating" in world.pages[0]
+    assert len(world.alerts_sent) == 1
+    assert "Updating" in world.alerts_sent[0]

@@ -27,13 +27,13 @@ def loop(world: World) -> dict[str, Any]:
     return world.row(f"loop#{JOB}")
 
 
-def test_26_worse_or_equal_challenger_leaves_the_champion_and_no_loop(world: World) -> None:
-    world.champion_answer = lambda row: "105"
+def test_26_challenger_that_is_not_better_is_rejected(world: World) -> None:
+    world.champion_prediction = lambda row: "105"
     before = champion(world)
     for metric in (5.0, 7.0):
         world.now += DAY
         name = world.challenge(metric=metric)
-        assert world.row(f"result#{name}")["verdict"] == "rejected"
+        assert world.row(f"result#{name}")["outcome"] == "rejected"
         assert "champion 5" in world.row(f"result#{name}")["reason"]
     world.reconcile()
     assert champion(world) == before
@@ -41,7 +41,7 @@ def test_26_worse_or_equal_challenger_leaves_the_champion_and_no_loop(world: Wor
     assert world.running_jobs() == []
 
 
-def test_26_of_two_verdicts_at_once_the_first_stands(world: World) -> None:
+def test_26_of_two_simultaneous_decisions_the_first_is_kept(world: World) -> None:
     world.deliver("start_training", world.data_event("v2"))
     name = world.only_job()
     world.lose_events = True
@@ -52,17 +52,17 @@ def test_26_of_two_verdicts_at_once_the_first_stands(world: World) -> None:
     def interleave(**request: Any) -> Any:
         world._invoke_endpoint = original
         world.run("on_job_change", event)
-        world.champion_answer = lambda row: "100"
+        world.champion_prediction = lambda row: "100"
         return original(**request)
 
     world._invoke_endpoint = interleave
     world.run("on_job_change", event)
-    assert world.row(f"result#{name}")["verdict"] == "promoted"
+    assert world.row(f"result#{name}")["outcome"] == "promoted"
     assert [p["ModelApprovalStatus"] for p in world.packages] == ["Approved"] * 2
 
 
 @pytest.mark.parametrize("broken", ["manifest", "rows", "answers", "refusal"])
-def test_27_unreadable_hold_out_closes_the_gate(world: World, broken: str) -> None:
+def test_27_unreadable_hold_out_rejects_the_challenger(world: World, broken: str) -> None:
     world.deliver("start_training", world.data_event("v2"))
     name = world.only_job()
     if broken == "manifest":
@@ -70,17 +70,17 @@ def test_27_unreadable_hold_out_closes_the_gate(world: World, broken: str) -> No
     if broken == "rows":
         world.objects[BUCKET, "sets/dt=2013-02-28/part.csv"] = b"not,a,number"
     if broken == "answers":
-        world.champion_answer = lambda row: "1,2"
+        world.champion_prediction = lambda row: "1,2"
     if broken == "refusal":
         error = client_error("ModelError", "it broke", 424)
         world.failures["sagemaker:InvokeEndpoint"] = [error]
     world.finish(name, metric=1.0)
     world.drain()
-    assert world.row(f"result#{name}")["verdict"] == "rejected"
+    assert world.row(f"result#{name}")["outcome"] == "rejected"
 
 
 @pytest.mark.parametrize("action", ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint"])
-def test_28_failing_call_of_the_promotion_is_taken_up_again(world: World, action: str) -> None:
+def test_28_promotion_continues_after_a_failed_call(world: World, action: str) -> None:
     served = world.endpoint["EndpointConfigName"]
     error = client_error("InternalFailure", "try again", 500)
     world.failures[f"sagemaker:{action}"] = [error] * 3
@@ -93,7 +93,7 @@ def test_28_failing_call_of_the_promotion_is_taken_up_again(world: World, action
     assert len(world.models) == 2
 
 
-def test_29_endpoint_busy_is_waited_for(world: World) -> None:
+def test_29_promotion_waits_for_a_busy_endpoint(world: World) -> None:
     world.in_progress_calls = 1
     world.challenge()
     assert champion(world)["state"] == "promoting"
@@ -103,7 +103,7 @@ def test_29_endpoint_busy_is_waited_for(world: World) -> None:
     assert champion(world)["state"] == "live"
 
 
-def test_30_configuration_not_visible_yet_is_retried(world: World) -> None:
+def test_30_configuration_that_is_not_visible_yet_is_retried(world: World) -> None:
     world.invisible_config_calls = 2
     world.challenge()
     world.move_endpoint()
@@ -112,7 +112,7 @@ def test_30_configuration_not_visible_yet_is_retried(world: World) -> None:
 
 
 @pytest.mark.feature("rollout: a silent rollback is detected")
-def test_31_silent_rollback_is_detected_and_the_challenger_barred(world: World) -> None:
+def test_31_rollback_is_detected_and_the_challenger_quarantined(world: World) -> None:
     served = world.endpoint["EndpointConfigName"]
     good = champion(world)["package_arn"]
     world.challenge()
@@ -123,8 +123,8 @@ def test_31_silent_rollback_is_detected_and_the_challenger_barred(world: World) 
     assert (row["state"], row["package_arn"], row["config_name"]) == ("rolled_back", good, served)
     assert row["quarantined"] == [world.packages[1]["ModelPackageArn"]]
     assert world.metric("RollbacksDetected") == [1.0]
-    assert len(world.pages) == 1
-    assert "rolled back" in world.pages[0]
+    assert len(world.alerts_sent) == 1
+    assert "rolled back" in world.alerts_sent[0]
     assert world.running_jobs() == []
     assert world.endpoint["EndpointStatus"] == "InService"
 
@@ -140,7 +140,7 @@ def test_31_next_challenger_after_a_rollback_is_promoted(world: World) -> None:
     assert champion(world)["package_arn"] == world.packages[2]["ModelPackageArn"]
 
 
-def test_32_failed_rollback_pages_and_freezes(world: World) -> None:
+def test_32_failed_rollback_alerts_and_freezes_promotions(world: World) -> None:
     world.challenge()
     world.move_endpoint("stuck")
     world.drain()
@@ -148,15 +148,17 @@ def test_32_failed_rollback_pages_and_freezes(world: World) -> None:
     world.reconcile()
     updates = world.counts["sagemaker:UpdateEndpoint"]
     assert champion(world)["frozen"] is True
-    assert len(world.pages) == 1
+    assert len(world.alerts_sent) == 1
     assert updates == 1
     assert world.counts["sagemaker:DeleteEndpoint"] == 0
 
 
 @pytest.mark.parametrize("kind", [{}, {"AlarmRule": 'ALARM("any")'}])
-def test_33_red_rollback_alarm_holds_the_promotion_back(world: World, kind: dict[str, str]) -> None:
-    red = {"AlarmName": "endpoint-errors", "StateValue": "ALARM", **kind}
-    world.alarms["endpoint-errors"] = red
+def test_33_rollback_alarm_in_alarm_state_blocks_the_promotion(
+    world: World, kind: dict[str, str]
+) -> None:
+    active = {"AlarmName": "endpoint-errors", "StateValue": "ALARM", **kind}
+    world.alarms["endpoint-errors"] = active
     world.challenge()
     assert world.counts["sagemaker:UpdateEndpoint"] == 0
     world.alarms["endpoint-errors"]["StateValue"] = "OK"
@@ -164,7 +166,7 @@ def test_33_red_rollback_alarm_holds_the_promotion_back(world: World, kind: dict
     assert world.counts["sagemaker:UpdateEndpoint"] == 1
 
 
-def test_34_failed_creation_is_deleted_and_created_anew(fresh: World) -> None:
+def test_34_failed_endpoint_is_deleted_and_created_again(fresh: World) -> None:
     fresh.challenge()
     fresh.move_endpoint("failed")
     fresh.drain()
@@ -177,7 +179,7 @@ def test_34_failed_creation_is_deleted_and_created_anew(fresh: World) -> None:
     assert fresh.counts["sagemaker:UpdateEndpoint"] == 0
 
 
-def test_34_twice_failed_creation_bars_the_package_and_pages(fresh: World) -> None:
+def test_34_second_failed_creation_quarantines_the_package_and_alerts(fresh: World) -> None:
     reason = "did not pass the ping health check"
     fresh.challenge()
     for outcome in ("failed", "ok", "failed"):
@@ -186,7 +188,7 @@ def test_34_twice_failed_creation_bars_the_package_and_pages(fresh: World) -> No
         fresh.reconcile()
     assert champion(fresh)["state"] == "failed"
     assert fresh.endpoint["EndpointStatus"] == "Failed"
-    assert ["ping" in page for page in fresh.pages] == [True]
+    assert ["ping" in alert for alert in fresh.alerts_sent] == [True]
     fresh.now += DAY
     fresh.challenge(metric=4.0)
     for _ in range(3):
@@ -208,7 +210,7 @@ def test_35_rollout_keeps_scaled_capacity_and_the_target(world: World) -> None:
 
 
 @pytest.mark.feature("promotion: of two promotions one loses")
-def test_36_of_two_racing_promotions_one_loses(world: World) -> None:
+def test_36_of_two_concurrent_promotions_one_is_refused(world: World) -> None:
     world.lose_events = True
     name = world.challenge()
     event = {"time": iso(world.now), "detail": {"TrainingJobName": name}}
@@ -228,7 +230,7 @@ def test_36_of_two_racing_promotions_one_loses(world: World) -> None:
     assert world.counts["sagemaker:UpdateEndpoint"] == 1
 
 
-def test_36_promotion_of_an_older_package_loses_the_race(world: World) -> None:
+def test_36_concurrent_promotion_of_an_older_package_is_refused(world: World) -> None:
     world.lose_events = True
     name = world.challenge()
     event = {"time": iso(world.now), "detail": {"TrainingJobName": name}}
@@ -255,7 +257,7 @@ def test_36_promotion_of_an_older_package_loses_the_race(world: World) -> None:
 @pytest.mark.parametrize("outcome", ["ok", "rollback"])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", range(1, 21))
-def test_37_killed_at_any_call_of_the_promotion_a_replay_converges(
+def test_37_promotion_killed_at_any_call_converges_when_repeated(
     world: World, call: int, after: bool, outcome: str
 ) -> None:
     world.kill_at, world.killed = (call, after), {"on_job_change", "promote"}
@@ -281,7 +283,7 @@ def test_37_killed_at_any_call_of_the_promotion_a_replay_converges(
     assert len(world.configs) <= 3
 
 
-def test_38_deploy_while_a_rollout_runs_is_taken_up_after_it(world: World) -> None:
+def test_38_deployment_during_a_rollout_is_rolled_out_after_it(world: World) -> None:
     world.challenge()
     text = json.dumps(serving_document(keep_configs=2))
     properties = {"EndpointName": ENDPOINT, "Document": text}

@@ -1,4 +1,4 @@
-"""Random schedules around a job that stands alone, with instance types that fall back."""
+"""Random sequences of events around a standalone job with fallback instance types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from documents import BACKOFF, HOUR, JOB, MAX_ATTEMPTS
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from sageloop_runtime.kinds import KINDS
+from sageloop_runtime.jobs.kinds import KINDS
 from sageloop_runtime.times import iso
 from world import World
 
@@ -19,28 +19,28 @@ REASONS = ["CapacityError: none", "InternalServerError: host", "AlgorithmError: 
 
 
 def _chain(key: str) -> list[str]:
-    """The keys of an attempt's jobs, whichever types quota lets it leave out."""
+    """The keys of an attempt's jobs, whichever types quota refuses."""
     return [key, f"fallback|{key}|1", f"fallback|{key}|2", f"fallback|fallback|{key}|1|2"]
 
 
-class Alone(RuleBasedStateMachine):
-    """Whatever is told twice, late or never: one job at a time, and the lock comes back."""
+class StandaloneJob(RuleBasedStateMachine):
+    """Events repeated, late or lost: one job at a time, and the lock is released."""
 
     @initialize(
         seed=st.integers(0, 1000),
         kind=st.sampled_from(["training", "tuning", "processing", "transform"]),
     )
     def begin(self, seed: int, kind: str) -> None:
-        self.world = World(kind=kind, alone=True)
+        self.world = World(kind=kind, standalone=True)
         self.world.deliver_days("2013-01-01", "2013-02-28")
         self.world.deploy(fallback_instance_types=FALLBACKS)
         self.random = random.Random(seed)
-        self.wishes = 0
+        self.requests = 0
 
     @rule(again=st.booleans())
-    def hand(self, again: bool) -> None:
-        self.wishes += not again or not self.wishes
-        event = {"source": "hand", "id": str(self.wishes), "time": iso(self.world.now)}
+    def manual_request(self, again: bool) -> None:
+        self.requests += not again or not self.requests
+        event = {"source": "manual", "id": str(self.requests), "time": iso(self.world.now)}
         self.world.queue.append(("start_training", event))
 
     @rule(
@@ -65,7 +65,7 @@ class Alone(RuleBasedStateMachine):
             self.world.deliver(*self.world.queue.pop(0))
 
     @rule()
-    def events_are_doubled(self) -> None:
+    def events_are_repeated(self) -> None:
         self.world.queue += self.world.queue[: max(0, 40 - len(self.world.queue))]
 
     @rule()
@@ -77,14 +77,14 @@ class Alone(RuleBasedStateMachine):
         self.world.queue = []
 
     @rule(call=st.integers(1, 16), after=st.booleans())
-    def one_function_dies(self, call: int, after: bool) -> None:
+    def function_is_killed(self, call: int, after: bool) -> None:
         if self.world.queue:
             self.world.kill_at = (call, after)
             self.world.deliver(*self.world.queue.pop(0))
             self.world.kill_at = None
 
     @rule()
-    def it_is_looked_after(self) -> None:
+    def it_is_reconciled(self) -> None:
         event = {"source": "aws.events", "time": iso(self.world.now)}
         self.world.queue.append(("on_job_change", event))
 
@@ -93,23 +93,24 @@ class Alone(RuleBasedStateMachine):
         assert len(self.world.running_jobs()) <= 1
 
     @invariant()
-    def a_wish_costs_one_job_an_attempt_and_type(self) -> None:
-        kind, ours = KINDS[self.world.kind], {n for n in self.world.jobs if n.count("-") == 1}
-        for wish in range(1, self.wishes + 1):
-            first = f"hand|{wish}"
+    def a_request_starts_one_job_per_attempt_and_type(self) -> None:
+        kind = KINDS[self.world.kind]
+        jobs = {name for name in self.world.jobs if name.count("-") == 1}
+        for request in range(1, self.requests + 1):
+            first = f"manual|{request}"
             again = [f"retry|{first}|{n}" for n in range(2, MAX_ATTEMPTS + 1)]
             for key in [first, *again]:
-                names = {kind.job_name(JOB, each) for each in _chain(key)} & ours
+                names = {kind.job_name(JOB, each) for each in _chain(key)} & jobs
                 assert len(names) <= TYPES
-                ours -= names
-        assert ours == set()
+                jobs -= names
+        assert jobs == set()
 
     @invariant()
-    def a_wish_is_fulfilled_once(self) -> None:
-        assert sum(self.world.metric("JobsCompleted")) <= self.wishes
+    def a_request_is_fulfilled_once(self) -> None:
+        assert sum(self.world.metric("JobsCompleted")) <= self.requests
 
     def teardown(self) -> None:
-        """Once nothing more happens, the lock is free, nothing waits and no page is unsent."""
+        """In the end the lock is free, no trigger is pending and every alert is sent."""
         world = getattr(self, "world", None)
         if world is None:
             return
@@ -122,15 +123,15 @@ class Alone(RuleBasedStateMachine):
             world.now += 100 * BACKOFF
             world.deliver("on_job_change", {"source": "aws.events", "time": iso(world.now)})
         loop = world.row(f"loop#{JOB}")
-        assert not {"in_flight", "pending", "page"} & set(loop), json.dumps(loop)
+        assert not {"in_flight", "pending", "alert"} & set(loop), json.dumps(loop)
         assert world.running_jobs() == []
 
 
-Alone.TestCase.settings = settings(
+StandaloneJob.TestCase.settings = settings(
     max_examples=60,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-TestAlone = Alone.TestCase
+TestStandaloneJob = StandaloneJob.TestCase

@@ -61,7 +61,7 @@ def test_02_same_event_concurrently_starts_one_job(world: World) -> None:
     assert world.counts["sagemaker:CreateTrainingJob"] <= 3
 
 
-def test_03_flapping_alarm_starts_one_job_and_counts_the_rest(world: World) -> None:
+def test_03_flapping_alarm_starts_one_job_and_counts_suppressed_triggers(world: World) -> None:
     for _ in range(50):
         world.set_alarm("ALARM", notify=True)
         world.drain()
@@ -73,8 +73,8 @@ def test_03_flapping_alarm_starts_one_job_and_counts_the_rest(world: World) -> N
     assert suppressed(world, "cooldown") == 49
 
 
-def test_04_alarm_while_training_is_pending_and_starts_at_most_one_more(world: World) -> None:
-    world.deliver("start_training", {"source": "hand", "id": "1", "time": iso(world.now)})
+def test_04_alarm_during_training_starts_at_most_one_more_job(world: World) -> None:
+    world.deliver("start_training", {"source": "manual", "id": "1", "time": iso(world.now)})
     first = world.only_job()
     world.now += COOLDOWN + HOUR
     world.set_alarm("ALARM", notify=True)
@@ -93,7 +93,7 @@ def test_04_alarm_while_training_is_pending_and_starts_at_most_one_more(world: W
     assert world.running_jobs() == []
 
 
-def test_05_failed_attempts_back_off_stop_at_the_limit_and_page_once(world: World) -> None:
+def test_05_failed_attempts_back_off_stop_at_the_limit_and_alert_once(world: World) -> None:
     world.set_alarm("ALARM", notify=True)
     world.drain()
     starts = []
@@ -106,8 +106,8 @@ def test_05_failed_attempts_back_off_stop_at_the_limit_and_page_once(world: Worl
         world.reconcile()
     assert len(starts) == MAX_ATTEMPTS
     assert all(b - a >= COOLDOWN for a, b in pairwise(starts))
-    assert len(world.pages) == 1
-    assert "AlgorithmError" in world.pages[0]
+    assert len(world.alerts_sent) == 1
+    assert "AlgorithmError" in world.alerts_sent[0]
 
 
 @pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])
@@ -132,7 +132,7 @@ def test_07_alarm_that_is_ok_again_starts_nothing(world: World) -> None:
         {"resources": []},
     ],
 )
-def test_08_malformed_event_ends_in_the_dead_letters(world: World, change: Any) -> None:
+def test_08_malformed_event_goes_to_the_dead_letter_queue(world: World, change: Any) -> None:
     world.deliver("start_training", {**world.set_alarm("ALARM"), **change})
     assert len(world.dead) == 1
     assert world.running_jobs() == []
@@ -147,7 +147,7 @@ def test_09_event_replayed_after_a_day_starts_nothing(world: World) -> None:
     assert suppressed(world, "stale") == 1
 
 
-def test_11_state_table_down_starts_nothing_and_ends_in_the_dead_letters(world: World) -> None:
+def test_11_unavailable_state_table_sends_the_event_to_the_dead_letter_queue(world: World) -> None:
     error = client_error("ProvisionedThroughputExceededException", "slow down")
     world.failures["dynamodb:UpdateItem"] = [error] * 3
     world.deliver("start_training", world.data_event("v2"))
@@ -155,7 +155,7 @@ def test_11_state_table_down_starts_nothing_and_ends_in_the_dead_letters(world: 
     assert len(world.dead) == 1
 
 
-def test_12_killed_after_the_lock_the_reconciler_starts_exactly_one(world: World) -> None:
+def test_12_start_killed_after_the_lock_is_completed_by_the_reconciler_once(world: World) -> None:
     world.failures["sagemaker:CreateTrainingJob"] = [client_error("Throttling", "slow")] * 3
     world.deliver("start_training", world.data_event("v2"))
     assert "in_flight" in loop(world)
@@ -167,7 +167,7 @@ def test_12_killed_after_the_lock_the_reconciler_starts_exactly_one(world: World
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", range(1, 16))
-def test_13_killed_at_any_call_of_the_start_a_replay_starts_one(
+def test_13_start_killed_at_any_call_starts_one_job_when_repeated(
     world: World, call: int, after: bool
 ) -> None:
     event = world.data_event("v2")
@@ -222,7 +222,7 @@ def test_16_throttling_is_retried_without_a_duplicate(world: World) -> None:
     assert world.dead == []
 
 
-def test_17_quota_keeps_the_trigger_pages_once_and_starts_later(world: World) -> None:
+def test_17_trigger_refused_by_quota_is_pending_alerts_once_and_starts_later(world: World) -> None:
     error = client_error("ResourceLimitExceeded", "quota of ml.g5.xlarge")
     world.failures["sagemaker:CreateTrainingJob"] = [error] * 3
     world.deliver("start_training", world.data_event("v2"))
@@ -233,11 +233,11 @@ def test_17_quota_keeps_the_trigger_pages_once_and_starts_later(world: World) ->
         world.reconcile()
     assert len(world.running_jobs()) == 1
     assert world.counts["sagemaker:CreateTrainingJob"] == 5
-    assert len(world.pages) == 1
+    assert len(world.alerts_sent) == 1
     assert champion(world) == before
 
 
-def test_18_refused_request_is_final_and_pages(world: World) -> None:
+def test_18_refused_request_is_final_and_alerts(world: World) -> None:
     error = client_error("ValidationException", "VolumeKmsKeyId is not supported")
     world.failures["sagemaker:CreateTrainingJob"] = [error]
     event = world.data_event("v2")
@@ -246,7 +246,7 @@ def test_18_refused_request_is_final_and_pages(world: World) -> None:
     world.reconcile()
     assert world.running_jobs() == []
     assert world.counts["sagemaker:CreateTrainingJob"] == 2
-    assert ["VolumeKmsKeyId" in page for page in world.pages] == [True]
+    assert ["VolumeKmsKeyId" in alert for alert in world.alerts_sent] == [True]
     world.deliver("start_training", world.data_event("v3"))
     assert len(world.running_jobs()) == 1
 
@@ -257,7 +257,7 @@ def test_20_21_stopped_job_with_an_artifact_is_not_promoted(world: World, second
     name = world.only_job()
     world.finish(name, status="Stopped", secondary=secondary, metric=1.0)
     world.drain()
-    assert world.row(f"result#{name}")["verdict"] == "failed"
+    assert world.row(f"result#{name}")["outcome"] == "failed"
     assert len(world.packages) == 1
     assert "in_flight" not in loop(world)
 
@@ -275,7 +275,7 @@ def test_22_only_internal_errors_are_retried(world: World) -> None:
         world.drain()
 
 
-def test_23_lost_completion_is_found_and_told_thrice_promotes_once(world: World) -> None:
+def test_23_lost_completion_event_is_repaired_and_three_events_promote_once(world: World) -> None:
     world.deliver("start_training", world.data_event("v2"))
     name = world.only_job()
     world.lose_events = True
@@ -296,7 +296,7 @@ def test_23_lost_completion_is_found_and_told_thrice_promotes_once(world: World)
         {"artifact": b""}, {"artifact": b"plain"}, {"metric": None}, {"metric": float("nan")},
     ],
 )  # fmt: skip
-def test_24_bad_output_closes_the_gate(world: World, outcome: dict[str, Any]) -> None:
+def test_24_invalid_output_rejects_the_challenger(world: World, outcome: dict[str, Any]) -> None:
     world.deliver("start_training", world.data_event("v2"))
     world.finish(world.only_job(), **{"metric": 1.0, **outcome})
     world.drain()

@@ -29,10 +29,8 @@ from documents import (
 from fake_client import FakeClient, checked_action
 from fake_sagemaker import SageMaker
 from sageloop_runtime import functions
-from sageloop_runtime.capture import Files
-from sageloop_runtime.clients import Clients
-from sageloop_runtime.custom_resource import run
-from sageloop_runtime.state import StateTable
+from sageloop_runtime.aws.state_table import StateTable
+from sageloop_runtime.functions import Clients, HourlyFiles, run
 from sageloop_runtime.times import iso
 
 PERMISSIONS: dict[str, Any] = json.loads(
@@ -66,15 +64,19 @@ class World(SageMaker):
     Args:
         gate: the gate's settings, other than the usual ones.
         kind: what kind of job it has.
-        alone: whether the job has neither gate nor alarm nor reconciler.
+        standalone: whether the job has neither gate nor alarm nor reconciler.
 
     """
 
     def __init__(
-        self, *, gate: dict[str, Any] | None = None, kind: str = "training", alone: bool = False
+        self,
+        *,
+        gate: dict[str, Any] | None = None,
+        kind: str = "training",
+        standalone: bool = False,
     ) -> None:
         super().__init__()
-        self.kind, self.alone = kind, alone
+        self.kind, self.standalone = kind, standalone
         self.extra: dict[str, str] = {}
         self.dead: list[tuple[str, dict[str, Any], BaseException]] = []
         self.answers: list[dict[str, Any]] = []
@@ -85,7 +87,7 @@ class World(SageMaker):
         self.killed: set[str] = set()
         self.running = ""
         self._calls_of_invocation = 0
-        self.files = Files(FakeClient(self, "s3"))
+        self.files = HourlyFiles(FakeClient(self, "s3"))
         self.gate = gate or {
             "metric": "validation:mae", "objective": "Minimize", "threshold": 12.0,
             "improvement": 0.0,
@@ -100,7 +102,9 @@ class World(SageMaker):
     def call(self, service: str, name: str, request: dict[str, Any]) -> Any:
         action = checked_action(service, name, request)
         if self.running:
-            parts = ("alone", "alarm", "data", "role") if self.alone else _LOOP
+            parts = ("standalone", "alarm", "data", "role") if self.standalone else _LOOP
+            if self.running == "endpoint_schedule":
+                parts = ("standalone",)
             actions = allowed(self.running, self.kind, *parts)
             assert action in actions, f"{self.running} may not {action}"
         self.calls.append((self.running, action))
@@ -149,10 +153,10 @@ class World(SageMaker):
         """A function's settings: those it has beside what all have decide how it works."""
         whole = self._environment() | self.extra
         gone: set[str] = set()
-        if self.alone:
+        if self.standalone:
             gone = {"ALARM_NAME", "ENDPOINT_NAME", "MODEL_PACKAGE_GROUP", "GATE", "CONTENT_TYPE"}
         elif function in {"start_training", "on_job_change"}:
-            gone = {"PAGE_TOPIC_ARN"}
+            gone = {"ALERT_TOPIC_ARN"}
         return {name: value for name, value in whole.items() if name not in gone}
 
     def _environment(self) -> dict[str, str]:
@@ -160,11 +164,12 @@ class World(SageMaker):
             "STATE_TABLE": "state", "JOB": JOB, "COOLDOWN_SECONDS": str(COOLDOWN),
             "MAX_ATTEMPTS": str(MAX_ATTEMPTS), "METRIC_NAMESPACE": "sageloop",
             "ALARM_NAME": ALARM, "ENDPOINT_NAME": ENDPOINT, "MODEL_PACKAGE_GROUP": GROUP,
-            "GATE": json.dumps(self.gate), "CONTENT_TYPE": "text/csv", "PAGE_TOPIC_ARN": TOPIC,
-            "CAPTURE_URI": f"s3://{BUCKET}/capture", "TRUTH_URI": f"s3://{BUCKET}/truth",
-            "WINDOW_MINUTES": "1440", "TRUTH_DELAY_MINUTES": "60",
+            "GATE": json.dumps(self.gate), "CONTENT_TYPE": "text/csv", "ALERT_TOPIC_ARN": TOPIC,
+            "CAPTURE_URI": f"s3://{BUCKET}/capture", "GROUND_TRUTH_URI": f"s3://{BUCKET}/ground-truth",
+            "WINDOW_MINUTES": "1440", "GROUND_TRUTH_DELAY_MINUTES": "60",
             "METRIC_NAME": "MeanAbsoluteError", "BACKOFF_SECONDS": str(BACKOFF),
-            "ON_JOB_CHANGE_FUNCTION": "on_job_change", "START_FUNCTION": "start_training",
+            "VARIANTS": '["AllTraffic"]', "ON_JOB_CHANGE_FUNCTION": "on_job_change",
+            "START_FUNCTION": "start_training",
         }  # fmt: skip
 
     # functions
@@ -176,7 +181,7 @@ class World(SageMaker):
         self.running, self._calls_of_invocation = function, 0
         try:
             if function == "start_training":
-                return functions.starter(env, clients).handle(event)
+                return functions.job_starter(env, clients).handle(event)
             if function == "on_job_change":
                 return functions.job_change(env, clients).handle(event)
             if function == "promote":
@@ -185,6 +190,8 @@ class World(SageMaker):
                 return functions.evaluator(env, clients, self.files).handle(event)
             if function == "reconcile":
                 return functions.reconciler(env, clients).handle(event)
+            if function == "endpoint_schedule":
+                return functions.endpoint_schedule(env, clients).handle(event)
             return self._custom_resource(function, event, clients)
         finally:
             self.running = ""
@@ -253,7 +260,7 @@ class World(SageMaker):
         """Both custom resources, as the first deployment creates them."""
         answer = self.put_job(**job)
         assert answer["Status"] == "SUCCESS", answer
-        if self.alone:
+        if self.standalone:
             return
         text = json.dumps(serving_document(**(serving or {})))
         properties = {"EndpointName": ENDPOINT, "Document": text}
@@ -284,8 +291,8 @@ class World(SageMaker):
         return name
 
     def challenge(self, *, metric: float = 5.0) -> str:
-        """Train a challenger by hand up to its registration and the start of its rollout."""
-        event = {"source": "hand", "id": f"{self.now}", "time": iso(self.now)}
+        """Train a challenger manually up to its registration and the start of its rollout."""
+        event = {"source": "manual", "id": f"{self.now}", "time": iso(self.now)}
         self.deliver("start_training", event)
         name = self.only_job()
         self.finish(name, metric=metric)

@@ -81,7 +81,7 @@ def deploy(client: Any) -> None:
     )
     environment = {
         "STATE_TABLE": "state", "ENDPOINT_NAME": NAME, "MODEL_PACKAGE_GROUP": GROUP,
-        "PAGE_TOPIC_ARN": topic, "METRIC_NAMESPACE": "sageloop",
+        "ALERT_TOPIC_ARN": topic, "METRIC_NAMESPACE": "sageloop",
     }  # fmt: skip
     made = functions.create_function(
         FunctionName="promote", Runtime="python3.14", Handler="index.handler", Role=ROLE,
@@ -131,7 +131,7 @@ def train(stack: SimpleNamespace, job: str, loss: str, approval: str = "Approved
     stack.handle.settle()
     made = sagemaker.describe_training_job(TrainingJobName=job)
     assert made["TrainingJobStatus"] == "Completed", made
-    put(stack.handle.client, f"result#{job}", verdict="promoted", reason=f"loss {loss} passed")
+    put(stack.handle.client, f"result#{job}", outcome="promoted", reason=f"loss {loss} passed")
     container = {"Image": IMAGE, "ModelDataUrl": made["ModelArtifacts"]["S3ModelArtifacts"]}
     arn = sagemaker.create_model_package(
         ModelPackageGroupName=GROUP, ModelApprovalStatus=approval,
@@ -273,20 +273,20 @@ def test_a_pending_model_serves_only_after_a_person_approved_it(stack: SimpleNam
     live(stack, arn)
 
 
-@pytest.mark.feature("operations: cost switch")
+@pytest.mark.feature("operations: endpoint schedule")
 def test_the_promoter_parks_the_endpoint_and_brings_it_back(stack: SimpleNamespace) -> None:
     client, before = stack.handle.client, row(stack)["config_name"]["S"]
 
     def switch(action: str, at: str) -> None:
-        event = {"source": "hand", "action": action, "id": at, "time": at}
+        event = {"source": "manual", "action": action, "id": at, "time": at}
         client("lambda").invoke(FunctionName="promote", Payload=json.dumps(event))
         stack.handle.settle()
 
-    switch("park", "2099-01-01T20:00:00Z")
+    switch("stop", "2099-01-01T20:00:00Z")
     names = [e["EndpointName"] for e in client("sagemaker").list_endpoints()["Endpoints"]]
     assert NAME not in names
 
-    switch("unpark", "2099-01-02T07:00:00Z")
+    switch("start", "2099-01-02T07:00:00Z")
     until("the endpoint", lambda: row(stack)["state"] == {"S": "live"}, seconds=30)
     described = client("sagemaker").describe_endpoint(EndpointName=NAME)
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", before)

@@ -156,7 +156,7 @@ def test_train_starts_the_job_waits_and_tells_its_metrics(stack: SimpleNamespace
     row = stack.handle.client("dynamodb").get_item(
         TableName="state", Key={"id": {"S": f"result#{report['name']}"}}
     )["Item"]
-    assert row["verdict"] == {"S": "completed"}
+    assert row["outcome"] == {"S": "completed"}
 
 
 @pytest.mark.feature("lifecycle: failure reason reaches the user")

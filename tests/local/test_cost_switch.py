@@ -18,12 +18,12 @@ _ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(_ROOT / "lambda" / "layer" / "python"))
 
 from sageloop_runtime import functions  # noqa: E402
-from sageloop_runtime.clients import Clients  # noqa: E402
 from sageloop_runtime.errors import BadInputError  # noqa: E402
+from sageloop_runtime.functions import Clients  # noqa: E402
 from sageloop_runtime.times import iso  # noqa: E402
 
-_PERMISSIONS = json.loads((_ROOT / "lambda" / "permissions.json").read_text())["cost_switch"]
-_ALLOWED = {action for part in ("always", "idle", "alone") for action in _PERMISSIONS[part]}
+_PERMISSIONS = json.loads((_ROOT / "lambda" / "permissions.json").read_text())["endpoint_schedule"]
+_ALLOWED = {action for part in ("always", "idle", "standalone") for action in _PERMISSIONS[part]}
 
 
 class Watched:
@@ -59,10 +59,10 @@ class Switched:
         self.wishes += 1
         environment = {
             "STATE_TABLE": "switches", "ENDPOINT_NAME": self.stage.name,
-            "VARIANTS": '["AllTraffic"]', "IDLE_SECONDS": "3600",
+            "VARIANTS": '["AllTraffic"]', "IDLE_TIMEOUT_SECONDS": "3600",
         }  # fmt: skip
         told = {"time": iso(self.cloud.clock.time() + self.wishes / 1000), **event}
-        answer = functions.cost_switch(environment, self.clients).handle(told)
+        answer = functions.endpoint_schedule(environment, self.clients).handle(told)
         return answer["step"]
 
     def status(self) -> str:
@@ -118,7 +118,7 @@ def switched(module: Stage) -> Iterator[Switched]:
         yield Switched(stage)
 
 
-@pytest.mark.feature("operations: cost switch")
+@pytest.mark.feature("operations: endpoint schedule")
 def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scaling(
     switched: Switched,
 ) -> None:
@@ -147,14 +147,14 @@ def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scalin
 
     alarm = switched.steps(on)
 
-    assert switched.run(action="down", by="ann") == "going down"
+    assert switched.run(action="stop", by="ann") == "stopping"
     assert switched.status() == "Deleted"
     assert switched.targets() == []
-    assert switched.run(action="down") == "down"
+    assert switched.run(action="stop") == "stopped"
 
-    assert switched.run(action="up") == "coming up"
+    assert switched.run(action="start") == "starting"
     assert switched.status() == "InService"
-    assert switched.run() == "up"
+    assert switched.run() == "running"
     described = stage.sagemaker.describe_endpoint(EndpointName=stage.name)
     assert described["EndpointConfigName"] == "one"
     tags = stage.sagemaker.list_tags(ResourceArn=described["EndpointArn"])["Tags"]
@@ -173,40 +173,40 @@ def test_an_endpoint_goes_and_comes_back_with_name_configuration_tags_and_scalin
         "morning"
     ]
     assert stage.invoke() != ""
-    assert set(_PERMISSIONS["alone"]) - switched.used == {"sagemaker:AddTags"}
+    assert set(_PERMISSIONS["standalone"]) - switched.used == {"sagemaker:AddTags"}
     scaling.deregister_scalable_target(**on)
     stage.cloudwatch.delete_alarms(AlarmNames=[alarm])
 
 
-@pytest.mark.feature("operations: cost switch (idleness)")
+@pytest.mark.feature("operations: endpoint schedule (idleness)")
 def test_an_endpoint_that_nobody_asks_goes_by_itself(switched: Switched) -> None:
     switched.stage.invoke()
-    assert switched.run() == "up"  # in service for a moment only
+    assert switched.run() == "running"  # in service for a moment only
 
     switched.cloud.clock.advance(3700)
     switched.stage.invoke()
     switched.cloud.settle()
     switched.cloud.clock.advance(60)
-    assert switched.run() == "up"  # asked a minute ago
+    assert switched.run() == "running"  # asked a minute ago
 
     switched.cloud.clock.advance(3700)
-    assert switched.run() == "going down"
+    assert switched.run() == "stopping"
     assert switched.status() == "Deleted"
 
 
 def test_a_wish_older_than_the_last_is_forgotten(switched: Switched) -> None:
     old = iso(switched.cloud.clock.time() - 60)
-    assert switched.run(action="down") == "going down"
+    assert switched.run(action="stop") == "stopping"
     switched.stage.rest()
 
-    assert switched.run(action="up", time=old) == "down"
+    assert switched.run(action="start", time=old) == "stopped"
     assert switched.status() == "Deleted"
 
 
 def test_up_without_a_down_before_changes_nothing(switched: Switched) -> None:
     before = switched.stage.sagemaker.describe_endpoint(EndpointName=switched.stage.name)
 
-    assert switched.run(action="up") == "up"
+    assert switched.run(action="start") == "running"
 
     after = switched.stage.sagemaker.describe_endpoint(EndpointName=switched.stage.name)
     assert after["CreationTime"] == before["CreationTime"]
@@ -226,15 +226,15 @@ def test_the_switch_of_a_champion_hands_the_wish_to_its_promoter(switched: Switc
         "STATE_TABLE": "switches", "ENDPOINT_NAME": switched.stage.name,
         "VARIANTS": '["AllTraffic"]', "PROMOTE_FUNCTION": "promote",
     }  # fmt: skip
-    event = {"time": iso(switched.cloud.clock.time()), "id": "x", "action": "down", "by": "ann"}
-    answer = functions.cost_switch(environment, Clients(clients)).handle(event)
+    event = {"time": iso(switched.cloud.clock.time()), "id": "x", "action": "stop", "by": "ann"}
+    answer = functions.endpoint_schedule(environment, Clients(clients)).handle(event)
 
-    assert answer == {"step": "handed over"}
+    assert answer == {"step": "delegated"}
     payload = json.loads(told[0]["Payload"])
-    assert (payload["source"], payload["action"], payload["by"]) == ("hand", "park", "ann")
+    assert (payload["source"], payload["action"], payload["by"]) == ("manual", "stop", "ann")
     assert switched.status() == "InService"
 
 
 def test_another_action_is_refused_by_name(switched: Switched) -> None:
-    with pytest.raises(BadInputError, match="action is 'sideways': down or up is expected"):
+    with pytest.raises(BadInputError, match="action is 'sideways': start or stop is expected"):
         switched.run(action="sideways")

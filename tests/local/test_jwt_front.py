@@ -172,7 +172,7 @@ def test_each_request_is_logged_and_why_it_failed_in_full(fronted: Fronted) -> N
 def test_the_function_calls_what_its_policy_names(fronted: Fronted) -> None:
     fronted.post("model")
 
-    allowed = set(json.loads(_PERMISSIONS.read_text())["ask_endpoint"])
+    allowed = set(json.loads(_PERMISSIONS.read_text())["invoke_proxy"])
     made = {
         call["action"]
         for call in fronted.cloud.calls()

@@ -16,8 +16,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(_ROOT / "lambda" / "layer" / "python"))
 
 from sageloop_runtime import functions  # noqa: E402
-from sageloop_runtime.clients import Clients  # noqa: E402
-from sageloop_runtime.custom_resource import Outcome, Request  # noqa: E402
+from sageloop_runtime.aws.custom_resource import Outcome, Request  # noqa: E402
+from sageloop_runtime.functions import Clients  # noqa: E402
 
 ALLOWED = set(json.loads((_ROOT / "lambda" / "permissions.json").read_text())["scaling_resource"])
 STEPS = {"PolicyName": "Step0", "PolicyType": "StepScaling",
@@ -85,8 +85,8 @@ class Deployed:
     def make_way(self, document: str) -> None:
         self.ask("Update", "BeforeEndpoint", document)
 
-    def look_after(self, document: str) -> list[str]:
-        found = functions.scaled_variants(self.clients).look_after(document)["registered"]
+    def register_missing(self, document: str) -> list[str]:
+        found = functions.scaled_variants(self.clients).register_missing(document)["registered"]
         self.scaled.settle()
         return list(found)
 
@@ -186,19 +186,19 @@ def test_deleting_deregisters_and_again_changes_nothing(deployed: Deployed) -> N
 def test_what_a_failed_update_left_unregistered_comes_back(deployed: Deployed) -> None:
     deployed.make_way(deployed.document("ml.c5.large"))  # and the endpoint keeps its type
 
-    assert deployed.look_after(deployed.document("ml.c5.large")) == []
+    assert deployed.register_missing(deployed.document("ml.c5.large")) == []
     assert deployed.registered() == {}
 
-    assert deployed.look_after(deployed.document()) == ["AllTraffic"]
+    assert deployed.register_missing(deployed.document()) == ["AllTraffic"]
     assert deployed.registered() == WHOLE
-    assert deployed.look_after(deployed.document()) == []
+    assert deployed.register_missing(deployed.document()) == []
 
 
 def test_nothing_is_registered_where_there_is_no_endpoint(deployed: Deployed) -> None:
     deployed.stage.sagemaker.delete_endpoint(EndpointName=deployed.stage.name)
     deployed.stage.rest()
 
-    assert deployed.look_after(deployed.document()) == []
+    assert deployed.register_missing(deployed.document()) == []
 
 
 def test_alarms_run_the_step_policy_made_anew(deployed: Deployed) -> None:
@@ -210,7 +210,7 @@ def test_alarms_run_the_step_policy_made_anew(deployed: Deployed) -> None:
     deployed.make_way(deployed.document("ml.c5.large"))
     assert deployed.actions() == [topic]
 
-    deployed.look_after(deployed.document())
+    deployed.register_missing(deployed.document())
 
     after = deployed.register("Update", deployed.document()).data["Policy0x0"]
     assert after != before
@@ -241,7 +241,7 @@ def test_every_permission_is_used(deployed: Deployed) -> None:
     policy = deployed.register("Update", deployed.document()).data["Policy0x0"]
     deployed.scaled.alarm(policy, AlarmName=deployed.alarm)
     deployed.make_way(deployed.document("ml.c5.large"))
-    deployed.look_after(deployed.document())
+    deployed.register_missing(deployed.document())
 
     assert deployed.used == ALLOWED
     deployed.stage.cloudwatch.delete_alarms(AlarmNames=[deployed.alarm])

@@ -142,7 +142,7 @@ def test_new_data_starts_the_processing_job(deployed: Deployed) -> None:
     assert deployed.read("clean/rows.csv") == "1\n2\n4\n"
 
 
-@pytest.mark.feature("training family: batch transform started by hand")
+@pytest.mark.feature("training family: batch transform started manually")
 def test_a_hand_starts_the_transform_job(deployed: Deployed) -> None:
     place = Place(client=deployed.cloud.client, now=deployed.cloud.time, name="here", pause=0.1)
 

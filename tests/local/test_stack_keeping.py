@@ -45,13 +45,13 @@ def test_dashboard_of_the_stacks_names_alarms_that_are_there(
     assert set(shown) <= there
 
 
-@pytest.mark.feature("operations: cost switch of the project's own stacks")
+@pytest.mark.feature("operations: endpoint schedule of the project's own stacks")
 def test_switch_of_an_endpoint_that_never_was_does_no_harm(
     cloud: LocalCloud, outputs: dict[str, Any]
 ) -> None:
-    for action in ("down", "up"):
+    for action in ("stop", "start"):
         event = {
-            "source": "hand", "action": action, "id": action,
+            "source": "manual", "action": action, "id": action,
             "time": datetime.fromtimestamp(cloud.time(), UTC).isoformat(),
         }  # fmt: skip
         answer = cloud.client("lambda").invoke(

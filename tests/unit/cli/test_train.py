@@ -90,7 +90,7 @@ def test_start_function_of_the_job_s_parameter_is_invoked_with_the_place_s_time(
     assert request["FunctionName"] == ARN
     assert event.pop("id")
     assert event == {
-        "source": "hand", "time": "2023-11-14T22:13:20Z", "hyperparameters": {"eta": "0.1"},
+        "source": "manual", "time": "2023-11-14T22:13:20Z", "hyperparameters": {"eta": "0.1"},
     }  # fmt: skip
 
 

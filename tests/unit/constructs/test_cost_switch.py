@@ -23,7 +23,7 @@ from .conftest import Ground, ground_of
 
 PERMISSIONS = json.loads(
     (Path(__file__).resolve().parents[3] / "lambda" / "permissions.json").read_text()
-)["cost_switch"]
+)["endpoint_schedule"]
 TIMES = SwitchTimes(
     down="cron(0 20 ? * MON-FRI *)", up="cron(0 7 ? * MON-FRI *)", timezone="Europe/Paris"
 )
@@ -75,9 +75,15 @@ def champion() -> Template:
     return ground.template()
 
 
-@pytest.mark.feature("operations: cost switch")
+def test_update_keeps_the_security_group_of_the_function(own: Template) -> None:
+    """EC2 replaces a group whose description changes; deployed ones have this one."""
+    group = {"GroupDescription": "Function cost_switch"}
+    own.has_resource_properties("AWS::EC2::SecurityGroup", group)
+
+
+@pytest.mark.feature("operations: endpoint schedule")
 def test_switch_goes_and_comes_on_the_clock_of_a_place(own: Template) -> None:
-    for verb, cron in (("down", TIMES.down), ("up", TIMES.up)):
+    for verb, cron in (("stop", TIMES.down), ("start", TIMES.up)):
         own.has_resource_properties("AWS::Scheduler::Schedule", {
             "ScheduleExpression": cron, "ScheduleExpressionTimezone": "Europe/Paris",
             "FlexibleTimeWindow": {"Mode": "OFF"},
@@ -93,13 +99,13 @@ def test_switch_goes_and_comes_on_the_clock_of_a_place(own: Template) -> None:
 
 def test_switch_knows_variants_and_idleness(own: Template) -> None:
     own.has_resource_properties("AWS::Lambda::Function", {"Environment": {"Variables": {
-        "ENDPOINT_NAME": "own", "VARIANTS": '["AllTraffic"]', "IDLE_SECONDS": "7200",
+        "ENDPOINT_NAME": "own", "VARIANTS": '["AllTraffic"]', "IDLE_TIMEOUT_SECONDS": "7200",
         "STATE_TABLE": Match.any_value(),
     }}})  # fmt: skip
 
 
 def test_switch_of_an_own_endpoint_may_do_what_its_code_does(own: Template) -> None:
-    wanted = {action for part in ("always", "idle", "alone") for action in PERMISSIONS[part]}
+    wanted = {action for part in ("always", "idle", "standalone") for action in PERMISSIONS[part]}
     assert actions_of(own) == wanted
 
 

@@ -23,7 +23,7 @@ from .serving import endpoint as endpoint_of
 
 PERMISSIONS = json.loads(
     (Path(__file__).resolve().parents[3] / "lambda" / "permissions.json").read_text()
-)["ask_endpoint"]
+)["invoke_proxy"]
 ISSUER = "https://login.example.com/realms/own"
 
 

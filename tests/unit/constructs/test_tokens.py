@@ -124,7 +124,8 @@ def test_accepts_a_token_for_each_value_of_a_document(
 @pytest.mark.parametrize(
     ("variable", "parameter"),
     [("COOLDOWN_SECONDS", "Cooldown"), ("MAX_ATTEMPTS", "Attempts"),
-     ("TRUTH_DELAY_MINUTES", "Delay"), ("JOB", "JobName"), ("ENDPOINT_NAME", "EndpointName")],
+     ("GROUND_TRUTH_DELAY_MINUTES", "Delay"), ("JOB", "JobName"),
+     ("ENDPOINT_NAME", "EndpointName")],
 )  # fmt: skip
 def test_accepts_a_token_for_what_functions_are_told(
     template: Template, variable: str, parameter: str

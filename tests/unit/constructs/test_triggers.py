@@ -63,7 +63,7 @@ def test_an_alarm_starts_the_job(template: Template) -> None:
     })})  # fmt: skip
 
 
-@pytest.mark.feature("lifecycle: by hand")
+@pytest.mark.feature("lifecycle: manual start")
 def test_the_start_function_is_found_by_the_jobs_name(template: Template) -> None:
     (parameter,) = template.find_resources("AWS::SSM::Parameter").values()
 
@@ -88,11 +88,11 @@ def test_functions_are_told_what_a_job_without_a_gate_needs(template: Template) 
             function["Properties"].get("Environment", {}).get("Variables", {})
         )
     assert told["TriggersStartTraining"] == {
-        "COOLDOWN_SECONDS", "JOB", "MAX_ATTEMPTS", "METRIC_NAMESPACE", "PAGE_TOPIC_ARN",
+        "COOLDOWN_SECONDS", "JOB", "MAX_ATTEMPTS", "METRIC_NAMESPACE", "ALERT_TOPIC_ARN",
         "STATE_TABLE",
     }  # fmt: skip
     assert told["TriggersOnJobChange"] == {
-        "BACKOFF_SECONDS", "JOB", "MAX_ATTEMPTS", "METRIC_NAMESPACE", "PAGE_TOPIC_ARN",
+        "BACKOFF_SECONDS", "JOB", "MAX_ATTEMPTS", "METRIC_NAMESPACE", "ALERT_TOPIC_ARN",
         "START_FUNCTION", "STATE_TABLE",
     }  # fmt: skip
 
@@ -165,7 +165,7 @@ def test_rights_are_what_the_code_needs(
     for function, folder in (("StartTraining", "start_training"), ("OnJobChange", "on_job_change")):
         needed = {
             action
-            for part in ("always", "alone", kind, *parts)
+            for part in ("always", "standalone", kind, *parts)
             for action in known[folder].get(part, [])
         }
         assert _granted(anew.stack, function) == needed, folder

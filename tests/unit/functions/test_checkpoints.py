@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sageloop_runtime.job_request import job_request
+from sageloop_runtime.jobs.job_request import job_request
 
 _PLACE = {"S3Uri": "s3://b/checkpoints/", "LocalPath": "/opt/ml/state"}
 

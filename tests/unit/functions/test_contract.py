@@ -12,15 +12,16 @@ from typing import Any
 import boto3
 import pytest
 import test_deployment_faults
+import test_instance_type_faults
 import test_promotion_faults
-import test_retyping_faults
 import test_trigger_faults
 from documents import BUCKET, ENDPOINT, JOB, job_document, serving_document
 from fake_client import client_error
-from jobs_alone import alone, by_hand
 from moto import mock_aws
-from sageloop_runtime.state import StateTable
+from sageloop_runtime.aws.state_table import StateTable
+from sageloop_runtime.previous_release import ATTRIBUTES
 from sageloop_runtime.times import iso, moment
+from standalone_job import manual_event, standalone
 from world import PERMISSIONS, World
 
 LAMBDA = Path(__file__).parents[3] / "lambda"
@@ -47,8 +48,8 @@ def _scaling_ends(world: World) -> None:
     world.drain()
 
 
-def _red_alarm(world: World) -> None:
-    test_promotion_faults.test_33_red_rollback_alarm_holds_the_promotion_back(world, {})
+def _active_alarm(world: World) -> None:
+    test_promotion_faults.test_33_rollback_alarm_in_alarm_state_blocks_the_promotion(world, {})
 
 
 def _default_group(world: World) -> None:
@@ -58,7 +59,7 @@ def _default_group(world: World) -> None:
 
 
 def _evaluation(world: World) -> None:
-    world.objects[BUCKET, f"truth/{moment(world.now):%Y/%m/%d/%H}/a.jsonl"] = b"{}"
+    world.objects[BUCKET, f"ground-truth/{moment(world.now):%Y/%m/%d/%H}/a.jsonl"] = b"{}"
     world.run("evaluate", {"time": iso(world.now)})
 
 
@@ -89,14 +90,14 @@ def _job_resource(world: World) -> None:
 
 
 def _every_kind(world: World) -> None:
-    """Jobs of the other kinds, alone and (tuning) in a loop."""
+    """Jobs of the other kinds, standalone and (tuning) in a loop."""
     for kind in ("tuning", "processing", "transform"):
-        apart = alone(kind)
+        apart = standalone(kind)
         for request_id in ("1", "2"):
-            apart.deliver("start_training", by_hand(apart, request_id))
+            apart.deliver("start_training", manual_event(apart, request_id))
         apart.finish(apart.only_job(), status="Failed", reason="AlgorithmError")
         apart.drain()
-        deployed = alone(kind)
+        deployed = standalone(kind)
         _job_resource(deployed)
         world.calls += apart.calls + deployed.calls
     for kind in ("processing", "transform"):
@@ -109,32 +110,32 @@ def _every_kind(world: World) -> None:
 
 def _reconciled(world: World, kind: str) -> None:
     lost = World(kind=kind).with_data()
-    lost.deliver("start_training", by_hand(lost))
+    lost.deliver("start_training", manual_event(lost))
     lost.reconcile()
     world.calls += lost.calls
 
 
 def _refused() -> World:
-    world = alone()
+    world = standalone()
     world.failures["sagemaker:CreateTrainingJob"] = [client_error("ValidationException", "no")]
-    world.deliver("start_training", by_hand(world))
+    world.deliver("start_training", manual_event(world))
     return world
 
 
 SCENARIOS = [
-    (test_trigger_faults.test_04_alarm_while_training_is_pending_and_starts_at_most_one_more, True),
-    (test_promotion_faults.test_26_worse_or_equal_challenger_leaves_the_champion_and_no_loop, True),
-    (test_promotion_faults.test_31_silent_rollback_is_detected_and_the_challenger_barred, True),
-    (_red_alarm, True),
-    (test_promotion_faults.test_34_failed_creation_is_deleted_and_created_anew, False),
-    (test_retyping_faults.test_rollback_brings_target_policies_and_schedules_back, True),
-    (test_deployment_faults.test_43_deletion_goes_on_while_interfaces_stay, True),
+    (test_trigger_faults.test_04_alarm_during_training_starts_at_most_one_more_job, True),
+    (test_promotion_faults.test_26_challenger_that_is_not_better_is_rejected, True),
+    (test_promotion_faults.test_31_rollback_is_detected_and_the_challenger_quarantined, True),
+    (_active_alarm, True),
+    (test_promotion_faults.test_34_failed_endpoint_is_deleted_and_created_again, False),
+    (test_instance_type_faults.test_rollback_restores_target_policies_and_scheduled_actions, True),
+    (test_deployment_faults.test_43_deletion_continues_while_interfaces_are_left, True),
     (_many_champions, True), (_scaling_ends, True), (_default_group, None), (_evaluation, True),
     (_job_resource, False), (_every_kind, None), (_no_partitions, True),
     (_killed_while_registering, True),
 ]  # fmt: skip
-_HELD_APART = {"ask_endpoint", "cost_switch", "scaling_resource"}
-"""Held to their own in tests/local, by test_jwt_front, test_cost_switch, test_scaled_variants."""
+_TESTED_ELSEWHERE = {"endpoint_schedule", "invoke_proxy", "scaling_resource"}
+"""In tests/local, with a real endpoint and real policies."""
 IMPLIED = {"iam:PassRole", "sagemaker:AddTags"}
 
 
@@ -159,7 +160,7 @@ def test_layer_imports_the_standard_library_and_boto3_only() -> None:
             assert {str(name).split(".")[0] for name in names} <= allowed, path
 
 
-def test_layer_never_asks_the_host_for_the_time() -> None:
+def test_layer_never_reads_the_clock_of_the_host() -> None:
     forbidden = {"now", "utcnow", "today", "time_ns", "monotonic"}
     for path in LAMBDA.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -167,7 +168,7 @@ def test_layer_never_asks_the_host_for_the_time() -> None:
                 assert node.func.attr not in forbidden, f"{path}:{node.lineno}"
 
 
-def test_every_permission_is_used_and_no_other() -> None:
+def test_every_permission_is_used() -> None:
     """The worlds refuse what a function may not do; here, that nothing is spare."""
     used: set[tuple[str, str]] = set()
     for scenario, with_champion in SCENARIOS:
@@ -180,7 +181,7 @@ def test_every_permission_is_used_and_no_other() -> None:
     spare = {
         (function, action)
         for function, actions in PERMISSIONS.items()
-        if function not in _HELD_APART
+        if function not in _TESTED_ELSEWHERE
         for action in _all(actions) - IMPLIED
         if (function, action) not in used
         and not (function in PROMOTING and action in rollout & set(PERMISSIONS["promote"]))
@@ -194,8 +195,8 @@ def _all(actions: Any) -> set[str]:
     return {action for part in parts for action in part}
 
 
-@mock_aws
-def test_state_table_decides_on_a_real_dynamodb() -> None:
+def _table() -> tuple[StateTable, Any]:
+    """A state table in moto's DynamoDB, which evaluates expressions as AWS does."""
     dynamodb = boto3.client(
         "dynamodb", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
@@ -204,7 +205,12 @@ def test_state_table_decides_on_a_real_dynamodb() -> None:
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )  # fmt: skip
-    table = StateTable(dynamodb, "t")
+    return StateTable(dynamodb, "t"), dynamodb
+
+
+@mock_aws
+def test_conditional_writes_exclude_each_other_in_dynamodb() -> None:
+    table, _ = _table()
     value = {"n": 1, "f": 1.5, "s": "x", "b": True, "l": ["a"], "m": {"k": None}}
     assert table.get("r") is None
     assert table.put_new("r", value)
@@ -218,3 +224,25 @@ def test_state_table_decides_on_a_real_dynamodb() -> None:
     table.delete("r")
     table.delete("r")
     assert table.get("r") is None
+
+
+@mock_aws
+def test_previous_names_are_read_and_replaced_in_dynamodb() -> None:
+    table, dynamodb = _table()
+    previous = ATTRIBUTES["switch"]
+    row = {
+        previous["desired_state"]: {"S": "down"}, previous["requested_at"]: {"N": "1.5"},
+        "tries": {"N": "1"},
+    }  # fmt: skip
+    dynamodb.put_item(TableName="t", Item={"id": {"S": "switch#e"}, **row})
+    assert table.get("switch#e") == {"desired_state": "stopped", "requested_at": 1.5, "tries": 1}
+    change = {"desired_state": "started", "requested_at": 2.5, "tries": None}
+    assert not table.swap("switch#e", change=change, expect={"requested_at": None})
+    assert not table.swap("switch#e", change=change, expect={"requested_at": 2.5})
+    assert not table.swap("switch#e", change=change, expect={"desired_state": "started"})
+    expect = {"requested_at": 1.5, "desired_state": "stopped", "requested_by": None, "tries": 1}
+    assert table.swap("switch#e", change=change, expect=expect)
+    assert not table.swap("switch#e", change=change, expect=expect)
+    assert table.swap("switch#e", change={"tries": 2}, expect={"requested_at": 2.5})
+    item = dynamodb.get_item(TableName="t", Key={"id": {"S": "switch#e"}})["Item"]
+    assert set(item) == {"id", "desired_state", "requested_at", "tries"}

@@ -1,4 +1,4 @@
-"""The live error, from captured answers and the truth that came later."""
+"""Model quality, from captured data and ground truth."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def world() -> World:
 
 
 def put(world: World, kind: str, at: float, lines: list[dict[str, object]]) -> None:
-    base = f"capture/{ENDPOINT}/AllTraffic" if kind == "capture" else "truth"
+    base = f"capture/{ENDPOINT}/AllTraffic" if kind == "capture" else "ground-truth"
     key = f"{base}/{moment(at):%Y/%m/%d/%H}/{len(world.objects)}.jsonl"
     world.objects[BUCKET, key] = "\n".join(json.dumps(line) for line in lines).encode()
 
 
-def answer(world: World, inference_id: str, value: str, at: float) -> None:
+def response(world: World, inference_id: str, value: str, at: float) -> None:
     captured = {
         "captureData": {"endpointOutput": {"data": value, "encoding": "CSV"}},
         "eventMetadata": {"inferenceId": inference_id, "inferenceTime": iso(at)},
@@ -29,12 +29,12 @@ def answer(world: World, inference_id: str, value: str, at: float) -> None:
     put(world, "capture", at, [captured])
 
 
-def truth(world: World, inference_id: str, value: str, at: float) -> None:
+def ground_truth(world: World, inference_id: str, value: str, at: float) -> None:
     line = {
         "groundTruthData": {"data": value, "encoding": "CSV"},
         "eventMetadata": {"eventId": inference_id}, "eventVersion": "0",
     }  # fmt: skip
-    put(world, "truth", at, [line])
+    put(world, "ground truth", at, [line])
 
 
 def evaluate(world: World) -> dict[str, object]:
@@ -43,8 +43,8 @@ def evaluate(world: World) -> dict[str, object]:
 
 def test_error_of_the_window_is_published_at_the_event_s_time(world: World) -> None:
     for i, (value, true) in enumerate([("100", "110"), ("100", "96")]):
-        answer(world, f"id{i}", value, world.now - 3 * HOUR)
-        truth(world, f"id{i}", true, world.now - 2 * HOUR)
+        response(world, f"id{i}", value, world.now - 3 * HOUR)
+        ground_truth(world, f"id{i}", true, world.now - 2 * HOUR)
     evaluate(world)
     assert world.metric("MeanAbsoluteError") == [7.0, 7.0]
     assert world.metric("EvaluatedPredictions", EndpointName=ENDPOINT) == [2.0, 2.0]
@@ -53,11 +53,11 @@ def test_error_of_the_window_is_published_at_the_event_s_time(world: World) -> N
     assert world.metrics[-1]["Timestamp"] == moment(world.now)
 
 
-def test_what_is_too_young_too_old_or_without_truth_is_left_out(world: World) -> None:
+def test_responses_outside_the_window_or_without_ground_truth_are_excluded(world: World) -> None:
     for name, age in (("young", 0.5), ("old", 26.0), ("unknown", 3.0)):
-        answer(world, name, "100", world.now - age * HOUR)
-    truth(world, "young", "0", world.now - 0.4 * HOUR)
-    truth(world, "old", "0", world.now - 2 * HOUR)
+        response(world, name, "100", world.now - age * HOUR)
+    ground_truth(world, "young", "0", world.now - 0.4 * HOUR)
+    ground_truth(world, "old", "0", world.now - 2 * HOUR)
     assert evaluate(world) == {
         "predictions": 0, "error": None, "config": world.endpoint["EndpointConfigName"],
     }  # fmt: skip
@@ -65,32 +65,32 @@ def test_what_is_too_young_too_old_or_without_truth_is_left_out(world: World) ->
     assert world.metric("EvaluatedPredictions") == [0.0, 0.0]
 
 
-def test_answers_of_the_configuration_before_are_left_out(world: World) -> None:
-    answer(world, "before", "100", world.now - 3 * HOUR)
-    truth(world, "before", "0", world.now - 2 * HOUR)
+def test_responses_of_the_previous_configuration_are_excluded(world: World) -> None:
+    response(world, "before", "100", world.now - 3 * HOUR)
+    ground_truth(world, "before", "0", world.now - 2 * HOUR)
     world.rows[f"champion#{ENDPOINT}"]["live_since"] = {"N": str(world.now - 2.5 * HOUR)}
     assert evaluate(world)["predictions"] == 0
 
 
 def test_several_rows_in_a_request_are_joined_row_by_row(world: World) -> None:
-    answer(world, "many", "1\n2\n3", world.now - 3 * HOUR)
-    truth(world, "many", "2,2,2", world.now - 2 * HOUR)
-    found = evaluate(world)
-    assert found["predictions"] == 3
-    assert found["error"] == pytest.approx(2 / 3)
+    response(world, "many", "1\n2\n3", world.now - 3 * HOUR)
+    ground_truth(world, "many", "2,2,2", world.now - 2 * HOUR)
+    result = evaluate(world)
+    assert result["predictions"] == 3
+    assert result["error"] == pytest.approx(2 / 3)
 
 
-def test_line_that_cannot_be_read_is_left_out(world: World) -> None:
-    answer(world, "good", "1", world.now - 3 * HOUR)
-    answer(world, "bad", "one", world.now - 3 * HOUR)
-    truth(world, "good", "1", world.now - 2 * HOUR)
-    truth(world, "bad", "1", world.now - 2 * HOUR)
+def test_malformed_line_is_skipped(world: World) -> None:
+    response(world, "good", "1", world.now - 3 * HOUR)
+    response(world, "bad", "one", world.now - 3 * HOUR)
+    ground_truth(world, "good", "1", world.now - 2 * HOUR)
+    ground_truth(world, "bad", "1", world.now - 2 * HOUR)
     assert evaluate(world)["predictions"] == 1
 
 
 def test_every_file_is_read_once(world: World) -> None:
-    answer(world, "a", "1", world.now - 3 * HOUR)
-    truth(world, "a", "1", world.now - 2 * HOUR)
+    response(world, "a", "1", world.now - 3 * HOUR)
+    ground_truth(world, "a", "1", world.now - 2 * HOUR)
     evaluate(world)
     before = world.counts["s3:GetObject"]
     world.now += 0.1 * HOUR

@@ -10,18 +10,23 @@ from documents import BUCKET, DOCUMENTS, JOB, job_document, tuning_document
 from fake_client import checked_action
 from sageloop_runtime.config import JobChangeConfig
 from sageloop_runtime.errors import BadInputError
-from sageloop_runtime.instance_types import with_type
-from sageloop_runtime.job_request import input_prefixes, job_request, read_job_document
-from sageloop_runtime.kinds import KINDS, TRAINING, TUNING, named_in
-from sageloop_runtime.outcomes import lacked_capacity, seconds_of, was_wanted, why
-from sageloop_runtime.triggers import Trigger, fallback_of, read_trigger, retry_of
+from sageloop_runtime.jobs.instance_types import with_type
+from sageloop_runtime.jobs.job_request import input_prefixes, job_request, read_job_document
+from sageloop_runtime.jobs.kinds import KINDS, TRAINING, TUNING, job_in_event
+from sageloop_runtime.jobs.outcomes import (
+    duration_of,
+    failure_reason,
+    is_capacity_error,
+    is_stopped_on_request,
+)
+from sageloop_runtime.jobs.triggers import Trigger, fallback_of, read_trigger, retry_of
 from world import World
 
-HAND = {"source": "hand", "id": "1", "time": "2024-02-17T11:53:08Z"}
+MANUAL = {"source": "manual", "id": "1", "time": "2024-02-17T11:53:08Z"}
 
 
 @pytest.mark.parametrize("kind", sorted(DOCUMENTS))
-def test_request_of_every_kind_is_one_that_sagemaker_takes(kind: str) -> None:
+def test_request_of_every_kind_is_valid_for_sagemaker(kind: str) -> None:
     document = DOCUMENTS[kind]()
     request = job_request(document, "job-1")
     operation = f"create_{'hyper_parameter_tuning' if kind == 'tuning' else kind}_job"
@@ -30,7 +35,7 @@ def test_request_of_every_kind_is_one_that_sagemaker_takes(kind: str) -> None:
     assert KINDS[kind].name_member not in document["request"]
 
 
-def test_tuning_reads_the_run_s_manifests_in_every_definition() -> None:
+def test_tuning_reads_the_job_s_manifests_in_every_definition() -> None:
     document = tuning_document()
     definition = document["request"].pop("TrainingJobDefinition")
     document["request"]["TrainingJobDefinitions"] = [definition, definition]
@@ -50,12 +55,12 @@ def test_tuning_reads_the_run_s_manifests_in_every_definition() -> None:
         ("tuning", {"request": {}}, "lacks HyperParameterTuningJobConfig, TrainingJobDefinition"),
         ("processing", {"request": {}}, "lacks AppSpecification, ProcessingResources, RoleArn"),
         ("transform", {"request": {}}, "lacks ModelName, TransformInput"),
-        ("processing", {"data": {"bucket": "b"}}, "a processing job has inputs of its own"),
-        ("transform", {"data": {"bucket": "b"}}, "a batch transform job has inputs of its own"),
+        ("processing", {"data": {"bucket": "b"}}, "a processing job has its own inputs"),
+        ("transform", {"data": {"bucket": "b"}}, "a batch transform job has its own inputs"),
         ("training", {"fallback_instance_types": "ml.g5.xlarge"}, "a list of types is expected"),
         ("training", {"fallback_instance_types": [1]}, "a list of types is expected"),
-        ("transform", {"fallback_instance_types": ["ml.m5.large"]}, "names ml.m5.large twice"),
-        ("tuning", {"fallback_instance_types": ["a", "b", "a"]}, "names a twice"),
+        ("transform", {"fallback_instance_types": ["ml.m5.large"]}, "has ml.m5.large twice"),
+        ("tuning", {"fallback_instance_types": ["a", "b", "a"]}, "has a twice"),
     ],
 )
 def test_malformed_document_of_any_kind_is_refused(
@@ -68,11 +73,11 @@ def test_malformed_document_of_any_kind_is_refused(
 def test_name_in_the_request_is_refused() -> None:
     document = job_document()
     document["request"]["TrainingJobName"] = "mine"
-    with pytest.raises(BadInputError, match="has a TrainingJobName: its trigger names it"):
+    with pytest.raises(BadInputError, match="has a TrainingJobName: the trigger determines it"):
         read_job_document(json.dumps(document), JOB)
 
 
-def test_tuning_job_s_name_leaves_room_for_what_is_appended() -> None:
+def test_tuning_job_s_name_has_room_for_the_digest() -> None:
     job = "j" * 22
     with pytest.raises(BadInputError, match="is not 1-21 letters"):
         read_job_document(json.dumps(tuning_document(job=job)), job)
@@ -98,12 +103,12 @@ def test_fallback_type_is_put_into_every_definition() -> None:
     assert "ml.g5.xlarge" not in json.dumps(document["request"])
 
 
-def test_trial_is_no_job_of_ours() -> None:
+def test_trial_is_no_job_of_the_loop() -> None:
     name = TUNING.job_name("flights", "k")
     assert TUNING.is_job_of("flights", name)
     assert not TRAINING.is_job_of("flights", f"{name}-001-0123abcd")
-    assert named_in({"HyperParameterTuningJobName": name}) == (TUNING, name)
-    assert named_in({"EndpointName": "e"}) is None
+    assert job_in_event({"HyperParameterTuningJobName": name}) == (TUNING, name)
+    assert job_in_event({"EndpointName": "e"}) is None
 
 
 def test_prefixes_of_a_tuning_job_are_its_definitions() -> None:
@@ -118,7 +123,7 @@ def test_prefixes_of_a_tuning_job_are_its_definitions() -> None:
 # triggers
 
 
-def test_next_type_keeps_the_attempt_and_the_next_attempt_begins_anew() -> None:
+def test_next_type_keeps_the_attempt_and_a_retry_uses_the_first_type() -> None:
     first = Trigger(kind="data", key="k", at=1.0, series="k", days=("a", "b"))
     second = fallback_of(first, instance=1, at=2.0)
     assert (second.key, second.attempt, second.instance, second.days) == (
@@ -135,7 +140,7 @@ def test_next_type_keeps_the_attempt_and_the_next_attempt_begins_anew() -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"hyperparameter": {}}, "^the event by hand has hyperparameter: only hyperparameters, id"),
+        ({"hyperparameter": {}}, "^the manual event has hyperparameter: only hyperparameters, id"),
         ({"hyperparameters": ["eta"]}, "an object of strings is expected"),
         (
             {"hyperparameters": {"eta": 0.1}},
@@ -143,13 +148,13 @@ def test_next_type_keeps_the_attempt_and_the_next_attempt_begins_anew() -> None:
         ),
     ],
 )
-def test_malformed_event_by_hand_is_one_line(more: dict[str, Any], message: str) -> None:
+def test_malformed_manual_event_is_refused_in_one_line(more: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
-        read_trigger({**HAND, **more})
+        read_trigger({**MANUAL, **more})
 
 
-@pytest.mark.feature("lifecycle: by hand")
-def test_hyperparameters_by_hand_are_put_over_the_document_s() -> None:
+@pytest.mark.feature("lifecycle: manual start")
+def test_hyperparameters_of_a_manual_event_override_the_document_s() -> None:
     for document in (job_document(), tuning_document()):
         document["request"].setdefault("HyperParameters", {"eta": "0.3", "max_depth": "3"})
         text = json.dumps(job_request(document, "n", {"eta": "0.1"}))
@@ -158,11 +163,11 @@ def test_hyperparameters_by_hand_are_put_over_the_document_s() -> None:
 
 
 def test_hyperparameters_for_a_job_without_any_are_refused() -> None:
-    world = World(kind="processing", alone=True)
+    world = World(kind="processing", standalone=True)
     world.deploy()
-    world.deliver("start_training", {**HAND, "hyperparameters": {"eta": "1"}})
+    world.deliver("start_training", {**MANUAL, "hyperparameters": {"eta": "1"}})
     ((_, _, error),) = world.dead
-    assert str(error) == "a processing job has no hyperparameters: the event gives some"
+    assert str(error) == "a processing job has no hyperparameters: the event must not have any"
     assert world.running_jobs() == []
 
 
@@ -178,26 +183,28 @@ def test_hyperparameters_for_a_job_without_any_are_refused() -> None:
         ({"TrainingJobStatus": "Failed"}, "Failed: Failed"),
     ],
 )  # fmt: skip
-def test_reason_of_an_end_is_told(job: dict[str, str], text: str) -> None:
-    assert why(TRAINING, job, []) == text
+def test_failure_reason_includes_the_status(job: dict[str, str], text: str) -> None:
+    assert failure_reason(TRAINING, job, []) == text
 
 
 def test_exit_message_of_a_processing_job_is_its_reason() -> None:
     job = {"ProcessingJobStatus": "Failed", "ExitMessage": "bad column"}
-    assert why(KINDS["processing"], job, []) == "Failed: bad column"
+    assert failure_reason(KINDS["processing"], job, []) == "Failed: bad column"
 
 
-def test_capacity_is_lacking_only_if_every_failed_trial_says_so() -> None:
+def test_capacity_error_requires_every_failed_trial_to_have_it() -> None:
     short, other = {"FailureReason": "CapacityError: no"}, {"FailureReason": "AlgorithmError"}
-    assert lacked_capacity(short, [])
-    assert lacked_capacity({"FailureReason": "All failed"}, [short, short])
-    assert not lacked_capacity({"FailureReason": "All failed"}, [short, other])
-    assert not lacked_capacity({}, [])
+    assert is_capacity_error(short, [])
+    assert is_capacity_error({"FailureReason": "All failed"}, [short, short])
+    assert not is_capacity_error({"FailureReason": "All failed"}, [short, other])
+    assert not is_capacity_error({}, [])
 
 
-def test_job_that_never_began_has_no_seconds() -> None:
-    assert seconds_of(TRAINING, {}) is None
-    assert was_wanted(TRAINING, {"TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"})
+def test_job_that_never_started_has_no_duration() -> None:
+    assert duration_of(TRAINING, {}) is None
+    assert is_stopped_on_request(
+        TRAINING, {"TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
+    )
 
 
 # settings
@@ -205,6 +212,6 @@ def test_job_that_never_began_has_no_seconds() -> None:
 
 def test_gate_s_companions_without_gate_are_refused() -> None:
     environment = {"STATE_TABLE": "t", "JOB": "j", "METRIC_NAMESPACE": "sageloop"}
-    assert JobChangeConfig.read(environment).judge is None
+    assert JobChangeConfig.read(environment).gate is None
     with pytest.raises(BadInputError, match="ENDPOINT_NAME without GATE"):
         JobChangeConfig.read({**environment, "ENDPOINT_NAME": "e"})

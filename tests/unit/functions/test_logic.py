@@ -7,20 +7,25 @@ from typing import Any
 
 import pytest
 from documents import ENDPOINT, JOB, job_document, serving_document
-from sageloop_runtime.capture import hour_prefixes, read_answer
 from sageloop_runtime.config import GateConfig, StartConfig
-from sageloop_runtime.data_window import day_of, divide, last_days, parse_delivery
 from sageloop_runtime.errors import BadInputError
-from sageloop_runtime.evaluation import join
-from sageloop_runtime.gate import final_metric, judge_against, judge_alone, measure_for
-from sageloop_runtime.handover import backoff
-from sageloop_runtime.holdout import chunks, parse_numbers
-from sageloop_runtime.job_request import job_request, read_job_document
-from sageloop_runtime.kinds import TRAINING, TUNING
+from sageloop_runtime.gate.decision import (
+    decide_by_champion,
+    decide_by_threshold,
+    error_function,
+    final_metric,
+)
+from sageloop_runtime.gate.hold_out import chunks, parse_numbers
+from sageloop_runtime.jobs.dataset import day_of, last_days, parse_delivery, split_hold_out
+from sageloop_runtime.jobs.dispatch import backoff
+from sageloop_runtime.jobs.job_request import job_request, read_job_document
+from sageloop_runtime.jobs.kinds import TRAINING, TUNING
+from sageloop_runtime.jobs.triggers import Trigger, read_trigger
+from sageloop_runtime.monitoring.capture import hour_prefixes, read_captured_response
+from sageloop_runtime.monitoring.evaluation import join_ground_truth
 from sageloop_runtime.names import config_name, is_of_endpoint, model_name
-from sageloop_runtime.serving import Serving
+from sageloop_runtime.serving.serving_document import ServingDocument
 from sageloop_runtime.times import parse_time
-from sageloop_runtime.triggers import Trigger, read_trigger
 
 GATE = GateConfig(metric="validation:mae", objective="Minimize", threshold=12.0, improvement=0.1)
 
@@ -33,12 +38,12 @@ def test_every_form_of_time_is_read(text: Any) -> None:
     assert parse_time(text) == 1570035880.0
 
 
-def test_what_is_no_time_is_refused() -> None:
+def test_invalid_time_is_refused() -> None:
     with pytest.raises(BadInputError, match="'yesterday' is not a time"):
         parse_time("yesterday")
 
 
-def test_job_names_are_bound_to_the_trigger_and_short_enough() -> None:
+def test_job_name_depends_on_the_trigger_and_is_short_enough() -> None:
     name = TRAINING.job_name("j" * 40, "data|b|k|v")
     same, other = (TRAINING.job_name("j" * 40, key) for key in ("data|b|k|v", "data|b|k|w"))
     assert name == same != other
@@ -46,25 +51,25 @@ def test_job_names_are_bound_to_the_trigger_and_short_enough() -> None:
     assert len(TUNING.job_name("j" * 21, "data|b|k|v")) == 32
 
 
-def test_job_of_a_longer_prefix_is_not_ours() -> None:
+def test_job_with_a_longer_prefix_is_another_job() -> None:
     assert TRAINING.is_job_of("flights", TRAINING.job_name("flights", "k"))
     assert not TRAINING.is_job_of("flights", TRAINING.job_name("flights-late", "k"))
 
 
-def test_names_of_a_long_endpoint_fit_and_are_recognised() -> None:
+def test_names_for_a_long_endpoint_name_fit_and_are_recognised() -> None:
     endpoint = "e" * 63
     name = config_name(endpoint, model_name(endpoint, "arn", {}, "image"), "digest")
     assert len(name) <= 63
     assert is_of_endpoint(endpoint, name)
 
 
-def test_names_change_only_with_what_they_say() -> None:
+def test_names_change_only_with_their_inputs() -> None:
     one = model_name("e", "arn", {"a": 1, "b": 2}, "image")
     assert one == model_name("e", "arn", {"b": 2, "a": 1}, "image")
     assert one != model_name("e", "arn", {"a": 1, "b": 3}, "image")
 
 
-def test_alarm_forms_of_both_roads_give_the_same_trigger() -> None:
+def test_both_forms_of_alarm_events_give_the_same_trigger() -> None:
     detail = {"alarmName": "a", "state": {"value": "ALARM", "timestamp": "2024-02-17T11:53:08Z"}}
     event = {"source": "aws.cloudwatch", "time": "2024-02-17T11:53:08.431+0000"}
     by_rule = read_trigger({**event, "resources": ["arn"], "detail": detail})
@@ -72,7 +77,7 @@ def test_alarm_forms_of_both_roads_give_the_same_trigger() -> None:
     assert by_rule == by_action
 
 
-def test_trigger_survives_the_state_table() -> None:
+def test_trigger_is_the_same_after_the_state_table() -> None:
     trigger = Trigger(
         kind="data", key="k", at=1.0, series="k", manifest=("b", "m"), days=("a", "b")
     )
@@ -85,21 +90,21 @@ def test_day_of_a_partition() -> None:
     assert day_of("p/runs/dt=2013-01-02/x", "p/") is None
 
 
-def test_last_days_end_with_the_last_day_there_is() -> None:
+def test_last_days_end_with_the_last_partition() -> None:
     assert last_days(["2013-03-01", "2013-07-14"], 42) == ("2013-06-03", "2013-07-14")
     assert last_days([], 42) is None
 
 
-def test_hold_out_is_the_last_days_and_nothing_outside_the_range() -> None:
+def test_hold_out_is_the_last_days_of_the_range() -> None:
     keys = {f"2013-01-{day:02}": [f"k{day}"] for day in range(1, 15)}
-    train, validation = divide(keys, ("2013-01-03", "2013-01-12"), 3)
+    train, validation = split_hold_out(keys, ("2013-01-03", "2013-01-12"), 3)
     assert train == [f"k{day}" for day in range(3, 10)]
     assert validation == ["k10", "k11", "k12"]
 
 
-def test_empty_range_is_one_line() -> None:
+def test_empty_range_is_refused_in_one_line() -> None:
     with pytest.raises(BadInputError, match=r"^no training data from 2013-01-01 through"):
-        divide({"2013-01-05": ["k"]}, ("2013-01-01", "2013-01-05"), 3)
+        split_hold_out({"2013-01-05": ["k"]}, ("2013-01-01", "2013-01-05"), 3)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"from": "2013-01-01"}', '{"from": 1, "through": 2}'])
@@ -108,7 +113,7 @@ def test_bad_delivery_manifest_is_refused(text: str) -> None:
         parse_delivery(text, "s3://b/m")
 
 
-def test_request_reads_the_run_s_manifests_and_keeps_the_rest() -> None:
+def test_request_reads_the_job_s_manifests_and_keeps_other_members() -> None:
     document = job_document()
     request = job_request(document, "flights-1")
     uris = {
@@ -150,42 +155,42 @@ def test_malformed_job_document_is_refused(change: dict[str, Any], message: str)
 )
 def test_malformed_serving_document_is_refused(text: str, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
-        Serving.parse(text, ENDPOINT)
+        ServingDocument.parse(text, ENDPOINT)
 
 
-def test_gate_without_champion_holds_the_threshold() -> None:
-    assert judge_alone(GATE, 12.0).passed
-    assert not judge_alone(GATE, 12.1).passed
-    assert not judge_alone(GATE, None).passed
+def test_gate_without_champion_applies_the_threshold() -> None:
+    assert decide_by_threshold(GATE, 12.0).passed
+    assert not decide_by_threshold(GATE, 12.1).passed
+    assert not decide_by_threshold(GATE, None).passed
 
 
-def test_gate_against_a_champion_wants_the_improvement() -> None:
-    assert judge_against(GATE, 8.9, 10.0).passed
-    assert not judge_against(GATE, 9.0, 10.0).passed
-    assert not judge_against(GATE, None, 10.0).passed
-    assert not judge_against(GATE, 1.0, float("nan")).passed
+def test_gate_with_champion_requires_the_improvement() -> None:
+    assert decide_by_champion(GATE, 8.9, 10.0).passed
+    assert not decide_by_champion(GATE, 9.0, 10.0).passed
+    assert not decide_by_champion(GATE, None, 10.0).passed
+    assert not decide_by_champion(GATE, 1.0, float("nan")).passed
 
 
-def test_maximised_metric_turns_the_gate_round() -> None:
+def test_maximised_metric_reverses_the_comparison() -> None:
     gate = GateConfig(metric="auc", objective="Maximize", threshold=0.8, improvement=0.0)
-    assert judge_alone(gate, 0.8).passed
-    assert judge_against(gate, 0.9, 0.85).passed
-    assert not judge_against(gate, 0.85, 0.85).passed
+    assert decide_by_threshold(gate, 0.8).passed
+    assert decide_by_champion(gate, 0.9, 0.85).passed
+    assert not decide_by_champion(gate, 0.85, 0.85).passed
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_metric_that_is_no_number_is_missing(value: float) -> None:
+def test_metric_that_is_not_finite_is_missing(value: float) -> None:
     job = {"FinalMetricDataList": [{"MetricName": "m", "Value": value}]}
     assert final_metric(job, "m") is None
     assert final_metric({}, "m") is None
 
 
-def test_measures_follow_the_metric_s_name() -> None:
-    mae, rmse = measure_for("validation:mae"), measure_for("validation:rmse")
+def test_error_function_depends_on_the_metric_s_name() -> None:
+    mae, rmse = error_function("validation:mae"), error_function("validation:rmse")
     assert mae is not None
     assert rmse is not None
     assert (mae([0, 0], [3, 4]), rmse([0, 0], [1, 7])) == (3.5, 5.0)
-    assert measure_for("validation:auc") is None
+    assert error_function("validation:auc") is None
 
 
 def test_chunks_stay_below_the_size_and_lose_nothing() -> None:
@@ -207,22 +212,24 @@ def test_hours_of_a_window_are_whole_days_where_they_can_be() -> None:
 
 
 @pytest.mark.parametrize("encoding", [("CSV", "1.5\n2"), ("BASE64", "MS41LDI=")])
-def test_captured_answers_of_both_encodings_are_read(encoding: tuple[str, str]) -> None:
+def test_captured_responses_of_both_encodings_are_read(encoding: tuple[str, str]) -> None:
     line = _captured("id", encoding[1], encoding=encoding[0])
-    answer = read_answer(line)
+    answer = read_captured_response(line)
     assert answer is not None
     assert answer.values == (1.5, 2.0)
 
 
-def test_gate_s_own_requests_and_those_without_id_are_left_out() -> None:
-    assert read_answer(_captured("gate-x-0", "1")) is None
-    assert read_answer(_captured(None, "1")) is None
+def test_invocations_of_the_gate_and_without_id_are_excluded() -> None:
+    assert read_captured_response(_captured("gate-x-0", "1")) is None
+    assert read_captured_response(_captured(None, "1")) is None
 
 
-def test_join_counts_rows_and_each_request_once() -> None:
-    answers = [read_answer(_captured(i, "1,2")) for i in ("a", "a", "b", "c")]
-    found = join([a for a in answers if a is not None], {"a": (2.0, 4.0), "b": (1.0,)})
-    assert (found.error, found.predictions) == (1.5, 2)
+def test_join_counts_rows_and_each_invocation_once() -> None:
+    responses = [read_captured_response(_captured(i, "1,2")) for i in ("a", "a", "b", "c")]
+    quality = join_ground_truth(
+        [r for r in responses if r is not None], {"a": (2.0, 4.0), "b": (1.0,)}
+    )
+    assert (quality.error, quality.predictions) == (1.5, 2)
 
 
 def test_backoff_doubles_to_a_limit() -> None:
@@ -230,7 +237,7 @@ def test_backoff_doubles_to_a_limit() -> None:
     assert backoff(10, 100) == 640
 
 
-def test_settings_that_are_wrong_are_named() -> None:
+def test_invalid_setting_is_named() -> None:
     environment = {"STATE_TABLE": "t", "JOB": "j", "COOLDOWN_SECONDS": "soon"}
     with pytest.raises(BadInputError, match="COOLDOWN_SECONDS is 'soon'"):
         StartConfig.read(environment)

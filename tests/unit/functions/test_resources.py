@@ -18,7 +18,7 @@ from documents import (
     tuning_document,
 )  # fmt: skip
 from fake_client import client_error
-from sageloop_runtime.custom_resource import Outcome, Request, run
+from sageloop_runtime.aws.custom_resource import Outcome, Request, run
 from world import World
 
 
@@ -60,14 +60,14 @@ def answered(action: Any, *, answers: Answers | None = None, seconds: float = 60
     return answers
 
 
-def test_outcome_is_answered() -> None:
+def test_outcome_is_the_response() -> None:
     last = answered(lambda _: Outcome(physical_id="p", data={"A": "b"})).last
     assert (last["Status"], last["PhysicalResourceId"], last["Data"]) == (
         "SUCCESS", "p", {"A": "b"},
     )  # fmt: skip
 
 
-def test_exception_is_answered_in_one_line() -> None:
+def test_exception_is_the_response_in_one_line() -> None:
     def broken(_: Request) -> Outcome:
         raise RuntimeError("first\nsecond")
 
@@ -75,7 +75,7 @@ def test_exception_is_answered_in_one_line() -> None:
     assert (last["Status"], last["Reason"]) == ("FAILED", "RuntimeError: first second")
 
 
-def test_mistake_in_the_settings_is_answered() -> None:
+def test_invalid_setting_is_the_response() -> None:
     def settings() -> Mapping[str, Any]:
         raise KeyError("STATE_TABLE")
 
@@ -84,12 +84,12 @@ def test_mistake_in_the_settings_is_answered() -> None:
     assert answers.last["Status"] == "FAILED"
 
 
-def test_answer_that_is_not_taken_is_sent_again() -> None:
+def test_response_that_is_not_accepted_is_sent_again() -> None:
     assert len(answered(lambda _: Outcome(physical_id="p"), answers=Answers(3)).bodies) == 1
 
 
 @pytest.mark.parametrize("text", ["x" * 9000, "\u00e9" * 9000])
-def test_answer_is_never_longer_than_allowed(text: str) -> None:
+def test_response_is_never_longer_than_allowed(text: str) -> None:
     def broken(_: Request) -> Outcome:
         raise RuntimeError(text)
 
@@ -99,13 +99,13 @@ def test_answer_is_never_longer_than_allowed(text: str) -> None:
     assert len(answers.bodies[0]) <= 4096
 
 
-def test_function_that_runs_out_of_time_is_answered_once() -> None:
+def test_function_that_runs_out_of_time_responds_once() -> None:
     answers = answered(lambda _: time.sleep(0.4) or Outcome(physical_id="p"), seconds=4.0)
     assert [json.loads(body)["Reason"] for body in answers.bodies] == ["Create ran out of time"]
 
 
-def test_later_outcome_is_not_answered() -> None:
-    assert answered(lambda _: Outcome(physical_id="p", later=True)).bodies == []
+def test_deferred_outcome_sends_no_response() -> None:
+    assert answered(lambda _: Outcome(physical_id="p", deferred=True)).bodies == []
 
 
 def test_default_security_group_loses_every_rule() -> None:
@@ -120,7 +120,7 @@ def test_default_security_group_loses_every_rule() -> None:
     assert world.counts["ec2:RevokeSecurityGroupIngress"] == 1
 
 
-def test_start_on_deploy_starts_once_and_takes_the_time_from_the_job() -> None:
+def test_start_on_deploy_starts_once_with_the_creation_time_of_the_job() -> None:
     world = World().with_data()
     text = json.dumps(job_document(start_on_deploy=True))
     properties = {"Job": JOB, "Document": text}
@@ -131,7 +131,7 @@ def test_start_on_deploy_starts_once_and_takes_the_time_from_the_job() -> None:
     assert world.row(f"loop#{JOB}")["last_started_at"] == world.now
 
 
-def test_delete_stops_running_jobs_and_forgets_the_document() -> None:
+def test_deletion_stops_jobs_in_progress_and_deletes_the_document() -> None:
     world = World().with_data()
     world.deliver("start_training", world.data_event())
     properties = {"Job": JOB, "Document": json.dumps(job_document())}
@@ -147,7 +147,7 @@ def test_delete_stops_running_jobs_and_forgets_the_document() -> None:
 @pytest.mark.feature("lifecycle: unchanged never re-runs")
 @pytest.mark.parametrize("kind", sorted(DOCUMENTS))
 def test_unchanged_document_of_any_kind_starts_once(kind: str) -> None:
-    world = World(kind=kind, alone=True)
+    world = World(kind=kind, standalone=True)
     world.deliver_days("2013-01-01", "2013-02-28")
     for action in ("Create", "Update", "Create"):
         assert world.put_job(action, start_on_deploy=True)["Status"] == "SUCCESS"
@@ -160,8 +160,8 @@ def test_unchanged_document_of_any_kind_starts_once(kind: str) -> None:
 
 @pytest.mark.feature("lifecycle: stop on delete")
 @pytest.mark.parametrize("kind", sorted(DOCUMENTS))
-def test_delete_stops_what_runs_of_any_kind(kind: str) -> None:
-    world = World(kind=kind, alone=True)
+def test_deletion_stops_jobs_in_progress_of_any_kind(kind: str) -> None:
+    world = World(kind=kind, standalone=True)
     world.deliver_days("2013-01-01", "2013-02-28")
     world.put_job(start_on_deploy=True)
     name = world.only_job()
@@ -176,7 +176,7 @@ def test_delete_stops_what_runs_of_any_kind(kind: str) -> None:
 @pytest.mark.feature("lifecycle: stop on rollback")
 @pytest.mark.parametrize("kind", sorted(DOCUMENTS))
 def test_changed_document_stops_the_deployment_s_job_and_starts_another(kind: str) -> None:
-    world = World(kind=kind, alone=True)
+    world = World(kind=kind, standalone=True)
     world.deliver_days("2013-01-01", "2013-02-28")
     world.put_job(start_on_deploy=True)
     first = world.only_job()
@@ -200,7 +200,7 @@ def test_job_that_becomes_another_kind_keeps_its_new_document() -> None:
     assert f"job#{JOB}" not in world.rows
 
 
-def test_rolled_back_successor_gives_the_old_document_back() -> None:
+def test_rollback_of_a_successor_restores_the_previous_document() -> None:
     world = World()
     world.deliver_days("2013-01-01", "2013-02-28")
     _owned(world, "Old", job_document())
@@ -222,15 +222,15 @@ def _owned(world: World, logical: str, document: dict[str, Any]) -> dict[str, An
 
 
 def _gone(world: World, event: dict[str, Any], kind: str) -> None:
-    """The resource is deleted, and CloudFormation asks twice."""
+    """The resource is deleted, and CloudFormation sends the event twice."""
     world.kind = kind
     for _ in range(2):
         gone = {**event, "RequestType": "Delete", "PhysicalResourceId": JOB}
         assert world.run("job_resource", gone)["Status"] == "SUCCESS"
 
 
-def test_refused_job_fails_the_deployment_in_one_line_and_keeps_no_page() -> None:
-    world = World(kind="processing", alone=True)
+def test_refused_job_fails_the_deployment_in_one_line_without_an_alert() -> None:
+    world = World(kind="processing", standalone=True)
     error = client_error("ValidationException", "no such image")
     world.failures["sagemaker:CreateProcessingJob"] = [error]
     answer = world.put_job(start_on_deploy=True)
@@ -238,11 +238,11 @@ def test_refused_job_fails_the_deployment_in_one_line_and_keeps_no_page() -> Non
     assert answer["Reason"] == (
         "the processing job cannot be started: ValidationException: no such image"
     )
-    assert "page" not in world.row(f"loop#{JOB}")
+    assert "alert" not in world.row(f"loop#{JOB}")
 
 
-def test_channel_that_may_not_be_listed_is_taken_as_full() -> None:
-    world = World(alone=True)
+def test_channel_that_cannot_be_listed_is_not_refused() -> None:
+    world = World(standalone=True)
     world.failures["s3:ListBucket"] = [client_error("AccessDenied", "no", 403)]
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://elsewhere/x"}}
     document = job_document(data=None, start_on_deploy=True)
@@ -251,7 +251,7 @@ def test_channel_that_may_not_be_listed_is_taken_as_full() -> None:
     assert world.resource("job_resource", "Create", properties)["Status"] == "SUCCESS"
 
 
-def test_first_deployment_of_an_endpoint_records_only() -> None:
+def test_first_deployment_of_an_endpoint_only_records() -> None:
     world = World()
     properties = {"EndpointName": ENDPOINT, "Document": json.dumps(serving_document())}
     world.resource("champion_endpoint_resource", "Create", properties)

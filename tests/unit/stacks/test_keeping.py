@@ -104,9 +104,9 @@ def test_dev_goes_and_comes_by_the_clock_and_goes_when_idle(assemblies: dict[str
         "cron(0 20 ? * MON-FRI *)", "cron(0 7 ? * MON-FRI *)",
     }  # fmt: skip
     (idle,) = [
-        told["IDLE_SECONDS"]
+        told["IDLE_TIMEOUT_SECONDS"]
         for function in of_type(found, "AWS::Lambda::Function").values()
-        if "IDLE_SECONDS" in (told := function["Environment"]["Variables"])
+        if "IDLE_TIMEOUT_SECONDS" in (told := function["Environment"]["Variables"])
     ]
     assert idle == "7200"
 

@@ -9,6 +9,7 @@ import pytest
 from aws_cdk import App
 
 import app as project
+from constructs_lib._private.function import PREVIOUS_FOLDERS
 from scripts.synthesis import templates_in
 from stacks import load_settings
 from tests.security.judges.flatten import flat
@@ -52,9 +53,12 @@ def _needed(settings: str, kind: str) -> dict[str, list[str]]:
         else sorted({action for part in parts for action in entry.get(part, [])})
         for folder, entry in known.items()
         # Of Endpoint, which the app has not, and of a front, which no settings of it ask for.
-        if folder not in {"scaling_resource", "ask_endpoint"}
-        and (folder != "cost_switch" or settings in SWITCHED)
+        if folder not in {"scaling_resource", "invoke_proxy"}
+        and (folder != "endpoint_schedule" or settings in SWITCHED)
     }
+
+
+_FOLDERS = {previous: folder for folder, previous in PREVIOUS_FOLDERS.items()}
 
 
 def _actions_by_folder(templates: dict[str, Template]) -> dict[str, set[str]]:
@@ -67,7 +71,8 @@ def _actions_by_folder(templates: dict[str, Template]) -> dict[str, set[str]]:
                 continue
             properties = function["Properties"]
             group = resources[properties["VpcConfig"]["SecurityGroupIds"][0]["Fn::GetAtt"][0]]
-            folder = group["Properties"]["GroupDescription"].removeprefix("Function ")
+            name = group["Properties"]["GroupDescription"].removeprefix("Function ")
+            folder = _FOLDERS.get(name, name)
             role = properties["Role"]["Fn::GetAtt"][0]
             folders[folder] = set(_actions(resources, role))
     return folders

@@ -1,1 +1,1 @@
-"""The loop's logic: data, training, gate, registry, rollout, evaluation, reconciliation."""
+"""Shared code of the Lambda functions; handlers import ``sageloop_runtime.functions`` only."""

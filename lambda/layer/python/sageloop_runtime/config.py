@@ -1,4 +1,4 @@
-"""What each function is told by its environment, read once."""
+"""Settings of the functions, read from their environment variables."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sageloop_runtime.errors import BadInputError
+from sageloop_runtime.previous_release import variable
 
 Environment = Mapping[str, str]
 
 _BACKOFF = 900
-_OF_GATE = ("CONTENT_TYPE", "ENDPOINT_NAME", "MODEL_PACKAGE_GROUP")
+_GATE_VARIABLES = ("CONTENT_TYPE", "ENDPOINT_NAME", "MODEL_PACKAGE_GROUP")
 
 
 def _text(environment: Environment, name: str) -> str:
-    value = environment.get(name)
+    value = variable(environment, name)
     if not value:
         raise BadInputError(f"the environment variable {name} is not set")
     return value
@@ -29,15 +30,22 @@ def _number(environment: Environment, name: str) -> int:
 
 
 def _number_or(environment: Environment, name: str, default: int) -> int:
-    return _number(environment, name) if environment.get(name) else default
+    return _number(environment, name) if variable(environment, name) else default
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartConfig:
-    """What start_training is told.
+    """Settings of start_training.
 
-    ``alarm_name`` is None where any alarm may start the job; ``page_topic`` is None where the
-    reconciler sends the pages.
+    Attributes:
+        state_table: name of the state table.
+        job: name of the job.
+        cooldown_seconds: minimum time between the starts of two jobs by alarms.
+        max_attempts: jobs per trigger.
+        metric_namespace: CloudWatch namespace of the metrics.
+        alarm_name: the only alarm that may start the job; None allows any.
+        alert_topic: ARN of the SNS topic for alerts; None where the reconciler publishes them.
+
     """
 
     state_table: str
@@ -46,7 +54,7 @@ class StartConfig:
     max_attempts: int
     metric_namespace: str
     alarm_name: str | None = None
-    page_topic: str | None = None
+    alert_topic: str | None = None
 
     @classmethod
     def read(cls, environment: Environment) -> StartConfig:
@@ -58,22 +66,28 @@ class StartConfig:
             max_attempts=_number(environment, "MAX_ATTEMPTS"),
             metric_namespace=_text(environment, "METRIC_NAMESPACE"),
             alarm_name=environment.get("ALARM_NAME") or None,
-            page_topic=environment.get("PAGE_TOPIC_ARN") or None,
+            alert_topic=variable(environment, "ALERT_TOPIC_ARN"),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateConfig:
-    """When a challenger is better: ``improvement`` is a fraction of the champion's error.
+    """Criteria of the gate.
 
-    ``by_hand``: a person approves what passed.
+    Attributes:
+        metric: name of the job's metric, for example ``validation:mae``.
+        objective: ``Minimize`` or ``Maximize``.
+        threshold: limit of the metric while there is no champion; None for no limit.
+        improvement: fraction of the champion's error by which a challenger must be better.
+        manual_approval: whether a model that passes is registered for manual approval.
+
     """
 
     metric: str
     objective: str
     threshold: float | None
     improvement: float
-    by_hand: bool = False
+    manual_approval: bool = False
 
     @classmethod
     def parse(cls, text: str) -> GateConfig:
@@ -92,13 +106,13 @@ class GateConfig:
             objective=gate["objective"],
             threshold=None if threshold is None else float(threshold),
             improvement=float(gate.get("improvement", 0.0)),
-            by_hand=approval == "Manual",
+            manual_approval=approval == "Manual",
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeConfig:
-    """What on_job_change is told about the gate of its job's models."""
+class GateEvaluationConfig:
+    """Settings of the gate in on_job_change."""
 
     endpoint_name: str
     model_package_group: str
@@ -106,12 +120,12 @@ class JudgeConfig:
     content_type: str
 
     @classmethod
-    def read(cls, environment: Environment) -> JudgeConfig | None:
-        """From environment variables; None where GATE and all that belong to it are not set."""
+    def read(cls, environment: Environment) -> GateEvaluationConfig | None:
+        """From environment variables; None if neither GATE nor its companions are set."""
         if not environment.get("GATE"):
-            set_ = [name for name in _OF_GATE if environment.get(name)]
-            if set_:
-                raise BadInputError(f"{', '.join(set_)} without GATE: set all of them or none")
+            present = [name for name in _GATE_VARIABLES if environment.get(name)]
+            if present:
+                raise BadInputError(f"{', '.join(present)} without GATE: set all of them or none")
             return None
         return cls(
             endpoint_name=_text(environment, "ENDPOINT_NAME"),
@@ -123,18 +137,25 @@ class JudgeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class JobChangeConfig:
-    """What on_job_change is told.
+    """Settings of on_job_change.
 
-    ``judge`` is None for a job whose models pass no gate; ``page_topic`` is None where the
-    reconciler sends the pages; ``start_function`` starts what the end of a job lets start.
-    Without a gate, what fails by no fault of its own is tried ``max_attempts`` times in all.
+    Attributes:
+        state_table: name of the state table.
+        job: name of the job.
+        metric_namespace: CloudWatch namespace of the metrics.
+        gate: settings of the gate; None for a standalone job.
+        alert_topic: ARN of the SNS topic for alerts; None where the reconciler publishes them.
+        start_function: the function that starts pending triggers.
+        backoff_seconds: time before the first retry, doubled for each further one.
+        max_attempts: jobs per trigger, for failures of the infrastructure without a gate.
+
     """
 
     state_table: str
     job: str
     metric_namespace: str
-    judge: JudgeConfig | None = None
-    page_topic: str | None = None
+    gate: GateEvaluationConfig | None = None
+    alert_topic: str | None = None
     start_function: str | None = None
     backoff_seconds: int = _BACKOFF
     max_attempts: int = 1
@@ -146,8 +167,8 @@ class JobChangeConfig:
             state_table=_text(environment, "STATE_TABLE"),
             job=_text(environment, "JOB"),
             metric_namespace=_text(environment, "METRIC_NAMESPACE"),
-            judge=JudgeConfig.read(environment),
-            page_topic=environment.get("PAGE_TOPIC_ARN") or None,
+            gate=GateEvaluationConfig.read(environment),
+            alert_topic=variable(environment, "ALERT_TOPIC_ARN"),
             start_function=environment.get("START_FUNCTION") or None,
             backoff_seconds=_number_or(environment, "BACKOFF_SECONDS", _BACKOFF),
             max_attempts=_number_or(environment, "MAX_ATTEMPTS", 1),
@@ -156,12 +177,12 @@ class JobChangeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PromoteConfig:
-    """What promote is told."""
+    """Settings of promote."""
 
     state_table: str
     endpoint_name: str
     model_package_group: str
-    page_topic: str
+    alert_topic: str
     metric_namespace: str
 
     @classmethod
@@ -171,21 +192,21 @@ class PromoteConfig:
             state_table=_text(environment, "STATE_TABLE"),
             endpoint_name=_text(environment, "ENDPOINT_NAME"),
             model_package_group=_text(environment, "MODEL_PACKAGE_GROUP"),
-            page_topic=_text(environment, "PAGE_TOPIC_ARN"),
+            alert_topic=_text(environment, "ALERT_TOPIC_ARN"),
             metric_namespace=_text(environment, "METRIC_NAMESPACE"),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """What evaluate is told."""
+    """Settings of evaluate."""
 
     state_table: str
     endpoint_name: str
     capture_uri: str
-    truth_uri: str
+    ground_truth_uri: str
     window_minutes: int
-    truth_delay_minutes: int
+    ground_truth_delay_minutes: int
     metric_namespace: str
     metric_name: str
 
@@ -196,50 +217,62 @@ class EvaluateConfig:
             state_table=_text(environment, "STATE_TABLE"),
             endpoint_name=_text(environment, "ENDPOINT_NAME"),
             capture_uri=_text(environment, "CAPTURE_URI"),
-            truth_uri=_text(environment, "TRUTH_URI"),
+            ground_truth_uri=_text(environment, "GROUND_TRUTH_URI"),
             window_minutes=_number(environment, "WINDOW_MINUTES"),
-            truth_delay_minutes=_number(environment, "TRUTH_DELAY_MINUTES"),
+            ground_truth_delay_minutes=_number(environment, "GROUND_TRUTH_DELAY_MINUTES"),
             metric_namespace=_text(environment, "METRIC_NAMESPACE"),
             metric_name=_text(environment, "METRIC_NAME"),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class SwitchConfig:
-    """What cost_switch is told.
+class EndpointScheduleConfig:
+    """Settings of endpoint_schedule.
 
-    ``promote_function`` is the promoter of a champion endpoint, None for another; ``idle_seconds``
-    without a request take the endpoint down, never where it is None.
+    Attributes:
+        state_table: name of the state table.
+        endpoint_name: name of the endpoint.
+        variants: names of its variants.
+        promote_function: the function that promotes a champion endpoint; None for another.
+        idle_timeout_seconds: time without invocations after which the endpoint is stopped; None
+            for never.
+
     """
 
     state_table: str
     endpoint_name: str
     variants: tuple[str, ...]
     promote_function: str | None = None
-    idle_seconds: int | None = None
+    idle_timeout_seconds: int | None = None
 
     @classmethod
-    def read(cls, environment: Environment) -> SwitchConfig:
+    def read(cls, environment: Environment) -> EndpointScheduleConfig:
         """From environment variables."""
-        idle = environment.get("IDLE_SECONDS")
+        idle = variable(environment, "IDLE_TIMEOUT_SECONDS")
         return cls(
             state_table=_text(environment, "STATE_TABLE"),
             endpoint_name=_text(environment, "ENDPOINT_NAME"),
             variants=tuple(json.loads(_text(environment, "VARIANTS"))),
             promote_function=environment.get("PROMOTE_FUNCTION") or None,
-            idle_seconds=_number(environment, "IDLE_SECONDS") if idle else None,
+            idle_timeout_seconds=_number(environment, "IDLE_TIMEOUT_SECONDS") if idle else None,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskConfig:
-    """What ask_endpoint is told: whom to ask, and which types requests may have."""
+class InvokeProxyConfig:
+    """Settings of invoke_proxy.
+
+    Attributes:
+        endpoint_name: name of the endpoint.
+        content_types: content types that requests may have.
+
+    """
 
     endpoint_name: str
     content_types: tuple[str, ...]
 
     @classmethod
-    def read(cls, environment: Environment) -> AskConfig:
+    def read(cls, environment: Environment) -> InvokeProxyConfig:
         """From environment variables."""
         return cls(
             endpoint_name=_text(environment, "ENDPOINT_NAME"),
@@ -249,7 +282,7 @@ class AskConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ReconcileConfig:
-    """What reconcile is told."""
+    """Settings of reconcile."""
 
     start: StartConfig
     promote: PromoteConfig

@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by what the caller should do about it."""
+"""Errors of the functions, and classification of errors of AWS services."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _TRANSIENT = frozenset(
 
 
 class BadInputError(ValueError):
-    """The event or document says something that can never work; a retry would not help."""
+    """The event, document or setting is invalid; a retry cannot succeed."""
 
 
 class TryAgainError(RuntimeError):
-    """Something is not ready yet; the same call may succeed later."""
+    """A resource is not ready; the same call may succeed later."""
 
 
 def code_of(error: ClientError) -> str:
@@ -33,7 +33,7 @@ def message_of(error: ClientError) -> str:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether the same call may succeed later: throttling, 5xx, connection trouble."""
+    """Whether a retry may succeed: throttling, HTTP 5xx, connection errors."""
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return code_of(error) in _TRANSIENT or status >= 500
@@ -41,9 +41,9 @@ def is_transient(error: Exception) -> bool:
 
 
 def is_missing(error: ClientError) -> bool:
-    """Whether SageMaker says that the named thing does not exist.
+    """Whether the error of SageMaker means that the named resource does not exist.
 
-    SageMaker has no code of its own for this: it is a ValidationException with a sentence.
+    SageMaker has no error code for this: it returns a ValidationException with a message.
     """
     text = message_of(error).lower()
     return code_of(error) in {"ResourceNotFound", "ResourceNotFoundException"} or (
@@ -53,7 +53,7 @@ def is_missing(error: ClientError) -> bool:
 
 
 def already_exists(error: ClientError) -> bool:
-    """Whether SageMaker says that the name is taken, so the thing of that name is ours."""
+    """Whether the error of SageMaker means that a resource of this name exists already."""
     text = message_of(error).lower()
     return code_of(error) == "ResourceInUse" or (
         code_of(error) == "ValidationException"

@@ -1,73 +1,81 @@
-"""The functions, put together from their parts."""
+"""The Lambda functions, built from their parts: the one module that handlers import."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sageloop_runtime.asking import Asker
-from sageloop_runtime.capture import Files
-from sageloop_runtime.champion_resource import ChampionResource
-from sageloop_runtime.clients import Clients
+from sageloop_runtime.aws.alerts import AlertPublisher
+from sageloop_runtime.aws.clients import Clients, single_attempt_client
+from sageloop_runtime.aws.custom_resource import Action, run
+from sageloop_runtime.aws.default_security_group import DefaultSecurityGroup
+from sageloop_runtime.aws.metrics import Metrics
+from sageloop_runtime.aws.state_table import StateTable
+from sageloop_runtime.champion.endpoint_resource import ChampionEndpointResource
+from sageloop_runtime.champion.manual_request import ManualRequestHandler
+from sageloop_runtime.champion.promotion import Promoter
 from sageloop_runtime.config import (
-    AskConfig,
+    EndpointScheduleConfig,
     EvaluateConfig,
+    InvokeProxyConfig,
     JobChangeConfig,
     PromoteConfig,
     ReconcileConfig,
     StartConfig,
-    SwitchConfig,
 )
-from sageloop_runtime.cost_switch import CostSwitch
-from sageloop_runtime.custom_resource import Action
-from sageloop_runtime.endpoints import Endpoints
-from sageloop_runtime.evaluation import Evaluator
-from sageloop_runtime.hand import Hand
-from sageloop_runtime.holdout import HoldOut
-from sageloop_runtime.job_change import JobChange
-from sageloop_runtime.job_resource import JobResource
-from sageloop_runtime.judging import Judge
-from sageloop_runtime.metrics import Metrics
-from sageloop_runtime.paging import Pager
-from sageloop_runtime.policy_alarms import PolicyAlarms
-from sageloop_runtime.promotion import Promoter
-from sageloop_runtime.reconciler import Reconciler
-from sageloop_runtime.registry import Registry
-from sageloop_runtime.scaled_variants import ScaledVariants
-from sageloop_runtime.scaling import Scaling
-from sageloop_runtime.security_group import DefaultSecurityGroup
-from sageloop_runtime.starter import Starter
-from sageloop_runtime.state import StateTable
-from sageloop_runtime.switch_targets import Targets
+from sageloop_runtime.errors import BadInputError
+from sageloop_runtime.gate.gate_evaluation import GateEvaluator
+from sageloop_runtime.gate.hold_out import HoldOut
+from sageloop_runtime.jobs.job_change import JobChange
+from sageloop_runtime.jobs.job_resource import JobResource
+from sageloop_runtime.jobs.job_starter import JobStarter
+from sageloop_runtime.jobs.reconciler import Reconciler
+from sageloop_runtime.monitoring.capture import HourlyFiles
+from sageloop_runtime.monitoring.evaluation import ModelQualityEvaluator
+from sageloop_runtime.previous_release import present_source, variable
+from sageloop_runtime.scaling.endpoint_schedule import EndpointSchedule
+from sageloop_runtime.scaling.policy_alarms import PolicyAlarms
+from sageloop_runtime.scaling.scalable_targets import ScalableTargets
+from sageloop_runtime.scaling.scaled_variants import ScaledVariants
+from sageloop_runtime.scaling.variant_scaling import VariantScaling
+from sageloop_runtime.serving.endpoint import EndpointResources
+from sageloop_runtime.serving.invoke_proxy import InvokeProxy
+from sageloop_runtime.serving.model_registry import ModelRegistry
 from sageloop_runtime.times import event_time
+
+__all__ = [
+    "Clients", "HourlyFiles", "champion_endpoint_actions", "default_security_group_actions",
+    "endpoint_schedule", "evaluator", "invoke_proxy", "job_actions", "job_change", "job_starter",
+    "promote", "reconciler", "run", "scaled_variants", "scaling_actions", "single_attempt_client",
+]  # fmt: skip
 
 Environment = Mapping[str, str]
 
 _NAMESPACE = "sageloop"
 
 
-def starter(environment: Environment, clients: Clients) -> Starter:
+def job_starter(environment: Environment, clients: Clients) -> JobStarter:
     """start_training."""
     config = StartConfig.read(environment)
     table = StateTable(clients("dynamodb"), config.state_table)
     metrics = Metrics(clients("cloudwatch"), config.metric_namespace)
-    return Starter(
+    return JobStarter(
         config,
         table=table,
         s3=clients("s3"),
         sagemaker=clients("sagemaker"),
         cloudwatch=clients("cloudwatch"),
         metrics=metrics,
-        pager=_pager(config.page_topic, table, metrics, clients),
+        alerts=_alerts(config.alert_topic, table, metrics, clients),
     )
 
 
-def _pager(
+def _alerts(
     topic: str | None, table: StateTable, metrics: Metrics, clients: Clients
-) -> Pager | None:
+) -> AlertPublisher | None:
     if topic is None:
         return None
-    return Pager(sns=clients("sns"), topic=topic, table=table, metrics=metrics)
+    return AlertPublisher(sns=clients("sns"), topic=topic, table=table, metrics=metrics)
 
 
 def job_change(environment: Environment, clients: Clients) -> JobChange:
@@ -80,27 +88,27 @@ def job_change(environment: Environment, clients: Clients) -> JobChange:
         table=table,
         sagemaker=clients("sagemaker"),
         metrics=metrics,
-        judge=_judge(config, table, clients),
+        gate=_gate(config, table, clients),
         functions=None if config.start_function is None else clients("lambda"),
-        pager=_pager(config.page_topic, table, metrics, clients),
+        alerts=_alerts(config.alert_topic, table, metrics, clients),
     )
 
 
-def _judge(config: JobChangeConfig, table: StateTable, clients: Clients) -> Judge | None:
-    gate = config.judge
+def _gate(config: JobChangeConfig, table: StateTable, clients: Clients) -> GateEvaluator | None:
+    gate = config.gate
     if gate is None:
         return None
     hold_out = HoldOut(
         s3=clients("s3"), runtime=clients("sagemaker-runtime"), content_type=gate.content_type
     )
-    return Judge(
+    return GateEvaluator(
         gate,
         job=config.job,
         table=table,
         sagemaker=clients("sagemaker"),
         s3=clients("s3"),
         hold_out=hold_out,
-        registry=Registry(clients("sagemaker"), gate.model_package_group),
+        registry=ModelRegistry(clients("sagemaker"), gate.model_package_group),
     )
 
 
@@ -111,50 +119,50 @@ def _promoter(
     return Promoter(
         endpoint,
         table=table,
-        registry=Registry(clients("sagemaker"), group),
-        endpoints=Endpoints(clients("sagemaker"), endpoint),
-        scaling=Scaling(clients("application-autoscaling")),
+        registry=ModelRegistry(clients("sagemaker"), group),
+        endpoint=EndpointResources(clients("sagemaker"), endpoint),
+        scaling=VariantScaling(clients("application-autoscaling")),
         cloudwatch=clients("cloudwatch"),
         metrics=metrics,
-        pager=Pager(sns=clients("sns"), topic=topic, table=table, metrics=metrics),
+        alerts=AlertPublisher(sns=clients("sns"), topic=topic, table=table, metrics=metrics),
     )
 
 
-def promoter(environment: Environment, clients: Clients) -> Promoter:
-    """Promote."""
+def _configured_promoter(environment: Environment, clients: Clients) -> Promoter:
     config = PromoteConfig.read(environment)
     return _promoter(
         config.endpoint_name,
         StateTable(clients("dynamodb"), config.state_table),
         clients,
         group=config.model_package_group,
-        topic=config.page_topic,
+        topic=config.alert_topic,
         namespace=config.metric_namespace,
     )
 
 
-def hand(environment: Environment, clients: Clients) -> Hand:
-    """Promote, asked by a person."""
+def _manual_requests(environment: Environment, clients: Clients) -> ManualRequestHandler:
     config = PromoteConfig.read(environment)
-    return Hand(
+    return ManualRequestHandler(
         config.endpoint_name,
         table=StateTable(clients("dynamodb"), config.state_table),
-        registry=Registry(clients("sagemaker"), config.model_package_group),
-        promoter=promoter(environment, clients),
+        registry=ModelRegistry(clients("sagemaker"), config.model_package_group),
+        promoter=_configured_promoter(environment, clients),
     )
 
 
 def promote(environment: Environment, clients: Clients, event: Mapping[str, Any]) -> dict[str, str]:
-    """Promote, whoever calls: an event of SageMaker, or a person."""
-    if event.get("source") == "hand":
-        return hand(environment, clients).handle(event)
-    return {"step": promoter(environment, clients).converge(event_time(event))}
+    """Handle an event of promote: one of SageMaker, or a manual request."""
+    if present_source(event.get("source")) == "manual":
+        return _manual_requests(environment, clients).handle(event)
+    return {"step": _configured_promoter(environment, clients).converge(event_time(event))}
 
 
-def evaluator(environment: Environment, clients: Clients, files: Files) -> Evaluator:
-    """evaluate; ``files`` outlives the invocation, so that each is read once."""
+def evaluator(
+    environment: Environment, clients: Clients, files: HourlyFiles
+) -> ModelQualityEvaluator:
+    """evaluate; ``files`` is kept between invocations, so that each file is read once."""
     config = EvaluateConfig.read(environment)
-    return Evaluator(
+    return ModelQualityEvaluator(
         config,
         table=StateTable(clients("dynamodb"), config.state_table),
         files=files,
@@ -167,39 +175,38 @@ def reconciler(environment: Environment, clients: Clients) -> Reconciler:
     config = ReconcileConfig.read(environment)
     table = StateTable(clients("dynamodb"), config.start.state_table)
     metrics = Metrics(clients("cloudwatch"), config.start.metric_namespace)
+    topic = config.promote.alert_topic
     return Reconciler(
         config,
         table=table,
         sagemaker=clients("sagemaker"),
         cloudwatch=clients("cloudwatch"),
         functions=clients("lambda"),
-        promoter=promoter(environment, clients),
-        pager=Pager(
-            sns=clients("sns"), topic=config.promote.page_topic, table=table, metrics=metrics
-        ),
+        promote=_configured_promoter(environment, clients).converge,
+        alerts=AlertPublisher(sns=clients("sns"), topic=topic, table=table, metrics=metrics),
     )
 
 
-def cost_switch(environment: Environment, clients: Clients) -> CostSwitch:
-    """cost_switch."""
-    config = SwitchConfig.read(environment)
+def endpoint_schedule(environment: Environment, clients: Clients) -> EndpointSchedule:
+    """endpoint_schedule."""
+    config = EndpointScheduleConfig.read(environment)
     name = config.endpoint_name
     alarms = PolicyAlarms(clients("cloudwatch"), name)
     autoscaling = clients("application-autoscaling")
-    targets = Targets(autoscaling, name, list(config.variants), alarms=alarms)
-    return CostSwitch(
+    return EndpointSchedule(
         config,
         table=StateTable(clients("dynamodb"), config.state_table),
         sagemaker=clients("sagemaker"),
         cloudwatch=clients("cloudwatch"),
         functions=clients("lambda"),
-        targets=targets,
+        targets=ScalableTargets(autoscaling, name, list(config.variants), alarms=alarms),
     )
 
 
-def asker(environment: Environment, clients: Clients) -> Asker:
-    """ask_endpoint."""
-    return Asker(AskConfig.read(environment), runtime=clients("sagemaker-runtime"))
+def invoke_proxy(environment: Environment, clients: Clients) -> InvokeProxy:
+    """invoke_proxy."""
+    config = InvokeProxyConfig.read(environment)
+    return InvokeProxy(config, runtime=clients("sagemaker-runtime"))
 
 
 def job_actions(environment: Environment, clients: Clients) -> dict[str, Action]:
@@ -220,13 +227,15 @@ def champion_endpoint_actions(
 ) -> dict[str, Action]:
     """champion_endpoint_resource."""
     table = StateTable(clients("dynamodb"), environment["STATE_TABLE"])
-    topic = environment["PAGE_TOPIC_ARN"]
-    resource = ChampionResource(
+    topic = variable(environment, "ALERT_TOPIC_ARN")
+    if topic is None:
+        raise BadInputError("the environment variable ALERT_TOPIC_ARN is not set")
+    resource = ChampionEndpointResource(
         table=table,
         sagemaker=clients("sagemaker"),
         ec2=clients("ec2"),
         functions=clients("lambda"),
-        scaling=Scaling(clients("application-autoscaling")),
+        scaling=VariantScaling(clients("application-autoscaling")),
         promoter_for=lambda endpoint: _promoter(
             endpoint, table, clients, group="", topic=topic, namespace=_NAMESPACE
         ),
@@ -237,7 +246,7 @@ def champion_endpoint_actions(
 
 
 def scaled_variants(clients: Clients) -> ScaledVariants:
-    """scaling_resource, asked by the clock or an event."""
+    """scaling_resource, invoked by a schedule or an event of the endpoint."""
     return ScaledVariants(
         sagemaker=clients("sagemaker"),
         autoscaling=clients("application-autoscaling"),
@@ -246,7 +255,7 @@ def scaled_variants(clients: Clients) -> ScaledVariants:
 
 
 def scaling_actions(clients: Clients) -> dict[str, Action]:
-    """scaling_resource, asked by CloudFormation."""
+    """scaling_resource, invoked by CloudFormation."""
     resource = scaled_variants(clients)
     return {"Create": resource.create, "Update": resource.update, "Delete": resource.delete}
 
@@ -254,4 +263,4 @@ def scaling_actions(clients: Clients) -> dict[str, Action]:
 def default_security_group_actions(clients: Clients) -> dict[str, Action]:
     """default_security_group_resource."""
     resource = DefaultSecurityGroup(clients("ec2"))
-    return {"Create": resource.close, "Update": resource.close, "Delete": resource.leave}
+    return {"Create": resource.close, "Update": resource.close, "Delete": resource.delete}

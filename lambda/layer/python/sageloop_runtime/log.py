@@ -1,4 +1,4 @@
-"""One JSON object a line, as CloudWatch Logs Insights reads it."""
+"""Structured logs: one JSON object per line, as CloudWatch Logs Insights parses them."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import sys
 
 
 def log(message: str, **fields: object) -> None:
-    """Write one structured line to standard output."""
+    """Write one line to standard output."""
     sys.stdout.write(json.dumps({"message": message, **fields}, default=str) + "\n")

@@ -1,4 +1,4 @@
-"""Names that follow from what they name, so that every retry finds what an earlier try made."""
+"""Deterministic names, so that a retry finds the resources of an earlier attempt."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ def canonical(value: object) -> str:
 
 
 def endpoint_prefix(endpoint: str) -> str:
-    """What the names of an endpoint's models and configurations begin with."""
+    """The prefix of the names of an endpoint's models and configurations."""
     return endpoint[: _LONGEST - _DIGEST - 1].rstrip("-")
 
 
 def is_of_endpoint(endpoint: str, name: str) -> bool:
-    """Whether ``name`` is a model or configuration made for ``endpoint``."""
+    """Whether ``name`` is a model or configuration of ``endpoint``."""
     prefix = re.escape(endpoint_prefix(endpoint))
     return re.fullmatch(prefix + f"-[0-9a-f]{{{_DIGEST}}}", name) is not None
 
 
 def model_name(endpoint: str, package_arn: str, model: Mapping[str, Any], image: str) -> str:
-    """The model that serves a package as the serving document's model part says."""
+    """The name of the model for a package, an image and the model part of the document."""
     return f"{endpoint_prefix(endpoint)}-{digest_of(f'{package_arn}|{canonical(model)}|{image}')}"
 
 
 def config_name(endpoint: str, model: str, serving_digest: str) -> str:
-    """The endpoint configuration that serves a model as the serving document says."""
+    """The name of the endpoint configuration for a model and a serving document."""
     return f"{endpoint_prefix(endpoint)}-{digest_of(f'{model}|{serving_digest}')}"
 
 
 def package_version(arn: str) -> int:
-    """The version at the end of a model package's ARN; 0 where there is none."""
+    """The version at the end of a model package's ARN; 0 if it has none."""
     last = arn.rsplit("/", 1)[-1]
     return int(last) if last.isdigit() else 0
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of ``s3://bucket/key``, the key without a slash at its end."""
+    """Bucket and key of ``s3://bucket/key``; the key without a trailing slash."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key.rstrip("/")

@@ -1,4 +1,4 @@
-"""Time, always as an event tells it: functions never ask their host what time it is."""
+"""Time of events; functions never read the clock of their host."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def parse_time(value: object) -> float:
 
 
 def event_time(event: Mapping[str, Any]) -> float:
-    """Now, as the event says, in epoch seconds.
+    """The time of an event in epoch seconds.
 
     Raises:
-        BadInputError: if the event carries no time.
+        BadInputError: if the event has no time.
 
     """
     if event.get("time") is None:
@@ -45,7 +45,7 @@ def event_time(event: Mapping[str, Any]) -> float:
 
 
 def iso(at: float) -> str:
-    """Epoch seconds as the ISO string events carry, in UTC."""
+    """Epoch seconds as an ISO 8601 string in UTC, the form of the time of events."""
     return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 

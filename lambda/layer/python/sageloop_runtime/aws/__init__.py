@@ -1,0 +1,1 @@
+"""Clients of AWS services, and what every function does with them."""

@@ -1,0 +1,1 @@
+"""The champion of an endpoint: its record, its rollout and manual requests."""

@@ -1,0 +1,1 @@
+"""The quality gate between a finished job and the model registry."""

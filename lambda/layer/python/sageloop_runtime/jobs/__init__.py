@@ -1,0 +1,1 @@
+"""The jobs of a loop: their documents, triggers, starts and ends."""

@@ -1,0 +1,1 @@
+"""The quality of the served model, from captured data and ground truth."""

@@ -1,0 +1,1 @@
+"""The capacity of an endpoint: scalable targets, their policies, stop and start."""

@@ -1,0 +1,1 @@
+"""An endpoint: its serving document, model packages, configurations and invocations."""
