@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import tempfile
 
 import pytest
 
@@ -14,6 +16,20 @@ os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "1")
 pytest_plugins = ["tests.cpu_report"]
 
 FRAMEWORKS = ("torch", "tensorflow")
+_SHARED = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder for what workers make once and share; they inherit its name."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_SHARED] = tempfile.mkdtemp(prefix="sageloop-tests-")
+        os.environ["SAGELOOP_TEST_ASSEMBLIES"] = config.stash[_SHARED]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove it."""
+    if _SHARED in config.stash:
+        shutil.rmtree(config.stash[_SHARED], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)
