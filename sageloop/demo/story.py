@@ -91,8 +91,8 @@ class Story:
 
     def _tell(self, cloud: LocalCloud, work: Path) -> None:
         reading = ThreadPoolExecutor(1).submit(load, WINTER, (REPLAY_BEGINS, REPLAY_ENDS))
-        self._deploy("bootstrap", "bootstrap", "bootstrap_rc", validate=False)
-        self._deploy("first deploy", "deploy", "deploy_rc")
+        self._deploy("bootstrap", "bootstrap", "bootstrap_rc")
+        self._deploy("first deploy", "deploy", "deploy_rc", validate=True)
         with self.report.stage("read the flights", self._console) as stage:
             days = reading.result()
             stage.detail = f"{sum(map(len, days.values()))} flights of {len(days)} days"
@@ -229,18 +229,18 @@ class Story:
 
     def _end(self, cloud: LocalCloud) -> None:
         used = self._last_settings
-        self._deploy("destroy", "destroy", "destroy_rc", used, validate=False)
+        self._deploy("destroy", "destroy", "destroy_rc", used)
         self.report.retained = retained(cloud)
-        self._deploy("second life: deploy", "deploy", "second_life_rc", used, validate=False)
+        self._deploy("second life: deploy", "deploy", "second_life_rc", used)
         code = self.report.cdk["second_life_rc"]
-        self._deploy("second life: destroy", "destroy", "second_life_rc", used, validate=False)
+        self._deploy("second life: destroy", "destroy", "second_life_rc", used)
         self.report.cdk["second_life_rc"] = max(code, self.report.cdk["second_life_rc"])
 
     def _deploy(
         self, name: str, command: str, key: str, settings: str | None = None, *,
-        validate: bool = True,
+        validate: bool = False,
     ) -> None:  # fmt: skip
-        """Run one CDK command; ``validate`` False spares what was validated before."""
+        """Run one CDK command; ``validate`` True has CDK validate the templates as well."""
         with self.report.stage(f"cdk {command} ({name})", self._console) as stage:
             used = settings if settings is not None else self._options.settings
             result = self._cdk.run(*_ARGUMENTS[command], settings=used, validate=validate)

@@ -64,9 +64,9 @@ def _with_the_cli(work: Path) -> Deploy:
     ) -> dict[str, str]:  # fmt: skip
         nonlocal bootstrapped
         cdk = Cdk(folder, cloud, work=work, log=work / "cdk.log")
-        first = [] if bootstrapped else [(("bootstrap",), False)]
-        for arguments, validate in [*first, (_DEPLOY, True)]:
-            ended = cdk.run(*arguments, settings="prod", validate=validate, environment=environment)
+        first = [] if bootstrapped else [("bootstrap",)]
+        for arguments in [*first, _DEPLOY]:
+            ended = cdk.run(*arguments, settings="prod", environment=environment)
             if ended.code != 0:
                 told = ended.output.strip().splitlines()[-12:]
                 raise ExampleFailedError(f"cdk {arguments[0]} ended with {ended.code}: {told}")

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sageloop.environment import ACCESS_KEY, blind_session, local_environment, require_loopback
+from sageloop.local_cloud.linux import UnsupportedPlatformError, require_linux
 
 
 class LocalCloudError(RuntimeError):
@@ -55,6 +56,10 @@ class LocalCloud:
         cloud ends with this process; ``warm`` loads services in the background, for a large
         deployment soon to come. Raises :class:`LocalCloudError` with the server's reason.
         """
+        try:
+            require_linux()
+        except UnsupportedPlatformError as error:
+            raise LocalCloudError(str(error)) from error
         command = [
             sys.executable, "-m", "sageloop.local_cloud.server", "--port", str(port),
             "--region", region, "--rate", str(rate), "--allow", ",".join(allow),

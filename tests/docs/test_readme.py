@@ -19,8 +19,8 @@ from tests.docs.blocks import ROOT, commands, programs
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/getting-started.md", "docs/how-it-works.md",
          "docs/limits.md", "examples/README.md", "examples/flights/README.md")  # fmt: skip
 TAUGHT = ("README.md", "docs/getting-started.md")
-TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
-MAKE = re.compile(r"(?:^|`)make ([a-z]+)", re.MULTILINE)
+TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
+MAKE = re.compile(r"(?:^|`)make ([a-z-]+)", re.MULTILINE)
 SAGELOOP = re.compile(r"(?:^|[`(])sageloop ((?:[a-z]+ ?)+)((?: ?--[a-z]+)*)", re.MULTILINE)
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,8 +43,17 @@ def deploy(tmp_path: Path) -> object:
     return to
 
 
+def _of_lane(example: Example) -> Any:
+    """A test of an example: one by itself on a worker, in the lane of what it needs."""
+    marks = [pytest.mark.long, pytest.mark.slow, pytest.mark.xdist_group(example.name)]
+    needed = {extra for _, extra in example.needs}
+    if needed & {"torch", "tensorflow"}:
+        marks.append(pytest.mark.frameworks)
+    return pytest.param(example.name, marks=marks, id=example.name)
+
+
 @pytest.mark.feature("examples: run, and their figures hold")
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@pytest.mark.parametrize("name", [_of_lane(example) for example in EXAMPLES.values()])
 def test_example_runs_and_its_figure_holds(name: str, deploy: object) -> None:
     said: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The environments of AWS's own packages; ``make test`` sets them up."""
+"""The environments of AWS's own packages; ``make fidelity`` sets them up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder are of one lane."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.fidelity)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import json
 import random
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
@@ -22,20 +18,11 @@ from sageloop.local_cloud.assembly import deploy_assembly
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.server import LocalCloudServer
-from scripts.synthesis import ROOT, synthesise
+from scripts.synthesis import ROOT
+from tests.assemblies import assembly
 
 ROWS_A_DAY = 150
 ROOM = 20  # values a feature may take
-
-
-@functools.cache
-def assembly(settings: str = "prod") -> Path:
-    """The app's assembly for settings, a name or a file, made once a test run."""
-    folder = Path(tempfile.mkdtemp(prefix="sageloop-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    ended = synthesise(settings, folder)
-    assert ended.returncode == 0, ended.stderr
-    return folder
 
 
 def settings_variant(folder: Path, **lines: str) -> str:

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from cheroot.wsgi import Server
 from hosting_stage import ROLE, Stage
 
+from sageloop.local_cloud.sagemaker import containers
 from sageloop.waiting import until
 
 _REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
@@ -24,6 +25,17 @@ PYTORCH = f"{_REGISTRY}/pytorch-inference:2.6.0-cpu-py312"
 TENSORFLOW = f"{_REGISTRY}/tensorflow-inference:2.19.0-cpu"
 SCIKIT_LEARN = f"{_FIRST_PARTY}/sagemaker-scikit-learn:1.4-2"
 XGBOOST = f"{_FIRST_PARTY}/sagemaker-xgboost:1.7-1"
+# AWS's inference toolkit without a framework, as an image of one's own may carry it: it serves as
+# PyTorch's image does, but has no functions by default.
+OWN = "own/toolkit:1"
+
+
+@pytest.fixture(scope="module")
+def own_image() -> Iterator[None]:
+    """Let :data:`OWN` be such an image."""
+    containers.register(OWN, script_mode=True)
+    yield
+    containers.unregister(OWN)
 
 
 @contextmanager

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 from hosting_stage import CAPTURE, Stage, fresh, opened, refusal
-
-from sageloop.local_cloud.sagemaker.hosting.shadow import MOST_UNDER_WAY
 
 __all__ = ["opened"]
 
@@ -172,22 +170,31 @@ def test_shadow_that_fails_or_dies_costs_the_caller_nothing(stage: Stage) -> Non
     assert stage.total("Invocation5XXErrors") == 0
 
 
-def test_busy_shadow_drops_copies_and_says_so(
-    stage: Stage, caplog: pytest.LogCaptureFixture
-) -> None:
-    stage.model("slow", SLOW="0.5")
+@pytest.mark.feature("load: a shadow slower than its callers gets every copy, later")
+def test_slow_shadow_gets_every_copy_and_callers_wait_for_none(stage: Stage) -> None:
+    stage.model("slow", SLOW="0.2")
     shadowed(stage, model="slow")
     stage.endpoint("shadowed")
-    began = time.monotonic()
 
-    with caplog.at_level(logging.WARNING):
-        answers(stage, MOST_UNDER_WAY + 15)
+    answers(stage, 60)
 
-    assert time.monotonic() - began < 0.5 + 1.0  # the callers waited for no copy
-    told = [r.getMessage() for r in caplog.records if "is busy" in r.getMessage()]
-    assert told[0].startswith(f"shadow variant shadow of endpoint {stage.name} is busy: 1 copies")
-    assert stage.cloud.settle(20) == []
-    assert stage.total("Invocations", VariantName="shadow") < MOST_UNDER_WAY + 15
+    behind = stage.total("Invocations", VariantName="shadow")
+    assert stage.cloud.settle(60) == []
+    assert behind < 60 == stage.total("Invocations", VariantName="shadow")
+
+
+def test_shadow_whose_instance_restarts_gets_every_copy(stage: Stage) -> None:
+    stage.model("marked", MARK="shadow")
+    shadowed(stage, model="marked")
+    stage.endpoint("shadowed")
+    processes = map(psutil.Process, stage.cloud.processes.running())
+    (of_shadow,) = (p for p in processes if p.environ().get("MARK") == "shadow")
+    of_shadow.kill()
+
+    answers(stage, 20)
+
+    assert stage.cloud.settle(60) == []
+    assert stage.total("Invocations", VariantName="shadow") == 20
 
 
 def test_update_with_shadows_replaces_both_and_shows_both(stage: Stage) -> None:

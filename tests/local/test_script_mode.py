@@ -80,6 +80,7 @@ def test_xgboost_image_runs_a_script_if_there_is_one(aws: SimpleNamespace) -> No
     assert files_in(aws, "out/job/output/model.tar.gz") == {"model": b"mine"}
 
 
+@pytest.mark.frameworks
 @pytest.mark.feature("training: failure reason reaches the user")
 def test_error_of_a_pytorch_script_is_the_failure_reason(aws: SimpleNamespace) -> None:
     script = "raise ValueError('the column distance is not there')"

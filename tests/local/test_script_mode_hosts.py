@@ -35,6 +35,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.frameworks
 @pytest.mark.feature("training: PyTorch on several hosts with torchrun")
 def test_torchrun_joins_two_hosts(aws: SimpleNamespace) -> None:
     made = script_job(
@@ -50,6 +51,7 @@ def test_torchrun_joins_two_hosts(aws: SimpleNamespace) -> None:
     assert any(line.startswith("rank 1") for line in messages(aws, "job", "algo-2"))
 
 
+@pytest.mark.frameworks
 @pytest.mark.feature("training: SageMaker data parallel")
 def test_data_parallel_library_is_stood_in_for_by_gloo(aws: SimpleNamespace) -> None:
     more = "import smdistributed.dataparallel.torch.torch_smddp"
@@ -69,6 +71,7 @@ def test_data_parallel_library_is_stood_in_for_by_gloo(aws: SimpleNamespace) -> 
     assert any("stands in for SageMaker's data parallel" in m for m in messages(aws, "job"))
 
 
+@pytest.mark.frameworks
 @pytest.mark.feature("training: PyTorch on several hosts with torchrun")
 def test_failing_rank_fails_the_job_with_its_error(aws: SimpleNamespace) -> None:
     script = """
@@ -87,6 +90,7 @@ if os.environ["SM_CURRENT_HOST"] == "algo-2":
     assert "ValueError: host two has no data" in job["FailureReason"]
 
 
+@pytest.mark.frameworks
 @pytest.mark.feature("training: TensorFlow on several workers")
 def test_mirrored_workers_are_told_of_one_another(aws: SimpleNamespace) -> None:
     script = "import os\nprint('TF_CONFIG', os.environ['TF_CONFIG'], flush=True)\n"

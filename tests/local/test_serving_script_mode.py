@@ -9,6 +9,7 @@ import pickle
 import pytest
 from hosting_stage import Stage, opened, stage
 from serving_stage import (
+    OWN,
     PYTORCH,
     SCIKIT_LEARN,
     XGBOOST,
@@ -17,6 +18,7 @@ from serving_stage import (
     listening,
     log_of,
     logged,
+    own_image,
     packed,
     serve,
     told,
@@ -25,7 +27,8 @@ from serving_stage import (
 
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
-__all__ = ["opened", "stage"]
+__all__ = ["opened", "own_image", "stage"]
+pytestmark = pytest.mark.usefixtures("own_image")
 
 FOUR = """
 import json, os
@@ -59,7 +62,7 @@ FILES: dict[str, str | bytes] = {"factor.txt": "2.5", "code/inference.py": FOUR}
 
 @pytest.mark.feature("serving: script-mode handlers")
 def test_functions_of_the_archive_load_read_predict_and_write(stage: Stage) -> None:
-    serve(stage, PYTORCH, FILES)
+    serve(stage, OWN, FILES)
 
     assert told(stage, "[1]") == {
         "asked": ["str", "application/json", "[1]"], "factor": 2.5, "accept": "application/json"
@@ -69,7 +72,7 @@ def test_functions_of_the_archive_load_read_predict_and_write(stage: Stage) -> N
 
 
 def test_context_has_and_sets_headers(stage: Stage) -> None:
-    serve(stage, PYTORCH, FILES)
+    serve(stage, OWN, FILES)
 
     answer = stage.runtime.invoke_endpoint(
         EndpointName=stage.name, Body="1", ContentType="text/csv", CustomAttributes="a=1"
@@ -78,7 +81,7 @@ def test_context_has_and_sets_headers(stage: Stage) -> None:
 
 
 def test_exception_is_answered_with_its_message_and_traceback(stage: Stage) -> None:
-    serve(stage, PYTORCH, FILES)
+    serve(stage, OWN, FILES)
 
     status, message = error(stage, "x", "text/odd")
     assert status == 500
@@ -89,7 +92,7 @@ def test_exception_is_answered_with_its_message_and_traceback(stage: Stage) -> N
 
 def test_transform_function_answers_with_a_type_of_its_own(stage: Stage) -> None:
     serve(
-        stage, PYTORCH, {"code/mine.py": TRANSFORM}, SAGEMAKER_PROGRAM="mine.py",
+        stage, OWN, {"code/mine.py": TRANSFORM}, SAGEMAKER_PROGRAM="mine.py",
         SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/usual",
     )  # fmt: skip
 
@@ -105,14 +108,14 @@ def model_fn(model_dir): order.append("load"); return order
 def model_warmup_fn(model_dir, model): model.append("warm")
 def transform_fn(model, data, content_type, accept): return ",".join(model)
 """
-    serve(stage, PYTORCH, {"code/inference.py": code})
+    serve(stage, OWN, {"code/inference.py": code})
     assert ask(stage, "x")[1] == b"pre,load,warm"
 
 
 @pytest.mark.feature("bad input: a model that crashes at start")
 def test_model_that_does_not_load_never_serves(stage: Stage) -> None:
     code = "def model_fn(model_dir): raise RuntimeError('no such weights')"
-    described = serve(stage, PYTORCH, {"code/inference.py": code})
+    described = serve(stage, OWN, {"code/inference.py": code})
 
     assert described["EndpointStatus"] == "Failed"
     assert "did not pass the ping health check" in described["FailureReason"]
@@ -120,7 +123,7 @@ def test_model_that_does_not_load_never_serves(stage: Stage) -> None:
 
 
 def test_transform_function_beside_the_others_is_refused(stage: Stage) -> None:
-    described = serve(stage, PYTORCH, {"code/inference.py": TRANSFORM + FOUR})
+    described = serve(stage, OWN, {"code/inference.py": TRANSFORM + FOUR})
 
     assert described["EndpointStatus"] == "Failed"
     assert logged(stage, "Cannot use transform_fn")
@@ -135,7 +138,7 @@ def transform_fn(model, data, content_type, accept):
     return str(os.getpid())
 """
     serve(
-        stage, PYTORCH, {"code/inference.py": code}, SAGEMAKER_MODEL_SERVER_WORKERS="2",
+        stage, OWN, {"code/inference.py": code}, SAGEMAKER_MODEL_SERVER_WORKERS="2",
         SAGEMAKER_MODEL_SERVER_TIMEOUT="1",
     )  # fmt: skip
 
@@ -158,7 +161,7 @@ def test_code_in_s3_serves_a_model_without_code(stage: Stage) -> None:
 
 def test_isolated_model_reaches_neither_its_cloud_nor_code_in_s3(stage: Stage) -> None:
     described = serve(
-        stage, PYTORCH, {"empty": ""}, isolated=True,
+        stage, OWN, {"empty": ""}, isolated=True,
         SAGEMAKER_SUBMIT_DIRECTORY="s3://data/source.tar.gz",
     )  # fmt: skip
 
@@ -180,7 +183,7 @@ import own_helper
 def model_fn(model_dir): return None
 def transform_fn(model, data, content_type, accept): return own_helper.ANSWER
 """
-    described = serve(stage, PYTORCH, {"code/inference.py": code, **library})
+    described = serve(stage, OWN, {"code/inference.py": code, **library})
 
     assert described["EndpointStatus"] == "InService", log_of(stage)
     assert ask(stage, "x")[1] == b"helped"
@@ -190,17 +193,19 @@ def test_isolated_model_cannot_install_what_is_not_there(stage: Stage) -> None:
     files: dict[str, str | bytes] = {
         "code/inference.py": TRANSFORM, "code/requirements.txt": "no-such-package-here==1\n",
     }  # fmt: skip
-    described = serve(stage, PYTORCH, files, isolated=True)
+    described = serve(stage, OWN, files, isolated=True)
 
     assert described["EndpointStatus"] == "Failed"
     assert logged(stage, "InstallRequirementsError")
 
 
+@pytest.mark.frameworks
 @pytest.mark.feature("serving: PyTorch's server")
 def test_torchscript_model_is_served_without_code(
     stage: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     path = tmp_path_factory.mktemp("torch") / "model.pt"
     model = torch.nn.Linear(2, 1)
     with torch.no_grad():
@@ -283,7 +288,7 @@ def model_fn(model_dir):
 def test_image_without_its_framework_is_refused_by_name(stage: Stage) -> None:
     from sageloop.local_cloud.sagemaker.containers import frameworks, serving_refusal
 
-    assert serving_refusal(PYTORCH) is None
+    assert serving_refusal(SCIKIT_LEARN) is None
     missing = frameworks.Framework("none", "no_such_module_anywhere", "none")
     assert "no_such_module_anywhere" in str(frameworks.missing(missing))
 
@@ -296,7 +301,7 @@ import time
 def model_fn(model_dir): return None
 def transform_fn(model, data, content_type, accept): time.sleep(5)
 """
-    serve(stage, PYTORCH, {"code/inference.py": code})
+    serve(stage, OWN, {"code/inference.py": code})
 
     status, _ = error(stage, "x")
     assert status == 0
@@ -308,7 +313,7 @@ def model_fn(model_dir): return None
 def transform_fn(model, data, content_type, accept):
     return {"a": 1} if data == b"x" or data == "1" else (piece for piece in "ab")
 """
-    serve(stage, PYTORCH, {"code/inference.py": code})
+    serve(stage, OWN, {"code/inference.py": code})
 
     assert json.loads(ask(stage, "1")[1]) == {"a": 1}
     assert "cannot stream" in error(stage, "2")[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,10 +13,7 @@ from serving_stage import TENSORFLOW, ask, error, logged, serve, told
 
 __all__ = ["opened", "stage"]
 
-# To import it here would cost ten seconds, and the memory of all tests that follow.
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="the extra tensorflow is not installed"
-)
+pytestmark = pytest.mark.frameworks
 
 # Made in a process of its own: TensorFlow stays in memory where it was imported.
 _TRAINED = """

@@ -10,22 +10,17 @@ from typing import Any
 import pytest
 
 from scripts.acknowledgments import Acknowledgment, acknowledgments
-from scripts.synthesis import SETTINGS, synthesise, templates_in
+from scripts.synthesis import SETTINGS, templates_in
+from tests.assemblies import assembly
 from tests.security.judges.flatten import flat, properties, resources
 
 Templates = Mapping[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def assemblies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def assemblies() -> dict[str, Path]:
     """Folders of the synthesised assemblies by settings."""
-    made = {}
-    for settings in SETTINGS:
-        folder = tmp_path_factory.mktemp(f"assembly-{settings}")
-        ended = synthesise(settings, folder)
-        assert ended.returncode == 0, ended.stderr
-        made[settings] = folder
-    return made
+    return {settings: assembly(settings) for settings in SETTINGS}
 
 
 @pytest.fixture(params=SETTINGS)

@@ -1,1 +1,8 @@
-"""The kernel every local service stands on: front, clock, record, faults, processes."""
+"""The kernel every local service stands on: front, clock, record, faults, processes.
+
+Raises :class:`UnsupportedPlatformError` when it is imported on another platform than Linux.
+"""
+
+from sageloop.local_cloud.linux import require_linux
+
+require_linux()

@@ -128,18 +128,25 @@ class Router:
     def _mirrored(
         self, shadow: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
     ) -> None:
-        """Send a copy to a shadow variant; only metrics and captured data tell of its answer."""
-        began = wall.perf_counter()
-        try:
-            served = shadow.serve(invocation, headers)
-        except Unavailable:
+        """Send a copy to a shadow variant; only metrics and captured data tell of its answer.
+
+        Like a caller's request it waits for an instance that is being restarted.
+        """
+        began, patience = wall.perf_counter(), self._timing().admission
+        for _ in range(_TRIES):
+            try:
+                served = shadow.serve(invocation, headers)
+            except Unavailable:
+                shadow.await_instance(max(0.0, patience - (wall.perf_counter() - began)))
+                continue
+            except NoAnswer as broken:
+                self._metrics.invoked(shadow, Request.broken(broken, began))
+                return
+            self._metrics.invoked(shadow, Request.served(served, began))
+            if 200 <= served.answer.status < 300:
+                self._keep(invocation, shadow, served.answer, _content_type(served.answer))
             return
-        except NoAnswer as broken:
-            self._metrics.invoked(shadow, Request.broken(broken, began))
-            return
-        self._metrics.invoked(shadow, Request.served(served, began))
-        if 200 <= served.answer.status < 300:
-            self._keep(invocation, shadow, served.answer, _content_type(served.answer))
+        self._shadows.dropped(shadow)
 
     def _live(self, invocation: Invocation) -> LiveEndpoint:
         live = self._lifecycle.live(invocation.endpoint)

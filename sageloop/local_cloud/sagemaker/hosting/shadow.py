@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time as wall
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _THREADS = 16
-# A copy that would wait is worth less than the memory of its body.
-MOST_UNDER_WAY = 32
+# Copies wait in memory for a shadow that is slower than its callers. AWS documents no bound; here
+# it is what their bodies take, so that small requests are all copied however busy the machine is.
+MOST_BYTES = 64 * 1024 * 1024
+_OVERHEAD = 1024  # of a copy besides its body
+# Wall seconds after which a copy that waits is dropped: a shadow that hangs must not keep the cloud
+# busy for hours.
+LONGEST_WAIT = 60.0
 
 
 def share_of(production: float, shadow: float) -> float:
@@ -33,11 +39,20 @@ def share_of(production: float, shadow: float) -> float:
 
 
 class ShadowCopies:
-    """Sends copies in the background by ``send``; drops them when a shadow has its hands full."""
+    """Sends copies in the background by ``send``; drops those that cannot wait.
 
-    def __init__(self, activity: Activity, send: Send) -> None:
+    ``most_bytes`` bounds what the copies for one shadow variant may take in memory,
+    ``longest_wait`` (wall seconds) how long one may wait before it is sent.
+    """
+
+    def __init__(
+        self, activity: Activity, send: Send, *, most_bytes: int = MOST_BYTES,
+        longest_wait: float = LONGEST_WAIT,
+    ) -> None:  # fmt: skip
         self._activity = activity
         self._send = send
+        self._most_bytes = most_bytes
+        self._longest_wait = longest_wait
         self._lock = threading.Lock()
         self._under_way: dict[VariantFleet, int] = {}
         self._dropped: dict[str, int] = {}
@@ -52,44 +67,51 @@ class ShadowCopies:
             return
         if random.random() >= share_of(production.weight, shadow.weight):  # noqa: S311
             return
-        if not self._begin(shadow):
-            self._drop(shadow)
+        size = len(invocation.body) + _OVERHEAD
+        if not self._begin(shadow, size):
+            self.dropped(shadow)
             return
         try:
-            self._pool.submit(self._run, shadow, invocation, headers)
+            self._pool.submit(self._run, shadow, invocation, headers, size, wall.monotonic())
         except RuntimeError:  # the cloud is stopping
-            self._end(shadow)
+            self._end(shadow, size)
 
     def stop(self) -> None:
         """Copy no more; what is under way is left to end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(
-        self, shadow: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
-    ) -> None:
+        self, shadow: VariantFleet, invocation: Invocation, headers: Mapping[str, str],
+        size: int, since: float,
+    ) -> None:  # fmt: skip
         try:
-            self._send(shadow, invocation, headers)
+            if wall.monotonic() - since > self._longest_wait:
+                self.dropped(shadow)
+            else:
+                self._send(shadow, invocation, headers)
         except Exception:
             log.exception("a copy for shadow variant %s broke", shadow.spec.name)
         finally:
-            self._end(shadow)
+            self._end(shadow, size)
 
-    def _begin(self, shadow: VariantFleet) -> bool:
+    def _begin(self, shadow: VariantFleet, size: int) -> bool:
         with self._lock:
-            if self._under_way.get(shadow, 0) >= MOST_UNDER_WAY:
+            waiting = self._under_way.get(shadow, 0)
+            if waiting and waiting + size > self._most_bytes:
                 return False
-            self._under_way[shadow] = self._under_way.get(shadow, 0) + 1
+            self._under_way[shadow] = waiting + size
         self._activity.begin(_label(shadow))
         return True
 
-    def _end(self, shadow: VariantFleet) -> None:
+    def _end(self, shadow: VariantFleet, size: int) -> None:
         with self._lock:
-            self._under_way[shadow] -= 1
+            self._under_way[shadow] -= size
             if not self._under_way[shadow]:
                 del self._under_way[shadow]
         self._activity.end(_label(shadow))
 
-    def _drop(self, shadow: VariantFleet) -> None:
+    def dropped(self, shadow: VariantFleet) -> None:
+        """Count a copy that the shadow variant does not get, and log it."""
         name = f"{shadow.spec.name} of endpoint {shadow.spec.blueprint.endpoint}"
         with self._lock:
             count = self._dropped[name] = self._dropped.get(name, 0) + 1

@@ -1,0 +1,50 @@
+"""The project's assemblies, synthesised once for all workers of a test run.
+
+The root ``conftest.py`` names a folder that the workers share in :data:`PLACE`; whoever needs an
+assembly first makes it there. Nobody may write into one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from scripts.synthesis import synthesise
+
+PLACE = "SAGELOOP_TEST_ASSEMBLIES"
+
+
+@functools.cache
+def assembly(settings: str = "prod") -> Path:
+    """The folder of the app's assembly for settings, a name or a file, to read only.
+
+    Raises:
+        RuntimeError: If the app does not synthesise, with what it printed.
+
+    """
+    folder = Path(os.environ[PLACE]) / _name(settings)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            _make(settings, folder)
+    return folder
+
+
+def _make(settings: str, folder: Path) -> None:
+    unfinished = folder.with_suffix(".new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    ended = synthesise(settings, unfinished)
+    if ended.returncode:
+        raise RuntimeError(f"settings {settings} do not synthesise:\n{ended.stderr}")
+    unfinished.rename(folder)
+
+
+def _name(settings: str) -> str:
+    # A file is known by what it says: tests write some of the same name.
+    content = Path(settings).read_bytes() if settings.endswith(".toml") else b""
+    digest = hashlib.sha256(settings.encode() + b"\0" + content).hexdigest()[:16]
+    return f"{Path(settings).stem}-{digest}"

@@ -1,0 +1,167 @@
+"""The lanes of tests and what sets them up: each test in one, nothing tried twice, all pinned."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.slow_report import by_module, unmarked
+
+ROOT = Path(__file__).resolve().parents[2]
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
+SLOW_FIXTURE = "tests/local::cloud"
+
+BURNING = """
+import subprocess, sys, time
+import pytest
+
+def burn(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+@pytest.fixture(scope="module")
+def dear():
+    burn(0.6)
+
+@pytest.fixture(scope="module")
+def asking(request):
+    request.getfixturevalue("dear")
+
+def test_first(asking):
+    burn(0.2)
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["a@b"])
+def test_child(asking, address):
+    code = "import time\\nwhile time.process_time() < 0.4: pass"
+    subprocess.run([sys.executable, "-S", "-c", code])
+"""
+
+
+def pins(name: str) -> dict[str, str]:
+    return dict(PIN.findall((ROOT / "requirements" / f"{name}.txt").read_text()))
+
+
+def makefile() -> str:
+    return (ROOT / "Makefile").read_text()
+
+
+def expressions() -> dict[str, str]:
+    """What each lane of the Makefile selects by markers, by target."""
+    text = makefile()
+    (long,) = re.findall(r"^LONG := (.+)$", text, re.MULTILINE)
+    found = re.findall(r'^(test-\w+|test):.*\n(?:\t.*\n)*?.*-m "([^"]+)"', text, re.MULTILINE)
+    return {target: expression.replace("$(LONG)", long) for target, expression in found}
+
+
+def test_demo_installs_no_framework_and_no_test_tools() -> None:
+    unwanted = {"torch", "tensorflow-cpu", "pandas", "pytest", "mypy", "ruff", "hypothesis"}
+
+    assert unwanted & set(pins("demo")) == set()
+
+
+def test_tests_run_on_the_versions_of_the_demo() -> None:
+    tested = pins("dev")
+    needed = {n: v for n, v in pins("demo").items() if n in tested}
+
+    assert set(pins("demo")) - set(tested) <= {"tomlkit"}
+    assert needed == {name: tested[name] for name in needed}
+
+
+def test_frameworks_add_to_the_versions_of_the_tests() -> None:
+    tested = pins("dev")
+
+    assert {n: v for n, v in pins("frameworks").items() if tested.get(n, v) != v} == {}
+
+
+@pytest.mark.parametrize("word", ["last-failed", "retry", "rerun", "--lf", "test-failed", "||"])
+def test_what_lands_tries_nothing_twice(word: str) -> None:
+    assert word not in (ROOT / ".ci" / "run").read_text()
+    assert word not in "\n".join(re.findall(r"^\t.*pytest.*$", makefile(), re.MULTILINE))
+
+
+def test_what_lands_runs_the_checks_and_every_lane() -> None:
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+
+    assert [line for line in lines if line.startswith("make ")] == [
+        "make setup", "make check", "make test", "make test-rest"
+    ]  # fmt: skip
+
+
+def test_each_marker_of_the_long_lanes_is_left_out_of_one_lane_and_run_by_the_other() -> None:
+    found = expressions()
+
+    assert found["test"] == f"not ({found['test-rest']})"
+    assert found["test-unit"] == f"not (slow or {found['test-rest']})"
+    assert found["test-rest"] == "long or frameworks or fidelity"
+
+
+def report(**tests: dict[str, Any]) -> dict[str, Any]:
+    plain = {"cpu": 0.1, "shared": 0.0, "slow": False, "fixtures": []}
+    return {
+        "cpu": 100.0,
+        "tests": {f"tests/{name}.py::test": {**plain, **test} for name, test in tests.items()},
+        "fixtures": [{"name": SLOW_FIXTURE, "scope": "module", "cpu": cpu} for cpu in (9.0, 1.0)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("test", "reason"),
+    [
+        ({"cpu": 5.1}, ["takes 5.1 s"]),
+        ({"cpu": 4.9}, []),
+        ({"cpu": 5.1, "slow": True}, []),
+        ({"fixtures": [SLOW_FIXTURE]}, [f"shares {SLOW_FIXTURE}, whose set-up takes 9.0 s"]),
+        ({"fixtures": [SLOW_FIXTURE], "slow": True}, []),
+        ({"fixtures": ["tests/local::cheap"]}, []),
+    ],
+)
+def test_slow_tests_without_the_marker_are_reported(test: dict[str, Any], reason: str) -> None:
+    assert [told for _, told in unmarked(report(one=test))] == reason
+
+
+def test_modules_are_ordered_by_all_they_cost() -> None:
+    made = report(a={"cpu": 1.0}, b={"cpu": 0.5, "shared": 3.0})
+
+    assert by_module(made) == [(3.5, "tests/b.py"), (1.0, "tests/a.py")]
+
+
+def measured(folder: Path, *options: str) -> dict[str, Any]:
+    """The CPU report of a small module of tests."""
+    (folder / "test_burning.py").write_text(BURNING)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "tests.cpu_report", "-p", "no:cacheprovider",
+         "--rootdir", str(folder), "-o", "markers=slow", "--cpu-report", str(folder / "cpu.json"),
+         *options, str(folder)],
+        cwd=ROOT, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found: dict[str, Any] = json.loads((folder / "cpu.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "1", "--dist", "loadgroup")])
+def test_cpu_report_tells_tests_children_and_shared_fixtures_apart(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = measured(tmp_path, *options)
+
+    first, child = (found["tests"][name] for name in sorted(found["tests"], reverse=True))
+    costs = {f["name"].rpartition("::")[2]: f["cpu"] for f in found["fixtures"]}
+    assert sorted(found["tests"]) == [
+        "test_burning.py::test_child[a@b]", "test_burning.py::test_first"
+    ]  # fmt: skip
+    assert 0.2 <= first["cpu"] + 0.02 < 0.6 <= first["shared"] + 0.02
+    assert child["cpu"] + 0.02 >= 0.4
+    assert child["shared"] == 0
+    assert (first["slow"], child["slow"]) == (False, True)
+    assert costs["dear"] + 0.02 >= 0.6
+    assert costs["asking"] < 0.2
+    assert {f.rpartition("::")[2] for f in first["fixtures"]} >= {"asking"}
