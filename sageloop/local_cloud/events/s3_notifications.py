@@ -141,7 +141,7 @@ class S3Notifications:
         if not created:
             marker = change.name.endswith("DeleteMarkerCreated")
             detail["deletion-type"] = "Delete Marker Created" if marker else "Permanently Deleted"
-        self._cloud.service("events").emit(
+        self._cloud.services.events.emit(
             "aws.s3", "Object Created" if created else "Object Deleted", detail,
             resources=[bucket.arn], region=bucket.region_name,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from sageloop.local_cloud.sagemaker.listing import page
 from sageloop.local_cloud.sagemaker.store import Document
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
 
 _KEPT = (
     "ModelName", "PrimaryContainer", "Containers", "InferenceExecutionConfig",
@@ -26,10 +26,10 @@ _SUMMARY = ("ModelName", "ModelArn", "CreationTime")
 class Models:
     """CreateModel and its companions."""
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._service = service
-        self._store = service.store
-        self._cloud = service.cloud
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._store = account.store
+        self._cloud = account.cloud
 
     @operation("CreateModel")
     def create_model(self, call: Call) -> dict[str, Any]:

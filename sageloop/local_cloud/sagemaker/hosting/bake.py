@@ -34,7 +34,7 @@ class Alarms:
             self._watches.append(watch)
             listen, self._listening = not self._listening, True
         if listen:
-            self.cloud.service("cloudwatch").on_alarm(self._changed)
+            self.cloud.services.cloudwatch.on_alarm(self._changed)
         return watch
 
     def drop(self, watch: Watch) -> None:
@@ -69,7 +69,7 @@ class Watch:
     def check(self) -> None:
         """Raise :class:`AlarmTripped` if an alarm is, or was seen, in ALARM."""
         for name in sorted(self._names):
-            if self._alarms.cloud.service("cloudwatch").alarm_state(name) == "ALARM":
+            if self._alarms.cloud.services.cloudwatch.alarm_state(name) == "ALARM":
                 self._tripped = self._tripped or name
         if self._released or self._alarms.cloud.stopped.is_set():
             raise Stopped
@@ -88,7 +88,7 @@ class Watch:
             self._cut.clear()
         if self._names and not self._released:
             # A jump of the clock ends the bake in the very moment the alarms are due.
-            self._alarms.cloud.service("cloudwatch").alarms.evaluate_all()
+            self._alarms.cloud.services.cloudwatch.evaluate_alarms()
         self.check()
 
     def note(self, name: str, state: str) -> None:

@@ -9,9 +9,9 @@ from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
 from sageloop.local_cloud.sagemaker.hosting.requests import check_instances
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
-    from sageloop.local_cloud.sagemaker.hosting.serving import VariantRequest
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
+    from sageloop.local_cloud.sagemaker.hosting.model_containers import ModelContainers
 
     Document = Mapping[str, Any]
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class InstanceKind:
     """Real-time variants of one model on instances of one type."""
 
-    def __init__(self, builder: FleetBuilder, service: SageMakerService) -> None:
-        self._builder = builder
-        self._service = service
+    def __init__(self, containers: ModelContainers, account: Account) -> None:
+        self._containers = containers
+        self._account = account
 
     def takes(self, config: Document, variant: Document) -> bool:
         """Any variant: this kind is asked last."""
@@ -30,7 +30,7 @@ class InstanceKind:
     def check_config(self, config: Document, variant: Document) -> None:
         """Refuse a variant that is wrong, or whose model is not there."""
         check_instances(variant)
-        self._service.store.get("model", variant["ModelName"])
+        self._account.store.get("model", variant["ModelName"])
 
     def check(self, config: Document, variant: Document) -> None:
         """Refuse a model whose image has no local program."""
@@ -42,9 +42,9 @@ class InstanceKind:
 
     def build(self, request: VariantRequest) -> VariantFleet:
         """The fleet. Raises ``StartFailure`` if model data cannot be had."""
-        image = self._builder.image_of(request.document["ModelName"])
-        spec = self._builder.spec(request, self._builder.blueprint(request), image)
-        return VariantFleet(spec, self._builder.instance, weight=request.weight)
+        image = self._containers.image_of(request.document["ModelName"])
+        spec = self._containers.spec(request, self._containers.blueprint(request), image)
+        return VariantFleet(spec, self._containers.instance, weight=request.weight)
 
     def _check_image(self, model: str) -> None:
-        self._builder.check_images(model)
+        self._containers.check_images(model)

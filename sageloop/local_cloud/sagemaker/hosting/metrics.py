@@ -6,7 +6,7 @@ import time as wall
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from sageloop.local_cloud.cloudwatch.metrics import Series
+from sageloop.local_cloud.core.samples import Series
 from sageloop.local_cloud.sagemaker.hosting.usage import Meter
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class EndpointMetrics:
             request.overhead * 1e6,
         )
         spec = variant.spec
-        store = self._cloud.service("cloudwatch").metrics
+        store = self._cloud.services.cloudwatch.metrics
         now = self._cloud.clock.time()
         of = (spec.blueprint.endpoint, spec.name)
         store.put_each(now, _series(*of, "", ""), values, _UNITS)
@@ -89,7 +89,7 @@ class EndpointMetrics:
             "FirstChunkLatency": first - began, "FirstChunkModelLatency": first - sent,
             "FirstChunkOverheadLatency": sent - began,
         }  # fmt: skip
-        put = self._cloud.service("cloudwatch").put
+        put = self._cloud.services.cloudwatch.put
         for name, seconds in values.items():
             put(_REQUESTS, name, seconds * 1e6, dimensions=dimensions, unit="Microseconds")
 
@@ -102,7 +102,7 @@ class EndpointMetrics:
         ]  # fmt: skip
         if not usage:
             return
-        put = self._cloud.service("cloudwatch").put
+        put = self._cloud.services.cloudwatch.put
         for at, name in enumerate(_USAGE):
             mean = sum(used[at] for _, used in usage) / len(usage)
             put(_INSTANCES, name, mean, dimensions=dimensions, unit="Percent")

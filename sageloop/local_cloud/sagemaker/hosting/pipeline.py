@@ -164,7 +164,7 @@ class PipelineInstance(Instance):
             "EndpointName": self.blueprint.endpoint, "VariantName": self.blueprint.variant,
             "ContainerName": member.container,
         }  # fmt: skip
-        self._cloud.service("cloudwatch").put(
+        self._cloud.services.cloudwatch.put(
             "AWS/SageMaker", "ContainerLatency", seconds * 1e6, dimensions=dimensions,
             unit="Microseconds",
         )  # fmt: skip

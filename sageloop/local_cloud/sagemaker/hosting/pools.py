@@ -20,7 +20,7 @@ from sageloop.local_cloud.sagemaker.hosting.instance_kind import InstanceKind
 from sageloop.local_cloud.sagemaker.hosting.requests import check_instances, invalid
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.serving import VariantRequest
+    from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
 
     Document = Mapping[str, Any]
 
@@ -94,7 +94,7 @@ class PooledKind(InstanceKind):
             if len(set(given)) != len(given):
                 raise invalid(f"the {member} of variant {name}'s pools must differ, got {given}")
         for model in _models(variant):
-            self._service.store.get("model", model)
+            self._account.store.get("model", model)
 
     def check(self, config: Document, variant: Document) -> None:
         """Refuse models whose images have no local program."""
@@ -103,16 +103,16 @@ class PooledKind(InstanceKind):
 
     def build(self, request: VariantRequest) -> VariantFleet:
         """The fleet. Raises ``StartFailure`` if model data cannot be had."""
-        image = self._builder.image_of(request.document["ModelName"])
+        image = self._containers.image_of(request.document["ModelName"])
         pools = tuple(self._pool(request, pool) for pool in _by_priority(request.document))
-        spec = self._builder.spec(request, pools[0].blueprint, image)
+        spec = self._containers.spec(request, pools[0].blueprint, image)
         return PooledFleet(
-            spec, self._builder.instance, pools, self._service.cloud.faults.capacity_refused,
+            spec, self._containers.instance, pools, self._account.cloud.faults.capacity_refused,
             weight=request.weight,
         )  # fmt: skip
 
     def _pool(self, request: VariantRequest, pool: Document) -> Pool:
-        blueprint = self._builder.blueprint(request, pool.get("ModelNameOverride"))
+        blueprint = self._containers.blueprint(request, pool.get("ModelNameOverride"))
         kind = str(pool["InstanceType"])
         return Pool(kind, replace(blueprint, instance_type=kind))
 

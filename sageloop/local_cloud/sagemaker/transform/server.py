@@ -19,7 +19,7 @@ from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobF
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
-    from sageloop.local_cloud.sagemaker.hosting.builder import Serving
+    from sageloop.local_cloud.sagemaker.hosting.model_containers import Serving
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 # AWS names no limit for batch; its support speaks of half an hour.

@@ -46,9 +46,8 @@ class AsyncEndpoints:
 
     def start(self) -> None:
         """Publish the state of queues every virtual minute."""
-        cloudwatch: Any = self._cloud.front.services.get("cloudwatch")
-        if cloudwatch is not None:
-            cloudwatch.before_evaluation(self._measure)
+        if self._cloud.services.has("cloudwatch"):
+            self._cloud.services.cloudwatch.before_evaluation(self._measure)
 
     def invoke(self, params: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         """Queue a request; returns InvokeEndpointAsync's answer. Raises ``AwsError``."""

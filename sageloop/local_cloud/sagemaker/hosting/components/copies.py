@@ -24,7 +24,12 @@ class Copy(Instance):
     """A process on a host, by a plan of its component."""
 
     def __init__(
-        self, cloud: Cloud, plan: Plan, host: Host, timing: Timing, on_change: Callable[[], None]
+        self,
+        cloud: Cloud,
+        plan: Plan,
+        host: Host[Copy],
+        timing: Timing,
+        on_change: Callable[[], None],
     ) -> None:
         super().__init__(cloud, plan.blueprint, timing, on_change)
         self.plan = plan

@@ -14,7 +14,7 @@ class FileSystems:
 
     Example::
 
-        cloud.service("sagemaker").training.file_systems.register("fs-0123abcd", Path("data"))
+        cloud.services.sagemaker.file_systems.register("fs-0123abcd", Path("data"))
     """
 
     def __init__(self) -> None:
