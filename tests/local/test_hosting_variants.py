@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hosting_stage import CAPTURE, Stage, fresh, opened, refusal
 
-from sageloop.local_cloud.sagemaker.hosting.shadow import MOST_UNDER_WAY
+from sageloop.local_cloud.sagemaker.hosting.routing.shadow import MOST_UNDER_WAY
 
 __all__ = ["opened"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.sagemaker.hosting.fleet import Fleet, VariantFleet
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import Fleet, VariantFleet
 from sageloop.local_cloud.sagemaker.hosting.kind import VariantKind, VariantRequest
 from sageloop.local_cloud.sagemaker.hosting.requests import every_variant, weight_of
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
 
     Document = Mapping[str, Any]
 

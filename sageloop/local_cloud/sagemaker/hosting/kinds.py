@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.kind import AsyncKind
 from sageloop.local_cloud.sagemaker.hosting.components.kind import ComponentKind
-from sageloop.local_cloud.sagemaker.hosting.instance_kind import InstanceKind
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_kind import InstanceKind
+from sageloop.local_cloud.sagemaker.hosting.instances.pools import PooledKind
 from sageloop.local_cloud.sagemaker.hosting.multi_model.kind import MultiModelKind
-from sageloop.local_cloud.sagemaker.hosting.pools import PooledKind
 from sageloop.local_cloud.sagemaker.hosting.serverless.kind import ServerlessKind
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
     from sageloop.local_cloud.sagemaker.hosting.components.board import Board
-    from sageloop.local_cloud.sagemaker.hosting.instance_types import InstanceTypes
+    from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import InstanceTypes
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
     from sageloop.local_cloud.sagemaker.hosting.kind import VariantKind
-    from sageloop.local_cloud.sagemaker.hosting.model_containers import ModelContainers
 
 
 def variant_kinds(

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.hosting.announcer import Announcer
-from sageloop.local_cloud.sagemaker.hosting.bake import Alarms, AlarmTripped, Stopped
 from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
-from sageloop.local_cloud.sagemaker.hosting.deployment import Deployment, begin_progress
-from sageloop.local_cloud.sagemaker.hosting.fleet import Fleet, StartFailure
-from sageloop.local_cloud.sagemaker.hosting.instance import instance_folder
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import Fleet, StartFailure
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import instance_folder
 from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Step
+from sageloop.local_cloud.sagemaker.hosting.rollout.bake import Alarms, AlarmTripped, Stopped
+from sageloop.local_cloud.sagemaker.hosting.rollout.deployment import Deployment, begin_progress
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
-    from sageloop.local_cloud.sagemaker.hosting.policy import Plan
+    from sageloop.local_cloud.sagemaker.hosting.rollout.policy import Plan
 
 log = logging.getLogger(__name__)
 FAMILY = "endpoint"

@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.hosting import policy
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.endpoints import AsyncEndpoints
 from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
-from sageloop.local_cloud.sagemaker.hosting.capture import DataCapture
 from sageloop.local_cloud.sagemaker.hosting.components.board import Board
 from sageloop.local_cloud.sagemaker.hosting.components.section import Components
 from sageloop.local_cloud.sagemaker.hosting.describe import describe
 from sageloop.local_cloud.sagemaker.hosting.endpoint_configs import CONFIG_FAMILY, EndpointConfigs
-from sageloop.local_cloud.sagemaker.hosting.health import HealthChecks
-from sageloop.local_cloud.sagemaker.hosting.instance_types import InstanceTypes
+from sageloop.local_cloud.sagemaker.hosting.instances.health import HealthChecks
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import InstanceTypes
+from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
 from sageloop.local_cloud.sagemaker.hosting.kinds import variant_kinds
 from sageloop.local_cloud.sagemaker.hosting.lifecycle import FAMILY, Lifecycle, Target
 from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
-from sageloop.local_cloud.sagemaker.hosting.metrics import EndpointMetrics
-from sageloop.local_cloud.sagemaker.hosting.model_containers import ModelContainers
 from sageloop.local_cloud.sagemaker.hosting.requests import (
     check_counts,
     check_weights,
@@ -31,7 +28,10 @@ from sageloop.local_cloud.sagemaker.hosting.requests import (
     invalid,
     weight_of,
 )
-from sageloop.local_cloud.sagemaker.hosting.router import Router
+from sageloop.local_cloud.sagemaker.hosting.rollout import policy
+from sageloop.local_cloud.sagemaker.hosting.routing.capture import DataCapture
+from sageloop.local_cloud.sagemaker.hosting.routing.metrics import EndpointMetrics
+from sageloop.local_cloud.sagemaker.hosting.routing.router import Router
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import check_update
 from sageloop.local_cloud.sagemaker.hosting.serverless.updates import limits_of, take
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
@@ -40,7 +40,7 @@ from sageloop.local_cloud.sagemaker.listing import page
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.contracts import AutoScaling
     from sageloop.local_cloud.sagemaker.account import Account
-    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
     from sageloop.local_cloud.sagemaker.models import Models
 
 AT_REST = frozenset(("InService", "Failed", "UpdateRollbackFailed", "OutOfService"))

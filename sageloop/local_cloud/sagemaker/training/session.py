@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud import images
 from sageloop.local_cloud.core.ports import free_port
-from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.sagemaker.training import layout
 from sageloop.local_cloud.sagemaker.training.artifacts import Artifacts
 from sageloop.local_cloud.sagemaker.training.channels.channel import channels_of
@@ -63,7 +63,7 @@ class Session:
     def command(self) -> list[str]:
         """The container's command line."""
         image = self._job["AlgorithmSpecification"]["TrainingImage"]
-        command = containers.training_command(image, self._job)
+        command = images.training_command(image, self._job)
         if command is None:
             raise InternalError  # unregistered since the job was created
         return command

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sageloop.local_cloud.sagemaker.hosting.artifacts import ArtifactError
+from sageloop.local_cloud.sagemaker.hosting.instances.artifacts import ArtifactError
 from sageloop.local_cloud.sagemaker.jobs import JobRecords
 from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
 from sageloop.local_cloud.sagemaker.store import Document
@@ -42,7 +42,10 @@ from sageloop.local_cloud.sagemaker.transform.server import Server
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
-    from sageloop.local_cloud.sagemaker.hosting.model_containers import ModelContainers, Serving
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import (
+        ModelContainers,
+        Serving,
+    )
 
 log = logging.getLogger(__name__)
 

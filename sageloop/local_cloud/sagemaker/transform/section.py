@@ -14,7 +14,7 @@ from sageloop.local_cloud.sagemaker.transform.run import TransformRun
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
-    from sageloop.local_cloud.sagemaker.hosting.model_containers import ModelContainers
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
 
 TRANSFORM = JobKind(
     family="transform-job",

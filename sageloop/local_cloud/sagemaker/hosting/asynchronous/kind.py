@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.settings import AsyncSettings, check
-from sageloop.local_cloud.sagemaker.hosting.fleet import MakeInstance, VariantFleet, VariantSpec
-from sageloop.local_cloud.sagemaker.hosting.instance_kind import InstanceKind
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
+    MakeInstance,
+    VariantFleet,
+    VariantSpec,
+)
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_kind import InstanceKind
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_executed
-from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
+from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
-    from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+    from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
     from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
-    from sageloop.local_cloud.sagemaker.hosting.model_containers import ModelContainers
 
     Document = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from sageloop.local_cloud.core.samples import Sample, Series
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
-    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
 
 _NAMESPACE = "AWS/SageMaker"
 # AWS's own spelling.

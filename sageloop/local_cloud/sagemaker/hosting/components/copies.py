@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
-from sageloop.local_cloud.sagemaker.hosting.container_logs import ContainerLog
-from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.container_logs import ContainerLog
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud

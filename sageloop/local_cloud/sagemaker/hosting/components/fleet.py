@@ -14,15 +14,15 @@ from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
 from sageloop.local_cloud.sagemaker.hosting.components.hosts import Host, leaving, place
 from sageloop.local_cloud.sagemaker.hosting.components.metrics import ComponentMetrics
 from sageloop.local_cloud.sagemaker.hosting.components.requests import ManagedScaling, no_capacity
-from sageloop.local_cloud.sagemaker.hosting.fleet import (
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
     StartFailure,
     VariantFleet,
     VariantSpec,
     run_all,
 )
-from sageloop.local_cloud.sagemaker.hosting.instance import Instance
-from sageloop.local_cloud.sagemaker.hosting.instance_types import Resources
-from sageloop.local_cloud.sagemaker.hosting.serving import (
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Resources
+from sageloop.local_cloud.sagemaker.hosting.routing.serving import (
     Invocation,
     NoAnswer,
     Served,

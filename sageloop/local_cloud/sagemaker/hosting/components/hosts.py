@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
-from sageloop.local_cloud.sagemaker.hosting.instance_types import Resources
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Resources
 
 
 class Placed(Protocol):

@@ -14,14 +14,14 @@ from sageloop.local_cloud.sagemaker.hosting.components.requests import (
     check_variant,
     initial_count,
 )
-from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint
-from sageloop.local_cloud.sagemaker.hosting.instance_types import InstanceTypes, Resources
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import InstanceTypes, Resources
 from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
     from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
-    from sageloop.local_cloud.sagemaker.hosting.model_containers import ModelContainers
 
     Document = Mapping[str, Any]
 

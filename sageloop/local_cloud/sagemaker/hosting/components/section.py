@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.containers import serving_refusal
+from sageloop.local_cloud.images import serving_refusal
 from sageloop.local_cloud.sagemaker.hosting.components.board import Board
 from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
 from sageloop.local_cloud.sagemaker.hosting.components.requests import (
@@ -24,9 +24,9 @@ from sageloop.local_cloud.sagemaker.listing import page
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
     from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
-    from sageloop.local_cloud.sagemaker.hosting.model_containers import ModelContainers
-    from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
+    from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation
 
 AT_REST = frozenset(("InService", "Failed"))
 _SUMMARY = (

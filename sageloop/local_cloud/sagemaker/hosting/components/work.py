@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.artifacts import ArtifactError
-from sageloop.local_cloud.sagemaker.hosting.bake import Alarms, AlarmTripped, Stopped
 from sageloop.local_cloud.sagemaker.hosting.components import rollout
 from sageloop.local_cloud.sagemaker.hosting.components.board import Board, Plan
 from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
 from sageloop.local_cloud.sagemaker.hosting.components.requests import needed
-from sageloop.local_cloud.sagemaker.hosting.fleet import StartFailure
-from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint
+from sageloop.local_cloud.sagemaker.hosting.instances.artifacts import ArtifactError
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import StartFailure
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint
+from sageloop.local_cloud.sagemaker.hosting.rollout.bake import Alarms, AlarmTripped, Stopped
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
-    from sageloop.local_cloud.sagemaker.hosting.model_containers import ModelContainers
 
     Document = Mapping[str, Any]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.sagemaker.containers import multi_model_command, serving_refusal
-from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint, Instance
-from sageloop.local_cloud.sagemaker.hosting.instance_kind import InstanceKind
+from sageloop.local_cloud.images import multi_model_command, serving_refusal
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_kind import InstanceKind
 from sageloop.local_cloud.sagemaker.hosting.multi_model.fleet import MultiModelFleet
 from sageloop.local_cloud.sagemaker.hosting.multi_model.instance import MultiModelInstance
 from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import (
@@ -21,9 +21,9 @@ from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_execute
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
-    from sageloop.local_cloud.sagemaker.hosting.instance_types import InstanceTypes
+    from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import InstanceTypes
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
     from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
-    from sageloop.local_cloud.sagemaker.hosting.model_containers import ModelContainers
 
     Document = Mapping[str, Any]
 

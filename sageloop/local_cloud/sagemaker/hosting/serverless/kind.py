@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint, Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
 from sageloop.local_cloud.sagemaker.hosting.serverless.environment import Environment
 from sageloop.local_cloud.sagemaker.hosting.serverless.fleet import ServerlessFleet
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
@@ -17,8 +17,8 @@ from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
     from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
-    from sageloop.local_cloud.sagemaker.hosting.model_containers import ModelContainers
 
     Document = Mapping[str, Any]
 

@@ -1,0 +1,101 @@
+"""Copies of production requests to a shadow variant, behind the caller's back.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests.html
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.activity import Activity
+    from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation
+
+    Send = Callable[[VariantFleet, Invocation, Mapping[str, str]], None]
+
+log = logging.getLogger(__name__)
+_THREADS = 16
+# A copy that would wait is worth less than the memory of its body.
+MOST_UNDER_WAY = 32
+
+
+def share_of(production: float, shadow: float) -> float:
+    """The share of a production variant's requests that its shadow gets, from their weights."""
+    if production <= 0:
+        return 0.0
+    return min(1.0, max(0.0, shadow / production))
+
+
+class ShadowCopies:
+    """Sends copies in the background by ``send``; drops them when a shadow has its hands full."""
+
+    def __init__(self, activity: Activity, send: Send) -> None:
+        self._activity = activity
+        self._send = send
+        self._lock = threading.Lock()
+        self._under_way: dict[VariantFleet, int] = {}
+        self._dropped: dict[str, int] = {}
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="shadow")
+
+    def copy(
+        self, production: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
+    ) -> None:
+        """Copy a request that ``production`` got, if its shadow's sample wants it."""
+        shadow = production.shadow
+        if shadow is None:
+            return
+        if random.random() >= share_of(production.weight, shadow.weight):  # noqa: S311
+            return
+        if not self._begin(shadow):
+            self._drop(shadow)
+            return
+        try:
+            self._pool.submit(self._run, shadow, invocation, headers)
+        except RuntimeError:  # the cloud is stopping
+            self._end(shadow)
+
+    def stop(self) -> None:
+        """Copy no more; what is under way is left to end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(
+        self, shadow: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
+    ) -> None:
+        try:
+            self._send(shadow, invocation, headers)
+        except Exception:
+            log.exception("a copy for shadow variant %s broke", shadow.spec.name)
+        finally:
+            self._end(shadow)
+
+    def _begin(self, shadow: VariantFleet) -> bool:
+        with self._lock:
+            if self._under_way.get(shadow, 0) >= MOST_UNDER_WAY:
+                return False
+            self._under_way[shadow] = self._under_way.get(shadow, 0) + 1
+        self._activity.begin(_label(shadow))
+        return True
+
+    def _end(self, shadow: VariantFleet) -> None:
+        with self._lock:
+            self._under_way[shadow] -= 1
+            if not self._under_way[shadow]:
+                del self._under_way[shadow]
+        self._activity.end(_label(shadow))
+
+    def _drop(self, shadow: VariantFleet) -> None:
+        name = f"{shadow.spec.name} of endpoint {shadow.spec.blueprint.endpoint}"
+        with self._lock:
+            count = self._dropped[name] = self._dropped.get(name, 0) + 1
+        if str(count).strip("0") == "1":  # 1, 10, 100, …: told, but not each time
+            log.warning("shadow variant %s is busy: %d copies dropped so far", name, count)
+
+
+def _label(shadow: VariantFleet) -> str:
+    return f"copies for shadow variant {shadow.spec.name}"
