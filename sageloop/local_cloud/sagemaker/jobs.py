@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.failures import JobStopped
 from sageloop.local_cloud.sagemaker.store import Document
-from sageloop.local_cloud.sagemaker.training.failures import JobStopped
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud

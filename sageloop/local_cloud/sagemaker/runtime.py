@@ -6,8 +6,8 @@ from typing import Any
 
 from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.core.wire import Response
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
-from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.routing.streaming import STREAM_SECONDS
 from sageloop.local_cloud.sagemaker.hosting.section import Hosting
 from sageloop.local_cloud.sagemaker.service import SageMakerService

@@ -12,7 +12,7 @@ from http.client import HTTPException
 import pytest
 
 from sageloop.local_cloud.images.http_server import Reply, Server
-from sageloop.local_cloud.sagemaker.hosting.routing.connections import Connections
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Connections
 
 
 @contextmanager

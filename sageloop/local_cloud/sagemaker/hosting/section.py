@@ -15,9 +15,10 @@ from sageloop.local_cloud.sagemaker.hosting.components.board import Board
 from sageloop.local_cloud.sagemaker.hosting.components.section import Components
 from sageloop.local_cloud.sagemaker.hosting.describe import describe
 from sageloop.local_cloud.sagemaker.hosting.endpoint_configs import CONFIG_FAMILY, EndpointConfigs
-from sageloop.local_cloud.sagemaker.hosting.instances.health import HealthChecks
+from sageloop.local_cloud.sagemaker.hosting.health import HealthChecks
 from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import InstanceTypes
 from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
+from sageloop.local_cloud.sagemaker.hosting.invocation.capture import DataCapture
 from sageloop.local_cloud.sagemaker.hosting.kinds import variant_kinds
 from sageloop.local_cloud.sagemaker.hosting.lifecycle import FAMILY, Lifecycle, Target
 from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
@@ -29,7 +30,6 @@ from sageloop.local_cloud.sagemaker.hosting.requests import (
     weight_of,
 )
 from sageloop.local_cloud.sagemaker.hosting.rollout import policy
-from sageloop.local_cloud.sagemaker.hosting.routing.capture import DataCapture
 from sageloop.local_cloud.sagemaker.hosting.routing.metrics import EndpointMetrics
 from sageloop.local_cloud.sagemaker.hosting.routing.router import Router
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import check_update

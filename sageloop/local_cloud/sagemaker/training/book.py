@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.failures import JobStopped
 from sageloop.local_cloud.sagemaker.store import Document
-from sageloop.local_cloud.sagemaker.training.failures import JobStopped
 from sageloop.local_cloud.sagemaker.training.metrics import definitions_for
 
 if TYPE_CHECKING:

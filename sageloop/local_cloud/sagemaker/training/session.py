@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud import images
 from sageloop.local_cloud.core.ports import free_port
+from sageloop.local_cloud.sagemaker.failures import InternalError, JobFailed
 from sageloop.local_cloud.sagemaker.training import layout
 from sageloop.local_cloud.sagemaker.training.artifacts import Artifacts
 from sageloop.local_cloud.sagemaker.training.channels.channel import channels_of
@@ -18,7 +19,6 @@ from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
 from sageloop.local_cloud.sagemaker.training.checkpoints import CheckpointSync, NoCheckpoints
 from sageloop.local_cloud.sagemaker.training.cluster import Cluster, HostPlan
 from sageloop.local_cloud.sagemaker.training.delivery import Delivery
-from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobFailed
 from sageloop.local_cloud.sagemaker.training.host import Heard, Host, HostRun, Place
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage
 

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sageloop.local_cloud.sagemaker.failures import (
+    INTERNAL_ERROR,
+    Abandoned,
+    JobFailed,
+    JobStopped,
+)
 from sageloop.local_cloud.sagemaker.hosting.instances.artifacts import ArtifactError
 from sageloop.local_cloud.sagemaker.jobs import JobRecords
 from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
 from sageloop.local_cloud.sagemaker.store import Document
 from sageloop.local_cloud.sagemaker.training.channels.channel import Channel
 from sageloop.local_cloud.sagemaker.training.channels.listing import Item, items_of
-from sageloop.local_cloud.sagemaker.training.failures import (
-    INTERNAL_ERROR,
-    Abandoned,
-    JobFailed,
-    JobStopped,
-)
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
 from sageloop.local_cloud.sagemaker.transform.assembling import output_key
 from sageloop.local_cloud.sagemaker.transform.capture import manifest_key, manifests

@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.ports import free_port
+from sageloop.local_cloud.sagemaker.failures import InternalError, JobFailed
 from sageloop.local_cloud.sagemaker.hosting.instances import container_process
-from sageloop.local_cloud.sagemaker.hosting.routing.connections import Answer, Connections, NotSent
-from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobFailed
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
+    Answer,
+    Connections,
+    NotSent,
+)
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.training.failures import INTERNAL_ERROR
+from sageloop.local_cloud.sagemaker.failures import INTERNAL_ERROR
 from sageloop.local_cloud.sagemaker.tuning.book import TuningBook
 from sageloop.local_cloud.sagemaker.tuning.completion import Completion
 from sageloop.local_cloud.sagemaker.tuning.definitions import Definition, training_request

@@ -18,9 +18,9 @@ from sageloop.local_cloud.sagemaker.hosting.requests import invalid
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.hosting.invocation.capture import DataCapture
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
-    from sageloop.local_cloud.sagemaker.hosting.routing.capture import DataCapture
 
 log = logging.getLogger(__name__)
 _MINUTE = 60.0

@@ -14,8 +14,8 @@ from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
     VariantSpec,
 )
 from sageloop.local_cloud.sagemaker.hosting.instances.instance_kind import InstanceKind
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_executed
-from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account

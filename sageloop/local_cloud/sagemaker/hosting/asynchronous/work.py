@@ -14,8 +14,8 @@ from sageloop.local_cloud.sagemaker.hosting.asynchronous.kind import AsyncInvoca
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.metrics import PROCESSED
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.notices import Outcome
 from sageloop.local_cloud.sagemaker.hosting.instances.container_logs import group_of
-from sageloop.local_cloud.sagemaker.hosting.routing.capture import Exchange
-from sageloop.local_cloud.sagemaker.hosting.routing.serving import NoAnswer, Served, Unavailable
+from sageloop.local_cloud.sagemaker.hosting.invocation.capture import Exchange
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer, Served, Unavailable
 from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.asynchronous.metrics import AsyncMetrics
     from sageloop.local_cloud.sagemaker.hosting.asynchronous.request import AsyncRequest, Ticket
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
-    from sageloop.local_cloud.sagemaker.hosting.routing.capture import DataCapture
+    from sageloop.local_cloud.sagemaker.hosting.invocation.capture import DataCapture
 
 log = logging.getLogger(__name__)
 # An answer of the container is never asked for twice

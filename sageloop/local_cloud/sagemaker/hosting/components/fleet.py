@@ -22,7 +22,7 @@ from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
 )
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
 from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Resources
-from sageloop.local_cloud.sagemaker.hosting.routing.serving import (
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
     Invocation,
     NoAnswer,
     Served,

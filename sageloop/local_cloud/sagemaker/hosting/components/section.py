@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
     from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
     from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
+    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
-    from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation
 
 AT_REST = frozenset(("InService", "Failed"))
 _SUMMARY = (

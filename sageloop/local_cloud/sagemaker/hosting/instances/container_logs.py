@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import IO, TYPE_CHECKING
 
-from sageloop.local_cloud.sagemaker.hosting.routing.batches import Batcher
+from sageloop.local_cloud.sagemaker.hosting.invocation.batches import Batcher
 from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
 
 if TYPE_CHECKING:

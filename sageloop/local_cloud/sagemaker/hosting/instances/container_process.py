@@ -11,7 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.sagemaker.hosting.routing.connections import Connections, NotSent
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Connections, NotSent
 from sageloop.local_cloud.sagemaker.isolation import with_private_opt_ml
 
 if TYPE_CHECKING:

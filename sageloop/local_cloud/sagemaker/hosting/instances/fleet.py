@@ -12,9 +12,9 @@ from http.client import HTTPException
 from typing import Any
 
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
-from sageloop.local_cloud.sagemaker.hosting.routing.capture import CaptureSettings
-from sageloop.local_cloud.sagemaker.hosting.routing.connections import NotSent
-from sageloop.local_cloud.sagemaker.hosting.routing.serving import (
+from sageloop.local_cloud.sagemaker.hosting.invocation.capture import CaptureSettings
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import NotSent
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
     PRIMARY,
     Invocation,
     NoAnswer,

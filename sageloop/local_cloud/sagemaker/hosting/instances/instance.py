@@ -18,12 +18,16 @@ from sageloop.local_cloud.core.ports import free_port
 from sageloop.local_cloud.sagemaker import isolation
 from sageloop.local_cloud.sagemaker.hosting.instances import container_process
 from sageloop.local_cloud.sagemaker.hosting.instances.container_logs import ContainerLog
-from sageloop.local_cloud.sagemaker.hosting.routing.connections import Answer, Connections, Streamed
-from sageloop.local_cloud.sagemaker.hosting.routing.serving import PRIMARY
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
+    Answer,
+    Connections,
+    Streamed,
+)
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import PRIMARY
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
-    from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation
+    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 log = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ from sageloop.local_cloud.sagemaker.hosting.instances.pipeline import (
     PipelineBlueprint,
     PipelineInstance,
 )
+from sageloop.local_cloud.sagemaker.hosting.invocation.capture import CaptureSettings
 from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import is_multi_model
 from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
-from sageloop.local_cloud.sagemaker.hosting.routing.capture import CaptureSettings
 from sageloop.local_cloud.sagemaker.training.host import cache_folder
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker import isolation
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import run_all
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
-from sageloop.local_cloud.sagemaker.hosting.routing.connections import Answer, NotSent, Streamed
-from sageloop.local_cloud.sagemaker.hosting.routing.serving import NoAnswer
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer, NotSent, Streamed
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
-    from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation
+    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 _ACCEPT, _CONTENT_TYPE = "Accept", "Content-Type"

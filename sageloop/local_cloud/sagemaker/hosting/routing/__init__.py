@@ -1,1 +1,1 @@
-"""The way of a request to an instance and back: choice, exchange, capture, metrics."""
+"""Which instance takes a request: production, shadow and streamed ones, and their metrics."""

@@ -12,7 +12,7 @@ from sageloop.local_cloud.sagemaker.hosting.instances.usage import Meter
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
-    from sageloop.local_cloud.sagemaker.hosting.routing.serving import NoAnswer, Served
+    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer, Served
 
 _REQUESTS = "AWS/SageMaker"
 _INSTANCES = "/aws/sagemaker/Endpoints"

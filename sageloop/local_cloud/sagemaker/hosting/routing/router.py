@@ -9,17 +9,17 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.sagemaker.hosting.instances.container_logs import group_of
 from sageloop.local_cloud.sagemaker.hosting.instances.pipeline import check_target
-from sageloop.local_cloud.sagemaker.hosting.routing import streaming
-from sageloop.local_cloud.sagemaker.hosting.routing.capture import DataCapture, Exchange
-from sageloop.local_cloud.sagemaker.hosting.routing.connections import Answer
-from sageloop.local_cloud.sagemaker.hosting.routing.metrics import EndpointMetrics, Request
-from sageloop.local_cloud.sagemaker.hosting.routing.serving import (
+from sageloop.local_cloud.sagemaker.hosting.invocation.capture import DataCapture, Exchange
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
     ATTRIBUTES,
     Invocation,
     NoAnswer,
     Served,
     Unavailable,
 )
+from sageloop.local_cloud.sagemaker.hosting.routing import streaming
+from sageloop.local_cloud.sagemaker.hosting.routing.metrics import EndpointMetrics, Request
 from sageloop.local_cloud.sagemaker.hosting.routing.shadow import ShadowCopies
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Streamed
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
-    from sageloop.local_cloud.sagemaker.hosting.routing.connections import Streamed
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
     Ask = Callable[[VariantFleet, Mapping[str, str]], "Outcome"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.activity import Activity
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
-    from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation
+    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 
     Send = Callable[[VariantFleet, Invocation, Mapping[str, str]], None]
 

@@ -14,13 +14,13 @@ from http.client import HTTPException
 from struct import pack
 from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.sagemaker.hosting.routing.connections import Answer, NotSent, Streamed
-from sageloop.local_cloud.sagemaker.hosting.routing.serving import NoAnswer, Served, Unavailable
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer, NotSent, Streamed
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer, Served, Unavailable
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
     from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
-    from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation
+    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 # An answer in one piece has 60 seconds, a streamed one 8 minutes.

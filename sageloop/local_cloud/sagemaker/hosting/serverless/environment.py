@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Streamed
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid
-from sageloop.local_cloud.sagemaker.hosting.routing.connections import Streamed
-from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation
 
 
 class Environment(Instance):

@@ -14,7 +14,7 @@ from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
     VariantSpec,
     run_all,
 )
-from sageloop.local_cloud.sagemaker.hosting.routing.serving import Invocation, refuse_addressed
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation, refuse_addressed
 from sageloop.local_cloud.sagemaker.hosting.serverless.environment import Environment
 from sageloop.local_cloud.sagemaker.hosting.serverless.metrics import Load, ServerlessMetrics
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (

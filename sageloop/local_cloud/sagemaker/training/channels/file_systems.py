@@ -6,7 +6,7 @@ import threading
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sageloop.local_cloud.sagemaker.training.failures import JobFailed
+from sageloop.local_cloud.sagemaker.failures import JobFailed
 
 
 class FileSystems:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sageloop.local_cloud.sagemaker.hosting.routing.batches import Batcher
+from sageloop.local_cloud.sagemaker.hosting.invocation.batches import Batcher
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sageloop.local_cloud.core.errors import AwsError
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.routing.connections import Answer
+    from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
 
 PRIMARY = "primary"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import RemoteDisconnected
 
-from sageloop.local_cloud.sagemaker.hosting.routing.exchange import Ask, Head, Headers, Wire
+from sageloop.local_cloud.sagemaker.hosting.invocation.exchange import Ask, Head, Headers, Wire
 
 
 @dataclass(frozen=True, slots=True)
