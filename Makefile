@@ -70,10 +70,11 @@ test-failed: setup ## only what failed in the last run, one after another
 
 fidelity: .venv-fidelity/.ready .venv-sdk/.ready .venv-aws/.ready ## AWS's toolkit, SDK and command line, which meet our cloud
 
-check: setup ## format, lint, types, docs, structure
+check: setup ## format, lint, types, imports, docs, structure
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy constructs_lib stacks sageloop scripts benchmarks app.py
+	PYTHONPATH=lambda/layer/python $(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -m "not slow" tests/docs
 
 bench: setup ## the performance figures, as JSON and a table
@@ -100,4 +101,4 @@ integ: setup ## deploy to YOUR account and destroy again (costs money; asks firs
 	$(BIN)/python -m scripts.integ
 
 clean: ## remove what was set up and written
-	rm -rf $(VENV) .venv-checkov .venv-fidelity .venv-sdk .venv-aws node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-checkov .venv-fidelity .venv-sdk .venv-aws node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -16,10 +16,10 @@ from sageloop.local_cloud.core.credentials import Credentials, Principals
 from sageloop.local_cloud.core.faults import Faults
 from sageloop.local_cloud.core.front import Front
 from sageloop.local_cloud.core.in_process import InProcessClients
+from sageloop.local_cloud.core.operations import Operations
 from sageloop.local_cloud.core.processes import Processes
 from sageloop.local_cloud.core.recorder import Recorder
 from sageloop.local_cloud.core.registry import Registry
-from sageloop.local_cloud.core.service import Service
 from sageloop.local_cloud.core.simulation import PolicySimulation
 
 ACCOUNT_ID = "123456789012"
@@ -80,12 +80,12 @@ class Cloud:
         """Where clients reach this cloud."""
         return f"http://127.0.0.1:{self.port}"
 
-    def add(self, services: Sequence[Service]) -> None:
+    def add(self, services: Sequence[Operations]) -> None:
         """Install services of our own."""
         for service in services:
             self.front.add_service(service)
 
-    def service(self, model: str) -> Service:
+    def service(self, model: str) -> Operations:
         """The implementation behind a botocore service name; :attr:`services` are typed."""
         return self.front.services[model]
 

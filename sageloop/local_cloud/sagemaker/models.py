@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -9,7 +10,6 @@ from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import is_multi_model
 from sageloop.local_cloud.sagemaker.listing import page
 from sageloop.local_cloud.sagemaker.store import Document
 
@@ -21,6 +21,11 @@ _KEPT = (
     "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation",
 )  # fmt: skip
 _SUMMARY = ("ModelName", "ModelArn", "CreationTime")
+
+
+def is_multi_model(container: Mapping[str, Any]) -> bool:
+    """Whether a container's data is a prefix of many models."""
+    return container.get("Mode") == "MultiModel"
 
 
 class Models:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import is_multi_model
 from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, RunningJobs
 from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.models import is_multi_model
 from sageloop.local_cloud.sagemaker.transform import requests
 from sageloop.local_cloud.sagemaker.transform.run import TransformRun
 

@@ -20,8 +20,8 @@ from sageloop.local_cloud.sagemaker.hosting.instances.pipeline import (
     PipelineInstance,
 )
 from sageloop.local_cloud.sagemaker.hosting.invocation.capture import CaptureSettings
-from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import is_multi_model
 from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
+from sageloop.local_cloud.sagemaker.models import is_multi_model
 from sageloop.local_cloud.sagemaker.training.host import cache_folder
 
 if TYPE_CHECKING:

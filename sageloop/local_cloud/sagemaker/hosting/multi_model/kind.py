@@ -13,11 +13,9 @@ from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint,
 from sageloop.local_cloud.sagemaker.hosting.instances.instance_kind import InstanceKind
 from sageloop.local_cloud.sagemaker.hosting.multi_model.fleet import MultiModelFleet
 from sageloop.local_cloud.sagemaker.hosting.multi_model.instance import MultiModelInstance
-from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import (
-    MultiModelSettings,
-    is_multi_model,
-)
+from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import MultiModelSettings
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_executed
+from sageloop.local_cloud.sagemaker.models import is_multi_model
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
