@@ -19,13 +19,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from moto.core.request import Request
 
 from sageloop.local_cloud.cloudformation.cancelling import Cancel
 from sageloop.local_cloud.cloudformation.errors import Cancelled, ResourceFailed
 from sageloop.local_cloud.cloudformation.intrinsics import text_of
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
-from sageloop.local_cloud.core.wire import Response
+from sageloop.local_cloud.core.wire import Request, Response
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
