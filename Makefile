@@ -128,10 +128,11 @@ slow-report: setup .venv-checkov/.ready functions-python ## what takes over 5 s 
 	$(BIN)/python $(PYTEST) -m "not ($(LONG))" -q --cpu-report report-cpu.json $(TESTS)
 	$(BIN)/python -m scripts.slow_report report-cpu.json
 
-check: setup ## format, lint, types, docs, structure
+check: setup ## format, lint, types, imports, docs, structure
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy constructs_lib stacks sageloop scripts benchmarks app.py
+	PYTHONPATH=lambda/layer/python $(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -m "not slow" tests/docs
 
 bench: setup ## the performance figures, as JSON and a table
@@ -165,4 +166,4 @@ integ: setup ## deploy to YOUR account and destroy again (costs money; asks firs
 	$(BIN)/python -m scripts.integ
 
 clean: ## remove what was set up and written
-	rm -rf $(VENV) $(FRAMEWORKS) .venv-checkov .venv-fidelity .venv-sdk .venv-aws .venv-functions node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(FRAMEWORKS) .venv-checkov .venv-fidelity .venv-sdk .venv-aws .venv-functions node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -13,7 +13,7 @@ from typing import Any
 
 from cheroot.wsgi import Server
 
-from sageloop.local_cloud.sagemaker.containers.xgboost import serve
+from sageloop.local_cloud.images.xgboost import serve
 
 _THREADS = 10  # cheroot's own default
 

@@ -13,9 +13,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.figures import Figure, seconds
+from sageloop.local_cloud import images
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import CloudConfig
-from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.server import LocalCloudServer
 
 _IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
@@ -62,10 +62,10 @@ def _own_image(folder: Path) -> Figure:
         bench = _Bench(LocalCloud(server.cloud.endpoint_url), folder)
         program = folder / "second.py"
         program.write_text(_SECOND.format(bare=bench.bare))
-        containers.register(_OWN, training=[sys.executable, str(program)])
+        images.register(_OWN, training=[sys.executable, str(program)])
         return bench.tuning("an image of one's own", image=_OWN)
     finally:
-        containers.unregister(_OWN)
+        images.unregister(_OWN)
         server.stop()
 
 

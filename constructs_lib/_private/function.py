@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import jsii
 from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -22,9 +23,6 @@ from .assets import function_code
 from .dead_letters import dead_letter_queue
 from .encryption import admit_logs, use_statement
 from .policies import allow, attach, managed_policy
-
-if TYPE_CHECKING:
-    from ..network import PrivateNetwork
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 """The Python of all functions: the newest on which their tests run (see ADR 11)."""
@@ -49,6 +47,26 @@ PREVIOUS_FOLDERS = {"endpoint_schedule": "cost_switch", "invoke_proxy": "ask_end
 """Renamed folders: deployed security groups have the previous name in their description."""
 
 
+class FunctionNetwork(Protocol):
+    """What a function asks of the network in which it runs; a network has such functions too."""
+
+    @property
+    def vpc(self) -> ec2.IVpc:
+        """The VPC."""
+        ...
+
+    @property
+    def selection(self) -> ec2.SubnetSelection:
+        """The subnets of its interfaces."""
+        ...
+
+    def workload_group(
+        self, scope: Construct, construct_id: str, *, description: str, together: bool = False
+    ) -> ec2.SecurityGroup:
+        """A security group of its own."""
+        ...
+
+
 @jsii.implements(iam.IGrantable)
 class ProjectFunction(Construct):
     """A function of ``lambda/<folder>``.
@@ -64,7 +82,7 @@ class ProjectFunction(Construct):
         *,
         folder: str,
         description: str,
-        network: PrivateNetwork,
+        network: FunctionNetwork,
         key: kms.IKey | None = None,
         environment: Mapping[str, str] | None = None,
         timeout: Duration | None = None,

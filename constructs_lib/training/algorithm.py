@@ -5,17 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from .._private.checks import Checks, known
+from .channel import Channel
+from .compute import Compute
 from .images import AlgorithmImage
 from .metric import MetricDefinition
-
-if TYPE_CHECKING:
-    from .specification import JobSpecification
 
 Directions = Mapping[str, str]
 """Names of metrics with the direction in which they get better: Minimize or Maximize."""
@@ -37,6 +36,35 @@ class Program:
     channels: Sequence[dict[str, Any]] = ()
     entrypoint: Sequence[str] = ()
     arguments: Sequence[str] = ()
+
+
+class SpecifiedJob(Protocol):
+    """What an algorithm looks at of the job that it is specified for."""
+
+    @property
+    def channels(self) -> Sequence[Channel]:
+        """Channels beside those of a data set."""
+        ...
+
+    @property
+    def channel_names(self) -> list[str]:
+        """Names of all channels."""
+        ...
+
+    @property
+    def compute(self) -> Compute:
+        """Instances."""
+        ...
+
+    @property
+    def metric_definitions(self) -> Sequence[MetricDefinition]:
+        """Metrics read from the log."""
+        ...
+
+    @property
+    def network_isolation(self) -> bool:
+        """Whether the container can reach nothing but its channels."""
+        ...
 
 
 class Algorithm(ABC):
@@ -66,7 +94,7 @@ class Algorithm(ABC):
         """
 
     @abstractmethod
-    def check(self, check: Checks, job: JobSpecification) -> None:
+    def check(self, check: Checks, job: SpecifiedJob) -> None:
         """Refuse channels, instances or metrics that the algorithm does not take."""
 
     @property

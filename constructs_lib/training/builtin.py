@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from constructs import Construct
 
 from .._private.checks import Checks, known
-from .algorithm import Algorithm, Program
+from .algorithm import Algorithm, Program, SpecifiedJob
 from .hyperparameters import Hyperparameter, Table, rendered
 from .images import AlgorithmImage
 from .metric import MetricDefinition
-
-if TYPE_CHECKING:
-    from .specification import JobSpecification
 
 PROTOBUF = "application/x-recordio-protobuf"
 CSV = "text/csv"
@@ -67,7 +64,7 @@ class BuiltIn(Algorithm):
         del scope, isolated, instance_type
         return Program(hyperparameters=self.rendered())
 
-    def check(self, check: Checks, job: JobSpecification) -> None:
+    def check(self, check: Checks, job: SpecifiedJob) -> None:
         """Refuse channels and content types that the algorithm does not know."""
         names = job.channel_names
         if known(*names) and "train" not in names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
@@ -12,13 +12,10 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from .._private.checks import Checks, known, text_of
-from .algorithm import Algorithm, Program
+from .algorithm import Algorithm, Program, SpecifiedJob
 from .images import AlgorithmImage
 from .script import check_source, check_values, encoded, script_program
 from .source import SourceCode
-
-if TYPE_CHECKING:
-    from .specification import JobSpecification
 
 _LIMIT = 256
 
@@ -118,7 +115,7 @@ class CustomImage(Algorithm):
             arguments=self.arguments,
         )  # fmt: skip
 
-    def check(self, check: Checks, job: JobSpecification) -> None:
+    def check(self, check: Checks, job: SpecifiedJob) -> None:
         """Refuse code that an isolated container could not prepare."""
         if self.source is not None:
             check_source(check, self.source, isolated=job.network_isolation)

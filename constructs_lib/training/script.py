@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
@@ -13,13 +13,10 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from .._private.checks import Checks, known, text_of
-from .algorithm import Algorithm, Program
+from .algorithm import Algorithm, Program, SpecifiedJob
 from .distribution import Distribution
 from .images import AlgorithmImage
 from .source import REQUIREMENTS, SourceCode
-
-if TYPE_CHECKING:
-    from .specification import JobSpecification
 
 CODE_CHANNEL = "code"
 _FOLDER = f"/opt/ml/input/data/{CODE_CHANNEL}"
@@ -74,7 +71,7 @@ class Framework(Algorithm):
             own |= self.distribution.rendered(instance_type)
         return script_program(scope, self.source, own, isolated=isolated)
 
-    def check(self, check: Checks, job: JobSpecification) -> None:
+    def check(self, check: Checks, job: SpecifiedJob) -> None:
         """Refuse what the image cannot do."""
         check_source(check, self.source, isolated=job.network_isolation)
         hosts = job.compute.hosts

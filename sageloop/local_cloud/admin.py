@@ -77,7 +77,7 @@ class Admin:
         return {"match": self._cloud.faults.order(**asked).match}
 
     def _file_systems(self, asked: dict[str, Any]) -> dict[str, Any]:
-        systems = self._cloud.service("sagemaker").training.file_systems
+        systems = self._cloud.services.sagemaker.file_systems
         systems.register(asked["file_system_id"], asked["path"])
         return {"file_system_id": asked["file_system_id"]}
 

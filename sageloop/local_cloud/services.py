@@ -1,28 +1,39 @@
-"""The list of the cloud's own services: one line each."""
+"""The list of the cloud's own services, and what each promises the others."""
 
 from __future__ import annotations
 
-from importlib import import_module
+from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.core.cloud import Cloud
+from sageloop.local_cloud.cloudformation.service import CloudFormationService
+from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.service import Service
+from sageloop.local_cloud.events.scheduler import SchedulerService
+from sageloop.local_cloud.events.service import EventsService
+from sageloop.local_cloud.functions.service import LambdaService
+from sageloop.local_cloud.sagemaker.runtime import SageMakerRuntimeService
+from sageloop.local_cloud.sagemaker.service import SageMakerService
+from sageloop.local_cloud.scaling.service import ApplicationAutoScalingService
 
-_SERVICES = (
-    "sageloop.local_cloud.cloudformation.service:CloudFormationService",
-    "sageloop.local_cloud.functions.service:LambdaService",
-    "sageloop.local_cloud.events.service:EventsService",
-    "sageloop.local_cloud.events.scheduler:SchedulerService",
-    "sageloop.local_cloud.cloudwatch.service:CloudWatchService",
-    "sageloop.local_cloud.scaling.service:ApplicationAutoScalingService",
-    "sageloop.local_cloud.sagemaker.service:SageMakerService",
-    "sageloop.local_cloud.sagemaker.runtime:SageMakerRuntimeService",
-)
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core import contracts
+    from sageloop.local_cloud.core.cloud import Cloud
 
 
 def own_services(cloud: Cloud) -> list[Service]:
     """An instance of each service, for ``cloud``."""
-    made = []
-    for path in _SERVICES:
-        module, name = path.split(":")
-        made.append(getattr(import_module(module), name)(cloud))
-    return made
+    functions, events = LambdaService(cloud), EventsService(cloud)
+    cloudwatch, sagemaker = CloudWatchService(cloud), SageMakerService(cloud)
+    scaling = ApplicationAutoScalingService(cloud)
+    _keep_contracts(functions, events, cloudwatch, scaling, sagemaker)
+    return [
+        CloudFormationService(cloud), functions, events, SchedulerService(cloud), cloudwatch,
+        scaling, sagemaker, SageMakerRuntimeService(cloud),
+    ]  # fmt: skip
+
+
+def _keep_contracts(
+    functions: contracts.Lambda, events: contracts.EventBridge,
+    cloudwatch: contracts.CloudWatch, scaling: contracts.AutoScaling,
+    sagemaker: contracts.SageMaker,
+) -> None:  # fmt: skip
+    """Nothing to run: mypy compares each service with its contract where this is called."""

@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLKIT = ROOT / ".venv-fidelity" / "bin" / "train"
-OURS = [sys.executable, "-I", "-m", "sageloop.local_cloud.sagemaker.containers.script", "train"]
+OURS = [sys.executable, "-I", "-m", "sageloop.local_cloud.images.script", "train"]
 
 DUMP = """\
 import json, os, sys

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud import images
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.service import Service
-from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.local_cloud.sagemaker.runtime import SageMakerRuntimeService
 from sageloop.local_cloud.sagemaker.service import SageMakerService
@@ -162,11 +162,11 @@ _numbers = itertools.count(1)
 def served_image() -> Iterator[None]:
     """Let :data:`IMAGE` be the tiny serving program."""
     program = [sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))]
-    containers.register(IMAGE, serving=program)
+    images.register(IMAGE, serving=program)
     try:
         yield
     finally:
-        containers.unregister(IMAGE)
+        images.unregister(IMAGE)
 
 
 @contextmanager

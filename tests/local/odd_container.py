@@ -15,7 +15,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-_ALGORITHM = "sageloop.local_cloud.sagemaker.containers.xgboost"
+_ALGORITHM = "sageloop.local_cloud.images.xgboost"
 
 
 class Sick(BaseHTTPRequestHandler):

@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 
 from sageloop.environment import forget_accounts
+from sageloop.local_cloud import images
 from sageloop.local_cloud.core.cloud import CloudConfig
-from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.local_cloud.server import LocalCloudServer
 
 
 def main(folder: str) -> None:
     program = [sys.executable, "-I", str(Path(__file__).with_name("odd_container.py")), folder]
-    containers.register("*/sagemaker-xgboost:*", program)
-    containers.register("own/silent:1", program)
+    images.register("*/sagemaker-xgboost:*", program)
+    images.register("own/silent:1", program)
     forget_accounts()
     server = LocalCloudServer(CloudConfig(patience=4.0))
     hosting = server.cloud.service("sagemaker").hosting

@@ -21,7 +21,7 @@ from training_stage import (  # noqa: F401 - fixtures are found by name
     world,
 )
 
-from sageloop.local_cloud.sagemaker.containers.formats import matrix
+from sageloop.local_cloud.images.formats import matrix
 
 KMEANS = "382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1"
 LINEAR_LEARNER = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"

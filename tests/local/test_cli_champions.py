@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from deployed import ROOT, in_process
 
-from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud import images
 from sageloop.waiting import until
 
 COMMAND = Path(sys.executable).with_name("sageloop")
@@ -167,7 +167,7 @@ def live(stack: SimpleNamespace, arn: str) -> None:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     program = tmp_path_factory.mktemp("image") / "train.py"
     program.write_text(PROGRAM)
-    containers.register(
+    images.register(
         IMAGE, training=[sys.executable, "-I", str(program)],
         serving=[sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))],
     )  # fmt: skip
@@ -180,7 +180,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
         made.second = train(made, "summer", "0.25")
         live(made, made.second)
         yield made
-    containers.unregister(IMAGE)
+    images.unregister(IMAGE)
 
 
 def run(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from deployed import ROOT, in_process
 
-from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud import images
 
 COMMAND = Path(sys.executable).with_name("sageloop")
 IMAGE, BUCKET = "own/by-hand:1", "by-hand"
@@ -119,11 +119,11 @@ def deploy(client: Any) -> None:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     program = tmp_path_factory.mktemp("image") / "train.py"
     program.write_text(PROGRAM)
-    containers.register(IMAGE, training=[sys.executable, "-I", str(program)])
+    images.register(IMAGE, training=[sys.executable, "-I", str(program)])
     with in_process() as (cloud, handle):
         deploy(handle.client)
         yield SimpleNamespace(cloud=cloud, handle=handle, folder=program.parent)
-    containers.unregister(IMAGE)
+    images.unregister(IMAGE)
 
 
 def train(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, Any]]:

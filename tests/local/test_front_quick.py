@@ -11,8 +11,8 @@ import boto3
 import pytest
 from hosting_stage import IMAGE, ROLE
 
+from sageloop.local_cloud import images
 from sageloop.local_cloud.core.cloud import CloudConfig
-from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.server import LocalCloudServer
 
 SIGNED = (
@@ -27,7 +27,7 @@ HEAD = (
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalCloudServer]:
     program = [sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))]
-    containers.register(IMAGE, serving=program)
+    images.register(IMAGE, serving=program)
     made = LocalCloudServer(CloudConfig())
     made.start()
     sagemaker = made.cloud.client("sagemaker", principal="tester")
@@ -41,7 +41,7 @@ def server() -> Iterator[LocalCloudServer]:
     made.cloud.service("sagemaker").hosting.wait_endpoint("e")
     yield made
     made.stop()
-    containers.unregister(IMAGE)
+    images.unregister(IMAGE)
 
 
 @pytest.fixture

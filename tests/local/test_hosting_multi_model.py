@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from hosting_stage import ROLE, Stage, fresh, open_stage, refusal
 
-from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud import images
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 OWN = "000000000000.dkr.ecr.us-east-1.amazonaws.com/many:1"
@@ -92,10 +92,10 @@ class Models:
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     program = [sys.executable, "-IS", str(Path(__file__).with_name("multi_model_server.py"))]
-    containers.register(OWN, serving=program)
+    images.register(OWN, serving=program)
     with open_stage() as opened:
         yield opened
-    containers.unregister(OWN)
+    images.unregister(OWN)
 
 
 @pytest.fixture

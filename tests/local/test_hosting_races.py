@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from hosting_stage import Stage, opened, stage
 
-from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.waiting import until
 

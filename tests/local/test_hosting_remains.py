@@ -15,7 +15,7 @@ import pytest
 from component_stage import Components
 from hosting_stage import CAPTURE, Stage, opened, stage
 
-from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
 from sageloop.waiting import until
 
 __all__ = ["opened", "stage"]

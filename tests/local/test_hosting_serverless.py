@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from hosting_stage import CAPTURE, IMAGE, ROLE, Stage, fresh, open_stage, refusal
 
-from sageloop.local_cloud.sagemaker.hosting.instance import instance_folder
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import instance_folder
 from sageloop.waiting import until
 
 SERVERLESS = "serving: serverless endpoint"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud import images
 from tests.local.job_stage import (
     BUCKET,
     ROLE,
@@ -240,7 +240,7 @@ def test_maximum_run_time_stops_the_job(stage: Stage) -> None:
 def test_image_without_entrypoint_runs_its_registered_program(stage: Stage, tmp_path: Path) -> None:
     program = tmp_path / "own.py"
     program.write_text("import sys\nprint('own program', sys.argv[1:])\n")
-    containers.register("own/processor:1", processing=[sys.executable, "-I", str(program)])
+    images.register("own/processor:1", processing=[sys.executable, "-I", str(program)])
     try:
         made = request(stage, "")
         made["AppSpecification"] = {"ImageUri": "own/processor:1", "ContainerArguments": ["a"]}
@@ -248,7 +248,7 @@ def test_image_without_entrypoint_runs_its_registered_program(stage: Stage, tmp_
         lines = stage.lines(LOG_GROUP, f"{made['ProcessingJobName']}/")
         assert lines == ["own program ['a']"]
     finally:
-        containers.unregister("own/processor:1")
+        images.unregister("own/processor:1")
 
 
 ENVIRONMENT = """\

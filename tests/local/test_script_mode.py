@@ -34,7 +34,7 @@ from training_stage import (  # noqa: F401 - fixtures are found by name
     run,
 )
 
-from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud import images
 
 DUMP = """
 import json, os, sys
@@ -170,11 +170,11 @@ open(folder + "/images/one.txt", "w").write("1")
 
 @pytest.mark.feature("training: an image of one's own with script mode")
 def test_own_image_may_have_script_mode(aws: SimpleNamespace) -> None:
-    containers.register("own/toolkit:*", script_mode=True)
+    images.register("own/toolkit:*", script_mode=True)
     try:
         job = run(aws, script_job(aws, "job", {"train.py": DUMP}, image="own/toolkit:1"))
     finally:
-        containers.unregister("own/toolkit:*")
+        images.unregister("own/toolkit:*")
 
     assert job["TrainingJobStatus"] == "Completed"
 

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from hosting_stage import ROLE, Stage, fresh, open_stage, refusal
 
-from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud import images
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/pipeline-test:1"
@@ -21,10 +21,10 @@ IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/pipeline-test:1"
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Stage]:
     program = [sys.executable, "-IS", str(Path(__file__).with_name("pipeline_server.py"))]
-    containers.register(IMAGE, serving=program)
+    images.register(IMAGE, serving=program)
     with open_stage() as stage:
         yield stage
-    containers.unregister(IMAGE)
+    images.unregister(IMAGE)
 
 
 @pytest.fixture

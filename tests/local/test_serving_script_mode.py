@@ -286,7 +286,7 @@ def model_fn(model_dir):
 
 
 def test_image_without_its_framework_is_refused_by_name(stage: Stage) -> None:
-    from sageloop.local_cloud.sagemaker.containers import frameworks, serving_refusal
+    from sageloop.local_cloud.images import frameworks, serving_refusal
 
     assert serving_refusal(SCIKIT_LEARN) is None
     missing = frameworks.Framework("none", "no_such_module_anywhere", "none")

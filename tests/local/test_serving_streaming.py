@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError, EventStreamError
 from hosting_stage import CAPTURE, ROLE, Stage, fresh, open_stage, refusal
 from serving_stage import listening
 
-from sageloop.local_cloud.sagemaker import containers
-from sageloop.local_cloud.sagemaker.hosting import streaming
+from sageloop.local_cloud import images
+from sageloop.local_cloud.sagemaker.hosting.routing import streaming
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/streaming-test:1"
@@ -27,12 +27,12 @@ IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/streaming-test:1"
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Path]]:
     program = [sys.executable, "-IS", str(Path(__file__).with_name("pipeline_server.py"))]
-    containers.register(IMAGE, serving=program)
+    images.register(IMAGE, serving=program)
     gate = tmp_path_factory.mktemp("gate") / "gate"
     os.mkfifo(gate)
     with open_stage() as stage:
         yield stage, gate
-    containers.unregister(IMAGE)
+    images.unregister(IMAGE)
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud import images
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.service import Service
-from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.sagemaker.service import SageMakerService
 
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
@@ -114,13 +114,13 @@ def program(tmp_path: Path) -> Iterator[Any]:
         path = tmp_path / f"{name}.py"
         path.write_text(source)
         image = f"own/{name}:1"
-        containers.register(image, training=[sys.executable, "-I", str(path)])
+        images.register(image, training=[sys.executable, "-I", str(path)])
         patterns.append(image)
         return image
 
     yield register
     for pattern in patterns:
-        containers.unregister(pattern)
+        images.unregister(pattern)
 
 
 def request(name: str, image: str = XGBOOST, **members: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud import images
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from tests.local.job_stage import BUCKET, ROLE, Stage
 
@@ -98,7 +98,7 @@ def packed(files: dict[str, bytes]) -> bytes:
 @pytest.fixture
 def batch(stage: Stage, tmp_path: Path) -> Iterator[Batch]:
     program = [sys.executable, "-IS", str(Path(__file__).with_name("batch_server.py"))]
-    containers.register(IMAGE, serving=program)
+    images.register(IMAGE, serving=program)
     stage.cloud.service("sagemaker").hosting.timing = Timing(startup_cap=20, terminate=2)
     yield Batch(stage, tmp_path / "asked")
-    containers.unregister(IMAGE)
+    images.unregister(IMAGE)

@@ -14,18 +14,17 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from moto.core.request import Request
 
 from sageloop.local_cloud.cloudformation.cancelling import Cancel
 from sageloop.local_cloud.cloudformation.errors import Cancelled, ResourceFailed
 from sageloop.local_cloud.cloudformation.intrinsics import text_of
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
-from sageloop.local_cloud.core.wire import Response
+from sageloop.local_cloud.core.wire import Request, Response
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -38,15 +37,6 @@ _LONGEST_TIMEOUT = 3600
 def is_custom(type_name: str) -> bool:
     """Whether a type is served by a function of the user's own."""
     return type_name == "AWS::CloudFormation::CustomResource" or type_name.startswith("Custom::")
-
-
-@runtime_checkable
-class ReportsDeadInvocations(Protocol):
-    """A Lambda service that tells of asynchronous invocations it has given up."""
-
-    def on_async_failure(self, callback: Callable[[str, bytes, str], None]) -> None:
-        """Call ``callback(function_arn, payload, error)`` for each."""
-        ...
 
 
 @dataclass
@@ -146,9 +136,8 @@ class CustomResources:
             if self._listens:
                 return
             self._listens = True
-        service: object = self._cloud.front.services.get("lambda")
-        if isinstance(service, ReportsDeadInvocations):
-            service.on_async_failure(self._on_dead)
+        if self._cloud.services.has("lambda"):
+            self._cloud.services.functions.on_async_failure(self._on_dead)
 
     def _on_dead(self, function_arn: str, payload: bytes, error: str) -> None:
         try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from moto.core.request import Request
-
 from sageloop.local_cloud.cloudformation.change_sets import ChangeSets
 from sageloop.local_cloud.cloudformation.conductor import Conductor
 from sageloop.local_cloud.cloudformation.context import (
@@ -19,7 +17,7 @@ from sageloop.local_cloud.cloudformation.custom_resources import CustomResources
 from sageloop.local_cloud.cloudformation.inspection import Inspection
 from sageloop.local_cloud.cloudformation.stack_api import StackApi
 from sageloop.local_cloud.core.service import Service
-from sageloop.local_cloud.core.wire import Response
+from sageloop.local_cloud.core.wire import Request, Response
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud

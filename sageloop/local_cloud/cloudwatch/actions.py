@@ -52,8 +52,8 @@ class AlarmActions:
 
     def announce(self, alarm: AnyAlarm, previous: State, previous_data: str) -> None:
         """Emit the state-change event."""
-        if "events" in self._cloud.front.services:
-            self._cloud.service("events").emit(
+        if self._cloud.services.has("events"):
+            self._cloud.services.events.emit(
                 "aws.cloudwatch", "CloudWatch Alarm State Change",
                 event_detail(alarm, previous, previous_data), resources=[alarm.arn],
             )  # fmt: skip
@@ -80,9 +80,9 @@ class AlarmActions:
                 )
 
     def _scale(self, alarm: AnyAlarm, arn: str) -> None:
-        if "application-autoscaling" not in self._cloud.front.services:
+        if not self._cloud.services.has("application-autoscaling"):
             raise AwsError("ObjectNotFoundException", f"nothing runs the scaling policy {arn}")
-        scaling = self._cloud.service("application-autoscaling")
+        scaling = self._cloud.services.scaling
         scaling.run_policy(arn, alarm.name, alarm.state)
 
     def _act(self, alarm: AnyAlarm, arn: str, previous: State, message: dict[str, Any]) -> None:
@@ -110,7 +110,7 @@ class AlarmActions:
             "region": self._cloud.region,
             "alarmData": message,
         }
-        self._cloud.service("lambda").invoke_for(
+        self._cloud.services.functions.invoke_for(
             _LAMBDA_PRINCIPAL, arn, json.dumps(body).encode(), alarm.arn
         )
 

@@ -12,15 +12,18 @@ from sageloop.local_cloud.cloudwatch.anomaly_api import detectors_of
 from sageloop.local_cloud.cloudwatch.composite import CompositeAlarm
 from sageloop.local_cloud.cloudwatch.describing import as_child, as_parent, described, is_meant
 from sageloop.local_cloud.cloudwatch.evaluation import OPERATORS
-from sageloop.local_cloud.cloudwatch.metrics import Series
 from sageloop.local_cloud.cloudwatch.paging import page
 from sageloop.local_cloud.cloudwatch.queries import dimensions_of
 from sageloop.local_cloud.cloudwatch.watching import Watch, check_operator, watch_of
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.samples import Series
 from sageloop.local_cloud.core.service import Call, operation
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.cloudwatch.service import CloudWatchService
+    from sageloop.local_cloud.cloudwatch.alarms import AlarmBook
+    from sageloop.local_cloud.cloudwatch.anomaly import AnomalyBands
+    from sageloop.local_cloud.cloudwatch.composite import CompositeBook
+    from sageloop.local_cloud.core.clock import VirtualClock
 
 _NOT_HERE = (
     "EvaluationWindow", "WarmUpConfiguration", "EvaluationCriteria", "EvaluationInterval",
@@ -32,10 +35,15 @@ _MAX_RANGE_SHORT, _MAX_RANGE_LONG = 86_400, 604_800
 class AlarmApi:
     """The alarm operations."""
 
-    def __init__(self, service: CloudWatchService) -> None:
-        self._service = service
-        self._alarms = service.alarms
-        self._composites = service.composites
+    def __init__(
+        self, alarms: AlarmBook, composites: CompositeBook, bands: AnomalyBands,
+        tags: dict[str, dict[str, str]], clock: VirtualClock,
+    ) -> None:  # fmt: skip
+        self._alarms = alarms
+        self._composites = composites
+        self._bands = bands
+        self._tags = tags
+        self._clock = clock
 
     @operation("PutMetricAlarm")
     def put_metric_alarm(self, call: Call) -> None:
@@ -50,12 +58,12 @@ class AlarmApi:
             refuse_unsupported(given.get(member, []))
         detector = detectors_of(watch)
         if detector is not None:
-            self._service.bands.put(detector, replace=False)
+            self._bands.put(detector, replace=False)
         arn = f"arn:aws:cloudwatch:{call.region}:{call.account_id}:alarm:{name}"
-        now = self._service.cloud.clock.time()
+        now = self._clock.time()
         self._alarms.put(Alarm(name=name, arn=arn, definition=given, watch=watch, configured=now))
         if call.params.get("Tags"):
-            self._service.tags[arn] = {t["Key"]: t["Value"] for t in call.params["Tags"]}
+            self._tags[arn] = {t["Key"]: t["Value"] for t in call.params["Tags"]}
 
     @operation("DescribeAlarms")
     def describe_alarms(self, call: Call) -> dict[str, Any]:
@@ -153,20 +161,20 @@ class AlarmApi:
     @operation("TagResource")
     def tag_resource(self, call: Call) -> None:
         """Tag an alarm or a dashboard."""
-        tags = self._service.tags.setdefault(call.params["ResourceARN"], {})
+        tags = self._tags.setdefault(call.params["ResourceARN"], {})
         tags.update({t["Key"]: t["Value"] for t in call.params["Tags"]})
 
     @operation("UntagResource")
     def untag_resource(self, call: Call) -> None:
         """Take tags away."""
-        tags = self._service.tags.get(call.params["ResourceARN"], {})
+        tags = self._tags.get(call.params["ResourceARN"], {})
         for key in call.params["TagKeys"]:
             tags.pop(key, None)
 
     @operation("ListTagsForResource")
     def list_tags(self, call: Call) -> dict[str, Any]:
         """Tags of an alarm or a dashboard."""
-        tags = self._service.tags.get(call.params["ResourceARN"], {})
+        tags = self._tags.get(call.params["ResourceARN"], {})
         return {"Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
 
     def _set_enabled(self, names: list[str], *, enabled: bool) -> None:

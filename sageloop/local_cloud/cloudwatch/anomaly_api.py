@@ -10,15 +10,17 @@ from sageloop.local_cloud.cloudwatch.anomaly import Detector, key_of
 from sageloop.local_cloud.cloudwatch.expressions import syntax
 from sageloop.local_cloud.cloudwatch.expressions.evaluate import BAND
 from sageloop.local_cloud.cloudwatch.expressions.values import Span
-from sageloop.local_cloud.cloudwatch.metrics import Series, check_statistic
+from sageloop.local_cloud.cloudwatch.metrics import check_statistic
 from sageloop.local_cloud.cloudwatch.paging import page
 from sageloop.local_cloud.cloudwatch.queries import Query, dimensions_of, queries_of
 from sageloop.local_cloud.cloudwatch.watching import Watch
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.samples import Series
 from sageloop.local_cloud.core.service import Call, operation
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.cloudwatch.service import CloudWatchService
+    from sageloop.local_cloud.cloudwatch.anomaly import AnomalyBands
+    from sageloop.local_cloud.cloudwatch.readings import Readings
 
 _MOST_RANGES = 10
 _PERIOD = 60
@@ -28,9 +30,9 @@ _UNKNOWN = ("AdaptationSpeed", "OutlierFilteringStrength")
 class AnomalyApi:
     """The operations on anomaly detectors."""
 
-    def __init__(self, service: CloudWatchService) -> None:
-        self._bands = service.bands
-        self._readings = service.readings
+    def __init__(self, bands: AnomalyBands, readings: Readings) -> None:
+        self._bands = bands
+        self._readings = readings
 
     @operation("PutAnomalyDetector")
     def put_anomaly_detector(self, call: Call) -> dict[str, Any]:

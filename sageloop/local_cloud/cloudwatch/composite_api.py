@@ -11,7 +11,8 @@ from sageloop.local_cloud.cloudwatch.composite import CompositeAlarm
 from sageloop.local_cloud.core.service import Call, operation
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.cloudwatch.service import CloudWatchService
+    from sageloop.local_cloud.cloudwatch.composite import CompositeBook
+    from sageloop.local_cloud.core.clock import VirtualClock
 
 _PERIODS = ("ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
 
@@ -19,8 +20,12 @@ _PERIODS = ("ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
 class CompositeApi:
     """The operation that defines composite alarms; the others are those of all alarms."""
 
-    def __init__(self, service: CloudWatchService) -> None:
-        self._service = service
+    def __init__(
+        self, composites: CompositeBook, tags: dict[str, dict[str, str]], clock: VirtualClock
+    ) -> None:
+        self._composites = composites
+        self._tags = tags
+        self._clock = clock
 
     @operation("PutCompositeAlarm")
     def put_composite_alarm(self, call: Call) -> None:
@@ -31,11 +36,11 @@ class CompositeApi:
         arn = f"arn:aws:cloudwatch:{call.region}:{call.account_id}:alarm:{name}"
         alarm = CompositeAlarm(
             name=name, arn=arn, definition=given, rule=parse(given["AlarmRule"]),
-            configured=self._service.cloud.clock.time(),
+            configured=self._clock.time(),
         )  # fmt: skip
-        self._service.composites.put(alarm)
+        self._composites.put(alarm)
         if call.params.get("Tags"):
-            self._service.tags[arn] = {t["Key"]: t["Value"] for t in call.params["Tags"]}
+            self._tags[arn] = {t["Key"]: t["Value"] for t in call.params["Tags"]}
 
 
 def _check(name: str, given: Mapping[str, Any]) -> None:

@@ -10,14 +10,14 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.cloudwatch.service import CloudWatchService
+    from sageloop.local_cloud.core.cloud import Cloud
 
 
 class DashboardApi:
     """The dashboard operations."""
 
-    def __init__(self, service: CloudWatchService) -> None:
-        self._cloud = service.cloud
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
         self._bodies: dict[str, tuple[str, float]] = {}
 
     @operation("PutDashboard")

@@ -7,21 +7,25 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.cloudwatch.expressions.values import Span, TimeSeries
-from sageloop.local_cloud.cloudwatch.metrics import Sample, Series, statistic
+from sageloop.local_cloud.cloudwatch.metrics import statistic
 from sageloop.local_cloud.cloudwatch.queries import dimensions_of, queries_of
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.samples import Sample, Series
 from sageloop.local_cloud.core.service import Call, operation
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.cloudwatch.service import CloudWatchService
+    from sageloop.local_cloud.cloudwatch.metrics import MetricStore
+    from sageloop.local_cloud.cloudwatch.readings import Readings
+    from sageloop.local_cloud.core.clock import VirtualClock
 
 
 class MetricApi:
     """The metric operations."""
 
-    def __init__(self, service: CloudWatchService) -> None:
-        self._service = service
-        self._metrics = service.metrics
+    def __init__(self, metrics: MetricStore, readings: Readings, clock: VirtualClock) -> None:
+        self._metrics = metrics
+        self._readings = readings
+        self._clock = clock
 
     @operation("PutMetricData")
     def put_metric_data(self, call: Call) -> None:
@@ -35,7 +39,7 @@ class MetricApi:
         for datum in call.params.get("MetricData", []):
             series = Series.of(namespace, datum["MetricName"], dimensions_of(datum))
             time = datum.get("Timestamp")
-            at = time.timestamp() if time else self._service.cloud.clock.time()
+            at = time.timestamp() if time else self._clock.time()
             for sample in _samples(datum, at):
                 self._metrics.put(series, sample, datum.get("Unit", "None"))
 
@@ -68,7 +72,7 @@ class MetricApi:
         span = Span(asked["StartTime"].timestamp(), asked["EndTime"].timestamp())
         if span.start >= span.end:
             raise AwsError("ValidationError", "StartTime must lie before EndTime")
-        computed = self._service.readings.computation(queries, span)
+        computed = self._readings.computation(queries, span)
         newest_first = asked.get("ScanBy", "TimestampDescending") == "TimestampDescending"
         results = [
             _result(query.id, line, newest_first=newest_first)

@@ -4,43 +4,14 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 from sageloop.local_cloud.cloudwatch.statistics import Extended, extended
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.samples import Sample, Series
 
 # CloudWatch keeps 60-second data for 15 days; nothing here is aggregated, so that is the limit.
 RETENTION_SECONDS = 15 * 86_400
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Sample:
-    """``count`` observations at one moment (virtual epoch seconds) between two values."""
-
-    time: float
-    total: float
-    count: float
-    minimum: float
-    maximum: float
-
-    def again(self, value: float) -> Sample:
-        """The sample with one more observation of the value that all of its have."""
-        return Sample(self.time, self.total + value, self.count + 1, value, value)
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """What CloudWatch calls a metric: a namespace, a name and a set of dimensions."""
-
-    namespace: str
-    name: str
-    dimensions: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def of(cls, namespace: str, name: str, dimensions: Mapping[str, str]) -> Series:
-        """The series with these dimensions, in any order."""
-        return cls(namespace, name, tuple(sorted(dimensions.items())))
 
 
 _COMPUTE: dict[str, Callable[[list[Sample]], float]] = {

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sageloop.local_cloud.cloudwatch.expressions import syntax
-from sageloop.local_cloud.cloudwatch.metrics import Series, check_statistic
+from sageloop.local_cloud.cloudwatch.metrics import check_statistic
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.samples import Series
 
 _ID = re.compile(r"[a-z][a-zA-Z0-9_]{0,254}")
 _INSIGHTS = re.compile(r"\s*SELECT\b", re.IGNORECASE)

@@ -15,7 +15,8 @@ from sageloop.local_cloud.core.service import Call
 from sageloop.local_cloud.core.wire import Response
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.cloudwatch.service import CloudWatchService
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.core.contracts import PutMetric
 
 _SENDING = ("sqs:SendMessage", "sqs:SendMessageBatch")
 _METRICS = {
@@ -28,12 +29,13 @@ _METRICS = {
 class QueueMetrics:
     """Publishes ``AWS/SQS`` metrics of the queues in use."""
 
-    def __init__(self, service: CloudWatchService) -> None:
-        self._service = service
+    def __init__(self, cloud: Cloud, put: PutMetric) -> None:
+        self._cloud = cloud
+        self._put = put
         self._lock = threading.Lock()
         self._urls: set[tuple[str, str]] = set()
         for action in _SENDING:
-            service.cloud.front.after(action, self._sent)
+            cloud.front.after(action, self._sent)
 
     def publish(self) -> None:
         """Publish one sample of each metric of each queue in use."""
@@ -47,7 +49,7 @@ class QueueMetrics:
             self._urls.add((call.params["QueueUrl"], call.region))
 
     def _publish(self, url: str, region: str) -> None:
-        sqs = self._service.cloud.client("sqs", principal="sqs.amazonaws.com", region=region)
+        sqs = self._cloud.client("sqs", principal="sqs.amazonaws.com", region=region)
         try:
             found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_METRICS))
         except ClientError:
@@ -57,4 +59,4 @@ class QueueMetrics:
         dimensions = {"QueueName": url.rsplit("/", 1)[-1]}
         for attribute, metric in _METRICS.items():
             value = float(found["Attributes"].get(attribute, 0))
-            self._service.put("AWS/SQS", metric, value, dimensions=dimensions, unit="Count")
+            self._put("AWS/SQS", metric, value, dimensions=dimensions, unit="Count")

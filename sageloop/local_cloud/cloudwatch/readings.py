@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from sageloop.local_cloud.cloudwatch.expressions.evaluate import Bands, Computation
 from sageloop.local_cloud.cloudwatch.expressions.values import Span
-from sageloop.local_cloud.cloudwatch.metrics import MetricStore, Sample, statistic
+from sageloop.local_cloud.cloudwatch.metrics import MetricStore, statistic
 from sageloop.local_cloud.cloudwatch.queries import Query
+from sageloop.local_cloud.core.samples import Sample
 
 
 class Readings:

@@ -16,9 +16,10 @@ from sageloop.local_cloud.cloudwatch.composite_api import CompositeApi
 from sageloop.local_cloud.cloudwatch.dashboard_api import DashboardApi
 from sageloop.local_cloud.cloudwatch.evaluation import State
 from sageloop.local_cloud.cloudwatch.metric_api import MetricApi
-from sageloop.local_cloud.cloudwatch.metrics import MetricStore, Sample, Series
+from sageloop.local_cloud.cloudwatch.metrics import MetricStore
 from sageloop.local_cloud.cloudwatch.queues import QueueMetrics
 from sageloop.local_cloud.cloudwatch.readings import Readings
+from sageloop.local_cloud.core.samples import Sample, Series
 from sageloop.local_cloud.core.service import Service
 
 if TYPE_CHECKING:
@@ -47,13 +48,14 @@ class CloudWatchService(Service):
         self.alarms = AlarmBook(cloud, self.readings, self._transition)
         acts = Acts(self._actions.announce, self._actions.perform, self._tell)
         self.composites = CompositeBook(cloud, self.alarms, acts)
-        self._queues = QueueMetrics(self)
-        self.tags: dict[str, dict[str, str]] = {}
-        self.include(MetricApi(self))
-        self.include(AlarmApi(self))
-        self.include(CompositeApi(self))
-        self.include(AnomalyApi(self))
-        self.include(DashboardApi(self))
+        self._queues = QueueMetrics(cloud, self.put)
+        tags: dict[str, dict[str, str]] = {}
+        clock = cloud.clock
+        self.include(MetricApi(self.metrics, self.readings, clock))
+        self.include(AlarmApi(self.alarms, self.composites, self.bands, tags, clock))
+        self.include(CompositeApi(self.composites, tags, clock))
+        self.include(AnomalyApi(self.bands, self.readings))
+        self.include(DashboardApi(cloud))
 
     def start(self) -> None:
         """Begin evaluating."""
@@ -66,12 +68,16 @@ class CloudWatchService(Service):
         """Add one observation at virtual now (the way other services publish)."""
         now = self.cloud.clock.time()
         series = Series.of(namespace, name, dimensions)
-        self.metrics.put(series, Sample(now, value, 1, value, value), unit)
+        self.metrics.put(series, Sample.one(now, value), unit)
 
     def alarm_state(self, name: str) -> str | None:
         """The state of an alarm, or ``None`` if there is no such alarm."""
         alarm = self.composites.get(name) or self.alarms.get(name)
         return alarm.state if alarm else None
+
+    def evaluate_alarms(self) -> None:
+        """Evaluate every alarm now, whenever it is due."""
+        self.alarms.evaluate_all()
 
     def on_alarm(self, callback: Callable[[str, str], None]) -> None:
         """Call ``callback(alarm name, new state)`` at every transition."""

@@ -10,11 +10,12 @@ from sageloop.local_cloud.cloudwatch.evaluation import BAND_OPERATORS, breaches,
 from sageloop.local_cloud.cloudwatch.expressions.evaluate import BAND, Computation
 from sageloop.local_cloud.cloudwatch.expressions.syntax import FunctionCall
 from sageloop.local_cloud.cloudwatch.expressions.values import Span, TimeSeries
-from sageloop.local_cloud.cloudwatch.metrics import Series, check_statistic
+from sageloop.local_cloud.cloudwatch.metrics import check_statistic
 from sageloop.local_cloud.cloudwatch.queries import Query, check_period, dimensions_of, queries_of
 from sageloop.local_cloud.cloudwatch.readings import Readings
 from sageloop.local_cloud.cloudwatch.statistics import extended
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.samples import Series
 
 # A sum says nothing before its period is over, unless it is above a ceiling already.
 _GROWING = ("Sum", "SampleCount")

@@ -16,9 +16,10 @@ from sageloop.local_cloud.core.credentials import Credentials, Principals
 from sageloop.local_cloud.core.faults import Faults
 from sageloop.local_cloud.core.front import Front
 from sageloop.local_cloud.core.in_process import InProcessClients
+from sageloop.local_cloud.core.operations import Operations
 from sageloop.local_cloud.core.processes import Processes
 from sageloop.local_cloud.core.recorder import Recorder
-from sageloop.local_cloud.core.service import Service
+from sageloop.local_cloud.core.registry import Registry
 from sageloop.local_cloud.core.simulation import PolicySimulation
 
 ACCOUNT_ID = "123456789012"
@@ -67,6 +68,7 @@ class Cloud:
         self.faults = Faults()
         self.processes = Processes()
         self.front = Front(self)
+        self.services = Registry(self.front.services)
         self._clients = InProcessClients(self)
         simulate = PolicySimulation(self).simulate_principal_policy
         self.front.add_operation("iam", "SimulatePrincipalPolicy", simulate)
@@ -78,13 +80,13 @@ class Cloud:
         """Where clients reach this cloud."""
         return f"http://127.0.0.1:{self.port}"
 
-    def add(self, services: Sequence[Service]) -> None:
+    def add(self, services: Sequence[Operations]) -> None:
         """Install services of our own."""
         for service in services:
             self.front.add_service(service)
 
-    def service(self, model: str) -> Any:
-        """The implementation behind a botocore service name."""
+    def service(self, model: str) -> Operations:
+        """The implementation behind a botocore service name; :attr:`services` are typed."""
         return self.front.services[model]
 
     def client(self, service: str, *, principal: str, region: str | None = None) -> Any:

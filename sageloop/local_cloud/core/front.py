@@ -12,7 +12,7 @@ import re
 import time as wall
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from moto.core.request import Request
 from moto.core.routing import get_service_router
@@ -21,11 +21,14 @@ from werkzeug.exceptions import HTTPException
 from sageloop.local_cloud.core import wire
 from sageloop.local_cloud.core.errors import AwsError, not_supported
 from sageloop.local_cloud.core.moto_bridge import MotoBridge
-from sageloop.local_cloud.core.service import Call, Service
+from sageloop.local_cloud.core.operations import Call, Operations
 from sageloop.local_cloud.core.shortcut import BodyInHand, Shortcut, body_of
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.core.clock import VirtualClock
+    from sageloop.local_cloud.core.credentials import Principals
+    from sageloop.local_cloud.core.faults import Faults
+    from sageloop.local_cloud.core.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -50,19 +53,53 @@ class _Scope:
     service: str
 
 
+class CloudParts(Protocol):
+    """What the front asks of the cloud that it is part of."""
+
+    @property
+    def account_id(self) -> str:
+        """The one account."""
+        ...
+
+    @property
+    def region(self) -> str:
+        """The region by default."""
+        ...
+
+    @property
+    def clock(self) -> VirtualClock:
+        """Virtual time."""
+        ...
+
+    @property
+    def faults(self) -> Faults:
+        """Faults that were ordered."""
+        ...
+
+    @property
+    def principals(self) -> Principals:
+        """Who an access key belongs to."""
+        ...
+
+    @property
+    def recorder(self) -> Recorder:
+        """The record of calls."""
+        ...
+
+
 class Front:
     """Routes requests to the cloud's own services and to moto."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: CloudParts) -> None:
         self._cloud = cloud
         self._moto = MotoBridge(cloud.clock, cloud.region)
-        self._services: dict[str, Service] = {}
+        self._services: dict[str, Operations] = {}
         self._operations: dict[tuple[str, str], Operation] = {}
         self._routes: list[tuple[str, Handler]] = []
         self._after: dict[str, list[Hook]] = {}
         self._shortcut = Shortcut("sagemaker-runtime", "InvokeEndpoint")
 
-    def add_service(self, service: Service) -> None:
+    def add_service(self, service: Operations) -> None:
         """Serve a botocore service by an implementation of our own."""
         self._services[service.model] = service
 
@@ -79,7 +116,7 @@ class Front:
         self._after.setdefault(action, []).append(hook)
 
     @property
-    def services(self) -> dict[str, Service]:
+    def services(self) -> dict[str, Operations]:
         """The cloud's own services by botocore name."""
         return self._services
 

@@ -7,7 +7,7 @@ engine's own calls go through the same front, record and faults as everybody's.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
@@ -18,7 +18,7 @@ from sageloop.environment import blind_session
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
-    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.core.credentials import Principals
     from sageloop.local_cloud.core.wire import Response
 
 _CONFIG = Config(
@@ -52,10 +52,37 @@ class _RawBody:
         return part
 
 
+class Dispatcher(Protocol):
+    """What answers a request."""
+
+    def dispatch(self, request: Request) -> Response:
+        """Answer it."""
+        ...
+
+
+class CloudParts(Protocol):
+    """What in-process clients ask of the cloud that they belong to."""
+
+    @property
+    def region(self) -> str:
+        """The region by default."""
+        ...
+
+    @property
+    def principals(self) -> Principals:
+        """Keys of roles and services."""
+        ...
+
+    @property
+    def front(self) -> Dispatcher:
+        """Where requests go."""
+        ...
+
+
 class InProcessClients:
     """Makes and caches clients by service, principal and region."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: CloudParts) -> None:
         self._cloud = cloud
         self._lock = threading.Lock()
         self._cache: dict[tuple[str, str, str], Any] = {}

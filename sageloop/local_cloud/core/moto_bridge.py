@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.test import run_wsgi_app
 
-from sageloop.local_cloud.core.moto_sqs import accept_virtual_time as keep_queues_in_virtual_time
+from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.moto_sqs import in_time_of
 from sageloop.local_cloud.core.wire import Response
 
@@ -41,15 +41,18 @@ class MotoBridge:
 
         moto's state has no locks and iterates dictionaries that other requests change, so the
         calls of one service go one after another. A long poll for messages waits outside.
+        Raises ``AwsError`` with status 501 for what moto has not implemented.
         """
         part = self._part(service, environ)
         unlocked = nullcontext() if _may_wait(environ) else self._lock_of(service)
-        with unlocked, in_time_of(self._clock):
-            body, status, headers = run_wsgi_app(part, environ, buffered=True)
-        answered = Response(int(status.split()[0]), dict(headers.items()), b"".join(body))
-        if answered.status == 500 and answered.body.startswith(b"<!doctype"):
-            answered.status = 501  # moto's way to say NotImplementedError; clients retry a 500
-        return answered
+        try:
+            with unlocked, in_time_of(self._clock):
+                body, status, headers = run_wsgi_app(part, environ, buffered=True)
+        except NotImplementedError as missing:
+            # Let through, it would be a 500, which clients repeat.
+            message = f"the local cloud does not support this of {service}: {missing}"
+            raise AwsError("NotImplemented", message, 501) from missing
+        return Response(int(status.split()[0]), dict(headers.items()), b"".join(body))
 
     def warm_up(self, service: str) -> None:
         """Load one of moto's services before it is first called."""
@@ -75,7 +78,7 @@ class MotoBridge:
         part = self._parts.get(key)
         if part is None:
             if service == "sqs":
-                keep_queues_in_virtual_time()
+                _keep_queues_in_virtual_time()
             part = self._parts[key] = self._loaded().get_application(environ)
         return part
 
@@ -84,6 +87,13 @@ class MotoBridge:
             if self._application is None:
                 self._application = _application(self._region)
             return self._application
+
+
+def _keep_queues_in_virtual_time() -> None:
+    # Imported at the first call to SQS: moto's part of it takes a while to load.
+    from sageloop.local_cloud.core.moto_queues import accept_virtual_time
+
+    accept_virtual_time()
 
 
 def _may_wait(environ: dict[str, Any]) -> bool:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.clock import VirtualClock
 
-_ORIGINAL: list[Callable[..., Any]] = []
 _TIME: ContextVar[Callable[[], float]] = ContextVar("time of SQS", default=wall.time)
 
 
@@ -30,18 +29,9 @@ class Hidden:
     delayed: bool
 
 
-def accept_virtual_time() -> None:
-    """Have moto's queues ask the clock of the call they serve."""
-    from moto.sqs import models
-
-    backend: Any = models.SQSBackend
-    if backend.receive_message is _receive_what_is_kept:
-        return
-    _ORIGINAL.append(backend.receive_message)
-    backend.receive_message = _receive_what_is_kept
-    vars(models).update(
-        unix_time=lambda *_: _TIME.get()(), unix_time_millis=lambda *_: _TIME.get()() * 1000
-    )
+def now() -> float:
+    """The time of the call that is served, in epoch seconds."""
+    return _TIME.get()()
 
 
 @contextmanager
@@ -93,15 +83,6 @@ def dead_letters_of(queue_arn: str) -> str | None:
     queue = _queue(queue_arn)
     policy = queue.redrive_policy if queue is not None else None
     return str(policy["deadLetterTargetArn"]) if policy else None
-
-
-def _receive_what_is_kept(backend: Any, queue_name: str, *args: Any, **more: Any) -> Any:
-    """Moto stops at the first message that is too old to be kept, with all that follow it."""
-    queue = backend.get_queue(queue_name)
-    oldest = (_TIME.get()() - float(queue.message_retention_period)) * 1000
-    if any(message.sent_timestamp < oldest for message in list(queue._messages)):
-        queue._messages = [m for m in queue._messages if m.sent_timestamp >= oldest]
-    return _ORIGINAL[0](backend, queue_name, *args, **more)
 
 
 def _queue(arn: str) -> Any:

@@ -2,81 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.core.errors import not_supported
-from sageloop.local_cloud.core.wire import Response
+from sageloop.local_cloud.core.operations import Call, Operations, operation
 
 if TYPE_CHECKING:
-    from moto.core.request import Request
-
     from sageloop.local_cloud.core.cloud import Cloud
 
-_Method = TypeVar("_Method", bound=Callable[..., Any])
-_MARK = "__aws_operation__"
+__all__ = ["Call", "Service", "operation"]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One API call as an operation's method receives it."""
-
-    service: str
-    operation: str
-    params: dict[str, Any]
-    principal: str
-    region: str
-    account_id: str
-    request: Request = field(repr=False)
-
-
-def operation(name: str) -> Callable[[_Method], _Method]:
-    """Mark a method ``(self, call: Call) -> dict | Response | None`` as an AWS operation."""
-
-    def mark(method: _Method) -> _Method:
-        setattr(method, _MARK, name)
-        return method
-
-    return mark
-
-
-class Service:
+class Service(Operations):
     """Base of the cloud's own services.
 
     A subclass names the botocore service it speaks for in ``model`` and marks its methods
     with :func:`operation`. A method returns the output shape's members as a dictionary (or
-    ``None`` for an empty answer, or a ready :class:`Response`) and raises ``AwsError``.
+    ``None`` for an empty answer, or a ready ``Response``) and raises ``AwsError``.
     """
-
-    model: ClassVar[str]
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
-        self._operations: dict[str, Callable[[Call], dict[str, Any] | Response | None]] = {}
-        self.include(self)
-
-    def include(self, section: object) -> None:
-        """Serve the marked methods of another object too, so that a service can be split."""
-        for attribute in dir(type(section)):
-            name = getattr(getattr(type(section), attribute, None), _MARK, None)
-            if name:
-                self._operations[name] = getattr(section, attribute)
-
-    @property
-    def operations(self) -> list[str]:
-        """Names of the operations that are served."""
-        return sorted(self._operations)
-
-    def handle(self, call: Call) -> dict[str, Any] | Response | None:
-        """Carry a call out, or refuse an operation that is not there by name."""
-        method = self._operations.get(call.operation)
-        if method is None:
-            raise not_supported(self.model, call.operation)
-        return method(call)
-
-    def start(self) -> None:
-        """Called once when the cloud is up."""
-
-    def stop(self) -> None:
-        """Called once when the cloud goes down; must end what the service runs."""
+        super().__init__()

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.core.service import Call
-
-if TYPE_CHECKING:
-    from sageloop.local_cloud.core.cloud import Cloud
+from sageloop.local_cloud.core.operations import Call
 
 Statement = dict[str, Any]
 _PRINCIPAL = "iam.amazonaws.com"
@@ -27,10 +24,18 @@ _NOT_SIMULATED = (
 )  # fmt: skip
 
 
+class Clients(Protocol):
+    """What gives boto3 clients that act as a principal."""
+
+    def client(self, service: str, *, principal: str) -> Any:
+        """A client."""
+        ...
+
+
 class PolicySimulation:
     """Answers what a role may do by its policies."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Clients) -> None:
         self._cloud = cloud
 
     def simulate_principal_policy(self, call: Call) -> dict[str, Any]:

@@ -27,6 +27,11 @@ from moto.core.utils import get_service_model
 
 from sageloop.local_cloud.core.errors import AwsError
 
+__all__ = [
+    "Operation", "Request", "Response", "answer", "find_operation", "parse", "refusal",
+    "service_model",
+]  # fmt: skip
+
 _CBOR = "rpc-v2-cbor"
 
 
@@ -49,6 +54,11 @@ class Operation:
     protocol: str
     model: OperationModel
     path_params: dict[str, Any]
+
+
+def service_model(service: str) -> Any:
+    """Botocore's model of a service, read once."""
+    return get_service_model(service)
 
 
 def find_operation(service: str, request: Request) -> Operation:

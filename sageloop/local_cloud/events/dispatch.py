@@ -110,8 +110,8 @@ class Dispatcher:
         self._count("InvocationsSentToDlq", rule)
 
     def _count(self, metric: str, rule: Rule) -> None:
-        if "cloudwatch" in self._cloud.front.services:
-            self._cloud.service("cloudwatch").put(
+        if self._cloud.services.has("cloudwatch"):
+            self._cloud.services.cloudwatch.put(
                 "AWS/Events", metric, 1.0, dimensions={"RuleName": rule.name}, unit="Count"
             )
 

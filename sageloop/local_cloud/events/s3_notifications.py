@@ -13,7 +13,7 @@ import itertools
 import json
 import secrets
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -64,15 +64,9 @@ class S3Notifications:
         self._cloud.front.after("s3:GetBucketNotificationConfiguration", _tell_of_event_bridge)
 
     def _take_over(self, _call: Call, _response: Response) -> None:
-        from moto.s3 import notifications
-        from moto.s3.models import S3Backend
+        from sageloop.local_cloud.core.moto_s3 import deliver_by
 
-        notifications.send_event = self._on_event
-        notifications.send_test_event = _say_nothing
-        own = self._deleting(
-            getattr(S3Backend.delete_object, "__wrapped__", S3Backend.delete_object)
-        )
-        S3Backend.delete_object = own  # type: ignore[method-assign]
+        deliver_by(self._on_event, self._on_delete)
 
     def _on_event(self, account_id: str, event_name: str, bucket: Any, key: Any) -> None:
         """Stand in for moto's ``send_event``; of what it tells, only new objects count here."""
@@ -90,27 +84,17 @@ class S3Notifications:
             ),
         )
 
-    def _deleting(self, original: Any) -> Any:
-        def delete_object(
-            backend: Any, bucket_name: str, key_name: str, *args: Any, **kwargs: Any
-        ) -> Any:
-            done, meta = original(backend, bucket_name, key_name, *args, **kwargs)
-            bucket = backend.get_bucket(bucket_name)
-            if done and bucket.notification_configuration is not None:
-                named = kwargs.get("version_id", args[0] if args else None)
-                marker = named is None and meta.get("delete-marker") == "true"
-                name = "ObjectRemoved:DeleteMarkerCreated" if marker else "ObjectRemoved:Delete"
-                self._spread(
-                    bucket,
-                    _Change(
-                        name=name, key=key_name, size=None, etag=None,
-                        version=meta.get("version-id"),
-                    ),
-                )  # fmt: skip
-            return done, meta
-
-        delete_object.__wrapped__ = original  # type: ignore[attr-defined]
-        return delete_object
+    def _on_delete(
+        self, bucket: Any, key: str, version: str | None, meta: Mapping[str, Any]
+    ) -> None:
+        if bucket.notification_configuration is None:
+            return
+        marker = version is None and meta.get("delete-marker") == "true"
+        name = "ObjectRemoved:DeleteMarkerCreated" if marker else "ObjectRemoved:Delete"
+        self._spread(
+            bucket,
+            _Change(name=name, key=key, size=None, etag=None, version=meta.get("version-id")),
+        )
 
     def _spread(self, bucket: Any, change: _Change) -> None:
         order = f"{int(self._cloud.clock.time() * 1000):012X}{next(self._numbers):06X}"
@@ -141,7 +125,7 @@ class S3Notifications:
         if not created:
             marker = change.name.endswith("DeleteMarkerCreated")
             detail["deletion-type"] = "Delete Marker Created" if marker else "Permanently Deleted"
-        self._cloud.service("events").emit(
+        self._cloud.services.events.emit(
             "aws.s3", "Object Created" if created else "Object Deleted", detail,
             resources=[bucket.arn], region=bucket.region_name,
         )  # fmt: skip
@@ -226,9 +210,9 @@ class S3Notifications:
 
 
 def _bucket_of(call: Call) -> Any:
-    from moto.s3.models import s3_backends
+    from sageloop.local_cloud.core.moto_s3 import bucket
 
-    return s3_backends[call.account_id]["aws"].get_bucket(call.params["Bucket"])
+    return bucket(call.account_id, call.params["Bucket"])
 
 
 def _tell_of_event_bridge(call: Call, response: Response) -> None:
@@ -247,10 +231,6 @@ def _tell_of_event_bridge(call: Call, response: Response) -> None:
         response.body = b'<NotificationConfiguration xmlns="' + space + b'">' + element + end
     for name in [name for name in response.headers if name.lower() == "content-length"]:
         response.headers[name] = str(len(response.body))
-
-
-def _say_nothing(account_id: str, bucket: Any) -> None:
-    """Stand in for moto's test messages: they are sent here once destinations are checked."""
 
 
 def _millis(moment: float) -> str:

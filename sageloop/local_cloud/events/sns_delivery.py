@@ -42,12 +42,9 @@ class SnsDelivery:
         self._cloud.front.after("sns:Subscribe", self._take_over)
 
     def _take_over(self, _call: Call, _response: Response) -> None:
-        from moto.sns.models import Subscription
+        from sageloop.local_cloud.core.moto_sns import deliver_by
 
-        def publish(subscription: Any, message: str, message_id: str, **rest: Any) -> None:
-            self.deliver(subscription, message, message_id, **rest)
-
-        Subscription.publish = publish  # type: ignore[method-assign, assignment]
+        deliver_by(self.deliver)
 
     def deliver(
         self, subscription: Any, message: str, message_id: str, *, subject: str | None = None,

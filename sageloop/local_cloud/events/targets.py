@@ -80,7 +80,7 @@ def _knock(cloud: Cloud, sender: Sender, target_arn: str) -> None:
 def _to_function(cloud: Cloud, sender: Sender, arn: str, message: Message) -> None:
     payload = message.body.encode()
     if sender.role_arn is None:
-        cloud.service("lambda").invoke_for(
+        cloud.services.functions.invoke_for(
             sender.service, arn, payload, source_arn=sender.source_arn
         )
         return
@@ -116,7 +116,7 @@ def _to_log_group(cloud: Cloud, sender: Sender, arn: str, message: Message) -> N
 
 
 def _to_bus(cloud: Cloud, _sender: Sender, arn: str, message: Message) -> None:
-    cloud.service("events").forward(json.loads(message.body), arn, hops=message.hops + 1)
+    cloud.services.events.forward(json.loads(message.body), arn, hops=message.hops + 1)
 
 
 def _present(**members: Any) -> dict[str, Any]:

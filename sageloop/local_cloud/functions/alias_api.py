@@ -14,7 +14,7 @@ from sageloop.local_cloud.functions.model import Alias, Function
 from sageloop.local_cloud.functions.paging import page
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.functions.service import LambdaService
+    from sageloop.local_cloud.functions.model import FunctionBook
 
 _NAME = re.compile(r"(?!^[0-9]+$)[a-zA-Z0-9-_]{1,128}")
 
@@ -22,8 +22,8 @@ _NAME = re.compile(r"(?!^[0-9]+$)[a-zA-Z0-9-_]{1,128}")
 class AliasApi:
     """Create, read, update, delete and list aliases."""
 
-    def __init__(self, service: LambdaService) -> None:
-        self._book = service.book
+    def __init__(self, book: FunctionBook) -> None:
+        self._book = book
 
     @operation("CreateAlias")
     def create_alias(self, call: Call) -> dict[str, Any]:

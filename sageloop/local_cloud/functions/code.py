@@ -21,10 +21,9 @@ from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.functions.errors import invalid
 
 if TYPE_CHECKING:
-    from moto.core.request import Request
-
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.core.service import Call
+    from sageloop.local_cloud.core.wire import Request
 
 DOWNLOAD_PREFIX = "/_sageloop/lambda/package/"
 

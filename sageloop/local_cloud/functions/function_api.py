@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,11 @@ from sageloop.local_cloud.functions.names import LATEST, FunctionRef, parse_refe
 from sageloop.local_cloud.functions.paging import page
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.functions.service import LambdaService
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.functions.code import CodeStore
+    from sageloop.local_cloud.functions.layer_api import LayerBook
+    from sageloop.local_cloud.functions.model import FunctionBook
+    from sageloop.local_cloud.functions.runner import Runner
 
 _LAMBDA = "lambda.amazonaws.com"
 _CODE = ("ZipFile", "S3Bucket", "S3Key", "S3ObjectVersion", "ImageUri", "SourceKMSKeyArn")
@@ -33,10 +37,16 @@ def reference_of(call: Call) -> FunctionRef:
 class FunctionApi:
     """CreateFunction and what follows it."""
 
-    def __init__(self, service: LambdaService) -> None:
-        self._service = service
-        self._cloud = service.cloud
-        self._book = service.book
+    def __init__(
+        self, cloud: Cloud, book: FunctionBook, *, code: CodeStore, layers: LayerBook,
+        runner: Runner, warm_up: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._cloud = cloud
+        self._book = book
+        self._code = code
+        self._layer_book = layers
+        self._runner = runner
+        self._warm_up = warm_up
 
     @operation("CreateFunction")
     def create_function(self, call: Call) -> dict[str, Any]:
@@ -49,13 +59,13 @@ class FunctionApi:
         self._check_surroundings(settings, ref.region)
         arn = self._book.arn(ref)
         version = Version(
-            ref.name, arn, LATEST, settings, self._service.code.fetch(members["Code"], call),
+            ref.name, arn, LATEST, settings, self._code.fetch(members["Code"], call),
             self._layers(members), self._cloud.clock.now(),
         )  # fmt: skip
         function = Function(ref.region, ref.name, arn, version, tags=members.get("Tags", {}))
         if not self._book.add(function):
             raise conflict(f"Function already exist: {ref.name}")
-        self._service.warm_up()
+        self._warm_up()
         published = self._publish(function, None) if members.get("Publish") else version
         return _described(function, published)
 
@@ -66,7 +76,7 @@ class FunctionApi:
         function = self._book.get(ref)
         version = self._book.version(function, ref.qualifier)
         reserved = function.reserved
-        location = self._service.code.location(version.package)
+        location = self._code.location(version.package)
         return {
             "Configuration": version.configuration(function.arn_of(ref.qualifier)),
             "Code": {"RepositoryType": "S3", "Location": location},
@@ -87,7 +97,7 @@ class FunctionApi:
         """Put new code under ``$LATEST``."""
         validation.refuse_unsupported(call.params, call.operation)
         function = self._unqualified(call)
-        package = self._service.code.fetch({k: call.params.get(k) for k in _CODE}, call)
+        package = self._code.fetch({k: call.params.get(k) for k in _CODE}, call)
         changes: dict[str, Any] = {"package": package}
         if call.params.get("Architectures"):
             architectures = call.params["Architectures"]
@@ -117,7 +127,7 @@ class FunctionApi:
         function = self._book.get(ref)
         if ref.qualifier is None:
             self._book.remove(function)
-            self._service.runner.retire_function(function)
+            self._runner.retire_function(function)
             return {"StatusCode": 204}
         if ref.qualifier == LATEST:
             raise invalid("$LATEST version cannot be deleted without deleting the function.")
@@ -129,7 +139,7 @@ class FunctionApi:
         with self._book.lock:
             version = function.versions.pop(ref.qualifier, None)
         if version is not None:
-            self._service.runner.retire(version)
+            self._runner.retire(version)
         return {"StatusCode": 204}
 
     @operation("ListFunctions")
@@ -184,7 +194,7 @@ class FunctionApi:
                     "layers": before.layers, "modified": self._cloud.clock.now(), **changes,
                 }
             )  # fmt: skip
-        self._service.runner.retire(before)
+        self._runner.retire(before)
         shown = function.latest
         if call.params.get("Publish"):
             shown = self._publish(function, None)
@@ -209,7 +219,7 @@ class FunctionApi:
     def _layers(self, members: Mapping[str, Any]) -> tuple[Any, ...]:
         arns = members.get("Layers") or []
         validation.check_layers(arns)
-        return tuple(self._service.layers.get(arn) for arn in arns)
+        return tuple(self._layer_book.get(arn) for arn in arns)
 
     def _check_surroundings(self, settings: dict[str, Any], region: str) -> None:
         self._check_role(settings["Role"])

@@ -21,7 +21,10 @@ from sageloop.local_cloud.functions.policy import Source, allows
 from sageloop.local_cloud.functions.runner import Outcome, Request
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.functions.service import LambdaService
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.functions.asynchronous import AsyncInvocations
+    from sageloop.local_cloud.functions.model import FunctionBook
+    from sageloop.local_cloud.functions.runner import Runner
 
 _SYNC_LIMIT = 6_291_456
 _ASYNC_LIMIT = 1_048_576
@@ -32,10 +35,13 @@ _ON_BEHALF_OF_USERS = frozenset(("cloudformation.amazonaws.com",))
 class InvokeApi:
     """The ways into a function."""
 
-    def __init__(self, service: LambdaService) -> None:
-        self._service = service
-        self._cloud = service.cloud
-        self._book = service.book
+    def __init__(
+        self, cloud: Cloud, book: FunctionBook, runner: Runner, asynchronous: AsyncInvocations
+    ) -> None:
+        self._cloud = cloud
+        self._book = book
+        self._runner = runner
+        self._asynchronous = asynchronous
 
     @operation("Invoke")
     def invoke(self, call: Call) -> Response:
@@ -76,7 +82,7 @@ class InvokeApi:
             function = self._book.get(ref)
             version = self._book.version(function, self._routed(function, ref.qualifier))
             request = Request(version, function_arn, new_request_id(), payload)
-            return self._service.runner.run(function, request)
+            return self._runner.run(function, request)
 
     @contextmanager
     def _recorded(
@@ -145,7 +151,7 @@ class InvokeApi:
         request_id = new_request_id()
         arn = function.arn_of(ref.qualifier)
         event = Event(ref, arn, request_id, payload, client_context)
-        self._service.asynchronous.accept(event)
+        self._asynchronous.accept(event)
         return request_id
 
     def _wait(
@@ -157,7 +163,7 @@ class InvokeApi:
             given.get("ClientContext"),
         )  # fmt: skip
         try:
-            outcome = self._service.runner.run(function, request)
+            outcome = self._runner.run(function, request)
         except OSError as error:
             raise AwsError(
                 "ServiceException", f"no process could be started: {error}", 500

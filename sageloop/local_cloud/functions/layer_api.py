@@ -15,7 +15,8 @@ from sageloop.local_cloud.functions.model import LayerVersion
 from sageloop.local_cloud.functions.paging import page
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.functions.service import LambdaService
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.functions.code import CodeStore
 
 _ARN = re.compile(r"arn:aws[a-zA-Z-]*:lambda:[a-z0-9-]+:\d{12}:layer:(?P<name>[\w-]+):\d+")
 _LAYER = re.compile(r"(?:arn:aws[a-zA-Z-]*:lambda:[a-z0-9-]+:\d{12}:layer:)?([\w-]{1,140})")
@@ -47,16 +48,16 @@ class LayerBook:
 class LayerApi:
     """Publish, read, list, share and delete layer versions."""
 
-    def __init__(self, service: LambdaService) -> None:
-        self._service = service
-        self._cloud = service.cloud
-        self._book = service.layers
+    def __init__(self, cloud: Cloud, book: LayerBook, code: CodeStore) -> None:
+        self._cloud = cloud
+        self._book = book
+        self._code = code
 
     @operation("PublishLayerVersion")
     def publish_layer_version(self, call: Call) -> dict[str, Any]:
         """Publish the next version of a layer."""
         layer_arn = self._layer_arn(call)
-        package = self._service.code.fetch(call.params["Content"], call)
+        package = self._code.fetch(call.params["Content"], call)
         with self._book.lock:
             number = self._book.last_numbers.get(layer_arn, 0) + 1
             self._book.last_numbers[layer_arn] = number
@@ -169,7 +170,7 @@ class LayerApi:
             **_summary(version),
             "LayerArn": version.arn.rpartition(":")[0],
             "Content": {
-                "Location": self._service.code.location(version.package),
+                "Location": self._code.location(version.package),
                 "CodeSha256": version.package.sha256,
                 "CodeSize": version.package.size,
             },

@@ -23,8 +23,8 @@ class FunctionMetrics:
 
     def put(self, name: str, metric: str, value: float, *, unit: str = "Count") -> None:
         """One sample of a function's metric."""
-        if "cloudwatch" not in self._cloud.front.services:
+        if not self._cloud.services.has("cloudwatch"):
             return
-        self._cloud.service("cloudwatch").put(
+        self._cloud.services.cloudwatch.put(
             "AWS/Lambda", metric, value, dimensions={"FunctionName": name}, unit=unit
         )

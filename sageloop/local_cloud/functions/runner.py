@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.functions.code import CodeStore
 from sageloop.local_cloud.functions.errors import throttled
+from sageloop.local_cloud.functions.limits import ACCOUNT_CONCURRENCY
 from sageloop.local_cloud.functions.log_writer import LogStream, LogWriter, Transcript
 from sageloop.local_cloud.functions.metrics import FunctionMetrics
 from sageloop.local_cloud.functions.model import Function, FunctionBook, Version
 from sageloop.local_cloud.functions.platform_log import PlatformLog, Usage
 from sageloop.local_cloud.functions.pool import WorkerPool
-from sageloop.local_cloud.functions.settings_api import ACCOUNT_CONCURRENCY
 from sageloop.local_cloud.functions.worker import Worker
 
 if TYPE_CHECKING:

@@ -43,13 +43,17 @@ class LambdaService(Service):
         self.code = CodeStore(cloud)
         self.runner = Runner(cloud, self.book, self.code)
         self.asynchronous = AsyncInvocations(cloud, self.book, self.runner)
-        self.invocations = InvokeApi(self)
-        self.event_sources = EventSourceApi(self)
+        self.invocations = InvokeApi(cloud, self.book, self.runner, self.asynchronous)
+        self.event_sources = EventSourceApi(cloud, self.book, self.invocations)
         self._warmed = threading.Event()
+        functions = FunctionApi(
+            cloud, self.book, code=self.code, layers=self.layers, runner=self.runner,
+            warm_up=self.warm_up,
+        )  # fmt: skip
         for section in (
-            FunctionApi(self), AliasApi(self), LayerApi(self), PolicyApi(self),
-            ConcurrencyApi(self), EventConfigApi(self), TagApi(self), self.invocations,
-            self.event_sources,
+            functions, AliasApi(self.book), LayerApi(cloud, self.layers, self.code),
+            PolicyApi(self.book), ConcurrencyApi(self.book), EventConfigApi(cloud, self.book),
+            TagApi(self.book, self.event_sources), self.invocations, self.event_sources,
         ):  # fmt: skip
             self.include(section)
 

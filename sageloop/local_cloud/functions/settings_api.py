@@ -12,6 +12,7 @@ from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.functions.errors import conflict, invalid, not_found, stale_revision
 from sageloop.local_cloud.functions.event_sources.mapping import Mapping
 from sageloop.local_cloud.functions.function_api import reference_of
+from sageloop.local_cloud.functions.limits import ACCOUNT_CONCURRENCY
 from sageloop.local_cloud.functions.model import EventConfig, Function
 from sageloop.local_cloud.functions.names import LATEST, parse_reference
 from sageloop.local_cloud.functions.paging import page
@@ -19,17 +20,18 @@ from sageloop.local_cloud.functions.policy import Policy, statement
 from sageloop.local_cloud.functions.validation import destination_of
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.functions.service import LambdaService
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.functions.event_sources.api import EventSourceApi
+    from sageloop.local_cloud.functions.model import FunctionBook
 
-ACCOUNT_CONCURRENCY = 1000
 _UNRESERVED_MINIMUM = 100
 
 
 class PolicyApi:
     """Resource policies."""
 
-    def __init__(self, service: LambdaService) -> None:
-        self._book = service.book
+    def __init__(self, book: FunctionBook) -> None:
+        self._book = book
 
     @operation("AddPermission")
     def add_permission(self, call: Call) -> dict[str, Any]:
@@ -89,8 +91,8 @@ class PolicyApi:
 class ConcurrencyApi:
     """Reserved concurrency and the account's limits."""
 
-    def __init__(self, service: LambdaService) -> None:
-        self._book = service.book
+    def __init__(self, book: FunctionBook) -> None:
+        self._book = book
 
     @operation("PutFunctionConcurrency")
     def put_function_concurrency(self, call: Call) -> dict[str, Any]:
@@ -156,9 +158,9 @@ class ConcurrencyApi:
 class EventConfigApi:
     """How asynchronous invocations are retried."""
 
-    def __init__(self, service: LambdaService) -> None:
-        self._cloud = service.cloud
-        self._book = service.book
+    def __init__(self, cloud: Cloud, book: FunctionBook) -> None:
+        self._cloud = cloud
+        self._book = book
 
     @operation("PutFunctionEventInvokeConfig")
     def put_config(self, call: Call) -> dict[str, Any]:
@@ -221,9 +223,9 @@ class EventConfigApi:
 class TagApi:
     """Tags of functions and of event source mappings."""
 
-    def __init__(self, service: LambdaService) -> None:
-        self._book = service.book
-        self._mappings = service.event_sources
+    def __init__(self, book: FunctionBook, mappings: EventSourceApi) -> None:
+        self._book = book
+        self._mappings = mappings
 
     @operation("TagResource")
     def tag_resource(self, call: Call) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.failures import JobStopped
 from sageloop.local_cloud.sagemaker.store import Document
-from sageloop.local_cloud.sagemaker.training.failures import JobStopped
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
 
 PRINCIPAL = "sagemaker.amazonaws.com"
 ENDED = ("Completed", "Failed", "Stopped")
@@ -40,10 +40,10 @@ class JobKind:
 class JobRecords:
     """Creates and moves jobs of one kind in the store; each move is an event."""
 
-    def __init__(self, service: SageMakerService, kind: JobKind) -> None:
-        self._service = service
-        self._store = service.store
-        self._clock = service.cloud.clock
+    def __init__(self, account: Account, kind: JobKind) -> None:
+        self._account = account
+        self._store = account.store
+        self._clock = account.cloud.clock
         self.kind = kind
 
     def open(self, request: Document, **more: Any) -> Document:
@@ -122,7 +122,7 @@ class JobRecords:
         arn = document[self.kind.member("JobArn")]
         detail = {member: document.get(member) for member in self.kind.reported}
         detail["Tags"] = self._store.tags(arn)
-        self._service.emit(f"SageMaker {self.kind.noun} Job State Change", detail, arn)
+        self._account.emit(f"SageMaker {self.kind.noun} Job State Change", detail, arn)
 
 
 class Run(Protocol):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-
-from moto.logs.models import logs_backends
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -47,16 +45,9 @@ class LogStream:
         ]  # fmt: skip
         if not events:
             return
-        answer = self._client.put_log_events(
+        self._client.put_log_events(
             logGroupName=self._group, logStreamName=self._stream, logEvents=events
         )
-        if answer.get("rejectedLogEventsInfo"):
-            self._write_ahead_of_the_wall(events)
-
-    def _write_ahead_of_the_wall(self, events: list[dict[str, Any]]) -> None:
-        # moto refuses stamps beyond two wall hours; the virtual clock may be months ahead.
-        backend = logs_backends[self._cloud.account_id][self._cloud.region]
-        backend.groups[self._group].put_log_events(self._stream, events)
 
     def _make(self) -> None:
         if self._made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -9,12 +10,11 @@ from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import is_multi_model
 from sageloop.local_cloud.sagemaker.listing import page
 from sageloop.local_cloud.sagemaker.store import Document
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
 
 _KEPT = (
     "ModelName", "PrimaryContainer", "Containers", "InferenceExecutionConfig",
@@ -23,13 +23,18 @@ _KEPT = (
 _SUMMARY = ("ModelName", "ModelArn", "CreationTime")
 
 
+def is_multi_model(container: Mapping[str, Any]) -> bool:
+    """Whether a container's data is a prefix of many models."""
+    return container.get("Mode") == "MultiModel"
+
+
 class Models:
     """CreateModel and its companions."""
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._service = service
-        self._store = service.store
-        self._cloud = service.cloud
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._store = account.store
+        self._cloud = account.cloud
 
     @operation("CreateModel")
     def create_model(self, call: Call) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sageloop.local_cloud.sagemaker.listing import page
 from sageloop.local_cloud.sagemaker.store import Document
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
 
 _INSTANCE = "notebook-instance"
 _CONFIG = "notebook-instance-lifecycle-config"
@@ -43,10 +43,10 @@ _SUMMARY = (
 class Notebooks:
     """Instances come InService at once; no notebook server runs behind them."""
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._service = service
-        self._store = service.store
-        self._cloud = service.cloud
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._store = account.store
+        self._cloud = account.cloud
 
     @operation("CreateNotebookInstance")
     def create_instance(self, call: Call) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class Notebooks:
 
     def _emit(self, document: Document) -> None:
         detail = document | {"Tags": {}}
-        self._service.emit(
+        self._account.emit(
             "SageMaker Notebook Instance State Change", detail, document["NotebookInstanceArn"]
         )
 

@@ -10,7 +10,7 @@ from sageloop.local_cloud.sagemaker.listing import page
 from sageloop.local_cloud.sagemaker.store import Document
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
 
 _GROUP = "model-package-group"
 _PACKAGE = "model-package"
@@ -44,10 +44,10 @@ _EVENT_MEMBERS = (
 class ModelPackages:
     """Model package groups and what is in them."""
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._service = service
-        self._store = service.store
-        self._cloud = service.cloud
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._store = account.store
+        self._cloud = account.cloud
         self._by_token: dict[str, tuple[str, dict[str, Any]]] = {}
 
     @operation("CreateModelPackageGroup")
@@ -239,7 +239,7 @@ class ModelPackages:
             "CreationTime": package["CreationTime"].isoformat().replace("+00:00", "Z"),
             "LastModifiedTime": package["LastModifiedTime"].isoformat().replace("+00:00", "Z"),
         }
-        self._service.emit(
+        self._account.emit(
             "SageMaker Model Package State Change", detail, package["ModelPackageArn"]
         )
 

@@ -6,9 +6,11 @@ from typing import Any
 
 from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.core.wire import Response
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
-from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
-from sageloop.local_cloud.sagemaker.hosting.streaming import STREAM_SECONDS
+from sageloop.local_cloud.sagemaker.hosting.routing.streaming import STREAM_SECONDS
+from sageloop.local_cloud.sagemaker.hosting.section import Hosting
+from sageloop.local_cloud.sagemaker.service import SageMakerService
 from sageloop.local_cloud.sagemaker.validation import check
 
 _LATER = ("EnableExplanations", "SessionId", "PrefixAwareId")
@@ -22,26 +24,23 @@ class SageMakerRuntimeService(Service):
     @operation("InvokeEndpoint")
     def invoke_endpoint(self, call: Call) -> Response:
         """Send one request to the endpoint."""
-        hosting = self.cloud.service("sagemaker").hosting
-        answered: Response = hosting.router.invoke(hosting.components.addressed(_invocation(call)))
-        return answered
+        hosting = self._hosting
+        return hosting.router.invoke(hosting.components.addressed(_invocation(call)))
 
     @operation("InvokeEndpointAsync")
     def invoke_endpoint_async(self, call: Call) -> dict[str, Any]:
         """Queue one request of an asynchronous endpoint."""
-        queued: dict[str, Any] = self.cloud.service("sagemaker").hosting.asynchronous.invoke(
-            call.params, call.request.get_data()
-        )
-        return queued
+        return self._hosting.asynchronous.invoke(call.params, call.request.get_data())
 
     @operation("InvokeEndpointWithResponseStream")
     def invoke_endpoint_with_response_stream(self, call: Call) -> Response:
         """Send one request to the endpoint; what its container answers is handed on at once."""
-        hosting = self.cloud.service("sagemaker").hosting
-        answered: Response = hosting.router.stream(
-            hosting.components.addressed(_invocation(call, timeout=STREAM_SECONDS))
-        )
-        return answered
+        invocation = _invocation(call, timeout=STREAM_SECONDS)
+        return self._hosting.router.stream(self._hosting.components.addressed(invocation))
+
+    @property
+    def _hosting(self) -> Hosting:
+        return self.cloud.services.instance(SageMakerService).hosting
 
 
 def _invocation(call: Call, *, timeout: float | None = None) -> Invocation:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from sageloop.local_cloud.core.service import Call, Service
 from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.sagemaker import validation
+from sageloop.local_cloud.sagemaker.account import Account
 from sageloop.local_cloud.sagemaker.hosting.section import Hosting
 from sageloop.local_cloud.sagemaker.models import Models
 from sageloop.local_cloud.sagemaker.notebooks import Notebooks
 from sageloop.local_cloud.sagemaker.processing.section import ProcessingJobs
 from sageloop.local_cloud.sagemaker.registry import ModelPackages
-from sageloop.local_cloud.sagemaker.stamps import in_milliseconds
-from sageloop.local_cloud.sagemaker.store import SageMakerStore
 from sageloop.local_cloud.sagemaker.tags import Tags
 from sageloop.local_cloud.sagemaker.training.section import TrainingJobs
 from sageloop.local_cloud.sagemaker.transform.section import TransformJobs
@@ -22,6 +21,7 @@ from sageloop.local_cloud.sagemaker.tuning.section import TuningJobs
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.sagemaker.training.channels.file_systems import FileSystems
 
 
 class SageMakerService(Service):
@@ -31,16 +31,17 @@ class SageMakerService(Service):
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
-        self.store = SageMakerStore(cloud)
-        self.training = TrainingJobs(self)
-        self.tuning = TuningJobs(self)
-        self.processing = ProcessingJobs(self)
-        self.transform = TransformJobs(self)
-        self.hosting = Hosting(self)
-        self.models = Models(self)
+        account = Account(cloud)
+        self.store = account.store
+        self.models = Models(account)
+        self.training = TrainingJobs(account)
+        self.tuning = TuningJobs(account, self.training)
+        self.processing = ProcessingJobs(account)
+        self.hosting = Hosting(account, self.models)
+        self.transform = TransformJobs(account, self.hosting.containers)
         for section in (
             self.training, self.tuning, self.hosting, self.hosting.components, self.models,
-            ModelPackages(self), Notebooks(self), Tags(self.store),
+            ModelPackages(account), Notebooks(account), Tags(self.store),
         ):  # fmt: skip
             self.include(section)
         self.include(self.processing)
@@ -52,14 +53,12 @@ class SageMakerService(Service):
             validation.check(call.operation, _as_sent(call))
         return super().handle(call)
 
-    def emit(self, detail_type: str, detail: dict[str, Any], arn: str) -> None:
-        """Send an event of SageMaker's to the default bus, times in milliseconds."""
-        events = self.cloud.front.services.get("events")
-        if events is not None:
-            sent = in_milliseconds(detail)
-            events.emit("aws.sagemaker", detail_type, sent, resources=[arn])  # type: ignore[attr-defined]
+    @property
+    def file_systems(self) -> FileSystems:
+        """Directories that stand for the file systems of jobs."""
+        return self.training.file_systems
 
-    def wait_endpoint(self, name: str) -> Any:
+    def wait_endpoint(self, name: str) -> dict[str, Any]:
         """Wait until an endpoint is at rest; the hosting section says how."""
         return self.hosting.wait_endpoint(name)
 

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from moto.core.utils import get_service_model
-
+from sageloop.local_cloud.core import wire
 from sageloop.local_cloud.core.errors import AwsError
 
 Check = Callable[[Any, str], Iterator[str]]
@@ -42,7 +41,7 @@ def check(
 
 @cache
 def _operation(service: str, operation_name: str) -> Check:
-    shape = get_service_model(service).operation_model(operation_name).input_shape
+    shape = wire.service_model(service).operation_model(operation_name).input_shape
     return _Compiler().check_of(shape) if shape is not None else _nothing
 
 

@@ -82,7 +82,7 @@ class Capacity:
 
     def rest(self, key: TargetKey) -> None:
         """Wait until the resource is not being changed, or is gone, or the cloud stops."""
-        store = self._cloud.service("sagemaker").store
+        store = self._cloud.services.sagemaker.store
         if key.dimension == COPIES:
             family, name, member = (
                 "inference-component", _component(key), "InferenceComponentStatus",

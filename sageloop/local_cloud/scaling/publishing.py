@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.cloudwatch.metrics import Sample, Series
+from sageloop.local_cloud.core.samples import Sample, Series
 from sageloop.local_cloud.scaling import tracking
 from sageloop.local_cloud.scaling.model import Attached, Store, TargetKey
 
@@ -36,9 +36,8 @@ class Publisher:
 
     def start(self) -> None:
         """Begin, if this cloud has metrics at all."""
-        cloudwatch = self._cloud.front.services.get("cloudwatch")
-        if cloudwatch is not None:
-            self._cloud.service("cloudwatch").before_evaluation(self.fill)
+        if self._cloud.services.has("cloudwatch"):
+            self._cloud.services.cloudwatch.before_evaluation(self.fill)
 
     def count(self) -> None:
         """Publish how many requests are in progress, for as long as a policy goes by that."""
@@ -56,7 +55,7 @@ class Publisher:
             self._counting.release()
             return
         self._schedule()
-        put = self._cloud.service("cloudwatch").put
+        put = self._cloud.services.cloudwatch.put
         for key, name in followed:
             counts = self._in_progress(key)
             if counts:
@@ -69,14 +68,11 @@ class Publisher:
         return [(key, name) for key, name in found if name is not None]
 
     def _in_progress(self, key: TargetKey) -> list[int]:
-        hosting = self._cloud.service("sagemaker").hosting
+        hosting = self._cloud.services.sagemaker.hosting
         parts = key.resource.split("/")
-        found: list[int] = (
-            hosting.outstanding_copies(parts[1])
-            if parts[0] == "inference-component"
-            else hosting.outstanding(parts[1], parts[3])
-        )
-        return found
+        if parts[0] == "inference-component":
+            return hosting.outstanding_copies(parts[1])
+        return hosting.outstanding(parts[1], parts[3])
 
     def fill(self) -> None:
         """Publish zeros for the whole minutes in which a scaled resource had no request."""
@@ -95,14 +91,14 @@ class Publisher:
         self._filled[series] = end
         if not self._runs(key):
             return
-        metrics = self._cloud.service("cloudwatch").metrics
+        metrics = self._cloud.services.cloudwatch.metrics
         while begin < end:
             if not metrics.between(series, begin, begin + _MINUTE):
-                metrics.put(series, Sample(begin + _MINUTE / 2, 0.0, 1, 0.0, 0.0), "None")
+                metrics.put(series, Sample.one(begin + _MINUTE / 2, 0.0), "None")
             begin += _MINUTE
 
     def _runs(self, key: TargetKey) -> bool:
-        store = self._cloud.service("sagemaker").store
+        store = self._cloud.services.sagemaker.store
         parts = key.resource.split("/")
         if parts[0] == "inference-component":
             found = store.find("inference-component", parts[1])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from sageloop.local_cloud.core.activity import Activity
-from sageloop.local_cloud.sagemaker.hosting.batches import Batcher
+from sageloop.local_cloud.sagemaker.hosting.invocation.batches import Batcher
 
 _LONG = 60.0
 

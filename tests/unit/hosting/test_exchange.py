@@ -11,8 +11,8 @@ from http.client import HTTPException
 
 import pytest
 
-from sageloop.local_cloud.sagemaker.containers.http_server import Reply, Server
-from sageloop.local_cloud.sagemaker.hosting.connections import Connections
+from sageloop.local_cloud.images.http_server import Reply, Server
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Connections
 
 
 @contextmanager

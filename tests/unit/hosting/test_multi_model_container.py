@@ -6,8 +6,8 @@ import json
 import threading
 from pathlib import Path
 
-from sageloop.local_cloud.sagemaker.containers.http_server import Reply, Respond
-from sageloop.local_cloud.sagemaker.containers.multi_model.models import Models
+from sageloop.local_cloud.images.http_server import Reply, Respond
+from sageloop.local_cloud.images.multi_model.models import Models
 
 
 def test_model_that_is_unloaded_while_it_loads_goes_when_it_has_come() -> None:

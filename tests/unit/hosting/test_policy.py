@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.policy import check, check_names, is_guarded, plan
+from sageloop.local_cloud.sagemaker.hosting.rollout.policy import (
+    check,
+    check_names,
+    is_guarded,
+    plan,
+)
 
 
 def blue_green(kind: str, size: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:

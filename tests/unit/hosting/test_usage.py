@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sageloop.local_cloud.sagemaker.hosting.usage import Meter
+from sageloop.local_cloud.sagemaker.hosting.instances.usage import Meter
 
 # A worker of a server: the process that is started itself does nothing.
 _WORKER = """

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_PACKAGE = "sageloop.local_cloud.sagemaker.containers"
+_PACKAGE = "sageloop.local_cloud.images"
 
 
 @dataclass(frozen=True)

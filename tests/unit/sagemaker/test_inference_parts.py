@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sageloop.local_cloud.sagemaker import containers
-from sageloop.local_cloud.sagemaker.containers.script.inference import codecs, settings
-from sageloop.local_cloud.sagemaker.containers.script.inference.context import Context
-from sageloop.local_cloud.sagemaker.containers.script.inference.defaults import Defaults
-from sageloop.local_cloud.sagemaker.containers.script.inference.functions import (
+from sageloop.local_cloud import images
+from sageloop.local_cloud.images.script.inference import codecs, settings
+from sageloop.local_cloud.images.script.inference.context import Context
+from sageloop.local_cloud.images.script.inference.defaults import Defaults
+from sageloop.local_cloud.images.script.inference.functions import (
     called,
     functions_of,
 )
-from sageloop.local_cloud.sagemaker.containers.script.inference.handler import Handler
+from sageloop.local_cloud.images.script.inference.handler import Handler
 
 ROWS = np.array([[1.0, 2.0], [3.0, 4.0]])
 REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
@@ -140,12 +140,12 @@ def test_model_without_model_fn_says_what_is_missing(tmp_path: Path) -> None:
      ("sagemaker-scikit-learn:1.4-2", True)],
 )  # fmt: skip
 def test_framework_images_serve(repository: str, serves: bool) -> None:
-    assert (containers.serving_command(f"{REGISTRY}/{repository}") is not None) is serves
+    assert (images.serving_command(f"{REGISTRY}/{repository}") is not None) is serves
 
 
 def test_xgboost_serves_its_own_model_unless_a_script_is_named() -> None:
     image = f"{REGISTRY}/sagemaker-xgboost:1.7-1"
     scripted = {"Environment": {"SAGEMAKER_PROGRAM": "serve.py"}}
 
-    assert "script.inference" not in " ".join(containers.serving_command(image) or ())
-    assert "script.inference" in " ".join(containers.serving_command(image, scripted) or ())
+    assert "script.inference" not in " ".join(images.serving_command(image) or ())
+    assert "script.inference" in " ".join(images.serving_command(image, scripted) or ())

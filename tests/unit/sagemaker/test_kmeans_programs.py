@@ -13,11 +13,11 @@ import pytest
 from built_in import ask, csv, not_served, prepare, served, train, train_together
 from sklearn.cluster import KMeans
 
-from sageloop.local_cloud.sagemaker.containers import archive, kmeans, rules
-from sageloop.local_cloud.sagemaker.containers.formats import matrix, record, recordio
-from sageloop.local_cloud.sagemaker.containers.kmeans import clustering
-from sageloop.local_cloud.sagemaker.containers.kmeans import train as program
-from sageloop.local_cloud.sagemaker.containers.kmeans.hyperparameters import Settings, settings
+from sageloop.local_cloud.images import archive, kmeans, rules
+from sageloop.local_cloud.images.formats import matrix, record, recordio
+from sageloop.local_cloud.images.kmeans import clustering
+from sageloop.local_cloud.images.kmeans import train as program
+from sageloop.local_cloud.images.kmeans.hyperparameters import Settings, settings
 
 PLAIN = "text/csv;label_size=0"
 PARAMETERS = {"k": "4", "feature_dim": "2"}

@@ -14,12 +14,12 @@ from built_in import ask, csv, not_served, prepare, served, train, train_togethe
 from sklearn import linear_model, svm
 from sklearn import metrics as their_metrics
 
-from sageloop.local_cloud.sagemaker.containers import linear_learner, rules
-from sageloop.local_cloud.sagemaker.containers.formats import matrix, record, recordio
-from sageloop.local_cloud.sagemaker.containers.linear_learner import losses, metrics
-from sageloop.local_cloud.sagemaker.containers.linear_learner import train as program
-from sageloop.local_cloud.sagemaker.containers.linear_learner.hyperparameters import settings
-from sageloop.local_cloud.sagemaker.containers.linear_learner.model import Model, load
+from sageloop.local_cloud.images import linear_learner, rules
+from sageloop.local_cloud.images.formats import matrix, record, recordio
+from sageloop.local_cloud.images.linear_learner import losses, metrics
+from sageloop.local_cloud.images.linear_learner import train as program
+from sageloop.local_cloud.images.linear_learner.hyperparameters import settings
+from sageloop.local_cloud.images.linear_learner.model import Model, load
 
 REGRESSOR = {"predictor_type": "regressor"}
 BINARY = {"predictor_type": "binary_classifier"}

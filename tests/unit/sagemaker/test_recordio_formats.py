@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from sageloop.local_cloud.sagemaker.containers.formats import (
+from sageloop.local_cloud.images.formats import (
     matrix,
     media,
     record,
@@ -22,7 +22,7 @@ from sageloop.local_cloud.sagemaker.containers.formats import (
     rows,
     tables,
 )
-from sageloop.local_cloud.sagemaker.containers.formats.media import DataError
+from sageloop.local_cloud.images.formats.media import DataError
 
 _KINDS = st.sampled_from([np.dtype("f4"), np.dtype("f8"), np.dtype("i4")])
 _TENSORS = _KINDS.flatmap(

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from sageloop.local_cloud.sagemaker.containers.turns import Turns
+from sageloop.local_cloud.images.turns import Turns
 from sageloop.waiting import until
 
 

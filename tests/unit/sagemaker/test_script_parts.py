@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from sageloop.local_cloud import images
 from sageloop.local_cloud.core.simulation import decision
-from sageloop.local_cloud.sagemaker import containers
-from sageloop.local_cloud.sagemaker.containers.frameworks import PYTORCH
-from sageloop.local_cloud.sagemaker.containers.script import (
+from sageloop.local_cloud.images.frameworks import PYTORCH
+from sageloop.local_cloud.images.script import (
     distribution,
     entry,
     environments,
@@ -21,7 +21,7 @@ from sageloop.local_cloud.sagemaker.containers.script import (
     training,
     variables,
 )
-from sageloop.local_cloud.sagemaker.containers.script.entry import Kind
+from sageloop.local_cloud.images.script.entry import Kind
 
 REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 PYTORCH_IMAGE = f"{REGISTRY}/pytorch-training:2.8.0-cpu-py312"
@@ -45,36 +45,36 @@ def read(tmp_path: Path, hyperparameters: dict[str, str], **resources: Any) -> t
 
 
 def test_xgboost_image_is_the_algorithm_unless_a_program_is_named() -> None:
-    built_in = containers.training_command(XGBOOST, job({"num_round": "1"}))
-    scripted = containers.training_command(XGBOOST, job({"sagemaker_program": "train.py"}))
+    built_in = images.training_command(XGBOOST, job({"num_round": "1"}))
+    scripted = images.training_command(XGBOOST, job({"sagemaker_program": "train.py"}))
 
     assert built_in is not None
     assert built_in[-1].endswith("xgboost.train")
     assert scripted is not None
     assert scripted[-3:] == [
-        "sageloop.local_cloud.sagemaker.containers.script", "--framework=xgboost", "train",
+        "sageloop.local_cloud.images.script", "--framework=xgboost", "train",
     ]  # fmt: skip
 
 
 def test_image_may_be_named_by_its_digest() -> None:
     image = f"{REGISTRY}/pytorch-training@sha256:{'0' * 64}"
 
-    assert containers.training_command(image) == containers.training_command(PYTORCH_IMAGE)
+    assert images.training_command(image) == images.training_command(PYTORCH_IMAGE)
 
 
 def test_entry_point_replaces_the_program_of_a_known_image_only() -> None:
     asked = job(ContainerEntrypoint=["/bin/bash"], ContainerArguments=["-c", "exit 3"])
 
-    command = containers.training_command(PYTORCH_IMAGE, asked)
+    command = images.training_command(PYTORCH_IMAGE, asked)
 
     assert command is not None
     assert command[-3:] == ["/bin/bash", "-c", "exit 3"]
-    assert containers.training_command("unknown/image:1", asked) is None
+    assert images.training_command("unknown/image:1", asked) is None
 
 
 def test_built_in_algorithms_bring_their_metrics() -> None:
     def names(image: str) -> set[str]:
-        return {d["Name"] for d in containers.metric_definitions(f"{REGISTRY}/{image}")}
+        return {d["Name"] for d in images.metric_definitions(f"{REGISTRY}/{image}")}
 
     assert "validation:rmse" in names("sagemaker-xgboost:1.7-1")
     assert "test:msd" in names("kmeans:1")

@@ -18,12 +18,12 @@ from built_in import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageloop.local_cloud.sagemaker import containers
-from sageloop.local_cloud.sagemaker.containers.formats import text
-from sageloop.local_cloud.sagemaker.containers.rules import HyperparameterError
-from sageloop.local_cloud.sagemaker.containers.xgboost import hyperparameters as hp
-from sageloop.local_cloud.sagemaker.containers.xgboost import serve
-from sageloop.local_cloud.sagemaker.containers.xgboost import train as program
+from sageloop.local_cloud import images
+from sageloop.local_cloud.images.formats import text
+from sageloop.local_cloud.images.rules import HyperparameterError
+from sageloop.local_cloud.images.xgboost import hyperparameters as hp
+from sageloop.local_cloud.images.xgboost import serve
+from sageloop.local_cloud.images.xgboost import train as program
 
 CSV = {"ContentType": "text/csv"}
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
@@ -170,15 +170,15 @@ def test_csv_is_read_as_it_was_written(rows: list[list[float | None]]) -> None:
 
 
 def test_registered_program_comes_before_the_built_in() -> None:
-    containers.register("*/sagemaker-xgboost:*", ["own"])
+    images.register("*/sagemaker-xgboost:*", ["own"])
     try:
-        assert containers.training_command(IMAGE) == ["own", "train"]
-        assert containers.serving_command(IMAGE) == ["own", "serve"]
+        assert images.training_command(IMAGE) == ["own", "train"]
+        assert images.serving_command(IMAGE) == ["own", "serve"]
     finally:
-        containers.unregister("*/sagemaker-xgboost:*")
-    assert containers.training_command(IMAGE) == command("xgboost.train")
+        images.unregister("*/sagemaker-xgboost:*")
+    assert images.training_command(IMAGE) == command("xgboost.train")
 
 
 def test_image_without_a_program_has_none() -> None:
-    assert containers.training_command("elsewhere:2") is None
-    assert containers.serving_command("elsewhere:2") is None
+    assert images.training_command("elsewhere:2") is None
+    assert images.serving_command("elsewhere:2") is None

@@ -26,9 +26,9 @@ from built_in import (
     train_together,
 )
 
-from sageloop.local_cloud.sagemaker.containers.formats import matrix, record, recordio
-from sageloop.local_cloud.sagemaker.containers.xgboost import serve
-from sageloop.local_cloud.sagemaker.containers.xgboost.metrics import METRIC_DEFINITIONS
+from sageloop.local_cloud.images.formats import matrix, record, recordio
+from sageloop.local_cloud.images.xgboost import serve
+from sageloop.local_cloud.images.xgboost.metrics import METRIC_DEFINITIONS
 
 CSV = {"ContentType": "text/csv"}
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"

@@ -68,7 +68,7 @@ def _named(
 
 
 def _await(scene: Scene) -> dict[str, Any]:
-    found: dict[str, Any] = scene.request.cloud.service("sagemaker").wait_endpoint(scene.name)
+    found = scene.request.cloud.services.sagemaker.wait_endpoint(scene.name)
     status = found.get("EndpointStatus")
     if status != "InService":
         raise AwsError(
@@ -97,7 +97,7 @@ def _roll_out(scene: Scene) -> None:
 
 def _why(scene: Scene, found: dict[str, Any]) -> str:
     # Of a rollback by an alarm the description says nothing, as on AWS; a deployment should.
-    alarm = scene.request.cloud.service("sagemaker").hosting.undone_by(scene.name)
+    alarm = scene.request.cloud.services.sagemaker.hosting.undone_by(scene.name)
     if alarm is not None:
         return f"its rollback alarm {alarm} was in ALARM"
     return str(found.get("FailureReason", "no reason given"))

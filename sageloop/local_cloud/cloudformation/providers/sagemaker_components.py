@@ -17,6 +17,7 @@ from sageloop.local_cloud.cloudformation.providers.api import (
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
+from sageloop.local_cloud.core.contracts import InferenceComponents
 from sageloop.local_cloud.core.errors import AwsError
 
 _GONE = "could not find"
@@ -45,8 +46,8 @@ class _InferenceComponent(ApiResource):
         _components(scene).wait(scene.name)
 
 
-def _components(scene: Scene) -> Any:
-    return scene.request.cloud.service("sagemaker").hosting.components
+def _components(scene: Scene) -> InferenceComponents:
+    return scene.request.cloud.services.sagemaker.hosting.components
 
 
 def _settled(scene: Scene) -> None:

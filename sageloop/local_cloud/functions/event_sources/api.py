@@ -27,7 +27,9 @@ from sageloop.local_cloud.functions.paging import page
 from sageloop.local_cloud.functions.runner import Outcome
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.functions.service import LambdaService
+    from sageloop.local_cloud.core.cloud import Cloud
+    from sageloop.local_cloud.functions.invoke_api import InvokeApi
+    from sageloop.local_cloud.functions.model import FunctionBook
 
 _ARRIVING = (
     "sqs:SendMessage", "sqs:SendMessageBatch", "sqs:ChangeMessageVisibility",
@@ -39,10 +41,10 @@ _POLLER = "lambda.amazonaws.com"
 class EventSourceApi:
     """Mappings of queues to functions, and the pollers that serve them."""
 
-    def __init__(self, service: LambdaService) -> None:
-        self._service = service
-        self._cloud = service.cloud
-        self._book = service.book
+    def __init__(self, cloud: Cloud, book: FunctionBook, invocations: InvokeApi) -> None:
+        self._cloud = cloud
+        self._book = book
+        self._invocations = invocations
         self._lock = threading.Lock()
         self._pollers: dict[str, Poller] = {}
         for action in _ARRIVING:
@@ -172,7 +174,7 @@ class EventSourceApi:
 
     def _invoke(self, mapping: Mapping, event: bytes) -> Outcome:
         try:
-            return self._service.invocations.run_for(
+            return self._invocations.run_for(
                 _POLLER, mapping.function_arn, event, mapping.queue_arn
             )
         except AwsError as error:
@@ -181,8 +183,8 @@ class EventSourceApi:
             raise
 
     def _count(self, mapping: Mapping, metric: str, value: float) -> None:
-        if "cloudwatch" in self._cloud.front.services:
-            self._cloud.service("cloudwatch").put(
+        if self._cloud.services.has("cloudwatch"):
+            self._cloud.services.cloudwatch.put(
                 "AWS/Lambda", metric, value, dimensions={"EventSourceMappingUUID": mapping.id},
                 unit="Count",
             )  # fmt: skip

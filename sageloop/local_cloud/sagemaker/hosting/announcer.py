@@ -10,8 +10,8 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.hosting.describe import describe, pending
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.account import Account
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
 
 _HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -19,13 +19,13 @@ _HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 class Announcer:
     """Emits state-change events in SageMaker's formats."""
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._service = service
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     def endpoint(self, document: Mapping[str, Any], live: LiveEndpoint | None) -> None:
         """An endpoint has a new status."""
         detail = self._detail(document, live)
-        self._service.emit("SageMaker Endpoint State Change", detail, detail["EndpointArn"])
+        self._account.emit("SageMaker Endpoint State Change", detail, detail["EndpointArn"])
 
     def deployment(self, document: Mapping[str, Any], live: LiveEndpoint) -> None:
         """A deployment has come a step further."""
@@ -34,7 +34,7 @@ class Announcer:
             return
         detail = self._detail(document, live)
         detail["PendingDeploymentSummary"] = pending(progress)
-        self._service.emit(
+        self._account.emit(
             "SageMaker Endpoint Deployment State Change", detail, detail["EndpointArn"]
         )
 
@@ -48,7 +48,7 @@ class Announcer:
             "CreationTime": document["CreationTime"],
             "Tags": self._tags(arn),
         }
-        self._service.emit("SageMaker Endpoint Config State Change", detail, arn)
+        self._account.emit("SageMaker Endpoint Config State Change", detail, arn)
 
     def _detail(self, document: Mapping[str, Any], live: LiveEndpoint | None) -> dict[str, Any]:
         whole = describe(document, live)
@@ -67,7 +67,7 @@ class Announcer:
 
     def _tags(self, arn: str) -> dict[str, str]:
         try:
-            return self._service.store.tags(arn)
+            return self._account.store.tags(arn)
         except AwsError:
             return {}
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from sageloop.local_cloud.sagemaker.hosting.fleet import Fleet, VariantFleet
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import Fleet, VariantFleet
 from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Progress
 
 

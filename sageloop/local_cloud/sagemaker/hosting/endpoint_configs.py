@@ -9,8 +9,8 @@ from sageloop.local_cloud.sagemaker.hosting.requests import check_endpoint_confi
 from sageloop.local_cloud.sagemaker.listing import page
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.account import Account
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
 
 CONFIG_FAMILY = "endpoint-config"
 _KEPT = (
@@ -22,14 +22,14 @@ _KEPT = (
 class EndpointConfigs:
     """CreateEndpointConfig and its companions."""
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._service = service
+    def __init__(self, account: Account) -> None:
+        self._account = account
         self._lifecycle: Lifecycle
 
     @operation("CreateEndpointConfig")
     def create_endpoint_config(self, call: Call) -> dict[str, Any]:
         """Keep a configuration whose models are there."""
-        params, store = call.params, self._service.store
+        params, store = call.params, self._account.store
         check_endpoint_config(params)
         self._lifecycle.builder.check_config(params)
         name = params["EndpointConfigName"]
@@ -42,7 +42,7 @@ class EndpointConfigs:
                 ]
         document["EnableNetworkIsolation"] = params.get("EnableNetworkIsolation", False)
         document["EndpointConfigArn"] = store.arn(CONFIG_FAMILY, name)
-        document["CreationTime"] = self._service.cloud.clock.now()
+        document["CreationTime"] = self._account.cloud.clock.now()
         arn = store.create(CONFIG_FAMILY, name, document, tags=params.get("Tags"))
         self._lifecycle.announce_config(document)
         return {"EndpointConfigArn": arn}
@@ -50,18 +50,18 @@ class EndpointConfigs:
     @operation("DescribeEndpointConfig")
     def describe_endpoint_config(self, call: Call) -> dict[str, Any]:
         """The configuration as it was created."""
-        return self._service.store.get(CONFIG_FAMILY, call.params["EndpointConfigName"])
+        return self._account.store.get(CONFIG_FAMILY, call.params["EndpointConfigName"])
 
     @operation("DeleteEndpointConfig")
     def delete_endpoint_config(self, call: Call) -> None:
         """Forget a configuration; an endpoint that serves it goes on, as on AWS."""
-        self._service.store.delete(CONFIG_FAMILY, call.params["EndpointConfigName"])
+        self._account.store.delete(CONFIG_FAMILY, call.params["EndpointConfigName"])
 
     @operation("ListEndpointConfigs")
     def list_endpoint_configs(self, call: Call) -> dict[str, Any]:
         """Configurations by name and creation."""
         return page(
-            self._service.store.list(CONFIG_FAMILY), call.params, result="EndpointConfigs",
+            self._account.store.list(CONFIG_FAMILY), call.params, result="EndpointConfigs",
             name="EndpointConfigName",
             members=("EndpointConfigName", "EndpointConfigArn", "CreationTime"),
         )  # fmt: skip

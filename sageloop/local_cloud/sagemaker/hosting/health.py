@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
-    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
-    from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+    from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
-    from sageloop.local_cloud.sagemaker.hosting.metrics import EndpointMetrics
+    from sageloop.local_cloud.sagemaker.hosting.routing.metrics import EndpointMetrics
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 log = logging.getLogger(__name__)

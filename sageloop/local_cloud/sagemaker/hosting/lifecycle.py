@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.hosting.announcer import Announcer
-from sageloop.local_cloud.sagemaker.hosting.bake import Alarms, AlarmTripped, Stopped
 from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
-from sageloop.local_cloud.sagemaker.hosting.deployment import Deployment, begin_progress
-from sageloop.local_cloud.sagemaker.hosting.fleet import Fleet, StartFailure
-from sageloop.local_cloud.sagemaker.hosting.instance import instance_folder
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import Fleet, StartFailure
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import instance_folder
 from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Step
+from sageloop.local_cloud.sagemaker.hosting.rollout.bake import Alarms, AlarmTripped, Stopped
+from sageloop.local_cloud.sagemaker.hosting.rollout.deployment import Deployment, begin_progress
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.policy import Plan
-    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.rollout.policy import Plan
 
 log = logging.getLogger(__name__)
 FAMILY = "endpoint"
@@ -41,12 +40,12 @@ class Target:
 class Lifecycle:
     """Creates, updates, scales and deletes what runs behind endpoints."""
 
-    def __init__(self, service: SageMakerService, timing: Callable[[], Timing]) -> None:
-        self.builder = FleetBuilder(service, timing)
-        self._service = service
-        self._cloud = service.cloud
-        self._announcer = Announcer(service)
-        self._alarms = Alarms(service.cloud)
+    def __init__(self, account: Account, builder: FleetBuilder) -> None:
+        self.builder = builder
+        self._account = account
+        self._cloud = account.cloud
+        self._announcer = Announcer(account)
+        self._alarms = Alarms(account.cloud)
         self._lock = threading.Lock()
         self._live: dict[str, LiveEndpoint] = {}
 
@@ -204,7 +203,7 @@ class Lifecycle:
         # Nothing of it runs any more; its instances have removed what was in there.
         with suppress(OSError):
             instance_folder(self._cloud, name).rmdir()
-        self._service.store.delete(FAMILY, name)
+        self._account.store.delete(FAMILY, name)
 
     def _finish(
         self, live: LiveEndpoint, status: str, *, config: str | None = None,
@@ -218,7 +217,7 @@ class Lifecycle:
 
     def _set(self, live: LiveEndpoint, **changes: Any) -> None:
         changes["LastModifiedTime"] = self._cloud.clock.now()
-        document = self._service.store.update(FAMILY, live.name, changes)
+        document = self._account.store.update(FAMILY, live.name, changes)
         self._announcer.endpoint(document, live)
 
     def _say(self, live: LiveEndpoint, fleet: Fleet, status: str, message: str) -> None:
@@ -229,11 +228,11 @@ class Lifecycle:
 
     def _tell(self, live: LiveEndpoint | None) -> None:
         if live is not None:
-            self._announcer.endpoint(self._service.store.get(FAMILY, live.name), live)
+            self._announcer.endpoint(self._account.store.get(FAMILY, live.name), live)
 
     def _tell_deployment(self, live: LiveEndpoint) -> None:
-        self._announcer.deployment(self._service.store.get(FAMILY, live.name), live)
-        changed = self._service.store.changed
+        self._announcer.deployment(self._account.store.get(FAMILY, live.name), live)
+        changed = self._account.store.changed
         with changed:
             changed.notify_all()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sageloop.local_cloud.sagemaker.hosting.fleet import Fleet, VariantFleet
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import Fleet, VariantFleet
 
 Route = tuple[float, VariantFleet]
 

@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.hosting import policy
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.endpoints import AsyncEndpoints
-from sageloop.local_cloud.sagemaker.hosting.asynchronous.kind import AsyncKind
 from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
-from sageloop.local_cloud.sagemaker.hosting.capture import DataCapture
 from sageloop.local_cloud.sagemaker.hosting.components.board import Board
-from sageloop.local_cloud.sagemaker.hosting.components.kind import ComponentKind
 from sageloop.local_cloud.sagemaker.hosting.components.section import Components
 from sageloop.local_cloud.sagemaker.hosting.describe import describe
 from sageloop.local_cloud.sagemaker.hosting.endpoint_configs import CONFIG_FAMILY, EndpointConfigs
 from sageloop.local_cloud.sagemaker.hosting.health import HealthChecks
-from sageloop.local_cloud.sagemaker.hosting.instance_types import InstanceTypes
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import InstanceTypes
+from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
+from sageloop.local_cloud.sagemaker.hosting.invocation.capture import DataCapture
+from sageloop.local_cloud.sagemaker.hosting.kinds import variant_kinds
 from sageloop.local_cloud.sagemaker.hosting.lifecycle import FAMILY, Lifecycle, Target
 from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
-from sageloop.local_cloud.sagemaker.hosting.metrics import EndpointMetrics
-from sageloop.local_cloud.sagemaker.hosting.multi_model.kind import MultiModelKind
 from sageloop.local_cloud.sagemaker.hosting.requests import (
     check_counts,
     check_weights,
@@ -32,16 +29,19 @@ from sageloop.local_cloud.sagemaker.hosting.requests import (
     invalid,
     weight_of,
 )
-from sageloop.local_cloud.sagemaker.hosting.router import Router
-from sageloop.local_cloud.sagemaker.hosting.serverless.kind import ServerlessKind
+from sageloop.local_cloud.sagemaker.hosting.rollout import policy
+from sageloop.local_cloud.sagemaker.hosting.routing.metrics import EndpointMetrics
+from sageloop.local_cloud.sagemaker.hosting.routing.router import Router
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import check_update
 from sageloop.local_cloud.sagemaker.hosting.serverless.updates import limits_of, take
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.local_cloud.sagemaker.listing import page
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.core.contracts import AutoScaling
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.models import Models
 
 AT_REST = frozenset(("InService", "Failed", "UpdateRollbackFailed", "OutOfService"))
 _SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
@@ -54,41 +54,32 @@ class Hosting(EndpointConfigs):
     ``timing`` may be replaced; instances started afterwards go by it.
     """
 
-    def __init__(self, service: SageMakerService) -> None:
-        super().__init__(service)
+    def __init__(self, account: Account, models: Models) -> None:
+        super().__init__(account)
         self.timing = Timing()
-        self._store = service.store
-        self._cloud = service.cloud
-        self._lifecycle = Lifecycle(service, lambda: self.timing)
-        metrics = EndpointMetrics(service.cloud)
-        self._health = HealthChecks(service.cloud, self._lifecycle, metrics, lambda: self.timing)
-        capture = DataCapture(service.cloud, delay=self.timing.flush)
-        self.router = Router(service.cloud, self._lifecycle, metrics, capture, lambda: self.timing)
-        self.asynchronous = AsyncEndpoints(service.cloud, self._lifecycle, capture)
-        self.instance_types = InstanceTypes()
-        self.builder.kinds[:0] = [
-            AsyncKind(self.builder, service, self.asynchronous.pump),
-            MultiModelKind(self.builder, service, lambda: self.timing, self.instance_types),
-        ]
-        board, timing = Board(), lambda: self.timing
-        self.components = Components(service, self._lifecycle, board, timing)
-        self.builder.kinds[:0] = [
-            ServerlessKind(self.builder, service, timing),
-            ComponentKind(self.builder, service, timing, self.instance_types, board),
-        ]
-
-    @property
-    def builder(self) -> FleetBuilder:
-        """What makes containers of models, for those who serve them otherwise."""
-        return self._lifecycle.builder
+        self._store = account.store
+        self._cloud = account.cloud
+        self.containers = ModelContainers(account, models, lambda: self.timing)
+        self.instance_types, board = InstanceTypes(), Board()
+        kinds = variant_kinds(
+            account, self.containers, types=self.instance_types, board=board,
+            pump=self._pump,
+        )  # fmt: skip
+        builder = FleetBuilder(kinds, self.containers.role_of)
+        self._lifecycle = Lifecycle(account, builder)
+        metrics = EndpointMetrics(account.cloud)
+        self._health = HealthChecks(account.cloud, self._lifecycle, metrics, lambda: self.timing)
+        capture = DataCapture(account.cloud, delay=self.timing.flush)
+        self.router = Router(account.cloud, self._lifecycle, metrics, capture, lambda: self.timing)
+        self.asynchronous = AsyncEndpoints(account.cloud, self._lifecycle, capture)
+        self.components = Components(account, self._lifecycle, self.containers, board)
 
     def start(self) -> None:
         """Begin to look after instances."""
         self._health.start()
         self.asynchronous.start()
-        cloudwatch: Any = self._cloud.front.services.get("cloudwatch")
-        if cloudwatch is not None:
-            cloudwatch.before_evaluation(self._measure)
+        if self._cloud.services.has("cloudwatch"):
+            self._cloud.services.cloudwatch.before_evaluation(self._measure)
 
     def stop(self) -> None:
         """Let go of every endpoint."""
@@ -98,6 +89,9 @@ class Hosting(EndpointConfigs):
         self._lifecycle.stop()
         with self._store.changed:
             self._store.changed.notify_all()
+
+    def _pump(self, endpoint: str) -> None:
+        self.asynchronous.pump(endpoint)
 
     def _measure(self) -> None:
         for live in self._lifecycle.all():
@@ -275,8 +269,9 @@ class Hosting(EndpointConfigs):
         """Requests in progress in each copy of a component; empty if there is none."""
         return [copy.outstanding for copy in self.components.copies(component)]
 
-    def _scaling(self) -> Any | None:
-        return self._cloud.front.services.get("application-autoscaling")
+    def _scaling(self) -> AutoScaling | None:
+        services = self._cloud.services
+        return services.scaling if services.has("application-autoscaling") else None
 
     def _describe(self, name: str) -> dict[str, Any]:
         return describe(self._store.get(FAMILY, name), self._lifecycle.live(name))
@@ -317,8 +312,8 @@ class Hosting(EndpointConfigs):
         excluded = {p["VariantPropertyType"]
                     for p in params.get("ExcludeRetainedVariantProperties", [])}  # fmt: skip
         retained = live if params.get("RetainAllVariantProperties", False) else None
-        counts = self.builder.initial_counts(config)
-        shadow_counts = self.builder.shadow_counts(config)
+        counts = self._lifecycle.builder.initial_counts(config)
+        shadow_counts = self._lifecycle.builder.shadow_counts(config)
         weights = {v["VariantName"]: weight_of(v) for v in every_variant(config)}
         for variant in _served_by(retained):
             variant_name = variant.spec.name

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sageloop.local_cloud import images
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker import containers
 
 # Images whose containers are a Python with libraries: this machine's own Python stands in.
 _PYTHON_IMAGES = tuple(
@@ -32,7 +32,7 @@ def command_of(specification: Mapping[str, Any]) -> list[str] | None:
     entrypoint = specification.get("ContainerEntrypoint")
     if entrypoint is not None:
         return [*entrypoint, *arguments] if _is_known(image) else None
-    own = containers.processing_command(image)
+    own = images.processing_command(image)
     return None if own is None else [*own, *arguments]
 
 
@@ -52,7 +52,7 @@ def check_image(specification: Mapping[str, Any], allow: frozenset[str]) -> bool
             f"the image {image} has no program of its own for processing on this machine; give "
             "AppSpecification.ContainerEntrypoint",
         )
-    known = sorted({*_PYTHON_IMAGES, *containers.known_images()})
+    known = sorted({*_PYTHON_IMAGES, *images.known_images()})
     raise AwsError(
         "ValidationException",
         f"the image {image} has no program on this machine (there is one for "
@@ -86,8 +86,8 @@ def python_folder(folder: Path) -> Path:
 
 def _is_known(image: str) -> bool:
     commands = (
-        containers.training_command(image), containers.serving_command(image),
-        containers.processing_command(image),
+        images.training_command(image), images.serving_command(image),
+        images.processing_command(image),
     )  # fmt: skip
     return any(command is not None for command in commands) or any(
         fnmatch.fnmatchcase(image, pattern) for pattern in _PYTHON_IMAGES

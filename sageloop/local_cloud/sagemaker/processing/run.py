@@ -11,6 +11,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.failures import (
+    INTERNAL_ERROR,
+    Abandoned,
+    InternalError,
+    JobFailed,
+    JobStopped,
+    algorithm_error,
+)
 from sageloop.local_cloud.sagemaker.jobs import JobRecords
 from sageloop.local_cloud.sagemaker.processing import layout, program
 from sageloop.local_cloud.sagemaker.processing.host import HostRun, Place
@@ -26,14 +34,6 @@ from sageloop.local_cloud.sagemaker.training.channels.files import copy_items
 from sageloop.local_cloud.sagemaker.training.channels.listing import dealt, items_of
 from sageloop.local_cloud.sagemaker.training.cluster import cluster_of
 from sageloop.local_cloud.sagemaker.training.container import Container
-from sageloop.local_cloud.sagemaker.training.failures import (
-    INTERNAL_ERROR,
-    Abandoned,
-    InternalError,
-    JobFailed,
-    JobStopped,
-    algorithm_error,
-)
 from sageloop.local_cloud.sagemaker.training.network import PrivateNetwork
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage
 

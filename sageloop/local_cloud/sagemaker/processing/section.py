@@ -12,7 +12,7 @@ from sageloop.local_cloud.sagemaker.processing.run import ProcessingRun
 from sageloop.local_cloud.sagemaker.store import Document
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
 
 PROCESSING = JobKind(
     family="processing-job",
@@ -34,10 +34,10 @@ _SUMMARY = (
 class ProcessingJobs:
     """Processing jobs, each host of each a process group of its own."""
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._cloud = service.cloud
-        self._records = JobRecords(service, PROCESSING)
-        self._running = RunningJobs(service.cloud, self._records)
+    def __init__(self, account: Account) -> None:
+        self._cloud = account.cloud
+        self._records = JobRecords(account, PROCESSING)
+        self._running = RunningJobs(account.cloud, self._records)
 
     @operation("CreateProcessingJob")
     def create_processing_job(self, call: Call) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sageloop.local_cloud.sagemaker.training.failures import JobFailed
+from sageloop.local_cloud.sagemaker.failures import JobFailed
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
 
 log = logging.getLogger(__name__)

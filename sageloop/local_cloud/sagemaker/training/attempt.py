@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from sageloop.local_cloud.sagemaker.training.failures import JobFailed, algorithm_error
+from sageloop.local_cloud.sagemaker.failures import JobFailed, algorithm_error
 from sageloop.local_cloud.sagemaker.training.host import HostRun
 
 

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.sagemaker.failures import JobStopped
 from sageloop.local_cloud.sagemaker.store import Document
-from sageloop.local_cloud.sagemaker.training.failures import JobStopped
 from sageloop.local_cloud.sagemaker.training.metrics import definitions_for
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
 
 FAMILY = "training-job"
 _DAY = 86_400
@@ -49,10 +49,10 @@ _NOT_DESCRIBED = ("Tags",)
 class JobBook:
     """Creates and moves jobs in the store; each move is an event."""
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._service = service
-        self._store = service.store
-        self._clock = service.cloud.clock
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._store = account.store
+        self._clock = account.cloud.clock
 
     def open(
         self, request: dict[str, Any], *, secondary: str = "Starting",
@@ -146,7 +146,7 @@ class JobBook:
         detail["Tags"] = self._store.tags(document["TrainingJobArn"])
         if detail["ModelArtifacts"] is None:
             del detail["ModelArtifacts"]
-        self._service.emit(
+        self._account.emit(
             "SageMaker Training Job State Change", detail, document["TrainingJobArn"]
         )
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from sageloop.local_cloud.sagemaker.training.failures import JobFailed
+from sageloop.local_cloud.sagemaker.failures import JobFailed
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
 
 log = logging.getLogger(__name__)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from sageloop.local_cloud.sagemaker import isolation
+from sageloop.local_cloud.sagemaker.failures import JobFailed
 from sageloop.local_cloud.sagemaker.isolation import Mount
 from sageloop.local_cloud.sagemaker.training.channels import files, listing, streams
 from sageloop.local_cloud.sagemaker.training.channels.channel import Channel
 from sageloop.local_cloud.sagemaker.training.channels.file_systems import FileSystems
 from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
 from sageloop.local_cloud.sagemaker.training.channels.pipe import PipeFeed
-from sageloop.local_cloud.sagemaker.training.failures import JobFailed
 from sageloop.local_cloud.sagemaker.training.host import Host
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage
 

@@ -66,10 +66,9 @@ class Listener:
             self._attempt.end(Ending.INTERRUPTION)
 
     def _publish(self, observed: Observation) -> None:
-        cloudwatch: Any = self._cloud.front.services.get("cloudwatch")
-        if cloudwatch is not None:
-            named = {"TrainingJobName": self._name}
-            cloudwatch.put(LOG_GROUP, observed.name, observed.value, dimensions=named)
+        if self._cloud.services.has("cloudwatch"):
+            put, named = self._cloud.services.cloudwatch.put, {"TrainingJobName": self._name}
+            put(LOG_GROUP, observed.name, observed.value, dimensions=named)
         if self._on_metric is None:
             return
         try:

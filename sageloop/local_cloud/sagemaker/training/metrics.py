@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud import images
 
 
 def definitions_for(image: str, given: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """The metric definitions of a job: the algorithm's own, then the user's."""
-    return [dict(d) for d in (*containers.metric_definitions(image), *given)]
+    return [dict(d) for d in (*images.metric_definitions(image), *given)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import Any
 
+from sageloop.local_cloud import images
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.sagemaker.training.rules import Request, mistakes
 
 _NOT_EXECUTED = (
@@ -53,8 +53,8 @@ def check_image(request: Request, allow: frozenset[str]) -> bool:
     Raises ``AwsError`` if not and ``image:<uri>`` is not in ``allow``.
     """
     image = request["AlgorithmSpecification"].get("TrainingImage", "")
-    refused = containers.refusal(image, request)
-    if refused is None and containers.training_command(image, request) is not None:
+    refused = images.refusal(image, request)
+    if refused is None and images.training_command(image, request) is not None:
         return True
     if f"image:{image}" in allow:
         return False
@@ -63,7 +63,7 @@ def check_image(request: Request, allow: frozenset[str]) -> bool:
     raise AwsError(
         "ValidationException",
         f"the training image {image} has no program on this machine (there is one for "
-        f"{', '.join(containers.known_images())}). Allow it by name to have its jobs stored, "
+        f"{', '.join(images.known_images())}). Allow it by name to have its jobs stored, "
         f"not executed: --allow image:{image}",
     )
 

@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.store import Document
-from sageloop.local_cloud.sagemaker.training.allowance import Allowance
-from sageloop.local_cloud.sagemaker.training.attempt import Attempt, Ending
-from sageloop.local_cloud.sagemaker.training.book import JobBook
-from sageloop.local_cloud.sagemaker.training.channels.file_systems import FileSystems
-from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
-from sageloop.local_cloud.sagemaker.training.cluster import cluster_of
-from sageloop.local_cloud.sagemaker.training.failures import (
+from sageloop.local_cloud.sagemaker.failures import (
     CAPACITY_ERROR,
     INTERNAL_ERROR,
     Abandoned,
@@ -28,6 +21,13 @@ from sageloop.local_cloud.sagemaker.training.failures import (
     JobStopped,
     SpotInterrupted,
 )
+from sageloop.local_cloud.sagemaker.store import Document
+from sageloop.local_cloud.sagemaker.training.allowance import Allowance
+from sageloop.local_cloud.sagemaker.training.attempt import Attempt, Ending
+from sageloop.local_cloud.sagemaker.training.book import JobBook
+from sageloop.local_cloud.sagemaker.training.channels.file_systems import FileSystems
+from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
+from sageloop.local_cloud.sagemaker.training.cluster import cluster_of
 from sageloop.local_cloud.sagemaker.training.host import Host
 from sageloop.local_cloud.sagemaker.training.listener import Listener
 from sageloop.local_cloud.sagemaker.training.network import PrivateNetwork

@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core import moto_bodies
-from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobFailed
+from sageloop.local_cloud.sagemaker.failures import InternalError, JobFailed
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud

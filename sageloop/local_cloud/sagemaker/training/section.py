@@ -20,7 +20,7 @@ from sageloop.local_cloud.sagemaker.training.run import Surroundings, TrainingRu
 from sageloop.local_cloud.sagemaker.training.warm_pools import WarmPools
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
 
 OnMetric = Callable[[str, float], None]
 OnEnd = Callable[[Document], None]
@@ -37,15 +37,15 @@ class TrainingJobs:
     ``file_systems`` says which directories stand for EFS and FSx file systems.
     """
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._service = service
-        self._cloud = service.cloud
-        self._store = service.store
-        self._book = JobBook(service)
-        self._pools = WarmPools(service.cloud, service.store)
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._cloud = account.cloud
+        self._store = account.store
+        self._book = JobBook(account)
+        self._pools = WarmPools(account.cloud, account.store)
         self.file_systems = FileSystems()
         self._shared = Surroundings(
-            self._pools, self.file_systems, SharedBodies(service.cloud.work_dir / "objects")
+            self._pools, self.file_systems, SharedBodies(account.cloud.work_dir / "objects")
         )
         self._lock = threading.Lock()
         self._runs: dict[str, TrainingRun] = {}

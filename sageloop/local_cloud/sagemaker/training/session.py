@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud import images
 from sageloop.local_cloud.core.ports import free_port
-from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud.sagemaker.failures import InternalError, JobFailed
 from sageloop.local_cloud.sagemaker.training import layout
 from sageloop.local_cloud.sagemaker.training.artifacts import Artifacts
 from sageloop.local_cloud.sagemaker.training.channels.channel import channels_of
@@ -18,7 +19,6 @@ from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
 from sageloop.local_cloud.sagemaker.training.checkpoints import CheckpointSync, NoCheckpoints
 from sageloop.local_cloud.sagemaker.training.cluster import Cluster, HostPlan
 from sageloop.local_cloud.sagemaker.training.delivery import Delivery
-from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobFailed
 from sageloop.local_cloud.sagemaker.training.host import Heard, Host, HostRun, Place
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage
 
@@ -63,7 +63,7 @@ class Session:
     def command(self) -> list[str]:
         """The container's command line."""
         image = self._job["AlgorithmSpecification"]["TrainingImage"]
-        command = containers.training_command(image, self._job)
+        command = images.training_command(image, self._job)
         if command is None:
             raise InternalError  # unregistered since the job was created
         return command

@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from sageloop.local_cloud.sagemaker.hosting.connections import Answer
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
 from sageloop.local_cloud.sagemaker.training.channels.listing import Item
 from sageloop.local_cloud.sagemaker.transform.assembling import assembled
 from sageloop.local_cloud.sagemaker.transform.joining import DataProcessing, JoinError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sageloop.local_cloud import images
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker import containers
 from sageloop.local_cloud.sagemaker.transform.joining import CSV, FORMATS, DataProcessing
 from sageloop.local_cloud.sagemaker.transform.jsonpath import JsonPathError
 
@@ -37,14 +37,14 @@ def check_image(image: str, allow: frozenset[str]) -> bool:
 
     Raises ``AwsError`` if it has none and ``image:<uri>`` is not in ``allow``.
     """
-    if containers.serving_command(image) is not None:
+    if images.serving_command(image) is not None:
         return True
     if f"image:{image}" in allow:
         return False
     raise AwsError(
         "ValidationException",
         f"the model's image {image} has no serving program on this machine (known are "
-        f"{', '.join(containers.known_images())}). Allow it by name to have its jobs stored, not "
+        f"{', '.join(images.known_images())}). Allow it by name to have its jobs stored, not "
         f"executed: --allow image:{image}",
     )
 

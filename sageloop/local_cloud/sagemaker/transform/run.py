@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sageloop.local_cloud.sagemaker.hosting.artifacts import ArtifactError
-from sageloop.local_cloud.sagemaker.jobs import JobRecords
-from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
-from sageloop.local_cloud.sagemaker.store import Document
-from sageloop.local_cloud.sagemaker.training.channels.channel import Channel
-from sageloop.local_cloud.sagemaker.training.channels.listing import Item, items_of
-from sageloop.local_cloud.sagemaker.training.failures import (
+from sageloop.local_cloud.sagemaker.failures import (
     INTERNAL_ERROR,
     Abandoned,
     JobFailed,
     JobStopped,
 )
+from sageloop.local_cloud.sagemaker.hosting.instances.artifacts import ArtifactError
+from sageloop.local_cloud.sagemaker.jobs import JobRecords
+from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
+from sageloop.local_cloud.sagemaker.store import Document
+from sageloop.local_cloud.sagemaker.training.channels.channel import Channel
+from sageloop.local_cloud.sagemaker.training.channels.listing import Item, items_of
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
 from sageloop.local_cloud.sagemaker.transform.assembling import output_key
 from sageloop.local_cloud.sagemaker.transform.capture import manifest_key, manifests
@@ -41,8 +41,11 @@ from sageloop.local_cloud.sagemaker.transform.objects import (
 from sageloop.local_cloud.sagemaker.transform.server import Server
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.builder import Serving
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import (
+        ModelContainers,
+        Serving,
+    )
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +59,16 @@ class TransformRun:
     from being done: what succeeded is written, and the job is Failed in the end.
     """
 
-    def __init__(self, service: SageMakerService, records: JobRecords, job: Document) -> None:
-        self._service = service
-        self._cloud = service.cloud
+    def __init__(
+        self, account: Account, containers: ModelContainers, records: JobRecords, job: Document
+    ) -> None:
+        self._containers = containers
+        self._cloud = account.cloud
         self._records = records
         self._job = job
         self._name: str = job["TransformJobName"]
         self._root = self._cloud.work_dir / "transform" / self._name
-        self._role: str = service.store.get("model", job["ModelName"])["ExecutionRoleArn"]
+        self._role: str = account.store.get("model", job["ModelName"])["ExecutionRoleArn"]
         self._storage = JobStorage(self._cloud, self._role)
         self._processing = DataProcessing.of(job)
         self._lock = threading.Lock()
@@ -123,7 +128,7 @@ class TransformRun:
     def _transform_all(self) -> None:
         found = items_of(_channel(self._job), self._storage)
         try:
-            serving = self._service.hosting.builder.serving(self._job["ModelName"])
+            serving = self._containers.serving(self._job["ModelName"])
         except ArtifactError as error:
             raise JobFailed(f"ClientError: {error}") from error
         count = self._job["TransformResources"]["InstanceCount"]
@@ -142,7 +147,7 @@ class TransformRun:
         server = Server(
             self._cloud, serving, label=f"transform:{self._name}",
             base=self._root / str(number) / "ml", on_lines=self._writer(stream),
-            timing=self._service.hosting.timing,
+            timing=self._containers.timing(),
         )  # fmt: skip
         with self._lock:
             self._servers.append(server)

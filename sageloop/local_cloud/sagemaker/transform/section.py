@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import is_multi_model
 from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, RunningJobs
 from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.models import is_multi_model
 from sageloop.local_cloud.sagemaker.transform import requests
 from sageloop.local_cloud.sagemaker.transform.run import TransformRun
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
 
 TRANSFORM = JobKind(
     family="transform-job",
@@ -34,30 +35,30 @@ _SUMMARY = (
 class TransformJobs:
     """Transform jobs, each over containers of its model of their own."""
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._service = service
-        self._cloud = service.cloud
-        self._records = JobRecords(service, TRANSFORM)
-        self._running = RunningJobs(service.cloud, self._records)
+    def __init__(self, account: Account, containers: ModelContainers) -> None:
+        self._account = account
+        self._containers = containers
+        self._cloud = account.cloud
+        self._records = JobRecords(account, TRANSFORM)
+        self._running = RunningJobs(account.cloud, self._records)
 
     @operation("CreateTransformJob")
     def create_transform_job(self, call: Call) -> dict[str, Any]:
         """Start a job in the background."""
         request = call.params
         allow = self._cloud.config.allow
-        builder = self._service.hosting.builder
-        if any(map(is_multi_model, builder.containers(request["ModelName"]))):
+        if any(map(is_multi_model, self._containers.all_of(request["ModelName"]))):
             raise AwsError(
                 "ValidationException",
                 f"Batch transform does not support multi-model containers, which model "
                 f"{request['ModelName']} has.",
             )
-        image = builder.image_of(request["ModelName"])
+        image = self._containers.image_of(request["ModelName"])
         requests.check(request, allow)
         runs_here = requests.check_image(image, allow)
         document = self._records.open(request)
         if runs_here:
-            run = TransformRun(self._service, self._records, document)
+            run = TransformRun(self._account, self._containers, self._records, document)
             self._running.start(document["TransformJobName"], run)
         return {"TransformJobArn": document["TransformJobArn"]}
 

@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.ports import free_port
-from sageloop.local_cloud.sagemaker.hosting import container_process
-from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections, NotSent
-from sageloop.local_cloud.sagemaker.training.failures import InternalError, JobFailed
+from sageloop.local_cloud.sagemaker.failures import InternalError, JobFailed
+from sageloop.local_cloud.sagemaker.hosting.instances import container_process
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
+    Answer,
+    Connections,
+    NotSent,
+)
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
-    from sageloop.local_cloud.sagemaker.hosting.builder import Serving
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import Serving
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 # AWS names no limit for batch; its support speaks of half an hour.

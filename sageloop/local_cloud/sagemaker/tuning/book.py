@@ -12,7 +12,7 @@ from sageloop.local_cloud.sagemaker.tuning.definitions import OBJECTIVE_PARAMETE
 from sageloop.local_cloud.sagemaker.tuning.trials import Trial, best_of, counters
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
 
 FAMILY = "hyper-parameter-tuning-job"
 ENDED = ("Completed", "Failed", "Stopped")
@@ -29,10 +29,10 @@ _LONGEST_REASON = 1024
 class TuningBook:
     """Creates and moves tuning jobs in the store; each move is an event."""
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._service = service
-        self._store = service.store
-        self._clock = service.cloud.clock
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._store = account.store
+        self._clock = account.cloud.clock
 
     def open(self, request: Mapping[str, Any], definitions: Sequence[Definition]) -> Document:
         """Add a tuning job as it is asked for. Raises ResourceInUse if the name is taken."""
@@ -108,7 +108,7 @@ class TuningBook:
         arn = document["HyperParameterTuningJobArn"]
         detail = {member: document.get(member) for member in _EVENT_MEMBERS}
         detail["Tags"] = self._store.tags(arn)
-        self._service.emit("SageMaker HyperParameter Tuning Job State Change", detail, arn)
+        self._account.emit("SageMaker HyperParameter Tuning Job State Change", detail, arn)
 
 
 def _described(definition: Definition) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from sageloop.local_cloud.sagemaker import containers
-from sageloop.local_cloud.sagemaker.containers import builtin
+from sageloop.local_cloud import images
+from sageloop.local_cloud.images import builtin
 
 Document = Mapping[str, Any]
 _SINGLE = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
@@ -43,6 +43,6 @@ def known_hyperparameters(image: str, document: Document) -> Collection[str]:
         return ()
     package = algorithm.algorithm.partition(".")[0]
     known: Collection[str] = importlib.import_module(
-        f"{containers.__name__}.{package}.hyperparameters"
+        f"{images.__name__}.{package}.hyperparameters"
     ).NAMES
     return known

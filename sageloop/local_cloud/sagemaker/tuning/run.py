@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.training.failures import INTERNAL_ERROR
+from sageloop.local_cloud.sagemaker.failures import INTERNAL_ERROR
 from sageloop.local_cloud.sagemaker.tuning.book import TuningBook
 from sageloop.local_cloud.sagemaker.tuning.completion import Completion
 from sageloop.local_cloud.sagemaker.tuning.definitions import Definition, training_request
@@ -32,7 +32,8 @@ from sageloop.local_cloud.sagemaker.tuning.stopping import MedianStopping
 from sageloop.local_cloud.sagemaker.tuning.trials import Trial, best_of
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.training.section import TrainingJobs
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +64,12 @@ class Plan:
 class TuningRun:
     """Carries one tuning job out; every method may come from any thread."""
 
-    def __init__(self, service: SageMakerService, book: TuningBook, plan: Plan) -> None:
-        self._service = service
-        self._cloud = service.cloud
+    def __init__(
+        self, account: Account, training: TrainingJobs, book: TuningBook, plan: Plan
+    ) -> None:
+        self._account = account
+        self._training = training
+        self._cloud = account.cloud
         self._book = book
         self._plan = plan
         self._label = f"tuning job {plan.name}"
@@ -170,7 +174,7 @@ class TuningRun:
     ) -> Trial:
         number = len(self._trials) + len(self._replacements) + 1
         name = f"{self._plan.name}-{number:03d}-{secrets.token_hex(4)}"
-        arn = self._service.store.arn("training-job", name)
+        arn = self._account.store.arn("training-job", name)
         return Trial(
             name, arn, self._plan.definitions[index], index, ticket, values,
             self._cloud.clock.now(), resources,
@@ -207,7 +211,7 @@ class TuningRun:
             trial.definition, name=trial.name, values=trial.values, resources=resources,
             tags=self._plan.tags,
         )  # fmt: skip
-        self._service.training.launch(
+        self._training.launch(
             request, tuning_job_arn=self._plan.arn,
             on_metric=self._guarded(partial(self._on_metric, trial)),
             on_end=self._guarded(partial(self._on_end, trial)),
@@ -294,7 +298,7 @@ class TuningRun:
     def _stop_trial(self, trial: Trial) -> None:
         def stop() -> None:
             with suppress(AwsError):  # it has ended by itself
-                self._service.training.stop_job(trial.name)
+                self._training.stop_job(trial.name)
 
         # Not in this thread: it may be the trial's own, in the midst of its output.
         self._cloud.activity.spawn(self._label, stop)

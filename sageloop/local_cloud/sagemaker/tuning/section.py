@@ -15,7 +15,8 @@ from sageloop.local_cloud.sagemaker.tuning.run import Plan, TuningRun
 from sageloop.local_cloud.sagemaker.tuning.trials import Trial
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.training.section import TrainingJobs
 
 _SUMMARY = (
     "HyperParameterTuningJobName", "HyperParameterTuningJobArn", "HyperParameterTuningJobStatus",
@@ -34,10 +35,11 @@ _VALUE = "FinalObjectiveMetricValue"
 class TuningJobs:
     """Tuning jobs, each a run whose trials are training jobs."""
 
-    def __init__(self, service: SageMakerService) -> None:
-        self._service = service
-        self._store = service.store
-        self._book = TuningBook(service)
+    def __init__(self, account: Account, training: TrainingJobs) -> None:
+        self._account = account
+        self._training = training
+        self._store = account.store
+        self._book = TuningBook(account)
         self._lock = threading.Lock()
         self._runs: dict[str, TuningRun] = {}
 
@@ -52,9 +54,8 @@ class TuningJobs:
         arn = document["HyperParameterTuningJobArn"]
         # An image that is only stored, because it was allowed by name, gives no objective.
         if all(runs_here):
-            run = TuningRun(
-                self._service, self._book, _plan(request, arn, definitions, parents)
-            )  # fmt: skip
+            plan = _plan(request, arn, definitions, parents)
+            run = TuningRun(self._account, self._training, self._book, plan)
             with self._lock:
                 self._runs[request["HyperParameterTuningJobName"]] = run
             run.start()
@@ -146,7 +147,7 @@ class TuningJobs:
         for resources in definition.resources:
             made = training_request(definition, name=name, values=values, resources=resources)
             try:
-                runs_here = self._service.training.check(made)
+                runs_here = self._training.check(made)
             except AwsError as error:
                 if error.code != "ResourceLimitExceeded":
                     raise

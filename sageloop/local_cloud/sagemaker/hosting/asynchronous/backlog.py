@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.asynchronous.request import Ticket
-    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
-    from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+    from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Route
 
 

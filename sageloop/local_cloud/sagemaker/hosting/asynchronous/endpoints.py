@@ -18,7 +18,7 @@ from sageloop.local_cloud.sagemaker.hosting.requests import invalid
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
-    from sageloop.local_cloud.sagemaker.hosting.capture import DataCapture
+    from sageloop.local_cloud.sagemaker.hosting.invocation.capture import DataCapture
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
 
@@ -46,9 +46,8 @@ class AsyncEndpoints:
 
     def start(self) -> None:
         """Publish the state of queues every virtual minute."""
-        cloudwatch: Any = self._cloud.front.services.get("cloudwatch")
-        if cloudwatch is not None:
-            cloudwatch.before_evaluation(self._measure)
+        if self._cloud.services.has("cloudwatch"):
+            self._cloud.services.cloudwatch.before_evaluation(self._measure)
 
     def invoke(self, params: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         """Queue a request; returns InvokeEndpointAsync's answer. Raises ``AwsError``."""

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.settings import AsyncSettings, check
-from sageloop.local_cloud.sagemaker.hosting.fleet import MakeInstance, VariantFleet, VariantSpec
-from sageloop.local_cloud.sagemaker.hosting.instance_kind import InstanceKind
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
+    MakeInstance,
+    VariantFleet,
+    VariantSpec,
+)
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_kind import InstanceKind
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_executed
-from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
-    from sageloop.local_cloud.sagemaker.hosting.instance import Instance
-    from sageloop.local_cloud.sagemaker.hosting.serving import VariantRequest
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
+    from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
 
     Document = Mapping[str, Any]
 
@@ -68,11 +72,11 @@ class AsyncKind:
     """
 
     def __init__(
-        self, builder: FleetBuilder, service: SageMakerService, pump: Callable[[str], None]
+        self, containers: ModelContainers, account: Account, pump: Callable[[str], None]
     ) -> None:
-        self._builder = builder
-        self._service = service
-        self._instances = InstanceKind(builder, service)
+        self._containers = containers
+        self._account = account
+        self._instances = InstanceKind(containers, account)
         self._pump = pump
 
     def takes(self, config: Document, variant: Document) -> bool:
@@ -87,7 +91,7 @@ class AsyncKind:
                 f"InstancePools with AsyncInferenceConfig (variant {variant['VariantName']})"
             )
         self._instances.check_config(config, variant)
-        model = self._service.store.get("model", variant["ModelName"])
+        model = self._account.store.get("model", variant["ModelName"])
         containers = model.get("Containers", [model.get("PrimaryContainer", {})])
         if any(container.get("Mode") == "MultiModel" for container in containers):
             raise invalid(

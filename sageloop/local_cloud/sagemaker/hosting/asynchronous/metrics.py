@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.cloudwatch.metrics import Sample, Series
+from sageloop.local_cloud.core.samples import Sample, Series
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
-    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
 
 _NAMESPACE = "AWS/SageMaker"
 # AWS's own spelling.
@@ -39,7 +39,7 @@ class AsyncMetrics:
     def invoked(self, endpoint: str, variant: VariantFleet, status: int, seconds: float) -> None:
         """An answer of the model (0: none came); the three metrics real-time endpoints share."""
         plain = {"EndpointName": endpoint, "VariantName": variant.spec.name}
-        put = self._cloud.service("cloudwatch").put
+        put = self._cloud.services.cloudwatch.put
         for dimensions in (plain, plain | {"EndpointConfigName": variant.spec.config_name}):
             for name, value, unit in (
                 ("Invocation4XXErrors", float(400 <= status < 500), "None"),
@@ -59,14 +59,14 @@ class AsyncMetrics:
         ]
         if instances > 0:
             values.append(("ApproximateBacklogSizePerInstance", size / instances, "Count"))
-        put = self._cloud.service("cloudwatch").metrics.put
+        put = self._cloud.services.cloudwatch.metrics.put
         for name, value, unit in values:
             series = Series.of(_NAMESPACE, name, {"EndpointName": endpoint})
             for moment in moments:
-                put(series, Sample(moment, value, 1, value, value), unit)
+                put(series, Sample.one(moment, value), unit)
 
     def _put(self, endpoint: str, variant: str, name: str, value: float, unit: str) -> None:
         dimensions = {"EndpointName": endpoint, "VariantName": variant}
-        self._cloud.service("cloudwatch").put(
+        self._cloud.services.cloudwatch.put(
             _NAMESPACE, name, value, dimensions=dimensions, unit=unit
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.core import moto_bodies
+from sageloop.local_cloud.sagemaker.failures import JobFailed
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.locations import split_location
-from sageloop.local_cloud.sagemaker.training.failures import JobFailed
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from sageloop.local_cloud.sagemaker.hosting.asynchronous import notices, storage
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.kind import AsyncInvocation
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.metrics import PROCESSED
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.notices import Outcome
-from sageloop.local_cloud.sagemaker.hosting.capture import Exchange
-from sageloop.local_cloud.sagemaker.hosting.container_logs import group_of
-from sageloop.local_cloud.sagemaker.hosting.serving import NoAnswer, Served, Unavailable
+from sageloop.local_cloud.sagemaker.hosting.instances.container_logs import group_of
+from sageloop.local_cloud.sagemaker.hosting.invocation.capture import Exchange
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer, Served, Unavailable
 from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.asynchronous.backlog import Seat
     from sageloop.local_cloud.sagemaker.hosting.asynchronous.metrics import AsyncMetrics
     from sageloop.local_cloud.sagemaker.hosting.asynchronous.request import AsyncRequest, Ticket
-    from sageloop.local_cloud.sagemaker.hosting.capture import DataCapture
-    from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.invocation.capture import DataCapture
 
 log = logging.getLogger(__name__)
 # An answer of the container is never asked for twice

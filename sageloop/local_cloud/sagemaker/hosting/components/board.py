@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 
-from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint
-from sageloop.local_cloud.sagemaker.hosting.instance_types import Resources
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
-from sageloop.local_cloud.sagemaker.hosting.container_logs import ContainerLog
-from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.container_logs import ContainerLog
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -24,7 +24,12 @@ class Copy(Instance):
     """A process on a host, by a plan of its component."""
 
     def __init__(
-        self, cloud: Cloud, plan: Plan, host: Host, timing: Timing, on_change: Callable[[], None]
+        self,
+        cloud: Cloud,
+        plan: Plan,
+        host: Host[Copy],
+        timing: Timing,
+        on_change: Callable[[], None],
     ) -> None:
         super().__init__(cloud, plan.blueprint, timing, on_change)
         self.plan = plan

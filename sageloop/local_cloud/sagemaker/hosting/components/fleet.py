@@ -14,15 +14,15 @@ from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
 from sageloop.local_cloud.sagemaker.hosting.components.hosts import Host, leaving, place
 from sageloop.local_cloud.sagemaker.hosting.components.metrics import ComponentMetrics
 from sageloop.local_cloud.sagemaker.hosting.components.requests import ManagedScaling, no_capacity
-from sageloop.local_cloud.sagemaker.hosting.fleet import (
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
     StartFailure,
     VariantFleet,
     VariantSpec,
     run_all,
 )
-from sageloop.local_cloud.sagemaker.hosting.instance import Instance
-from sageloop.local_cloud.sagemaker.hosting.instance_types import Resources
-from sageloop.local_cloud.sagemaker.hosting.serving import (
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Resources
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
     Invocation,
     NoAnswer,
     Served,
@@ -32,7 +32,7 @@ from sageloop.local_cloud.sagemaker.hosting.serving import (
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-MakeCopy = Callable[[Plan, Host, Callable[[], None]], Copy]
+MakeCopy = Callable[[Plan, Host[Copy], Callable[[], None]], Copy]
 _NO_ROOM = (
     "There is not enough hardware resources on the instances for this endpoint to create a copy "
     "of the inference component. Please update resource requirements for this inference "
@@ -52,7 +52,7 @@ class ComponentFleet(VariantFleet):
         has: Resources, managed: ManagedScaling | None, weight: float,
     ) -> None:  # fmt: skip
         super().__init__(spec, _no_instance, weight=weight)
-        self.hosts: tuple[Host, ...] = ()
+        self.hosts: tuple[Host[Copy], ...] = ()
         self._cloud = cloud
         self._make_copy = make
         self._board = board
@@ -224,7 +224,7 @@ class ComponentFleet(VariantFleet):
         if failure is not None:
             raise failure
 
-    def _room(self, plan: Plan) -> Host:
+    def _room(self, plan: Plan) -> Host[Copy]:
         found = place(self.hosts, plan.component, plan.needs, packed=plan.packed)
         if found is not None:
             return found
@@ -235,7 +235,7 @@ class ComponentFleet(VariantFleet):
         self.desired = self.count
         return self.hosts[-1]
 
-    def _move(self, host: Host) -> None:
+    def _move(self, host: Host[Copy]) -> None:
         """Start a host's copies elsewhere first, so that no request finds none."""
         failures: list[StartFailure] = []
         for copy in list(host.copies):

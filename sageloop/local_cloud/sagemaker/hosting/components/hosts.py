@@ -5,21 +5,31 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
-from sageloop.local_cloud.sagemaker.hosting.instance_types import Resources
+from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Resources
 
-if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
+
+class Placed(Protocol):
+    """A copy of a component, as its host sees it."""
+
+    @property
+    def plan(self) -> Plan:
+        """What it runs, and what that needs."""
+        ...
+
+
+AnyCopy = TypeVar("AnyCopy", bound=Placed)
 
 
 @dataclass(eq=False)
-class Host:
+class Host(Generic[AnyCopy]):
     """An instance: what it has, and the copies that are placed on it."""
 
     has: Resources
     id: str = field(default_factory=lambda: f"i-{secrets.token_hex(8)}")
-    copies: list[Copy] = field(default_factory=list)
+    copies: list[AnyCopy] = field(default_factory=list)
 
     @property
     def free(self) -> Resources:
@@ -31,8 +41,8 @@ class Host:
 
 
 def place(
-    hosts: Iterable[Host], component: str, needs: Resources, *, packed: bool
-) -> Host | None:  # fmt: skip
+    hosts: Iterable[Host[AnyCopy]], component: str, needs: Resources, *, packed: bool
+) -> Host[AnyCopy] | None:  # fmt: skip
     """Where a copy goes, or ``None``: spread over instances, or on the fullest one with room."""
     roomy = [host for host in hosts if host.free.holds(needs)]
     if packed:
@@ -47,7 +57,7 @@ def place(
     )
 
 
-def leaving(hosts: Sequence[Host], number: int) -> list[Host]:
+def leaving(hosts: Sequence[Host[AnyCopy]], number: int) -> list[Host[AnyCopy]]:
     """The instances that go when there are to be fewer: the emptiest, the latest first."""
     order = sorted(enumerate(hosts), key=lambda pair: (len(pair[1].copies), -pair[0]))
     return [host for _, host in order[:number]]

@@ -14,15 +14,14 @@ from sageloop.local_cloud.sagemaker.hosting.components.requests import (
     check_variant,
     initial_count,
 )
-from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint
-from sageloop.local_cloud.sagemaker.hosting.instance_types import InstanceTypes, Resources
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import InstanceTypes, Resources
 from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
-    from sageloop.local_cloud.sagemaker.hosting.serving import VariantRequest
-    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
+    from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
 
     Document = Mapping[str, Any]
 
@@ -31,12 +30,10 @@ class ComponentKind:
     """Variants without a ModelName: what they serve are the board's components."""
 
     def __init__(
-        self, builder: FleetBuilder, service: SageMakerService, timing: Callable[[], Timing],
-        types: InstanceTypes, board: Board,
-    ) -> None:  # fmt: skip
-        self._builder = builder
-        self._service = service
-        self._timing = timing
+        self, containers: ModelContainers, account: Account, types: InstanceTypes, board: Board
+    ) -> None:
+        self._containers = containers
+        self._account = account
         self._types = types
         self._board = board
 
@@ -65,11 +62,11 @@ class ComponentKind:
             role=str(config["ExecutionRoleArn"]), command=(), environment={}, model_dir=None,
             startup_seconds=0.0,
         )  # fmt: skip
-        spec = self._builder.spec(request, blueprint, "")
-        cloud = self._service.cloud
+        spec = self._containers.spec(request, blueprint, "")
+        cloud = self._account.cloud
 
-        def make(plan: Plan, host: Host, on_change: Callable[[], None]) -> Copy:
-            return Copy(cloud, plan, host, self._timing(), on_change)
+        def make(plan: Plan, host: Host[Copy], on_change: Callable[[], None]) -> Copy:
+            return Copy(cloud, plan, host, self._containers.timing(), on_change)
 
         return ComponentFleet(
             cloud, spec, make, self._board, has=self._has(variant),

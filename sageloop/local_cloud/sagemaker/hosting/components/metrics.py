@@ -60,12 +60,12 @@ class ComponentMetrics:
             value = 100 * sum(share) / len(share)
             self._put(_COMPONENTS, component, name, value, "Percent")
 
-    def instances(self, endpoint: str, variant: str, hosts: Sequence[Host]) -> None:
+    def instances(self, endpoint: str, variant: str, hosts: Sequence[Host[Copy]]) -> None:
         """What is reserved of a variant's instances, in percent."""
         if not hosts:
             return
         dimensions = {"EndpointName": endpoint, "VariantName": variant}
-        put = self._cloud.service("cloudwatch").put
+        put = self._cloud.services.cloudwatch.put
         for name, share in (
             ("CPUReservation", [1 - h.free.cores / h.has.cores for h in hosts]),
             ("MemoryReservation", [1 - h.free.memory_mb / h.has.memory_mb for h in hosts]),
@@ -74,5 +74,5 @@ class ComponentMetrics:
             put(_INSTANCES, name, value, dimensions=dimensions, unit="Percent")
 
     def _put(self, namespace: str, component: str, name: str, value: float, unit: str) -> None:
-        put = self._cloud.service("cloudwatch").put
+        put = self._cloud.services.cloudwatch.put
         put(namespace, name, value, dimensions={"InferenceComponentName": component}, unit=unit)

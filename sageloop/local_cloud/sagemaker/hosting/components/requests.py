@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.instance_types import Resources
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Resources
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_executed
 
 Document = Mapping[str, Any]

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
-from sageloop.local_cloud.sagemaker.hosting.fleet import StartFailure
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import StartFailure
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.bake import Watch
     from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
+    from sageloop.local_cloud.sagemaker.hosting.rollout.bake import Watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.containers import serving_refusal
+from sageloop.local_cloud.images import serving_refusal
 from sageloop.local_cloud.sagemaker.hosting.components.board import Board
 from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
 from sageloop.local_cloud.sagemaker.hosting.components.requests import (
@@ -22,11 +22,11 @@ from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_execute
 from sageloop.local_cloud.sagemaker.listing import page
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.account import Account
     from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
+    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
-    from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
-    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
 
 AT_REST = frozenset(("InService", "Failed"))
 _SUMMARY = (
@@ -43,14 +43,14 @@ class Components:
     """
 
     def __init__(
-        self, service: SageMakerService, lifecycle: Lifecycle, board: Board,
-        timing: Callable[[], Timing],
-    ) -> None:  # fmt: skip
-        self._service = service
-        self._store = service.store
-        self._cloud = service.cloud
+        self, account: Account, lifecycle: Lifecycle, containers: ModelContainers, board: Board
+    ) -> None:
+        self._account = account
+        self._store = account.store
+        self._cloud = account.cloud
         self._lifecycle = lifecycle
-        self._work = ComponentWork(service, lifecycle, board, timing)
+        self._containers = containers
+        self._work = ComponentWork(account, lifecycle, containers, board)
 
     def stop(self) -> None:
         """Let go of every rollout."""
@@ -133,9 +133,9 @@ class Components:
         """End a component's copies in the background."""
         known = self._store.get(FAMILY, call.params["InferenceComponentName"])
         self._begin(known["InferenceComponentName"], "Deleting")
-        scaling: Any = self._cloud.front.services.get("application-autoscaling")
-        if scaling is not None:
-            scaling.resource_deleted(f"inference-component/{known['InferenceComponentName']}")
+        if self._cloud.services.has("application-autoscaling"):
+            resource = f"inference-component/{known['InferenceComponentName']}"
+            self._cloud.services.scaling.resource_deleted(resource)
         self._work.delete(known)
 
     def set_copies(self, name: str, count: int) -> None:
@@ -255,8 +255,8 @@ class Components:
         specification = dict(specification_of(params))
         model = specification.get("ModelName")
         if model is not None:
-            self._lifecycle.builder.container(model)
-            self._lifecycle.builder.check_images(model)
+            self._containers.one_of(model)
+            self._containers.check_images(model)
             return specification
         image = specification["Container"]["Image"]
         why = serving_refusal(image, specification["Container"])

@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.artifacts import ArtifactError
-from sageloop.local_cloud.sagemaker.hosting.bake import Alarms, AlarmTripped, Stopped
 from sageloop.local_cloud.sagemaker.hosting.components import rollout
 from sageloop.local_cloud.sagemaker.hosting.components.board import Board, Plan
 from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
 from sageloop.local_cloud.sagemaker.hosting.components.requests import needed
-from sageloop.local_cloud.sagemaker.hosting.fleet import StartFailure
-from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint
+from sageloop.local_cloud.sagemaker.hosting.instances.artifacts import ArtifactError
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import StartFailure
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint
+from sageloop.local_cloud.sagemaker.hosting.rollout.bake import Alarms, AlarmTripped, Stopped
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
-    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
 
     Document = Mapping[str, Any]
 
@@ -33,15 +33,14 @@ class ComponentWork:
     """Brings copies to where documents say, and documents to what became of it."""
 
     def __init__(
-        self, service: SageMakerService, lifecycle: Lifecycle, board: Board,
-        timing: Callable[[], Timing],
-    ) -> None:  # fmt: skip
-        self._service = service
-        self._cloud = service.cloud
+        self, account: Account, lifecycle: Lifecycle, containers: ModelContainers, board: Board
+    ) -> None:
+        self._account = account
+        self._cloud = account.cloud
         self._lifecycle = lifecycle
+        self._containers = containers
         self._board = board
-        self._timing = timing
-        self._alarms = Alarms(service.cloud)
+        self._alarms = Alarms(account.cloud)
 
     def stop(self) -> None:
         """Release everyone who waits."""
@@ -92,7 +91,7 @@ class ComponentWork:
             else:
                 self._replace(fleet, rollout.Change(wanted.plan, new, copies), how)
                 self._put(document, new, copies)
-            self._service.store.update(FAMILY, name, changes)
+            self._account.store.update(FAMILY, name, changes)
 
         self._spawn("update", document, work, failed="InService")
 
@@ -105,7 +104,7 @@ class ComponentWork:
             fleet = self.fleet(document)
             if fleet is not None:
                 fleet.end(fleet.copies(name))
-            self._service.store.delete(FAMILY, name)
+            self._account.store.delete(FAMILY, name)
 
         self._cloud.activity.spawn(f"delete inference component {name}", work)
 
@@ -134,17 +133,16 @@ class ComponentWork:
         return found
 
     def _plan(self, document: Document, specification: Document) -> Plan:
-        builder = self._lifecycle.builder
         role = self._fleet(document).spec.blueprint.role
         starting = specification.get("StartupParameters", {})
         container, isolated = _own(specification.get("Container", {})), False
         model = specification.get("ModelName")
         if model is not None:
-            known = self._service.store.get("model", model)
-            container = builder.container(model)
+            known = self._account.store.get("model", model)
+            container = self._containers.one_of(model)
             role = str(known.get("ExecutionRoleArn", role))
             isolated = bool(known.get("EnableNetworkIsolation", False))
-        serving = builder.serving_of(
+        serving = self._containers.serving_of(
             container, role, isolated=isolated, download=starting.get(_DOWNLOAD)
         )
         placement = specification.get("SchedulingConfig", {}).get("PlacementStrategy", "SPREAD")
@@ -154,7 +152,7 @@ class ComponentWork:
                 endpoint=document["EndpointName"], variant=document["VariantName"], role=role,
                 command=serving.command, environment=serving.environment,
                 model_dir=serving.model_dir,
-                startup_seconds=self._timing().startup(starting.get(_STARTUP)),
+                startup_seconds=self._containers.timing().startup(starting.get(_STARTUP)),
             ),
             image=str(container["Image"]),
             needs=needed(specification),
@@ -182,9 +180,9 @@ class ComponentWork:
         self._cloud.activity.spawn(f"{verb} inference component {name}", guarded)
 
     def _finish(self, name: str, status: str, reason: str | None) -> None:
-        if self._service.store.find(FAMILY, name) is None:
+        if self._account.store.find(FAMILY, name) is None:
             return
-        self._service.store.update(
+        self._account.store.update(
             FAMILY, name,
             {"InferenceComponentStatus": status, "FailureReason": reason,
              "LastModifiedTime": self._cloud.clock.now()},

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sageloop.local_cloud.sagemaker.hosting.connections import Answer
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
 
 _serials = itertools.count(1)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from sageloop.local_cloud.sagemaker.hosting.connections import Answer, Connections
-from sageloop.local_cloud.sagemaker.hosting.exchange import Headers
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer, Connections
+from sageloop.local_cloud.sagemaker.hosting.invocation.exchange import Headers
 
 _UNLOAD_SECONDS = 60.0
 _TARGET = "X-Amzn-SageMaker-Target-Model"

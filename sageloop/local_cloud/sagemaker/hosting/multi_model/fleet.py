@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import cast
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
-from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation, refuse_addressed
 from sageloop.local_cloud.sagemaker.hosting.multi_model.instance import MultiModelInstance
-from sageloop.local_cloud.sagemaker.hosting.serving import Invocation, refuse_addressed
 
 # From so many requests in progress on, a model is worth loading on an idle instance too.
 BUSY = 8

@@ -13,17 +13,17 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.archives import BadArchive, unpack
-from sageloop.local_cloud.sagemaker.hosting.connections import Answer, NotSent, Streamed
-from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint, Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.archives import BadArchive, unpack
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.usage import taken_by
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer, NotSent, Streamed
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.multi_model.cache import Model, ModelCache
 from sageloop.local_cloud.sagemaker.hosting.multi_model.container import Container, refusal
 from sageloop.local_cloud.sagemaker.hosting.multi_model.download import fetch
 from sageloop.local_cloud.sagemaker.hosting.multi_model.metrics import ModelMetrics
 from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import MultiModelSettings
 from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
-from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
-from sageloop.local_cloud.sagemaker.hosting.usage import taken_by
 
 if TYPE_CHECKING:
     from pathlib import Path

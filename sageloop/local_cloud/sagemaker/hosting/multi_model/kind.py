@@ -8,23 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.sagemaker.containers import multi_model_command, serving_refusal
-from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint, Instance
-from sageloop.local_cloud.sagemaker.hosting.instance_kind import InstanceKind
+from sageloop.local_cloud.images import multi_model_command, serving_refusal
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_kind import InstanceKind
 from sageloop.local_cloud.sagemaker.hosting.multi_model.fleet import MultiModelFleet
 from sageloop.local_cloud.sagemaker.hosting.multi_model.instance import MultiModelInstance
-from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import (
-    MultiModelSettings,
-    is_multi_model,
-)
+from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import MultiModelSettings
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_executed
+from sageloop.local_cloud.sagemaker.models import is_multi_model
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
-    from sageloop.local_cloud.sagemaker.hosting.instance_types import InstanceTypes
-    from sageloop.local_cloud.sagemaker.hosting.serving import VariantRequest
-    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import InstanceTypes
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
+    from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
 
     Document = Mapping[str, Any]
 
@@ -32,26 +29,22 @@ if TYPE_CHECKING:
 class MultiModelKind(InstanceKind):
     """Variants whose model's container has ``Mode: MultiModel``."""
 
-    def __init__(
-        self, builder: FleetBuilder, service: SageMakerService, timing: Callable[[], Timing],
-        types: InstanceTypes,
-    ) -> None:  # fmt: skip
-        super().__init__(builder, service)
-        self._timing = timing
+    def __init__(self, containers: ModelContainers, account: Account, types: InstanceTypes) -> None:
+        super().__init__(containers, account)
         self._types = types
 
     def takes(self, config: Document, variant: Document) -> bool:
         """Variants of such models; of an unknown model another kind says so."""
         name = variant.get("ModelName")
-        known = name is not None and self._service.store.find("model", name) is not None
-        return known and any(map(is_multi_model, self._builder.containers(str(name))))
+        known = name is not None and self._account.store.find("model", name) is not None
+        return known and any(map(is_multi_model, self._containers.all_of(str(name))))
 
     def check_config(self, config: Document, variant: Document) -> None:
         """Refuse what a multi-model variant is not combined with."""
         name = variant["VariantName"]
         if variant.get("InstancePools"):
             raise not_executed(f"InstancePools of a multi-model variant ({name})")
-        if len(self._builder.containers(variant["ModelName"])) > 1:
+        if len(self._containers.all_of(variant["ModelName"])) > 1:
             raise not_executed(f"a multi-model container in an inference pipeline ({name})")
         super().check_config(config, variant)
         if self._types.of(variant["InstanceType"]) is None:
@@ -59,7 +52,7 @@ class MultiModelKind(InstanceKind):
 
     def check(self, config: Document, variant: Document) -> None:
         """Refuse an image that does not serve many models, in AWS's words."""
-        container = self._builder.container(variant["ModelName"])
+        container = self._containers.one_of(variant["ModelName"])
         image = container["Image"]
         why = serving_refusal(image, container)
         if why is not None:
@@ -73,15 +66,16 @@ class MultiModelKind(InstanceKind):
     def build(self, request: VariantRequest) -> MultiModelFleet:
         """The fleet; no model is fetched before it is asked for."""
         variant = request.document
-        container = self._builder.container(variant["ModelName"])
-        spec = self._builder.spec(request, self._builder.blueprint(request), container["Image"])
+        container = self._containers.one_of(variant["ModelName"])
+        blueprint = self._containers.blueprint(request)
+        spec = self._containers.spec(request, blueprint, container["Image"])
         has = self._types.of(variant["InstanceType"])
         if has is None:
             raise not_executed(f"multi-model endpoints on {variant['InstanceType']}")
         settings = MultiModelSettings.of(container, variant, has.memory_mb)
 
         def make(blueprint: Blueprint, on_change: Callable[[], None]) -> Instance:
-            cloud = self._service.cloud
-            return MultiModelInstance(cloud, blueprint, self._timing(), on_change, settings)
+            cloud, timing = self._account.cloud, self._containers.timing()
+            return MultiModelInstance(cloud, blueprint, timing, on_change, settings)
 
         return MultiModelFleet(spec, make, weight=request.weight)

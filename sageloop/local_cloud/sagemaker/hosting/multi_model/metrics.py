@@ -49,5 +49,5 @@ class ModelMetrics:
         self._put(_REQUESTS, name, seconds * 1e6, "Microseconds")
 
     def _put(self, namespace: str, name: str, value: float, unit: str) -> None:
-        put = self._cloud.service("cloudwatch").put
+        put = self._cloud.services.cloudwatch.put
         put(namespace, name, value, dimensions=self._dimensions, unit=unit)

@@ -12,11 +12,6 @@ _GIGABYTE = 1024**3
 _DEFAULT_VOLUME = 30
 
 
-def is_multi_model(container: Mapping[str, Any]) -> bool:
-    """Whether a container's data is a prefix of many models."""
-    return container.get("Mode") == "MultiModel"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiModelSettings:
     """Where the models are and how many an instance holds.

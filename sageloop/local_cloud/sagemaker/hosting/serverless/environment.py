@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sageloop.local_cloud.sagemaker.hosting.connections import Streamed
-from sageloop.local_cloud.sagemaker.hosting.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Streamed
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid
-from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
 
 
 class Environment(Instance):

@@ -7,13 +7,14 @@ import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.fleet import (
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
     MakeInstance,
     StartFailure,
     VariantFleet,
     VariantSpec,
     run_all,
 )
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation, refuse_addressed
 from sageloop.local_cloud.sagemaker.hosting.serverless.environment import Environment
 from sageloop.local_cloud.sagemaker.hosting.serverless.metrics import Load, ServerlessMetrics
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
@@ -21,7 +22,6 @@ from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
     STARTUP_SECONDS,
     ServerlessSettings,
 )
-from sageloop.local_cloud.sagemaker.hosting.serving import Invocation, refuse_addressed
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud

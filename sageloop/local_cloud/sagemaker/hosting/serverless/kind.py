@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.sagemaker.hosting.instance import Blueprint, Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
 from sageloop.local_cloud.sagemaker.hosting.serverless.environment import Environment
 from sageloop.local_cloud.sagemaker.hosting.serverless.fleet import ServerlessFleet
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
@@ -16,10 +16,9 @@ from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
 )
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
-    from sageloop.local_cloud.sagemaker.hosting.serving import VariantRequest
-    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-    from sageloop.local_cloud.sagemaker.service import SageMakerService
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
+    from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
 
     Document = Mapping[str, Any]
 
@@ -27,12 +26,9 @@ if TYPE_CHECKING:
 class ServerlessKind:
     """Variants with a ServerlessConfig."""
 
-    def __init__(
-        self, builder: FleetBuilder, service: SageMakerService, timing: Callable[[], Timing]
-    ) -> None:
-        self._builder = builder
-        self._service = service
-        self._timing = timing
+    def __init__(self, containers: ModelContainers, account: Account) -> None:
+        self._containers = containers
+        self._account = account
 
     def takes(self, config: Document, variant: Document) -> bool:
         """Variants that say so."""
@@ -41,15 +37,15 @@ class ServerlessKind:
     def check_config(self, config: Document, variant: Document) -> None:
         """Refuse settings out of range and what serverless inference is not combined with."""
         model = variant.get("ModelName")
-        known = {} if model is None else self._service.store.get("model", model)
-        containers = [] if model is None else self._builder.containers(model)
+        known = {} if model is None else self._account.store.get("model", model)
+        containers = [] if model is None else self._containers.all_of(model)
         check_combination(config, variant, known, containers)
         ServerlessSettings.of(variant["ServerlessConfig"])
 
     def check(self, config: Document, variant: Document) -> None:
         """Refuse a model whose image has no local program, or that has changed since."""
         self.check_config(config, variant)
-        self._builder.check_images(variant["ModelName"])
+        self._containers.check_images(variant["ModelName"])
 
     def initial_count(self, variant: Document) -> int:
         """ProvisionedConcurrency."""
@@ -58,16 +54,16 @@ class ServerlessKind:
     def build(self, request: VariantRequest) -> ServerlessFleet:
         """The fleet. Raises ``StartFailure`` if model data cannot be had."""
         blueprint = replace(
-            self._builder.blueprint(request),
-            startup_seconds=self._timing().startup(STARTUP_SECONDS),
+            self._containers.blueprint(request),
+            startup_seconds=self._containers.timing().startup(STARTUP_SECONDS),
         )
-        spec = self._builder.spec(
-            request, blueprint, self._builder.image_of(request.document["ModelName"])
+        spec = self._containers.spec(
+            request, blueprint, self._containers.image_of(request.document["ModelName"])
         )
         settings = ServerlessSettings.of(request.document["ServerlessConfig"])
-        cloud = self._service.cloud
+        cloud = self._account.cloud
 
         def make(blueprint: Blueprint, on_change: Callable[[], None]) -> Instance:
-            return Environment(cloud, blueprint, self._timing(), on_change)
+            return Environment(cloud, blueprint, self._containers.timing(), on_change)
 
         return ServerlessFleet(cloud, spec, make, settings, weight=request.weight)

@@ -50,5 +50,5 @@ class ServerlessMetrics:
             self._put(f"{_PREFIX}{name}", 1.0, "Count")
 
     def _put(self, name: str, value: float, unit: str) -> None:
-        put = self._cloud.service("cloudwatch").put
+        put = self._cloud.services.cloudwatch.put
         put(_NAMESPACE, name, value, dimensions=self._dimensions, unit=unit)

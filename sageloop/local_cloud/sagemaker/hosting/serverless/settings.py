@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.multi_model.settings import is_multi_model
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid
+from sageloop.local_cloud.sagemaker.models import is_multi_model
 
 Document = Mapping[str, Any]
 MAX_PAYLOAD = 4 * 1024**2

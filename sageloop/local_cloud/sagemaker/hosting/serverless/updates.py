@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sageloop.local_cloud.sagemaker.hosting.fleet import VariantFleet
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid
 from sageloop.local_cloud.sagemaker.hosting.serverless.fleet import ServerlessFleet
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import ServerlessSettings

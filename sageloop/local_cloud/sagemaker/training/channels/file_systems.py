@@ -6,7 +6,7 @@ import threading
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sageloop.local_cloud.sagemaker.training.failures import JobFailed
+from sageloop.local_cloud.sagemaker.failures import JobFailed
 
 
 class FileSystems:
@@ -14,7 +14,7 @@ class FileSystems:
 
     Example::
 
-        cloud.service("sagemaker").training.file_systems.register("fs-0123abcd", Path("data"))
+        cloud.services.sagemaker.file_systems.register("fs-0123abcd", Path("data"))
     """
 
     def __init__(self) -> None:

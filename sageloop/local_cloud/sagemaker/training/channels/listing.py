@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from sageloop.local_cloud.sagemaker.failures import JobFailed
 from sageloop.local_cloud.sagemaker.training.channels.channel import Channel
-from sageloop.local_cloud.sagemaker.training.failures import JobFailed
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
 
 _Part = TypeVar("_Part")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from sageloop.local_cloud.sagemaker.training.failures import JobFailed
+from sageloop.local_cloud.sagemaker.failures import JobFailed
 
 Produce = Callable[[int], Iterator[bytes]]
 

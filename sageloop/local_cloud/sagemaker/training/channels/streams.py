@@ -7,10 +7,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from sageloop.local_cloud.sagemaker.failures import JobFailed
 from sageloop.local_cloud.sagemaker.training.channels.channel import Channel
 from sageloop.local_cloud.sagemaker.training.channels.listing import Item
 from sageloop.local_cloud.sagemaker.training.channels.recordio import record
-from sageloop.local_cloud.sagemaker.training.failures import JobFailed
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
 
 _GZIP = 16 + zlib.MAX_WBITS

@@ -1,0 +1,74 @@
+"""Operations of AWS as methods: what a call is, and what carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from sageloop.local_cloud.core.errors import not_supported
+from sageloop.local_cloud.core.wire import Response
+
+if TYPE_CHECKING:
+    from moto.core.request import Request
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+_MARK = "__aws_operation__"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One API call as an operation's method receives it."""
+
+    service: str
+    operation: str
+    params: dict[str, Any]
+    principal: str
+    region: str
+    account_id: str
+    request: Request = field(repr=False)
+
+
+def operation(name: str) -> Callable[[_Method], _Method]:
+    """Mark a method ``(self, call: Call) -> dict | Response | None`` as an AWS operation."""
+
+    def mark(method: _Method) -> _Method:
+        setattr(method, _MARK, name)
+        return method
+
+    return mark
+
+
+class Operations:
+    """What carries out the operations of one botocore service, named in ``model``."""
+
+    model: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._operations: dict[str, Callable[[Call], dict[str, Any] | Response | None]] = {}
+        self.include(self)
+
+    def include(self, section: object) -> None:
+        """Serve the marked methods of another object too, so that a service can be split."""
+        for attribute in dir(type(section)):
+            name = getattr(getattr(type(section), attribute, None), _MARK, None)
+            if name:
+                self._operations[name] = getattr(section, attribute)
+
+    @property
+    def operations(self) -> list[str]:
+        """Names of the operations that are served."""
+        return sorted(self._operations)
+
+    def handle(self, call: Call) -> dict[str, Any] | Response | None:
+        """Carry a call out, or refuse an operation that is not there by name."""
+        method = self._operations.get(call.operation)
+        if method is None:
+            raise not_supported(self.model, call.operation)
+        return method(call)
+
+    def start(self) -> None:
+        """Called once when the cloud is up."""
+
+    def stop(self) -> None:
+        """Called once when the cloud goes down; must end what the service runs."""

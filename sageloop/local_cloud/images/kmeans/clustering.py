@@ -1,0 +1,92 @@
+"""Web-scale k-means: extra centers follow mini-batches, then Lloyd reduces them to k.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/algo-kmeans-tech-notes.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.metrics import pairwise_distances_argmin_min
+
+from sageloop.local_cloud.images.formats.matrix import Matrix
+from sageloop.local_cloud.images.kmeans.hyperparameters import Settings
+
+_SEED = 0
+Told = Callable[[str], None]
+
+
+def fit(rows: Matrix, settings: Settings, on_epoch: Callable[[int], None], tell: Told) -> Matrix:
+    """Centers, k of them, of the rows; ``rows`` has at least k. The seed is 0."""
+    random = np.random.default_rng(_SEED)
+    many = min(len(rows), settings.k * settings.extra_center_factor)
+    centers = _initial(rows, many, settings.init_method).astype(np.float64)
+    weights = np.zeros(many)
+    for epoch in range(settings.epochs):
+        order = random.permutation(len(rows))
+        for start in range(0, len(rows), settings.mini_batch_size):
+            batch = rows[order[start : start + settings.mini_batch_size]]
+            weights *= _decay(len(batch), settings.half_life_time_size)
+            _follow(centers, weights, batch)
+        on_epoch(epoch)
+    return _reduced(centers, weights, settings, tell)
+
+
+def distances(rows: Matrix, centers: Matrix) -> tuple[npt.NDArray[np.intp], npt.NDArray[Any]]:
+    """The nearest center of each row, and the Euclidean distance to it."""
+    nearest, distance = pairwise_distances_argmin_min(
+        rows.astype(np.float64), centers.astype(np.float64)
+    )
+    return nearest, distance
+
+
+def _initial(rows: Matrix, many: int, method: str) -> Any:
+    if method == "kmeans++":
+        return kmeans_plusplus(rows, many, random_state=_SEED)[0]
+    return rows[np.random.default_rng(_SEED).choice(len(rows), many, replace=False)]
+
+
+def _decay(points: int, half_life: int) -> float:
+    return 1.0 if half_life == 0 else float(0.5 ** (points / half_life))
+
+
+def _follow(centers: npt.NDArray[Any], weights: npt.NDArray[Any], batch: Matrix) -> None:
+    """Move each center to the mean of all it has been nearest to."""
+    nearest, _ = pairwise_distances_argmin_min(batch.astype(np.float64), centers)
+    counts = np.bincount(nearest, minlength=len(centers))
+    sums = np.zeros_like(centers)
+    np.add.at(sums, nearest, batch)
+    seen = counts > 0
+    total = weights[seen] + counts[seen]
+    centers[seen] = (centers[seen] * weights[seen, None] + sums[seen]) / total[:, None]
+    weights[seen] = total
+
+
+def _reduced(
+    centers: npt.NDArray[Any], weights: npt.NDArray[Any], settings: Settings, tell: Told
+) -> Matrix:
+    best: Any = None
+    used = weights > 0
+    if used.sum() < settings.k:
+        used[:] = True
+    for trial in range(settings.local_lloyd_num_trials):
+        lloyd = KMeans(
+            settings.k,
+            init="random" if settings.local_lloyd_init_method == "random" else "k-means++",
+            n_init=1,
+            max_iter=settings.local_lloyd_max_iter,
+            tol=settings.local_lloyd_tol,
+            random_state=_SEED + trial,
+        ).fit(centers[used], sample_weight=np.maximum(weights[used], 1e-12))
+        tell(
+            f"local kmeans attempt #{trial}. Current mean square distance "
+            f"{lloyd.inertia_ / max(weights.sum(), 1e-12):.6f}"
+        )
+        if best is None or lloyd.inertia_ < best.inertia_:
+            best = lloyd
+    found: Matrix = best.cluster_centers_.astype(np.float32)
+    return found

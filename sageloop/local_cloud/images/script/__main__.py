@@ -1,0 +1,22 @@
+"""``train`` of a framework's image."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from sageloop.local_cloud.images import frameworks
+from sageloop.local_cloud.images.script.program import train
+
+
+def main(arguments: list[str]) -> int:
+    """Train once; the exit code is that of the toolkit."""
+    parser = argparse.ArgumentParser(prog="script", description=__doc__)
+    parser.add_argument("verb", choices=["train"])
+    parser.add_argument("--framework", choices=sorted(frameworks.BY_NAME))
+    given = parser.parse_args(arguments)
+    return train(frameworks.BY_NAME.get(given.framework))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

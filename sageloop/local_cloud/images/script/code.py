@@ -1,0 +1,65 @@
+"""The user's code, brought to where it runs."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from sageloop.local_cloud.images.script.failures import ClientError
+from sageloop.local_cloud.images.script.training import Training
+
+Say = Callable[[str], None]
+
+
+def bring(training: Training, say: Say) -> None:
+    """Fill the code directory from an archive in S3, a local archive, a directory or a file.
+
+    A directory that has something in it is left as it is, as AWS does: an image of one's own
+    may carry its code. Raises :class:`ClientError`.
+    """
+    code, source = training.code, training.module_directory
+    code.mkdir(parents=True, exist_ok=True)
+    if any(code.iterdir()):
+        say(f"{code} is not empty: the code in it is used, {source} is not fetched")
+    elif source.startswith("s3://"):
+        from sageloop.local_cloud.images.script import s3
+
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "sourcedir.tar.gz"
+            s3.download(source, archive, training.environment)
+            _extract(archive, code, source, say)
+    else:
+        _bring_local(training.here(source), code, say)
+
+
+def _bring_local(source: Path, code: Path, say: Say) -> None:
+    if source == code:
+        return
+    if source.is_dir():
+        shutil.copytree(source, code, dirs_exist_ok=True)
+    elif not source.is_file():
+        raise ClientError(
+            f"There is no code at {source} (hyperparameter sagemaker_submit_directory)."
+        )
+    elif tarfile.is_tarfile(source):
+        _extract(source, code, str(source), say)
+    else:
+        shutil.copy2(source, code)
+
+
+def _extract(archive: Path, target: Path, told: str, say: Say) -> None:
+    def inside(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+        try:
+            return tarfile.data_filter(member, path)
+        except tarfile.FilterError as error:
+            say(f"left out of the code: {error}")
+            return None
+
+    try:
+        with tarfile.open(archive, "r:gz") as opened:
+            opened.extractall(target, filter=inside)  # noqa: S202
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ClientError(f"{told} is no archive of code (.tar.gz): {error}") from error

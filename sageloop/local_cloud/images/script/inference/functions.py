@@ -1,0 +1,60 @@
+"""The functions that serve: the user's where there are some, the framework's else."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from sageloop.local_cloud.images.script.inference.context import Context
+from sageloop.local_cloud.images.script.inference.defaults import Defaults
+
+Function = Callable[..., Any]
+_SINGLE = ("input_fn", "predict_fn", "output_fn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Functions:
+    """Each may take the context as one argument more."""
+
+    model_fn: Function
+    input_fn: Function
+    predict_fn: Function
+    output_fn: Function
+    transform_fn: Function | None
+    pre_model_fn: Function | None
+    model_warmup_fn: Function | None
+
+
+def functions_of(module: ModuleType | None, defaults: Defaults) -> Functions:
+    """What a module of the user's has, and the framework's own.
+
+    Raises ``ValueError`` if it has ``transform_fn`` beside one of those that it replaces.
+    """
+    own = {} if module is None else vars(module)
+    if "transform_fn" in own and any(name in own for name in _SINGLE):
+        raise ValueError(
+            "Cannot use transform_fn implementation in conjunction with input_fn, predict_fn, "
+            "and/or output_fn implementation"
+        )
+    return Functions(
+        model_fn=own.get("model_fn", defaults.model_fn),
+        input_fn=own.get("input_fn", defaults.input_fn),
+        predict_fn=own.get("predict_fn", defaults.predict_fn),
+        output_fn=own.get("output_fn", defaults.output_fn),
+        transform_fn=own.get("transform_fn"),
+        pre_model_fn=own.get("pre_model_fn"),
+        model_warmup_fn=own.get("model_warmup_fn"),
+    )
+
+
+def called(function: Function, context: Context, *given: Any) -> Any:
+    """Call a function, with the context if it takes exactly one argument more."""
+    wanted = len(inspect.signature(function).parameters)
+    if wanted == len(given):
+        return function(*given)
+    if wanted == len(given) + 1:
+        return function(*given, context)
+    raise TypeError(f"{function.__name__} takes {wanted} arguments, but {len(given)} were given")

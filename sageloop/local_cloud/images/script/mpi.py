@@ -1,0 +1,101 @@
+"""MPI: the first host runs ``mpirun`` for all, the others wait for how it ends.
+
+On AWS each host runs its own processes, which the first one starts by SSH. Hosts of this machine
+share its processors anyway, so all processes run as the first host's: they have its
+``/opt/ml`` and its ``SM_CURRENT_HOST``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from sageloop.local_cloud.images.script.distribution import meeting_point
+from sageloop.local_cloud.images.script.failures import ClientError
+from sageloop.local_cloud.images.script.training import Training
+
+_SECONDS_TO_MEET = 120.0
+_RETRY_SECONDS = 0.1
+_WELL = b"done"
+_kept: list[socket.socket] = []
+
+
+def command(training: Training, processes: int, alone: Sequence[str]) -> list[str]:
+    """The command line of the first host."""
+    options = training.framework.get("sagemaker_mpi_custom_mpi_options")
+    own = _open_mpi() if _is_open_mpi() else []
+    return [
+        "mpirun", "-np", str(processes), *own, *shlex.split(str(options or "")), *_aware(alone),
+    ]  # fmt: skip
+
+
+@contextmanager
+def others_told(training: Training) -> Iterator[None]:
+    """Let the other hosts know when, and whether well, the body has ended."""
+    others = len(training.distribution_hosts) - 1
+    if others == 0:
+        yield
+        return
+    place = meeting_point(training.environment, training.master)
+    with socket.create_server(place, backlog=others) as listener:
+        listener.settimeout(_SECONDS_TO_MEET)
+        try:
+            links = [listener.accept()[0] for _ in range(others)]
+        except TimeoutError:
+            raise ClientError("MPI: the other hosts of the job did not come up") from None
+        # After a failure the links stay open until this process ends: the others hear of it when
+        # its reason is written, so that theirs does not come first.
+        _kept.extend(links)
+        yield
+        for link in links:
+            link.sendall(_WELL)
+
+
+def await_first(training: Training) -> None:
+    """Wait for the first host. Raises :class:`ClientError` if it does not end well."""
+    place = meeting_point(training.environment, training.master)
+    with _connected(place) as link:
+        told = b""
+        with suppress(OSError):
+            told = link.recv(len(_WELL))
+    if told != _WELL:
+        raise ClientError(f"MPI: the processes that {training.master} started have failed")
+
+
+def _connected(place: tuple[str, int]) -> socket.socket:
+    until = time.monotonic() + _SECONDS_TO_MEET
+    while True:
+        try:
+            link = socket.create_connection(place)
+        except OSError as error:
+            if time.monotonic() > until:
+                raise ClientError(f"MPI: nobody is at {place}: {error}") from error
+            time.sleep(_RETRY_SECONDS)  # the first host is not up yet
+        else:
+            link.settimeout(None)
+            return link
+
+
+def _aware(alone: Sequence[str]) -> list[str]:
+    """Python through mpi4py, where there is one: an exception in one process ends all."""
+    if alone[0] == "/bin/sh" or "--" not in alone or not importlib.util.find_spec("mpi4py"):
+        return list(alone)
+    rest = alone[alone.index("--") + 1 :]
+    return [alone[0], "-m", "mpi4py", *rest]
+
+
+def _open_mpi() -> list[str]:
+    return ["--allow-run-as-root", "--oversubscribe", "--tag-output", "--bind-to", "none"]
+
+
+def _is_open_mpi() -> bool:
+    told = subprocess.run(
+        ["mpirun", "--version"], capture_output=True, text=True, check=False, stdin=sys.stdin
+    )
+    return "Open MPI" in told.stdout

@@ -1,0 +1,155 @@
+"""What happens after each round: lines for the log, checkpoints, the end on SIGTERM."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import xgboost
+from xgboost import collective
+
+from sageloop.local_cloud.images import job as platform
+from sageloop.local_cloud.images.xgboost import hyperparameters as hp
+from sageloop.local_cloud.images.xgboost.metrics import MAXIMISED
+
+_CHECKPOINT = "xgboost-checkpoint"
+_KEPT = 5
+_AVERAGED = {"macro": "macro", "micro": "micro", "binary": "binary"}
+
+
+class Monitor(xgboost.callback.TrainingCallback):
+    """A line of metrics a round, numbered on from a checkpoint; only the first worker's."""
+
+    def __init__(self, first_round: int) -> None:
+        super().__init__()
+        self._first = first_round
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Write the line; never stops the training."""
+        if collective.get_rank() == 0:
+            told = [
+                f"{data}-{metric}:{values[-1]:.5f}"
+                for data, found in evals_log.items()
+                for metric, values in found.items()
+            ]
+            platform.show(f"[{epoch + self._first}]\t" + "\t".join(told) + "\n")
+        return False
+
+
+class Checkpoints(xgboost.callback.TrainingCallback):
+    """The model of each round, the last five kept, named as AWS's container does."""
+
+    def __init__(self, directory: Path, first_round: int) -> None:
+        super().__init__()
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._first = first_round
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Write the file whole, then give it its name; never stops the training."""
+        if collective.get_rank() == 0:
+            number = epoch + self._first
+            part = self._directory / f"{_CHECKPOINT}.{number}.sagemaker-ignore"
+            part.write_bytes(model.save_raw(raw_format="ubj"))
+            part.rename(self._directory / f"{_CHECKPOINT}.{number}")
+            (self._directory / f"{_CHECKPOINT}.{number - _KEPT}").unlink(missing_ok=True)
+        return False
+
+
+def latest(directory: Path | None) -> tuple[bytes, int]:
+    """The newest checkpoint that can be read, and the round after it; nothing and 0 if none."""
+    if directory is None or not directory.is_dir():
+        return b"", 0
+    found = {
+        int(path.name.rpartition(".")[2]): path
+        for path in directory.iterdir()
+        if re.fullmatch(rf"{_CHECKPOINT}\.[0-9]+", path.name)
+    }
+    for number in sorted(found, reverse=True):
+        content = found[number].read_bytes()
+        try:
+            xgboost.Booster().load_model(bytearray(content))
+        except xgboost.core.XGBoostError:
+            platform.log(f"{found[number].name} cannot be read; the one before is tried", "WARNING")
+            continue
+        return content, number + 1
+    return b"", 0
+
+
+class Stop(xgboost.callback.TrainingCallback):
+    """Ends the training after the round in which SIGTERM came to any worker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = False
+        signal.signal(signal.SIGTERM, self._on_signal)
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Whether to stop; all workers say the same."""
+        if not collective.is_distributed():
+            return self._asked
+        flag = np.array([int(self._asked)], np.int32)
+        return bool(collective.allreduce(flag, collective.Op.MAX)[0])
+
+    def _on_signal(self, _: int, __: FrameType | None) -> None:
+        self._asked = True
+
+
+def early_stopping(values: Mapping[str, Any], rounds: int, *, validated: bool) -> Any:
+    """Stops when the last metric has not got better for so many rounds, and keeps the best."""
+    asked = hp.metrics(values)
+    return xgboost.callback.EarlyStopping(
+        rounds=rounds,
+        data_name="validation" if validated else "train",
+        metric_name=asked[-1] if asked else None,
+        maximize=asked[-1].split("@")[0] in MAXIMISED if asked else None,
+        save_best=True,
+    )
+
+
+def custom_metric(names: Sequence[str]) -> Callable[[Any, Any], list[tuple[str, float]]]:
+    """The metrics that the container computes; of several workers, their mean by rows."""
+
+    def evaluate(predicted: Any, matrix: Any) -> list[tuple[str, float]]:
+        truth = matrix.get_label()
+        found = np.array([_value(name, predicted, truth) for name in names])
+        if collective.is_distributed():
+            mine = np.append(found, 1.0) * len(truth)
+            total = collective.allreduce(mine, collective.Op.SUM)
+            found = total[:-1] / max(total[-1], 1.0)
+        return list(zip(names, found.tolist(), strict=True))
+
+    return evaluate
+
+
+def _value(name: str, predicted: Any, truth: Any) -> float:
+    from sklearn import metrics
+
+    if name == "mse":
+        return float(np.mean((predicted - truth) ** 2))
+    if name == "r2":
+        return float(metrics.r2_score(truth, predicted))
+    classes = _classes(predicted)
+    if name == "accuracy":
+        return float(np.mean(classes == truth))
+    if name == "balanced_accuracy":
+        return float(metrics.balanced_accuracy_score(truth, classes))
+    kind, _, average = name.partition("_")
+    score = {
+        "f1": metrics.f1_score, "precision": metrics.precision_score,
+        "recall": metrics.recall_score,
+    }[kind]  # fmt: skip
+    if not average:
+        average = "macro" if kind == "f1" else "binary"
+    return float(score(truth, classes, average=_AVERAGED[average], zero_division=0))
+
+
+def _classes(predicted: Any) -> Any:
+    if predicted.ndim == 2:
+        return np.argmax(predicted, axis=1)
+    return predicted if np.any(predicted > 1) else (predicted > 0.5).astype(np.float32)

@@ -1,0 +1,87 @@
+"""A container's process, whoever runs it: its model, its port, its ``/ping`` and its end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time as wall
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Connections, NotSent
+from sageloop.local_cloud.sagemaker.isolation import with_private_opt_ml
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+# An idle connection would occupy a server that serves one at a time.
+_PING_HEADERS = {"Connection": "close"}
+
+
+def place_model(base: Path, model_dir: Path | None) -> None:
+    """Make the folder that a container sees as ``/opt/ml``, with its model in it."""
+    base.mkdir(parents=True, exist_ok=True)
+    model = base / "model"
+    if model.is_symlink() or model.exists():
+        return
+    if model_dir is None:
+        model.mkdir()
+    else:
+        model.symlink_to(model_dir, target_is_directory=True)
+
+
+def launch(
+    cloud: Cloud, label: str, command: tuple[str, ...], environment: Mapping[str, str], *,
+    base: Path, port: int,
+) -> subprocess.Popen[bytes]:  # fmt: skip
+    """Start a serving process on a port; what it prints is piped."""
+    told = {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_BASE_DIR": str(base)}
+    return cloud.processes.start(
+        label, with_private_opt_ml(command, base), env={**environment, **told}, cwd=base,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def answers_ping(connections: Connections, seconds: float) -> bool:
+    """Whether ``GET /ping`` is answered with 200 within so many wall seconds."""
+    try:
+        answer = connections.request("GET", "/ping", None, _PING_HEADERS, seconds)
+    except (OSError, HTTPException, NotSent):
+        return False
+    return answer.status == 200
+
+
+def await_ping(
+    child: subprocess.Popen[bytes], ping: Callable[[float], bool], *, deadline: float,
+    patience: float, given_up: Callable[[], bool],
+) -> bool:  # fmt: skip
+    """Ping a process until it answers, ends, is ``given_up``, or ``deadline`` is over.
+
+    ``deadline`` is of ``time.monotonic()``, ``patience`` the wall seconds of one ping.
+    """
+    pause = 0.05
+    while child.poll() is None and not given_up():
+        left = deadline - wall.monotonic()
+        if left <= 0:
+            return False
+        if ping(min(left, patience)):
+            return True
+        # A process announces nothing: looking again is all that is left.
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(min(pause, left))
+        pause = min(pause * 1.3, 0.5)
+    return False
+
+
+def end(cloud: Cloud, child: subprocess.Popen[bytes], grace: float) -> None:
+    """SIGTERM, then SIGKILL after ``grace`` wall seconds."""
+    cloud.processes.kill(child, signal.SIGTERM)
+    try:
+        child.wait(grace)
+    except subprocess.TimeoutExpired:
+        cloud.processes.kill(child, signal.SIGKILL)
+        child.wait()
+    cloud.processes.forget(child)

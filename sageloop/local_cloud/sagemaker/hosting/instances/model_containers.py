@@ -1,0 +1,198 @@
+"""From a model to the containers that serve it: images, data, environment, instances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.core.processes import clean_environment
+from sageloop.local_cloud.images import (
+    multi_model_command,
+    serving_command,
+    serving_refusal,
+)
+from sageloop.local_cloud.sagemaker.hosting.instances.artifacts import ArtifactError, Artifacts
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import StartFailure, VariantSpec
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
+from sageloop.local_cloud.sagemaker.hosting.instances.pipeline import (
+    PipelineBlueprint,
+    PipelineInstance,
+)
+from sageloop.local_cloud.sagemaker.hosting.invocation.capture import CaptureSettings
+from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
+from sageloop.local_cloud.sagemaker.models import is_multi_model
+from sageloop.local_cloud.sagemaker.training.host import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
+    from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+    from sageloop.local_cloud.sagemaker.models import Models
+
+    Document = Mapping[str, Any]
+
+_STARTUP = "ContainerStartupHealthCheckTimeoutInSeconds"
+_DOWNLOAD = "ModelDataDownloadTimeoutInSeconds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What runs one container of a model, whoever sends it requests."""
+
+    role: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    model_dir: Path | None
+
+
+class ModelContainers:
+    """Says what runs a model's containers here; starts nothing.
+
+    ``timing`` gives the wall-clock limits that hold when it is called.
+    """
+
+    def __init__(self, account: Account, models: Models, timing: Callable[[], Timing]) -> None:
+        self.timing = timing
+        self._account = account
+        self._cloud = account.cloud
+        self._models = models
+        self._artifacts = Artifacts(account.cloud)
+
+    def image_of(self, model: str) -> str:
+        """The image of a model's first container."""
+        return str(self.all_of(model)[0]["Image"])
+
+    def serving(self, model: str) -> Serving:
+        """What runs a model's one container.
+
+        Raises ``AwsError`` if it has several, ``ArtifactError`` if its data cannot be had.
+        """
+        return self._serving(model, self.one_of(model), None)
+
+    def check_images(self, model: str) -> None:
+        """Refuse (``AwsError``) a model of which a container has no local program."""
+        for container in self.all_of(model):
+            why = serving_refusal(container["Image"], container)
+            if why is not None:
+                raise not_executed(why)
+
+    def instance(self, blueprint: Blueprint, on_change: Callable[[], None]) -> Instance:
+        """An instance that is not started yet."""
+        if isinstance(blueprint, PipelineBlueprint):
+            return PipelineInstance(self._cloud, blueprint, self.timing(), on_change)
+        return Instance(self._cloud, blueprint, self.timing(), on_change)
+
+    def blueprint(self, request: VariantRequest, model: str | None = None) -> Blueprint:
+        """What an instance of a variant runs: its own model, or ``model``.
+
+        Raises :class:`StartFailure` if model data cannot be had.
+        """
+        name = request.document["ModelName"] if model is None else model
+        containers = self.all_of(name)
+        parts = [self._part(request, name, container) for container in containers]
+        if len(parts) == 1:
+            return replace(parts[0], container=None)
+        mode = self._account.store.get("model", name).get("InferenceExecutionConfig", {})
+        members = {field.name: getattr(parts[0], field.name) for field in fields(Blueprint)}
+        images = tuple(str(container["Image"]) for container in containers)
+        own = {"container": None, "images": images}
+        direct = mode.get("Mode") == "Direct"
+        return PipelineBlueprint(**members | own, parts=tuple(parts), direct=direct)
+
+    def _part(self, request: VariantRequest, model: str, container: Document) -> Blueprint:
+        variant = request.document
+        try:
+            serving = self._serving(model, container, variant.get(_DOWNLOAD))
+        except ArtifactError as error:
+            raise StartFailure(str(error)) from error
+        return Blueprint(
+            endpoint=request.endpoint,
+            variant=variant["VariantName"],
+            role=serving.role,
+            command=serving.command,
+            environment=serving.environment,
+            model_dir=serving.model_dir,
+            startup_seconds=self.timing().startup(variant.get(_STARTUP)),
+            container=container["ContainerHostname"],
+        )
+
+    def serving_of(
+        self, container: Document, role: str, *, isolated: bool, download: int | None
+    ) -> Serving:
+        """What runs a container. Raises ``ArtifactError`` if its data cannot be had."""
+        environment = self._environment(container, role, isolated=isolated)
+        if is_multi_model(container):
+            # Its data is a prefix: what is under it comes when it is asked for.
+            return Serving(
+                role=role,
+                command=tuple(multi_model_command(container["Image"]) or ()),
+                environment=environment | {"SAGEMAKER_MULTI_MODEL": "true"},
+                model_dir=None,
+            )
+        return Serving(
+            role=role,
+            command=tuple(self.command_of(container) or ()),
+            environment=environment,
+            model_dir=self._artifacts.directory(container, role, download),
+        )
+
+    def _serving(self, model: str, container: Document, download: int | None) -> Serving:
+        isolated = self._account.store.get("model", model).get("EnableNetworkIsolation", False)
+        role = self.role_of(model)
+        return self.serving_of(container, role, isolated=isolated, download=download)
+
+    def spec(self, request: VariantRequest, blueprint: Blueprint, image: str) -> VariantSpec:
+        """What a fleet of a variant is told."""
+        config, variant = request.config, request.document
+        metrics = config.get("MetricsConfig", {})
+        routing = variant.get("RoutingConfig", {}).get("RoutingStrategy")
+        return VariantSpec(
+            name=variant["VariantName"],
+            config_name=config["EndpointConfigName"],
+            blueprint=blueprint,
+            image=image,
+            resolved_at=self._cloud.clock.now(),
+            least_outstanding=routing == "LEAST_OUTSTANDING_REQUESTS",
+            capture=CaptureSettings.of(config.get("DataCaptureConfig")),
+            instance_type=variant.get("InstanceType"),
+            enhanced_metrics=metrics.get("EnableEnhancedMetrics", False),
+            metrics_every=float(metrics.get("MetricPublishFrequencyInSeconds", 60)),
+            shadow=request.shadow,
+        )
+
+    def _environment(self, container: Document, role: str, *, isolated: bool) -> dict[str, str]:
+        # The platform's own variables win over the user's, as they do on AWS.
+        env = clean_environment() | dict(container.get("Environment", {}))
+        env["SAGELOOP_CACHE_DIR"] = str(cache_folder())
+        # Isolated, it gets no credentials and no address of this cloud. Its network is the
+        # machine's all the same: in one of its own, nobody could reach its port.
+        if isolated:
+            region = self._cloud.region
+            return env | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        credentials = self._cloud.credentials_of(role, "SageMaker")
+        return env | self._cloud.child_environment(credentials)
+
+    def one_of(self, model: str) -> dict[str, Any]:
+        """A model's one container. Raises ``AwsError`` if it has several."""
+        containers = self.all_of(model)
+        if len(containers) != 1:
+            raise not_executed(f"a model of several containers here (model {model})")
+        return containers[0]
+
+    def all_of(self, model: str) -> list[dict[str, Any]]:
+        """A model's containers, each with a name: ``container-1`` … where it was given none."""
+        found = self._models.containers_of(model)
+        return [{"ContainerHostname": f"container-{n}"} | c for n, c in enumerate(found, 1)]
+
+    def role_of(self, model: str) -> str:
+        """The execution role of a model; empty if it has none."""
+        return str(self._account.store.get("model", model).get("ExecutionRoleArn", ""))
+
+    @staticmethod
+    def command_of(container: Document) -> list[str] | None:
+        """What serves a container's image here, if anything does."""
+        return serving_command(container["Image"], container)

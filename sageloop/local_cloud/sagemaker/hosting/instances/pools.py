@@ -1,0 +1,126 @@
+"""Variants on instance pools: several instance types, tried in their order of priority.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InstancePool.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
+    MakeInstance,
+    StartFailure,
+    VariantFleet,
+    VariantSpec,
+)
+from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_kind import InstanceKind
+from sageloop.local_cloud.sagemaker.hosting.requests import check_instances, invalid
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.kind import VariantRequest
+
+    Document = Mapping[str, Any]
+
+_MOST_POOLS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Instances of one type and what they run."""
+
+    instance_type: str
+    blueprint: Blueprint
+
+
+class PooledFleet(VariantFleet):
+    """Takes each new instance from the first pool that has one.
+
+    ``refused`` tells whether there is no capacity of a type now.
+    """
+
+    def __init__(
+        self, spec: VariantSpec, make: MakeInstance, pools: tuple[Pool, ...],
+        refused: Callable[[str], bool], *, weight: float,
+    ) -> None:  # fmt: skip
+        super().__init__(spec, make, weight=weight)
+        self._pools = pools
+        self._refused = refused
+
+    def provision(self, number: int) -> list[Blueprint]:
+        """Blueprints by priority. Raises :class:`StartFailure` if no pool has capacity."""
+        return [self._from_a_pool() for _ in range(number)]
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, and how many instances there are of each type."""
+        running = [instance.blueprint.instance_type for instance in self.instances]
+        pools = [
+            {"InstanceType": pool.instance_type,
+             "CurrentInstanceCount": running.count(pool.instance_type)}
+            for pool in self._pools
+        ]  # fmt: skip
+        return super().summary() | {"InstancePools": pools}
+
+    def _from_a_pool(self) -> Blueprint:
+        for pool in self._pools:
+            if not self._refused(pool.instance_type):
+                return pool.blueprint
+        types = ", ".join(pool.instance_type for pool in self._pools)
+        raise StartFailure(
+            f"Unable to provision requested ML compute capacity for variant {self.spec.name}: "
+            f"InsufficientInstanceCapacity error for every instance pool ({types})."
+        )
+
+
+class PooledKind(InstanceKind):
+    """Real-time variants with ``InstancePools`` instead of ``InstanceType``."""
+
+    def takes(self, config: Document, variant: Document) -> bool:
+        """Variants that name pools."""
+        return bool(variant.get("InstancePools"))
+
+    def check_config(self, config: Document, variant: Document) -> None:
+        """Refuse pools beside an instance type, too many of them, or a priority given twice."""
+        check_instances(variant, typed="InstancePools")
+        name, pools = variant["VariantName"], variant["InstancePools"]
+        if "InstanceType" in variant:
+            raise invalid(f"variant {name} takes InstanceType or InstancePools, not both")
+        if len(pools) > _MOST_POOLS:
+            raise invalid(f"variant {name} takes up to {_MOST_POOLS} pools, got {len(pools)}")
+        for member in ("Priority", "InstanceType"):
+            given = [pool[member] for pool in pools]
+            if len(set(given)) != len(given):
+                raise invalid(f"the {member} of variant {name}'s pools must differ, got {given}")
+        for model in _models(variant):
+            self._account.store.get("model", model)
+
+    def check(self, config: Document, variant: Document) -> None:
+        """Refuse models whose images have no local program."""
+        for model in _models(variant):
+            self._check_image(model)
+
+    def build(self, request: VariantRequest) -> VariantFleet:
+        """The fleet. Raises ``StartFailure`` if model data cannot be had."""
+        image = self._containers.image_of(request.document["ModelName"])
+        pools = tuple(self._pool(request, pool) for pool in _by_priority(request.document))
+        spec = self._containers.spec(request, pools[0].blueprint, image)
+        return PooledFleet(
+            spec, self._containers.instance, pools, self._account.cloud.faults.capacity_refused,
+            weight=request.weight,
+        )  # fmt: skip
+
+    def _pool(self, request: VariantRequest, pool: Document) -> Pool:
+        blueprint = self._containers.blueprint(request, pool.get("ModelNameOverride"))
+        kind = str(pool["InstanceType"])
+        return Pool(kind, replace(blueprint, instance_type=kind))
+
+
+def _by_priority(variant: Document) -> list[Document]:
+    return sorted(variant["InstancePools"], key=lambda pool: int(pool["Priority"]))
+
+
+def _models(variant: Document) -> list[str]:
+    others = (pool.get("ModelNameOverride") for pool in variant["InstancePools"])
+    return [variant["ModelName"], *(model for model in others if model is not None)]

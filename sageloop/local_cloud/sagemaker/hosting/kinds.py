@@ -1,0 +1,44 @@
+"""The kinds of variants there are: the one list that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.kind import AsyncKind
+from sageloop.local_cloud.sagemaker.hosting.components.kind import ComponentKind
+from sageloop.local_cloud.sagemaker.hosting.instances.instance_kind import InstanceKind
+from sageloop.local_cloud.sagemaker.hosting.instances.pools import PooledKind
+from sageloop.local_cloud.sagemaker.hosting.multi_model.kind import MultiModelKind
+from sageloop.local_cloud.sagemaker.hosting.serverless.kind import ServerlessKind
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.account import Account
+    from sageloop.local_cloud.sagemaker.hosting.components.board import Board
+    from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import InstanceTypes
+    from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
+    from sageloop.local_cloud.sagemaker.hosting.kind import VariantKind
+
+
+def variant_kinds(
+    account: Account, containers: ModelContainers, *, types: InstanceTypes, board: Board,
+    pump: Callable[[str], None],
+) -> list[VariantKind]:  # fmt: skip
+    """Every kind, in the order in which they are asked; the last one takes what is left.
+
+    Args:
+        account: whose variants they are.
+        containers: what runs models.
+        types: what instances of each type have.
+        board: the inference components that are wanted.
+        pump: called with an asynchronous endpoint's name when its instances may have become free.
+
+    """
+    return [
+        ServerlessKind(containers, account),
+        ComponentKind(containers, account, types, board),
+        AsyncKind(containers, account, pump),
+        MultiModelKind(containers, account, types),
+        PooledKind(containers, account),
+        InstanceKind(containers, account),
+    ]

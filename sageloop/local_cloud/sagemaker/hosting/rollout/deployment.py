@@ -1,0 +1,198 @@
+"""An update of an endpoint: blue/green in stages or rolling in batches, with rollback."""
+
+from __future__ import annotations
+
+import time as wall
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from sageloop.local_cloud.sagemaker.hosting.instances.fleet import Fleet, StartFailure
+from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Progress, Step
+from sageloop.local_cloud.sagemaker.hosting.rollout.bake import Watch
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.clock import VirtualClock
+    from sageloop.local_cloud.sagemaker.hosting.rollout.policy import Batches, Plan, Stage
+
+
+class TimedOut(StartFailure):
+    """MaximumExecutionTimeoutInSeconds is over."""
+
+
+class Deployment:
+    """Brings a new fleet into service beside the old one.
+
+    ``tell`` is called at each step, for DescribeEndpoint and events. :meth:`run` raises what
+    makes it fail and leaves the undoing to :meth:`roll_back`.
+    """
+
+    def __init__(
+        self, clock: VirtualClock, live: LiveEndpoint, plan: Plan, watch: Watch,
+        tell: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._clock = clock
+        self._live = live
+        self._plan = plan
+        self._watch = watch
+        self._tell = tell
+        self._began = wall.monotonic()
+        self._waited_wall = 0.0
+        self._waited = 0.0
+        self._before: dict[str, int] = {}
+
+    def run(
+        self, green: Fleet, counts: Mapping[str, int], shadows: Mapping[str, int]
+    ) -> None:  # fmt: skip
+        """Replace the live fleet by ``green`` with ``counts`` instances a variant.
+
+        ``shadows`` are the instances of its shadow variants: they get no traffic of callers, so
+        all of them start at once and have no part in stages or batches.
+        """
+        blue = self._live.fleet
+        if blue is None:
+            raise ValueError(f"endpoint {self._live.name} serves nothing to be replaced")
+        self._before = blue.counts
+        self._watch.check()
+        green.scale(shadows)
+        if self._plan.batches is not None:
+            self._roll(blue, green, self._plan.batches)
+        else:
+            self._blue_green(blue, green, counts)
+        self._live.fleet = green
+        self._say(green, "Deleting", f"Terminating {blue.size} instance(s).")
+        blue.stop()
+
+    def roll_back(self, green: Fleet | None) -> None:
+        """All traffic to the old fleet, at its old size; the new one, if it was built, stops.
+
+        Raises :class:`StartFailure` if the old fleet cannot be restored: whatever serves of any
+        fleet goes on serving then.
+        """
+        blue = self._live.fleet
+        if blue is None or blue is green:
+            return
+        try:
+            if green is not None:
+                self._regrow(blue, green)
+            blue.restore()
+        except Exception:
+            self._mix()
+            raise
+        self._live.send_to((blue, 1.0))
+        if green is not None:
+            self._say(green, "Deleting", f"Terminating {green.size} instance(s).")
+            green.stop()
+
+    def _regrow(self, blue: Fleet, green: Fleet) -> None:
+        if self._plan.batches is not None:
+            for step in self._plan.batches.rollback_steps:
+                wanted = {
+                    name: max(blue.counts[name], min(before, step.get(name, before)))
+                    for name, before in self._before.items()
+                }
+                blue.scale(wanted)
+                self._split(blue, green)
+            blue.scale(self._before)
+
+    def _mix(self) -> None:
+        """Send traffic to every fleet by the instances that it serves from, if there are any."""
+        fleets = self._live.fleets()
+        for fleet in fleets:
+            fleet.expose(None)
+        total = sum(fleet.serving for fleet in fleets)
+        if total > 0:
+            self._live.send_to(*((f, f.serving / total) for f in fleets if f.serving > 0))
+
+    def _blue_green(self, blue: Fleet, green: Fleet, counts: Mapping[str, int]) -> None:
+        total = sum(counts.values())
+        self._say(green, "Creating", f"Launching {total} instance(s).")
+        green.scale(counts)
+        for stage in self._plan.stages:
+            self._shift(blue, green, stage, total)
+            self._bake(green, stage.wait, stage.waits_for, _capacity(stage))
+
+    def _shift(self, blue: Fleet, green: Fleet, stage: Stage, total: int) -> None:
+        self._watch.check()
+        self._say(green, "ActivatingTraffic", f"Activating traffic on {_capacity(stage)}.")
+        if stage.capacity == "full":
+            green.expose(None)
+            self._live.send_to((green, 1.0))
+            return
+        share = sum(stage.instances.values()) / total
+        green.expose(stage.instances)
+        self._live.send_to((blue, 1 - share), (green, share))
+
+    def _roll(self, blue: Fleet, green: Fleet, batches: Batches) -> None:
+        for step in batches.steps:
+            self._watch.check()
+            added = sum(step.values()) - green.size
+            self._say(green, "Creating", f"Launching {added} instance(s).")
+            green.scale(step)
+            self._split(blue, green)
+            said = f"capacity of {green.size} instance(s)"
+            self._bake(green, batches.wait, "WaitIntervalInSeconds", said)
+            left = _left(self._before, batches, step)
+            if step != batches.steps[-1]:
+                self._say(green, "Deleting", f"Terminating {blue.size - sum(left.values())} "
+                          "instance(s).")  # fmt: skip
+                blue.scale(left)
+                self._split(blue, green)
+        self._live.send_to((green, 1.0))
+
+    def _split(self, blue: Fleet, green: Fleet) -> None:
+        total = blue.size + green.size
+        # An asynchronous endpoint may have no instance at all; requests wait for the new ones.
+        share = green.size / total if total > 0 else 1.0
+        self._live.send_to((blue, 1 - share), (green, share))
+
+    def _bake(self, green: Fleet, seconds: int, setting: str, capacity: str) -> None:
+        if seconds > 0:
+            self._say(
+                green, "Baking",
+                f"Baking for {seconds} seconds ({setting}) with traffic enabled on {capacity}.",
+            )  # fmt: skip
+        allowed = self._time_left()
+        began = wall.monotonic()
+        self._watch.bake(min(seconds, allowed), f"bake of endpoint {self._live.name}")
+        self._waited_wall += wall.monotonic() - began
+        self._waited += seconds
+        if seconds >= allowed:
+            raise TimedOut(
+                "The deployment was not completed within MaximumExecutionTimeoutInSeconds "
+                f"({self._plan.budget})."
+            )
+
+    def _time_left(self) -> float:
+        if self._plan.budget is None:
+            return float("inf")
+        # Bakes count in virtual time; what processes take to start counts in wall time, or a
+        # fast clock would time every deployment out.
+        working = wall.monotonic() - self._began - self._waited_wall
+        return max(0.0, self._plan.budget - working - self._waited)
+
+    def _say(self, green: Fleet, status: str, message: str) -> None:
+        progress = self._live.progress
+        if progress is None:
+            return
+        step = Step(status, message, self._clock.now())
+        progress.steps = dict.fromkeys(green.variants, step)
+        self._tell()
+
+
+def begin_progress(live: LiveEndpoint, fleet: Fleet, clock: VirtualClock) -> None:
+    """Show ``fleet`` as the endpoint's pending deployment."""
+    live.progress = Progress(fleet, fleet.config_name, clock.now())
+
+
+def _capacity(stage: Stage) -> str:
+    return f"{stage.capacity} capacity of {sum(stage.instances.values())} instance(s)"
+
+
+def _left(before: Mapping[str, int], batches: Batches, step: Mapping[str, int]) -> dict[str, int]:
+    """What the old fleet keeps beside this step of the new one: never the last instance."""
+    last = batches.steps[-1]
+    left = {}
+    for name, count in before.items():
+        done = step[name] / last[name] if last.get(name, 0) > 0 else 1.0
+        left[name] = min(count, max(1, round(count * (1 - done))))
+    return left

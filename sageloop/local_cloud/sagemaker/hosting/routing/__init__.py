@@ -1,0 +1,1 @@
+"""Which instance takes a request: production, shadow and streamed ones, and their metrics."""

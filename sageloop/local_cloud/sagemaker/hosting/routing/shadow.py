@@ -1,0 +1,123 @@
+"""Copies of production requests to a shadow variant, behind the caller's back.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests.html
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time as wall
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.activity import Activity
+    from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
+
+    Send = Callable[[VariantFleet, Invocation, Mapping[str, str]], None]
+
+log = logging.getLogger(__name__)
+_THREADS = 16
+# Copies wait in memory for a shadow that is slower than its callers. AWS documents no bound; here
+# it is what their bodies take, so that small requests are all copied however busy the machine is.
+MOST_BYTES = 64 * 1024 * 1024
+_OVERHEAD = 1024  # of a copy besides its body
+# Wall seconds after which a copy that waits is dropped: a shadow that hangs must not keep the cloud
+# busy for hours.
+LONGEST_WAIT = 60.0
+
+
+def share_of(production: float, shadow: float) -> float:
+    """The share of a production variant's requests that its shadow gets, from their weights."""
+    if production <= 0:
+        return 0.0
+    return min(1.0, max(0.0, shadow / production))
+
+
+class ShadowCopies:
+    """Sends copies in the background by ``send``; drops those that cannot wait.
+
+    ``most_bytes`` bounds what the copies for one shadow variant may take in memory,
+    ``longest_wait`` (wall seconds) how long one may wait before it is sent.
+    """
+
+    def __init__(
+        self, activity: Activity, send: Send, *, most_bytes: int = MOST_BYTES,
+        longest_wait: float = LONGEST_WAIT,
+    ) -> None:  # fmt: skip
+        self._activity = activity
+        self._send = send
+        self._most_bytes = most_bytes
+        self._longest_wait = longest_wait
+        self._lock = threading.Lock()
+        self._under_way: dict[VariantFleet, int] = {}
+        self._dropped: dict[str, int] = {}
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="shadow")
+
+    def copy(
+        self, production: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
+    ) -> None:
+        """Copy a request that ``production`` got, if its shadow's sample wants it."""
+        shadow = production.shadow
+        if shadow is None:
+            return
+        if random.random() >= share_of(production.weight, shadow.weight):  # noqa: S311
+            return
+        size = len(invocation.body) + _OVERHEAD
+        if not self._begin(shadow, size):
+            self.dropped(shadow)
+            return
+        try:
+            self._pool.submit(self._run, shadow, invocation, headers, size, wall.monotonic())
+        except RuntimeError:  # the cloud is stopping
+            self._end(shadow, size)
+
+    def stop(self) -> None:
+        """Copy no more; what is under way is left to end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(
+        self, shadow: VariantFleet, invocation: Invocation, headers: Mapping[str, str],
+        size: int, since: float,
+    ) -> None:  # fmt: skip
+        try:
+            if wall.monotonic() - since > self._longest_wait:
+                self.dropped(shadow)
+            else:
+                self._send(shadow, invocation, headers)
+        except Exception:
+            log.exception("a copy for shadow variant %s broke", shadow.spec.name)
+        finally:
+            self._end(shadow, size)
+
+    def _begin(self, shadow: VariantFleet, size: int) -> bool:
+        with self._lock:
+            waiting = self._under_way.get(shadow, 0)
+            if waiting and waiting + size > self._most_bytes:
+                return False
+            self._under_way[shadow] = waiting + size
+        self._activity.begin(_label(shadow))
+        return True
+
+    def _end(self, shadow: VariantFleet, size: int) -> None:
+        with self._lock:
+            self._under_way[shadow] -= size
+            if not self._under_way[shadow]:
+                del self._under_way[shadow]
+        self._activity.end(_label(shadow))
+
+    def dropped(self, shadow: VariantFleet) -> None:
+        """Count a copy that the shadow variant does not get, and log it."""
+        name = f"{shadow.spec.name} of endpoint {shadow.spec.blueprint.endpoint}"
+        with self._lock:
+            count = self._dropped[name] = self._dropped.get(name, 0) + 1
+        if str(count).strip("0") == "1":  # 1, 10, 100, …: told, but not each time
+            log.warning("shadow variant %s is busy: %d copies dropped so far", name, count)
+
+
+def _label(shadow: VariantFleet) -> str:
+    return f"copies for shadow variant {shadow.spec.name}"

@@ -1,0 +1,187 @@
+"""Answers piece by piece: events of AWS's event stream encoding, made of what a container sends.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_ResponseStream.html
+"""
+
+from __future__ import annotations
+
+import json
+import time as wall
+import zlib
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from struct import pack
+from typing import TYPE_CHECKING
+
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer, NotSent, Streamed
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer, Served, Unavailable
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
+    from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
+    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
+
+CONTENT_TYPE = "application/vnd.amazon.eventstream"
+# An answer in one piece has 60 seconds, a streamed one 8 minutes.
+STREAM_SECONDS = 480.0
+_STRING = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An answer that has begun; its instance is busy until it ends. ``perf_counter`` seconds."""
+
+    streamed: Streamed
+    instance: Instance
+    sent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How an answer ended: all that came, and when its first piece came, if one did."""
+
+    body: bytes
+    complete: bool
+    first: float | None
+    last: float
+
+
+def opened(
+    variant: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
+) -> Opened:  # fmt: skip
+    """Send a request to an instance and wait for the head of the answer.
+
+    Raises ``Unavailable`` if none took the request, ``NoAnswer`` if nothing came of it.
+    """
+    instance = variant.admit(invocation)
+    if instance is None:
+        raise Unavailable(variant.spec.name)
+    sent = wall.perf_counter()
+    try:
+        streamed = instance.open(invocation, headers)
+    except NotSent as error:
+        instance.finish()
+        instance.suspect()
+        raise Unavailable(str(error)) from error
+    except (OSError, HTTPException) as error:
+        instance.finish()
+        if not isinstance(error, TimeoutError):
+            instance.suspect()
+        raise NoAnswer(error, instance=instance.id, log_arn=instance.log.arn, sent=sent) from error
+    except BaseException:
+        instance.finish()
+        raise
+    return Opened(streamed=streamed, instance=instance, sent=sent)
+
+
+class Events:
+    """The events of an answer. ``ended`` is called once, whether it was read to the end or not."""
+
+    def __init__(self, answer: Opened, ended: Callable[[Ended], None]) -> None:
+        self._answer = answer
+        self._ended = ended
+        self._pieces: list[bytes] = []
+        self._first: float | None = None
+        self._complete = False
+        self._over = False
+        self._events: Generator[bytes] = self._made()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._events)
+
+    def refused(self) -> Served:
+        """All of an answer that is an error, to be told in one piece."""
+        for _ in self:
+            pass
+        instance = self._answer.instance
+        status, headers = self._answer.streamed.status, self._answer.streamed.headers
+        return Served(
+            answer=Answer(status, headers, b"".join(self._pieces)), instance=instance.id,
+            log_arn=instance.log.arn, sent=self._answer.sent, answered=wall.perf_counter(),
+            container=self._answer.streamed.container,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Read no more."""
+        self._events.close()
+        self._end()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _made(self) -> Generator[bytes]:
+        container = self._answer.streamed.container
+        failure: bytes | None = None
+        try:
+            for piece in self._answer.streamed.parts:
+                if self._first is None:
+                    self._first = wall.perf_counter()
+                self._pieces.append(piece)
+                yield payload_part(piece)
+            self._complete = True
+        except TimeoutError:
+            failure = model_stream_error(
+                "ModelInvocationTimeExceeded",
+                f"Your model {container} did not complete sending the inference response in the "
+                "allotted time.",
+            )
+        except (OSError, HTTPException):
+            failure = model_stream_error(
+                "StreamBroken",
+                f"The connection to your model {container} was closed before its response was "
+                "complete.",
+            )
+            self._answer.instance.suspect()
+        finally:
+            self._end()
+        # Last: whoever reads an error reads no further, and by then all must be told.
+        if failure is not None:
+            yield failure
+
+    def _end(self) -> None:
+        if self._over:
+            return
+        self._over = True
+        close = getattr(self._answer.streamed.parts, "close", None)
+        if close is not None:
+            close()
+        self._answer.instance.finish()
+        told = Ended(
+            body=b"".join(self._pieces), complete=self._complete, first=self._first,
+            last=wall.perf_counter(),
+        )  # fmt: skip
+        self._ended(told)
+
+
+def payload_part(piece: bytes) -> bytes:
+    """The event that carries a piece of the answer."""
+    return message(
+        {":event-type": "PayloadPart", ":content-type": "application/octet-stream",
+         ":message-type": "event"}, piece,
+    )  # fmt: skip
+
+
+def model_stream_error(code: str, text: str) -> bytes:
+    """The event that ends an answer which the model did not complete."""
+    return message(
+        {":exception-type": "ModelStreamError", ":content-type": "application/json",
+         ":message-type": "exception"},
+        json.dumps({"Message": text, "ErrorCode": code}).encode(),
+    )  # fmt: skip
+
+
+def message(headers: Mapping[str, str], payload: bytes) -> bytes:
+    """A message of ``application/vnd.amazon.eventstream``: lengths, headers, payload, CRCs."""
+    packed = b"".join(_header(name, value) for name, value in headers.items())
+    prelude = pack("!II", 16 + len(packed) + len(payload), len(packed))
+    checked = prelude + pack("!I", zlib.crc32(prelude)) + packed + payload
+    return checked + pack("!I", zlib.crc32(checked))
+
+
+def _header(name: str, value: str) -> bytes:
+    key, text = name.encode(), value.encode()
+    return pack("!B", len(key)) + key + pack("!BH", _STRING, len(text)) + text

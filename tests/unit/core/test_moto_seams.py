@@ -1,0 +1,200 @@
+"""Where moto's insides are used: each seam of decision 14, held to what is relied on.
+
+A seam that fails here has changed in moto: read its row in ``docs/adr/0014-moto-seams.md`` before
+the pin is moved.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from moto.core.model import OperationModel
+from moto.core.request import Request
+from moto.iam.models import IAMBackend, iam_backends
+from moto.logs import models as logs
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3 import models as s3
+from moto.s3 import notifications
+from moto.sns.models import Subscription
+from moto.sqs import models as sqs
+
+from sageloop.local_cloud.core import moto_bodies, moto_queues, moto_sqs, wire
+from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
+
+ROOT = Path(__file__).resolve().parents[3]
+CORE = ROOT / "sageloop" / "local_cloud" / "core"
+ADR = ROOT / "docs" / "adr" / "0014-moto-seams.md"
+SPOOL = 8 << 20
+
+
+def told(seam: str, expected: str) -> str:
+    """What to read when a seam has changed."""
+    return f"moto has changed at seam {seam} (docs/adr/0014-moto-seams.md): expected {expected}"
+
+
+def parameters(of: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(of).parameters)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    made = Cloud(CloudConfig())
+    yield made
+    made.stop()
+
+
+def test_protocols_are_found_parsed_and_written() -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    made = Request.from_primitives(
+        "POST", "http://127.0.0.1/", headers, b"Action=GetCallerIdentity&Version=2011-06-15"
+    )
+
+    found = wire.find_operation("sts", made)
+
+    assert (found.name, found.protocol) == ("GetCallerIdentity", "query"), told("M1", "routing")
+    assert wire.parse(found, made) == {}, told("M1", "a parser of the query protocol")
+    assert b"<Arn>arn:me</Arn>" in wire.answer(found, {"Arn": "arn:me"}).body, told("M1", "XML")
+    assert hasattr(OperationModel, "request_compression"), told("M1", "request_compression")
+
+
+def test_application_of_a_service_is_found_by_the_request() -> None:
+    application = DomainDispatcherApplication(create_backend_app)
+    scope = "Credential=warm/20260101/us-east-1/sts/aws4_request"
+    environ = {
+        "PATH_INFO": "/", "HTTP_HOST": "127.0.0.1",
+        "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host",
+    }  # fmt: skip
+
+    assert callable(application.get_application(environ)), told("M2", "a WSGI application")
+
+
+def test_operation_that_moto_lacks_is_not_repeated_by_clients(cloud: Cloud) -> None:
+    client = cloud.client("iam", principal="tester")
+
+    with pytest.raises(client.exceptions.ClientError) as refused:
+        client.get_context_keys_for_custom_policy(PolicyInputList=["{}"])
+
+    status = refused.value.response["ResponseMetadata"]["HTTPStatusCode"]
+    assert status == 501, told("M3", "a NotImplementedError that comes through")
+
+
+@pytest.mark.parametrize(
+    ("seam", "backends"),
+    [("M4", logs.logs_backends), ("M5", sqs.sqs_backends), ("M8", iam_backends)],
+)
+def test_backend_class_is_an_attribute_that_can_be_set(seam: str, backends: Any) -> None:
+    assert inspect.isclass(backends.backend), told(seam, "BackendDict.backend, a class")
+
+
+def test_logs_take_any_date_from_a_group(cloud: Cloud) -> None:
+    client = cloud.client("logs", principal="tester")
+    client.create_log_group(logGroupName="g")
+    client.create_log_stream(logGroupName="g", logStreamName="s")
+    event = {"timestamp": 4_000_000_000_000, "message": "from afar"}
+
+    answer = client.put_log_events(logGroupName="g", logStreamName="s", logEvents=[event])
+
+    assert "rejectedLogEventsInfo" not in answer, told("M4", "LogsBackend.put_log_events")
+    found = client.get_log_events(logGroupName="g", logStreamName="s")["events"]
+    assert [e["message"] for e in found] == ["from afar"], told("M4", "LogGroup.put_log_events")
+
+
+def test_queues_ask_one_function_for_the_time() -> None:
+    names = {"unix_time", "unix_time_millis"}
+
+    assert names <= set(vars(sqs)), told("M5", "names of moto.sqs.models")
+    used = sqs.Message.mark_received.__code__.co_names, sqs.Message.delay.__code__.co_names
+    assert all("unix_time_millis" in each for each in used), told("M5", "messages that call them")
+
+
+def test_hidden_messages_and_dead_letters_of_a_queue_can_be_read(cloud: Cloud) -> None:
+    client = cloud.client("sqs", principal="tester")
+    url = client.create_queue(QueueName="seam", Attributes={"VisibilityTimeout": "7"})["QueueUrl"]
+    client.send_message(QueueUrl=url, MessageBody="m", DelaySeconds=60)
+    arn = "arn:aws:sqs:us-east-1:123456789012:seam"
+
+    hidden = moto_sqs.next_to_appear(arn, cloud.clock.time())
+
+    assert hidden is not None, told("M5", "Queue._messages, and when each is visible")
+    assert hidden.delayed, told("M5", "Message.approximate_receive_count")
+    assert moto_sqs.visibility_of(arn) == 7.0, told("M5", "Queue.visibility_timeout")
+    assert moto_sqs.dead_letters_of(arn) is None, told("M5", "Queue.redrive_policy")
+    assert sqs.sqs_backends.backend is moto_queues.VirtualTimeQueues
+
+
+def test_bucket_policy_is_judged_by_one_method_of_a_class_named_once(cloud: Cloud) -> None:
+    del cloud
+    assert parameters(s3.FakeBucket.get_permission) == ["self", "action", "resource"], told(
+        "M6", "FakeBucket.get_permission(action, resource)"
+    )
+    names = s3.S3Backend.create_bucket.__code__.co_names
+    assert "FakeBucket" in names, told("M6", "create_bucket that finds FakeBucket by its name")
+
+
+@pytest.mark.parametrize("size", [10, SPOOL + 1])
+def test_body_of_an_object_can_be_read_in_pieces(cloud: Cloud, size: int) -> None:
+    client = cloud.client("s3", principal="tester")
+    client.create_bucket(Bucket=f"bodies-{size}")
+    client.put_object(Bucket=f"bodies-{size}", Key="k", Body=b"x" * size)
+
+    body = moto_bodies.find(cloud.account_id, f"bodies-{size}", "k")
+
+    assert body is not None, told("M7", "FakeKey._value_buffer")
+    assert sum(map(len, body.pieces())) == size, told("M7", "a spooled file with _rolled")
+
+
+def test_managed_policies_are_made_by_one_method() -> None:
+    assert parameters(IAMBackend._init_aws_policies) == ["self"], told("M8", "_init_aws_policies")
+
+
+def test_events_of_buckets_are_sent_by_functions_found_in_their_module() -> None:
+    sent = parameters(notifications.send_event)
+    deleted = getattr(s3.S3Backend.delete_object, "__wrapped__", s3.S3Backend.delete_object)
+
+    assert len(sent) == 4, told("M9", "send_event(account, event, bucket, key)")
+    assert parameters(deleted)[:4] == ["self", "bucket_name", "key_name", "version_id"], told(
+        "M9", "delete_object(bucket, key, version)"
+    )
+
+
+def test_published_message_reaches_who_delivers(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sageloop.local_cloud.core import moto_sns
+
+    monkeypatch.setattr(Subscription, "publish", Subscription.publish)
+    given: list[SimpleNamespace] = []
+    moto_sns.deliver_by(lambda one, message, id_, **rest: given.append(
+        SimpleNamespace(subscription=one, message=message, rest=sorted(rest))
+    ))  # fmt: skip
+    client = cloud.client("sns", principal="tester")
+    topic = client.create_topic(Name="t")["TopicArn"]
+    client.subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:1:q")
+
+    client.publish(TopicArn=topic, Message="hello")
+
+    assert [one.message for one in given] == ["hello"], told("M10", "Subscription.publish")
+    assert given[0].rest == [
+        "deduplication_id", "group_id", "message_attributes", "message_structure", "subject",
+    ], told("M10", "the members of a published message")  # fmt: skip
+    kept = {"attributes", "protocol", "endpoint", "arn", "topic_arn", "_parse_message_structure"}
+    there = {name for name in kept if hasattr(given[0].subscription, name)}
+    assert there == kept, told("M10", "what is read of a subscription")
+
+
+def test_decision_14_names_every_module_that_touches_moto() -> None:
+    touching = {
+        path.name
+        for path in CORE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "moto"
+    }
+
+    assert touching == set(re.findall(r"`core/([a-z0-9_]+\.py)`", ADR.read_text()))
