@@ -118,12 +118,14 @@ class Processes:
         """Have this very process killed if it still runs after so many wall seconds."""
         self._supervisor().tell(kind="deadline", seconds=seconds)
 
-    def alarm(self) -> int:
-        """A descriptor for ``signal.set_wakeup_fd``: a signal starts the time to the end.
+    def alarm(self, seconds: float) -> int:
+        """A descriptor for ``signal.set_wakeup_fd``: a signal has the same effect, at once.
 
         It works even while some thread lets no Python code run.
         """
-        return self._supervisor().alarm
+        link = self._supervisor()
+        link.tell(kind="grace", seconds=seconds)
+        return link.alarm
 
     def stop(self) -> None:
         """Kill every child and all their descendants, and wait until they are gone."""

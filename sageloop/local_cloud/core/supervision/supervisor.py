@@ -33,17 +33,19 @@ _OUT_OF_THE_WAY = 16
 # A process that even SIGKILL does not end (another user's, or stuck in the kernel) delays
 # the report of an end by so much.
 _PATIENCE = 1.0
-# From the signal that ends the cloud to its end by force, in seconds.
-_GRACE = 10.0
 
 
 def main() -> None:
     """Start the inner process and watch it: ``supervisor.py CONTROL-FD ALARM-FD OPEN-FILES``."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    alarm, open_files = int(sys.argv[2]), int(sys.argv[3])
+    # Low numbers: select() knows no others.
+    control, alarm = socket.socket(fileno=os.dup(int(sys.argv[1]))), os.dup(int(sys.argv[2]))
+    for number in sys.argv[1:3]:
+        os.close(int(number))
+    open_files = int(sys.argv[3])
     cloud = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    _keep_descriptors()
     tree.become_subreaper()
     watched, held = os.pipe()
     inner = os.fork()
@@ -58,6 +60,14 @@ def main() -> None:
         pass
     tree.end_all_children()
     os.close(held)
+
+
+def _keep_descriptors() -> None:
+    # They are the supervisor's alone: no process that it starts gets any of them.
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        with suppress(OSError):
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
 
 
 class Launcher:
@@ -76,6 +86,7 @@ class Launcher:
         self._ended: list[tuple[int, int]] = []
         self._ended_since = 0.0
         self._deadline: float | None = None
+        self._grace = 0.0
         self._wake, self._waker = os.pipe()
         for fd in (self._wake, self._waker, alarm):
             os.set_blocking(fd, False)
@@ -127,6 +138,8 @@ class Launcher:
                 self._end(message["pid"])
             case "deadline":
                 self._set_deadline(message["seconds"])
+            case "grace":
+                self._grace = message["seconds"]
         return True
 
     def _start(self, ticket: int, fds: list[int]) -> None:
@@ -161,7 +174,7 @@ class Launcher:
     def _hear_alarm(self, alarm: int) -> None:
         # The kernel's side of the cloud writes the number of each signal that it gets.
         if os.read(alarm, _LARGEST_MESSAGE):
-            self._set_deadline(_GRACE)
+            self._set_deadline(self._grace)
         else:
             self._alarm = None
 

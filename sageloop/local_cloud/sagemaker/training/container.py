@@ -120,11 +120,13 @@ def _gathered(descriptor: int) -> Iterator[list[str]]:
 
 
 def _read_for_a_moment(descriptor: int) -> tuple[bytes, bool]:
+    poll = select.poll()  # select() knows descriptors below 1024 only
+    poll.register(descriptor, select.POLLIN)
     read = os.read(descriptor, _CHUNK)
     chunks, until = [read], wall.monotonic() + _GATHER_SECONDS
     while read:
         left = until - wall.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+        if left <= 0 or not poll.poll(left * 1000):
             break
         read = os.read(descriptor, _CHUNK)
         chunks.append(read)
