@@ -80,12 +80,16 @@ def main(arguments: list[str] | None = None) -> int:
         reason = error.strerror or error
         print(f"port {given.port} cannot be bound on 127.0.0.1: {reason}", file=sys.stderr)
         return 3
+    _hear_signals(server.cloud)
     _announce(server.cloud, given.ready_file)
     gc.freeze()
     if given.warm:
         # What is loaded once and stays is not to be walked over again while requests wait.
         server.cloud.warm_up(then=gc.freeze)
-    _wait_for_end(server.cloud, with_parent=given.with_parent)
+    ended = server.cloud.stopped_by_request
+    if given.with_parent:
+        threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
+    ended.wait()
     # Whatever some thread is at: this process, and with it all that it started, ends in time.
     server.cloud.processes.end_cloud_after(_GRACE)
     server.stop()
@@ -107,18 +111,13 @@ def _end_with_stdin(ended: threading.Event) -> None:
     ended.set()
 
 
-def _wait_for_end(cloud: Cloud, *, with_parent: bool) -> None:
-    ended = cloud.stopped_by_request
-
+def _hear_signals(cloud: Cloud) -> None:
     def on_signal(_: int, __: FrameType | None) -> None:
-        ended.set()
+        cloud.stopped_by_request.set()
 
     signal.set_wakeup_fd(cloud.processes.alarm(_GRACE), warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    if with_parent:
-        threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
-    ended.wait()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def hide(mark):
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            os.execve("/bin/sleep", ["sleep", mark], {})
+            os.execve("/bin/sleep", ["sleep", mark], dict())
         os._exit(0)
     os.wait()
 """

@@ -107,8 +107,6 @@ class Launcher:
         ready, _, _ = select.select(waited_for, [], [], self._timeout())
         if self._watched in ready:
             return False
-        if self._alarm in ready:
-            self._hear_alarm(self._alarm)
         if self._wake in ready:
             with suppress(BlockingIOError):
                 os.read(self._wake, _LARGEST_MESSAGE)
@@ -116,8 +114,13 @@ class Launcher:
         if self._ended:
             self._report()
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            os.kill(self._cloud, signal.SIGKILL)
-        return self._control.fileno() not in ready or self._obey()
+            self._kill_cloud()
+        if self._control.fileno() in ready:
+            return self._obey()
+        # Only now: a message before may have said how long the cloud may take.
+        if self._alarm in ready:
+            self._hear_alarm(self._alarm)
+        return True
 
     def _timeout(self) -> float | None:
         moments = [self._ended_since + _PATIENCE] if self._ended else []
@@ -177,6 +180,12 @@ class Launcher:
             self._set_deadline(self._grace)
         else:
             self._alarm = None
+
+    def _kill_cloud(self) -> None:
+        self._deadline = None
+        if tree.parent_of(os.getppid()) == self._cloud:
+            with suppress(ProcessLookupError):
+                os.kill(self._cloud, signal.SIGKILL)
 
     def _set_deadline(self, seconds: float) -> None:
         self._deadline = time.monotonic() + seconds
