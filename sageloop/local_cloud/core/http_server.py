@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cheroot.connections import ConnectionManager
 from cheroot.wsgi import Server
 
-from sageloop.local_cloud.core.quick import HEAD_SECONDS, QuickConnection
+from sageloop.local_cloud.core.quick import QuickConnection
 from sageloop.local_cloud.core.threads import Threads
 
 if TYPE_CHECKING:
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Each synchronous invocation of a function holds a thread: there may be 1,000, by Lambda's
-# quota of concurrent executions. Each invocation of an endpoint does, up to `WAITING_REQUESTS`.
-# What is left answers the calls that their functions and containers make.
-WAITING_REQUESTS = 512
-_THREADS = 1_000 + WAITING_REQUESTS + 256
+# quota of concurrent executions. Each invocation of an endpoint does: `sagemaker/runtime.py`
+# admits 512. What is left answers the calls that their functions and containers make.
+_THREADS = 1_000 + 512 + 256
 _IDLE_SECONDS = 120
 _HEADER_BYTES = 65_536
 # cheroot's own limit is 10: every further client would connect anew for each request.
@@ -35,9 +34,26 @@ _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 class HttpServer(Server):  # type: ignore[misc]
-    """Serves a WSGI application on loopback."""
+    """Serves a WSGI application on loopback.
 
-    def __init__(self, host: str, port: int, application: Callable[..., Iterable[bytes]]) -> None:
+    Args:
+        host: an address of this machine.
+        port: its port; 0 takes a free one.
+        application: the WSGI application.
+        head_seconds: wall seconds in which a request's head, and a body of up to 16 KB, must
+            come; until it has, it costs no thread.
+        body_seconds: wall seconds that a client may keep a thread waiting in all, for a longer
+            body or while it takes the answer; each 64 KB earn a second.
+        threads: how many requests are answered at once.
+
+    """
+
+    def __init__(
+        self, host: str, port: int, application: Callable[..., Iterable[bytes]], *,
+        head_seconds: float = 10.0, body_seconds: float = 30.0, threads: int = _THREADS,
+    ) -> None:  # fmt: skip
+        self.head_seconds = head_seconds
+        self.body_seconds = body_seconds
         super().__init__(
             (host, port), application, timeout=_IDLE_SECONDS, request_queue_size=1024,
             server_name="sageloop", shutdown_timeout=1,
@@ -46,7 +62,7 @@ class HttpServer(Server):  # type: ignore[misc]
         self.max_request_header_size = _HEADER_BYTES
         self.keep_alive_conn_limit = _KEPT_CONNECTIONS
         self.ConnectionClass = QuickConnection
-        self.requests = Threads(self, most=_THREADS)
+        self.requests = Threads(self, most=threads)
 
     def prepare(self) -> None:
         """Bind and listen. Raises ``OSError`` if the port is taken."""
@@ -70,7 +86,7 @@ class _Connections(ConnectionManager):  # type: ignore[misc]
     """Connections that wait for a request, or for the rest of one."""
 
     def _expire(self, threshold: float) -> None:
-        begun_before = wall.time() - HEAD_SECONDS
+        begun_before = wall.time() - self.server.head_seconds
         for fd, connection in list(self._selector.connections):
             if connection is self.server:
                 continue

@@ -8,22 +8,23 @@ from typing import Any
 
 from cheroot.makefile import StreamReader, StreamWriter
 
-# Wall seconds that a request's client may be waited for in all, and the bytes a second by
-# which it earns more. Only waiting counts, not the time that an answer takes to be made.
-BODY_SECONDS = 30.0
+# So many bytes earn a client a second more.
 _BYTES_A_SECOND = 65_536
 
 
 class Patience:
-    """The time that one request's client may still take."""
+    """The time that one request's client may still take, out of so many wall seconds.
 
-    def __init__(self) -> None:
-        self._left = BODY_SECONDS
+    Only waiting for it counts, not the time that an answer takes to be made.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._most = self._left = seconds
         self._since = 0.0
 
     def renew(self) -> None:
         """Begin anew, for the next request."""
-        self._left = BODY_SECONDS
+        self._left = self._most
 
     def begin_to_wait(self) -> float:
         """Note that the client is waited for; how long it may take. Raises ``TimeoutError``."""
@@ -35,7 +36,7 @@ class Patience:
     def end_to_wait(self, number: int) -> None:
         """Note that so many bytes went over."""
         self._left -= wall.monotonic() - self._since
-        self._left = min(BODY_SECONDS, self._left + number / _BYTES_A_SECOND)
+        self._left = min(self._most, self._left + number / _BYTES_A_SECOND)
 
     def file(self, sock: socket.socket, mode: str, size: int) -> StreamReader | StreamWriter:
         """A buffered file on a socket, in the manner of cheroot's ``MakeFile``."""

@@ -18,10 +18,8 @@ from typing import Any
 
 from cheroot.server import HTTPConnection
 
-from sageloop.local_cloud.core.patience import BODY_SECONDS, Patience
+from sageloop.local_cloud.core.patience import Patience
 
-# A head, and a body of up to `_LOOK` bytes, must come within so many seconds.
-HEAD_SECONDS = 10.0
 _LOOK = 16_384
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*(\d{1,10})[ \t]*\r\n")
 _EXPECTS = re.compile(rb"(?i)\r\nexpect:")
@@ -45,7 +43,7 @@ class QuickConnection(HTTPConnection):
     _seen = 0
 
     def __init__(self, server: Any, sock: socket.socket, _: Any = None) -> None:
-        self._patience = Patience()
+        self._patience = Patience(server.body_seconds)
         super().__init__(server, sock, self._patience.file)  # type: ignore[no-untyped-call]
 
     def communicate(self) -> bool:
@@ -91,14 +89,15 @@ class QuickConnection(HTTPConnection):
         # Python would ask the kernel before every step, and let go of its lock each time.
         if not self._blocking:
             self.socket.settimeout(None)
-            packed = struct.pack("ll", int(BODY_SECONDS), 0)
+            seconds, rest = divmod(self.server.body_seconds, 1)
+            packed = struct.pack("ll", int(seconds), int(rest * 1e6))
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, packed)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, packed)
             self._blocking = True
 
     def _answered(self, environ: dict[str, Any], head: int) -> bool:
         length = int(environ["CONTENT_LENGTH"])
-        whole = _exactly(self.socket, head + length)
+        whole = _exactly(self.socket, head + length, Patience(self.server.body_seconds))
         environ["wsgi.input"] = io.BytesIO(whole[head:])
         answer = _Answer()
         body = self.server.wsgi_app(environ, answer)
@@ -186,8 +185,8 @@ def _variable(header: str) -> str:
     return _BARE.get(name, f"HTTP_{name.replace('-', '_')}")
 
 
-def _exactly(connection: socket.socket, number: int) -> bytes:
-    pieces, missing, patience = [], number, Patience()
+def _exactly(connection: socket.socket, number: int, patience: Patience) -> bytes:
+    pieces, missing = [], number
     while missing > 0:
         patience.begin_to_wait()
         part = connection.recv(min(missing, 1 << 20))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.core.places import Closing, Places
 from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.sagemaker.hosting.requests import not_executed
@@ -11,6 +12,11 @@ from sageloop.local_cloud.sagemaker.hosting.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.streaming import STREAM_SECONDS
 from sageloop.local_cloud.sagemaker.validation import check
 
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+# Each holds a thread of the server, which has more: see `core/http_server.py`.
+WAITING_REQUESTS = 512
 _LATER = ("EnableExplanations", "SessionId", "PrefixAwareId")
 
 
@@ -19,11 +25,19 @@ class SageMakerRuntimeService(Service):
 
     model = "sagemaker-runtime"
 
+    def __init__(self, cloud: Cloud, *, waiting: int = WAITING_REQUESTS) -> None:
+        """``waiting`` is how many requests may wait for their answers at once."""
+        super().__init__(cloud)
+        self._places = Places(waiting)
+
     @operation("InvokeEndpoint")
     def invoke_endpoint(self, call: Call) -> Response:
         """Send one request to the endpoint."""
         hosting = self.cloud.service("sagemaker").hosting
-        answered: Response = hosting.router.invoke(hosting.components.addressed(_invocation(call)))
+        with self._places.one():
+            answered: Response = hosting.router.invoke(
+                hosting.components.addressed(_invocation(call))
+            )
         return answered
 
     @operation("InvokeEndpointAsync")
@@ -38,9 +52,18 @@ class SageMakerRuntimeService(Service):
     def invoke_endpoint_with_response_stream(self, call: Call) -> Response:
         """Send one request to the endpoint; what its container answers is handed on at once."""
         hosting = self.cloud.service("sagemaker").hosting
-        answered: Response = hosting.router.stream(
-            hosting.components.addressed(_invocation(call, timeout=STREAM_SECONDS))
-        )
+        self._places.take()
+        try:
+            answered: Response = hosting.router.stream(
+                hosting.components.addressed(_invocation(call, timeout=STREAM_SECONDS))
+            )
+        except BaseException:
+            self._places.give_back()
+            raise
+        if answered.stream is None:
+            self._places.give_back()
+        else:
+            answered.stream = Closing(answered.stream, self._places.give_back)
         return answered
 
 
