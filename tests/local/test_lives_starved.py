@@ -17,7 +17,6 @@ import pytest
 from botocore.config import Config
 from lives_stage import create_function, create_role
 
-from sageloop.environment import ACCESS_KEY
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import CloudConfig
 from sageloop.local_cloud.core.http_server import HttpServer
@@ -43,7 +42,8 @@ INVOCATION = (
 def client(cloud: LocalCloud, service: str) -> Any:
     return boto3.client(
         service, endpoint_url=cloud.endpoint_url, region_name="us-east-1",
-        aws_access_key_id=ACCESS_KEY, aws_secret_access_key="local",
+        aws_access_key_id=cloud.environment()["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=cloud.environment()["AWS_SECRET_ACCESS_KEY"],
         config=Config(max_pool_connections=CALLERS, read_timeout=200, proxies={},
                       retries={"total_max_attempts": 1}),
     )  # fmt: skip

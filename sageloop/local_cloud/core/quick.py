@@ -26,6 +26,8 @@ _EXPECTS = re.compile(rb"(?i)\r\nexpect:")
 _START = b"POST /endpoints/"
 _END = b"/invocations HTTP/1.1"
 _JOINED = 65_536
+# An endpoint takes 6 MB; what is far more is refused by those who read it bit by bit.
+_MOST = 16 * 1024**2
 # A body that is sent in chunks or only when asked for is read by those who know how.
 _OTHERS = ("HTTP_TRANSFER_ENCODING", "HTTP_EXPECT")
 _BARE = {"CONTENT-TYPE": "CONTENT_TYPE", "CONTENT-LENGTH": "CONTENT_LENGTH"}
@@ -141,7 +143,8 @@ def _invocation(seen: bytes, end: int) -> tuple[dict[str, Any], int] | None:
         return None
     if "HTTP_AUTHORIZATION" not in environ:
         return None
-    return (environ, end + 4) if environ.get("CONTENT_LENGTH", "").isdigit() else None
+    length = environ.get("CONTENT_LENGTH", "")
+    return (environ, end + 4) if length.isdigit() and int(length) <= _MOST else None
 
 
 class _Answer:

@@ -6,7 +6,6 @@ which boto3 speaks to CloudWatch and moto does not, and the error shapes of each
 
 from __future__ import annotations
 
-import gzip
 import json
 import secrets
 from collections.abc import Iterator
@@ -25,9 +24,12 @@ from moto.core.routing import get_service_router
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 
+from sageloop.local_cloud.core.compression import gunzip
 from sageloop.local_cloud.core.errors import AwsError
 
 _CBOR = "rpc-v2-cbor"
+# CloudWatch takes requests of 1 MB; how far they may unpack AWS does not say.
+_MOST_UNPACKED = 16 * 1024**2
 
 
 @dataclass(slots=True)
@@ -124,7 +126,7 @@ def _body(operation: Operation, request: Request) -> bytes:
     body: bytes = request.get_data()
     # boto3 compresses what is long where the API's model allows it: many metrics in one call.
     if operation.model.request_compression and request.headers.get("Content-Encoding") == "gzip":
-        return gzip.decompress(body)
+        return gunzip(body, most=_MOST_UNPACKED)
     return body
 
 
