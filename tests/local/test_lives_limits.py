@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import socket
@@ -86,7 +85,7 @@ def test_deep_template_is_refused(cloud: LocalCloud, deep: str) -> None:
 @pytest.mark.feature("CloudFormation: templates that expand or nest without bound are refused")
 def test_functions_that_double_a_string_are_refused(cloud: LocalCloud) -> None:
     value: Any = "x" * 100
-    for _ in range(40):
+    for _ in range(25):
         value = {"Fn::Sub": ["${a}${a}", {"a": value}]}
     queue = {"Type": "AWS::SQS::Queue", "Condition": "Long"}
     body = {"Conditions": {"Long": {"Fn::Equals": [value, "x"]}}, "Resources": {"Queue": queue}}
@@ -127,7 +126,7 @@ def test_template_in_s3_has_a_megabyte_at_most(cloud: LocalCloud) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "reason"),
-    [("(a|a)*b", "takes more than 1 s"), ("(", "is no regular expression")],
+    [("(a|aa)+$", "takes more than"), ("(", "is no regular expression")],
 )
 def test_pattern_that_cannot_be_matched_is_refused(
     cloud: LocalCloud, pattern: str, reason: str
@@ -136,8 +135,10 @@ def test_pattern_that_cannot_be_matched_is_refused(
     body = {"Parameters": {"Name": parameter}, "Resources": {"Queue": QUEUE}}
 
     code, message, _ = create(
-        cloud, json.dumps(body), Parameters=[{"ParameterKey": "Name", "ParameterValue": "a" * 40}]
-    )
+        cloud,
+        json.dumps(body),
+        Parameters=[{"ParameterKey": "Name", "ParameterValue": "a" * 60 + "!"}],
+    )  # fmt: skip
 
     assert code == "ValidationError"
     assert message.startswith("Template validation error: AllowedPattern of parameter Name:")
@@ -309,6 +310,7 @@ def broken(cloud: LocalCloud, service: str, body: bytes | dict[str, str]) -> Any
 
 DEEP = b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}"
 OPERATIONS = {
+    "cloudwatch": "list_metrics",
     "dynamodb": "list_tables", "sagemaker": "list_models", "events": "list_rules",
     "logs": "describe_log_groups", "sqs": "list_queues", "kms": "list_keys",
     "secretsmanager": "list_secrets", "ssm": "describe_parameters",
@@ -331,20 +333,33 @@ def test_request_that_cannot_be_read_is_a_serialization_error(
     getattr(cloud.client(service), called)(**members)
 
 
-@pytest.mark.parametrize("body", [b"\x9f" * 5000, gzip.compress(b"x" * 20_000_000), b"\xa1"])
-def test_metrics_that_cannot_be_read_are_a_serialization_error(
-    cloud: LocalCloud, body: bytes
-) -> None:
-    client = broken(cloud, "cloudwatch", body)
-    if body.startswith(b"\x1f\x8b"):
-        client.meta.events.register(
-            "before-call",
-            lambda params, **_: params["headers"].update({"Content-Encoding": "gzip"}),
-        )
+def test_compressed_request_is_unpacked_within_bounds(cloud: LocalCloud) -> None:
+    # boto3 compresses it to some kilobytes.
+    client = broken(cloud, "cloudwatch", b" " * 20_000_000)
 
-    code, _, status = refusal(client.put_metric_data, Namespace="n", MetricData=[])
+    code, message, status = refusal(client.put_metric_data, Namespace="n", MetricData=[])
 
     assert (code, status) == ("SerializationException", 400)
+    assert message == "it unpacks to more than 16777216 bytes"
+
+
+@pytest.mark.parametrize("body", [b"\x9f" * 5000, b"\xa1", b"\xff"], ids=["deep", "torn", "odd"])
+def test_cbor_that_cannot_be_read_is_the_callers_error(cloud: LocalCloud, body: bytes) -> None:
+    def as_cbor(params: dict[str, Any], **_: Any) -> None:
+        params["headers"] = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
+        params["url"] += "service/GraniteServiceVersion20100801/operation/PutMetricData"
+
+    client = broken(cloud, "cloudwatch", body)
+    client.meta.events.register("before-call", as_cbor)
+    statuses: list[int] = []
+    client.meta.events.register(
+        "before-parse", lambda response_dict, **_: statuses.append(response_dict["status_code"])
+    )
+
+    with pytest.raises(UnicodeDecodeError):  # the client expected JSON
+        client.put_metric_data(Namespace="n", MetricData=[])
+
+    assert set(statuses) == {400}
     cloud.client("cloudwatch").list_metrics()
 
 

@@ -13,7 +13,7 @@ import regex
 
 log = logging.getLogger(__name__)
 
-_SECONDS = 1.0
+_SECONDS = 0.5
 
 
 class PatternTooSlow(Exception):
@@ -44,6 +44,6 @@ def _timed(match: Any, expression: str, text: str) -> Any:
         return match(text, timeout=_SECONDS, concurrent=True)
     except TimeoutError:
         raise PatternTooSlow(
-            f"the regular expression {expression!r} takes more than {_SECONDS:.0f} s on a text of "
+            f"the regular expression {expression!r} takes more than {_SECONDS} s on a text of "
             f"{len(text)} characters"
         ) from None

@@ -71,7 +71,7 @@ def parse(operation: Operation, request: Request) -> dict[str, Any]:
     if operation.protocol == _CBOR:
         body = _body(operation, request)
         return dict(cbor2.loads(body)) if body else {}
-    parser = PROTOCOL_PARSERS[operation.protocol](operation.model, timestamp_parser=_timestamp)
+    parser = _parsers()[operation.protocol](operation.model, timestamp_parser=_timestamp)
     values = request.values if operation.protocol in ("query", "ec2") else request.args
     return dict(
         parser.parse(
@@ -120,6 +120,20 @@ def refusal(operation: Operation | None, error: AwsError) -> Response:
         return Response(error.status, _cbor_headers(), cbor2.dumps(body))
     headers = _json_headers("application/json") | {"x-amzn-ErrorType": error.code}
     return Response(error.status, headers, _json(body))
+
+
+@cache
+def _parsers() -> dict[str, Any]:
+    """Moto's parsers, of which those of JSON take a body that is none for a message."""
+
+    def strict(parser: Any) -> Any:
+        def parse_json(_: Any, body: bytes) -> Any:
+            return json.loads(body) if body else {}
+
+        return type("Strict", (parser,), {"_parse_body_as_json": parse_json})
+
+    made = dict(PROTOCOL_PARSERS)
+    return made | {name: strict(made[name]) for name in ("json", "rest-json")}
 
 
 def _body(operation: Operation, request: Request) -> bytes:
