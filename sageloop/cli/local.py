@@ -7,12 +7,14 @@ import os
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sageloop.cli.report import JsonFile, fail, write_report
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
+from sageloop.local_cloud.core.config_checks import check_port, check_rate, check_region
+from sageloop.local_cloud.ending import end_process, started_at
 
 application = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +24,7 @@ application = typer.Typer(
 DEFAULT_PORT = 4747
 _FOLDER = Path(".sageloop")
 _AWS_PREFIX = "AWS_"
+_IN_MEMORY = "its state is in memory: when it ends, all that was deployed and stored is gone"
 _NONE_RUNS = "no local cloud runs in this folder; start one: sageloop local up"
 
 
@@ -40,6 +43,7 @@ def up(
 
     Then, in the same folder: eval "$(sageloop local env)" and use cdk, aws or boto3 as ever.
     """
+    _check(rate=rate, port=port, region=region)
     known = running_cloud()
     if known:
         fail(f"a local cloud runs already at {known.endpoint_url}; end it: sageloop local down")
@@ -52,19 +56,20 @@ def up(
     except LocalCloudError as error:
         fail(str(error).splitlines()[-1])
     facts = {"endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region}
+    facts |= {"started": started_at(cloud.pid)}
     _facts().write_text(json.dumps(facts))
     write_report(json_file, facts)
     typer.echo(f"the local cloud answers at {cloud.endpoint_url} (process {cloud.pid})")
+    typer.echo(_IN_MEMORY)
     typer.echo('for this shell: eval "$(sageloop local env)"')
 
 
 @application.command()
 def down() -> None:
     """End the local cloud of this folder and everything it started."""
-    cloud = running_cloud()
-    if cloud is None:
+    facts = _known()
+    if facts is None or not end_process(facts["pid"], facts["started"]):
         fail("no local cloud runs in this folder")
-    cloud.stop()
     _facts().unlink(missing_ok=True)
     typer.echo("the local cloud is down; nothing it started is left")
 
@@ -79,6 +84,7 @@ def status(json_file: JsonFile = None) -> None:
     health = cloud.health()
     write_report(json_file, health | {"endpoint_url": cloud.endpoint_url})
     typer.echo(f"{cloud.endpoint_url}  account {health['account']}  region {health['region']}")
+    typer.echo(_IN_MEMORY)
     typer.echo(f"own services: {', '.join(health['services'])}")
     typer.echo(f"processes: {len(health['processes'])}")
     typer.echo(f"in flight: {', '.join(health['in_flight']) or 'nothing'}")
@@ -98,6 +104,7 @@ def clock(
     What falls due on the way happens: schedules fire, alarms evaluate, bakes end.
     """
     cloud = needed_cloud()
+    _check(rate=rate)
     if rate is not None:
         cloud.set_rate(rate)
     if hours or minutes:
@@ -155,6 +162,25 @@ def needed_cloud() -> LocalCloud:
     if cloud is None:
         fail(_NONE_RUNS)
     return cloud
+
+
+def _check(*, rate: float | None, port: int = 0, region: str | None = None) -> None:
+    try:
+        check_port(port)
+        if rate is not None:
+            check_rate(rate)
+        if region is not None:
+            check_region(region)
+    except ValueError as error:
+        fail(str(error))
+
+
+def _known() -> dict[str, Any] | None:
+    try:
+        facts: dict[str, Any] = json.loads(_facts().read_text())
+    except (OSError, ValueError):
+        return None
+    return facts if {"pid", "started"} <= facts.keys() else None
 
 
 def _facts() -> Path:

@@ -171,13 +171,15 @@ class LocalCloud:
 
     def stop(self) -> None:
         """End the cloud and everything it started."""
-        with suppress(LocalCloudError):
-            self._ask("stop")
         if self._process:
+            # A signal is heard even by a cloud that answers no request.
+            self._process.terminate()
             if self._process.stdin:
                 self._process.stdin.close()
             self._process.wait(30)
         else:
+            with suppress(LocalCloudError):
+                self._ask("stop")
             self._await_gone()
 
     def __enter__(self) -> Self:

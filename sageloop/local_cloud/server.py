@@ -13,19 +13,16 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from cheroot.wsgi import Server
-
 from sageloop.environment import forget_accounts
 from sageloop.local_cloud.admin import Admin
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
-from sageloop.local_cloud.core.quick import QuickConnection
+from sageloop.local_cloud.core.http_server import HttpServer
+from sageloop.local_cloud.core.supervision.link import prepare_process
 from sageloop.local_cloud.services import own_services
 
-# A synchronous function call holds a thread while the function calls back, so there are many.
-_THREADS = 96
 _PATIENCE = 4.0
-# cheroot's own limit is 10: every further client would connect anew for each request.
-_KEPT_CONNECTIONS = 512
+# From the moment when the cloud is asked to end until it is killed if it has not, in seconds.
+_GRACE = 10.0
 
 
 class LocalCloudServer:
@@ -35,13 +32,7 @@ class LocalCloudServer:
         self.cloud = Cloud(config)
         self.cloud.add(own_services(self.cloud))
         Admin(self.cloud)
-        self._server = Server(
-            (config.host, config.port), self.cloud.front, numthreads=_THREADS, timeout=120,
-            request_queue_size=256, server_name="sageloop",
-        )  # fmt: skip
-        self._server.max_request_body_size = 0
-        self._server.keep_alive_conn_limit = _KEPT_CONNECTIONS
-        self._server.ConnectionClass = QuickConnection
+        self._server = HttpServer(config.host, config.port, self.cloud.front)
 
     def start(self) -> None:
         """Bind and serve in the background. Raises ``OSError`` if the port is taken."""
@@ -72,11 +63,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--with-parent", action="store_true", help="stop when stdin closes")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
-    config = CloudConfig(
-        port=given.port, region=given.region, rate=given.rate, patience=_PATIENCE,
-        allow=frozenset(filter(None, given.allow.split(","))),
-    )  # fmt: skip
+    try:
+        config = CloudConfig(
+            port=given.port, region=given.region, rate=given.rate, patience=_PATIENCE,
+            allow=frozenset(filter(None, given.allow.split(","))),
+        )  # fmt: skip
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     forget_accounts()
+    prepare_process()
     server = LocalCloudServer(config)
     try:
         server.start()
@@ -84,12 +80,18 @@ def main(arguments: list[str] | None = None) -> int:
         reason = error.strerror or error
         print(f"port {given.port} cannot be bound on 127.0.0.1: {reason}", file=sys.stderr)
         return 3
+    _hear_signals(server.cloud)
     _announce(server.cloud, given.ready_file)
     gc.freeze()
     if given.warm:
         # What is loaded once and stays is not to be walked over again while requests wait.
         server.cloud.warm_up(then=gc.freeze)
-    _wait_for_end(server.cloud, with_parent=given.with_parent)
+    ended = server.cloud.stopped_by_request
+    if given.with_parent:
+        threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
+    ended.wait()
+    # Whatever some thread is at: this process, and with it all that it started, ends in time.
+    server.cloud.processes.end_cloud_after(_GRACE)
     server.stop()
     return 0
 
@@ -109,17 +111,13 @@ def _end_with_stdin(ended: threading.Event) -> None:
     ended.set()
 
 
-def _wait_for_end(cloud: Cloud, *, with_parent: bool) -> None:
-    ended = cloud.stopped_by_request
-
+def _hear_signals(cloud: Cloud) -> None:
     def on_signal(_: int, __: FrameType | None) -> None:
-        ended.set()
+        cloud.stopped_by_request.set()
 
+    signal.set_wakeup_fd(cloud.processes.alarm(_GRACE), warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    if with_parent:
-        threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
-    ended.wait()
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def test_bad_requests_have_lambdas_errors(client: Any, create: Create) -> None:
     assert code_of(error) == "InvalidRequestContentException"
     with pytest.raises(ClientError) as error:
         client.invoke(FunctionName=name, Payload=b'"' + b"x" * 6_291_456 + b'"')
-    assert code_of(error) == "RequestTooLargeException"
+    assert code_of(error) == "RequestEntityTooLargeException"
 
 
 def test_reserved_concurrency_of_zero_throttles(client: Any, create: Create) -> None:

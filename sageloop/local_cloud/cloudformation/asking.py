@@ -14,6 +14,7 @@ from sageloop.local_cloud.cloudformation.errors import invalid, refused
 from sageloop.local_cloud.cloudformation.parameters import resolve_parameters
 from sageloop.local_cloud.cloudformation.state import Desired, Stack
 from sageloop.local_cloud.cloudformation.template import (
+    MAX_BODY_BYTES,
     MAX_STORED_BYTES,
     Template,
     parse_template,
@@ -49,10 +50,15 @@ def template_asked(context: Context, call: Call, stack: Stack | None = None) -> 
             raise invalid("UsePreviousTemplate needs a stack that has a template")
         return stack.desired.template
     text = body if body is not None else _from_url(context, call, str(url))
-    if len(text.encode()) > MAX_STORED_BYTES:
+    size = len(text.encode())
+    if body is not None and size > MAX_BODY_BYTES:
+        # AWS repeats the whole template before "at"; the rest is AWS's text.
         raise invalid(
-            f"Template may not exceed {MAX_STORED_BYTES} bytes in size, got {len(text.encode())}"
+            "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {MAX_BODY_BYTES}, got {size}"
         )
+    if size > MAX_STORED_BYTES:
+        raise invalid(f"Template may not exceed {MAX_STORED_BYTES} bytes in size, got {size}")
     return parse_template(text)
 
 
@@ -135,7 +141,10 @@ def _from_url(context: Context, call: Call, url: str) -> str:
     asked = {"Bucket": bucket, "Key": key} | ({"VersionId": version[0]} if version else {})
     s3 = context.cloud.client("s3", principal=call.principal, region=call.region)
     try:
-        return str(s3.get_object(**asked)["Body"].read().decode())
+        # One byte more than is allowed shows that it is too large.
+        return str(s3.get_object(**asked)["Body"].read(MAX_STORED_BYTES + 1).decode())
+    except UnicodeDecodeError as error:
+        raise invalid(f"Template format error: the template is not UTF-8 ({url})") from error
     except ClientError as error:
         raise invalid(f"S3 error: {error.response['Error'].get('Message')} ({url})") from error
 

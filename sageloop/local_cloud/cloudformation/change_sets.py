@@ -52,7 +52,7 @@ class ChangeSets:
         stack, is_new = self._stack_for(call, kind)
         try:
             change_set = self._computed(call, stack, name, kind)
-        except AwsError:
+        except BaseException:  # whatever it is, no stack is there that was not created
             if is_new:
                 self._context.store.forget(stack)
             raise

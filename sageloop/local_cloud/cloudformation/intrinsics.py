@@ -18,6 +18,9 @@ from sageloop.local_cloud.cloudformation.errors import invalid, refused
 from sageloop.local_cloud.cloudformation.network_blocks import cidr_blocks
 from sageloop.local_cloud.cloudformation.template import Template
 
+# No property of any type takes more: the longest is a function's inline code. Functions inside
+# one another would else double a string at every level.
+_LONGEST_TEXT = 4 * 1024**2
 SUB_REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -160,7 +163,7 @@ class Resolver:
             parts.append(self._sub_variable(found[1], variables))
             end = found.end()
         parts.append(text[end:])
-        return _unknown_in(parts) or "".join(text_of(part) for part in parts)
+        return _unknown_in(parts) or _joined("Fn::Sub", "", parts)
 
     def _sub_variable(self, name: str, variables: Mapping[str, Any]) -> Any:
         if name.startswith("!"):
@@ -177,7 +180,7 @@ class Resolver:
             return values
         if not isinstance(values, list):
             raise invalid("Template error: every Fn::Join object requires a list to join")
-        return _unknown_in(values) or str(delimiter).join(text_of(value) for value in values)
+        return _unknown_in(values) or _joined("Fn::Join", str(delimiter), values)
 
     def _split(self, argument: Any) -> Any:
         delimiter, value = _pair("Fn::Split", argument)
@@ -264,6 +267,17 @@ def text_of(value: Any) -> str:
     if isinstance(value, dict | list):
         raise invalid(f"Template error: a string was expected, got {value!r}")
     return str(value)
+
+
+def _joined(function: str, delimiter: str, values: list[Any]) -> str:
+    texts = [text_of(value) for value in values]
+    size = sum(map(len, texts)) + len(delimiter) * max(0, len(texts) - 1)
+    if size > _LONGEST_TEXT:
+        raise invalid(
+            f"Template error: {function} makes a string of {size} characters, of at most "
+            f"{_LONGEST_TEXT}"
+        )
+    return delimiter.join(texts)
 
 
 def same(left: Any, right: Any) -> bool:

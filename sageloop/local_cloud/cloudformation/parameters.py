@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sageloop.local_cloud.cloudformation.errors import invalid, refused
+from sageloop.local_cloud.core.user_patterns import PatternTooSlow, matches_whole
 
 _SSM_VALUE = "AWS::SSM::Parameter::Value<"
 _PLAIN = ("String", "AWS::SSM::Parameter::Name")
@@ -169,13 +169,22 @@ def _broken_rule(
     if allowed and not set(items) <= set(allowed):
         return f"Parameter '{name}' must be one of AllowedValues [{', '.join(allowed)}], got {text}"
     pattern = declaration.get("AllowedPattern")
-    if pattern and not all(re.fullmatch(pattern, item) for item in items):
+    if pattern and not _all_match(name, pattern, items):
         return f"Parameter '{name}' must match pattern {pattern}"
     if "MinLength" in declaration and len(text) < int(declaration["MinLength"]):
         return f"Parameter '{name}' must contain at least {declaration['MinLength']} characters"
     if "MaxLength" in declaration and len(text) > int(declaration["MaxLength"]):
         return f"Parameter '{name}' must contain at most {declaration['MaxLength']} characters"
     return _broken_number(name, items, declaration) if numeric else None
+
+
+def _all_match(name: str, pattern: str, items: list[str]) -> bool:
+    try:
+        return all(matches_whole(pattern, item) for item in items)
+    except (ValueError, PatternTooSlow) as error:
+        raise invalid(
+            f"Template validation error: AllowedPattern of parameter {name}: {error}"
+        ) from None
 
 
 def _broken_number(name: str, items: list[str], declaration: Mapping[str, Any]) -> str | None:

@@ -48,7 +48,7 @@ class StackApi:
             template = template_asked(self._context, call)
             desired = desired_of(self._context, call, stack, template)
             blueprint = checked_blueprint(self._context, stack, desired)
-        except AwsError:
+        except BaseException:  # whatever it is, no stack is there that was not created
             self._context.store.forget(stack)
             raise
         stack.termination_protection = params.get("EnableTerminationProtection") is True

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import yaml  # type: ignore[import-untyped]
 
 from sageloop.local_cloud.cloudformation.errors import invalid, refused
+from sageloop.local_cloud.core.errors import AwsError
 
 _SECTIONS = frozenset(
     ("AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Rules", "Mappings",
@@ -21,6 +22,8 @@ _RESOURCE_MEMBERS = frozenset(
 )  # fmt: skip
 _POLICIES = ("Delete", "Retain", "Snapshot", "RetainExceptOnCreate")
 _LIMITS = {"Resources": 500, "Parameters": 200, "Outputs": 200, "Mappings": 200}
+# Ours: AWS documents none.
+MAX_DEPTH = 100
 MAX_BODY_BYTES = 51_200
 MAX_STORED_BYTES = 1_048_576
 
@@ -52,7 +55,15 @@ EMPTY = Template("{}", {})
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML as CloudFormation reads it: short function tags, and dates that stay text."""
+    """YAML as CloudFormation reads it: short function tags, dates that stay text, no aliases."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """A node of the document; an alias is refused before anything is made of it."""
+        if self.check_event(yaml.events.AliasEvent):
+            raise invalid(
+                "Template error: YAML aliases are not allowed in CloudFormation templates"
+            )
+        return super().compose_node(parent, index)
 
     yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {
         first: [(tag, expression) for tag, expression in known if not tag.endswith(":timestamp")]
@@ -84,6 +95,7 @@ def parse_template(text: str) -> Template:
 
     """
     body = _load(text)
+    _check_depth(body)
     if not isinstance(body, dict):
         raise invalid("Template format error: unsupported structure.")
     unknown = sorted(set(map(str, body)) - _SECTIONS)
@@ -105,6 +117,8 @@ def _load(text: str) -> Any:
         if text.lstrip().startswith("{"):
             return json.loads(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except RecursionError:
+        raise _too_deep() from None
     except json.JSONDecodeError as error:
         raise invalid(
             f"Template format error: JSON not well-formed. (line {error.lineno}, "
@@ -114,6 +128,24 @@ def _load(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise invalid(f"Template format error: YAML not well-formed.{where}") from None
+
+
+def _check_depth(body: Any) -> None:
+    # By hand, as a stack of calls is what must not grow with the template.
+    level = [body]
+    for _ in range(MAX_DEPTH):
+        level = [inner for value in level if isinstance(value, dict | list) for inner in _in(value)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _in(value: dict[Any, Any] | list[Any]) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+def _too_deep() -> AwsError:
+    return invalid(f"Template format error: the template is nested deeper than {MAX_DEPTH} levels")
 
 
 def _refuse_macros(body: Mapping[str, Any]) -> None:

@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 class Activity:
     """Counts work in flight by label and runs background work on a pool of threads."""
 
-    def __init__(self, *, threads: int = 128) -> None:
+    def __init__(self, *, threads: int = 2_048) -> None:
+        """``threads`` are started as needed: each invocation or job in flight holds one."""
         self._changed = threading.Condition()
         self._labels: Counter[str] = Counter()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="cloud")

@@ -15,6 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from sageloop.local_cloud.core.config_checks import check_rate
+
+# A moment that dates and all that is added to them can still hold.
+_LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+
 
 @dataclass(order=True)
 class Timer:
@@ -38,7 +43,11 @@ class VirtualClock:
     def __init__(
         self, *, run: Callable[[str, Callable[[], None]], None], rate: float = 1.0
     ) -> None:
-        """``run(label, callback)`` executes a due timer; it must not block."""
+        """``run(label, callback)`` executes a due timer; it must not block.
+
+        Raises ``ValueError`` for a rate that no clock can have.
+        """
+        check_rate(rate)
         self._run = run
         self._changed = threading.Condition()
         self._rate = rate
@@ -67,19 +76,24 @@ class VirtualClock:
 
     def set_rate(self, rate: float) -> None:
         """Turn the dial; ``rate`` must be positive and at most 100,000."""
-        if not 0 < rate <= 100_000:
-            raise ValueError(f"the clock's rate must be above 0 and at most 100000, got {rate}")
+        check_rate(rate)
         with self._changed:
             self._rebase(self._time())
             self._rate = rate
             self._changed.notify_all()
 
     def advance(self, seconds: float) -> None:
-        """Jump forward; every timer passed on the way fires, in order of its moment."""
-        if seconds < 0:
+        """Jump forward; every timer passed on the way fires, in order of its moment.
+
+        Raises ``ValueError`` for a jump back, or beyond the year 9000.
+        """
+        if not seconds >= 0:
             raise ValueError(f"virtual time only runs forward, got {seconds} seconds")
         with self._changed:
-            self._rebase(self._time() + seconds)
+            moment = self._time() + seconds
+            if not moment <= _LAST_MOMENT:
+                raise ValueError(f"virtual time ends with the year 9000, got {seconds} seconds")
+            self._rebase(moment)
             self._changed.notify_all()
 
     def call_at(

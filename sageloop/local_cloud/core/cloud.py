@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import Any
 
 from sageloop.local_cloud.core.activity import Activity
 from sageloop.local_cloud.core.clock import VirtualClock
+from sageloop.local_cloud.core.config_checks import check_port, check_rate, check_region
 from sageloop.local_cloud.core.credentials import Credentials, Principals
 from sageloop.local_cloud.core.faults import Faults
 from sageloop.local_cloud.core.front import Front
@@ -21,6 +20,7 @@ from sageloop.local_cloud.core.processes import Processes
 from sageloop.local_cloud.core.recorder import Recorder
 from sageloop.local_cloud.core.registry import Registry
 from sageloop.local_cloud.core.simulation import PolicySimulation
+from sageloop.local_cloud.core.work_folder import WorkFolder
 
 ACCOUNT_ID = "123456789012"
 _WARMED = (
@@ -34,7 +34,8 @@ class CloudConfig:
     """How a cloud is set up. ``port`` 0 takes a free one; ``rate`` is the clock's dial.
 
     ``patience`` is how long (wall seconds) the call that starts a stack operation may wait for
-    its end; ``allow`` names what may be stored without being executed.
+    its end; ``allow`` names what may be stored without being executed. Raises ``ValueError``
+    for a host, port, region or rate that a cloud cannot have.
     """
 
     host: str = "127.0.0.1"
@@ -48,6 +49,9 @@ class CloudConfig:
     def __post_init__(self) -> None:
         if self.host not in ("127.0.0.1", "localhost"):
             raise ValueError(f"the local cloud binds loopback only (127.0.0.1), got {self.host}")
+        check_port(self.port)
+        check_region(self.region)
+        check_rate(self.rate)
 
 
 class Cloud:
@@ -58,15 +62,14 @@ class Cloud:
         self.account_id = ACCOUNT_ID
         self.region = config.region
         self.port = config.port
-        self._owns_work_dir = config.work_dir is None
-        self.work_dir = config.work_dir or Path(tempfile.mkdtemp(prefix="sageloop-"))
-        self.work_dir.mkdir(parents=True, exist_ok=True)
+        self._folder = WorkFolder(config.work_dir)
+        self.work_dir = self._folder.path
         self.activity = Activity()
         self.clock = VirtualClock(run=self.activity.spawn, rate=config.rate)
         self.recorder = Recorder()
         self.principals = Principals(self.account_id)
         self.faults = Faults()
-        self.processes = Processes()
+        self.processes = Processes(kept_open=self._folder.locks)
         self.front = Front(self)
         self.services = Registry(self.front.services)
         self._clients = InProcessClients(self)
@@ -147,5 +150,4 @@ class Cloud:
         for service in self.front.services.values():
             service.stop()
         self.processes.stop()
-        if self._owns_work_dir:
-            shutil.rmtree(self.work_dir, ignore_errors=True)
+        self._folder.remove()

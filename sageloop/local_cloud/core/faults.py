@@ -7,12 +7,12 @@ jobs: a spot interruption, a refusal of capacity or quota, an internal error.
 from __future__ import annotations
 
 import fnmatch
-import re
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.user_patterns import compiled, found_in
 
 Kind = Literal["call", "event", "process", "spot", "capacity", "quota", "internal"]
 
@@ -48,9 +48,9 @@ class Fault:
             raise ValueError(f"a fault is one of {', '.join(get_args(Kind))}, got {self.kind!r}")
         if self.when_logged is not None:
             try:
-                re.compile(self.when_logged)
-            except re.error as error:
-                raise ValueError(f"when_logged {self.when_logged!r}: {error}") from None
+                compiled(self.when_logged)
+            except ValueError as error:
+                raise ValueError(f"when_logged: {error}") from None
 
 
 class Faults:
@@ -140,7 +140,7 @@ class Faults:
 
 def _matches(fault: Fault, name: str, principal: str, line: str | None) -> bool:
     logged = fault.when_logged is None or (
-        line is not None and re.search(fault.when_logged, line) is not None
+        line is not None and found_in(fault.when_logged, line) is not None
     )
     return (
         logged

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from moto.core.request import Request
 from moto.core.routing import get_service_router
-from werkzeug.exceptions import HTTPException
 
 from sageloop.local_cloud.core import wire
 from sageloop.local_cloud.core.errors import AwsError, not_supported
 from sageloop.local_cloud.core.moto_bridge import MotoBridge
 from sageloop.local_cloud.core.operations import Call, Operations
+from sageloop.local_cloud.core.request_limits import check_object, read_body, unreadable
 from sageloop.local_cloud.core.shortcut import BodyInHand, Shortcut, body_of
 
 if TYPE_CHECKING:
@@ -149,15 +149,19 @@ class Front:
         """Answer one request, whatever way it came."""
         for prefix, handler in self._routes:
             if request.path.startswith(prefix):
-                return handler(request)
+                return _handled(handler, request)
         scope = _scope_of(request)
         model = _model_of(scope.service, request)
         started = wall.perf_counter()
         if model != "s3":
-            request.get_data()  # kept, since routing a query protocol reads it away as a form
+            # Read before it is routed: a query protocol's body is read away as a form.
+            try:
+                read_body(model, request)
+            except AwsError as error:
+                return wire.refusal(None, error)
         try:
             found = wire.find_operation(model, request)
-        except (HTTPException, NotImplementedError, KeyError, ValueError):
+        except Exception:  # whatever is wrong with it, it names no operation
             return self._unrouted(model, request)
         return self._recorded(found, request, scope, lambda: _recordable(found, request), started)
 
@@ -198,10 +202,12 @@ class Front:
         self, found: wire.Operation, call: Call, read: Callable[[], dict[str, Any]]
     ) -> wire.Response:
         try:
-            call.params.update(read())
+            call.params.update(_read(found, read))
             return self._with_faults(call, found)
         except AwsError as error:
             return wire.refusal(found, error)
+        except RecursionError as error:
+            return wire.refusal(found, unreadable(found, error))
         except Exception as error:
             log.exception("%s:%s broke", found.service, found.name)
             failure = AwsError("InternalFailure", f"{type(error).__name__}: {error}", 500)
@@ -267,9 +273,28 @@ def _action_prefix(model: str) -> str:
     return "sagemaker" if model == "sagemaker-runtime" else model
 
 
+def _handled(handler: Handler, request: Request) -> wire.Response:
+    try:
+        return handler(request)
+    except Exception as error:
+        log.exception("%s broke", request.path)
+        failure = AwsError("InternalFailure", f"{type(error).__name__}: {error}", 500)
+        return wire.refusal(None, failure)
+
+
+def _read(found: wire.Operation, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return read()
+    except AwsError:
+        raise
+    except Exception as error:  # whatever a parser raises, it is the request that is wrong
+        raise unreadable(found, error) from error
+
+
 def _recordable(found: wire.Operation, request: Request) -> dict[str, Any]:
     if found.service == "s3":
         # Bodies may be large and are moto's to read; path and query name the resource.
+        check_object(request, found.path_params)
         return {**request.args.to_dict(), **found.path_params}
     body = request.get_data()
     params = wire.parse(found, request)

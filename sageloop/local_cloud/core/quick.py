@@ -8,74 +8,98 @@ at before it is read, and whatever looks otherwise is left to cheroot.
 from __future__ import annotations
 
 import io
+import re
 import socket
 import struct
+import time as wall
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
 from cheroot.server import HTTPConnection
 
+from sageloop.local_cloud.core.patience import Patience
+
 _LOOK = 16_384
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*(\d{1,10})[ \t]*\r\n")
+_EXPECTS = re.compile(rb"(?i)\r\nexpect:")
 _START = b"POST /endpoints/"
 _END = b"/invocations HTTP/1.1"
 _JOINED = 65_536
+# An endpoint takes 6 MB; what is far more is refused by those who read it bit by bit.
+_MOST = 16 * 1024**2
 # A body that is sent in chunks or only when asked for is read by those who know how.
 _OTHERS = ("HTTP_TRANSFER_ENCODING", "HTTP_EXPECT")
 _BARE = {"CONTENT-TYPE": "CONTENT_TYPE", "CONTENT-LENGTH": "CONTENT_LENGTH"}
 
 
 class QuickConnection(HTTPConnection):
-    """A connection of cheroot that answers ``POST /endpoints/<name>/invocations`` itself."""
+    """A connection of cheroot that answers ``POST /endpoints/<name>/invocations`` itself.
 
+    A request that has not come as a whole, or as far as it can be looked at, goes back to wait
+    without a thread; :attr:`begun` is then when it was first seen, in seconds since the epoch.
+    """
+
+    begun: float | None = None
     _blocking = False
+    _seen = 0
+
+    def __init__(self, server: Any, sock: socket.socket, _: Any = None) -> None:
+        self._patience = Patience(server.body_seconds)
+        super().__init__(server, sock, self._patience.file)  # type: ignore[no-untyped-call]
 
     def communicate(self) -> bool:
-        """Answer one request; whether the connection is to be kept."""
+        """Answer one request, or see that it is not there yet; whether the connection is kept."""
         try:
-            found = self._looked_at()
-            if found is None:
-                self._let_python_keep_time()
-                return bool(super().communicate())  # type: ignore[no-untyped-call]
-            return self._answered(*found)
+            if self.rfile.has_data():
+                return self._answer_the_long_way()
+            self._let_kernel_keep_time()
+            seen = self.socket.recv(_LOOK, socket.MSG_PEEK)
+            end = seen.find(b"\r\n\r\n")
+            wanted = _wanted(seen, end)
+            if len(seen) < wanted and self._waits_for(wanted, len(seen)):
+                return True
+            self._begin()
+            found = _invocation(seen, end)
+            return self._answer_the_long_way() if found is None else self._answered(*found)
         except OSError:  # the client has gone, or says nothing
             return False
+
+    def _waits_for(self, wanted: int, seen: int) -> bool:
+        """Go on when so many bytes are there; ``False`` if no more will come."""
+        if seen == self._seen:
+            return False  # woken with nothing new: the client has closed its side
+        if self.begun is None:
+            self.begun = wall.time()
+        self._seen = seen
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
+        return True
+
+    def _begin(self) -> None:
+        if self.begun is not None:
+            self.begun, self._seen = None, 0
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+    def _answer_the_long_way(self) -> bool:
+        if self._blocking:
+            self.socket.settimeout(self.server.timeout)
+            self._blocking = False
+        self._patience.renew()
+        return bool(super().communicate())  # type: ignore[no-untyped-call]
 
     def _let_kernel_keep_time(self) -> None:
         # Python would ask the kernel before every step, and let go of its lock each time.
         if not self._blocking:
             self.socket.settimeout(None)
-            packed = struct.pack("ll", self.server.timeout, 0)
+            seconds, rest = divmod(self.server.body_seconds, 1)
+            packed = struct.pack("ll", int(seconds), int(rest * 1e6))
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, packed)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, packed)
             self._blocking = True
 
-    def _let_python_keep_time(self) -> None:
-        if self._blocking:
-            self.socket.settimeout(self.server.timeout)
-            self._blocking = False
-
-    def _looked_at(self) -> tuple[dict[str, Any], int] | None:
-        if self.rfile.has_data():
-            return None
-        self._let_kernel_keep_time()
-        seen = self.socket.recv(_LOOK, socket.MSG_PEEK)
-        end = seen.find(b"\r\n\r\n")
-        if not seen.startswith(_START) or end < 0:
-            return None
-        head = seen[:end]
-        if not head.partition(b"\r\n")[0].endswith(_END):
-            return None
-        environ = _environ(head)
-        if environ is None or any(name in environ for name in _OTHERS):
-            return None
-        if "HTTP_AUTHORIZATION" not in environ:
-            return None
-        return (environ, end + 4) if environ.get("CONTENT_LENGTH", "").isdigit() else None
-
     def _answered(self, environ: dict[str, Any], head: int) -> bool:
         length = int(environ["CONTENT_LENGTH"])
-        whole = _exactly(self.socket, head + length)
+        whole = _exactly(self.socket, head + length, Patience(self.server.body_seconds))
         environ["wsgi.input"] = io.BytesIO(whole[head:])
         answer = _Answer()
         body = self.server.wsgi_app(environ, answer)
@@ -93,6 +117,34 @@ class QuickConnection(HTTPConnection):
         else:
             self.socket.sendall(head)
             self.socket.sendall(content)
+
+
+def _wanted(seen: bytes, end: int) -> int:
+    """How many bytes of a request must be there before a thread reads it."""
+    if end < 0:
+        return len(seen) + 1 if 0 < len(seen) < _LOOK else 0
+    head = seen[: end + 2]
+    length = _LENGTH.search(head)
+    if length is None or _EXPECTS.search(head) is not None:
+        return 0
+    whole = end + 4 + int(length[1])
+    return whole if whole <= _LOOK else 0
+
+
+def _invocation(seen: bytes, end: int) -> tuple[dict[str, Any], int] | None:
+    """The environment of an invocation and the length of its head, if it can be read here."""
+    if not seen.startswith(_START) or end < 0:
+        return None
+    head = seen[:end]
+    if not head.partition(b"\r\n")[0].endswith(_END):
+        return None
+    environ = _environ(head)
+    if environ is None or any(name in environ for name in _OTHERS):
+        return None
+    if "HTTP_AUTHORIZATION" not in environ:
+        return None
+    length = environ.get("CONTENT_LENGTH", "")
+    return (environ, end + 4) if length.isdigit() and int(length) <= _MOST else None
 
 
 class _Answer:
@@ -136,12 +188,14 @@ def _variable(header: str) -> str:
     return _BARE.get(name, f"HTTP_{name.replace('-', '_')}")
 
 
-def _exactly(connection: socket.socket, number: int) -> bytes:
+def _exactly(connection: socket.socket, number: int, patience: Patience) -> bytes:
     pieces, missing = [], number
     while missing > 0:
+        patience.begin_to_wait()
         part = connection.recv(min(missing, 1 << 20))
         if not part:
             raise ConnectionResetError("the request was cut short")
+        patience.end_to_wait(len(part))
         pieces.append(part)
         missing -= len(part)
     return b"".join(pieces)

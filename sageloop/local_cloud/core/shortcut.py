@@ -18,6 +18,8 @@ from sageloop.local_cloud.core.wire import Operation
 if TYPE_CHECKING:
     from moto.core.model import OperationModel
 
+# A longer body is read by those who bound it.
+_MOST = 16 * 1024**2
 # WSGI's two headers without a prefix.
 _BARE = {"CONTENT-TYPE": "CONTENT_TYPE", "CONTENT-LENGTH": "CONTENT_LENGTH"}
 
@@ -67,6 +69,7 @@ class Shortcut:
             and not environ.get("QUERY_STRING")
             and "HTTP_X_AMZ_TARGET" not in environ
             and environ.get("CONTENT_LENGTH", "").isdigit()
+            and int(environ["CONTENT_LENGTH"]) <= _MOST
         )
 
     def params(self, environ: dict[str, Any], body: bytes) -> dict[str, Any]:

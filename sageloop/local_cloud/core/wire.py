@@ -6,7 +6,6 @@ which boto3 speaks to CloudWatch and moto does not, and the error shapes of each
 
 from __future__ import annotations
 
-import gzip
 import json
 import secrets
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from moto.core.routing import get_service_router
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 
+from sageloop.local_cloud.core.compression import gunzip
 from sageloop.local_cloud.core.errors import AwsError
 
 __all__ = [
@@ -33,6 +33,8 @@ __all__ = [
 ]  # fmt: skip
 
 _CBOR = "rpc-v2-cbor"
+# CloudWatch takes requests of 1 MB; how far they may unpack AWS does not say.
+_MOST_UNPACKED = 16 * 1024**2
 
 
 @dataclass(slots=True)
@@ -79,7 +81,7 @@ def parse(operation: Operation, request: Request) -> dict[str, Any]:
     if operation.protocol == _CBOR:
         body = _body(operation, request)
         return dict(cbor2.loads(body)) if body else {}
-    parser = PROTOCOL_PARSERS[operation.protocol](operation.model, timestamp_parser=_timestamp)
+    parser = _parsers()[operation.protocol](operation.model, timestamp_parser=_timestamp)
     values = request.values if operation.protocol in ("query", "ec2") else request.args
     return dict(
         parser.parse(
@@ -130,11 +132,25 @@ def refusal(operation: Operation | None, error: AwsError) -> Response:
     return Response(error.status, headers, _json(body))
 
 
+@cache
+def _parsers() -> dict[str, Any]:
+    """Moto's parsers, of which those of JSON take a body that is none for a message."""
+
+    def strict(parser: Any) -> Any:
+        def parse_json(_: Any, body: bytes) -> Any:
+            return json.loads(body) if body else {}
+
+        return type("Strict", (parser,), {"_parse_body_as_json": parse_json})
+
+    made = dict(PROTOCOL_PARSERS)
+    return made | {name: strict(made[name]) for name in ("json", "rest-json")}
+
+
 def _body(operation: Operation, request: Request) -> bytes:
     body: bytes = request.get_data()
     # boto3 compresses what is long where the API's model allows it: many metrics in one call.
     if operation.model.request_compression and request.headers.get("Content-Encoding") == "gzip":
-        return gzip.decompress(body)
+        return gunzip(body, most=_MOST_UNPACKED)
     return body
 
 

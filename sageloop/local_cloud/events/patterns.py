@@ -108,22 +108,39 @@ def _text_matches(kind: str, wanted: Any, value: str) -> bool:
     if kind == "suffix":
         return bool(value.endswith(wanted))
     if kind == "wildcard":
-        return _wildcard(wanted).fullmatch(value) is not None
+        return _wildcard_matches(_wildcard(wanted), value)
     return bool(value.lower() == wanted.lower())
 
 
 @lru_cache(maxsize=512)
-def _wildcard(text: str) -> re.Pattern[str]:
-    parts, escaped = [], False
+def _wildcard(text: str) -> tuple[str, ...]:
+    """The literal texts between the asterisks."""
+    parts, escaped = [""], False
     for char in text:
-        if escaped:
-            parts.append(re.escape(char))
-            escaped = False
-        elif char == "\\":
+        if not escaped and char == "\\":
             escaped = True
+        elif not escaped and char == "*":
+            parts.append("")
         else:
-            parts.append(".*" if char == "*" else re.escape(char))
-    return re.compile("".join(parts), re.DOTALL)
+            parts[-1] += char
+            escaped = False
+    return tuple(parts)
+
+
+def _wildcard_matches(parts: tuple[str, ...], value: str) -> bool:
+    first, *between, last = parts if len(parts) > 1 else (*parts, "")
+    if len(parts) == 1:
+        return value == first
+    if not (value.startswith(first) and value.endswith(last)):
+        return False
+    # Each text at its first place: linear, where an expression would try all places of all.
+    place, end = len(first), len(value) - len(last)
+    for part in between:
+        found = value.find(part, place, end)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return place <= end
 
 
 def _is_anything_but(wanted: Any, value: Any) -> bool:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import lzma
 import shutil
 import tempfile
 import threading
 import zipfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.core.archives import ArchiveRefused, unpack_zip
 from sageloop.local_cloud.core.errors import not_supported
 from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.functions.errors import invalid
@@ -27,16 +31,23 @@ if TYPE_CHECKING:
 
 DOWNLOAD_PREFIX = "/_sageloop/lambda/package/"
 
-_UNPACKED_LIMIT = 262_144_000
+UNPACKED_LIMIT = 262_144_000
+_TOO_LARGE = f"Unzipped size must be smaller than {UNPACKED_LIMIT} bytes"
 _BAD_ZIP = "Could not unzip uploaded file. Please check your file, then try to upload again."
+# An encrypted member is a RuntimeError, a name that is no text a ValueError.
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError,
+    RuntimeError, ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A zip archive: its hash as Lambda shows it (base64), its size and where it lies."""
+    """A zip archive: its hash as Lambda shows it (base64), its sizes and where it lies."""
 
     sha256: str
     size: int
+    unpacked: int
     archive: Path
     folder: Path
 
@@ -71,7 +82,7 @@ class CodeStore:
         digest = hashlib.sha256(data)
         name = digest.hexdigest()
         package = Package(
-            base64.b64encode(digest.digest()).decode(), len(data),
+            base64.b64encode(digest.digest()).decode(), len(data), _unpacked_size(data),
             self._root / "packages" / f"{name}.zip", self._root / "code" / name,
         )  # fmt: skip
         with self._lock:
@@ -102,7 +113,10 @@ class CodeStore:
             members["VersionId"] = source["S3ObjectVersion"]
         s3 = self._cloud.client("s3", principal=call.principal)
         try:
-            return bytes(s3.get_object(**members)["Body"].read())
+            found = s3.get_object(**members)
+            if found["ContentLength"] >= UNPACKED_LIMIT:
+                raise invalid(_TOO_LARGE)
+            return bytes(found["Body"].read())
         except ClientError as error:
             detail = error.response["Error"]
             raise invalid(
@@ -136,16 +150,25 @@ def _unpack_into(folder: Path, archives: Sequence[bytes]) -> None:
 
 
 def _unpack(data: bytes, folder: Path) -> None:
+    with _opened(data) as archive:
+        unpack_zip(archive, folder, most_bytes=UNPACKED_LIMIT)
+
+
+def _unpacked_size(data: bytes) -> int:
+    with _opened(data) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size >= UNPACKED_LIMIT:
+        raise invalid(_TOO_LARGE)
+    return size
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[zipfile.ZipFile]:
+    """The archive; whatever is wrong with it is the caller's InvalidParameterValueException."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            if sum(m.file_size for m in members) > _UNPACKED_LIMIT:
-                raise invalid(f"Unzipped size must be smaller than {_UNPACKED_LIMIT} bytes")
-            for member in members:
-                # extract() drops absolute and parent parts: nothing lands outside the folder.
-                made = Path(archive.extract(member, folder))
-                mode = member.external_attr >> 16 & 0o777
-                if mode and made.is_file():
-                    made.chmod(mode | 0o600)
-    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+            yield archive
+    except ArchiveRefused as error:
+        raise invalid(f"{_BAD_ZIP} ({error})") from error
+    except _BROKEN as error:
         raise invalid(_BAD_ZIP) from error

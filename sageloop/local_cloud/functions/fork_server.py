@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import socket
-import subprocess
 import sys
 import threading
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from sageloop.local_cloud.core.processes import clean_environment
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.core.child import Child
     from sageloop.local_cloud.core.cloud import Cloud
 
 # What AWS's Python runtime brings along; nothing else of this environment is visible.
@@ -92,8 +92,8 @@ class ForkServer:
         }
         child = self._cloud.processes.start(
             "lambda fork server",
-            [sys.executable, "-I", "-S", str(_ZYGOTE), str(theirs.fileno()), str(self.runtime_dir)],
-            env=clean_environment() | quiet, stderr=None, pass_fds=(theirs.fileno(),), hidden=True,
+            [sys.executable, "-I", "-S", str(_ZYGOTE), str(self.runtime_dir)],
+            env=clean_environment() | quiet, stdin=theirs.fileno(), stderr=None, hidden=True,
         )  # fmt: skip
         theirs.close()
         threading.Thread(
@@ -101,7 +101,7 @@ class ForkServer:
         ).start()
         return ours
 
-    def _listen(self, control: socket.socket, child: subprocess.Popen[bytes]) -> None:
+    def _listen(self, control: socket.socket, child: Child) -> None:
         with suppress(OSError):
             while report := control.recv(4096):
                 ended = json.loads(report)

@@ -62,6 +62,7 @@ class FunctionApi:
             ref.name, arn, LATEST, settings, self._code.fetch(members["Code"], call),
             self._layers(members), self._cloud.clock.now(),
         )  # fmt: skip
+        validation.check_unpacked(version.package, version.layers)
         function = Function(ref.region, ref.name, arn, version, tags=members.get("Tags", {}))
         if not self._book.add(function):
             raise conflict(f"Function already exist: {ref.name}")
@@ -187,6 +188,9 @@ class FunctionApi:
         with self._book.lock:
             _check_revision(function, call)
             before = function.latest
+            validation.check_unpacked(
+                changes.get("package", before.package), changes.get("layers", before.layers)
+            )
             function.latest = Version(
                 **{
                     "name": before.name, "arn": before.arn, "number": LATEST,

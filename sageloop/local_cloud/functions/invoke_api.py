@@ -193,15 +193,16 @@ def _payload(given: bytes | str | None, *, asynchronous: bool) -> bytes:
     payload = given.encode() if isinstance(given, str) else (given or b"{}")
     limit = _ASYNC_LIMIT if asynchronous else _SYNC_LIMIT
     if len(payload) > limit:
-        raise AwsError(
-            "RequestTooLargeException",
-            f"Request must be smaller than {limit} bytes for the InvokeFunction operation",
-            413,
-            fields={"Type": "User"},
+        told = (
+            f"{len(payload)} byte payload is too large for the Event invocation type (limit "
+            f"{limit} bytes)"
+            if asynchronous
+            else f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
         )
+        raise AwsError("RequestEntityTooLargeException", told, 413, fields={"Type": "User"})
     try:
         json.loads(payload)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AwsError(
             "InvalidRequestContentException",
             f"Could not parse request body into json: {error}",

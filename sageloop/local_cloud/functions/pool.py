@@ -48,7 +48,7 @@ class WorkerPool:
         """Fork a worker that has not loaded its handler yet. Raises ``OSError``."""
         day = self._cloud.clock.now().strftime("%Y/%m/%d")
         stream = f"{day}/[{version.number}]{secrets.token_hex(16)}"
-        worker = Worker(self.forks.fork(), stream=stream)
+        worker = Worker(self.forks.fork(), stream=stream, end=self._cloud.processes.end_adopted)
         if not worker.hello(_FORK_SECONDS):
             worker.close()
             raise OSError("the fork server gave no worker")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError, not_supported
+from sageloop.local_cloud.functions.code import UNPACKED_LIMIT
 from sageloop.local_cloud.functions.errors import invalid
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.functions.code import Package
+    from sageloop.local_cloud.functions.model import LayerVersion
 
 _NAME = re.compile(r"[a-zA-Z0-9-_]{1,64}")
 _ROLE = re.compile(r"arn:aws[a-zA-Z-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
@@ -93,6 +98,18 @@ def check_layers(arns: list[str]) -> None:
     """Raise if there are more layers than AWS allows."""
     if len(arns) > 5:
         raise invalid(f"A function can reference at most 5 layers, got {len(arns)}")
+
+
+def check_unpacked(code: Package, layers: Sequence[LayerVersion]) -> None:
+    """Raise if code and layers are larger together, unpacked, than AWS allows."""
+    in_layers = sum(layer.package.unpacked for layer in layers)
+    if in_layers > UNPACKED_LIMIT:
+        raise invalid(f"Layers consume more than the available size of {UNPACKED_LIMIT} bytes")
+    if code.unpacked + in_layers > UNPACKED_LIMIT:
+        raise invalid(
+            "Function code combined with layers exceeds the maximum allowed size of "
+            f"{UNPACKED_LIMIT} bytes. The actual size is {code.unpacked + in_layers} bytes."
+        )
 
 
 def service_of_target(arn: str) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import socket
 import time as wall
 from collections.abc import Callable
@@ -24,9 +23,10 @@ Sink = Callable[[bytes], None]
 class Worker:
     """One execution environment. Used by one invocation at a time."""
 
-    def __init__(self, channel: Channel, *, stream: str) -> None:
-        """``stream`` is the log stream that all its invocations write to."""
+    def __init__(self, channel: Channel, *, stream: str, end: Callable[[int], None]) -> None:
+        """``stream`` is the log stream of all its invocations, ``end`` kills a process tree."""
         self._channel = channel
+        self._end = end
         self._received = bytearray()
         self.stream = stream
         self.pid = 0
@@ -62,8 +62,7 @@ class Worker:
     def kill(self) -> None:
         """End the process and whatever it started."""
         if self.pid:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            self._end(self.pid)
 
     def close(self) -> None:
         """Let go of the descriptors; an idle worker ends by itself then."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sageloop.local_cloud.core.places import Closing, Places
 from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
@@ -13,6 +14,11 @@ from sageloop.local_cloud.sagemaker.hosting.section import Hosting
 from sageloop.local_cloud.sagemaker.service import SageMakerService
 from sageloop.local_cloud.sagemaker.validation import check
 
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.cloud import Cloud
+
+# Each holds a thread of the server, which has more: see `core/http_server.py`.
+WAITING_REQUESTS = 512
 _LATER = ("EnableExplanations", "SessionId", "PrefixAwareId")
 
 
@@ -21,11 +27,17 @@ class SageMakerRuntimeService(Service):
 
     model = "sagemaker-runtime"
 
+    def __init__(self, cloud: Cloud, *, waiting: int = WAITING_REQUESTS) -> None:
+        """``waiting`` is how many requests may wait for their answers at once."""
+        super().__init__(cloud)
+        self._places = Places(waiting)
+
     @operation("InvokeEndpoint")
     def invoke_endpoint(self, call: Call) -> Response:
         """Send one request to the endpoint."""
         hosting = self._hosting
-        return hosting.router.invoke(hosting.components.addressed(_invocation(call)))
+        with self._places.one():
+            return hosting.router.invoke(hosting.components.addressed(_invocation(call)))
 
     @operation("InvokeEndpointAsync")
     def invoke_endpoint_async(self, call: Call) -> dict[str, Any]:
@@ -35,8 +47,20 @@ class SageMakerRuntimeService(Service):
     @operation("InvokeEndpointWithResponseStream")
     def invoke_endpoint_with_response_stream(self, call: Call) -> Response:
         """Send one request to the endpoint; what its container answers is handed on at once."""
-        invocation = _invocation(call, timeout=STREAM_SECONDS)
-        return self._hosting.router.stream(self._hosting.components.addressed(invocation))
+        hosting = self._hosting
+        self._places.take()
+        try:
+            answered = hosting.router.stream(
+                hosting.components.addressed(_invocation(call, timeout=STREAM_SECONDS))
+            )
+        except BaseException:
+            self._places.give_back()
+            raise
+        if answered.stream is None:
+            self._places.give_back()
+        else:
+            answered.stream = Closing(answered.stream, self._places.give_back)
+        return answered
 
     @property
     def _hosting(self) -> Hosting:

@@ -22,15 +22,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+_HERE = Path(__file__).parent
 # The clients that the functions of a machine-learning stack make.
 _WARMED = ("s3", "dynamodb", "sagemaker", "cloudwatch", "events", "sns", "sqs", "sts", "ec2")
 
 
 def main() -> None:
-    """Load, then fork on request until the control socket closes."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    sys.path.append(sys.argv[2])
-    worker = _load_worker()
+    """Load, then fork on request until the control socket, the standard input, closes."""
+    control = _control()
+    sys.path.append(sys.argv[1])
+    worker = _load("_sageloop_worker", _HERE / "worker.py")
+    tree = _load("_sageloop_tree", _HERE.parents[1] / "core" / "supervision" / "tree.py")
+    workers: set[int] = set()
     _warm()
     gc.collect()
     gc.freeze()
@@ -43,18 +46,28 @@ def main() -> None:
     while True:
         ready, _, _ = select.select([control.fileno(), wake_read], [], [])
         if wake_read in ready:
-            _report_ended(control, wake_read)
+            _report_ended(control, wake_read, workers)
+            # A living worker adopts its own orphans: what else is a child here, an ended one left.
+            tree.kill_children(apart_from=workers)
         if control.fileno() in ready:
             message, fds, _, _ = socket.recv_fds(control, 16, 2)
             if not message:
                 return
-            _fork(worker, control, fds, (wake_read, wake_write))
+            workers.add(_fork(worker, tree, control, fds, (wake_read, wake_write)))
 
 
-def _load_worker() -> Any:
+def _control() -> socket.socket:
+    # It comes as the standard input; a worker has none.
+    control = socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return control
+
+
+def _load(name: str, path: Path) -> Any:
     # Loaded by path under a private name: a function may have a module "worker" of its own.
-    path = Path(__file__).with_name("worker.py")
-    spec = importlib.util.spec_from_file_location("_sageloop_worker", path)
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load {path}")
     module = importlib.util.module_from_spec(spec)
@@ -79,14 +92,18 @@ def _warm() -> None:
         session.client(service, endpoint_url="http://127.0.0.1:1")
 
 
-def _fork(worker: Any, control: socket.socket, fds: list[int], wake: tuple[int, int]) -> None:
+def _fork(
+    worker: Any, tree: Any, control: socket.socket, fds: list[int], wake: tuple[int, int]
+) -> int:
     pid = os.fork()
     if pid:
         for fd in fds:
             os.close(fd)
-        return
+        return pid
     try:
         os.setsid()
+        tree.become_subreaper()
+        tree.die_with_parent()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -103,7 +120,7 @@ def _fork(worker: Any, control: socket.socket, fds: list[int], wake: tuple[int, 
     os._exit(code)
 
 
-def _report_ended(control: socket.socket, wake_read: int) -> None:
+def _report_ended(control: socket.socket, wake_read: int, workers: set[int]) -> None:
     with suppress(BlockingIOError):
         os.read(wake_read, 4096)
     while True:
@@ -113,6 +130,9 @@ def _report_ended(control: socket.socket, wake_read: int) -> None:
             return
         if not pid:
             return
+        if pid not in workers:
+            continue
+        workers.discard(pid)
         report = {"pid": pid, "status": os.waitstatus_to_exitcode(status)}
         with suppress(BrokenPipeError, ConnectionResetError):
             control.send(json.dumps(report).encode())

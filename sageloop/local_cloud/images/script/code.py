@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from sageloop.local_cloud.core.archives import ArchiveRefused, unpack_tar
 from sageloop.local_cloud.images.script.failures import ClientError
 from sageloop.local_cloud.images.script.training import Training
 
@@ -60,6 +61,6 @@ def _extract(archive: Path, target: Path, told: str, say: Say) -> None:
 
     try:
         with tarfile.open(archive, "r:gz") as opened:
-            opened.extractall(target, filter=inside)  # noqa: S202
-    except (tarfile.TarError, EOFError, OSError) as error:
+            unpack_tar(opened, target, admit=inside)
+    except (tarfile.TarError, EOFError, OSError, ArchiveRefused) as error:
         raise ClientError(f"{told} is no archive of code (.tar.gz): {error}") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.core.child import Child
     from sageloop.local_cloud.core.cloud import Cloud
 
 STOP_GRACE_SECONDS = 120.0
@@ -33,7 +34,7 @@ class Container:
         self._on_lines = on_lines
         self._tell_limit = on_limit
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._asked_to_stop = False
         self._grace: threading.Timer | None = None
         self.timed_out = False
@@ -97,7 +98,7 @@ class Container:
             self._tell_limit()
         self.stop()
 
-    def _listen(self, child: subprocess.Popen[bytes]) -> None:
+    def _listen(self, child: Child) -> None:
         if child.stdout is None:
             return
         with child.stdout as stream:
@@ -119,11 +120,13 @@ def _gathered(descriptor: int) -> Iterator[list[str]]:
 
 
 def _read_for_a_moment(descriptor: int) -> tuple[bytes, bool]:
+    poll = select.poll()  # select() knows descriptors below 1024 only
+    poll.register(descriptor, select.POLLIN)
     read = os.read(descriptor, _CHUNK)
     chunks, until = [read], wall.monotonic() + _GATHER_SECONDS
     while read:
         left = until - wall.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+        if left <= 0 or not poll.poll(left * 1000):
             break
         read = os.read(descriptor, _CHUNK)
         chunks.append(read)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sageloop.local_cloud import images
+from sageloop.local_cloud.core.user_patterns import PatternTooSlow, found_in
+
+log = logging.getLogger(__name__)
 
 
 def definitions_for(image: str, given: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
@@ -31,21 +34,30 @@ class MetricReader:
 
     definitions: Sequence[Mapping[str, str]]
     last: dict[str, tuple[float, datetime]] = field(default_factory=dict)
-    _compiled: list[tuple[str, re.Pattern[str]]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._compiled = [(d["Name"], re.compile(d["Regex"])) for d in self.definitions]
+    _slow: set[str] = field(default_factory=set)
 
     def read(self, line: str, now: datetime) -> list[Observation]:
         """What a line (control characters escaped) tells."""
         found = []
-        for name, regex in self._compiled:
-            match = regex.search(line)
+        for definition in self.definitions:
+            name, match = definition["Name"], self._match(definition, line)
             value = _number(match[1]) if match else None
             if value is not None:
                 found.append(Observation(name, value))
                 self.last[name] = (value, now)
         return found
+
+    def _match(self, definition: Mapping[str, str], line: str) -> Any:
+        name = definition["Name"]
+        if name in self._slow:
+            return None
+        try:
+            return found_in(definition["Regex"], line)
+        except PatternTooSlow as error:
+            # What CloudWatch does with such an expression AWS does not say.
+            log.warning("metric %s is read no more: %s", name, error)
+            self._slow.add(name)
+            return None
 
     def final(self) -> list[dict[str, Any]]:
         """FinalMetricDataList."""

@@ -11,6 +11,7 @@ from sageloop.local_cloud.core.processes import clean_environment
 from sageloop.local_cloud.sagemaker import isolation
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.core.child import Child
     from sageloop.local_cloud.core.cloud import Cloud
 
 # SIOCSIFFLAGS with IFF_UP | IFF_RUNNING: a new network's loopback is down.
@@ -28,7 +29,7 @@ class PrivateNetwork:
     def __init__(self, cloud: Cloud, job: str) -> None:
         self._cloud = cloud
         self._job = job
-        self._holder: subprocess.Popen[bytes] | None = None
+        self._holder: Child | None = None
 
     @property
     def pid(self) -> int | None:
@@ -55,7 +56,7 @@ class PrivateNetwork:
             self._end(self._holder)
             self._holder = None
 
-    def _end(self, holder: subprocess.Popen[bytes]) -> None:
+    def _end(self, holder: Child) -> None:
         self._cloud.processes.kill(holder, signal.SIGKILL)
         holder.wait()
         if holder.stdout:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from sageloop.local_cloud.core.user_patterns import compiled
+
 Request = dict[str, Any]
 
 # Instance types with local NVMe, which is encrypted by hardware.
@@ -183,8 +185,8 @@ def _checkpoints(request: Request) -> Iterator[str]:
 
 def _regex(definition: dict[str, str]) -> Iterator[str]:
     try:
-        groups = re.compile(definition["Regex"]).groups
-    except re.error as error:
+        groups = compiled(definition["Regex"]).groups
+    except ValueError as error:
         yield f"The regex of metric {definition['Name']} is not valid: {error}"
         return
     if groups == 0:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import threading
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from sageloop.local_cloud.core.compression import gunzip
 from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
 from sageloop.local_cloud.sagemaker.training.channels.listing import Item
 from sageloop.local_cloud.sagemaker.transform.assembling import assembled
@@ -25,6 +24,8 @@ from sageloop.local_cloud.sagemaker.transform.splitting import (
 )
 
 _TIMEOUT_SECONDS = 600
+# An object is split in memory. AWS documents no limit of what Gzip may unpack to; this is ours.
+_MOST_UNPACKED = 1024**3
 _RETRIES = 3
 
 
@@ -73,8 +74,8 @@ class Transformation:
         given = self.request["TransformInput"]
         if given.get("CompressionType", "None") == "Gzip":
             try:
-                data = gzip.decompress(data)
-            except (OSError, EOFError, zlib.error) as error:
+                data = gunzip(data, most=_MOST_UNPACKED)
+            except ValueError as error:
                 raise SplitError(f"Failed to decompress the object: {error}") from error
         records = self.processing.filtered(records_of(data, given.get("SplitType", "None")))
         return payloads(records, strategy=self.limits.strategy, max_bytes=self.limits.payload_bytes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import threading
 import time as wall
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
 )
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.core.child import Child
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import Serving
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
@@ -51,7 +51,7 @@ class Server:
         self._on_lines = on_lines
         self._timing = timing
         self._connections = Connections(0)
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._reader: threading.Thread | None = None
         self._ended = threading.Event()
 
@@ -107,7 +107,7 @@ class Server:
         if self._child is not None:
             self._cloud.processes.kill(self._child, signal.SIGKILL)
 
-    def _answers_ping(self, child: subprocess.Popen[bytes]) -> bool:
+    def _answers_ping(self, child: Child) -> bool:
         return container_process.await_ping(
             child, lambda left: container_process.answers_ping(self._connections, left),
             deadline=wall.monotonic() + self._timing.startup(_STARTUP_SECONDS),

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from sageloop.local_cloud.core.archives import ArchiveRefused, unpack_tar
 from sageloop.local_cloud.images.script import s3
 from sageloop.local_cloud.images.script.entry import Kind
 from sageloop.local_cloud.images.script.environments import python_for
@@ -68,7 +69,7 @@ def _unpacked(archive: Path, target: Path, told: str) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(archive, "r:*") as opened:
-            opened.extractall(target, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
+            unpack_tar(opened, target)
+    except (tarfile.TarError, EOFError, OSError, ArchiveRefused) as error:
         raise SettingError(f"{told} is no archive of code (.tar.gz): {error}") from error
     return target

@@ -9,25 +9,27 @@ import tarfile
 import zlib
 from pathlib import Path
 
-_BROKEN = (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
+from sageloop.local_cloud.core.archives import MOST_BYTES, ArchiveRefused, unpack_tar
+
+_BROKEN = (
+    tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, ArchiveRefused,
+)  # fmt: skip
 
 
 class BadArchive(Exception):
     """What was downloaded cannot be unpacked."""
 
 
-def unpack(archive: Path, target: Path) -> int:
+def unpack(archive: Path, target: Path, *, most_bytes: int = MOST_BYTES) -> int:
     """Unpack an archive into a directory and remove it; returns the bytes of its files.
 
-    Raises :class:`BadArchive`; the directory is gone then.
+    Raises :class:`BadArchive`, if it has more than ``most_bytes`` too; the directory is gone then.
     """
-    target.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(archive, "r:*") as opened:
-            opened.extractall(target, filter="data")
+            return unpack_tar(opened, target, most_bytes=most_bytes)
     except _BROKEN as error:
         shutil.rmtree(target, ignore_errors=True)
         raise BadArchive(f"it is no valid tar.gz archive ({error})") from error
     finally:
         archive.unlink()
-    return sum(path.lstat().st_size for path in target.rglob("*") if path.is_file())

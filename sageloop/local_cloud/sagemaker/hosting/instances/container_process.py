@@ -15,6 +15,7 @@ from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Connec
 from sageloop.local_cloud.sagemaker.isolation import with_private_opt_ml
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.core.child import Child
     from sageloop.local_cloud.core.cloud import Cloud
 
 # An idle connection would occupy a server that serves one at a time.
@@ -36,7 +37,7 @@ def place_model(base: Path, model_dir: Path | None) -> None:
 def launch(
     cloud: Cloud, label: str, command: tuple[str, ...], environment: Mapping[str, str], *,
     base: Path, port: int,
-) -> subprocess.Popen[bytes]:  # fmt: skip
+) -> Child:  # fmt: skip
     """Start a serving process on a port; what it prints is piped."""
     told = {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_BASE_DIR": str(base)}
     return cloud.processes.start(
@@ -55,7 +56,7 @@ def answers_ping(connections: Connections, seconds: float) -> bool:
 
 
 def await_ping(
-    child: subprocess.Popen[bytes], ping: Callable[[float], bool], *, deadline: float,
+    child: Child, ping: Callable[[float], bool], *, deadline: float,
     patience: float, given_up: Callable[[], bool],
 ) -> bool:  # fmt: skip
     """Ping a process until it answers, ends, is ``given_up``, or ``deadline`` is over.
@@ -76,7 +77,7 @@ def await_ping(
     return False
 
 
-def end(cloud: Cloud, child: subprocess.Popen[bytes], grace: float) -> None:
+def end(cloud: Cloud, child: Child, grace: float) -> None:
     """SIGTERM, then SIGKILL after ``grace`` wall seconds."""
     cloud.processes.kill(child, signal.SIGTERM)
     try:

@@ -26,6 +26,7 @@ from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import PRIMARY
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.core.child import Child
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
@@ -69,7 +70,7 @@ class Instance:
         self.unready = self.container
         self.blueprint = blueprint
         self.healthy = False
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Child | None = None
         self.log = ContainerLog(
             cloud, blueprint.endpoint, "/".join([blueprint.variant, *self._place(blueprint)]),
             blueprint.role, delay=timing.flush,
@@ -85,7 +86,7 @@ class Instance:
         self._stopping = False
         self._failed_pings = 0
         self._down = False
-        self._dead: subprocess.Popen[bytes] | None = None
+        self._dead: Child | None = None
         self._restarting = f"restart of {self.id} of endpoint {blueprint.endpoint}"
 
     @property
@@ -104,7 +105,7 @@ class Instance:
         return self._base
 
     @property
-    def processes(self) -> list[subprocess.Popen[bytes]]:
+    def processes(self) -> list[Child]:
         """What runs of it."""
         return [] if self.process is None else [self.process]
 
@@ -212,7 +213,7 @@ class Instance:
     def _place(self, blueprint: Blueprint) -> list[str]:
         return [self.id] if blueprint.container is None else [self.id, blueprint.container]
 
-    def _launch(self) -> subprocess.Popen[bytes] | None:
+    def _launch(self) -> Child | None:
         # Whoever stops the instance either sees the process, or it is not started at all.
         with self._requests:
             if self._stopping or self._cloud.stopped.is_set():
@@ -232,7 +233,7 @@ class Instance:
     def _prepare(self) -> None:
         container_process.place_model(self._base, self.blueprint.model_dir)
 
-    def _await_ping(self, child: subprocess.Popen[bytes], deadline: float) -> bool:
+    def _await_ping(self, child: Child, deadline: float) -> bool:
         return container_process.await_ping(
             child, self._ping, deadline=deadline, patience=self._timing.ping_timeout,
             given_up=lambda: self._stopping or self._cloud.stopped.is_set(),
@@ -241,7 +242,7 @@ class Instance:
     def _ping(self, timeout: float) -> bool:
         return container_process.answers_ping(self._connections, timeout)
 
-    def _enter_service(self, child: subprocess.Popen[bytes]) -> None:
+    def _enter_service(self, child: Child) -> None:
         self._failed_pings = 0
         with self._requests:
             self.healthy = not self._stopping
@@ -262,7 +263,7 @@ class Instance:
                 child.wait(_EXIT_SECONDS)
                 self._mark_dead(child)
 
-    def _mark_dead(self, child: subprocess.Popen[bytes]) -> None:
+    def _mark_dead(self, child: Child) -> None:
         with self._requests:
             if self._dead is child or self._stopping or self.process is not child:
                 return
@@ -272,7 +273,7 @@ class Instance:
         self._cloud.activity.begin(self._restarting)
         self._on_change()
 
-    def _watch(self, child: subprocess.Popen[bytes]) -> None:
+    def _watch(self, child: Child) -> None:
         child.wait()
         self._mark_dead(child)
         if self._dead is not child:
@@ -298,7 +299,7 @@ class Instance:
             self._down = True
             self._on_change()
 
-    def _end(self, child: subprocess.Popen[bytes]) -> None:
+    def _end(self, child: Child) -> None:
         container_process.end(self._cloud, child, self._timing.terminate)
 
 

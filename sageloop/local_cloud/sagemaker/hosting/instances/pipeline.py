@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/inference-pipelines.html
 
 from __future__ import annotations
 
-import subprocess
 import time as wall
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.core.child import Child
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
@@ -59,7 +59,7 @@ class PipelineInstance(Instance):
         return not self._stopping and all(member.coming for member in self._members)
 
     @property
-    def processes(self) -> list[subprocess.Popen[bytes]]:
+    def processes(self) -> list[Child]:
         """A process a container."""
         return [process for member in self._members for process in member.processes]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time as wall
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.core.child import Child
     from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
 
 
@@ -57,7 +57,7 @@ class Meter:
         return Usage(cpu, sum(one.percent for one in found), disk)
 
 
-def taken_by(processes: Iterable[subprocess.Popen[bytes]]) -> Iterator[Taken]:
+def taken_by(processes: Iterable[Child]) -> Iterator[Taken]:
     """What processes and all their descendants have taken; those that ended are left out."""
     import psutil
 

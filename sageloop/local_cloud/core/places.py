@@ -1,0 +1,63 @@
+"""Places for requests that wait for a process, so that the calls it makes find a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sageloop.local_cloud.core.errors import AwsError
+
+
+class Places:
+    """A number of requests that may wait at once; one more is throttled, not kept waiting."""
+
+    def __init__(self, number: int) -> None:
+        self._lock = threading.Lock()
+        self._free = number
+
+    def take(self) -> None:
+        """Take a place. Raises ThrottlingException if there is none."""
+        with self._lock:
+            if not self._free:
+                raise AwsError("ThrottlingException", "Rate exceeded", 400)
+            self._free -= 1
+
+    def give_back(self) -> None:
+        """Free a place."""
+        with self._lock:
+            self._free += 1
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold a place for the body. Raises ThrottlingException."""
+        self.take()
+        try:
+            yield
+        finally:
+            self.give_back()
+
+
+class Closing:
+    """An iterator that calls ``then`` once, when it is closed."""
+
+    def __init__(self, parts: Iterator[bytes], then: Callable[[], None]) -> None:
+        self._parts = parts
+        self._then: Callable[[], None] | None = then
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._parts)
+
+    def close(self) -> None:
+        """Close what is iterated over."""
+        then, self._then = self._then, None
+        try:
+            close = getattr(self._parts, "close", None)
+            if close is not None:
+                close()
+        finally:
+            if then is not None:
+                then()

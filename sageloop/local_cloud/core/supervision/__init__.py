@@ -1,0 +1,1 @@
+"""The processes that make sure that no other process survives the cloud."""

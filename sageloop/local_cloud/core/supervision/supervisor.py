@@ -1,0 +1,267 @@
+"""Two small processes that start every process of a cloud and outlive it until all are ended.
+
+``supervisor.py`` is run as a script: an outer process forks the inner one, which starts what
+the cloud asks for. Both are subreapers, so that no descendant can leave their tree. The inner
+one ends everything when the cloud or the outer one is gone, the outer one when the inner one
+is. Messages are JSON on a socket that keeps their bounds; see ``core/processes.py``.
+"""
+
+# ruff: noqa: PTH100, PTH120, PTH123
+# These processes are small and start often: pathlib is left out of them.
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from typing import Any, NoReturn
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import tree
+
+_LARGEST_MESSAGE = 4096
+# Above every descriptor that a child is to have.
+_OUT_OF_THE_WAY = 16
+# A process that even SIGKILL does not end (another user's, or stuck in the kernel) delays
+# the report of an end by so much.
+_PATIENCE = 1.0
+
+
+def main() -> None:
+    """Start the inner process and watch it: ``supervisor.py CONTROL-FD ALARM-FD OPEN-FILES``."""
+    # Low numbers: select() knows no others.
+    control, alarm = socket.socket(fileno=os.dup(int(sys.argv[1]))), os.dup(int(sys.argv[2]))
+    for number in sys.argv[1:3]:
+        os.close(int(number))
+    open_files = int(sys.argv[3])
+    cloud = os.getppid()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    _keep_descriptors()
+    tree.become_subreaper()
+    watched, held = os.pipe()
+    inner = os.fork()
+    if inner == 0:
+        os.close(held)
+        tree.become_subreaper()
+        Launcher(control, watched, alarm, cloud=cloud, open_files=open_files).run()
+    os.close(watched)
+    os.close(alarm)
+    control.close()
+    while os.waitpid(-1, 0)[0] != inner:
+        pass
+    tree.end_all_children()
+    os.close(held)
+
+
+def _keep_descriptors() -> None:
+    # They are the supervisor's alone: no process that it starts gets any of them.
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        with suppress(OSError):
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
+
+
+class Launcher:
+    """Starts processes, reports their ends, and leaves nothing of them behind."""
+
+    def __init__(
+        self, control: socket.socket, watched: int, alarm: int, *, cloud: int, open_files: int
+    ) -> None:
+        """``watched`` reads end-of-file when the outer process ends, ``alarm`` a byte in need."""
+        self._control = control
+        self._watched = watched
+        self._alarm: int | None = alarm
+        self._cloud = cloud
+        self._open_files = open_files
+        self._roots: set[int] = set()
+        self._ended: list[tuple[int, int]] = []
+        self._ended_since = 0.0
+        self._deadline: float | None = None
+        self._grace = 0.0
+        self._wake, self._waker = os.pipe()
+        for fd in (self._wake, self._waker, alarm):
+            os.set_blocking(fd, False)
+
+    def run(self) -> NoReturn:
+        """Serve until the cloud or the outer process is gone; then end everything."""
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        with suppress(ConnectionError):
+            while self._serve_once():
+                pass
+        tree.end_all_children()
+        os._exit(0)
+
+    def _serve_once(self) -> bool:
+        waited_for = [self._control.fileno(), self._watched, self._wake]
+        waited_for += [] if self._alarm is None else [self._alarm]
+        ready, _, _ = select.select(waited_for, [], [], self._timeout())
+        if self._watched in ready:
+            return False
+        if self._wake in ready:
+            with suppress(BlockingIOError):
+                os.read(self._wake, _LARGEST_MESSAGE)
+            self._reap()
+        if self._ended:
+            self._report()
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._kill_cloud()
+        if self._control.fileno() in ready:
+            return self._obey()
+        # Only now: a message before may have said how long the cloud may take.
+        if self._alarm in ready:
+            self._hear_alarm(self._alarm)
+        return True
+
+    def _timeout(self) -> float | None:
+        moments = [self._ended_since + _PATIENCE] if self._ended else []
+        moments += [] if self._deadline is None else [self._deadline]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
+
+    def _obey(self) -> bool:
+        body, fds, _, _ = socket.recv_fds(self._control, _LARGEST_MESSAGE, 4)
+        if not body:
+            return False
+        message = json.loads(body)
+        match message["kind"]:
+            case "start":
+                self._start(message["ticket"], fds)
+            case "signal":
+                self._signal(message["pid"], message["signal"])
+            case "end":
+                self._end(message["pid"])
+            case "deadline":
+                self._set_deadline(message["seconds"])
+            case "grace":
+                self._grace = message["seconds"]
+        return True
+
+    def _start(self, ticket: int, fds: list[int]) -> None:
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        with open(fds[0], "rb") as file:
+            file.seek(0)
+            wanted = json.loads(file.read())
+        answer = {"kind": "started", "ticket": ticket}
+        try:
+            pid = _spawn(wanted, fds[1:], self._open_files)
+        except OSError as error:
+            answer |= {"errno": error.errno, "filename": error.filename}
+        else:
+            self._roots.add(pid)
+            answer["pid"] = pid
+        finally:
+            for fd in fds[1:]:
+                os.close(fd)
+        self._tell(answer)
+
+    def _signal(self, pid: int, number: int) -> None:
+        if pid in self._roots:  # not reaped yet: the id is still its own
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, number)
+
+    def _end(self, pid: int) -> None:
+        # Either a process started here, or one that such a process has forked.
+        if pid in self._roots or tree.parent_of(pid) in self._roots:
+            tree.kill_tree(pid)
+
+    def _hear_alarm(self, alarm: int) -> None:
+        # The kernel's side of the cloud writes the number of each signal that it gets.
+        if os.read(alarm, _LARGEST_MESSAGE):
+            self._set_deadline(self._grace)
+        else:
+            self._alarm = None
+
+    def _kill_cloud(self) -> None:
+        self._deadline = None
+        if tree.parent_of(os.getppid()) == self._cloud:
+            with suppress(ProcessLookupError):
+                os.kill(self._cloud, signal.SIGKILL)
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            if pid in self._roots:
+                self._roots.discard(pid)
+                if not self._ended:
+                    self._ended_since = time.monotonic()
+                self._ended.append((pid, os.waitstatus_to_exitcode(status)))
+
+    def _report(self) -> None:
+        # A living root adopts its own orphans: what else is a child here, an ended root has left.
+        left = tree.kill_children(apart_from=self._roots)
+        if left and time.monotonic() < self._ended_since + _PATIENCE:
+            return
+        for pid, code in self._ended:
+            self._tell({"kind": "ended", "pid": pid, "status": code})
+        self._ended = []
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        self._control.send(json.dumps(message).encode())
+
+
+def _spawn(wanted: dict[str, Any], fds: list[int], open_files: int) -> int:
+    """Fork and execute; raises the ``OSError`` that the child met."""
+    failed_read, failed_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _execute(wanted, fds, open_files)
+        except OSError as error:
+            told = {"errno": error.errno, "filename": error.filename}
+            os.write(failed_write, json.dumps(told).encode())
+        finally:
+            os._exit(127)
+    os.close(failed_write)
+    with open(failed_read, "rb") as failed:
+        report = failed.read()
+    if not report:
+        return pid
+    os.waitpid(pid, 0)
+    told = json.loads(report)
+    raise OSError(told["errno"], os.strerror(told["errno"]), told["filename"])
+
+
+def _execute(wanted: dict[str, Any], fds: list[int], open_files: int) -> NoReturn:
+    os.setsid()
+    tree.become_subreaper()
+    tree.die_with_parent()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, hard))
+    # The descriptors may lie on the very numbers that they are to have.
+    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY) for fd in fds]
+    for number, fd in enumerate(moved):
+        os.dup2(fd, number)
+    command: list[str] = wanted["command"]
+    try:
+        os.chdir(wanted["cwd"])
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), wanted["cwd"]) from None
+    try:
+        os.execvpe(command[0], command, wanted["env"])  # noqa: S606 - no shell is the point
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), command[0]) from None
+
+
+if __name__ == "__main__":
+    main()

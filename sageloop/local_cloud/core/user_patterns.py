@@ -1,0 +1,49 @@
+"""Regular expressions that users give: matched in bounded time, beside other threads.
+
+Python's own module goes on for ever where an expression makes it, and lets no other thread run.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+import regex
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 0.5
+
+
+class PatternTooSlow(Exception):
+    """An expression takes too long on a text."""
+
+
+@lru_cache(maxsize=512)
+def compiled(expression: str) -> Any:
+    """The compiled expression. Raises ``ValueError`` that says what is wrong with it."""
+    try:
+        return regex.compile(expression)
+    except (regex.error, RecursionError) as error:
+        raise ValueError(f"{expression!r} is no regular expression: {error}") from None
+
+
+def matches_whole(expression: str, text: str) -> bool:
+    """Whether all of a text matches. Raises ``ValueError`` or :class:`PatternTooSlow`."""
+    return _timed(compiled(expression).fullmatch, expression, text) is not None
+
+
+def found_in(expression: str, text: str) -> Any:
+    """The first match in a text, or ``None``. Raises ``ValueError`` or :class:`PatternTooSlow`."""
+    return _timed(compiled(expression).search, expression, text)
+
+
+def _timed(match: Any, expression: str, text: str) -> Any:
+    try:
+        return match(text, timeout=_SECONDS, concurrent=True)
+    except TimeoutError:
+        raise PatternTooSlow(
+            f"the regular expression {expression!r} takes more than {_SECONDS} s on a text of "
+            f"{len(text)} characters"
+        ) from None

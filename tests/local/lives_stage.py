@@ -1,0 +1,90 @@
+"""Programs that hide from whoever would end them, and ways to see whether they are gone."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import psutil
+import pytest
+from lambda_stage import package
+from training_stage import TRUST
+
+from sageloop.local_cloud.client import LocalCloud
+from sageloop.waiting import until
+
+# A daemon in the classic way: a session of its own, no parent, no environment.
+HIDE = """
+import os
+def hide(mark):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execve("/bin/sleep", ["sleep", mark], dict())
+        os._exit(0)
+    os.wait()
+"""
+
+
+class Mark:
+    """A number that is in the command line of certain processes, and of no other."""
+
+    def __init__(self) -> None:
+        self.text = f"{random.randrange(10**6, 10**7)}.{random.randrange(10**6, 10**7)}"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def found(self) -> list[psutil.Process]:
+        """The processes that carry it now."""
+        made = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if any(self.text in word for word in process.cmdline()):
+                    made.append(process)
+        return made
+
+    def hidden(self) -> list[psutil.Process]:
+        """Those of them that have hidden."""
+        made = []
+        for process in self.found():
+            with suppress(psutil.Error):
+                if process.cmdline()[0] == "sleep":
+                    made.append(process)
+        return made
+
+    def wait_for(self, count: int = 1, seconds: float = 120) -> list[psutil.Process]:
+        """Return them all when so many have hidden."""
+        until(f"{count} hidden processes", lambda: len(self.hidden()) >= count, seconds=seconds)
+        return self.found()
+
+
+@pytest.fixture
+def mark() -> Iterator[Mark]:
+    made = Mark()
+    yield made
+    for process in made.found():
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def create_role(cloud: LocalCloud) -> str:
+    """A role for functions and jobs."""
+    trust = json.loads(json.dumps(TRUST))
+    trust["Statement"][0]["Principal"]["Service"] = ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]  # fmt: skip # noqa: E501
+    made = cloud.client("iam").create_role(
+        RoleName="training-tests", AssumeRolePolicyDocument=json.dumps(trust)
+    )
+    return str(made["Role"]["Arn"])
+
+
+def create_function(cloud: LocalCloud, name: str, source: str, **members: Any) -> None:
+    """A Python function whose handler is ``index.handler``."""
+    cloud.client("lambda").create_function(
+        FunctionName=name, Runtime="python3.11", Handler="index.handler", Timeout=300,
+        Role="arn:aws:iam::123456789012:role/training-tests",
+        Code={"ZipFile": package({"index.py": source})}, **members,
+    )  # fmt: skip

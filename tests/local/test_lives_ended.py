@@ -1,0 +1,137 @@
+"""What a job, an endpoint or a function has started ends with it, and nothing else does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from deployed import survivors
+from hosting_stage import ROLE, Stage, opened, stage
+from lambda_stage import Create, client, cloud, create, shared_cloud
+from lives_stage import HIDE, Mark, mark
+from training_stage import aws, program, request, world
+
+from sageloop.local_cloud.sagemaker import containers
+
+__all__ = [
+    "aws", "client", "cloud", "create", "mark", "opened", "program", "shared_cloud", "stage",
+    "world",
+]  # fmt: skip
+
+JOB = HIDE + "import signal\nhide('{mark}')\n{then}\n"
+STUBBORN = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.pause()"
+
+
+def start_job(aws: SimpleNamespace, image: str, name: str, **members: Any) -> None:
+    aws.sagemaker.create_training_job(**request(name, image, **members))
+
+
+@pytest.mark.feature("training: what a job started ends with it")
+def test_stopped_job_leaves_no_process_and_another_jobs_alone(
+    aws: SimpleNamespace, program: Any, mark: Mark
+) -> None:
+    other = Mark()
+    for name, marked in (("one", mark), ("other", other)):
+        source = JOB.format(mark=marked, then="signal.pause()")
+        start_job(aws, program(source, name), name)
+    hidden, others = mark.wait_for(), other.wait_for()
+
+    aws.sagemaker.stop_training_job(TrainingJobName="one")
+
+    assert survivors(hidden) == []
+    assert all(p.is_running() for p in others)
+    aws.sagemaker.stop_training_job(TrainingJobName="other")
+    assert survivors(others) == []
+    assert aws.cloud.settle(60) == []
+
+
+@pytest.mark.feature("training: what a job started ends with it")
+def test_job_that_ends_leaves_no_process(aws: SimpleNamespace, program: Any, mark: Mark) -> None:
+    image = program(JOB.format(mark=mark, then="print('done', flush=True)"))
+    start_job(aws, image, "job")
+
+    # The hidden process holds the job's output open: only its end lets the job end.
+    assert aws.cloud.settle(60) == []
+    assert mark.found() == []
+    job = aws.sagemaker.describe_training_job(TrainingJobName="job")
+    assert job["TrainingJobStatus"] == "Completed"
+
+
+@pytest.mark.feature("training: what a job started ends with it")
+def test_job_over_its_time_leaves_no_process(
+    aws: SimpleNamespace, program: Any, mark: Mark
+) -> None:
+    image = program(JOB.format(mark=mark, then="signal.pause()"))
+    start_job(aws, image, "job", StoppingCondition={"MaxRuntimeInSeconds": 1})
+
+    assert aws.cloud.settle(60) == []
+    assert mark.found() == []
+
+
+@pytest.mark.feature("hosting: what a container started ends with it")
+def test_deleted_endpoint_leaves_no_process(stage: Stage, mark: Mark, tmp_path: Path) -> None:
+    server = Path(__file__).with_name("hosting_server.py")
+    source = f"{HIDE}\nimport runpy\nhide('{mark}')\nrunpy.run_path({str(server)!r}, run_name='__main__')\n"  # fmt: skip # noqa: E501
+    (tmp_path / "serve.py").write_text(source)
+    containers.register("own/hiding:1", serving=[sys.executable, "-IS", str(tmp_path / "serve.py")])
+    try:
+        container = {"Image": "own/hiding:1"}
+        stage.sagemaker.create_model(
+            ModelName="hiding", ExecutionRoleArn=ROLE, PrimaryContainer=container
+        )
+        stage.config("hiding", "hiding")
+        stage.endpoint("hiding")
+        hidden = mark.wait_for()
+        stage.sagemaker.delete_endpoint(EndpointName=stage.name)
+        assert survivors(hidden) == []
+    finally:
+        containers.unregister("own/hiding:1")
+
+
+FUNCTION = HIDE + "import time\ndef handler(event, _):\n    hide('{mark}')\n    time.sleep(event)\n"
+
+
+@pytest.mark.feature("functions: what a function started ends with its environment")
+def test_deleted_function_leaves_no_process(client: Any, create: Create, mark: Mark) -> None:
+    name = create(FUNCTION.format(mark=mark))
+    client.invoke(FunctionName=name, Payload=b"0")
+    hidden = mark.wait_for()
+    assert all(p.is_running() for p in hidden)
+
+    client.delete_function(FunctionName=name)
+
+    assert survivors(hidden) == []
+
+
+@pytest.mark.feature("functions: what a function started ends with its environment")
+def test_function_that_times_out_leaves_no_process(client: Any, create: Create, mark: Mark) -> None:
+    name = create(FUNCTION.format(mark=mark), Timeout=1)
+
+    client.invoke(FunctionName=name, Payload=b"60")
+
+    assert survivors(mark.found()) == []
+
+
+def test_function_that_exits_leaves_no_process(client: Any, create: Create, mark: Mark) -> None:
+    source = HIDE + f"def handler(event, _):\n    hide('{mark}')\n    os._exit(1)\n"
+
+    client.invoke(FunctionName=create(source), Payload=b"{}")
+
+    assert survivors(mark.found()) == []
+
+
+def test_running_processes_of_a_job_are_those_that_it_started(
+    aws: SimpleNamespace, program: Any, mark: Mark
+) -> None:
+    start_job(aws, program(JOB.format(mark=mark, then="signal.pause()")), "job")
+    (hidden,) = [p for p in mark.wait_for() if p.cmdline()[0] == "sleep"]
+    ((pid, label),) = aws.cloud.processes.running().items()
+
+    # As a container's first process does, it adopts what its program orphans.
+    assert label == "training:job"
+    assert pid in [parent.pid for parent in hidden.parents()]
+    aws.sagemaker.stop_training_job(TrainingJobName="job")
+    assert aws.cloud.settle(60) == []

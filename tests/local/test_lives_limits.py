@@ -1,0 +1,431 @@
+"""What is too large, too deep or too slow is refused with AWS's errors, and breaks nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from lambda_stage import package
+from lives_stage import create_role
+
+from sageloop.local_cloud.client import LocalCloud
+from sageloop.local_cloud.core.cloud import CloudConfig
+from sageloop.local_cloud.server import LocalCloudServer
+
+ROLE = "arn:aws:iam::123456789012:role/training-tests"
+QUEUE = {"Type": "AWS::SQS::Queue"}
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud.start() as made:
+        create_role(made)
+        made.client("s3").create_bucket(Bucket="data")
+        yield made
+
+
+def refusal(call: Any, **members: Any) -> tuple[str, str, int]:
+    with pytest.raises(ClientError) as caught:
+        call(**members)
+    response = caught.value.response
+    status = int(response["ResponseMetadata"]["HTTPStatusCode"])
+    return response["Error"]["Code"], response["Error"]["Message"], status
+
+
+def create(cloud: LocalCloud, body: str, **members: Any) -> tuple[str, str, int]:
+    """The refusal of a template; no stack is there afterwards."""
+    cloudformation = cloud.client("cloudformation")
+    told = refusal(cloudformation.create_stack, StackName="refused", TemplateBody=body, **members)
+    assert refusal(cloudformation.describe_stacks, StackName="refused")[0] == "ValidationError"
+    return told
+
+
+BOMB = (
+    "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n    Properties:\n      Tags:\n"
+    "        - &a0 {Key: a, Value: b}\n"
+    + "".join(f"        - &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 11))
+)
+
+
+@pytest.mark.feature("CloudFormation: templates that expand or nest without bound are refused")
+def test_yaml_aliases_are_refused_as_on_aws(cloud: LocalCloud) -> None:
+    code, message, _ = create(cloud, BOMB)
+
+    assert code == "ValidationError"
+    assert message == "Template error: YAML aliases are not allowed in CloudFormation templates"
+
+
+@pytest.mark.feature("CloudFormation: templates that expand or nest without bound are refused")
+@pytest.mark.parametrize(
+    "deep",
+    [
+        json.dumps({"Resources": {"Q": QUEUE}})[:-1]
+        + f', "Metadata": {"[" * 120}{"]" * 120}}}',
+        '{"Metadata": ' + "[" * 20_000 + "]" * 20_000 + "}",
+        "Metadata: " + "[" * 20_000 + "]" * 20_000 + "\n",
+    ],
+    ids=["json", "json without end", "yaml without end"],
+)  # fmt: skip
+def test_deep_template_is_refused(cloud: LocalCloud, deep: str) -> None:
+    code, message, _ = create(cloud, deep)
+
+    assert code == "ValidationError"
+    assert message == "Template format error: the template is nested deeper than 100 levels"
+
+
+@pytest.mark.feature("CloudFormation: templates that expand or nest without bound are refused")
+def test_functions_that_double_a_string_are_refused(cloud: LocalCloud) -> None:
+    value: Any = "x" * 100
+    for _ in range(25):
+        value = {"Fn::Sub": ["${a}${a}", {"a": value}]}
+    queue = {"Type": "AWS::SQS::Queue", "Condition": "Long"}
+    body = {"Conditions": {"Long": {"Fn::Equals": [value, "x"]}}, "Resources": {"Queue": queue}}
+
+    code, message, _ = create(cloud, json.dumps(body))
+
+    assert code == "ValidationError"
+    assert message.startswith("Template error: Fn::Sub makes a string of 6553600 characters")
+
+
+def template(size: int) -> str:
+    body = json.dumps({"Resources": {"Queue": QUEUE}, "Description": "%"})
+    return body.replace("%", "x") + " " * (size - len(body))
+
+
+def test_template_in_the_request_has_51_200_bytes_at_most(cloud: LocalCloud) -> None:
+    code, message, _ = create(cloud, template(51_201))
+
+    assert code == "ValidationError"
+    assert "at 'templateBody'" in message
+    assert "less than or equal to 51200" in message
+    validated = cloud.client("cloudformation").validate_template(TemplateBody=template(51_200))
+    assert validated["Description"] == "x"
+
+
+def test_template_in_s3_has_a_megabyte_at_most(cloud: LocalCloud) -> None:
+    s3, cloudformation = cloud.client("s3"), cloud.client("cloudformation")
+    s3.put_object(Bucket="data", Key="large.json", Body=template(1_048_577).encode())
+    s3.put_object(Bucket="data", Key="right.json", Body=template(1_048_576).encode())
+    url = f"{cloud.endpoint_url}/data"
+
+    code, message, _ = refusal(cloudformation.validate_template, TemplateURL=f"{url}/large.json")
+
+    assert code == "ValidationError"
+    assert message.startswith("Template may not exceed 1048576 bytes in size")
+    assert cloudformation.validate_template(TemplateURL=f"{url}/right.json")["Description"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [("(a|aa)+$", "takes more than"), ("(", "is no regular expression")],
+)
+def test_pattern_that_cannot_be_matched_is_refused(
+    cloud: LocalCloud, pattern: str, reason: str
+) -> None:
+    parameter = {"Type": "String", "AllowedPattern": pattern}
+    body = {"Parameters": {"Name": parameter}, "Resources": {"Queue": QUEUE}}
+
+    code, message, _ = create(
+        cloud,
+        json.dumps(body),
+        Parameters=[{"ParameterKey": "Name", "ParameterValue": "a" * 60 + "!"}],
+    )  # fmt: skip
+
+    assert code == "ValidationError"
+    assert message.startswith("Template validation error: AllowedPattern of parameter Name:")
+    assert reason in message
+
+
+def zipped(*members: tuple[str | zipfile.ZipInfo, str | bytes]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+def link(name: str) -> zipfile.ZipInfo:
+    made = zipfile.ZipInfo(name)
+    made.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return made
+
+
+def lying(data: bytes, size: int) -> bytes:
+    """The archive with another size of its last member in the directory."""
+    at = data.rindex(b"PK\x01\x02") + 24
+    return data[:at] + size.to_bytes(4, "little") + data[at + 4 :]
+
+
+def encrypted(data: bytes) -> bytes:
+    """The archive with its last member marked as encrypted."""
+    local, central = data.rindex(b"PK\x03\x04") + 6, data.rindex(b"PK\x01\x02") + 8
+    made = bytearray(data)
+    made[local] |= 1
+    made[central] |= 1
+    return bytes(made)
+
+
+MEGABYTE = b"\0" * 1_000_000
+
+
+def publish(cloud: LocalCloud, data: bytes) -> tuple[str, str, int]:
+    return refusal(
+        cloud.client("lambda").publish_layer_version, LayerName="refused",
+        Content={"ZipFile": data},
+    )  # fmt: skip
+
+
+@pytest.mark.feature("functions: packages that are too large or lead elsewhere are refused")
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (zipped(*[(f"f{n}", MEGABYTE) for n in range(263)]), "Unzipped size must be smaller than"),
+        (zipped(("../outside", "x")), "'../outside' leads out of the archive"),
+        (zipped(("/outside", "x")), "'/outside' leads out of the archive"),
+        (zipped(("a/../../outside", "x")), "leads out of the archive"),
+        (zipped((link("out"), "/etc/passwd")), "the link 'out' leads out of the archive"),
+        (zipped((link("out"), "../..")), "the link 'out' leads out of the archive"),
+        (zipped((link("a/b"), ".."), (link("a/b/c"), "../..")), "leads out of the archive"),
+        (lying(zipped(("f", MEGABYTE)), 10), "Could not unzip uploaded file"),
+        (encrypted(zipped(("f", "x"))), "Could not unzip uploaded file"),
+        (zipped(("a", "x"), ("a/b", "y")), "Could not unzip uploaded file"),
+        (b"PK\x05\x06", "Could not unzip uploaded file"),
+    ],
+    ids=["large", "parent", "root", "inner parent", "link", "link up", "links", "lie", "secret",
+         "file as folder", "torn"],
+)  # fmt: skip
+def test_package_is_refused_while_it_is_unpacked(
+    cloud: LocalCloud, data: bytes, reason: str
+) -> None:
+    code, message, _ = publish(cloud, data)
+
+    assert code == "InvalidParameterValueException"
+    assert reason in message
+
+
+def test_links_within_a_package_are_kept(cloud: LocalCloud) -> None:
+    source = "import os\ndef handler(event, _):\n    return [open('lib/data').read(), os.readlink('lib/data')]\n"  # fmt: skip # noqa: E501
+    data = zipped(
+        ("index.py", f"import os\nos.chdir(os.path.dirname(__file__))\n{source}"),
+        ("real/data", "linked"), (link("lib/data"), "../real/data"),
+    )  # fmt: skip
+    client = cloud.client("lambda")
+    client.create_function(
+        FunctionName="links", Runtime="python3.11", Handler="index.handler", Role=ROLE,
+        Code={"ZipFile": data}, Timeout=60,
+    )  # fmt: skip
+
+    answer = client.invoke(FunctionName="links")["Payload"].read()
+
+    assert json.loads(answer) == ["linked", "../real/data"]
+
+
+@pytest.mark.feature("functions: packages that are too large or lead elsewhere are refused")
+def test_code_and_layers_are_bounded_together(cloud: LocalCloud) -> None:
+    client = cloud.client("lambda")
+    half = zipped(*[(f"f{n}", MEGABYTE) for n in range(140)])
+    layers = [
+        client.publish_layer_version(LayerName=name, Content={"ZipFile": half})["LayerVersionArn"]
+        for name in ("one", "two")
+    ]
+    members = {
+        "FunctionName": "large", "Runtime": "python3.11", "Handler": "index.handler", "Role": ROLE,
+    }  # fmt: skip
+    small = {"ZipFile": package({"index.py": "def handler(*_): return 1"})}
+    large = {"ZipFile": half}
+
+    too_many = refusal(client.create_function, Code=small, Layers=layers, **members)
+    too_much = refusal(client.create_function, Code=large, Layers=layers[:1], **members)
+    client.create_function(Code=small, Layers=layers[:1], **members)
+    later = refusal(client.update_function_code, FunctionName="large", ZipFile=half)
+
+    limit = "262144000 bytes"
+    assert too_many[:2] == (
+        "InvalidParameterValueException",
+        f"Layers consume more than the available size of {limit}",
+    )
+    assert too_much[:2] == later[:2] == (
+        "InvalidParameterValueException",
+        f"Function code combined with layers exceeds the maximum allowed size of {limit}. The "
+        "actual size is 280000000 bytes.",
+    )  # fmt: skip
+
+
+def test_key_of_more_than_1024_bytes_is_refused(cloud: LocalCloud) -> None:
+    s3 = cloud.client("s3")
+    s3.put_object(Bucket="data", Key="k" * 1024, Body=b"x")
+
+    for key in ("k" * 1025, "é" * 513):
+        assert refusal(s3.put_object, Bucket="data", Key=key, Body=b"x") == (
+            "KeyTooLongError", "Your key is too long", 400,
+        )  # fmt: skip
+
+
+def announced(cloud: LocalCloud, service: str, length: int) -> str:
+    """The answer to a request that announces so many bytes and sends none."""
+    host, port = "127.0.0.1", int(cloud.endpoint_url.rsplit(":", 1)[1])
+    with socket.create_connection((host, port), 30) as line:
+        line.sendall(
+            f"POST /2015-03-31/functions HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: "
+            f"AWS4-HMAC-SHA256 Credential={cloud.environment()['AWS_ACCESS_KEY_ID']}/20260101/"
+            f"us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0\r\n"
+            f"Content-Length: {length}\r\nConnection: close\r\n\r\n".encode()
+        )
+        return line.makefile("rb").read().decode()
+
+
+@pytest.mark.parametrize(("service", "most"), [("lambda", 69_905_067), ("dynamodb", 64 * 1024**2)])
+def test_request_that_announces_too_much_is_refused_unread(
+    cloud: LocalCloud, service: str, most: int
+) -> None:
+    told = announced(cloud, service, most + 1)
+
+    assert told.startswith("HTTP/1.1 413 ")
+    assert "RequestEntityTooLargeException" in told
+    assert f"Request must be smaller than {most} bytes" in told
+
+
+def broken(cloud: LocalCloud, service: str, body: bytes | dict[str, str]) -> Any:
+    """A client of its own whose requests have another body than they should."""
+    import boto3
+
+    environment = cloud.environment()
+    client = boto3.client(
+        service, endpoint_url=cloud.endpoint_url, region_name="us-east-1",
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+    )  # fmt: skip
+    client.meta.events.register("before-call", lambda params, **_: params.update(body=body))
+    return client
+
+
+DEEP = b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+OPERATIONS = {
+    "cloudwatch": "list_metrics",
+    "dynamodb": "list_tables", "sagemaker": "list_models", "events": "list_rules",
+    "logs": "describe_log_groups", "sqs": "list_queues", "kms": "list_keys",
+    "secretsmanager": "list_secrets", "ssm": "describe_parameters",
+    "application-autoscaling": "describe_scalable_targets",
+}  # fmt: skip
+
+
+@pytest.mark.feature("local cloud: a request that cannot be read is the caller's error")
+@pytest.mark.parametrize("body", [b'{"a": ', b"\xff\xfe", DEEP], ids=["torn", "no text", "deep"])
+@pytest.mark.parametrize("service", OPERATIONS)
+def test_request_that_cannot_be_read_is_a_serialization_error(
+    cloud: LocalCloud, service: str, body: bytes
+) -> None:
+    members = {"ServiceNamespace": "sagemaker"} if service.startswith("application") else {}
+    called = OPERATIONS[service]
+
+    code, _, status = refusal(getattr(broken(cloud, service, body), called), **members)
+
+    assert (code, status) == ("SerializationException", 400)
+    getattr(cloud.client(service), called)(**members)
+
+
+def test_compressed_request_is_unpacked_within_bounds(cloud: LocalCloud) -> None:
+    # boto3 compresses it to some kilobytes.
+    client = broken(cloud, "cloudwatch", b" " * 20_000_000)
+
+    code, message, status = refusal(client.put_metric_data, Namespace="n", MetricData=[])
+
+    assert (code, status) == ("SerializationException", 400)
+    assert message == "it unpacks to more than 16777216 bytes"
+
+
+@pytest.mark.parametrize("body", [b"\x9f" * 5000, b"\xa1", b"\xff"], ids=["deep", "torn", "odd"])
+def test_cbor_that_cannot_be_read_is_the_callers_error(cloud: LocalCloud, body: bytes) -> None:
+    def as_cbor(params: dict[str, Any], **_: Any) -> None:
+        params["headers"] = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
+        params["url"] += "service/GraniteServiceVersion20100801/operation/PutMetricData"
+
+    client = broken(cloud, "cloudwatch", body)
+    client.meta.events.register("before-call", as_cbor)
+    statuses: list[int] = []
+    client.meta.events.register(
+        "before-parse", lambda response_dict, **_: statuses.append(response_dict["status_code"])
+    )
+
+    with pytest.raises(UnicodeDecodeError):  # the client expected JSON
+        client.put_metric_data(Namespace="n", MetricData=[])
+
+    assert set(statuses) == {400}
+    cloud.client("cloudwatch").list_metrics()
+
+
+@pytest.fixture(scope="module")
+def hosted() -> Iterator[SimpleNamespace]:
+    """A cloud in this process, with S3 and SageMaker."""
+    server = LocalCloudServer(CloudConfig())
+    server.start()
+    yield SimpleNamespace(cloud=server.cloud)
+    server.stop()
+
+
+def tarred(*members: tarfile.TarInfo) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for member in members:
+            archive.addfile(member, io.BytesIO(b"x" * member.size))
+    return made.getvalue()
+
+
+def member(
+    name: str, kind: bytes = tarfile.REGTYPE, to: str = "", size: int = 0
+) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.size = kind, to, size
+    return made
+
+
+@pytest.mark.feature("hosting: model archives that lead elsewhere are refused")
+@pytest.mark.parametrize(
+    "archive",
+    [
+        tarred(member("../outside", size=1)),
+        tarred(member("link", tarfile.SYMTYPE, "/etc/passwd")),
+        tarred(member("link", tarfile.SYMTYPE, "../..")),
+        tarred(member("device", tarfile.CHRTYPE)),
+        tarred(member("pipe", tarfile.FIFOTYPE)),
+    ],
+    ids=["parent", "link", "link up", "device", "pipe"],
+)
+def test_model_archive_that_leads_elsewhere_fails_the_endpoint(
+    hosted: SimpleNamespace, archive: bytes, request: pytest.FixtureRequest
+) -> None:
+    from hosting_stage import served_image
+
+    name = f"e{abs(hash(request.node.name))}"
+    s3 = hosted.cloud.client("s3", principal="tester")
+    sagemaker = hosted.cloud.client("sagemaker", principal="tester")
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="model.tar.gz", Body=archive)
+    with served_image():
+        reason = failure_of(hosted, sagemaker, name)
+
+    assert reason.startswith("Failed to extract model data archive")
+
+
+def failure_of(hosted: SimpleNamespace, sagemaker: Any, name: str) -> str:
+    from hosting_stage import IMAGE
+
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{name}/model.tar.gz"}
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    variant = {
+        "VariantName": "v", "ModelName": name, "InitialInstanceCount": 1,
+        "InstanceType": "ml.m5.large",
+    }  # fmt: skip
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    ended = hosted.cloud.service("sagemaker").hosting.wait_endpoint(name)
+    return str(ended["FailureReason"])
