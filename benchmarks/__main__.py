@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import access, deployment, lanes, local_cloud, serving, setup, training
+from benchmarks import deployment, lanes, local_cloud, serving, setup, training
 from benchmarks.figures import Figure
 
 _SUITES = {"local_cloud": local_cloud, "deployment": deployment, "training": training,
