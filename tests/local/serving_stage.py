@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from cheroot.wsgi import Server
 from hosting_stage import ROLE, Stage
 
-from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud import images as containers
 from sageloop.waiting import until
 
 _REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"

@@ -14,7 +14,7 @@ from lambda_stage import Create, client, cloud, create, shared_cloud
 from lives_stage import HIDE, Mark, mark
 from training_stage import aws, program, request, world
 
-from sageloop.local_cloud.sagemaker import containers
+from sageloop.local_cloud import images as containers
 
 __all__ = [
     "aws", "client", "cloud", "create", "mark", "opened", "program", "shared_cloud", "stage",

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sageloop.local_cloud.sagemaker.hosting.shadow import ShadowCopies
+from sageloop.local_cloud.sagemaker.hosting.routing.shadow import ShadowCopies
 
 from sageloop.local_cloud.core.activity import Activity
 
