@@ -255,6 +255,11 @@ def test_operation_needs_its_actions_on_its_resources(
     assert pairs(model, operation, **params) == expected
 
 
+def test_key_that_the_action_lacks_is_not_in_the_context() -> None:
+    found = needs("sagemaker", "CreateModel", ModelName="m", InstanceType="ml.m5.large")
+    assert found == [Need("sagemaker:CreateModel", arn("sagemaker", "model/m"))]
+
+
 def test_function_in_a_network_needs_to_see_it() -> None:
     found = pairs("lambda", "CreateFunction", FunctionName="f", Role=ROLE, Layers=["arn:l"],
                   VpcConfig={"SubnetIds": ["subnet-1"]})  # fmt: skip

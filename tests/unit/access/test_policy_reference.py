@@ -40,6 +40,7 @@ from sageloop.local_cloud.access.policy.reference import matching_resource_types
         ("iam:PassRole", "arn:aws:iam::1:role/path/name", True),
         ("iam:PassRole", "arn:aws:iam::1:user/name", False),
         ("iam:PassRole", "arn:aws:iam::1:r???/name", True),
+        ("iam:PassRole", "arn:aws:iam::1:${aws:PrincipalTag/kind}/name", True),
         ("unlisted:Anything", "arn:aws:unlisted:::x", True),
         ("s3:NoSuchAction", "arn:aws:s3:::x", True),
     ],
