@@ -64,8 +64,10 @@ MEANING = {
     'scaling = "Auto" }`.',
     "tuning.continuous": "Numbers that are searched, by name, written likewise.",
     "tuning.categorical": "Values that are searched, by name: `[0.1, 0.3]`; all that `Grid` takes.",
-    "gate.metric": "Final metric of a job, on the held-out days.",
-    "gate.objective": "Which way is better.",
+    "gate.metric": "Final metric of a job, on the held-out days: `validation:mae` or "
+    "`validation:rmse`, which are computed for a champion too. The job must report it "
+    "(`eval_metric`).",
+    "gate.objective": "Which way is better: `Minimize` for both metrics.",
     "gate.threshold": "The worst value of a first model, in the metric's unit.",
     "gate.improvement": "Share by which a challenger must beat the champion.",
     "gate.approval": "Whether what passes is promoted at once, or waits for a person to approve.",

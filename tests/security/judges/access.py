@@ -150,6 +150,16 @@ class Stacks:
         )
         return decide(request, applied)
 
+    def decide(
+        self, caller: Caller, action: str, resource: str = "*",
+        context: Mapping[str, Any] | None = None,
+    ) -> Decision:  # fmt: skip
+        """The decision on a request that identity policies alone allow or not."""
+        request = Request(
+            principal=caller.principal, action=action, resource=resource, context=context or {}
+        )
+        return decide(request, AppliedPolicies(identity=caller.policies, account=ACCOUNT))
+
     def decide_kms(self, caller: Caller, action: str, key: str, service: str) -> Decision:
         """KMS's decision on a request that a service makes for a caller."""
         via = f"{service}.{REGION}.amazonaws.com"

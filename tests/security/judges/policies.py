@@ -90,6 +90,11 @@ def literal(house: House, near: str, value: Any) -> Any:
     return _REFERENCE.sub(lambda found: stand_in(house, near, found[0]), value)
 
 
+def sample_name(target: str) -> str:
+    """The name that stands for the one a resource gets, by ``stack/logical id``."""
+    return target.replace("/", "-").lower()
+
+
 def stand_in(house: House, near: str, reference: str) -> str:
     """A text for a reference: the ARN or the name of a resource, each with a name of its own."""
     target = house.named(reference, near)
@@ -100,7 +105,8 @@ def stand_in(house: House, near: str, reference: str) -> str:
     wants_arn = reference.endswith(".Arn>") or "Arn" in reference.rsplit("FnGetAtt", 1)[-1]
     if target is None or kind is None:
         return "sample"
-    name = target.replace("/", "-").lower()
+    name = sample_name(target)
     if kind in _ARNS and (wants_arn or kind in _ARN_IS_REF):
         return _ARNS[kind].format(name=name, id=uuid5(NAMESPACE_URL, target))
-    return name
+    # The names of parameters with a path begin with a slash, and ARNs of them count on that.
+    return f"/{name}" if kind == "AWS::SSM::Parameter" else name

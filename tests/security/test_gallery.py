@@ -1,0 +1,175 @@
+"""What holds for the policies of the settings' stacks holds for every construct and every grant."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from constructs import Construct
+
+import constructs_lib
+from tests.security import gallery
+from tests.security.judges import names, policies, reference
+from tests.security.judges.access import Stacks, denials_without_keys
+from tests.security.judges.flatten import resources
+from tests.security.judges.wiring import House
+
+Templates = dict[str, dict[str, Any]]
+_REGISTER = "application-autoscaling:RegisterScalableTarget"
+_OWN = "us-east-1:123456789012"
+_SAGEMAKER = {"application-autoscaling:service-namespace": "sagemaker"}
+
+
+@pytest.fixture(scope="module")
+def made() -> gallery.Gallery:
+    return gallery.make()
+
+
+@pytest.fixture
+def shown(made: gallery.Gallery) -> Templates:
+    """The gallery's template, as the only one of an app."""
+    return {gallery.NAME: made.template()}
+
+
+@pytest.fixture(params=["settings", "gallery"])
+def stacks(request: pytest.FixtureRequest, shown: Templates, templates: Templates) -> Stacks:
+    """The stacks of each of the settings, and the gallery."""
+    return Stacks(shown if request.param == "gallery" else templates)
+
+
+def test_every_construct_is_shown(made: gallery.Gallery) -> None:
+    public = {
+        name
+        for name, value in vars(constructs_lib).items()
+        if inspect.isclass(value) and issubclass(value, Construct) and not name.endswith("Base")
+    }
+
+    assert len(public) > 20
+    assert sorted(public - made.constructs) == []
+
+
+def test_every_grant_is_given(made: gallery.Gallery) -> None:
+    known = {
+        method.__qualname__
+        for value in vars(constructs_lib).values()
+        if inspect.isclass(value)
+        for name, method in inspect.getmembers(value, inspect.isfunction)
+        if name.startswith("grant_")
+    }
+
+    assert len(known) > 20
+    assert sorted(known - made.grants) == []
+
+
+def test_every_action_and_arn_can_match(shown: Templates) -> None:
+    found = dict(policies.documents(House(shown), shown))
+
+    assert len(found) > 80
+    assert {n: f for n, d in found.items() if (f := list(reference.faults(d["Statement"])))} == {}
+
+
+def test_star_stands_only_for_network_interfaces(shown: Templates) -> None:
+    found = policies.documents(House(shown), shown)
+    stars = {action for _, document in found for action in reference.stars(document["Statement"])}
+
+    assert {action.split(":")[0] for action in stars} == {"ec2"}
+
+
+def test_no_denial_catches_requests_without_its_keys(shown: Templates) -> None:
+    assert list(denials_without_keys(shown)) == []
+
+
+def test_every_arn_is_one_that_something_gets(shown: Templates) -> None:
+    assert list(names.faults(shown)) == []
+
+
+def test_every_arn_of_the_settings_is_one_that_something_gets(templates: Templates) -> None:
+    assert list(names.faults(templates)) == []
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [f"{gallery.NAME}*", f"{gallery.NAME}-Notebook*", "notebook*"],
+)
+def test_an_arn_by_the_stacks_name_is_found_where_names_begin_otherwise(
+    shown: Templates, pattern: str
+) -> None:
+    resource = f"arn:aws:sagemaker:{_OWN}:notebook-instance/{pattern}"
+    policy = next(iter(resources(shown[gallery.NAME], "AWS::IAM::ManagedPolicy").values()))
+    policy["Properties"]["PolicyDocument"]["Statement"].append(
+        {"Effect": "Allow", "Action": "sagemaker:StopNotebookInstance", "Resource": resource}
+    )
+
+    assert any(resource in each for each in names.faults(shown))
+
+
+def registering(stacks: Stacks) -> Iterator[str]:
+    """Roles that register scalable targets of SageMaker."""
+    target = f"arn:aws:application-autoscaling:{_OWN}:scalable-target/1"
+    for name in stacks.named("AWS::IAM::Role"):
+        if stacks.decide(stacks.role(name), _REGISTER, target, _SAGEMAKER).allowed:
+            yield name
+
+
+def endpoint_names(stacks: Stacks) -> list[str]:
+    kinds = ("AWS::SageMaker::Endpoint", "Custom::ChampionEndpoint")
+    return [str(p["EndpointName"]) for kind in kinds for _, p in stacks.house.of(kind)]
+
+
+def lacking(stacks: Stacks, role: str, endpoint: str) -> set[str]:
+    """What AWS's page of prerequisites lists for a variant and a role may not do."""
+    own = f"arn:aws:sagemaker:{_OWN}:endpoint/{endpoint}"
+    configs = [
+        each.arn.replace("${Random}", "x")
+        for each in names.things(stacks.house)
+        if ":endpoint-config/" in each.arn
+    ]
+    alarm = f"arn:aws:cloudwatch:{_OWN}:alarm:TargetTracking-endpoint/{endpoint}/variant/A-1"
+    wanted = {
+        "sagemaker:DescribeEndpoint": [own],
+        "sagemaker:UpdateEndpointWeightsAndCapacities": [own],
+        "sagemaker:DescribeEndpointConfig": configs,
+        "cloudwatch:DescribeAlarms": ["*"],
+        "cloudwatch:PutMetricAlarm": [alarm],
+        "cloudwatch:DeleteAlarms": [alarm],
+    }
+    caller = stacks.role(role)
+    return {
+        action
+        for action, possible in wanted.items()
+        if not any(stacks.decide(caller, action, each).allowed for each in possible)
+    }
+
+
+def test_who_registers_variants_may_do_what_scaling_them_takes(stacks: Stacks) -> None:
+    """See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html."""
+    roles = list(registering(stacks))
+    found = {role: [lacking(stacks, role, each) for each in endpoint_names(stacks)]
+             for role in roles}  # fmt: skip
+
+    assert len(roles) >= 3
+    assert {role: sets for role, sets in found.items() if set() not in sets} == {}
+
+
+def test_each_role_that_describes_alarms_gets_composite_ones_too(stacks: Stacks) -> None:
+    describing = [
+        name
+        for name in stacks.named("AWS::IAM::Role")
+        if "DescribeAlarms" in str(stacks.role(name).policies)
+    ]
+
+    assert len(describing) >= 3
+    for name in describing:
+        assert stacks.decide(stacks.role(name), "cloudwatch:DescribeAlarms").allowed, name
+
+
+def test_a_notebook_may_stop_itself_and_no_other(stacks: Stacks) -> None:
+    ((name, notebook),) = list(stacks.house.of("AWS::SageMaker::NotebookInstance"))
+    role = stacks.role(stacks.role_named(str(stacks.literal(name, notebook["RoleArn"]))))
+    kind = names.KINDS["AWS::SageMaker::NotebookInstance"]
+    stop = "sagemaker:StopNotebookInstance"
+
+    assert stacks.decide(role, stop, kind.prefix + policies.sample_name(name)).allowed
+    assert not stacks.decide(role, stop, f"{kind.prefix}another").allowed
