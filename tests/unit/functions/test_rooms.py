@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from sageloop_runtime import functions
 
 LAMBDA = Path(__file__).parents[3] / "lambda"
 LAYER = LAMBDA / "layer" / "python"
@@ -20,9 +23,10 @@ ALLOWED: dict[str, set[str]] = {
     "jobs": {"aws"},
     "gate": {"aws", "serving", "jobs"},
     "monitoring": {"aws", "serving", "gate"},
+    "builders": {"aws", "champion", "gate", "jobs", "monitoring", "scaling", "serving"},
 }
-"""For each package, those that it may import. Modules beside them import no package, except
-``functions``, which imports all."""
+"""For each package, those that it may import. Modules beside them import no package: ``functions``
+imports builders by name, at their first use."""
 
 
 def modules() -> dict[str, Path]:
@@ -64,7 +68,7 @@ def test_package_imports_what_is_declared(room: str | None) -> None:
     wrong = {
         f"{module} imports {name}"
         for module, path in modules().items()
-        if room_of(module) == room and module != DOOR
+        if room_of(module) == room
         for name in imports(path)
         if room_of(name) not in allowed or name == DOOR
     }
@@ -77,8 +81,43 @@ def test_declared_imports_have_no_circle() -> None:
 
 def test_modules_have_no_circle() -> None:
     graph = {module: imports(path) - {module} for module, path in modules().items()}
-    order = list(TopologicalSorter(graph).static_order())
-    assert order[-1] == DOOR
+    assert set(TopologicalSorter(graph).static_order()) >= set(modules())
+
+
+def test_functions_has_every_name_that_handlers_import() -> None:
+    for path in LAMBDA.glob("*/index.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == DOOR:
+                for alias in node.names:
+                    assert callable(getattr(functions, alias.name)), path
+
+
+def test_functions_refuses_an_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'starter'"):
+        _ = functions.starter
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [
+        ("invoke_proxy", {"scaling", "champion", "jobs", "gate", "monitoring"}),
+        ("endpoint_schedule", {"champion", "jobs", "gate", "monitoring"}),
+        ("evaluator", {"scaling", "champion"}),
+        ("job_starter", {"scaling", "champion", "monitoring"}),
+        ("promote", {"jobs", "gate", "monitoring"}),
+        ("default_security_group_actions", {"serving", "scaling", "champion", "jobs", "gate"}),
+    ],
+)
+def test_function_loads_only_packages_that_it_needs(name: str, absent: set[str]) -> None:
+    program = (
+        f"import sys; from {DOOR} import {name}; "
+        "print(*{m.split('.')[1] for m in sys.modules if m.startswith('sageloop_runtime.')})"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(LAYER)}, text=True,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert set(result.stdout.split()) & absent == set()
 
 
 def test_declared_imports_are_used() -> None:

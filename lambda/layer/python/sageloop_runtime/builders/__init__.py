@@ -1,0 +1,1 @@
+"""Builders of the functions from the parts of the other packages."""
