@@ -200,7 +200,7 @@ def test_stopping_a_cloud_amid_a_deployment_leaves_no_process() -> None:
     cloud.client("cloudformation").create_stack(
         StackName="unanswered", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
     )
-    until("the request", lambda: cloud.calls(action="lambda:Invoke"), seconds=30)
+    until("the request", lambda: cloud.calls(action="lambda:Invoke"), seconds=180)
     assert cloud.pid is not None
     everyone = family(cloud.pid)
 

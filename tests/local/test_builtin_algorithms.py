@@ -158,7 +158,7 @@ def endpoint(aws: SimpleNamespace) -> Iterator[Any]:
     aws.cloud.service("sagemaker").hosting.wait_endpoint("e")
     sagemaker.delete_endpoint_config(EndpointConfigName="c")
     sagemaker.delete_model(ModelName="m")
-    assert aws.cloud.settle(20) == []
+    assert aws.cloud.settle(180) == []
 
 
 @pytest.mark.feature("answers: K-means")

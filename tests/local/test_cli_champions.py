@@ -189,7 +189,7 @@ def run(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, An
     report.unlink(missing_ok=True)
     done = subprocess.run(
         [COMMAND, *arguments, "--json", str(report)], text=True, capture_output=True,
-        check=False, cwd=stack.folder, timeout=60,
+        check=False, cwd=stack.folder, timeout=600,
         env=os.environ | {"AWS_ENDPOINT_URL": stack.handle.endpoint_url, "COLUMNS": "200"},
     )  # fmt: skip
     found = json.loads(report.read_text()) if report.exists() else {}
@@ -287,6 +287,6 @@ def test_the_promoter_parks_the_endpoint_and_brings_it_back(stack: SimpleNamespa
     assert NAME not in names
 
     switch("unpark", "2099-01-02T07:00:00Z")
-    until("the endpoint", lambda: row(stack)["state"] == {"S": "live"}, seconds=30)
+    until("the endpoint", lambda: row(stack)["state"] == {"S": "live"}, seconds=180)
     described = client("sagemaker").describe_endpoint(EndpointName=NAME)
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", before)

@@ -45,7 +45,7 @@ def integ(
             [sys.executable, "-m", "scripts.integ", *arguments], cwd=ROOT, text=True, check=False,
             env={**cloud.environment(), **variables}, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL if typed is None else slave,
-            timeout=60,
+            timeout=600,
         )  # fmt: skip
     finally:
         os.close(master)

@@ -295,7 +295,7 @@ def test_image_without_its_framework_is_refused_by_name(stage: Stage) -> None:
 
 @pytest.mark.feature("bad input: a model that answers late")
 def test_late_answer_is_a_time_out_that_names_the_container(stage: Stage) -> None:
-    stage.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2, invocation=0.5)
+    stage.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2, invocation=0.5)
     code = """
 import time
 def model_fn(model_dir): return None

@@ -121,7 +121,7 @@ class Retyped:
 def retyped() -> Iterator[Retyped]:
     """Deployed and promoted on ``ml.m5.large``."""
     with served_image(), in_process() as (inside, cloud):
-        inside.service("sagemaker").hosting.timing = Timing(startup_cap=10)
+        inside.service("sagemaker").hosting.timing = Timing(startup_cap=120)
         made = Retyped(cloud)
         made.promote(made.deploy("ml.m5.large"))
         yield made
