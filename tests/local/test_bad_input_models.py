@@ -27,6 +27,8 @@ from sageloop.local_cloud.assembly import DeploymentError, deploy_template
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.waiting import until
 
+pytestmark = pytest.mark.slow
+
 WINTER, SUMMER = date(2013, 1, 1), date(2013, 6, 1)
 REAL = "AKIAREALREALREALREAL"
 

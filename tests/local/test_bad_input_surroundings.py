@@ -164,6 +164,7 @@ def test_a_port_in_use_is_named_and_leaves_no_process() -> None:
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
+@pytest.mark.slow
 def test_two_clouds_at_once_do_not_know_of_each_other() -> None:
     with LocalCloud.start() as one, LocalCloud.start() as two:
         deploy_template(one, "same", {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}})

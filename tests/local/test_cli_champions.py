@@ -20,6 +20,8 @@ from deployed import ROOT, in_process
 from sageloop.local_cloud.sagemaker import containers
 from sageloop.waiting import until
 
+pytestmark = pytest.mark.slow
+
 COMMAND = Path(sys.executable).with_name("sageloop")
 IMAGE, BUCKET, GROUP, NAME = "own/champions:1", "champions", "models", "served"
 ROLE = "arn:aws:iam::123456789012:role/champions"

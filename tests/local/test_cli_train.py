@@ -139,6 +139,7 @@ def train(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, 
     return done.returncode, done.stdout + done.stderr, found
 
 
+@pytest.mark.slow
 @pytest.mark.feature("lifecycle: by hand (sageloop train)")
 def test_train_starts_the_job_waits_and_tells_its_metrics(stack: SimpleNamespace) -> None:
     code, told, report = train(stack, "by-hand", "--wait")

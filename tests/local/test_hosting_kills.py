@@ -74,6 +74,7 @@ class Senders:
             return self._left + 1 if self._left >= 0 else None
 
 
+@pytest.mark.slow
 @pytest.mark.feature("load: a killed worker costs at most the requests it held")
 def test_killed_workers_cost_at_most_the_requests_they_held(stage: Stage) -> None:
     stage.config("two", "winter", count=2)

@@ -122,6 +122,7 @@ def test_a_model_put_later_is_served_without_a_deployment(models: Models) -> Non
     assert models.ask("later") == "later"
 
 
+@pytest.mark.slow
 @pytest.mark.feature("serving: fifty models behind one endpoint")
 def test_fifty_digit_models_are_served_by_one_process(models: Models) -> None:
     import numpy as np

@@ -89,6 +89,7 @@ def test_next_update_of_such_an_endpoint_works(stage: Stage, gone: Path) -> None
     assert stage.invoke("model") == "summer"
 
 
+@pytest.mark.slow
 def test_next_update_that_fails_too_keeps_what_serves(stage: Stage, gone: Path) -> None:
     break_rollback(stage, gone, CANARY)
     stage.model("never", START="exit")

@@ -58,6 +58,7 @@ def test_variant_of_weight_0_never_gets_a_request_unless_it_is_named(stage: Stag
     assert stage.invoke("model", TargetVariant="s") == "summer"
 
 
+@pytest.mark.slow
 @pytest.mark.feature("serving: weights shifted live")
 def test_weights_shift_live_and_shares_follow_them(stage: Stage) -> None:
     several(stage, variant("w", "winter", 9.0), variant("s", "summer", 1.0))
@@ -77,6 +78,7 @@ def test_weights_shift_live_and_shares_follow_them(stage: Stage) -> None:
     assert 265 <= after["summer"] <= 335
 
 
+@pytest.mark.slow
 @pytest.mark.feature("bad input: weights that sum to zero")
 def test_weights_that_sum_to_zero_are_refused_at_creation_and_live(stage: Stage) -> None:
     zero = [variant("w", "winter", 0.0), variant("s", "summer", 0.0)]

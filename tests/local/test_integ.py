@@ -87,6 +87,7 @@ def test_typing_anything_else_is_refused(cloud: LocalCloud, seen: int) -> None:
     assert actions(cloud, seen) == {"sts:GetCallerIdentity"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["typed", "SAGELOOP_INTEG"])
 def test_the_right_number_leads_on_to_checks_that_only_read(
     cloud: LocalCloud, seen: int, way: str

@@ -189,6 +189,7 @@ def transform_fn(model, data, content_type, accept): return own_helper.ANSWER
     assert ask(stage, "x")[1] == b"helped"
 
 
+@pytest.mark.slow
 def test_isolated_model_cannot_install_what_is_not_there(stage: Stage) -> None:
     files: dict[str, str | bytes] = {
         "code/inference.py": TRANSFORM, "code/requirements.txt": "no-such-package-here==1\n",
@@ -199,6 +200,7 @@ def test_isolated_model_cannot_install_what_is_not_there(stage: Stage) -> None:
     assert logged(stage, "InstallRequirementsError")
 
 
+@pytest.mark.slow
 @pytest.mark.frameworks
 @pytest.mark.feature("serving: PyTorch's server")
 def test_torchscript_model_is_served_without_code(

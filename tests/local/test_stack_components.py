@@ -29,6 +29,8 @@ from constructs_lib import (
 from sageloop.local_cloud.assembly import deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
 
+pytestmark = pytest.mark.slow
+
 RESOURCE = "inference-component/winter"
 
 

@@ -35,6 +35,8 @@ from sageloop.jobs.hand import Place, start_job
 from sageloop.local_cloud.assembly import deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
 
+pytestmark = pytest.mark.slow
+
 PREPARE = """
 from pathlib import Path
 rows = Path("/opt/ml/processing/input/raw/rows.csv").read_text().split()

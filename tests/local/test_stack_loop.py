@@ -21,6 +21,8 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker import validation
 from sageloop.waiting import until
 
+pytestmark = pytest.mark.slow
+
 WINTER, SUMMER = date(2013, 1, 1), date(2013, 6, 1)
 SHIFT = 30.0
 _COMMAND = Path(sys.executable).with_name("sageloop")

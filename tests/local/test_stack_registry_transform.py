@@ -30,6 +30,8 @@ from sageloop.examples.archives import packed
 from sageloop.local_cloud.assembly import deploy_app
 from sageloop.local_cloud.client import LocalCloud
 
+pytestmark = pytest.mark.slow
+
 ARTIFACT = "models/tripling/model.tar.gz"
 READY = "deliveries/ready"
 

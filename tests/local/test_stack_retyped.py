@@ -31,6 +31,8 @@ from constructs_lib import (
 from sageloop.local_cloud.assembly import DeploymentError, deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
 
+pytestmark = pytest.mark.slow
+
 RESOURCE = "endpoint/greets/variant/AllTraffic"
 BUSY = StepScaling(metric="CPUUtilization", threshold=70, steps=[Step(lower=0, change=1)])
 NIGHT = ScheduledScaling(schedule="cron(0 22 * * ? *)", minimum=1)

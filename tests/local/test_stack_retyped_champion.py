@@ -28,6 +28,8 @@ from sageloop.local_cloud.assembly import deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
+pytestmark = pytest.mark.slow
+
 ENDPOINT = "greets"
 ARTIFACT = "models/winter/model.tar.gz"
 TARGET = {"ServiceNamespace": "sagemaker", "ResourceId": f"endpoint/{ENDPOINT}/variant/AllTraffic"}
