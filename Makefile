@@ -145,14 +145,15 @@ format: setup ## format and fix what can be fixed
 docs: setup ## write the generated pages anew
 	$(BIN)/python -m scripts.generate_docs
 
+NOT_IN_DEMO := pandas sympy mpmath networkx scikit-learn joblib threadpoolctl narwhals
 lock: ## pin requirements anew (needs uv on the PATH)
 	uv pip compile -q pyproject.toml --extra local --extra dev --extra demo --generate-hashes \
 	  --no-annotate --no-header --python-version 3.11 -o requirements/dev.txt
 	uv pip compile -q requirements/checkov.in --generate-hashes --no-annotate --no-header \
 	  --python-version 3.11 -o requirements/checkov.txt
 	uv pip compile -q pyproject.toml requirements/demo.in --extra local -c requirements/dev.txt \
-	  --generate-hashes --no-annotate --no-header --python-version 3.11 --no-emit-package pandas \
-	  -o requirements/demo.txt
+	  --generate-hashes --no-annotate --no-header --python-version 3.11 \
+	  $(foreach name,$(NOT_IN_DEMO),--no-emit-package $(name)) -o requirements/demo.txt
 	for name in build fidelity sdk aws; do uv pip compile -q requirements/$$name.in --generate-hashes \
 	  --no-annotate --no-header --python-version 3.11 -o requirements/$$name.txt; done
 	uv pip compile -q requirements/pip.in --generate-hashes --no-annotate --no-header \

@@ -30,6 +30,8 @@ REPLAY_BEGINS = date(2013, 6, 2)
 REPLAY_ENDS = date(2013, 8, 31)
 SECONDS_A_DAY = 3600 / 7  # a week of flights takes a virtual hour, the period of evaluation
 FAST, SLOW = 360.0, 60.0
+# Wall seconds that anything may take: a multiple of what it takes on a busy machine.
+PATIENCE = 600.0
 _WEEK = timedelta(days=7)
 _NOT_OURS = (
     "cloudwatch:SetAlarmState", "events:PutEvents", "lambda:Invoke", "sagemaker:CreateTrainingJob",
@@ -119,7 +121,7 @@ class Story:
                 Bucket=route.bucket, Key=f"{route.data_prefix}manifest.json",
                 Body=json.dumps(manifest).encode(),
             )  # fmt: skip
-            endpoint = until("the first endpoint in service", watcher.in_service, seconds=120)
+            endpoint = until("the first endpoint in service", watcher.in_service, seconds=PATIENCE)
             (run,) = watcher.runs()
             self._before = endpoint["EndpointConfigName"]
             self.report.endpoint_config["before"] = self._before
@@ -143,12 +145,12 @@ class Story:
             clock.turn(self._options.fast)
             traffic.start()
             until("the live error's alarm", lambda: watcher.alarm()["StateValue"] == "ALARM",
-                  seconds=180)  # fmt: skip
+                  seconds=PATIENCE)  # fmt: skip
             clock.turn(SLOW)
             stage.detail = f"ALARM on {traffic.today:%d %B} of the data"
             self._note(f"{traffic.today:%d %B}: the live error's alarm goes to ALARM")
         with self.report.stage("retrain, gate, roll out under load", self._console) as stage:
-            run = until("the retraining", lambda: watcher.runs()[1:], seconds=60)[0]
+            run = until("the retraining", lambda: watcher.runs()[1:], seconds=PATIENCE)[0]
             self._note(f"{traffic.today:%d %B}: {run} starts")
             self._rollout(watcher, traffic)
             self.report.error["holdout"] = watcher.holdout(run)
@@ -158,10 +160,10 @@ class Story:
             clock.turn(self._options.fast)
             rolled = traffic.today
             until("the alarm back to OK", lambda: watcher.alarm()["StateValue"] == "OK",
-                  seconds=120)  # fmt: skip
+                  seconds=PATIENCE)  # fmt: skip
             self._note(f"{traffic.today:%d %B}: the alarm returns to OK")
             last = rolled + 2 * _WEEK + timedelta(days=2)
-            until("two weeks after the rollout", lambda: traffic.today >= last, seconds=90)
+            until("two weeks after the rollout", lambda: traffic.today >= last, seconds=PATIENCE)
             stage.detail = f"OK; replayed through {traffic.today:%d %B}"
             clock.turn(1)
             traffic.stop()
@@ -169,14 +171,14 @@ class Story:
 
     def _rollout(self, watcher: Watcher, traffic: Traffic) -> None:
         updating = lambda: (e := watcher.endpoint()) and e["EndpointStatus"] == "Updating"  # noqa: E731
-        until("the canary to begin", updating, seconds=120)
+        until("the canary to begin", updating, seconds=PATIENCE)
         self._note(f"{traffic.today:%d %B}: the challenger passed the gate; the canary begins")
         before = traffic.tally.total
         traffic.press(True)
         try:
             after = until(
                 "the new configuration in service",
-                lambda: watcher.in_service(other_than=self._before), seconds=120,
+                lambda: watcher.in_service(other_than=self._before), seconds=PATIENCE,
             )  # fmt: skip
         finally:
             traffic.press(False)
@@ -217,12 +219,12 @@ class Story:
         second = self.report.endpoint_config["after_second_deploy"]
         self._clock.turn(SLOW)  # its bakes take seven virtual minutes
         until("the rollout of the third deploy", lambda: watcher.in_service(other_than=second),
-              seconds=90)  # fmt: skip
+              seconds=PATIENCE)  # fmt: skip
         self._served(watcher, "after_third_deploy")
         self._last_settings = capture
 
     def _served(self, watcher: Watcher, key: str) -> None:
-        endpoint = until("the endpoint in service", watcher.in_service, seconds=60)
+        endpoint = until("the endpoint in service", watcher.in_service, seconds=PATIENCE)
         config = endpoint["EndpointConfigName"]
         self.report.endpoint_config[key] = config
         self.report.served_model[key] = watcher.model(config)

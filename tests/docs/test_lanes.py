@@ -62,7 +62,7 @@ def expressions() -> dict[str, str]:
 
 
 def test_demo_installs_no_framework_and_no_test_tools() -> None:
-    unwanted = {"torch", "tensorflow-cpu", "pandas", "pytest", "mypy", "ruff", "hypothesis"}
+    unwanted = {"torch", "tensorflow-cpu", "pandas", "sympy", "scikit-learn", "pytest", "mypy"}
 
     assert unwanted & set(pins("demo")) == set()
 

@@ -40,7 +40,7 @@ def body(tmp_path: Path) -> Path:
 def aws(kinds: Kinds, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [AWS, *arguments], env=kinds.cloud.environment(), capture_output=True, text=True,
-        check=False, timeout=60,
+        check=False, timeout=600,
     )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def test_boto3_invokes_and_streams_every_kind(kinds: Kinds) -> None:
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("boto3_invokes.py"))],
         env=kinds.cloud.environment(), input=json.dumps(requests), capture_output=True, text=True,
-        check=False, timeout=60,
+        check=False, timeout=600,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr

@@ -77,7 +77,7 @@ def run(
     }  # fmt: skip
     env |= {} if environment is None else environment
     done = subprocess.run(
-        command, env=env, cwd=base, capture_output=True, check=False, timeout=120
+        command, env=env, cwd=base, capture_output=True, check=False, timeout=600
     )  # fmt: skip
     return _outcome(done.returncode, base)
 

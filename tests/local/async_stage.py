@@ -69,7 +69,7 @@ class AsyncStage:
         return answer
 
     def settle(self) -> None:
-        assert self.cloud.settle(20) == []
+        assert self.cloud.settle(180) == []
 
     def read(self, location: str) -> str:
         return str(self.get(location)["Body"].read().decode())

@@ -147,7 +147,7 @@ class Bench:
         return self.status(stack_id)
 
     def status(self, name: str) -> str:
-        assert self.cloud.settle(20) == []
+        assert self.cloud.settle(180) == []
         return str(self.stack(name)["StackStatus"])
 
     def stack(self, name: str) -> dict[str, Any]:

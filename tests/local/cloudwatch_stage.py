@@ -57,7 +57,7 @@ class Stage:
     @property
     def invoked(self) -> list[str]:
         """Names of the functions that alarms have called so far."""
-        assert self.cloud.settle(10) == []
+        assert self.cloud.settle(180) == []
         functions: Functions = self.cloud.service("lambda")
         return functions.invoked
 
@@ -104,7 +104,7 @@ class Stage:
     def evaluate(self) -> None:
         """Evaluate every metric alarm now."""
         self.cloud.service("cloudwatch").alarms.evaluate_all()
-        assert self.cloud.settle(10) == []
+        assert self.cloud.settle(180) == []
 
 
 def query(id_: str, name: str, stat: str = "Sum", **more: Any) -> dict[str, Any]:

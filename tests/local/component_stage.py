@@ -72,7 +72,7 @@ class Components:
             self.hosting.components.wait(name)
             self.sagemaker.delete_inference_component(InferenceComponentName=name)
             assert self.hosting.components.wait(name) is None
-            assert self.stage.cloud.settle(30) == []
+            assert self.stage.cloud.settle(180) == []
 
     def ask(self, body: str = "hello", name: str | None = None) -> str:
         return self.stage.invoke(body, InferenceComponentName=name or self.first)

@@ -82,7 +82,7 @@ class Stage:
     def begin(self, name: str) -> None:
         self.name = name
         self.events.emitted.clear()
-        self.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2)
+        self.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2)
         self.model("winter", GREETING="brr")
         self.config("one", "winter")
 
@@ -135,7 +135,7 @@ class Stage:
         return found
 
     def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        found: dict[str, Any] = self.hosting.wait_for(self.name, holds, 20)
+        found: dict[str, Any] = self.hosting.wait_for(self.name, holds, 180)
         return found
 
     def invoke(self, body: str = "hello", **more: Any) -> str:

@@ -88,7 +88,7 @@ class Stage:
         """Let all that is in flight happen, however long it waits."""
         self.cloud.clock.set_rate(2000)
         try:
-            assert self.cloud.settle(30) == []
+            assert self.cloud.settle(180) == []
         finally:
             self.cloud.clock.set_rate(1)
 
@@ -99,7 +99,7 @@ class Stage:
     def advance(self, seconds: float) -> None:
         """Jump forward, and let what was due on the way happen."""
         self.cloud.clock.advance(seconds)
-        assert self.cloud.settle(20) == []
+        assert self.cloud.settle(180) == []
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """What lies in a queue, taken out of it."""

@@ -118,7 +118,7 @@ class Scaled:
 
     def until_in_progress(self, requests: int) -> None:
         """Wait until so many requests are in the instances."""
-        deadline = wall.monotonic() + 20
+        deadline = wall.monotonic() + 180
         while sum(self.stage.hosting.outstanding(self.stage.name, "AllTraffic")) < requests:
             assert wall.monotonic() < deadline
             self.cloud.settle(0.01)

@@ -126,7 +126,7 @@ def error(
 
 def log_of(stage: Stage) -> str:
     """All that the endpoint's containers printed so far."""
-    assert stage.cloud.settle(20) == []
+    assert stage.cloud.settle(180) == []
     logs = stage.cloud.client("logs", principal="tester")
     group = f"/aws/sagemaker/Endpoints/{stage.name}"
     events = logs.filter_log_events(logGroupName=group)["events"]
@@ -135,4 +135,4 @@ def log_of(stage: Stage) -> str:
 
 def logged(stage: Stage, words: str) -> bool:
     """Whether the containers print these words; what runs on prints them a moment later."""
-    return until(words, lambda: words in log_of(stage), seconds=20)
+    return until(words, lambda: words in log_of(stage), seconds=180)

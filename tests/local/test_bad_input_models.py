@@ -27,6 +27,8 @@ from sageloop.local_cloud.assembly import DeploymentError, deploy_template
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.waiting import until
 
+pytestmark = pytest.mark.slow
+
 WINTER, SUMMER = date(2013, 1, 1), date(2013, 6, 1)
 REAL = "AKIAREALREALREALREAL"
 
@@ -105,7 +107,7 @@ def loop(odd: Odd) -> Loop:
     """The loop with its first champion in service."""
     (odd.folder / "environment").touch()
     odd.loop.deliver(WINTER, 14)
-    until("the first endpoint", odd.loop.watch.in_service, seconds=60)
+    until("the first endpoint", odd.loop.watch.in_service, seconds=180)
     odd.cloud.settle()
     return odd.loop
 
@@ -118,7 +120,7 @@ def served(loop: Loop) -> str:
 
 def concluded(loop: Loop, jobs: int) -> dict[str, Any]:
     """The last of so many jobs, once it ended and the loop has dealt with it."""
-    found = until("the job to end", lambda: loop.finished(jobs), seconds=60)
+    found = until("the job to end", lambda: loop.finished(jobs), seconds=180)
     loop.cloud.settle()
     name = found[-1]["TrainingJobName"]
     return dict(loop.cloud.client("sagemaker").describe_training_job(TrainingJobName=name))
@@ -199,9 +201,9 @@ def test_a_challenger_that_fails_its_bake_is_rolled_back_named_and_quarantined(
 
     with odd.misbehaving("sick"):
         loop.deliver(SUMMER, 14, shift=30.0)
-        concluded_job = until("the job to end", lambda: loop.finished(jobs + 1), seconds=60)[-1]
+        concluded_job = until("the job to end", lambda: loop.finished(jobs + 1), seconds=180)[-1]
         with traffic:
-            until("the rollback", lambda: loop.champion()["state"] == "rolled_back", seconds=60)
+            until("the rollback", lambda: loop.champion()["state"] == "rolled_back", seconds=180)
     odd.cloud.settle()
 
     challenger, champion = loop.packages()[-1]["ModelPackageArn"], loop.champion()
@@ -221,7 +223,7 @@ def _stays_away(odd: Odd, loop: Loop, config: str) -> None:
     updates = len(odd.cloud.calls(action="sagemaker:UpdateEndpoint"))
     end = odd.cloud.time() + 3600
     odd.cloud.set_rate(7200)
-    until("an hour", lambda: odd.cloud.time() > end, seconds=20)
+    until("an hour", lambda: odd.cloud.time() > end, seconds=180)
     odd.cloud.set_rate(60)  # at two hours a second a busy machine never comes to rest
     odd.cloud.settle()
     assert len(odd.cloud.calls(action="sagemaker:UpdateEndpoint")) == updates

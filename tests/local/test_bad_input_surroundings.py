@@ -164,6 +164,7 @@ def test_a_port_in_use_is_named_and_leaves_no_process() -> None:
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
+@pytest.mark.slow
 def test_two_clouds_at_once_do_not_know_of_each_other() -> None:
     with LocalCloud.start() as one, LocalCloud.start() as two:
         deploy_template(one, "same", {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}})
@@ -200,7 +201,7 @@ def test_stopping_a_cloud_amid_a_deployment_leaves_no_process() -> None:
     cloud.client("cloudformation").create_stack(
         StackName="unanswered", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
     )
-    until("the request", lambda: cloud.calls(action="lambda:Invoke"), seconds=30)
+    until("the request", lambda: cloud.calls(action="lambda:Invoke"), seconds=180)
     assert cloud.pid is not None
     everyone = family(cloud.pid)
 

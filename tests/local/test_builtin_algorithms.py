@@ -91,6 +91,7 @@ def test_wrong_hyperparameter_is_the_failure_reason(aws: SimpleNamespace) -> Non
     assert job["FailureReason"].endswith("exit code: 2")
 
 
+@pytest.mark.slow
 @pytest.mark.feature("training: built-in algorithms on several hosts")
 @pytest.mark.parametrize(
     ("image", "parameters", "metric"),
@@ -158,9 +159,10 @@ def endpoint(aws: SimpleNamespace) -> Iterator[Any]:
     aws.cloud.service("sagemaker").hosting.wait_endpoint("e")
     sagemaker.delete_endpoint_config(EndpointConfigName="c")
     sagemaker.delete_model(ModelName="m")
-    assert aws.cloud.settle(20) == []
+    assert aws.cloud.settle(180) == []
 
 
+@pytest.mark.slow
 @pytest.mark.feature("answers: K-means")
 def test_trained_clusters_are_served(aws: SimpleNamespace, endpoint: Any) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a", Body=matrix.write_recordio(ROWS))
@@ -196,6 +198,7 @@ def test_trained_lines_are_served_in_the_formats_of_awss_container(
     assert [json.loads(line) for line in lines] == [high, low]
 
 
+@pytest.mark.slow
 @pytest.mark.feature("answers: XGBoost")
 def test_trained_trees_are_served_in_the_formats_of_awss_container(
     aws: SimpleNamespace, endpoint: Any

@@ -20,6 +20,8 @@ from deployed import ROOT, in_process
 from sageloop.local_cloud import images
 from sageloop.waiting import until
 
+pytestmark = pytest.mark.slow
+
 COMMAND = Path(sys.executable).with_name("sageloop")
 IMAGE, BUCKET, GROUP, NAME = "own/champions:1", "champions", "models", "served"
 ROLE = "arn:aws:iam::123456789012:role/champions"
@@ -189,7 +191,7 @@ def run(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, An
     report.unlink(missing_ok=True)
     done = subprocess.run(
         [COMMAND, *arguments, "--json", str(report)], text=True, capture_output=True,
-        check=False, cwd=stack.folder, timeout=60,
+        check=False, cwd=stack.folder, timeout=600,
         env=os.environ | {"AWS_ENDPOINT_URL": stack.handle.endpoint_url, "COLUMNS": "200"},
     )  # fmt: skip
     found = json.loads(report.read_text()) if report.exists() else {}
@@ -287,6 +289,6 @@ def test_the_promoter_parks_the_endpoint_and_brings_it_back(stack: SimpleNamespa
     assert NAME not in names
 
     switch("start", "2099-01-02T07:00:00Z")
-    until("the endpoint", lambda: row(stack)["state"] == {"S": "live"}, seconds=30)
+    until("the endpoint", lambda: row(stack)["state"] == {"S": "live"}, seconds=180)
     described = client("sagemaker").describe_endpoint(EndpointName=NAME)
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", before)

@@ -132,13 +132,14 @@ def train(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, 
     report.unlink(missing_ok=True)
     done = subprocess.run(
         [COMMAND, "train", *arguments, "--json", str(report)], text=True, capture_output=True,
-        check=False, cwd=stack.folder, timeout=60,
+        check=False, cwd=stack.folder, timeout=600,
         env=os.environ | {"AWS_ENDPOINT_URL": stack.handle.endpoint_url, "COLUMNS": "200"},
     )  # fmt: skip
     found = json.loads(report.read_text()) if report.exists() else {}
     return done.returncode, done.stdout + done.stderr, found
 
 
+@pytest.mark.slow
 @pytest.mark.feature("lifecycle: by hand (sageloop train)")
 def test_train_starts_the_job_waits_and_tells_its_metrics(stack: SimpleNamespace) -> None:
     code, told, report = train(stack, "by-hand", "--wait")

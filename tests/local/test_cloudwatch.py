@@ -79,7 +79,7 @@ def state(cloudwatch: Any) -> str:
 
 def evaluate(cloud: Cloud) -> None:
     cloud.service("cloudwatch").alarms.evaluate_all()
-    assert cloud.settle(10) == []
+    assert cloud.settle(180) == []
 
 
 def test_statistics_and_percentiles_of_what_was_put(cloud: Cloud, cloudwatch: Any) -> None:
@@ -235,7 +235,7 @@ def test_dead_letters_in_a_queue_set_its_alarm_off(cloud: Cloud, cloudwatch: Any
 
     sqs.send_message(QueueUrl=url, MessageBody="lost")
     cloud.clock.advance(60)
-    assert cloud.settle(10) == []
+    assert cloud.settle(180) == []
 
     assert state(cloudwatch) == "ALARM"
 
@@ -257,7 +257,7 @@ def test_reason_counts_the_datapoints_that_were_judged(cloud: Cloud, cloudwatch:
         put(cloudwatch, value)
     # The minute under way has no data yet: judged are the two before.
     cloud.clock.advance(61)
-    assert cloud.settle(10) == []
+    assert cloud.settle(180) == []
     (found,) = cloudwatch.describe_alarms(AlarmNames=["high-error"])["MetricAlarms"]
     assert found["StateValue"] == "ALARM"
     told = found["StateReason"]
@@ -272,7 +272,7 @@ def test_reason_without_datapoints_says_what_they_were_taken_for(
 ) -> None:
     alarm(cloudwatch, TreatMissingData="notBreaching")
     cloud.clock.advance(60)
-    assert cloud.settle(10) == []
+    assert cloud.settle(180) == []
     (found,) = cloudwatch.describe_alarms(AlarmNames=["high-error"])["MetricAlarms"]
     assert found["StateValue"] == "OK"
     assert found["StateReason"] == (

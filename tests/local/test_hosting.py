@@ -39,7 +39,7 @@ def test_instance_has_its_roles_credentials_and_a_private_opt_ml(stage: Stage) -
 @pytest.mark.feature("serving: log streams of instances")
 def test_output_of_instances_lands_in_their_log_stream(stage: Stage) -> None:
     stage.endpoint()
-    assert stage.cloud.settle(10) == []
+    assert stage.cloud.settle(180) == []
 
     logs = stage.cloud.client("logs", principal="tester")
     group = f"/aws/sagemaker/Endpoints/{stage.name}"
@@ -118,7 +118,7 @@ def test_captured_exchanges_are_in_s3_once_settled(stage: Stage) -> None:
     stage.invoke("1,2", InferenceId="flight-7")
     stage.invoke("3,4", CustomAttributes="x")
     hour = f"{stage.cloud.clock.now():%Y/%m/%d/%H/}"
-    assert stage.cloud.settle(10) == []
+    assert stage.cloud.settle(180) == []
 
     prefix = f"captured/{stage.name}/AllTraffic/{hour}"
     found = stage.s3.list_objects_v2(Bucket="data", Prefix=prefix)["Contents"]
@@ -176,7 +176,7 @@ def test_dead_worker_is_restarted(stage: Stage) -> None:
     before = stage.invoke("pid")
 
     assert "could not load the entire response body" in refusal(stage.invoke, body="die")[1]
-    assert stage.cloud.settle(10) == []
+    assert stage.cloud.settle(180) == []
 
     assert stage.invoke("pid") != before
     assert stage.rest()["EndpointStatus"] == "InService"
@@ -186,7 +186,7 @@ def test_ordered_fault_kills_an_instance_that_comes_back(stage: Stage) -> None:
     fault = stage.cloud.faults.order(kind="process", match=f"endpoint:{stage.name}")
 
     stage.endpoint()
-    stage.cloud.settle(10)
+    stage.cloud.settle(180)
 
     assert fault.struck == 1
     assert stage.invoke() == "echo hello"

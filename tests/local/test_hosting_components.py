@@ -226,7 +226,7 @@ def test_a_copy_that_dies_is_started_again(components: Components) -> None:
     components.create()
     with pytest.raises(ClientError, match="ModelError"):
         components.ask("die")
-    assert components.stage.cloud.settle(20) == []
+    assert components.stage.cloud.settle(180) == []
     assert components.ask() == "echo hello"
 
 

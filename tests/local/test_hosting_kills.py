@@ -74,6 +74,7 @@ class Senders:
             return self._left + 1 if self._left >= 0 else None
 
 
+@pytest.mark.slow
 @pytest.mark.feature("load: a killed worker costs at most the requests it held")
 def test_killed_workers_cost_at_most_the_requests_they_held(stage: Stage) -> None:
     stage.config("two", "winter", count=2)
@@ -82,7 +83,7 @@ def test_killed_workers_cost_at_most_the_requests_they_held(stage: Stage) -> Non
 
     senders.run()
 
-    assert stage.cloud.settle(20) == []
+    assert stage.cloud.settle(180) == []
     assert len(senders.failures) <= KILLS * SENDERS
     assert senders.answers["winter"] == REQUESTS - len(senders.failures)
     assert {f.response["Error"]["Code"] for f in senders.failures} <= {"ModelError"}
@@ -151,14 +152,14 @@ def test_model_that_hangs_in_ping_fails_its_endpoint_in_time(stage: Stage) -> No
 
     assert described["EndpointStatus"] == "Failed"
     assert "did not pass the ping health check" in described["FailureReason"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # not the minutes that a client would wait
     assert pids(stage) == []
 
 
 @pytest.mark.feature("serving: health checks")
 def test_model_that_stops_answering_pings_is_restarted(stage: Stage) -> None:
     stage.hosting.timing = Timing(
-        startup_cap=20, ping_timeout=0.1, ping_every=0.02, flush=0.05, terminate=1
+        startup_cap=120, ping_timeout=0.1, ping_every=0.02, flush=0.05, terminate=1
     )
     stage.endpoint()
     before, child = stage.invoke("pid"), only(stage).process
@@ -219,7 +220,7 @@ def test_model_that_never_closes_a_connection_is_stopped_all_the_same(stage: Sta
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
 
     assert stage.rest()["EndpointStatus"] == "Deleted"
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 60  # not the minutes that a client would wait
     assert pids(stage) == []
 
 

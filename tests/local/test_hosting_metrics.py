@@ -19,7 +19,7 @@ def stage() -> Iterator[Stage]:
         stage.endpoint("two")
         stage.invoke("model")
         stage.cloud.clock.advance(120)
-        assert stage.cloud.settle(20) == []
+        assert stage.cloud.settle(180) == []
         yield stage
 
 

@@ -78,7 +78,7 @@ class Models:
 
     def on_disk(self) -> int:
         """Models that lie on the endpoint's disks."""
-        assert self.stage.cloud.settle(20) == []
+        assert self.stage.cloud.settle(180) == []
         below = self.stage.cloud.work_dir / "sagemaker" / "endpoints" / self.stage.name
         return len([path for path in below.glob("*/models/*") if path.is_dir()])
 
@@ -122,6 +122,7 @@ def test_a_model_put_later_is_served_without_a_deployment(models: Models) -> Non
     assert models.ask("later") == "later"
 
 
+@pytest.mark.slow
 @pytest.mark.feature("serving: fifty models behind one endpoint")
 def test_fifty_digit_models_are_served_by_one_process(models: Models) -> None:
     import numpy as np
@@ -201,7 +202,7 @@ def test_a_model_that_is_not_cached_goes_after_its_request(models: Models) -> No
     models.put("a")
     models.endpoint(cached=False)
     models.ask("a")
-    assert models.stage.cloud.settle(20) == []
+    assert models.stage.cloud.settle(180) == []
     models.ask("a")
     assert models.stage.total("ModelCacheHit") == 0
 
@@ -291,12 +292,12 @@ def test_a_dead_container_loads_its_models_again(models: Models) -> None:
     models.endpoint()
     models.ask("a")
     assert models.refused("a", "die")[0] == "ModelError"
-    assert models.stage.cloud.settle(20) == []
+    assert models.stage.cloud.settle(180) == []
     assert models.ask("a") == "a"
 
 
 def test_a_model_that_takes_too_long_is_not_ready_yet_and_goes_on_loading(models: Models) -> None:
-    models.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2, invocation=0.5)
+    models.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2, invocation=0.5)
     models.put("a", slow=b"")
     models.endpoint()
     runtime: Any = models.stage.runtime
@@ -304,12 +305,12 @@ def test_a_model_that_takes_too_long_is_not_ready_yet_and_goes_on_loading(models
         runtime.invoke_endpoint, EndpointName=models.stage.name, Body="who", TargetModel="a.tar.gz"
     )
     assert code == "ModelNotReadyException"
-    assert models.stage.cloud.settle(20) == []
+    assert models.stage.cloud.settle(180) == []
     assert models.ask("a") == "a"
 
 
 def test_a_load_that_is_given_up_leaves_nothing_and_is_begun_anew(models: Models) -> None:
-    models.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2, model_load=1.0)
+    models.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2, model_load=1.0)
     models.put("a", slow=b"")
     models.put("b")
     models.endpoint()
@@ -333,7 +334,7 @@ def test_loading_is_published_in_microseconds(models: Models) -> None:
     for name in ("ModelLoadingWaitTime", "ModelDownloadingTime", "ModelLoadingTime"):
         assert models.stage.total(name) > 0
     models.stage.cloud.clock.advance(61)
-    assert models.stage.cloud.settle(20) == []
+    assert models.stage.cloud.settle(180) == []
     now = models.stage.cloud.clock.now()
     found = models.stage.cloudwatch.get_metric_statistics(
         Namespace="/aws/sagemaker/Endpoints", MetricName="LoadedModelCount", Period=86400,

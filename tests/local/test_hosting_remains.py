@@ -62,13 +62,13 @@ def test_deleted_endpoint_leaves_no_process_thread_or_folder(stage: Stage) -> No
     stage.rest()
     (dying,) = _processes(stage)
     os.kill(dying, signal.SIGKILL)
-    until("the death to be seen", lambda: dying not in _processes(stage), seconds=20)
-    assert stage.cloud.settle(20) == []
+    until("the death to be seen", lambda: dying not in _processes(stage), seconds=180)
+    assert stage.cloud.settle(180) == []
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
     assert stage.rest()["EndpointStatus"] == "Deleted"
 
-    assert stage.cloud.settle(20) == []
+    assert stage.cloud.settle(180) == []
     for thread in threading.enumerate():
         if thread.name.startswith(("instance i-", "log AllTraffic")):
             thread.join(5)
@@ -80,7 +80,7 @@ def test_queue_of_a_deleted_endpoint_is_forgotten(stage: Stage) -> None:
         "OutputConfig": {"S3OutputPath": "s3://data/out"}})  # fmt: skip
     stage.endpoint("queued")
     stage.runtime.invoke_endpoint_async(EndpointName=stage.name, Body=b"hello")
-    assert stage.cloud.settle(20) == []
+    assert stage.cloud.settle(180) == []
     assert stage.name in stage.hosting.asynchronous._backlogs
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
@@ -111,14 +111,14 @@ def test_instance_that_cannot_be_restarted_is_tried_again_at_the_next_check(stag
     shutil.rmtree(folder)
     folder.write_text("in the way")
     os.kill(_processes(stage)[0], signal.SIGKILL)
-    until("the death to be seen", lambda: not instance.healthy, seconds=20)
-    assert stage.cloud.settle(20) == []
+    until("the death to be seen", lambda: not instance.healthy, seconds=180)
+    assert stage.cloud.settle(180) == []
     with pytest.raises(stage.runtime.exceptions.ModelNotReadyException):
         stage.invoke()
 
     folder.unlink()
     # The cloud's own check may be at it just now, and have found the folder in the way.
-    until("it to serve", lambda: instance.check() or instance.healthy, seconds=20)
+    until("it to serve", lambda: instance.check() or instance.healthy, seconds=180)
 
     assert stage.invoke() == "echo hello"
 
@@ -138,7 +138,7 @@ def test_capture_that_cannot_be_written_takes_no_other_along(
     with caplog.at_level(logging.WARNING):
         stage.invoke()
         stage.runtime.invoke_endpoint(EndpointName=other, Body="hello", ContentType="text/csv")
-        assert stage.cloud.settle(20) == []
+        assert stage.cloud.settle(180) == []
 
     stage.sagemaker.delete_endpoint(EndpointName=other)
     stage.hosting.wait_endpoint(other)

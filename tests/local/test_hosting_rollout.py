@@ -89,7 +89,7 @@ def test_alarm_during_the_bake_rolls_back_to_the_old_configuration(two: Stage) -
     assert "FailureReason" not in described
     assert len(two.cloud.processes.running()) == 2
     assert two.events.statuses()[-3:] == ["UPDATING", "ROLLING_BACK", "IN_SERVICE"]
-    assert two.cloud.settle(10) == []
+    assert two.cloud.settle(180) == []
 
 
 def test_stack_whose_rollout_an_alarm_undoes_is_told_which(two: Stage) -> None:
@@ -263,4 +263,4 @@ def test_bake_counts_as_work_in_flight(two: Stage) -> None:
     two.cloud.clock.advance(600)
     two.until(saying("Baking for 300 seconds"))
     two.cloud.clock.advance(300)
-    assert two.cloud.settle(20) == []
+    assert two.cloud.settle(180) == []

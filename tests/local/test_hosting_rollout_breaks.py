@@ -84,11 +84,12 @@ def test_next_update_of_such_an_endpoint_works(stage: Stage, gone: Path) -> None
     described = stage.rest()
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "green")
     assert "FailureReason" not in described
-    assert stage.cloud.settle(20) == []
+    assert stage.cloud.settle(180) == []
     assert len(stage.cloud.processes.running()) == 2
     assert stage.invoke("model") == "summer"
 
 
+@pytest.mark.slow
 def test_next_update_that_fails_too_keeps_what_serves(stage: Stage, gone: Path) -> None:
     break_rollback(stage, gone, CANARY)
     stage.model("never", START="exit")
@@ -102,7 +103,7 @@ def test_next_update_that_fails_too_keeps_what_serves(stage: Stage, gone: Path) 
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
     assert stage.rest()["EndpointStatus"] == "Deleted"
-    assert stage.cloud.settle(20) == []
+    assert stage.cloud.settle(180) == []
     assert stage.cloud.processes.running() == {}
 
 

@@ -181,7 +181,7 @@ def test_rollback_that_fails_leaves_update_rollback_failed(stage: Stage, tmp_pat
 
 @pytest.mark.feature("rollout: maximum execution time")
 def test_rollout_over_its_execution_time_rolls_back(stage: Stage) -> None:
-    stage.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2)
+    stage.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2)
     stage.model("late", LATE="1.2")
     stage.config("blue", "winter", count=2)
     stage.config("green", "late", count=2)

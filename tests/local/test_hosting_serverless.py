@@ -112,10 +112,10 @@ def test_an_idle_environment_ends(serverless: Serverless) -> None:
     serverless.stage.cloud.clock.advance(300)
     assert serverless.stage.invoke("pid") == first
     serverless.stage.cloud.clock.advance(400)
-    assert serverless.stage.cloud.settle(20) == []
+    assert serverless.stage.cloud.settle(180) == []
     assert serverless.processes() == 1
     serverless.stage.cloud.clock.advance(300)
-    assert serverless.stage.cloud.settle(20) == []
+    assert serverless.stage.cloud.settle(180) == []
     assert serverless.processes() == 0
     assert serverless.stage.invoke("pid") != first
 
@@ -129,7 +129,7 @@ def test_requests_over_the_concurrency_are_throttled(serverless: Serverless) -> 
     running.start()
     outstanding = serverless.hosting.outstanding
     name = serverless.stage.name
-    until("a request", lambda: outstanding(name, "AllTraffic") == [1] or None, seconds=20)
+    until("a request", lambda: outstanding(name, "AllTraffic") == [1] or None, seconds=180)
     with pytest.raises(ClientError) as caught:
         serverless.stage.invoke("hello")
     assert caught.value.response["Error"] == {
@@ -167,7 +167,7 @@ def test_provisioned_environments_are_warm_and_stay(serverless: Serverless) -> N
     assert serverless.stage.total("ServerlessProvisionedConcurrencyInvocations") == 1
     assert serverless.maximum("ServerlessProvisionedConcurrencyUtilization") == 1.0
     serverless.stage.cloud.clock.advance(3600)
-    assert serverless.stage.cloud.settle(20) == []
+    assert serverless.stage.cloud.settle(180) == []
     assert serverless.processes() == 1
 
 
@@ -213,7 +213,7 @@ def test_more_provisioned_than_the_most_is_refused(serverless: Serverless) -> No
 def test_idle_provisioned_environments_tell_that_nothing_uses_them(serverless: Serverless) -> None:
     serverless.endpoint(provisioned=1)
     serverless.stage.cloud.clock.advance(61)
-    assert serverless.stage.cloud.settle(20) == []
+    assert serverless.stage.cloud.settle(180) == []
     assert serverless.maximum("ServerlessProvisionedConcurrencyUtilization") == 0.0
 
 
@@ -246,7 +246,7 @@ def test_a_process_that_dies_is_replaced_by_the_next_request(serverless: Serverl
     serverless.endpoint()
     with pytest.raises(ClientError, match="ModelError"):
         serverless.stage.invoke("die")
-    assert serverless.stage.cloud.settle(20) == []
+    assert serverless.stage.cloud.settle(180) == []
     assert serverless.processes() == 0
     assert serverless.stage.invoke("hello") == "echo hello"
 

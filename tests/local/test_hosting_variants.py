@@ -58,6 +58,7 @@ def test_variant_of_weight_0_never_gets_a_request_unless_it_is_named(stage: Stag
     assert stage.invoke("model", TargetVariant="s") == "summer"
 
 
+@pytest.mark.slow
 @pytest.mark.feature("serving: weights shifted live")
 def test_weights_shift_live_and_shares_follow_them(stage: Stage) -> None:
     several(stage, variant("w", "winter", 9.0), variant("s", "summer", 1.0))
@@ -77,6 +78,7 @@ def test_weights_shift_live_and_shares_follow_them(stage: Stage) -> None:
     assert 265 <= after["summer"] <= 335
 
 
+@pytest.mark.slow
 @pytest.mark.feature("bad input: weights that sum to zero")
 def test_weights_that_sum_to_zero_are_refused_at_creation_and_live(stage: Stage) -> None:
     zero = [variant("w", "winter", 0.0), variant("s", "summer", 0.0)]
@@ -132,7 +134,7 @@ def test_shadow_gets_copies_whose_answers_only_metrics_and_capture_see(stage: St
 
     assert answers(stage, 20) == {"winter": 20}
 
-    assert stage.cloud.settle(10) == []
+    assert stage.cloud.settle(180) == []
     assert described["ShadowProductionVariants"][0]["CurrentInstanceCount"] == 1
     assert described["ProductionVariants"][0]["VariantName"] == "AllTraffic"
     assert stage.total("Invocations") == 20
@@ -153,7 +155,7 @@ def test_shadow_gets_its_share_of_production_traffic(stage: Stage) -> None:
 
     answers(stage, 200)
 
-    assert stage.cloud.settle(10) == []
+    assert stage.cloud.settle(180) == []
     assert 25 <= stage.total("Invocations", VariantName="shadow") <= 75
 
 
@@ -165,7 +167,7 @@ def test_shadow_that_fails_or_dies_costs_the_caller_nothing(stage: Stage) -> Non
 
     assert answers(stage, 10) == {"winter": 10}
 
-    assert stage.cloud.settle(10) == []
+    assert stage.cloud.settle(180) == []
     assert stage.total("Invocation5XXErrors", VariantName="shadow") == 10
     assert stage.total("Invocation5XXErrors") == 0
 
@@ -179,7 +181,7 @@ def test_slow_shadow_gets_every_copy_and_callers_wait_for_none(stage: Stage) -> 
     answers(stage, 60)
 
     behind = stage.total("Invocations", VariantName="shadow")
-    assert stage.cloud.settle(60) == []
+    assert stage.cloud.settle(180) == []
     assert behind < 60 == stage.total("Invocations", VariantName="shadow")
 
 
@@ -193,7 +195,7 @@ def test_shadow_whose_instance_restarts_gets_every_copy(stage: Stage) -> None:
 
     answers(stage, 20)
 
-    assert stage.cloud.settle(60) == []
+    assert stage.cloud.settle(180) == []
     assert stage.total("Invocations", VariantName="shadow") == 20
 
 
@@ -222,7 +224,7 @@ def test_update_with_shadows_replaces_both_and_shows_both(stage: Stage) -> None:
     assert answers(stage, 5) == {"summer": 5}
     assert described["ShadowProductionVariants"][0]["CurrentInstanceCount"] == 2
     assert len(stage.cloud.processes.running()) == 3
-    assert stage.cloud.settle(10) == []
+    assert stage.cloud.settle(180) == []
     assert stage.total("Invocations", VariantName="shadow", EndpointConfigName="swapped") == 5
 
 
@@ -239,7 +241,7 @@ def test_shadow_is_scaled_and_sampled_anew_live(stage: Stage) -> None:
     described = stage.rest()
     answers(stage, 20)
 
-    assert stage.cloud.settle(10) == []
+    assert stage.cloud.settle(180) == []
     assert described["ShadowProductionVariants"][0]["CurrentInstanceCount"] == 2
     assert stage.total("Invocations", VariantName="shadow") == 0
 

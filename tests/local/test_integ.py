@@ -45,7 +45,7 @@ def integ(
             [sys.executable, "-m", "scripts.integ", *arguments], cwd=ROOT, text=True, check=False,
             env={**cloud.environment(), **variables}, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL if typed is None else slave,
-            timeout=60,
+            timeout=600,
         )  # fmt: skip
     finally:
         os.close(master)
@@ -87,6 +87,7 @@ def test_typing_anything_else_is_refused(cloud: LocalCloud, seen: int) -> None:
     assert actions(cloud, seen) == {"sts:GetCallerIdentity"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["typed", "SAGELOOP_INTEG"])
 def test_the_right_number_leads_on_to_checks_that_only_read(
     cloud: LocalCloud, seen: int, way: str

@@ -31,6 +31,8 @@ from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import CloudConfig
 from sageloop.local_cloud.server import LocalCloudServer
 
+pytestmark = pytest.mark.slow
+
 LEFT_OUT = frozenset(
     f"AWS::ApiGatewayV2::{kind}" for kind in ("Api", "Authorizer", "Integration", "Route", "Stage")
 )

@@ -115,6 +115,7 @@ def test_bucket_keeps_failures(worker: Stage) -> None:
     assert json.loads(body)["requestPayload"] == {"fail": "x"}
 
 
+@pytest.mark.slow
 def test_event_that_grows_too_old_is_given_up(worker: Stage) -> None:
     worker.queue("told")
     configure(worker, OnFailure=f"{SQS}told", MaximumEventAgeInSeconds=90)

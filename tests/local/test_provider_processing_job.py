@@ -51,7 +51,7 @@ def test_resource_is_there_when_its_job_was_accepted(bench: Bench) -> None:
     assert made.id == made["ProcessingJobArn"]
     assert made["ProcessingJobStatus"] == "InProgress"
     assert "T" in made["CreationTime"]
-    assert bench.cloud.settle(30) == []
+    assert bench.cloud.settle(180) == []
     client = bench.client("sagemaker")
     found = client.describe_processing_job(ProcessingJobName=made["ProcessingJobName"])
     assert found["ProcessingJobStatus"] == "Completed"
@@ -64,7 +64,7 @@ def test_resource_is_there_when_its_job_was_accepted(bench: Bench) -> None:
 def test_deleting_the_resource_stops_its_job(bench: Bench) -> None:
     made = job(bench, "import time; time.sleep(600)")
     bench.delete(made)
-    assert bench.cloud.settle(30) == []
+    assert bench.cloud.settle(180) == []
     found = bench.client("sagemaker").describe_processing_job(
         ProcessingJobName=made["ProcessingJobName"]
     )

@@ -82,5 +82,5 @@ def test_the_scope_of_the_fixture_is_a_users_choice(tmp_path: Path) -> None:
 def _pytest(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
-        cwd=folder, text=True, capture_output=True, check=False, timeout=120,
+        cwd=folder, text=True, capture_output=True, check=False, timeout=600,
     )  # fmt: skip

@@ -67,7 +67,7 @@ def an_output(job: str, name: str, mode: str = "EndOfJob") -> dict[str, Any]:
 
 def run(stage: Stage, made: dict[str, Any]) -> dict[str, Any]:
     stage.sagemaker.create_processing_job(**made)
-    assert stage.cloud.settle(60) == []
+    assert stage.cloud.settle(180) == []
     name = made["ProcessingJobName"]
     return dict(stage.sagemaker.describe_processing_job(ProcessingJobName=name))
 
@@ -225,7 +225,7 @@ def test_continuous_output_is_there_while_the_job_runs_and_stop_is_a_sigterm(
         there.wait(0.05)
     assert results(stage, made, "live") == {"first.txt": b"early"}
     stage.sagemaker.stop_processing_job(ProcessingJobName=name)
-    assert stage.cloud.settle(30) == []
+    assert stage.cloud.settle(180) == []
     assert results(stage, made, "live")["last.txt"] == b"bye"
     assert statuses(stage, "Processing")[-2:] == ["Stopping", "Stopped"]
 

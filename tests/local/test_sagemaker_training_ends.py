@@ -53,7 +53,7 @@ def test_stopped_job_keeps_its_artifacts(aws: SimpleNamespace, program: Any) -> 
 
     aws.sagemaker.stop_training_job(TrainingJobName="job")
 
-    assert aws.cloud.settle(20) == []
+    assert aws.cloud.settle(180) == []
     job = aws.sagemaker.describe_training_job(TrainingJobName="job")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
     statuses = [t["Status"] for t in job["SecondaryStatusTransitions"]]
@@ -73,7 +73,7 @@ def test_container_that_ignores_sigterm_is_killed(
 
     aws.sagemaker.stop_training_job(TrainingJobName="job")
 
-    assert aws.cloud.settle(20) == []
+    assert aws.cloud.settle(180) == []
     assert (
         aws.sagemaker.describe_training_job(TrainingJobName="job")["TrainingJobStatus"] == "Stopped"
     )

@@ -64,7 +64,7 @@ kept.write_text(os.environ["TRAINING_JOB_NAME"])
 def pools(aws: SimpleNamespace) -> Any:
     yield aws
     aws.cloud.clock.advance(21_600)
-    assert aws.cloud.settle(20) == []
+    assert aws.cloud.settle(180) == []
 
 
 def described(aws: SimpleNamespace, name: str = "job") -> dict[str, Any]:
@@ -113,7 +113,7 @@ def test_checkpoints_go_up_while_the_job_runs(aws: SimpleNamespace, program: Any
 
     assert described(aws)["SecondaryStatus"] == "Training"
     aws.sagemaker.stop_training_job(TrainingJobName="job")
-    assert aws.cloud.settle(20) == []
+    assert aws.cloud.settle(180) == []
 
 
 @pytest.mark.feature("training: spot with checkpoints")
@@ -144,7 +144,7 @@ def test_spot_that_waits_for_capacity_goes_on_and_saves(aws: SimpleNamespace, pr
 
     aws.cloud.clock.advance(60)
 
-    assert aws.cloud.settle(20) == []
+    assert aws.cloud.settle(180) == []
     job = described(aws)
     assert job["TrainingJobStatus"] == "Completed"
     assert job["TrainingTimeInSeconds"] >= 60
@@ -158,7 +158,7 @@ def test_spot_that_waits_too_long_is_stopped(aws: SimpleNamespace, program: Any)
 
     for _ in range(10):
         aws.cloud.clock.advance(60)
-        assert aws.cloud.settle(20) == []
+        assert aws.cloud.settle(180) == []
 
     job = described(aws)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
@@ -172,7 +172,7 @@ def test_spot_that_waits_can_be_stopped(aws: SimpleNamespace, program: Any) -> N
 
     aws.sagemaker.stop_training_job(TrainingJobName="job")
 
-    assert aws.cloud.settle(20) == []
+    assert aws.cloud.settle(180) == []
     assert described(aws)["SecondaryStatus"] == "Stopped"
 
 
@@ -267,7 +267,7 @@ def test_warm_pool_ends_after_its_period(pools: SimpleNamespace, program: Any) -
 
     pools.cloud.clock.advance(600)
 
-    assert pools.cloud.settle(20) == []
+    assert pools.cloud.settle(180) == []
     assert pool_of(pools, "first") == {
         "Status": "Terminated", "ResourceRetainedBillableTimeInSeconds": 600
     }  # fmt: skip
@@ -298,7 +298,7 @@ def test_warm_pool_is_updated(
 
     expected = act(pools)
 
-    assert pools.cloud.settle(20) == []
+    assert pools.cloud.settle(180) == []
     assert pool_of(pools, "first")["Status"] == expected
 
 
@@ -327,7 +327,7 @@ def test_lines_are_in_the_log_while_the_job_runs(aws: SimpleNamespace, program: 
     assert messages(aws, "job") == ["now"]
     assert described(aws)["SecondaryStatus"] == "Training"
     aws.sagemaker.stop_training_job(TrainingJobName="job")
-    assert aws.cloud.settle(20) == []
+    assert aws.cloud.settle(180) == []
 
 
 @pytest.mark.feature("training: a launcher hears metrics and the end")
@@ -342,7 +342,7 @@ def test_launcher_hears_metrics_and_the_last_document(aws: SimpleNamespace, prog
         on_end=lambda job: heard.append(job["TrainingJobStatus"]),
     )  # fmt: skip
 
-    assert aws.cloud.settle(20) == []
+    assert aws.cloud.settle(180) == []
     assert heard == [("l", 2.0), ("l", 1.0), "Completed"]
     job = described(aws)
     assert (job["TrainingJobArn"], job["TuningJobArn"]) == (arn, "arn:tuning")

@@ -154,7 +154,7 @@ def test_members_that_ask_for_nothing_are_accepted(aws: SimpleNamespace, program
 
     aws.sagemaker.create_training_job(**made)
 
-    assert aws.cloud.settle(20) == []
+    assert aws.cloud.settle(180) == []
 
 
 @pytest.mark.feature("training: faults ordered from another process")
@@ -176,7 +176,7 @@ def test_faults_are_ordered_through_a_handle(tmp_path: Path) -> None:
                 **request("big", **resources(InstanceType="ml.p3.2xlarge"))
             )
         sagemaker.create_training_job(**request("job"))
-        cloud.settle(20)
+        cloud.settle(180)
 
         job = sagemaker.describe_training_job(TrainingJobName="job")
         assert job["FailureReason"].startswith("CapacityError")

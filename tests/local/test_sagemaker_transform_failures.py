@@ -108,7 +108,7 @@ def test_stop_breaks_requests_off_and_writes_nothing(batch: Batch) -> None:
             break
         tick.wait(0.05)
     batch.stage.sagemaker.stop_transform_job(TransformJobName=made["TransformJobName"])
-    assert batch.stage.cloud.settle(30) == []
+    assert batch.stage.cloud.settle(180) == []
     assert statuses(batch.stage, "Transform")[-2:] == ["Stopping", "Stopped"]
     assert batch.output(made) == {}
     code, _ = refusal(

@@ -87,6 +87,7 @@ def test_same_seed_repeats_the_values_of_a_job(aws: SimpleNamespace, bowl: str) 
     assert values(aws, "a") != values(aws, "c")
 
 
+@pytest.mark.slow
 @pytest.mark.feature("tuning: Bayesian")
 def test_bayesian_search_goes_where_the_objective_is_better(
     aws: SimpleNamespace, bowl: str
@@ -250,6 +251,7 @@ def test_child_learns_from_its_parent_and_tells_the_overall_best(
     assert overall["TuningJobName"] == overall["TrainingJobName"].rsplit("-", 2)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.feature("tuning: built-in algorithm")
 def test_xgboost_is_tuned_by_its_own_metric(aws: SimpleNamespace) -> None:
     for name in ("train", "validation"):

@@ -54,7 +54,7 @@ def test_stopping_a_job_stops_its_trials(aws: SimpleNamespace, program: Any) -> 
 
     client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="stopped")
 
-    assert aws.cloud.settle(30) == []
+    assert aws.cloud.settle(180) == []
     job = described(aws, "stopped")
     assert job["HyperParameterTuningJobStatus"] == "Stopped"
     assert job["TrainingJobStatusCounters"]["Stopped"] == 2
@@ -76,7 +76,7 @@ def test_trial_that_is_stopped_by_hand_counts_and_the_search_goes_on(
 
     aws.sagemaker.stop_training_job(TrainingJobName=first["TrainingJobName"])
 
-    assert aws.cloud.settle(30) == []
+    assert aws.cloud.settle(180) == []
     job = described(aws, "one")
     assert job["HyperParameterTuningJobStatus"] == "Completed"
     counters = job["TrainingJobStatusCounters"]

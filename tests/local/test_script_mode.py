@@ -237,6 +237,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.feature("training: requirements in a cached environment of their own")
 def test_requirements_are_installed_once(aws: SimpleNamespace, cache: Path) -> None:
     name = "sageloop_tiny"
@@ -258,6 +259,7 @@ def test_requirements_are_installed_once(aws: SimpleNamespace, cache: Path) -> N
     assert importlib.util.find_spec(name) is None
 
 
+@pytest.mark.slow
 @pytest.mark.feature("training: requirements in a cached environment of their own")
 def test_hosts_that_start_at_once_share_one_installation(aws: SimpleNamespace, cache: Path) -> None:
     name = "sageloop_shared"

@@ -35,6 +35,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.frameworks
 @pytest.mark.feature("training: PyTorch on several hosts with torchrun")
 def test_torchrun_joins_two_hosts(aws: SimpleNamespace) -> None:
@@ -51,6 +52,7 @@ def test_torchrun_joins_two_hosts(aws: SimpleNamespace) -> None:
     assert any(line.startswith("rank 1") for line in messages(aws, "job", "algo-2"))
 
 
+@pytest.mark.slow
 @pytest.mark.frameworks
 @pytest.mark.feature("training: SageMaker data parallel")
 def test_data_parallel_library_is_stood_in_for_by_gloo(aws: SimpleNamespace) -> None:
@@ -71,6 +73,7 @@ def test_data_parallel_library_is_stood_in_for_by_gloo(aws: SimpleNamespace) -> 
     assert any("stands in for SageMaker's data parallel" in m for m in messages(aws, "job"))
 
 
+@pytest.mark.slow
 @pytest.mark.frameworks
 @pytest.mark.feature("training: PyTorch on several hosts with torchrun")
 def test_failing_rank_fails_the_job_with_its_error(aws: SimpleNamespace) -> None:

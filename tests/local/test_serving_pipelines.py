@@ -70,7 +70,7 @@ def test_each_container_has_a_process_and_a_log_stream(stage: Stage) -> None:
 
     running = [label for label in stage.cloud.processes.running().values() if stage.name in label]
     assert len(running) == 2
-    assert stage.cloud.settle(10) == []
+    assert stage.cloud.settle(180) == []
     logs = stage.cloud.client("logs", principal="tester")
     group = f"/aws/sagemaker/Endpoints/{stage.name}"
     found = logs.describe_log_streams(logGroupName=group)["logStreams"]
@@ -104,12 +104,12 @@ def test_dead_container_is_restarted_and_its_request_fails_by_name(stage: Stage)
     stage.runtime.invoke_endpoint(EndpointName=stage.name, Body="x")
     with pytest.raises(ClientError, match=r"\(503\) from clean"):
         stage.invoke("die")
-    assert stage.cloud.settle(20) == []
+    assert stage.cloud.settle(180) == []
     assert json.loads(stage.invoke("x"))[0] == "score"
 
 
 def test_time_out_names_the_container_that_was_waited_for(stage: Stage) -> None:
-    stage.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2, invocation=0.4)
+    stage.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2, invocation=0.4)
     _serve(stage, _container("clean"), _container("score", DO="sleep 5"))
 
     with pytest.raises(ClientError, match="response from container score"):

@@ -189,6 +189,7 @@ def transform_fn(model, data, content_type, accept): return own_helper.ANSWER
     assert ask(stage, "x")[1] == b"helped"
 
 
+@pytest.mark.slow
 def test_isolated_model_cannot_install_what_is_not_there(stage: Stage) -> None:
     files: dict[str, str | bytes] = {
         "code/inference.py": TRANSFORM, "code/requirements.txt": "no-such-package-here==1\n",
@@ -199,6 +200,7 @@ def test_isolated_model_cannot_install_what_is_not_there(stage: Stage) -> None:
     assert logged(stage, "InstallRequirementsError")
 
 
+@pytest.mark.slow
 @pytest.mark.frameworks
 @pytest.mark.feature("serving: PyTorch's server")
 def test_torchscript_model_is_served_without_code(
@@ -295,7 +297,7 @@ def test_image_without_its_framework_is_refused_by_name(stage: Stage) -> None:
 
 @pytest.mark.feature("bad input: a model that answers late")
 def test_late_answer_is_a_time_out_that_names_the_container(stage: Stage) -> None:
-    stage.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2, invocation=0.5)
+    stage.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2, invocation=0.5)
     code = """
 import time
 def model_fn(model_dir): return None

@@ -91,7 +91,7 @@ def test_stream_is_counted_captured_and_timed(stage: Stage) -> None:
     assert b"".join(told) == b"first and second"
     assert stage.total("Invocations") == 1
     assert 0 < stage.total("FirstChunkModelLatency") <= stage.total("ModelLatency")
-    assert stage.cloud.settle(10) == []
+    assert stage.cloud.settle(180) == []
     kept = stage.s3.list_objects_v2(Bucket="data", Prefix=f"captured/{stage.name}/")["Contents"]
     assert len(kept) == 1
     actions = [c.action for c in stage.cloud.recorder.calls()]
@@ -147,7 +147,7 @@ def test_last_container_of_a_pipeline_streams(stage: Stage) -> None:
 
 
 def test_instance_is_busy_until_its_stream_is_closed(stage: Stage) -> None:
-    stage.hosting.timing = Timing(startup_cap=20, flush=0.05, terminate=2)
+    stage.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2)
     stage.endpoint("talk")
     answer = _asked(stage, "stream hang")
     next(iter(answer["Body"]))

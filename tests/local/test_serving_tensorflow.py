@@ -13,7 +13,7 @@ from serving_stage import TENSORFLOW, ask, error, logged, serve, told
 
 __all__ = ["opened", "stage"]
 
-pytestmark = pytest.mark.frameworks
+pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
 
 # Made in a process of its own: TensorFlow stays in memory where it was imported.
 _TRAINED = """

@@ -29,6 +29,8 @@ from constructs_lib import (
 from sageloop.local_cloud.assembly import deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
 
+pytestmark = pytest.mark.slow
+
 RESOURCE = "inference-component/winter"
 
 
@@ -65,7 +67,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     (folder / "name.txt").write_text("winter")
     with served_image(), in_process() as (_, cloud):
         deploy_app(cloud, app(folder))
-        cloud.settle(60)
+        cloud.settle(180)
         yield cloud
 
 
@@ -79,7 +81,7 @@ def _copies(cloud: LocalCloud) -> int:
 def _minutes(cloud: LocalCloud, number: int) -> None:
     for _ in range(number):
         cloud.advance(minutes=1)
-        cloud.settle(60)
+        cloud.settle(180)
 
 
 def _ask(cloud: LocalCloud) -> str:

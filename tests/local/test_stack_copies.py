@@ -12,6 +12,8 @@ from deployed import assembly, family, settings_variant
 from sageloop.local_cloud.assembly import deploy_assembly, destroy
 from sageloop.local_cloud.client import LocalCloud
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("sageloop-prod", "sageloop-two")
 # Data, what encrypts them, the history of models, and the logs of who read them.
 KEPT = {

@@ -35,6 +35,8 @@ from sageloop.jobs.hand import Place, start_job
 from sageloop.local_cloud.assembly import deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
 
+pytestmark = pytest.mark.slow
+
 PREPARE = """
 from pathlib import Path
 rows = Path("/opt/ml/processing/input/raw/rows.csv").read_text().split()
@@ -129,7 +131,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         )  # fmt: skip
         s3.put_object(Bucket=bucket, Key="raw/rows.csv", Body=b"1\n2\n3?\n4\n")
         s3.put_object(Bucket=bucket, Key="raw/ready", Body=b"complete")
-        cloud.settle(90)
+        cloud.settle(180)
         yield Deployed(cloud, bucket)
 
 
@@ -147,7 +149,7 @@ def test_a_hand_starts_the_transform_job(deployed: Deployed) -> None:
     place = Place(client=deployed.cloud.client, now=deployed.cloud.time, name="here", pause=0.1)
 
     started = start_job(place, "score")
-    deployed.cloud.settle(90)
+    deployed.cloud.settle(180)
 
     (job,) = deployed.jobs("transform")
     assert (started.status, started.name) == ("started", job["TransformJobName"])

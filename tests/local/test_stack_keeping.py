@@ -15,6 +15,8 @@ from deployed import ROOT, assembly
 from sageloop.local_cloud.assembly import deploy_assembly
 from sageloop.local_cloud.client import LocalCloud
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[LocalCloud]:

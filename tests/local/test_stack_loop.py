@@ -21,6 +21,8 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker import validation
 from sageloop.waiting import until
 
+pytestmark = pytest.mark.slow
+
 WINTER, SUMMER = date(2013, 1, 1), date(2013, 6, 1)
 SHIFT = 30.0
 _COMMAND = Path(sys.executable).with_name("sageloop")
@@ -58,7 +60,7 @@ def closed(cloud: LocalCloud) -> Closed:
     """Deploy, train on winter, ask in summer until the alarm, let the loop close."""
     loop = deploy_project(cloud)
     loop.deliver(WINTER, 14)
-    first = until("the first endpoint", loop.watch.in_service, seconds=60)
+    first = until("the first endpoint", loop.watch.in_service, seconds=180)
     cloud.settle()
     loop.deliver(SUMMER, 21, shift=SHIFT, manifest=False)
     _pass(cloud, hours=6)  # an alarm soon after a training starts nothing
@@ -83,7 +85,7 @@ def _pass(cloud: LocalCloud, *, hours: float) -> None:
     """Let virtual hours go by with everything that is due in them, an hour in half a second."""
     end = cloud.time() + 3600 * hours
     cloud.set_rate(7200)
-    until("the hours to pass", lambda: cloud.time() >= end, seconds=60)
+    until("the hours to pass", lambda: cloud.time() >= end, seconds=180)
     cloud.set_rate(60)
     cloud.settle()
 
@@ -195,7 +197,7 @@ def _sageloop(closed: Closed, folder: Path, *words: str) -> dict[str, Any]:
     report = folder / "report.json"
     done = subprocess.run(
         [_COMMAND, *words, "--endpoint-url", closed.loop.cloud.endpoint_url, "--json", str(report)],
-        text=True, capture_output=True, check=False, cwd=folder, timeout=120,
+        text=True, capture_output=True, check=False, cwd=folder, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return dict(json.loads(report.read_text()))

@@ -30,6 +30,8 @@ from sageloop.examples.archives import packed
 from sageloop.local_cloud.assembly import deploy_app
 from sageloop.local_cloud.client import LocalCloud
 
+pytestmark = pytest.mark.slow
+
 ARTIFACT = "models/tripling/model.tar.gz"
 READY = "deliveries/ready"
 
@@ -114,7 +116,7 @@ def scored() -> Iterator[Scored]:
         bucket, s3 = outputs["Bucket"], cloud.client("s3")
         s3.put_object(Bucket=bucket, Key="to-score/rows.csv", Body=b"7,2\n8,5\n9,11\n")
         s3.put_object(Bucket=bucket, Key=READY, Body=b"complete")
-        cloud.settle(90)
+        cloud.settle(180)
         yield Scored(cloud, bucket, package, trees)
 
 

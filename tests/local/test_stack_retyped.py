@@ -31,6 +31,8 @@ from constructs_lib import (
 from sageloop.local_cloud.assembly import DeploymentError, deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
 
+pytestmark = pytest.mark.slow
+
 RESOURCE = "endpoint/greets/variant/AllTraffic"
 BUSY = StepScaling(metric="CPUUtilization", threshold=70, steps=[Step(lower=0, change=1)])
 NIGHT = ScheduledScaling(schedule="cron(0 22 * * ? *)", minimum=1)
@@ -68,7 +70,7 @@ class Retyped:
 
     def deploy(self, instance_type: str, **changes: Any) -> None:
         deploy_app(self.cloud, app(self.folder, instance_type, **changes))
-        self.cloud.settle(60)
+        self.cloud.settle(180)
 
     def served(self) -> tuple[str, int]:
         """Instance type, and instances there are."""
@@ -126,7 +128,7 @@ def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(retyped: Rety
         EndpointName="greets",
         DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 3}],
     )
-    retyped.cloud.settle(60)
+    retyped.cloud.settle(180)
 
     retyped.deploy("ml.c5.large")
 
@@ -141,7 +143,7 @@ def test_a_deployment_that_fails_leaves_type_and_scaling(retyped: Retyped) -> No
     with pytest.raises(DeploymentError, match="is-not-there"):
         retyped.deploy("ml.r5.large", broken=True)
     retyped.cloud.advance(minutes=16)
-    retyped.cloud.settle(60)
+    retyped.cloud.settle(180)
 
     assert retyped.served()[0] == before
     assert retyped.is_whole()

@@ -28,6 +28,8 @@ from sageloop.local_cloud.assembly import deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
+pytestmark = pytest.mark.slow
+
 ENDPOINT = "greets"
 ARTIFACT = "models/winter/model.tar.gz"
 TARGET = {"ServiceNamespace": "sagemaker", "ResourceId": f"endpoint/{ENDPOINT}/variant/AllTraffic"}
@@ -121,7 +123,7 @@ class Retyped:
 def retyped() -> Iterator[Retyped]:
     """Deployed and promoted on ``ml.m5.large``."""
     with served_image(), in_process() as (inside, cloud):
-        inside.service("sagemaker").hosting.timing = Timing(startup_cap=10)
+        inside.service("sagemaker").hosting.timing = Timing(startup_cap=120)
         made = Retyped(cloud)
         made.promote(made.deploy("ml.m5.large"))
         yield made

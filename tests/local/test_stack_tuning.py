@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from deployed import Loop, deploy_project, in_process
 
+pytestmark = pytest.mark.slow
+
 JOB = "sageloop-tune-flights"
 
 

@@ -154,7 +154,7 @@ def csv(rows: int, start: int = 0) -> bytes:
 
 def run(aws: SimpleNamespace, made: dict[str, Any]) -> dict[str, Any]:
     aws.sagemaker.create_training_job(**made)
-    assert aws.cloud.settle(60) == []
+    assert aws.cloud.settle(180) == []
     return dict(aws.sagemaker.describe_training_job(TrainingJobName=made["TrainingJobName"]))
 
 

@@ -68,7 +68,7 @@ class Batch:
     def run(self, made: dict[str, Any]) -> dict[str, Any]:
         """Run a job to its end; returns its description."""
         self.stage.sagemaker.create_transform_job(**made)
-        assert self.stage.cloud.settle(60) == []
+        assert self.stage.cloud.settle(180) == []
         return self.describe(made)
 
     def describe(self, made: dict[str, Any]) -> dict[str, Any]:
@@ -99,6 +99,6 @@ def packed(files: dict[str, bytes]) -> bytes:
 def batch(stage: Stage, tmp_path: Path) -> Iterator[Batch]:
     program = [sys.executable, "-IS", str(Path(__file__).with_name("batch_server.py"))]
     images.register(IMAGE, serving=program)
-    stage.cloud.service("sagemaker").hosting.timing = Timing(startup_cap=20, terminate=2)
+    stage.cloud.service("sagemaker").hosting.timing = Timing(startup_cap=120, terminate=2)
     yield Batch(stage, tmp_path / "asked")
     images.unregister(IMAGE)

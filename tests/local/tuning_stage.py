@@ -72,7 +72,7 @@ def tuning(name: str, image: str, settings: dict[str, Any] | None = None, **memb
 
 def tune(aws: SimpleNamespace, request: dict[str, Any]) -> dict[str, Any]:
     aws.sagemaker.create_hyper_parameter_tuning_job(**request)
-    assert aws.cloud.settle(60) == []
+    assert aws.cloud.settle(180) == []
     return described(aws, request["HyperParameterTuningJobName"])
 
 
@@ -113,5 +113,5 @@ def forgotten(aws: SimpleNamespace, program: Any) -> Iterator[None]:
         name = job["HyperParameterTuningJobName"]
         if job["HyperParameterTuningJobStatus"] == "InProgress":
             client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-            assert aws.cloud.settle(30) == []
+            assert aws.cloud.settle(180) == []
         client.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)

@@ -52,7 +52,7 @@ def test_order_and_its_reverse_follow_needs() -> None:
 
 
 def test_walk_visits_unrelated_nodes_at_once() -> None:
-    together = threading.Barrier(3, timeout=5)
+    together = threading.Barrier(3, timeout=180)
 
     def visit(_: str) -> bool:
         together.wait()

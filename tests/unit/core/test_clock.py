@@ -31,7 +31,7 @@ def test_a_jump_fires_every_timer_it_passes_in_order(clock: VirtualClock) -> Non
 
     clock.advance(10_000)
 
-    assert [seen.get(timeout=5), seen.get(timeout=5)] == ["first", "second"]
+    assert [seen.get(timeout=180), seen.get(timeout=180)] == ["first", "second"]
     assert seen.empty()
 
 
@@ -42,7 +42,7 @@ def test_a_cancelled_timer_never_fires(clock: VirtualClock) -> None:
 
     clock.advance(30)
 
-    assert seen.get(timeout=5) == "kept"
+    assert seen.get(timeout=180) == "kept"
     assert seen.empty()
 
 

@@ -68,7 +68,7 @@ def train(
 
 def run(module: str, base: Path) -> Done:
     with started(module, base) as child:
-        log = child.communicate(timeout=60)[0]
+        log = child.communicate(timeout=600)[0]
     return _done(child, base, log)
 
 
@@ -101,7 +101,7 @@ def train_together(
         )
         for host in hosts
     ]
-    logs = [child.communicate(timeout=60)[0] for child in children]
+    logs = [child.communicate(timeout=600)[0] for child in children]
     return {
         host: _done(child, base / host, log)
         for host, child, log in zip(hosts, children, logs, strict=True)
@@ -137,7 +137,12 @@ def not_served(module: str, base: Path, **environment: str) -> tuple[int, str]:
     """The exit code and the words of a server that does not start."""
     env = {"SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": "0", **environment}
     done = subprocess.run(
-        command(f"{module}.serve"), env=env, capture_output=True, text=True, check=False, timeout=60
+        command(f"{module}.serve"),
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
     return done.returncode, done.stderr
 

@@ -20,7 +20,7 @@ def arrive(turns: Turns, name: int, order: list[int]) -> threading.Thread:
     before = turns.waiting
     thread = threading.Thread(target=come)
     thread.start()
-    until("someone to wait", lambda: turns.waiting > before, seconds=10)
+    until("someone to wait", lambda: turns.waiting > before, seconds=180)
     return thread
 
 

@@ -294,7 +294,7 @@ def test_model_is_saved_when_asked_to_stop(tmp_path: Path) -> None:
         assert child.stdout is not None
         assert child.stdout.readline().startswith("[0]")
         child.send_signal(signal.SIGTERM)
-        log = child.communicate(timeout=60)[0]
+        log = child.communicate(timeout=600)[0]
 
     assert child.returncode == 0, log
     assert predicted(tmp_path, [[50, 2]])[0] > 0
