@@ -23,7 +23,8 @@ $(VENV)/.ready: requirements/dev.txt requirements/frameworks.txt requirements/to
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/frameworks.txt
 	@$(BIN)/python -m pip install --quiet -r requirements/torch.txt
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
+	  --editable distributions/sageloop-local --editable .
 	@$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
 	@touch $@
 
@@ -89,7 +90,8 @@ docs: setup ## write the generated pages anew
 
 lock: ## pin requirements anew (needs uv on the PATH)
 	uv pip compile -q pyproject.toml --extra local --extra dev --extra demo --generate-hashes \
-	  --no-annotate --no-header --python-version 3.11 -o requirements/dev.txt
+	  --no-annotate --no-header --python-version 3.11 --no-emit-package sageloop-local \
+	  -o requirements/dev.txt
 	uv pip compile -q requirements/checkov.in --generate-hashes --no-annotate --no-header \
 	  --python-version 3.11 -o requirements/checkov.txt
 	for name in build fidelity sdk aws; do uv pip compile -q requirements/$$name.in --generate-hashes \
