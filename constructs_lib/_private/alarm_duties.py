@@ -33,6 +33,8 @@ class _Claim:
         return mine or _mentions(other.rule, self.arn, self.name)
 
 
+# By app, because alarms of one stack may be given duties in another. Beside its root, which may be
+# an object of any class that is not ours to add to; weakly, so that claims end with their app.
 _claims: WeakKeyDictionary[IConstruct, list[_Claim]] = WeakKeyDictionary()
 
 

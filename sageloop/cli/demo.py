@@ -35,7 +35,7 @@ def demo(
     No account, no Docker; about four minutes. Exit code 0 only if everything promised happened.
     """
     from sageloop.demo.cdk import CdkMissingError
-    from sageloop.demo.flights import DataMissingError
+    from sageloop.demo.data_packages import DataMissingError
     from sageloop.demo.story import Options, Story
     from sageloop.local_cloud.client import LocalCloudError
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-
-from sageloop import __version__
+from importlib import metadata
 
 
 def main() -> None:
@@ -35,7 +34,7 @@ def main() -> None:
     @app.command("version")
     def version() -> None:
         """Print the version."""
-        typer.echo(__version__)
+        typer.echo(metadata.version("sageloop"))
 
     app()
 

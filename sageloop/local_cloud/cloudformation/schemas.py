@@ -83,7 +83,7 @@ def _data() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(
             "the provider schemas come with cfn-lint, which is not installed: "
-            "install sageloop[local]"
+            "install sageloop-local"
         )
     return Path(next(iter(spec.submodule_search_locations))) / "data" / "schemas"
 

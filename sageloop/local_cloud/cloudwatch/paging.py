@@ -1,4 +1,4 @@
-"""Answers in pages: a token is the place where the next page begins."""
+"""CloudWatch's way of listing by pages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.paging import page_of
 from sageloop.local_cloud.core.service import Call
 
 _MOST = 100
@@ -16,11 +17,10 @@ def page(member: str, found: Sequence[Any], call: Call, *, size: str) -> dict[st
     wanted = call.params.get(size, _MOST)
     if not 1 <= wanted <= _MOST:
         raise AwsError("ValidationError", f"{size} must be 1 to {_MOST}, got {wanted}")
-    token = call.params.get("NextToken") or "0"
-    if not token.isdigit():
-        raise AwsError("InvalidNextToken", f"the token {token} was not given by this operation")
-    start = int(token)
-    answer: dict[str, Any] = {member: list(found[start : start + wanted])}
-    if start + wanted < len(found):
-        answer["NextToken"] = str(start + wanted)
-    return answer
+    shown, token = page_of(found, call.params.get("NextToken"), wanted, _refused)
+    answer: dict[str, Any] = {member: shown}
+    return answer if token is None else answer | {"NextToken": token}
+
+
+def _refused(token: str) -> AwsError:
+    return AwsError("InvalidNextToken", f"the token {token} was not given by this operation")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.paging import page_of
 from sageloop.local_cloud.sagemaker.store import Document
 
 _DEFAULT_PAGE = 10
@@ -33,13 +34,13 @@ def page(
     kept.sort(key=lambda d: d.get(by) or "")
     if descending:
         kept.reverse()
-    start = _start(params.get("NextToken"))
-    end = start + int(params.get("MaxResults", _DEFAULT_PAGE))
+    size = int(params.get("MaxResults", _DEFAULT_PAGE))
+    shown, token = page_of(kept, _decoded(params.get("NextToken")), size, _refused)
     answer: dict[str, Any] = {
-        result: [{m: d[m] for m in members if d.get(m) is not None} for d in kept[start:end]]
+        result: [{m: d[m] for m in members if d.get(m) is not None} for d in shown]
     }
-    if end < len(kept):
-        answer["NextToken"] = base64.b64encode(str(end).encode()).decode()
+    if token is not None:
+        answer["NextToken"] = base64.b64encode(token.encode()).decode()
     return answer
 
 
@@ -74,10 +75,14 @@ def _in_order(stamp: Any, bound: Any, holds: Callable[[Any, Any], bool]) -> bool
     return bound is None or stamp is None or holds(stamp, bound)
 
 
-def _start(token: str | None) -> int:
+def _decoded(token: str | None) -> str | None:
     if token is None:
-        return 0
+        return None
     try:
-        return int(base64.b64decode(token, validate=True))
+        return base64.b64decode(token, validate=True).decode()
     except ValueError:
-        raise AwsError("ValidationException", "Invalid NextToken.") from None
+        raise _refused(token) from None
+
+
+def _refused(_: str) -> AwsError:
+    return AwsError("ValidationException", "Invalid NextToken.")

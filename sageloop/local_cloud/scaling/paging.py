@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.paging import page_of
 from sageloop.local_cloud.core.service import Call
 
 _LARGEST = 50
@@ -12,10 +13,11 @@ _LARGEST = 50
 
 def page(member: str, found: list[dict[str, Any]], call: Call) -> dict[str, Any]:
     """The page of ``found`` that ``NextToken`` and ``MaxResults`` ask for."""
-    token = call.params.get("NextToken") or "0"
-    if not token.isdecimal():
-        raise AwsError("InvalidNextTokenException", f"Invalid token: {token}")
     asked = call.params.get("MaxResults")
-    start = int(token)
-    end = start + (_LARGEST if asked is None else min(int(asked), _LARGEST))
-    return {member: found[start:end], "NextToken": str(end) if end < len(found) else None}
+    size = _LARGEST if asked is None else min(int(asked), _LARGEST)
+    shown, token = page_of(found, call.params.get("NextToken"), size, _refused)
+    return {member: shown, "NextToken": token}
+
+
+def _refused(token: str) -> AwsError:
+    return AwsError("InvalidNextTokenException", f"Invalid token: {token}")

@@ -1,0 +1,90 @@
+"""The distribution of the local cloud alone, installed where neither the CDK nor constructs are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.test_wheel import LOCAL, PIN, ROOT
+
+pytestmark = pytest.mark.slow
+
+_TEST = """
+import importlib.util
+
+TEMPLATE = {
+    "Resources": {
+        "Work": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 90}},
+        "Data": {"Type": "AWS::S3::Bucket", "Properties": {}},
+    },
+    "Outputs": {"Queue": {"Value": {"Ref": "Work"}}, "Bucket": {"Value": {"Ref": "Data"}}},
+}
+
+
+def test_template_is_deployed(local_cloud):
+    outputs = local_cloud.deploy_template("plain", TEMPLATE)
+
+    asked = {"QueueUrl": outputs["Queue"], "AttributeNames": ["VisibilityTimeout"]}
+    found = local_cloud.client("sqs").get_queue_attributes(**asked)["Attributes"]
+    assert found == {"VisibilityTimeout": "90"}
+    local_cloud.client("s3").head_bucket(Bucket=outputs["Bucket"])
+
+
+def test_neither_cdk_nor_constructs_are_there():
+    absent = ("aws_cdk", "constructs", "constructs_lib", "typer")
+    assert [name for name in absent if importlib.util.find_spec(name)] == []
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    ended = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder),
+         str(ROOT / "distributions" / "sageloop-local")],
+        text=True, check=False, capture_output=True, cwd=folder,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def test_wheel_holds_the_local_cloud_and_nothing_else_of_the_namespace(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        content = {name for name in archive.namelist() if ".dist-info/" not in name}
+    wanted = {
+        name
+        for path in (ROOT / "sageloop").rglob("*.py")
+        if (name := str(path.relative_to(ROOT))).startswith(LOCAL)
+    }
+
+    assert wanted - content == set()
+    assert [name for name in content if not name.startswith(LOCAL)] == []
+
+
+@pytest.mark.feature("the local cloud as a distribution of its own")
+def test_plain_template_is_deployed_where_only_the_local_cloud_is_installed(
+    wheel: Path, tmp_path: Path
+) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    pins = PIN.findall((ROOT / "requirements" / "dev.txt").read_text())
+    (tmp_path / "constraints.txt").write_text("\n".join(pins) + "\n")
+    (tmp_path / "test_plain.py").write_text(_TEST)
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PYTHON", "PYTEST"))}
+
+    def run(*words: str) -> None:
+        ended = subprocess.run(
+            [python, "-m", *words], cwd=tmp_path, env=clean, text=True, check=False,
+            capture_output=True,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    run("pip", "install", "--quiet", "-c", "constraints.txt", str(wheel), "pytest")
+    run("pytest", "-q", "test_plain.py")
