@@ -55,8 +55,10 @@ def up(
         )  # fmt: skip
     except LocalCloudError as error:
         fail(str(error).splitlines()[-1])
-    facts = {"endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region}
-    facts |= {"started": started_at(cloud.pid)}
+    facts = {
+        "endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region,
+        "started": started_at(cloud.pid),
+    }  # fmt: skip
     _facts().write_text(json.dumps(facts))
     write_report(json_file, facts)
     typer.echo(f"the local cloud answers at {cloud.endpoint_url} (process {cloud.pid})")

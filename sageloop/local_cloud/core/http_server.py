@@ -33,7 +33,7 @@ _KEPT_CONNECTIONS = 512
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
 
-class HttpServer(Server):  # type: ignore[misc]
+class HttpServer(Server):
     """Serves a WSGI application on loopback.
 
     Args:
@@ -47,6 +47,8 @@ class HttpServer(Server):  # type: ignore[misc]
         threads: how many requests are answered at once.
 
     """
+
+    _connections: Any
 
     def __init__(
         self, host: str, port: int, application: Callable[..., Iterable[bytes]], *,
@@ -82,8 +84,10 @@ class HttpServer(Server):  # type: ignore[misc]
         log.log(level, msg, exc_info=traceback)
 
 
-class _Connections(ConnectionManager):  # type: ignore[misc]
+class _Connections(ConnectionManager):
     """Connections that wait for a request, or for the rest of one."""
+
+    _selector: Any
 
     def _expire(self, threshold: float) -> None:
         begun_before = wall.time() - self.server.head_seconds
@@ -96,7 +100,8 @@ class _Connections(ConnectionManager):  # type: ignore[misc]
 
     def _from_server_socket(self, server_socket: Any) -> HTTPConnection | None:
         try:
-            return super()._from_server_socket(server_socket)
+            made: HTTPConnection | None = super()._from_server_socket(server_socket)  # type: ignore[misc]
+            return made
         except OSError as error:
             if error.errno not in _OUT_OF_FILES:
                 raise

@@ -67,13 +67,13 @@ class _PatientSocket(socket.SocketIO):
         return number
 
 
-class _Reader(StreamReader):  # type: ignore[misc]
+class _Reader(StreamReader):
     def __init__(self, raw: _PatientSocket, size: int) -> None:
         super(StreamReader, self).__init__(raw, size)
         self.bytes_read = 0
 
 
-class _Writer(StreamWriter):  # type: ignore[misc]
+class _Writer(StreamWriter):
     def __init__(self, raw: _PatientSocket, size: int) -> None:
         super(StreamWriter, self).__init__(raw, size)
         self.bytes_written = 0

@@ -46,7 +46,7 @@ class QuickConnection(HTTPConnection):
 
     def __init__(self, server: Any, sock: socket.socket, _: Any = None) -> None:
         self._patience = Patience(server.body_seconds)
-        super().__init__(server, sock, self._patience.file)  # type: ignore[no-untyped-call]
+        super().__init__(server, sock, self._patience.file)
 
     def communicate(self) -> bool:
         """Answer one request, or see that it is not there yet; whether the connection is kept."""

@@ -106,7 +106,7 @@ class Threads:
 
     def _serve(self, connection: HTTPConnection) -> None:
         try:
-            if connection.communicate():
+            if connection.communicate():  # type: ignore[no-untyped-call]
                 self._server.put_conn(connection)
             else:
                 connection.close()

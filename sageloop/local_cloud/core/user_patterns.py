@@ -9,7 +9,7 @@ import logging
 from functools import lru_cache
 from typing import Any
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 log = logging.getLogger(__name__)
 

@@ -59,14 +59,15 @@ class Dispatcher:
         sender = targets.Sender(
             service=SERVICE, source_arn=rule.arn, role_arn=target.get("RoleArn")
         )
-        message = targets.Message(
-            body=body_for(target, event, self._reserved(rule, event)),
-            group_id=target.get("SqsParameters", {}).get("MessageGroupId"),
-            hops=hops,
-        )
+        reserved = self._reserved(rule, event)
 
         def send() -> None:
             self._count("Invocations", rule)
+            message = targets.Message(
+                body=body_for(target, event, reserved),
+                group_id=target.get("SqsParameters", {}).get("MessageGroupId"),
+                hops=hops,
+            )
             targets.send(self._cloud, sender, target["Arn"], message)
 
         return delivery.Delivery(

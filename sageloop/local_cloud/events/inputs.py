@@ -7,9 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sageloop.local_cloud.core.errors import AwsError
+
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]|\['([^']+)'\]|\[\"([^\"]+)\"\]")
 _VARIABLE = re.compile(r"<([A-Za-z_][\w.-]*)>")
 _NOTHING: Any = object()
+# No target takes more than a megabyte of an event.
+_LONGEST_BODY = 1_048_576
 
 
 def path_steps(path: str) -> list[str | int]:
@@ -46,13 +50,22 @@ def body_for(target: Mapping[str, Any], event: dict[str, Any], reserved: dict[st
 
 
 def filled(template: str, values: Mapping[str, Any]) -> str:
-    """A template with ``<name>`` replaced; inside a JSON string without quotes of its own."""
+    """A template with ``<name>`` replaced; inside a JSON string without quotes of its own.
+
+    Raises ValidationException if the result is longer than any target takes.
+    """
     parts: list[str] = []
-    end, quoted = 0, False
+    end, quoted, size = 0, False, 0
     for found in _VARIABLE.finditer(template):
         between = template[end : found.start()]
         quoted ^= _quotes(between) % 2 == 1
         parts += [between, _rendered(found, values, quoted)]
+        size += len(parts[-1])
+        if size > _LONGEST_BODY:
+            raise AwsError(
+                "ValidationException",
+                f"the input transformer makes more than {_LONGEST_BODY} characters of the event",
+            )
         end = found.end()
     return "".join([*parts, template[end:]])
 

@@ -53,7 +53,7 @@ class Link:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_PROGRAM), *arguments],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
+                env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
                 pass_fds=(theirs.fileno(), alarm_read, *kept_open),
             )  # fmt: skip
         finally:

@@ -21,11 +21,14 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import tree
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.supervision import tree
+else:
+    import tree
 
 _LARGEST_MESSAGE = 4096
 # Above every descriptor that a child is to have.
@@ -39,8 +42,8 @@ def main() -> None:
     """Start the inner process and watch it: ``supervisor.py CONTROL-FD ALARM-FD OPEN-FILES``."""
     # Low numbers: select() knows no others.
     control, alarm = socket.socket(fileno=os.dup(int(sys.argv[1]))), os.dup(int(sys.argv[2]))
-    for number in sys.argv[1:3]:
-        os.close(int(number))
+    for inherited in sys.argv[1:3]:
+        os.close(int(inherited))
     open_files = int(sys.argv[3])
     cloud = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -250,8 +253,8 @@ def _execute(wanted: dict[str, Any], fds: list[int], open_files: int) -> NoRetur
     resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, hard))
     # The descriptors may lie on the very numbers that they are to have.
     moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY) for fd in fds]
-    for number, fd in enumerate(moved):
-        os.dup2(fd, number)
+    for place, fd in enumerate(moved):
+        os.dup2(fd, place)
     command: list[str] = wanted["command"]
     try:
         os.chdir(wanted["cwd"])
