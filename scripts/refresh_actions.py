@@ -63,7 +63,7 @@ def _table(pages: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _action(action: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"level": action["access_level"]}
+    entry: dict[str, Any] = {"level": action["access_level"]}
     keys: set[str] = set()
     depends: set[str] = set()
     resources: dict[str, bool] = {}
@@ -74,12 +74,12 @@ def _action(action: dict[str, Any]) -> dict[str, Any]:
         keys |= set(entry["condition_keys"])
         depends |= set(entry["dependent_actions"])
     if resources:
-        found["resources"] = resources
+        entry["resources"] = resources
     if keys:
-        found["keys"] = sorted(keys)
+        entry["keys"] = sorted(keys)
     if depends:
-        found["depends"] = sorted(depends)
-    return found
+        entry["depends"] = sorted(depends)
+    return entry
 
 
 def _add_resource(resources: dict[str, Any], resource: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Decisions beside moto's own on what both evaluate: allows and denials by action and resource.
+"""Decisions compared with moto's, for allows and denials by action and resource.
 
 Moto evaluates identity-based policies without NotResource, variables and ``?``; it takes dots in a
 pattern for any character, compares actions with case, and lets the first statement that denies end

@@ -1,4 +1,4 @@
-"""Every operation that the local cloud serves is in a table of what AWS authorizes, or listed."""
+"""Every operation that the local cloud serves is in a table of permissions or listed as missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sageloop.local_cloud.access.policy.authorization import (
     SERVICES,
     ApiCall,
     UnmappedOperationError,
-    needs_of,
+    required_permissions,
 )
 from sageloop.local_cloud.access.policy.authorization.missing import MISSING
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
@@ -60,13 +60,13 @@ def served() -> dict[str, set[str]]:
     """The operations of each service by botocore's names."""
     cloud = Cloud(CloudConfig())
     try:
-        found = {service.model: set(service.operations) for service in own_services(cloud)}
+        result = {service.model: set(service.operations) for service in own_services(cloud)}
     finally:
         cloud.stop()
     for name in services_of_moto():
         model = MODELS.get(name, name)
-        found[model] = set(operations_of_moto(model)) - NOT_SERVED.get(model, set())
-    return found
+        result[model] = set(operations_of_moto(model)) - NOT_SERVED.get(model, set())
+    return result
 
 
 def operations_of_moto(model: str) -> Iterator[str]:
@@ -119,7 +119,7 @@ def test_every_operation_that_is_served_is_in_a_table_or_listed_as_missing(
     for model, names in operations.items():
         for name in names:
             try:
-                needs_of(call(model, name))
+                required_permissions(call(model, name))
             except UnmappedOperationError:
                 unmapped.setdefault(model, set()).add(name)
     assert unmapped == {model: set(names) for model, names in MISSING.items()}
@@ -142,10 +142,12 @@ def test_needs_are_actions_on_resources_that_the_reference_has(
     wrong = []
     for model, names in operations.items():
         for name in names - MISSING.get(model, frozenset()):
-            for need in needs_of(call(model, name)):
-                if need.action in BEYOND_THE_REFERENCE:
+            for permission in required_permissions(call(model, name)):
+                if permission.action in BEYOND_THE_REFERENCE:
                     continue
-                known = reference.action(need.action) is not None
-                if not known or not reference.resource_can_match(need.action, need.resource):
-                    wrong.append(f"{model}:{name} {need.action} {need.resource}")
+                known = reference.action(permission.action) is not None
+                if not known or not reference.resource_can_match(
+                    permission.action, permission.resource
+                ):
+                    wrong.append(f"{model}:{name} {permission.action} {permission.resource}")
     assert wrong == []

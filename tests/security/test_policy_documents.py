@@ -1,4 +1,4 @@
-"""The policy documents of all stacks, as the services would take or refuse them."""
+"""The policy documents of all stacks, validated by the rules of the services."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def documents(templates: Mapping[str, Template]) -> Iterator[tuple[str, PolicyFo
 
 
 def refusals(templates: Mapping[str, Template]) -> list[str]:
-    """What the services would refuse."""
+    """The errors that the services would return."""
     return [
         f"{name}: {problem.code}: {problem.message} ({problem.finding.where})"
         for name, attached_to, document in documents(templates)
@@ -48,11 +48,11 @@ def refusals(templates: Mapping[str, Template]) -> list[str]:
     ]
 
 
-def test_every_policy_document_is_taken(templates: dict[str, Template]) -> None:
+def test_every_policy_document_is_accepted(templates: dict[str, Template]) -> None:
     assert refusals(templates) == []
 
 
-def test_every_kind_of_document_is_looked_at(templates: dict[str, Template]) -> None:
+def test_every_kind_of_document_is_validated(templates: dict[str, Template]) -> None:
     seen = {attached_to for _, attached_to, _ in documents(templates)}
     assert seen >= {PolicyFor.BUCKET, PolicyFor.KEY, PolicyFor.MANAGED, PolicyFor.QUEUE,
                     PolicyFor.TOPIC, PolicyFor.TRUST}  # fmt: skip
@@ -60,7 +60,7 @@ def test_every_kind_of_document_is_looked_at(templates: dict[str, Template]) -> 
 
 def test_every_condition_key_exists(templates: dict[str, Template]) -> None:
     policies = [parse_policy(document, name=name) for name, _, document in documents(templates)]
-    assert [found for policy in policies for found in unknown_keys(policy)] == []
+    assert [key for policy in policies for key in unknown_keys(policy)] == []
 
 
 @pytest.mark.parametrize(

@@ -238,10 +238,10 @@ texts = st.sampled_from(["a", "A", "1", "1.0", "203.0.113.7", "arn:aws:s3:::b", 
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(OPPOSITES), st.lists(texts, min_size=1), maybe(st.lists(texts, min_size=1)))
 def test_negated_operator_is_the_opposite(
-    pair: tuple[str, str], wanted: list[str], found: list[str] | None
+    pair: tuple[str, str], expected_values: list[str], result: list[str] | None
 ) -> None:
-    positive, negative = ({name: {"t:k": wanted}} for name in pair)
-    context = {"t:k": found}
+    positive, negative = ({name: {"t:k": expected_values}} for name in pair)
+    context = {"t:k": result}
     assert holds(positive, context) is not holds(negative, context)
 
 
@@ -253,22 +253,24 @@ def test_negated_operator_is_the_opposite(
     maybe(st.lists(texts, min_size=1)),
 )
 def test_if_exists_is_the_operator_or_the_keys_absence(
-    name: str, prefix: str, wanted: list[str], found: list[str] | None
+    name: str, prefix: str, expected_values: list[str], result: list[str] | None
 ) -> None:
-    plain, optional = ({f"{prefix}{name}{end}": {"t:k": wanted}} for end in ("", "IfExists"))
-    context = {"t:k": found}
-    assert holds(optional, context) is (found is None or holds(plain, context))
+    plain, optional = (
+        {f"{prefix}{name}{end}": {"t:k": expected_values}} for end in ("", "IfExists")
+    )
+    context = {"t:k": result}
+    assert holds(optional, context) is (result is None or holds(plain, context))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(OPPOSITES), st.lists(texts, min_size=1), st.lists(texts, min_size=1))
 def test_set_operators_are_each_others_opposite_under_negation(
-    pair: tuple[str, str], wanted: list[str], found: list[str]
+    pair: tuple[str, str], expected_values: list[str], result: list[str]
 ) -> None:
     # Not every value matches if and only if some value does not match.
     positive, negative = pair
-    every = holds({f"ForAllValues:{positive}": {"t:k": wanted}}, {"t:k": found})
-    some_not = holds({f"ForAnyValue:{negative}": {"t:k": wanted}}, {"t:k": found})
+    every = holds({f"ForAllValues:{positive}": {"t:k": expected_values}}, {"t:k": result})
+    some_not = holds({f"ForAnyValue:{negative}": {"t:k": expected_values}}, {"t:k": result})
     assert every is not some_not
 
 

@@ -1,4 +1,4 @@
-"""What AWS authorizes for calls: actions, resources and condition keys of single operations."""
+"""The permissions that single operations require: actions, resources and condition keys."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from sageloop.local_cloud.access.policy.authorization import (
     SERVICES,
     ApiCall,
-    Need,
+    Permission,
     UnmappedOperationError,
     filled_keys,
-    needs_of,
+    required_permissions,
 )
 from sageloop.local_cloud.access.policy.context_keys import Availability, availability
 
@@ -21,14 +21,18 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/R"
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234"
 
 
-def needs(model: str, operation: str, *, resolve: Any = None, **params: Any) -> list[Need]:
+def permissions(
+    model: str, operation: str, *, resolve: Any = None, **params: Any
+) -> list[Permission]:
     more = {"resolve": resolve} if resolve else {}
-    return needs_of(ApiCall(model=model, operation=operation, params=params, region="eu-west-1",
-                            account=ACCOUNT, **more))  # fmt: skip
+    return required_permissions(
+        ApiCall(model=model, operation=operation, params=params, region="eu-west-1",
+                account=ACCOUNT, **more)
+    )  # fmt: skip
 
 
 def pairs(model: str, operation: str, **params: Any) -> list[tuple[str, str]]:
-    return [(need.action, need.resource) for need in needs(model, operation, **params)]
+    return [(need.action, need.resource) for need in permissions(model, operation, **params)]
 
 
 def arn(service: str, resource: str) -> str:
@@ -82,9 +86,9 @@ def test_s3_operation_needs_its_actions(
 
 
 def test_s3_headers_are_condition_keys() -> None:
-    found = needs("s3", "PutObject", **OBJECT, ServerSideEncryption="aws:kms", SSEKMSKeyId=KEY,
-                  StorageClass="STANDARD", Tagging="team=blue")  # fmt: skip
-    assert found[0].context == {
+    headers = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY, "StorageClass": "STANDARD"}
+    result = permissions("s3", "PutObject", **OBJECT, **headers, Tagging="team=blue")
+    assert result[0].context == {
         "s3:x-amz-server-side-encryption": "aws:kms",
         "s3:x-amz-server-side-encryption-aws-kms-key-id": KEY,
         "s3:x-amz-storage-class": "STANDARD",
@@ -94,13 +98,13 @@ def test_s3_headers_are_condition_keys() -> None:
 
 
 def test_s3_upload_without_headers_has_no_condition_keys() -> None:
-    assert needs("s3", "PutObject", **OBJECT)[0].context == {}
+    assert permissions("s3", "PutObject", **OBJECT)[0].context == {}
 
 
 def test_s3_listing_has_prefix_delimiter_and_number() -> None:
-    found = needs("s3", "ListObjectsV2", Bucket="b", Prefix="", Delimiter="/", MaxKeys=0)
-    assert found[0].context == {"s3:prefix": "", "s3:delimiter": "/", "s3:max-keys": 0}
-    assert needs("s3", "ListObjects", Bucket="b")[0].context == {"s3:max-keys": 1000}
+    result = permissions("s3", "ListObjectsV2", Bucket="b", Prefix="", Delimiter="/", MaxKeys=0)
+    assert result[0].context == {"s3:prefix": "", "s3:delimiter": "/", "s3:max-keys": 0}
+    assert permissions("s3", "ListObjects", Bucket="b")[0].context == {"s3:max-keys": 1000}
 
 
 JOB = {
@@ -124,7 +128,7 @@ def test_training_job_needs_its_role_and_its_tags() -> None:
 
 
 def test_training_job_has_what_it_asks_for_as_condition_keys() -> None:
-    create, _, passed = needs("sagemaker", "CreateTrainingJob", **JOB)
+    create, _, passed = permissions("sagemaker", "CreateTrainingJob", **JOB)
     assert create.context == {
         "aws:RequestTag/team": "blue",
         "aws:TagKeys": ["team"],
@@ -155,13 +159,13 @@ def test_flag_is_a_key_whether_it_is_true_or_false(
     for name in place:
         params = {name: params}
     names = {"TrainingJobName": "a", "ProcessingJobName": "a", "HyperParameterTuningJobName": "a"}
-    found = needs("sagemaker", operation, **names, **params)
-    assert found[0].context == {"sagemaker:NetworkIsolation": isolated}
+    result = permissions("sagemaker", operation, **names, **params)
+    assert result[0].context == {"sagemaker:NetworkIsolation": isolated}
 
 
 def test_job_without_a_network_has_no_key_for_it() -> None:
-    found = needs("sagemaker", "CreateTrainingJob", TrainingJobName="x", RoleArn=ROLE)
-    assert found[0].context == {}
+    result = permissions("sagemaker", "CreateTrainingJob", TrainingJobName="x", RoleArn=ROLE)
+    assert result[0].context == {}
 
 
 @pytest.mark.parametrize(
@@ -256,14 +260,14 @@ def test_operation_needs_its_actions_on_its_resources(
 
 
 def test_key_that_the_action_lacks_is_not_in_the_context() -> None:
-    found = needs("sagemaker", "CreateModel", ModelName="m", InstanceType="ml.m5.large")
-    assert found == [Need("sagemaker:CreateModel", arn("sagemaker", "model/m"))]
+    result = permissions("sagemaker", "CreateModel", ModelName="m", InstanceType="ml.m5.large")
+    assert result == [Permission("sagemaker:CreateModel", arn("sagemaker", "model/m"))]
 
 
 def test_function_in_a_network_needs_to_see_it() -> None:
-    found = pairs("lambda", "CreateFunction", FunctionName="f", Role=ROLE, Layers=["arn:l"],
+    result = pairs("lambda", "CreateFunction", FunctionName="f", Role=ROLE, Layers=["arn:l"],
                   VpcConfig={"SubnetIds": ["subnet-1"]})  # fmt: skip
-    assert found == [
+    assert result == [
         ("lambda:CreateFunction", arn("lambda", "function:f")), ("iam:PassRole", ROLE),
         ("lambda:GetLayerVersion", "arn:l"), ("ec2:DescribeSecurityGroups", "*"),
         ("ec2:DescribeSubnets", "*"), ("ec2:DescribeVpcs", "*"),
@@ -272,11 +276,13 @@ def test_function_in_a_network_needs_to_see_it() -> None:
 
 def test_events_need_each_bus_once_with_source_and_type() -> None:
     entry = {"Source": "mine", "DetailType": "d"}
-    found = needs("events", "PutEvents", Entries=[entry, entry, entry | {"EventBusName": "b"}])
-    assert [need.resource for need in found] == [
+    result = permissions(
+        "events", "PutEvents", Entries=[entry, entry, entry | {"EventBusName": "b"}]
+    )
+    assert [need.resource for need in result] == [
         arn("events", "event-bus/default"), arn("events", "event-bus/b"),
     ]  # fmt: skip
-    assert found[0].context == {"events:source": "mine", "events:detail-type": "d"}
+    assert result[0].context == {"events:source": "mine", "events:detail-type": "d"}
 
 
 def test_encryption_context_is_condition_keys() -> None:
@@ -284,46 +290,47 @@ def test_encryption_context_is_condition_keys() -> None:
         return KEY if (kind, name) == ("kms:key", "alias/a") else None
 
     context = {"A": "1"}
-    found = needs("kms", "GenerateDataKey", KeyId="alias/a", EncryptionContext=context,
+    result = permissions("kms", "GenerateDataKey", KeyId="alias/a", EncryptionContext=context,
                   resolve=resolve)  # fmt: skip
-    assert found == [
-        Need("kms:GenerateDataKey", KEY, {
+    assert result == [
+        Permission("kms:GenerateDataKey", KEY, {
             "kms:RequestAlias": "alias/a", "kms:EncryptionContextKeys": ["A"],
             "kms:EncryptionContext:A": "1",
         })
     ]  # fmt: skip
 
 
-def test_key_of_a_ciphertext_is_asked_from_the_state() -> None:
+def test_key_of_a_ciphertext_is_looked_up_in_the_state() -> None:
     def resolve(kind: str, blob: str | bytes) -> str | None:
         return KEY if (kind, blob) == ("kms:ciphertext", b"x") else None
 
-    found = needs("kms", "Decrypt", CiphertextBlob=b"x", resolve=resolve)
-    assert found[0].resource == KEY
+    result = permissions("kms", "Decrypt", CiphertextBlob=b"x", resolve=resolve)
+    assert result[0].resource == KEY
 
 
-def test_grant_says_who_gets_what_and_that_no_service_asks() -> None:
-    found = needs("kms", "CreateGrant", KeyId="1234", GranteePrincipal=ROLE, Operations=["Decrypt"],
-                  Constraints={"EncryptionContextSubset": {"a": "b"}})  # fmt: skip
-    assert found[0].context == {
+def test_grant_has_grantee_operations_and_constraint_as_condition_keys() -> None:
+    params = {"KeyId": "1234", "GranteePrincipal": ROLE, "Operations": ["Decrypt"]}
+    constraints = {"EncryptionContextSubset": {"a": "b"}}
+    result = permissions("kms", "CreateGrant", **params, Constraints=constraints)
+    assert result[0].context == {
         "kms:GrantOperations": ["Decrypt"], "kms:GranteePrincipal": ROLE,
         "kms:GrantConstraintType": "EncryptionContextSubset", "kms:GrantIsForAWSResource": False,
     }  # fmt: skip
 
 
-def test_path_of_a_role_is_asked_from_the_state() -> None:
+def test_path_of_a_role_is_looked_up_in_the_state() -> None:
     path = f"arn:aws:iam::{ACCOUNT}:role/jobs/R"
 
     def resolve(kind: str, name: str | bytes) -> str | None:
         return path if (kind, name) == ("iam:role", "R") else None
 
-    found = needs("iam", "GetRole", RoleName="R", resolve=resolve)
-    assert found[0].resource == path
+    result = permissions("iam", "GetRole", RoleName="R", resolve=resolve)
+    assert result[0].resource == path
 
 
 def test_session_has_external_id_and_name() -> None:
-    found = needs("sts", "AssumeRole", RoleArn=ROLE, RoleSessionName="s", ExternalId="e")
-    assert found[0].context == {"sts:ExternalId": "e", "sts:RoleSessionName": "s"}
+    result = permissions("sts", "AssumeRole", RoleArn=ROLE, RoleSessionName="s", ExternalId="e")
+    assert result[0].context == {"sts:ExternalId": "e", "sts:RoleSessionName": "s"}
 
 
 @pytest.mark.parametrize(
@@ -337,15 +344,17 @@ def test_tags_of_a_request_are_condition_keys(
     params: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     operation = "UntagResource" if "TagKeys" in params else "TagResource"
-    found = needs("lambda", operation, Resource=arn("lambda", "function:f"), **params)
-    assert found[0].context == expected
+    result = permissions("lambda", operation, Resource=arn("lambda", "function:f"), **params)
+    assert result[0].context == expected
 
 
 @pytest.mark.parametrize(("model", "operation"), [("dynamodb", "ExecuteStatement"),
                                                   ("athena", "StartQueryExecution")])  # fmt: skip
 def test_operation_in_no_table_is_refused_by_name(model: str, operation: str) -> None:
-    with pytest.raises(UnmappedOperationError, match=f"{model}:{operation} is in no table"):
-        needs(model, operation)
+    with pytest.raises(
+        UnmappedOperationError, match=f"{model}:{operation} is in no table of required permissions"
+    ):
+        permissions(model, operation)
 
 
 @pytest.mark.parametrize("model", sorted(SERVICES))
@@ -356,5 +365,5 @@ def test_filled_keys_exist(model: str) -> None:
 
 
 def test_keys_that_tables_fill_are_filled() -> None:
-    found = availability("s3:x-amz-server-side-encryption", filled=filled_keys())
-    assert found is Availability.FILLED
+    result = availability("s3:x-amz-server-side-encryption", filled=filled_keys())
+    assert result is Availability.FILLED

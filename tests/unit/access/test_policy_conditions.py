@@ -215,7 +215,7 @@ def test_empty_value_is_a_value_without_a_set_operator() -> None:
         (["true", "false"], "x", True), (["true", "false"], None, True),
     ],
 )  # fmt: skip
-def test_null_asks_whether_the_key_exists(value: Any, given: Any, expected: bool) -> None:
+def test_null_checks_whether_the_key_exists(value: Any, given: Any, expected: bool) -> None:
     assert holds("Null", value, given) is expected
 
 

@@ -1,8 +1,8 @@
 """Examples of AWS's documentation, each with the decision that its page states.
 
 The files in ``corpus/`` hold, for each page, examples of policies and requests in our own words.
-A request that a page does not speak of is the counterpart of one that it does: what an example
-"allows only if" is not allowed otherwise. ``who`` is ``user:ACCOUNT:NAME``,
+Some requests are the counterpart of a documented one: what an example "allows only if" is not
+allowed otherwise. ``principal`` is ``user:ACCOUNT:NAME``,
 ``role:ACCOUNT:NAME:SESSION``, ``federated:ACCOUNT:NAME:USER``, ``root:ACCOUNT``,
 ``service:NAME``, ``provider:NAME`` or ``anonymous``.
 """
@@ -46,7 +46,7 @@ def requests() -> Iterator[Any]:
     for page in pages():
         for example in page["examples"]:
             for request in example["requests"]:
-                name = f"{page['page']} - {example['about']} - {request['says']}"
+                name = f"{page['page']} - {example['example']} - {request['description']}"
                 yield pytest.param(example, request, id=name)
 
 
@@ -90,11 +90,11 @@ def parsed(documents: list[Any]) -> tuple[Policy, ...]:
 
 
 @pytest.mark.parametrize(("example", "request_"), list(requests()))
-def test_documented_example_is_decided_as_its_page_says(
+def test_documented_example_has_the_documented_decision(
     example: dict[str, Any], request_: dict[str, Any]
 ) -> None:
     request = Request(
-        principal=principal(request_.get("who", example["who"])),
+        principal=principal(request_.get("principal", example["principal"])),
         action=request_["action"],
         resource=request_["resource"],
         context=request_.get("context", {}),
@@ -104,16 +104,16 @@ def test_documented_example_is_decided_as_its_page_says(
 
 
 def test_corpus_has_at_least_200_examples_each_with_its_page() -> None:
-    found = [(page["path"], request) for page in pages() for example in page["examples"]
+    entries = [(page["path"], request) for page in pages() for example in page["examples"]
              for request in example["requests"]]  # fmt: skip
-    assert len(found) >= 200
-    assert all(path.startswith("/") and path.endswith(".html") for path, _ in found)
+    assert len(entries) >= 200
+    assert all(path.startswith("/") and path.endswith(".html") for path, _ in entries)
 
 
 def test_corpus_has_every_kind_of_decision_and_principal() -> None:
     decisions = {request.values[1]["decision"] for request in requests()}
     kinds = {
-        request.values[1].get("who", request.values[0]["who"]).partition(":")[0]
+        request.values[1].get("principal", request.values[0]["principal"]).partition(":")[0]
         for request in requests()
     }
     assert decisions == {"allowed", "explicitDeny", "implicitDeny"}

@@ -1,4 +1,4 @@
-"""Bucket policies that S3 calls public: the page's examples, and what fixes them."""
+"""Bucket policies that S3 calls public, and conditions that make them non-public."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of actions, resource types and condition keys, and what is asked of them."""
+"""The tables of actions, resource types and condition keys."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ def test_resource_pattern_can_match_resources_of_the_action_only(
 
 def test_matching_resource_types_are_named() -> None:
     pattern = "arn:aws:sagemaker:*:*:endpoint*/x"
-    found = matching_resource_types("sagemaker:UpdateEndpoint", pattern)
-    assert sorted(found) == ["endpoint", "endpoint-config"]
+    result = matching_resource_types("sagemaker:UpdateEndpoint", pattern)
+    assert sorted(result) == ["endpoint", "endpoint-config"]
 
 
 def test_action_has_keys_and_dependent_actions() -> None:
-    found = reference.action("sagemaker:createtrainingjob")
-    assert found is not None
-    assert found.name == "sagemaker:CreateTrainingJob"
-    assert "iam:PassRole" in found.depends
-    assert "sagemaker:VolumeKmsKey" in found.keys
-    assert found.resources["training-job"]
+    result = reference.action("sagemaker:createtrainingjob")
+    assert result is not None
+    assert result.name == "sagemaker:CreateTrainingJob"
+    assert "iam:PassRole" in result.depends
+    assert "sagemaker:VolumeKmsKey" in result.keys
+    assert result.resources["training-job"]
 
 
 @pytest.mark.parametrize("name", ["sagemaker:MakeTea", "unlisted:Get", "sagemaker"])
@@ -72,8 +72,8 @@ def test_unknown_action_is_none(name: str) -> None:
 
 
 def test_pattern_means_the_actions_that_it_matches() -> None:
-    found = {one.name for one in reference.actions_matching("sqs:*Message")}
-    assert found == {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage"}
+    result = {one.name for one in reference.actions_matching("sqs:*Message")}
+    assert result == {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage"}
 
 
 def test_asterisk_alone_means_every_action() -> None:
@@ -149,11 +149,11 @@ def test_unevaluated_keys_are_named_with_policy_and_statement() -> None:
         },
         name="mine",
     )
-    found = unevaluated_keys(policy)
-    assert {one.key for one in found} == {
+    result = unevaluated_keys(policy)
+    assert {one.key for one in result} == {
         "aws:multifactorauthpresent", "aws:principalorgid", "aws:sourceidentity",
     }  # fmt: skip
-    assert {(one.policy, one.statement) for one in found} == {("mine", "Mfa")}
+    assert {(one.policy, one.statement) for one in result} == {("mine", "Mfa")}
     assert [one.key for one in unknown_keys(policy)] == ["aws:nothing"]
 
 

@@ -1,4 +1,4 @@
-"""Policy documents that services take or refuse, with the words that they refuse with."""
+"""Policy documents that services accept or refuse, and their error messages."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def refused(attached_to: PolicyFor, *statements: Any, **more: Any) -> tuple[str,
 
 
 @pytest.mark.parametrize("attached_to", PolicyFor)
-def test_good_policy_is_taken(attached_to: PolicyFor) -> None:
+def test_good_policy_is_accepted(attached_to: PolicyFor) -> None:
     assert validate(document(GOOD[attached_to]), attached_to) == []
 
 
 @pytest.mark.parametrize("attached_to", PolicyFor)
-def test_statement_alone_is_taken_without_a_list(attached_to: PolicyFor) -> None:
+def test_statement_alone_is_accepted_without_a_list(attached_to: PolicyFor) -> None:
     assert validate(document() | {"Statement": GOOD[attached_to]}, attached_to) == []
 
 
@@ -59,7 +59,7 @@ def test_text_that_is_no_json_is_refused(attached_to: PolicyFor) -> None:
 
 
 @pytest.mark.parametrize("attached_to", PolicyFor)
-def test_policy_at_its_limit_is_taken_and_one_byte_more_refused(attached_to: PolicyFor) -> None:
+def test_policy_at_its_limit_is_accepted_and_one_byte_more_refused(attached_to: PolicyFor) -> None:
     kind = KINDS[attached_to]
 
     def sized(size: int) -> str:
@@ -101,7 +101,7 @@ def test_white_space_counts_where_the_service_counts_it(
                              "Packed policy consumes more than 100% of allotted space")),
     ],
 )  # fmt: skip
-def test_large_policy_is_refused_in_the_services_words(
+def test_large_policy_is_refused_with_the_message_of_the_service(
     attached_to: PolicyFor, error: tuple[str, str]
 ) -> None:
     long = GOOD[attached_to] | {"Sid": "x" * 40_000}
@@ -210,7 +210,7 @@ def test_principal_that_does_not_exist_is_refused(attached_to: PolicyFor) -> Non
 
 @pytest.mark.parametrize("name", [ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", "*",
                                   f"arn:aws:sts::{ACCOUNT}:assumed-role/R/s"])  # fmt: skip
-def test_accounts_and_sessions_are_not_asked_for(name: str) -> None:
+def test_existence_of_accounts_and_sessions_is_not_checked(name: str) -> None:
     statement = ON_BUCKET | {"Principal": {"AWS": name}}
     nobody = frozenset[str]().__contains__
     assert validate(document(statement), PolicyFor.BUCKET, principal_exists=nobody) == []
@@ -243,8 +243,8 @@ def test_accounts_and_sessions_are_not_asked_for(name: str) -> None:
 )  # fmt: skip
 def test_bucket_policy_is_refused(change: dict[str, Any], message: str) -> None:
     statement = {k: v for k, v in (ON_BUCKET | change).items() if v is not None}
-    found = refused(PolicyFor.BUCKET, statement, resource=BUCKET)
-    assert found == ("MalformedPolicy", message)
+    result = refused(PolicyFor.BUCKET, statement, resource=BUCKET)
+    assert result == ("MalformedPolicy", message)
 
 
 @pytest.mark.parametrize(
@@ -262,9 +262,9 @@ def test_bucket_policy_is_refused(change: dict[str, Any], message: str) -> None:
         {"Sid": "with blanks"},
     ],
 )  # fmt: skip
-def test_bucket_policy_is_taken(change: dict[str, Any]) -> None:
-    found = validate(document(ON_BUCKET | change, Id="x"), PolicyFor.BUCKET, resource=BUCKET)
-    assert found == []
+def test_bucket_policy_is_accepted(change: dict[str, Any]) -> None:
+    result = validate(document(ON_BUCKET | change, Id="x"), PolicyFor.BUCKET, resource=BUCKET)
+    assert result == []
 
 
 def test_key_policy_is_refused_for_its_principals() -> None:
@@ -277,7 +277,7 @@ def test_key_policy_is_refused_for_its_principals() -> None:
 
 @pytest.mark.parametrize("action", ["sqs:SendMessage", "sns:CreateTopic", "sns:*", "*",
                                     "sns:GetSubscriptionAttributes"])  # fmt: skip
-def test_topic_policy_may_name_actions_on_topics_only(action: str) -> None:
+def test_topic_policy_allows_actions_on_topics_only(action: str) -> None:
     assert refused(PolicyFor.TOPIC, ON_TOPIC | {"Action": action}) == (
         "InvalidParameter", "Invalid parameter: Policy statement action out of service scope!",
     )  # fmt: skip

@@ -15,7 +15,7 @@ from sageloop.local_cloud.access.policy.statements import Statement
 _TAGGED = re.compile(r"\$\{\w+\}|<\w+>")
 
 # Global keys, from "AWS global condition context keys" in the IAM User Guide. The first group is
-# filled by the local cloud: from who calls, from the request, or because loopback decides it.
+# filled by the local cloud: from the principal, the request, or the loopback connection.
 FILLED_GLOBAL_KEYS = frozenset({
     "aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast", "aws:CurrentTime",
     "aws:EpochTime", "aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalIsAWSService",
@@ -42,7 +42,7 @@ _FREE_PREFIXES = ("saml:", "accounts.google.com:", "cognito-identity.amazonaws.c
 
 
 class Availability(Enum):
-    """What becomes of a condition key here."""
+    """Whether the local cloud has values for a condition key."""
 
     FILLED = "filled"
     UNFILLED = "unfilled"
@@ -51,7 +51,7 @@ class Availability(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UnevaluatedKey:
-    """A condition key that the local cloud does not fill, and the statement that asks for it."""
+    """A condition key that the local cloud does not fill, and the statement that uses it."""
 
     key: str
     policy: str
@@ -59,7 +59,7 @@ class UnevaluatedKey:
 
 
 def availability(key: str, *, filled: Iterable[str] = ()) -> Availability:
-    """Whether a condition key is filled here, filled on AWS only, or does not exist.
+    """Whether the local cloud fills a condition key, only AWS fills it, or it does not exist.
 
     A key of a service without a table counts as one that AWS fills.
 
@@ -68,10 +68,10 @@ def availability(key: str, *, filled: Iterable[str] = ()) -> Availability:
         filled: keys of services that the local cloud fills, as their tables write them.
 
     """
-    wanted = _canonical(key)
-    if wanted in _canonical_set(frozenset(filled) | FILLED_GLOBAL_KEYS):
+    name = _canonical(key)
+    if name in _canonical_set(frozenset(filled) | FILLED_GLOBAL_KEYS):
         return Availability.FILLED
-    return Availability.UNFILLED if _exists(wanted) else Availability.UNKNOWN
+    return Availability.UNFILLED if _exists(name) else Availability.UNKNOWN
 
 
 def unevaluated_keys(policy: Policy, *, filled: Iterable[str] = ()) -> list[UnevaluatedKey]:
@@ -94,7 +94,7 @@ def unevaluated_keys(policy: Policy, *, filled: Iterable[str] = ()) -> list[Unev
 
 
 def unknown_keys(policy: Policy) -> list[UnevaluatedKey]:
-    """The keys of a policy that do not exist on AWS: absent in every request, here as there."""
+    """The keys of a policy that do not exist on AWS; they are absent in every request."""
     return [
         UnevaluatedKey(key, policy.name, statement.name)
         for statement in policy.statements
@@ -112,12 +112,12 @@ def supports_key(action: reference.Action, key: str) -> bool:
 
 
 def _keys_of(statement: Statement, has_variables: bool) -> set[str]:
-    found = {condition.key for condition in statement.conditions}
+    keys = {condition.key for condition in statement.conditions}
     if has_variables:
         texts = [value for condition in statement.conditions for value in condition.values]
         texts += statement.resources.texts if statement.resources else ()
-        found |= {key for text in texts for key in variables.keys(text)}
-    return found
+        keys |= {key for text in texts for key in variables.keys(text)}
+    return keys
 
 
 def _exists(canonical: str) -> bool:
@@ -134,12 +134,12 @@ def _exists(canonical: str) -> bool:
 
 
 def _listed(table: reference.Service) -> set[str]:
-    found = set(table.keys)
+    keys = set(table.keys)
     for one in table.actions.values():
-        found |= set(one.keys)
+        keys |= set(one.keys)
     for resource in table.resources.values():
-        found |= set(resource.keys)
-    return found
+        keys |= set(resource.keys)
+    return keys
 
 
 @lru_cache(maxsize=64)

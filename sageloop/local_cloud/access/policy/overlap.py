@@ -33,10 +33,10 @@ def arns_overlap(form: str, pattern: str) -> bool:
 
     """
     pattern = _VARIABLE.sub("*", pattern)
-    forms, wanted = form.split(":", _ARN_FIELDS - 1), pattern.split(":", _ARN_FIELDS - 1)
-    if len(forms) == len(wanted) == _ARN_FIELDS:
+    forms, parts = form.split(":", _ARN_FIELDS - 1), pattern.split(":", _ARN_FIELDS - 1)
+    if len(forms) == len(parts) == _ARN_FIELDS:
         return all(
-            _overlap(_of_form(a), list(tokens(b))) for a, b in zip(forms, wanted, strict=True)
+            _overlap(_of_form(a), list(tokens(b))) for a, b in zip(forms, parts, strict=True)
         )
     return _overlap(_of_form(form), list(tokens(pattern)))
 
@@ -71,18 +71,18 @@ def _overlap(left: Sequence[_Item], right: Sequence[_Item]) -> bool:
 def _steps(left: Sequence[_Item], right: Sequence[_Item], i: int, j: int) -> list[tuple[int, int]]:
     a = left[i] if i < len(left) else ""
     b = right[j] if j < len(right) else ""
-    found = []
+    steps = []
     if _is_many(a):
-        found.append((i + 1, j))
+        steps.append((i + 1, j))
         if b != "" and (_is_many(b) or _takes(a, b)):
-            found.append((i, j + 1))
+            steps.append((i, j + 1))
     if _is_many(b):
-        found.append((i, j + 1))
+        steps.append((i, j + 1))
         if a != "" and (_is_many(a) or _takes(b, a)):
-            found.append((i + 1, j))
+            steps.append((i + 1, j))
     if not _is_many(a) and not _is_many(b) and "" not in (a, b) and _same(a, b):
-        found.append((i + 1, j + 1))
-    return found
+        steps.append((i + 1, j + 1))
+    return steps
 
 
 def _is_many(item: _Item) -> bool:

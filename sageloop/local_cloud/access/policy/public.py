@@ -1,7 +1,7 @@
 """Whether a bucket policy is public, as S3's block public access judges it.
 
 The rules are those of "The meaning of 'public'" in the Amazon S3 User Guide: a policy is public
-unless each of its Allows is for fixed values.
+unless each of its Allow statements is restricted to fixed values.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _WIDEST = {4: 8, 6: 32}
 
 
 def is_public(policy: Policy) -> bool:
-    """Whether S3 calls a bucket policy public.
+    """Whether a bucket policy is public.
 
     Example:
         >>> from sageloop.local_cloud.access.policy import parse_policy
-        >>> everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}
-        >>> is_public(parse_policy({"Statement": everybody}))
+        >>> statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}
+        >>> is_public(parse_policy({"Statement": statement}))
         True
 
     """
@@ -50,7 +50,7 @@ def _grants_to_anybody(statement: Statement) -> bool:
 
 
 def _fixes(condition: Condition) -> bool:
-    """Whether a condition lets through fixed values only."""
+    """Whether a condition allows only fixed values."""
     operator = condition.operator
     if operator.name not in _FIXING or operator.if_exists:
         return False

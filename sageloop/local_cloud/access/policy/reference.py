@@ -1,7 +1,7 @@
 """AWS's Service Authorization Reference as tables: actions, resource types, condition keys.
 
 The tables cover the services that the local cloud serves and some that policies beside it name;
-`known_services` lists them. About others nothing is said here.
+`known_services` lists them. Other services have no table.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def release(prefix: str) -> str:
 
 @cache
 def service(prefix: str) -> Service | None:
-    """A service by its prefix (``sagemaker``), or ``None`` if there is no table for it."""
+    """A service by its prefix (``sagemaker``), or ``None`` if it has no table."""
     prefix = prefix.lower()
     if prefix not in known_services():
         return None
@@ -104,12 +104,12 @@ def _action(name: str, entry: Mapping[str, Any]) -> Action:
 def action(name: str) -> Action | None:
     """An action by its name (``s3:GetObject``, case ignored); ``None`` if the table lacks it."""
     prefix, _, short = name.partition(":")
-    found = service(prefix)
-    return found.actions.get(short.lower()) if found else None
+    table = service(prefix)
+    return table.actions.get(short.lower()) if table else None
 
 
 def actions_matching(pattern: str) -> list[Action]:
-    """The actions that a pattern of an ``Action`` element means, among the services with a table.
+    """The actions that a pattern of an ``Action`` element matches, among the services with a table.
 
     Args:
         pattern: such as ``s3:Get*``; case is ignored.
@@ -120,31 +120,31 @@ def actions_matching(pattern: str) -> list[Action]:
     if pattern == "*":
         of_action = of_service
     return [
-        found
+        entry
         for name in sorted(known_services())
         if of_service(name)
-        for key, found in _actions_of(name).items()
+        for key, entry in _actions_of(name).items()
         if of_action(key)
     ]
 
 
 def _actions_of(prefix: str) -> Mapping[str, Action]:
-    found = service(prefix)
-    return found.actions if found else {}
+    table = service(prefix)
+    return table.actions if table else {}
 
 
 def resource_can_match(action_name: str, pattern: str) -> bool:
     """Whether a pattern of a ``Resource`` element can match a resource of an action.
 
     An action without resource types is matched by ``*`` alone: a statement that names an ARN for it
-    never applies, and AWS does not say so when the policy is created.
+    never applies, and AWS accepts the policy without a warning.
 
     Args:
         action_name: such as ``sagemaker:CreateTrainingJob``.
         pattern: ARN with wildcards. Policy variables in it stand for anything.
 
     Returns:
-        Whether there can be such a resource. ``True`` for actions that the tables lack.
+        Whether such a resource can exist. ``True`` for actions that the tables lack.
 
     Example:
         >>> resource_can_match("s3:ListBucket", "arn:aws:s3:::data/*")
@@ -153,17 +153,17 @@ def resource_can_match(action_name: str, pattern: str) -> bool:
         True
 
     """
-    found = action(action_name)
-    if found is None:
+    entry = action(action_name)
+    if entry is None:
         return True
     prefix = action_name.partition(":")[0].lower()
-    if found.needs_wildcard:
+    if entry.needs_wildcard:
         return patterns.resource(pattern)(service_resource(prefix))
-    return any(overlap.arns_overlap(form, pattern) for form in _forms(prefix, found))
+    return any(overlap.arns_overlap(form, pattern) for form in _forms(prefix, entry))
 
 
 def service_resource(prefix: str) -> str:
-    """What AWS takes as the resource of an action without resource types: ``*`` but for S3.
+    """The resource of requests for actions without resource types: ``*``, except for S3.
 
     AWS's own examples allow ``s3:ListAllMyBuckets`` on ``arn:aws:s3:::*``.
     """
@@ -172,19 +172,19 @@ def service_resource(prefix: str) -> str:
 
 def matching_resource_types(action_name: str, pattern: str) -> list[str]:
     """The resource types of an action whose ARNs a pattern can match."""
-    found = action(action_name)
-    if found is None:
+    entry = action(action_name)
+    if entry is None:
         return []
     prefix = action_name.partition(":")[0].lower()
     return [
         name
-        for name in found.resources
+        for name in entry.resources
         if any(overlap.arns_overlap(form, pattern) for form in _arns(prefix, name))
     ]
 
 
-def _forms(prefix: str, found: Action) -> list[str]:
-    return [form for name in found.resources for form in _arns(prefix, name)]
+def _forms(prefix: str, entry: Action) -> list[str]:
+    return [form for name in entry.resources for form in _arns(prefix, name)]
 
 
 def _arns(prefix: str, resource: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What AWS authorizes for calls of its APIs, as tables: one for each service."""
+"""The permissions that API calls require, as one table for each service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sageloop.local_cloud.access.policy.authorization import (
 )
 from sageloop.local_cloud.access.policy.authorization.rules import (
     ApiCall,
-    Need,
+    Permission,
     UnmappedOperationError,
 )
 from sageloop.local_cloud.access.policy.authorization.service import ServiceRules
@@ -34,15 +34,15 @@ SERVICES: Mapping[str, ServiceRules] = {
 """The tables by botocore's name of the service."""
 
 
-def needs_of(call: ApiCall) -> list[Need]:
-    """What must be allowed for a call of an API.
+def required_permissions(call: ApiCall) -> list[Permission]:
+    """The permissions that an API call requires.
 
     Args:
         call: service, operation, parameters, region and account.
 
     Returns:
-        Each action with its resource and condition keys; none for the few operations that nobody
-        can be denied.
+        Each action with its resource and condition keys; none for the few operations that AWS
+        allows to every principal.
 
     Raises:
         UnmappedOperationError: the operation is in no table.
@@ -51,19 +51,27 @@ def needs_of(call: ApiCall) -> list[Need]:
         >>> params = {"Bucket": "data", "Key": "a", "VersionId": "v1"}
         >>> call = ApiCall(model="s3", operation="HeadObject", params=params, region="eu-west-1",
         ...                account="111122223333")
-        >>> [(need.action, need.resource, need.context) for need in needs_of(call)]
-        [('s3:GetObjectVersion', 'arn:aws:s3:::data/a', {'s3:VersionId': 'v1'})]
+        >>> permission = required_permissions(call)[0]
+        >>> permission.action, permission.resource, permission.context
+        ('s3:GetObjectVersion', 'arn:aws:s3:::data/a', {'s3:VersionId': 'v1'})
 
     """
     rules = SERVICES.get(call.model)
     if rules is None:
         raise UnmappedOperationError(call.model, call.operation)
-    return rules.needs(call)
+    return rules.permissions(call)
 
 
 def filled_keys() -> frozenset[str]:
-    """The condition keys of services that the local cloud fills; beside the global ones."""
+    """The condition keys of services that the local cloud fills, without the global keys."""
     return frozenset[str]().union(*(rules.filled_keys for rules in SERVICES.values()))
 
 
-__all__ = ["SERVICES", "ApiCall", "Need", "UnmappedOperationError", "filled_keys", "needs_of"]
+__all__ = [
+    "SERVICES",
+    "ApiCall",
+    "Permission",
+    "UnmappedOperationError",
+    "filled_keys",
+    "required_permissions",
+]

@@ -7,10 +7,10 @@ from typing import Any
 
 from sageloop.local_cloud.access.policy.authorization.rules import (
     ApiCall,
-    Need,
+    Permission,
     Rule,
-    at,
-    named,
+    arns_at,
+    arns_named,
     on,
     values,
 )
@@ -33,10 +33,10 @@ def _table_or_index(call: ApiCall) -> list[str]:
 
 
 def _batch(action: str) -> Rule:
-    def rule(call: ApiCall) -> list[Need]:
+    def rule(call: ApiCall) -> list[Permission]:
         context = values(call, _READS)
         tables = call.get("RequestItems") or {}
-        return [Need(f"dynamodb:{action}", _table(call, name), context) for name in tables]
+        return [Permission(f"dynamodb:{action}", _table(call, name), context) for name in tables]
 
     return rule
 
@@ -47,18 +47,18 @@ _TRANSACTIONAL = {
 }  # fmt: skip
 
 
-def _transaction(call: ApiCall) -> list[Need]:
-    """A transaction needs what each of its parts would need alone."""
-    needs: dict[tuple[str, str], Need] = {}
+def _transaction(call: ApiCall) -> list[Permission]:
+    """A transaction requires the permissions of each of its parts."""
+    permissions: dict[tuple[str, str], Permission] = {}
     for item in call.get("TransactItems") or []:
         for kind, request in item.items():
-            need = _part(call, kind, request)
-            needs[need.action, need.resource] = need
-    return list(needs.values())
+            permission = _part(call, kind, request)
+            permissions[permission.action, permission.resource] = permission
+    return list(permissions.values())
 
 
-def _part(call: ApiCall, kind: str, request: Mapping[str, Any]) -> Need:
-    return Need(f"dynamodb:{_TRANSACTIONAL[kind]}", _table(call, request["TableName"]))
+def _part(call: ApiCall, kind: str, request: Mapping[str, Any]) -> Permission:
+    return Permission(f"dynamodb:{_TRANSACTIONAL[kind]}", _table(call, request["TableName"]))
 
 
 _ON_TABLES = (
@@ -74,7 +74,7 @@ DYNAMODB = ServiceRules(
     model="dynamodb",
     prefix="dynamodb",
     rules={
-        operation: on(named("dynamodb", "table/", "TableName"), f"dynamodb:{operation}")
+        operation: on(arns_named("dynamodb", "table/", "TableName"), f"dynamodb:{operation}")
         for operation in _ON_TABLES
     }
     | {
@@ -86,7 +86,7 @@ DYNAMODB = ServiceRules(
         "TransactWriteItems": _transaction,
     }
     | {
-        operation: on(at("ResourceArn"), f"dynamodb:{operation}")
+        operation: on(arns_at("ResourceArn"), f"dynamodb:{operation}")
         for operation in ("DeleteResourcePolicy", "GetResourcePolicy", "ListTagsOfResource",
                           "PutResourcePolicy", "TagResource", "UntagResource")
     },
@@ -100,9 +100,9 @@ def _secret(call: ApiCall) -> list[str]:
     name = call.text("SecretId || Name")
     if name.startswith("arn:"):
         return [name]
-    found = call.resolve("secretsmanager:secret", name)
-    # The six characters that end a secret's ARN are known only when it exists.
-    return [found or call.arn("secretsmanager", f"secret:{name}-??????")]
+    arn = call.resolve("secretsmanager:secret", name)
+    # The last six characters of the ARN are random.
+    return [arn or call.arn("secretsmanager", f"secret:{name}-??????")]
 
 
 _ON_SECRETS = (
@@ -166,15 +166,15 @@ ECR = ServiceRules(
     prefix="ecr",
     rules={
         "DescribeRepositories": on(
-            named("ecr", "repository/", "repositoryNames"), "ecr:DescribeRepositories"
+            arns_named("ecr", "repository/", "repositoryNames"), "ecr:DescribeRepositories"
         ),
         "BatchGetRepositoryScanningConfiguration": on(
-            named("ecr", "repository/", "repositoryNames"),
+            arns_named("ecr", "repository/", "repositoryNames"),
             "ecr:BatchGetRepositoryScanningConfiguration",
         ),
     }
     | {
-        operation: on(at("resourceArn"), f"ecr:{operation}")
+        operation: on(arns_at("resourceArn"), f"ecr:{operation}")
         for operation in ("ListTagsForResource", "TagResource", "UntagResource")
     },
     tagging="ecr:TagResource",

@@ -1,12 +1,12 @@
-"""AWS CloudFormation, Application Auto Scaling, Amazon EC2, and services with state alone."""
+"""AWS CloudFormation, Application Auto Scaling, Amazon EC2, and services that only keep state."""
 
 from __future__ import annotations
 
 from sageloop.local_cloud.access.policy.authorization.rules import (
     ApiCall,
-    at,
+    arns_at,
+    fixed,
     on,
-    one,
     passes,
 )
 from sageloop.local_cloud.access.policy.authorization.service import ServiceRules
@@ -20,7 +20,7 @@ def _stack(call: ApiCall) -> list[str]:
     if name.startswith("arn:"):
         return [name]
     if not name and ":changeSet/" in change_set:
-        # A change set by its ARN alone does not say the stack.
+        # The ARN of a change set does not contain the stack.
         return [call.arn("cloudformation", "stack/*/*")]
     return [call.arn("cloudformation", f"stack/{name or '*'}/*")]
 
@@ -44,7 +44,7 @@ CLOUDFORMATION = ServiceRules(
     | {
         # An operation without an action of its own.
         "DescribeEvents": on(_stack, "cloudformation:DescribeStackEvents"),
-        "ListHookResults": on(one("*"), "cloudformation:ListHookResults"),
+        "ListHookResults": on(fixed("*"), "cloudformation:ListHookResults"),
     },
     also={operation: passes("RoleARN", _SERVICE) for operation in _PASSING},
     keys={
@@ -73,7 +73,7 @@ SCALING = ServiceRules(
         operation: on(_target, f"application-autoscaling:{operation}") for operation in _ON_TARGETS
     }
     | {
-        operation: on(at("ResourceARN"), f"application-autoscaling:{operation}")
+        operation: on(arns_at("ResourceARN"), f"application-autoscaling:{operation}")
         for operation in ("ListTagsForResource", "TagResource", "UntagResource")
     },
     also={"RegisterScalableTarget": passes("RoleARN", "application-autoscaling.amazonaws.com")},

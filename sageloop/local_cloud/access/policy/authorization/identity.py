@@ -6,35 +6,35 @@ from typing import Any
 
 from sageloop.local_cloud.access.policy.authorization.rules import (
     ApiCall,
-    Need,
+    Permission,
     Resources,
     Rule,
-    at,
-    both,
-    nothing,
+    all_of,
+    arns_at,
+    fixed,
+    no_permission,
     on,
-    one,
     tag_keys,
     values,
-    where,
+    when_set,
 )
 from sageloop.local_cloud.access.policy.authorization.service import ServiceRules
 
 
 def _entity(kind: str, path: str) -> Resources:
-    """A user, role, group or instance profile by its name; its path only the state knows."""
+    """A user, role, group or instance profile by its name; the path comes from the state."""
 
     def resources(call: ApiCall) -> list[str]:
         name = call.text(path)
-        found = call.resolve(f"iam:{kind}", name) if name else None
+        arn = call.resolve(f"iam:{kind}", name) if name else None
         own_path = call.text("Path") or "/"
-        return [found or _iam(call, f"{kind}{own_path}{name or '*'}")]
+        return [arn or _iam(call, f"{kind}{own_path}{name or '*'}")]
 
     return resources
 
 
 def _iam(call: ApiCall, resource: str) -> str:
-    return call.arn("iam", resource, regional=False)
+    return call.arn("iam", resource, with_region=False)
 
 
 def _new_policy(call: ApiCall) -> list[str]:
@@ -44,16 +44,16 @@ def _new_policy(call: ApiCall) -> list[str]:
 _USER, _ROLE = _entity("user", "UserName"), _entity("role", "RoleName")
 _GROUP = _entity("group", "GroupName")
 _PROFILE = _entity("instance-profile", "InstanceProfileName")
-_POLICY = at("PolicyArn")
+_POLICY = arns_at("PolicyArn")
 
 
 def _each(resources: Resources, *operations: str) -> dict[str, Rule]:
     return {operation: on(resources, f"iam:{operation}") for operation in operations}
 
 
-def _pass_to_ec2(call: ApiCall) -> list[Need]:
+def _pass_to_ec2(call: ApiCall) -> list[Permission]:
     context = {"iam:PassedToService": "ec2.amazonaws.com"}
-    return [Need("iam:PassRole", arn, context) for arn in _ROLE(call)]
+    return [Permission("iam:PassRole", arn, context) for arn in _ROLE(call)]
 
 
 _ON_USERS = (
@@ -109,20 +109,20 @@ IAM = ServiceRules(
         **_each(_POLICY, *_ON_POLICIES),
         **_each(_PROFILE, *_ON_PROFILES),
         "CreatePolicy": on(_new_policy, "iam:CreatePolicy"),
-        "AddRoleToInstanceProfile": both(on(_PROFILE, "iam:AddRoleToInstanceProfile"),
+        "AddRoleToInstanceProfile": all_of(on(_PROFILE, "iam:AddRoleToInstanceProfile"),
                                          _pass_to_ec2),
         "CreateServiceLinkedRole": on(_service_role, "iam:CreateServiceLinkedRole"),
-        "SimulatePrincipalPolicy": on(at("PolicySourceArn"), "iam:SimulatePrincipalPolicy"),
+        "SimulatePrincipalPolicy": on(arns_at("PolicySourceArn"), "iam:SimulatePrincipalPolicy"),
         "GetContextKeysForPrincipalPolicy": on(
-            at("PolicySourceArn"), "iam:GetContextKeysForPrincipalPolicy"
+            arns_at("PolicySourceArn"), "iam:GetContextKeysForPrincipalPolicy"
         ),
-        "GetAccessKeyLastUsed": on(one("*"), "iam:GetAccessKeyLastUsed"),
+        "GetAccessKeyLastUsed": on(fixed("*"), "iam:GetAccessKeyLastUsed"),
     },
     also={
-        "CreateRole": where("Tags", on(_ROLE, "iam:TagRole")),
-        "CreateUser": where("Tags", on(_USER, "iam:TagUser")),
-        "CreatePolicy": where("Tags", on(_new_policy, "iam:TagPolicy")),
-        "CreateInstanceProfile": where("Tags", on(_PROFILE, "iam:TagInstanceProfile")),
+        "CreateRole": when_set("Tags", on(_ROLE, "iam:TagRole")),
+        "CreateUser": when_set("Tags", on(_USER, "iam:TagUser")),
+        "CreatePolicy": when_set("Tags", on(_new_policy, "iam:TagPolicy")),
+        "CreateInstanceProfile": when_set("Tags", on(_PROFILE, "iam:TagInstanceProfile")),
     },
     placeholders={
         "OidcProviderName": "OpenIDConnectProviderArn", "SamlProviderName": "SAMLProviderArn",
@@ -147,14 +147,14 @@ _SESSION = {
 
 
 def _federated_user(call: ApiCall) -> list[str]:
-    return [call.arn("sts", f"federated-user/{call.text('Name')}", regional=False)]
+    return [call.arn("sts", f"federated-user/{call.text('Name')}", with_region=False)]
 
 
 def _session_of(action: str) -> Rule:
-    return both(
-        on(at("RoleArn"), f"sts:{action}", _SESSION),
-        where("Tags", on(at("RoleArn"), "sts:TagSession", _SESSION)),
-        where("SourceIdentity", on(at("RoleArn"), "sts:SetSourceIdentity", _SESSION)),
+    return all_of(
+        on(arns_at("RoleArn"), f"sts:{action}", _SESSION),
+        when_set("Tags", on(arns_at("RoleArn"), "sts:TagSession", _SESSION)),
+        when_set("SourceIdentity", on(arns_at("RoleArn"), "sts:SetSourceIdentity", _SESSION)),
     )
 
 
@@ -162,15 +162,15 @@ STS = ServiceRules(
     model="sts",
     prefix="sts",
     rules={
-        # AWS answers these whatever policies say.
-        "GetCallerIdentity": nothing,
-        "GetSessionToken": nothing,
+        # AWS allows these to every principal, even under an explicit deny.
+        "GetCallerIdentity": no_permission,
+        "GetSessionToken": no_permission,
         "AssumeRole": _session_of("AssumeRole"),
         "AssumeRoleWithSAML": _session_of("AssumeRoleWithSAML"),
         "AssumeRoleWithWebIdentity": _session_of("AssumeRoleWithWebIdentity"),
-        "GetFederationToken": both(
+        "GetFederationToken": all_of(
             on(_federated_user, "sts:GetFederationToken"),
-            where("Tags", on(_federated_user, "sts:TagSession")),
+            when_set("Tags", on(_federated_user, "sts:TagSession")),
         ),
     },
     state_keys=frozenset({*_SESSION}),
@@ -180,12 +180,12 @@ STS = ServiceRules(
 def _key(path: str = "KeyId") -> Resources:
     def resources(call: ApiCall) -> list[str]:
         name = call.text(path)
-        found = call.resolve("kms:key", name) if name else None
+        arn = call.resolve("kms:key", name) if name else None
         blob = call.params.get("CiphertextBlob")
         if not name and blob is not None:
-            found = call.resolve("kms:ciphertext", blob)
-        if found or name.startswith("arn:"):
-            return [found or name]
+            arn = call.resolve("kms:ciphertext", blob)
+        if arn or name.startswith("arn:"):
+            return [arn or name]
         is_id = bool(name) and not name.startswith("alias/")
         return [call.arn("kms", f"key/{name if is_id else '*'}")]
 
@@ -207,19 +207,19 @@ def _crypto_keys(call: ApiCall) -> dict[str, Any]:
 
 
 def _crypto(action: str, path: str = "KeyId") -> Rule:
-    def rule(call: ApiCall) -> list[Need]:
-        return [Need(f"kms:{action}", arn, _crypto_keys(call)) for arn in _key(path)(call)]
+    def rule(call: ApiCall) -> list[Permission]:
+        return [Permission(f"kms:{action}", arn, _crypto_keys(call)) for arn in _key(path)(call)]
 
     return rule
 
 
-def _re_encrypt(call: ApiCall) -> list[Need]:
-    def side(action: str, path: str, context_path: str) -> Need:
+def _re_encrypt(call: ApiCall) -> list[Permission]:
+    def side(action: str, path: str, context_path: str) -> Permission:
         context = call.get(context_path) or {}
         keys: dict[str, Any] = {f"kms:EncryptionContext:{k}": v for k, v in context.items()}
         if context:
             keys["kms:EncryptionContextKeys"] = list(context)
-        return Need(f"kms:{action}", _key(path)(call)[0], keys)
+        return Permission(f"kms:{action}", _key(path)(call)[0], keys)
 
     return [
         side("ReEncryptFrom", "SourceKeyId", "SourceEncryptionContext"),
@@ -227,7 +227,7 @@ def _re_encrypt(call: ApiCall) -> list[Need]:
     ]
 
 
-def _grant(call: ApiCall) -> list[Need]:
+def _grant(call: ApiCall) -> list[Permission]:
     constraints = call.get("Constraints") or {}
     context = values(call, {
         "kms:GrantOperations": "Operations", "kms:GranteePrincipal": "GranteePrincipal",
@@ -235,15 +235,15 @@ def _grant(call: ApiCall) -> list[Need]:
     })  # fmt: skip
     if constraints:
         context["kms:GrantConstraintType"] = next(iter(constraints))
-    # A service that makes the grant for its caller says so; whoever carries that out, sets it.
+    # True if a service creates the grant for its caller; the integration sets it then.
     context["kms:GrantIsForAWSResource"] = False
-    return [Need("kms:CreateGrant", arn, context) for arn in _key()(call)]
+    return [Permission("kms:CreateGrant", arn, context) for arn in _key()(call)]
 
 
-def _new_key(call: ApiCall) -> list[Need]:
+def _new_key(call: ApiCall) -> list[Permission]:
     context = tag_keys(call) | values(call, _KMS_KEYS)
-    tagging = [Need("kms:TagResource", "*", context)] if call.get("Tags") else []
-    return [Need("kms:CreateKey", "*", context), *tagging]
+    tagging = [Permission("kms:TagResource", "*", context)] if call.get("Tags") else []
+    return [Permission("kms:CreateKey", "*", context), *tagging]
 
 
 _KMS_KEYS = {
@@ -277,15 +277,15 @@ KMS = ServiceRules(
     rules={operation: _crypto(operation) for operation in _CRYPTO}
     | {operation: on(_key(), f"kms:{operation}") for operation in _ON_KEYS}
     | {
-        operation: both(on(_alias, f"kms:{operation}"), on(_ALIASED, f"kms:{operation}"))
+        operation: all_of(on(_alias, f"kms:{operation}"), on(_ALIASED, f"kms:{operation}"))
         for operation in ("CreateAlias", "DeleteAlias", "UpdateAlias")
     }
     | {
         "CreateGrant": _grant,
         "CreateKey": _new_key,
         "ReEncrypt": _re_encrypt,
-        # Listing the aliases of one key needs no right on the key.
-        "ListAliases": on(one("*"), "kms:ListAliases"),
+        # Listing the aliases of one key permissions no right on the key.
+        "ListAliases": on(fixed("*"), "kms:ListAliases"),
     },
     keys=_KMS_KEYS,
     state_keys=frozenset(

@@ -6,14 +6,14 @@ import re
 
 from sageloop.local_cloud.access.policy.authorization.rules import (
     ApiCall,
-    Need,
+    Permission,
     Rule,
-    at,
-    both,
+    all_of,
+    arns_at,
+    fixed,
     on,
-    one,
     passes,
-    where,
+    when_set,
 )
 from sageloop.local_cloud.access.policy.authorization.service import ServiceRules
 
@@ -60,28 +60,30 @@ def _mapping(call: ApiCall) -> list[str]:
 def _mapped_function(call: ApiCall) -> dict[str, str]:
     if call.get("FunctionName"):
         return {"lambda:FunctionArn": function_arn(call)}
-    found = call.resolve("lambda:event-source-mapping", call.text("UUID"))
-    return {"lambda:FunctionArn": found} if found else {}
+    arn = call.resolve("lambda:event-source-mapping", call.text("UUID"))
+    return {"lambda:FunctionArn": arn} if arn else {}
 
 
 def _on_mapping(action: str) -> Rule:
-    def rule(call: ApiCall) -> list[Need]:
-        return [Need(f"lambda:{action}", arn, _mapped_function(call)) for arn in _mapping(call)]
+    def rule(call: ApiCall) -> list[Permission]:
+        return [
+            Permission(f"lambda:{action}", arn, _mapped_function(call)) for arn in _mapping(call)
+        ]
 
     return rule
 
 
 _SERVICE = "lambda.amazonaws.com"
-# What attaches a function to a network looks at it with the caller's rights.
-_NETWORK = where(
+# The caller must be allowed to describe the network that a function is attached to.
+_NETWORK = when_set(
     "VpcConfig.SubnetIds",
-    both(
-        on(one("*"), "ec2:DescribeSecurityGroups"),
-        on(one("*"), "ec2:DescribeSubnets"),
-        on(one("*"), "ec2:DescribeVpcs"),
+    all_of(
+        on(fixed("*"), "ec2:DescribeSecurityGroups"),
+        on(fixed("*"), "ec2:DescribeSubnets"),
+        on(fixed("*"), "ec2:DescribeVpcs"),
     ),
 )
-_LAYERS = on(at("Layers"), "lambda:GetLayerVersion")
+_LAYERS = on(arns_at("Layers"), "lambda:GetLayerVersion")
 _QUALIFIED = (
     "DeleteFunction", "DeleteFunctionEventInvokeConfig", "GetFunction", "GetFunctionConfiguration",
     "GetFunctionEventInvokeConfig", "GetPolicy", "AddPermission", "RemovePermission",
@@ -107,7 +109,7 @@ LAMBDA = ServiceRules(
     rules={operation: on(_qualified, f"lambda:{operation}") for operation in _QUALIFIED}
     | {operation: on(_function, f"lambda:{operation}") for operation in _FUNCTIONS}
     | {
-        operation: on(at("Resource"), f"lambda:{operation}")
+        operation: on(arns_at("Resource"), f"lambda:{operation}")
         for operation in ("ListTags", "TagResource", "UntagResource")
     }
     | {
@@ -119,18 +121,18 @@ LAMBDA = ServiceRules(
         "Invoke": on(_qualified, "lambda:InvokeFunction"),
         "InvokeAsync": on(_qualified, "lambda:InvokeFunction"),
         "InvokeWithResponseStream": on(_qualified, "lambda:InvokeFunction"),
-        "GetLayerVersionByArn": on(at("Arn"), "lambda:GetLayerVersion"),
+        "GetLayerVersionByArn": on(arns_at("Arn"), "lambda:GetLayerVersion"),
         "PublishLayerVersion": on(lambda call: [_layer(call)], "lambda:PublishLayerVersion"),
         "CreateEventSourceMapping": lambda call: [
-            Need("lambda:CreateEventSourceMapping", "*", _mapped_function(call))
+            Permission("lambda:CreateEventSourceMapping", "*", _mapped_function(call))
         ],
         "GetEventSourceMapping": _on_mapping("GetEventSourceMapping"),
         "UpdateEventSourceMapping": _on_mapping("UpdateEventSourceMapping"),
         "DeleteEventSourceMapping": _on_mapping("DeleteEventSourceMapping"),
     },
     also={
-        "CreateFunction": both(passes("Role", _SERVICE), _LAYERS, _NETWORK),
-        "UpdateFunctionConfiguration": both(passes("Role", _SERVICE), _LAYERS, _NETWORK),
+        "CreateFunction": all_of(passes("Role", _SERVICE), _LAYERS, _NETWORK),
+        "UpdateFunctionConfiguration": all_of(passes("Role", _SERVICE), _LAYERS, _NETWORK),
     },
     keys={
         "lambda:CodeSigningConfigArn": "CodeSigningConfigArn",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sageloop.local_cloud.access.policy.authorization.rules import (
     ApiCall,
-    Need,
-    at,
-    both,
-    named,
+    Permission,
+    all_of,
+    arns_at,
+    arns_named,
     on,
     passes,
-    where,
+    when_set,
 )
 from sageloop.local_cloud.access.policy.authorization.service import ServiceRules
 
@@ -18,7 +18,7 @@ _SUBSCRIBE = {"sns:Protocol": "Protocol", "sns:Endpoint": "Endpoint"}
 
 
 def _publish(call: ApiCall) -> list[str]:
-    # A message to a telephone has no resource.
+    # A message to a phone number has no resource.
     return [call.text("TopicArn || TargetArn") or "*"]
 
 
@@ -28,10 +28,10 @@ SNS = ServiceRules(
     rules={
         "Publish": on(_publish, "sns:Publish"),
         "PublishBatch": on(_publish, "sns:Publish"),
-        "Subscribe": on(at("TopicArn"), "sns:Subscribe", _SUBSCRIBE),
-        "CreateTopic": both(
-            on(named("sns", "", "Name"), "sns:CreateTopic"),
-            where("Tags", on(named("sns", "", "Name"), "sns:TagResource")),
+        "Subscribe": on(arns_at("TopicArn"), "sns:Subscribe", _SUBSCRIBE),
+        "CreateTopic": all_of(
+            on(arns_named("sns", "", "Name"), "sns:CreateTopic"),
+            when_set("Tags", on(arns_named("sns", "", "Name"), "sns:TagResource")),
         ),
     },
     placeholders={"TopicName": "TopicArn || ResourceArn"},
@@ -57,7 +57,7 @@ _QUEUE_ACTIONS = {
         "PurgeQueue", "ReceiveMessage", "RemovePermission", "SendMessage", "SetQueueAttributes",
         "TagQueue", "UntagQueue",
     )},
-    # What does something to several messages needs the action for one.
+    # Batch operations require the action for one message.
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
     "DeleteMessageBatch": "DeleteMessage",
     "SendMessageBatch": "SendMessage",
@@ -68,10 +68,12 @@ SQS = ServiceRules(
     prefix="sqs",
     rules={operation: on(_queue, f"sqs:{action}") for operation, action in _QUEUE_ACTIONS.items()}
     | {
-        "StartMessageMoveTask": on(at("SourceArn"), "sqs:StartMessageMoveTask"),
-        "ListMessageMoveTasks": on(at("SourceArn"), "sqs:ListMessageMoveTasks"),
-        # The task's handle names the queue in a form of AWS's own.
-        "CancelMessageMoveTask": on(named("sqs", "", "QueueName"), "sqs:CancelMessageMoveTask"),
+        "StartMessageMoveTask": on(arns_at("SourceArn"), "sqs:StartMessageMoveTask"),
+        "ListMessageMoveTasks": on(arns_at("SourceArn"), "sqs:ListMessageMoveTasks"),
+        # The queue is encoded in the handle of the task.
+        "CancelMessageMoveTask": on(
+            arns_named("sqs", "", "QueueName"), "sqs:CancelMessageMoveTask"
+        ),
     },
 )
 
@@ -86,16 +88,23 @@ def _rule_resources(call: ApiCall) -> list[str]:
     return [call.arn("events", f"rule/{name}" if bus == "default" else f"rule/{bus}/{name}")]
 
 
-def _put_events(call: ApiCall) -> list[Need]:
-    needs = []
+def _put_events(call: ApiCall) -> list[Permission]:
+    permissions = []
     for entry in call.get("Entries") or []:
         bus = entry.get("EventBusName") or "default"
         arn = bus if bus.startswith("arn:") else call.arn("events", f"event-bus/{bus}")
         context = {
             "events:source": entry.get("Source"), "events:detail-type": entry.get("DetailType"),
         }  # fmt: skip
-        needs.append(Need("events:PutEvents", arn, {k: v for k, v in context.items() if v}))
-    return list({(need.resource, *need.context.values()): need for need in needs}.values())
+        permissions.append(
+            Permission("events:PutEvents", arn, {k: v for k, v in context.items() if v})
+        )
+    return list(
+        {
+            (permission.resource, *permission.context.values()): permission
+            for permission in permissions
+        }.values()
+    )
 
 
 _EVENTS = "events.amazonaws.com"
@@ -104,7 +113,7 @@ _ON_RULES = ("DeleteRule", "DescribeRule", "DisableRule", "EnableRule", "ListTar
 _ON_BUSES = ("CreateEventBus", "DeleteEventBus", "DescribeEventBus", "UpdateEventBus")
 _NAMES = ("ApiDestinationName", "ArchiveName", "ConnectionName", "EndpointName",
           "EventSourceName", "ReplayName")  # fmt: skip
-_BUS = named("events", "event-bus/", "Name || 'default'")
+_BUS = arns_named("events", "event-bus/", "Name || 'default'")
 
 EVENTS = ServiceRules(
     model="events",
@@ -113,16 +122,16 @@ EVENTS = ServiceRules(
     | {operation: on(_BUS, f"events:{operation}") for operation in _ON_BUSES}
     | {"PutEvents": _put_events}
     | {
-        operation: on(at("ResourceARN"), f"events:{operation}")
+        operation: on(arns_at("ResourceARN"), f"events:{operation}")
         for operation in ("ListTagsForResource", "TagResource", "UntagResource")
     },
     also={
-        "PutRule": both(
+        "PutRule": all_of(
             passes("RoleArn", _EVENTS),
-            where("Tags", on(_rule_resources, "events:TagResource")),
+            when_set("Tags", on(_rule_resources, "events:TagResource")),
         ),
         "PutTargets": passes("Targets[].RoleArn", _EVENTS),
-        "CreateEventBus": where("Tags", on(_BUS, "events:TagResource")),
+        "CreateEventBus": when_set("Tags", on(_BUS, "events:TagResource")),
     },
     placeholders=dict.fromkeys(_NAMES, "Name"),
     keys={"events:TargetArn": "Targets[].Arn"},
@@ -134,11 +143,11 @@ SCHEDULER = ServiceRules(
     model="scheduler",
     prefix="scheduler",
     rules={
-        operation: on(named("scheduler", "schedule-group/", "Name"), f"scheduler:{operation}")
+        operation: on(arns_named("scheduler", "schedule-group/", "Name"), f"scheduler:{operation}")
         for operation in ("CreateScheduleGroup", "DeleteScheduleGroup", "GetScheduleGroup")
     }
     | {
-        operation: on(at("ResourceArn"), f"scheduler:{operation}")
+        operation: on(arns_at("ResourceArn"), f"scheduler:{operation}")
         for operation in ("ListTagsForResource", "TagResource", "UntagResource")
     },
     also={

@@ -1,6 +1,6 @@
-"""Operations that the local cloud serves and no table says what AWS authorizes for.
+"""Operations that the local cloud serves and that are in no table of permissions.
 
-They are refused by name where access is enforced. A test holds this list to be complete.
+They are refused by name where access is enforced. A test checks that the list is complete.
 """
 
 from __future__ import annotations

@@ -6,24 +6,26 @@ from sageloop.local_cloud.access.policy.authorization.rules import (
     ApiCall,
     Resources,
     Rule,
-    at,
-    named,
+    arns_at,
+    arns_named,
+    fixed,
     on,
-    one,
-    where,
+    when_set,
 )
 from sageloop.local_cloud.access.policy.authorization.service import ServiceRules
 
 
 def _described_alarms(call: ApiCall) -> list[str]:
-    # CloudWatch shows composite alarms only to those who may describe everything.
+    # Composite alarms require the resource ``*``.
     if "CompositeAlarm" in (call.get("AlarmTypes") or ()):
         return ["*"]
-    return named("cloudwatch", "alarm:", "AlarmNames")(call)
+    return arns_named("cloudwatch", "alarm:", "AlarmNames")(call)
 
 
-_ALARMS = named("cloudwatch", "alarm:", "AlarmNames || AlarmName")
-_DASHBOARDS = named("cloudwatch", "dashboard/", "DashboardNames || DashboardName", regional=False)
+_ALARMS = arns_named("cloudwatch", "alarm:", "AlarmNames || AlarmName")
+_DASHBOARDS = arns_named(
+    "cloudwatch", "dashboard/", "DashboardNames || DashboardName", with_region=False
+)
 
 CLOUDWATCH = ServiceRules(
     model="cloudwatch",
@@ -39,12 +41,12 @@ CLOUDWATCH = ServiceRules(
         for operation in ("DeleteDashboards", "GetDashboard", "PutDashboard")
     }
     | {
-        operation: on(at("ResourceARN"), f"cloudwatch:{operation}")
+        operation: on(arns_at("ResourceARN"), f"cloudwatch:{operation}")
         for operation in ("ListTagsForResource", "TagResource", "UntagResource")
     }
     | {"DescribeAlarms": on(_described_alarms, "cloudwatch:DescribeAlarms")},
     also={
-        operation: where("Tags", on(_ALARMS, "cloudwatch:TagResource"))
+        operation: when_set("Tags", on(_ALARMS, "cloudwatch:TagResource"))
         for operation in ("PutMetricAlarm", "PutCompositeAlarm")
     },
     placeholders={"MetricStreamName": "Name"},
@@ -56,7 +58,7 @@ CLOUDWATCH = ServiceRules(
 
 
 def _group(call: ApiCall) -> list[str]:
-    """A log group as most actions see it: with what stands for its streams."""
+    """The resource of most actions on a log group: its ARN with an empty log stream."""
     name = call.text("logGroupName || logGroupIdentifier || logGroupNamePrefix")
     if name.startswith("arn:"):
         return [f"{name.removesuffix(':*')}:log-stream:"]
@@ -80,7 +82,7 @@ def _stream(call: ApiCall) -> list[str]:
 
 
 def _bare_group(call: ApiCall) -> list[str]:
-    """A log group without its streams, which is how actions on tags see it."""
+    """The resource of actions on the tags of a log group: its ARN without log streams."""
     arn = call.text("resourceArn")
     return [arn.removesuffix(":*") or call.arn("logs", f"log-group:{call.text('logGroupName')}")]
 
@@ -109,7 +111,7 @@ LOGS = ServiceRules(
         **_on(_stream, "CreateLogStream", "DeleteLogStream", "GetLogEvents", "PutLogEvents"),
         **_on(_groups, "StartQuery", "StartLiveTail"),
         **_on(_bare_group, *_TAG_ACTIONS),
-        **_on(one("*"), "GetQueryResults", "GetLogRecord", "StopQuery"),
+        **_on(fixed("*"), "GetQueryResults", "GetLogRecord", "StopQuery"),
     },
-    also={"CreateLogGroup": where("tags", on(_bare_group, "logs:TagResource"))},
+    also={"CreateLogGroup": when_set("tags", on(_bare_group, "logs:TagResource"))},
 )

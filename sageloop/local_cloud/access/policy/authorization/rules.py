@@ -1,7 +1,7 @@
-"""What AWS authorizes for one call of an API: actions, resources, condition keys.
+"""The permissions that one API call requires: actions, resources, condition keys.
 
-A call is turned into needs: each is one request for `evaluation.decide`, and all must be allowed.
-The tables of services are in the modules beside this one.
+Each permission is one request for `evaluation.decide`, and all of them must be allowed. The tables
+of the services are in the other modules of this package.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import jmespath
 
 Resolve = Callable[[str, str | bytes], str | None]
-"""Finds what only the state of the cloud tells: (kind, name) to an ARN, or ``None``.
+"""Looks up a name in the state of the cloud: (kind, name) to an ARN, or ``None``.
 
 Kinds: ``kms:key`` (id, ARN or alias to the key's ARN), ``kms:ciphertext`` (the blob), ``iam:role``,
 ``iam:user``, ``iam:group``, ``iam:instance-profile`` (name to the ARN with its path),
@@ -23,10 +23,10 @@ Kinds: ``kms:key`` (id, ARN or alias to the key's ARN), ``kms:ciphertext`` (the 
 
 
 class UnmappedOperationError(LookupError):
-    """There is no table for an operation: what AWS would authorize for it is not known here."""
+    """The operation is in no table: the permissions that it requires are not known."""
 
     def __init__(self, model: str, operation: str) -> None:
-        super().__init__(f"{model}:{operation} is in no table of what AWS authorizes")
+        super().__init__(f"{model}:{operation} is in no table of required permissions")
         self.model = model
         self.operation = operation
 
@@ -46,7 +46,7 @@ class ApiCall:
         region: region that the call is made to.
         account: account that the call is made in.
         partition: partition of its ARNs.
-        resolve: asks the cloud's state.
+        resolve: looks up names in the state of the cloud.
 
     """
 
@@ -59,24 +59,26 @@ class ApiCall:
     resolve: Resolve = _unresolved
 
     def get(self, path: str) -> Any:
-        """The value at a JMESPath of the parameters; ``None`` if there is none."""
+        """The value at a JMESPath of the parameters, or ``None``."""
         return _compiled(path).search(self.params)
 
     def text(self, path: str) -> str:
-        """The same as text, empty if there is none."""
+        """The value at a JMESPath as text, or an empty text."""
         value = self.get(path)
         return "" if value is None else str(value)
 
-    def arn(self, service: str, resource: str, *, regional: bool = True, owned: bool = True) -> str:
+    def arn(
+        self, service: str, resource: str, *, with_region: bool = True, with_account: bool = True
+    ) -> str:
         """An ARN in the call's partition, region and account."""
-        region = self.region if regional else ""
-        account = self.account if owned else ""
+        region = self.region if with_region else ""
+        account = self.account if with_account else ""
         return f"arn:{self.partition}:{service}:{region}:{account}:{resource}"
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """One thing that a call must be allowed: an action on a resource under condition keys."""
+class Permission:
+    """A permission that a call requires: an action on a resource, with condition keys."""
 
     action: str
     resource: str
@@ -84,7 +86,7 @@ class Need:
 
 
 Resources = Callable[[ApiCall], list[str]]
-Rule = Callable[[ApiCall], list[Need]]
+Rule = Callable[[ApiCall], list[Permission]]
 Keys = Mapping[str, str]
 
 
@@ -99,37 +101,37 @@ def on(
     """A rule: an action on the resources that a call names.
 
     Args:
-        resources: finds them in the call.
-        action: such as ``s3:GetObject``, or a function that chooses it.
+        resources: the resources of a call.
+        action: such as ``s3:GetObject``, or a function that selects it.
         keys: condition keys and the JMESPaths of their values.
 
     """
 
-    def rule(call: ApiCall) -> list[Need]:
+    def rule(call: ApiCall) -> list[Permission]:
         context = tag_keys(call) | values(call, keys or {})
         name = action if isinstance(action, str) else action(call)
-        return [Need(name, resource, context) for resource in resources(call)]
+        return [Permission(name, resource, context) for resource in resources(call)]
 
     return rule
 
 
-def both(*rules: Rule) -> Rule:
+def all_of(*rules: Rule) -> Rule:
     """A rule: all of several."""
-    return lambda call: [need for rule in rules for need in rule(call)]
+    return lambda call: [permission for rule in rules for permission in rule(call)]
 
 
-def where(path: str, rule: Rule) -> Rule:
+def when_set(path: str, rule: Rule) -> Rule:
     """A rule that holds only for calls with a parameter that is not empty, zero or false."""
     return lambda call: rule(call) if call.get(path) else []
 
 
-def nothing(_call: ApiCall) -> list[Need]:
-    """The rule of operations that need no permission, and cannot be denied."""
+def no_permission(_call: ApiCall) -> list[Permission]:
+    """The rule of operations that require no permission and cannot be denied."""
     return []
 
 
 def passes(path: str, service: str) -> Rule:
-    """A rule: ``iam:PassRole`` on the roles at a path, to a service; none where none is given.
+    """A rule: ``iam:PassRole`` on the roles at a path, to a service; none without a role.
 
     Args:
         path: JMESPath of one ARN or several.
@@ -137,44 +139,46 @@ def passes(path: str, service: str) -> Rule:
 
     """
 
-    def rule(call: ApiCall) -> list[Need]:
-        found = call.get(path)
-        roles = found if isinstance(found, list) else [found]
+    def rule(call: ApiCall) -> list[Permission]:
+        value = call.get(path)
+        roles = value if isinstance(value, list) else [value]
         context = {"iam:PassedToService": service}
-        return [Need("iam:PassRole", str(role), context) for role in dict.fromkeys(roles) if role]
+        return [
+            Permission("iam:PassRole", str(role), context) for role in dict.fromkeys(roles) if role
+        ]
 
     return rule
 
 
-def one(text: str) -> Resources:
-    """Resources: the same one always."""
+def fixed(text: str) -> Resources:
+    """Resources: a fixed one."""
     return lambda _call: [text]
 
 
-def at(path: str) -> Resources:
+def arns_at(path: str) -> Resources:
     """Resources: the ARNs at a path of the parameters."""
 
     def resources(call: ApiCall) -> list[str]:
-        found = call.get(path)
-        listed = found if isinstance(found, list) else [found]
+        value = call.get(path)
+        listed = value if isinstance(value, list) else [value]
         return [str(each) for each in listed if each]
 
     return resources
 
 
-def named(service: str, prefix: str, path: str, *, regional: bool = True) -> Resources:
-    """Resources: an ARN for each name at a path; a name that is an ARN is taken as it is.
+def arns_named(service: str, prefix: str, path: str, *, with_region: bool = True) -> Resources:
+    """Resources: an ARN for each name at a path; a name that is an ARN is used as it is.
 
-    Where the path has no value, it is any resource of the kind.
+    Without a value at the path, the resource is any of the kind.
     """
 
     def resources(call: ApiCall) -> list[str]:
-        found = call.get(path)
-        listed = found if isinstance(found, list) else [found]
+        value = call.get(path)
+        listed = value if isinstance(value, list) else [value]
         names = [str(each) for each in listed if each] or ["*"]
         return [
             name if name.startswith("arn:") else
-            call.arn(service, f"{prefix}{name}", regional=regional)
+            call.arn(service, f"{prefix}{name}", with_region=with_region)
             for name in names
         ]  # fmt: skip
 
@@ -183,12 +187,12 @@ def named(service: str, prefix: str, path: str, *, regional: bool = True) -> Res
 
 def values(call: ApiCall, keys: Keys) -> dict[str, Any]:
     """The condition keys whose paths have a value in a call."""
-    found = {key: call.get(path) for key, path in keys.items()}
-    return {key: value for key, value in found.items() if value not in (None, [], {})}
+    context = {key: call.get(path) for key, path in keys.items()}
+    return {key: value for key, value in context.items() if value not in (None, [], {})}
 
 
 def tag_keys(call: ApiCall) -> dict[str, Any]:
-    """``aws:RequestTag/…`` and ``aws:TagKeys`` of a call that gives tags or takes them away."""
+    """``aws:RequestTag/…`` and ``aws:TagKeys`` of a call that sets or removes tags."""
     pairs = dict(_pairs(call))
     context: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in pairs.items()}
     names = list(pairs) or call.get("TagKeys || tagKeys || TagKeyList || tags") or []
@@ -198,11 +202,11 @@ def tag_keys(call: ApiCall) -> dict[str, Any]:
 
 
 def _pairs(call: ApiCall) -> Iterable[tuple[str, str]]:
-    found = call.get("Tags || tags || TagSpecifications[].Tags[]")
-    if isinstance(found, Mapping):
-        yield from ((str(key), str(value)) for key, value in found.items())
-    for tag in found if isinstance(found, list) else []:
-        if isinstance(tag, str):  # keys alone, of tags that are taken away
+    tags = call.get("Tags || tags || TagSpecifications[].Tags[]")
+    if isinstance(tags, Mapping):
+        yield from ((str(key), str(value)) for key, value in tags.items())
+    for tag in tags if isinstance(tags, list) else []:
+        if isinstance(tag, str):  # keys of tags that are removed
             continue
         key = tag.get("Key") or tag.get("key") or tag.get("TagKey")
         value = tag.get("Value") or tag.get("value") or tag.get("TagValue") or ""

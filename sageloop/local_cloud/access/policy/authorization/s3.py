@@ -8,13 +8,13 @@ from urllib.parse import parse_qsl, unquote
 
 from sageloop.local_cloud.access.policy.authorization.rules import (
     ApiCall,
-    Need,
+    Permission,
     Rule,
-    both,
+    all_of,
+    fixed,
     on,
-    one,
     values,
-    where,
+    when_set,
 )
 from sageloop.local_cloud.access.policy.authorization.service import ServiceRules
 
@@ -30,11 +30,11 @@ def _object(call: ApiCall) -> list[str]:
 def _arn(call: ApiCall, path: str) -> str:
     if path.startswith("arn:"):
         return path
-    return call.arn("s3", path, regional=False, owned=False)
+    return call.arn("s3", path, with_region=False, with_account=False)
 
 
 def _versioned(name: str) -> Rule:
-    """An action on an object, or on a version of it where one is named."""
+    """An action on an object, or on a version if the call names one."""
     verb, rest = name.partition("Object")[::2]
     return on(
         _object,
@@ -51,33 +51,33 @@ def _source(call: ApiCall) -> tuple[str, str]:
     return unquote(path.removeprefix("/")), dict(parse_qsl(query)).get("versionId", "")
 
 
-def _read_source(call: ApiCall) -> list[Need]:
+def _read_source(call: ApiCall) -> list[Permission]:
     path, version = _source(call)
     action = "s3:GetObjectVersion" if version else "s3:GetObject"
-    return [Need(action, _arn(call, path), {"s3:VersionId": version} if version else {})]
+    return [Permission(action, _arn(call, path), {"s3:VersionId": version} if version else {})]
 
 
 def _write(action: str) -> Rule:
-    """Writing an object: what its headers say is condition keys, and more actions for some."""
+    """Writing an object: headers are condition keys, and some require further actions."""
 
-    def write(call: ApiCall) -> list[Need]:
+    def write(call: ApiCall) -> list[Permission]:
         context = values(call, _WRITE_KEYS) | object_tags(call)
         if call.get("CopySource"):
             context["s3:x-amz-copy-source"] = _source(call)[0]
-        return [Need(action, resource, context) for resource in _object(call)]
+        return [Permission(action, resource, context) for resource in _object(call)]
 
-    return both(
+    return all_of(
         write,
-        where("ACL || GrantRead || GrantFullControl || GrantReadACP || GrantWriteACP",
+        when_set("ACL || GrantRead || GrantFullControl || GrantReadACP || GrantWriteACP",
               on(_object, "s3:PutObjectAcl", _ACL_KEYS)),
-        where("Tagging", _tagged),
-        where("ObjectLockMode", on(_object, "s3:PutObjectRetention")),
-        where("ObjectLockLegalHoldStatus", on(_object, "s3:PutObjectLegalHold")),
+        when_set("Tagging", _tagged),
+        when_set("ObjectLockMode", on(_object, "s3:PutObjectRetention")),
+        when_set("ObjectLockLegalHoldStatus", on(_object, "s3:PutObjectLegalHold")),
     )  # fmt: skip
 
 
-def _tagged(call: ApiCall) -> list[Need]:
-    return [Need("s3:PutObjectTagging", one_, object_tags(call)) for one_ in _object(call)]
+def _tagged(call: ApiCall) -> list[Permission]:
+    return [Permission("s3:PutObjectTagging", one_, object_tags(call)) for one_ in _object(call)]
 
 
 def object_tags(call: ApiCall) -> dict[str, Any]:
@@ -93,35 +93,37 @@ def object_tags(call: ApiCall) -> dict[str, Any]:
     return tags | {"s3:RequestObjectTagKeys": list(pairs)}
 
 
-def _put_tagging(call: ApiCall) -> list[Need]:
+def _put_tagging(call: ApiCall) -> list[Permission]:
     action = "s3:PutObjectVersionTagging" if call.get("VersionId") else "s3:PutObjectTagging"
-    return [Need(action, resource, object_tags(call)) for resource in _object(call)]
+    return [Permission(action, resource, object_tags(call)) for resource in _object(call)]
 
 
-def _delete_several(call: ApiCall) -> list[Need]:
-    needs = []
+def _delete_several(call: ApiCall) -> list[Permission]:
+    permissions = []
     for each in call.get("Delete.Objects") or []:
         version = each.get("VersionId")
         action = "s3:DeleteObjectVersion" if version else "s3:DeleteObject"
         context = {"s3:VersionId": version} if version else {}
-        needs.append(Need(action, _arn(call, f"{call.text('Bucket')}/{each['Key']}"), context))
-    return needs
+        permissions.append(
+            Permission(action, _arn(call, f"{call.text('Bucket')}/{each['Key']}"), context)
+        )
+    return permissions
 
 
 def _max_keys(call: ApiCall) -> int:
-    # The key is always there: S3 lists a thousand objects if the request says nothing.
-    found = call.get("MaxKeys")
-    return 1000 if found is None else int(found)
+    # The key is always present: S3 lists 1,000 objects by default.
+    value = call.get("MaxKeys")
+    return 1000 if value is None else int(value)
 
 
 def _list(action: str) -> Rule:
-    def rule(call: ApiCall) -> list[Need]:
+    def rule(call: ApiCall) -> list[Permission]:
         context = values(call, {"s3:delimiter": "Delimiter"})
         prefix = call.get("Prefix")
         if prefix is not None:
             context["s3:prefix"] = prefix
         context["s3:max-keys"] = _max_keys(call)
-        return [Need(action, resource, context) for resource in _bucket(call)]
+        return [Permission(action, resource, context) for resource in _bucket(call)]
 
     return rule
 
@@ -153,7 +155,7 @@ _OF_OBJECTS: dict[str, Rule] = {
     "HeadObject": _versioned("GetObject"),
     "SelectObjectContent": on(_object, "s3:GetObject"),
     "GetObjectTorrent": on(_object, "s3:GetObjectTorrent"),
-    "GetObjectAttributes": both(_versioned("GetObject"), _versioned("GetObjectAttributes")),
+    "GetObjectAttributes": all_of(_versioned("GetObject"), _versioned("GetObjectAttributes")),
     "GetObjectAcl": _versioned("GetObjectAcl"),
     "PutObjectAcl": on(
         _object,
@@ -171,8 +173,8 @@ _OF_OBJECTS: dict[str, Rule] = {
     "CompleteMultipartUpload": on(_object, "s3:PutObject"),
     "AbortMultipartUpload": on(_object, "s3:AbortMultipartUpload"),
     "ListParts": on(_object, "s3:ListMultipartUploadParts"),
-    "CopyObject": both(_read_source, _write("s3:PutObject")),
-    "UploadPartCopy": both(_read_source, _write("s3:PutObject")),
+    "CopyObject": all_of(_read_source, _write("s3:PutObject")),
+    "UploadPartCopy": all_of(_read_source, _write("s3:PutObject")),
     "RestoreObject": on(_object, "s3:RestoreObject"),
     "GetObjectRetention": on(_object, "s3:GetObjectRetention"),
     "PutObjectRetention": on(_object, "s3:PutObjectRetention"),
@@ -180,8 +182,8 @@ _OF_OBJECTS: dict[str, Rule] = {
     "PutObjectLegalHold": on(_object, "s3:PutObjectLegalHold"),
 }
 _OF_LISTS: dict[str, Rule] = {
-    "ListBuckets": on(one("arn:aws:s3:::*"), "s3:ListAllMyBuckets"),
-    "ListDirectoryBuckets": on(one("*"), "s3express:ListAllMyDirectoryBuckets"),
+    "ListBuckets": on(fixed("arn:aws:s3:::*"), "s3:ListAllMyBuckets"),
+    "ListDirectoryBuckets": on(fixed("*"), "s3express:ListAllMyDirectoryBuckets"),
     "ListObjects": _list("s3:ListBucket"),
     "ListObjectsV2": _list("s3:ListBucket"),
     "HeadBucket": on(_bucket, "s3:ListBucket"),
@@ -190,7 +192,7 @@ _OF_LISTS: dict[str, Rule] = {
                                {"s3:prefix": "Prefix", "s3:delimiter": "Delimiter"}),
 }  # fmt: skip
 
-# Operations on a bucket whose action has another name. Those with the same name are derived.
+# Operations on a bucket whose action has another name; the others are derived.
 _OTHER_NAMES = {
     "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
     "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
@@ -234,12 +236,12 @@ _OTHER_NAMES = {
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
     "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
 }
-_CREATE = both(
+_CREATE = all_of(
     on(_bucket, "s3:CreateBucket",
        _ACL_KEYS | {"s3:locationconstraint": "CreateBucketConfiguration.LocationConstraint"}),
-    where("ACL || GrantRead || GrantFullControl || GrantWrite", on(_bucket, "s3:PutBucketAcl")),
-    where("ObjectLockEnabledForBucket", on(_bucket, "s3:PutBucketObjectLockConfiguration")),
-    where("ObjectOwnership", on(_bucket, "s3:PutBucketOwnershipControls")),
+    when_set("ACL || GrantRead || GrantFullControl || GrantWrite", on(_bucket, "s3:PutBucketAcl")),
+    when_set("ObjectLockEnabledForBucket", on(_bucket, "s3:PutBucketObjectLockConfiguration")),
+    when_set("ObjectOwnership", on(_bucket, "s3:PutBucketOwnershipControls")),
 )  # fmt: skip
 
 S3 = ServiceRules(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sageloop.local_cloud.access.policy.authorization.rules import (
     ApiCall,
-    Need,
+    Permission,
     Resources,
     Rule,
-    at,
-    named,
+    arns_at,
+    arns_named,
     on,
     passes,
     tag_keys,
@@ -16,7 +16,7 @@ from sageloop.local_cloud.access.policy.authorization.rules import (
 from sageloop.local_cloud.access.policy.authorization.service import ServiceRules
 
 _SERVICE = "sagemaker.amazonaws.com"
-# Where the parts that several kinds of requests share lie in each of them.
+# The JMESPaths of the members that several kinds of requests share.
 _JOB = "TrainingJobDefinition"
 _VPC = (
     "VpcConfig || NetworkConfig.VpcConfig || TrainingJobDefinition.VpcConfig"
@@ -44,7 +44,7 @@ _FILE_SYSTEM = "InputDataConfig[].DataSource.FileSystemDataSource[] | [0]"
 
 
 def _flag(name: str) -> str:
-    """A flag wherever requests have it. What is false is there all the same: ``||`` loses it."""
+    """The JMESPath of a flag in every kind of request; ``||`` would drop a false one."""
     places = f"{name}, NetworkConfig.{name}, {_JOB}.{name}"
     return f"[{places}][?type(@) == 'boolean'] | [0]"
 
@@ -97,7 +97,7 @@ def _models(call: ApiCall) -> list[str]:
 
 def _of(kind: str, path: str) -> Resources:
     """Resources of a kind by name. SageMaker writes names in lower case in its ARNs."""
-    find = named("sagemaker", f"{kind}/", path)
+    find = arns_named("sagemaker", f"{kind}/", path)
 
     def resources(call: ApiCall) -> list[str]:
         parts = [arn.partition("/") for arn in find(call)]
@@ -109,10 +109,10 @@ def _of(kind: str, path: str) -> Resources:
 def _with_models(operation: str, resources: Resources) -> Rule:
     """An operation that has ``sagemaker:ModelArn`` in its context."""
 
-    def rule(call: ApiCall) -> list[Need]:
+    def rule(call: ApiCall) -> list[Permission]:
         models = _models(call)
         context = tag_keys(call) | ({"sagemaker:ModelArn": models} if models else {})
-        return [Need(f"sagemaker:{operation}", arn, context) for arn in resources(call)]
+        return [Permission(f"sagemaker:{operation}", arn, context) for arn in resources(call)]
 
     return rule
 
@@ -134,7 +134,7 @@ SAGEMAKER = ServiceRules(
     model="sagemaker",
     prefix="sagemaker",
     rules={
-        operation: on(at("ResourceArn"), f"sagemaker:{operation}")
+        operation: on(arns_at("ResourceArn"), f"sagemaker:{operation}")
         for operation in ("AddTags", "DeleteTags", "ListTags")
     }
     | {
@@ -154,7 +154,7 @@ SAGEMAKER = ServiceRules(
         "BatchDescribeModelPackage": _package(
             "BatchDescribeModelPackage", "ModelPackageArnList"
         ),
-        # Newer than the reference's tables.
+        # Not in the tables of the reference.
         "DeleteTrainingJob": on(_of("training-job", "TrainingJobName"),
                                 "sagemaker:DeleteTrainingJob"),
         "DeleteProcessingJob": on(_of("processing-job", "ProcessingJobName"),

@@ -1,4 +1,4 @@
-"""The table of a service: rules of its own, the rest from the Service Authorization Reference."""
+"""The table of a service: explicit rules, and the Service Authorization Reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sageloop.local_cloud.access.policy import reference
 from sageloop.local_cloud.access.policy.authorization.rules import (
     ApiCall,
     Keys,
-    Need,
+    Permission,
     Rule,
     UnmappedOperationError,
     tag_keys,
@@ -24,7 +24,7 @@ _ANY = "*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRules:
-    """How a service's calls are authorized.
+    """The permissions that the calls of a service require.
 
     An operation without a rule is derived: its action has its name, and the ARNs of the action's
     resource types are filled from the parameters.
@@ -32,14 +32,14 @@ class ServiceRules:
     Args:
         model: service as botocore names its model.
         prefix: prefix of its actions.
-        rules: operations that are not as they could be derived.
-        also: rules for further needs of operations, beside the derived ones.
+        rules: operations whose permissions cannot be derived.
+        also: further permissions of operations.
         placeholders: JMESPaths for placeholders of ARNs whose parameter has another name.
         keys: condition keys and the JMESPaths of their values, for every action that has the key.
         state_keys: condition keys that the cloud fills from its state, not from parameters.
-        tagging: action that is needed too where tags are given to what is created.
+        tagging: action that is required too if a resource is created with tags.
         lower_case: whether names are written in lower case in ARNs.
-        any_resource: whether a required resource that the parameters do not name is any (``*``).
+        any_resource: whether a required resource that the parameters do not name is ``*``.
 
     """
 
@@ -59,47 +59,51 @@ class ServiceRules:
         """The condition keys of the service that the local cloud fills."""
         return frozenset(self.keys) | self.state_keys
 
-    def needs(self, call: ApiCall) -> list[Need]:
-        """What must be allowed for a call; raises `UnmappedOperationError`."""
+    def permissions(self, call: ApiCall) -> list[Permission]:
+        """The permissions that a call requires; raises `UnmappedOperationError`."""
         rule = self.rules.get(call.operation)
-        needs = rule(call) if rule else self._derived(call)
-        needs = [self._with_keys(need, call) for need in needs]
+        permissions = rule(call) if rule else self._derived(call)
+        permissions = [self._with_keys(permission, call) for permission in permissions]
         more = self.also.get(call.operation)
-        return needs + self._tagging(needs, call) + (more(call) if more else [])
+        return permissions + self._tagging(permissions, call) + (more(call) if more else [])
 
-    def _with_keys(self, need: Need, call: ApiCall) -> Need:
-        known = reference.action(need.action)
-        if known is None or not need.action.startswith(f"{self.prefix}:"):
-            return need
+    def _with_keys(self, permission: Permission, call: ApiCall) -> Permission:
+        known = reference.action(permission.action)
+        if known is None or not permission.action.startswith(f"{self.prefix}:"):
+            return permission
         keys = {key: path for key, path in self.keys.items() if supports_key(known, key)}
-        return Need(need.action, need.resource, {**values(call, keys), **need.context})
+        return Permission(
+            permission.action, permission.resource, {**values(call, keys), **permission.context}
+        )
 
-    def _tagging(self, needs: list[Need], call: ApiCall) -> list[Need]:
+    def _tagging(self, permissions: list[Permission], call: ApiCall) -> list[Permission]:
         context = tag_keys(call)
         if not self.tagging or not call.operation.startswith("Create") or not context:
             return []
-        return [Need(self.tagging, need.resource, context) for need in needs[:1]]
+        return [
+            Permission(self.tagging, permission.resource, context) for permission in permissions[:1]
+        ]
 
-    def _derived(self, call: ApiCall) -> list[Need]:
+    def _derived(self, call: ApiCall) -> list[Permission]:
         action = reference.action(f"{self.prefix}:{call.operation}")
         if action is None:
             raise UnmappedOperationError(call.model, call.operation)
         context = tag_keys(call)
         if action.needs_wildcard:
-            return [Need(action.name, reference.service_resource(self.prefix), context)]
-        found = {name: self._arn(name, call) for name in action.resources}
-        arns = [arn for name, arn in found.items() if arn]
+            return [Permission(action.name, reference.service_resource(self.prefix), context)]
+        by_type = {name: self._arn(name, call) for name in action.resources}
+        arns = [arn for name, arn in by_type.items() if arn]
         if self.any_resource:
             arns += [
                 self._any_arn(name, call)
                 for name, required in action.resources.items()
-                if required and not found[name]
+                if required and not by_type[name]
             ]
             arns = arns or [reference.service_resource(self.prefix)]
-        if not arns or any(required and not found[name] and not self.any_resource
+        if not arns or any(required and not by_type[name] and not self.any_resource
                            for name, required in action.resources.items()):  # fmt: skip
             raise UnmappedOperationError(call.model, call.operation)
-        return [Need(action.name, arn, context) for arn in dict.fromkeys(arns)]
+        return [Permission(action.name, arn, context) for arn in dict.fromkeys(arns)]
 
     def _forms(self, resource: str) -> tuple[str, ...]:
         table = reference.service(self.prefix)
@@ -122,7 +126,7 @@ class ServiceRules:
 
     def _filled(self, form: str, call: ApiCall) -> str | None:
         place = self._place(call)
-        found = dict(place)
+        fields = dict(place)
         for name in _PLACEHOLDER.findall(form):
             if name not in place:
                 value = self._value(name, call)
@@ -130,14 +134,14 @@ class ServiceRules:
                     return None
                 if value.startswith("arn:"):
                     return value
-                found[name] = value.lower() if self.lower_case else value
-        return _PLACEHOLDER.sub(lambda match: found[match[1]], form)
+                fields[name] = value.lower() if self.lower_case else value
+        return _PLACEHOLDER.sub(lambda match: fields[match[1]], form)
 
     def _value(self, placeholder: str, call: ApiCall) -> str:
         path = self.placeholders.get(placeholder)
         if path is not None:
             return call.text(path)
-        wanted = placeholder.lower()
-        names = [name for name in call.params if name.lower() == wanted]
+        lowered = placeholder.lower()
+        names = [name for name in call.params if name.lower() == lowered]
         value = call.params[names[0]] if names else None
         return value if isinstance(value, str) else ""

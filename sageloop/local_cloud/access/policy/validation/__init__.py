@@ -1,4 +1,4 @@
-"""Whether a service takes a policy document, and how it refuses one."""
+"""Validation of policy documents, with the error codes and messages of each service."""
 
 from sageloop.local_cloud.access.policy.validation.check import validate
 from sageloop.local_cloud.access.policy.validation.findings import (

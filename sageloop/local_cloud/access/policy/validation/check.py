@@ -1,4 +1,4 @@
-"""Checking a policy document as the service does that it is given to."""
+"""Validation of policy documents by the rules of the services that receive them."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def validate(
     resource: str = "",
     principal_exists: PrincipalExists | None = None,
 ) -> list[PolicyProblem]:
-    """Check a policy document as the service does that it is given to.
+    """Validate a policy document by the rules of the service that receives it.
 
     Args:
         document: JSON text as the service receives it, or what it holds.
         attached_to: what the policy is for.
         name: name of the user, group or role, for IAM's message about sizes.
         resource: ARN of the bucket, whose policy may name no other resource; empty if unknown.
-        principal_exists: whether the ARN or unique id of a user or role is one that exists; not
-            asked if ``None``.
+        principal_exists: whether the user or role with an ARN or unique id exists; not called if
+            ``None``.
 
     Returns:
-        The problems in the order in which they are found; services report the first.
+        The problems in order; services report the first.
 
     Example:
         >>> problems = validate('{"Statement": []', PolicyFor.BUCKET)
@@ -54,12 +54,12 @@ def validate(
 
     """
     kind = document_kind(attached_to)
-    found = _findings(document, kind, resource, principal_exists)
-    return [_problem(finding, attached_to, kind, name) for finding in found]
+    findings = _findings(document, kind, resource, principal_exists)
+    return [_problem(finding, attached_to, kind, name) for finding in findings]
 
 
 def size(document: str | Mapping[str, Any], *, whitespace_counts: bool = True) -> int:
-    """Bytes of a document as AWS counts them: IAM leaves white space out."""
+    """Size of a document in bytes; IAM does not count white space."""
     text = document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
     if not whitespace_counts:
         try:
@@ -74,12 +74,12 @@ def _problem(
 ) -> PolicyProblem:
     message = kind.messages.get(finding.problem, kind.general)
     if finding.problem is Problem.MISSING_ELEMENT and kind.identity:
-        message = missing_in_iam(finding.given) or message
-    given = name if finding.problem is Problem.TOO_LARGE else finding.given
+        message = missing_in_iam(finding.value) or message
+    value = name if finding.problem is Problem.TOO_LARGE else finding.value
     code = kind.codes.get(finding.problem, kind.code)
     if attached_to is PolicyFor.SESSION and finding.problem is Problem.TOO_LARGE:
         code = "PackedPolicyTooLarge"
-    return PolicyProblem(code, message.format(given=given, where=finding.where), finding)
+    return PolicyProblem(code, message.format(value=value, where=finding.where), finding)
 
 
 def _findings(

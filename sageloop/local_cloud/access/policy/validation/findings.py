@@ -1,4 +1,4 @@
-"""What can be wrong with a policy document."""
+"""The mistakes that a policy document can have."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class Problem(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A mistake, where it is, and what was given there."""
+    """A mistake, its place in the document, and the value there."""
 
     problem: Problem
     where: str
-    given: str = ""
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyProblem:
-    """How a service refuses a policy document: code and message of the error, and the finding."""
+    """The error of a service for a policy document: code, message, and the finding behind it."""
 
     code: str
     message: str

@@ -1,7 +1,7 @@
-"""The kinds of policy documents: what each service demands, and the words it refuses with.
+"""The kinds of policy documents: the rules of each service, and its error messages.
 
-Limits are AWS's published quotas. The messages are those that AWS's errors have been reported
-with; a finding for which no report is known falls back to the kind's general message.
+Limits are AWS's published quotas. The messages come from published error reports; a finding
+without a known report has the general message of the kind.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class PolicyFor(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentKind:
-    """What a service demands of a document.
+    """The rules of a service for a policy document.
 
     Args:
         code: code of the error.
-        general: message where there is none for the finding.
-        messages: messages by finding, with ``{given}`` and ``{where}`` for what was found.
+        general: message for findings without a message of their own.
+        messages: messages by finding, with ``{value}`` and ``{where}``.
         codes: codes for findings with another code.
         limit: most bytes.
         whitespace_counts: whether white space outside of texts counts towards the limit.
-        identity: whether it is attached to who makes requests: it has resources and no principals.
+        identity: whether it is attached to a principal: it has resources and no principals.
         needs_resource: whether each statement must have a ``Resource``.
         forbids_resource: whether no statement may have one.
         services: the only services whose actions it may name; empty for any.
@@ -77,12 +77,12 @@ class DocumentKind:
 _IAM_MESSAGES = {
     Problem.VERSION: "Policy document must be version 2012-10-17 or greater.",
     Problem.PRINCIPAL_NOT_ALLOWED: "Policy document should not specify a principal.",
-    Problem.RESOURCE_INVALID: 'Resource {given} must be in ARN format or "*".',
+    Problem.RESOURCE_INVALID: 'Resource {value} must be in ARN format or "*".',
     Problem.ACTION_WITHOUT_SERVICE: (
         "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
     ),
     Problem.ACTION_COLONS: "Actions/Condition can contain only one colon.",
-    Problem.ACTION_SERVICE_INVALID: "Vendor {given} is not valid",
+    Problem.ACTION_SERVICE_INVALID: "Vendor {value} is not valid",
     Problem.SID_FORM: (
         "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular "
         "expression [0-9A-Za-z]*"
@@ -113,7 +113,7 @@ def _iam(limit: int, too_large: str) -> DocumentKind:
 
 
 def _inline(limit: int, kind: str) -> DocumentKind:
-    return _iam(limit, f"Maximum policy size of {limit} bytes exceeded for {kind} {{given}}")
+    return _iam(limit, f"Maximum policy size of {limit} bytes exceeded for {kind} {{value}}")
 
 
 _TRUST = DocumentKind(
@@ -122,8 +122,8 @@ _TRUST = DocumentKind(
     messages={
         **_IAM_MESSAGES,
         Problem.TOO_LARGE: "Cannot exceed quota for ACLSizePerRole: 2048",
-        Problem.MISSING_ELEMENT: "Missing required field {given}",
-        Problem.PRINCIPAL_INVALID: "Invalid principal in policy: {given}",
+        Problem.MISSING_ELEMENT: "Missing required field {value}",
+        Problem.PRINCIPAL_INVALID: "Invalid principal in policy: {value}",
         Problem.RESOURCE_NOT_ALLOWED: "Has prohibited field Resource",
         Problem.ACTION_OF_ANOTHER_SERVICE: (
             "AssumeRole policy may only specify STS AssumeRole actions."
@@ -153,9 +153,9 @@ _BUCKET = DocumentKind(
     messages={
         Problem.NOT_JSON: "This policy contains invalid Json",
         Problem.TOO_LARGE: "Policy exceeds the maximum allowed document size.",
-        Problem.MISSING_ELEMENT: "Missing required field {given}",
-        Problem.UNKNOWN_ELEMENT: "Unknown field {given}",
-        Problem.EFFECT: "Invalid effect: {given}",
+        Problem.MISSING_ELEMENT: "Missing required field {value}",
+        Problem.UNKNOWN_ELEMENT: "Unknown field {value}",
+        Problem.EFFECT: "Invalid effect: {value}",
         Problem.PRINCIPAL_INVALID: "Invalid principal in policy",
         Problem.RESOURCE_INVALID: "Policy has invalid resource",
         Problem.ACTION_WITHOUT_SERVICE: "Policy has invalid action",
@@ -164,7 +164,7 @@ _BUCKET = DocumentKind(
         Problem.ACTION_UNKNOWN: "Policy has invalid action",
         Problem.ACTION_OF_ANOTHER_SERVICE: "Policy has invalid action",
         Problem.ACTION_NOT_ON_RESOURCE: "Action does not apply to any resource(s) in statement",
-        Problem.CONDITION_OPERATOR: "Invalid Condition type : {given}",
+        Problem.CONDITION_OPERATOR: "Invalid Condition type : {value}",
         Problem.CONDITION_KEY: "Policy has an invalid condition key",
         Problem.CONDITION_NOT_APPLICABLE: (
             "Conditions do not apply to combination of actions and resources in statement"
@@ -222,10 +222,10 @@ _QUEUE = DocumentKind(
     general="Invalid value for the parameter Policy.",
     messages={
         Problem.TOO_MANY_ACTIONS: (
-            "{given} actions were found in a statement from the submitted policy, max allowed is 7"
+            "{value} actions were found in a statement from the submitted policy, max allowed is 7"
         ),
         Problem.TOO_MANY_STATEMENTS: (
-            "{given} statements were found in the submitted policy, max allowed is 20"
+            "{value} statements were found in the submitted policy, max allowed is 20"
         ),
     },
     codes={Problem.TOO_MANY_ACTIONS: "OverLimit", Problem.TOO_MANY_STATEMENTS: "OverLimit"},
@@ -279,9 +279,9 @@ KINDS: Mapping[PolicyFor, DocumentKind] = {
     PolicyFor.REPOSITORY: _REPOSITORY,
     PolicyFor.ENDPOINT: _ENDPOINT,
 }
-"""What is demanded of a policy, by what it is attached to."""
+"""The rules for a policy document, by what it is attached to."""
 
 
 def document_kind(attached_to: PolicyFor) -> DocumentKind:
-    """What is demanded of a policy that is attached to such a thing."""
+    """The rules for a policy document, by what it is attached to."""
     return KINDS[attached_to]

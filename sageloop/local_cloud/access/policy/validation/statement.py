@@ -1,4 +1,4 @@
-"""Checking one statement: its elements, actions, resources, principals and conditions."""
+"""Validation of one statement: its elements, actions, resources, principals and conditions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def statement_findings(
     resource: str,
     principal_exists: Callable[[str], bool] | None,
 ) -> Iterator[Finding]:
-    """What is wrong with one statement."""
+    """The mistakes of one statement."""
     if not isinstance(statement, Mapping):
         yield Finding(Problem.SYNTAX, where)
         return
@@ -98,8 +98,8 @@ def _action_findings(actions: tuple[str, ...], where: str, kind: DocumentKind) -
         problem = _action_problem(action, kind)
         if problem is not None:
             vendor = problem is Problem.ACTION_SERVICE_INVALID
-            given = action.partition(":")[0] if vendor else action
-            yield Finding(problem, f"{where}.Action", given)
+            value = action.partition(":")[0] if vendor else action
+            yield Finding(problem, f"{where}.Action", value)
 
 
 def _action_problem(action: str, kind: DocumentKind) -> Problem | None:
@@ -149,13 +149,13 @@ def _principal_findings(
     if kind.identity:
         return
     for element in ("Principal", "NotPrincipal"):
-        given = statement.get(element)
-        if given is None or given == "*":
+        principal = statement.get(element)
+        if principal is None or principal == "*":
             continue
-        if not isinstance(given, Mapping):
-            yield Finding(Problem.PRINCIPAL_INVALID, f"{where}.{element}", str(given))
+        if not isinstance(principal, Mapping):
+            yield Finding(Problem.PRINCIPAL_INVALID, f"{where}.{element}", str(principal))
             continue
-        for type_, names in given.items():
+        for type_, names in principal.items():
             for name in texts_of(names, f"{where}.{element}.{type_}"):
                 if not _principal_is_valid(type_, name, exists if kind.checks_principals else None):
                     text = f'"{type_}":"{name}"'
