@@ -118,7 +118,7 @@ def test_captured_answers_lie_in_the_store_under_their_inference_ids(closed: Clo
     assert "," in text
 
 
-@pytest.mark.feature("data: every object of the store lies under the store's key")
+@pytest.mark.feature("operations: every object of the store lies under the store's key")
 def test_every_object_of_the_store_lies_under_its_key(closed: Closed) -> None:
     s3, bucket = closed.loop.cloud.client("s3"), closed.loop.names.bucket
     encryption = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
