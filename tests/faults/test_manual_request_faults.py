@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from documents import ENDPOINT, HOUR
+from documents import ENDPOINT, HOUR, serving_document
 from fake_client import client_error
 from sageloop_runtime.times import iso
 from world import World
@@ -81,7 +81,13 @@ def test_request_during_a_rollout_is_carried_out_after_it(world: World) -> None:
 
 
 def test_manual_rollback_is_not_blocked_by_a_rollback_alarm(two: World) -> None:
-    two.alarms["latency"] = {"AlarmName": "latency", "StateValue": "ALARM"}
+    deployment = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "endpoint-errors"}]}}
+    deployment |= serving_document()["deployment"]
+    properties = {"EndpointName": ENDPOINT}
+    properties["Document"] = json.dumps(serving_document(deployment=deployment))
+    two.resource("champion_endpoint_resource", "Update", properties, physical=ENDPOINT)
+    settle(two)
+    two.alarms["endpoint-errors"] = {"AlarmName": "endpoint-errors", "StateValue": "ALARM"}
     updates: list[dict[str, Any]] = []
     original = two._update_endpoint
 
@@ -91,7 +97,7 @@ def test_manual_rollback_is_not_blocked_by_a_rollback_alarm(two: World) -> None:
 
     two._update_endpoint = watch
     assert send(two, "promote", 1)["step"] == "waiting"
-    assert "AutoRollbackConfiguration" not in updates[0].get("DeploymentConfig", {})
+    assert set(updates[0]["DeploymentConfig"]) == {"BlueGreenUpdatePolicy"}
     settle(two)
     assert champion(two)["package_arn"] == arn_of(two, 1)
 
@@ -233,8 +239,6 @@ def test_stop_waits_for_a_rollout_in_progress(world: World) -> None:
 
 
 def test_deployment_of_a_stopped_endpoint_takes_effect_at_its_start(two: World) -> None:
-    from documents import serving_document
-
     send(two, "stop")
     settle(two)
     text = json.dumps(serving_document(keep_configs=2))

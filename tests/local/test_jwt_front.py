@@ -102,9 +102,10 @@ class Fronted:
     def logged(self) -> list[dict[str, Any]]:
         self.cloud.settle()
         events = self.cloud.client("logs").filter_log_events(
-            logGroupName=self.outputs["LogGroup"], filterPattern='{ $.message = "asked" }'
+            logGroupName=self.outputs["LogGroup"],
+            filterPattern='{ $.message = "endpoint invoked" }',
         )["events"]
-        return [json.loads(e["message"]) for e in events if '"asked"' in e["message"]]
+        return [json.loads(e["message"]) for e in events if '"endpoint invoked"' in e["message"]]
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +147,9 @@ def test_the_inference_id_of_the_caller_reaches_the_model(fronted: Fronted) -> N
     [
         ("1", {"content_type": "text/html"},
          (415, "Content-Type must be one of application/x-npy, text/csv, got text/html")),
-        ("status 500", {}, (502, "the model answered 500")),
-        ("status 400", {}, (502, "the model answered 400")),
-        ("big", {}, (502, "the model gave no answer in time, or one too large")),
+        ("status 500", {}, (502, "the model responded with status 500")),
+        ("status 400", {}, (502, "the model responded with status 400")),
+        ("big", {}, (502, "the model did not respond in time, or its response is too large")),
     ],
 )  # fmt: skip
 def test_what_goes_wrong_is_told_in_few_words(
