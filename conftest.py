@@ -6,8 +6,10 @@ import importlib.util
 import os
 import shutil
 import tempfile
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # The template engine costs ten seconds a process; one slow test switches it on again.
 os.environ.setdefault("CDK_VALIDATION", "false")
@@ -32,16 +34,31 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(config.stash[_SHARED], ignore_errors=True)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a module on one worker: what they share is set up once.
+    """Give workers the modules that have slow tests first: begun last, one would run alone."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        slow = {_module(item.nodeid) for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: _module(item.nodeid) not in slow)
 
-    A module that is only a list of long tests names its own groups (``xdist_group``).
+
+class ModuleScheduling(LoadScopeScheduling):
+    """Keeps the tests of a module on one worker: what they share is set up once.
+
+    The examples share nothing, and each takes a minute: they are dealt out one by one.
     """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            module = item.nodeid.partition("::")[0]
-            item.add_marker(pytest.mark.xdist_group(module))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith("tests/examples/") else _module(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ModuleScheduling:
+    """Schedule so whatever is asked for: ``-n 2`` is all that one has to say."""
+    config.option.loadscopereorder = False
+    return ModuleScheduling(config, log)
+
+
+def _module(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

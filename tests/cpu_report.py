@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from typing import Any
 import pytest
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_GROUP = re.compile(r"@[^@\]]*$")  # which xdist writes behind the name of a test
 SHARED = ("class", "module", "package", "session")
 
 
@@ -79,7 +77,7 @@ class CpuReport:
         result = yield
         total = cpu_seconds() - began
         paid = self._shared - shared
-        self.tests[_GROUP.sub("", item.nodeid)] = {
+        self.tests[item.nodeid] = {
             "cpu": total - paid, "shared": paid,
             "slow": item.get_closest_marker("slow") is not None,
             "fixtures": sorted(self._shared_fixtures(item)),

@@ -147,7 +147,7 @@ def measured(folder: Path, *options: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "1", "--dist", "loadgroup")])
+@pytest.mark.parametrize("options", [(), ("-n", "1")])
 def test_cpu_report_tells_tests_children_and_shared_fixtures_apart(
     options: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -165,3 +165,36 @@ def test_cpu_report_tells_tests_children_and_shared_fixtures_apart(
     assert costs["dear"] + 0.02 >= 0.6
     assert costs["asking"] < 0.2
     assert {f.rpartition("::")[2] for f in first["fixtures"]} >= {"asking"}
+
+
+GROUPED = """
+import pathlib, pytest
+
+@pytest.fixture(scope="module")
+def place(worker_id):
+    with open({log!r}, "a") as log:
+        log.write(f"{{worker_id}} {{__name__}}\\n")
+
+@pytest.mark.parametrize("n", range(4))
+{mark}
+def test_it(place, n):
+    pass
+"""
+
+
+def test_a_module_is_set_up_by_one_worker_and_slow_modules_come_first(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for number, mark in enumerate(["", "", "", "@pytest.mark.slow", "@pytest.mark.slow"]):
+        text = GROUPED.format(log=str(log), mark=mark)
+        (tmp_path / f"test_{number}.py").write_text(text)
+
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "-p",
+         "conftest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path),
+         str(tmp_path)],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+
+    set_up = [line.split()[1] for line in log.read_text().splitlines()]
+    assert sorted(set_up) == [f"test_{number}" for number in range(5)]
+    assert set(set_up[:2]) == {"test_3", "test_4"}

@@ -44,8 +44,8 @@ def deploy(tmp_path: Path) -> object:
 
 
 def _of_lane(example: Example) -> Any:
-    """A test of an example: one by itself on a worker, in the lane of what it needs."""
-    marks = [pytest.mark.long, pytest.mark.slow, pytest.mark.xdist_group(example.name)]
+    """A test of an example, in the lane of what it needs."""
+    marks = [pytest.mark.long, pytest.mark.slow]
     needed = {extra for _, extra in example.needs}
     if needed & {"torch", "tensorflow"}:
         marks.append(pytest.mark.frameworks)

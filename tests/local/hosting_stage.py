@@ -19,9 +19,11 @@ from sageloop.local_cloud import images
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.service import Service
+from sageloop.local_cloud.sagemaker.hosting.announcer import screaming
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.local_cloud.sagemaker.runtime import SageMakerRuntimeService
 from sageloop.local_cloud.sagemaker.service import SageMakerService
+from sageloop.waiting import until
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/hosting-test:1"
 ROLE = "arn:aws:iam::123456789012:role/model"
@@ -48,8 +50,19 @@ class Events(Service):
             self.emitted.append((detail_type, json.loads(json.dumps(detail))))
 
     def statuses(self) -> list[str]:
+        """Statuses that were told so far, the present one included: its event comes after it."""
+        return until("the event of the last status", self._told, seconds=180)
+
+    def _told(self) -> list[str] | None:
         kind = "SageMaker Endpoint State Change"
-        return [d["EndpointStatus"] for t, d in self.emitted if t == kind]
+        told = [d for t, d in self.emitted if t == kind]
+        if not told:
+            return None
+        store = self.cloud.service("sagemaker").store
+        document = store.find("endpoint", told[-1]["EndpointName"])
+        present = None if document is None else screaming(document["EndpointStatus"])
+        known = [d["EndpointStatus"] for d in told]
+        return known if present in (None, known[-1]) else None
 
 
 class Functions(Service):

@@ -90,7 +90,7 @@ class Odd:
         everyone = family(self.process.pid)
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(30)
+        self.process.wait(180)
         return survivors(everyone)
 
 

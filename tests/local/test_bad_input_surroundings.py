@@ -82,7 +82,7 @@ def test_a_server_started_in_a_users_shell_forgets_the_account(outside: socket.s
         seen = function_environment(cloud)
     finally:
         process.stdin.close()
-        process.wait(30)
+        process.wait(180)
 
     assert REAL not in str(seen)
     assert str(outside.getsockname()[1]) not in str(seen)

@@ -160,7 +160,7 @@ def live(stack: SimpleNamespace, arn: str) -> None:
     until(
         f"{arn} to serve",
         lambda: row(stack).get("state") == {"S": "live"} and row(stack)["package_arn"]["S"] == arn,
-        seconds=30,
+        seconds=180,
     )
     stack.handle.settle()
 

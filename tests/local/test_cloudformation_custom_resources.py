@@ -127,7 +127,7 @@ def test_silence_ends_at_the_service_timeout_in_virtual_time(bench: Bench) -> No
 
     bench.functions.handler = handler
     bench.cfn.create_stack(StackName="s", TemplateBody=_body(custom(ServiceTimeout=600)))
-    asked.wait(10)
+    asked.wait(180)
     bench.cloud.clock.advance(601)
 
     assert bench.status("s") == "ROLLBACK_COMPLETE"
@@ -181,7 +181,7 @@ def test_failure_elsewhere_ends_the_wait_and_deletes(bench: Bench) -> None:
         return {} if event["RequestType"] == "Delete" else None
 
     bench.functions.handler = handler
-    bench.things.before_create = lambda _: asked.wait(10) and None
+    bench.things.before_create = lambda _: asked.wait(180) and None
 
     status = bench.create("s", {"C": custom(), "B": thing(Fail="create")})
 

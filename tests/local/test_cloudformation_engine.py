@@ -367,13 +367,13 @@ def test_running_update_can_be_cancelled(bench: Bench) -> None:
 
     def hold(_: Any) -> None:
         entered.set()
-        go.wait(10)
+        go.wait(180)
 
     bench.things.before_create = hold
     bench.cfn.update_stack(
         StackName="s", TemplateBody=template({"A": thing(Name="a"), "B": thing()})
     )
-    entered.wait(10)
+    entered.wait(180)
     with pytest.raises(ClientError, match="UPDATE_IN_PROGRESS state and can not be updated"):
         bench.cfn.update_stack(StackName="s", TemplateBody=template({"A": thing()}))
 

@@ -105,7 +105,7 @@ def test_worker_killed_while_idle_costs_no_request(stage: Stage) -> None:
     assert child is not None
 
     stage.cloud.processes.kill(child, signal.SIGKILL)
-    child.wait(5)
+    child.wait(180)
 
     assert stage.invoke("pid") != before
 
@@ -167,7 +167,7 @@ def test_model_that_stops_answering_pings_is_restarted(stage: Stage) -> None:
     for _ in range(3):
         only(stage).check()
     assert child is not None
-    child.wait(5)
+    child.wait(180)
 
     assert stage.invoke("pid") != before
 

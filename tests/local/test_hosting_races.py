@@ -30,7 +30,7 @@ class _Gated(Instance):
 
     def _prepare(self) -> None:
         self.reached.set()
-        self.gate.wait(20)
+        self.gate.wait(180)
         super()._prepare()
 
 
@@ -113,15 +113,15 @@ def test_stop_and_the_start_of_a_process_never_meet(stage: Stage, *, stopped_fir
         if stopped_first:
             instance.stop()
             instance.gate.set()
-            assert threads.submit(instance.start).result(20) is False
+            assert threads.submit(instance.start).result(180) is False
             assert not instance.reached.is_set()
         else:
             starting = threads.submit(instance.start)
-            assert instance.reached.wait(20)
+            assert instance.reached.wait(180)
             stopping = threads.submit(instance.stop)
             instance.gate.set()
-            stopping.result(20)
-            starting.result(20)
+            stopping.result(180)
+            starting.result(180)
 
     _ended(instance)
     assert stage.cloud.settle(180) == []
@@ -156,7 +156,7 @@ def test_request_that_is_admitted_in_time_is_answered_by_the_new_process(
         asked = threads.submit(stage.invoke, "pid")
         hangs.unlink()
         os.kill(_pids(stage)[0], signal.SIGKILL)  # the one that hangs; the next does not
-        answer = asked.result(30)
+        answer = asked.result(180)
 
     assert answer not in (first, "")
 
@@ -174,7 +174,7 @@ def test_request_over_the_drain_is_cut_off_with_awss_error(stage: Stage) -> None
         stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="green")
         assert stage.rest()["EndpointConfigName"] == "green"
         with pytest.raises(ClientError) as caught:
-            asked.result(20)
+            asked.result(180)
 
     assert caught.value.response["Error"]["Code"] == "ModelError"
     assert caught.value.response["OriginalStatusCode"] == 503
@@ -192,6 +192,6 @@ def test_request_within_the_drain_is_answered_before_its_process_ends(stage: Sta
         outstanding = stage.hosting.outstanding
         until("it", lambda: outstanding(stage.name, "AllTraffic") == [1] or None, seconds=180)
         stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="green")
-        assert asked.result(20) == "echo sleep 1"
+        assert asked.result(180) == "echo sleep 1"
 
     assert stage.rest()["EndpointConfigName"] == "green"

@@ -43,7 +43,7 @@ def kill_old(stage: Stage) -> None:
     for instance in old(stage):
         os.kill(instance.process.pid, signal.SIGKILL)
     for instance in old(stage):
-        instance.process.wait(20)
+        instance.process.wait(180)
     variant = stage.hosting._lifecycle.live(stage.name).fleet.variants["AllTraffic"]
     variant.await_instance(20)
 

@@ -109,7 +109,7 @@ def test_checkpoints_go_up_while_the_job_runs(aws: SimpleNamespace, program: Any
     image = program(BASE + "(kept / 'half').write_text('h')\nsignal.pause()\n")
     aws.sagemaker.create_training_job(**request("job", image, CheckpointConfig=KEPT))
 
-    assert up.wait(20)
+    assert up.wait(180)
 
     assert described(aws)["SecondaryStatus"] == "Training"
     aws.sagemaker.stop_training_job(TrainingJobName="job")

@@ -74,7 +74,7 @@ def closed(cloud: LocalCloud) -> Closed:
     cloud.set_rate(60)
     second = until(
         "the new configuration",
-        lambda: loop.watch.in_service(other_than=first["EndpointConfigName"]), seconds=60,
+        lambda: loop.watch.in_service(other_than=first["EndpointConfigName"]), seconds=180,
     )  # fmt: skip
     cloud.set_rate(1)
     cloud.settle()

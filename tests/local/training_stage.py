@@ -190,7 +190,7 @@ def wait_for_log(aws: SimpleNamespace) -> None:
     seen = threading.Event()
     aws.cloud.front.after("logs:PutLogEvents", lambda *_: seen.set())
     if not aws.cloud.recorder.calls(after=aws.started, action="logs:PutLogEvents"):
-        assert seen.wait(20)
+        assert seen.wait(180)
 
 
 def messages(aws: SimpleNamespace, job: str, host: str = "algo-1") -> list[str]:

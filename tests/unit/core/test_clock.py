@@ -52,7 +52,7 @@ def test_turning_the_dial_wakes_a_waiting_timer(clock: VirtualClock) -> None:
 
     clock.set_rate(100_000)
 
-    assert fired.wait(5)
+    assert fired.wait(180)
 
 
 def test_only_held_timers_count_as_work(clock: VirtualClock) -> None:

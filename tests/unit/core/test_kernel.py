@@ -103,7 +103,7 @@ def test_a_fault_may_be_ordered_for_one_principal(cloud: Cloud) -> None:
 def test_idle_is_reported_only_when_work_has_ended() -> None:
     activity = Activity()
     leave = threading.Event()
-    activity.spawn("work", lambda: leave.wait(5) and None)
+    activity.spawn("work", lambda: leave.wait(180) and None)
 
     assert activity.wait_idle(0.05, also=list) == ["work"]
     leave.set()
@@ -153,10 +153,10 @@ sys.stdin.read()
     child = psutil.Process(int(pids.read_text()))
 
     os.kill(parent.pid, signal.SIGKILL)
-    parent.wait(5)
+    parent.wait(180)
     parent.stdout.close()
 
-    child.wait(5)
+    child.wait(180)
 
 
 def test_state_that_many_change_at_once_is_never_torn(cloud: Cloud) -> None:

@@ -43,13 +43,13 @@ def test_batch_that_fills_while_another_is_flushed_waits_its_turn(activity: Acti
     def flush(items: list[int]) -> None:
         if not flushed:
             began.set()
-            go_on.wait(20)
+            go_on.wait(180)
         flushed.extend(items)
 
     batcher = Batcher[int](activity, "batch", flush, size=2, delay=_LONG)
     batcher.add(0)
     batcher.add(1)
-    assert began.wait(20)
+    assert began.wait(180)
     for number in range(2, 7):
         batcher.add(number)
     go_on.set()

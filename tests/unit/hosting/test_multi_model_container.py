@@ -15,7 +15,7 @@ def test_model_that_is_unloaded_while_it_loads_goes_when_it_has_come() -> None:
 
     def load(_: Path) -> Respond:
         loading.set()
-        go_on.wait(20)
+        go_on.wait(180)
         return lambda body, _: Reply(200, body, {})
 
     models = Models(load, Path)
@@ -28,7 +28,7 @@ def test_model_that_is_unloaded_while_it_loads_goes_when_it_has_come() -> None:
         ),
     ]
     threads[0].start()
-    assert loading.wait(20)
+    assert loading.wait(180)
     threads[1].start()
     threads[1].join(0.2)  # it does not end before the load
     go_on.set()

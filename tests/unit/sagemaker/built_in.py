@@ -130,7 +130,7 @@ def served(module: str, base: Path, **environment: str) -> Iterator[str]:
         place = child.stdout.readline().rsplit(" ", 1)[-1].strip()
         yield f"http://{place}"
         child.terminate()
-        assert child.wait(10) == 0
+        assert child.wait(180) == 0
 
 
 def not_served(module: str, base: Path, **environment: str) -> tuple[int, str]:
