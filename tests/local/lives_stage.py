@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from botocore.exceptions import ClientError
 from lambda_stage import package
 from training_stage import TRUST
 
@@ -88,3 +89,12 @@ def create_function(cloud: LocalCloud, name: str, source: str, **members: Any) -
         Role="arn:aws:iam::123456789012:role/training-tests",
         Code={"ZipFile": package({"index.py": source})}, **members,
     )  # fmt: skip
+
+
+def refusal(call: Any, **members: Any) -> tuple[str, str, int]:
+    """An error's code and message, and the status of the answer."""
+    with pytest.raises(ClientError) as caught:
+        call(**members)
+    response = caught.value.response
+    status = int(response["ResponseMetadata"]["HTTPStatusCode"])
+    return response["Error"]["Code"], response["Error"]["Message"], status

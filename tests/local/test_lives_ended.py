@@ -71,7 +71,7 @@ def test_job_over_its_time_leaves_no_process(
     assert mark.found() == []
 
 
-@pytest.mark.feature("hosting: what a container started ends with it")
+@pytest.mark.feature("serving: what a container started ends with it")
 def test_deleted_endpoint_leaves_no_process(stage: Stage, mark: Mark, tmp_path: Path) -> None:
     server = Path(__file__).with_name("hosting_server.py")
     source = f"{HIDE}\nimport runpy\nhide('{mark}')\nrunpy.run_path({str(server)!r}, run_name='__main__')\n"  # fmt: skip # noqa: E501
@@ -95,15 +95,21 @@ FUNCTION = HIDE + "import time\ndef handler(event, _):\n    hide('{mark}')\n    
 
 
 @pytest.mark.feature("functions: what a function started ends with its environment")
-def test_deleted_function_leaves_no_process(client: Any, create: Create, mark: Mark) -> None:
-    name = create(FUNCTION.format(mark=mark))
-    client.invoke(FunctionName=name, Payload=b"0")
-    hidden = mark.wait_for()
-    assert all(p.is_running() for p in hidden)
+def test_deleted_function_leaves_no_process_and_anothers_alone(
+    client: Any, create: Create, mark: Mark
+) -> None:
+    other = Mark()
+    names = [create(FUNCTION.format(mark=each)) for each in (mark, other)]
+    for name in names:
+        client.invoke(FunctionName=name, Payload=b"0")
+    hidden, others = mark.wait_for(), other.wait_for()
 
-    client.delete_function(FunctionName=name)
+    client.delete_function(FunctionName=names[0])
 
     assert survivors(hidden) == []
+    assert all(p.is_running() for p in others)
+    client.delete_function(FunctionName=names[1])
+    assert survivors(others) == []
 
 
 @pytest.mark.feature("functions: what a function started ends with its environment")

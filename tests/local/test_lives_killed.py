@@ -61,7 +61,7 @@ def in_background(call: Any, **members: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("local cloud: no process outlives a cloud that is killed")
+@pytest.mark.feature("faults: no process outlives a cloud that is killed")
 def test_cloud_killed_during_torchrun_leaves_no_process(cloud: LocalCloud, mark: Mark) -> None:
     create_role(cloud)
     aws = SimpleNamespace(s3=cloud.client("s3"))
@@ -81,7 +81,7 @@ def test_cloud_killed_during_torchrun_leaves_no_process(cloud: LocalCloud, mark:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("local cloud: no process outlives a cloud that is killed")
+@pytest.mark.feature("faults: no process outlives a cloud that is killed")
 def test_cloud_killed_during_invocations_leaves_no_process(cloud: LocalCloud, mark: Mark) -> None:
     create_role(cloud)
     create_function(cloud, "busy", BUSY)
@@ -96,7 +96,7 @@ def test_cloud_killed_during_invocations_leaves_no_process(cloud: LocalCloud, ma
 
 
 @pytest.mark.slow
-@pytest.mark.feature("local cloud: no process outlives a cloud that is killed")
+@pytest.mark.feature("faults: no process outlives a cloud that is killed")
 def test_cloud_killed_in_mid_deploy_leaves_no_process(cloud: LocalCloud, mark: Mark) -> None:
     token = {"Fn::GetAtt": ["Function", "Arn"]}
     custom = {"Type": "Custom::Slow", "Properties": {"ServiceToken": token, "Mark": mark.text}}

@@ -38,7 +38,7 @@ def folders(temporary: Path) -> set[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("local cloud: what a killed cloud leaves is removed by the next")
+@pytest.mark.feature("faults: what a killed cloud leaves is removed by the next")
 def test_folder_of_a_killed_cloud_is_removed_by_the_next(temporary: Path) -> None:
     with LocalCloud.start() as living:
         (kept,) = folders(temporary)
@@ -172,7 +172,7 @@ def shared() -> Iterator[LocalCloud]:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("local cloud: down ends a cloud that answers nobody")
+@pytest.mark.feature("faults: down ends a cloud that answers nobody")
 def test_down_ends_a_cloud_that_answers_nobody(tmp_path: Path) -> None:
     def local(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

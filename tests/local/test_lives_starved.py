@@ -50,7 +50,7 @@ def client(cloud: LocalCloud, service: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("local cloud: calls of functions never wait behind their callers")
+@pytest.mark.feature("load: calls of functions never wait behind their callers")
 def test_functions_that_call_back_are_not_starved_by_their_callers(tmp_path: Path) -> None:
     pipe, started = tmp_path / "pipe", tmp_path / "started"
     os.mkfifo(pipe)
@@ -98,7 +98,7 @@ def narrow() -> Iterator[int]:
     made.stop()
 
 
-@pytest.mark.feature("local cloud: slow clients cost no thread and end in time")
+@pytest.mark.feature("load: slow clients cost no thread and end in time")
 @pytest.mark.parametrize(
     "sent",
     [
@@ -149,7 +149,7 @@ def hasty() -> Iterator[int]:
     made.stop()
 
 
-@pytest.mark.feature("local cloud: slow clients cost no thread and end in time")
+@pytest.mark.feature("load: slow clients cost no thread and end in time")
 @pytest.mark.parametrize(
     "sent",
     [
@@ -175,7 +175,7 @@ def drip(line: socket.socket) -> None:
         line.sendall(b"x")
 
 
-@pytest.mark.feature("local cloud: slow clients cost no thread and end in time")
+@pytest.mark.feature("load: slow clients cost no thread and end in time")
 def test_client_that_drips_is_let_go(hasty: int) -> None:
     with socket.create_connection(("127.0.0.1", hasty), 30) as line:
         line.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n")
