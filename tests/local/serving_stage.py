@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from cheroot.wsgi import Server
 from hosting_stage import ROLE, Stage
 
-from sageloop.local_cloud import images as containers
+from sageloop.local_cloud import images
 from sageloop.waiting import until
 
 _REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
@@ -33,9 +33,9 @@ OWN = "own/toolkit:1"
 @pytest.fixture(scope="module")
 def own_image() -> Iterator[None]:
     """Let :data:`OWN` be such an image."""
-    containers.register(OWN, script_mode=True)
+    images.register(OWN, script_mode=True)
     yield
-    containers.unregister(OWN)
+    images.unregister(OWN)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from lambda_stage import Create, client, cloud, create, shared_cloud
 from lives_stage import HIDE, Mark, mark
 from training_stage import aws, program, request, world
 
-from sageloop.local_cloud import images as containers
+from sageloop.local_cloud import images
 
 __all__ = [
     "aws", "client", "cloud", "create", "mark", "opened", "program", "shared_cloud", "stage",
@@ -76,7 +76,7 @@ def test_deleted_endpoint_leaves_no_process(stage: Stage, mark: Mark, tmp_path: 
     server = Path(__file__).with_name("hosting_server.py")
     source = f"{HIDE}\nimport runpy\nhide('{mark}')\nrunpy.run_path({str(server)!r}, run_name='__main__')\n"  # fmt: skip # noqa: E501
     (tmp_path / "serve.py").write_text(source)
-    containers.register("own/hiding:1", serving=[sys.executable, "-IS", str(tmp_path / "serve.py")])
+    images.register("own/hiding:1", serving=[sys.executable, "-IS", str(tmp_path / "serve.py")])
     try:
         container = {"Image": "own/hiding:1"}
         stage.sagemaker.create_model(
@@ -88,7 +88,7 @@ def test_deleted_endpoint_leaves_no_process(stage: Stage, mark: Mark, tmp_path: 
         stage.sagemaker.delete_endpoint(EndpointName=stage.name)
         assert survivors(hidden) == []
     finally:
-        containers.unregister("own/hiding:1")
+        images.unregister("own/hiding:1")
 
 
 FUNCTION = HIDE + "import time\ndef handler(event, _):\n    hide('{mark}')\n    time.sleep(event)\n"

@@ -18,7 +18,7 @@ from sageloop.local_cloud.core.places import Closing, Places
 from sageloop.local_cloud.core.user_patterns import PatternTooSlow, found_in, matches_whole
 from sageloop.local_cloud.events.inputs import filled
 from sageloop.local_cloud.events.patterns import matches, parsed
-from sageloop.local_cloud.sagemaker.hosting.archives import BadArchive, unpack
+from sageloop.local_cloud.sagemaker.hosting.instances.archives import BadArchive, unpack
 from sageloop.local_cloud.sagemaker.training.metrics import MetricReader
 
 
