@@ -143,7 +143,8 @@ class Front:
         self, found: wire.Operation, request: Request, scope: _Scope,
         read: Callable[[], dict[str, Any]], started: float,
     ) -> wire.Response:  # fmt: skip
-        principal = self._cloud.principals.name(scope.access_key)
+        key = self._cloud.keys.find(scope.access_key or "")
+        principal = "anonymous" if key is None else key.caller.name
         call = Call(
             found.service, found.name, {}, principal, scope.region, self._cloud.account_id, request
         )

@@ -73,12 +73,7 @@ class InProcessClients:
             return client
 
     def _make(self, service: str, principal: str, region: str) -> Any:
-        names = self._cloud.principals
-        keys = (
-            names.for_role(principal, "service")
-            if ":role/" in principal
-            else names.for_service(principal)
-        )
+        keys = self._cloud.keys.for_principal(principal)
         client = self._session.create_client(
             service, region_name=region, endpoint_url="http://127.0.0.1:1",
             aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,
