@@ -112,12 +112,12 @@ class KeyRing:
         found = self._keys.get(access_key_id)
         return self._iam_user_key(access_key_id) if found is None else found
 
-    def name(self, access_key_id: str) -> str:
-        """The name of the caller behind a key. Raises ``KeyError`` for an unknown one."""
+    def caller(self, access_key_id: str) -> Caller:
+        """The caller behind a key. Raises ``KeyError`` for an unknown one."""
         found = self.find(access_key_id)
         if found is None:
             raise KeyError(access_key_id)
-        return found.caller.name
+        return found.caller
 
     def _once(self, caller: Caller) -> Credentials:
         place = f"{caller.arn} {caller.role_arn}"

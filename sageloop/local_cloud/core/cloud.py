@@ -15,6 +15,7 @@ from moto.utilities.utils import get_partition
 
 from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.access.keys import Credentials, KeyRing
+from sageloop.local_cloud.access.sts import Sts
 from sageloop.local_cloud.core.activity import Activity
 from sageloop.local_cloud.core.clock import VirtualClock
 from sageloop.local_cloud.core.faults import Faults
@@ -76,6 +77,7 @@ class Cloud:
         self.processes = Processes()
         self.front = Front(self)
         self._clients = InProcessClients(self)
+        Sts(self)
         simulate = PolicySimulation(self).simulate_principal_policy
         self.front.add_operation("iam", "SimulatePrincipalPolicy", simulate)
         self.stopped = threading.Event()
@@ -115,6 +117,27 @@ class Cloud:
     def credentials_of(self, role_arn: str, session: str) -> Credentials:
         """Credentials for a child that acts as a role."""
         return self.keys.for_role(role_arn, session)
+
+    def iam(self) -> Any:
+        """Moto's state of IAM in this account."""
+        from moto.iam.models import iam_backends
+
+        return iam_backends[self.account_id][get_partition(self.region)]
+
+    def iam_role(self, arn: str) -> Any:
+        """Moto's record of a role; ``None`` if there is none of this ARN.
+
+        A session's ARN leaves the role's path out, so a role without a path is also found by name.
+        """
+        name = arn.rsplit("/", 1)[-1]
+        found = next((r for r in list(self.iam().get_roles()) if r.name == name), None)
+        plain = f":role/{name}"
+        return found if found is not None and (found.arn == arn or arn.endswith(plain)) else None
+
+    def iam_user(self, arn: str) -> Any:
+        """Moto's record of a user; ``None`` if there is none of this ARN."""
+        found = self.iam().users.get(arn.rsplit("/", 1)[-1])
+        return found if found is not None and found.arn == arn else None
 
     def child_environment(self, credentials: Credentials | None) -> dict[str, str]:
         """The ``AWS_*`` variables by which a child finds this cloud, and nothing else."""

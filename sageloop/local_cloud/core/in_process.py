@@ -7,6 +7,7 @@ engine's own calls go through the same front, record and faults as everybody's.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.awsrequest import AWSResponse
@@ -18,6 +19,7 @@ from sageloop.environment import blind_session
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
+    from sageloop.local_cloud.access.caller import Caller
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.core.wire import Response
 
@@ -74,20 +76,21 @@ class InProcessClients:
 
     def _make(self, service: str, principal: str, region: str) -> Any:
         keys = self._cloud.keys.for_principal(principal)
+        caller = self._cloud.keys.caller(keys.access_key)
         client = self._session.create_client(
             service, region_name=region, endpoint_url="http://127.0.0.1:1",
             aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,
             aws_session_token=keys.token, config=_CONFIG,
         )  # fmt: skip
-        client.meta.events.register("before-send", self._send)
+        client.meta.events.register("before-send", partial(self._send, caller))
         return client
 
-    def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    def _send(self, caller: Caller, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         body = request.body
         if hasattr(body, "read"):
             body = body.read()
         headers = {k: v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
         made = Request.from_primitives(request.method, request.url, headers, body or b"")
         made.environ.setdefault("RAW_URI", request.url)
-        answered = self._cloud.front.dispatch(made)
+        answered = self._cloud.front.answer(made, caller)
         return AWSResponse(request.url, answered.status, answered.headers, _RawBody(answered))
