@@ -296,7 +296,9 @@ def meddling(cloud: LocalCloud) -> list[str]:
     return [
         f"the demonstration itself called {action}"
         for action in _NOT_OURS
-        if any(call["principal"].endswith(f":user/{USER_NAME}") for call in cloud.calls(action=action))
+        if any(
+            call["principal"].endswith(f":user/{USER_NAME}") for call in cloud.calls(action=action)
+        )
     ]
 
 

@@ -11,6 +11,8 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY
+
 from sageloop.local_cloud.access import signature_v2
 from sageloop.local_cloud.access.bodies import payload_hash, take_body
 from sageloop.local_cloud.access.caller import Caller, anonymous
@@ -198,6 +200,10 @@ def _verify_s3(
     signed = {variable_of(name) for name in claim.signed_headers}
     if any(name.startswith("HTTP_X_AMZ_") and name not in signed for name in environ):
         raise Denied(Denial.HEADERS_NOT_SIGNED)
+    # WSGI makes dashes of underscores; in the names of S3's metadata they are told apart.
+    environ[PRESERVED_HEADER_NAMES_ENVIRON_KEY] = {
+        variable_of(name): name for name in claim.signed_headers if "_" in name
+    }
     if claim.seconds is not None:
         _hoist(environ, query)
     take_body(environ, stated, claim, key.secret_key)

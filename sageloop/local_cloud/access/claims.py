@@ -149,9 +149,10 @@ def _checked(claim: Claim) -> Claim:
     if "host" not in claim.signed_headers:
         raise Denied(Denial.HOST_NOT_SIGNED)
     if not claim.stamp.startswith(claim.scope.day):
-        raise Denied(Denial.SCOPE, f"Date in Credential scope does not match YYYYMMDD from ISO-8601 "
-                     f"version of date from HTTP: '{claim.scope.day}' != '{claim.stamp[:8]}', from "
-                     f"'{claim.stamp}'.")  # fmt: skip
+        raise Denied(
+            Denial.SCOPE, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version "
+            f"of date from HTTP: '{claim.scope.day}' != '{claim.stamp[:8]}', from '{claim.stamp}'.",
+        )  # fmt: skip
     return claim
 
 

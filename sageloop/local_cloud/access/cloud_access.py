@@ -126,8 +126,8 @@ class CloudAccess:
 
         The file named by ``SAGELOOP_LOCAL_CLOUD`` comes first. Without it, keys in
         ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY`` are taken if a local cloud issued
-        them to its user; such an access has no admin token. ``None`` if there is neither. Keys of an
-        AWS account are never taken. Raises :class:`CloudAccessError` if the file is unreadable.
+        them to its user; such an access has no admin token. ``None`` if there is neither. Keys of
+        an AWS account are never taken. Raises :class:`CloudAccessError` if the file is unreadable.
         """
         source = os.environ if variables is None else variables
         wanted = source.get("AWS_ENDPOINT_URL") if endpoint_url is None else endpoint_url

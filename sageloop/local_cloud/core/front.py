@@ -186,18 +186,19 @@ class Front:
             found.service, found.name, {}, caller, identity.region, self._cloud.account_id, request
         )
         outcome = self._answer(found, call, read)
-        self._record(call.principal, f"{action_prefix(found.service)}:{found.name}",
-                     _without_bodies(call.params), identity.region, outcome, started)  # fmt: skip
+        action = f"{action_prefix(found.service)}:{found.name}"
+        self._record(identity, action, _without_bodies(call.params), outcome, started)
         return outcome
 
     def _record(
-        self, principal: str, action: str, params: dict[str, Any], region: str,
-        outcome: wire.Response, started: float,
+        self, identity: Identity, action: str, params: dict[str, Any], outcome: wire.Response,
+        started: float,
     ) -> None:  # fmt: skip
         self._cloud.recorder.add(
-            time=self._cloud.clock.time(), principal=principal, action=action, params=params,
-            region=region, outcome="OK" if outcome.status < 400 else _error_code(outcome),
-            status=outcome.status, seconds=wall.perf_counter() - started,
+            time=self._cloud.clock.time(), principal=identity.caller.name, action=action,
+            params=params, region=identity.region, status=outcome.status,
+            outcome="OK" if outcome.status < 400 else _error_code(outcome),
+            seconds=wall.perf_counter() - started,
         )  # fmt: skip
 
     def _answer(
@@ -259,7 +260,7 @@ class Front:
         form = model == "s3" and request.method == "POST"
         action = f"{action_prefix(model)}:{'PostObject' if form else 'Unknown'}"
         params = {"Method": request.method, "Path": request.path}
-        self._record(identity.caller.name, action, params, identity.region, outcome, started)
+        self._record(identity, action, params, outcome, started)
         return outcome
 
 
