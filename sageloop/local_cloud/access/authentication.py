@@ -197,12 +197,12 @@ def _verify_s3(
 ) -> None:
     stated = payload_hash(environ, claim)
     verify(claim, key.secret_key, environ, stated)
-    signed = {variable_of(name) for name in claim.signed_headers}
+    signed = set(claim.signer.variables)
     if any(name.startswith("HTTP_X_AMZ_") and name not in signed for name in environ):
         raise Denied(Denial.HEADERS_NOT_SIGNED)
     # WSGI makes dashes of underscores; in the names of S3's metadata they are told apart.
     environ[PRESERVED_HEADER_NAMES_ENVIRON_KEY] = {
-        variable_of(name): name for name in claim.signed_headers if "_" in name
+        variable_of(name): name for name in claim.signer.signed_headers if "_" in name
     }
     if claim.seconds is not None:
         _hoist(environ, query)

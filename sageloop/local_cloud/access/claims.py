@@ -5,54 +5,60 @@ from __future__ import annotations
 import re
 import time as wall
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sageloop.local_cloud.access.refusals import Denial, Denied
-from sageloop.local_cloud.access.requests import header_of
+from sageloop.local_cloud.access.requests import header_of, variable_of
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-_AUTHORIZATION = re.compile(
-    ALGORITHM + r" *Credential=([^,\s]*?), *SignedHeaders=([^,\s]*), *Signature=([^,\s]*)"
-)
+_AUTHORIZATION = re.compile(ALGORITHM + r" *Credential=([^,\s]+), *SignedHeaders=([^,\s]+), *")
 _SCOPE_PARTS = 5
 LONGEST_PRESIGNED = 604_800
 SKEW = 900
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The credential scope: for one key, day, region and service."""
+class Scope(NamedTuple):
+    """The credential scope: for one key, day, region and service; ``text`` is all but the key."""
 
     access_key_id: str
     day: str
     region: str
     service: str
-
-    @property
-    def text(self) -> str:
-        """The scope as the text to sign has it."""
-        return f"{self.day}/{self.region}/{self.service}/aws4_request"
+    text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Signer(NamedTuple):
+    """What an ``Authorization`` header says before its signature: the same all day for a client.
+
+    ``variables`` are the WSGI variables of the signed headers.
+    """
+
+    scope: Scope
+    signed_headers: tuple[str, ...]
+    variables: tuple[str, ...]
+
+
+class Claim(NamedTuple):
     """A signature of version 4, not verified yet.
 
     ``seconds`` is how long a presigned request holds; ``None`` for one that is signed by its
     headers. ``when`` is in epoch seconds, ``stamp`` the same as it was sent.
     """
 
-    scope: Scope
+    signer: Signer
     stamp: str
     when: float
-    signed_headers: tuple[str, ...]
     signature: str
     token: str
     seconds: int | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that the signature is for."""
+        return self.signer.scope
 
 
 @lru_cache(maxsize=1024)
@@ -61,29 +67,24 @@ def scope_of(credential: str) -> Scope | None:
     parts = credential.rsplit("/", _SCOPE_PARTS - 1)
     if len(parts) != _SCOPE_PARTS or parts[-1] != "aws4_request" or not all(parts):
         return None
-    return Scope(parts[0], parts[1], parts[2], parts[3].lower())
+    key_id, day, region, service, _ = parts
+    return Scope(key_id, day, region, service.lower(), "/".join(parts[1:]))
 
 
 def claim_of_headers(environ: Mapping[str, Any]) -> Claim:
     """The claim of an ``Authorization`` header. Raises :class:`Denied`."""
-    authorization: str = environ["HTTP_AUTHORIZATION"]
-    found = _AUTHORIZATION.match(authorization)
-    if found is None:
-        raise _malformed(authorization)
-    scope = scope_of(found[1])
-    if scope is None:
-        raise Denied(Denial.INCOMPLETE, "Credential must have exactly 5 slash-delimited elements, "
-                     f"e.g. keyid/date/region/service/term, got '{found[1]}'")  # fmt: skip
+    said, _, signature = environ["HTTP_AUTHORIZATION"].rpartition("Signature=")
+    signer = _signer(said)
+    if signer is None:
+        raise _malformed(environ["HTTP_AUTHORIZATION"])
     stamp = environ.get("HTTP_X_AMZ_DATE", "")
     when = instant_of(stamp) if stamp else instant_of_date(header_of(environ, "date"))
     if when is None:
         raise Denied(Denial.INCOMPLETE, "Authorization header requires existence of either a "
                      "'X-Amz-Date' or a 'Date' header.")  # fmt: skip
     stamp = stamp or datetime.fromtimestamp(when, UTC).strftime("%Y%m%dT%H%M%SZ")
-    return _checked(Claim(
-        scope, stamp, when, _names(found[2]), found[3],
-        environ.get("HTTP_X_AMZ_SECURITY_TOKEN", ""),
-    ))  # fmt: skip
+    token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN", "")
+    return _checked(Claim(signer, stamp, when, signature, token))
 
 
 def claim_of_query(query: Mapping[str, str]) -> Claim:
@@ -104,7 +105,7 @@ def claim_of_query(query: Mapping[str, str]) -> Claim:
                      f"X-Amz-SignedHeaders parameters; missing or malformed: {', '.join(named)}"
                      )  # fmt: skip
     return _checked(Claim(
-        scope, query["X-Amz-Date"], when, _names(query["X-Amz-SignedHeaders"]),
+        _signer_of(scope, query["X-Amz-SignedHeaders"]), query["X-Amz-Date"], when,
         query["X-Amz-Signature"], query.get("X-Amz-Security-Token", ""),
         _expiry(query.get("X-Amz-Expires"), scope.service),
     ))  # fmt: skip
@@ -140,13 +141,22 @@ def instant_of_date(date: str) -> float | None:
         return instant_of(date)
 
 
-@lru_cache(maxsize=512)
-def _names(signed_headers: str) -> tuple[str, ...]:
-    return tuple(signed_headers.split(";"))
+@lru_cache(maxsize=1024)
+def _signer(said: str) -> Signer | None:
+    found = _AUTHORIZATION.fullmatch(said)
+    if found is None:
+        return None
+    scope = scope_of(found[1])
+    return None if scope is None else _signer_of(scope, found[2])
+
+
+def _signer_of(scope: Scope, signed_headers: str) -> Signer:
+    names = tuple(signed_headers.split(";"))
+    return Signer(scope, names, tuple(variable_of(name) for name in names))
 
 
 def _checked(claim: Claim) -> Claim:
-    if "host" not in claim.signed_headers:
+    if "host" not in claim.signer.signed_headers:
         raise Denied(Denial.HOST_NOT_SIGNED)
     if not claim.stamp.startswith(claim.scope.day):
         raise Denied(
@@ -178,6 +188,10 @@ def _malformed(authorization: str) -> Denied:
         return Denied(Denial.ALGORITHM, "The authorization mechanism you have provided is not "
                       f"supported. Please use {ALGORITHM}.")  # fmt: skip
     wanted = ("Credential", "Signature", "SignedHeaders")
-    missing = [n for n in wanted if f"{n}=" not in authorization] or ["well-formed"]
+    missing = [n for n in wanted if f"{n}=" not in authorization]
     said = " ".join(f"Authorization header requires '{name}' parameter." for name in missing)
-    return Denied(Denial.INCOMPLETE, said)
+    credential = authorization.partition("Credential=")[2].split(",")[0]
+    return Denied(
+        Denial.INCOMPLETE, said or "Credential must have exactly 5 slash-delimited elements, e.g. "
+        f"keyid/date/region/service/term, got '{credential}'",
+    )  # fmt: skip

@@ -62,12 +62,14 @@ def canonical_query(pairs: list[tuple[str, str]]) -> str:
     return "&".join(f"{k}={v}" for k, v in sorted(encoded))
 
 
-def canonical_headers(environ: Mapping[str, Any], names: tuple[str, ...]) -> str:
+def canonical_headers(
+    environ: Mapping[str, Any], names: tuple[str, ...], variables: tuple[str, ...]
+) -> str:
     """The signed headers, one a line, with each run of spaces made one."""
     lines = []
-    for name in names:
-        value = environ.get(variable_of(name), "")
-        if "  " in value or value[:1] == " " or value[-1:] == " ":
+    for name, variable in zip(names, variables, strict=True):
+        value = environ.get(variable, "").strip()
+        if "  " in value:
             value = " ".join(value.split())
         lines.append(f"{name}:{value}\n")
     return "".join(lines)

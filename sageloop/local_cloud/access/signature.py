@@ -44,13 +44,15 @@ def verify(claim: Claim, secret: str, environ: Mapping[str, Any], payload_hash: 
     Raises :class:`Denied` if the signature is not the one that the secret gives.
     """
     key = key_of(claim, secret)
-    pairs = query_pairs(environ)
-    if claim.seconds is not None:
-        pairs = [pair for pair in pairs if pair[0] != _SIGNATURE]
-    rest = (
-        f"{canonical_query(pairs)}\n{canonical_headers(environ, claim.signed_headers)}\n"
-        f"{';'.join(claim.signed_headers)}\n{payload_hash}"
-    )
+    names = claim.signer.signed_headers
+    query = ""
+    if environ.get("QUERY_STRING"):
+        pairs = query_pairs(environ)
+        if claim.seconds is not None:
+            pairs = [pair for pair in pairs if pair[0] != _SIGNATURE]
+        query = canonical_query(pairs)
+    headers = canonical_headers(environ, names, claim.signer.variables)
+    rest = f"{query}\n{headers}\n{';'.join(names)}\n{payload_hash}"
     method = environ["REQUEST_METHOD"]
     for path in canonical_paths(raw_path(environ), s3=claim.scope.service == "s3"):
         # Headers arrive as latin-1; the bytes are those that the client signed.
@@ -68,7 +70,7 @@ def text_to_sign(claim: Claim, request_hash: str) -> str:
 def matches(key: bytes, text: str, signature: str) -> bool:
     """Whether a signature is that of a text, compared in constant time."""
     made = hmac.digest(key, text.encode(), "sha256").hex()
-    return hmac.compare_digest(made.encode(), signature.encode("utf-8", "replace"))
+    return hmac.compare_digest(made.encode(), signature.encode())
 
 
 def verify_chunk(claim: Claim, key: bytes, previous: str, chunk: bytes, signature: str) -> None:

@@ -107,7 +107,7 @@ class Front:
         response = self._gate.refused_at_once(environ)
         if response is None:
             response = self._invoked(environ) or self.dispatch(Request(environ))
-        headers = [(k, v) for k, v in response.headers.items() if not _is_withheld(k)]
+        headers = [(k, v) for k, v in response.headers.items() if not k.lower().startswith(_NOT_SENT)]
         if "HTTP_SEC_FETCH_MODE" in environ:
             headers += _IN_A_BROWSER
         if response.status in _BODILESS:
@@ -262,10 +262,6 @@ class Front:
         params = {"Method": request.method, "Path": request.path}
         self._record(identity, action, params, outcome, started)
         return outcome
-
-
-def _is_withheld(header: str) -> bool:
-    return header.lower().startswith(_NOT_SENT)
 
 
 def _recordable(found: wire.Operation, request: Request) -> dict[str, Any]:
