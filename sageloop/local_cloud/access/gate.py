@@ -72,24 +72,22 @@ class Gate:
         except Denied as error:
             return self.refuse(environ, error, started)
 
-    def refused_in_public(self, found: wire.Operation, call: Call) -> AwsError | None:
-        """Why an unsigned request to S3 is not carried out; ``None`` if everybody may."""
+    def check_public(self, found: wire.Operation, call: Call) -> None:
+        """Refuse an unsigned request to S3 unless everybody may send it. Raises ``AwsError``."""
         if call.caller.kind is not CallerKind.ANONYMOUS or found.service != "s3":
-            return None
+            return
         bucket = _bucket(self._cloud.account_id, found.path_params.get("Bucket", ""))
         key, version = found.path_params.get("Key", ""), "versionId" in call.request.args
-        if bucket is not None and is_open(bucket, found.name, key, version=version):
-            return None
-        return Denied(Denial.MISSING).error("s3")
+        if bucket is None or not is_open(bucket, found.name, key, version=version):
+            raise Denied(Denial.MISSING).error("s3")
 
-    def refused_form(self, model: str, request: Request) -> AwsError | None:
-        """Why a form without a policy is not stored in S3; ``None`` if everybody may write."""
+    def check_form(self, model: str, request: Request) -> None:
+        """Refuse an unsigned form to S3 unless everybody may write. Raises ``AwsError``."""
         is_form = model == "s3" and request.method == "POST"
         bucket = _bucket(self._cloud.account_id, request.path.strip("/")) if is_form else None
-        key = request.form.get("key", "") if bucket is not None else ""
-        if key and is_open(bucket, "PutObject", key):
-            return None
-        return Denied(Denial.MISSING).error("s3")
+        key = "" if bucket is None else request.form.get("key", "")
+        if not key or not is_open(bucket, "PutObject", key):
+            raise Denied(Denial.MISSING).error("s3")
 
     def refuse_route(self, environ: Mapping[str, Any]) -> wire.Response:
         """The refusal of a request to the cloud's own API that lacks the admin token."""

@@ -47,11 +47,13 @@ def canonical_paths(path: str, *, s3: bool) -> tuple[str, ...]:
     """
     if _PLAIN_PATH.fullmatch(path):
         return (path,)
-    once = quote(unquote_to_bytes(path), safe=_PATH_SAFE)
+    # What is not ASCII arrives as latin-1; the bytes are those that were sent.
+    once = quote(unquote_to_bytes(path.encode("latin-1", "replace")), safe=_PATH_SAFE)
     if s3:
         return (once,)
     forms = (_normal(path), _normal(once), path, once)
-    return tuple(dict.fromkeys(quote(form, safe=_PATH_SAFE) for form in forms))
+    sent = (form.encode("latin-1", "replace") for form in forms)
+    return tuple(dict.fromkeys(quote(form, safe=_PATH_SAFE) for form in sent))
 
 
 def canonical_query(pairs: list[tuple[str, str]]) -> str:
@@ -76,11 +78,9 @@ def canonical_headers(
 
 
 def _raw_target(environ: Mapping[str, Any]) -> str:
-    target = str(environ.get("REQUEST_URI") or environ.get("RAW_URI") or "")
-    if target.startswith("/"):
-        return target
-    if "://" in target:
-        return "/" + target.split("://", 1)[1].partition("/")[2]
+    target = environ.get("REQUEST_URI") or environ.get("RAW_URI")
+    if target:
+        return str(target)
     return quote(str(environ.get("PATH_INFO", "/")).encode("latin-1"), safe="/~")
 
 

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 # Loading EC2's catalogue of images costs seconds and 175 MB, and nothing here needs it.
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-# No answer is meant for pages of other origins.
-os.environ.setdefault("MOTO_DISABLE_GLOBAL_CORS", "true")
 # The stacks attach none, but a user's may: a policy that is not there must not be ignored.
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+
+
+# Of these Flask makes a page, where AWS's services answer in their own protocol.
+_PAGES = (404, 405, 500)
 
 
 class MotoBridge:
@@ -42,9 +44,13 @@ class MotoBridge:
     def call(self, service: str, environ: dict[str, Any]) -> Response:
         """Serve one WSGI request for ``service`` from moto's state.
 
+        Raises ``NotImplementedError`` for an operation that moto lacks.
+
         moto's state has no locks and iterates dictionaries that other requests change, so the
         calls of one service go one after another. A long poll for messages waits outside.
         """
+        if moto_part(service) is None:
+            raise NotImplementedError(f"moto keeps no state of {service}")
         part = self._part(service)
         # Moto would look the account up by the access key, of which it knows few.
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
@@ -52,8 +58,8 @@ class MotoBridge:
         with unlocked, in_time_of(self._clock):
             body, status, headers = run_wsgi_app(part, environ, buffered=True)
         answered = Response(int(status.split()[0]), dict(headers.items()), b"".join(body))
-        if answered.status == 500 and answered.body.startswith(b"<!doctype"):
-            answered.status = 501  # moto's way to say NotImplementedError; clients retry a 500
+        if answered.status in _PAGES and answered.body.startswith(b"<!doctype html>"):
+            raise NotImplementedError(f"moto has no {environ.get('PATH_INFO')} of {service}")
         return answered
 
     def warm_up(self, service: str) -> None:
