@@ -23,6 +23,8 @@ from sageloop.local_cloud.services import own_services
 # A synchronous function call holds a thread while the function calls back, so there are many.
 _THREADS = 96
 _PATIENCE = 4.0
+# AWS takes 8 KB of headers of S3's requests; session tokens and presigned URLs need room.
+_LONGEST_HEAD = 65_536
 # cheroot's own limit is 10: every further client would connect anew for each request.
 _KEPT_CONNECTIONS = 512
 
@@ -39,6 +41,7 @@ class LocalCloudServer:
             request_queue_size=256, server_name="sageloop",
         )  # fmt: skip
         self._server.max_request_body_size = 0
+        self._server.max_request_header_size = _LONGEST_HEAD
         self._server.keep_alive_conn_limit = _KEPT_CONNECTIONS
         self._server.ConnectionClass = QuickConnection
 

@@ -145,7 +145,7 @@ class Authentication:
             return Identity(self._anonymous, self._region, "s3")
         key = self._key(key_id, token)
         check(key.secret_key)
-        _authorize_for_moto(environ, key_id, f"20000101/{self._region}/s3/aws4_request")
+        authorize_for_moto(environ, key_id, f"20000101/{self._region}/s3/aws4_request")
         return Identity(key.caller, self._region, "s3")
 
     def _key(self, access_key_id: str, token: str) -> AccessKey:
@@ -227,10 +227,11 @@ def _move_to_headers(environ: dict[str, Any], access_key_id: str, scope: str) ->
     path = str(environ.get("RAW_URI") or environ.get("REQUEST_URI", "")).partition("?")[0]
     environ["QUERY_STRING"] = kept
     environ["RAW_URI"] = environ["REQUEST_URI"] = f"{path}?{kept}" if kept else path
-    _authorize_for_moto(environ, access_key_id, scope)
+    authorize_for_moto(environ, access_key_id, scope)
 
 
-def _authorize_for_moto(environ: dict[str, Any], access_key_id: str, scope: str) -> None:
+def authorize_for_moto(environ: dict[str, Any], access_key_id: str, scope: str) -> None:
+    """Give a request that is let in the header by which moto finds region and key."""
     environ["HTTP_AUTHORIZATION"] = (
         f"AWS4-HMAC-SHA256 Credential={access_key_id}/{scope}, SignedHeaders=host, Signature=0"
     )

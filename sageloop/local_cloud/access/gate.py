@@ -17,6 +17,7 @@ from sageloop.local_cloud.access.admission import NotAdmittedError, admit
 from sageloop.local_cloud.access.authentication import (
     Authentication,
     Identity,
+    authorize_for_moto,
     discard_body,
     service_claimed,
 )
@@ -80,6 +81,7 @@ class Gate:
         key, version = found.path_params.get("Key", ""), "versionId" in call.request.args
         if bucket is None or not is_open(bucket, found.name, key, version=version):
             raise Denied(Denial.MISSING).error("s3")
+        self._decided(call.request.environ)
 
     def check_form(self, model: str, request: Request) -> None:
         """Refuse an unsigned form to S3 unless everybody may write. Raises ``AwsError``."""
@@ -88,6 +90,11 @@ class Gate:
         key = "" if bucket is None else request.form.get("key", "")
         if not key or not is_open(bucket, "PutObject", key):
             raise Denied(Denial.MISSING).error("s3")
+        self._decided(request.environ)
+
+    def _decided(self, environ: dict[str, Any]) -> None:
+        # Moto would judge again what is not signed, by the object's grants alone.
+        authorize_for_moto(environ, "ANONYMOUS", f"20000101/{self._cloud.region}/s3/aws4_request")
 
     def refuse_route(self, environ: Mapping[str, Any]) -> wire.Response:
         """The refusal of a request to the cloud's own API that lacks the admin token."""

@@ -89,7 +89,7 @@ def _parsed(operation: Operation, request: Request) -> dict[str, Any]:
     if operation.protocol == _CBOR:
         body = _body(operation, request)
         return dict(cbor2.loads(body)) if body else {}
-    parser = PROTOCOL_PARSERS[operation.protocol](operation.model, timestamp_parser=_timestamp)
+    parser = _parser(operation.protocol)(operation.model, timestamp_parser=_timestamp)
     values = request.values if operation.protocol in ("query", "ec2") else request.args
     return dict(
         parser.parse(
@@ -103,6 +103,22 @@ def _parsed(operation: Operation, request: Request) -> dict[str, Any]:
             }
         )
     )
+
+
+@cache
+def _parser(protocol: str) -> Any:
+    """Moto's parser of a protocol. Those of JSON take bodies that are no JSON for a message."""
+    known = PROTOCOL_PARSERS[protocol]
+    if not hasattr(known, "_parse_body_as_json"):
+        return known
+    return type(f"Strict{known.__name__}", (known,), {"_parse_body_as_json": _json_object})
+
+
+def _json_object(_: Any, body: bytes) -> dict[str, Any]:
+    made = json.loads(body) if body else {}
+    if not isinstance(made, dict):
+        raise TypeError("the body must be a JSON object")
+    return made
 
 
 def _first_line(error: BaseException) -> str:
