@@ -172,11 +172,17 @@ JSON_SERVICES = ("dynamodb", "logs", "kms", "secretsmanager", "ssm", "sqs", "eve
 MALFORMED = (b"{", b"[]", b'"text"', b"\xff\xfe", b'{"a": }', b"[" * 100_000, b"null", b"1")
 
 
+@pytest.fixture(scope="module")
+def honest(cloud: Cloud) -> dict[str, Sent]:
+    return {name: request_of(cloud, name).without("Content-Length") for name in JSON_SERVICES}
+
+
 @pytest.mark.parametrize("body", MALFORMED, ids=lambda body: repr(body[:8]))
-def test_a_body_that_is_no_json_object_is_a_serialization_error(cloud: Cloud, body: bytes) -> None:
+def test_a_body_that_is_no_json_object_is_a_serialization_error(
+    cloud: Cloud, honest: dict[str, Sent], body: bytes
+) -> None:
     wrong = []
-    for service in JSON_SERVICES:
-        honest = request_of(cloud, service).without("Content-Length")
+    for service, sent in honest.items():
         answer = send(cloud, signed_at(cloud, service, replace(sent, body=body), timedelta()))
         if answer.status != 400 or "SerializationException" not in answer.text:
             wrong.append(f"{service}: {answer.status} {answer.text[:100]}")
