@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _READ = 65_536
@@ -24,7 +24,10 @@ _END = b"\r\n\r\n"
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What is sent where: ``requests`` in all over ``connections``, after ``warm_up`` others."""
+    """What is sent where: ``requests`` in all over ``connections``, after ``warm_up`` others.
+
+    ``body_headers`` are further headers, such as signatures, one set for each body.
+    """
 
     port: int
     path: str
@@ -33,14 +36,18 @@ class Load:
     connections: int
     requests: int
     warm_up: int = 0
+    body_headers: list[dict[str, str]] = field(default_factory=list)
 
     def messages(self) -> list[bytes]:
         """The requests as they go over the wire."""
-        return [self._message(body.encode()) for body in self.bodies]
+        more = self.body_headers or [{}] * len(self.bodies)
+        return [
+            self._message(body.encode(), own) for body, own in zip(self.bodies, more, strict=True)
+        ]
 
-    def _message(self, body: bytes) -> bytes:
+    def _message(self, body: bytes, own: dict[str, str]) -> bytes:
         lines = [f"POST {self.path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}"]
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        lines += [f"{name}: {value}" for name, value in (self.headers | own).items()]
         lines += [f"Content-Length: {len(body)}", "", ""]
         return "\r\n".join(lines).encode() + body
 

@@ -15,8 +15,13 @@ import boto3
 import psutil
 from botocore.config import Config
 
-from sageloop.environment import ACCESS_KEY, local_environment
+from sageloop.environment import local_environment
+from sageloop.local_cloud.access.cloud_access import CloudAccess
+from sageloop.local_cloud.access.signing import signed_headers
 from sageloop.local_cloud.core.ports import free_port
+
+# One pair for both servers: moto takes any, the local cloud those that it is started with.
+_KEY, _SECRET = "LKIABENCHMARKSERVERS", "benchmark"
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Running:
         """A boto3 client of it."""
         return boto3.client(
             service, endpoint_url=self.endpoint_url, region_name="us-east-1",
-            aws_access_key_id=ACCESS_KEY, aws_secret_access_key="local",  # noqa: S106
+            aws_access_key_id=_KEY, aws_secret_access_key=_SECRET,
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
         )  # fmt: skip
 
@@ -60,7 +65,10 @@ def started(command: Callable[[int], list[str]]) -> Iterator[Running]:
 
 def local_cloud(port: int) -> list[str]:
     """The command of the local cloud."""
-    return [sys.executable, "-m", "sageloop.local_cloud.server", "--port", str(port)]
+    return [
+        sys.executable, "-m", "sageloop.local_cloud.server", "--port", str(port), "--test-key",
+        f"{_KEY}:{_SECRET}",
+    ]  # fmt: skip
 
 
 def moto_server(port: int) -> list[str]:
@@ -70,11 +78,13 @@ def moto_server(port: int) -> list[str]:
 
 def _wait_for(url: str) -> None:
     body = b"Action=GetCallerIdentity&Version=2011-06-15"
-    headers = {
-        "Content-Type": "application/x-www-form-urlencoded",
-        "Authorization": "AWS4-HMAC-SHA256 Credential=LKIALOCALCLOUDUSER00/20260101/us-east-1/sts/"
-        "aws4_request, SignedHeaders=host, Signature=0",
-    }
+    access = CloudAccess(
+        endpoint_url=url, region="us-east-1", access_key_id=_KEY, secret_access_key=_SECRET
+    )
+    headers = signed_headers(
+        access, service="sts", url=f"{url}/", body=body,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )  # fmt: skip
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

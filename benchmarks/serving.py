@@ -26,7 +26,7 @@ import xgboost
 
 from benchmarks.figures import Figure
 from benchmarks.load import Load
-from sageloop.environment import ACCESS_KEY
+from sageloop.local_cloud.access.signing import signed_headers
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.ports import free_port
 from sageloop.waiting import until
@@ -37,11 +37,6 @@ _ROUNDS, _REQUESTS, _CONNECTIONS = 5, 4000, 64
 _FEW = 16  # connections where it is failures that are counted
 _KILLED_REQUESTS, _KILLS = 10_000, 10
 _HEADERS = {"Content-Type": "text/csv", "Accept": "text/csv"}
-_SIGNED = _HEADERS | {
-    "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/us-east-1/sagemaker/"
-    "aws4_request, SignedHeaders=host, Signature=0",
-    "X-Amz-Date": "20260101T000000Z",
-}  # fmt: skip
 _HALF = {"Type": "CAPACITY_PERCENT", "Value": 50}
 _POLICIES = {
     "canary": {"BlueGreenUpdatePolicy": {
@@ -272,9 +267,21 @@ class _Endpoint:
     ) -> Load:  # fmt: skip
         return Load(
             port=self._port if port is None else port, path=path,
-            headers=_SIGNED if headers is None else headers, bodies=self._rows,
+            headers=_HEADERS if headers is None else headers, bodies=self._rows,
             connections=connections, requests=requests, warm_up=400,
+            body_headers=self._signatures(path) if headers is None else [],
         )  # fmt: skip
+
+    def _signatures(self, path: str) -> list[dict[str, str]]:
+        # Anew for each load: a signature holds for a quarter of an hour.
+        url = self._cloud.endpoint_url + path
+        return [
+            signed_headers(
+                self._cloud.access, service="sagemaker", url=url, headers=_HEADERS,
+                body=row.encode(),
+            )
+            for row in self._rows
+        ]  # fmt: skip
 
 
 def _medians(

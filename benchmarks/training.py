@@ -59,7 +59,7 @@ def _own_image(folder: Path) -> Figure:
     server = LocalCloudServer(CloudConfig())
     server.start()
     try:
-        bench = _Bench(LocalCloud(server.cloud.endpoint_url), folder)
+        bench = _Bench(LocalCloud.from_access(server.cloud.access), folder)
         program = folder / "second.py"
         program.write_text(_SECOND.format(bare=bench.bare))
         images.register(_OWN, training=[sys.executable, str(program)])

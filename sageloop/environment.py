@@ -10,12 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# Nobody's keys: the local cloud takes any, and no other service would take these.
-ACCESS_KEY = "LKIALOCALCLOUDUSER00"
+# Keys of nobody: neither a local cloud nor AWS has issued them.
+NO_ACCESS_KEY, NO_SECRET_KEY = "LKIANOBODY0000000000", "none"
+# Names the file that holds the access of a local cloud (see ``CloudAccess``).
+ACCESS_FILE_VARIABLE = "SAGELOOP_LOCAL_CLOUD"
 _DROPPED_PREFIXES = ("AWS_", "CDK_", "BOTO")
 _DROPPED = frozenset(
     ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
-     "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+     "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", ACCESS_FILE_VARIABLE)
 )  # fmt: skip
 
 # Files that hold accounts point at nothing; nothing is asked of an instance or by a proxy.
@@ -43,10 +45,13 @@ def require_loopback(endpoint_url: str) -> str:
 
 
 def local_environment(
-    endpoint_url: str, *, region: str, inherited: Mapping[str, str] | None = None
-) -> dict[str, str]:
+    endpoint_url: str, *, region: str, access_key_id: str = NO_ACCESS_KEY,
+    secret_access_key: str = NO_SECRET_KEY, inherited: Mapping[str, str] | None = None,
+) -> dict[str, str]:  # fmt: skip
     """Variables for a command that is to reach the local cloud and nothing else.
 
+    The keys are those that the cloud issued to its user (``CloudAccess.environment`` passes
+    them); by default keys that nobody has issued, with which no cloud does anything.
     Every inherited ``AWS_*`` and ``CDK_*`` variable and every proxy is dropped; configuration
     and credential files point at nothing; instance metadata, telemetry and notices are off.
     """
@@ -55,8 +60,8 @@ def local_environment(
     kept = {name: value for name, value in source.items() if not _is_dropped(name)}
     own = {
         "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ACCESS_KEY_ID": access_key_id,
+        "AWS_SECRET_ACCESS_KEY": secret_access_key,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_MAX_ATTEMPTS": "3",

@@ -10,7 +10,7 @@ from sageloop.local_cloud.cloudformation.providers.registry import supported
 from sageloop.local_cloud.cloudformation.schemas import schema_of
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.errors import not_supported
-from sageloop.local_cloud.core.front import services_of_moto
+from sageloop.local_cloud.core.naming import services_of_moto
 from sageloop.local_cloud.services import own_services
 
 _HEAD = """\

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 
 from sageloop.environment import NotLoopbackError, require_loopback, tool_path
+from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.client import LocalCloud
 
 _ENDPOINT = "AWS_ENDPOINT_URL"
@@ -73,7 +74,9 @@ def local_account(environment: Mapping[str, str]) -> Account:
         require_loopback(url)
     except NotLoopbackError as error:
         raise RefusedError(str(error)) from error
-    cloud = LocalCloud(url, region=environment.get("AWS_REGION", _LOCAL_REGION))
+    access = CloudAccess.find(url, variables=environment)
+    region = environment.get("AWS_REGION", _LOCAL_REGION)
+    cloud = LocalCloud(url, region=region, access=access)
     caller = cloud.client("sts").get_caller_identity()
     return Account(
         number=caller["Account"],

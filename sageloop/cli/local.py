@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from datetime import UTC, datetime
@@ -12,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from sageloop.cli.report import JsonFile, fail, write_report
+from sageloop.environment import ACCESS_FILE_VARIABLE
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 from sageloop.local_cloud.core.config_checks import check_port, check_rate, check_region
-from sageloop.local_cloud.ending import end_process, started_at
+from sageloop.local_cloud.ending import end_process
 
 application = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +25,7 @@ DEFAULT_PORT = 4747
 _FOLDER = Path(".sageloop")
 _AWS_PREFIX = "AWS_"
 _IN_MEMORY = "its state is in memory: when it ends, all that was deployed and stored is gone"
+_EXPORTED = ("NO_PROXY", "PATH", ACCESS_FILE_VARIABLE)
 _NONE_RUNS = "no local cloud runs in this folder; start one: sageloop local up"
 
 
@@ -47,20 +48,17 @@ def up(
     known = running_cloud()
     if known:
         fail(f"a local cloud runs already at {known.endpoint_url}; end it: sageloop local down")
-    _FOLDER.mkdir(exist_ok=True)
+    _FOLDER.mkdir(mode=0o700, exist_ok=True)
+    _FOLDER.chmod(0o700)
     try:
         cloud = LocalCloud.start(
             port=port, region=region, rate=rate, allow=allow if allow is not None else (),
-            log=_log(), detached=True, warm=True,
+            log=_log(), detached=True, warm=True, access_file=_facts(),
         )  # fmt: skip
     except LocalCloudError as error:
         fail(str(error).splitlines()[-1])
-    facts = {
-        "endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region,
-        "started": started_at(cloud.pid),
-    }  # fmt: skip
-    _facts().write_text(json.dumps(facts))
-    write_report(json_file, facts)
+    report = {"endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region}
+    write_report(json_file, report)
     typer.echo(f"the local cloud answers at {cloud.endpoint_url} (process {cloud.pid})")
     typer.echo(_IN_MEMORY)
     typer.echo('for this shell: eval "$(sageloop local env)"')
@@ -124,7 +122,7 @@ def env() -> None:
     for name in sorted(n for n in os.environ if n.startswith(_AWS_PREFIX) and n not in wanted):
         typer.echo(f"unset {name}")
     for name, value in sorted(wanted.items()):
-        if name.startswith((_AWS_PREFIX, "CDK_")) or name in ("NO_PROXY", "PATH"):
+        if name.startswith((_AWS_PREFIX, "CDK_")) or name in _EXPORTED:
             typer.echo(f"export {name}={shlex.quote(value)}")
 
 
@@ -150,10 +148,9 @@ def logs(
 def running_cloud() -> LocalCloud | None:
     """The local cloud that `sageloop local up` started in this folder, if it still answers."""
     try:
-        facts = json.loads(_facts().read_text())
-        cloud = LocalCloud(facts["endpoint_url"], region=facts["region"])
+        cloud = LocalCloud.from_facts(_facts())
         cloud.health()
-    except (OSError, ValueError, KeyError, LocalCloudError):
+    except LocalCloudError:
         return None
     return cloud
 

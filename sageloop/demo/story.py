@@ -21,6 +21,7 @@ from sageloop.demo.outcome import judge, old_model_errors, weeks_of
 from sageloop.demo.report import Report
 from sageloop.demo.traffic import Route, Traffic, put_partition
 from sageloop.demo.watch import StoryError, Watcher, names_of
+from sageloop.local_cloud.access.caller import USER_NAME
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.waiting import NotSeenError, until
 
@@ -297,7 +298,9 @@ def meddling(cloud: LocalCloud) -> list[str]:
     return [
         f"the demonstration itself called {action}"
         for action in _NOT_OURS
-        if any(call["principal"].endswith(":root") for call in cloud.calls(action=action))
+        if any(
+            call["principal"].endswith(f":user/{USER_NAME}") for call in cloud.calls(action=action)
+        )
     ]
 
 

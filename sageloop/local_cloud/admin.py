@@ -1,4 +1,7 @@
-"""The cloud's own small API under ``/_sageloop``: health, clock, settle, record, faults."""
+"""The cloud's own small API under ``/_sageloop``: health, clock, settle, record, faults.
+
+The front lets in those who hold the cloud's admin token, and nobody else.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
 PREFIX = "/_sageloop/admin/"
+VERBS = ("health", "clock", "settle", "calls", "faults", "file_systems", "stop")
 
 
 class Admin:
@@ -20,15 +24,7 @@ class Admin:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._verbs = {
-            "health": self._health,
-            "clock": self._clock,
-            "settle": self._settle,
-            "calls": self._calls,
-            "faults": self._faults,
-            "file_systems": self._file_systems,
-            "stop": self._stop,
-        }
+        self._verbs = {verb: getattr(self, f"_{verb}") for verb in VERBS}
         cloud.front.add_route(PREFIX, self.serve)
 
     def serve(self, request: Request) -> Response:
@@ -37,9 +33,14 @@ class Admin:
         if verb is None:
             return _json({"error": f"no such verb; there are {', '.join(self._verbs)}"}, 404)
         try:
-            return _json(verb(json.loads(request.get_data() or b"{}")))
-        except (TypeError, ValueError) as error:
+            asked = json.loads(request.get_data() or b"{}")
+            if not isinstance(asked, dict):
+                return _json({"error": "the body must be a JSON object"}, 400)
+            return _json(verb(asked))
+        except (TypeError, ValueError, RecursionError) as error:
             return _json({"error": str(error)}, 400)
+        except KeyError as error:
+            return _json({"error": f"{error.args[0]} is missing"}, 400)
 
     def _health(self, _: dict[str, Any]) -> dict[str, Any]:
         cloud = self._cloud

@@ -8,13 +8,23 @@ import sys
 import time as wall
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sageloop.environment import ACCESS_KEY, blind_session, local_environment, require_loopback
+from sageloop.environment import (
+    ACCESS_FILE_VARIABLE,
+    NO_ACCESS_KEY,
+    NO_SECRET_KEY,
+    blind_session,
+    local_environment,
+    require_loopback,
+)
+from sageloop.local_cloud.access.cloud_access import CloudAccess, CloudAccessError
 from sageloop.local_cloud.linux import UnsupportedPlatformError, require_linux
 
 
@@ -25,36 +35,70 @@ class LocalCloudError(RuntimeError):
 class LocalCloud:
     """A handle on a running local cloud.
 
+    Arguments:
+        endpoint_url: the cloud's address, on loopback.
+        region: the region that clients use; by default that of the access, else ``us-east-1``.
+        access: the cloud's keys and admin token. By default what the environment points at
+            (:meth:`CloudAccess.find`); a cloud refuses those who have none.
+        process: the server, if this handle is to end it.
+
     Example::
 
         with LocalCloud.start() as cloud:
             cloud.client("s3").create_bucket(Bucket="data")
             cloud.advance(hours=1)
             cloud.settle()
+
     """
 
     def __init__(
-        self, endpoint_url: str, *, region: str = "us-east-1",
+        self, endpoint_url: str, *, region: str | None = None, access: CloudAccess | None = None,
         process: subprocess.Popen[str] | None = None,
     ) -> None:  # fmt: skip
         self.endpoint_url = require_loopback(endpoint_url)
-        self.region = region
+        try:
+            known = CloudAccess.find(endpoint_url) if access is None else access
+        except CloudAccessError as error:
+            raise LocalCloudError(str(error)) from error
+        chosen = known.region if region is None and known is not None else region
+        self.region = "us-east-1" if chosen is None else chosen
+        self.access = _bound(known, endpoint_url, self.region)
         self._process = process
         self._clients: dict[tuple[str, str], Any] = {}
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     @classmethod
+    def from_access(cls, access: CloudAccess) -> Self:
+        """The cloud that an access belongs to."""
+        return cls(access.endpoint_url, access=access)
+
+    @classmethod
+    def from_facts(cls, path: Path) -> Self:
+        """The cloud whose access lies in a file, such as ``.sageloop/local.json``.
+
+        Raises :class:`LocalCloudError` if there is no such file or it holds something else.
+        """
+        try:
+            return cls.from_access(CloudAccess.read(path))
+        except (OSError, CloudAccessError) as error:
+            raise LocalCloudError(f"{path} does not lead to a local cloud: {error}") from error
+
+    @classmethod
     def start(
         cls, *, port: int = 0, region: str = "us-east-1", rate: float = 1.0,
         allow: Iterable[str] = (), log: Path | None = None, detached: bool = False,
-        warm: bool = False,
+        warm: bool = False, access_file: Path | None = None,
+        test_keys: Mapping[str, str] | None = None,
     ) -> Self:  # fmt: skip
         """Start a cloud and wait until it answers.
 
         ``port`` 0 takes a free one; ``rate`` is virtual seconds a second; ``allow`` names
         resource types that may be stored without being executed. Unless ``detached`` the
         cloud ends with this process; ``warm`` loads services in the background, for a large
-        deployment soon to come. Raises :class:`LocalCloudError` with the server's reason.
+        deployment soon to come. ``access_file`` is written once the cloud answers (mode 600),
+        and named in :meth:`environment`. ``test_keys`` (secrets by access key id) are taken
+        for the user's beside those that the cloud issues: well-known keys, for tests alone.
+        Raises :class:`LocalCloudError` with the server's reason.
         """
         try:
             require_linux()
@@ -68,6 +112,8 @@ class LocalCloud:
             command.append("--with-parent")
         if warm:
             command.append("--warm")
+        for key, secret in (test_keys or {}).items():
+            command += ["--test-key", f"{key}:{secret}"]
         errors = log.open("a") if log else subprocess.PIPE
         process = subprocess.Popen(
             command, env=local_environment("http://127.0.0.1", region=region), text=True,
@@ -81,16 +127,19 @@ class LocalCloud:
             raise LocalCloudError(told.strip() or "the local cloud ended before it was ready")
         if process.stderr:
             _drain(process)
-        return cls(json.loads(line)["endpoint_url"], region=region, process=process)
+        access = CloudAccess.from_json(line)
+        if access_file is not None:
+            access = access.write(access_file)
+        return cls(access.endpoint_url, access=access, process=process)
 
     @property
     def pid(self) -> int | None:
-        """Process id of a cloud started by this handle."""
-        return self._process.pid if self._process else None
+        """Process id of the cloud's server, if known."""
+        return self._process.pid if self._process else self.access.pid
 
     def environment(self) -> dict[str, str]:
         """Variables with which any AWS client finds this cloud and nothing else."""
-        return local_environment(self.endpoint_url, region=self.region)
+        return self.access.environment()
 
     def client(self, service: str, *, region: str | None = None) -> Any:
         """A boto3 client of this cloud."""
@@ -102,7 +151,8 @@ class LocalCloud:
             session = boto3.session.Session(botocore_session=blind_session())
             self._clients[key] = session.client(
                 service, region_name=key[1], endpoint_url=self.endpoint_url,
-                aws_access_key_id=ACCESS_KEY, aws_secret_access_key="local",  # noqa: S106
+                aws_access_key_id=self.access.access_key_id,
+                aws_secret_access_key=self.access.secret_access_key,
                 config=Config(s3={"addressing_style": "path"}, proxies={},
                               retries={"total_max_attempts": 2}, max_pool_connections=64),
             )  # fmt: skip
@@ -205,16 +255,32 @@ class LocalCloud:
         request = urllib.request.Request(  # noqa: S310 - the scheme and host were checked
             f"{self.endpoint_url}/_sageloop/admin/{verb}",
             data=json.dumps(members).encode(),
+            headers={"Authorization": f"Bearer {self.access.admin_token or 'none'}"},
         )
         try:
             with self._opener.open(request, timeout=members.get("timeout", 30) + 30) as answer:
                 return dict(json.loads(answer.read()))
         except urllib.error.HTTPError as error:
-            raise LocalCloudError(error.read().decode()) from error
+            told = error.read().decode()
+            if error.code == HTTPStatus.FORBIDDEN and self.access.admin_token is None:
+                told += (
+                    f"; this process does not hold the admin token of {self.endpoint_url}: set "
+                    f"{ACCESS_FILE_VARIABLE} to the cloud's file (.sageloop/local.json)"
+                )
+            raise LocalCloudError(told) from error
         except OSError as error:
             raise LocalCloudError(
                 f"no local cloud answers at {self.endpoint_url}: {error}"
             ) from error
+
+
+def _bound(known: CloudAccess | None, endpoint_url: str, region: str) -> CloudAccess:
+    if known is not None:
+        return replace(known, endpoint_url=endpoint_url, region=region)
+    return CloudAccess(
+        endpoint_url=endpoint_url, region=region, access_key_id=NO_ACCESS_KEY,
+        secret_access_key=NO_SECRET_KEY,
+    )  # fmt: skip
 
 
 def _drain(process: subprocess.Popen[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import logging
 import os
 import signal
@@ -57,7 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--rate", type=float, default=1.0)
-    parser.add_argument("--ready-file", type=Path, help="written as JSON once the cloud answers")
+    parser.add_argument(
+        "--ready-file", type=Path, help="gets address, keys and token once the cloud answers"
+    )
+    parser.add_argument(
+        "--test-key", action="append", default=[], metavar="ID:SECRET",
+        help="a well-known key that is taken for the user's; for tests alone",
+    )  # fmt: skip
     parser.add_argument("--allow", default="", help="types allowed as stored only, by name")
     parser.add_argument("--warm", action="store_true", help="load services before they are called")
     parser.add_argument("--with-parent", action="store_true", help="stop when stdin closes")
@@ -67,6 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = CloudConfig(
             port=given.port, region=given.region, rate=given.rate, patience=_PATIENCE,
             allow=frozenset(filter(None, given.allow.split(","))),
+            test_keys=dict(pair.split(":", 1) for pair in given.test_key),
         )  # fmt: skip
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -97,13 +103,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _announce(cloud: Cloud, ready_file: Path | None) -> None:
-    facts = {"endpoint_url": cloud.endpoint_url, "pid": os.getpid(), "region": cloud.region}
     if ready_file is None:
-        print(json.dumps(facts), flush=True)
-        return
-    draft = ready_file.with_suffix(".tmp")
-    draft.write_text(json.dumps(facts))
-    draft.replace(ready_file)
+        print(cloud.access.to_json(), flush=True)
+    else:
+        cloud.access.write(ready_file)
 
 
 def _end_with_stdin(ended: threading.Event) -> None:

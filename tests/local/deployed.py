@@ -125,7 +125,7 @@ def in_process() -> Iterator[tuple[Cloud, LocalCloud]]:
     server = LocalCloudServer(CloudConfig(patience=4.0))
     server.start()
     try:
-        yield server.cloud, LocalCloud(server.cloud.endpoint_url)
+        yield server.cloud, LocalCloud.from_access(server.cloud.access)
     finally:
         server.stop()
 

@@ -77,8 +77,8 @@ def client(cloud: Cloud) -> Any:
         "lambda",
         endpoint_url=cloud.endpoint_url,
         region_name="us-east-1",
-        aws_access_key_id="AKIATEST",
-        aws_secret_access_key="none",
+        aws_access_key_id=cloud.access.access_key_id,
+        aws_secret_access_key=cloud.access.secret_access_key,
         config=Config(retries={"total_max_attempts": 1}),
     )
 

@@ -1,6 +1,6 @@
 """A local cloud whose containers misbehave on demand (see ``odd_container``).
 
-Called with the folder that says how. Prints its address; ends when its standard input closes.
+Called with the folder that says how. Prints its access; ends when its standard input closes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main(folder: str) -> None:
     server = LocalCloudServer(CloudConfig(patience=4.0))
     hosting = server.cloud.service("sagemaker").hosting
     server.start()
-    sys.stdout.write(f"{server.cloud.endpoint_url}\n")
+    sys.stdout.write(f"{server.cloud.access.to_json()}\n")
     sys.stdout.flush()
     for line in sys.stdin:
         cap = float(line)

@@ -23,6 +23,7 @@ import pytest
 from botocore.exceptions import ClientError
 from deployed import Loop, deploy_project, family, reasons, survivors
 
+from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.assembly import DeploymentError, deploy_template
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.waiting import until
@@ -64,7 +65,7 @@ class Odd:
             env=os.environ | users, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         assert self.process.stdout is not None
-        self.cloud = LocalCloud(self.process.stdout.readline().strip())
+        self.cloud = LocalCloud.from_access(CloudAccess.from_json(self.process.stdout.readline()))
         self.loop = deploy_project(self.cloud)
 
     @contextmanager

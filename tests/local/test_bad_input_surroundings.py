@@ -19,6 +19,7 @@ from deployed import family, function_template, survivors
 
 from sageloop.demo.cdk import Cdk
 from sageloop.environment import NotLoopbackError
+from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.assembly import deploy_template
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 from sageloop.waiting import until
@@ -78,7 +79,7 @@ def test_a_server_started_in_a_users_shell_forgets_the_account(outside: socket.s
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        cloud = LocalCloud(json.loads(process.stdout.readline())["endpoint_url"])
+        cloud = LocalCloud.from_access(CloudAccess.from_json(process.stdout.readline()))
         seen = function_environment(cloud)
     finally:
         process.stdin.close()

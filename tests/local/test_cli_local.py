@@ -37,7 +37,7 @@ class Shell:
         return dict(json.loads((self.folder / ".sageloop" / "local.json").read_text()))
 
     def cloud(self) -> LocalCloud:
-        return LocalCloud(self.facts()["endpoint_url"])
+        return LocalCloud.from_facts(self.folder / ".sageloop" / "local.json")
 
 
 @pytest.fixture(scope="module")

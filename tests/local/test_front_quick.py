@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
 from hosting_stage import IMAGE, ROLE
 
 from sageloop.local_cloud import images
-from sageloop.local_cloud.core.cloud import CloudConfig
+from sageloop.local_cloud.access.signing import signed_headers
+from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.server import LocalCloudServer
 
-SIGNED = (
-    "Authorization: AWS4-HMAC-SHA256 Credential=LKIALOCALCLOUDUSER00/20260101/us-east-1/sagemaker/"
-    "aws4_request, SignedHeaders=host, Signature=0"
-)
-HEAD = (
-    f"POST /endpoints/e/invocations HTTP/1.1\r\nHost: x\r\n{SIGNED}\r\nContent-Type: text/csv\r\n"
-)
+PATH = "/endpoints/e/invocations"
+CSV = "text/csv"
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +41,48 @@ def server() -> Iterator[LocalCloudServer]:
     images.unregister(IMAGE)
 
 
+class Line:
+    """One connection to the server, and the user's signature on what goes over it."""
+
+    def __init__(self, cloud: Cloud, connection: socket.socket) -> None:
+        self.access, self.connection = cloud.access, connection
+
+    def head(self, body: bytes, *more: str, path: str = PATH) -> bytes:
+        """The head of a signed InvokeEndpoint, ready for further lines."""
+        return self._head("sagemaker", path, {"Content-Type": CSV}, body, more)
+
+    def query(self, body: bytes) -> bytes:
+        """A whole call of STS."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._head("sts", "/", headers, body, [f"Content-Length: {len(body)}"]) + body
+
+    def whole(self, body: bytes, *more: str, path: str = PATH) -> bytes:
+        """A whole InvokeEndpoint."""
+        return self.head(body, *more, f"Content-Length: {len(body)}", path=path) + body
+
+    def send(self, data: bytes) -> None:
+        self.connection.sendall(data)
+
+    def _head(
+        self, service: str, path: str, headers: dict[str, str], body: bytes, more: Sequence[str]
+    ) -> bytes:
+        url = self.access.endpoint_url + path
+        signed = signed_headers(self.access, service=service, url=url, headers=headers, body=body)
+        lines = [f"POST {path} HTTP/1.1", f"Host: {urlsplit(url).netloc}"]
+        lines += [f"{name}: {value}" for name, value in signed.items()]
+        return "\r\n".join([*lines, *more, "", ""]).encode()
+
+
 @pytest.fixture
-def line(server: LocalCloudServer) -> Iterator[socket.socket]:
+def line(server: LocalCloudServer) -> Iterator[Line]:
     with socket.create_connection(("127.0.0.1", server.cloud.port), 10) as made:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        yield made
+        yield Line(server.cloud, made)
 
 
-def answer(line: socket.socket) -> tuple[int, str, bytes]:
+def answer(line: Line) -> tuple[int, str, bytes]:
     """Status, headers and body of one answer, and not a byte more."""
-    read = line.makefile("rb", buffering=0)
+    read = line.connection.makefile("rb", buffering=0)
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         part = read.read(1)
@@ -66,62 +95,57 @@ def answer(line: socket.socket) -> tuple[int, str, bytes]:
     return int(text.split()[1]), text, body
 
 
-def test_request_in_one_piece_and_in_several_is_answered_alike(line: socket.socket) -> None:
-    line.sendall(f"{HEAD}Content-Length: 5\r\n\r\nhello".encode())
+def test_request_in_one_piece_and_in_several_is_answered_alike(line: Line) -> None:
+    line.send(line.whole(b"hello"))
     assert answer(line)[::2] == (200, b"echo hello")
 
-    line.sendall(f"{HEAD}Content-Length: 5\r\n\r\n".encode())
-    line.sendall(b"he")
-    line.sendall(b"llo")
-    assert answer(line)[::2] == (200, b"echo hello")
-
-
-def test_head_that_comes_in_pieces_is_answered_the_long_way(line: socket.socket) -> None:
-    line.sendall(HEAD[:20].encode())
-    line.sendall(f"{HEAD[20:]}Content-Length: 5\r\n\r\nhello".encode())
-
+    line.send(line.head(b"hello", "Content-Length: 5"))
+    line.send(b"he")
+    line.send(b"llo")
     assert answer(line)[::2] == (200, b"echo hello")
 
 
-def test_body_in_chunks_and_one_that_expects_leave_are_answered(line: socket.socket) -> None:
-    line.sendall(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n".encode())
+def test_head_that_comes_in_pieces_is_answered_the_long_way(line: Line) -> None:
+    whole = line.whole(b"hello")
+    line.send(whole[:20])
+    line.send(whole[20:])
+
     assert answer(line)[::2] == (200, b"echo hello")
 
-    line.sendall(f"{HEAD}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n".encode())
-    assert line.recv(100).startswith(b"HTTP/1.1 100")
-    line.sendall(b"hello")
+
+def test_body_in_chunks_and_one_that_expects_leave_are_answered(line: Line) -> None:
+    line.send(line.head(b"hello", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n")
+    assert answer(line)[::2] == (200, b"echo hello")
+
+    line.send(line.head(b"hello", "Content-Length: 5", "Expect: 100-continue"))
+    assert line.connection.recv(100).startswith(b"HTTP/1.1 100")
+    line.send(b"hello")
     assert answer(line)[::2] == (200, b"echo hello")
 
 
-def test_requests_for_other_services_share_the_connection(line: socket.socket) -> None:
-    line.sendall(f"{HEAD}Content-Length: 5\r\n\r\nhello".encode())
+def test_requests_for_other_services_share_the_connection(line: Line) -> None:
+    line.send(line.whole(b"hello"))
     assert answer(line)[0] == 200
 
-    query = b"Action=GetCallerIdentity&Version=2011-06-15"
-    line.sendall(
-        f"POST / HTTP/1.1\r\nHost: x\r\n{SIGNED.replace('/sagemaker/', '/sts/')}\r\nContent-Type: "
-        f"application/x-www-form-urlencoded\r\nContent-Length: {len(query)}\r\n\r\n".encode()
-        + query
-    )
+    line.send(line.query(b"Action=GetCallerIdentity&Version=2011-06-15"))
     assert b"GetCallerIdentityResult" in answer(line)[2]
-    line.sendall(f"{HEAD}Content-Length: 5\r\n\r\nhello".encode())
+    line.send(line.whole(b"hello"))
     assert answer(line)[::2] == (200, b"echo hello")
 
 
-def test_two_requests_sent_at_once_are_answered_in_turn(line: socket.socket) -> None:
-    one = f"{HEAD}Content-Length: 3\r\n\r\none".encode()
-    line.sendall(one + one.replace(b"\r\n\r\none", b"\r\n\r\ntwo"))
+def test_two_requests_sent_at_once_are_answered_in_turn(line: Line) -> None:
+    line.send(line.whole(b"one") + line.whole(b"two"))
 
     assert answer(line)[2] == b"echo one"
     assert answer(line)[2] == b"echo two"
 
 
-def test_connection_is_closed_when_the_client_says_so(line: socket.socket) -> None:
-    line.sendall(f"{HEAD}Connection: close\r\nContent-Length: 5\r\n\r\nhello".encode())
+def test_connection_is_closed_when_the_client_says_so(line: Line) -> None:
+    line.send(line.whole(b"hello", "Connection: close"))
 
     status, text, _ = answer(line)
     assert (status, "connection: close" in text) == (200, True)
-    assert line.recv(10) == b""
+    assert line.connection.recv(10) == b""
 
 
 def test_calls_are_recorded_with_principal_and_meet_ordered_faults(
@@ -149,14 +173,45 @@ def test_calls_are_recorded_with_principal_and_meet_ordered_faults(
     assert seen[-1].resource == "e"
 
 
-def test_unknown_endpoint_and_wrong_signature_read_as_ever(
-    server: LocalCloudServer, line: socket.socket
-) -> None:
-    other = HEAD.replace("/endpoints/e/", "/endpoints/none/")
-    line.sendall(f"{other}Content-Length: 5\r\n\r\nhello".encode())
+def test_unknown_endpoint_reads_as_ever(line: Line) -> None:
+    line.send(line.whole(b"hello", path=PATH.replace("/e/", "/none/")))
+
     status, text, body = answer(line)
     assert (status, "x-amzn-errortype: validationerror" in text) == (400, True)
     assert b"Endpoint none of account 123456789012 not found." in body
 
-    line.sendall(f"{HEAD.replace(SIGNED, 'X: y')}Content-Length: 5\r\n\r\nhello".encode())
-    assert answer(line)[0] >= 400
+
+@pytest.mark.parametrize(
+    ("part", "other", "code"),
+    [
+        (b"hello", b"hallo", "invalidsignatureexception"),
+        (b"Credential=LKIA", b"Credential=AKIA", "unrecognizedclientexception"),
+        (b"/us-east-1/", b"/us-east-2/", "invalidsignatureexception"),
+        (b"text/csv", b"text/tsv", "invalidsignatureexception"),
+    ],
+)
+def test_a_request_that_is_not_what_was_signed_is_refused_the_short_way_too(
+    server: LocalCloudServer, line: Line, part: bytes, other: bytes, code: str
+) -> None:
+    before = len(server.cloud.recorder.calls())
+
+    line.send(line.whole(b"hello").replace(part, other))
+
+    status, text, _ = answer(line)
+    assert (status, f"x-amzn-errortype: {code}" in text) == (403, True)
+    (call,) = server.cloud.recorder.calls()[before:]
+    assert (call.principal, call.action) == ("anonymous", "sagemaker:InvokeEndpoint")
+
+
+@pytest.mark.parametrize(
+    "header", ["Origin: http://evil.example", "Referer: http://localhost:1/", "Host: evil.example"]
+)
+def test_what_a_page_sends_is_refused_the_short_way_too(line: Line, header: str) -> None:
+    whole = line.whole(b"hello")
+    name = header.split(":", maxsplit=1)[0].encode()
+    kept = [part for part in whole.split(b"\r\n") if not part.startswith(name + b":")]
+    kept.insert(1, header.encode())
+
+    line.send(b"\r\n".join(kept))
+
+    assert answer(line)[0] == 403

@@ -32,7 +32,7 @@ def test_created_endpoint_serves_its_model_and_is_described(stage: Stage) -> Non
 def test_instance_has_its_roles_credentials_and_a_private_opt_ml(stage: Stage) -> None:
     stage.endpoint()
 
-    assert stage.cloud.principals.name(stage.invoke("role")).endswith("/model/SageMaker")
+    assert stage.cloud.keys.caller(stage.invoke("role")).name.endswith("/model/SageMaker")
     assert stage.invoke("opt") in ("model", "")
 
 

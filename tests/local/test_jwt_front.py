@@ -121,7 +121,7 @@ def fronted(folder: Path) -> Iterator[Fronted]:
         server = LocalCloudServer(CloudConfig(patience=4.0, allow=LEFT_OUT))
         server.start()
         try:
-            cloud = LocalCloud(server.cloud.endpoint_url)
+            cloud = LocalCloud.from_access(server.cloud.access)
             yield Fronted(cloud, deploy_app(cloud, app(folder))["fronted"])
         finally:
             server.stop()

@@ -24,6 +24,7 @@ from lambda_stage import (  # noqa: F401 - fixtures are found by name
 )
 from werkzeug.test import EnvironBuilder
 
+from sageloop.local_cloud.access.signing import signed_headers
 from sageloop.local_cloud.core.cloud import Cloud
 
 
@@ -180,10 +181,12 @@ def test_answers_without_a_body_leave_nothing_on_the_connection(
         sent.extend(header for header, _ in headers if header.lower() == "content-length")
 
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    path = f"/2017-10-31/functions/{name}/concurrency"
+    signed = signed_headers(
+        cloud.access, service="lambda", method="DELETE", url=cloud.endpoint_url + path
+    )
     environ = EnvironBuilder(
-        method="DELETE", path=f"/2017-10-31/functions/{name}/concurrency",
-        headers={"Authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/lambda/"
-                 "aws4_request, SignedHeaders=host, Signature=x"},
-    ).get_environ()  # fmt: skip
+        method="DELETE", path=path, base_url=cloud.endpoint_url, headers=signed
+    ).get_environ()
     body = b"".join(cloud.front(environ, start_response))
     assert (sent, body) == (["204 No Content"], b"")

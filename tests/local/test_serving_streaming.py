@@ -51,7 +51,8 @@ def stage(opened: tuple[Stage, Path]) -> Iterator[Stage]:
 def over_http(stage: Stage) -> Iterator[Any]:
     with listening(stage) as url:
         yield boto3.Session(
-            aws_access_key_id="tester", aws_secret_access_key="x", region_name="us-east-1"
+            aws_access_key_id=stage.cloud.access.access_key_id, region_name="us-east-1",
+            aws_secret_access_key=stage.cloud.access.secret_access_key,
         ).client(
             "sagemaker-runtime", endpoint_url=url,
             config=Config(retries={"total_max_attempts": 1}, proxies={}),

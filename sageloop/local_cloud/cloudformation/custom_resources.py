@@ -66,7 +66,7 @@ class CustomResources:
         self._pending: dict[str, _Pending] = {}
         self._given_up: set[str] = set()
         self._listens = False
-        cloud.front.add_route(PREFIX, self.take)
+        cloud.front.add_route(PREFIX, self.take, admin=False)
 
     def provider(self, cancel: Cancel) -> CustomResourceProvider:
         """A provider whose waits end when ``cancel`` is raised."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from moto.utilities.utils import get_partition
+
+from sageloop.local_cloud.access.cloud_access import CloudAccess
+from sageloop.local_cloud.access.keys import Credentials, KeyRing
+from sageloop.local_cloud.access.sts import Sts
 from sageloop.local_cloud.core.activity import Activity
 from sageloop.local_cloud.core.clock import VirtualClock
 from sageloop.local_cloud.core.config_checks import check_port, check_rate, check_region
-from sageloop.local_cloud.core.credentials import Credentials, Principals
 from sageloop.local_cloud.core.faults import Faults
 from sageloop.local_cloud.core.front import Front
 from sageloop.local_cloud.core.in_process import InProcessClients
@@ -34,8 +39,9 @@ class CloudConfig:
     """How a cloud is set up. ``port`` 0 takes a free one; ``rate`` is the clock's dial.
 
     ``patience`` is how long (wall seconds) the call that starts a stack operation may wait for
-    its end; ``allow`` names what may be stored without being executed. Raises ``ValueError``
-    for a host, port, region or rate that a cloud cannot have.
+    its end; ``allow`` names what may be stored without being executed. ``test_keys`` (secrets by
+    access key id) are taken for the user's: well-known keys, for tests alone. Raises
+    ``ValueError`` for a host, port, region or rate that a cloud cannot have.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +51,7 @@ class CloudConfig:
     work_dir: Path | None = None
     patience: float = 0.0
     allow: frozenset[str] = field(default_factory=frozenset)
+    test_keys: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.host not in ("127.0.0.1", "localhost"):
@@ -67,12 +74,15 @@ class Cloud:
         self.activity = Activity()
         self.clock = VirtualClock(run=self.activity.spawn, rate=config.rate)
         self.recorder = Recorder()
-        self.principals = Principals(self.account_id)
+        self.keys = KeyRing(
+            self.account_id, get_partition(config.region), test_keys=config.test_keys
+        )
         self.faults = Faults()
         self.processes = Processes(kept_open=self._folder.locks)
         self.front = Front(self)
         self.services = Registry(self.front.services)
         self._clients = InProcessClients(self)
+        Sts(self)
         simulate = PolicySimulation(self).simulate_principal_policy
         self.front.add_operation("iam", "SimulatePrincipalPolicy", simulate)
         self.stopped = threading.Event()
@@ -82,6 +92,15 @@ class Cloud:
     def endpoint_url(self) -> str:
         """Where clients reach this cloud."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def access(self) -> CloudAccess:
+        """Address, user's keys and admin token: what a client in another process needs."""
+        return CloudAccess(
+            endpoint_url=self.endpoint_url, region=self.region, pid=os.getpid(),
+            access_key_id=self.keys.user.access_key,
+            secret_access_key=self.keys.user.secret_key, admin_token=self.keys.admin_token,
+        )  # fmt: skip
 
     def add(self, services: Sequence[Operations]) -> None:
         """Install services of our own."""
@@ -102,7 +121,28 @@ class Cloud:
 
     def credentials_of(self, role_arn: str, session: str) -> Credentials:
         """Credentials for a child that acts as a role."""
-        return self.principals.for_role(role_arn, session)
+        return self.keys.for_role(role_arn, session)
+
+    def iam(self) -> Any:
+        """Moto's state of IAM in this account."""
+        from moto.iam.models import iam_backends
+
+        return iam_backends[self.account_id][get_partition(self.region)]
+
+    def iam_role(self, arn: str) -> Any:
+        """Moto's record of a role; ``None`` if there is none of this ARN.
+
+        A session's ARN leaves the role's path out, so a role without a path is also found by name.
+        """
+        name = arn.rsplit("/", 1)[-1]
+        found = next((r for r in list(self.iam().get_roles()) if r.name == name), None)
+        plain = f":role/{name}"
+        return found if found is not None and (found.arn == arn or arn.endswith(plain)) else None
+
+    def iam_user(self, arn: str) -> Any:
+        """Moto's record of a user; ``None`` if there is none of this ARN."""
+        found = self.iam().users.get(arn.rsplit("/", 1)[-1])
+        return found if found is not None and found.arn == arn else None
 
     def child_environment(self, credentials: Credentials | None) -> dict[str, str]:
         """The ``AWS_*`` variables by which a child finds this cloud, and nothing else."""

@@ -6,6 +6,7 @@ both meet ordered faults.
 
 from __future__ import annotations
 
+import hmac
 import io
 import logging
 import re
@@ -17,29 +18,38 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from moto.core.request import Request
 from moto.core.routing import get_service_router
 
+from sageloop.local_cloud.access.authentication import Identity, service_claimed
+from sageloop.local_cloud.access.caller import Caller, CallerKind
+from sageloop.local_cloud.access.gate import Gate
 from sageloop.local_cloud.core import wire
 from sageloop.local_cloud.core.errors import AwsError, not_supported
 from sageloop.local_cloud.core.moto_bridge import MotoBridge
+from sageloop.local_cloud.core.naming import action_prefix, model_of, moto_part
 from sageloop.local_cloud.core.operations import Call, Operations
-from sageloop.local_cloud.core.request_limits import check_object, read_body, unreadable
+from sageloop.local_cloud.core.request_limits import (
+    bound_body,
+    check_object,
+    read_body,
+    unreadable,
+)
 from sageloop.local_cloud.core.shortcut import BodyInHand, Shortcut, body_of
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.access.keys import KeyRing
     from sageloop.local_cloud.core.clock import VirtualClock
-    from sageloop.local_cloud.core.credentials import Principals
     from sageloop.local_cloud.core.faults import Faults
     from sageloop.local_cloud.core.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
-_SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
-_MODEL_OF_SIGNING_NAME = {"monitoring": "cloudwatch", "eventbridge": "events"}
-_STATE_OF_MOTO = frozenset(
-    ("dynamodb", "ec2", "ecr", "iam", "kms", "logs", "rds", "s3", "secretsmanager", "sns", "sqs",
-     "ssm", "sts", "tagging", "resource-groups", "elasticfilesystem", "backup")
-)  # fmt: skip
-
+_SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
+_SIGNED_FOR_INFERENCE = "/sagemaker/aws4_request"
 _BODILESS = (204, 304)
+_NOT_SENT = ("connection", "access-control-")
+# What is stored here and read in a browser must not act as a page of this address.
+_IN_A_BROWSER = [
+    ("Content-Security-Policy", "sandbox"), ("X-Content-Type-Options", "nosniff"),
+]  # fmt: skip
 
 Hook = Callable[[Call, wire.Response], None]
 Handler = Callable[[Request], wire.Response]
@@ -47,10 +57,10 @@ Operation = Callable[[Call], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Scope:
-    access_key: str | None
-    region: str
-    service: str
+class _Route:
+    prefix: str
+    handler: Handler
+    admin: bool
 
 
 class CloudParts(Protocol):
@@ -77,8 +87,13 @@ class CloudParts(Protocol):
         ...
 
     @property
-    def principals(self) -> Principals:
-        """Who an access key belongs to."""
+    def keys(self) -> KeyRing:
+        """The access keys that the cloud issued."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """The port that the cloud answers at."""
         ...
 
     @property
@@ -92,10 +107,11 @@ class Front:
 
     def __init__(self, cloud: CloudParts) -> None:
         self._cloud = cloud
-        self._moto = MotoBridge(cloud.clock, cloud.region)
+        self._gate = Gate(cloud)
+        self._moto = MotoBridge(cloud.clock, cloud.region, cloud.account_id)
         self._services: dict[str, Operations] = {}
         self._operations: dict[tuple[str, str], Operation] = {}
-        self._routes: list[tuple[str, Handler]] = []
+        self._routes: list[_Route] = []
         self._after: dict[str, list[Hook]] = {}
         self._shortcut = Shortcut("sagemaker-runtime", "InvokeEndpoint")
 
@@ -107,9 +123,13 @@ class Front:
         """Serve one operation that moto lacks in a service whose state is moto's."""
         self._operations[service, name] = operation
 
-    def add_route(self, prefix: str, handler: Handler) -> None:
-        """Serve a path that is no AWS API (``/_sageloop/...``)."""
-        self._routes.append((prefix, handler))
+    def add_route(self, prefix: str, handler: Handler, *, admin: bool = True) -> None:
+        """Serve a path that is no AWS API (``/_sageloop/...``).
+
+        It needs the cloud's admin token, unless ``admin`` is off: then the path itself holds a
+        secret, as AWS's presigned URLs do.
+        """
+        self._routes.append(_Route(prefix, handler, admin))
 
     def after(self, action: str, hook: Hook) -> None:
         """Call ``hook(call, response)`` after each success of ``action`` (``s3:PutObject``)."""
@@ -130,8 +150,14 @@ class Front:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer over WSGI."""
         environ.setdefault("RAW_URI", environ.get("REQUEST_URI", ""))
-        response = self._invoked(environ) or self.dispatch(Request(environ))
-        headers = [(k, v) for k, v in response.headers.items() if k.lower() != "connection"]
+        response = self._gate.refused_at_once(environ)
+        if response is None:
+            response = self._invoked(environ) or self.dispatch(Request(environ))
+        headers = [
+            (k, v) for k, v in response.headers.items() if not k.lower().startswith(_NOT_SENT)
+        ]
+        if "HTTP_SEC_FETCH_MODE" in environ:
+            headers += _IN_A_BROWSER
         if response.status in _BODILESS:
             # A client reads no body here; bytes sent all the same would begin its next answer.
             headers = [(k, v) for k, v in headers if k.lower() != "content-length"]
@@ -146,12 +172,27 @@ class Front:
         return [response.body]
 
     def dispatch(self, request: Request) -> wire.Response:
-        """Answer one request, whatever way it came."""
-        for prefix, handler in self._routes:
-            if request.path.startswith(prefix):
-                return _handled(handler, request)
-        scope = _scope_of(request)
-        model = _model_of(scope.service, request)
+        """Answer one request that came over the wire: a route's, or one to an AWS API."""
+        for route in self._routes:
+            if request.path.startswith(route.prefix):
+                if route.admin and not self._is_admin(request):
+                    return self._gate.refuse_route(request.environ)
+                return _handled(route.handler, request)
+        environ = request.environ
+        bound_body(service_claimed(environ), environ)
+        identity = self._gate.identify(environ)
+        if isinstance(identity, wire.Response):
+            return identity
+        return self._answered(Request(environ), identity)
+
+    def answer(self, request: Request, caller: Caller) -> wire.Response:
+        """Answer a request from inside the cloud's own process, whose caller is known."""
+        found = _SCOPE.search(request.headers.get("Authorization", ""))
+        region, service = (found[1], found[2]) if found else (self._cloud.region, "s3")
+        return self._answered(request, Identity(caller, region, service.lower()))
+
+    def _answered(self, request: Request, identity: Identity) -> wire.Response:
+        model = model_of(identity.service, request.environ)
         started = wall.perf_counter()
         if model != "s3":
             # Read before it is routed: a query protocol's body is read away as a form.
@@ -162,50 +203,70 @@ class Front:
         try:
             found = wire.find_operation(model, request)
         except Exception:  # whatever is wrong with it, it names no operation
-            return self._unrouted(model, request)
-        return self._recorded(found, request, scope, lambda: _recordable(found, request), started)
+            return self._unrouted(model, request, identity)
+        return self._recorded(
+            found, request, identity, lambda: _recordable(found, request), started
+        )
+
+    def _is_admin(self, request: Request) -> bool:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        wanted = self._cloud.keys.admin_token
+        return scheme == "Bearer" and hmac.compare_digest(
+            token.encode("utf-8", "replace"), wanted.encode()
+        )
 
     def _invoked(self, environ: dict[str, Any]) -> wire.Response | None:
         """The answer to InvokeEndpoint, by its short way; ``None`` for any other request."""
         cut = self._shortcut
-        if not cut.takes(environ):
+        if _SIGNED_FOR_INFERENCE not in environ.get("HTTP_AUTHORIZATION", ""):
             return None
-        scope = _scope_in(environ.get("HTTP_AUTHORIZATION", ""))
-        if scope is None or scope.service != "sagemaker":
+        if not cut.takes(environ):
             return None
         started = wall.perf_counter()
         body = body_of(environ)
+        identity = self._gate.identify_signed(environ, body)
+        if isinstance(identity, wire.Response):
+            return identity
         request = cast("Request", BodyInHand(environ, body))
         return self._recorded(
-            cut.operation, request, scope, lambda: cut.params(environ, body), started
+            cut.operation, request, identity, lambda: cut.params(environ, body), started
         )
 
     def _recorded(
-        self, found: wire.Operation, request: Request, scope: _Scope,
+        self, found: wire.Operation, request: Request, identity: Identity,
         read: Callable[[], dict[str, Any]], started: float,
     ) -> wire.Response:  # fmt: skip
-        principal = self._cloud.principals.name(scope.access_key)
+        caller = identity.caller
         call = Call(
-            found.service, found.name, {}, principal, scope.region, self._cloud.account_id, request
+            found.service, found.name, {}, caller, identity.region, self._cloud.account_id, request
         )
         outcome = self._answer(found, call, read)
-        self._cloud.recorder.add(
-            time=self._cloud.clock.time(), principal=principal,
-            action=f"{_action_prefix(found.service)}:{found.name}",
-            params=_without_bodies(call.params), region=scope.region,
-            outcome="OK" if outcome.status < 400 else _error_code(outcome),
-            status=outcome.status, seconds=wall.perf_counter() - started,
-        )  # fmt: skip
+        action = f"{action_prefix(found.service)}:{found.name}"
+        self._record(identity, action, _without_bodies(call.params), outcome, started)
         return outcome
+
+    def _record(
+        self, identity: Identity, action: str, params: dict[str, Any], outcome: wire.Response,
+        started: float,
+    ) -> None:  # fmt: skip
+        self._cloud.recorder.add(
+            time=self._cloud.clock.time(), principal=identity.caller.name, action=action,
+            params=params, region=identity.region, status=outcome.status,
+            outcome="OK" if outcome.status < 400 else _error_code(outcome),
+            seconds=wall.perf_counter() - started,
+        )  # fmt: skip
 
     def _answer(
         self, found: wire.Operation, call: Call, read: Callable[[], dict[str, Any]]
     ) -> wire.Response:
         try:
+            self._gate.check_public(found, call)
             call.params.update(_read(found, read))
             return self._with_faults(call, found)
         except AwsError as error:
             return wire.refusal(found, error)
+        except NotImplementedError:  # moto's word for an operation that it lacks
+            return wire.refusal(found, not_supported(found.service, found.name))
         except RecursionError as error:
             return wire.refusal(found, unreadable(found, error))
         except Exception as error:
@@ -214,7 +275,7 @@ class Front:
             return wire.refusal(found, failure)
 
     def _with_faults(self, call: Call, found: wire.Operation) -> wire.Response:
-        action = f"{_action_prefix(call.service)}:{call.operation}"
+        action = f"{action_prefix(call.service)}:{call.operation}"
         faults = self._cloud.faults
         error = faults.on_call(action, call.principal, after=False)
         if error:
@@ -231,7 +292,7 @@ class Front:
     def _carry_out(self, call: Call, found: wire.Operation) -> wire.Response:
         service = self._services.get(call.service)
         if service is None:
-            if call.service not in _STATE_OF_MOTO:
+            if moto_part(call.service) is None:
                 raise not_supported(call.service, call.operation)
             own = self._operations.get((call.service, call.operation))
             if own is not None:
@@ -240,37 +301,24 @@ class Front:
         result = service.handle(call)
         return result if isinstance(result, wire.Response) else wire.answer(found, result or {})
 
-    def _unrouted(self, model: str, request: Request) -> wire.Response:
-        if model in _STATE_OF_MOTO:
-            return self._moto.call(model, request.environ)
-        return wire.refusal(None, not_supported(model, f"{request.method} {request.path}"))
-
-
-def services_of_moto() -> list[str]:
-    """The services whose state is moto's, by botocore name."""
-    return sorted(_STATE_OF_MOTO)
-
-
-def _scope_of(request: Request) -> _Scope:
-    signed = request.headers.get("Authorization", "") or "Credential=" + str(
-        request.args.get("X-Amz-Credential", "")
-    )
-    return _scope_in(signed) or _Scope(None, "us-east-1", "s3")
-
-
-def _scope_in(signed: str) -> _Scope | None:
-    found = _SCOPE.search(signed)
-    return _Scope(found[1], found[2], found[3].lower()) if found else None
-
-
-def _model_of(signing_name: str, request: Request) -> str:
-    if signing_name == "sagemaker" and "X-Amz-Target" not in request.headers:
-        return "sagemaker-runtime"
-    return _MODEL_OF_SIGNING_NAME.get(signing_name, signing_name)
-
-
-def _action_prefix(model: str) -> str:
-    return "sagemaker" if model == "sagemaker-runtime" else model
+    def _unrouted(self, model: str, request: Request, identity: Identity) -> wire.Response:
+        """Answer what is no operation of a service's model: S3's forms, or an unknown action."""
+        started = wall.perf_counter()
+        try:
+            if identity.caller.kind is CallerKind.ANONYMOUS:
+                self._gate.check_form(model, request)
+            outcome = self._moto.call(model, request.environ)
+        except NotImplementedError:
+            named = request.headers.get("X-Amz-Target", f"{request.method} {request.path}")
+            error = not_supported(model, named)
+            outcome = wire.refusal(None, error, spoken=wire.spoken_by(model, request))
+        except AwsError as error:
+            outcome = wire.refusal(None, error, spoken=wire.spoken_by(model, request))
+        form = model == "s3" and request.method == "POST"
+        action = f"{action_prefix(model)}:{'PostObject' if form else 'Unknown'}"
+        params = {"Method": request.method, "Path": request.path}
+        self._record(identity, action, params, outcome, started)
+        return outcome
 
 
 def _handled(handler: Handler, request: Request) -> wire.Response:

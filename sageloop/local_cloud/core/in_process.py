@@ -7,6 +7,7 @@ engine's own calls go through the same front, record and faults as everybody's.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.awsrequest import AWSResponse
@@ -18,7 +19,8 @@ from sageloop.environment import blind_session
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
-    from sageloop.local_cloud.core.credentials import Principals
+    from sageloop.local_cloud.access.caller import Caller
+    from sageloop.local_cloud.access.keys import KeyRing
     from sageloop.local_cloud.core.wire import Response
 
 _CONFIG = Config(
@@ -55,8 +57,8 @@ class _RawBody:
 class Dispatcher(Protocol):
     """What answers a request."""
 
-    def dispatch(self, request: Request) -> Response:
-        """Answer it."""
+    def answer(self, request: Request, caller: Caller) -> Response:
+        """Answer a request whose caller is known."""
         ...
 
 
@@ -69,7 +71,7 @@ class CloudParts(Protocol):
         ...
 
     @property
-    def principals(self) -> Principals:
+    def keys(self) -> KeyRing:
         """Keys of roles and services."""
         ...
 
@@ -100,26 +102,22 @@ class InProcessClients:
             return client
 
     def _make(self, service: str, principal: str, region: str) -> Any:
-        names = self._cloud.principals
-        keys = (
-            names.for_role(principal, "service")
-            if ":role/" in principal
-            else names.for_service(principal)
-        )
+        keys = self._cloud.keys.for_principal(principal)
+        caller = self._cloud.keys.caller(keys.access_key)
         client = self._session.create_client(
             service, region_name=region, endpoint_url="http://127.0.0.1:1",
             aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,
             aws_session_token=keys.token, config=_CONFIG,
         )  # fmt: skip
-        client.meta.events.register("before-send", self._send)
+        client.meta.events.register("before-send", partial(self._send, caller))
         return client
 
-    def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    def _send(self, caller: Caller, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         body = request.body
         if hasattr(body, "read"):
             body = body.read()
         headers = {k: v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
         made = Request.from_primitives(request.method, request.url, headers, body or b"")
         made.environ.setdefault("RAW_URI", request.url)
-        answered = self._cloud.front.dispatch(made)
+        answered = self._cloud.front.answer(made, caller)
         return AWSResponse(request.url, answered.status, answered.headers, _RawBody(answered))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.test import run_wsgi_app
 
-from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.moto_sqs import in_time_of
+from sageloop.local_cloud.core.naming import moto_part
 from sageloop.local_cloud.core.wire import Response
 
 if TYPE_CHECKING:
@@ -24,69 +24,61 @@ os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
 
+# Of these Flask makes a page, where AWS's services answer in their own protocol.
+_PAGES = (404, 405, 500)
+
+
 class MotoBridge:
     """Sends a request to moto and returns its answer."""
 
-    def __init__(self, clock: VirtualClock, region: str) -> None:
+    def __init__(self, clock: VirtualClock, region: str, account_id: str) -> None:
         self._clock = clock
         self._region = region
+        self._account_id = account_id
         self._lock = threading.Lock()
-        self._application: Any = None
         # Re-entrant: a topic's delivery may call the front again from inside moto.
         self._locks: dict[str, threading.RLock] = {}
-        self._parts: dict[tuple[str, bool, bool], Any] = {}
+        self._parts: dict[str, Any] = {}
 
     def call(self, service: str, environ: dict[str, Any]) -> Response:
         """Serve one WSGI request for ``service`` from moto's state.
 
+        Raises ``NotImplementedError`` for an operation that moto lacks.
+
         moto's state has no locks and iterates dictionaries that other requests change, so the
         calls of one service go one after another. A long poll for messages waits outside.
-        Raises ``AwsError`` with status 501 for what moto has not implemented.
         """
-        part = self._part(service, environ)
+        if moto_part(service) is None:
+            raise NotImplementedError(f"moto keeps no state of {service}")
+        part = self._part(service)
+        # Moto would look the account up by the access key, of which it knows few.
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
         unlocked = nullcontext() if _may_wait(environ) else self._lock_of(service)
-        try:
-            with unlocked, in_time_of(self._clock):
-                body, status, headers = run_wsgi_app(part, environ, buffered=True)
-        except NotImplementedError as missing:
-            # Let through, it would be a 500, which clients repeat.
-            message = f"the local cloud does not support this of {service}: {missing}"
-            raise AwsError("NotImplemented", message, 501) from missing
-        return Response(int(status.split()[0]), dict(headers.items()), b"".join(body))
+        with unlocked, in_time_of(self._clock):
+            body, status, headers = run_wsgi_app(part, environ, buffered=True)
+        answered = Response(int(status.split()[0]), dict(headers.items()), b"".join(body))
+        if answered.status in _PAGES and answered.body.startswith(b"<!doctype html>"):
+            raise NotImplementedError(f"moto has no {environ.get('PATH_INFO')} of {service}")
+        return answered
 
     def warm_up(self, service: str) -> None:
         """Load one of moto's services before it is first called."""
-        scope = f"Credential=warm/20260101/us-east-1/{service}/aws4_request"
-        self._loaded().get_application(
-            {
-                "PATH_INFO": "/",
-                "HTTP_HOST": "127.0.0.1",
-                "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host",
-                "HTTP_X_AMZ_TARGET": "DynamoDB_20120810.ListTables",
-            }
-        )
+        self._part(service)
 
     def _lock_of(self, service: str) -> threading.RLock:
         with self._lock:
             return self._locks.setdefault(service, threading.RLock())
 
-    def _part(self, service: str, environ: dict[str, Any]) -> Any:
-        # moto looks through its folders to find a service's part, at each request; once is enough.
-        target = environ.get("HTTP_X_AMZ_TARGET", "")
-        control = environ.get("PATH_INFO", "").startswith("/v20180820/")
-        key = (service, control, target.startswith("DynamoDBStreams"))
-        part = self._parts.get(key)
-        if part is None:
-            if service == "sqs":
-                _keep_queues_in_virtual_time()
-            part = self._parts[key] = self._loaded().get_application(environ)
-        return part
-
-    def _loaded(self) -> Any:
+    def _part(self, service: str) -> Any:
+        # By the service's name alone: what moto would infer from one request's headers is not
+        # true of the next.
         with self._lock:
-            if self._application is None:
-                self._application = _application(self._region)
-            return self._application
+            part = self._parts.get(service)
+            if part is None:
+                if service == "sqs":
+                    _keep_queues_in_virtual_time()
+                part = self._parts[service] = _application(service, self._region)
+            return part
 
 
 def _keep_queues_in_virtual_time() -> None:
@@ -104,9 +96,9 @@ def _may_wait(environ: dict[str, Any]) -> bool:
     return bool(json.loads(asked or b"{}").get("WaitTimeSeconds") != 0)
 
 
-def _application(region: str) -> Any:
+def _application(service: str, region: str) -> Any:
     # Imported at the first call: moto's server side takes a second to load.
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import create_backend_app
 
     from sageloop.local_cloud.core.moto_iam import load_policies_where
     from sageloop.local_cloud.core.moto_logs import accept_virtual_time
@@ -115,4 +107,7 @@ def _application(region: str) -> Any:
     load_policies_where(region)
     accept_virtual_time()
     keep_bucket_policies_stored()
-    return DomainDispatcherApplication(create_backend_app)
+    part = moto_part(service)
+    if part is None:
+        raise KeyError(f"moto keeps no state of {service}")
+    return create_backend_app(part)

@@ -21,6 +21,11 @@ class StoredPolicyBucket(models.FakeBucket):
     moto ignores conditions, so the usual "deny what does not come over TLS" would deny all.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # As every bucket begins on AWS since April 2023; DeletePublicAccessBlock takes it away.
+        self.public_access_block = models.PublicAccessBlock(True, True, True, True)
+
     def get_permission(self, action: str, resource: str) -> Any:
         """Neutral, whatever the policy says."""
         return PermissionResult.NEUTRAL

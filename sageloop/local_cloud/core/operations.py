@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from sageloop.local_cloud.access.caller import Caller
 from sageloop.local_cloud.core.errors import not_supported
 from sageloop.local_cloud.core.wire import Response
 
@@ -23,10 +24,15 @@ class Call:
     service: str
     operation: str
     params: dict[str, Any]
-    principal: str
+    caller: Caller
     region: str
     account_id: str
     request: Request = field(repr=False)
+
+    @property
+    def principal(self) -> str:
+        """The caller's name: an ARN, a service's name or ``anonymous``."""
+        return self.caller.name
 
 
 def operation(name: str) -> Callable[[_Method], _Method]:

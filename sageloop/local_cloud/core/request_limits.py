@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -25,20 +25,62 @@ _KEY_BYTES = 1024
 _QUERY = ("query", "ec2")
 
 
+def bound_body(signing_name: str | None, environ: dict[str, Any]) -> None:
+    """Bound how much is read of the body of a request to another service than S3.
+
+    Whoever reads more meets RequestEntityTooLargeException; what is left can still be discarded.
+    """
+    if signing_name not in (None, "s3"):
+        environ["wsgi.input"] = _Bounded(environ["wsgi.input"], str(signing_name))
+
+
+class _Bounded:
+    """A request's body that is not read past what its service takes."""
+
+    def __init__(self, stream: Any, service: str) -> None:
+        self._stream = stream
+        self._service = service
+        self._left = _most_of(service)
+        self._refused = False
+
+    def read(self, size: int | None = None) -> bytes:
+        """Read ``size`` bytes, or all there are. Raises ``AwsError`` once, past the bound."""
+        if self._refused:
+            return bytes(self._stream.read() if size is None else self._stream.read(size))
+        if size is not None and size > self._left:
+            raise self._too_large()
+        found = bytes(self._stream.read(self._left + 1 if size is None else size))
+        self._left -= len(found)
+        if self._left < 0:
+            raise self._too_large()
+        return found
+
+    def _too_large(self) -> AwsError:
+        self._refused = True
+        return _too_large(self._service)
+
+
+def _most_of(service: str) -> int:
+    return _LAMBDA_BYTES if service == "lambda" else _OTHERS_BYTES
+
+
+def _too_large(service: str) -> AwsError:
+    return AwsError(
+        "RequestEntityTooLargeException",
+        f"Request must be smaller than {_most_of(service)} bytes for the {service} service", 413,
+    )  # fmt: skip
+
+
 def read_body(service: str, request: Request) -> None:
     """Read a request's body, which the request then keeps.
 
     Raises RequestEntityTooLargeException before more than the service takes is read.
     """
-    most = _LAMBDA_BYTES if service == "lambda" else _OTHERS_BYTES
-    request.max_content_length = most
+    request.max_content_length = _most_of(service)
     try:
         request.get_data()
     except RequestEntityTooLarge:
-        raise AwsError(
-            "RequestEntityTooLargeException",
-            f"Request must be smaller than {most} bytes for the {service} service", 413,
-        ) from None  # fmt: skip
+        raise _too_large(service) from None
     except HTTPException as error:
         raise AwsError("IncompleteBody", str(error.description), 400) from None
 

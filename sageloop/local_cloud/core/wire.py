@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from xml.parsers.expat import ExpatError
 from xml.sax.saxutils import escape
 
 import cbor2
+from botocore.exceptions import UnknownServiceError
 from botocore.utils import parse_timestamp
 from moto.core.model import OperationModel
 from moto.core.parse import PROTOCOL_PARSERS
@@ -35,6 +37,11 @@ __all__ = [
 _CBOR = "rpc-v2-cbor"
 # CloudWatch takes requests of 1 MB; how far they may unpack AWS does not say.
 _MOST_UNPACKED = 16 * 1024**2
+# What parsers raise for bodies of another form; errors of ours are none of them.
+_NOT_IN_FORM = (
+    ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, OSError,
+    EOFError, cbor2.CBORDecodeError, ExpatError,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -77,11 +84,24 @@ def find_operation(service: str, request: Request) -> Operation:
 
 
 def parse(operation: Operation, request: Request) -> dict[str, Any]:
-    """The request's parameters under the names of botocore's input shape."""
+    """The request's parameters under the names of botocore's input shape.
+
+    Raises ``AwsError`` (SerializationException) for a body that is not in the protocol's form.
+    """
+    try:
+        return _parsed(operation, request)
+    except _NOT_IN_FORM as error:
+        raise AwsError(
+            "SerializationException",
+            f"the request cannot be read as {operation.protocol}: {_first_line(error)}",
+        ) from error
+
+
+def _parsed(operation: Operation, request: Request) -> dict[str, Any]:
     if operation.protocol == _CBOR:
         body = _body(operation, request)
         return dict(cbor2.loads(body)) if body else {}
-    parser = _parsers()[operation.protocol](operation.model, timestamp_parser=_timestamp)
+    parser = _parser(operation.protocol)(operation.model, timestamp_parser=_timestamp)
     values = request.values if operation.protocol in ("query", "ec2") else request.args
     return dict(
         parser.parse(
@@ -95,6 +115,26 @@ def parse(operation: Operation, request: Request) -> dict[str, Any]:
             }
         )
     )
+
+
+@cache
+def _parser(protocol: str) -> Any:
+    """Moto's parser of a protocol. Those of JSON take bodies that are no JSON for a message."""
+    known = PROTOCOL_PARSERS[protocol]
+    if not hasattr(known, "_parse_body_as_json"):
+        return known
+    return type(f"Strict{known.__name__}", (known,), {"_parse_body_as_json": _json_object})
+
+
+def _json_object(_: Any, body: bytes) -> dict[str, Any]:
+    made = json.loads(body) if body else {}
+    if not isinstance(made, dict):
+        raise TypeError("the body must be a JSON object")
+    return made
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def answer(operation: Operation, result: dict[str, Any]) -> Response:
@@ -113,17 +153,13 @@ def answer(operation: Operation, result: dict[str, Any]) -> Response:
     return Response(int(made["status_code"]), headers, raw)
 
 
-def refusal(operation: Operation | None, error: AwsError) -> Response:
-    """The response that carries an error in the operation's protocol (JSON if unknown)."""
-    protocol = operation.protocol if operation else "json"
+def refusal(operation: Operation | None, error: AwsError, *, spoken: str = "json") -> Response:
+    """The response that carries an error in the operation's protocol (``spoken`` if unknown)."""
+    protocol = spoken if operation is None else operation.protocol
+    if spoken == "s3" or (operation is not None and operation.service == "s3"):
+        return _error_of_s3(error)
     if protocol in ("query", "ec2", "rest-xml"):
-        kind = "Sender" if error.status < 500 else "Receiver"
-        text = (
-            f"<ErrorResponse><Error><Type>{kind}</Type><Code>{escape(error.code)}</Code>"
-            f"<Message>{escape(error.message)}</Message></Error>"
-            f"<RequestId>{secrets.token_hex(16)}</RequestId></ErrorResponse>"
-        )
-        return Response(error.status, {"Content-Type": "text/xml"}, text.encode())
+        return _error_in_xml(error, ec2=protocol == "ec2")
     body = {"__type": error.code, "message": error.message, "Message": error.message}
     body |= error.fields
     if protocol == _CBOR:
@@ -132,18 +168,46 @@ def refusal(operation: Operation | None, error: AwsError) -> Response:
     return Response(error.status, headers, _json(body))
 
 
-@cache
-def _parsers() -> dict[str, Any]:
-    """Moto's parsers, of which those of JSON take a body that is none for a message."""
+def spoken_by(service: str, request: Request) -> str:
+    """The protocol in which a service's errors are told where no operation is known."""
+    if service == "s3":
+        return "s3"
+    if (request.content_type or "").startswith("application/x-www-form-urlencoded"):
+        return "query"
+    try:
+        return str(get_service_model(service).protocol)
+    except UnknownServiceError:
+        return "json"
 
-    def strict(parser: Any) -> Any:
-        def parse_json(_: Any, body: bytes) -> Any:
-            return json.loads(body) if body else {}
 
-        return type("Strict", (parser,), {"_parse_body_as_json": parse_json})
+def _error_of_s3(error: AwsError) -> Response:
+    members = {"Code": error.code, "Message": error.message, **error.fields}
+    request_id = secrets.token_hex(8).upper()
+    told = "".join(f"<{k}>{escape(str(v))}</{k}>" for k, v in members.items())
+    text = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{told}<RequestId>{request_id}</RequestId>'
+        "<HostId>local</HostId></Error>"
+    )
+    headers = {"Content-Type": "application/xml", "x-amz-request-id": request_id}
+    return Response(error.status, headers, text.encode())
 
-    made = dict(PROTOCOL_PARSERS)
-    return made | {name: strict(made[name]) for name in ("json", "rest-json")}
+
+def _error_in_xml(error: AwsError, *, ec2: bool) -> Response:
+    code, message = escape(error.code), escape(error.message)
+    request_id = secrets.token_hex(16)
+    kind = "Sender" if error.status < 500 else "Receiver"
+    if ec2:
+        text = (
+            f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            f"</Errors><RequestID>{request_id}</RequestID></Response>"
+        )
+    else:
+        text = (
+            f"<ErrorResponse><Error><Type>{kind}</Type><Code>{code}</Code>"
+            f"<Message>{message}</Message></Error><RequestId>{request_id}</RequestId>"
+            "</ErrorResponse>"
+        )
+    return Response(error.status, {"Content-Type": "text/xml"}, text.encode())
 
 
 def _body(operation: Operation, request: Request) -> bytes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import io
 import lzma
+import secrets
 import shutil
 import tempfile
 import threading
@@ -59,7 +61,9 @@ class CodeStore:
         self._cloud = cloud
         self._root = cloud.work_dir / "lambda"
         self._lock = threading.Lock()
-        cloud.front.add_route(DOWNLOAD_PREFIX, self._download)
+        # The path of a package holds what only this cloud can compute, as a presigned URL does.
+        self._secret = secrets.token_bytes(32)
+        cloud.front.add_route(DOWNLOAD_PREFIX, self._download, admin=False)
 
     def fetch(self, source: Mapping[str, Any], call: Call) -> Package:
         """The package that a ``FunctionCode`` or layer content names, unpacked.
@@ -105,7 +109,11 @@ class CodeStore:
 
     def location(self, package: Package) -> str:
         """A URL of this cloud from which the archive can be downloaded."""
-        return f"{self._cloud.endpoint_url}{DOWNLOAD_PREFIX}{package.archive.name}"
+        name = package.archive.name
+        return f"{self._cloud.endpoint_url}{DOWNLOAD_PREFIX}{self._signature(name)}/{name}"
+
+    def _signature(self, name: str) -> str:
+        return hmac.digest(self._secret, name.encode(), "sha256").hex()
 
     def _from_s3(self, source: Mapping[str, Any], call: Call) -> bytes:
         members = {"Bucket": source["S3Bucket"], "Key": source["S3Key"]}
@@ -125,10 +133,10 @@ class CodeStore:
             ) from error
 
     def _download(self, request: Request) -> Response:
-        name = Path(request.path.removeprefix(DOWNLOAD_PREFIX)).name
+        signature, _, name = request.path.removeprefix(DOWNLOAD_PREFIX).partition("/")
+        if not hmac.compare_digest(signature.encode(), self._signature(name).encode()):
+            return Response(403, {}, b"Access Denied")
         archive = self._root / "packages" / name
-        if not archive.is_file():
-            return Response(404, {}, b"no such package")
         return Response(200, {"Content-Type": "application/zip"}, archive.read_bytes())
 
 

@@ -1,0 +1,118 @@
+"""Who calls: the identity behind an access key, as policies and records name it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+# The user that every local cloud has: the person or program that started it.
+USER_NAME = "local-admin"
+
+
+class CallerKind(StrEnum):
+    """What sort of principal makes a call."""
+
+    ACCOUNT_USER = "account user"
+    ROOT = "root"
+    IAM_USER = "IAM user"
+    FEDERATED_USER = "federated user"
+    ASSUMED_ROLE = "assumed role session"
+    SERVICE = "service"
+    ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The identity of one request.
+
+    Arguments:
+        kind: what sort of principal this is.
+        account_id: the account that the principal belongs to.
+        arn: the principal's ARN: of a role's session the one that STS gives
+            (``arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION``); of a service its name
+            (``events.amazonaws.com``); ``anonymous`` for an unsigned call.
+        role_arn: the IAM ARN of the role behind a session, its path included.
+        session_name: the session's name, of a role's session or a federated user.
+        access_key_id: the key that signed the request; ``None`` inside the cloud's own process.
+
+    """
+
+    kind: CallerKind
+    account_id: str
+    arn: str
+    role_arn: str | None = None
+    session_name: str | None = None
+    access_key_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How records and ordered faults name the caller: its ARN, or the service's name."""
+        return self.arn
+
+    @property
+    def is_service(self) -> bool:
+        """Whether an AWS service acts in its own name."""
+        return self.kind is CallerKind.SERVICE
+
+
+def account_user(account_id: str, partition: str = "aws") -> Caller:
+    """The user of the cloud, who may do everything in the account."""
+    return Caller(
+        kind=CallerKind.ACCOUNT_USER, account_id=account_id,
+        arn=f"arn:{partition}:iam::{account_id}:user/{USER_NAME}",
+    )  # fmt: skip
+
+
+def anonymous(account_id: str) -> Caller:
+    """The caller of an unsigned request."""
+    return Caller(kind=CallerKind.ANONYMOUS, account_id=account_id, arn="anonymous")
+
+
+def role_session(role_arn: str, session_name: str) -> Caller:
+    """A session of a role."""
+    _, partition, _, _, account_id, resource = role_arn.split(":", 5)
+    role_name = resource.rsplit("/", 1)[-1]
+    return Caller(
+        kind=CallerKind.ASSUMED_ROLE, account_id=account_id, role_arn=role_arn,
+        session_name=session_name,
+        arn=f"arn:{partition}:sts::{account_id}:assumed-role/{role_name}/{session_name}",
+    )  # fmt: skip
+
+
+def caller_of(principal: str, account_id: str) -> Caller:
+    """The caller that a principal's text names, for calls inside the cloud's own process.
+
+    A role's ARN stands for a session named ``service``; what is no ARN is a service's name.
+    """
+    found = _ARN.fullmatch(principal)
+    if found is None:
+        return Caller(kind=CallerKind.SERVICE, account_id=account_id, arn=principal)
+    partition, service, account, kind, rest = found.groups()
+    if service == "iam" and kind == "role":
+        return role_session(principal, "service")
+    if service == "sts" and kind == "assumed-role":
+        role_name, _, session_name = rest.partition("/")
+        return Caller(
+            kind=CallerKind.ASSUMED_ROLE, account_id=account, arn=principal,
+            role_arn=f"arn:{partition}:iam::{account}:role/{role_name}",
+            session_name=session_name,
+        )  # fmt: skip
+    if service == "sts":
+        return Caller(kind=CallerKind.FEDERATED_USER, account_id=account, arn=principal,
+                      session_name=rest)  # fmt: skip
+    known = {"user": CallerKind.IAM_USER, "root": CallerKind.ROOT}
+    if kind == "user" and rest == USER_NAME:
+        return account_user(account, partition)
+    return Caller(kind=known.get(kind, CallerKind.SERVICE), account_id=account, arn=principal)
+
+
+def unique_id(prefix: str, name: str) -> str:
+    """An id in IAM's form (``AIDA…``, ``AROA…``) that is always the same for one name."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return prefix + base64.b32encode(digest).decode()[:17]
+
+
+_ARN = re.compile(r"arn:([^:]+):(iam|sts)::(\d{12}):([a-z-]+)/?(.*)")

@@ -1,0 +1,192 @@
+"""The way into a cloud: admission, authentication, and the answer to who is not let in."""
+
+from __future__ import annotations
+
+import json
+import time as wall
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import UnknownServiceError
+from moto.core.request import Request
+from moto.core.utils import get_service_model
+from werkzeug.exceptions import HTTPException
+
+from sageloop.local_cloud.access.admission import NotAdmittedError, admit
+from sageloop.local_cloud.access.authentication import (
+    Authentication,
+    Identity,
+    authorize_for_moto,
+    discard_body,
+    service_claimed,
+)
+from sageloop.local_cloud.access.caller import CallerKind
+from sageloop.local_cloud.access.public_access import is_open
+from sageloop.local_cloud.access.refusals import Denial, Denied, Family, family_of
+from sageloop.local_cloud.core import wire
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.naming import action_prefix, model_of
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.access.keys import KeyRing
+    from sageloop.local_cloud.core.clock import VirtualClock
+    from sageloop.local_cloud.core.operations import Call
+    from sageloop.local_cloud.core.recorder import Recorder
+
+_FORM = "application/x-www-form-urlencoded"
+# What cannot be routed has no operation's name.
+_UNKNOWN = "Unknown"
+
+
+class CloudParts(Protocol):
+    """What the gate asks of the cloud that it is part of."""
+
+    @property
+    def account_id(self) -> str:
+        """The one account."""
+        ...
+
+    @property
+    def region(self) -> str:
+        """The region by default."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """The port that the cloud answers at."""
+        ...
+
+    @property
+    def keys(self) -> KeyRing:
+        """The access keys that the cloud issued."""
+        ...
+
+    @property
+    def clock(self) -> VirtualClock:
+        """Virtual time."""
+        ...
+
+    @property
+    def recorder(self) -> Recorder:
+        """The record of calls."""
+        ...
+
+
+class Gate:
+    """Lets requests in, and records and answers those that it does not."""
+
+    def __init__(self, cloud: CloudParts) -> None:
+        self._cloud = cloud
+        self._authentication = Authentication(cloud.keys, cloud.account_id, cloud.region)
+
+    def refused_at_once(self, environ: Mapping[str, Any]) -> wire.Response | None:
+        """The refusal of a request for another host or of a web page; ``None`` if it may go on."""
+        try:
+            admit(environ, self._cloud.port)
+        except NotAdmittedError as error:
+            self._record(
+                "sageloop:Admission", "NotAdmitted", 403, environ, wall.perf_counter(),
+                reason=str(error),
+            )  # fmt: skip
+            discard_body(environ)
+            return wire.refusal(None, AwsError("AccessDeniedException", str(error), 403))
+        return None
+
+    def identify(self, environ: dict[str, Any]) -> Identity | wire.Response:
+        """Who calls, or the refusal of the request."""
+        started = wall.perf_counter()
+        try:
+            return self._authentication.of(environ)
+        except (Denied, AwsError) as error:
+            return self.refuse(environ, error, started)
+
+    def identify_signed(self, environ: dict[str, Any], body: bytes) -> Identity | wire.Response:
+        """The same for a request whose body is read and which its headers sign."""
+        started = wall.perf_counter()
+        try:
+            return self._authentication.of_headers(environ, body)
+        except Denied as error:
+            return self.refuse(environ, error, started)
+
+    def check_public(self, found: wire.Operation, call: Call) -> None:
+        """Refuse an unsigned request to S3 unless everybody may send it. Raises ``AwsError``."""
+        if call.caller.kind is not CallerKind.ANONYMOUS or found.service != "s3":
+            return
+        bucket = _bucket(self._cloud.account_id, found.path_params.get("Bucket", ""))
+        key, version = found.path_params.get("Key", ""), "versionId" in call.request.args
+        if bucket is None or not is_open(bucket, found.name, key, version=version):
+            raise Denied(Denial.MISSING).error("s3")
+        self._decided(call.request.environ)
+
+    def check_form(self, model: str, request: Request) -> None:
+        """Refuse an unsigned form to S3 unless everybody may write. Raises ``AwsError``."""
+        is_form = model == "s3" and request.method == "POST"
+        bucket = _bucket(self._cloud.account_id, request.path.strip("/")) if is_form else None
+        key = "" if bucket is None else request.form.get("key", "")
+        if not key or not is_open(bucket, "PutObject", key):
+            raise Denied(Denial.MISSING).error("s3")
+        self._decided(request.environ)
+
+    def _decided(self, environ: dict[str, Any]) -> None:
+        # Moto would judge again what is not signed, by the object's grants alone.
+        authorize_for_moto(environ, "ANONYMOUS", f"20000101/{self._cloud.region}/s3/aws4_request")
+
+    def refuse_route(self, environ: Mapping[str, Any]) -> wire.Response:
+        """The refusal of a request to the cloud's own API that lacks the admin token."""
+        discard_body(environ)
+        self._record("sageloop:Admin", "NoAdminToken", 403, environ, wall.perf_counter())
+        told = "the admin token of this cloud is needed (Authorization: Bearer TOKEN)"
+        return wire.Response(
+            403, {"Content-Type": "application/json"}, json.dumps({"error": told}).encode()
+        )
+
+    def refuse(
+        self, environ: dict[str, Any], error: Denied | AwsError, started: float
+    ) -> wire.Response:
+        """Answer and record a request that is not let in."""
+        discard_body(environ)
+        found, model, family = _addressed(environ)
+        told = error.error(family) if isinstance(error, Denied) else error
+        response = wire.refusal(found, told, spoken=family)
+        name = _UNKNOWN if found is None else found.name
+        action = f"{action_prefix(model)}:{name}"
+        self._record(action, told.code, told.status, environ, started)
+        return response
+
+    def _record(
+        self, action: str, outcome: str, status: int, environ: Mapping[str, Any],
+        started: float, **more: str,
+    ) -> None:  # fmt: skip
+        params = {"Method": environ.get("REQUEST_METHOD"), "Path": environ.get("PATH_INFO"), **more}
+        self._cloud.recorder.add(
+            time=self._cloud.clock.time(), principal="anonymous", action=action, params=params,
+            region=self._cloud.region, outcome=outcome, status=status,
+            seconds=wall.perf_counter() - started,
+        )  # fmt: skip
+
+
+def _addressed(environ: dict[str, Any]) -> tuple[wire.Operation | None, str, Family]:
+    """The operation that a refused request calls, as far as it can be told, and its words."""
+    signing_name = service_claimed(environ)
+    content_type = environ.get("CONTENT_TYPE", "")
+    if signing_name is None:
+        if content_type.startswith(_FORM) or "Action=" in environ.get("QUERY_STRING", ""):
+            return None, "sts", "query"
+        return (None, "sageloop", "json") if "HTTP_X_AMZ_TARGET" in environ else (None, "s3", "s3")
+    model = model_of(signing_name, environ)
+    with suppress(HTTPException, NotImplementedError, KeyError, ValueError, UnknownServiceError):
+        found = wire.find_operation(model, Request(dict(environ)))
+        return found, model, family_of(model, found.protocol)
+    with suppress(UnknownServiceError):
+        return None, model, family_of(model, str(get_service_model(model).protocol))
+    return None, model, "query" if content_type.startswith(_FORM) else "json"
+
+
+def _bucket(account_id: str, name: str) -> Any:
+    from moto.s3.models import s3_backends
+
+    for partition in s3_backends[account_id].values():
+        if name in partition.buckets:
+            return partition.buckets[name]
+    return None

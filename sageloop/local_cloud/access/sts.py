@@ -1,0 +1,209 @@
+"""STS: keys for sessions of roles and users, and the answer to who calls.
+
+Trust policies are not judged for AssumeRole yet: any caller who is let in may assume any role of
+the account. The keys end by the wall clock, which is the one that clients compare with.
+
+https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
+"""
+
+from __future__ import annotations
+
+import re
+import time as wall
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sageloop.local_cloud.access.caller import (
+    USER_NAME,
+    Caller,
+    CallerKind,
+    role_session,
+    unique_id,
+)
+from sageloop.local_cloud.access.federation import Federation
+from sageloop.local_cloud.core.errors import AwsError
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.access.parts import StsParts
+    from sageloop.local_cloud.core.operations import Call
+
+_HOUR, _HALF_DAY, _DAY_AND_A_HALF = 3600, 43_200, 129_600
+_SHORTEST = 900
+_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+_FEDERATED_NAME = re.compile(r"[\w+=,.@-]{2,32}", re.ASCII)
+
+
+class Sts:
+    """The operations of STS, over the keys of one cloud and the roles of its IAM."""
+
+    def __init__(self, cloud: StsParts) -> None:
+        self._cloud = cloud
+        self._keys = cloud.keys
+        self._federation = Federation(cloud)
+        for name, operation in {
+            "GetCallerIdentity": self.get_caller_identity,
+            "GetSessionToken": self.get_session_token,
+            "GetFederationToken": self.get_federation_token,
+            "GetAccessKeyInfo": self.get_access_key_info,
+            "AssumeRole": self.assume_role,
+            "AssumeRoleWithWebIdentity": self.assume_role_with_web_identity,
+            "AssumeRoleWithSAML": self.assume_role_with_saml,
+        }.items():
+            cloud.front.add_operation("sts", name, operation)
+
+    def get_caller_identity(self, call: Call) -> dict[str, Any]:
+        """Who calls."""
+        caller = call.caller
+        return {
+            "UserId": self._user_id(caller), "Account": caller.account_id, "Arn": caller.arn,
+        }  # fmt: skip
+
+    def get_access_key_info(self, call: Call) -> dict[str, Any]:
+        """The account of a key. Raises ``AwsError`` for a key that is not of this cloud."""
+        found = self._keys.find(call.params["AccessKeyId"])
+        if found is None:
+            raise AwsError("ValidationError", "The access key ID is not known to this account.")
+        return {"Account": found.caller.account_id}
+
+    def get_session_token(self, call: Call) -> dict[str, Any]:
+        """Keys of a session of the user who calls."""
+        _refuse_sessions(call, "GetSessionToken")
+        seconds = _seconds(call, default=_HALF_DAY, most=_DAY_AND_A_HALF)
+        return {"Credentials": self._credentials(call.caller, seconds)}
+
+    def get_federation_token(self, call: Call) -> dict[str, Any]:
+        """Keys of a session under a name that the caller gives."""
+        _refuse_sessions(call, "GetFederationToken")
+        name = _matching(call, "Name", _FEDERATED_NAME)
+        partition = call.caller.arn.split(":")[1]
+        caller = Caller(
+            kind=CallerKind.FEDERATED_USER, account_id=call.account_id, session_name=name,
+            arn=f"arn:{partition}:sts::{call.account_id}:federated-user/{name}",
+        )  # fmt: skip
+        seconds = _seconds(call, default=_HALF_DAY, most=_DAY_AND_A_HALF)
+        return {
+            "Credentials": self._credentials(caller, seconds),
+            "FederatedUser": {"FederatedUserId": self._user_id(caller), "Arn": caller.arn},
+            "PackedPolicySize": 0,
+        }
+
+    def assume_role(self, call: Call) -> dict[str, Any]:
+        """Keys of a session of a role."""
+        role = self._role(call)
+        longest = int(role.max_session_duration or _HOUR)
+        if call.caller.kind is CallerKind.ASSUMED_ROLE:
+            longest = _HOUR  # a session that assumes a further role may have an hour at most
+        return self._session(call, role, _seconds(call, default=_HOUR, most=longest))
+
+    def assume_role_with_web_identity(self, call: Call) -> dict[str, Any]:
+        """Keys of a session of a role, for the holder of a token of an identity provider."""
+        role = self._role(call)
+        identity = self._federation.of_token(call.params["WebIdentityToken"], role)
+        longest = int(role.max_session_duration or _HOUR)
+        made = self._session(call, role, _seconds(call, default=_HOUR, most=longest))
+        return made | {
+            "SubjectFromWebIdentityToken": identity.subject, "Audience": identity.audience,
+            "Provider": identity.provider,
+        }  # fmt: skip
+
+    def assume_role_with_saml(self, call: Call) -> dict[str, Any]:
+        """Keys of a session of a role, for the holder of a SAML assertion."""
+        role = self._role(call)
+        session = self._federation.of_assertion(
+            call.params["SAMLAssertion"], call.params["PrincipalArn"], role
+        )
+        longest = int(role.max_session_duration or _HOUR)
+        seconds = _seconds(call, default=_HOUR, most=longest)
+        call.params["RoleSessionName"] = session.subject
+        return self._session(call, role, seconds) | {
+            "Subject": session.subject, "SubjectType": "persistent", "Issuer": session.provider,
+            "Audience": session.audience,
+        }  # fmt: skip
+
+    def _session(self, call: Call, role: Any, seconds: int) -> dict[str, Any]:
+        name = _matching(call, "RoleSessionName", _SESSION_NAME)
+        caller = role_session(str(role.arn), name)
+        return {
+            "Credentials": self._credentials(caller, seconds),
+            "AssumedRoleUser": {"AssumedRoleId": f"{role.id}:{name}", "Arn": caller.arn},
+            "PackedPolicySize": 0,
+        }
+
+    def _credentials(self, caller: Caller, seconds: int) -> dict[str, Any]:
+        made = self._keys.issue(replace(caller, access_key_id=None), seconds=seconds)
+        return {
+            "AccessKeyId": made.access_key,
+            "SecretAccessKey": made.secret_key,
+            "SessionToken": made.token,
+            "Expiration": datetime.fromtimestamp(int(wall.time()) + seconds, UTC),
+        }
+
+    def _role(self, call: Call) -> Any:
+        arn = str(call.params["RoleArn"])
+        found = self._cloud.iam_role(arn)
+        if found is None:
+            raise AwsError(
+                "AccessDenied",
+                f"User: {call.caller.arn} is not authorized to perform: sts:{call.operation} on "
+                f"resource: {arn}",
+                403,
+            )
+        return found
+
+    def _user_id(self, caller: Caller) -> str:
+        account_id = caller.account_id
+        if caller.kind is CallerKind.ROOT:
+            return account_id
+        if caller.kind is CallerKind.FEDERATED_USER:
+            return f"{account_id}:{caller.session_name}"
+        if caller.role_arn is not None:
+            role = self._cloud.iam_role(caller.role_arn)
+            known = unique_id("AROA", caller.role_arn) if role is None else str(role.id)
+            return f"{known}:{caller.session_name}"
+        if caller.kind is CallerKind.IAM_USER:
+            user = self._cloud.iam_user(caller.arn)
+            return unique_id("AIDA", caller.arn) if user is None else str(user.id)
+        return unique_id("AIDA", f"{account_id} {USER_NAME}")
+
+
+def _refuse_sessions(call: Call, operation: str) -> None:
+    key = call.caller.access_key_id
+    session = call.caller.kind in (CallerKind.ASSUMED_ROLE, CallerKind.FEDERATED_USER)
+    with_token = "HTTP_X_AMZ_SECURITY_TOKEN" in call.request.environ
+    if session or (with_token and key is not None and key.startswith("LKIA")):
+        raise AwsError("AccessDenied", f"Cannot call {operation} with session credentials", 403)
+
+
+def _seconds(call: Call, *, default: int, most: int) -> int:
+    given = call.params.get("DurationSeconds")
+    if given is None:
+        return min(default, most)
+    if given < _SHORTEST:
+        raise AwsError(
+            "ValidationError",
+            f"1 validation error detected: Value '{given}' at 'durationSeconds' failed to satisfy "
+            f"constraint: Member must have value greater than or equal to {_SHORTEST}",
+        )
+    if given > most:
+        raise AwsError(
+            "ValidationError",
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+            if call.operation.startswith("AssumeRole")
+            else f"1 validation error detected: Value '{given}' at 'durationSeconds' failed to "
+            f"satisfy constraint: Member must have value less than or equal to {most}",
+        )
+    return int(given)
+
+
+def _matching(call: Call, member: str, pattern: re.Pattern[str]) -> str:
+    given = str(call.params.get(member, ""))
+    if pattern.fullmatch(given) is None:
+        where = member[0].lower() + member[1:]
+        raise AwsError(
+            "ValidationError",
+            f"1 validation error detected: Value '{given}' at '{where}' failed to satisfy "
+            "constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]* and have a "
+            f"length of 2 to {32 if member == 'Name' else 64}",
+        )
+    return given

@@ -1,0 +1,348 @@
+"""Keys of users, of roles' sessions and of functions: whom each makes the caller."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from access_stage import Sent, client, send, served, signed_at
+from botocore import UNSIGNED
+from botocore.exceptions import ClientError
+
+from sageloop.local_cloud.access.caller import role_session
+from sageloop.local_cloud.core.cloud import Cloud
+
+ACCOUNT = "123456789012"
+ISSUER = "tokens.example.org"
+TOKEN_ROLE, SAML_ROLE, PLAIN_ROLE = "federated", "assertions", "reader"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+FEATURE = "local cloud: keys belong to a caller, and AWS's answers name it"
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    with served(test_keys={"testing": "testing"}) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def roles(cloud: Cloud) -> dict[str, str]:
+    """Three roles: one that nobody outside AWS is trusted with, two for federation."""
+    iam = client(cloud, "iam")
+    provider = iam.create_open_id_connect_provider(
+        Url=f"https://{ISSUER}", ClientIDList=["app"], ThumbprintList=["0" * 40]
+    )["OpenIDConnectProviderArn"]
+    saml = iam.create_saml_provider(Name="idp", SAMLMetadataDocument="x" * 1000)["SAMLProviderArn"]
+    trusts = {
+        PLAIN_ROLE: ("sts:AssumeRole", {"Service": "lambda.amazonaws.com"}),
+        TOKEN_ROLE: ("sts:AssumeRoleWithWebIdentity", {"Federated": provider}),
+        SAML_ROLE: ("sts:AssumeRoleWithSAML", {"Federated": saml}),
+    }
+    made = {"saml-provider": saml}
+    for name, (action, principal) in trusts.items():
+        statement = {"Effect": "Allow", "Action": action, "Principal": principal}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        role = iam.create_role(RoleName=name, Path="/team/", AssumeRolePolicyDocument=document)
+        made[name] = role["Role"]["Arn"]
+    return made
+
+
+def keys_of(answer: dict[str, Any]) -> tuple[str, str, str]:
+    found = answer["Credentials"]
+    return found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]
+
+
+def identity(cloud: Cloud, *keys: Any) -> dict[str, str]:
+    found: dict[str, str] = client(cloud, "sts", *keys).get_caller_identity()
+    return found
+
+
+def refusal(cloud: Cloud, *keys: Any) -> str:
+    with pytest.raises(ClientError) as refused:
+        identity(cloud, *keys)
+    return str(refused.value.response["Error"]["Code"])
+
+
+@pytest.mark.feature(FEATURE)
+def test_the_user_is_a_user_of_the_account_with_a_stable_id(cloud: Cloud) -> None:
+    first, second = identity(cloud), identity(cloud)
+
+    assert first["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/local-admin"
+    assert first["UserId"] == second["UserId"]
+    assert first["UserId"].startswith("AIDA")
+
+
+def test_the_users_of_two_clouds_hold_different_keys(cloud: Cloud) -> None:
+    with served() as other:
+        assert refusal(other, *keys_pair(cloud), None) == "InvalidClientTokenId"
+
+
+def keys_pair(cloud: Cloud) -> tuple[str, str]:
+    return cloud.access.access_key_id, cloud.access.secret_access_key
+
+
+@pytest.mark.feature(FEATURE)
+def test_a_session_of_a_role_is_named_by_role_and_session(
+    cloud: Cloud, roles: dict[str, str]
+) -> None:
+    made = client(cloud, "sts").assume_role(RoleArn=roles[PLAIN_ROLE], RoleSessionName="nightly")
+
+    found = identity(cloud, *keys_of(made))
+
+    role = client(cloud, "iam").get_role(RoleName=PLAIN_ROLE)["Role"]
+    assert found["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{PLAIN_ROLE}/nightly"
+    assert found["UserId"] == f"{role['RoleId']}:nightly"
+    assert made["AssumedRoleUser"] == {"Arn": found["Arn"], "AssumedRoleId": found["UserId"]}
+    call = cloud.recorder.calls(action="sts:GetCallerIdentity")[-1]
+    assert call.principal == found["Arn"]
+
+
+def test_two_sessions_have_different_secrets(cloud: Cloud, roles: dict[str, str]) -> None:
+    sts = client(cloud, "sts")
+    first, second = (
+        keys_of(sts.assume_role(RoleArn=roles[PLAIN_ROLE], RoleSessionName="s1")) for _ in range(2)
+    )
+
+    assert len({*first, *second}) == 6
+    assert refusal(cloud, first[0], second[1], first[2]) == "SignatureDoesNotMatch"
+    assert refusal(cloud, first[0], first[1], second[2]) == "InvalidClientTokenId"
+    assert refusal(cloud, first[0], first[1], None) == "InvalidClientTokenId"
+
+
+def test_keys_of_a_session_end_with_it(cloud: Cloud) -> None:
+    session = role_session("arn:aws:iam::123456789012:role/gone", "s")
+    keys = cloud.keys.issue(session, seconds=-1)
+
+    assert refusal(cloud, keys.access_key, keys.secret_key, keys.token) == "ExpiredToken"
+
+
+def test_a_role_that_is_not_there_cannot_be_assumed(cloud: Cloud) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:role/none"
+
+    with pytest.raises(ClientError, match="is not authorized to perform: sts:AssumeRole on") as no:
+        client(cloud, "sts").assume_role(RoleArn=arn, RoleSessionName="session")
+
+    assert no.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_a_session_longer_than_the_role_allows_is_refused(
+    cloud: Cloud, roles: dict[str, str]
+) -> None:
+    with pytest.raises(ClientError, match="ValidationError"):
+        client(cloud, "sts").assume_role(
+            RoleArn=roles[PLAIN_ROLE], RoleSessionName="session", DurationSeconds=3601
+        )
+
+
+@pytest.mark.parametrize("members", ["RoleSessionName=x", "RoleSessionName=with%20space",
+                                     "RoleSessionName=ok&DurationSeconds=899"])  # fmt: skip
+def test_names_and_lengths_of_sessions_are_checked(
+    cloud: Cloud, roles: dict[str, str], members: str
+) -> None:
+    # Signed by hand, for boto3 itself would refuse some of them.
+    body = f"Action=AssumeRole&Version=2011-06-15&RoleArn={roles[PLAIN_ROLE]}&{members}"
+    sent = Sent("POST", "/", FORM, body.encode())
+
+    answer = send(cloud, signed_at(cloud, "sts", sent, timedelta()))
+
+    assert (answer.status, "<Code>ValidationError</Code>" in answer.text) == (400, True)
+
+
+@pytest.mark.feature(FEATURE)
+def test_keys_of_a_user_work_until_they_are_inactive_or_deleted(cloud: Cloud) -> None:
+    iam = client(cloud, "iam")
+    iam.create_user(UserName="ann", Path="/people/")
+    made = iam.create_access_key(UserName="ann")["AccessKey"]
+    keys = (made["AccessKeyId"], made["SecretAccessKey"], None)
+    other = iam.create_access_key(UserName="ann")["AccessKey"]
+
+    found = identity(cloud, *keys)
+    assert found["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/people/ann"
+    assert found["UserId"] == iam.get_user(UserName="ann")["User"]["UserId"]
+    assert refusal(cloud, keys[0], other["SecretAccessKey"], None) == "SignatureDoesNotMatch"
+    iam.update_access_key(UserName="ann", AccessKeyId=keys[0], Status="Inactive")
+    assert refusal(cloud, *keys) == "InvalidClientTokenId"
+    iam.update_access_key(UserName="ann", AccessKeyId=keys[0], Status="Active")
+    assert identity(cloud, *keys)["Arn"] == found["Arn"]
+    iam.delete_access_key(UserName="ann", AccessKeyId=keys[0])
+    assert refusal(cloud, *keys) == "InvalidClientTokenId"
+
+
+def test_a_session_of_the_user_is_the_user(cloud: Cloud) -> None:
+    keys = keys_of(client(cloud, "sts").get_session_token())
+
+    assert identity(cloud, *keys)["Arn"] == identity(cloud)["Arn"]
+    with pytest.raises(ClientError, match="Cannot call GetSessionToken with session credentials"):
+        client(cloud, "sts", *keys).get_session_token()
+
+
+def test_a_federated_user_is_named_by_who_made_it(cloud: Cloud) -> None:
+    made = client(cloud, "sts").get_federation_token(Name="visitor")
+
+    found = identity(cloud, *keys_of(made))
+    assert found["Arn"] == f"arn:aws:sts::{ACCOUNT}:federated-user/visitor"
+    assert found["UserId"] == made["FederatedUser"]["FederatedUserId"] == f"{ACCOUNT}:visitor"
+
+
+def test_the_account_of_a_key_is_told(cloud: Cloud) -> None:
+    found = client(cloud, "sts").get_access_key_info(AccessKeyId=cloud.access.access_key_id)
+
+    assert found["Account"] == ACCOUNT
+
+
+def token(**claims: Any) -> str:
+    """A token as a provider writes it; its signature is nobody's."""
+    body = {
+        "iss": f"https://{ISSUER}",
+        "aud": "app",
+        "sub": "ann",
+        "exp": time.time() + 60,
+    } | claims
+    parts = (json.dumps(part).encode() for part in ({"alg": "RS256"}, body))
+    return ".".join([*(base64.urlsafe_b64encode(p).decode().rstrip("=") for p in parts), "sig"])
+
+
+def test_a_token_of_a_trusted_provider_is_taken_without_a_signature(
+    cloud: Cloud, roles: dict[str, str]
+) -> None:
+    sts = client(cloud, "sts", signature_version=UNSIGNED)
+
+    made = sts.assume_role_with_web_identity(
+        RoleArn=roles[TOKEN_ROLE], RoleSessionName="web", WebIdentityToken=token()
+    )
+
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{TOKEN_ROLE}/web"
+    assert identity(cloud, *keys_of(made))["Arn"] == arn
+    assert made["SubjectFromWebIdentityToken"] == "ann"
+
+
+@pytest.mark.parametrize(
+    ("role", "claims", "code"),
+    [
+        (PLAIN_ROLE, {}, "AccessDenied"),
+        (SAML_ROLE, {}, "AccessDenied"),
+        (TOKEN_ROLE, {"iss": "https://other.example.org"}, "InvalidIdentityToken"),
+        (TOKEN_ROLE, {"aud": "another"}, "InvalidIdentityToken"),
+        (TOKEN_ROLE, {"exp": 1}, "ExpiredTokenException"),
+        (TOKEN_ROLE, {"iss": ""}, "InvalidIdentityToken"),
+    ],
+)
+def test_tokens_that_a_role_does_not_trust_are_refused(
+    cloud: Cloud, roles: dict[str, str], role: str, claims: dict[str, Any], code: str
+) -> None:
+    sts = client(cloud, "sts", signature_version=UNSIGNED)
+
+    with pytest.raises(ClientError) as refused:
+        sts.assume_role_with_web_identity(
+            RoleArn=roles[role], RoleSessionName="web", WebIdentityToken=token(**claims)
+        )
+
+    assert refused.value.response["Error"]["Code"] == code
+
+
+def assertion(role: str, provider: str) -> str:
+    values = {
+        "https://aws.amazon.com/SAML/Attributes/Role": f"{role},{provider}",
+        "https://aws.amazon.com/SAML/Attributes/RoleSessionName": "ann@example.org",
+    }
+    attributes = "".join(
+        f'<saml:Attribute Name="{name}"><saml:AttributeValue>{value}</saml:AttributeValue>'
+        "</saml:Attribute>" for name, value in values.items()
+    )  # fmt: skip
+    text = (
+        '<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" '
+        'xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"><saml:Assertion>'
+        f"<saml:AttributeStatement>{attributes}</saml:AttributeStatement></saml:Assertion>"
+        "</samlp:Response>"
+    )
+    return base64.b64encode(text.encode()).decode()
+
+
+def test_an_assertion_of_a_trusted_provider_is_taken_without_a_signature(
+    cloud: Cloud, roles: dict[str, str]
+) -> None:
+    sts, provider = client(cloud, "sts", signature_version=UNSIGNED), roles["saml-provider"]
+
+    made = sts.assume_role_with_saml(
+        RoleArn=roles[SAML_ROLE], PrincipalArn=provider,
+        SAMLAssertion=assertion(roles[SAML_ROLE], provider),
+    )  # fmt: skip
+
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{SAML_ROLE}/ann@example.org"
+    assert identity(cloud, *keys_of(made))["Arn"] == arn
+
+
+@pytest.mark.parametrize("role", [PLAIN_ROLE, TOKEN_ROLE])
+def test_an_assertion_for_a_role_that_does_not_trust_its_provider_is_refused(
+    cloud: Cloud, roles: dict[str, str], role: str
+) -> None:
+    provider = roles["saml-provider"]
+
+    sts = client(cloud, "sts", signature_version=UNSIGNED)
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        sts.assume_role_with_saml(
+            RoleArn=roles[role], PrincipalArn=provider,
+            SAMLAssertion=assertion(roles[role], provider),
+        )  # fmt: skip
+
+
+def test_cognitos_public_calls_are_refused_by_name(cloud: Cloud) -> None:
+    headers = {
+        "X-Amz-Target": "AWSCognitoIdentityService.GetId",
+        "Content-Type": "application/x-amz-json-1.1",
+    }
+
+    answer = send(cloud, Sent("POST", "/", headers, b"{}"))
+
+    assert (answer.status, "cognito-identity" in answer.text) == (501, True)
+
+
+@pytest.mark.feature(FEATURE)
+def test_a_function_acts_as_a_session_of_its_role(cloud: Cloud, roles: dict[str, str]) -> None:
+    source = (
+        "import boto3\ndef handler(event, context):\n"
+        "    return boto3.client('sts').get_caller_identity()['Arn']\n"
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("index.py", source)
+    functions = client(cloud, "lambda")
+    functions.create_function(
+        FunctionName="who", Runtime="python3.11", Handler="index.handler", Role=roles[PLAIN_ROLE],
+        Code={"ZipFile": packed.getvalue()},
+    )  # fmt: skip
+    functions.get_waiter("function_active_v2").wait(FunctionName="who")
+
+    answer = functions.invoke(FunctionName="who")["Payload"].read()
+
+    assert json.loads(answer) == f"arn:aws:sts::{ACCOUNT}:assumed-role/{PLAIN_ROLE}/who"
+
+
+def test_the_package_of_a_function_is_had_by_its_location_alone(cloud: Cloud) -> None:
+    location = client(cloud, "lambda").get_function(FunctionName="who")["Code"]["Location"]
+    path = location.removeprefix(cloud.endpoint_url)
+    prefix, signature, name = path.rsplit("/", 2)
+
+    assert send(cloud, Sent("GET", path, {})).status == 200
+    assert send(cloud, Sent("GET", f"{prefix}/{signature[::-1]}/{name}", {})).status == 403
+
+
+@pytest.mark.parametrize("session", [None, "anything"])
+def test_test_keys_stand_for_the_user_where_they_are_asked_for(
+    cloud: Cloud, session: str | None
+) -> None:
+    assert identity(cloud, "testing", "testing", session)["Arn"] == identity(cloud)["Arn"]
+    assert refusal(cloud, "testing", "other", session) == "SignatureDoesNotMatch"
+
+
+def test_test_keys_are_foreign_to_a_cloud_that_is_not_asked_for_them() -> None:
+    with served() as other:
+        assert refusal(other, "testing", "testing", None) == "InvalidClientTokenId"

@@ -1,0 +1,219 @@
+"""What everybody may call, and requests that must harm nobody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from access_stage import Answer, Sent, client, request_of, send, served, signed_at
+
+from sageloop.local_cloud.core.cloud import Cloud
+from sageloop.local_cloud.core.naming import services_of_moto
+
+BUCKET = "opened"
+EVERYBODY = {"Sid": "Read", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+             "Resource": f"arn:aws:s3:::{BUCKET}/public/*"}  # fmt: skip
+INSECURE = {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    with served() as made:
+        s3 = client(made, "s3")
+        s3.create_bucket(Bucket=BUCKET)
+        for key in ("public/a", "private/a"):
+            s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+        yield made
+
+
+@pytest.fixture
+def s3(cloud: Cloud) -> Iterator[Any]:
+    """S3 on a bucket that lets policies open it; closed again afterwards."""
+    made = client(cloud, "s3")
+    made.delete_public_access_block(Bucket=BUCKET)
+    yield made
+    made.delete_bucket_policy(Bucket=BUCKET)
+    made.delete_bucket_ownership_controls(Bucket=BUCKET)
+
+
+def open_by(s3: Any, *statements: dict[str, Any]) -> None:
+    policy = {"Version": "2012-10-17", "Statement": statements}
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
+
+
+def read(cloud: Cloud, key: str = "public/a", method: str = "GET", query: str = "") -> Answer:
+    return send(cloud, Sent(method, f"/{BUCKET}/{key}{query}", {}))
+
+
+def test_unsigned_requests_to_a_closed_bucket_are_denied(cloud: Cloud, s3: Any) -> None:
+    assert read(cloud).status == 403
+    assert read(cloud, key="").status == 403
+    assert read(cloud, key="none").status == 403
+    assert send(cloud, Sent("GET", "/", {})).status == 403
+    assert send(cloud, Sent("GET", "/no-such-bucket/key", {})).status == 403
+
+
+@pytest.mark.feature("local cloud: S3 answers unsigned requests only where a bucket is public")
+def test_what_a_policy_opens_to_everybody_is_read_without_a_signature(
+    cloud: Cloud, s3: Any
+) -> None:
+    open_by(s3, EVERYBODY)
+
+    assert read(cloud).body == b"public/a"
+    assert read(cloud, method="HEAD").status == 200
+    assert read(cloud, key="private/a").status == 403
+    assert read(cloud, key="").status == 403
+    assert read(cloud, method="DELETE").status == 403
+    assert send(cloud, Sent("PUT", f"/{BUCKET}/public/b", {}, b"x")).status == 403
+    assert cloud.recorder.calls(action="s3:PutObject")[-1].outcome == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [EVERYBODY | {"Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}}],
+        [EVERYBODY | {"Principal": {"AWS": "arn:aws:iam::123456789012:root"}}],
+        [EVERYBODY | {"Principal": {"Service": "logging.s3.amazonaws.com"}}],
+        [EVERYBODY | {"Action": "s3:GetObjectAcl"}],
+        [EVERYBODY | {"Resource": f"arn:aws:s3:::{BUCKET}/other/*"}],
+        [EVERYBODY | {"Condition": INSECURE}],
+        [EVERYBODY, EVERYBODY | {"Effect": "Deny", "Action": "*"}],
+        [EVERYBODY, EVERYBODY | {"Effect": "Deny", "Condition": {"Null": {"aws:Referer": "true"}}}],
+        [EVERYBODY, {"Effect": "Deny", "NotPrincipal": {"AWS": "1"}, "Action": "*",
+                     "Resource": "*"}],
+    ],
+)  # fmt: skip
+def test_policies_that_open_to_others_or_not_for_certain_open_nothing(
+    cloud: Cloud, s3: Any, statements: list[dict[str, Any]]
+) -> None:
+    open_by(s3, *statements)
+
+    assert read(cloud).status == 403
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [EVERYBODY | {"Principal": {"AWS": "*"}}],
+        [EVERYBODY | {"Action": ["s3:Get*"]}],
+        [EVERYBODY | {"Condition": {"Bool": {"aws:SecureTransport": "true"}}}],
+        [EVERYBODY, EVERYBODY | {"Effect": "Deny", "Action": "s3:*", "Condition": INSECURE}],
+        [EVERYBODY, EVERYBODY | {"Effect": "Deny", "Resource": f"arn:aws:s3:::{BUCKET}/x/*"}],
+    ],
+)
+def test_policies_that_open_to_everybody_in_other_words_do(
+    cloud: Cloud, s3: Any, statements: list[dict[str, Any]]
+) -> None:
+    open_by(s3, *statements)
+
+    assert read(cloud).status == 200
+
+
+def test_a_bucket_that_was_only_just_made_blocks_public_access(cloud: Cloud) -> None:
+    made = client(cloud, "s3")
+    made.create_bucket(Bucket="just-made")
+    made.put_object(Bucket="just-made", Key="public/a", Body=b"x")
+    statement = EVERYBODY | {"Resource": "arn:aws:s3:::just-made/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    made.put_bucket_policy(Bucket="just-made", Policy=policy)
+
+    block = made.get_public_access_block(Bucket="just-made")["PublicAccessBlockConfiguration"]
+    assert set(block.values()) == {True}
+    assert send(cloud, Sent("GET", "/just-made/public/a", {})).status == 403
+
+
+def test_lists_of_grants_count_only_where_their_owner_brought_them_back(
+    cloud: Cloud, s3: Any
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="granted", Body=b"granted", ACL="public-read")
+    assert read(cloud, key="granted").status == 403
+
+    rules = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=rules)
+
+    assert read(cloud, key="granted").body == b"granted"
+    assert read(cloud, key="private/a").status == 403
+
+
+PRESIGNED = {"sts": ("get_caller_identity", {}), "iam": ("list_users", {}),
+             "sns": ("list_topics", {}), "s3": ("list_buckets", {})}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Cloud]:
+    """A cloud in which the odd request is the first one to each service."""
+    with served() as made:
+        yield made
+
+
+@pytest.mark.feature("local cloud: no request breaks a service for others")
+@pytest.mark.parametrize("service", services_of_moto())
+def test_one_odd_request_does_not_break_a_service(fresh: Cloud, service: str) -> None:
+    honest = request_of(fresh, service)
+    assert send(fresh, honest.without("Authorization")).status in (400, 401, 403)
+    if service in PRESIGNED:
+        operation, arguments = PRESIGNED[service]
+        made = client(fresh, service)
+        url = made.generate_presigned_url(operation, arguments, HttpMethod="GET")
+        answer = send(fresh, Sent("GET", url.removeprefix(fresh.endpoint_url), {}))
+        assert answer.status == 200, answer.text
+
+    again = send(fresh, signed_at(fresh, service, honest, timedelta()))
+
+    assert again.status not in (403, 500), again.text
+
+
+JSON_SERVICES = ("dynamodb", "logs", "kms", "secretsmanager", "ssm", "sqs", "events", "sagemaker",
+                 "application-autoscaling", "cloudwatch")  # fmt: skip
+MALFORMED = (b"{", b"[]", b'"text"', b"\xff\xfe", b'{"a": }', b"[" * 100_000, b"null", b"1")
+
+
+@pytest.fixture(scope="module")
+def honest(cloud: Cloud) -> dict[str, Sent]:
+    return {name: request_of(cloud, name).without("Content-Length") for name in JSON_SERVICES}
+
+
+@pytest.mark.parametrize("body", MALFORMED, ids=lambda body: repr(body[:8]))
+def test_a_body_that_is_no_json_object_is_a_serialization_error(
+    cloud: Cloud, honest: dict[str, Sent], body: bytes
+) -> None:
+    wrong = []
+    for service, sent in honest.items():
+        answer = send(cloud, signed_at(cloud, service, replace(sent, body=body), timedelta()))
+        if answer.status != 400 or "SerializationException" not in answer.text:
+            wrong.append(f"{service}: {answer.status} {answer.text[:100]}")
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
+def test_a_body_that_is_no_json_object_is_one_for_services_with_paths_too(
+    cloud: Cloud, body: bytes
+) -> None:
+    sent = Sent("POST", "/2015-03-31/functions", {"Content-Type": "application/json"}, body)
+
+    answer = send(cloud, signed_at(cloud, "lambda", sent, timedelta()))
+
+    assert (answer.status, "SerializationException" in answer.text) == (400, True)
+
+
+def test_a_body_that_is_no_cbor_is_a_serialization_error(cloud: Cloud) -> None:
+    path = "/service/GraniteServiceVersion20100801/operation/DescribeAlarms"
+    headers = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
+    sent = Sent("POST", path, headers, b"\xa1\x61")
+
+    answer = send(cloud, signed_at(cloud, "cloudwatch", sent, timedelta()))
+
+    assert (answer.status, b"SerializationException" in answer.body) == (400, True)
+
+
+def test_headers_and_paths_that_are_too_long_are_refused(cloud: Cloud) -> None:
+    long_header = send(cloud, Sent("GET", "/", {"X-Long": "x" * 100_000}))
+    long_path = send(cloud, Sent("GET", "/" + "x" * 100_000, {}))
+
+    assert long_header.status in (413, 431)
+    assert long_path.status == 414
