@@ -62,7 +62,7 @@ def sageloop(
         if typed is not None:
             os.write(master, f"{typed}\n".encode())
         return subprocess.run(
-            [COMMAND, *arguments], cwd=folder, env=environment, text=True, check=False, timeout=60,
+            [COMMAND, *arguments], cwd=folder, env=environment, text=True, check=False, timeout=600,
             capture_output=True, stdin=subprocess.DEVNULL if typed is None else slave,
         )  # fmt: skip
     finally:

@@ -31,7 +31,7 @@ class Shell:
     def local(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [COMMAND, "local", *arguments], cwd=self.folder, text=True, capture_output=True,
-            check=False, env=os.environ | {"AWS_PROFILE": "production"}, timeout=60,
+            check=False, env=os.environ | {"AWS_PROFILE": "production"}, timeout=600,
         )  # fmt: skip
 
     def facts(self) -> dict[str, str]:

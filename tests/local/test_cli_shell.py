@@ -42,7 +42,7 @@ def shell(
     path = os.pathsep.join([str(BIN), str(ROOT / "node_modules" / ".bin"), os.environ["PATH"]])
     return subprocess.run(
         ["bash", "-c", script], cwd=folder, text=True, capture_output=True, check=False,
-        env=environment | {"PATH": path}, timeout=120,
+        env=environment | {"PATH": path}, timeout=600,
     )  # fmt: skip
 
 
@@ -315,7 +315,7 @@ def test_command_whose_reader_has_gone_ends_quietly(up: Path, loud: str, command
     try:
         ended = subprocess.run(
             [COMMAND, *command.split()], cwd=up, stdout=writer, stderr=subprocess.PIPE, text=True,
-            check=False, timeout=60,
+            check=False, timeout=600,
         )  # fmt: skip
     finally:
         os.close(writer)

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from aws_stand_in import StandIn, stand_in
 
+# Each starts pytest, and a cloud, in processes of their own.
+pytestmark = pytest.mark.slow
+
 _CODE_UNDER_TEST = """
 import boto3
 
@@ -38,7 +41,7 @@ def users_tests(
     (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = .\n{ini}")
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(folder)],
-        cwd=folder, text=True, capture_output=True, check=False, timeout=120,
+        cwd=folder, text=True, capture_output=True, check=False, timeout=600,
         env=aws.environment(),
     )  # fmt: skip
 
