@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import Annotated
 
 import typer
 
-from sageloop import __version__
 from sageloop.cli.demo import demo
 from sageloop.cli.examples import application as examples
 from sageloop.cli.history import history
@@ -28,7 +28,7 @@ application.command("rollback")(rollback)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        typer.echo(metadata.version("sageloop"))
         raise typer.Exit
 
 

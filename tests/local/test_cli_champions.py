@@ -191,7 +191,7 @@ def run(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, An
     report.unlink(missing_ok=True)
     done = subprocess.run(
         [COMMAND, *arguments, "--json", str(report)], text=True, capture_output=True,
-        check=False, cwd=stack.folder, timeout=60,
+        check=False, cwd=stack.folder, timeout=600,
         env=stack.environment | {"COLUMNS": "200"},
     )  # fmt: skip
     found = json.loads(report.read_text()) if report.exists() else {}

@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from aws_stand_in import StandIn, stand_in
 
-from sageloop import __version__
 from sageloop.cli.running import listeners
 from sageloop.local_cloud.client import LocalCloud
 from tests.docs.blocks import commands
@@ -349,4 +349,4 @@ def test_head_of_a_long_log_ends_quietly(up: Path, loud: str) -> None:
 def test_version_is_that_of_the_package(tmp_path: Path, way: str) -> None:
     ended = shell(tmp_path, dict(os.environ), f"sageloop {way}")
 
-    assert (ended.returncode, ended.stdout) == (0, f"{__version__}\n")
+    assert (ended.returncode, ended.stdout) == (0, f"{metadata.version('sageloop')}\n")
