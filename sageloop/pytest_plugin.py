@@ -32,7 +32,7 @@ import pytest
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.client import LocalCloud
-    from sageloop.process_environment import ProcessEnvironment
+    from sageloop.local_cloud.process_environment import ProcessEnvironment
 
 _FIXTURE = "local_cloud"
 # Secrets by key, as the documentation of moto, LocalStack and AWS has them: nobody's.
@@ -68,7 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Reach boto3 clients that conftest and test modules make at their import."""
     if early_config.getini("local_cloud_environment"):
-        from sageloop.process_environment import install
+        from sageloop.local_cloud.process_environment import install
 
         install()
 
@@ -177,7 +177,7 @@ class CloudUnderTest:
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client of this cloud, inside moto's ``mock_aws`` as well."""
-        from sageloop.process_environment import exempt
+        from sageloop.local_cloud.process_environment import exempt
 
         self._used()
         return exempt(self.cloud.client(service, **options))
@@ -231,6 +231,6 @@ def _rate(config: pytest.Config) -> float:
 def _environment_of(cloud: LocalCloud, config: pytest.Config) -> ProcessEnvironment | None:
     if not config.getini("local_cloud_environment"):
         return None
-    from sageloop.process_environment import ProcessEnvironment
+    from sageloop.local_cloud.process_environment import ProcessEnvironment
 
     return ProcessEnvironment(cloud.environment())

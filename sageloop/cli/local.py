@@ -23,7 +23,7 @@ from sageloop.cli.running import (
 )
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 from sageloop.local_cloud.core.config_checks import check_port, check_rate, check_region
-from sageloop.shell_environment import command_environment, shell_lines
+from sageloop.local_cloud.shell_environment import command_environment, shell_lines
 
 application = typer.Typer(
     no_args_is_help=True,

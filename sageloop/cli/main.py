@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sageloop.shell_environment import dead_shell_lines
-
 # As typer and rich end where they notice first.
 _BROKEN_PIPE = 1
 
@@ -38,8 +36,17 @@ def _dead_shell_unless_well(arguments: list[str]) -> Iterator[None]:
     except BaseException as error:
         failed = not isinstance(error, SystemExit) or error.code not in (None, 0)
         if failed and arguments[:2] == ["local", "env"]:
-            sys.stdout.write("\n".join([*dead_shell_lines(os.environ), ""]))
+            sys.stdout.write("\n".join([*_dead_shell_lines(), ""]))
         raise
+
+
+def _dead_shell_lines() -> list[str]:
+    try:
+        from sageloop.local_cloud.shell_environment import dead_shell_lines
+    except ModuleNotFoundError:
+        # Without the extra this package has no local cloud; nobody listens on port 1.
+        return ["export AWS_ENDPOINT_URL=http://127.0.0.1:1", "false"]
+    return dead_shell_lines(os.environ)
 
 
 @contextmanager

@@ -103,16 +103,16 @@ def test_shell_of_a_failed_env_reaches_nothing(tmp_path: Path, aws: StandIn) -> 
 
 
 @pytest.mark.parametrize(
-    "break_it",
-    ["local env --unknown", "local env"],
-    ids=["a wrong option", "an installation without the extra"],
+    ("arguments", "missing"),
+    [(["--unknown"], []), ([], ["typer"]), ([], ["typer", "sageloop.local_cloud"])],
+    ids=["a wrong option", "no typer", "no extra"],
 )
 def test_env_that_cannot_even_begin_leaves_a_shell_that_reaches_nothing(
-    tmp_path: Path, aws: StandIn, break_it: str
+    tmp_path: Path, aws: StandIn, arguments: list[str], missing: list[str]
 ) -> None:
     program = (
-        f"import sys; sys.argv = ['sageloop', *{break_it.split()!r}]\n"
-        f"if not {'unknown' in break_it}: sys.modules['typer'] = None\n"
+        f"import sys; sys.argv = {['sageloop', 'local', 'env', *arguments]!r}\n"
+        f"sys.modules.update(dict.fromkeys({missing!r}))\n"
         "from sageloop.cli.main import main; main()"
     )
     printed = f'"{sys.executable}" -c {shlex.quote(program)}'

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from botocore.credentials import Credentials
 
 from sageloop.environment import LOOPBACK
-from sageloop.shell_environment import is_account_variable
+from sageloop.local_cloud.shell_environment import is_account_variable
 
 _EVENT = "before-endpoint-resolution"
 # Not to be had together with an endpoint of one's own, or meaningless there.
