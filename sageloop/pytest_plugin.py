@@ -7,23 +7,156 @@ Example::
         status = local_cloud.client("s3").get_bucket_versioning(Bucket=outputs["S"]["Name"])
         assert status["Status"] == "Enabled"
 
-The fixture's scope is the ini option ``local_cloud_scope`` (``module`` unless set).
+While a test that requests the fixture runs, this process and its children reach that cloud and no
+AWS account: ``boto3.client("s3")`` in the code under test is a client of the cloud. Calls inside
+moto's ``mock_aws`` stay moto's.
+
+Ini options:
+
+- ``local_cloud_scope``: scope of the fixture; ``module`` by default.
+- ``local_cloud_environment``: whether the process is pointed at the cloud; ``true`` by default.
+- ``local_cloud_region``, ``local_cloud_rate``: the cloud's region (``us-east-1`` by default), and
+  its virtual seconds a second (1).
+- ``local_cloud_allow``: resource types, one a line, that may be stored without being executed.
+- ``sageloop_test_keys``: whether the cloud takes well-known test keys (``testing``, ``test``, AWS's
+  documented example, moto's own) for its user's; ``false`` by default.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.client import LocalCloud
+    from sageloop.local_cloud.process_environment import ProcessEnvironment
+
+_FIXTURE = "local_cloud"
+# Secrets by key, as the documentation of moto, LocalStack and AWS has them: nobody's.
+_TEST_KEYS = {
+    "testing": "testing",
+    "test": "test",
+    "FOOBARKEY": "FOOBARSECRET",
+    "AKIAIOSFODNN7EXAMPLE": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+}
+_ACTIVATION = pytest.StashKey["_Activation"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the ini option for the fixture's scope."""
+    """Add the ini options."""
     parser.addini("local_cloud_scope", "scope of the local_cloud fixture", default="module")
+    parser.addini(
+        "local_cloud_environment", "point the process of a test at its local cloud", type="bool",
+        default=True,
+    )  # fmt: skip
+    parser.addini("local_cloud_region", "region of the local cloud", default="us-east-1")
+    parser.addini("local_cloud_rate", "virtual seconds a second", default="1")
+    parser.addini(
+        "local_cloud_allow", "resource types that may be stored without being executed",
+        type="linelist", default=[],
+    )  # fmt: skip
+    parser.addini(
+        "sageloop_test_keys", "take well-known test keys for the local cloud's user", type="bool",
+        default=False,
+    )  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Reach boto3 clients that conftest and test modules make at their import."""
+    if early_config.getini("local_cloud_environment"):
+        from sageloop.local_cloud.process_environment import install
+
+        install()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what is active by session of pytest."""
+    config.stash[_ACTIVATION] = _Activation()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Point the process at the cloud from a test's setup to the end of its teardown."""
+    requested = _FIXTURE in getattr(item, "fixturenames", ())
+    with item.config.stash[_ACTIVATION].test(requested=requested):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Let a fixture of a wider scope end in the environment that it began in."""
+    activation = request.config.stash[_ACTIVATION]
+    if fixturedef.scope == "function" or not activation.entered:
+        return (yield)
+    begin, end = activation.around_teardown()
+    fixturedef.addfinalizer(end)  # finalizers run in the reverse of their order
+    result = yield
+    fixturedef.addfinalizer(begin)
+    return result
+
+
+class _Activation:
+    """Whether this process is pointed at the fixture's cloud, and until when."""
+
+    def __init__(self) -> None:
+        self.entered = False
+        self._environment: ProcessEnvironment | None = None
+        self._testing = False
+
+    @contextmanager
+    def test(self, *, requested: bool) -> Iterator[None]:
+        self._testing = True
+        try:
+            if requested:
+                self._enter()
+            yield
+        finally:
+            self._testing = False
+            self._leave()
+
+    @contextmanager
+    def cloud(self, environment: ProcessEnvironment | None) -> Iterator[None]:
+        self._environment = environment
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+            self._environment = None
+
+    def use(self) -> None:
+        """A test that got the fixture by ``getfixturevalue`` shows it only by using it."""
+        if self._testing:
+            self._enter()
+
+    def around_teardown(self) -> tuple[Callable[[], None], Callable[[], None]]:
+        before: list[bool] = []
+
+        def begin() -> None:
+            before.append(self.entered)
+            self._enter()
+
+        def end() -> None:
+            if not all(before):
+                self._leave()
+
+        return begin, end
+
+    def _enter(self) -> None:
+        if self._environment is not None and not self.entered:
+            self._environment.__enter__()
+            self.entered = True
+
+    def _leave(self) -> None:
+        if self._environment is not None and self.entered:
+            self._environment.__exit__(None, None, None)
+            self.entered = False
 
 
 def _scope(fixture_name: str, config: pytest.Config) -> Any:
@@ -33,16 +166,21 @@ def _scope(fixture_name: str, config: pytest.Config) -> Any:
 class CloudUnderTest:
     """A running local cloud that can deploy; everything else is :class:`LocalCloud`'s."""
 
-    def __init__(self, cloud: LocalCloud) -> None:
+    def __init__(self, cloud: LocalCloud, used: Callable[[], None]) -> None:
         self.cloud = cloud
         self.region = cloud.region
+        self._used = used
 
     def __getattr__(self, name: str) -> Any:
+        self._used()
         return getattr(self.cloud, name)
 
     def client(self, service: str, **options: Any) -> Any:
-        """A boto3 client of this cloud."""
-        return self.cloud.client(service, **options)
+        """A boto3 client of this cloud, inside moto's ``mock_aws`` as well."""
+        from sageloop.local_cloud.process_environment import exempt
+
+        self._used()
+        return exempt(self.cloud.client(service, **options))
 
     def deploy(
         self, app: Any, *, parameters: Mapping[str, str] | None = None
@@ -68,9 +206,31 @@ class CloudUnderTest:
 
 
 @pytest.fixture(scope=_scope)
-def local_cloud() -> Iterator[CloudUnderTest]:
+def local_cloud(request: pytest.FixtureRequest) -> Iterator[CloudUnderTest]:
     """A local cloud of this test's own: no account, no Docker, nothing left behind."""
     from sageloop.local_cloud.client import LocalCloud
 
-    with LocalCloud.start() as cloud:
-        yield CloudUnderTest(cloud)
+    config = request.config
+    activation = config.stash[_ACTIVATION]
+    with LocalCloud.start(
+        region=config.getini("local_cloud_region"), rate=_rate(config),
+        allow=config.getini("local_cloud_allow"),
+        test_keys=_TEST_KEYS if config.getini("sageloop_test_keys") else None,
+    ) as cloud, activation.cloud(_environment_of(cloud, config)):  # fmt: skip
+        yield CloudUnderTest(cloud, activation.use)
+
+
+def _rate(config: pytest.Config) -> float:
+    given = config.getini("local_cloud_rate")
+    try:
+        return float(given)
+    except ValueError as error:
+        raise pytest.UsageError(f"local_cloud_rate must be a number, got {given!r}") from error
+
+
+def _environment_of(cloud: LocalCloud, config: pytest.Config) -> ProcessEnvironment | None:
+    if not config.getini("local_cloud_environment"):
+        return None
+    from sageloop.local_cloud.process_environment import ProcessEnvironment
+
+    return ProcessEnvironment(cloud.environment())

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sageloop.cli.running import found_cloud
 from scripts.integ_account import Account, RefusedError, local_account, own_account
 from scripts.integ_run import Run, stack_names
 from stacks import Settings, SettingsError, load_settings
@@ -77,6 +78,9 @@ def _prepare(asked: Asked, environment: Mapping[str, str]) -> Run:
         )
     account = local_account(environment) if asked.rehearse else own_account(environment)
     _say(describe(account, settings, costs(asked.settings)))
+    here = None if asked.rehearse else found_cloud()
+    if here is not None:
+        _say(f"\nA local cloud runs in this folder ({here.endpoint_url}); this is not it.")
     confirm(account, promised if promised is not None else _typed())
     run = Run(account, stack_names(settings), settings=asked.settings)
     run.check()
@@ -100,6 +104,8 @@ def describe(account: Account, settings: Settings, priced: Sequence[str]) -> str
         f"account  {account.number}",
         f"as       {account.caller}",
         f"region   {account.region}",
+        *([] if account.profile is None else [f"profile  {account.profile}"]),
+        *(f"endpoint {service} at {url}" for service, url in account.endpoints.items()),
         f"stacks   {', '.join(stack_names(settings))}",
         "",
         *priced,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
 
+from sageloop.account import NoAccountError, account_of
 from sageloop.environment import NotLoopbackError, require_loopback, tool_path
 from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.client import LocalCloud
@@ -28,6 +29,8 @@ class Account:
     number: str
     caller: str
     region: str
+    profile: str | None = None
+    endpoints: Mapping[str, str] = field(default_factory=dict)
     client: Callable[[str], Any]
     environment: Callable[[], dict[str, str]]
 
@@ -36,25 +39,20 @@ def own_account(environment: Mapping[str, str]) -> Account:
     """The account of the user's own credentials.
 
     Raises:
-        RefusedError: If there are no credentials, no region, or another endpoint is set.
+        RefusedError: If there are no credentials, no region, or a variable sets an endpoint.
 
     """
-    elsewhere = sorted(name for name in environment if name.startswith(_ENDPOINT))
-    if elsewhere:
-        raise RefusedError(
-            f"{', '.join(elsewhere)} is set, so this would not reach AWS: unset it, or say "
-            "--rehearse to use a local cloud"
-        )
     session = boto3.session.Session()
-    if session.get_credentials() is None:
-        raise RefusedError("there are no AWS credentials: set AWS_PROFILE, or sign in")
-    if session.region_name is None:
-        raise RefusedError("there is no region: set AWS_REGION")
-    caller = session.client("sts").get_caller_identity()
+    try:
+        found = account_of(session, variables=environment)
+    except NoAccountError as error:
+        raise RefusedError(f"{error} (--rehearse uses a local cloud instead)") from error
     return Account(
-        number=caller["Account"],
-        caller=caller["Arn"],
-        region=session.region_name,
+        number=found.number,
+        caller=found.caller,
+        region=found.region,
+        profile=found.profile,
+        endpoints=found.endpoints,
         client=session.client,
         environment=lambda: _of_session(session, environment),
     )
@@ -69,7 +67,9 @@ def local_account(environment: Mapping[str, str]) -> Account:
     """
     url = environment.get(_ENDPOINT)
     if url is None:
-        raise RefusedError(f'{_ENDPOINT} names no local cloud: eval "$(sageloop local env)"')
+        raise RefusedError(
+            f"{_ENDPOINT} names no local cloud; start the command by: sageloop local run --"
+        )
     try:
         require_loopback(url)
     except NotLoopbackError as error:

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sageloop.cli.place import EndpointUrl, Local, Region, place_of
+from sageloop.cli.place import (
+    Aws,
+    EndpointUrl,
+    Local,
+    PlaceError,
+    PlaceOptions,
+    Profile,
+    Region,
+    place_of,
+)
 from sageloop.cli.report import JsonFile, fail, write_report
-from sageloop.environment import NotLoopbackError
 from sageloop.local_cloud.client import LocalCloudError
 
 if TYPE_CHECKING:
@@ -26,13 +34,16 @@ def history(
     *,
     local: Local = False,
     endpoint_url: EndpointUrl = None,
+    aws: Aws = False,
+    profile: Profile = None,
     region: Region = None,
     json_file: JsonFile = None,
 ) -> None:
     """Show each model of an endpoint: its data, job, verdict, approval, and when it served.
 
-    It only reads: the parameters below /sageloop/endpoints/, the registry, the jobs and the
-    state table. Exit code 2 if the endpoint cannot be found.
+    Say where: --local, --endpoint-url, or an AWS account by --profile NAME or --aws, which is
+    named on standard error. It only reads: the parameters below /sageloop/endpoints/, the
+    registry, the jobs and the state table. Exit code 2 if the endpoint cannot be found.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -41,13 +52,16 @@ def history(
 
     console = Console(highlight=False, soft_wrap=True)
     try:
-        place = place_of(local, endpoint_url, region)
+        options = PlaceOptions(
+            local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region,
+        )  # fmt: skip
+        place = place_of(options, action=None)
         ssm = place.client("ssm")
         names = known_endpoints(ssm) if endpoint is None else [endpoint]
         found = [find_promotion(ssm, name) for name in names]
         models = [(each, lineage_of(place.client, each)) for each in found]
     except (
-        NoSuchEndpointError, NotLoopbackError, LocalCloudError, BotoCoreError, ClientError
+        NoSuchEndpointError, PlaceError, LocalCloudError, BotoCoreError, ClientError
     ) as error:  # fmt: skip
         fail(" ".join(str(error).split()))
     if not models:

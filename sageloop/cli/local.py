@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
-import shlex
+import signal
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sageloop.cli.report import JsonFile, fail, write_report
-from sageloop.environment import ACCESS_FILE_VARIABLE
+from sageloop.cli.running import (
+    FOLDER,
+    NoCloudError,
+    access_of_folder,
+    cloud_of_folder,
+    end_cloud,
+    facts_file,
+    found_cloud,
+    log_file,
+    needed_cloud,
+)
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 from sageloop.local_cloud.core.config_checks import check_port, check_rate, check_region
-from sageloop.local_cloud.ending import end_process
+from sageloop.local_cloud.shell_environment import command_environment, shell_lines
 
 application = typer.Typer(
     no_args_is_help=True,
@@ -22,11 +31,7 @@ application = typer.Typer(
 )
 
 DEFAULT_PORT = 4747
-_FOLDER = Path(".sageloop")
-_AWS_PREFIX = "AWS_"
 _IN_MEMORY = "its state is in memory: when it ends, all that was deployed and stored is gone"
-_EXPORTED = ("NO_PROXY", "PATH", ACCESS_FILE_VARIABLE)
-_NONE_RUNS = "no local cloud runs in this folder; start one: sageloop local up"
 
 
 @application.command()
@@ -42,18 +47,18 @@ def up(
 ) -> None:
     """Start a local cloud in the background.
 
-    Then, in the same folder: eval "$(sageloop local env)" and use cdk, aws or boto3 as ever.
+    Then, in the same folder: sageloop local run -- COMMAND, where the command is cdk, aws or a
+    program of your own.
     """
     _check(rate=rate, port=port, region=region)
-    known = running_cloud()
+    known = found_cloud()
     if known:
         fail(f"a local cloud runs already at {known.endpoint_url}; end it: sageloop local down")
-    _FOLDER.mkdir(mode=0o700, exist_ok=True)
-    _FOLDER.chmod(0o700)
+    _make_folder()
     try:
         cloud = LocalCloud.start(
             port=port, region=region, rate=rate, allow=allow if allow is not None else (),
-            log=_log(), detached=True, warm=True, access_file=_facts(),
+            log=log_file(), detached=True, warm=True, access_file=facts_file(),
         )  # fmt: skip
     except LocalCloudError as error:
         fail(str(error).splitlines()[-1])
@@ -61,26 +66,29 @@ def up(
     write_report(json_file, report)
     typer.echo(f"the local cloud answers at {cloud.endpoint_url} (process {cloud.pid})")
     typer.echo(_IN_MEMORY)
-    typer.echo('for this shell: eval "$(sageloop local env)"')
+    typer.echo("to use it: sageloop local run -- COMMAND")
 
 
 @application.command()
 def down() -> None:
     """End the local cloud of this folder and everything it started."""
-    facts = _known()
-    if facts is None or not end_process(facts["pid"], facts["started"]):
-        fail("no local cloud runs in this folder")
-    _facts().unlink(missing_ok=True)
+    try:
+        if not end_cloud(access_of_folder()):
+            raise NoCloudError
+    except NoCloudError as error:
+        fail(error.fact)
+    facts_file().unlink(missing_ok=True)
     typer.echo("the local cloud is down; nothing it started is left")
 
 
 @application.command()
 def status(json_file: JsonFile = None) -> None:
     """Say whether a local cloud runs here, what it serves and what is in flight."""
-    cloud = running_cloud()
-    if cloud is None:
+    try:
+        cloud = cloud_of_folder()
+    except NoCloudError as error:
         write_report(json_file, {"ok": False})
-        fail(_NONE_RUNS)
+        fail(str(error))
     health = cloud.health()
     write_report(json_file, health | {"endpoint_url": cloud.endpoint_url})
     typer.echo(f"{cloud.endpoint_url}  account {health['account']}  region {health['region']}")
@@ -94,9 +102,7 @@ def status(json_file: JsonFile = None) -> None:
 def clock(
     hours: Annotated[float, typer.Option(min=0, help="virtual hours to move on")] = 0.0,
     minutes: Annotated[float, typer.Option(min=0, help="virtual minutes to move on")] = 0.0,
-    rate: Annotated[
-        float | None, typer.Option(min=0.001, help="virtual seconds a second from now on")
-    ] = None,
+    rate: Annotated[float | None, typer.Option(help="virtual seconds a second from now on")] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Say what time it is in the local cloud, move its clock on, or turn its dial.
@@ -116,14 +122,43 @@ def clock(
 
 @application.command()
 def env() -> None:
-    """Print shell lines that point AWS clients at the local cloud, and at nothing else."""
-    cloud = needed_cloud()
-    wanted = cloud.environment()
-    for name in sorted(n for n in os.environ if n.startswith(_AWS_PREFIX) and n not in wanted):
-        typer.echo(f"unset {name}")
-    for name, value in sorted(wanted.items()):
-        if name.startswith((_AWS_PREFIX, "CDK_")) or name in _EXPORTED:
-            typer.echo(f"export {name}={shlex.quote(value)}")
+    """Print shell lines that point AWS clients at the local cloud, and at nothing else.
+
+    For a POSIX shell: eval "$(sageloop local env)" && cdk deploy. Every AWS_*, CDK_* and proxy
+    variable of the shell is unset or replaced, except CDK_VALIDATION. Where no local cloud
+    answers, the lines leave a shell that reaches nothing, the last of them fails, and so does
+    this command. For a single command, use: sageloop local run.
+    """
+    wanted = command_environment(needed_cloud().environment(), os.environ)
+    for line in shell_lines(wanted, os.environ):
+        typer.echo(line)
+
+
+@application.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+def run(
+    command: Annotated[
+        list[str], typer.Argument(help="the command and its arguments", show_default=False)
+    ],
+) -> None:
+    """Run a command that reaches the local cloud of this folder and no AWS account.
+
+    For example: sageloop local run -- cdk deploy --all. The command gets this shell's variables
+    without its AWS_*, CDK_* and proxy variables (CDK_VALIDATION is kept), and those that point
+    AWS clients at the cloud. It takes the place of this process: its input, output, signals and
+    exit code are its own. Where no local cloud answers, nothing is started and the exit code is
+    2; it is 126 or 127 if the command cannot be executed or is not found.
+    """
+    environment = command_environment(needed_cloud().environment(), os.environ)
+    # Python ignores this signal, and what it ignores the command would ignore.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606 - no shell is wanted
+    except FileNotFoundError:
+        fail(f"{command[0]}: command not found", code=127)
+    except OSError as error:
+        fail(f"{command[0]} cannot be executed: {error.strerror}", code=126)
 
 
 @application.command()
@@ -145,24 +180,6 @@ def logs(
         typer.echo(event["message"].rstrip("\n"))
 
 
-def running_cloud() -> LocalCloud | None:
-    """The local cloud that `sageloop local up` started in this folder, if it still answers."""
-    try:
-        cloud = LocalCloud.from_facts(_facts())
-        cloud.health()
-    except LocalCloudError:
-        return None
-    return cloud
-
-
-def needed_cloud() -> LocalCloud:
-    """The same; without one the command ends."""
-    cloud = running_cloud()
-    if cloud is None:
-        fail(_NONE_RUNS)
-    return cloud
-
-
 def _check(*, rate: float | None, port: int = 0, region: str | None = None) -> None:
     try:
         check_port(port)
@@ -174,17 +191,12 @@ def _check(*, rate: float | None, port: int = 0, region: str | None = None) -> N
         fail(str(error))
 
 
-def _known() -> dict[str, Any] | None:
+def _make_folder() -> None:
+    """The folder of the cloud's files, closed to other users."""
     try:
-        facts: dict[str, Any] = json.loads(_facts().read_text())
-    except (OSError, ValueError):
-        return None
-    return facts if {"pid", "started"} <= facts.keys() else None
-
-
-def _facts() -> Path:
-    return _FOLDER / "local.json"
-
-
-def _log() -> Path:
-    return _FOLDER / "local.log"
+        FOLDER.mkdir(mode=0o700, exist_ok=True)
+        if FOLDER.is_symlink() or FOLDER.stat().st_uid != os.getuid():
+            fail(f"{FOLDER} must be a folder of yours, not a link or another user's: remove it")
+        FOLDER.chmod(0o700)
+    except OSError as error:
+        fail(f"{FOLDER} cannot be made: {error.strerror}")

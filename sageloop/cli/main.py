@@ -2,41 +2,67 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from importlib import metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# As typer and rich end where they notice first.
+_BROKEN_PIPE = 1
 
 
 def main() -> None:
     """Run the command line; without the extra `local`, say what to install."""
+    with _quiet_broken_pipe(), _dead_shell_unless_well(sys.argv[1:]):
+        _run()
+
+
+def _run() -> None:
     try:
-        import typer
+        import typer  # noqa: F401 - told apart from what its absence would break
     except ModuleNotFoundError:
         sys.exit("the sageloop command needs its extra: pip install 'sageloop[local]'")
 
-    from sageloop.cli.demo import demo
-    from sageloop.cli.examples import application as examples
-    from sageloop.cli.history import history
-    from sageloop.cli.local import application as local
-    from sageloop.cli.rollback import rollback
-    from sageloop.cli.train import train
+    from sageloop.cli.application import application
 
-    app = typer.Typer(
-        name="sageloop", no_args_is_help=True, rich_markup_mode=None, add_completion=False,
-        help="Provision ML stacks on SageMaker, and run the very same on one machine.",
-    )  # fmt: skip
-    app.add_typer(local, name="local")
-    app.add_typer(examples, name="examples")
-    app.command("demo")(demo)
-    app.command("train")(train)
-    app.command("history")(history)
-    app.command("rollback")(rollback)
+    application()
 
-    @app.command("version")
-    def version() -> None:
-        """Print the version."""
-        typer.echo(metadata.version("sageloop"))
 
-    app()
+@contextmanager
+def _dead_shell_unless_well(arguments: list[str]) -> Iterator[None]:
+    """However `local env` fails, what a shell evaluates of it must not leave an account behind."""
+    try:
+        yield
+    except BaseException as error:
+        failed = not isinstance(error, SystemExit) or error.code not in (None, 0)
+        if failed and arguments[:2] == ["local", "env"]:
+            sys.stdout.write("\n".join([*_dead_shell_lines(), ""]))
+        raise
+
+
+def _dead_shell_lines() -> list[str]:
+    try:
+        from sageloop.local_cloud.shell_environment import dead_shell_lines
+    except ModuleNotFoundError:
+        # Without the extra this package has no local cloud; nobody listens on port 1.
+        return ["export AWS_ENDPOINT_URL=http://127.0.0.1:1", "false"]
+    return dead_shell_lines(os.environ)
+
+
+@contextmanager
+def _quiet_broken_pipe() -> Iterator[None]:
+    """End as other commands do whose reader has gone, with nothing more to say."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_stdout()
+        sys.exit(_BROKEN_PIPE)
+
+
+def _leave_stdout() -> None:
+    # What is still buffered would be written, and fail again, when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

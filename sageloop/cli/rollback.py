@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sageloop.cli.place import EndpointUrl, Local, Region, place_of
+from sageloop.cli.place import (
+    Aws,
+    EndpointUrl,
+    Local,
+    PlaceError,
+    PlaceOptions,
+    Profile,
+    Region,
+    Yes,
+    place_of,
+)
 from sageloop.cli.report import JsonFile, fail, write_report
-from sageloop.environment import NotLoopbackError
 from sageloop.local_cloud.client import LocalCloudError
 
 if TYPE_CHECKING:
@@ -27,16 +36,20 @@ def rollback(
     wait: Annotated[bool, typer.Option("--wait", help="stay until its rollout has ended")] = False,
     local: Local = False,
     endpoint_url: EndpointUrl = None,
+    aws: Aws = False,
+    profile: Profile = None,
     region: Region = None,
+    yes: Yes = False,
     json_file: JsonFile = None,
 ) -> None:
     """Bring a former champion back to its endpoint, by the endpoint's own kind of rollout.
 
-    Without --local or --endpoint-url this reaches the account of your own AWS environment. The
-    rollback alarms do not undo it: a red one may be its reason. Packages there are already do
-    not take its place; a newer one that passes the gate does. During a rollout it waits for its
-    end. Exit code 0 only if it was accepted and, with --wait, the package serves; 1 if it was
-    refused or did not come up; 2 if it could not be asked.
+    Say where: --local, --endpoint-url, or an AWS account by --profile NAME or --aws. An account
+    is named, and you are asked before anything changes there. The rollback alarms do not undo
+    it: one in ALARM may be its reason. Packages there are already do not take its place; a newer
+    one that passes the gate does. During a rollout it waits for its end. Exit code 0 only if it
+    was accepted and, with --wait, the package serves; 1 if it was refused or did not come up; 2
+    if it could not be asked.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -46,7 +59,11 @@ def rollback(
     console = Console(highlight=False, soft_wrap=True)
     outcome: Outcome | None = None
     try:
-        place = place_of(local, endpoint_url, region)
+        options = PlaceOptions(
+            local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region,
+            yes=yes,
+        )  # fmt: skip
+        place = place_of(options, action=f"roll {endpoint} back")
         promotion = find_promotion(place.client("ssm"), endpoint)
         asked = roll_back(place, promotion, to)
         console.print(
@@ -56,7 +73,7 @@ def rollback(
             with console.status("waiting …") as status:
                 outcome = watch(place, promotion, asked.version, show=status.update)
     except (
-        NoSuchEndpointError, NotLoopbackError, LocalCloudError, BotoCoreError, ClientError
+        NoSuchEndpointError, PlaceError, LocalCloudError, BotoCoreError, ClientError
     ) as error:  # fmt: skip
         fail(" ".join(str(error).split()))
     except RollbackError as error:

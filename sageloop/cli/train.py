@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sageloop.cli.place import EndpointUrl, Local, Region, place_of
+from sageloop.cli.place import (
+    Aws,
+    EndpointUrl,
+    Local,
+    PlaceError,
+    PlaceOptions,
+    Profile,
+    Region,
+    Yes,
+    place_of,
+)
 from sageloop.cli.report import JsonFile, fail, write_report
-from sageloop.environment import NotLoopbackError
 from sageloop.local_cloud.client import LocalCloudError
 
 if TYPE_CHECKING:
@@ -37,14 +46,18 @@ def train(
     ] = None,
     local: Local = False,
     endpoint_url: EndpointUrl = None,
+    aws: Aws = False,
+    profile: Profile = None,
     region: Region = None,
+    yes: Yes = False,
     json_file: JsonFile = None,
 ) -> None:
     """Start a job now, whatever its kind: training, tuning, processing or batch transform.
 
-    Without --local or --endpoint-url this reaches the account of your own AWS environment, and
-    what it starts there costs money. It reads the parameter /sageloop/jobs/JOB/start-function and
-    invokes that function; --wait needs leave to describe the job, --follow to read its logs.
+    Say where: --local, --endpoint-url, or an AWS account by --profile NAME or --aws. An account
+    is named, and you are asked before anything starts, because it costs money there.
+    It reads the parameter /sageloop/jobs/JOB/start-function and invokes that function; --wait
+    needs leave to describe the job, --follow to read its logs.
     Exit code 0 only if a job started and, with --wait, completed; 2 if it could not be asked.
     """
     from botocore.exceptions import BotoCoreError, ClientError
@@ -54,11 +67,15 @@ def train(
     over = _pairs([] if hyperparameter is None else hyperparameter)
     console = Console(highlight=False, soft_wrap=True)
     try:
-        place = place_of(local, endpoint_url, region)
+        options = PlaceOptions(
+            local=local, endpoint_url=endpoint_url, aws=aws, profile=profile, region=region,
+            yes=yes,
+        )  # fmt: skip
+        place = place_of(options, action=f"start job {job} (costs money)")
         with console.status(f"starting {job} in {place.name} …"):
             started = start_job(place, job, over)
         end = _report_start(console, job, started, place, wait=wait or follow, follow=follow)
-    except (NoSuchJobError, NotLoopbackError, LocalCloudError, BotoCoreError, ClientError) as error:
+    except (NoSuchJobError, PlaceError, LocalCloudError, BotoCoreError, ClientError) as error:
         fail(" ".join(str(error).split()))
     except StartError as error:
         write_report(json_file, {"job": job, "status": "failed", "reason": str(error)})

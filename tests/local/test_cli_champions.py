@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -175,7 +174,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
     )  # fmt: skip
     with in_process() as (cloud, handle):
         deploy(handle.client)
-        made = SimpleNamespace(cloud=cloud, handle=handle, folder=program.parent)
+        made = SimpleNamespace(
+            cloud=cloud, handle=handle, folder=program.parent,
+            environment=handle.access.write(program.parent / "access.json").environment(),
+        )  # fmt: skip
         made.before = run(made, "history")
         made.first = train(made, "winter", "0.5")
         live(made, made.first)
@@ -192,7 +194,7 @@ def run(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, An
     done = subprocess.run(
         [COMMAND, *arguments, "--json", str(report)], text=True, capture_output=True,
         check=False, cwd=stack.folder, timeout=600,
-        env=os.environ | {"AWS_ENDPOINT_URL": stack.handle.endpoint_url, "COLUMNS": "200"},
+        env=stack.environment | {"COLUMNS": "200"},
     )  # fmt: skip
     found = json.loads(report.read_text()) if report.exists() else {}
     return done.returncode, done.stdout + done.stderr, found

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from deployed import family, function_template, survivors
 
+from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.assembly import deploy_template
 from sageloop.local_cloud.client import LocalCloud
 
@@ -108,21 +109,6 @@ def test_status_as_json_says_what_runs(shell: Shell, tmp_path: Path) -> None:
     assert (found["processes"], found["in_flight"]) == ({}, [])
 
 
-def test_env_points_a_shell_at_the_cloud_and_at_nothing_else(shell: Shell) -> None:
-    show = f'"{sys.executable}" -c "import json, os; print(json.dumps(dict(os.environ)))"'
-    shown = subprocess.run(
-        ["bash", "-c", f'eval "$("{COMMAND}" local env)"; {show}'], cwd=shell.folder, text=True,
-        env=os.environ | {"AWS_PROFILE": "production", "AWS_SESSION_TOKEN": "real"},
-        capture_output=True, check=True,
-    )  # fmt: skip
-    found = json.loads(shown.stdout)
-
-    assert found["AWS_ENDPOINT_URL"] == shell.facts()["endpoint_url"]
-    assert found["AWS_CONFIG_FILE"] == os.devnull
-    assert "AWS_PROFILE" not in found
-    assert "AWS_SESSION_TOKEN" not in found
-
-
 def test_logs_lists_groups_and_prints_one(shell: Shell) -> None:
     code = "def handler(event, context):\n    print('hello from inside')\n"
     cloud = shell.cloud()
@@ -150,6 +136,57 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / ".sageloop" / "local.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--rate", "0", "the clock's rate must be above 0 and at most 100000, got 0.0"),
+        ("--rate", "nan", "the clock's rate must be above 0 and at most 100000, got nan"),
+        ("--rate", "inf", "the clock's rate must be above 0 and at most 100000, got inf"),
+        ("--rate", "-1", "the clock's rate must be above 0 and at most 100000, got -1.0"),
+        ("--port", "-1", "the port must be from 0 (a free one) to 65535, got -1"),
+        ("--port", "70000", "the port must be from 0 (a free one) to 65535, got 70000"),
+        ("--region", "eu-wst-1", "the region must be one of AWS's"),
+        ("--region", "", "the region must be one of AWS's"),
+    ],
+)  # fmt: skip
+def test_up_refuses_what_no_cloud_can_be_and_leaves_nothing(
+    tmp_path: Path, option: str, value: str, told: str
+) -> None:
+    refused = Shell(tmp_path).local("up", option, value)
+
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith(told)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rate", ["0", "nan", "inf", "-1"])
+def test_dial_refuses_a_rate_at_which_time_does_not_pass(shell: Shell, rate: str) -> None:
+    refused = shell.local("clock", "--rate", rate)
+
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("the clock's rate must be above 0")
+
+
+def test_up_refuses_a_folder_that_is_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (tmp_path / ".sageloop").symlink_to(tmp_path / "elsewhere")
+
+    refused = Shell(tmp_path).local("up", "--port", "0")
+
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(".sageloop must be a folder of yours, not a link")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_facts_of_a_cloud_are_closed_to_other_users(shell: Shell) -> None:
+    folder = shell.folder / ".sageloop"
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "local.json").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("command", ["down", "status", "env", "logs"])
 def test_without_a_cloud_a_command_says_so(tmp_path: Path, command: str) -> None:
     told = Shell(tmp_path).local(command)
@@ -162,6 +199,28 @@ def test_status_without_a_cloud_reports_it_as_json(tmp_path: Path) -> None:
     Shell(tmp_path).local("status", "--json", "status.json")
 
     assert json.loads((tmp_path / "status.json").read_text()) == {"ok": False}
+
+
+def test_down_leaves_a_process_alone_that_has_the_id_of_a_cloud_that_is_gone(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE
+    ) as other:  # fmt: skip
+        CloudAccess(
+            endpoint_url=f"http://127.0.0.1:{listener.getsockname()[1]}", region="us-east-1",
+            access_key_id="LKIA", secret_access_key="s", pid=other.pid,
+        ).write(tmp_path / ".sageloop" / "local.json")  # fmt: skip
+
+        told = Shell(tmp_path).local("down")
+
+        assert (told.returncode, told.stderr) == (2, "no local cloud runs in this folder\n")
+        assert other.poll() is None
+        other.communicate()
+
+
+def test_state_is_said_to_be_in_memory(shell: Shell) -> None:
+    assert "its state is in memory" in shell.local("status").stdout
 
 
 def test_down_ends_the_cloud_and_all_it_started(shell: Shell) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -122,7 +121,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
     images.register(IMAGE, training=[sys.executable, "-I", str(program)])
     with in_process() as (cloud, handle):
         deploy(handle.client)
-        yield SimpleNamespace(cloud=cloud, handle=handle, folder=program.parent)
+        yield SimpleNamespace(
+            cloud=cloud, handle=handle, folder=program.parent,
+            environment=handle.access.write(program.parent / "access.json").environment(),
+        )  # fmt: skip
     images.unregister(IMAGE)
 
 
@@ -133,7 +135,7 @@ def train(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, 
     done = subprocess.run(
         [COMMAND, "train", *arguments, "--json", str(report)], text=True, capture_output=True,
         check=False, cwd=stack.folder, timeout=600,
-        env=os.environ | {"AWS_ENDPOINT_URL": stack.handle.endpoint_url, "COLUMNS": "200"},
+        env=stack.environment | {"COLUMNS": "200"},
     )  # fmt: skip
     found = json.loads(report.read_text()) if report.exists() else {}
     return done.returncode, done.stdout + done.stderr, found

@@ -34,16 +34,21 @@ def seen(cloud: LocalCloud) -> int:
 
 
 def integ(
-    cloud: LocalCloud, *arguments: str, typed: str | None = None, **variables: str
+    cloud: LocalCloud,
+    *arguments: str,
+    typed: str | None = None,
+    environment: dict[str, str] | None = None,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a user of this cloud; ``typed`` at a terminal, None without one."""
+    shell = cloud.environment() if environment is None else environment
     master, slave = pty.openpty()
     try:
         if typed is not None:
             os.write(master, f"{typed}\n".encode())
         return subprocess.run(
             [sys.executable, "-m", "scripts.integ", *arguments], cwd=ROOT, text=True, check=False,
-            env={**cloud.environment(), **variables}, stdout=subprocess.PIPE,
+            env={**shell, **variables}, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL if typed is None else slave,
             timeout=600,
         )  # fmt: skip
@@ -111,6 +116,31 @@ def test_stacks_that_are_there_already_are_left_alone(cloud: LocalCloud) -> None
     assert "sageloop-dev-Data: there already" in ended.stdout
     (stack,) = client.describe_stacks(StackName="sageloop-dev-Data")["Stacks"]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
+
+
+def test_own_account_is_named_with_its_profile_and_the_endpoints_that_it_sets(
+    cloud: LocalCloud, seen: int, tmp_path: Path
+) -> None:
+    config, credentials = tmp_path / "config", tmp_path / "credentials"
+    config.write_text(
+        f"[profile played]\nregion = eu-west-1\nendpoint_url = {cloud.endpoint_url}\n"
+    )
+    credentials.write_text(
+        f"[played]\naws_access_key_id = {cloud.access.access_key_id}\n"
+        f"aws_secret_access_key = {cloud.access.secret_access_key}\n"
+    )
+    kept = {k: v for k, v in cloud.environment().items() if not k.startswith("AWS_")}
+
+    ended = integ(
+        cloud, SAGELOOP_INTEG="000000000000", environment=kept, AWS_PROFILE="played",
+        AWS_CONFIG_FILE=str(config), AWS_SHARED_CREDENTIALS_FILE=str(credentials),
+    )  # fmt: skip
+
+    assert ended.returncode == 2
+    for shown in ("123456789012", "eu-west-1", "profile  played", f"sts at {cloud.endpoint_url}"):
+        assert shown in ended.stdout
+    assert "Nothing was touched" in ended.stdout
+    assert actions(cloud, seen) == {"sts:GetCallerIdentity"}
 
 
 def test_unless_rehearsed_an_endpoint_of_ones_own_is_refused(cloud: LocalCloud, seen: int) -> None:

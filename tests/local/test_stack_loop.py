@@ -194,10 +194,11 @@ def test_a_repeated_alarm_event_starts_no_second_retraining(closed: Closed) -> N
 
 def _sageloop(closed: Closed, folder: Path, *words: str) -> dict[str, Any]:
     """The report of a command against the deployed stack."""
-    report = folder / "report.json"
+    report, cloud = folder / "report.json", closed.loop.cloud
     done = subprocess.run(
-        [_COMMAND, *words, "--endpoint-url", closed.loop.cloud.endpoint_url, "--json", str(report)],
+        [_COMMAND, *words, "--endpoint-url", cloud.endpoint_url, "--json", str(report)],
         text=True, capture_output=True, check=False, cwd=folder, timeout=600,
+        env=cloud.access.write(folder / "access.json").environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return dict(json.loads(report.read_text()))

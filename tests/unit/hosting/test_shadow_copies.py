@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sageloop.local_cloud.sagemaker.hosting.routing.shadow import ShadowCopies
 
 from sageloop.local_cloud.core.activity import Activity
+from sageloop.local_cloud.sagemaker.hosting.routing.shadow import ShadowCopies
 
 
 class Shadow:
