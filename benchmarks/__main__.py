@@ -12,11 +12,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import deployment, local_cloud, serving, tests, training
+from benchmarks import access, deployment, local_cloud, serving, tests, training
 from benchmarks.figures import Figure
 
-_SUITES = {"local_cloud": local_cloud, "deployment": deployment, "training": training,
-           "serving": serving, "tests": tests}  # fmt: skip
+_SUITES = {"access": access, "local_cloud": local_cloud, "deployment": deployment,
+           "training": training, "serving": serving, "tests": tests}  # fmt: skip
 
 
 def main() -> int:

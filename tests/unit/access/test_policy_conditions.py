@@ -58,6 +58,7 @@ POSITIVE = [
     ("Bool", False, "False", "true"),
     ("BinaryEquals", "QmluYXJ5", "QmluYXJ5", "QmluYXJ6"),
     ("IpAddress", "203.0.113.0/24", "203.0.113.7", "203.0.114.7"),
+    ("IpAddress", "203.0.113.7/24", "203.0.113.200", "203.0.114.7"),
     ("IpAddress", "203.0.113.7", "203.0.113.7", "203.0.113.8"),
     ("IpAddress", "2001:DB8:1234:5678::/64", "2001:db8:1234:5678::1", "2001:db8::1"),
     ("ArnEquals", "arn:aws:sns:*:1*:t?", "arn:aws:sns:eu:12:t1", "arn:aws:sns:eu:12:t"),
@@ -214,7 +215,7 @@ def test_empty_value_is_a_value_without_a_set_operator() -> None:
         (["true", "false"], "x", True), (["true", "false"], None, True),
     ],
 )  # fmt: skip
-def test_null_asks_whether_the_key_exists(value: Any, given: Any, expected: bool) -> None:
+def test_null_checks_whether_the_key_exists(value: Any, given: Any, expected: bool) -> None:
     assert holds("Null", value, given) is expected
 
 

@@ -60,6 +60,8 @@ def test_action_pattern_ignores_case(pattern: Any, action: str, expected: bool) 
         ("arn:aws:s3:::data/*", "arn:aws:s3:::Data/a", False),
         ("arn:aws:s3:::data/*/x?", "arn:aws:s3:::data/a/b/xy", True),
         ("arn:aws:s3:::data/*/x?", "arn:aws:s3:::data/a/x", False),
+        ("arn:aws:s3:::ab*ba", "arn:aws:s3:::abba", True),
+        ("arn:aws:s3:::ab*ba", "arn:aws:s3:::aba", False),
         ("arn:aws:s3:::*.json", "arn:aws:s3:::data/10:30.json", True),
         ("arn:aws:s3:::*", "arn:aws:s3:::data", True),
         ("arn:aws:sqs:*:*:q", "arn:aws:sqs:eu-west-1:111122223333:q", True),

@@ -1,4 +1,4 @@
-"""Which policies must allow, by principal, owner of the resource, and how a policy names both."""
+"""Which policies must allow, by principal, owner of the resource, and principal element."""
 
 from __future__ import annotations
 
@@ -93,8 +93,9 @@ def test_root_user_obeys_a_denial_of_the_resource() -> None:
     assert get(root(ACCOUNT), resource=bucket(deny("*"))).effect is Effect.EXPLICIT_DENY
 
 
-def test_root_user_of_another_account_needs_the_resources_policy() -> None:
+def test_root_user_of_another_account_needs_the_resources_policy_alone() -> None:
     assert not get(root(ACCOUNT), resource=bucket(nothing, OTHER)).allowed
+    assert get(root(ACCOUNT), resource=bucket(allow(aws(ROOT)), OTHER)).allowed
 
 
 @pytest.mark.parametrize(
@@ -348,7 +349,7 @@ def test_one_denied_request_ends_the_call() -> None:
         ),
     ],
 )
-def test_denial_is_worded_as_aws_words_it(policies: dict[str, Any], ending: str) -> None:
+def test_denial_has_the_message_of_aws(policies: dict[str, Any], ending: str) -> None:
     decision = get(**policies)
     start = f"User: {SESSION} is not authorized to perform: s3:GetObject on resource: "
     assert decision.message == f"{start}{OBJECT} {ending}"

@@ -29,7 +29,7 @@ class SetOperator(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ConditionOperator:
-    """An operator's name taken apart: ``ForAnyValue:StringLikeIfExists``."""
+    """The parsed name of an operator, such as ``ForAnyValue:StringLikeIfExists``."""
 
     name: str
     set_operator: SetOperator
@@ -52,31 +52,31 @@ class Condition:
     _tests: tuple[Test, ...] | None
 
     def holds(self, context: Values, lookup: Lookup) -> bool:
-        """Whether the request fulfils it.
+        """Whether a request meets the condition.
 
         Args:
             context: the values of each key; an absent key and a key without values are the same.
             lookup: the value of a key as a policy variable.
 
         """
-        found = context.get(self.key, ())
+        present = context.get(self.key, ())
         if self.operator.name == _NULL:
-            return ("false" if found else "true") in self.values
-        if not found and self.operator.if_exists:
+            return ("false" if present else "true") in self.values
+        if not present and self.operator.if_exists:
             return True
-        if self.operator.set_operator is not SetOperator.NONE and not any(found):
+        if self.operator.set_operator is not SetOperator.NONE and not any(present):
             # No value, or nothing but empty ones.
             return self.operator.set_operator is SetOperator.ALL
         negated = OPERATORS[self.operator.name].negated
-        if not found:
+        if not present:
             return negated
-        matches = [any(test(value) for test in self._compiled(lookup)) for value in found]
+        matches = [any(test(value) for test in self._compiled(lookup)) for value in present]
         if self.operator.set_operator is SetOperator.ALL:
             return all(match != negated for match in matches)
         if self.operator.set_operator is SetOperator.ANY:
             return any(match != negated for match in matches)
-        # AWS's pages leave open what an operator without a set operator does with several values
-        # of a request. Here one that matches is enough, and none may match under a negation.
+        # AWS's pages do not define an operator without a set operator on several values
+        # of a request. One match is enough; a negated operator allows no match.
         return any(matches) != negated
 
     def _compiled(self, lookup: Lookup) -> Sequence[Test]:
@@ -87,7 +87,7 @@ class Condition:
 
 
 def parse_operator(text: str, where: str = "Condition") -> ConditionOperator:
-    """Take an operator's name apart; raises `PolicyError` for one that does not exist."""
+    """Parse an operator's name; raises `PolicyError` if the operator does not exist."""
     prefix, _, rest = text.rpartition(":")
     name = rest.removesuffix(_IF_EXISTS)
     known = name in OPERATORS or rest == _NULL
@@ -116,15 +116,15 @@ def parse_conditions(
     """
     if not isinstance(element, Mapping):
         raise PolicyError(where, f"must be an object, not {type(element).__name__}")
-    found = []
+    conditions = []
     for name, keys in element.items():
         operator = parse_operator(name, where)
         if not isinstance(keys, Mapping):
             raise PolicyError(f"{where}.{name}", f"must be an object, not {type(keys).__name__}")
         for key, values in keys.items():
             texts = texts_of(values, f"{where}.{name}.{key}")
-            found.append(_condition(operator, key.lower(), texts, variables))
-    return tuple(found)
+            conditions.append(_condition(operator, key.lower(), texts, variables))
+    return tuple(conditions)
 
 
 def _condition(

@@ -1,4 +1,4 @@
-"""What was decided, by which statement, and how AWS words a denial."""
+"""The decision on a request, the statement behind it, and AWS's message for a denial."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Decision:
     """The decision on one request.
 
     Args:
-        request: what was asked.
+        request: the request.
         effect: allowed, or denied by a statement, or denied because nothing allows it.
         kind: kind of policy that decided: the one that allows or denies, or the one that lacks
             an Allow; ``None`` for an account's root user, who needs none.
@@ -56,7 +56,7 @@ class Decision:
 
     @property
     def reason(self) -> str:
-        """Why a request is denied, as AWS's messages end; empty if it is allowed."""
+        """The end of AWS's message: why the request is denied; empty if it is allowed."""
         if self.allowed or self.kind is None:
             return ""
         if self.effect is Effect.IMPLICIT_DENY:
@@ -73,19 +73,19 @@ class Decision:
 
     @property
     def s3_message(self) -> str:
-        """The same as Amazon S3 words it: the resource stands between quotation marks."""
+        """The message in the form of Amazon S3: the resource is in quotation marks."""
         return self._worded(f'"{self.request.resource}"')
 
     def _worded(self, resource: str) -> str:
         who = self.request.principal.arn or "anonymous"
+        place = "" if self.request.resource == "*" else f" on resource: {resource}"
         return (
-            f"User: {who} is not authorized to perform: {self.request.action}"
-            f" on resource: {resource} {self.reason}"
+            f"User: {who} is not authorized to perform: {self.request.action}{place} {self.reason}"
         ).rstrip()
 
     @property
     def source(self) -> str:
-        """Which statement of which policy decided, for records; empty for an implicit deny."""
+        """The policy and statement that decided, for records; empty for an implicit deny."""
         if self.policy is None or self.statement is None:
             return ""
         return f"{self.policy.name or 'policy'} {self.statement.name}"

@@ -1,4 +1,4 @@
-"""A policy document, read once and asked often."""
+"""A policy document, parsed once and evaluated many times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_ACTIONS_REMEMBERED = 4096
 class Policy:
     """A policy document ready to be evaluated. Build one with `parse_policy`.
 
-    ``name`` tells people which policy it is: an ARN, or the name of an inline policy.
+    ``name`` identifies the policy in decisions: an ARN, or the name of an inline policy.
     """
 
     name: str
@@ -31,6 +31,11 @@ class Policy:
         default_factory=dict, repr=False, compare=False
     )
 
+    @property
+    def has_variables(self) -> bool:
+        """Whether its version of the policy language has policy variables."""
+        return self.version == _WITH_VARIABLES
+
     def about(self, action: str) -> tuple[Statement, ...]:
         """The statements whose actions include one, in the policy's order.
 
@@ -38,25 +43,25 @@ class Policy:
             action: such as ``s3:getobject``, in lower case.
 
         """
-        found = self._by_action.get(action)
-        if found is None:
+        statements = self._by_action.get(action)
+        if statements is None:
             service = action.partition(":")[0]
             candidates = self._by_service.get(service, self._of_any_service)
-            found = tuple(one for one in candidates if one.actions.include(action))
+            statements = tuple(one for one in candidates if one.actions.include(action))
             if len(self._by_action) >= _MOST_ACTIONS_REMEMBERED:
                 self._by_action.clear()
-            self._by_action[action] = found
-        return found
+            self._by_action[action] = statements
+        return statements
 
 
 def parse_policy(document: str | bytes | Mapping[str, Any], *, name: str = "") -> Policy:
     """Read a policy document.
 
-    What cannot be evaluated is refused; what a service refuses beyond that is `validation`'s.
+    Refuses what cannot be evaluated. `validation` checks what each service refuses beyond that.
 
     Args:
         document: JSON text, or what it holds.
-        name: which policy it is, for decisions and errors.
+        name: identifies the policy in decisions.
 
     Returns:
         The policy.
@@ -92,7 +97,7 @@ def parse_policy(document: str | bytes | Mapping[str, Any], *, name: str = "") -
 
 
 def load(document: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
-    """The object in a policy document; raises `PolicyError` if there is none."""
+    """The object in a policy document; raises `PolicyError` if it is not an object."""
     if isinstance(document, (str, bytes)):
         try:
             document = json.loads(document, object_pairs_hook=_unique)
@@ -104,24 +109,24 @@ def load(document: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    element = dict(pairs)
+    if len(element) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise PolicyError("", f"has the element {twice} more than once")
-    return found
+    return element
 
 
 def _index(
     statements: tuple[Statement, ...],
 ) -> tuple[dict[str, tuple[Statement, ...]], tuple[Statement, ...]]:
     services = {one.index: _services(one) for one in statements}
-    named = set[str]().union(*(found for found in services.values() if found is not None))
+    named = set[str]().union(*(prefixes for prefixes in services.values() if prefixes is not None))
 
     def of(service: str | None) -> Iterator[Statement]:
         for one in statements:
-            found = services[one.index]
-            if found is None or service in found:
+            prefixes = services[one.index]
+            if prefixes is None or service in prefixes:
                 yield one
 
     return {service: tuple(of(service)) for service in named}, tuple(of(None))

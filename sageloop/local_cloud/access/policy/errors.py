@@ -6,8 +6,8 @@ from __future__ import annotations
 class PolicyError(ValueError):
     """A policy document that is not written in the policy language.
 
-    ``where`` names the element (``Statement[0].Condition``), ``problem`` says what is wrong with
-    it, what was given and what is allowed.
+    ``where`` names the element (``Statement[0].Condition``), ``problem`` describes what is wrong,
+    the value, and the allowed values.
     """
 
     def __init__(self, where: str, problem: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sageloop.local_cloud.access.policy.decision import Decision, Effect, PolicyKind
 from sageloop.local_cloud.access.policy.document import Policy
-from sageloop.local_cloud.access.policy.principals import Named, PrincipalKind
+from sageloop.local_cloud.access.policy.principals import PrincipalKind, PrincipalMatch
 from sageloop.local_cloud.access.policy.request import AppliedPolicies, Request, ResourcePolicy
 from sageloop.local_cloud.access.policy.statements import Statement
 
@@ -21,15 +21,15 @@ class _Match:
     kind: PolicyKind
     policy: Policy
     statement: Statement
-    named: Named
+    named: PrincipalMatch
 
 
 def decide(request: Request, policies: AppliedPolicies) -> Decision:
-    """Decide on a request.
+    """Evaluate policies for a request.
 
     Args:
-        request: who wants to do what to which resource.
-        policies: what applies to it.
+        request: the request.
+        policies: the policies that apply to it.
 
     Returns:
         The decision, with the statement behind it.
@@ -62,7 +62,7 @@ def decide(request: Request, policies: AppliedPolicies) -> Decision:
 
 
 def decide_all(requests: Iterable[tuple[Request, AppliedPolicies]]) -> list[Decision]:
-    """Decide on all the requests that one call needs, up to the first that is denied."""
+    """Evaluate the requests of one API call, up to the first that is denied."""
     decisions = []
     for request, policies in requests:
         decisions.append(decide(request, policies))
@@ -72,7 +72,7 @@ def decide_all(requests: Iterable[tuple[Request, AppliedPolicies]]) -> list[Deci
 
 
 class _Evaluation:
-    """The state of one decision: the request, its policies, and what was found so far."""
+    """The evaluation of one request."""
 
     def __init__(self, request: Request, policies: AppliedPolicies) -> None:
         self._request = request
@@ -96,15 +96,15 @@ class _Evaluation:
         return self._cross_account(granted)
 
     def _same_account(self, granted: _Match | None) -> Decision:
-        if granted is not None and granted.named is Named.DIRECTLY:
+        if granted is not None and granted.named is PrincipalMatch.DIRECT:
             return self._decided(Effect.ALLOWED, granted)
         must_allow = any(one.must_allow for one in self._policies.resource)
         if must_allow and granted is None:
             return self._lacking(self._resource_kind())
         if self._is_root():
             return Decision(request=self._request, effect=Effect.ALLOWED)
-        if granted is not None and granted.named is Named.ROLE:
-            # What names the role needs no identity-based policy, but stays within the limits.
+        if granted is not None and granted.named is PrincipalMatch.ROLE:
+            # No identity-based policy is required, but boundary and session policies limit it.
             return self._limited() or self._decided(Effect.ALLOWED, granted)
         return self._by_identity()
 
@@ -156,19 +156,19 @@ class _Evaluation:
         return None
 
     def _resource_allow(self) -> _Match | None:
-        """The allow of a resource's policies that names the principal most directly."""
-        found = [
+        """The Allow in the resource policies that matches the principal most directly."""
+        matches = [
             match
             for one in self._policies.resource
             for match in self._matches(_kind(one), one.policy, allows=True)
         ]
-        return max(found, key=lambda match: match.named, default=None)
+        return max(matches, key=lambda match: match.named, default=None)
 
     def _endpoint_allow(self) -> _Match | None:
         endpoint = self._policies.endpoint
         if endpoint is None:
             return None
-        least = Named.ROLE if endpoint.gateway else Named.ACCOUNT
+        least = PrincipalMatch.ROLE if endpoint.gateway else PrincipalMatch.ACCOUNT
         matches = self._matches(PolicyKind.ENDPOINT, endpoint.policy, allows=True)
         return next((match for match in matches if match.named >= least), None)
 
@@ -176,8 +176,8 @@ class _Evaluation:
         for statement in policy.about(self._action):
             if statement.allows is not allows:
                 continue
-            named = statement.names_principal(self._principal)
-            if named is not Named.NO and statement.is_about(
+            named = statement.match_principal(self._principal)
+            if named is not PrincipalMatch.NONE and statement.is_about(
                 self._request.resource, self._context, self._request.variable
             ):
                 yield _Match(kind, policy, statement, named)

@@ -29,8 +29,8 @@ _Compare = Callable[[Any, Any], bool]
 class Operator:
     """One comparison.
 
-    ``variables`` says whether the policy's values may hold policy variables, ``wildcards`` whether
-    ``*`` and ``?`` in them are wildcards, ``negated`` whether the result is turned round.
+    ``variables``: whether the values of a policy can have policy variables. ``wildcards``: whether
+    ``*`` and ``?`` are wildcards in them. ``negated``: whether the result is negated.
     """
 
     test: Callable[[Template, Lookup], Test]
@@ -69,17 +69,17 @@ def _equals_ignoring_case(expected: str) -> Test:
 
 
 def _boolean(expected: str) -> Test:
-    wanted = expected.lower()
-    return _equals_ignoring_case(wanted) if wanted in ("true", "false") else _nothing
+    flag = expected.lower()
+    return _equals_ignoring_case(flag) if flag in ("true", "false") else _nothing
 
 
 def number(text: str) -> Decimal | None:
     """A number of a policy or request, or ``None`` if the text is none."""
     try:
-        found = Decimal(text.strip())
+        value = Decimal(text.strip())
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return value if value.is_finite() else None
 
 
 _DATE = re.compile(
@@ -124,8 +124,8 @@ def _typed(read: Callable[[str], Any], compare: _Compare) -> Operator:
             return _nothing
 
         def test(value: str) -> bool:
-            found = read(value)
-            return found is not None and compare(found, expected)
+            actual = read(value)
+            return actual is not None and compare(actual, expected)
 
         return test
 
@@ -181,4 +181,4 @@ OPERATORS: Mapping[str, Operator] = {
     **_both("ArnEquals", "ArnNotEquals", _ARN),
     **_both("ArnLike", "ArnNotLike", _ARN),
 }
-"""Every operator but ``Null``, which asks for the key's existence only."""
+"""Every operator except ``Null``, which checks only whether the key exists."""

@@ -1,8 +1,8 @@
 """Patterns with the wildcards ``*`` and ``?``, compiled once and matched in linear time.
 
-A regular expression with many ``.*`` can take time that grows with a power of the length; whoever
-may write a policy could then stop the cloud with it. A pattern is therefore kept as the pieces
-between its asterisks, and each piece is looked for once, from left to right.
+A regular expression with many ``.*`` can take time that grows with a power of the length, so a
+policy could block the cloud. A pattern is therefore split at its asterisks, and each piece is
+searched once, from left to right.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class _Fields:
 
 
 class _Piece:
-    """The characters between two asterisks; ``?`` among them stands for any one."""
+    """The characters between two asterisks; a ``?`` matches any one character."""
 
     def __init__(self, piece: list[Token]) -> None:
         self.length = len(piece)
@@ -175,7 +175,7 @@ class _Piece:
 
 
 class _Pieces:
-    """Pieces that follow each other with anything in between."""
+    """Pieces in order, with any text between them."""
 
     def __init__(self, pieces: list[_Piece]) -> None:
         self._first, *self._middle, self._last = pieces

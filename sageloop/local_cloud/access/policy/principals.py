@@ -1,4 +1,4 @@
-"""Who makes a request, and the ``Principal`` elements that name them."""
+"""The principal of a request, and the ``Principal`` elements of policies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sageloop.local_cloud.access.policy.errors import PolicyError
 
 
 class PrincipalKind(Enum):
-    """What kind of principal makes a request; the values are those of ``aws:PrincipalType``."""
+    """The kind of a principal; the values are those of ``aws:PrincipalType``."""
 
     ROOT = "Account"
     USER = "User"
@@ -25,14 +25,14 @@ class PrincipalKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who makes a request.
+    """The principal that makes a request.
 
     Args:
         kind: user, session of a role, service, …
         arn: ARN of the user, the session or the account's root; the name of a service
             (``events.amazonaws.com``) or of an identity provider; empty for anonymous requests.
         account: 12 digits; empty for services, identity providers and anonymous requests.
-        role_arn: the role of a session, or the IAM user that a federated user comes from.
+        role_arn: the role of a session, or the IAM user that federated.
         user_id: ``aws:userid``, such as ``AROAEXAMPLE:session``.
         canonical_user_id: S3's id of the account.
         tags: ``aws:PrincipalTag/…`` by tag key.
@@ -54,7 +54,7 @@ class Principal:
 
     @property
     def is_session(self) -> bool:
-        """Whether its permissions are those of temporary credentials with session policies."""
+        """Whether session policies can apply to the principal."""
         return self.kind in (PrincipalKind.ROLE_SESSION, PrincipalKind.FEDERATED_USER)
 
     @property
@@ -63,7 +63,7 @@ class Principal:
         return bool(self.account)
 
     def context(self) -> dict[str, Any]:
-        """The condition keys that follow from who makes the request."""
+        """The condition keys that follow from the principal."""
         service = self.kind is PrincipalKind.SERVICE
         keys: dict[str, Any] = {"aws:PrincipalIsAWSService": service}
         if self.account or self.kind is PrincipalKind.ANONYMOUS:
@@ -100,7 +100,7 @@ def user(arn: str, *, user_id: str = "", tags: Mapping[str, str] | None = None) 
 def role_session(
     role_arn: str, session: str, *, role_id: str = "", tags: Mapping[str, str] | None = None
 ) -> Principal:
-    """A session of a role: what a function, job or caller of ``AssumeRole`` is.
+    """A session of a role: the principal of a function, a job or a caller of ``AssumeRole``.
 
     Args:
         role_arn: ARN of the role, with its path.
@@ -122,7 +122,7 @@ def role_session(
 
 
 def federated_user(arn: str, user_arn: str) -> Principal:
-    """A session of ``GetFederationToken``, and the IAM user that it comes from."""
+    """A session of ``GetFederationToken``, with the IAM user that federated."""
     return Principal(
         kind=PrincipalKind.FEDERATED_USER, arn=arn, account=_account(arn), role_arn=user_arn
     )
@@ -141,12 +141,12 @@ def service(name: str) -> Principal:
 
 
 def identity_provider(name: str) -> Principal:
-    """Who calls ``AssumeRoleWithWebIdentity`` or ``…WithSAML``, by the provider's name or ARN."""
+    """The principal of ``AssumeRoleWithWebIdentity`` or ``…WithSAML``: a provider's name or ARN."""
     return Principal(kind=PrincipalKind.IDENTITY_PROVIDER, arn=name)
 
 
 def anonymous() -> Principal:
-    """Nobody: a request without a signature."""
+    """The principal of a request without a signature."""
     return Principal(kind=PrincipalKind.ANONYMOUS, arn="")
 
 
@@ -157,17 +157,16 @@ def _account(arn: str) -> str:
     return fields[4]
 
 
-class Named(IntEnum):
-    """How a ``Principal`` element names who makes the request; a higher value is more direct.
+class PrincipalMatch(IntEnum):
+    """How a ``Principal`` element matches a principal; a higher value is more direct.
 
-    AWS lets an implicit deny of other policies limit what a resource-based policy allows,
-    depending on which of these ARNs the policy names.
+    The match decides which other policies limit an Allow of a resource-based policy.
     """
 
-    NO = 0
+    NONE = 0
     ACCOUNT = 1
     ROLE = 2
-    DIRECTLY = 3
+    DIRECT = 3
 
 
 _EVERYBODY = "*"
@@ -180,56 +179,60 @@ class PrincipalElement:
     names: Mapping[str, frozenset[str]]
     negated: bool = False
 
-    def names_principal(self, principal: Principal) -> Named:
-        """How it names who makes the request."""
+    def match_principal(self, principal: Principal) -> PrincipalMatch:
+        """How the element matches the principal of a request."""
         if principal.kind is PrincipalKind.SERVICE:
             return self._service(principal)
         if _EVERYBODY in self.names.get("AWS", ()):
-            return Named.DIRECTLY
+            return PrincipalMatch.DIRECT
         if principal.kind is PrincipalKind.IDENTITY_PROVIDER:
             listed = self.names.get("Federated", frozenset())
-            return Named.DIRECTLY if listed & {principal.arn, _EVERYBODY} else Named.NO
+            return (
+                PrincipalMatch.DIRECT
+                if listed & {principal.arn, _EVERYBODY}
+                else PrincipalMatch.NONE
+            )
         if not principal.account:
-            return Named.NO
+            return PrincipalMatch.NONE
         return self._identity(principal)
 
-    def applies(self, principal: Principal, *, allows: bool) -> Named:
-        """Whether and how a statement with this element is about who makes the request."""
+    def applies(self, principal: Principal, *, allows: bool) -> PrincipalMatch:
+        """How a statement with this element applies to the principal of a request."""
         if not self.negated:
-            return self.names_principal(principal)
+            return self.match_principal(principal)
         if allows:
-            excepted = self.names_principal(principal) is not Named.NO
+            excepted = self.match_principal(principal) is not PrincipalMatch.NONE
         else:
             excepted = self._wholly_excepted(principal)
-        return Named.NO if excepted else Named.DIRECTLY
+        return PrincipalMatch.NONE if excepted else PrincipalMatch.DIRECT
 
-    def _service(self, principal: Principal) -> Named:
+    def _service(self, principal: Principal) -> PrincipalMatch:
         services = self.names.get("Service", frozenset())
         everybody = self.names.get("AWS", frozenset()) & {_EVERYBODY}
         named = services & {principal.arn, _EVERYBODY} or everybody
-        return Named.DIRECTLY if named else Named.NO
+        return PrincipalMatch.DIRECT if named else PrincipalMatch.NONE
 
-    def _identity(self, principal: Principal) -> Named:
+    def _identity(self, principal: Principal) -> PrincipalMatch:
         listed = self.names.get("AWS", frozenset())
         unique_id, _, session = principal.user_id.partition(":")
         if principal.arn in listed or (unique_id in listed and not session and unique_id):
-            return Named.DIRECTLY
+            return PrincipalMatch.DIRECT
         if principal.role_arn in listed or (unique_id in listed and session):
-            return Named.ROLE
+            return PrincipalMatch.ROLE
         canonical = principal.canonical_user_id in self.names.get("CanonicalUser", frozenset())
         if listed & {principal.account, _root_arn(principal)} or canonical:
             root_user = principal.kind is PrincipalKind.ROOT
-            return Named.DIRECTLY if root_user else Named.ACCOUNT
-        return Named.NO
+            return PrincipalMatch.DIRECT if root_user else PrincipalMatch.ACCOUNT
+        return PrincipalMatch.NONE
 
     def _wholly_excepted(self, principal: Principal) -> bool:
-        """Whether a ``Deny`` with ``NotPrincipal`` spares who makes the request.
+        """Whether a ``Deny`` with ``NotPrincipal`` excepts the principal of a request.
 
-        AWS may check the account, then the role, then the session, and asks for all of them to
-        be listed; here none may be missing.
+        AWS may check the account, then the role, then the session, and recommends to list all
+        of them. The exception applies only if none of them is missing.
         """
         if not principal.account:
-            return self.names_principal(principal) is not Named.NO
+            return self.match_principal(principal) is not PrincipalMatch.NONE
         listed = self.names.get("AWS", frozenset())
         if _EVERYBODY in listed:
             return True

@@ -14,18 +14,17 @@ from sageloop.local_cloud.access.policy.principals import Principal
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Who wants to do what to which resource.
+    """One request for authorization.
 
-    A call that AWS authorizes for several actions or resources is several requests; each must be
-    allowed.
+    An API call that requires several permissions is several requests; each must be allowed.
 
     Args:
-        principal: who makes the request.
+        principal: the principal that makes the request.
         action: service prefix and action, such as ``s3:GetObject``; case does not matter.
         resource: ARN of the resource, or ``*`` for actions without resource types.
-        context: condition keys with one value or several; case of keys does not matter. What
-            follows from the principal (``aws:PrincipalArn``, tags, …) is there without being
-            given, and may be given to override it.
+        context: condition keys with one value or several; case of keys does not matter. Keys
+            that follow from the principal (``aws:PrincipalArn``, tags, …) are added, and can be
+            overridden.
 
     """
 
@@ -47,8 +46,8 @@ class Request:
 
     def variable(self, key: str) -> str | None:
         """The value of a key as a policy variable: keys with several values have none."""
-        found = self.values.get(key, ())
-        return found[0] if len(found) == 1 else None
+        values = self.values.get(key, ())
+        return values[0] if len(values) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +59,7 @@ class ResourcePolicy:
         account: account that owns the resource.
         must_allow: whether identity-based policies of the same account are not enough by
             themselves: so it is with key policies of KMS and trust policies of roles.
-        trust: whether it is the trust policy of a role; messages call it so.
+        trust: whether it is the trust policy of a role, for messages.
 
     """
 
@@ -74,8 +73,8 @@ class ResourcePolicy:
 class EndpointPolicy:
     """The policy of a VPC endpoint that the request passes.
 
-    ``gateway`` says that it is a gateway endpoint: there, an account as principal means its root
-    user alone.
+    ``gateway`` marks the policy of a gateway endpoint, in which an account as principal means only
+    its root user.
     """
 
     policy: Policy
@@ -94,7 +93,7 @@ class AppliedPolicies:
         boundary: permissions boundary of the user or role.
         session: session policies; empty if the session was created without any.
         resource: policies of the resource; a grant of a KMS key is one more of them.
-        account: account that owns the resource; that of the resource policies if they are given,
+        account: account that owns the resource; by default that of the resource policies, or
             else that of the principal.
         endpoint: policy of the VPC endpoint that the request passes.
 

@@ -16,9 +16,9 @@ from sageloop.local_cloud.access.policy.conditions import (
 from sageloop.local_cloud.access.policy.errors import PolicyError
 from sageloop.local_cloud.access.policy.patterns import Test
 from sageloop.local_cloud.access.policy.principals import (
-    Named,
     Principal,
     PrincipalElement,
+    PrincipalMatch,
     parse_principals,
 )
 from sageloop.local_cloud.access.policy.variables import Lookup, Template, template
@@ -36,7 +36,7 @@ class _Actions:
     tests: tuple[Test, ...]
 
     def include(self, action: str) -> bool:
-        """Whether an action in lower case is meant."""
+        """Whether the element matches an action in lower case."""
         return any(test(action) for test in self.tests) != self.negated
 
 
@@ -50,19 +50,19 @@ class _Resources:
     templates: tuple[tuple[str, Template], ...]
 
     def include(self, resource: str, lookup: Lookup) -> bool:
-        """Whether a resource is meant; ``lookup`` gives the values of policy variables."""
-        found = any(test(resource) for test in self.tests) or any(
+        """Whether the element matches a resource; ``lookup`` returns values of policy variables."""
+        listed = any(test(resource) for test in self.tests) or any(
             _matches(prefix, part, resource, lookup) for prefix, part in self.templates
         )
-        return found != self.negated
+        return listed != self.negated
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One statement of a policy.
 
-    ``principals`` is ``None`` in policies that are attached to who makes the request, and
-    ``resources`` where the resource is the one that the policy is attached to.
+    ``principals`` is ``None`` in policies that are attached to a principal. ``resources`` is
+    ``None`` in policies that are attached to their only resource.
     """
 
     index: int
@@ -79,15 +79,15 @@ class Statement:
         return self.sid or f"Statement[{self.index}]"
 
     def is_about(self, resource: str, context: Values, lookup: Lookup) -> bool:
-        """Whether resource and conditions match; action and principal are asked for apart."""
+        """Whether resource and conditions match; action and principal are matched separately."""
         return (self.resources is None or self.resources.include(resource, lookup)) and all(
             condition.holds(context, lookup) for condition in self.conditions
         )
 
-    def names_principal(self, principal: Principal) -> Named:
-        """How the statement names who makes the request."""
+    def match_principal(self, principal: Principal) -> PrincipalMatch:
+        """How the statement's principals match the principal of the request."""
         if self.principals is None:
-            return Named.DIRECTLY
+            return PrincipalMatch.DIRECT
         return self.principals.applies(principal, allows=self.allows)
 
 
@@ -114,12 +114,12 @@ def parse_statement(element: Any, *, index: int, variables: bool) -> Statement:
 
 
 def _choice(element: Mapping[str, Any], name: str, where: str) -> str | None:
-    """Which of ``Action`` and ``NotAction`` (or the like) a statement has."""
+    """The element of a pair (``Action`` and ``NotAction``) that a statement has."""
     negated = f"Not{name}"
-    given = [one for one in (name, negated) if one in element]
-    if len(given) == 2:
+    present = [one for one in (name, negated) if one in element]
+    if len(present) == 2:
         raise PolicyError(where, f"has both {name} and {negated}; one is allowed")
-    return given[0] if given else None
+    return present[0] if present else None
 
 
 def _actions(element: Mapping[str, Any], where: str) -> _Actions:
@@ -153,7 +153,7 @@ def _resources(element: Mapping[str, Any], where: str, variables: bool) -> _Reso
 
 
 def _split_at_resource(text: str) -> tuple[str, str]:
-    """What stands before the resource part of an ARN, and that part: variables work there only."""
+    """An ARN split before its resource part, the only part in which variables are replaced."""
     fields = text.split(":", _ARN_FIELDS - 1)
     if len(fields) < _ARN_FIELDS:
         return text, ""

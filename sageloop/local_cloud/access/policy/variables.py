@@ -22,8 +22,8 @@ class _Variable:
     default: str | None
 
     def value(self, lookup: Lookup) -> str | None:
-        found = lookup(self.key)
-        return self.default if found is None else found
+        value = lookup(self.key)
+        return self.default if value is None else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Template:
     """A text with policy variables in it.
 
     Build one with `template`. A variable's value is plain text: a wildcard in it matches only
-    itself. (AWS's pages do not say so; a session name or tag that opens a policy to everything
-    would be the alternative.)
+    itself. AWS's pages do not define this; as a wildcard, a session name or a tag could open a
+    policy to every resource.
     """
 
     parts: tuple[str | _Variable, ...]
@@ -45,33 +45,33 @@ class Template:
 
     def tokens(self, lookup: Lookup) -> list[patterns.Token] | None:
         """Tokens of a pattern, or ``None`` if a variable has neither value nor default."""
-        found: list[patterns.Token] = []
+        result: list[patterns.Token] = []
         for part, literal in zip(self.parts, self.literals, strict=True):
             if isinstance(part, _Variable):
                 value = part.value(lookup)
                 if value is None:
                     return None
-                found += value
+                result += value
             else:
-                found += part if literal else patterns.tokens(part)
-        return found
+                result += part if literal else patterns.tokens(part)
+        return result
 
     def text(self, lookup: Lookup) -> str | None:
         """The text itself, wildcards not interpreted; ``None`` as for `tokens`."""
-        found: list[str] = []
+        result: list[str] = []
         for part in self.parts:
             value = part.value(lookup) if isinstance(part, _Variable) else part
             if value is None:
                 return None
-            found.append(value)
-        return "".join(found)
+            result.append(value)
+        return "".join(result)
 
 
 def template(text: str, *, variables: bool) -> Template:
-    """Read a text of a policy.
+    """Parse a text of a policy.
 
     Args:
-        text: what the policy says.
+        text: text of the policy.
         variables: whether its version has variables (2012-10-17); otherwise ``${`` is text.
 
     """
