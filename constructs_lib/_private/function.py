@@ -31,7 +31,8 @@ _RUNTIME_REASON = (
     "until 2029"
 )
 _REASON = (
-    "interfaces and traces have no resource level; other wildcards end a prefix of this project"
+    "interfaces and traces have no resource level, and alarms are described on all of them or "
+    "composite ones are left out; other wildcards end a prefix of this project"
 )
 _INTERFACES_REASON = (
     "Lambda itself makes the interfaces of a function in a VPC, and asks for the right on all of "

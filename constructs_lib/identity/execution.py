@@ -15,8 +15,9 @@ from .._private.encryption import grant_statement, use_statement
 from .._private.policies import allow, arn, attach, colon_arn, managed_policy
 
 _REASON = (
-    "network interfaces, metrics and log streams have no narrower resource, or the wildcard ends "
-    "a prefix of this project; conditions narrow what is left"
+    "network interfaces, metrics and log streams have no narrower resource, alarms are described "
+    "on all of them or composite ones are left out, or the wildcard ends a prefix of this "
+    "project; conditions narrow what is left"
 )
 _DESCRIBE_NETWORK = ["ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces",
                      "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets",

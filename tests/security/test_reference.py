@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from scripts.acknowledgments import Acknowledgment
+from scripts.synthesis import ROOT
 from tests.security.judges import policies, reference
 from tests.security.judges.wiring import House
 
@@ -23,6 +25,14 @@ def test_every_action_and_arn_can_match(templates: Templates) -> None:
 
     assert len(found) > 20
     assert {n: f for n, d in found.items() if (f := list(reference.faults(d["Statement"])))} == {}
+
+
+def test_every_action_of_the_functions_is_in_the_reference() -> None:
+    text = (ROOT / "lambda" / "permissions.json").read_text(encoding="utf-8")
+    actions = sorted(set(re.findall(r'"([a-z0-9-]+:[A-Za-z]+)"', text)))
+
+    assert len(actions) > 50
+    assert [each for each in actions if reference.resource_types(each) is None] == []
 
 
 def test_star_stands_only_where_checkov_is_told_why(
