@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from documents import ENDPOINT, HOUR, JOB, serving_document
 from fake_client import client_error
+from sageloop_runtime.previous_release import ATTRIBUTES
 from sageloop_runtime.times import iso
 from world import World
 
@@ -220,3 +222,36 @@ SCENARIOS: dict[str, Callable[[], World]] = {
         rollout_overdue, own_endpoint_stopped, own_endpoint_starting,
     )
 }  # fmt: skip
+
+ROWS: dict[str, dict[str, dict[str, Any]]] = json.loads(
+    (Path(__file__).parent / "previous_release_rows.json").read_text()
+)
+
+
+def replace_rows(world: World, scenario: str) -> World:
+    """Put the rows of the previous release in place of the present ones."""
+    for row_id, row in ROWS[scenario].items():
+        world.rows[row_id] = {"id": {"S": row_id}, **row}
+    return world
+
+
+def deployed(scenario: str) -> World:
+    return replace_rows(SCENARIOS[scenario](), scenario)
+
+
+def previous_attributes(world: World) -> set[str]:
+    """The attributes with previous names in the rows of a world."""
+    return {
+        f"{row_id}: {name}"
+        for row_id, row in world.rows.items()
+        for name in ATTRIBUTES.get(row_id.partition("#")[0], {}).values()
+        if name in row
+    }
+
+
+def schedule(world: World, action: str | None = None, **more: Any) -> str:
+    world.now += HOUR
+    request = {"source": "schedule", "id": f"{world.now}", "time": iso(world.now), **more}
+    if action is not None:
+        request["action"] = action
+    return str(world.run("endpoint_schedule", request)["step"])
