@@ -15,6 +15,8 @@ import pytest
 from scripts.acknowledgments import acknowledgments
 from scripts.synthesis import ROOT, templates_in
 
+pytestmark = pytest.mark.slow
+
 CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
 NOWHERE = "http://127.0.0.1:9"
 
