@@ -68,7 +68,6 @@ def test_wheel_holds_the_local_cloud_and_nothing_else_of_the_namespace(wheel: Pa
     assert [name for name in content if not name.startswith(LOCAL)] == []
 
 
-@pytest.mark.feature("the local cloud as a distribution of its own")
 def test_plain_template_is_deployed_where_only_the_local_cloud_is_installed(
     wheel: Path, tmp_path: Path
 ) -> None:
