@@ -323,7 +323,10 @@ class Front:
 
 def _handled(handler: Handler, request: Request) -> wire.Response:
     try:
+        read_body("local cloud's own", request)
         return handler(request)
+    except AwsError as error:
+        return wire.refusal(None, error)
     except Exception as error:
         log.exception("%s broke", request.path)
         failure = AwsError("InternalFailure", f"{type(error).__name__}: {error}", 500)

@@ -1,0 +1,99 @@
+"""Process trees: who descends from whom, and the end of all of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import pairwise
+
+import psutil
+import pytest
+
+from sageloop.local_cloud.core.supervision import tree
+
+# Three generations, each in a session of its own; the last one says that it is there.
+NESTED = """
+import os, signal, sys
+def live(depth):
+    os.setsid() if depth < 2 else None
+    if depth and os.fork() == 0:
+        live(depth - 1)
+    print(os.getpid(), flush=True)
+    signal.pause()
+live(2)
+"""
+# A child goes on in each process's place, and forks again.
+RUNAWAY = """
+import os, sys
+os.setsid()
+print(os.getpid(), flush=True)
+while True:
+    if os.fork():
+        os._exit(0)
+"""
+
+
+@pytest.fixture
+def nested() -> Iterator[list[int]]:
+    """Process ids of three generations, the eldest first."""
+    with subprocess.Popen([sys.executable, "-c", NESTED], stdout=subprocess.PIPE) as root:
+        assert root.stdout is not None
+        pids = sorted({int(root.stdout.readline()) for _ in range(3)})
+        yield [root.pid, *(pid for pid in pids if pid != root.pid)]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
+
+
+def test_tree_is_killed_whatever_sessions_it_made(nested: list[int]) -> None:
+    processes = [psutil.Process(pid) for pid in nested]
+
+    tree.kill_tree(nested[0])
+
+    gone, alive = psutil.wait_procs(processes, timeout=10)
+    assert [p.pid for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+    assert len(gone) + len(alive) == 3
+
+
+def test_tree_of_another_is_left_alone(nested: list[int]) -> None:
+    with subprocess.Popen([sys.executable, "-c", NESTED], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        for _ in range(3):
+            other.stdout.readline()
+
+        tree.kill_tree(other.pid)
+
+        assert [psutil.Process(pid).status() for pid in nested] == ["sleeping"] * 3
+
+
+def test_children_are_found_by_list_and_by_search(nested: list[int]) -> None:
+    for parent, child in pairwise(nested):
+        assert tree.children_of(parent) == tree._searched_children(parent) == [child]
+        assert tree.parent_of(child) == parent
+
+
+def test_what_is_gone_has_no_family() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+
+    assert tree.children_of(ended.pid) == []
+    assert tree.parent_of(ended.pid) is None
+    tree.kill_tree(ended.pid)
+
+
+def test_process_that_runs_away_from_one_to_the_next_is_caught() -> None:
+    code = (
+        "import subprocess, sys\nfrom sageloop.local_cloud.core.supervision import tree\n"
+        "tree.become_subreaper()\n"
+        f"with subprocess.Popen([sys.executable, '-c', {RUNAWAY!r}], stdout=-1) as away:\n"
+        "    away.stdout.readline()\n    away.returncode = 0\n    tree.end_all_children()\n"
+        "    print(tree.children_of(__import__('os').getpid()))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+
+    assert ended.stdout == "[]\n", ended.stderr
