@@ -31,7 +31,7 @@ _CHAPTERS = {
         "rollout constructs", "rollout", "promotion", "capture", "batch transform", "invocation",
         "alarms", "operations",
     ),
-    "Both": ("examples", "functions", "faults", "load", "bad input", "fidelity"),
+    "Both": ("examples", "access", "functions", "faults", "load", "bad input", "fidelity"),
 }  # fmt: skip
 
 

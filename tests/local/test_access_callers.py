@@ -23,7 +23,7 @@ ACCOUNT = "123456789012"
 ISSUER = "tokens.example.org"
 TOKEN_ROLE, SAML_ROLE, PLAIN_ROLE = "federated", "assertions", "reader"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-FEATURE = "local cloud: keys belong to a caller, and AWS's answers name it"
+FEATURE = "access: keys belong to a caller, and AWS's answers name it"
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ def test_unsigned_requests_to_a_closed_bucket_are_denied(cloud: Cloud, s3: Any) 
     assert send(cloud, Sent("GET", "/no-such-bucket/key", {})).status == 403
 
 
-@pytest.mark.feature("local cloud: S3 answers unsigned requests only where a bucket is public")
+@pytest.mark.feature("access: S3 answers unsigned requests only where a bucket is public")
 def test_what_a_policy_opens_to_everybody_is_read_without_a_signature(
     cloud: Cloud, s3: Any
 ) -> None:
@@ -150,7 +150,7 @@ def fresh() -> Iterator[Cloud]:
         yield made
 
 
-@pytest.mark.feature("local cloud: no request breaks a service for others")
+@pytest.mark.feature("access: no request breaks a service for others")
 @pytest.mark.parametrize("service", services_of_moto())
 def test_one_odd_request_does_not_break_a_service(fresh: Cloud, service: str) -> None:
     honest = request_of(fresh, service)

@@ -17,7 +17,7 @@ from sageloop.local_cloud.core.naming import services_of_moto
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 PLAIN = {"Content-Type": "text/plain"}
 EVIL = "http://evil.example"
-FEATURE = "local cloud: only its user may call it"
+FEATURE = "access: only its user may call it"
 
 Attack = Callable[[Cloud, str, Sent], Sent]
 

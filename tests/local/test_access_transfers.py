@@ -32,7 +32,7 @@ from sageloop.local_cloud.core.cloud import Cloud
 BUCKET = "transfers"
 KEY = "a folder/ü + ~file%41.bin"
 MEGABYTE = 1 << 20
-FEATURE = "local cloud: S3 verifies what is uploaded, in every way that clients have"
+FEATURE = "access: S3 verifies what is uploaded, in every way that clients have"
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ _RESOURCE_MEMBERS = (
     "AlarmNames", "Name", "Rule", "StackName", "LogGroupName", "logGroupName", "ResourceId",
     "ParameterName", "SecretId", "Namespace", "AutoScalingGroupName", "ResourceArn",
 )  # fmt: skip
+_RANKS = {member: rank for rank, member in enumerate(_RESOURCE_MEMBERS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,9 @@ def _read(told: tuple[Any, ...]) -> CallRecord:
 
 def resource_of(params: dict[str, Any]) -> str:
     """The name or ARN a request addresses, as far as its parameters tell; else ``*``."""
-    for member in _RESOURCE_MEMBERS:
-        value = params.get(member)
+    # Most requests have few members, and most of the names above are of none of them.
+    for member in sorted(_RANKS.keys() & params.keys(), key=_RANKS.__getitem__):
+        value = params[member]
         if isinstance(value, list) and value:
             value = value[0]
         if isinstance(value, str) and value:
