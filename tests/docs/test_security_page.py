@@ -13,6 +13,8 @@ ROW = re.compile(r"^\| (?!threat|---)([^|]+)\|([^|]+)\|([^|]+)\|$", re.MULTILINE
 
 
 def functions(path: Path) -> set[str]:
+    if not path.exists():
+        return set()
     tree = ast.parse(path.read_text())
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
