@@ -52,7 +52,7 @@ class ModuleScheduling(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ModuleScheduling:
-    """Schedule so whatever is asked for: ``-n 2`` is all that one has to say."""
+    """Replace the scheduler of every ``--dist``, so that ``-n 2`` needs no other option."""
     config.option.loadscopereorder = False
     return ModuleScheduling(config, log)
 

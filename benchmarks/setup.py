@@ -44,11 +44,11 @@ def _made(clone: Path, target: str) -> float:
 
 def _megabytes(clone: Path) -> float:
     """Disk that the environments take, in millions of bytes."""
-    told = subprocess.run(
+    listing = subprocess.run(
         ["du", "--summarize", "--total", "--block-size=1", ".venv", "node_modules"],
         cwd=clone, check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    return int(told.stdout.split()[-2]) / 1e6
+    return int(listing.stdout.split()[-2]) / 1e6
 
 
 def _bounded(name: str, value: float, unit: str, most: float) -> Figure:

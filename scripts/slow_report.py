@@ -1,4 +1,4 @@
-"""``python -m scripts.slow_report FILE``: what a CPU report says of tests and their markers.
+"""``python -m scripts.slow_report FILE``: checks the marker ``slow`` against a CPU report.
 
 ``pytest --cpu-report FILE`` writes the file. The exit code is 1 if a test takes over 5 s of CPU, or
 shares a fixture whose set-up does, and does not carry the marker ``slow``.
@@ -62,10 +62,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="slow_report", description=__doc__)
     parser.add_argument("report", type=Path)
     parser.add_argument("--top", type=int, default=25, help="how many modules to print")
-    given = parser.parse_args()
-    report = json.loads(given.report.read_text())
+    options = parser.parse_args()
+    report = json.loads(options.report.read_text())
     lines = [f"{report['cpu']:8.1f} s of CPU, {len(report['tests'])} tests"]
-    lines += [f"{seconds:8.1f} s  {name}" for seconds, name in by_module(report)[: given.top]]
+    lines += [f"{seconds:8.1f} s  {name}" for seconds, name in by_module(report)[: options.top]]
     missing = unmarked(report)
     lines += [f"not marked slow: {name} {reason}" for name, reason in missing]
     sys.stdout.write("\n".join(lines) + "\n")

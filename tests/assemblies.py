@@ -44,7 +44,7 @@ def _make(settings: str, folder: Path) -> None:
 
 
 def _name(settings: str) -> str:
-    # A file is known by what it says: tests write some of the same name.
+    # Settings files are identified by content: tests write different ones of the same name.
     content = Path(settings).read_bytes() if settings.endswith(".toml") else b""
     digest = hashlib.sha256(settings.encode() + b"\0" + content).hexdigest()[:16]
     return f"{Path(settings).stem}-{digest}"

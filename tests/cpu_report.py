@@ -72,7 +72,7 @@ class CpuReport:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Measure one test; the set-up of what it shares with others is told apart."""
+        """Measure one test; the set-up of shared fixtures is counted apart."""
         began, shared = cpu_seconds(), self._shared
         result = yield
         total = cpu_seconds() - began

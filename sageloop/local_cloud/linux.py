@@ -1,4 +1,4 @@
-"""The local cloud runs on Linux only, and says so before anything starts."""
+"""The local cloud runs on Linux only; other platforms are refused at import."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def report(**tests: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_slow_tests_without_the_marker_are_reported(test: dict[str, Any], reason: str) -> None:
-    assert [told for _, told in unmarked(report(one=test))] == reason
+    assert [text for _, text in unmarked(report(one=test))] == reason
 
 
 def test_modules_are_ordered_by_all_they_cost() -> None:

@@ -1,4 +1,4 @@
-"""Constructs, stacks and the command line import on macOS and Windows; the local cloud says no."""
+"""Constructs, stacks and the command line import on macOS and Windows; the local cloud refuses."""
 
 from __future__ import annotations
 
@@ -104,14 +104,16 @@ def reached() -> dict[str, ast.Module]:
 
 
 def test_modules_for_every_platform_use_nothing_of_posix_at_import() -> None:
-    assert {name: told for name, tree in reached().items() if (told := faults(tree))} == {}
+    assert {name: names for name, tree in reached().items() if (names := faults(tree))} == {}
 
 
 def test_modules_for_every_platform_do_not_import_the_running_cloud() -> None:
-    names = reached()
+    modules = reached()
 
-    assert {"sageloop.cli.train", "constructs_lib.data.store", "sageloop.environment"} <= set(names)
-    assert [name for name in names if f"{name}.".startswith(f"{LINUX_ONLY}.")] == []
+    assert {"sageloop.cli.train", "constructs_lib.data.store", "sageloop.environment"} <= set(
+        modules
+    )
+    assert [name for name in modules if f"{name}.".startswith(f"{LINUX_ONLY}.")] == []
 
 
 @pytest.mark.parametrize(

@@ -50,18 +50,18 @@ class Events(Service):
             self.emitted.append((detail_type, json.loads(json.dumps(detail))))
 
     def statuses(self) -> list[str]:
-        """Statuses that were told so far, the present one included: its event comes after it."""
-        return until("the event of the last status", self._told, seconds=180)
+        """Published statuses, the present one included: its event follows the status."""
+        return until("the event of the last status", self._published, seconds=180)
 
-    def _told(self) -> list[str] | None:
+    def _published(self) -> list[str] | None:
         kind = "SageMaker Endpoint State Change"
-        told = [d for t, d in self.emitted if t == kind]
-        if not told:
+        events = [d for t, d in self.emitted if t == kind]
+        if not events:
             return None
         store = self.cloud.service("sagemaker").store
-        document = store.find("endpoint", told[-1]["EndpointName"])
+        document = store.find("endpoint", events[-1]["EndpointName"])
         present = None if document is None else screaming(document["EndpointStatus"])
-        known = [d["EndpointStatus"] for d in told]
+        known = [d["EndpointStatus"] for d in events]
         return known if present in (None, known[-1]) else None
 
 

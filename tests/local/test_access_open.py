@@ -167,6 +167,20 @@ def test_one_odd_request_does_not_break_a_service(fresh: Cloud, service: str) ->
     assert again.status not in (403, 500), again.text
 
 
+@pytest.mark.parametrize("action", ["GetSessionToken", "GetCallerIdentity", "AssumeRole"])
+def test_an_unsigned_action_does_not_open_another(cloud: Cloud, action: str) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    unsigned, other = "Action=AssumeRoleWithSAML", f"Action={action}&Version=2011-06-15"
+
+    for path, body in ((f"/?{unsigned}", other), (f"/?{other}", unsigned),
+                       ("/", f"{other}&{unsigned}"), ("/", f"{unsigned}&{other}")):  # fmt: skip
+        answer = send(cloud, Sent("POST", path, form, body.encode()))
+        assert answer.status in (400, 403), (path, body, answer.text)
+    assert cloud.recorder.calls(action=f"sts:{action}") == [
+        call for call in cloud.recorder.calls(action=f"sts:{action}") if call.outcome != "OK"
+    ]
+
+
 JSON_SERVICES = ("dynamodb", "logs", "kms", "secretsmanager", "ssm", "sqs", "events", "sagemaker",
                  "application-autoscaling", "cloudwatch")  # fmt: skip
 MALFORMED = (b"{", b"[]", b'"text"', b"\xff\xfe", b'{"a": }', b"[" * 100_000, b"null", b"1")

@@ -32,7 +32,7 @@ from sageloop.local_cloud.access.signature import verify
 log = logging.getLogger(__name__)
 
 _FORM = "application/x-www-form-urlencoded"
-_UNSIGNED_ACTIONS = frozenset(("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"))
+UNSIGNED_ACTIONS = frozenset(("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"))
 _COGNITO = {
     "AWSCognitoIdentityService": "cognito-identity",
     "AWSCognitoIdentityProviderService": "cognito-idp",
@@ -126,7 +126,7 @@ class Authentication:
             take_body(environ, "", None, "")
             fields = parse_qsl(environ["wsgi.input"].getvalue().decode("latin-1"))
             action = dict(fields).get("Action")
-        if action in _UNSIGNED_ACTIONS:
+        if action in UNSIGNED_ACTIONS:
             return Identity(self._anonymous, self._region, "sts")
         cognito = _COGNITO.get((target or "").split(".")[0])
         if cognito is not None:

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from sageloop.local_cloud.access.admission import NotAdmittedError, admit
 from sageloop.local_cloud.access.authentication import (
+    UNSIGNED_ACTIONS,
     Authentication,
     Identity,
     authorize_for_moto,
@@ -110,9 +111,16 @@ class Gate:
             return self.refuse(environ, error, started)
 
     def check_public(self, found: wire.Operation, call: Call) -> None:
-        """Refuse an unsigned request to S3 unless everybody may send it. Raises ``AwsError``."""
-        if call.caller.kind is not CallerKind.ANONYMOUS or found.service != "s3":
+        """Refuse an unsigned request unless everybody may send it. Raises ``AwsError``.
+
+        What is carried out decides, not what the request looked like when it came.
+        """
+        if call.caller.kind is not CallerKind.ANONYMOUS:
             return
+        if found.service == "sts" and found.name in UNSIGNED_ACTIONS:
+            return
+        if found.service != "s3":
+            raise Denied(Denial.MISSING).error(family_of(found.service, found.protocol))
         bucket = _bucket(self._cloud.account_id, found.path_params.get("Bucket", ""))
         key, version = found.path_params.get("Key", ""), "versionId" in call.request.args
         if bucket is None or not is_open(bucket, found.name, key, version=version):

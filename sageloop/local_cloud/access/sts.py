@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import re
 import time as wall
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from moto.core.utils import get_service_model
 
 from sageloop.local_cloud.access.caller import (
     USER_NAME,
@@ -50,7 +54,7 @@ class Sts:
             "AssumeRoleWithWebIdentity": self.assume_role_with_web_identity,
             "AssumeRoleWithSAML": self.assume_role_with_saml,
         }.items():
-            cloud.front.add_operation("sts", name, operation)
+            cloud.front.add_operation("sts", name, partial(_complete, operation))
 
     def get_caller_identity(self, call: Call) -> dict[str, Any]:
         """Who calls."""
@@ -165,6 +169,18 @@ class Sts:
             user = self._cloud.iam_user(caller.arn)
             return unique_id("AIDA", caller.arn) if user is None else str(user.id)
         return unique_id("AIDA", f"{account_id} {USER_NAME}")
+
+
+def _complete(operation: Callable[[Call], dict[str, Any]], call: Call) -> dict[str, Any]:
+    shape = get_service_model("sts").operation_model(call.operation).input_shape
+    for member in shape.required_members if shape is not None else ():
+        if member not in call.params:
+            raise AwsError(
+                "ValidationError",
+                f"1 validation error detected: Value null at '{member[0].lower()}{member[1:]}' "
+                "failed to satisfy constraint: Member must not be null",
+            )
+    return operation(call)
 
 
 def _refuse_sessions(call: Call, operation: str) -> None:
