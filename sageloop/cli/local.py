@@ -21,8 +21,13 @@ from sageloop.cli.running import (
     log_file,
     needed_cloud,
 )
-from sageloop.local_cloud.client import LocalCloud, LocalCloudError
-from sageloop.local_cloud.core.config_checks import check_port, check_rate, check_region
+from sageloop.local_cloud.client import (
+    LocalCloud,
+    LocalCloudError,
+    check_port,
+    check_rate,
+    check_region,
+)
 from sageloop.local_cloud.shell_environment import command_environment, shell_lines
 
 application = typer.Typer(

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.test import run_wsgi_app
 
@@ -110,4 +110,4 @@ def _application(service: str, region: str) -> Any:
     part = moto_part(service)
     if part is None:
         raise KeyError(f"moto keeps no state of {service}")
-    return create_backend_app(part)
+    return create_backend_app(cast("Any", part))
