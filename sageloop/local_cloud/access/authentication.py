@@ -6,6 +6,7 @@ import hmac
 import io
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -28,6 +29,7 @@ from sageloop.local_cloud.access.post_policy import is_post_of_object, verify_po
 from sageloop.local_cloud.access.refusals import Denial, Denied
 from sageloop.local_cloud.access.requests import query_pairs, variable_of
 from sageloop.local_cloud.access.signature import verify
+from sageloop.local_cloud.core.errors import AwsError
 
 log = logging.getLogger(__name__)
 
@@ -188,8 +190,11 @@ def discard_body(environ: Mapping[str, Any]) -> None:
     if isinstance(stream, io.BytesIO):
         return
     if environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING"):
-        while stream.read(1 << 16):
-            pass
+        more = True
+        while more:
+            # That it is too large is told once; the request is refused for another reason.
+            with suppress(AwsError):
+                more = bool(stream.read(1 << 16))
 
 
 def _verify_s3(

@@ -1,0 +1,75 @@
+"""How much of a request's body is read, whatever its headers say of its length."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from sageloop.local_cloud.access.authentication import discard_body
+from sageloop.local_cloud.core.errors import AwsError
+from sageloop.local_cloud.core.request_limits import bound_body
+
+MOST = 64 * 1024**2
+
+
+class Endless(io.RawIOBase):
+    """A body that never ends, and how much of it was read."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        count = 1 << 30 if size is None or size < 0 else size
+        self.taken += count
+        return b"x" * min(count, 10)
+
+
+def bounded(service: str | None, stream: Any) -> dict[str, Any]:
+    environ = {"wsgi.input": stream, "HTTP_TRANSFER_ENCODING": "chunked"}
+    bound_body(service, environ)
+    return environ
+
+
+def test_body_without_a_length_is_read_up_to_the_bound_only() -> None:
+    stream = Endless()
+    environ = bounded("sqs", stream)
+
+    environ["wsgi.input"].read()
+
+    assert stream.taken == MOST + 1
+
+
+def test_body_longer_than_the_bound_is_refused_unread() -> None:
+    stream = Endless()
+    environ = bounded("sqs", stream)
+
+    with pytest.raises(AwsError, match=f"smaller than {MOST} bytes for the sqs service"):
+        environ["wsgi.input"].read(MOST + 1)
+
+    assert stream.taken == 0
+
+
+def test_body_that_turns_out_longer_is_refused() -> None:
+    environ = bounded("sqs", io.BytesIO(b"x" * (MOST + 1)))
+
+    with pytest.raises(AwsError) as refused:
+        environ["wsgi.input"].read()
+
+    assert (refused.value.code, refused.value.status) == ("RequestEntityTooLargeException", 413)
+
+
+def test_rest_of_a_refused_body_can_be_discarded() -> None:
+    body = io.BytesIO(b"x" * (MOST + 100_000))
+    environ = bounded("sqs", body)
+
+    discard_body(environ)
+
+    assert body.read() == b""
+
+
+@pytest.mark.parametrize("service", ["s3", None])
+def test_bodies_of_objects_are_left_to_their_own_bound(service: str | None) -> None:
+    stream = Endless()
+
+    assert bounded(service, stream)["wsgi.input"] is stream
