@@ -33,8 +33,9 @@ _MOTO = """\
 {services}
 
 They keep state and answer as moto does. What follows from that state is executed by the services
-above: events of S3 objects, deliveries of SNS topics to functions and queues. An operation that
-moto lacks is refused by moto itself; every other AWS service is refused as a whole.
+above: events of S3 objects, deliveries of SNS topics to functions and queues. Of STS, keys and
+identities are the cloud's own. An operation that moto lacks is refused by name (NotImplemented), as
+every other AWS service is.
 """
 _TYPES = """\
 ## Resource types of CloudFormation

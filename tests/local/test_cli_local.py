@@ -59,6 +59,16 @@ def test_up_tells_where_the_cloud_answers(shell: Shell) -> None:
     assert shell.cloud().health()["ok"] is True
 
 
+def test_keys_and_token_are_kept_for_the_user_alone(shell: Shell) -> None:
+    folder = shell.folder / ".sageloop"
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "local.json").stat().st_mode & 0o777 == 0o600
+    told = shell.local("env").stdout
+    assert f"SAGELOOP_LOCAL_CLOUD={folder / 'local.json'}" in told
+    assert str(shell.facts()["admin_token"]) not in told
+
+
 def test_clock_is_moved_on_and_told(shell: Shell) -> None:
     before = shell.cloud().time()
 
