@@ -9,7 +9,6 @@ import tempfile
 from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 # The template engine costs ten seconds a process; one slow test switches it on again.
 os.environ.setdefault("CDK_VALIDATION", "false")
@@ -41,18 +40,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: _module(item.nodeid) not in slow)
 
 
-class ModuleScheduling(LoadScopeScheduling):
-    """Keeps the tests of a module on one worker: what they share is set up once.
-
-    The examples share nothing, and each takes a minute: they are dealt out one by one.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith("tests/examples/") else _module(nodeid)
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ModuleScheduling:
+# The functions' tests also run on another Python, without xdist.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Replace the scheduler of every ``--dist``, so that ``-n 2`` needs no other option."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ModuleScheduling(LoadScopeScheduling):
+        """Keeps the tests of a module on one worker: what they share is set up once.
+
+        The examples share nothing, and each takes a minute: they are dealt out one by one.
+        """
+
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if nodeid.startswith("tests/examples/") else _module(nodeid)
+
     config.option.loadscopereorder = False
     return ModuleScheduling(config, log)
 

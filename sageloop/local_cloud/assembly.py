@@ -6,6 +6,7 @@ change set. Reference: https://github.com/aws/aws-cdk (cloud assembly schema), r
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -15,6 +16,8 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError, WaiterError
 
+# CloudFormation takes a longer template by its address in S3 only.
+_INLINE_BYTES = 51_200
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _BOOTSTRAP_VERSION = "30"
 
@@ -68,7 +71,7 @@ def deploy_template(
     kind = "UPDATE" if _exists(cloudformation, stack_name) else "CREATE"
     change_set = cloudformation.create_change_set(
         StackName=stack_name, ChangeSetName=f"deploy-{kind.lower()}", ChangeSetType=kind,
-        TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+        **_placed(cloud, body), Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[
             {"ParameterKey": k, "ParameterValue": v} for k, v in dict(parameters or {}).items()
         ],
@@ -86,6 +89,23 @@ def deploy_template(
     except WaiterError as error:
         raise DeploymentError(_reasons(cloudformation, stack_name)) from error
     return outputs_of(cloudformation, stack_name)
+
+
+def _placed(cloud: _Clients, body: str) -> dict[str, str]:
+    """The template as CloudFormation takes it: in the request, or where the CDK CLI puts it."""
+    content = body.encode()
+    if len(content) <= _INLINE_BYTES:
+        return {"TemplateBody": body}
+    account = cloud.client("sts").get_caller_identity()["Account"]
+    bucket, key = f"cdk-hnb659fds-assets-{account}-{cloud.region}", _digest(content)
+    s3 = cloud.client("s3")
+    _ensure_bucket(s3, bucket)
+    s3.put_object(Bucket=bucket, Key=key, Body=content)
+    return {"TemplateURL": f"https://s3.{cloud.region}.amazonaws.com/{bucket}/{key}"}
+
+
+def _digest(content: bytes) -> str:
+    return f"{hashlib.sha256(content).hexdigest()}.json"
 
 
 def destroy(cloud: _Clients, stack_name: str) -> None:
