@@ -25,7 +25,7 @@ from sageloop.environment import (
     require_loopback,
 )
 from sageloop.local_cloud.access.cloud_access import CloudAccess, CloudAccessError
-from sageloop.local_cloud.core.config_checks import check_port, check_rate, check_region
+from sageloop.local_cloud.config_checks import check_port, check_rate, check_region
 from sageloop.local_cloud.linux import UnsupportedPlatformError, require_linux
 
 __all__ = ["LocalCloud", "LocalCloudError", "check_port", "check_rate", "check_region"]

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 _FORM = "application/x-www-form-urlencoded"
 UNSIGNED_ACTIONS = frozenset(("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"))
-_COGNITO = {
+COGNITO = {
     "AWSCognitoIdentityService": "cognito-identity",
     "AWSCognitoIdentityProviderService": "cognito-idp",
 }
@@ -130,7 +130,7 @@ class Authentication:
             action = dict(fields).get("Action")
         if action in UNSIGNED_ACTIONS:
             return Identity(self._anonymous, self._region, "sts")
-        cognito = _COGNITO.get((target or "").split(".")[0])
+        cognito = COGNITO.get((target or "").split(".")[0])
         if cognito is not None:
             take_body(environ, "", None, "")
             return Identity(self._anonymous, self._region, cognito)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sageloop.local_cloud.core.config_checks import check_rate
+from sageloop.local_cloud.config_checks import check_rate
 
 # A moment that dates and all that is added to them can still hold.
 _LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()

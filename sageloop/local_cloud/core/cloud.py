@@ -14,9 +14,9 @@ from moto.utilities.utils import get_partition
 from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.access.keys import Credentials, KeyRing
 from sageloop.local_cloud.access.sts import Sts
+from sageloop.local_cloud.config_checks import check_port, check_rate, check_region
 from sageloop.local_cloud.core.activity import Activity
 from sageloop.local_cloud.core.clock import VirtualClock
-from sageloop.local_cloud.core.config_checks import check_port, check_rate, check_region
 from sageloop.local_cloud.core.faults import Faults
 from sageloop.local_cloud.core.front import Front
 from sageloop.local_cloud.core.in_process import InProcessClients

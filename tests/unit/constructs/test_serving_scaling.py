@@ -40,7 +40,8 @@ _POLICY_OF_STEPS = {"Fn::GetAtt": [Match.string_like_regexp("ScalingAfter"), "Po
 
 _PERMISSIONS = Path(__file__).resolve().parents[3] / "lambda" / "permissions.json"
 _OURS = {"application-autoscaling", "cloudwatch", "sagemaker"}
-_OF_AUTO_SCALING = {"cloudwatch:DeleteAlarms"}  # Application Auto Scaling calls it in our name
+# Application Auto Scaling calls them in our name, or asks whether we may.
+_OF_AUTO_SCALING = {"cloudwatch:DeleteAlarms", "sagemaker:UpdateEndpointWeightsAndCapacities"}
 
 
 def _actions_of(template: Template, start: str) -> set[str]:
