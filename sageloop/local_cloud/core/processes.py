@@ -55,8 +55,10 @@ class Processes:
 
         ``stdout`` may be ``subprocess.PIPE``; ``stderr`` ``None`` is the cloud's own. ``hidden``
         marks a part of the cloud itself, which no user's resource owns. Raises ``OSError`` as
-        ``subprocess.Popen`` does, and if the cloud stops.
+        ``subprocess.Popen`` does, and if the cloud stops; ``ValueError`` for a null character.
         """
+        if any("\0" in text for text in (*command, *env, *env.values())):
+            raise ValueError("a command and its variables cannot hold a null character")
         link = self._supervisor()
         with _streams(stdin, stdout, stderr) as (read_end, descriptors):
             child = Child(label, read_end)
