@@ -179,7 +179,10 @@ class Front:
                     return self._gate.refuse_route(request.environ)
                 return _handled(route.handler, request)
         environ = request.environ
-        bound_body(service_claimed(environ), environ)
+        try:
+            bound_body(service_claimed(environ), environ)
+        except AwsError as error:
+            return wire.refusal(None, error)  # unread: it may never come
         identity = self._gate.identify(environ)
         if isinstance(identity, wire.Response):
             return identity

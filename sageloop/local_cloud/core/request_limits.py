@@ -28,10 +28,15 @@ _QUERY = ("query", "ec2")
 def bound_body(signing_name: str | None, environ: dict[str, Any]) -> None:
     """Bound how much is read of the body of a request to another service than S3.
 
-    Whoever reads more meets RequestEntityTooLargeException; what is left can still be discarded.
+    Raises RequestEntityTooLargeException for a body that says that it is longer. Whoever reads
+    more of one that does not say so meets the same; what is left can still be discarded.
     """
-    if signing_name not in (None, "s3"):
-        environ["wsgi.input"] = _Bounded(environ["wsgi.input"], str(signing_name))
+    if signing_name is None or signing_name == "s3":
+        return
+    length = environ.get("CONTENT_LENGTH", "")
+    if length.isdigit() and int(length) > _most_of(signing_name):
+        raise _too_large(signing_name)
+    environ["wsgi.input"] = _Bounded(environ["wsgi.input"], signing_name)
 
 
 class _Bounded:

@@ -68,6 +68,13 @@ def test_rest_of_a_refused_body_can_be_discarded() -> None:
     assert body.read() == b""
 
 
+def test_body_that_says_that_it_is_too_long_is_refused() -> None:
+    environ = {"wsgi.input": io.BytesIO(), "CONTENT_LENGTH": str(MOST + 1)}
+
+    with pytest.raises(AwsError, match="must be smaller than"):
+        bound_body("sqs", environ)
+
+
 @pytest.mark.parametrize("service", ["s3", None])
 def test_bodies_of_objects_are_left_to_their_own_bound(service: str | None) -> None:
     stream = Endless()
