@@ -148,7 +148,7 @@ class Loop:
     def _places(self) -> Places:
         evaluate = self.functions()["evaluate"]
         environment = self.stacks.house.flat[evaluate]["Environment"]["Variables"]
-        truth = self.stacks.literal(evaluate, environment["TRUTH_URI"])
+        truth = self.stacks.literal(evaluate, environment["GROUND_TRUTH_URI"])
         return Places(
             data=self.job["data"]["prefix"],
             manifest=self.job["data"]["manifest_key"],
