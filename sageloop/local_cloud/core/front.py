@@ -20,6 +20,7 @@ from moto.core.routing import get_service_router
 
 from sageloop.local_cloud.access.authentication import Identity, service_claimed
 from sageloop.local_cloud.access.caller import Caller, CallerKind
+from sageloop.local_cloud.access.gate import CloudParts as GateParts
 from sageloop.local_cloud.access.gate import Gate
 from sageloop.local_cloud.core import wire
 from sageloop.local_cloud.core.errors import AwsError, not_supported
@@ -35,10 +36,7 @@ from sageloop.local_cloud.core.request_limits import (
 from sageloop.local_cloud.core.shortcut import BodyInHand, Shortcut, body_of
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.access.keys import KeyRing
-    from sageloop.local_cloud.core.clock import VirtualClock
     from sageloop.local_cloud.core.faults import Faults
-    from sageloop.local_cloud.core.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -63,42 +61,12 @@ class _Route:
     admin: bool
 
 
-class CloudParts(Protocol):
+class CloudParts(GateParts, Protocol):
     """What the front asks of the cloud that it is part of."""
-
-    @property
-    def account_id(self) -> str:
-        """The one account."""
-        ...
-
-    @property
-    def region(self) -> str:
-        """The region by default."""
-        ...
-
-    @property
-    def clock(self) -> VirtualClock:
-        """Virtual time."""
-        ...
 
     @property
     def faults(self) -> Faults:
         """Faults that were ordered."""
-        ...
-
-    @property
-    def keys(self) -> KeyRing:
-        """The access keys that the cloud issued."""
-        ...
-
-    @property
-    def port(self) -> int:
-        """The port that the cloud answers at."""
-        ...
-
-    @property
-    def recorder(self) -> Recorder:
-        """The record of calls."""
         ...
 
 
