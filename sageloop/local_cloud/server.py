@@ -19,7 +19,7 @@ from sageloop.local_cloud.core.http_server import HttpServer
 from sageloop.local_cloud.core.supervision.link import prepare_process
 from sageloop.local_cloud.services import own_services
 
-_PATIENCE = 4.0
+_OPERATION_WAIT = 4.0
 # From the moment when the cloud is asked to end until it is killed if it has not, in seconds.
 _GRACE = 10.0
 
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     try:
         config = CloudConfig(
-            port=given.port, region=given.region, rate=given.rate, patience=_PATIENCE,
+            port=given.port, region=given.region, rate=given.rate, operation_wait=_OPERATION_WAIT,
             allow=frozenset(filter(None, given.allow.split(","))),
             test_keys=dict(pair.split(":", 1) for pair in given.test_key),
         )  # fmt: skip

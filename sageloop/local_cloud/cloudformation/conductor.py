@@ -260,4 +260,4 @@ class Conductor:
         cloud.activity.spawn(f"cloudformation {operation} {stack.name}", run)
         # The CDK CLI looks again only every five seconds: an answer that comes when a short
         # operation is over spares it that wait.
-        ended.wait(cloud.config.patience)
+        ended.wait(cloud.config.operation_wait)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.core.paging import page_of
+from sageloop.local_cloud.core.paging import paginate
 from sageloop.local_cloud.events.timetable import Recurrence
 
 DEFAULT_BUS = "default"
@@ -140,7 +140,7 @@ def invalid(message: str) -> AwsError:
 
 def page(items: list[Any], token: str | None, limit: int | None) -> tuple[list[Any], str | None]:
     """One page of a listing and the token of the next. Raises ``AwsError`` for another token."""
-    return page_of(items, token, 100 if limit is None else limit, _refused)
+    return paginate(items, token, 100 if limit is None else limit, _refused)
 
 
 def _refused(token: str) -> AwsError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.core.paging import page_of
+from sageloop.local_cloud.core.paging import paginate
 from sageloop.local_cloud.sagemaker.store import Document
 
 _DEFAULT_PAGE = 10
@@ -35,7 +35,7 @@ def page(
     if descending:
         kept.reverse()
     size = int(params.get("MaxResults", _DEFAULT_PAGE))
-    shown, token = page_of(kept, _decoded(params.get("NextToken")), size, _refused)
+    shown, token = paginate(kept, _decoded(params.get("NextToken")), size, _refused)
     answer: dict[str, Any] = {
         result: [{m: d[m] for m in members if d.get(m) is not None} for d in shown]
     }

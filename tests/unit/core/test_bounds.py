@@ -13,9 +13,9 @@ import pytest
 from sageloop.local_cloud.core import archives
 from sageloop.local_cloud.core.archives import ArchiveRefused, unpack_tar
 from sageloop.local_cloud.core.compression import TooLarge, gunzip
+from sageloop.local_cloud.core.concurrency import Closing, Places
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.core.places import Closing, Places
-from sageloop.local_cloud.core.user_patterns import PatternTooSlow, found_in, matches_whole
+from sageloop.local_cloud.core.user_patterns import PatternTooSlow, matches_whole, search_in
 from sageloop.local_cloud.events.inputs import filled
 from sageloop.local_cloud.events.patterns import matches, parsed
 from sageloop.local_cloud.sagemaker.hosting.instances.archives import BadArchive, unpack
@@ -44,7 +44,7 @@ def test_archive_within_its_bounds_is_unpacked(tmp_path: Path) -> None:
 def test_archive_that_unpacks_to_too_much_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "m.tar.gz").write_bytes(tarred(10, 21))
 
-    with pytest.raises(BadArchive, match="it unpacks to more than 30 bytes"):
+    with pytest.raises(BadArchive, match="it decompresses to more than 30 bytes"):
         unpack(tmp_path / "m.tar.gz", tmp_path / "model", most_bytes=30)
 
     assert list(tmp_path.iterdir()) == []
@@ -80,7 +80,7 @@ def test_members_of_a_gzip_file_are_joined() -> None:
     ids=["one member", "two members"],  # the bytes hold the time, which differs between workers
 )
 def test_gzip_beyond_its_bound_is_refused(data: bytes) -> None:
-    with pytest.raises(TooLarge, match="it unpacks to more than 10 bytes"):
+    with pytest.raises(TooLarge, match="it decompresses to more than 10 bytes"):
         gunzip(data, most=10)
 
 
@@ -99,7 +99,7 @@ def test_expression_that_takes_too_long_is_given_up() -> None:
     with pytest.raises(PatternTooSlow, match="takes more than"):
         matches_whole(SLOW, TEXT)
     with pytest.raises(ValueError, match="is no regular expression"):
-        found_in("(", "")
+        search_in("(", "")
 
 
 def test_slow_expression_lets_other_threads_run() -> None:

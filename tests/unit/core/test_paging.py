@@ -8,7 +8,7 @@ import pytest
 
 from sageloop.local_cloud.cloudwatch import paging as cloudwatch
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.core.paging import page_of
+from sageloop.local_cloud.core.paging import paginate
 from sageloop.local_cloud.events.bus import page as events_page
 from sageloop.local_cloud.functions import paging as functions
 from sageloop.local_cloud.sagemaker import listing
@@ -21,10 +21,10 @@ class Call:
 
 
 def pages(found: list[int], size: int) -> list[list[int]]:
-    shown, token = page_of(found, None, size, lambda _: AwsError("Never", ""))
+    shown, token = paginate(found, None, size, lambda _: AwsError("Never", ""))
     told = [shown]
     while token is not None:
-        shown, token = page_of(found, token, size, lambda _: AwsError("Never", ""))
+        shown, token = paginate(found, token, size, lambda _: AwsError("Never", ""))
         told.append(shown)
     return told
 

@@ -73,7 +73,7 @@ class Lifecycle:
     def update(self, name: str, target: Target) -> None:
         """Deploy another configuration to an endpoint whose status is Updating."""
         live = self._live[name]
-        live.undone_by = None
+        live.rolled_back_by = None
         self._tell(live)
         self._spawn("update", name, lambda: self._update(live, target))
 
@@ -135,7 +135,7 @@ class Lifecycle:
         except AlarmTripped as tripped:
             log.warning("endpoint %s rolls back: alarm %s is in ALARM", live.name, tripped)
             # AWS gives no reason here: only the configuration's name tells of the rollback.
-            live.undone_by = str(tripped)
+            live.rolled_back_by = str(tripped)
             self._roll_back(live, deployment, green, None)
             return
         except (StartFailure, AwsError) as failure:

@@ -37,8 +37,8 @@ class LiveEndpoint:
     ``routes`` is a tuple that is replaced, never changed, so requests read it without a lock.
     One piece of work at a time changes an endpoint; its status sees to that. ``remains`` are
     the new fleets that failed rollbacks left in service. ``on_routes`` is called when routes are
-    replaced. ``undone_by`` is the alarm that undid the last update, which AWS's descriptions keep
-    silent of.
+    replaced. ``rolled_back_by`` is the alarm that rolled back the last update; AWS's descriptions
+    do not contain it.
     """
 
     def __init__(self, name: str) -> None:
@@ -48,7 +48,7 @@ class LiveEndpoint:
         self.remains: list[Fleet] = []
         self.routes: tuple[Route, ...] = ()
         self.on_routes: Callable[[], None] | None = None
-        self.undone_by: str | None = None
+        self.rolled_back_by: str | None = None
 
     def send_to(self, *shares: tuple[Fleet, float]) -> None:
         """Split traffic between fleets by these shares, and in each by its variants' weights."""

@@ -231,10 +231,10 @@ class Hosting(EndpointConfigs):
         found = self.wait_for(name, lambda d: d["EndpointStatus"] in AT_REST, None)
         return found if found else {"EndpointName": name, "EndpointStatus": "Deleted"}
 
-    def undone_by(self, name: str) -> str | None:
+    def rolled_back_by(self, name: str) -> str | None:
         """The alarm that undid the last update of an endpoint, if one did."""
         live = self._lifecycle.live(name)
-        return None if live is None else live.undone_by
+        return None if live is None else live.rolled_back_by
 
     def wait_for(
         self, name: str, holds: Callable[[dict[str, Any]], bool], timeout: float | None
