@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from sageloop.local_cloud.cloudformation.graph import dependencies, in_order, reversed_graph
-from sageloop.local_cloud.cloudformation.walk import walk
+from sageloop.local_cloud.cloudformation.graph_walk import walk
 from sageloop.local_cloud.core.errors import AwsError
 
 
@@ -60,7 +60,7 @@ def test_walk_visits_unrelated_nodes_at_once() -> None:
 
     walked = walk({n: frozenset() for n in "abc"}, visit, label="test")
 
-    assert walked.done == {"a", "b", "c"}
+    assert walked.completed == {"a", "b", "c"}
 
 
 def test_walk_stops_starting_after_the_first_failure() -> None:
@@ -82,5 +82,5 @@ def test_walk_goes_on_beside_a_failure_when_asked() -> None:
 
     walked = walk(graph, lambda n: n != "a", label="test")
 
-    assert walked.done == {"c", "d"}
+    assert walked.completed == {"c", "d"}
     assert walked.untouched == {"b"}

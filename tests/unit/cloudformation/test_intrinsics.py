@@ -122,9 +122,9 @@ def test_unknown_values_spread_and_the_definite_one_wins() -> None:
 def test_rule_functions_decide() -> None:
     resolver = _resolver()
 
-    assert resolver.truth({"Fn::Contains": [["dev", "prod"], {"Ref": "Stage"}]})
-    assert not resolver.truth({"Fn::Contains": [["1", "2"], {"Ref": "Stage"}]})
-    assert resolver.truth({"Fn::EachMemberIn": [{"Ref": "Names"}, ["a", "b", "c"]]})
+    assert resolver.evaluate({"Fn::Contains": [["dev", "prod"], {"Ref": "Stage"}]})
+    assert not resolver.evaluate({"Fn::Contains": [["1", "2"], {"Ref": "Stage"}]})
+    assert resolver.evaluate({"Fn::EachMemberIn": [{"Ref": "Names"}, ["a", "b", "c"]]})
 
 
 def test_references_without_resources_are_refused() -> None:
