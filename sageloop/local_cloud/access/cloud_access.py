@@ -31,7 +31,7 @@ class CloudAccess:
 
     - :meth:`LocalCloud.start` reads them from the server's pipe (``cloud.access``);
     - ``sageloop local up`` writes them to ``.sageloop/local.json`` (:meth:`write`); any process
-      of the same user reads them (:meth:`read`, or ``LocalCloud.from_facts(path)``);
+      of the same user reads them (:meth:`read`, or ``LocalCloud.from_file(path)``);
     - a command that was started in :meth:`environment` reads them by :meth:`find`: the variable
       ``SAGELOOP_LOCAL_CLOUD`` names the file, if one exists, and ``AWS_ENDPOINT_URL``,
       ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY`` configure an AWS client.

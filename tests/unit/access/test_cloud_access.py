@@ -62,7 +62,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(CloudAccessError, match="is not the access of a local cloud"):
         CloudAccess.read(path)
     with pytest.raises(LocalCloudError, match="does not lead to a local cloud"):
-        LocalCloud.from_facts(path)
+        LocalCloud.from_file(path)
 
 
 def test_an_address_elsewhere_is_refused(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_mapping_is_looked_up_and_a_missing_key_named() -> None:
         ({"Fn::Transform": {"Name": "x"}}, "Fn::Transform"),
         ({"Fn::Length": []}, "Fn::Length"),
         ({"Fn::Select": [5, ["a"]]}, "nonexistent value at index 5"),
-        ({"Fn::Cidr": ["10.0.0.0/28", 20, 8]}, "cannot cut"),
+        ({"Fn::Cidr": ["10.0.0.0/28", 20, 8]}, "cannot divide"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(expression: Any, told: str) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sageloop.local_cloud.events.policies import Question, allows
+from sageloop.local_cloud.events.policies import AccessRequest, allows
 
-ASKED = Question(
+ASKED = AccessRequest(
     "events.amazonaws.com", "sqs:SendMessage", "arn:aws:sqs:us-east-1:1:q",
     {"aws:SourceArn": "arn:aws:events:us-east-1:1:rule/r", "aws:SourceAccount": "1",
      "aws:SecureTransport": "true"},
