@@ -56,14 +56,14 @@ def resolve_parameters(
         AwsError: A parameter is unknown, missing or not allowed.
 
     """
-    text = _texts(declared, requested, previous)
-    missing = [n for n, d in declared.items() if n not in text and "Default" not in d]
+    texts = _texts(declared, requested, previous)
+    missing = [n for n, d in declared.items() if n not in texts and "Default" not in d]
     if missing:
         raise invalid(f"Parameters: [{', '.join(missing)}] must have values")
     made = {}
     absent = []
     for name, declaration in declared.items():
-        text = text[name] if name in text else _text(declaration["Default"])
+        text = texts[name] if name in texts else _text(declaration["Default"])
         _check(name, text, declaration)
         parameter = _made(name, text, declaration, fetch_ssm)
         if parameter is None:
@@ -83,7 +83,7 @@ def _texts(
     requested: Iterable[Mapping[str, Any]],
     previous: Mapping[str, Parameter],
 ) -> dict[str, str]:
-    text = {}
+    texts = {}
     unknown = []
     for one in requested:
         name = one["ParameterKey"]
@@ -95,12 +95,12 @@ def _texts(
                     f"Invalid input for parameter key {name}. Cannot specify usePreviousValue as "
                     "true for a parameter key not in the previous template"
                 )
-            text[name] = previous[name].text
+            texts[name] = previous[name].text
         elif "ParameterValue" in one:
-            text[name] = str(one["ParameterValue"])
+            texts[name] = str(one["ParameterValue"])
     if unknown:
         raise invalid(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
-    return text
+    return texts
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,8 @@ from functools import lru_cache
 from typing import Any
 
 from cheroot.server import HTTPConnection
-from sageloop.local_cloud.core.allowance import ClientTimeAllowance
+
+from sageloop.local_cloud.core.client_time import ClientTimeAllowance
 
 _PEEK_BYTES = 16_384
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*(\d{1,10})[ \t]*\r\n")

@@ -138,7 +138,7 @@ class S3Notifications:
             delivery.Delivery(
                 label=f"notification of {bucket.name} to {arn}",
                 send=lambda: targets.send(self._cloud, sender, arn, message),
-                buried=lambda _: None,
+                give_up=lambda _: None,
                 policy=delivery.RetryPolicy(),
                 wait=delivery.exponential,
             ),

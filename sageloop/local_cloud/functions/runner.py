@@ -193,11 +193,11 @@ class _Invocation:
         if reply == "timeout":
             stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             text = f"{stamp} {request_id} Task timed out after {self._version.timeout:.2f} seconds"
-            self._lines.say(text)
+            self._lines.message(text)
             return _error("Sandbox.Timedout", text), "timeout", None
         code = self._pool.forks.exit_code(worker.pid, 2.0)
         text = f"RequestId: {request_id} Error: {_how_it_ended(code)}"
-        self._lines.say(text)
+        self._lines.message(text)
         return _error("Runtime.ExitError", text), "error", "Runtime.ExitError"
 
     def _account(self, worker: Worker, usage: Usage, *, failed: bool) -> None:
