@@ -28,7 +28,7 @@ from sageloop.local_cloud.core.simulation import PolicySimulation
 from sageloop.local_cloud.core.work_folder import WorkFolder
 
 ACCOUNT_ID = "123456789012"
-_WARMED = (
+WARMED = (
     "sts", "ssm", "iam", "s3", "kms", "ec2", "cloudformation", "dynamodb", "logs", "sns", "sqs",
     "lambda", "events", "cloudwatch", "sagemaker",
 )  # fmt: skip
@@ -172,7 +172,7 @@ class Cloud:
         """Load, in a background thread, what the first deployment needs."""
 
         def load() -> None:
-            for service in _WARMED:
+            for service in WARMED:
                 if self.stopped.is_set():
                     return
                 self.front.warm_up([service])

@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from moto.core.request import Request
 
-from sageloop.environment import blind_session
+from sageloop.environment import blind_client
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -88,9 +88,6 @@ class InProcessClients:
         self._cloud = cloud
         self._lock = threading.Lock()
         self._cache: dict[tuple[str, str, str], Any] = {}
-        self._session = blind_session()
-        # Loaded once: a session for each client would read the models again.
-        self._session.set_config_variable("region", cloud.region)
 
     def get(self, service: str, principal: str, region: str) -> Any:
         """The client of ``service`` for ``principal``."""
@@ -104,7 +101,7 @@ class InProcessClients:
     def _make(self, service: str, principal: str, region: str) -> Any:
         keys = self._cloud.keys.for_principal(principal)
         caller = self._cloud.keys.caller(keys.access_key)
-        client = self._session.create_client(
+        client = blind_client(
             service, region_name=region, endpoint_url="http://127.0.0.1:1",
             aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,
             aws_session_token=keys.token, config=_CONFIG,

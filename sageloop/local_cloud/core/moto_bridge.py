@@ -78,7 +78,7 @@ class MotoBridge:
             if part is None:
                 if service == "sqs":
                     _keep_queues_in_virtual_time()
-                part = self._parts[service] = _application(service, self._region)
+                part = self._parts[service] = load_part(service, self._region)
             return part
 
 
@@ -97,7 +97,8 @@ def _may_wait(environ: dict[str, Any]) -> bool:
     return bool(json.loads(content or b"{}").get("WaitTimeSeconds") != 0)
 
 
-def _application(service: str, region: str) -> Any:
+def load_part(service: str, region: str) -> Any:
+    """moto's WSGI application of a service."""
     # Imported at the first call: moto's server takes a second to load.
     from moto.moto_server.werkzeug_app import create_backend_app
 

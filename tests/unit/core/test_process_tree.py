@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 
 import psutil
@@ -21,7 +21,7 @@ def live(depth):
     os.setsid() if depth < 2 else None
     if depth and os.fork() == 0:
         live(depth - 1)
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\n".encode())  # in one piece, beside those of the others
     signal.pause()
 live(2)
 """
@@ -39,13 +39,23 @@ while True:
 @pytest.fixture
 def nested() -> Iterator[list[int]]:
     """Process ids of three generations, the eldest first."""
+    with running_tree() as (root, pids):
+        yield [root, *sorted(pids - {root})]
+
+
+@contextmanager
+def running_tree() -> Iterator[tuple[int, set[int]]]:
+    """The id of the eldest process of :data:`NESTED`, and those of all three."""
+    pids: set[int] = set()
     with subprocess.Popen([sys.executable, "-c", NESTED], stdout=subprocess.PIPE) as root:
-        assert root.stdout is not None
-        pids = sorted({int(root.stdout.readline()) for _ in range(3)})
-        yield [root.pid, *(pid for pid in pids if pid != root.pid)]
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, 9)
+        try:
+            assert root.stdout is not None
+            pids |= {int(root.stdout.readline()) for _ in range(3)}
+            yield root.pid, pids
+        finally:
+            for pid in (root.pid, *pids):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, 9)
 
 
 def test_tree_is_killed_in_all_sessions(nested: list[int]) -> None:
@@ -59,12 +69,8 @@ def test_tree_is_killed_in_all_sessions(nested: list[int]) -> None:
 
 
 def test_other_tree_is_not_killed(nested: list[int]) -> None:
-    with subprocess.Popen([sys.executable, "-c", NESTED], stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        for _ in range(3):
-            other.stdout.readline()
-
-        tree.kill_tree(other.pid)
+    with running_tree() as (other, _):
+        tree.kill_tree(other)
 
         assert [psutil.Process(pid).status() for pid in nested] == ["sleeping"] * 3
 
