@@ -67,6 +67,8 @@ def local_environment(
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_MAX_ATTEMPTS": "3",
+        # CDK's validation of templates takes half of a local deployment.
+        "CDK_VALIDATION": source.get("CDK_VALIDATION", "false"),
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
         "PATH": tool_path(source.get("PATH", os.defpath)),

@@ -18,12 +18,15 @@ Ini options:
 - ``local_cloud_region``, ``local_cloud_rate``: the cloud's region (``us-east-1`` by default), and
   its virtual seconds per second (1).
 - ``local_cloud_allow``: resource types, one per line, that may be stored without being executed.
+- ``local_cloud_cdk_validation``: whether CDK validates templates, in ten seconds of CPU for each
+  synthesis; ``false`` by default. An environment variable ``CDK_VALIDATION`` takes precedence.
 - ``sageloop_test_keys``: whether the cloud accepts published test keys (``testing``, ``test``, that
   of AWS's documentation, moto's own) as its user's; ``false`` by default.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -59,6 +62,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="linelist", default=[],
     )  # fmt: skip
     parser.addini(
+        "local_cloud_cdk_validation", "let CDK validate templates at each synthesis", type="bool",
+        default=False,
+    )  # fmt: skip
+    parser.addini(
         "sageloop_test_keys", "accept published test keys as the local cloud's user", type="bool",
         default=False,
     )  # fmt: skip
@@ -66,7 +73,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Redirect boto3 clients that conftest and test modules create at their import."""
+    """Configure CDK, which reads its environment at its import, and botocore.
+
+    boto3 clients that conftest and test modules create at their import are redirected, too.
+    """
+    if not early_config.getini("local_cloud_cdk_validation"):
+        os.environ.setdefault("CDK_VALIDATION", "false")
     if early_config.getini("local_cloud_environment"):
         from sageloop.local_cloud.process_environment import install
 

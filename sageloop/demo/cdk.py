@@ -49,9 +49,8 @@ class Cdk:
             "SAGELOOP_SETTINGS": settings,
             "CDK_OUTPUT": str(self._work / "cdk.out"),
             "CI": "true",
+            "CDK_VALIDATION": "true" if validate else "false",
         }
-        if not validate:
-            variables["CDK_VALIDATION"] = "false"
         return self._call(["cdk", *arguments], variables)
 
     def _call(self, command: list[str], environment: Mapping[str, str]) -> CdkResult:

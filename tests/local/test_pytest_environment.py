@@ -339,3 +339,20 @@ def test_rate_that_is_no_number_is_refused_in_one_line(tmp_path: Path, aws: Stan
 
     assert "local_cloud_rate must be a number, got 'fast'" in ended.stdout + ended.stderr
     assert ended.returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("", "'false'"), ("local_cloud_cdk_validation = true\n", "None")]
+)
+def test_cdk_validates_templates_only_if_the_option_is_set(
+    tmp_path: Path, aws: StandIn, monkeypatch: pytest.MonkeyPatch, option: str, value: str
+) -> None:
+    monkeypatch.delenv("CDK_VALIDATION")  # of this project's own tests
+    ended = users_tests(tmp_path, aws, f"""
+import os
+
+def test_environment():
+    assert os.environ.get("CDK_VALIDATION") == {value}
+""", ini=option)  # fmt: skip
+
+    assert "1 passed" in ended.stdout, ended.stdout

@@ -39,4 +39,4 @@ def test_local_deployments_leave_out_cdks_validation(cdk: Recorded) -> None:
 def test_validated_deployments_are_those_that_ask_for_it(cdk: Recorded) -> None:
     cdk.run("deploy", settings="prod", validate=True)
 
-    assert "CDK_VALIDATION" not in cdk.variables
+    assert cdk.variables["CDK_VALIDATION"] == "true"

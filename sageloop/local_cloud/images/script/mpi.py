@@ -1,4 +1,4 @@
-"""MPI: the first host runs ``mpirun`` for all, the others wait for how it ends.
+"""MPI: the first host runs ``mpirun`` for all, the others wait for its end.
 
 On AWS each host runs its own processes, which the first one starts by SSH. Hosts of this machine
 share its processors anyway, so all processes run as the first host's: they have its
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from sageloop.local_cloud.images.script.distribution import meeting_point
 from sageloop.local_cloud.images.script.failures import ClientError
@@ -22,8 +22,6 @@ from sageloop.local_cloud.images.script.training import Training
 
 _SECONDS_TO_MEET = 120.0
 _RETRY_SECONDS = 0.1
-_WELL = b"done"
-_kept: list[socket.socket] = []
 
 
 def command(training: Training, processes: int, alone: Sequence[str]) -> list[str]:
@@ -36,36 +34,32 @@ def command(training: Training, processes: int, alone: Sequence[str]) -> list[st
 
 
 @contextmanager
-def others_told(training: Training) -> Iterator[None]:
-    """Let the other hosts know when, and whether well, the body has ended."""
+def others_waiting(training: Training) -> Iterator[None]:
+    """Keep the other hosts of the job waiting until the body has ended."""
     others = len(training.distribution_hosts) - 1
     if others == 0:
         yield
         return
     place = meeting_point(training.environment, training.master)
-    with socket.create_server(place, backlog=others) as listener:
+    with socket.create_server(place, backlog=others) as listener, ExitStack() as links:
         listener.settimeout(_SECONDS_TO_MEET)
         try:
-            links = [listener.accept()[0] for _ in range(others)]
+            for _ in range(others):
+                links.enter_context(listener.accept()[0])
         except TimeoutError:
             raise ClientError("MPI: the other hosts of the job did not come up") from None
-        # After a failure the links stay open until this process ends: the others hear of it when
-        # its reason is written, so that theirs does not come first.
-        _kept.extend(links)
         yield
-        for link in links:
-            link.sendall(_WELL)
 
 
 def await_first(training: Training) -> None:
-    """Wait for the first host. Raises :class:`ClientError` if it does not end well."""
+    """Wait for the end of the first host's processes. Raises :class:`ClientError`.
+
+    Like AWS's training toolkit, a waiting host succeeds however they end: the job fails for the
+    first host's reason, and no order of two exit codes decides.
+    """
     place = meeting_point(training.environment, training.master)
-    with _connected(place) as link:
-        told = b""
-        with suppress(OSError):
-            told = link.recv(len(_WELL))
-    if told != _WELL:
-        raise ClientError(f"MPI: the processes that {training.master} started have failed")
+    with _connected(place) as link, suppress(OSError):
+        link.recv(1)
 
 
 def _connected(place: tuple[str, int]) -> socket.socket:

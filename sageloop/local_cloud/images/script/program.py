@@ -82,7 +82,7 @@ def _start(job: training.Training, launch: Launch, *, capture: bool, stop: child
     if launch.mpi is None:
         run()
     else:
-        with mpi.others_told(job):
+        with mpi.others_waiting(job):
             run()
 
 
