@@ -57,6 +57,7 @@ class LocalCloud:
 
     ``LocalCloud.template`` may be set to a :class:`~sageloop.local_cloud.template.CloudTemplate`:
     clouds that end with this process are then forked from it, which takes a tenth of the time.
+
     """
 
     template: ClassVar[CloudTemplate | None] = None

@@ -98,7 +98,7 @@ def _may_wait(environ: dict[str, Any]) -> bool:
 
 
 def load_part(service: str, region: str) -> Any:
-    """moto's WSGI application of a service."""
+    """Moto's WSGI application of a service."""
     # Imported at the first call: moto's server takes a second to load.
     from moto.moto_server.werkzeug_app import create_backend_app
 
