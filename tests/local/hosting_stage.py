@@ -19,7 +19,7 @@ from sageloop.local_cloud import images
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.service import Service
-from sageloop.local_cloud.sagemaker.hosting.announcer import screaming
+from sageloop.local_cloud.sagemaker.hosting.event_publisher import upper_snake_case
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.local_cloud.sagemaker.runtime import SageMakerRuntimeService
 from sageloop.local_cloud.sagemaker.service import SageMakerService
@@ -60,7 +60,7 @@ class Events(Service):
             return None
         store = self.cloud.service("sagemaker").store
         document = store.find("endpoint", events[-1]["EndpointName"])
-        present = None if document is None else screaming(document["EndpointStatus"])
+        present = None if document is None else upper_snake_case(document["EndpointStatus"])
         known = [d["EndpointStatus"] for d in events]
         return known if present in (None, known[-1]) else None
 

@@ -114,7 +114,7 @@ def test_copies_are_spread_over_instances_or_packed(components: Components) -> N
     components.endpoint(2)
     components.create("spread", 2)
     components.create("packed", 2, SchedulingConfig={"PlacementStrategy": "BINPACK"})
-    fleet = components.hosting.components._work.fleet(
+    fleet = components.hosting.components._deployer.fleet(
         {"EndpointName": components.stage.name, "VariantName": "AllTraffic"}
     )
     assert len({copy.host.id for copy in fleet.copies("spread")}) == 2

@@ -159,7 +159,7 @@ def test_model_that_hangs_in_ping_fails_its_endpoint_in_time(stage: Stage) -> No
 @pytest.mark.feature("serving: health checks")
 def test_model_that_stops_answering_pings_is_restarted(stage: Stage) -> None:
     stage.hosting.timing = Timing(
-        startup_cap=120, ping_timeout=0.1, ping_every=0.02, flush=0.05, terminate=1
+        startup_cap=120, ping_timeout=0.1, ping_interval=0.02, flush=0.05, terminate=1
     )
     stage.endpoint()
     before, child = stage.invoke("pid"), only(stage).process

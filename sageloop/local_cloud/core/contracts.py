@@ -160,7 +160,7 @@ class Endpoints(Protocol):
         """Requests in progress in each copy of a component."""
         ...
 
-    def undone_by(self, name: str) -> str | None:
+    def rolled_back_by(self, name: str) -> str | None:
         """The alarm that undid the last update of an endpoint, if one did."""
         ...
 

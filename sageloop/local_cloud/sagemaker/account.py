@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.sagemaker.stamps import in_milliseconds
 from sageloop.local_cloud.sagemaker.store import SageMakerStore
+from sageloop.local_cloud.sagemaker.timestamps import in_milliseconds
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud

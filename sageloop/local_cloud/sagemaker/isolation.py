@@ -43,7 +43,7 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class IsolationSettings:
     """What a container has of its own beside ``/opt/ml``; by default nothing.
 
     ``network`` is the pid of a process whose user and network namespaces are joined.
@@ -55,7 +55,7 @@ class Surroundings:
     network: int | None = None
 
 
-_NOTHING = Surroundings()
+_NO_SETTINGS = IsolationSettings()
 
 
 @cache
@@ -83,7 +83,7 @@ def possible_for(base: Path) -> bool:
 
 
 def with_private_opt_ml(
-    command: Sequence[str], base: Path, surroundings: Surroundings = _NOTHING
+    command: Sequence[str], base: Path, settings: IsolationSettings = _NO_SETTINGS
 ) -> list[str]:
     """``command`` with ``base`` as its ``/opt/ml``; unchanged where that is not possible.
 
@@ -92,8 +92,8 @@ def with_private_opt_ml(
     """
     if not possible_for(base):
         return list(command)
-    script = "\n".join(_script(base, surroundings))
-    return [*_unshared(surroundings.network), "sh", "-c", script, "sh", *command]
+    script = "\n".join(_script(base, settings))
+    return [*_unshared(settings.network), "sh", "-c", script, "sh", *command]
 
 
 def remove(base: Path) -> None:
@@ -115,16 +115,16 @@ def _unshared(network: int | None) -> list[str]:
     return [*entered, "unshare", "-mu"]
 
 
-def _script(base: Path, surroundings: Surroundings) -> Iterator[str]:
+def _script(base: Path, settings: IsolationSettings) -> Iterator[str]:
     yield f"base={shlex.quote(str(base))}"
     yield f"hold={shlex.quote(str(_hold(base)))}"
     yield _PRIVATE_OPT
-    for mount in surroundings.mounts:
+    for mount in settings.mounts:
         yield from _mounted(mount)
-    if surroundings.hosts_file is not None and Path("/etc/hosts").exists():
-        yield f"mount --bind {shlex.quote(str(surroundings.hosts_file))} /etc/hosts"
-    if surroundings.host_name is not None and shutil.which("hostname"):
-        yield f"hostname {shlex.quote(surroundings.host_name)}"
+    if settings.hosts_file is not None and Path("/etc/hosts").exists():
+        yield f"mount --bind {shlex.quote(str(settings.hosts_file))} /etc/hosts"
+    if settings.host_name is not None and shutil.which("hostname"):
+        yield f"hostname {shlex.quote(settings.host_name)}"
     yield 'cd /opt/ml\nexec "$@"'
 
 
@@ -134,5 +134,5 @@ def _mounted(mount: Mount) -> Iterator[str]:
     if mount.read_only:
         # A namespace may add to the flags of a mount that it inherits, but drop none.
         flags = os.statvfs(mount.source).f_flag
-        kept = [name for flag, name in _FLAGS.items() if flags & flag]
-        yield f"mount -o {','.join(['remount', 'bind', 'ro', *kept])} {inside}"
+        flags_kept = [name for flag, name in _FLAGS.items() if flags & flag]
+        yield f"mount -o {','.join(['remount', 'bind', 'ro', *flags_kept])} {inside}"

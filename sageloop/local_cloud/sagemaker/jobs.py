@@ -83,7 +83,7 @@ class JobRecords:
         """Enter a last status, setting ``members`` along the way."""
         self._move(name, status, members | {self.kind.member("EndTime"): self._clock.now()})
 
-    def ask_to_stop(self, name: str) -> bool:
+    def mark_stopping(self, name: str) -> bool:
         """Enter Stopping; false if the job is stopping already.
 
         Raises ``AwsError`` if the job has ended.
@@ -156,7 +156,7 @@ class RunningJobs:
 
     def stop(self, name: str) -> None:
         """Stop a job. Raises ``AwsError`` if there is none, or it has ended."""
-        if not self._records.ask_to_stop(name):
+        if not self._records.mark_stopping(name):
             return
         with self._lock:
             run = self._runs.get(name)

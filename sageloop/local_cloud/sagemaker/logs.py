@@ -30,13 +30,13 @@ class LogStream:
         self._group = group
         self._stream = stream
         self._client = cloud.client("logs", principal=principal)
-        self._made = False
+        self._created = False
 
     def write(self, lines: Sequence[str]) -> None:
         """Append lines, stamped with virtual now."""
         if not lines:
             return
-        self._make()
+        self._create()
         stamp = int(self._cloud.clock.time() * 1000)
         # A blank line is no event on AWS either: a message has at least one character.
         events = [
@@ -49,8 +49,8 @@ class LogStream:
             logGroupName=self._group, logStreamName=self._stream, logEvents=events
         )
 
-    def _make(self) -> None:
-        if self._made:
+    def _create(self) -> None:
+        if self._created:
             return
         exists = self._client.exceptions.ResourceAlreadyExistsException
         for make, names in (
@@ -62,4 +62,4 @@ class LogStream:
         ):
             with suppress(exists):
                 make(**names)
-        self._made = True
+        self._created = True

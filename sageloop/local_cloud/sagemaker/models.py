@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.store import Document
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Models:
     @operation("ListModels")
     def list_models(self, call: Call) -> dict[str, Any]:
         """Models by name and creation."""
-        return page(
+        return list_response(
             self._store.list("model"), call.params, result="Models", name="ModelName",
             members=_SUMMARY,
         )  # fmt: skip
@@ -83,19 +83,19 @@ class Models:
         if package_arn is None:
             return container
         package = self._package(package_arn)
-        offered = package.get("InferenceSpecification", {}).get("Containers", [{}])[0]
-        environment = offered.get("Environment", {}) | container.get("Environment", {})
-        taken = {m: offered[m] for m in ("Image", "ModelDataUrl", "ModelDataSource")
-                 if m in offered}  # fmt: skip
-        own = {m: v for m, v in container.items() if m != "ModelPackageName"}
-        return taken | own | {"Environment": environment}
+        specification = package.get("InferenceSpecification", {}).get("Containers", [{}])[0]
+        environment = specification.get("Environment", {}) | container.get("Environment", {})
+        taken = {m: specification[m] for m in ("Image", "ModelDataUrl", "ModelDataSource")
+                 if m in specification}  # fmt: skip
+        overrides = {m: v for m, v in container.items() if m != "ModelPackageName"}
+        return taken | overrides | {"Environment": environment}
 
     def _package(self, arn: str) -> Document:
         return self._store.get("model-package", arn.split("model-package/", 1)[-1])
 
     def _check(self, container: dict[str, Any], role: str | None) -> None:
         if "AdditionalModelDataSources" in container:
-            raise _not_yet("a container's AdditionalModelDataSources")
+            raise _unsupported("a container's AdditionalModelDataSources")
         if is_multi_model(container) and "ModelDataUrl" not in container:
             raise AwsError(
                 "ValidationException",
@@ -140,10 +140,10 @@ def _containers(params: dict[str, Any]) -> list[dict[str, Any]]:
             "ValidationException",
             "Exactly one of PrimaryContainer and Containers must be specified.",
         )
-    found = [primary] if primary is not None else list(several or ())
+    containers = [primary] if primary is not None else list(several or ())
     if several is not None:
-        _check_pipeline(found, params.get("InferenceExecutionConfig", {}))
-    return found
+        _check_pipeline(containers, params.get("InferenceExecutionConfig", {}))
+    return containers
 
 
 def _check_pipeline(containers: list[dict[str, Any]], execution: dict[str, Any]) -> None:
@@ -164,7 +164,7 @@ def _check_pipeline(containers: list[dict[str, Any]], execution: dict[str, Any])
 def _check_source(source: dict[str, Any]) -> None:
     for member in ("HubAccessConfig", "ManifestS3Uri"):
         if member in source:
-            raise _not_yet(f"a model data source's {member}")
+            raise _unsupported(f"a model data source's {member}")
     archive = source["CompressionType"] == "Gzip"
     if archive and source["S3DataType"] != "S3Object":
         raise AwsError(
@@ -179,7 +179,7 @@ def _check_source(source: dict[str, Any]) -> None:
         )
 
 
-def _not_yet(what: str) -> AwsError:
+def _unsupported(feature: str) -> AwsError:
     return AwsError(
-        "ValidationException", f"the local cloud does not serve {what}; nothing was created"
+        "ValidationException", f"the local cloud does not serve {feature}; nothing was created"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.store import Document
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Notebooks:
         config = params.get("NotebookInstanceLifecycleConfigNameContains", "")
         repository = params.get("DefaultCodeRepositoryContains", "")
         additional = params.get("AdditionalCodeRepositoryEquals")
-        kept = self._store.list(
+        matching = self._store.list(
             _INSTANCE,
             lambda d: (
                 config in d.get(_CONFIG_NAME, "")
@@ -123,8 +123,8 @@ class Notebooks:
                 and (additional is None or additional in d.get("AdditionalCodeRepositories", ()))
             ),
         )
-        return page(
-            kept, params, result="NotebookInstances", name=_NAME,
+        return list_response(
+            matching, params, result="NotebookInstances", name=_NAME,
             status="NotebookInstanceStatus", members=_SUMMARY,
         )  # fmt: skip
 
@@ -184,7 +184,7 @@ class Notebooks:
     @operation("ListNotebookInstanceLifecycleConfigs")
     def list_configs(self, call: Call) -> dict[str, Any]:
         """Configurations by name and times."""
-        return page(
+        return list_response(
             self._store.list(_CONFIG), call.params, name=_CONFIG_NAME,
             result="NotebookInstanceLifecycleConfigs",
             members=(

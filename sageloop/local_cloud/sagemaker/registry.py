@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.store import Document
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class ModelPackages:
     @operation("ListModelPackageGroups")
     def list_groups(self, call: Call) -> dict[str, Any]:
         """Groups by name and creation."""
-        return page(
+        return list_response(
             self._store.list(_GROUP), call.params, result="ModelPackageGroupSummaryList",
             name="ModelPackageGroupName", members=_GROUP_SUMMARY,
         )  # fmt: skip
@@ -165,15 +165,15 @@ class ModelPackages:
             group = group.rsplit("/", 1)[-1]
             self._store.get(_GROUP, group)
         approval = params.get("ModelApprovalStatus")
-        kept = self._store.list(
+        matching = self._store.list(
             _PACKAGE,
             lambda d: (
                 group in (None, d["ModelPackageGroupName"])
                 and approval in (None, d["ModelApprovalStatus"])
             ),
         )
-        return page(
-            kept, params, result="ModelPackageSummaryList", name="ModelPackageGroupName",
+        return list_response(
+            matching, params, result="ModelPackageSummaryList", name="ModelPackageGroupName",
             members=_PACKAGE_SUMMARY,
         )  # fmt: skip
 
@@ -274,7 +274,7 @@ def _public(document: Document) -> Document:
     return {member: value for member, value in document.items() if not member.startswith("_")}
 
 
-def _refused(what: str) -> AwsError:
+def _refused(feature: str) -> AwsError:
     return AwsError(
-        "ValidationException", f"the local cloud's registry does not support {what} yet"
+        "ValidationException", f"the local cloud's registry does not support {feature} yet"
     )

@@ -50,17 +50,17 @@ class SageMakerRuntimeService(Service):
         hosting = self._hosting
         self._places.take()
         try:
-            answered = hosting.router.stream(
+            stream_response = hosting.router.stream(
                 hosting.components.addressed(_invocation(call, timeout=STREAM_SECONDS))
             )
         except BaseException:
             self._places.give_back()
             raise
-        if answered.stream is None:
+        if stream_response.stream is None:
             self._places.give_back()
         else:
-            answered.stream = Closing(answered.stream, self._places.give_back)
-        return answered
+            stream_response.stream = Closing(stream_response.stream, self._places.give_back)
+        return stream_response
 
     @property
     def _hosting(self) -> Hosting:

@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Wording:
+class _Messages:
     """How AWS words a resource that is missing, and one that is there already."""
 
     missing: str
@@ -25,52 +25,52 @@ class _Wording:
     exists_code: str = "ValidationException"
 
 
-_WORDING = {
-    "training-job": _Wording(
+_MESSAGES = {
+    "training-job": _Messages(
         "Requested resource not found.",
         "Training job names must be unique within an AWS account and region, and a training "
         "job with this name already exists ({arn})",
         exists_code="ResourceInUse",
     ),
-    "hyper-parameter-tuning-job": _Wording(
+    "hyper-parameter-tuning-job": _Messages(
         "Amazon SageMaker can't find a tuning job called {name}. Type another name.",
         "Hyperparameter tuning job names must be unique within an AWS account and region, and a "
         "hyperparameter tuning job with this name already exists ({arn})",
         missing_code="ResourceNotFound",
         exists_code="ResourceInUse",
     ),
-    "processing-job": _Wording(
+    "processing-job": _Messages(
         "Could not find requested job with name: {name}",
         "Processing job names must be unique within an AWS account and region, and a processing "
         "job with this name already exists ({arn})",
         exists_code="ResourceInUse",
     ),
-    "transform-job": _Wording(
+    "transform-job": _Messages(
         "Could not find requested job with name: {name}",
         "Job name must be unique within an AWS account and region, and a job with this name "
         "already exists ({arn})",
         exists_code="ResourceInUse",
     ),
-    "model": _Wording(
+    "model": _Messages(
         'Could not find model "{arn}".', 'Cannot create already existing model "{arn}".'
     ),
-    "endpoint-config": _Wording(
+    "endpoint-config": _Messages(
         'Could not find endpoint configuration "{arn}".',
         'Cannot create already existing endpoint configuration "{arn}".',
     ),
-    "endpoint": _Wording(
+    "endpoint": _Messages(
         'Could not find endpoint "{arn}".', 'Cannot create already existing endpoint "{arn}".'
     ),
-    "model-package-group": _Wording(
+    "model-package-group": _Messages(
         "ModelPackageGroup {arn} does not exist.", "Model Package Group already exists: {arn}"
     ),
-    "model-package": _Wording(
+    "model-package": _Messages(
         "ModelPackage {arn} does not exist.", "Model Package already exists: {arn}"
     ),
-    "notebook-instance": _Wording(
+    "notebook-instance": _Messages(
         "RecordNotFound", "Cannot create a duplicate Notebook Instance ({arn})"
     ),
-    "notebook-instance-lifecycle-config": _Wording(
+    "notebook-instance-lifecycle-config": _Messages(
         "Unable to describe Notebook Instance Lifecycle Config '{arn}'. "
         "(Details: Notebook Instance Lifecycle Config does not exist.)",
         "Unable to create Notebook Instance Lifecycle Config {arn}. "
@@ -129,8 +129,8 @@ class SageMakerStore:
     def find(self, family: str, name: str) -> Document | None:
         """A copy of a resource, or ``None``."""
         with self.changed:
-            found = self._family(family).get(name)
-            return None if found is None else _copy(found)
+            document = self._family(family).get(name)
+            return None if document is None else _copy(document)
 
     def update(self, family: str, name: str, changes: Mapping[str, Any]) -> Document:
         """Set members of a resource (``None`` removes one); returns the new copy."""
@@ -170,8 +170,8 @@ class SageMakerStore:
     ) -> list[Document]:  # fmt: skip
         """Copies of a family's resources in order of creation, those that ``where`` admits."""
         with self.changed:
-            kept = [d for d in self._family(family).values() if where is None or where(d)]
-            return _copy(kept)
+            matching = [d for d in self._family(family).values() if where is None or where(d)]
+            return _copy(matching)
 
     def missing(self, family: str, name: str) -> AwsError:
         """The error AWS answers when a resource is not there."""
@@ -213,12 +213,12 @@ class SageMakerStore:
 
     def _error(self, family: str, name: str, *, missing: bool) -> AwsError:
         arn = self.arn(family, name)
-        wording = _WORDING.get(
-            family, _Wording(f'Could not find {family} "{{arn}}".', f"{family} {{arn}} exists.")
+        messages = _MESSAGES.get(
+            family, _Messages(f'Could not find {family} "{{arn}}".', f"{family} {{arn}} exists.")
         )
         if missing:
-            return AwsError(wording.missing_code, wording.missing.format(arn=arn, name=name))
-        return AwsError(wording.exists_code, wording.exists.format(arn=arn, name=name))
+            return AwsError(messages.missing_code, messages.missing.format(arn=arn, name=name))
+        return AwsError(messages.exists_code, messages.exists.format(arn=arn, name=name))
 
 
 _Plain = TypeVar("_Plain")

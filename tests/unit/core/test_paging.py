@@ -50,7 +50,7 @@ def test_pages_hold_all_in_order_and_none_is_empty_but_the_only_one(
         (lambda t: scaling.page("A", [], Call(NextToken=t)), "InvalidNextTokenException"),
         (lambda t: events_page([], t, None), "ValidationException"),
         (
-            lambda t: listing.page([], {"NextToken": t}, result="A", name="N", members=()),
+            lambda t: listing.list_response([], {"NextToken": t}, result="A", name="N", members=()),
             "ValidationException",
         ),
     ],

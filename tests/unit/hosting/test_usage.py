@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from sageloop.local_cloud.sagemaker.hosting.instances.usage import Meter
+from sageloop.local_cloud.sagemaker.hosting.instances.usage import UsageMeter
 
 # A worker of a server: the process that is started itself does nothing.
 _WORKER = """
@@ -19,7 +19,7 @@ sys.stdin.read()
 """
 
 
-class Served:
+class MeasuredInstance:
     """An instance, as far as it is measured."""
 
     def __init__(self, folder: Path, *processes: subprocess.Popen[bytes]) -> None:
@@ -32,7 +32,7 @@ def test_work_of_all_processes_of_a_container_counts(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", parent, _WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
-        meter, instance = Meter(), Served(tmp_path, child)
+        meter, instance = UsageMeter(), MeasuredInstance(tmp_path, child)
         began = time.monotonic()
         first = meter.read(instance)  # type: ignore[arg-type]
         assert child.stdout is not None
@@ -57,9 +57,9 @@ def test_model_that_is_linked_to_counts_as_disk(tmp_path: Path) -> None:
     (model / "weights.bin").write_bytes(b"x" * 5_000_000)
     (model / "model").symlink_to(model, target_is_directory=True)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        before = Meter().read(Served(base, child))  # type: ignore[arg-type]
+        before = UsageMeter().read(MeasuredInstance(base, child))  # type: ignore[arg-type]
         (base / "model").symlink_to(model, target_is_directory=True)
-        after = Meter().read(Served(base, child))  # type: ignore[arg-type]
+        after = UsageMeter().read(MeasuredInstance(base, child))  # type: ignore[arg-type]
         child.kill()
 
     assert before is not None

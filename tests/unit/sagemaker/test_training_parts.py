@@ -9,10 +9,10 @@ import pytest
 
 from sageloop.local_cloud.core.faults import Faults
 from sageloop.local_cloud.sagemaker.failures import JobFailed
-from sageloop.local_cloud.sagemaker.training.allowance import Allowance
+from sageloop.local_cloud.sagemaker.training.stopping_condition import StoppingCondition
 from sageloop.local_cloud.sagemaker.training.artifacts import merged
 from sageloop.local_cloud.sagemaker.training.channels.channel import Channel, channels_of
-from sageloop.local_cloud.sagemaker.training.channels.listing import Item, dealt
+from sageloop.local_cloud.sagemaker.training.channels.listing import Item, shard_of
 from sageloop.local_cloud.sagemaker.training.channels.recordio import record
 from sageloop.local_cloud.sagemaker.training.cluster import cluster_of
 
@@ -54,7 +54,7 @@ def test_shards_of_an_epoch_are_all_objects_once(hosts: int, seed: int | None) -
     made = channel(seed=seed, sharded=True)
 
     for epoch in (0, 1):
-        shards = [dealt(range(13), made, rank=r, hosts=hosts, epoch=epoch) for r in range(hosts)]
+        shards = [shard_of(range(13), made, rank=r, hosts=hosts, epoch=epoch) for r in range(hosts)]
         assert sorted(part for shard in shards for part in shard) == list(range(13))
         assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
@@ -62,7 +62,7 @@ def test_shards_of_an_epoch_are_all_objects_once(hosts: int, seed: int | None) -
 def test_shuffled_shards_move_between_hosts_from_epoch_to_epoch() -> None:
     made = channel(seed=1, sharded=True)
 
-    first, second = (dealt(range(50), made, rank=0, hosts=2, epoch=e) for e in (0, 1))
+    first, second = (shard_of(range(50), made, rank=0, hosts=2, epoch=e) for e in (0, 1))
 
     assert set(first) != set(second)
 
@@ -91,24 +91,24 @@ def test_two_hosts_files_of_one_name_leave_the_first_hosts(tmp_path: Path) -> No
 
 def test_waiting_counts_against_the_maximum_wait_only() -> None:
     limits = {"MaxRuntimeInSeconds": 100, "MaxWaitTimeInSeconds": 150}
-    allowance = Allowance(job(EnableManagedSpotTraining=True, StoppingCondition=limits))
+    condition = StoppingCondition(job(EnableManagedSpotTraining=True, StoppingCondition=limits))
 
-    assert allowance.may_run() == (100, "MaxRuntimeExceeded")
-    allowance.wait(120)
-    assert allowance.may_run() == (30, "MaxWaitTimeExceeded")
-    assert allowance.may_wait(60) == 30
-    allowance.wait(30)
-    assert allowance.may_wait(60) == 0
-    assert allowance.times() == {}
+    assert condition.may_run() == (100, "MaxRuntimeExceeded")
+    condition.wait(120)
+    assert condition.may_run() == (30, "MaxWaitTimeExceeded")
+    assert condition.may_wait(60) == 30
+    condition.wait(30)
+    assert condition.may_wait(60) == 0
+    assert condition.times() == {}
 
 
 def test_on_demand_job_is_billed_what_it_trains() -> None:
-    allowance = Allowance(job())
+    condition = StoppingCondition(job())
 
-    with allowance.running():
+    with condition.running():
         pass
 
-    assert allowance.times() == {"TrainingTimeInSeconds": 1, "BillableTimeInSeconds": 1}
+    assert condition.times() == {"TrainingTimeInSeconds": 1, "BillableTimeInSeconds": 1}
 
 
 def test_spot_fault_waits_for_its_line() -> None:

@@ -58,15 +58,15 @@ def test_jsonpath_outside_the_subset_is_refused(expression: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "told"),
+    ("expression", "log_line"),
     [
         ("$[9]", r"\$\[9\]: index 9 is not within the 7 elements there are"),
         ("$[0,-8]", "index -8 is not within"),
         ("$.id", "there is no attribute 'id' in list"),
     ],
 )
-def test_jsonpath_that_finds_nothing_says_so(expression: str, told: str) -> None:
-    with pytest.raises(JsonPathError, match=told):
+def test_jsonpath_that_finds_nothing_says_so(expression: str, log_line: str) -> None:
+    with pytest.raises(JsonPathError, match=log_line):
         parse(expression).select(ROW)
 
 
@@ -175,15 +175,15 @@ def test_whole_json_object_is_joined_without_splitting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "log_line"),
     [
         (b"0.5\n", r"records in the answer \(1\) differs from that in the request \(2\)"),
         (b'0.5\n"unclosed\n', "Failed to parse output from the algorithm as CSV"),
     ],
 )
-def test_answer_that_cannot_be_joined_is_refused(answer: bytes, told: str) -> None:
+def test_answer_that_cannot_be_joined_is_refused(answer: bytes, log_line: str) -> None:
     made = processing("text/csv", JoinSource="Input")
-    with pytest.raises(JoinError, match=told):
+    with pytest.raises(JoinError, match=log_line):
         made.output(made.filtered(lines("1,2", "3,4")), answer)
 
 
@@ -199,7 +199,7 @@ OFFERED = {"MaxConcurrentTransforms": 8, "BatchStrategy": "SINGLE_RECORD", "MaxP
 
 
 @pytest.mark.parametrize(
-    ("request_", "offered", "told"),
+    ("request_", "offered", "log_line"),
     [
         ({}, {}, "MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"),
         ({}, OFFERED, "MaxConcurrentTransforms=8, MaxPayloadInMB=3, BatchStrategy=SINGLE_RECORD"),
@@ -218,9 +218,9 @@ OFFERED = {"MaxConcurrentTransforms": 8, "BatchStrategy": "SINGLE_RECORD", "MaxP
     ],
 )  # fmt: skip
 def test_request_goes_before_what_the_container_offers(
-    request_: dict[str, Any], offered: dict[str, Any], told: str
+    request_: dict[str, Any], offered: dict[str, Any], log_line: str
 ) -> None:
-    assert limits_of(request_, offered).told() == told
+    assert limits_of(request_, offered).log_line() == log_line
 
 
 def test_payload_of_zero_is_no_limit() -> None:

@@ -280,7 +280,7 @@ WARM: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 def test_warm_start_from_a_parent_that_does_not_fit_is_refused(
     message: str, child: dict[str, Any], before: dict[str, Any]
 ) -> None:
-    found = list(warm_start.mistakes(warm(child), [before], 4))
+    found = list(warm_start.violations(warm(child), [before], 4))
 
     assert any(message in line for line in found), found
 
@@ -296,12 +296,12 @@ def test_warm_start_may_change_version_range_data_and_what_is_static() -> None:
     )
     before = parent(request(continuous() | integer()))
 
-    assert list(warm_start.mistakes(warm(child, "TransferLearning"), [before], 4)) == []
+    assert list(warm_start.violations(warm(child, "TransferLearning"), [before], 4)) == []
 
 
 @pytest.mark.feature("tuning: warm start")
 def test_training_jobs_of_parents_count_against_the_limit() -> None:
-    (line,) = warm_start.mistakes(warm(request(Strategy="Bayesian")), [parent(request())], 747)
+    (line,) = warm_start.violations(warm(request(Strategy="Bayesian")), [parent(request())], 747)
 
     assert "747 of them and 4 new ones are more than the 750" in line
 

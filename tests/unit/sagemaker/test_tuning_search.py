@@ -43,15 +43,15 @@ def run(
     search = search_for(strategy, members.pop("of", PLANE), seed=seed, **members)
     found = []
     for _ in range(trials):
-        suggestion = search.ask()
+        suggestion = search.suggest()
         assert suggestion is not None
         found.append(goal(suggestion.values))
-        search.tell(suggestion.ticket, found[-1])
+        search.complete(suggestion.suggestion_id, found[-1])
     return found
 
 
 def asked(search: Any, count: int) -> list[Any]:
-    suggestions = [search.ask() for _ in range(count)]
+    suggestions = [search.suggest() for _ in range(count)]
     return [None if s is None else dict(s.values) for s in suggestions]
 
 
@@ -107,14 +107,14 @@ def test_hyperband_stops_the_worse_at_its_rungs_and_what_goes_past_the_maximum()
     search = search_for("Hyperband", PLANE, seed=5, hyperband=Hyperband(1, 9))
     epochs = {}
     for number in range(27):
-        suggestion = search.ask()
+        suggestion = search.suggest()
         assert suggestion is not None
         loss, step = float(27 - number if number % 2 else 100 + number), 0
         stopped = False
         while not stopped and step < 20:
             step += 1
-            stopped = search.report(suggestion.ticket, step, loss)
-        search.tell(suggestion.ticket, loss)
+            stopped = search.report(suggestion.suggestion_id, step, loss)
+        search.complete(suggestion.suggestion_id, loss)
         epochs[number] = step
 
     assert max(epochs.values()) == 10
@@ -179,7 +179,7 @@ def test_scales_spread_values_by_their_logarithm_at_the_end_that_matters() -> No
 def test_integers_are_written_without_a_point(low: int, width: int, seed: int) -> None:
     one = definition(Integer=[interval("n", str(low), str(low + width), "Auto")])
 
-    suggestion = search_for("Random", one, seed=seed).ask()
+    suggestion = search_for("Random", one, seed=seed).suggest()
 
     assert suggestion is not None
     assert low <= int(suggestion.values["n"]) <= low + width

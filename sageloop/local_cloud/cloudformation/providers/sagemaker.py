@@ -97,7 +97,7 @@ def _roll_out(scene: Scene) -> None:
 
 def _why(scene: Scene, found: dict[str, Any]) -> str:
     # Of a rollback by an alarm the description says nothing, as on AWS; a deployment should.
-    alarm = scene.request.cloud.services.sagemaker.hosting.undone_by(scene.name)
+    alarm = scene.request.cloud.services.sagemaker.hosting.rolled_back_by(scene.name)
     if alarm is not None:
         return f"its rollback alarm {alarm} was in ALARM"
     return str(found.get("FailureReason", "no reason given"))

@@ -71,17 +71,20 @@ class FleetBuilder:
 
         Raises :class:`StartFailure` if model data cannot be had.
         """
-        given = {} if weights is None else weights
+        given_weights = {} if weights is None else weights
 
-        def made(variant: Document, *, shadow: bool) -> VariantFleet:
+        def build_variant(variant: Document, *, shadow: bool) -> VariantFleet:
             request = VariantRequest(
                 endpoint=endpoint, config=config, document=variant, shadow=shadow,
-                weight=given.get(variant["VariantName"], weight_of(variant)),
+                weight=given_weights.get(variant["VariantName"], weight_of(variant)),
             )  # fmt: skip
             return self.kind(config, variant).build(request)
 
         return Fleet(
             config,
-            [made(variant, shadow=False) for variant in config["ProductionVariants"]],
-            [made(variant, shadow=True) for variant in config.get("ShadowProductionVariants", [])],
+            [build_variant(variant, shadow=False) for variant in config["ProductionVariants"]],
+            [
+                build_variant(variant, shadow=True)
+                for variant in config.get("ShadowProductionVariants", [])
+            ],
         )

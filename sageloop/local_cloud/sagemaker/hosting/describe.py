@@ -74,22 +74,22 @@ def _summary(variant: VariantFleet) -> dict[str, Any]:
 
 
 def _optional(fleet: Fleet, status: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     if "MetricsConfig" in fleet.config:
-        found["MetricsConfig"] = fleet.config["MetricsConfig"]
+        members["MetricsConfig"] = fleet.config["MetricsConfig"]
     if "AsyncInferenceConfig" in fleet.config:
-        found["AsyncInferenceConfig"] = fleet.config["AsyncInferenceConfig"]
+        members["AsyncInferenceConfig"] = fleet.config["AsyncInferenceConfig"]
     capture = fleet.config.get("DataCaptureConfig")
     if capture is not None:
         enabled = capture.get("EnableCapture", True)
-        found["DataCaptureConfig"] = {
+        members["DataCaptureConfig"] = {
             "EnableCapture": enabled,
             "CaptureStatus": "Started" if enabled and status != "Deleting" else "Stopped",
             "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
             "DestinationS3Uri": capture["DestinationS3Uri"],
             "KmsKeyId": capture.get("KmsKeyId", ""),
         }
-    return found
+    return members
 
 
 def resolved(image: str) -> str:

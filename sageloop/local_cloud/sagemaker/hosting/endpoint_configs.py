@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.hosting.requests import check_endpoint_config, weight_of
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
@@ -44,7 +44,7 @@ class EndpointConfigs:
         document["EndpointConfigArn"] = store.arn(CONFIG_FAMILY, name)
         document["CreationTime"] = self._account.cloud.clock.now()
         arn = store.create(CONFIG_FAMILY, name, document, tags=params.get("Tags"))
-        self._lifecycle.announce_config(document)
+        self._lifecycle.publish_config(document)
         return {"EndpointConfigArn": arn}
 
     @operation("DescribeEndpointConfig")
@@ -60,7 +60,7 @@ class EndpointConfigs:
     @operation("ListEndpointConfigs")
     def list_endpoint_configs(self, call: Call) -> dict[str, Any]:
         """Configurations by name and creation."""
-        return page(
+        return list_response(
             self._account.store.list(CONFIG_FAMILY), call.params, result="EndpointConfigs",
             name="EndpointConfigName",
             members=("EndpointConfigName", "EndpointConfigArn", "CreationTime"),

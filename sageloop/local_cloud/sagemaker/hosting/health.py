@@ -47,7 +47,7 @@ class HealthChecks:
         self._stopped.set()
 
     def _ping(self) -> None:
-        while not self._stopped.wait(self._timing().ping_every):
+        while not self._stopped.wait(self._timing().ping_interval):
             for live in self._lifecycle.all():
                 for variant in live.variants:
                     for instance in variant.instances:
@@ -61,9 +61,9 @@ class HealthChecks:
             log.exception("instance %s cannot be checked", instance.id)
 
     def _schedule(self) -> None:
-        wanted = [variant.spec.metrics_every for _, variant in self._variants()]
+        periods = [variant.spec.metrics_every for _, variant in self._variants()]
         # A fast clock has thousands of minutes a second: an hour's step is enough then.
-        step = max(min([_USAGE_SECONDS, *wanted]), min(self._cloud.clock.rate, 3600.0))
+        step = max(min([_USAGE_SECONDS, *periods]), min(self._cloud.clock.rate, 3600.0))
         self._cloud.clock.call_later(step, self._measure, label="endpoint usage")
 
     def _measure(self) -> None:

@@ -14,15 +14,17 @@ from sageloop.local_cloud.sagemaker.hosting.serverless.kind import ServerlessKin
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
-    from sageloop.local_cloud.sagemaker.hosting.components.board import Board
+    from sageloop.local_cloud.sagemaker.hosting.components.desired_components import (
+        DesiredComponents,
+    )
     from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import InstanceTypes
     from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
     from sageloop.local_cloud.sagemaker.hosting.kind import VariantKind
 
 
 def variant_kinds(
-    account: Account, containers: ModelContainers, *, types: InstanceTypes, board: Board,
-    pump: Callable[[str], None],
+    account: Account, containers: ModelContainers, *, types: InstanceTypes,
+    desired_components: DesiredComponents, pump: Callable[[str], None],
 ) -> list[VariantKind]:  # fmt: skip
     """Every kind, in the order in which they are asked; the last one takes what is left.
 
@@ -30,13 +32,13 @@ def variant_kinds(
         account: whose variants they are.
         containers: what runs models.
         types: what instances of each type have.
-        board: the inference components that are wanted.
+        desired_components: the inference components to run, by endpoint and variant.
         pump: called with an asynchronous endpoint's name when its instances may have become free.
 
     """
     return [
         ServerlessKind(containers, account),
-        ComponentKind(containers, account, types, board),
+        ComponentKind(containers, account, types, desired_components),
         AsyncKind(containers, account, pump),
         MultiModelKind(containers, account, types),
         PooledKind(containers, account),

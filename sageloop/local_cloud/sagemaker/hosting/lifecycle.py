@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.announcer import Announcer
 from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
+from sageloop.local_cloud.sagemaker.hosting.event_publisher import EndpointEventPublisher
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import Fleet, StartFailure
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import instance_folder
 from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Step
@@ -44,7 +44,7 @@ class Lifecycle:
         self.builder = builder
         self._account = account
         self._cloud = account.cloud
-        self._announcer = Announcer(account)
+        self._events = EndpointEventPublisher(account)
         self._alarms = Alarms(account.cloud)
         self._lock = threading.Lock()
         self._live: dict[str, LiveEndpoint] = {}
@@ -58,23 +58,23 @@ class Lifecycle:
         with self._lock:
             return list(self._live.values())
 
-    def announce_config(self, document: Mapping[str, Any]) -> None:
+    def publish_config(self, document: Mapping[str, Any]) -> None:
         """Tell of a new endpoint configuration."""
-        self._announcer.endpoint_config(document)
+        self._events.endpoint_config(document)
 
     def create(self, name: str, config: Mapping[str, Any]) -> None:
         """Start the first fleet of an endpoint whose status is Creating."""
         live = LiveEndpoint(name)
         with self._lock:
             self._live[name] = live
-        self._tell(live)
+        self._publish_status(live)
         self._spawn("create", name, lambda: self._create(live, config))
 
     def update(self, name: str, target: Target) -> None:
         """Deploy another configuration to an endpoint whose status is Updating."""
         live = self._live[name]
-        live.undone_by = None
-        self._tell(live)
+        live.rolled_back_by = None
+        self._publish_status(live)
         self._spawn("update", name, lambda: self._update(live, target))
 
     def resize(
@@ -82,12 +82,12 @@ class Lifecycle:
     ) -> None:  # fmt: skip
         """Set instance counts and weights of an endpoint whose status is Updating."""
         live = self._live[name]
-        self._tell(live)
+        self._publish_status(live)
         self._spawn("resize", name, lambda: self._resize(live, counts, weights))
 
     def delete(self, name: str) -> None:
         """Stop everything behind an endpoint whose status is Deleting, then forget it."""
-        self._tell(self._live.get(name))
+        self._publish_status(self._live.get(name))
         self._spawn("delete", name, lambda: self._delete(name))
 
     def stop(self) -> None:
@@ -103,7 +103,9 @@ class Lifecycle:
             fleet = self.builder.build(live.name, config)
             counts = self.builder.initial_counts(config)
             begin_progress(live, fleet, self._cloud.clock)
-            self._say(live, fleet, "Creating", f"Launching {sum(counts.values())} instance(s).")
+            self._report_step(
+                live, fleet, "Creating", f"Launching {sum(counts.values())} instance(s)."
+            )
             fleet.scale({**counts, **self.builder.shadow_counts(config)})
         except (StartFailure, AwsError) as failure:
             self._abandon_failed(live)
@@ -123,7 +125,7 @@ class Lifecycle:
     def _update(self, live: LiveEndpoint, target: Target) -> None:
         watch = self._alarms.watch(target.plan.alarms)
         deployment = Deployment(
-            self._cloud.clock, live, target.plan, watch, lambda: self._tell_deployment(live)
+            self._cloud.clock, live, target.plan, watch, lambda: self._publish_deployment(live)
         )
         green: Fleet | None = None
         try:
@@ -135,7 +137,7 @@ class Lifecycle:
         except AlarmTripped as tripped:
             log.warning("endpoint %s rolls back: alarm %s is in ALARM", live.name, tripped)
             # AWS gives no reason here: only the configuration's name tells of the rollback.
-            live.undone_by = str(tripped)
+            live.rolled_back_by = str(tripped)
             self._roll_back(live, deployment, green, None)
             return
         except (StartFailure, AwsError) as failure:
@@ -218,20 +220,20 @@ class Lifecycle:
     def _set(self, live: LiveEndpoint, **changes: Any) -> None:
         changes["LastModifiedTime"] = self._cloud.clock.now()
         document = self._account.store.update(FAMILY, live.name, changes)
-        self._announcer.endpoint(document, live)
+        self._events.endpoint(document, live)
 
-    def _say(self, live: LiveEndpoint, fleet: Fleet, status: str, message: str) -> None:
+    def _report_step(self, live: LiveEndpoint, fleet: Fleet, status: str, message: str) -> None:
         if live.progress is not None:
             step = Step(status, message, self._cloud.clock.now())
             live.progress.steps = dict.fromkeys(fleet.variants, step)
-            self._tell_deployment(live)
+            self._publish_deployment(live)
 
-    def _tell(self, live: LiveEndpoint | None) -> None:
+    def _publish_status(self, live: LiveEndpoint | None) -> None:
         if live is not None:
-            self._announcer.endpoint(self._account.store.get(FAMILY, live.name), live)
+            self._events.endpoint(self._account.store.get(FAMILY, live.name), live)
 
-    def _tell_deployment(self, live: LiveEndpoint) -> None:
-        self._announcer.deployment(self._account.store.get(FAMILY, live.name), live)
+    def _publish_deployment(self, live: LiveEndpoint) -> None:
+        self._events.deployment(self._account.store.get(FAMILY, live.name), live)
         changed = self._account.store.changed
         with changed:
             changed.notify_all()

@@ -48,7 +48,7 @@ class LiveEndpoint:
         self.remains: list[Fleet] = []
         self.routes: tuple[Route, ...] = ()
         self.on_routes: Callable[[], None] | None = None
-        self.undone_by: str | None = None
+        self.rolled_back_by: str | None = None
 
     def send_to(self, *shares: tuple[Fleet, float]) -> None:
         """Split traffic between fleets by these shares, and in each by its variants' weights."""
@@ -82,11 +82,11 @@ class LiveEndpoint:
         """Every fleet that has processes."""
         progress = self.progress
         pending = None if progress is None else progress.fleet
-        found: list[Fleet] = []
+        fleets_with_processes: list[Fleet] = []
         for fleet in (self.fleet, pending, *self.remains):
-            if fleet is not None and fleet not in found:
-                found.append(fleet)
-        return found
+            if fleet is not None and fleet not in fleets_with_processes:
+                fleets_with_processes.append(fleet)
+        return fleets_with_processes
 
     @property
     def variants(self) -> Iterable[VariantFleet]:

@@ -14,11 +14,11 @@ _FREQUENCIES = (10, 30, 60, 120, 180, 240, 300)
 _ROUTING = ("RANDOM", "LEAST_OUTSTANDING_REQUESTS")
 
 
-def not_executed(what: str) -> AwsError:
+def not_executed(feature: str) -> AwsError:
     """The refusal of something SageMaker has and the local cloud does not run yet."""
     return AwsError(
         "NotImplemented",
-        f"the local cloud does not execute {what} yet; see docs/local-cloud-coverage.md",
+        f"the local cloud does not execute {feature} yet; see docs/local-cloud-coverage.md",
         501,
     )
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.endpoints import AsyncEndpoints
 from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
-from sageloop.local_cloud.sagemaker.hosting.components.board import Board
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import DesiredComponents
 from sageloop.local_cloud.sagemaker.hosting.components.section import Components
 from sageloop.local_cloud.sagemaker.hosting.describe import describe
 from sageloop.local_cloud.sagemaker.hosting.endpoint_configs import CONFIG_FAMILY, EndpointConfigs
@@ -33,9 +33,9 @@ from sageloop.local_cloud.sagemaker.hosting.rollout import policy
 from sageloop.local_cloud.sagemaker.hosting.routing.metrics import EndpointMetrics
 from sageloop.local_cloud.sagemaker.hosting.routing.router import Router
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import check_update
-from sageloop.local_cloud.sagemaker.hosting.serverless.updates import limits_of, take
+from sageloop.local_cloud.sagemaker.hosting.serverless.updates import apply, limits_of
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.contracts import AutoScaling
@@ -60,10 +60,10 @@ class Hosting(EndpointConfigs):
         self._store = account.store
         self._cloud = account.cloud
         self.containers = ModelContainers(account, models, lambda: self.timing)
-        self.instance_types, board = InstanceTypes(), Board()
+        self.instance_types, desired_components = InstanceTypes(), DesiredComponents()
         kinds = variant_kinds(
-            account, self.containers, types=self.instance_types, board=board,
-            pump=self._pump,
+            account, self.containers, types=self.instance_types,
+            desired_components=desired_components, pump=self._pump,
         )  # fmt: skip
         builder = FleetBuilder(kinds, self.containers.role_of)
         self._lifecycle = Lifecycle(account, builder)
@@ -72,7 +72,7 @@ class Hosting(EndpointConfigs):
         capture = DataCapture(account.cloud, delay=self.timing.flush)
         self.router = Router(account.cloud, self._lifecycle, metrics, capture, lambda: self.timing)
         self.asynchronous = AsyncEndpoints(account.cloud, self._lifecycle, capture)
-        self.components = Components(account, self._lifecycle, self.containers, board)
+        self.components = Components(account, self._lifecycle, self.containers, desired_components)
 
     def start(self) -> None:
         """Begin to look after instances."""
@@ -129,7 +129,7 @@ class Hosting(EndpointConfigs):
     @operation("ListEndpoints")
     def list_endpoints(self, call: Call) -> dict[str, Any]:
         """Endpoints by name, status and times."""
-        return page(
+        return list_response(
             self._store.list(FAMILY), call.params, result="Endpoints", name="EndpointName",
             status="EndpointStatus", members=_SUMMARY,
         )  # fmt: skip
@@ -153,11 +153,11 @@ class Hosting(EndpointConfigs):
         if deployment is None and params.get("RetainDeploymentConfig", False):
             deployment = known.get("LastDeploymentConfig")
         policy.check(deployment)
-        guarded = deployment if policy.is_guarded(config) else None
+        guardrails = deployment if policy.is_guarded(config) else None
         if live is not None and live.fleet is not None:
-            wanted = [variant["VariantName"] for variant in config["ProductionVariants"]]
-            policy.check_names(guarded, live.fleet.variants, wanted)
-        target = self._target(name, config, params, guarded)
+            desired = [variant["VariantName"] for variant in config["ProductionVariants"]]
+            policy.check_names(guardrails, live.fleet.variants, desired)
+        target = self._target(name, config, params, guardrails)
         self._check_alarms(target, config)
         self._begin(name, "Updating", {"LastDeploymentConfig": deployment})
         self._lifecycle.update(name, target)
@@ -177,7 +177,7 @@ class Hosting(EndpointConfigs):
         weights = {d["VariantName"]: float(d["DesiredWeight"])
                    for d in desired if "DesiredWeight" in d}  # fmt: skip
         self._begin(name, "Updating", {})
-        self._lifecycle.resize(name, counts | take(limits), weights)
+        self._lifecycle.resize(name, counts | apply(limits), weights)
         return {"EndpointArn": known["EndpointArn"]}
 
     @operation("DeleteEndpoint")
@@ -220,7 +220,7 @@ class Hosting(EndpointConfigs):
         check_counts([change], self._variants(endpoint))
         limits = limits_of(self._fleet_of(endpoint), [change])
         self._begin(endpoint, "Updating", {})
-        self._lifecycle.resize(endpoint, take(limits), {})
+        self._lifecycle.resize(endpoint, apply(limits), {})
 
     def wait_endpoint(self, name: str) -> dict[str, Any]:
         """Block until an endpoint is at rest; returns its description.
@@ -228,13 +228,13 @@ class Hosting(EndpointConfigs):
         An endpoint that is gone is described as status ``Deleted``. Returns what is true then
         if the cloud stops.
         """
-        found = self.wait_for(name, lambda d: d["EndpointStatus"] in AT_REST, None)
-        return found if found else {"EndpointName": name, "EndpointStatus": "Deleted"}
+        document = self.wait_for(name, lambda d: d["EndpointStatus"] in AT_REST, None)
+        return document if document else {"EndpointName": name, "EndpointStatus": "Deleted"}
 
-    def undone_by(self, name: str) -> str | None:
+    def rolled_back_by(self, name: str) -> str | None:
         """The alarm that undid the last update of an endpoint, if one did."""
         live = self._lifecycle.live(name)
-        return None if live is None else live.undone_by
+        return None if live is None else live.rolled_back_by
 
     def wait_for(
         self, name: str, holds: Callable[[dict[str, Any]], bool], timeout: float | None
@@ -332,9 +332,9 @@ class Hosting(EndpointConfigs):
         if live is None or live.fleet is None:
             return
         after = {variant: fleet.weight for variant, fleet in live.fleet.variants.items()}
-        given = {d["VariantName"]: float(d["DesiredWeight"])
+        changed = {d["VariantName"]: float(d["DesiredWeight"])
                  for d in desired if "DesiredWeight" in d}  # fmt: skip
-        check_weights({variant: given.get(variant, weight) for variant, weight in after.items()})
+        check_weights({variant: changed.get(variant, weight) for variant, weight in after.items()})
 
     def _check_alarms(self, target: Target, config: Mapping[str, Any]) -> None:
         if not target.plan.alarms:
@@ -342,13 +342,14 @@ class Hosting(EndpointConfigs):
         role = self._lifecycle.builder.role_of(config)
         cloudwatch = self._cloud.client("cloudwatch", principal=role)
         try:
-            found = cloudwatch.describe_alarms(
+            response = cloudwatch.describe_alarms(
                 AlarmNames=list(target.plan.alarms), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
             )
         except ClientError as error:
             raise invalid(f"The rollback alarms cannot be read as {role}: {error}") from error
         known = {
-            alarm["AlarmName"] for alarm in (*found["MetricAlarms"], *found["CompositeAlarms"])
+            alarm["AlarmName"]
+            for alarm in (*response["MetricAlarms"], *response["CompositeAlarms"])
         }
         missing = sorted(set(target.plan.alarms) - known)
         if missing:

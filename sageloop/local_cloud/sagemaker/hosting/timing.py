@@ -22,7 +22,7 @@ class Timing:
 
     startup_cap: float | None = None
     ping_timeout: float = 2.0
-    ping_every: float = 5.0
+    ping_interval: float = 5.0
     pings_failed: int = 3
     invocation: float = 60.0
     model_load: float = 360.0
@@ -31,7 +31,7 @@ class Timing:
     terminate: float = 30.0
     flush: float = 0.5
 
-    def startup(self, wanted: int | None) -> float:
+    def startup(self, requested: int | None) -> float:
         """How long a container may take until ``/ping`` passes."""
-        limit = float(DEFAULT_STARTUP_SECONDS if wanted is None else wanted)
+        limit = float(DEFAULT_STARTUP_SECONDS if requested is None else requested)
         return limit if self.startup_cap is None else min(limit, self.startup_cap)

@@ -32,8 +32,8 @@ def command_of(specification: Mapping[str, Any]) -> list[str] | None:
     entrypoint = specification.get("ContainerEntrypoint")
     if entrypoint is not None:
         return [*entrypoint, *arguments] if _is_known(image) else None
-    own = images.processing_command(image)
-    return None if own is None else [*own, *arguments]
+    program = images.processing_command(image)
+    return None if program is None else [*program, *arguments]
 
 
 def check_image(specification: Mapping[str, Any], allow: frozenset[str]) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, RunningJobs, check_role
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.processing import program, requests
 from sageloop.local_cloud.sagemaker.processing.run import ProcessingRun
 from sageloop.local_cloud.sagemaker.store import Document
@@ -45,10 +45,10 @@ class ProcessingJobs:
         request = call.params
         allow = self._cloud.config.allow
         requests.check(request, allow)
-        runs_here = program.check_image(request["AppSpecification"], allow)
+        is_executable = program.check_image(request["AppSpecification"], allow)
         check_role(self._cloud, request["RoleArn"])
         document = self._records.open(_with_instance(request))
-        if runs_here:
+        if is_executable:
             run = ProcessingRun(self._cloud, self._records, document)
             self._running.start(document["ProcessingJobName"], run)
         return {"ProcessingJobArn": document["ProcessingJobArn"]}
@@ -61,7 +61,7 @@ class ProcessingJobs:
     @operation("ListProcessingJobs")
     def list_processing_jobs(self, call: Call) -> dict[str, Any]:
         """Jobs by name, status and times."""
-        return page(
+        return list_response(
             self._records.all(), call.params, result="ProcessingJobSummaries",
             name="ProcessingJobName", status="ProcessingJobStatus", members=_SUMMARY,
         )  # fmt: skip

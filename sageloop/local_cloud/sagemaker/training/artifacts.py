@@ -32,15 +32,15 @@ class Artifacts:
         """Store ``model`` or ``output`` from the folders of all hosts, merged."""
         bucket, prefix = split_uri(self._output["S3OutputPath"])
         place = "/".join(part for part in (prefix.rstrip("/"), self._name, "output") if part)
-        found = merged(folders)
-        bodies = self._files(f"{place}/{kind}", found) if self._plain else [
-            (f"{place}/{kind}.tar.gz", packed(found))
+        files = merged(folders)
+        bodies = self._files(f"{place}/{kind}", files) if self._plain else [
+            (f"{place}/{kind}.tar.gz", packed(files))
         ]  # fmt: skip
         for key, body in bodies:
             self._storage.upload(bucket, key, body, kms_key=self._output.get("KmsKeyId"))
 
-    def _files(self, place: str, found: Mapping[str, Path]) -> Iterable[tuple[str, bytes]]:
-        for name, path in found.items():
+    def _files(self, place: str, files: Mapping[str, Path]) -> Iterable[tuple[str, bytes]]:
+        for name, path in files.items():
             if path.is_file():
                 yield f"{place}/{name}", path.read_bytes()
 
@@ -51,17 +51,17 @@ def merged(folders: Iterable[Path]) -> dict[str, Path]:
     AWS merges the hosts' folders and leaves open which of two files of one name stays; here
     it is the first host's.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for folder in folders:
         for path in folder.rglob("*"):
-            found.setdefault(path.relative_to(folder).as_posix(), path)
-    return dict(sorted(found.items()))
+            files.setdefault(path.relative_to(folder).as_posix(), path)
+    return dict(sorted(files.items()))
 
 
-def packed(found: Mapping[str, Path]) -> bytes:
+def packed(files: Mapping[str, Path]) -> bytes:
     """A ``tar.gz`` of files and folders under their relative names."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz", compresslevel=_COMPRESSION) as archive:
-        for name, path in found.items():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=_COMPRESSION) as archive:
+        for name, path in files.items():
             archive.add(path, arcname=name, recursive=False)
-    return made.getvalue()
+    return buffer.getvalue()

@@ -10,7 +10,7 @@ from sageloop.local_cloud.sagemaker.failures import JobFailed, algorithm_error
 from sageloop.local_cloud.sagemaker.training.host import HostRun
 
 
-class Ending(StrEnum):
+class EndReason(StrEnum):
     """Why the containers have ended, when it was not of their own accord."""
 
     STOP = "stop"
@@ -27,7 +27,7 @@ class Attempt:
         self._runs = runs
         self._on_limit = on_limit
         self._lock = threading.Lock()
-        self.ending: Ending | None = None
+        self.reason: EndReason | None = None
         self.failure: JobFailed | None = None
 
     def run(self, command: Sequence[str], *, max_seconds: float) -> None:
@@ -49,14 +49,14 @@ class Attempt:
             thread.join()
         limit.cancel()
 
-    def end(self, ending: Ending, failure: JobFailed | None = None) -> None:
+    def end(self, reason: EndReason, failure: JobFailed | None = None) -> None:
         """Stop all hosts with SIGTERM and grace; with SIGKILL if the machine breaks down."""
         with self._lock:
-            if self.ending is not None:
+            if self.reason is not None:
                 return
-            self.ending, self.failure = ending, failure
+            self.reason, self.failure = reason, failure
         for run in self._runs:
-            if ending is Ending.MACHINE:
+            if reason is EndReason.MACHINE:
                 run.container.kill()
             else:
                 run.container.stop()
@@ -70,12 +70,12 @@ class Attempt:
         try:
             code = run.run(command)
         except Exception as error:  # what a thread raises would be lost
-            self.end(Ending.FAILURE, JobFailed(f"ClientError: {type(error).__name__}: {error}"))
+            self.end(EndReason.FAILURE, JobFailed(f"ClientError: {type(error).__name__}: {error}"))
             return
         if code != 0:
-            told = algorithm_error(run.host.directory.failure_text(), code)
-            self.end(Ending.FAILURE, told)
+            failure = algorithm_error(run.host.directory.failure_text(), code)
+            self.end(EndReason.FAILURE, failure)
 
     def _limit(self) -> None:
         self._on_limit()
-        self.end(Ending.LIMIT)
+        self.end(EndReason.LIMIT)

@@ -13,7 +13,7 @@ from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
 log = logging.getLogger(__name__)
 
 # Wall seconds between looks at a container's files: its writing is no event of ours.
-_LOOK_SECONDS = 1.0
+_SCAN_SECONDS = 1.0
 
 _Stamp = tuple[int, int]
 
@@ -31,18 +31,18 @@ class CheckpointSync:
         self._uri = uri
         self._bucket, prefix = split_uri(uri)
         self._prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
-        self._seen: dict[Path, dict[str, _Stamp]] = {folder: {} for folder in folders}
-        self._done = threading.Event()
+        self._uploaded: dict[Path, dict[str, _Stamp]] = {folder: {} for folder in folders}
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="checkpoints", daemon=True)
 
     def restore(self) -> None:
         """Copy what lies under the prefix to every host."""
         bucket = self._bucket
         keys = self._storage.keys(f"s3://{bucket}/{self._prefix}", needed=False)
-        for folder, seen in self._seen.items():
+        for folder, uploaded in self._uploaded.items():
             for key in keys:
                 self._storage.save(bucket, key, folder / key[len(self._prefix) :])
-            seen.update(_stamps(folder))
+            uploaded.update(_stamps(folder))
 
     def start(self) -> None:
         """Watch the folders in the background."""
@@ -51,32 +51,32 @@ class CheckpointSync:
     def finish(self) -> None:
         """Stop watching and bring up what is left. Raises :class:`JobFailed` if that fails."""
         self.abandon()
-        self._bring_up()
+        self._upload_changes()
 
     def abandon(self) -> None:
         """Stop watching and leave the rest as it is."""
-        self._done.set()
+        self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def _watch(self) -> None:
-        while not self._done.wait(_LOOK_SECONDS):
+        while not self._stopped.wait(_SCAN_SECONDS):
             try:
-                self._bring_up()
+                self._upload_changes()
             except (JobFailed, OSError) as error:
                 # The last look tries again, and fails the job if it still cannot be.
                 log.warning("checkpoints to %s: %s", self._uri, error)
 
-    def _bring_up(self) -> None:
-        for folder, seen in self._seen.items():
+    def _upload_changes(self) -> None:
+        for folder, uploaded in self._uploaded.items():
             now = _stamps(folder)
-            for name in sorted(seen.keys() - now.keys()):
+            for name in sorted(uploaded.keys() - now.keys()):
                 self._storage.delete(self._bucket, self._prefix + name)
-                del seen[name]
+                del uploaded[name]
             for name, stamp in sorted(now.items()):
-                if seen.get(name) != stamp:
+                if uploaded.get(name) != stamp:
                     self._put(folder / name, name)
-                    seen[name] = stamp
+                    uploaded[name] = stamp
 
     def _put(self, path: Path, name: str) -> None:
         try:
@@ -87,15 +87,15 @@ class CheckpointSync:
 
 
 def _stamps(folder: Path) -> dict[str, _Stamp]:
-    found = {}
+    stamps = {}
     for path in folder.rglob("*"):
         try:
-            told = path.stat()
+            state = path.stat()
         except FileNotFoundError:
             continue
         if path.is_file():
-            found[path.relative_to(folder).as_posix()] = (told.st_size, told.st_mtime_ns)
-    return found
+            stamps[path.relative_to(folder).as_posix()] = (state.st_size, state.st_mtime_ns)
+    return stamps
 
 
 class NoCheckpoints:

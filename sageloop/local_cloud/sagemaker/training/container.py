@@ -32,10 +32,10 @@ class Container:
         self._cloud = cloud
         self._label = label
         self._on_lines = on_lines
-        self._tell_limit = on_limit
+        self._notify_limit = on_limit
         self._lock = threading.Lock()
         self._child: Child | None = None
-        self._asked_to_stop = False
+        self._stop_requested = False
         self._grace: threading.Timer | None = None
         self.timed_out = False
 
@@ -48,7 +48,7 @@ class Container:
         After ``max_seconds`` the container is stopped and :attr:`timed_out` is true.
         """
         with self._lock:
-            if self._asked_to_stop:
+            if self._stop_requested:
                 return 128 + signal.SIGTERM
             child = self._child = self._cloud.processes.start(
                 self._label, command, env=env, cwd=cwd, stdout=subprocess.PIPE
@@ -75,9 +75,9 @@ class Container:
     def stop(self) -> None:
         """SIGTERM to the whole group; SIGKILL when the grace is over."""
         with self._lock:
-            if self._asked_to_stop:
+            if self._stop_requested:
                 return
-            self._asked_to_stop = True
+            self._stop_requested = True
             if self._child is None:
                 return
             self._cloud.processes.kill(self._child, signal.SIGTERM)
@@ -88,14 +88,14 @@ class Container:
     def kill(self) -> None:
         """SIGKILL to the whole group."""
         with self._lock:
-            self._asked_to_stop = True
+            self._stop_requested = True
             if self._child is not None:
                 self._cloud.processes.kill(self._child, signal.SIGKILL)
 
     def _on_limit(self) -> None:
         self.timed_out = True
-        if self._tell_limit is not None:
-            self._tell_limit()
+        if self._notify_limit is not None:
+            self._notify_limit()
         self.stop()
 
     def _listen(self, child: Child) -> None:

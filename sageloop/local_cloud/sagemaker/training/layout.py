@@ -80,11 +80,11 @@ def prepare(
     _write(directory, "inputdataconfig", {c.name: c.described() for c in channels})
     _write(directory, "resourceconfig", cluster.resource_config(host))
     if checkpoints:
-        told = {
+        document = {
             "S3Uri": checkpoints["S3Uri"],
             "LocalPath": checkpoint_path,
         }
-        _write(directory, "checkpointconfig", told)
+        _write(directory, "checkpointconfig", document)
     return directory
 
 

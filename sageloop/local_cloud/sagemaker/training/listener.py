@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.sagemaker.training.attempt import Attempt, Ending
+from sageloop.local_cloud.sagemaker.training.attempt import Attempt, EndReason
 from sageloop.local_cloud.sagemaker.training.host import LOG_GROUP, Host
 from sageloop.local_cloud.sagemaker.training.metrics import MetricReader, Observation
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Listener:
+class OutputListener:
     """Hears all hosts of a job, one after another."""
 
     def __init__(
@@ -42,13 +42,13 @@ class Listener:
             faults.fails_internally(self._name)
         )
         if self._spot and faults.spot_interrupted(self._name):
-            attempt.end(Ending.INTERRUPTION)
+            attempt.end(EndReason.INTERRUPTION)
         yield
         if self._breaks_down:
             # A program that has printed nothing breaks down at its end.
-            attempt.ending, attempt.failure = Ending.MACHINE, None
+            attempt.reason, attempt.failure = EndReason.MACHINE, None
 
-    def hear(self, host: Host, lines: list[str]) -> None:
+    def receive(self, host: Host, lines: list[str]) -> None:
         """Take in lines of one host, control characters escaped."""
         with self._lock:
             now = self._cloud.clock.now()
@@ -61,9 +61,9 @@ class Listener:
         if self._attempt is None:
             return
         if self._breaks_down:
-            self._attempt.end(Ending.MACHINE)
+            self._attempt.end(EndReason.MACHINE)
         elif self._spot and self._cloud.faults.spot_interrupted(self._name, line):
-            self._attempt.end(Ending.INTERRUPTION)
+            self._attempt.end(EndReason.INTERRUPTION)
 
     def _publish(self, observed: Observation) -> None:
         if self._cloud.services.has("cloudwatch"):

@@ -15,9 +15,11 @@ from sageloop.local_cloud.core.user_patterns import PatternTooSlow, found_in
 log = logging.getLogger(__name__)
 
 
-def definitions_for(image: str, given: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+def definitions_for(
+    image: str, user_definitions: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
     """The metric definitions of a job: the algorithm's own, then the user's."""
-    return [dict(d) for d in (*images.metric_definitions(image), *given)]
+    return [dict(d) for d in (*images.metric_definitions(image), *user_definitions)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,14 @@ class MetricReader:
 
     def read(self, line: str, now: datetime) -> list[Observation]:
         """What a line (control characters escaped) tells."""
-        found = []
+        observations = []
         for definition in self.definitions:
             name, match = definition["Name"], self._match(definition, line)
             value = _number(match[1]) if match else None
             if value is not None:
-                found.append(Observation(name, value))
+                observations.append(Observation(name, value))
                 self.last[name] = (value, now)
-        return found
+        return observations
 
     def _match(self, definition: Mapping[str, str], line: str) -> Any:
         name = definition["Name"]

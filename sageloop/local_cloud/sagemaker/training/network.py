@@ -44,8 +44,8 @@ class PrivateNetwork:
             f"network:{self._job}", ["unshare", "-Urn", sys.executable, "-I", "-S", "-c", _HOLDER],
             env=clean_environment(), stdout=subprocess.PIPE, hidden=True,
         )  # fmt: skip
-        told = holder.stdout.readline() if holder.stdout else b""
-        if told.strip() != b"up":
+        first_line = holder.stdout.readline() if holder.stdout else b""
+        if first_line.strip() != b"up":
             self._end(holder)
             raise OSError(f"no network of its own could be made for training job {self._job}")
         self._holder = holder

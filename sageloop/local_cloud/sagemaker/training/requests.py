@@ -7,7 +7,7 @@ from typing import Any
 
 from sageloop.local_cloud import images
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.training.rules import Request, mistakes
+from sageloop.local_cloud.sagemaker.training.rules import Request, violations
 
 _NOT_EXECUTED = (
     "DebugHookConfig", "DebugRuleConfigurations", "TensorBoardOutputConfig",
@@ -28,7 +28,7 @@ def check(request: Request, allow: frozenset[str], file_systems: Container[str])
     ``allow`` as ``training:<Member>`` are stored and not executed. Raises ``AwsError``
     ValidationException.
     """
-    for message in mistakes(request):
+    for message in violations(request):
         raise AwsError("ValidationException", message)
     _refuse(_not_executed(request), allow)
     for channel in request.get("InputDataConfig", ()):
@@ -68,8 +68,8 @@ def check_image(request: Request, allow: frozenset[str]) -> bool:
     )
 
 
-def _refuse(found: Iterator[str], allow: frozenset[str]) -> None:
-    missing = [what for what in found if f"training:{what}" not in allow]
+def _refuse(members: Iterator[str], allow: frozenset[str]) -> None:
+    missing = [what for what in members if f"training:{what}" not in allow]
     if missing:
         raise AwsError(
             "ValidationException",
@@ -79,7 +79,7 @@ def _refuse(found: Iterator[str], allow: frozenset[str]) -> None:
 
 
 def _not_executed(request: Request) -> Iterator[str]:
-    yield from (member for member in _NOT_EXECUTED if _asks(request.get(member)))
+    yield from (member for member in _NOT_EXECUTED if _is_enabled(request.get(member)))
     profiler = request.get("ProfilerConfig", {})
     if profiler and not profiler.get("DisableProfiler"):
         yield "ProfilerConfig"
@@ -91,7 +91,7 @@ def _not_executed(request: Request) -> Iterator[str]:
         yield from _channel(channel)
 
 
-def _asks(value: Any) -> bool:
+def _is_enabled(value: Any) -> bool:
     """Whether a member asks for something: ``{"EnableRemoteDebug": False}`` does not."""
     if isinstance(value, dict):
         return any(item is not False for item in value.values())

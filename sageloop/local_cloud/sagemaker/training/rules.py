@@ -22,11 +22,11 @@ _LOCAL_STORAGE = re.compile(
 _WITHOUT_CHECKPOINTS = re.compile(r"(^|/)(kmeans|linear-learner)(:|$)")
 _LONGEST_WAIT_WITHOUT_CHECKPOINTS = 3600
 _OPT_ML = PurePosixPath("/opt/ml")
-_TAKEN = ("code", "input", "model", "output", "sagemaker")
+_RESERVED = ("code", "input", "model", "output", "sagemaker")
 _MODE = "TrainingInputMode"
 
 
-def mistakes(request: Request) -> Iterator[str]:
+def violations(request: Request) -> Iterator[str]:
     """What is wrong with a request, in one line each."""
     specification = request.get("AlgorithmSpecification")
     if specification is None:
@@ -54,9 +54,9 @@ def _resources(request: Request) -> Iterator[str]:
     resources = request["ResourceConfig"]
     groups = resources.get("InstanceGroups", ())
     if groups:
-        alone = [m for m in ("InstanceType", "InstanceCount") if resources.get(m)]
-        if alone:
-            yield f"ResourceConfig.{alone[0]} cannot be specified together with InstanceGroups."
+        excluded = [m for m in ("InstanceType", "InstanceCount") if resources.get(m)]
+        if excluded:
+            yield f"ResourceConfig.{excluded[0]} cannot be specified together with InstanceGroups."
         names = [group["InstanceGroupName"] for group in groups]
         if len(set(names)) < len(names):
             yield f"InstanceGroupName must be unique within InstanceGroups, got {', '.join(names)}."
@@ -121,8 +121,8 @@ def _channels(request: Request, mode: str) -> Iterator[str]:
             yield f"InputDataConfig has a channel named {name}, which is no name of a directory."
     for channel in channels:
         own_mode = channel.get("InputMode", mode)
-        told = f"channel {channel['ChannelName']}"
-        yield from (f"{told}: {rule}" for rule in _channel(request, channel, own_mode))
+        label = f"channel {channel['ChannelName']}"
+        yield from (f"{label}: {rule}" for rule in _channel(request, channel, own_mode))
 
 
 def _channel(request: Request, channel: Mapping[str, Any], mode: str) -> Iterator[str]:
@@ -148,7 +148,7 @@ def _channel(request: Request, channel: Mapping[str, Any], mode: str) -> Iterato
             lambda: "FileSystemDataSource requires a VpcConfig with access to the file system.",
         ),
     )
-    yield from (told() for broken, told in tests if broken)
+    yield from (label() for broken, label in tests if broken)
     yield from _s3_source(request, s3, mode)
 
 
@@ -176,10 +176,10 @@ def _checkpoints(request: Request) -> Iterator[str]:
         yield "CheckpointConfig.S3Uri must be an S3 URI."
     path = PurePosixPath(config.get("LocalPath", _OPT_ML / "checkpoints"))
     inside = path.is_relative_to(_OPT_ML) and ".." not in path.parts
-    if not inside or path == _OPT_ML or path.parts[3] in _TAKEN:
+    if not inside or path == _OPT_ML or path.parts[3] in _RESERVED:
         yield (
             f"CheckpointConfig.LocalPath {path} cannot be provided by the local cloud: it must be "
-            f"under /opt/ml and not in one of its directories {', '.join(_TAKEN)}."
+            f"under /opt/ml and not in one of its directories {', '.join(_RESERVED)}."
         )
 
 

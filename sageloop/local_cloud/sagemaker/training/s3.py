@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlparse
@@ -15,7 +16,7 @@ from sageloop.local_cloud.sagemaker.failures import InternalError, JobFailed
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-_Answer = TypeVar("_Answer")
+_Response = TypeVar("_Response")
 _ATTEMPTS = 3
 # Above this an object is read in pieces from the store, not as the body of an answer.
 _LARGE = 4 << 20
@@ -46,16 +47,16 @@ class JobStorage:
         keys: list[str] = []
         more: dict[str, str] = {}
         while True:
-            asked = {"Bucket": bucket, "Prefix": prefix} | more
+            parameters = {"Bucket": bucket, "Prefix": prefix} | more
             try:
-                answer = _retried(lambda asked=asked: self._client.list_objects_v2(**asked))  # type: ignore[misc]
+                response = _retried(partial(self._client.list_objects_v2, **parameters))
             except ClientError as error:
-                raise self._no_objects(uri, bucket, f" Error message from S3: {_told(error)}") \
-                    from error  # fmt: skip
-            keys += [o["Key"] for o in answer.get("Contents", ()) if not o["Key"].endswith("/")]
-            if "NextContinuationToken" not in answer:
+                tail = f" Error message from S3: {_error_text(error)}"
+                raise self._no_objects(uri, bucket, tail) from error
+            keys += [o["Key"] for o in response.get("Contents", ()) if not o["Key"].endswith("/")]
+            if "NextContinuationToken" not in response:
                 break
-            more = {"ContinuationToken": answer["NextContinuationToken"]}
+            more = {"ContinuationToken": response["NextContinuationToken"]}
         if needed and not keys:
             raise self._no_objects(uri, bucket, "")
         return keys
@@ -66,16 +67,16 @@ class JobStorage:
         if stored is None or stored.size <= _LARGE:
             yield self.read(bucket, key)
             return
-        self._ask(bucket, key, stored.etag)
+        self._check_access(bucket, key, stored.etag)
         yield from stored.pieces()
 
     def read(self, bucket: str, key: str) -> bytes:
         """An object's whole body. Raises :class:`JobFailed` in AWS's words."""
         try:
-            answer = _retried(lambda: self._client.get_object(Bucket=bucket, Key=key))
-            return bytes(answer["Body"].read())
+            response = _retried(lambda: self._client.get_object(Bucket=bucket, Key=key))
+            return bytes(response["Body"].read())
         except ClientError as error:
-            raise JobFailed(f"ClientError: Data download failed:{_told(error)}") from error
+            raise JobFailed(f"ClientError: Data download failed:{_error_text(error)}") from error
 
     def save(self, bucket: str, key: str, path: Path) -> None:
         """Copy an object into a file, making the folders above it."""
@@ -99,25 +100,27 @@ class JobStorage:
                 lambda: self._client.put_object(Bucket=bucket, Key=key, Body=body, **extra)
             )  # fmt: skip
         except ClientError as error:
-            raise JobFailed(f"ClientError: Artifact upload failed:{_told(error)}") from error
+            raise JobFailed(f"ClientError: Artifact upload failed:{_error_text(error)}") from error
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove one object."""
         try:
             _retried(lambda: self._client.delete_object(Bucket=bucket, Key=key))
         except ClientError as error:
-            raise JobFailed(f"ClientError: Checkpoint removal failed:{_told(error)}") from error
+            raise JobFailed(
+                f"ClientError: Checkpoint removal failed:{_error_text(error)}"
+            ) from error
 
-    def ask(self, bucket: str, key: str) -> str:
+    def authorize(self, bucket: str, key: str) -> str:
         """Be allowed to read an object; returns its ETag. Raises :class:`JobFailed`."""
         stored = moto_bodies.find(self._account, bucket, key)
         if stored is None:
             self.read(bucket, key)  # which says in AWS's words why it cannot be
             raise JobFailed(f"ClientError: Data download failed: s3://{bucket}/{key} is gone")
-        self._ask(bucket, key, stored.etag)
+        self._check_access(bucket, key, stored.etag)
         return stored.etag
 
-    def _ask(self, bucket: str, key: str, etag: str) -> None:
+    def _check_access(self, bucket: str, key: str, etag: str) -> None:
         # A GetObject like any other to the front and its faults, answered without the body.
         try:
             _retried(
@@ -125,7 +128,9 @@ class JobStorage:
             )  # fmt: skip
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != 304:
-                raise JobFailed(f"ClientError: Data download failed:{_told(error)}") from error
+                raise JobFailed(
+                    f"ClientError: Data download failed:{_error_text(error)}"
+                ) from error
 
     def _no_objects(self, uri: str, bucket: str, tail: str) -> JobFailed:
         return JobFailed(
@@ -136,7 +141,7 @@ class JobStorage:
         )
 
 
-def _retried(call: Callable[[], _Answer]) -> _Answer:
+def _retried(call: Callable[[], _Response]) -> _Response:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return call()
@@ -148,7 +153,7 @@ def _retried(call: Callable[[], _Answer]) -> _Answer:
     raise AssertionError("unreachable")
 
 
-def _told(error: ClientError) -> str:
+def _error_text(error: ClientError) -> str:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     named = error.response["Error"]
     return f"{named['Code']} ({status}): {named['Message']}"

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.jobs import check_role
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.store import Document
 from sageloop.local_cloud.sagemaker.training import requests
-from sageloop.local_cloud.sagemaker.training.book import FAMILY, JobBook
 from sageloop.local_cloud.sagemaker.training.channels.file_systems import FileSystems
 from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
 from sageloop.local_cloud.sagemaker.training.cluster import cluster_of
-from sageloop.local_cloud.sagemaker.training.run import Surroundings, TrainingRun
+from sageloop.local_cloud.sagemaker.training.repository import FAMILY, TrainingJobRepository
+from sageloop.local_cloud.sagemaker.training.run import SharedResources, TrainingRun
 from sageloop.local_cloud.sagemaker.training.warm_pools import WarmPools
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class TrainingJobs:
         self._account = account
         self._cloud = account.cloud
         self._store = account.store
-        self._book = JobBook(account)
+        self._repository = TrainingJobRepository(account)
         self._pools = WarmPools(account.cloud, account.store)
         self.file_systems = FileSystems()
-        self._shared = Surroundings(
+        self._shared = SharedResources(
             self._pools, self.file_systems, SharedBodies(account.cloud.work_dir / "objects")
         )
         self._lock = threading.Lock()
@@ -65,16 +65,16 @@ class TrainingJobs:
         ``on_metric`` is told every observed value of a metric, ``on_end`` once the job's last
         document; both in the job's own thread. Raises ``AwsError``.
         """
-        runs_here = self.check(request)
+        is_executable = self.check(request)
         image = request["AlgorithmSpecification"].get("TrainingImage", "")
         name = request["TrainingJobName"]
-        document = self._book.open(request, tuning_job_arn=tuning_job_arn)
+        document = self._repository.open(request, tuning_job_arn=tuning_job_arn)
         arn: str = document["TrainingJobArn"]
-        if not runs_here:
+        if not is_executable:
             with self._lock:
                 self._stored[name] = on_end
-            told = f"stored, not executed: {image} has no program on this machine"
-            self._book.move(name, "Pending", message=told)
+            on_first = f"stored, not executed: {image} has no program on this machine"
+            self._repository.move(name, "Pending", message=on_first)
             return arn
         self._start(document, on_metric, on_end)
         return arn
@@ -86,10 +86,10 @@ class TrainingJobs:
         """
         allow = self._cloud.config.allow
         requests.check(request, allow, self.file_systems)
-        runs_here = requests.check_image(request, allow)
+        is_executable = requests.check_image(request, allow)
         check_role(self._cloud, request["RoleArn"])
         self._check_quota(request)
-        return runs_here
+        return is_executable
 
     @operation("DescribeTrainingJob")
     def describe_training_job(self, call: Call) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class TrainingJobs:
         def admitted(job: Document) -> bool:
             return pool is None or job.get("WarmPoolStatus", {}).get("Status") == pool
 
-        return page(
+        return list_response(
             self._store.list(FAMILY, admitted), call.params, result="TrainingJobSummaries",
             name="TrainingJobName", status="TrainingJobStatus", members=_SUMMARY,
         )  # fmt: skip
@@ -118,7 +118,7 @@ class TrainingJobs:
 
     def stop_job(self, name: str) -> None:
         """What StopTrainingJob does. Raises ``AwsError`` if the job has ended."""
-        if not self._book.ask_to_stop(name):
+        if not self._repository.mark_stopping(name):
             return
         with self._lock:
             run = self._runs.get(name)
@@ -126,7 +126,7 @@ class TrainingJobs:
         if run is not None:
             run.request_stop()
         elif stored:
-            last = self._book.move(name, "Stopped")
+            last = self._repository.move(name, "Stopped")
             if on_end is not None:
                 on_end(last)
 
@@ -180,11 +180,11 @@ class TrainingJobs:
                 on_end(last)
 
         run = TrainingRun(
-            self._cloud, self._book, document, self._shared, on_metric=on_metric, on_end=ended
+            self._cloud, self._repository, document, self._shared, on_metric=on_metric, on_end=ended
         )
         with self._lock:
             self._runs[name] = run
-        if self._book.describe(name)["TrainingJobStatus"] == "Stopping":
+        if self._repository.describe(name)["TrainingJobStatus"] == "Stopping":
             run.request_stop()  # asked for before there was a run to ask
         run.start()
 
@@ -193,11 +193,11 @@ class TrainingJobs:
         cluster = cluster_of(request["ResourceConfig"])
         for kind in cluster.instance_types:
             if self._cloud.faults.quota_refused(kind):
-                asked = sum(host.instance_type == kind for host in cluster.hosts)
+                requested = sum(host.instance_type == kind for host in cluster.hosts)
                 raise AwsError(
                     "ResourceLimitExceeded",
                     f"The account-level service limit '{kind} for {spot} job usage' is 0 "
-                    f"Instances, with current utilization of 0 Instances and a request delta of "
-                    f"{asked} Instances. Please use AWS Service Quotas to request an increase for "
-                    "this quota.",
+                    "Instances, with current utilization of 0 Instances and a request delta of "
+                    f"{requested} Instances. Please use AWS Service Quotas to request an increase "
+                    "for this quota.",
                 )

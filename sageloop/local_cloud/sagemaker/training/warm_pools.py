@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.store import Document
-from sageloop.local_cloud.sagemaker.training.book import FAMILY
+from sageloop.local_cloud.sagemaker.training.repository import FAMILY
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.clock import Timer
@@ -45,7 +45,7 @@ class WarmPools:
             for name in self._since:
                 if _key(self._store.get(FAMILY, name)) == _key(job):
                     self._close(name, "Reused", ReusedByJob=job["TrainingJobName"])
-                    self._tell(job["TrainingJobName"], {"Status": "InUse"})
+                    self._set_status(job["TrainingJobName"], {"Status": "InUse"})
                     return self._folder / name
         return None
 
@@ -56,7 +56,7 @@ class WarmPools:
         with self._lock:
             if not seconds:
                 if "WarmPoolStatus" in job:
-                    self._tell(name, {"Status": "Terminated"})
+                    self._set_status(name, {"Status": "Terminated"})
                 return
             folder = self._folder / name
             folder.mkdir(parents=True, exist_ok=True)
@@ -64,13 +64,15 @@ class WarmPools:
                 if cache.is_dir():
                     shutil.move(cache, folder / host)
             self._since[name] = self._clock.time()
-            self._tell(name, {"Status": "Available", "ResourceRetainedBillableTimeInSeconds": 0})
+            self._set_status(
+                name, {"Status": "Available", "ResourceRetainedBillableTimeInSeconds": 0}
+            )
             self._expire_after(name, seconds)
 
     def drop(self, name: str) -> None:
         """A job ended without instances worth keeping."""
         if "WarmPoolStatus" in self._store.get(FAMILY, name):
-            self._tell(name, {"Status": "Terminated"})
+            self._set_status(name, {"Status": "Terminated"})
 
     def update(self, name: str, seconds: int) -> None:
         """UpdateTrainingJob: keep a pool for ``seconds`` from its job's end; 0 ends it.
@@ -115,16 +117,16 @@ class WarmPools:
                 shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def _close(self, name: str, status: str, **members: str) -> None:
-        kept = round(self._clock.time() - self._since.pop(name))
+        entry = round(self._clock.time() - self._since.pop(name))
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
         limit = self._store.get(FAMILY, name)["ResourceConfig"]["KeepAlivePeriodInSeconds"]
-        retained = kept if status == "Reused" else min(kept, limit)
-        told = {"Status": status, "ResourceRetainedBillableTimeInSeconds": retained}
-        self._tell(name, told | members)
+        retained = entry if status == "Reused" else min(entry, limit)
+        status_document = {"Status": status, "ResourceRetainedBillableTimeInSeconds": retained}
+        self._set_status(name, status_document | members)
 
-    def _tell(self, name: str, status: dict[str, Any]) -> None:
+    def _set_status(self, name: str, status: dict[str, Any]) -> None:
         self._store.update(FAMILY, name, {"WarmPoolStatus": status})
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from sageloop.local_cloud.sagemaker.training.channels.listing import Item
 
 
-def manifests(done: Sequence[Item], output_path: str) -> dict[str, list[Any]]:
+def manifests(transformed: Sequence[Item], output_path: str) -> dict[str, list[Any]]:
     """For ``input`` and ``output`` the manifest of the objects that were transformed."""
-    ordered = sorted(done, key=lambda item: item.key)
+    ordered = sorted(transformed, key=lambda item: item.key)
     if not ordered:
         return {}
     first = ordered[0]

@@ -41,16 +41,16 @@ class DataProcessing:
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> DataProcessing:
         """What a CreateTransformJob request asks for. Raises ``JsonPathError``."""
-        wanted = request.get("DataProcessing", {})
-        given, taken = request["TransformInput"], request["TransformOutput"]
-        reads = media_type(given.get("ContentType"))
+        config = request.get("DataProcessing", {})
+        content_type, accept = request["TransformInput"], request["TransformOutput"]
+        reads = media_type(content_type.get("ContentType"))
         return cls(
-            input_filter=parse(wanted.get("InputFilter", "$")),
-            output_filter=parse(wanted.get("OutputFilter", "$")),
-            joins=wanted.get("JoinSource", "None") == "Input",
+            input_filter=parse(config.get("InputFilter", "$")),
+            output_filter=parse(config.get("OutputFilter", "$")),
+            joins=config.get("JoinSource", "None") == "Input",
             reads=reads,
-            writes=media_type(taken.get("Accept")) or reads,
-            by_line=given.get("SplitType", "None") == "Line",
+            writes=media_type(accept.get("Accept")) or reads,
+            by_line=content_type.get("SplitType", "None") == "Line",
         )
 
     @property
@@ -64,13 +64,13 @@ class DataProcessing:
             return list(records)
         return [self._filtered(record) for record in records]
 
-    def output(self, records: Sequence[Record], answer: bytes) -> list[bytes]:
+    def output(self, records: Sequence[Record], response: bytes) -> list[bytes]:
         """What goes to the output for the records of one request and the model's answer.
 
         Raises ``JsonPathError`` or :class:`JoinError`, among others if the answer does not have
         one record for each that was sent.
         """
-        predicted = self._records_in(answer, len(records))
+        predicted = self._records_in(response, len(records))
         if not self.joins:
             return [self._written(self.output_filter.select(p), self.writes) for p in predicted]
         joined = [
@@ -80,13 +80,13 @@ class DataProcessing:
         return [self._written(self.output_filter.select(j), self.writes) for j in joined]
 
     def _filtered(self, record: Record) -> Record:
-        kept = self._written(self.input_filter.select(self._read(record.original)), self.reads)
-        return Record(kept, kept + (b"\n" if self.by_line else b""), record.original)
+        selected = self._written(self.input_filter.select(self._read(record.original)), self.reads)
+        return Record(selected, selected + (b"\n" if self.by_line else b""), record.original)
 
-    def _records_in(self, answer: bytes, count: int) -> list[Any]:
-        lines = [answer]
+    def _records_in(self, response: bytes, count: int) -> list[Any]:
+        lines = [response]
         if self.by_line:
-            lines = [line.removesuffix(b"\r") for line in answer.split(b"\n") if line.strip()]
+            lines = [line.removesuffix(b"\r") for line in response.split(b"\n") if line.strip()]
         if len(lines) != count:
             raise JoinError(
                 f"The number of records in the answer ({len(lines)}) differs from that in the "
@@ -97,12 +97,12 @@ class DataProcessing:
     def _read(self, content: bytes) -> Any:
         return _parsed(content, self.reads, "input")
 
-    def _joined(self, given: Any, prediction: Any) -> Any:
+    def _joined(self, record: Any, prediction: Any) -> Any:
         if self.reads == CSV:
-            return [*given, *prediction]
-        if isinstance(given, dict):
-            return given | {"SageMakerOutput": prediction}
-        return {"SageMakerInput": given, "SageMakerOutput": prediction}
+            return [*record, *prediction]
+        if isinstance(record, dict):
+            return record | {"SageMakerOutput": prediction}
+        return {"SageMakerInput": record, "SageMakerOutput": prediction}
 
     @staticmethod
     def _written(value: Any, form: str) -> bytes:
@@ -123,7 +123,7 @@ def _parsed(content: bytes, form: str, what: str) -> Any:
 
 
 def _row(value: Any) -> str:
-    made = io.StringIO()
+    row = io.StringIO()
     fields = value if isinstance(value, list) else [value]
-    csv.writer(made, lineterminator="").writerow(fields)
-    return made.getvalue()
+    csv.writer(row, lineterminator="").writerow(fields)
+    return row.getvalue()

@@ -61,15 +61,15 @@ def parse(expression: str) -> JsonPath:
 def _steps(expression: str) -> Iterator[Select]:
     position = 1
     while position < len(expression):
-        found = _STEP.match(expression, position)
-        if found is None:
+        match = _STEP.match(expression, position)
+        if match is None:
             raise JsonPathError(
                 f"{expression!r} is not supported from {expression[position:]!r} on; supported "
                 "are .name, ['name','other'], [0,-1], [1:] and *"
             )
-        name = found["name"]
-        yield _bracket(found["inside"], expression) if name is None else _child(name)
-        position = found.end()
+        name = match["name"]
+        yield _bracket(match["inside"], expression) if name is None else _child(name)
+        position = match.end()
 
 
 def _child(name: str) -> Select:
@@ -90,9 +90,9 @@ def _bracket(inside: str, expression: str) -> Select:
 
 
 def _unquoted(part: str) -> str:
-    found = _QUOTED.fullmatch(part)
-    assert found is not None
-    return str(found[1] if found[1] is not None else found[2])
+    match = _QUOTED.fullmatch(part)
+    assert match is not None
+    return str(match[1] if match[1] is not None else match[2])
 
 
 def _pick(part: str, expression: str) -> Callable[[Any], list[Any]]:

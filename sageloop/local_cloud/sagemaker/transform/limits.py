@@ -25,11 +25,11 @@ class Limits:
         """The largest body, ``None`` without a limit."""
         return self.payload_mb * MEGABYTE if self.payload_mb else None
 
-    def told(self) -> str:
+    def log_line(self) -> str:
         """The line with which the data log begins."""
         return (
             f"MaxConcurrentTransforms={self.concurrent}, MaxPayloadInMB={self.payload_mb}, "
-            f"BatchStrategy={_screaming(self.strategy)}"
+            f"BatchStrategy={_upper_snake_case(self.strategy)}"
         )
 
 
@@ -39,12 +39,14 @@ def limits_of(request: Mapping[str, Any], offered: Mapping[str, Any]) -> Limits:
     ``offered`` is what ``GET /execution-parameters`` answered; a value of another type than
     AWS's is none. A request's MaxConcurrentTransforms of 0 counts as unset.
     """
-    asked = request.get("MaxConcurrentTransforms", 0)
+    requested = request.get("MaxConcurrentTransforms", 0)
     payload = request.get("MaxPayloadInMB")
     strategy = request.get("BatchStrategy")
     own_strategy = _STRATEGIES.get(str(offered.get("BatchStrategy")), "MultiRecord")
     return Limits(
-        concurrent=asked if asked > 0 else max(1, _number(offered, "MaxConcurrentTransforms", 1)),
+        concurrent=requested
+        if requested > 0
+        else max(1, _number(offered, "MaxConcurrentTransforms", 1)),
         payload_mb=_number(offered, "MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)
         if payload is None
         else payload,
@@ -54,18 +56,18 @@ def limits_of(request: Mapping[str, Any], offered: Mapping[str, Any]) -> Limits:
 
 def container_environment(request: Mapping[str, Any]) -> dict[str, str]:
     """The variables by which a container knows that it serves a batch; only what the user set."""
-    made = {"SAGEMAKER_BATCH": "true"}
+    environment = {"SAGEMAKER_BATCH": "true"}
     if "MaxPayloadInMB" in request:
-        made["SAGEMAKER_MAX_PAYLOAD_IN_MB"] = str(request["MaxPayloadInMB"])
+        environment["SAGEMAKER_MAX_PAYLOAD_IN_MB"] = str(request["MaxPayloadInMB"])
     if "BatchStrategy" in request:
-        made["SAGEMAKER_BATCH_STRATEGY"] = _screaming(request["BatchStrategy"])
+        environment["SAGEMAKER_BATCH_STRATEGY"] = _upper_snake_case(request["BatchStrategy"])
     if "MaxConcurrentTransforms" in request:
-        made["SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"] = str(request["MaxConcurrentTransforms"])
-    return made
+        environment["SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"] = str(request["MaxConcurrentTransforms"])
+    return environment
 
 
-def _screaming(strategy: str) -> str:
-    return next(name for name, own in _STRATEGIES.items() if own == strategy)
+def _upper_snake_case(strategy: str) -> str:
+    return next(name for name, default in _STRATEGIES.items() if default == strategy)
 
 
 def _number(offered: Mapping[str, Any], name: str, default: int) -> int:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sageloop.local_cloud.core.compression import gunzip
-from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import ContainerResponse
 from sageloop.local_cloud.sagemaker.training.channels.listing import Item
 from sageloop.local_cloud.sagemaker.transform.assembling import assembled
 from sageloop.local_cloud.sagemaker.transform.joining import DataProcessing, JoinError
 from sageloop.local_cloud.sagemaker.transform.jsonpath import JsonPathError
 from sageloop.local_cloud.sagemaker.transform.limits import Limits
-from sageloop.local_cloud.sagemaker.transform.server import NoAnswer, Server, chunked
+from sageloop.local_cloud.sagemaker.transform.server import NoResponse, Server, chunked
 from sageloop.local_cloud.sagemaker.transform.splitting import (
     Payload,
     SplitError,
@@ -71,13 +71,13 @@ class Transformation:
         return lambda: assembled([p for r in requests for p in r.result()], together)
 
     def _payloads(self, data: bytes) -> Iterator[Payload]:
-        given = self.request["TransformInput"]
-        if given.get("CompressionType", "None") == "Gzip":
+        fields = self.request["TransformInput"]
+        if fields.get("CompressionType", "None") == "Gzip":
             try:
                 data = gunzip(data, most=_MOST_UNPACKED)
             except ValueError as error:
                 raise SplitError(f"Failed to decompress the object: {error}") from error
-        records = self.processing.filtered(records_of(data, given.get("SplitType", "None")))
+        records = self.processing.filtered(records_of(data, fields.get("SplitType", "None")))
         return payloads(records, strategy=self.limits.strategy, max_bytes=self.limits.payload_bytes)
 
     def _submit(self, payload: Payload) -> Future[list[bytes]]:
@@ -89,15 +89,15 @@ class Transformation:
         return sent
 
     def _transformed(self, payload: Payload) -> list[bytes]:
-        answer = self._answer(payload.body)
+        response = self._invoke(payload.body)
         if not self.processing.touches_output:
-            return [answer.body]
+            return [response.body]
         try:
-            return self.processing.output(payload.records, answer.body)
+            return self.processing.output(payload.records, response.body)
         except (JoinError, JsonPathError) as error:
             raise ObjectFailed("ClientError", f"ClientError: {error}") from error
 
-    def _answer(self, body: bytes) -> Answer:
+    def _invoke(self, body: bytes) -> ContainerResponse:
         client = self.request.get("ModelClientConfig", {})
         timeout = client.get("InvocationsTimeoutInSeconds", _TIMEOUT_SECONDS)
         failure = ObjectFailed("AlgorithmError", "Unable to get response from algorithm")
@@ -105,17 +105,17 @@ class Transformation:
             if self.stopping.is_set():
                 raise Stopped
             try:
-                answer = self._ask(body, timeout)
-            except NoAnswer:
+                response = self._send(body, timeout)
+            except NoResponse:
                 continue
-            if answer.status < 300:
-                return answer
-            failure = _refusal(answer)
-            if answer.status < 500:
+            if response.status < 300:
+                return response
+            failure = _refusal(response)
+            if response.status < 500:
                 break
         raise failure
 
-    def _ask(self, body: bytes, timeout: float) -> Answer:
+    def _send(self, body: bytes, timeout: float) -> ContainerResponse:
         headers = {}
         if "ContentType" in self.request["TransformInput"]:
             headers["Content-Type"] = self.request["TransformInput"]["ContentType"]
@@ -128,10 +128,13 @@ class Transformation:
         return self.server.invoke(body, headers, timeout)
 
 
-def _refusal(answer: Answer) -> ObjectFailed:
-    told = answer.body.decode(errors="replace").splitlines()
-    if answer.status < 500:
-        first, kind = f"ClientError: {answer.status}", "ClientError"
+def _refusal(response: ContainerResponse) -> ObjectFailed:
+    text = response.body.decode(errors="replace").splitlines()
+    if response.status < 500:
+        first, kind = f"ClientError: {response.status}", "ClientError"
     else:
-        first, kind = f"Bad HTTP status received from algorithm: {answer.status}", "AlgorithmError"
-    return ObjectFailed(kind, first, "", "Message:", *told)
+        first, kind = (
+            f"Bad HTTP status received from algorithm: {response.status}",
+            "AlgorithmError",
+        )
+    return ObjectFailed(kind, first, "", "Message:", *text)

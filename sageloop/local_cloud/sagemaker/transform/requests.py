@@ -21,7 +21,7 @@ def check(request: Request, allow: frozenset[str]) -> None:
     Members in ``allow`` as ``transform:<Member>`` are stored and not executed. Raises
     ``AwsError`` ValidationException.
     """
-    for message in _mistakes(request):
+    for message in _violations(request):
         raise AwsError("ValidationException", message)
     missing = [what for what in _not_executed(request) if f"transform:{what}" not in allow]
     if missing:
@@ -49,7 +49,7 @@ def check_image(image: str, allow: frozenset[str]) -> bool:
     )
 
 
-def _mistakes(request: Request) -> Iterator[str]:
+def _violations(request: Request) -> Iterator[str]:
     kind = request["TransformInput"]["DataSource"]["S3DataSource"]["S3DataType"]
     if kind not in ("S3Prefix", "ManifestFile"):
         yield f"S3DataType must be S3Prefix or ManifestFile for a transform job, got {kind}."
@@ -62,10 +62,10 @@ def _mistakes(request: Request) -> Iterator[str]:
             "MaxConcurrentTransforms * MaxPayloadInMB must not be greater than "
             f"{_MOST_MB}, got {product}."
         )
-    yield from _processing_mistakes(request)
+    yield from _processing_violations(request)
 
 
-def _processing_mistakes(request: Request) -> Iterator[str]:
+def _processing_violations(request: Request) -> Iterator[str]:
     try:
         processing = DataProcessing.of(request)
     except JsonPathError as error:
@@ -75,11 +75,11 @@ def _processing_mistakes(request: Request) -> Iterator[str]:
     together = request["TransformOutput"].get("AssembleWith", "None")
     accept = request["TransformOutput"].get("Accept")
     if not processing.input_filter.is_whole or processing.joins:
-        yield from _format_mistake("TransformInput.ContentType", processing.reads)
+        yield from _format_violation("TransformInput.ContentType", processing.reads)
         if processing.reads == CSV and split != "Line":
             yield f"DataProcessing of {CSV} needs SplitType Line, got {split}."
     if processing.touches_output:
-        yield from _format_mistake("TransformOutput.Accept", processing.writes)
+        yield from _format_violation("TransformOutput.Accept", processing.writes)
     if processing.joins and (accept is None or processing.reads != processing.writes):
         yield (
             "JoinSource Input needs the same TransformInput.ContentType and "
@@ -92,7 +92,7 @@ def _processing_mistakes(request: Request) -> Iterator[str]:
         )
 
 
-def _format_mistake(member: str, value: str) -> Iterator[str]:
+def _format_violation(member: str, value: str) -> Iterator[str]:
     if value not in FORMATS:
         formats = ", ".join(FORMATS)
         yield f"DataProcessing needs {member} to be one of {formats}, got {value or 'none'}."

@@ -74,7 +74,7 @@ class TransformRun:
         self._lock = threading.Lock()
         self._servers: list[Server] = []
         self._failures: list[str] = []
-        self._done: list[Item] = []
+        self._transformed: list[Item] = []
         self._stopping = threading.Event()
         self._abandoned = False
 
@@ -126,13 +126,13 @@ class TransformRun:
         self._records.end(self._name, status, FailureReason=reason)
 
     def _transform_all(self) -> None:
-        found = items_of(_channel(self._job), self._storage)
+        items = items_of(_channel(self._job), self._storage)
         try:
             serving = self._containers.serving(self._job["ModelName"])
         except ArtifactError as error:
             raise JobFailed(f"ClientError: {error}") from error
         count = self._job["TransformResources"]["InstanceCount"]
-        parts = [found[number::count] for number in range(count)]
+        parts = [items[number::count] for number in range(count)]
         with ThreadPoolExecutor(count, thread_name_prefix=f"transform {self._name}") as pool:
             instances = [
                 pool.submit(self._instance, number, serving, part)
@@ -161,10 +161,10 @@ class TransformRun:
             server.stop()
 
     def _transform_part(
-        self, server: Server, items: list[Item], tell: Callable[[list[str]], None]
+        self, server: Server, items: list[Item], write: Callable[[list[str]], None]
     ) -> None:
         limits = limits_of(self._job, server.execution_parameters())
-        tell([self._line(limits.told())])
+        write([self._line(limits.log_line())])
         with ThreadPoolExecutor(limits.concurrent) as pool:
             work = Transformation(
                 request=self._job, limits=limits, processing=self._processing, server=server,
@@ -172,32 +172,32 @@ class TransformRun:
             )  # fmt: skip
             begun: deque[tuple[Item, Callable[[], bytes]]] = deque()
             for item in items:
-                with self._noted(item, tell):
+                with self._noted(item, write):
                     data = self._storage.read(item.bucket, item.key)
                     begun.append((item, work.begin(item, data)))
                 while len(begun) > limits.concurrent:
-                    self._finish(*begun.popleft(), tell)
+                    self._finish(*begun.popleft(), write)
             while begun:
-                self._finish(*begun.popleft(), tell)
+                self._finish(*begun.popleft(), write)
 
     def _finish(
-        self, item: Item, output: Callable[[], bytes], tell: Callable[[list[str]], None]
+        self, item: Item, output: Callable[[], bytes], write: Callable[[list[str]], None]
     ) -> None:
-        with self._noted(item, tell):
+        with self._noted(item, write):
             target = self._job["TransformOutput"]
             bucket, prefix = split_uri(target["S3OutputPath"])
             key = output_key(prefix, item.relative)
             self._storage.upload(bucket, key, output(), kms_key=target.get("KmsKeyId"))
             with self._lock:
-                self._done.append(item)
+                self._transformed.append(item)
 
-    def _noted(self, item: Item, tell: Callable[[list[str]], None]) -> _Noted:
-        return _Noted(lambda failure: self._note(item, failure, tell))
+    def _noted(self, item: Item, write: Callable[[list[str]], None]) -> _Noted:
+        return _Noted(lambda failure: self._note(item, failure, write))
 
-    def _note(self, item: Item, failure: ObjectFailed, tell: Callable[[list[str]], None]) -> None:
+    def _note(self, item: Item, failure: ObjectFailed, write: Callable[[list[str]], None]) -> None:
         with self._lock:
             self._failures.append(failure.kind)
-        tell([self._line(f"{item.bucket}/{item.key}: {line}") for line in failure.lines])
+        write([self._line(f"{item.bucket}/{item.key}: {line}") for line in failure.lines])
 
     def _line(self, text: str) -> str:
         stamp = self._cloud.clock.now()
@@ -221,7 +221,7 @@ class TransformRun:
             return
         bucket, prefix = split_uri(config["DestinationS3Uri"])
         target = self._job["TransformOutput"]["S3OutputPath"]
-        for side, manifest in manifests(self._done, target).items():
+        for side, manifest in manifests(self._transformed, target).items():
             key = manifest_key(prefix, side, self._cloud.clock.now(), str(uuid.uuid4()))
             body = json.dumps(manifest).encode()
             self._storage.upload(bucket, key, body, kms_key=config.get("KmsKeyId"))

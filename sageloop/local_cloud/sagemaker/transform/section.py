@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, RunningJobs
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.models import is_multi_model
 from sageloop.local_cloud.sagemaker.transform import requests
 from sageloop.local_cloud.sagemaker.transform.run import TransformRun
@@ -55,9 +55,9 @@ class TransformJobs:
             )
         image = self._containers.image_of(request["ModelName"])
         requests.check(request, allow)
-        runs_here = requests.check_image(image, allow)
+        is_executable = requests.check_image(image, allow)
         document = self._records.open(request)
-        if runs_here:
+        if is_executable:
             run = TransformRun(self._account, self._containers, self._records, document)
             self._running.start(document["TransformJobName"], run)
         return {"TransformJobArn": document["TransformJobArn"]}
@@ -70,7 +70,7 @@ class TransformJobs:
     @operation("ListTransformJobs")
     def list_transform_jobs(self, call: Call) -> dict[str, Any]:
         """Jobs by name, status and times."""
-        return page(
+        return list_response(
             self._records.all(), call.params, result="TransformJobSummaries",
             name="TransformJobName", status="TransformJobStatus", members=_SUMMARY,
         )  # fmt: skip

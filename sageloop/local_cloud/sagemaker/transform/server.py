@@ -15,8 +15,8 @@ from sageloop.local_cloud.core.ports import free_port
 from sageloop.local_cloud.sagemaker.failures import InternalError, JobFailed
 from sageloop.local_cloud.sagemaker.hosting.instances import container_process
 from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
-    Answer,
     Connections,
+    ContainerResponse,
     NotSent,
 )
 
@@ -33,7 +33,7 @@ NO_PING = (
 )
 
 
-class NoAnswer(Exception):
+class NoResponse(Exception):
     """The container did not answer a request."""
 
 
@@ -66,7 +66,7 @@ class Server:
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(child.stdout,), daemon=True)
         self._reader.start()
-        if not self._answers_ping(child):
+        if not self._passes_ping(child):
             raise JobFailed(NO_PING)
         if self._cloud.faults.process_dies(self._label):
             self.kill()
@@ -75,20 +75,20 @@ class Server:
     def execution_parameters(self) -> dict[str, Any]:
         """What ``GET /execution-parameters`` offers; nothing where it is not implemented."""
         try:
-            answer = self._connections.request(
+            response = self._connections.request(
                 "GET", "/execution-parameters", None, {}, self._timing.ping_timeout
             )
-            offered = json.loads(answer.body) if answer.status == 200 else {}
+            offered = json.loads(response.body) if response.status == 200 else {}
         except (OSError, HTTPException, NotSent, ValueError):
             return {}
         return offered if isinstance(offered, dict) else {}
 
-    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
+    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float) -> ContainerResponse:
         """``POST /invocations``. Raises :class:`NoAnswer` if none comes in time."""
         try:
             return self._connections.request("POST", "/invocations", body, headers, timeout)
         except (OSError, HTTPException, NotSent) as error:
-            raise NoAnswer from error
+            raise NoResponse from error
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL when the grace is over."""
@@ -107,12 +107,12 @@ class Server:
         if self._child is not None:
             self._cloud.processes.kill(self._child, signal.SIGKILL)
 
-    def _answers_ping(self, child: Child) -> bool:
+    def _passes_ping(self, child: Child) -> bool:
         return container_process.await_ping(
-            child, lambda left: container_process.answers_ping(self._connections, left),
+            child, lambda left: container_process.passes_ping(self._connections, left),
             deadline=wall.monotonic() + self._timing.startup(_STARTUP_SECONDS),
             patience=self._timing.ping_timeout,
-            given_up=lambda: self._ended.is_set() or self._cloud.stopped.is_set(),
+            is_abandoned=lambda: self._ended.is_set() or self._cloud.stopped.is_set(),
         )  # fmt: skip
 
     def _read(self, output: IO[bytes] | None) -> None:

@@ -47,10 +47,10 @@ class Completion:
 
     def details(self) -> dict[str, Any]:
         """TuningJobCompletionDetails."""
-        told: dict[str, Any] = {"NumberOfTrainingJobsObjectiveNotImproving": self._not_improving}
+        result: dict[str, Any] = {"NumberOfTrainingJobsObjectiveNotImproving": self._not_improving}
         if self._converged is not None:
-            told["ConvergenceDetectedTime"] = self._converged
-        return told
+            result["ConvergenceDetectedTime"] = self._converged
+        return result
 
     def _converges(self) -> bool:
         return self._evaluated >= _EVALUATED and self._not_improving >= _WITHOUT_PROGRESS

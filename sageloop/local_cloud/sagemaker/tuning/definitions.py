@@ -46,8 +46,8 @@ class Definition:
     @property
     def static(self) -> dict[str, str]:
         """Hyperparameters that every trial gets, without the one the service adds."""
-        given = self.document.get("StaticHyperParameters", {})
-        return {k: v for k, v in given.items() if k != OBJECTIVE_PARAMETER}
+        parameters = self.document.get("StaticHyperParameters", {})
+        return {k: v for k, v in parameters.items() if k != OBJECTIVE_PARAMETER}
 
     @property
     def combinations(self) -> float:
@@ -61,9 +61,9 @@ class Definition:
         if flexible is None:
             return [dict(self.document["ResourceConfig"])]
         key = {m: flexible[m] for m in ("VolumeKmsKeyId",) if m in flexible}
-        given = flexible.get("InstanceConfigs")
-        if given is not None:
-            return [dict(one) | key for one in given]
+        instances = flexible.get("InstanceConfigs")
+        if instances is not None:
+            return [dict(one) | key for one in instances]
         members = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
         return [{m: flexible[m] for m in members if m in flexible} | key]
 
@@ -75,22 +75,22 @@ def documents_of(request: Request) -> list[Mapping[str, Any]]:
     return list(request.get("TrainingJobDefinitions", ()))
 
 
-def objective_given(request: Request, document: Mapping[str, Any]) -> Mapping[str, str] | None:
+def objective_of(request: Request, document: Mapping[str, Any]) -> Mapping[str, str] | None:
     """The objective of a definition: its own, or the tuning job's."""
     config = request["HyperParameterTuningJobConfig"]
-    found: Mapping[str, str] | None = document.get(
+    objective: Mapping[str, str] | None = document.get(
         "TuningObjective", config.get("HyperParameterTuningJobObjective")
     )
-    return found
+    return objective
 
 
-def ranges_given(request: Request, document: Mapping[str, Any]) -> Mapping[str, Any]:
+def ranges_of(request: Request, document: Mapping[str, Any]) -> Mapping[str, Any]:
     """The ranges of a definition: its own, or the tuning job's."""
     config = request["HyperParameterTuningJobConfig"]
-    found: Mapping[str, Any] = document.get(
+    ranges: Mapping[str, Any] = document.get(
         "HyperParameterRanges", config.get("ParameterRanges", {})
     )
-    return found
+    return ranges
 
 
 def definitions_of(request: Request) -> list[Definition]:
@@ -99,11 +99,11 @@ def definitions_of(request: Request) -> list[Definition]:
 
 
 def _definition(request: Request, document: Mapping[str, Any]) -> Definition:
-    objective = objective_given(request, document) or {"MetricName": "", "Type": "Minimize"}
+    objective = objective_of(request, document) or {"MetricName": "", "Type": "Minimize"}
     return Definition(
         document.get("DefinitionName"),
         Objective(objective["MetricName"], objective["Type"]),
-        parameters(ranges_given(request, document)),
+        parameters(ranges_of(request, document)),
         document,
     )
 
@@ -118,9 +118,9 @@ def training_request(
     from another's.
     """
     document = definition.document
-    made = {m: document[m] for m in _OF_TRAINING if m in document}
+    request = {m: document[m] for m in _OF_TRAINING if m in document}
     injected = {OBJECTIVE_PARAMETER: definition.objective.metric}
-    made |= {
+    request |= {
         "TrainingJobName": name,
         "HyperParameters": definition.static | dict(values) | injected,
         "ResourceConfig": dict(resources),
@@ -128,7 +128,7 @@ def training_request(
     checkpoints = document.get("CheckpointConfig")
     if checkpoints is not None:
         prefix = checkpoints["S3Uri"].rstrip("/")
-        made["CheckpointConfig"] = dict(checkpoints) | {"S3Uri": f"{prefix}/{name}"}
+        request["CheckpointConfig"] = dict(checkpoints) | {"S3Uri": f"{prefix}/{name}"}
     if tags:
-        made["Tags"] = [dict(tag) for tag in tags]
-    return made
+        request["Tags"] = [dict(tag) for tag in tags]
+    return request

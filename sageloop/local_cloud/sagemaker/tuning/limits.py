@@ -34,28 +34,28 @@ def most_jobs(request: Request) -> int:
     """How many training jobs a tuning job may launch, given or not."""
     config = request["HyperParameterTuningJobConfig"]
     limit = jobs_limit(config["Strategy"])
-    given = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", limit)
+    configured = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", limit)
     if config["Strategy"] == "Grid":
         return int(sum(d.combinations for d in definitions_of(request)))
-    return int(given)
+    return int(configured)
 
 
 def hyperband_of(request: Request, document: Mapping[str, Any]) -> Hyperband | None:
     """Hyperband's bounds for a definition; ``None`` if MaxResource cannot be inferred."""
     config = request["HyperParameterTuningJobConfig"]
-    given = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
-    most = given.get("MaxResource")
+    configured = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+    most = configured.get("MaxResource")
     if most is None:
         static = document.get("StaticHyperParameters", {})
-        found = (ranges.number(static[key]) for key in _EPOCHS if key in static)
-        inferred = next((value for value in found if value is not None), None)
+        epochs = (ranges.number(static[key]) for key in _EPOCHS if key in static)
+        inferred = next((value for value in epochs if value is not None), None)
         if inferred is None:
             return None
         most = int(inferred)
-    return Hyperband(given.get("MinResource", 1), most)
+    return Hyperband(configured.get("MinResource", 1), most)
 
 
-def mistakes(request: Request) -> Iterator[str]:
+def violations(request: Request) -> Iterator[str]:
     """What does not go together in a request whose parts are right, a line each."""
     config = request["HyperParameterTuningJobConfig"]
     yield from _of_limits(config)

@@ -126,13 +126,13 @@ Parameter = Interval | Choice
 
 def parameters(ranges: Ranges) -> tuple[Parameter, ...]:
     """The searched hyperparameters of ranges that hold no :func:`mistakes`, by name."""
-    found: list[Parameter] = [
-        _interval(given, whole=whole)
+    searched: list[Parameter] = [
+        _interval(document, whole=whole)
         for member, whole in _INTERVALS
-        for given in ranges.get(member, ())
+        for document in ranges.get(member, ())
     ]
-    found += [Choice(c["Name"], tuple(c["Values"])) for c in ranges.get(_CHOICES, ())]
-    return tuple(sorted(found, key=lambda p: p.name))
+    searched += [Choice(c["Name"], tuple(c["Values"])) for c in ranges.get(_CHOICES, ())]
+    return tuple(sorted(searched, key=lambda p: p.name))
 
 
 def combinations(searched: tuple[Parameter, ...]) -> float:
@@ -149,7 +149,7 @@ def number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def mistakes(ranges: Ranges) -> Iterator[str]:
+def violations(ranges: Ranges) -> Iterator[str]:
     """What is wrong with the ranges of one definition, a line each."""
     names = [g["Name"] for member in (*_members(), _CHOICES) for g in ranges.get(member, ())]
     if not names:
@@ -164,62 +164,65 @@ def mistakes(ranges: Ranges) -> Iterator[str]:
         if names.count(name) > 1
     )
     for member, whole in _INTERVALS:
-        for given in ranges.get(member, ()):
-            yield from _of_interval(given, whole=whole)
-    for given in ranges.get(_CHOICES, ()):
-        yield from _of_choice(given)
+        for document in ranges.get(member, ()):
+            yield from _of_interval(document, whole=whole)
+    for document in ranges.get(_CHOICES, ()):
+        yield from _of_choice(document)
 
 
 def _members() -> tuple[str, ...]:
     return tuple(member for member, _ in _INTERVALS)
 
 
-def _interval(given: Mapping[str, str], *, whole: bool) -> Interval:
-    low, high = float(given["MinValue"]), float(given["MaxValue"])
-    scale = given.get("ScalingType", "Auto")
+def _interval(document: Mapping[str, str], *, whole: bool) -> Interval:
+    low, high = float(document["MinValue"]), float(document["MaxValue"])
+    scale = document.get("ScalingType", "Auto")
     if scale == "Auto":
         scale = "Logarithmic" if low > 0 and high / low >= _WIDE else "Linear"
-    return Interval(given["Name"], low, high, whole, scale)
+    return Interval(document["Name"], low, high, whole, scale)
 
 
-def _of_interval(given: Mapping[str, str], *, whole: bool) -> Iterator[str]:
-    name, kind = given["Name"], "integer" if whole else "continuous"
-    bounds = {m: number(given[m]) for m in ("MinValue", "MaxValue")}
+def _of_interval(document: Mapping[str, str], *, whole: bool) -> Iterator[str]:
+    name, kind = document["Name"], "integer" if whole else "continuous"
+    bounds = {m: number(document[m]) for m in ("MinValue", "MaxValue")}
     for member, value in bounds.items():
         if value is None or (whole and not value.is_integer()):
-            wanted = "an integer" if whole else "a number"
-            yield f"{member} of the {kind} range {name} must be {wanted}, got {given[member]!r}."
+            expected = "an integer" if whole else "a number"
+            got = document[member]
+            yield f"{member} of the {kind} range {name} must be {expected}, got {got!r}."
     low, high = bounds["MinValue"], bounds["MaxValue"]
     if low is None or high is None:
         return
     if low >= high:
         yield (
             f"MinValue of the {kind} range {name} must be less than its MaxValue, "
-            f"got {given['MinValue']} and {given['MaxValue']}; a value that is fixed belongs to "
-            "StaticHyperParameters."
+            f"got {document['MinValue']} and {document['MaxValue']}; a value that is fixed belongs "
+            "to StaticHyperParameters."
         )
-    yield from _of_scale(given, low, high, whole=whole)
+    yield from _of_scale(document, low, high, whole=whole)
 
 
-def _of_scale(given: Mapping[str, str], low: float, high: float, *, whole: bool) -> Iterator[str]:
-    name, scale = given["Name"], given.get("ScalingType", "Auto")
-    told = f"got {given['MinValue']} to {given['MaxValue']}"
+def _of_scale(
+    document: Mapping[str, str], low: float, high: float, *, whole: bool
+) -> Iterator[str]:
+    name, scale = document["Name"], document.get("ScalingType", "Auto")
+    received = f"got {document['MinValue']} to {document['MaxValue']}"
     if scale == "Logarithmic" and low <= 0:
-        yield f"Logarithmic scaling of {name} needs a range of values greater than 0, {told}."
+        yield f"Logarithmic scaling of {name} needs a range of values greater than 0, {received}."
     if scale == "ReverseLogarithmic" and whole:
         yield (
             f"ReverseLogarithmic scaling of {name} is for continuous ranges only; an integer "
             "range may be Auto, Linear or Logarithmic."
         )
     elif scale == "ReverseLogarithmic" and not (low >= 0 and high < 1):
-        yield f"ReverseLogarithmic scaling of {name} needs a range within 0 <= x < 1, {told}."
+        yield f"ReverseLogarithmic scaling of {name} needs a range within 0 <= x < 1, {received}."
 
 
-def _of_choice(given: Mapping[str, Any]) -> Iterator[str]:
-    values = given["Values"]
+def _of_choice(document: Mapping[str, Any]) -> Iterator[str]:
+    values = document["Values"]
     for value in dict.fromkeys(values):
         if values.count(value) > 1:
             yield (
-                f"The categorical range {given['Name']} has the value {value!r} "
+                f"The categorical range {document['Name']} has the value {value!r} "
                 f"{values.count(value)} times; values must be unique."
             )

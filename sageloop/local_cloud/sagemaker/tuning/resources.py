@@ -13,7 +13,7 @@ Document = Mapping[str, Any]
 _SINGLE = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
 
 
-def mistakes(document: Document) -> Iterator[str]:
+def violations(document: Document) -> Iterator[str]:
     """What is wrong with the resources of a definition, a line each."""
     flexible = document.get("HyperParameterTuningResourceConfig")
     if (flexible is None) == ("ResourceConfig" not in document):

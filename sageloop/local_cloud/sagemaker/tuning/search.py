@@ -28,7 +28,7 @@ _ENUMERABLE = 20_000
 class Suggestion:
     """Values to try; ``ticket`` is how the search knows them again."""
 
-    ticket: int
+    suggestion_id: int
     values: Mapping[str, str]
 
 
@@ -51,13 +51,13 @@ class Hyperband:
 class Search(Protocol):
     """One definition's search. Not thread-safe: its caller has a lock."""
 
-    def ask(self) -> Suggestion | None:
+    def suggest(self) -> Suggestion | None:
         """The next values, or ``None`` if there are none left."""
 
-    def report(self, ticket: int, step: int, value: float) -> bool:
+    def report(self, suggestion_id: int, step: int, value: float) -> bool:
         """Take the objective after ``step`` reports; whether the trial is to be stopped."""
 
-    def tell(self, ticket: int, value: float | None) -> None:
+    def complete(self, suggestion_id: int, value: float | None) -> None:
         """Take what a trial came to; ``None`` if nothing."""
 
 
@@ -93,18 +93,18 @@ class GridSearch:
         products = itertools.product(*(tuple(p.texts()) for p in definition.searched))
         self._left = enumerate(products)
 
-    def ask(self) -> Suggestion | None:
+    def suggest(self) -> Suggestion | None:
         """The next combination."""
-        ticket, values = next(self._left, (0, None))
+        suggestion_id, values = next(self._left, (0, None))
         if values is None:
             return None
-        return Suggestion(ticket, dict(zip(self._names, values, strict=True)))
+        return Suggestion(suggestion_id, dict(zip(self._names, values, strict=True)))
 
-    def report(self, ticket: int, step: int, value: float) -> bool:
+    def report(self, suggestion_id: int, step: int, value: float) -> bool:
         """A grid stops nothing."""
         return False
 
-    def tell(self, ticket: int, value: float | None) -> None:
+    def complete(self, suggestion_id: int, value: float | None) -> None:
         """A grid learns nothing."""
 
 
@@ -136,12 +136,12 @@ class StudySearch:
         drawn = {p.name: _drawn(p, result.values.get(p.name)) for p in self._searched}
         if None in drawn.values():
             return
-        made = optuna.trial.create_trial(
+        trial = optuna.trial.create_trial(
             params=drawn, distributions=self._space, value=result.value
         )
-        self._study.add_trial(made)
+        self._study.add_trial(trial)
 
-    def ask(self) -> Suggestion | None:
+    def suggest(self) -> Suggestion | None:
         """Values that were not tried before, as long as there are any."""
         if len(self._tried) >= self._size:
             return None
@@ -153,17 +153,17 @@ class StudySearch:
         self._enqueue_untried()
         return self._suggest(self._study.ask(self._space))
 
-    def report(self, ticket: int, step: int, value: float) -> bool:
+    def report(self, suggestion_id: int, step: int, value: float) -> bool:
         """Hyperband's successive halving; a trial that goes past MaxResource is stopped too."""
         if self._hyperband is None:
             return False
-        trial = self._trials[ticket]
+        trial = self._trials[suggestion_id]
         trial.report(value, step)
         return step > self._hyperband.most or trial.should_prune()
 
-    def tell(self, ticket: int, value: float | None) -> None:
+    def complete(self, suggestion_id: int, value: float | None) -> None:
         """Let the sampler learn."""
-        trial = self._trials.pop(ticket)
+        trial = self._trials.pop(suggestion_id)
         if value is None:
             self._study.tell(trial, state=_failed())
         else:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.tuning import limits, requests, warm_start
-from sageloop.local_cloud.sagemaker.tuning.book import ENDED, FAMILY, TuningBook
 from sageloop.local_cloud.sagemaker.tuning.definitions import Definition, training_request
+from sageloop.local_cloud.sagemaker.tuning.repository import ENDED, FAMILY, TuningJobRepository
 from sageloop.local_cloud.sagemaker.tuning.run import Plan, TuningRun
 from sageloop.local_cloud.sagemaker.tuning.trials import Trial
 
@@ -39,7 +39,7 @@ class TuningJobs:
         self._account = account
         self._training = training
         self._store = account.store
-        self._book = TuningBook(account)
+        self._repository = TuningJobRepository(account)
         self._lock = threading.Lock()
         self._runs: dict[str, TuningRun] = {}
 
@@ -49,13 +49,13 @@ class TuningJobs:
         request = call.params
         definitions = requests.check(request)
         parents = self._parents(request)
-        runs_here = [self._check_training(request, definition) for definition in definitions]
-        document = self._book.open(request, definitions)
+        is_executable = [self._check_training(request, definition) for definition in definitions]
+        document = self._repository.open(request, definitions)
         arn = document["HyperParameterTuningJobArn"]
         # An image that is only stored, because it was allowed by name, gives no objective.
-        if all(runs_here):
+        if all(is_executable):
             plan = _plan(request, arn, definitions, parents)
-            run = TuningRun(self._account, self._training, self._book, plan)
+            run = TuningRun(self._account, self._training, self._repository, plan)
             with self._lock:
                 self._runs[request["HyperParameterTuningJobName"]] = run
             run.start()
@@ -75,7 +75,7 @@ class TuningJobs:
     def list_jobs(self, call: Call) -> dict[str, Any]:
         """Tuning jobs by name, status and times."""
         known = [_with_config(document) for document in self._store.list(FAMILY)]
-        return page(
+        return list_response(
             known, call.params, result="HyperParameterTuningJobSummaries",
             name="HyperParameterTuningJobName", status="HyperParameterTuningJobStatus",
             members=_SUMMARY, default_order="Ascending", default_sort="Name",
@@ -87,11 +87,11 @@ class TuningJobs:
         name = call.params["HyperParameterTuningJobName"]
         self._store.get(FAMILY, name)
         run = self._run(name)
-        told = [self._summary(trial) for trial in (run.trials if run is not None else ())]
+        summaries = [self._summary(trial) for trial in (run.trials if run is not None else ())]
         if call.params.get("SortBy") == _VALUE:
-            told = [_with_value(one) for one in told if _OBJECTIVE in one]
-        return page(
-            told, call.params, result="TrainingJobSummaries", name="TrainingJobName",
+            summaries = [_with_value(one) for one in summaries if _OBJECTIVE in one]
+        return list_response(
+            summaries, call.params, result="TrainingJobSummaries", name="TrainingJobName",
             status="TrainingJobStatus", members=_TRIAL, sort={_VALUE: _VALUE},
             default_order="Ascending", default_sort="Name",
         )  # fmt: skip
@@ -100,11 +100,11 @@ class TuningJobs:
     def stop_job(self, call: Call) -> None:
         """Stop a tuning job and the training jobs it runs."""
         name = call.params["HyperParameterTuningJobName"]
-        if not self._book.ask_to_stop(name):
+        if not self._repository.mark_stopping(name):
             return
         run = self._run(name)
         if run is None:
-            self._book.move(name, "Stopped")
+            self._repository.move(name, "Stopped")
         else:
             run.request_stop()
 
@@ -143,18 +143,18 @@ class TuningJobs:
         # is none for any of the instance types.
         name = f"{request['HyperParameterTuningJobName']}-001-00000000"
         values = {p.name: p.sample for p in definition.searched}
-        refusals, runs_here = [], False
+        refusals, is_executable = [], False
         for resources in definition.resources:
-            made = training_request(definition, name=name, values=values, resources=resources)
+            training = training_request(definition, name=name, values=values, resources=resources)
             try:
-                runs_here = self._training.check(made)
+                is_executable = self._training.check(training)
             except AwsError as error:
                 if error.code != "ResourceLimitExceeded":
                     raise
                 refusals.append(error)
         if len(refusals) == len(definition.resources):
             raise refusals[-1]
-        return runs_here
+        return is_executable
 
     def _parents(self, request: dict[str, Any]) -> list[Trial]:
         if "WarmStartConfig" not in request:
@@ -163,7 +163,7 @@ class TuningJobs:
         documents = [self._store.get(FAMILY, name) for name in names]
         runs = [run for run in map(self._run, names) if run is not None]
         trials = [trial for run in runs for trial in run.trials]
-        for message in warm_start.mistakes(request, documents, len(trials)):
+        for message in warm_start.violations(request, documents, len(trials)):
             raise AwsError("ValidationException", message)
         return trials
 

@@ -21,7 +21,7 @@ class Trial:
     arn: str
     definition: Definition
     index: int  # of the definition
-    ticket: int  # of the suggestion
+    suggestion_id: int  # of the suggestion
     values: Mapping[str, str]
     created: datetime
     resources: int = 0  # which of the definition's instance configurations it has
@@ -65,7 +65,7 @@ class Trial:
     def summary(self, live: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """HyperParameterTrainingJobSummary; ``live`` is the training job as it is now."""
         document = self.document if self.document is not None else live
-        told: dict[str, Any] = {
+        described: dict[str, Any] = {
             "TrainingJobName": self.name,
             "TrainingJobArn": self.arn,
             "CreationTime": self.created,
@@ -74,25 +74,25 @@ class Trial:
             "ObjectiveStatus": self.objective_status,
         }
         if self.definition.name is not None:
-            told["TrainingJobDefinitionName"] = self.definition.name
+            described["TrainingJobDefinitionName"] = self.definition.name
         if document is not None:
             members = ("TrainingStartTime", "TrainingEndTime", "FailureReason", "CreationTime")
-            told |= {m: document[m] for m in members if document.get(m) is not None}
-            told["TrainingJobStatus"] = document["TrainingJobStatus"]
+            described |= {m: document[m] for m in members if document.get(m) is not None}
+            described["TrainingJobStatus"] = document["TrainingJobStatus"]
         if self.value is not None:
-            told["FinalHyperParameterTuningJobObjectiveMetric"] = {
+            described["FinalHyperParameterTuningJobObjectiveMetric"] = {
                 "Type": self.definition.objective.type,
                 "MetricName": self.definition.objective.metric,
                 "Value": self.value,
             }
-        return told
+        return described
 
 
 def best_of(trials: Iterable[Trial]) -> Trial | None:
     """The trial with the best objective; of equals, the first."""
-    told = [(trial, trial.value) for trial in trials]
+    evaluated = [(trial, trial.value) for trial in trials]
     best: tuple[Trial, float] | None = None
-    for trial, value in told:
+    for trial, value in evaluated:
         if value is None:
             continue
         if best is None or trial.definition.objective.better(value, best[1]):

@@ -23,11 +23,11 @@ IDENTICAL = "IdenticalDataAndAlgorithm"
 
 def parent_names(request: Document) -> list[str]:
     """The parents a request names."""
-    given = request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", ())
-    return [parent.get("HyperParameterTuningJobName", "") for parent in given]
+    config = request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", ())
+    return [parent.get("HyperParameterTuningJobName", "") for parent in config]
 
 
-def mistakes(request: Document, parents: Sequence[Document], launched: int) -> Iterator[str]:
+def violations(request: Document, parents: Sequence[Document], launched: int) -> Iterator[str]:
     """What keeps a request from starting from its parents, a line each.
 
     ``launched`` is how many training jobs the parents launched together.
@@ -37,8 +37,8 @@ def mistakes(request: Document, parents: Sequence[Document], launched: int) -> I
         if names.count(name) > 1:
             yield f"The parent tuning job {name} is named more than once."
     limit = jobs_limit(request["HyperParameterTuningJobConfig"]["Strategy"])
-    given = request["HyperParameterTuningJobConfig"]["ResourceLimits"]
-    most = most_jobs(request) if "MaxNumberOfTrainingJobs" in given else 0
+    config = request["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    most = most_jobs(request) if "MaxNumberOfTrainingJobs" in config else 0
     if launched + most > limit:
         yield (
             f"The training jobs of the parents count: {launched} of them and {most} new ones are "
@@ -70,13 +70,13 @@ def _of_parent(request: Document, parent: Document, *, identical: bool) -> Itera
 
 
 def _of_hyperparameters(child: Definition, before: Definition, name: str) -> Iterator[str]:
-    own, theirs = _names(child), _names(before)
-    if own != theirs:
+    names, theirs = _names(child), _names(before)
+    if names != theirs:
         yield (
             "The set of tunable plus static HyperParameter names is not the same across current "
             "and parent tuning jobs. Please ensure this set is constant when warm starting. Note "
             "that previously static HyperParameters can be tuned in warm start jobs and vice "
-            f"versa. Different from {name}: {', '.join(sorted(own ^ theirs))}."
+            f"versa. Different from {name}: {', '.join(sorted(names ^ theirs))}."
         )
     kinds = {p.name: p.kind for p in before.searched}
     for parameter in child.searched:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.asynchronous.request import Ticket
+    from sageloop.local_cloud.sagemaker.hosting.asynchronous.request import QueuedRequest
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
     from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Route
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Slot:
     """A place on an instance, taken by ``begin`` and given back by ``finish``."""
 
     variant: VariantFleet
@@ -33,8 +33,8 @@ class Backlog:
     def __init__(self, live: LiveEndpoint) -> None:
         self.live = live
         self._lock = threading.Lock()
-        self._waiting: deque[Ticket] = deque()
-        self._working: set[Ticket] = set()
+        self._waiting: deque[QueuedRequest] = deque()
+        self._working: set[QueuedRequest] = set()
 
     @property
     def size(self) -> int:
@@ -48,43 +48,43 @@ class Backlog:
             held = [t.request.received for t in (*self._waiting, *self._working)]
         return min(held, default=None)
 
-    def put(self, ticket: Ticket) -> None:
+    def put(self, queued: QueuedRequest) -> None:
         """Queue a new request."""
         with self._lock:
-            self._waiting.append(ticket)
+            self._waiting.append(queued)
 
-    def put_back(self, ticket: Ticket) -> None:
+    def put_back(self, queued: QueuedRequest) -> None:
         """Queue a request again that was taken, before all that wait."""
         with self._lock:
-            self._working.discard(ticket)
-            self._waiting.appendleft(ticket)
+            self._working.discard(queued)
+            self._waiting.appendleft(queued)
 
-    def take(self) -> tuple[Ticket, Seat] | None:
+    def take(self) -> tuple[QueuedRequest, Slot] | None:
         """The oldest request and a place for it; ``None`` if there is not both."""
         with self._lock:
             if not self._waiting:
                 return None
-            seat = _seat(self.live.routes)
-            if seat is None:
+            slot = _slot(self.live.routes)
+            if slot is None:
                 return None
-            ticket = self._waiting.popleft()
-            self._working.add(ticket)
-            return ticket, seat
+            queued = self._waiting.popleft()
+            self._working.add(queued)
+            return queued, slot
 
-    def withdraw(self, ticket: Ticket) -> bool:
+    def withdraw(self, queued: QueuedRequest) -> bool:
         """Take a request that waits out of the queue; whether it still waited."""
         with self._lock:
-            if ticket not in self._waiting:
+            if queued not in self._waiting:
                 return False
-            self._waiting.remove(ticket)
+            self._waiting.remove(queued)
             return True
 
-    def done(self, ticket: Ticket) -> None:
+    def complete(self, queued: QueuedRequest) -> None:
         """Forget a request that was taken."""
         with self._lock:
-            self._working.discard(ticket)
+            self._working.discard(queued)
 
-    def drop(self) -> list[Ticket]:
+    def drop(self) -> list[QueuedRequest]:
         """Forget all that wait, and return them."""
         with self._lock:
             dropped = list(self._waiting)
@@ -92,22 +92,22 @@ class Backlog:
             return dropped
 
 
-def _seat(routes: Iterable[Route]) -> Seat | None:
+def _slot(routes: Iterable[Route]) -> Slot | None:
     """A place by the variants' weights, among those that have one."""
     left = [route for route in routes if route[0] > 0]
     while left:
         chosen = random.choices(left, [weight for weight, _ in left])[0]  # noqa: S311 - routing
-        seat = _seat_of(chosen[1])
-        if seat is not None:
-            return seat
+        slot = _slot_of(chosen[1])
+        if slot is not None:
+            return slot
         left.remove(chosen)
     return None
 
 
-def _seat_of(variant: VariantFleet) -> Seat | None:
+def _slot_of(variant: VariantFleet) -> Slot | None:
     most = getattr(variant, "concurrency", 0)
     # Only the queue sends requests to these instances, and it does so under its lock.
     for instance in sorted(variant.serving, key=lambda each: each.outstanding):
         if instance.outstanding < most and instance.begin():
-            return Seat(variant, instance)
+            return Slot(variant, instance)
     return None

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.asynchronous.backlog import Backlog, Seat
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.backlog import Backlog, Slot
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.metrics import AsyncMetrics
-from sageloop.local_cloud.sagemaker.hosting.asynchronous.notices import Outcome
-from sageloop.local_cloud.sagemaker.hosting.asynchronous.request import Ticket, accept
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.notifications import Outcome
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.request import QueuedRequest, accept
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.request_processor import RequestProcessor
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.settings import AsyncSettings
-from sageloop.local_cloud.sagemaker.hosting.asynchronous.work import Work
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class AsyncEndpoints:
         self._cloud = cloud
         self._lifecycle = lifecycle
         self._metrics = AsyncMetrics(cloud)
-        self._work = Work(cloud, self._metrics, capture)
+        self._processor = RequestProcessor(cloud, self._metrics, capture)
         self._lock = threading.Lock()
         self._backlogs: dict[str, Backlog] = {}
         self._measured: dict[LiveEndpoint, float] = {}
@@ -66,9 +66,9 @@ class AsyncEndpoints:
                 "AsyncInferenceConfig) and only takes InvokeEndpoint.",
             )
         request = accept(params, body, settings, now=self._cloud.clock.time())
-        backlog, ticket = self._backlog(live), Ticket(request)
-        backlog.put(ticket)
-        self._expire_later(backlog, ticket)
+        backlog, queued = self._backlog(live), QueuedRequest(request)
+        backlog.put(queued)
+        self._expire_later(backlog, queued)
         self.pump(name)
         return {
             "InferenceId": request.inference_id,
@@ -106,8 +106,8 @@ class AsyncEndpoints:
                     del self._backlogs[name]
             _forget(backlog)
             return
-        while (taken := backlog.take()) is not None:
-            self._begin(backlog, *taken)
+        while (dequeued := backlog.take()) is not None:
+            self._begin(backlog, *dequeued)
 
     def _backlog(self, live: LiveEndpoint) -> Backlog:
         with self._lock:
@@ -117,15 +117,15 @@ class AsyncEndpoints:
                 live.on_routes = lambda: self.pump(live.name)
             return known
 
-    def _begin(self, backlog: Backlog, ticket: Ticket, seat: Seat) -> None:
-        if ticket.expiry is not None:
-            ticket.expiry.cancel()
+    def _begin(self, backlog: Backlog, queued: QueuedRequest, slot: Slot) -> None:
+        if queued.expiry is not None:
+            queued.expiry.cancel()
         label = f"asynchronous request to {backlog.live.name}"
         self._cloud.activity.begin(label)
 
         def work() -> None:
             try:
-                self._carry_out(backlog, ticket, seat)
+                self._carry_out(backlog, queued, slot)
             finally:
                 # The next request is in flight before this one no longer is.
                 self.pump(backlog.live.name)
@@ -134,37 +134,37 @@ class AsyncEndpoints:
         # A request may take an hour: it must not hold one of the cloud's own few threads.
         threading.Thread(target=work, name=label, daemon=True).start()
 
-    def _carry_out(self, backlog: Backlog, ticket: Ticket, seat: Seat) -> None:
+    def _carry_out(self, backlog: Backlog, queued: QueuedRequest, slot: Slot) -> None:
         try:
-            ended = self._work.carry_out(ticket, seat)
+            ended = self._processor.carry_out(queued, slot)
         except Exception:
             if not self._cloud.stopped.is_set():
-                log.exception("asynchronous request %s broke", ticket.request.inference_id)
+                log.exception("asynchronous request %s broke", queued.request.inference_id)
             ended = True
         if ended:
-            backlog.done(ticket)
+            backlog.complete(queued)
         else:
-            backlog.put_back(ticket)
-            self._expire_later(backlog, ticket)
+            backlog.put_back(queued)
+            self._expire_later(backlog, queued)
 
-    def _expire_later(self, backlog: Backlog, ticket: Ticket) -> None:
-        request = ticket.request
-        ticket.expiry = self._cloud.clock.call_at(
-            request.received + request.ttl, lambda: self._expire(backlog, ticket),
+    def _expire_later(self, backlog: Backlog, queued: QueuedRequest) -> None:
+        request = queued.request
+        queued.expiry = self._cloud.clock.call_at(
+            request.received + request.ttl, lambda: self._expire(backlog, queued),
             label=f"expiry of {request.inference_id}",
         )  # fmt: skip
 
-    def _expire(self, backlog: Backlog, ticket: Ticket) -> None:
+    def _expire(self, backlog: Backlog, queued: QueuedRequest) -> None:
         routes = backlog.live.routes
-        if not backlog.withdraw(ticket) or not routes:
+        if not backlog.withdraw(queued) or not routes:
             return
-        request, variant = ticket.request, max(routes, key=lambda route: route[0])[1]
+        request, variant = queued.request, max(routes, key=lambda route: route[0])[1]
         self._metrics.count(request.endpoint, variant.spec.name, "ExpiredRequests")
         reason = (
             f"ClientError: The request expired after {request.ttl:g} seconds in the queue "
             "(RequestTTLSeconds)."
         )
-        self._work.end(request, variant, Outcome(status="Expired", reason=reason))
+        self._processor.end(request, variant, Outcome(status="Expired", reason=reason))
 
     def _measure(self) -> None:
         now = self._cloud.clock.time()
@@ -200,6 +200,6 @@ def _is_asynchronous(live: LiveEndpoint) -> bool:
 
 
 def _forget(backlog: Backlog) -> None:
-    for ticket in backlog.drop():
-        if ticket.expiry is not None:
-            ticket.expiry.cancel()
+    for queued in backlog.drop():
+        if queued.expiry is not None:
+            queued.expiry.cancel()

@@ -50,7 +50,7 @@ class AsyncRequest:
 
 
 @dataclass(slots=True, eq=False)
-class Ticket:
+class QueuedRequest:
     """A request's place in the queue: how often it was tried, and when it expires."""
 
     request: AsyncRequest
@@ -92,10 +92,10 @@ def accept(
 
 
 def _check(params: Mapping[str, Any], body: bytes) -> None:
-    given = {name: value for name, value in params.items() if name != "Body"}
-    location = given.get("InputLocation")
+    sources = {name: value for name, value in params.items() if name != "Body"}
+    location = sources.get("InputLocation")
     try:
-        validation.check("InvokeEndpointAsync", given, service="sagemaker-runtime")
+        validation.check("InvokeEndpointAsync", sources, service="sagemaker-runtime")
         if location is not None:
             split_location(location)
     except AwsError as error:

@@ -33,19 +33,19 @@ class AsyncSettings:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> AsyncSettings | None:
         """The settings of an endpoint configuration; ``None`` if it is not asynchronous."""
-        given = config.get("AsyncInferenceConfig")
-        if given is None:
+        async_config = config.get("AsyncInferenceConfig")
+        if async_config is None:
             return None
-        output = given["OutputConfig"]
-        notices = output.get("NotificationConfig", {})
-        client = given.get("ClientConfig", {})
+        output = async_config["OutputConfig"]
+        notifications = output.get("NotificationConfig", {})
+        client = async_config.get("ClientConfig", {})
         return cls(
             output_path=output.get("S3OutputPath"),
             failure_path=output.get("S3FailurePath"),
             kms_key=output.get("KmsKeyId"),
-            success_topic=notices.get("SuccessTopic"),
-            error_topic=notices.get("ErrorTopic"),
-            included_in=frozenset(notices.get("IncludeInferenceResponseIn", ())),
+            success_topic=notifications.get("SuccessTopic"),
+            error_topic=notifications.get("ErrorTopic"),
+            included_in=frozenset(notifications.get("IncludeInferenceResponseIn", ())),
             concurrency=client.get("MaxConcurrentInvocationsPerInstance", DEFAULT_CONCURRENCY),
         )
 

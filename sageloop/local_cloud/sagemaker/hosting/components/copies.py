@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import Plan
 from sageloop.local_cloud.sagemaker.hosting.instances.container_logs import ContainerLog
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
 

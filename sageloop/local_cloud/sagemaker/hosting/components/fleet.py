@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.components.board import Board, Plan
 from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import (
+    DesiredComponents,
+    Plan,
+)
 from sageloop.local_cloud.sagemaker.hosting.components.hosts import Host, leaving, place
 from sageloop.local_cloud.sagemaker.hosting.components.metrics import ComponentMetrics
 from sageloop.local_cloud.sagemaker.hosting.components.requests import ManagedScaling, no_capacity
@@ -24,8 +27,8 @@ from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
 from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Resources
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
     Invocation,
-    NoAnswer,
-    Served,
+    NoResponse,
+    ServedResponse,
     refuse_addressed,
 )
 
@@ -48,15 +51,16 @@ class ComponentFleet(VariantFleet):
     """
 
     def __init__(
-        self, cloud: Cloud, spec: VariantSpec, make: MakeCopy, board: Board, *,
-        has: Resources, managed: ManagedScaling | None, weight: float,
+        self, cloud: Cloud, spec: VariantSpec, make: MakeCopy,
+        desired_components: DesiredComponents, *, capacity: Resources,
+        managed: ManagedScaling | None, weight: float,
     ) -> None:  # fmt: skip
         super().__init__(spec, _no_instance, weight=weight)
         self.hosts: tuple[Host[Copy], ...] = ()
         self._cloud = cloud
         self._make_copy = make
-        self._board = board
-        self._has = has
+        self._desired_components = desired_components
+        self._capacity = capacity
         self._managed = managed
         self._metrics = ComponentMetrics(cloud)
         self._changing = threading.RLock()
@@ -91,7 +95,10 @@ class ComponentFleet(VariantFleet):
                 "deploy inference components. Please include Inference Component Name header or "
                 "consider using SageMaker models.",
             )
-        if self._board.find(self.endpoint, self.spec.name, invocation.component) is None:
+        if (
+            self._desired_components.find(self.endpoint, self.spec.name, invocation.component)
+            is None
+        ):
             raise AwsError(
                 "ValidationError",
                 f"Inference Component {invocation.component} not found for endpoint "
@@ -118,15 +125,17 @@ class ComponentFleet(VariantFleet):
         self._metrics.busy(component, healthy)
         return chosen
 
-    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Served:
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> ServedResponse:
         """One exchange with a copy, told in the component's metrics."""
         began, component = wall.perf_counter(), str(invocation.component)
         try:
             served = super().serve(invocation, headers)
-        except NoAnswer as broken:
-            self._told(component, 0, wall.perf_counter() - broken.sent, began)
+        except NoResponse as broken:
+            self._publish_request(component, 0, wall.perf_counter() - broken.sent, began)
             raise
-        self._told(component, served.answer.status, served.answered - served.sent, began)
+        self._publish_request(
+            component, served.response.status, served.received - served.sent, began
+        )
         return served
 
     def scale(self, count: int) -> None:
@@ -144,20 +153,20 @@ class ComponentFleet(VariantFleet):
             for host in leaving(self.hosts, self.count - count):
                 self.hosts = tuple(h for h in self.hosts if h is not host)
                 self._move(host)
-            for wanted in self._board.of(self.endpoint, self.spec.name):
-                self.bring(wanted.plan, wanted.copies)
+            for desired_component in self._desired_components.of(self.endpoint, self.spec.name):
+                self.ensure_copies(desired_component.plan, desired_component.copies)
 
-    def bring(self, plan: Plan, number: int) -> None:
+    def ensure_copies(self, plan: Plan, number: int) -> None:
         """Have so many copies by a plan; raises :class:`StartFailure` with as many as there can be.
 
         Copies by another plan of the component stay.
         """
         with self._changing:
-            there = [copy for copy in self.copies(plan.component) if copy.plan is plan]
-            self.end(there[number:])
-            self._start(plan, number - len(there))
+            current = [copy for copy in self.copies(plan.component) if copy.plan is plan]
+            self.stop_copies(current[number:])
+            self._start(plan, number - len(current))
 
-    def end(self, copies: list[Copy]) -> None:
+    def stop_copies(self, copies: list[Copy]) -> None:
         """End copies and let instances go that nobody needs."""
         with self._changing:
             self._end(copies)
@@ -165,10 +174,10 @@ class ComponentFleet(VariantFleet):
 
     def measure(self) -> None:
         """Publish how busy copies are, and what they reserve."""
-        for wanted in self._board.of(self.endpoint, self.spec.name):
-            copies = self.copies(wanted.plan.component)
-            self._metrics.busy(wanted.plan.component, copies)
-            self._metrics.reserved(wanted.plan.component, copies)
+        for desired_component in self._desired_components.of(self.endpoint, self.spec.name):
+            copies = self.copies(desired_component.plan.component)
+            self._metrics.busy(desired_component.plan.component, copies)
+            self._metrics.reserved(desired_component.plan.component, copies)
         self._metrics.instances(self.endpoint, self.spec.name, self.hosts)
 
     def summary(self) -> dict[str, Any]:
@@ -184,7 +193,7 @@ class ComponentFleet(VariantFleet):
     def _all(self) -> list[Copy]:
         return cast("list[Copy]", self.instances)
 
-    def _told(self, component: str, status: int, model: float, began: float) -> None:
+    def _publish_request(self, component: str, status: int, model: float, began: float) -> None:
         overhead = wall.perf_counter() - began - model
         copies = len(self.copies(component))
         self._metrics.invoked(component, copies, status=status, model=model, overhead=overhead)
@@ -197,26 +206,26 @@ class ComponentFleet(VariantFleet):
                     f"Unable to provision requested ML compute capacity for variant "
                     f"{self.spec.name}: InsufficientInstanceCapacity error."
                 )
-            self.hosts += (Host(self._has),)
+            self.hosts += (Host(self._capacity),)
 
     def _start(self, plan: Plan, number: int) -> None:
-        made: list[Copy] = []
+        started: list[Copy] = []
         failure: StartFailure | None = None
         for _ in range(number):
             try:
-                host = self._room(plan)
+                host = self._find_host(plan)
             except StartFailure as short:
                 failure = short
                 break
             copy = self._make_copy(plan, host, self._refresh)
             host.copies.append(copy)
-            made.append(copy)
+            started.append(copy)
         with self._lock:
-            self._instances += made
-        outcomes = run_all([copy.start for copy in made]) if made else []
-        failed = [copy for copy, passed in zip(made, outcomes, strict=True) if not passed]
+            self._instances += started
+        outcomes = run_all([copy.start for copy in started]) if started else []
+        failed = [copy for copy, passed in zip(started, outcomes, strict=True) if not passed]
         if failed:
-            self.end(failed)
+            self.stop_copies(failed)
             raise StartFailure(
                 f"The primary container for inference component {plan.component} did not pass the "
                 "ping health check. Please check CloudWatch logs for this inference component."
@@ -224,12 +233,12 @@ class ComponentFleet(VariantFleet):
         if failure is not None:
             raise failure
 
-    def _room(self, plan: Plan) -> Host[Copy]:
-        found = place(self.hosts, plan.component, plan.needs, packed=plan.packed)
-        if found is not None:
-            return found
+    def _find_host(self, plan: Plan) -> Host[Copy]:
+        host = place(self.hosts, plan.component, plan.needs, packed=plan.packed)
+        if host is not None:
+            return host
         managed = self._managed
-        if managed is None or self.count >= managed.most or not self._has.holds(plan.needs):
+        if managed is None or self.count >= managed.most or not self._capacity.holds(plan.needs):
             raise StartFailure(_NO_ROOM)
         self._add(1)
         self.desired = self.count

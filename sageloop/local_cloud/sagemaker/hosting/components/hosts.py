@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import Plan
 from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Resources
 
 
-class Placed(Protocol):
+class PlacedCopy(Protocol):
     """A copy of a component, as its host sees it."""
 
     @property
@@ -20,21 +20,21 @@ class Placed(Protocol):
         ...
 
 
-AnyCopy = TypeVar("AnyCopy", bound=Placed)
+AnyCopy = TypeVar("AnyCopy", bound=PlacedCopy)
 
 
 @dataclass(eq=False)
 class Host(Generic[AnyCopy]):
     """An instance: what it has, and the copies that are placed on it."""
 
-    has: Resources
+    capacity: Resources
     id: str = field(default_factory=lambda: f"i-{secrets.token_hex(8)}")
     copies: list[AnyCopy] = field(default_factory=list)
 
     @property
     def free(self) -> Resources:
         """What no copy has reserved."""
-        left = self.has
+        left = self.capacity
         for copy in self.copies:
             left = left.minus(copy.plan.needs)
         return left

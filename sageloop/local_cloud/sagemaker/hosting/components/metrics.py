@@ -54,8 +54,11 @@ class ComponentMetrics:
         if not copies:
             return
         for name, share in (
-            ("CPUReservation", [c.plan.needs.cores / c.host.has.cores for c in copies]),
-            ("MemoryReservation", [c.plan.needs.memory_mb / c.host.has.memory_mb for c in copies]),
+            ("CPUReservation", [c.plan.needs.cores / c.host.capacity.cores for c in copies]),
+            (
+                "MemoryReservation",
+                [c.plan.needs.memory_mb / c.host.capacity.memory_mb for c in copies],
+            ),
         ):
             value = 100 * sum(share) / len(share)
             self._put(_COMPONENTS, component, name, value, "Percent")
@@ -67,8 +70,8 @@ class ComponentMetrics:
         dimensions = {"EndpointName": endpoint, "VariantName": variant}
         put = self._cloud.services.cloudwatch.put
         for name, share in (
-            ("CPUReservation", [1 - h.free.cores / h.has.cores for h in hosts]),
-            ("MemoryReservation", [1 - h.free.memory_mb / h.has.memory_mb for h in hosts]),
+            ("CPUReservation", [1 - h.free.cores / h.capacity.cores for h in hosts]),
+            ("MemoryReservation", [1 - h.free.memory_mb / h.capacity.memory_mb for h in hosts]),
         ):
             value = 100 * sum(share) / len(share)
             put(_INSTANCES, name, value, dimensions=dimensions, unit="Percent")

@@ -29,13 +29,13 @@ class ManagedScaling:
     @classmethod
     def of(cls, variant: Document) -> ManagedScaling | None:
         """A variant's ManagedInstanceScaling, if it is enabled."""
-        given = variant.get("ManagedInstanceScaling", {})
-        if given.get("Status", "DISABLED") != "ENABLED":
+        config = variant.get("ManagedInstanceScaling", {})
+        if config.get("Status", "DISABLED") != "ENABLED":
             return None
-        minutes = given.get("ScaleInPolicy", {}).get("CooldownInMinutes", 0)
-        least = int(given.get("MinInstanceCount", 1))
+        minutes = config.get("ScaleInPolicy", {}).get("CooldownInMinutes", 0)
+        least = int(config.get("MinInstanceCount", 1))
         return cls(
-            least=least, most=int(given.get("MaxInstanceCount", max(1, least))),
+            least=least, most=int(config.get("MaxInstanceCount", max(1, least))),
             cooldown=minutes * 60.0,
         )  # fmt: skip
 
@@ -89,40 +89,40 @@ def specification_of(params: Document) -> Document:
     """The one specification of a request. Raises ``AwsError`` for what is not executed."""
     if params.get("Specifications"):
         raise not_executed("Specifications by instance type of an inference component")
-    found = params.get("Specification")
-    if found is None:
+    specifications = params.get("Specification")
+    if specifications is None:
         raise invalid("An inference component needs a Specification.")
     for member in _LATER:
-        if found.get(member):
+        if specifications.get(member):
             raise not_executed(f"{member} of an inference component")
-    if found.get("SchedulingConfig", {}).get("AvailabilityZoneBalance"):
+    if specifications.get("SchedulingConfig", {}).get("AvailabilityZoneBalance"):
         raise not_executed("AvailabilityZoneBalance of an inference component")
-    if found.get("Container", {}).get("ContainerMetricsConfig"):
+    if specifications.get("Container", {}).get("ContainerMetricsConfig"):
         raise not_executed("ContainerMetricsConfig of an inference component")
-    if ("ModelName" in found) == ("Container" in found):
+    if ("ModelName" in specifications) == ("Container" in specifications):
         raise invalid("A Specification takes ModelName or Container, exactly one of them.")
-    if "Container" in found and "Image" not in found["Container"]:
+    if "Container" in specifications and "Image" not in specifications["Container"]:
         raise invalid("The Container of a Specification needs an Image.")
-    needed(found)
-    return dict(found)
+    needed(specifications)
+    return dict(specifications)
 
 
 def needed(specification: Document) -> Resources:
     """What a copy needs of an instance."""
-    given = specification.get("ComputeResourceRequirements")
-    if given is None:
+    requirements = specification.get("ComputeResourceRequirements")
+    if requirements is None:
         raise invalid("A Specification needs ComputeResourceRequirements.")
-    if given.get("AcceleratorPartitionType"):
+    if requirements.get("AcceleratorPartitionType"):
         raise not_executed("AcceleratorPartitionType of an inference component")
-    least = int(given["MinMemoryRequiredInMb"])
-    most = int(given.get("MaxMemoryRequiredInMb", least))
+    least = int(requirements["MinMemoryRequiredInMb"])
+    most = int(requirements.get("MaxMemoryRequiredInMb", least))
     if most < least:
         raise invalid(
             f"MaxMemoryRequiredInMb ({most}) must not be below MinMemoryRequiredInMb ({least})"
         )
     return Resources(
-        float(given.get("NumberOfCpuCoresRequired", 0)), least,
-        float(given.get("NumberOfAcceleratorDevicesRequired", 0)),
+        float(requirements.get("NumberOfCpuCoresRequired", 0)), least,
+        float(requirements.get("NumberOfAcceleratorDevicesRequired", 0)),
     )  # fmt: skip
 
 

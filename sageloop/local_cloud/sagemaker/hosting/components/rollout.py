@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import Plan
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import StartFailure
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid
 
@@ -36,19 +36,19 @@ class Rollout:
             return cls()
         policy = config["RollingUpdatePolicy"]
         alarms = config.get("AutoRollbackConfiguration", {}).get("Alarms", [])
-        made = cls(
+        rollout = cls(
             batch=_size(policy["MaximumBatchSize"], copies),
             wait=int(policy["WaitIntervalInSeconds"]),
             budget=policy.get("MaximumExecutionTimeoutInSeconds"),
             alarms=tuple(alarm["AlarmName"] for alarm in alarms),
         )
-        waits = made.wait * len(made.batches(copies))
-        if made.budget is not None and made.budget <= waits:
+        waits = rollout.wait * len(rollout.batches(copies))
+        if rollout.budget is not None and rollout.budget <= waits:
             raise invalid(
-                f"MaximumExecutionTimeoutInSeconds ({made.budget}) must be above the sum of the "
+                f"MaximumExecutionTimeoutInSeconds ({rollout.budget}) must be above the sum of the "
                 f"deployment's waits ({waits})"
             )
-        return made
+        return rollout
 
     def batches(self, copies: int) -> list[int]:
         """New copies after each batch."""
@@ -74,8 +74,8 @@ def run(fleet: ComponentFleet, change: Change, rollout: Rollout, watch: Watch) -
     began, waited = wall.monotonic(), 0.0
     watch.check()
     for number in rollout.batches(copies):
-        fleet.bring(new, number)
-        _keep(fleet, old, copies - number)
+        fleet.ensure_copies(new, number)
+        _stop_surplus(fleet, old, copies - number)
         before = wall.monotonic()
         watch.bake(rollout.wait, f"bake of inference component {new.component}")
         waited += wall.monotonic() - before
@@ -85,24 +85,24 @@ def run(fleet: ComponentFleet, change: Change, rollout: Rollout, watch: Watch) -
                 "The deployment was not completed within MaximumExecutionTimeoutInSeconds "
                 f"({rollout.budget})."
             )
-    _keep(fleet, old, 0)
+    _stop_surplus(fleet, old, 0)
 
 
-def back(fleet: ComponentFleet, change: Change, copies: int) -> None:
+def roll_back(fleet: ComponentFleet, change: Change, copies: int) -> None:
     """So many copies by the old plan again. Raises :class:`StartFailure` if they do not come."""
     old, new = change.old, change.new
     try:
-        fleet.bring(old, copies)
+        fleet.ensure_copies(old, copies)
     except StartFailure:
         # There is room once the new copies are gone.
-        _keep(fleet, new, 0)
-        fleet.bring(old, copies)
-    _keep(fleet, new, 0)
+        _stop_surplus(fleet, new, 0)
+        fleet.ensure_copies(old, copies)
+    _stop_surplus(fleet, new, 0)
 
 
-def _keep(fleet: ComponentFleet, plan: Plan, number: int) -> None:
-    there = [copy for copy in fleet.copies(plan.component) if copy.plan is plan]
-    fleet.end(there[max(0, number) :])
+def _stop_surplus(fleet: ComponentFleet, plan: Plan, number: int) -> None:
+    current = [copy for copy in fleet.copies(plan.component) if copy.plan is plan]
+    fleet.stop_copies(current[max(0, number) :])
 
 
 def _size(size: Mapping[str, Any], copies: int) -> int:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.images import serving_refusal
-from sageloop.local_cloud.sagemaker.hosting.components.board import Board
+from sageloop.local_cloud.sagemaker.hosting.components.deployer import FAMILY, ComponentDeployer
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import DesiredComponents
 from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
 from sageloop.local_cloud.sagemaker.hosting.components.requests import (
     copies_of,
     specification_of,
 )
 from sageloop.local_cloud.sagemaker.hosting.components.rollout import Rollout
-from sageloop.local_cloud.sagemaker.hosting.components.work import FAMILY, ComponentWork
 from sageloop.local_cloud.sagemaker.hosting.describe import resolved
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_executed
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
@@ -43,18 +43,22 @@ class Components:
     """
 
     def __init__(
-        self, account: Account, lifecycle: Lifecycle, containers: ModelContainers, board: Board
+        self,
+        account: Account,
+        lifecycle: Lifecycle,
+        containers: ModelContainers,
+        desired_components: DesiredComponents,
     ) -> None:
         self._account = account
         self._store = account.store
         self._cloud = account.cloud
         self._lifecycle = lifecycle
         self._containers = containers
-        self._work = ComponentWork(account, lifecycle, containers, board)
+        self._deployer = ComponentDeployer(account, lifecycle, containers, desired_components)
 
     def stop(self) -> None:
         """Let go of every rollout."""
-        self._work.stop()
+        self._deployer.stop()
 
     @operation("CreateInferenceComponent")
     def create_inference_component(self, call: Call) -> dict[str, Any]:
@@ -79,7 +83,7 @@ class Components:
             "InferenceComponentStatus": "Creating",
         }
         arn = self._store.create(FAMILY, name, document, tags=params.get("Tags"))
-        self._work.create(document, copies)
+        self._deployer.create(document, copies)
         return {"InferenceComponentArn": arn}
 
     @operation("DescribeInferenceComponent")
@@ -91,13 +95,13 @@ class Components:
     def list_inference_components(self, call: Call) -> dict[str, Any]:
         """Components by name, endpoint, variant, status and times."""
         params = call.params
-        wanted = {m: params[f"{m}Equals"] for m in ("EndpointName", "VariantName")
+        filters = {m: params[f"{m}Equals"] for m in ("EndpointName", "VariantName")
                   if f"{m}Equals" in params}  # fmt: skip
-        found = self._store.list(
-            FAMILY, lambda document: all(document[m] == v for m, v in wanted.items())
+        matching = self._store.list(
+            FAMILY, lambda document: all(document[m] == v for m, v in filters.items())
         )
-        return page(
-            found, params, result="InferenceComponents", name="InferenceComponentName",
+        return list_response(
+            matching, params, result="InferenceComponents", name="InferenceComponentName",
             status="InferenceComponentStatus", members=_SUMMARY,
         )  # fmt: skip
 
@@ -118,15 +122,15 @@ class Components:
             "RuntimeConfig": {"DesiredCopyCount": copies},
             "LastDeploymentConfig": params.get("DeploymentConfig"),
         }
-        self._work.update(known, changes, how)
+        self._deployer.update(known, changes, how)
         return {"InferenceComponentArn": known["InferenceComponentArn"]}
 
     @operation("UpdateInferenceComponentRuntimeConfig")
     def update_inference_component_runtime_config(self, call: Call) -> dict[str, Any]:
         """Change how many copies there are."""
         known = self._store.get(FAMILY, call.params["InferenceComponentName"])
-        asked = {"RuntimeConfig": call.params["DesiredRuntimeConfig"]}
-        return self._resize(known, copies_of(asked, least=0))
+        count = {"RuntimeConfig": call.params["DesiredRuntimeConfig"]}
+        return self._resize(known, copies_of(count, least=0))
 
     @operation("DeleteInferenceComponent")
     def delete_inference_component(self, call: Call) -> None:
@@ -136,7 +140,7 @@ class Components:
         if self._cloud.services.has("application-autoscaling"):
             resource = f"inference-component/{known['InferenceComponentName']}"
             self._cloud.services.scaling.resource_deleted(resource)
-        self._work.delete(known)
+        self._deployer.delete(known)
 
     def set_copies(self, name: str, count: int) -> None:
         """Bring a component to ``count`` copies; returns before they are there."""
@@ -148,7 +152,7 @@ class Components:
     def describe(self, name: str) -> dict[str, Any]:
         """The whole description of a component."""
         document = self._store.get(FAMILY, name)
-        fleet = self._work.fleet(document)
+        fleet = self._deployer.fleet(document)
         copies = [] if fleet is None else [c for c in fleet.copies(name) if c.healthy]
         runtime = document["RuntimeConfig"] | {"CurrentCopyCount": len(copies)}
         if copies and fleet is not None:
@@ -156,39 +160,41 @@ class Components:
             runtime["PlacementStatus"] = [
                 {"InstanceType": kind, "CurrentCopyCount": count} for kind, count in kinds.items()
             ]
-        shown = _shown(document["Specification"], document["CreationTime"])
-        return document | {"RuntimeConfig": runtime, "Specification": shown}
+        described = _described(document["Specification"], document["CreationTime"])
+        return document | {"RuntimeConfig": runtime, "Specification": described}
 
     def copies(self, name: str) -> list[Copy]:
         """The copies of a component, healthy or not; none of one that is not there."""
         document = self._store.find(FAMILY, name)
-        fleet = None if document is None else self._work.fleet(document)
+        fleet = None if document is None else self._deployer.fleet(document)
         return [] if fleet is None else fleet.copies(name)
 
     def wait(self, name: str) -> dict[str, Any] | None:
         """Block until a component is at rest; ``None`` if it is gone."""
         with self._store.changed:
             while True:
-                found = self._store.find(FAMILY, name)
-                if found is None or self._cloud.stopped.is_set():
-                    return found
-                if found["InferenceComponentStatus"] in AT_REST:
+                document = self._store.find(FAMILY, name)
+                if document is None or self._cloud.stopped.is_set():
+                    return document
+                if document["InferenceComponentStatus"] in AT_REST:
                     return self.describe(name)
                 self._store.changed.wait()
 
     def addressed(self, invocation: Invocation) -> Invocation:
         """A request for a component, sent to the component's variant."""
-        found = None
+        document = None
         if invocation.component is not None and invocation.target_variant is None:
-            found = self._store.find(FAMILY, invocation.component)
-        if found is None or found["EndpointName"] != invocation.endpoint:
+            document = self._store.find(FAMILY, invocation.component)
+        if document is None or document["EndpointName"] != invocation.endpoint:
             return invocation
-        return replace(invocation, target_variant=found["VariantName"])
+        return replace(invocation, target_variant=document["VariantName"])
 
     def check_update(self, endpoint: str, config: Mapping[str, Any]) -> None:
         """Refuse a configuration in which a variant with components is missing."""
-        kept = {v["VariantName"] for v in config["ProductionVariants"] if "ModelName" not in v}
-        lost = sorted({d["VariantName"] for d in self._on(endpoint)} - kept)
+        kept_variants = {
+            v["VariantName"] for v in config["ProductionVariants"] if "ModelName" not in v
+        }
+        lost = sorted({d["VariantName"] for d in self._on(endpoint)} - kept_variants)
         if lost:
             raise invalid(
                 f"Endpoint {endpoint} has inference components on {', '.join(lost)}, which the new "
@@ -210,7 +216,7 @@ class Components:
     def _resize(self, known: Mapping[str, Any], copies: int) -> dict[str, Any]:
         name = known["InferenceComponentName"]
         self._begin(name, "Updating", {"RuntimeConfig": {"DesiredCopyCount": copies}})
-        self._work.resize(known, copies)
+        self._deployer.resize(known, copies)
         return {"InferenceComponentArn": known["InferenceComponentArn"]}
 
     def _begin(
@@ -230,7 +236,7 @@ class Components:
 
         self._store.modify(FAMILY, name, change)
 
-    def _variant(self, endpoint: Mapping[str, Any], wanted: str | None) -> str:
+    def _variant(self, endpoint: Mapping[str, Any], variant_name: str | None) -> str:
         name = endpoint["EndpointName"]
         if endpoint["EndpointStatus"] != "InService":
             raise invalid(
@@ -246,9 +252,9 @@ class Components:
                 f"Endpoint {name} has models in its endpoint configuration; inference components "
                 "need production variants without ModelName."
             )
-        chosen = fits[0] if wanted is None and len(fits) == 1 else wanted
+        chosen = fits[0] if variant_name is None and len(fits) == 1 else variant_name
         if chosen not in fits:
-            raise invalid(f"VariantName must be one of {', '.join(fits)}, got {wanted}")
+            raise invalid(f"VariantName must be one of {', '.join(fits)}, got {variant_name}")
         return str(chosen)
 
     def _checked(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,14 +271,14 @@ class Components:
         return specification
 
 
-def _shown(specification: Mapping[str, Any], since: Any) -> dict[str, Any]:
-    shown = dict(specification)
-    if "Container" in shown:
-        container = dict(shown["Container"])
+def _described(specification: Mapping[str, Any], since: Any) -> dict[str, Any]:
+    described = dict(specification)
+    if "Container" in described:
+        container = dict(described["Container"])
         image = container.pop("Image")
-        shown["Container"] = container | {
+        described["Container"] = container | {
             "DeployedImage": {
                 "SpecifiedImage": image, "ResolvedImage": resolved(image), "ResolutionTime": since,
             }
         }  # fmt: skip
-    return shown
+    return described

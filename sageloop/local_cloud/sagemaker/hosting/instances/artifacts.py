@@ -101,28 +101,28 @@ class _Download:
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """The objects under a prefix; there must be one."""
         try:
-            pages = self._s3.get_paginator("list_objects_v2")
-            found = [
+            batches = self._s3.get_paginator("list_objects_v2")
+            names = [
                 item["Key"]
-                for page in pages.paginate(Bucket=bucket, Prefix=prefix)
-                for item in page.get("Contents", [])
+                for batch in batches.paginate(Bucket=bucket, Prefix=prefix)
+                for item in batch.get("Contents", [])
                 if not item["Key"].endswith("/")
             ]
         except (ClientError, BotoCoreError) as error:
             raise self._unreachable() from error
-        if not found:
+        if not names:
             raise self._unreachable()
-        return found
+        return names
 
     def __call__(self, bucket: str, key: str) -> tuple[bytes, str]:
         """An object's content and ETag."""
         try:
-            answer = self._s3.get_object(Bucket=bucket, Key=key)
-            body = b"".join(map(self._in_time, answer["Body"].iter_chunks(_PIECE)))
+            response = self._s3.get_object(Bucket=bucket, Key=key)
+            body = b"".join(map(self._in_time, response["Body"].iter_chunks(_PIECE)))
         except (ClientError, BotoCoreError) as error:
             raise self._unreachable() from error
         self._in_time(b"")
-        return body, answer["ETag"]
+        return body, response["ETag"]
 
     def _in_time(self, piece: bytes) -> bytes:
         if self._until is not None and wall.monotonic() > self._until:

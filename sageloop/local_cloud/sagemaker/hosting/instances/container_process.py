@@ -39,32 +39,32 @@ def launch(
     base: Path, port: int,
 ) -> Child:  # fmt: skip
     """Start a serving process on a port; what it prints is piped."""
-    told = {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_BASE_DIR": str(base)}
+    definition = {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_BASE_DIR": str(base)}
     return cloud.processes.start(
-        label, with_private_opt_ml(command, base), env={**environment, **told}, cwd=base,
+        label, with_private_opt_ml(command, base), env={**environment, **definition}, cwd=base,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
 
-def answers_ping(connections: Connections, seconds: float) -> bool:
+def passes_ping(connections: Connections, seconds: float) -> bool:
     """Whether ``GET /ping`` is answered with 200 within so many wall seconds."""
     try:
-        answer = connections.request("GET", "/ping", None, _PING_HEADERS, seconds)
+        response = connections.request("GET", "/ping", None, _PING_HEADERS, seconds)
     except (OSError, HTTPException, NotSent):
         return False
-    return answer.status == 200
+    return response.status == 200
 
 
 def await_ping(
     child: Child, ping: Callable[[float], bool], *, deadline: float,
-    patience: float, given_up: Callable[[], bool],
+    patience: float, is_abandoned: Callable[[], bool],
 ) -> bool:  # fmt: skip
     """Ping a process until it answers, ends, is ``given_up``, or ``deadline`` is over.
 
     ``deadline`` is of ``time.monotonic()``, ``patience`` the wall seconds of one ping.
     """
     pause = 0.05
-    while child.poll() is None and not given_up():
+    while child.poll() is None and not is_abandoned():
         left = deadline - wall.monotonic()
         if left <= 0:
             return False

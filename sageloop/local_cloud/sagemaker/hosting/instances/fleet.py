@@ -17,8 +17,8 @@ from sageloop.local_cloud.sagemaker.hosting.invocation.connections import NotSen
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
     PRIMARY,
     Invocation,
-    NoAnswer,
-    Served,
+    NoResponse,
+    ServedResponse,
     Unavailable,
     refuse_addressed,
 )
@@ -103,7 +103,7 @@ class VariantFleet:
         instance = self.pick()
         return instance if instance is not None and instance.begin() else None
 
-    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Served:
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> ServedResponse:
         """One exchange with an instance.
 
         Raises :class:`Unavailable` if none took the request, :class:`NoAnswer` if one took it
@@ -116,21 +116,21 @@ class VariantFleet:
         try:
             prepared = instance.prepare(invocation)
             sent = wall.perf_counter()
-            answer = instance.serve(prepared, headers)
+            response = instance.serve(prepared, headers)
         except NotSent as error:
             instance.suspect()
             raise Unavailable(str(error)) from error
         except (OSError, HTTPException) as error:
             if not isinstance(error, TimeoutError):
                 instance.suspect()
-            raise NoAnswer(
+            raise NoResponse(
                 error, instance=instance.id, log_arn=instance.log.arn, sent=sent
             ) from error
         finally:
             instance.finish()
-        return Served(
-            answer=answer, instance=instance.id, log_arn=answer.log_arn or instance.log.arn,
-            sent=sent, answered=wall.perf_counter(), container=answer.container or PRIMARY,
+        return ServedResponse(
+            response=response, instance=instance.id, log_arn=response.log_arn or instance.log.arn,
+            sent=sent, received=wall.perf_counter(), container=response.container or PRIMARY,
         )  # fmt: skip
 
     def await_instance(self, seconds: float) -> None:
@@ -192,18 +192,18 @@ class VariantFleet:
         except StartFailure:
             self.desired = self.count
             raise
-        made = [self._make(blueprint, self._refresh) for blueprint in blueprints]
+        started = [self._make(blueprint, self._refresh) for blueprint in blueprints]
         with self._lock:
-            self._instances += made
+            self._instances += started
         try:
-            outcomes = run_all([instance.start for instance in made])
+            outcomes = run_all([instance.start for instance in started])
         except BaseException:
-            self._take_back(made)
+            self._remove_failed(started)
             raise
         if all(outcomes):
             return
-        self._take_back(made)
-        raise self._unready(made[outcomes.index(False)])
+        self._remove_failed(started)
+        raise self._unready(started[outcomes.index(False)])
 
     def _unready(self, failed: Instance) -> StartFailure:
         return StartFailure(
@@ -211,17 +211,17 @@ class VariantFleet:
             "the ping health check. Please check CloudWatch logs for this endpoint."
         )
 
-    def _take_back(self, made: list[Instance]) -> None:
+    def _remove_failed(self, failed: list[Instance]) -> None:
         with self._lock:
-            self._instances = [i for i in self._instances if i not in made]
+            self._instances = [i for i in self._instances if i not in failed]
         self._refresh()
-        run_all([instance.stop for instance in made])
+        run_all([instance.stop for instance in failed])
         self.desired = self.count
 
     def _shrink(self, number: int) -> None:
         with self._lock:
-            kept = len(self._instances) - number
-            leaving, self._instances = self._instances[kept:], self._instances[:kept]
+            kept_count = len(self._instances) - number
+            leaving, self._instances = self._instances[kept_count:], self._instances[:kept_count]
         # Out of the router's sight first, so that no request meets a stopping process.
         self._refresh()
         run_all([instance.stop for instance in leaving])

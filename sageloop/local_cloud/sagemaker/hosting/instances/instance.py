@@ -19,9 +19,9 @@ from sageloop.local_cloud.sagemaker import isolation
 from sageloop.local_cloud.sagemaker.hosting.instances import container_process
 from sageloop.local_cloud.sagemaker.hosting.instances.container_logs import ContainerLog
 from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
-    Answer,
     Connections,
-    Streamed,
+    ContainerResponse,
+    StreamedResponse,
 )
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import PRIMARY
 
@@ -145,7 +145,7 @@ class Instance:
 
     def invoke(
         self, body: bytes, headers: Mapping[str, str], timeout: float | None = None
-    ) -> Answer:
+    ) -> ContainerResponse:
         """``POST /invocations``; raises as :meth:`Connections.request` does."""
         allowed = self._timing.invocation if timeout is None else timeout
         return self._connections.request("POST", "/invocations", body, headers, allowed)
@@ -157,11 +157,11 @@ class Instance:
         """
         return invocation
 
-    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Answer:
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> ContainerResponse:
         """Answer a request; where a container wants it otherwise, a subclass says how."""
         return self.invoke(invocation.body, headers, invocation.timeout)
 
-    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> Streamed:
+    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> StreamedResponse:
         """Begin to answer a request; the body comes piece by piece."""
         allowed = self._timing.invocation if invocation.timeout is None else invocation.timeout
         return self._connections.stream("POST", "/invocations", invocation.body, headers, allowed)
@@ -236,11 +236,11 @@ class Instance:
     def _await_ping(self, child: Child, deadline: float) -> bool:
         return container_process.await_ping(
             child, self._ping, deadline=deadline, patience=self._timing.ping_timeout,
-            given_up=lambda: self._stopping or self._cloud.stopped.is_set(),
+            is_abandoned=lambda: self._stopping or self._cloud.stopped.is_set(),
         )  # fmt: skip
 
     def _ping(self, timeout: float) -> bool:
-        return container_process.answers_ping(self._connections, timeout)
+        return container_process.passes_ping(self._connections, timeout)
 
     def _enter_service(self, child: Child) -> None:
         self._failed_pings = 0

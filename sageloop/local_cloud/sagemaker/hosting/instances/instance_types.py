@@ -14,7 +14,7 @@ _T2 = {"medium": (2, 4), "large": (2, 8), "xlarge": (4, 16), "2xlarge": (8, 32)}
 # Gigabytes of memory a core, by the letters of the family.
 _PER_CORE = {"c": 2.0, "m": 4.0, "r": 8.0, "g": 4.0}
 # Cores, gigabytes and accelerators of what follows no rule.
-_ODD = {
+_IRREGULAR = {
     "ml.c4.8xlarge": (36, 60, 0),
     "ml.p2.xlarge": (4, 61, 1), "ml.p2.8xlarge": (32, 488, 8), "ml.p2.16xlarge": (64, 732, 16),
     "ml.p3.2xlarge": (8, 61, 1), "ml.p3.8xlarge": (32, 244, 4), "ml.p3.16xlarge": (64, 488, 8),
@@ -62,36 +62,36 @@ class InstanceTypes:
     """The table; entries may be replaced, so that a test can be short of memory."""
 
     def __init__(self) -> None:
-        self._own: dict[str, Resources] = {}
+        self._overrides: dict[str, Resources] = {}
 
     def of(self, name: str) -> Resources | None:
         """What an instance type has; ``None`` if it is not known."""
-        own = self._own.get(name)
-        return _known(name) if own is None else own
+        override = self._overrides.get(name)
+        return _known(name) if override is None else override
 
     def change(self, name: str, **members: Any) -> None:
         """Give a type other ``cores``, ``memory_mb`` or ``accelerators``.
 
         Raises ``ValueError`` if the type is not known. Instances that run keep what they have.
         """
-        found = self.of(name)
-        if found is None:
+        resources = self.of(name)
+        if resources is None:
             raise ValueError(f"the instance type {name} is not known")
-        self._own[name] = replace(found, **members)
+        self._overrides[name] = replace(resources, **members)
 
     def reset(self) -> None:
         """Forget every change."""
-        self._own.clear()
+        self._overrides.clear()
 
 
 def _known(name: str) -> Resources | None:
-    if name in _ODD:
-        cores, gigabytes, accelerators = _ODD[name]
+    if name in _IRREGULAR:
+        cores, gigabytes, accelerators = _IRREGULAR[name]
         return Resources(cores, gigabytes * 1024, accelerators)
-    found = _TYPE.fullmatch(name)
-    if found is None or found[1] not in (*_PER_CORE, "t"):
+    match = _TYPE.fullmatch(name)
+    if match is None or match[1] not in (*_PER_CORE, "t"):
         return None
-    family, generation, extra, times, xlarge, small = found.groups()
+    family, generation, extra, times, xlarge, small = match.groups()
     size = small if xlarge is None else f"{times}xlarge"
     if family == "t":
         known = _T2.get(size)

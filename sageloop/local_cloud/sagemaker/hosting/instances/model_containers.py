@@ -99,9 +99,9 @@ class ModelContainers:
         mode = self._account.store.get("model", name).get("InferenceExecutionConfig", {})
         members = {field.name: getattr(parts[0], field.name) for field in fields(Blueprint)}
         images = tuple(str(container["Image"]) for container in containers)
-        own = {"container": None, "images": images}
+        first = {"container": None, "images": images}
         direct = mode.get("Mode") == "Direct"
-        return PipelineBlueprint(**members | own, parts=tuple(parts), direct=direct)
+        return PipelineBlueprint(**members | first, parts=tuple(parts), direct=direct)
 
     def _part(self, request: VariantRequest, model: str, container: Document) -> Blueprint:
         variant = request.document
@@ -185,8 +185,8 @@ class ModelContainers:
 
     def all_of(self, model: str) -> list[dict[str, Any]]:
         """A model's containers, each with a name: ``container-1`` … where it was given none."""
-        found = self._models.containers_of(model)
-        return [{"ContainerHostname": f"container-{n}"} | c for n, c in enumerate(found, 1)]
+        containers = self._models.containers_of(model)
+        return [{"ContainerHostname": f"container-{n}"} | c for n, c in enumerate(containers, 1)]
 
     def role_of(self, model: str) -> str:
         """The execution role of a model; empty if it has none."""

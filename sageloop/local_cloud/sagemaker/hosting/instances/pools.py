@@ -43,11 +43,11 @@ class PooledFleet(VariantFleet):
 
     def __init__(
         self, spec: VariantSpec, make: MakeInstance, pools: tuple[Pool, ...],
-        refused: Callable[[str], bool], *, weight: float,
+        has_no_capacity: Callable[[str], bool], *, weight: float,
     ) -> None:  # fmt: skip
         super().__init__(spec, make, weight=weight)
         self._pools = pools
-        self._refused = refused
+        self._has_no_capacity = has_no_capacity
 
     def provision(self, number: int) -> list[Blueprint]:
         """Blueprints by priority. Raises :class:`StartFailure` if no pool has capacity."""
@@ -65,7 +65,7 @@ class PooledFleet(VariantFleet):
 
     def _from_a_pool(self) -> Blueprint:
         for pool in self._pools:
-            if not self._refused(pool.instance_type):
+            if not self._has_no_capacity(pool.instance_type):
                 return pool.blueprint
         types = ", ".join(pool.instance_type for pool in self._pools)
         raise StartFailure(
@@ -90,9 +90,9 @@ class PooledKind(InstanceKind):
         if len(pools) > _MOST_POOLS:
             raise invalid(f"variant {name} takes up to {_MOST_POOLS} pools, got {len(pools)}")
         for member in ("Priority", "InstanceType"):
-            given = [pool[member] for pool in pools]
-            if len(set(given)) != len(given):
-                raise invalid(f"the {member} of variant {name}'s pools must differ, got {given}")
+            values = [pool[member] for pool in pools]
+            if len(set(values)) != len(values):
+                raise invalid(f"the {member} of variant {name}'s pools must differ, got {values}")
         for model in _models(variant):
             self._account.store.get("model", model)
 

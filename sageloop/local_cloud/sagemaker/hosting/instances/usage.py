@@ -26,7 +26,7 @@ class Usage(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ProcessUsage:
     """What one process has taken: seconds of a core since it began, bytes and percent now."""
 
     process: tuple[int, float]
@@ -35,7 +35,7 @@ class Taken:
     percent: float
 
 
-class Meter:
+class UsageMeter:
     """Measures instances; what a processor has done is known from the second look on."""
 
     def __init__(self) -> None:
@@ -44,20 +44,20 @@ class Meter:
 
     def read(self, instance: Instance) -> Usage | None:
         """The usage of an instance, or ``None`` if nothing of it runs."""
-        found = list(taken_by(instance.processes))
-        if not found:
+        current = list(usage_of_processes(instance.processes))
+        if not current:
             return None
-        now, seconds = wall.monotonic(), {one.process: one.seconds for one in found}
+        now, seconds = wall.monotonic(), {one.process: one.seconds for one in current}
         since, before = self._before.get(instance, (now, seconds))
         self._before[instance] = (now, seconds)
         # A process that was not there before has worked since; one that ended is lost.
         worked = sum(spent - before.get(process, 0.0) for process, spent in seconds.items())
         cpu = 100 * worked / (now - since) if now > since else 0.0
         disk = 100 * _bytes_under(instance.folder) / shutil.disk_usage("/").total
-        return Usage(cpu, sum(one.percent for one in found), disk)
+        return Usage(cpu, sum(one.percent for one in current), disk)
 
 
-def taken_by(processes: Iterable[Child]) -> Iterator[Taken]:
+def usage_of_processes(processes: Iterable[Child]) -> Iterator[ProcessUsage]:
     """What processes and all their descendants have taken; those that ended are left out."""
     import psutil
 
@@ -69,7 +69,7 @@ def taken_by(processes: Iterable[Child]) -> Iterator[Taken]:
             for one in (first, *first.children(recursive=True)):
                 with suppress(psutil.Error):
                     times = one.cpu_times()
-                    yield Taken(
+                    yield ProcessUsage(
                         (one.pid, one.create_time()), times.user + times.system,
                         one.memory_info().rss, one.memory_percent(),
                     )  # fmt: skip

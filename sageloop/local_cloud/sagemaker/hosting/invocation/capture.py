@@ -101,12 +101,12 @@ class DataCapture:
         for line in lines:
             folder = f"{line.endpoint}/{line.variant}/{_moment(line.time):%Y/%m/%d/%H}"
             groups.setdefault((line.settings, line.role, folder), []).append(line)
-        for (settings, role, folder), kept in groups.items():
+        for (settings, role, folder), captured in groups.items():
             try:
-                self._put(settings, role, folder, kept)
+                self._put(settings, role, folder, captured)
             except (ClientError, BotoCoreError) as error:
                 # What belongs elsewhere is written all the same.
-                log.warning("%d captured of %s are lost: %s", len(kept), folder, error)
+                log.warning("%d captured of %s are lost: %s", len(captured), folder, error)
 
     def _put(self, settings: CaptureSettings, role: str, folder: str, lines: list[_Line]) -> None:
         destination = urlsplit(settings.destination)

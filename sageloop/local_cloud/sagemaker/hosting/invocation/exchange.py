@@ -34,7 +34,7 @@ class Headers(dict[str, str]):
         return super().get(name.lower(), default)
 
 
-class Ask(NamedTuple):
+class HttpRequest(NamedTuple):
     """A request. ``timeout`` is wall seconds until all of its answer must be there."""
 
     method: str
@@ -44,7 +44,7 @@ class Ask(NamedTuple):
     timeout: float
 
 
-class Head(NamedTuple):
+class ResponseHead(NamedTuple):
     """What precedes a body. ``length`` is ``None`` for chunks and for all until the end."""
 
     status: int
@@ -54,7 +54,7 @@ class Head(NamedTuple):
     keeps: bool
 
 
-class Wire:
+class HttpConnection:
     """A connection on which one request is under way at a time."""
 
     def __init__(self, port: int, timeout: float) -> None:
@@ -78,12 +78,12 @@ class Wire:
         """End it."""
         self._socket.close()
 
-    def send(self, ask: Ask) -> None:
+    def send(self, request: HttpRequest) -> None:
         """Send a request."""
-        self._deadline = wall.monotonic() + ask.timeout
-        self._allow(ask.timeout)
+        self._deadline = wall.monotonic() + request.timeout
+        self._allow(request.timeout)
         self._read = b""
-        head, body = self._head(ask), ask.body
+        head, body = self._head(request), request.body
         try:
             if body is None:
                 self._socket.sendall(head)
@@ -95,7 +95,7 @@ class Wire:
         except BlockingIOError:
             raise TimeoutError("timed out") from None
 
-    def receive(self) -> Head:
+    def receive(self) -> ResponseHead:
         """The head of the answer. Raises ``RemoteDisconnected`` if none came at all."""
         while True:
             end = self._read.find(b"\r\n\r\n")
@@ -109,7 +109,7 @@ class Wire:
             else:
                 self._more()
 
-    def body(self, head: Head) -> bytes:
+    def body(self, head: ResponseHead) -> bytes:
         """All of an answer's body."""
         length = head.length
         if length is None:
@@ -118,7 +118,7 @@ class Wire:
             return self._read
         return self._exactly(length)
 
-    def parts(self, head: Head) -> Iterator[bytes]:
+    def parts(self, head: ResponseHead) -> Iterator[bytes]:
         """An answer's body as it comes."""
         if head.chunked:
             yield from self._chunks()
@@ -127,11 +127,11 @@ class Wire:
         else:
             yield from self._counted(head.length)
 
-    def _head(self, ask: Ask) -> bytes:
-        lines = [f"{ask.method} {ask.path} HTTP/1.1\r\n", self._host]
-        headers = ask.headers
-        if ask.body is not None and "Transfer-Encoding" not in headers:
-            lines.append(f"Content-Length: {len(ask.body)}\r\n")
+    def _head(self, request: HttpRequest) -> bytes:
+        lines = [f"{request.method} {request.path} HTTP/1.1\r\n", self._host]
+        headers = request.headers
+        if request.body is not None and "Transfer-Encoding" not in headers:
+            lines.append(f"Content-Length: {len(request.body)}\r\n")
         for name, value in headers.items():
             if "\r" in value or "\n" in value:
                 raise ValueError(f"the header {name} holds the end of a line")
@@ -227,13 +227,13 @@ def set_time_out(connection: socket.socket, seconds: float) -> None:
 
 
 def _chunk_size(line: bytes) -> int:
-    told = line.split(b";", 1)[0].strip()
-    if not told or not set(told) <= _HEX:
+    digits = line.split(b";", 1)[0].strip()
+    if not digits or not set(digits) <= _HEX:
         raise BadStatusLine(f"not the size of a chunk: {line[:80]!r}")
-    return int(told, 16)
+    return int(digits, 16)
 
 
-def _parsed(text: bytes) -> Head:
+def _parsed(text: bytes) -> ResponseHead:
     lines = text.decode("latin-1").split("\r\n")
     version, _, rest = lines[0].partition(" ")
     if not version.startswith("HTTP/") or not _digits(rest[:3]):
@@ -243,16 +243,20 @@ def _parsed(text: bytes) -> Head:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     chunked = headers.get("transfer-encoding", "").lower() == "chunked"
-    wanted = headers.get("connection", "").lower()
-    keeps = wanted != "close" if version != "HTTP/1.0" else wanted == "keep-alive"
-    given = headers.get("content-length", "")
+    connection_options = headers.get("connection", "").lower()
+    keeps = (
+        connection_options != "close"
+        if version != "HTTP/1.0"
+        else connection_options == "keep-alive"
+    )
+    length = headers.get("content-length", "")
     if status in _BODILESS or status < 200:
-        return Head(status, headers, 0, chunked=False, keeps=keeps)
+        return ResponseHead(status, headers, 0, chunked=False, keeps=keeps)
     if chunked:
-        return Head(status, headers, None, chunked=True, keeps=keeps)
-    if not _digits(given):
-        return Head(status, headers, None, chunked=False, keeps=False)
-    return Head(status, headers, int(given), chunked=False, keeps=keeps)
+        return ResponseHead(status, headers, None, chunked=True, keeps=keeps)
+    if not _digits(length):
+        return ResponseHead(status, headers, None, chunked=False, keeps=False)
+    return ResponseHead(status, headers, int(length), chunked=False, keeps=keeps)
 
 
 def _digits(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sageloop.local_cloud.core.errors import AwsError
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
+    from sageloop.local_cloud.sagemaker.hosting.invocation.connections import ContainerResponse
 
 PRIMARY = "primary"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -62,14 +62,14 @@ def refuse_addressed(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class ServedResponse:
     """An answer and who gave it. ``sent`` and ``answered`` are ``perf_counter`` seconds."""
 
-    answer: Answer
+    response: ContainerResponse
     instance: str
     log_arn: str
     sent: float
-    answered: float
+    received: float
     container: str = PRIMARY
 
 
@@ -77,7 +77,7 @@ class Unavailable(Exception):
     """Nothing takes the request now, and nothing has seen it: another may have it."""
 
 
-class NoAnswer(Exception):
+class NoResponse(Exception):
     """A request reached a container and nothing came of it: it timed out or the exchange broke."""
 
     def __init__(

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import ContainerResponse
 
 _serials = itertools.count(1)
 
@@ -31,7 +31,7 @@ class Model:
     loaded: bool = False
     ready: threading.Event = field(default_factory=threading.Event)
     failure: Exception | None = None
-    refusal: Answer | None = None
+    refusal: ContainerResponse | None = None
 
 
 class ModelCache:
@@ -64,7 +64,7 @@ class ModelCache:
         """The model, and whether it is for the caller to load it."""
         with self._lock:
             known = self._models.get(target)
-            model = self._models[target] = _made(target) if known is None else known
+            model = self._models[target] = _create(target) if known is None else known
             model.users += 1
             model.used = next(_serials)
             return model, known is None
@@ -86,17 +86,17 @@ class ModelCache:
             idle = [m for m in self._models.values() if m.loaded and m.users == 0]
             if only is not None:
                 idle = [m for m in idle if m is only]
-            found = min(idle, key=lambda model: model.used, default=None)
-            if found is not None:
-                del self._models[found.target]
-            return found
+            model = min(idle, key=lambda model: model.used, default=None)
+            if model is not None:
+                del self._models[model.target]
+            return model
 
     def _sum(self, size: Callable[[Model], int]) -> int:
         with self._lock:
             return sum(size(model) for model in self._models.values())
 
 
-def _made(target: str) -> Model:
+def _create(target: str) -> Model:
     # A model that is unloaded and one that is loaded anew must not meet under one name.
-    told = f"{target}\n{next(_serials)}"
-    return Model(target, hashlib.sha256(told.encode()).hexdigest()[:32])
+    serial_name = f"{target}\n{next(_serials)}"
+    return Model(target, hashlib.sha256(serial_name.encode()).hexdigest()[:32])

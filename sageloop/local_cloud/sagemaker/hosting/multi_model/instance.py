@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.hosting.instances.archives import BadArchive, unpack
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
-from sageloop.local_cloud.sagemaker.hosting.instances.usage import taken_by
-from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer, NotSent, Streamed
+from sageloop.local_cloud.sagemaker.hosting.instances.usage import usage_of_processes
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
+    ContainerResponse,
+    NotSent,
+    StreamedResponse,
+)
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.multi_model.cache import Model, ModelCache
 from sageloop.local_cloud.sagemaker.hosting.multi_model.container import Container, refusal
@@ -73,10 +77,10 @@ class MultiModelInstance(Instance):
         began = wall.perf_counter()
         model, first = self._cache.claim(str(invocation.target_model))
         hit = model.ready.is_set()
-        self._metrics.asked(hit=hit)
+        self._metrics.requested(hit=hit)
         if first:
             label = f"loading {model.target} on {self.id}"
-            self._cloud.activity.spawn(label, lambda: self._bring(model))
+            self._cloud.activity.spawn(label, lambda: self._download_and_load(model))
         in_time = model.ready.wait(self._allowed(invocation))
         if not hit:
             self._metrics.waited(wall.perf_counter() - began)
@@ -87,7 +91,7 @@ class MultiModelInstance(Instance):
         members = {f.name: getattr(invocation, f.name) for f in fields(Invocation)}
         return ModelInvocation(**members, model=model)
 
-    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Answer:
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> ContainerResponse:
         """Ask the model, or answer what it was refused with."""
         if not isinstance(invocation, ModelInvocation):
             raise TypeError("no model was made ready for the request")
@@ -101,7 +105,7 @@ class MultiModelInstance(Instance):
         finally:
             self._release(model)
 
-    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> Streamed:
+    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> StreamedResponse:
         """Refused by name."""
         raise not_executed("InvokeEndpointWithResponseStream to a multi-model endpoint")
 
@@ -134,21 +138,21 @@ class MultiModelInstance(Instance):
 
     def _release(self, model: Model) -> None:
         self._cache.release(model)
-        self._let_go_unless_kept(model)
+        self._discard_unless_cached(model)
 
-    def _let_go_unless_kept(self, model: Model) -> None:
+    def _discard_unless_cached(self, model: Model) -> None:
         if self._settings.cached or model.users > 0 or not model.loaded:
             return
         self._cloud.activity.spawn(
-            f"unloading {model.target} on {self.id}", lambda: self._let_go(model)
+            f"unloading {model.target} on {self.id}", lambda: self._discard(model)
         )
 
-    def _let_go(self, model: Model) -> None:
+    def _discard(self, model: Model) -> None:
         with self._loading:
             if self._cache.take_idle(model) is not None:
                 self._unload(model)
 
-    def _bring(self, model: Model) -> None:
+    def _download_and_load(self, model: Model) -> None:
         cache = self._cache
         try:
             model.refusal = self._downloaded(model) or self._loaded(model)
@@ -161,9 +165,9 @@ class MultiModelInstance(Instance):
                 shutil.rmtree(self._directory(model).parent, ignore_errors=True)
             model.ready.set()
         self.measure()
-        self._let_go_unless_kept(model)
+        self._discard_unless_cached(model)
 
-    def _downloaded(self, model: Model) -> Answer | None:
+    def _downloaded(self, model: Model) -> ContainerResponse | None:
         began = wall.perf_counter()
         archive = self._base / "models" / f"{model.id}.tar.gz"
         s3 = self._cloud.client("s3", principal=self.blueprint.role)
@@ -173,12 +177,12 @@ class MultiModelInstance(Instance):
             model.disk = unpack(archive, self._directory(model))
         except BadArchive as error:
             where = f"s3://{self._settings.bucket}/{key}"
-            said = f"Failed to extract model data archive from URL {where}: {error}"
-            return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, said)
+            reason = f"Failed to extract model data archive from URL {where}: {error}"
+            return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, reason)
         self._metrics.downloaded(wall.perf_counter() - began)
         return None
 
-    def _loaded(self, model: Model) -> Answer | None:
+    def _loaded(self, model: Model) -> ContainerResponse | None:
         """Load it; returns why the container has not."""
         with self._loading:
             if self._container_bytes is None:
@@ -187,11 +191,11 @@ class MultiModelInstance(Instance):
             if not self._fits():
                 return self._too_much(model)
             before, began = self._resident(), wall.perf_counter()
-            answer = self._asked_to_load(model)
-            while answer.status == _NO_MEMORY and self._evict():
-                answer = self._asked_to_load(model)
-            if answer.status not in (200, _ALREADY_LOADED):
-                return answer
+            response = self._request_load(model)
+            while response.status == _NO_MEMORY and self._evict():
+                response = self._request_load(model)
+            if response.status not in (200, _ALREADY_LOADED):
+                return response
             self._metrics.loaded(wall.perf_counter() - began)
             model.memory = max(model.disk, self._resident() - before)
             if self._fits():
@@ -199,7 +203,7 @@ class MultiModelInstance(Instance):
             self._unload(model)
             return self._too_much(model)
 
-    def _asked_to_load(self, model: Model) -> Answer:
+    def _request_load(self, model: Model) -> ContainerResponse:
         try:
             return self._container.load(model.id, f"/opt/ml/models/{model.id}/model")
         except TimeoutError:
@@ -216,10 +220,10 @@ class MultiModelInstance(Instance):
         return True
 
     def _evict(self) -> bool:
-        found = self._cache.take_idle()
-        if found is None:
+        model = self._cache.take_idle()
+        if model is None:
             return False
-        self._unload(found)
+        self._unload(model)
         return True
 
     def _unload(self, model: Model) -> None:
@@ -230,7 +234,7 @@ class MultiModelInstance(Instance):
         shutil.rmtree(self._directory(model).parent, ignore_errors=True)
         self._metrics.unloaded(wall.perf_counter() - began)
 
-    def _too_much(self, model: Model) -> Answer:
+    def _too_much(self, model: Model) -> ContainerResponse:
         room = self._settings
         return refusal(
             HTTPStatus.INSUFFICIENT_STORAGE,
@@ -242,7 +246,7 @@ class MultiModelInstance(Instance):
         return self._base / "models" / model.id / "model"
 
     def _resident(self) -> int:
-        return sum(taken.resident for taken in taken_by(self.processes))
+        return sum(taken.resident for taken in usage_of_processes(self.processes))
 
 
 def _not_ready(target: str) -> AwsError:

@@ -21,31 +21,31 @@ class ModelMetrics:
         self._cloud = cloud
         self._dimensions = {"EndpointName": endpoint, "VariantName": variant}
 
-    def asked(self, *, hit: bool) -> None:
+    def requested(self, *, hit: bool) -> None:
         """A request whose model was loaded already, or was not."""
         self._put(_REQUESTS, "ModelCacheHit", float(hit), "None")
 
     def waited(self, seconds: float) -> None:
         """A request has waited for its model."""
-        self._took("ModelLoadingWaitTime", seconds)
+        self._put_duration("ModelLoadingWaitTime", seconds)
 
     def downloaded(self, seconds: float) -> None:
         """A model came from S3."""
-        self._took("ModelDownloadingTime", seconds)
+        self._put_duration("ModelDownloadingTime", seconds)
 
     def loaded(self, seconds: float) -> None:
         """The container has loaded a model."""
-        self._took("ModelLoadingTime", seconds)
+        self._put_duration("ModelLoadingTime", seconds)
 
     def unloaded(self, seconds: float) -> None:
         """The container has unloaded a model."""
-        self._took("ModelUnloadingTime", seconds)
+        self._put_duration("ModelUnloadingTime", seconds)
 
     def count(self, models: int) -> None:
         """Models that an instance has loaded."""
         self._put(_INSTANCES, "LoadedModelCount", float(models), "None")
 
-    def _took(self, name: str, seconds: float) -> None:
+    def _put_duration(self, name: str, seconds: float) -> None:
         self._put(_REQUESTS, name, seconds * 1e6, "Microseconds")
 
     def _put(self, namespace: str, name: str, value: float, unit: str) -> None:

@@ -28,13 +28,13 @@ class Deployment:
 
     def __init__(
         self, clock: VirtualClock, live: LiveEndpoint, plan: Plan, watch: Watch,
-        tell: Callable[[], None],
+        on_step: Callable[[], None],
     ) -> None:  # fmt: skip
         self._clock = clock
         self._live = live
         self._plan = plan
         self._watch = watch
-        self._tell = tell
+        self._on_step = on_step
         self._began = wall.monotonic()
         self._waited_wall = 0.0
         self._waited = 0.0
@@ -59,7 +59,7 @@ class Deployment:
         else:
             self._blue_green(blue, green, counts)
         self._live.fleet = green
-        self._say(green, "Deleting", f"Terminating {blue.size} instance(s).")
+        self._report_step(green, "Deleting", f"Terminating {blue.size} instance(s).")
         blue.stop()
 
     def roll_back(self, green: Fleet | None) -> None:
@@ -73,24 +73,24 @@ class Deployment:
             return
         try:
             if green is not None:
-                self._regrow(blue, green)
+                self._restore_capacity(blue, green)
             blue.restore()
         except Exception:
             self._mix()
             raise
         self._live.send_to((blue, 1.0))
         if green is not None:
-            self._say(green, "Deleting", f"Terminating {green.size} instance(s).")
+            self._report_step(green, "Deleting", f"Terminating {green.size} instance(s).")
             green.stop()
 
-    def _regrow(self, blue: Fleet, green: Fleet) -> None:
+    def _restore_capacity(self, blue: Fleet, green: Fleet) -> None:
         if self._plan.batches is not None:
             for step in self._plan.batches.rollback_steps:
-                wanted = {
+                target = {
                     name: max(blue.counts[name], min(before, step.get(name, before)))
                     for name, before in self._before.items()
                 }
-                blue.scale(wanted)
+                blue.scale(target)
                 self._split(blue, green)
             blue.scale(self._before)
 
@@ -105,7 +105,7 @@ class Deployment:
 
     def _blue_green(self, blue: Fleet, green: Fleet, counts: Mapping[str, int]) -> None:
         total = sum(counts.values())
-        self._say(green, "Creating", f"Launching {total} instance(s).")
+        self._report_step(green, "Creating", f"Launching {total} instance(s).")
         green.scale(counts)
         for stage in self._plan.stages:
             self._shift(blue, green, stage, total)
@@ -113,7 +113,7 @@ class Deployment:
 
     def _shift(self, blue: Fleet, green: Fleet, stage: Stage, total: int) -> None:
         self._watch.check()
-        self._say(green, "ActivatingTraffic", f"Activating traffic on {_capacity(stage)}.")
+        self._report_step(green, "ActivatingTraffic", f"Activating traffic on {_capacity(stage)}.")
         if stage.capacity == "full":
             green.expose(None)
             self._live.send_to((green, 1.0))
@@ -126,15 +126,15 @@ class Deployment:
         for step in batches.steps:
             self._watch.check()
             added = sum(step.values()) - green.size
-            self._say(green, "Creating", f"Launching {added} instance(s).")
+            self._report_step(green, "Creating", f"Launching {added} instance(s).")
             green.scale(step)
             self._split(blue, green)
-            said = f"capacity of {green.size} instance(s)"
-            self._bake(green, batches.wait, "WaitIntervalInSeconds", said)
-            left = _left(self._before, batches, step)
+            reported = f"capacity of {green.size} instance(s)"
+            self._bake(green, batches.wait, "WaitIntervalInSeconds", reported)
+            left = _remaining(self._before, batches, step)
             if step != batches.steps[-1]:
-                self._say(green, "Deleting", f"Terminating {blue.size - sum(left.values())} "
-                          "instance(s).")  # fmt: skip
+                surplus = blue.size - sum(left.values())
+                self._report_step(green, "Deleting", f"Terminating {surplus} instance(s).")
                 blue.scale(left)
                 self._split(blue, green)
         self._live.send_to((green, 1.0))
@@ -147,7 +147,7 @@ class Deployment:
 
     def _bake(self, green: Fleet, seconds: int, setting: str, capacity: str) -> None:
         if seconds > 0:
-            self._say(
+            self._report_step(
                 green, "Baking",
                 f"Baking for {seconds} seconds ({setting}) with traffic enabled on {capacity}.",
             )  # fmt: skip
@@ -170,13 +170,13 @@ class Deployment:
         working = wall.monotonic() - self._began - self._waited_wall
         return max(0.0, self._plan.budget - working - self._waited)
 
-    def _say(self, green: Fleet, status: str, message: str) -> None:
+    def _report_step(self, green: Fleet, status: str, message: str) -> None:
         progress = self._live.progress
         if progress is None:
             return
         step = Step(status, message, self._clock.now())
         progress.steps = dict.fromkeys(green.variants, step)
-        self._tell()
+        self._on_step()
 
 
 def begin_progress(live: LiveEndpoint, fleet: Fleet, clock: VirtualClock) -> None:
@@ -188,11 +188,13 @@ def _capacity(stage: Stage) -> str:
     return f"{stage.capacity} capacity of {sum(stage.instances.values())} instance(s)"
 
 
-def _left(before: Mapping[str, int], batches: Batches, step: Mapping[str, int]) -> dict[str, int]:
+def _remaining(
+    before: Mapping[str, int], batches: Batches, step: Mapping[str, int]
+) -> dict[str, int]:
     """What the old fleet keeps beside this step of the new one: never the last instance."""
     last = batches.steps[-1]
     left = {}
     for name, count in before.items():
-        done = step[name] / last[name] if last.get(name, 0) > 0 else 1.0
-        left[name] = min(count, max(1, round(count * (1 - done))))
+        replaced = step[name] / last[name] if last.get(name, 0) > 0 else 1.0
+        left[name] = min(count, max(1, round(count * (1 - replaced))))
     return left

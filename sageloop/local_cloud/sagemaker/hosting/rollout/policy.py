@@ -62,34 +62,37 @@ def plan(config: Mapping[str, Any] | None, counts: Counts) -> Plan:
     (``ValidationException``) for what AWS refuses: two policies, a size outside its limits,
     bakes longer than the execution time-out.
     """
-    given = config or {}
-    blue_green, rolling = given.get("BlueGreenUpdatePolicy"), given.get("RollingUpdatePolicy")
+    config_document = config or {}
+    blue_green, rolling = (
+        config_document.get("BlueGreenUpdatePolicy"),
+        config_document.get("RollingUpdatePolicy"),
+    )
     if blue_green is not None and rolling is not None:
         raise _invalid("DeploymentConfig takes BlueGreenUpdatePolicy or RollingUpdatePolicy")
-    alarms = given.get("AutoRollbackConfiguration", {}).get("Alarms", [])
+    alarms = config_document.get("AutoRollbackConfiguration", {}).get("Alarms", [])
     policy = rolling if rolling is not None else (blue_green or {})
-    made = Plan(
+    result = Plan(
         stages=() if rolling is not None else _stages(blue_green, counts),
         batches=None if rolling is None else _batches(rolling, counts),
         alarms=tuple(alarm["AlarmName"] for alarm in alarms),
         budget=policy.get("MaximumExecutionTimeoutInSeconds"),
     )
-    if made.budget is not None and made.budget <= made.total_wait:
+    if result.budget is not None and result.budget <= result.total_wait:
         raise _invalid(
-            f"MaximumExecutionTimeoutInSeconds ({made.budget}) must be above the sum of the "
-            f"deployment's waits ({made.total_wait})"
+            f"MaximumExecutionTimeoutInSeconds ({result.budget}) must be above the sum of the "
+            f"deployment's waits ({result.total_wait})"
         )
-    return made
+    return result
 
 
 def check(config: Mapping[str, Any] | None) -> None:
     """Refuse what is wrong with a deployment configuration whatever the fleet's size."""
-    given = config or {}
-    alarms = given.get("AutoRollbackConfiguration", {}).get("Alarms")
+    config_document = config or {}
+    alarms = config_document.get("AutoRollbackConfiguration", {}).get("Alarms")
     if alarms is not None and not 1 <= len(alarms) <= 10:
         raise _invalid(f"AutoRollbackConfiguration takes 1 to 10 alarms, got {len(alarms)}")
-    blue_green = given.get("BlueGreenUpdatePolicy", {})
-    rolling = given.get("RollingUpdatePolicy", {})
+    blue_green = config_document.get("BlueGreenUpdatePolicy", {})
+    rolling = config_document.get("RollingUpdatePolicy", {})
     if blue_green and rolling:
         raise _invalid("DeploymentConfig takes BlueGreenUpdatePolicy or RollingUpdatePolicy")
     routing = blue_green.get("TrafficRoutingConfiguration", {})
@@ -105,14 +108,14 @@ def check(config: Mapping[str, Any] | None) -> None:
 
 
 def check_names(
-    deployment: Mapping[str, Any] | None, present: Iterable[str], wanted: Iterable[str]
+    deployment: Mapping[str, Any] | None, current: Iterable[str], desired: Iterable[str]
 ) -> None:
     """Refuse a guarded deployment to production variants of other names than the present ones.
 
     Without a deployment configuration variants may come, go and change their names.
     https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
     """
-    old, new = sorted(present), sorted(wanted)
+    old, new = sorted(current), sorted(desired)
     if deployment is None or old == new:
         return
     # AWS documents the rule and not its words: these are ours.
@@ -143,12 +146,12 @@ def _instance_types(variant: Mapping[str, Any]) -> list[str]:
 
 
 def _stages(policy: Mapping[str, Any] | None, counts: Counts) -> tuple[Stage, ...]:
-    given = policy or {}
-    routing = given.get("TrafficRoutingConfiguration", {"Type": "ALL_AT_ONCE"})
+    routing_config = policy or {}
+    routing = routing_config.get("TrafficRoutingConfiguration", {"Type": "ALL_AT_ONCE"})
     kind = routing["Type"]
     wait = int(routing.get("WaitIntervalInSeconds", 0))
     last = Stage(
-        "full", dict(counts), int(given.get("TerminationWaitInSeconds", 0)),
+        "full", dict(counts), int(routing_config.get("TerminationWaitInSeconds", 0)),
         "TerminationWaitInSeconds",
     )  # fmt: skip
     if kind == "CANARY":

@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from sageloop.local_cloud.core.samples import Series
-from sageloop.local_cloud.sagemaker.hosting.instances.usage import Meter
+from sageloop.local_cloud.sagemaker.hosting.instances.usage import UsageMeter
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
-    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer, Served
+    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoResponse, ServedResponse
 
 _REQUESTS = "AWS/SageMaker"
 _INSTANCES = "/aws/sagemaker/Endpoints"
@@ -24,7 +24,7 @@ _UNITS = ("None",) * 5 + ("Microseconds",) * 2
 _USAGE = ("CPUUtilization", "MemoryUtilization", "DiskUtilization")
 
 
-class Request(NamedTuple):
+class RequestMeasurement(NamedTuple):
     """What is told of one request. ``status`` is the model's (0: none came); wall seconds."""
 
     status: int
@@ -33,17 +33,17 @@ class Request(NamedTuple):
     overhead: float
 
     @classmethod
-    def served(cls, served: Served, began: float) -> Request:
+    def served(cls, served: ServedResponse, began: float) -> RequestMeasurement:
         """A request that was answered."""
-        model = served.answered - served.sent
+        model = served.received - served.sent
         overhead = wall.perf_counter() - began - model
-        return cls(served.answer.status, served.instance, model, overhead)
+        return cls(served.response.status, served.instance, model, overhead)
 
     @classmethod
-    def broken(cls, broken: NoAnswer, began: float) -> Request:
+    def failed(cls, failed: NoResponse, began: float) -> RequestMeasurement:
         """A request that nothing came of."""
-        model = wall.perf_counter() - broken.sent
-        return cls(0, broken.instance, model, broken.sent - began)
+        model = wall.perf_counter() - failed.sent
+        return cls(0, failed.instance, model, failed.sent - began)
 
 
 class EndpointMetrics:
@@ -54,9 +54,9 @@ class EndpointMetrics:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._meter = Meter()
+        self._meter = UsageMeter()
 
-    def invoked(self, variant: VariantFleet, request: Request) -> None:
+    def invoked(self, variant: VariantFleet, request: RequestMeasurement) -> None:
         """One request."""
         status = request.status
         values = (
@@ -107,13 +107,13 @@ class EndpointMetrics:
             mean = sum(used[at] for _, used in usage) / len(usage)
             put(_INSTANCES, name, mean, dimensions=dimensions, unit="Percent")
             for instance, used in usage if spec.enhanced_metrics else ():
-                own = dimensions | {"InstanceId": instance}
-                put(_INSTANCES, name, used[at], dimensions=own, unit="Percent")
+                series = dimensions | {"InstanceId": instance}
+                put(_INSTANCES, name, used[at], dimensions=series, unit="Percent")
 
 
 @lru_cache(maxsize=1024)
 def _series(endpoint: str, variant: str, config: str, instance: str) -> tuple[Series, ...]:
     names = ("EndpointName", "VariantName", "EndpointConfigName", "InstanceId")
     pairs = zip(names, (endpoint, variant, config, instance), strict=True)
-    given = {name: value for name, value in pairs if value}
-    return tuple(Series.of(_REQUESTS, name, given) for name in _NAMES)
+    selected = {name: value for name, value in pairs if value}
+    return tuple(Series.of(_REQUESTS, name, selected) for name in _NAMES)

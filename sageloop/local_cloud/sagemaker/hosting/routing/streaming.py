@@ -14,8 +14,16 @@ from http.client import HTTPException
 from struct import pack
 from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer, NotSent, Streamed
-from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer, Served, Unavailable
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
+    ContainerResponse,
+    NotSent,
+    StreamedResponse,
+)
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
+    NoResponse,
+    ServedResponse,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
@@ -29,16 +37,16 @@ _STRING = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class OpenedStream:
     """An answer that has begun; its instance is busy until it ends. ``perf_counter`` seconds."""
 
-    streamed: Streamed
+    streamed: StreamedResponse
     instance: Instance
     sent: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class StreamEnd:
     """How an answer ended: all that came, and when its first piece came, if one did."""
 
     body: bytes
@@ -49,7 +57,7 @@ class Ended:
 
 def opened(
     variant: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
-) -> Opened:  # fmt: skip
+) -> OpenedStream:  # fmt: skip
     """Send a request to an instance and wait for the head of the answer.
 
     Raises ``Unavailable`` if none took the request, ``NoAnswer`` if nothing came of it.
@@ -68,24 +76,26 @@ def opened(
         instance.finish()
         if not isinstance(error, TimeoutError):
             instance.suspect()
-        raise NoAnswer(error, instance=instance.id, log_arn=instance.log.arn, sent=sent) from error
+        raise NoResponse(
+            error, instance=instance.id, log_arn=instance.log.arn, sent=sent
+        ) from error
     except BaseException:
         instance.finish()
         raise
-    return Opened(streamed=streamed, instance=instance, sent=sent)
+    return OpenedStream(streamed=streamed, instance=instance, sent=sent)
 
 
-class Events:
+class ResponseEvents:
     """The events of an answer. ``ended`` is called once, whether it was read to the end or not."""
 
-    def __init__(self, answer: Opened, ended: Callable[[Ended], None]) -> None:
-        self._answer = answer
+    def __init__(self, response: OpenedStream, ended: Callable[[StreamEnd], None]) -> None:
+        self._response = response
         self._ended = ended
         self._pieces: list[bytes] = []
         self._first: float | None = None
         self._complete = False
         self._over = False
-        self._events: Generator[bytes] = self._made()
+        self._events: Generator[bytes] = self._generate()
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -93,16 +103,16 @@ class Events:
     def __next__(self) -> bytes:
         return next(self._events)
 
-    def refused(self) -> Served:
+    def error_response(self) -> ServedResponse:
         """All of an answer that is an error, to be told in one piece."""
         for _ in self:
             pass
-        instance = self._answer.instance
-        status, headers = self._answer.streamed.status, self._answer.streamed.headers
-        return Served(
-            answer=Answer(status, headers, b"".join(self._pieces)), instance=instance.id,
-            log_arn=instance.log.arn, sent=self._answer.sent, answered=wall.perf_counter(),
-            container=self._answer.streamed.container,
+        instance = self._response.instance
+        status, headers = self._response.streamed.status, self._response.streamed.headers
+        return ServedResponse(
+            response=ContainerResponse(status, headers, b"".join(self._pieces)),
+            instance=instance.id, log_arn=instance.log.arn, sent=self._response.sent,
+            received=wall.perf_counter(), container=self._response.streamed.container,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -113,11 +123,11 @@ class Events:
     def __del__(self) -> None:
         self.close()
 
-    def _made(self) -> Generator[bytes]:
-        container = self._answer.streamed.container
+    def _generate(self) -> Generator[bytes]:
+        container = self._response.streamed.container
         failure: bytes | None = None
         try:
-            for piece in self._answer.streamed.parts:
+            for piece in self._response.streamed.parts:
                 if self._first is None:
                     self._first = wall.perf_counter()
                 self._pieces.append(piece)
@@ -135,7 +145,7 @@ class Events:
                 f"The connection to your model {container} was closed before its response was "
                 "complete.",
             )
-            self._answer.instance.suspect()
+            self._response.instance.suspect()
         finally:
             self._end()
         # Last: whoever reads an error reads no further, and by then all must be told.
@@ -146,15 +156,15 @@ class Events:
         if self._over:
             return
         self._over = True
-        close = getattr(self._answer.streamed.parts, "close", None)
+        close = getattr(self._response.streamed.parts, "close", None)
         if close is not None:
             close()
-        self._answer.instance.finish()
-        told = Ended(
+        self._response.instance.finish()
+        end = StreamEnd(
             body=b"".join(self._pieces), complete=self._complete, first=self._first,
             last=wall.perf_counter(),
         )  # fmt: skip
-        self._ended(told)
+        self._ended(end)
 
 
 def payload_part(piece: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
-from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Streamed
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import StreamedResponse
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid
 
@@ -29,7 +29,7 @@ class Environment(Instance):
         super().finish()
         self.on_free(self)
 
-    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> Streamed:
+    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> StreamedResponse:
         """Refused: serverless inference does not stream."""
         raise invalid(
             f"Endpoint {invocation.endpoint} is serverless and does not support "

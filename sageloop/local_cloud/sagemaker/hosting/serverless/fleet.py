@@ -69,7 +69,7 @@ class ServerlessFleet(VariantFleet):
 
     def admit(self, invocation: Invocation) -> Environment | None:
         """A warm environment that is free, or a new one; throttled if there are too many."""
-        environment, cold = self._taken()
+        environment, cold = self._acquire()
         if cold:
             began = wall.perf_counter()
             try:
@@ -84,7 +84,7 @@ class ServerlessFleet(VariantFleet):
         if not environment.begin():
             self._free(environment)
             return None
-        self._metrics.taken(self._load(), provisioned=environment.provisioned)
+        self._metrics.request_taken(self._load(), provisioned=environment.provisioned)
         return environment
 
     def scale(self, count: int) -> None:
@@ -95,7 +95,7 @@ class ServerlessFleet(VariantFleet):
         elif self._launched:
             self._end(self.instances)
         else:
-            self._try()
+            self._probe_model()
         self._launched = True
 
     def restore(self) -> None:
@@ -114,11 +114,11 @@ class ServerlessFleet(VariantFleet):
         return {
             "CurrentWeight": self.weight,
             "DesiredWeight": self.weight,
-            "CurrentServerlessConfig": self.settings.shown(self.count),
-            "DesiredServerlessConfig": self.settings.shown(self.desired),
+            "CurrentServerlessConfig": self.settings.described(self.count),
+            "DesiredServerlessConfig": self.settings.described(self.desired),
         }
 
-    def _taken(self) -> tuple[Environment, bool]:
+    def _acquire(self) -> tuple[Environment, bool]:
         """An environment that is busy from now on, and whether it must be started."""
         with self._lock:
             if len(self._busy) >= self.settings.most:
@@ -130,11 +130,11 @@ class ServerlessFleet(VariantFleet):
             return chosen, not warm
 
     def _new(self) -> Environment:
-        made = cast(Environment, self._make(self.spec.blueprint, self._refresh))
-        made.on_free, made.on_gone = self._free, self._gone
+        environment = cast(Environment, self._make(self.spec.blueprint, self._refresh))
+        environment.on_free, environment.on_gone = self._free, self._gone
         with self._lock:
-            self._instances.append(made)
-        return made
+            self._instances.append(environment)
+        return environment
 
     def _free(self, environment: Environment) -> None:
         with self._lock:
@@ -179,21 +179,21 @@ class ServerlessFleet(VariantFleet):
 
     def _provision(self, count: int) -> None:
         with self._lock:
-            there = self._provisioned()
-            made = [self._new() for _ in range(count - len(there))]
-            surplus = sorted(there, key=lambda e: e in self._busy)[: max(0, len(there) - count)]
-        for environment in made:
+            current = self._provisioned()
+            started = [self._new() for _ in range(count - len(current))]
+            surplus = sorted(current, key=lambda e: e in self._busy)[: max(0, len(current) - count)]
+        for environment in started:
             environment.provisioned = True
         try:
-            if not all(run_all([environment.start for environment in made])):
+            if not all(run_all([environment.start for environment in started])):
                 raise StartFailure(_NOT_UP)
         except BaseException:
-            self._end(made)
+            self._end(started)
             self.desired = self.count
             raise
         self._end(surplus)
 
-    def _try(self) -> None:
+    def _probe_model(self) -> None:
         with self._lock:
             environment = self._new()
         try:

@@ -42,7 +42,7 @@ class ServerlessMetrics:
             self._put(f"{_PREFIX}Executions", float(used), "Count")
             self._put(f"{_PREFIX}Utilization", used / load.provisioned, "None")
 
-    def taken(self, load: Load, *, provisioned: bool) -> None:
+    def request_taken(self, load: Load, *, provisioned: bool) -> None:
         """A request was taken in, by a provisioned environment or another."""
         self.load(load)
         if load.provisioned:

@@ -39,16 +39,17 @@ class ServerlessSettings:
     @classmethod
     def of(cls, config: Document) -> ServerlessSettings:
         """A ServerlessConfig's settings. Raises ``AwsError`` if they make no sense."""
-        made = cls(
+        settings = cls(
             int(config["MemorySizeInMB"]),
             int(config["MaxConcurrency"]),
             int(config.get("ProvisionedConcurrency", 0)),
         )
-        if made.memory_mb % _GIGABYTE:
+        if settings.memory_mb % _GIGABYTE:
             raise invalid(
-                f"MemorySizeInMB must be 1024, 2048, 3072, 4096, 5120 or 6144, got {made.memory_mb}"
+                "MemorySizeInMB must be 1024, 2048, 3072, 4096, 5120 or 6144, got "
+                f"{settings.memory_mb}"
             )
-        return made._checked()
+        return settings._checked()
 
     def changed(self, update: Document) -> ServerlessSettings:
         """The settings after a ServerlessUpdateConfig. Raises ``AwsError`` as :meth:`of` does."""
@@ -56,10 +57,10 @@ class ServerlessSettings:
         provisioned = int(update.get("ProvisionedConcurrency", self.provisioned))
         return replace(self, most=most, provisioned=provisioned)._checked()
 
-    def shown(self, provisioned: int) -> dict[str, int]:
+    def described(self, provisioned: int) -> dict[str, int]:
         """As DescribeEndpoint shows them, with so many provisioned environments."""
-        told = {"MemorySizeInMB": self.memory_mb, "MaxConcurrency": self.most}
-        return told | ({"ProvisionedConcurrency": provisioned} if provisioned else {})
+        document = {"MemorySizeInMB": self.memory_mb, "MaxConcurrency": self.most}
+        return document | ({"ProvisionedConcurrency": provisioned} if provisioned else {})
 
     def _checked(self) -> ServerlessSettings:
         if self.provisioned > self.most:
@@ -75,9 +76,9 @@ def is_serverless(config: Document) -> bool:
     return any(variant.get("ServerlessConfig") for variant in config["ProductionVariants"])
 
 
-def check_update(served: Document, wanted: Document) -> None:
+def check_update(served: Document, desired: Document) -> None:
     """Refuse the way back from a serverless endpoint to one with instances."""
-    if is_serverless(served) and not is_serverless(wanted):
+    if is_serverless(served) and not is_serverless(desired):
         raise invalid(
             "A serverless endpoint cannot be updated to an instance-based one; create a new "
             "endpoint."
@@ -88,9 +89,9 @@ def check_combination(
     config: Document, variant: Document, model: Document, containers: list[dict[str, Any]]
 ) -> None:
     """Refuse what serverless inference is not combined with."""
-    found = list(_excluded(config, variant, model, containers))
-    if found:
-        raise unsupported(variant["VariantName"], found)
+    features = list(_excluded(config, variant, model, containers))
+    if features:
+        raise unsupported(variant["VariantName"], features)
 
 
 def unsupported(variant: str, features: list[str]) -> AwsError:

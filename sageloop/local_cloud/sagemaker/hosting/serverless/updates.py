@@ -20,7 +20,7 @@ def limits_of(
 
     Raises ``AwsError`` for settings that make no sense, for a variant of the other kind.
     """
-    found: Limits = []
+    changes: Limits = []
     for change in desired:
         name, update = change["VariantName"], change.get("ServerlessUpdateConfig")
         variant = variants[name]
@@ -28,14 +28,14 @@ def limits_of(
             if "DesiredInstanceCount" in change:
                 raise invalid(f"The variant {name} is serverless and has no DesiredInstanceCount.")
             if update is not None:
-                found.append((variant, variant.settings.changed(update)))
+                changes.append((variant, variant.settings.changed(update)))
         elif update is not None:
             raise invalid(f"The variant {name} is not serverless; it takes no "
                           "ServerlessUpdateConfig.")  # fmt: skip
-    return found
+    return changes
 
 
-def take(limits: Limits) -> dict[str, int]:
+def apply(limits: Limits) -> dict[str, int]:
     """Give variants their new settings; returns the provisioned environments of each to come."""
     for variant, settings in limits:
         variant.limit(settings)

@@ -46,15 +46,15 @@ class Channel:
 def channels_of(job: dict[str, Any]) -> list[Channel]:
     """A job's channels, each in its own input mode or the job's."""
     mode = job["AlgorithmSpecification"].get("TrainingInputMode", "File")
-    return [_channel(given, mode) for given in job.get("InputDataConfig", ())]
+    return [_channel(config, mode) for config in job.get("InputDataConfig", ())]
 
 
-def _channel(given: dict[str, Any], mode: str) -> Channel:
-    source = given["DataSource"]
+def _channel(config: dict[str, Any], mode: str) -> Channel:
+    source = config["DataSource"]
     return Channel(
-        name=given["ChannelName"], mode=given.get("InputMode", mode),
+        name=config["ChannelName"], mode=config.get("InputMode", mode),
         s3=source.get("S3DataSource", {}), file_system=source.get("FileSystemDataSource", {}),
-        content_type=given.get("ContentType"), gzipped=given.get("CompressionType") == "Gzip",
-        record_wrapper=given.get("RecordWrapperType", "None"),
-        seed=given.get("ShuffleConfig", {}).get("Seed"),
+        content_type=config.get("ContentType"), gzipped=config.get("CompressionType") == "Gzip",
+        record_wrapper=config.get("RecordWrapperType", "None"),
+        seed=config.get("ShuffleConfig", {}).get("Seed"),
     )  # fmt: skip

@@ -46,10 +46,14 @@ class FileSystems:
         with self._lock:
             root = self._known.get(source["FileSystemId"])
         inside = PurePosixPath(source["DirectoryPath"]).as_posix().lstrip("/")
-        found = None if root is None else (root / inside).resolve()
-        if root is None or found is None or not (found.is_dir() and found.is_relative_to(root)):
+        resolved = None if root is None else (root / inside).resolve()
+        if (
+            root is None
+            or resolved is None
+            or not (resolved.is_dir() and resolved.is_relative_to(root))
+        ):
             raise JobFailed(
                 f"ClientError: Unable to mount file system: {source['FileSystemId']} directory "
                 f"path: {source['DirectoryPath']}. No such directory."
             )
-        return found
+        return resolved

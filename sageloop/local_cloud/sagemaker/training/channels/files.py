@@ -37,19 +37,19 @@ class SharedBodies:
         for item in items:
             place = item.place(target)
             place.parent.mkdir(parents=True, exist_ok=True)
-            os.link(self._kept(item, storage), place)
+            os.link(self._cached(item, storage), place)
 
-    def _kept(self, item: Item, storage: JobStorage) -> Path:
-        etag = storage.ask(item.bucket, item.key)  # each host and job asks as its own role
+    def _cached(self, item: Item, storage: JobStorage) -> Path:
+        etag = storage.authorize(item.bucket, item.key)  # each host and job asks as its own role
         named = hashlib.sha256(f"{item.bucket}/{item.key}/{etag}".encode()).hexdigest()
-        kept = self._folder / named
+        cached = self._folder / named
         with self._lock:
-            if not kept.exists():
-                fresh = kept.with_suffix(".new")
+            if not cached.exists():
+                fresh = cached.with_suffix(".new")
                 storage.save(item.bucket, item.key, fresh)
                 fresh.chmod(_READ_ONLY)
-                fresh.rename(kept)
-        return kept
+                fresh.rename(cached)
+        return cached
 
 
 def make_read_only(target: Path) -> None:

@@ -50,7 +50,7 @@ def lines_of(channel: Channel, storage: JobStorage) -> list[dict[str, Any]]:
     """The lines of an augmented manifest. Raises :class:`JobFailed` for one that is no JSON."""
     uri = channel.s3["S3Uri"]
     text = storage.read(*split_uri(uri)).decode(errors="replace")
-    found = []
+    lines = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -63,11 +63,11 @@ def lines_of(channel: Channel, storage: JobStorage) -> list[dict[str, Any]]:
                 f"ClientError: Line {number} of the augmented manifest file {uri} is not a JSON "
                 "object"
             )
-        found.append(parsed)
-    return found
+        lines.append(parsed)
+    return lines
 
 
-def dealt(
+def shard_of(
     parts: Sequence[_Part], channel: Channel, *, rank: int, hosts: int, epoch: int = 0
 ) -> list[_Part]:
     """What one of several hosts gets of a channel in an epoch, in its order.

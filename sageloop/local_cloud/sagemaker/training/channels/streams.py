@@ -63,7 +63,7 @@ def _body(channel: Channel, bucket: str, key: str, storage: JobStorage) -> Itera
     yield from _gunzipped(pieces, f"s3://{bucket}/{key}") if channel.gzipped else pieces
 
 
-def _gunzipped(pieces: Iterable[bytes], told: str) -> Iterator[bytes]:
+def _gunzipped(pieces: Iterable[bytes], location: str) -> Iterator[bytes]:
     open_member: Any = zlib.decompressobj(_GZIP)
     try:
         for piece in pieces:
@@ -74,4 +74,4 @@ def _gunzipped(pieces: Iterable[bytes], told: str) -> Iterator[bytes]:
                 if open_member.eof:  # a file may hold several members, one after another
                     open_member = zlib.decompressobj(_GZIP)
     except zlib.error as error:
-        raise JobFailed(f"ClientError: {told} is not compressed with gzip: {error}") from error
+        raise JobFailed(f"ClientError: {location} is not compressed with gzip: {error}") from error

@@ -13,7 +13,7 @@ from typing import Any
 _SPOT_SHARE = 0.3
 
 
-class Allowance:
+class StoppingCondition:
     """Wall seconds that a job has run and virtual seconds that it has waited for capacity.
 
     MaxRuntimeInSeconds counts what all attempts run, MaxWaitTimeInSeconds that and waiting.

@@ -21,43 +21,43 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredComponent:
     """A component's plan and how many copies of it there should be."""
 
     plan: Plan
     copies: int
 
 
-class Board:
+class DesiredComponents:
     """Components by endpoint and variant."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wanted: dict[tuple[str, str], dict[str, Wanted]] = {}
+        self._components: dict[tuple[str, str], dict[str, DesiredComponent]] = {}
 
     def put(self, endpoint: str, variant: str, plan: Plan, copies: int) -> None:
         """Want so many copies by a plan."""
         with self._lock:
-            known = self._wanted.setdefault((endpoint, variant), {})
-            known[plan.component] = Wanted(plan, copies)
+            known = self._components.setdefault((endpoint, variant), {})
+            known[plan.component] = DesiredComponent(plan, copies)
 
     def resize(self, endpoint: str, variant: str, component: str, copies: int) -> None:
         """Want another number of copies."""
         with self._lock:
-            known = self._wanted[endpoint, variant]
+            known = self._components[endpoint, variant]
             known[component] = replace(known[component], copies=copies)
 
     def drop(self, endpoint: str, variant: str, component: str) -> None:
         """Want a component no more."""
         with self._lock:
-            self._wanted.get((endpoint, variant), {}).pop(component, None)
+            self._components.get((endpoint, variant), {}).pop(component, None)
 
-    def find(self, endpoint: str, variant: str, component: str) -> Wanted | None:
+    def find(self, endpoint: str, variant: str, component: str) -> DesiredComponent | None:
         """What is wanted of a component."""
         with self._lock:
-            return self._wanted.get((endpoint, variant), {}).get(component)
+            return self._components.get((endpoint, variant), {}).get(component)
 
-    def of(self, endpoint: str, variant: str) -> list[Wanted]:
+    def of(self, endpoint: str, variant: str) -> list[DesiredComponent]:
         """Every component of a variant."""
         with self._lock:
-            return list(self._wanted.get((endpoint, variant), {}).values())
+            return list(self._components.get((endpoint, variant), {}).values())

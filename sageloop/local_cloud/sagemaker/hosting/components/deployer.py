@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.hosting.components import rollout
-from sageloop.local_cloud.sagemaker.hosting.components.board import Board, Plan
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import (
+    DesiredComponents,
+    Plan,
+)
 from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
 from sageloop.local_cloud.sagemaker.hosting.components.requests import needed
 from sageloop.local_cloud.sagemaker.hosting.instances.artifacts import ArtifactError
@@ -29,17 +32,21 @@ _STARTUP = "ContainerStartupHealthCheckTimeoutInSeconds"
 _DOWNLOAD = "ModelDataDownloadTimeoutInSeconds"
 
 
-class ComponentWork:
+class ComponentDeployer:
     """Brings copies to where documents say, and documents to what became of it."""
 
     def __init__(
-        self, account: Account, lifecycle: Lifecycle, containers: ModelContainers, board: Board
+        self,
+        account: Account,
+        lifecycle: Lifecycle,
+        containers: ModelContainers,
+        desired_components: DesiredComponents,
     ) -> None:
         self._account = account
         self._cloud = account.cloud
         self._lifecycle = lifecycle
         self._containers = containers
-        self._board = board
+        self._desired_components = desired_components
         self._alarms = Alarms(account.cloud)
 
     def stop(self) -> None:
@@ -50,8 +57,8 @@ class ComponentWork:
         """The fleet that serves a component's variant now."""
         live = self._lifecycle.live(document["EndpointName"])
         fleet = None if live is None else live.fleet
-        found = None if fleet is None else fleet.variants.get(document["VariantName"])
-        return found if isinstance(found, ComponentFleet) else None
+        fleet_of_variant = None if fleet is None else fleet.variants.get(document["VariantName"])
+        return fleet_of_variant if isinstance(fleet_of_variant, ComponentFleet) else None
 
     def create(self, document: Document, copies: int) -> None:
         """Start a component whose status is Creating."""
@@ -59,7 +66,7 @@ class ComponentWork:
         def work() -> None:
             plan = self._plan(document, document["Specification"])
             self._put(document, plan, copies)
-            self._fleet(document).bring(plan, copies)
+            self._fleet(document).ensure_copies(plan, copies)
 
         self._spawn("create", document, work, failed="Failed")
 
@@ -69,10 +76,10 @@ class ComponentWork:
 
         def work() -> None:
             where = (document["EndpointName"], document["VariantName"])
-            self._board.resize(*where, name, copies)
-            wanted = self._board.find(*where, name)
-            if wanted is not None:
-                self._fleet(document).bring(wanted.plan, copies)
+            self._desired_components.resize(*where, name, copies)
+            desired = self._desired_components.find(*where, name)
+            if desired is not None:
+                self._fleet(document).ensure_copies(desired.plan, copies)
 
         self._spawn("resize", document, work, failed="InService")
 
@@ -83,13 +90,13 @@ class ComponentWork:
 
         def work() -> None:
             fleet = self._fleet(document)
-            wanted = self._board.find(fleet.endpoint, document["VariantName"], name)
+            desired = self._desired_components.find(fleet.endpoint, document["VariantName"], name)
             new = self._plan(document, changes["Specification"])
-            if wanted is None:
+            if desired is None:
                 self._put(document, new, copies)
-                fleet.bring(new, copies)
+                fleet.ensure_copies(new, copies)
             else:
-                self._replace(fleet, rollout.Change(wanted.plan, new, copies), how)
+                self._replace(fleet, rollout.Change(desired.plan, new, copies), how)
                 self._put(document, new, copies)
             self._account.store.update(FAMILY, name, changes)
 
@@ -100,10 +107,10 @@ class ComponentWork:
         name = document["InferenceComponentName"]
 
         def work() -> None:
-            self._board.drop(document["EndpointName"], document["VariantName"], name)
+            self._desired_components.drop(document["EndpointName"], document["VariantName"], name)
             fleet = self.fleet(document)
             if fleet is not None:
-                fleet.end(fleet.copies(name))
+                fleet.stop_copies(fleet.copies(name))
             self._account.store.delete(FAMILY, name)
 
         self._cloud.activity.spawn(f"delete inference component {name}", work)
@@ -116,7 +123,7 @@ class ComponentWork:
             rollout.run(fleet, change, how, watch)
         except (StartFailure, AlarmTripped) as failure:
             log.warning("inference component %s rolls back: %s", component, failure)
-            rollout.back(fleet, change, before)
+            rollout.roll_back(fleet, change, before)
             if isinstance(failure, AlarmTripped):
                 raise StartFailure(f"Rolled back: the alarm {failure} is in ALARM.") from failure
             raise
@@ -124,18 +131,20 @@ class ComponentWork:
             watch.close()
 
     def _put(self, document: Document, plan: Plan, copies: int) -> None:
-        self._board.put(document["EndpointName"], document["VariantName"], plan, copies)
+        self._desired_components.put(
+            document["EndpointName"], document["VariantName"], plan, copies
+        )
 
     def _fleet(self, document: Document) -> ComponentFleet:
-        found = self.fleet(document)
-        if found is None:
+        fleet = self.fleet(document)
+        if fleet is None:
             raise StartFailure(f"Endpoint {document['EndpointName']} serves no such variant.")
-        return found
+        return fleet
 
     def _plan(self, document: Document, specification: Document) -> Plan:
         role = self._fleet(document).spec.blueprint.role
         starting = specification.get("StartupParameters", {})
-        container, isolated = _own(specification.get("Container", {})), False
+        container, isolated = _container_definition(specification.get("Container", {})), False
         model = specification.get("ModelName")
         if model is not None:
             known = self._account.store.get("model", model)
@@ -189,8 +198,8 @@ class ComponentWork:
         )  # fmt: skip
 
 
-def _own(container: Document) -> dict[str, Any]:
+def _container_definition(container: Document) -> dict[str, Any]:
     """A component's container as a model's one is written."""
-    made = {"Image": container.get("Image"), "Environment": container.get("Environment", {})}
+    definition = {"Image": container.get("Image"), "Environment": container.get("Environment", {})}
     url = container.get("ArtifactUrl")
-    return made if url is None else made | {"ModelDataUrl": url}
+    return definition if url is None else definition | {"ModelDataUrl": url}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-class Announcer:
+class EndpointEventPublisher:
     """Emits state-change events in SageMaker's formats."""
 
     def __init__(self, account: Account) -> None:
@@ -58,7 +58,7 @@ class Announcer:
             "EndpointConfigName": whole["EndpointConfigName"],
             "ProductionVariants": whole.get("ProductionVariants"),
             "DataCaptureConfig": whole.get("DataCaptureConfig"),
-            "EndpointStatus": screaming(whole["EndpointStatus"]),
+            "EndpointStatus": upper_snake_case(whole["EndpointStatus"]),
             "FailureReason": whole.get("FailureReason"),
             "CreationTime": whole["CreationTime"],
             "LastModifiedTime": whole["LastModifiedTime"],
@@ -72,6 +72,6 @@ class Announcer:
             return {}
 
 
-def screaming(status: str) -> str:
+def upper_snake_case(status: str) -> str:
     """A status as events spell it: ``InService`` becomes ``IN_SERVICE``."""
     return _HUMP.sub("_", status).upper()

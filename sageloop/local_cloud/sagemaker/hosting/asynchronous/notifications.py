@@ -41,7 +41,7 @@ def topic_of(request: AsyncRequest, outcome: Outcome) -> str | None:
     return settings.success_topic if outcome.succeeded else settings.error_topic
 
 
-def notice(request: AsyncRequest, outcome: Outcome, *, region: str, now: float) -> str:
+def notification(request: AsyncRequest, outcome: Outcome, *, region: str, now: float) -> str:
     """The message: JSON in AWS's order of members."""
     message: dict[str, Any] = {
         "awsRegion": region,
@@ -55,9 +55,9 @@ def notice(request: AsyncRequest, outcome: Outcome, *, region: str, now: float) 
         accept=request.accept, contentType=request.content_type,
         endpointName=request.endpoint, inputLocation=request.input_location,
     )  # fmt: skip
-    answered = _response(request, outcome)
-    if answered:
-        message["responseParameters"] = answered
+    receipt = _response(request, outcome)
+    if receipt:
+        message["responseParameters"] = receipt
     included = _included(request, outcome)
     if included is not None:
         message["responseBody"] = included
@@ -79,9 +79,9 @@ def _response(request: AsyncRequest, outcome: Outcome) -> dict[str, str]:
 
 
 def _included(request: AsyncRequest, outcome: Outcome) -> dict[str, str] | None:
-    wanted = IN_SUCCESS if outcome.succeeded else IN_ERROR
+    destination = IN_SUCCESS if outcome.succeeded else IN_ERROR
     body = outcome.body
-    if wanted not in request.settings.included_in or body is None or len(body) > MAX_INCLUDED:
+    if destination not in request.settings.included_in or body is None or len(body) > MAX_INCLUDED:
         return None
     return {
         "content": base64.b64encode(body).decode(),
@@ -95,5 +95,5 @@ def _present(**members: str | None) -> dict[str, str]:
 
 
 def _stamp(moment: float) -> str:
-    told = datetime.fromtimestamp(moment, UTC)
-    return told.strftime("%Y-%m-%dT%H:%M:%S.") + f"{told.microsecond // 1000:03d}Z"
+    text = datetime.fromtimestamp(moment, UTC)
+    return text.strftime("%Y-%m-%dT%H:%M:%S.") + f"{text.microsecond // 1000:03d}Z"

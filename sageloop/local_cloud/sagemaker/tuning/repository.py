@@ -26,7 +26,7 @@ _EVENT_MEMBERS = (
 _LONGEST_REASON = 1024
 
 
-class TuningBook:
+class TuningJobRepository:
     """Creates and moves tuning jobs in the store; each move is an event."""
 
     def __init__(self, account: Account) -> None:
@@ -86,7 +86,7 @@ class TuningBook:
             changes["HyperParameterTuningEndTime"] = now
         self._emit(self._store.update(FAMILY, name, changes))
 
-    def ask_to_stop(self, name: str) -> bool:
+    def mark_stopping(self, name: str) -> bool:
         """Enter Stopping; false if the job is stopping already.
 
         Raises ``AwsError`` if the job has ended.

@@ -19,8 +19,8 @@ _STATUS_OF = {
     "Completed": "Completed", "Failed": "Failed", "Stopping": "Stopping", "Stopped": "Stopped",
     "MaxRuntimeExceeded": "Stopped", "MaxWaitTimeExceeded": "Stopped",
 }  # fmt: skip
-_CARRIES_ON = ("Starting", "Downloading", "Training", "Interrupted", "Restarting")
-_TOLD = {
+_ACTIVE_STATUSES = ("Starting", "Downloading", "Training", "Interrupted", "Restarting")
+_STATUS_MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Pending": "Training job waiting for capacity",
     "Downloading": "Downloading input data",
@@ -46,7 +46,7 @@ _EVENT_MEMBERS = (
 _NOT_DESCRIBED = ("Tags",)
 
 
-class JobBook:
+class TrainingJobRepository:
     """Creates and moves jobs in the store; each move is an event."""
 
     def __init__(self, account: Account) -> None:
@@ -80,7 +80,9 @@ class JobBook:
             "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
             "CreationTime": now,
             "LastModifiedTime": now,
-            "SecondaryStatusTransitions": [_transition(secondary, now, _TOLD[secondary])],
+            "SecondaryStatusTransitions": [
+                _transition(secondary, now, _STATUS_MESSAGES[secondary])
+            ],
         }
         if tuning_job_arn is not None:
             document["TuningJobArn"] = tuning_job_arn
@@ -101,16 +103,16 @@ class JobBook:
 
         def change(document: Document) -> None:
             stopping = document["TrainingJobStatus"] == "Stopping"
-            if stopping and secondary in _CARRIES_ON:
+            if stopping and secondary in _ACTIVE_STATUSES:
                 raise JobStopped
-            kept = "Stopping" if stopping else "InProgress"
-            document["TrainingJobStatus"] = _STATUS_OF.get(secondary, kept)
+            status = "Stopping" if stopping else "InProgress"
+            document["TrainingJobStatus"] = _STATUS_OF.get(secondary, status)
             document["SecondaryStatus"] = secondary
             document["LastModifiedTime"] = now
             document.update(members)
             transitions = document["SecondaryStatusTransitions"]
             transitions[-1]["EndTime"] = now
-            transitions.append(_transition(secondary, now, message or _TOLD[secondary]))
+            transitions.append(_transition(secondary, now, message or _STATUS_MESSAGES[secondary]))
             if document["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"):
                 transitions[-1]["EndTime"] = now
                 document.setdefault("TrainingEndTime", now)
@@ -123,7 +125,7 @@ class JobBook:
         """A job as it is now. Raises ``AwsError`` if there is none."""
         return self._store.get(FAMILY, name)
 
-    def ask_to_stop(self, name: str) -> bool:
+    def mark_stopping(self, name: str) -> bool:
         """Enter Stopping; false if the job is stopping already.
 
         Raises ``AwsError`` if the job has ended.

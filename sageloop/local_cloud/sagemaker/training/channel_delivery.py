@@ -22,7 +22,7 @@ OnError = Callable[[JobFailed], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class ChannelDelivery:
     """What bringing data needs. ``on_error`` is told what goes wrong while a pipe flows."""
 
     storage: JobStorage
@@ -30,7 +30,7 @@ class Delivery:
     bodies: SharedBodies
     on_error: OnError
 
-    def bring(self, channel: Channel, hosts: Sequence[Host]) -> None:
+    def deliver(self, channel: Channel, hosts: Sequence[Host]) -> None:
         """Make a channel ready on every host that has it. Raises :class:`JobFailed`."""
         receivers = [host for host in hosts if channel.reaches(host.plan)]
         if channel.file_system:
@@ -44,21 +44,21 @@ class Delivery:
         flow: Any = streams.of_lines if augmented else streams.of_objects
         for rank, host in enumerate(receivers):
 
-            def dealt(epoch: int, rank: int = rank) -> list[Any]:
-                return listing.dealt(
+            def shard_of(epoch: int, rank: int = rank) -> list[Any]:
+                return listing.shard_of(
                     parts, channel, rank=rank, hosts=len(receivers), epoch=epoch
                 )  # fmt: skip
 
             if channel.mode == "Pipe":
 
-                def produce(epoch: int, dealt: Any = dealt) -> Iterator[bytes]:
-                    flowing: Iterator[bytes] = flow(channel, dealt(epoch), self.storage)
+                def produce(epoch: int, shard_of: Any = shard_of) -> Iterator[bytes]:
+                    flowing: Iterator[bytes] = flow(channel, shard_of(epoch), self.storage)
                     return flowing
 
                 path = host.directory.channel(channel.name)
                 host.feeds.append(PipeFeed(path, produce, self.on_error))
             else:
-                self._write(channel, host, dealt(0))
+                self._write(channel, host, shard_of(0))
 
     def _write(self, channel: Channel, host: Host, items: list[listing.Item]) -> None:
         target = host.directory.channel(channel.name)
