@@ -116,7 +116,7 @@ def test_wrong_configurations_are_refused(stage: AsyncStage) -> None:
                   "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1}}  # fmt: skip
     assert "not combined with AsyncInferenceConfig" in told(serverless, output)
     shadow = {"ShadowProductionVariants": [variant | {"VariantName": "s"}]}
-    assert "exclude each other" in told(variant, output, **shadow)
+    assert "cannot be combined" in told(variant, output, **shadow)
     assert "S3OutputPath must be specified" in told(variant, {})
     included = {"IncludeInferenceResponseIn": ["ERROR_NOTIFICATION_TOPIC"]}
     assert "no ErrorTopic" in told(variant, output | {"NotificationConfig": included})

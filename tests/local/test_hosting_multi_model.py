@@ -195,7 +195,7 @@ def test_a_model_too_big_for_the_instance_is_a_model_error(models: Models) -> No
     code, message = models.refused("big")
     assert code == "ModelError"
     assert "(507)" in message
-    assert "no model that is loaded can go" in message
+    assert "no loaded model can be unloaded" in message
 
 
 def test_a_model_that_is_not_cached_goes_after_its_request(models: Models) -> None:
@@ -226,7 +226,7 @@ def test_a_target_model_that_is_no_archive_is_a_model_error(models: Models) -> N
     models.stage.s3.put_object(Bucket="data", Key="many/odd.tar.gz", Body=b"not an archive")
     code, message = models.refused("odd")
     assert code == "ModelError"
-    assert "no valid tar.gz archive" in message
+    assert "not a valid tar.gz archive" in message
 
 
 @pytest.mark.feature("bad input: a target model that does not load")

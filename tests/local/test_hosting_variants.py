@@ -254,7 +254,7 @@ def test_shadow_beside_two_production_variants_is_refused(stage: Stage) -> None:
     )  # fmt: skip
 
     assert code == "ValidationException"
-    assert "one variant beside one production variant, got 1 beside 2" in message
+    assert "one variant for one production variant, got 1 for 2" in message
 
 
 def pooled(**overridden: Any) -> dict[str, Any]:

@@ -83,7 +83,7 @@ AUGMENTED = {"S3DataType": "AugmentedManifestFile"}
             "VolumeKmsKeyId is not supported for instance type ml.g5.xlarge",
         ),
         (data(channel("t", URI), channel("t", URI)), "more than one channel named t"),
-        (data(channel("..", URI)), "a channel named .., which is no name of a directory"),
+        (data(channel("..", URI)), "a channel named .., which is not a valid directory name"),
         (
             data(channel("t", URI) | {"CompressionType": "Gzip"}),
             "channel t: CompressionType Gzip is used only in Pipe input mode, got File.",
@@ -109,7 +109,7 @@ AUGMENTED = {"S3DataType": "AugmentedManifestFile"}
             data(efs(InputMode="FastFile"), **VPC),
             "channel t: FileSystemDataSource is supported only in File input mode, got FastFile.",
         ),
-        (data(efs(), **VPC), "no directory of this machine stands for the file system fs-0123abcd"),
+        (data(efs(), **VPC), "the file system fs-0123abcd has no local directory"),
         (
             {"CheckpointConfig": {"S3Uri": URI, "LocalPath": "/checkpoints"}},
             "CheckpointConfig.LocalPath /checkpoints cannot be provided by the local cloud",
@@ -120,7 +120,7 @@ AUGMENTED = {"S3DataType": "AugmentedManifestFile"}
         ),
         (
             resources(TrainingPlanArn=f"arn:aws:sagemaker:us-east-1:{'1' * 12}:training-plan/p"),
-            "not executed yet by the local cloud: ResourceConfig.TrainingPlanArn",
+            "not executed by the local cloud: ResourceConfig.TrainingPlanArn",
         ),
     ],
 )

@@ -95,7 +95,7 @@ def test_filter_that_finds_nothing_fails_the_object(batch: Batch) -> None:
         Output={"Accept": "text/csv"},
     )  # fmt: skip
     assert batch.run(made)["FailureReason"] == f"ClientError: {LOOK_AT_LOGS}"
-    assert any("index 5 is not within the 2 elements" in line for line in batch.log(made))
+    assert any("index 5 is outside an array of 2 elements" in line for line in batch.log(made))
 
 
 @pytest.mark.feature("training family: batch transform: stop")

@@ -1,4 +1,4 @@
-"""AWS's list requests: filters, sorting and pages over the store's documents."""
+"""Filters, sorting and pagination of ``List*`` operations over the store's documents."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def list_response(
     members: tuple[str, ...], status: str = "", sort: Mapping[str, str] | None = None,
     default_order: str = "Descending", default_sort: str = "CreationTime",
 ) -> dict[str, Any]:  # fmt: skip
-    """Answer a ``List*`` request.
+    """Return the response of a ``List*`` request.
 
-    ``result`` is the output's list member, ``name`` and ``status`` the documents' members that
-    NameContains and StatusEquals look at, ``members`` what a summary shows, ``sort`` maps
-    values of SortBy to members.
+    ``result`` is the list member of the response. ``name`` and ``status`` are the document members
+    that NameContains and StatusEquals filter by. ``members`` are the members of a summary. ``sort``
+    maps values of SortBy to document members.
     """
     matching = [d for d in documents if _admitted(d, params, name, status)]
     by = (sort or {}).get(params.get("SortBy", ""), "")
     by = by or {"Name": name, "CreationTime": "CreationTime", "Status": status}.get(
         params.get("SortBy", default_sort), default_sort
     )
-    # Sorting is stable: equal stamps keep the order of creation, or its reverse.
+    # Sorting is stable: documents with equal times keep the order of creation, or its reverse.
     descending = params.get("SortOrder", default_order) == "Descending"
     matching.sort(key=lambda d: d.get(by) or "")
     if descending:

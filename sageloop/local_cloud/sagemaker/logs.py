@@ -1,4 +1,4 @@
-"""A stream of CloudWatch Logs that a container's output is written to while it runs."""
+"""A CloudWatch Logs stream to which a container's output is written while it runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _EVENT_BYTES = 256 * 1024 - 26
 
 
 def escaped(line: str) -> str:
-    """A line as AWS's log agent stores it: a tab becomes ``#011``, and so on."""
-    return _CONTROL.sub(lambda found: f"#{ord(found[0]):03o}", line)
+    """A line as CloudWatch Logs stores it: a tab becomes ``#011``, and so on."""
+    return _CONTROL.sub(lambda match: f"#{ord(match[0]):03o}", line)
 
 
 class LogStream:
-    """One stream of one group, made when the first lines come.
+    """A log stream of a log group, created with the first lines.
 
     ``principal`` is the role on whose behalf SageMaker writes.
     """
@@ -33,12 +33,12 @@ class LogStream:
         self._created = False
 
     def write(self, lines: Sequence[str]) -> None:
-        """Append lines, stamped with virtual now."""
+        """Append lines with the virtual time as their timestamp."""
         if not lines:
             return
         self._create()
         stamp = int(self._cloud.clock.time() * 1000)
-        # A blank line is no event on AWS either: a message has at least one character.
+        # A log event has at least one character on AWS, so blank lines are left out.
         events = [
             {"timestamp": stamp, "message": line.encode()[:_EVENT_BYTES].decode(errors="ignore")}
             for line in lines if line

@@ -1,4 +1,4 @@
-"""Models: what a container needs to serve, by name."""
+"""Models: the containers that an endpoint or a transform job serves."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SUMMARY = ("ModelName", "ModelArn", "CreationTime")
 
 
 def is_multi_model(container: Mapping[str, Any]) -> bool:
-    """Whether a container's data is a prefix of many models."""
+    """Whether a container serves many models from an S3 prefix (Mode MultiModel)."""
     return container.get("Mode") == "MultiModel"
 
 
 class Models:
-    """CreateModel and its companions."""
+    """CreateModel, DescribeModel, DeleteModel and ListModels."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -38,7 +38,7 @@ class Models:
 
     @operation("CreateModel")
     def create_model(self, call: Call) -> dict[str, Any]:
-        """Keep a model once its containers make sense and its artifacts are there."""
+        """Store a model after checking its containers and artifacts."""
         params = call.params
         containers = _containers(params)
         for container in containers:
@@ -53,28 +53,28 @@ class Models:
 
     @operation("DescribeModel")
     def describe_model(self, call: Call) -> dict[str, Any]:
-        """The model as it was created."""
+        """Return the model as it was created."""
         return self._store.get("model", call.params["ModelName"])
 
     @operation("DeleteModel")
     def delete_model(self, call: Call) -> None:
-        """Forget a model; endpoints that serve it go on, as on AWS."""
+        """Delete a model; endpoints that serve it are not affected, as on AWS."""
         self._store.delete("model", call.params["ModelName"])
 
     @operation("ListModels")
     def list_models(self, call: Call) -> dict[str, Any]:
-        """Models by name and creation."""
+        """List models filtered by name and creation time."""
         return list_response(
             self._store.list("model"), call.params, result="Models", name="ModelName",
             members=_SUMMARY,
         )  # fmt: skip
 
     def containers_of(self, model_name: str) -> list[dict[str, Any]]:
-        """The containers of a model as they are to run.
+        """The resolved containers of a model.
 
-        A container that names a model package gets that package's ``Image``, ``ModelDataUrl``
-        and ``Environment``; what the model itself says wins. Raises ``AwsError`` if the model
-        or its package is not there.
+        A container that names a model package gets ``Image``, ``ModelDataUrl`` and ``Environment``
+        of that package; members of the model itself take precedence. Raises ``AwsError`` if the
+        model or its package does not exist.
         """
         return [self._resolved(c) for c in _containers(self._store.get("model", model_name))]
 
@@ -181,5 +181,6 @@ def _check_source(source: dict[str, Any]) -> None:
 
 def _unsupported(feature: str) -> AwsError:
     return AwsError(
-        "ValidationException", f"the local cloud does not serve {feature}; nothing was created"
+        "ValidationException",
+        f"the local cloud does not support {feature}; nothing was created",
     )

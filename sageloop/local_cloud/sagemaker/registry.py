@@ -1,4 +1,4 @@
-"""The model registry: groups, versioned packages, approval."""
+"""The model registry: model package groups, versioned model packages and their approval."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _EVENT_MEMBERS = (
 
 
 class ModelPackages:
-    """Model package groups and what is in them."""
+    """Operations on model package groups and model packages."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -52,7 +52,7 @@ class ModelPackages:
 
     @operation("CreateModelPackageGroup")
     def create_group(self, call: Call) -> dict[str, Any]:
-        """Open a group."""
+        """Create a model package group."""
         params = call.params
         if "ManagedConfiguration" in params:
             raise _refused("ManagedConfiguration")
@@ -74,12 +74,12 @@ class ModelPackages:
 
     @operation("DescribeModelPackageGroup")
     def describe_group(self, call: Call) -> dict[str, Any]:
-        """The group."""
+        """Return a model package group."""
         return _public(self._store.get(_GROUP, self._group_name(call)))
 
     @operation("ListModelPackageGroups")
     def list_groups(self, call: Call) -> dict[str, Any]:
-        """Groups by name and creation."""
+        """List model package groups by name and creation time."""
         return list_response(
             self._store.list(_GROUP), call.params, result="ModelPackageGroupSummaryList",
             name="ModelPackageGroupName", members=_GROUP_SUMMARY,
@@ -87,7 +87,7 @@ class ModelPackages:
 
     @operation("DeleteModelPackageGroup")
     def delete_group(self, call: Call) -> None:
-        """Close an empty group."""
+        """Delete an empty model package group."""
         name = self._group_name(call)
         with self._store.changed:
             arn = self._store.get(_GROUP, name)["ModelPackageGroupArn"]
@@ -100,26 +100,26 @@ class ModelPackages:
 
     @operation("PutModelPackageGroupPolicy")
     def put_policy(self, call: Call) -> dict[str, Any]:
-        """Keep a resource policy (stored, not enforced)."""
+        """Store a resource policy; it is not enforced."""
         changes = {"_Policy": call.params["ResourcePolicy"]}
         group = self._store.update(_GROUP, self._group_name(call), changes)
         return {"ModelPackageGroupArn": group["ModelPackageGroupArn"]}
 
     @operation("GetModelPackageGroupPolicy")
     def get_policy(self, call: Call) -> dict[str, Any]:
-        """The resource policy as it was put."""
+        """Return the resource policy as it was put."""
         return {"ResourcePolicy": self._policy(self._group_name(call))}
 
     @operation("DeleteModelPackageGroupPolicy")
     def delete_policy(self, call: Call) -> None:
-        """Forget the resource policy."""
+        """Delete the resource policy."""
         name = self._group_name(call)
         self._policy(name)
         self._store.update(_GROUP, name, {"_Policy": None})
 
     @operation("CreateModelPackage")
     def create_package(self, call: Call) -> dict[str, Any]:
-        """Register the next version of a group; the same ClientToken gives the same version."""
+        """Register the next version of a group; a repeated ClientToken returns the same version."""
         params = call.params
         for member in _REFUSED:
             if params.get(member):
@@ -139,12 +139,12 @@ class ModelPackages:
 
     @operation("DescribeModelPackage")
     def describe_package(self, call: Call) -> dict[str, Any]:
-        """One version, by its ARN."""
+        """Return a model package version by its ARN."""
         return self._store.get(_PACKAGE, _package_name(call.params["ModelPackageName"]))
 
     @operation("UpdateModelPackage")
     def update_package(self, call: Call) -> dict[str, Any]:
-        """Approve, reject or annotate a version."""
+        """Update approval status, description and metadata of a version."""
         params = call.params
         name = _package_name(params["ModelPackageArn"])
         if params.get("ModelPackageRegistrationType"):
@@ -156,7 +156,7 @@ class ModelPackages:
 
     @operation("ListModelPackages")
     def list_packages(self, call: Call) -> dict[str, Any]:
-        """Versions of a group, by approval, the newest first unless asked otherwise."""
+        """List the versions of a group by approval status, by default newest first."""
         params = call.params
         if params.get("ModelPackageType", "Versioned") == "Unversioned":
             return {"ModelPackageSummaryList": []}
@@ -179,7 +179,7 @@ class ModelPackages:
 
     @operation("DeleteModelPackage")
     def delete_package(self, call: Call) -> None:
-        """Remove a version; its number is not given out again."""
+        """Delete a version; its version number is not reused."""
         package = self._store.delete(_PACKAGE, _package_name(call.params["ModelPackageName"]))
         self._emit(package | {"ModelPackageStatus": "Deleted"})
 
@@ -235,7 +235,7 @@ class ModelPackages:
         detail = {member: package.get(member) for member in _EVENT_MEMBERS} | {
             "ModelPackageName": package["ModelPackageArn"].split("model-package/", 1)[-1],
             "CertifyForMarketplace": False,
-            # This one event writes ISO times, unlike the others.
+            # This event has ISO 8601 times, unlike all other SageMaker events.
             "CreationTime": package["CreationTime"].isoformat().replace("+00:00", "Z"),
             "LastModifiedTime": package["LastModifiedTime"].isoformat().replace("+00:00", "Z"),
         }

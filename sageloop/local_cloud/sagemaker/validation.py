@@ -1,7 +1,7 @@
-"""Requests held against botocore's model as strictly as AWS holds them.
+"""Validation of requests against botocore's service model, as strict as AWS.
 
-botocore's own validator looks at neither enumerations, patterns nor upper bounds. Here every
-constraint the model states is checked, all violations are told at once, in AWS's wording.
+botocore's own validator checks neither enumerations, patterns nor upper bounds. This module checks
+each constraint of the model and reports all violations at once in AWS's wording.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sageloop.local_cloud.core.errors import AwsError
 
 Check = Callable[[Any, str], Iterator[str]]
 
-# Java's Unicode classes, as near as Python's own come.
+# Python's closest equivalents of Java's Unicode classes.
 _UNICODE = {
     r"\p{L}": r"a-zA-Z\u00aa-\u02af\u0370-\u1fff\u2c00-\ud7ff\uf900-\ufdff",
     r"\p{Alnum}": "a-zA-Z0-9", r"\p{N}": r"\d", r"\p{Z}": r"\s", r"\p{M}": r"\u0300-\u036f",
@@ -28,9 +28,9 @@ def check(
     operation_name: str, params: Mapping[str, Any], *, service: str = "sagemaker",
     code: str = "ValidationException",
 ) -> None:  # fmt: skip
-    """Check a request against the model of its operation.
+    """Validate a request against the model of its operation.
 
-    Raises ``AwsError`` of the code ``code`` that names every violated constraint.
+    Raises ``AwsError`` with the code ``code`` and a message that lists each violated constraint.
     """
     violations = list(_operation(service, operation_name)(params, ""))
     if not violations:
@@ -50,7 +50,7 @@ def _nothing(_: Any, __: str) -> Iterator[str]:
 
 
 class _Compiler:
-    """Turns a shape into a function once; recursive shapes refer to themselves by name."""
+    """Compiles a shape into a validation function once; recursive shapes are resolved by name."""
 
     def __init__(self) -> None:
         self._made: dict[str, Check] = {}
@@ -133,7 +133,7 @@ class _Compiler:
 def _string(shape: Any) -> Check:
     bounds = _bounds(shape, "length")
     pattern = shape.metadata.get("pattern")
-    # An enumeration is matched whole: AWS adds values, a pattern never narrows them.
+    # An enumeration is checked by its values only: AWS adds values that a pattern would refuse.
     allowed = shape.metadata.get("enum")
     compiled = _pattern(pattern) if pattern else None
 
@@ -198,7 +198,7 @@ def _pattern(java: str) -> re.Pattern[str] | None:
     try:
         return re.compile(python)
     except re.error:
-        return None  # surrogate ranges and the like, which Python cannot say
+        return None  # patterns such as surrogate ranges, which Python's re does not support
 
 
 def _under(path: str, name: str) -> str:

@@ -58,15 +58,15 @@ def test_jsonpath_outside_the_subset_is_refused(expression: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "log_line"),
+    ("expression", "message"),
     [
-        ("$[9]", r"\$\[9\]: index 9 is not within the 7 elements there are"),
-        ("$[0,-8]", "index -8 is not within"),
+        ("$[9]", r"\$\[9\]: index 9 is outside an array of 7 elements"),
+        ("$[0,-8]", "index -8 is outside an array"),
         ("$.id", "there is no attribute 'id' in list"),
     ],
 )
-def test_jsonpath_that_finds_nothing_says_so(expression: str, log_line: str) -> None:
-    with pytest.raises(JsonPathError, match=log_line):
+def test_jsonpath_that_finds_nothing_says_so(expression: str, message: str) -> None:
+    with pytest.raises(JsonPathError, match=message):
         parse(expression).select(ROW)
 
 
@@ -175,15 +175,15 @@ def test_whole_json_object_is_joined_without_splitting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "log_line"),
+    ("answer", "message"),
     [
-        (b"0.5\n", r"records in the answer \(1\) differs from that in the request \(2\)"),
+        (b"0.5\n", r"records in the response \(1\) differs from that in the request \(2\)"),
         (b'0.5\n"unclosed\n', "Failed to parse output from the algorithm as CSV"),
     ],
 )
-def test_answer_that_cannot_be_joined_is_refused(answer: bytes, log_line: str) -> None:
+def test_answer_that_cannot_be_joined_is_refused(answer: bytes, message: str) -> None:
     made = processing("text/csv", JoinSource="Input")
-    with pytest.raises(JoinError, match=log_line):
+    with pytest.raises(JoinError, match=message):
         made.output(made.filtered(lines("1,2", "3,4")), answer)
 
 

@@ -95,7 +95,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
         request(TrainingJobEarlyStoppingType="Auto", **hyperband(MinResource=1, MaxResource=9)),
     ),
     ("MinResource < MaxResource", request(**hyperband(MinResource=9, MaxResource=9))),
-    ("MaxResource is not given", request(**hyperband(MinResource=1))),
+    ("MaxResource is not specified", request(**hyperband(MinResource=1))),
     (
         "StrategyConfig is for the strategy Hyperband only, got Random",
         request(**(hyperband(MaxResource=3) | {"Strategy": "Random"})),

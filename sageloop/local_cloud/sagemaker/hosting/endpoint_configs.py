@@ -1,4 +1,4 @@
-"""Endpoint configurations."""
+"""Operations on endpoint configurations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEPT = (
 
 
 class EndpointConfigs:
-    """CreateEndpointConfig and its companions."""
+    """CreateEndpointConfig, DescribeEndpointConfig, DeleteEndpointConfig, ListEndpointConfigs."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -28,7 +28,7 @@ class EndpointConfigs:
 
     @operation("CreateEndpointConfig")
     def create_endpoint_config(self, call: Call) -> dict[str, Any]:
-        """Keep a configuration whose models are there."""
+        """Store a configuration after checking that its models exist."""
         params, store = call.params, self._account.store
         check_endpoint_config(params)
         self._lifecycle.builder.check_config(params)
@@ -49,17 +49,17 @@ class EndpointConfigs:
 
     @operation("DescribeEndpointConfig")
     def describe_endpoint_config(self, call: Call) -> dict[str, Any]:
-        """The configuration as it was created."""
+        """Return the configuration as it was created."""
         return self._account.store.get(CONFIG_FAMILY, call.params["EndpointConfigName"])
 
     @operation("DeleteEndpointConfig")
     def delete_endpoint_config(self, call: Call) -> None:
-        """Forget a configuration; an endpoint that serves it goes on, as on AWS."""
+        """Delete a configuration; endpoints that serve it are not affected, as on AWS."""
         self._account.store.delete(CONFIG_FAMILY, call.params["EndpointConfigName"])
 
     @operation("ListEndpointConfigs")
     def list_endpoint_configs(self, call: Call) -> dict[str, Any]:
-        """Configurations by name and creation."""
+        """List configurations by name and creation time."""
         return list_response(
             self._account.store.list(CONFIG_FAMILY), call.params, result="EndpointConfigs",
             name="EndpointConfigName",

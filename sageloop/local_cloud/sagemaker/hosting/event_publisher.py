@@ -1,4 +1,4 @@
-"""What SageMaker tells EventBridge about endpoints."""
+"""EventBridge events of endpoints."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class EndpointEventPublisher:
-    """Emits state-change events in SageMaker's formats."""
+    """Publishes state change events in SageMaker's formats."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
 
     def endpoint(self, document: Mapping[str, Any], live: LiveEndpoint | None) -> None:
-        """An endpoint has a new status."""
+        """Publish the status of an endpoint."""
         detail = self._detail(document, live)
         self._account.emit("SageMaker Endpoint State Change", detail, detail["EndpointArn"])
 
     def deployment(self, document: Mapping[str, Any], live: LiveEndpoint) -> None:
-        """A deployment has come a step further."""
+        """Publish the current step of a deployment."""
         progress = live.progress
         if progress is None:
             return
@@ -39,7 +39,7 @@ class EndpointEventPublisher:
         )
 
     def endpoint_config(self, document: Mapping[str, Any]) -> None:
-        """An endpoint configuration is there."""
+        """Publish that an endpoint configuration was created."""
         arn = document["EndpointConfigArn"]
         detail = {
             "EndpointConfigName": document["EndpointConfigName"],
@@ -73,5 +73,5 @@ class EndpointEventPublisher:
 
 
 def upper_snake_case(status: str) -> str:
-    """A status as events spell it: ``InService`` becomes ``IN_SERVICE``."""
+    """A status in the format of events: ``InService`` becomes ``IN_SERVICE``."""
     return _HUMP.sub("_", status).upper()

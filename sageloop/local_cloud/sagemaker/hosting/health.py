@@ -1,4 +1,4 @@
-"""Looking after running instances: pings every few seconds, usage as often as asked for."""
+"""Health checks of running instances, and measurement of their resource usage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEAST_WALL_SECONDS = 1.0
 
 
 class HealthChecks:
-    """One thread that pings, one virtual timer that measures."""
+    """A thread that pings instances, and a virtual timer that measures their usage."""
 
     def __init__(
         self, cloud: Cloud, lifecycle: Lifecycle, metrics: EndpointMetrics,
@@ -38,12 +38,12 @@ class HealthChecks:
         self._published: dict[tuple[str, str, str], float] = {}
 
     def start(self) -> None:
-        """Begin."""
+        """Start health checks and measurements."""
         threading.Thread(target=self._ping, name="endpoint pings", daemon=True).start()
         self._schedule()
 
     def stop(self) -> None:
-        """End."""
+        """Stop health checks and measurements."""
         self._stopped.set()
 
     def _ping(self) -> None:
@@ -54,7 +54,7 @@ class HealthChecks:
                         self._check(instance)
 
     def _check(self, instance: Instance) -> None:
-        # One that breaks must not leave the others without anyone who looks after them.
+        # A failing check must not end the checks of the other instances.
         try:
             instance.check()
         except Exception:
@@ -62,13 +62,13 @@ class HealthChecks:
 
     def _schedule(self) -> None:
         periods = [variant.spec.metrics_every for _, variant in self._variants()]
-        # A fast clock has thousands of minutes a second: an hour's step is enough then.
+        # With a fast clock (thousands of virtual minutes a second) an hour's interval is enough.
         step = max(min([_USAGE_SECONDS, *periods]), min(self._cloud.clock.rate, 3600.0))
         self._cloud.clock.call_later(step, self._measure, label="endpoint usage")
 
     def _measure(self) -> None:
         self._schedule()
-        # A process has no usage to speak of in less.
+        # The usage of a process within less time is not meaningful.
         if wall.monotonic() - self._measured < _LEAST_WALL_SECONDS:
             return
         self._measured = wall.monotonic()

@@ -1,4 +1,4 @@
-"""The kinds of variants there are: the one list that names them."""
+"""The list of all kinds of variants."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def variant_kinds(
     account: Account, containers: ModelContainers, *, types: InstanceTypes,
     desired_components: DesiredComponents, pump: Callable[[str], None],
 ) -> list[VariantKind]:  # fmt: skip
-    """Every kind, in the order in which they are asked; the last one takes what is left.
+    """All kinds, in the order in which they are tried; the last one takes all other variants.
 
     Args:
-        account: whose variants they are.
-        containers: what runs models.
-        types: what instances of each type have.
+        account: the account that owns the variants.
+        containers: builds the instances of models.
+        types: the resources of each instance type.
         desired_components: the inference components to run, by endpoint and variant.
-        pump: called with an asynchronous endpoint's name when its instances may have become free.
+        pump: called with the name of an asynchronous endpoint when instances may have free slots.
 
     """
     return [

@@ -1,4 +1,4 @@
-"""Endpoints: the section of SageMaker's API that deploys and describes them."""
+"""Operations on endpoints."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ _UPDATABLE = ("InService", "UpdateRollbackFailed")
 
 
 class Hosting(EndpointConfigs):
-    """Endpoint operations, and what other parts of the cloud ask of endpoints.
+    """Endpoint operations, and the interface of endpoints for other services.
 
-    ``timing`` may be replaced; instances started afterwards go by it.
+    ``timing`` may be replaced; it applies to instances that start afterwards.
     """
 
     def __init__(self, account: Account, models: Models) -> None:
@@ -75,14 +75,14 @@ class Hosting(EndpointConfigs):
         self.components = Components(account, self._lifecycle, self.containers, desired_components)
 
     def start(self) -> None:
-        """Begin to look after instances."""
+        """Start health checks, measurements and the dispatch of asynchronous requests."""
         self._health.start()
         self.asynchronous.start()
         if self._cloud.services.has("cloudwatch"):
             self._cloud.services.cloudwatch.before_evaluation(self._measure)
 
     def stop(self) -> None:
-        """Let go of every endpoint."""
+        """Release all endpoints."""
         self._health.stop()
         self.router.stop()
         self.components.stop()
@@ -100,7 +100,7 @@ class Hosting(EndpointConfigs):
 
     @operation("CreateEndpoint")
     def create_endpoint(self, call: Call) -> dict[str, Any]:
-        """Start an endpoint; its instances come up in the background."""
+        """Create an endpoint; its instances start in the background."""
         params = call.params
         name = params["EndpointName"]
         config = self._store.get(CONFIG_FAMILY, params["EndpointConfigName"])
@@ -123,12 +123,12 @@ class Hosting(EndpointConfigs):
 
     @operation("DescribeEndpoint")
     def describe_endpoint(self, call: Call) -> dict[str, Any]:
-        """The endpoint, its variants and the deployment under way."""
+        """Return the endpoint with its variants and the deployment in progress."""
         return self._describe(call.params["EndpointName"])
 
     @operation("ListEndpoints")
     def list_endpoints(self, call: Call) -> dict[str, Any]:
-        """Endpoints by name, status and times."""
+        """List endpoints by name, status and times."""
         return list_response(
             self._store.list(FAMILY), call.params, result="Endpoints", name="EndpointName",
             status="EndpointStatus", members=_SUMMARY,
@@ -136,7 +136,7 @@ class Hosting(EndpointConfigs):
 
     @operation("UpdateEndpoint")
     def update_endpoint(self, call: Call) -> dict[str, Any]:
-        """Deploy another configuration by the guardrails asked for."""
+        """Deploy another configuration with the requested deployment guardrails."""
         params = call.params
         name = params["EndpointName"]
         known = self._updatable(name)
@@ -165,7 +165,7 @@ class Hosting(EndpointConfigs):
 
     @operation("UpdateEndpointWeightsAndCapacities")
     def update_weights_and_capacities(self, call: Call) -> dict[str, Any]:
-        """Set weights and instance counts of variants, under the same configuration."""
+        """Set weights and instance counts of variants under the same configuration."""
         name = call.params["EndpointName"]
         known = self._updatable(name)
         desired = call.params["DesiredWeightsAndCapacities"]
@@ -182,7 +182,7 @@ class Hosting(EndpointConfigs):
 
     @operation("DeleteEndpoint")
     def delete_endpoint(self, call: Call) -> None:
-        """Drain and stop an endpoint in the background. In-progress ones are refused."""
+        """Drain and delete an endpoint in the background; refused during an update."""
         name = call.params["EndpointName"]
         self.components.check_delete(name)
         self._begin(name, "Deleting", {})
@@ -192,7 +192,7 @@ class Hosting(EndpointConfigs):
         self._lifecycle.delete(name)
 
     def set_instance_count(self, endpoint: str, variant: str, count: int) -> None:
-        """Start or stop processes until a variant has ``count``; returns before they are there.
+        """Set the instance count of a variant; return before its instances have started.
 
         Raises ``AwsError`` as UpdateEndpointWeightsAndCapacities does.
         """
@@ -203,16 +203,18 @@ class Hosting(EndpointConfigs):
         self._lifecycle.resize(endpoint, {variant: count}, {})
 
     def set_copy_count(self, component: str, count: int) -> None:
-        """Start or stop copies of an inference component until there are ``count``, maybe 0.
+        """Set the number of copies of an inference component, which may be 0.
 
-        Returns before they are there; raises ``AwsError`` as UpdateInferenceComponent does.
+        Returns before the copies have started; raises ``AwsError`` as UpdateInferenceComponent
+        does.
         """
         self.components.set_copies(component, count)
 
     def set_provisioned_concurrency(self, endpoint: str, variant: str, count: int) -> None:
-        """Start or stop environments until ``count`` of a serverless variant are always warm.
+        """Set the provisioned concurrency of a serverless variant.
 
-        Returns before they are there; raises ``AwsError`` as UpdateEndpointWeightsAndCapacities.
+        Returns before the environments have started; raises ``AwsError`` as
+        UpdateEndpointWeightsAndCapacities does.
         """
         self._updatable(endpoint)
         update = {"ProvisionedConcurrency": count}
@@ -223,26 +225,26 @@ class Hosting(EndpointConfigs):
         self._lifecycle.resize(endpoint, apply(limits), {})
 
     def wait_endpoint(self, name: str) -> dict[str, Any]:
-        """Block until an endpoint is at rest; returns its description.
+        """Block until an endpoint has a stable status; return its description.
 
-        An endpoint that is gone is described as status ``Deleted``. Returns what is true then
-        if the cloud stops.
+        A deleted endpoint is described with status ``Deleted``. If the cloud stops, returns the
+        current description.
         """
         document = self.wait_for(name, lambda d: d["EndpointStatus"] in AT_REST, None)
         return document if document else {"EndpointName": name, "EndpointStatus": "Deleted"}
 
     def rolled_back_by(self, name: str) -> str | None:
-        """The alarm that undid the last update of an endpoint, if one did."""
+        """The alarm that rolled back the last update of an endpoint, if one did."""
         live = self._lifecycle.live(name)
         return None if live is None else live.rolled_back_by
 
     def wait_for(
         self, name: str, holds: Callable[[dict[str, Any]], bool], timeout: float | None
     ) -> dict[str, Any]:
-        """Block until an endpoint's description satisfies ``holds`` or the endpoint is gone.
+        """Block until an endpoint's description satisfies ``holds`` or the endpoint is deleted.
 
-        Raises ``TimeoutError`` after ``timeout`` wall seconds (``None``: never). The empty
-        description means gone.
+        Raises ``TimeoutError`` after ``timeout`` wall seconds (``None``: no limit). Returns an
+        empty description for a deleted endpoint.
         """
         deadline = None if timeout is None else wall.monotonic() + timeout
         with self._store.changed:
@@ -266,7 +268,7 @@ class Hosting(EndpointConfigs):
         return [instance.outstanding for instance in fleet.variants[variant].instances]
 
     def outstanding_copies(self, component: str) -> list[int]:
-        """Requests in progress in each copy of a component; empty if there is none."""
+        """Requests in progress in each copy of a component; empty if it does not exist."""
         return [copy.outstanding for copy in self.components.copies(component)]
 
     def _scaling(self) -> AutoScaling | None:
@@ -278,11 +280,11 @@ class Hosting(EndpointConfigs):
 
     def _fleet_of(self, name: str) -> Mapping[str, VariantFleet]:
         live = self._lifecycle.live(name)
-        return {} if live is None or live.fleet is None else live.fleet.everyone
+        return {} if live is None or live.fleet is None else live.fleet.all_variants
 
     def _variants(self, name: str) -> list[str]:
         live = self._lifecycle.live(name)
-        return [] if live is None or live.fleet is None else list(live.fleet.everyone)
+        return [] if live is None or live.fleet is None else list(live.fleet.all_variants)
 
     def _updatable(self, name: str) -> dict[str, Any]:
         known = self._store.get(FAMILY, name)
@@ -357,7 +359,7 @@ class Hosting(EndpointConfigs):
 
 
 def _served_by(live: LiveEndpoint | None) -> list[Any]:
-    return [] if live is None or live.fleet is None else list(live.fleet.everyone.values())
+    return [] if live is None or live.fleet is None else list(live.fleet.all_variants.values())
 
 
 def _refuse_in_progress(document: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""One host of a processing job: its environment, its process and its log."""
+"""One host of a processing job: its environment, process and log stream."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
-_CANNOT_START = 127  # what a shell tells of a command that it does not find
+_CANNOT_START = 127  # the exit code of a shell for an unknown command
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a job runs: its hosts, and their network if it is a private one."""
+    """Where a processing job runs: its hosts, and their network if it is private."""
 
     cluster: Cluster
     hosts_file: Path
@@ -41,7 +41,7 @@ class Placement:
 
 
 class HostRun:
-    """Runs the job's program on one host; ``on_lines`` is called before lines are logged."""
+    """Runs the program of a job on one host; ``on_lines`` is called before lines are logged."""
 
     def __init__(
         self, cloud: Cloud, job: Document, placement: Placement, directory: HostDirectory,
@@ -60,7 +60,7 @@ class HostRun:
         self.container = Container(cloud, label, self._on_lines)
 
     def run(self, command: list[str]) -> int:
-        """Run to the end; returns the exit code."""
+        """Run the program to its end; return the exit code."""
         base = self._directory.base
         private = isolation.possible_for(base)
         settings = IsolationSettings(
@@ -96,5 +96,5 @@ class HostRun:
         try:
             self._log.write([escaped(line) for line in lines])
         except (BotoCoreError, ClientError):
-            # A log that cannot be written never ends a job, on AWS neither.
+            # As on AWS, a job continues if its log cannot be written.
             log.warning("no log of %s could be written", self._job["ProcessingJobName"])

@@ -1,4 +1,4 @@
-"""What CreateProcessingJob refuses beyond the model's own constraints."""
+"""Constraints of CreateProcessingJob that the service model does not declare."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ROOT = "/opt/ml/processing"
 
 
 def check(request: Request, allow: frozenset[str]) -> None:
-    """Refuse a request that AWS would refuse or that cannot be executed here.
+    """Refuse a request that AWS would refuse or that the local cloud cannot execute.
 
-    Members in ``allow`` as ``processing:<Member>`` are stored and not executed. Raises
-    ``AwsError`` ValidationException.
+    Members in ``allow`` as ``processing:<Member>`` are stored and not executed. Raises ``AwsError``
+    ValidationException.
     """
     for message in _violations(request):
         raise AwsError("ValidationException", message)
@@ -26,12 +26,12 @@ def check(request: Request, allow: frozenset[str]) -> None:
         raise AwsError(
             "ValidationException",
             f"not executed by the local cloud: {', '.join(missing)}; nothing was started. "
-            f"Allow by name to have it stored only: --allow processing:{missing[0]}",
+            f"To store it without executing it: --allow processing:{missing[0]}",
         )
 
 
 def inputs_of(request: Request) -> list[dict[str, Any]]:
-    """The inputs that SageMaker itself downloads."""
+    """The inputs that SageMaker downloads (not AppManaged)."""
     return [
         entry for entry in request.get("ProcessingInputs", ())
         if "S3Input" in entry and not entry.get("AppManaged", False)
@@ -39,13 +39,13 @@ def inputs_of(request: Request) -> list[dict[str, Any]]:
 
 
 def outputs_of(request: Request) -> list[dict[str, Any]]:
-    """The outputs that SageMaker itself uploads."""
+    """The outputs that SageMaker uploads (not AppManaged)."""
     outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", ())
     return [o for o in outputs if "S3Output" in o and not o.get("AppManaged", False)]
 
 
 def instances_of(request: Request) -> tuple[str, int]:
-    """The instance type and count of a cluster; of preferences, the first has capacity here."""
+    """The instance type and count of a cluster; of InstancePreferences, the first."""
     cluster = request["ProcessingResources"]["ClusterConfig"]
     chosen = (cluster.get("InstancePreferences") or [{}])[0]
     count = chosen.get("InstanceCount", cluster.get("InstanceCount", 1))
@@ -74,7 +74,7 @@ def _cluster_violations(cluster: dict[str, Any]) -> Iterator[str]:
     counted = sum("InstanceCount" in preference for preference in preferences or ())
     if counted not in (0, len(preferences or ())) or (counted and "InstanceCount" in cluster):
         yield (
-            "InstanceCount must be given either in every one of InstancePreferences or once in "
+            "InstanceCount must be specified either in each of InstancePreferences or once in "
             "ClusterConfig."
         )
 

@@ -1,4 +1,4 @@
-"""One processing job from its download to its last status."""
+"""Execution of one processing job."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ _DAY = 86_400
 
 
 class ProcessingRun:
-    """Carries one job out. :meth:`run` blocks; the other methods come from other threads.
+    """Executes a job. :meth:`run` blocks; the other methods are called from other threads.
 
-    Outputs with ``EndOfJob`` are uploaded when every host's program has ended with 0; those
-    with ``Continuous`` whatever the end is. Every host has a process group, a log stream and an
-    ``/opt/ml`` of its own.
+    Outputs with ``EndOfJob`` are uploaded when the program of every host has exited with 0; outputs
+    with ``Continuous`` are uploaded however the job ends. Each host has its own process group, log
+    stream and ``/opt/ml``.
     """
 
     def __init__(self, cloud: Cloud, records: JobRecords, job: Document) -> None:
@@ -71,7 +71,7 @@ class ProcessingRun:
         self._dies = False
 
     def run(self) -> None:
-        """Carry the job out; every end is a status, none an exception."""
+        """Execute the job; each outcome is a status, never an exception."""
         try:
             with suppress(Abandoned):
                 self._run_to_a_status()
@@ -79,13 +79,13 @@ class ProcessingRun:
             shutil.rmtree(self._root, ignore_errors=True)
 
     def request_stop(self) -> None:
-        """End the containers; the job is Stopping already."""
+        """Stop the containers; the status is Stopping already."""
         with self._lock:
             self._stop_requested = True
         self._apply_to_containers(Container.stop)
 
     def abandon(self) -> None:
-        """Kill the containers and change no status: the cloud goes down."""
+        """Kill the containers and change no status: the cloud is shutting down."""
         with self._lock:
             self._abandoned = True
         self._apply_to_containers(Container.kill)
@@ -110,7 +110,7 @@ class ProcessingRun:
             status, reason = "Failed", failure.reason
         except Exception:
             self._check_abandoned()
-            log.exception("processing job %s broke", self._name)
+            log.exception("processing job %s failed unexpectedly", self._name)
             status, reason = "Failed", INTERNAL_ERROR
         self._check_abandoned()
         messages = (directory.message() for directory in directories)
@@ -149,13 +149,13 @@ class ProcessingRun:
             if upload.continuous or completed:
                 upload.send()
         if self._first_failure:
-            # The program's own words are the ExitMessage.
+            # What the program wrote to its message file becomes the ExitMessage.
             raise algorithm_error("", self._first_failure)
 
     def _run_hosts(self, directories: list[layout.HostDirectory], network: int | None) -> None:
         command = program.command_of(self._job["AppSpecification"])
         if command is None:
-            raise InternalError  # unregistered since the job was created
+            raise InternalError  # the image was unregistered after the job was created
         hosts_file = self._root / "hosts"
         hosts_file.write_text(self._cluster.hosts_file())
         placement = Placement(self._cluster, hosts_file, network)

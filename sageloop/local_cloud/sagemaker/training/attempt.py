@@ -1,4 +1,4 @@
-"""One attempt at a job: its containers on all hosts, and what came of them."""
+"""One attempt at a training job: the containers on all hosts and how they ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sageloop.local_cloud.sagemaker.training.host import HostRun
 
 
 class EndReason(StrEnum):
-    """Why the containers have ended, when it was not of their own accord."""
+    """Why an attempt ended before its containers exited by themselves."""
 
     STOP = "stop"
     LIMIT = "limit"
@@ -21,7 +21,7 @@ class EndReason(StrEnum):
 
 
 class Attempt:
-    """Runs all hosts and waits for all. The first reason for an end is the one that counts."""
+    """Runs the containers of all hosts; the first end reason is kept."""
 
     def __init__(self, runs: Sequence[HostRun], *, on_limit: Callable[[], None]) -> None:
         self._runs = runs
@@ -31,9 +31,9 @@ class Attempt:
         self.failure: JobFailed | None = None
 
     def run(self, command: Sequence[str], *, max_seconds: float) -> None:
-        """Run to the end of the last host; ``max_seconds`` are wall seconds.
+        """Run until the container of the last host has ended; ``max_seconds`` are wall seconds.
 
-        Afterwards :attr:`ending` is ``None`` if every host ended with code zero.
+        Afterwards :attr:`reason` is ``None`` if every container exited with code zero.
         """
         limit = threading.Timer(max_seconds, self._limit)
         limit.daemon = True
@@ -50,7 +50,7 @@ class Attempt:
         limit.cancel()
 
     def end(self, reason: EndReason, failure: JobFailed | None = None) -> None:
-        """Stop all hosts with SIGTERM and grace; with SIGKILL if the machine breaks down."""
+        """Stop all hosts with SIGTERM and a grace period; with SIGKILL on a machine failure."""
         with self._lock:
             if self.reason is not None:
                 return
@@ -62,14 +62,14 @@ class Attempt:
                 run.container.stop()
 
     def kill(self) -> None:
-        """SIGKILL to everything, whatever the reason was."""
+        """Send SIGKILL to all containers, whatever the end reason is."""
         for run in self._runs:
             run.container.kill()
 
     def _run_host(self, run: HostRun, command: Sequence[str]) -> None:
         try:
             code = run.run(command)
-        except Exception as error:  # what a thread raises would be lost
+        except Exception as error:  # an exception in a thread would be lost
             self.end(EndReason.FAILURE, JobFailed(f"ClientError: {type(error).__name__}: {error}"))
             return
         if code != 0:

@@ -1,4 +1,4 @@
-"""Brings a job's channels to its hosts."""
+"""Delivery of a job's channels to its hosts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OnError = Callable[[JobFailed], None]
 
 @dataclass(frozen=True, slots=True)
 class ChannelDelivery:
-    """What bringing data needs. ``on_error`` is told what goes wrong while a pipe flows."""
+    """Delivers channels to hosts; ``on_error`` receives failures of a pipe while it is read."""
 
     storage: JobStorage
     file_systems: FileSystems
@@ -31,13 +31,13 @@ class ChannelDelivery:
     on_error: OnError
 
     def deliver(self, channel: Channel, hosts: Sequence[Host]) -> None:
-        """Make a channel ready on every host that has it. Raises :class:`JobFailed`."""
+        """Make a channel available on each host that gets it. Raises :class:`JobFailed`."""
         receivers = [host for host in hosts if channel.reaches(host.plan)]
         if channel.file_system:
             for host in receivers:
                 self._mount(channel, host)
             return
-        # Listed once for all hosts, so that no object is in two shards or in none.
+        # Listed once for all hosts, so each object is in exactly one shard.
         augmented = channel.s3.get("S3DataType") == "AugmentedManifestFile"
         list_parts: Any = listing.lines_of if augmented else listing.items_of
         parts = list_parts(channel, self.storage)
@@ -68,7 +68,7 @@ class ChannelDelivery:
             self.bodies.link_items(items, target, self.storage)
             host.mounts.append(Mount(target, _inside(channel), read_only=True))
         else:
-            # Without a mount a program that is root could write through a link.
+            # Without a read-only mount, a program that runs as root could write through a link.
             files.copy_items(items, target, self.storage)
             files.make_read_only(target)
 

@@ -1,4 +1,4 @@
-"""Checkpoints both ways: down to every host at the start, up as they change."""
+"""Checkpoints: downloaded to each host at the start, uploaded when they change."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
 
 log = logging.getLogger(__name__)
 
-# Wall seconds between looks at a container's files: its writing is no event of ours.
+# Wall seconds between two scans of the checkpoint folders: file changes raise no event.
 _SCAN_SECONDS = 1.0
 
 _Stamp = tuple[int, int]
 
 
 class CheckpointSync:
-    """Keeps one prefix and the checkpoint folders of all hosts together.
+    """Synchronizes an S3 prefix with the checkpoint folders of all hosts.
 
-    Whole at the start: the prefix is copied to every folder. Then one way only: files that
-    are new or changed go up, files that a host removes are removed from S3; what others put
-    under the prefix is not fetched.
+    At the start the objects under the prefix are copied to each folder. Afterwards new and changed
+    files are uploaded, and files that a host removes are deleted from S3. Objects that others write
+    under the prefix are not downloaded.
     """
 
     def __init__(self, storage: JobStorage, uri: str, folders: Sequence[Path]) -> None:
@@ -36,7 +36,7 @@ class CheckpointSync:
         self._thread = threading.Thread(target=self._watch, name="checkpoints", daemon=True)
 
     def restore(self) -> None:
-        """Copy what lies under the prefix to every host."""
+        """Copy the objects under the prefix to each host."""
         bucket = self._bucket
         keys = self._storage.keys(f"s3://{bucket}/{self._prefix}", needed=False)
         for folder, uploaded in self._uploaded.items():
@@ -45,16 +45,16 @@ class CheckpointSync:
             uploaded.update(_stamps(folder))
 
     def start(self) -> None:
-        """Watch the folders in the background."""
+        """Scan the folders in the background."""
         self._thread.start()
 
     def finish(self) -> None:
-        """Stop watching and bring up what is left. Raises :class:`JobFailed` if that fails."""
+        """Stop scanning and upload the remaining changes. Raises :class:`JobFailed` on failure."""
         self.abandon()
         self._upload_changes()
 
     def abandon(self) -> None:
-        """Stop watching and leave the rest as it is."""
+        """Stop scanning without uploading the remaining changes."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -64,7 +64,7 @@ class CheckpointSync:
             try:
                 self._upload_changes()
             except (JobFailed, OSError) as error:
-                # The last look tries again, and fails the job if it still cannot be.
+                # finish() uploads again, and fails the job if that is still not possible.
                 log.warning("checkpoints to %s: %s", self._uri, error)
 
     def _upload_changes(self) -> None:
@@ -82,7 +82,7 @@ class CheckpointSync:
         try:
             body = path.read_bytes()
         except FileNotFoundError:
-            return  # renamed or removed meanwhile: the next look sees it
+            return  # renamed or removed since the scan: the next scan handles it
         self._storage.upload(self._bucket, self._prefix + name, body)
 
 
@@ -99,10 +99,10 @@ def _stamps(folder: Path) -> dict[str, _Stamp]:
 
 
 class NoCheckpoints:
-    """Stands for the checkpoints of a job that keeps none."""
+    """A job without a CheckpointConfig."""
 
     def start(self) -> None:
-        """Nothing to watch."""
+        """Do nothing: there are no folders to scan."""
 
     def finish(self) -> None:
-        """Nothing to bring up."""
+        """Do nothing: there are no files to upload."""

@@ -1,4 +1,4 @@
-"""A container's process: started, listened to, stopped, waited for."""
+"""The process of a container: start, output, stop and exit code."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
 STOP_GRACE_SECONDS = 120.0
-# Lines are gathered for a moment, so that a chatty program costs few calls.
+# Lines are collected for this long, which reduces the calls for a program with much output.
 _GATHER_SECONDS = 0.1
 _CHUNK = 65_536
 
 
 class Container:
-    """One process group and what it prints. All seconds are wall seconds."""
+    """A container's process group and its output. All times are wall seconds."""
 
     def __init__(
         self, cloud: Cloud, label: str, on_lines: Callable[[list[str]], None],
@@ -43,7 +43,7 @@ class Container:
         self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path,
         max_seconds: float | None = None,
     ) -> int:  # fmt: skip
-        """Run to the end; returns the exit code as a shell tells it (128 + signal).
+        """Run to the end; return the exit code as a shell reports it (128 + signal).
 
         After ``max_seconds`` the container is stopped and :attr:`timed_out` is true.
         """
@@ -73,7 +73,7 @@ class Container:
         return code if code >= 0 else 128 - code
 
     def stop(self) -> None:
-        """SIGTERM to the whole group; SIGKILL when the grace is over."""
+        """Send SIGTERM to the process group, and SIGKILL after the grace period."""
         with self._lock:
             if self._stop_requested:
                 return
@@ -86,7 +86,7 @@ class Container:
             self._grace.start()
 
     def kill(self) -> None:
-        """SIGKILL to the whole group."""
+        """Send SIGKILL to the process group."""
         with self._lock:
             self._stop_requested = True
             if self._child is not None:
@@ -120,7 +120,7 @@ def _gathered(descriptor: int) -> Iterator[list[str]]:
 
 
 def _read_for_a_moment(descriptor: int) -> tuple[bytes, bool]:
-    poll = select.poll()  # select() knows descriptors below 1024 only
+    poll = select.poll()  # select() supports only descriptors below 1024
     poll.register(descriptor, select.POLLIN)
     read = os.read(descriptor, _CHUNK)
     chunks, until = [read], wall.monotonic() + _GATHER_SECONDS

@@ -1,4 +1,4 @@
-"""One host of a job: its directory, its environment, its process and its log."""
+"""One host of a training job: its directory, environment, process and log stream."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Placement:
 
 @dataclass
 class Host:
-    """A host that is ready to run; ``mounts`` and ``feeds`` bring its data."""
+    """A host that is ready to run; ``mounts`` and ``feeds`` provide its data."""
 
     plan: HostPlan
     directory: layout.JobDirectory
@@ -56,7 +56,7 @@ class Host:
 
 
 class HostRun:
-    """Runs a job's program on one host."""
+    """Runs the program of a job on one host."""
 
     def __init__(
         self, cloud: Cloud, job: dict[str, Any], placement: Placement, host: Host,
@@ -75,7 +75,7 @@ class HostRun:
         self.container = Container(cloud, label, self._on_lines)
 
     def run(self, command: Sequence[str]) -> int:
-        """Run to the end; returns the exit code."""
+        """Run the program to its end; return the exit code."""
         base = self.host.directory.base
         private = isolation.possible_for(base)
         settings = IsolationSettings(
@@ -123,12 +123,12 @@ class HostRun:
         try:
             self._log.write(text)
         except (BotoCoreError, ClientError):
-            # A log that cannot be written never ends a job, on AWS neither.
+            # As on AWS, a job continues if its log cannot be written.
             log.warning("no log of training job %s is written", self._job["TrainingJobName"])
 
 
 def cache_folder() -> Path:
-    """Where environments of requirements are kept from one cloud to the next."""
+    """The folder that keeps environments of requirements.txt files between clouds."""
     configured = os.environ.get(_CACHE_VARIABLE)
     if configured:
         return Path(configured)

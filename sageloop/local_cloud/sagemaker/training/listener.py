@@ -1,4 +1,4 @@
-"""What a job's containers print, heard: metrics, and the faults that wait for a line."""
+"""Processing of container output: metrics, and injected faults that are triggered by a line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class OutputListener:
-    """Hears all hosts of a job, one after another."""
+    """Processes the output lines of all hosts of a job, one host at a time."""
 
     def __init__(
         self, cloud: Cloud, job: dict[str, Any], on_metric: Callable[[str, float], None] | None
@@ -35,7 +35,7 @@ class OutputListener:
 
     @contextmanager
     def listening(self, attempt: Attempt) -> Iterator[None]:
-        """Let ordered faults strike an attempt while the body runs it."""
+        """Apply injected faults to an attempt in the ``with`` block."""
         faults = self._cloud.faults
         self._attempt = attempt
         self._breaks_down = faults.process_dies(f"training:{self._name}") or (
@@ -45,11 +45,11 @@ class OutputListener:
             attempt.end(EndReason.INTERRUPTION)
         yield
         if self._breaks_down:
-            # A program that has printed nothing breaks down at its end.
+            # Without any output, the fault takes effect when the program ends.
             attempt.reason, attempt.failure = EndReason.MACHINE, None
 
     def receive(self, host: Host, lines: list[str]) -> None:
-        """Take in lines of one host, control characters escaped."""
+        """Process output lines of a host; control characters are escaped."""
         with self._lock:
             now = self._cloud.clock.now()
             for line in lines:
@@ -73,5 +73,5 @@ class OutputListener:
             return
         try:
             self._on_metric(observed.name, observed.value)
-        except Exception:  # nobody would read the container's output any more
-            log.exception("whoever hears metrics of training job %s broke", self._name)
+        except Exception:  # an exception would stop the thread that reads the container's output
+            log.exception("the metric callback of training job %s failed", self._name)

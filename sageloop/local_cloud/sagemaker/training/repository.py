@@ -1,4 +1,4 @@
-"""The record of training jobs: what each is, how it moves, and who is told."""
+"""The stored documents of training jobs and their status changes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _NOT_DESCRIBED = ("Tags",)
 
 
 class TrainingJobRepository:
-    """Creates and moves jobs in the store; each move is an event."""
+    """Creates and updates training jobs in the store; each status change is an event."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -58,7 +58,7 @@ class TrainingJobRepository:
         self, request: dict[str, Any], *, secondary: str = "Starting",
         tuning_job_arn: str | None = None,
     ) -> Document:  # fmt: skip
-        """Add a job as it is asked for. Raises ResourceInUse if the name is taken."""
+        """Create a job from its request. Raises ResourceInUse if the name is taken."""
         name, now = request["TrainingJobName"], self._clock.now()
         specification = dict(request["AlgorithmSpecification"])
         definitions = definitions_for(
@@ -95,9 +95,10 @@ class TrainingJobRepository:
     def move(
         self, name: str, secondary: str, *, message: str | None = None, **members: Any
     ) -> Document:
-        """Enter a secondary status, setting ``members`` along the way.
+        """Enter a secondary status and set ``members``.
 
-        Raises :class:`JobStopped` if the job is to be stopped and this would carry it on.
+        Raises :class:`JobStopped` if the job is Stopping and the secondary status would continue
+        it.
         """
         now = self._clock.now()
 
@@ -122,11 +123,11 @@ class TrainingJobRepository:
         return document
 
     def describe(self, name: str) -> Document:
-        """A job as it is now. Raises ``AwsError`` if there is none."""
+        """Return a job. Raises ``AwsError`` if it does not exist."""
         return self._store.get(FAMILY, name)
 
     def mark_stopping(self, name: str) -> bool:
-        """Enter Stopping; false if the job is stopping already.
+        """Set a job to Stopping; return false if it is stopping already.
 
         Raises ``AwsError`` if the job has ended.
         """

@@ -1,7 +1,7 @@
-"""What AWS refuses of a CreateTrainingJob request and botocore's model does not state.
+"""Constraints of CreateTrainingJob that botocore's model does not declare.
 
-The rules are those of the API reference and the developer guide; where a guide gives no
-words for a refusal, the words are our own.
+The rules are those of the API reference and the developer guide. Where they do not document AWS's
+message, the message is the local cloud's own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MODE = "TrainingInputMode"
 
 
 def violations(request: Request) -> Iterator[str]:
-    """What is wrong with a request, in one line each."""
+    """The violated constraints of a request, one line each."""
     specification = request.get("AlgorithmSpecification")
     if specification is None:
         yield "AlgorithmSpecification is required."
@@ -118,7 +118,9 @@ def _channels(request: Request, mode: str) -> Iterator[str]:
         if names.count(name) > 1:
             yield f"InputDataConfig has more than one channel named {name}; names must be unique."
         if name in (".", ".."):
-            yield f"InputDataConfig has a channel named {name}, which is no name of a directory."
+            yield (
+                f"InputDataConfig has a channel named {name}, which is not a valid directory name."
+            )
     for channel in channels:
         own_mode = channel.get("InputMode", mode)
         label = f"channel {channel['ChannelName']}"

@@ -1,4 +1,4 @@
-"""One training job from its first instances to its last status."""
+"""Execution of one training job."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Virtual seconds between two tries for spot instances.
+# Virtual seconds between two requests for spot instances.
 _CAPACITY_RETRY_SECONDS = 60.0
 _NO_CAPACITY = "Insufficient capacity error from EC2 while launching instances, retrying!"
 
 
 @dataclass(frozen=True, slots=True)
 class SharedResources:
-    """What all jobs of a cloud share."""
+    """Resources that all training jobs of a cloud share."""
 
     pools: WarmPools
     file_systems: FileSystems
@@ -55,7 +55,7 @@ class SharedResources:
 
 
 class TrainingRun:
-    """Carries one job out. :meth:`run` blocks; the other methods come from other threads."""
+    """Executes a job. :meth:`run` blocks; the other methods are called from other threads."""
 
     def __init__(
         self, cloud: Cloud, repository: TrainingJobRepository, job: Document,
@@ -84,7 +84,7 @@ class TrainingRun:
         self._abandoned = False
 
     def run(self) -> None:
-        """Carry the job on, to its end or until it waits; no end is an exception."""
+        """Execute the job until it ends or waits for capacity; failures become a status."""
         try:
             with suppress(Abandoned):
                 self._run_to_a_status()
@@ -93,7 +93,7 @@ class TrainingRun:
             shutil.rmtree(self._root, ignore_errors=True)
 
     def request_stop(self) -> None:
-        """End the containers; the job is Stopping already."""
+        """Stop the containers; the status is Stopping already."""
         with self._lock:
             self._stop_requested = True
             attempt, wake = self._attempt, self._wake
@@ -105,7 +105,7 @@ class TrainingRun:
             self._spawn()
 
     def abandon(self) -> None:
-        """Kill the containers and change no status: the cloud goes down."""
+        """Kill the containers and change no status: the cloud is shutting down."""
         with self._lock:
             self._abandoned = True
             attempt = self._attempt
@@ -113,7 +113,7 @@ class TrainingRun:
             attempt.kill()
 
     def start(self) -> None:
-        """Carry the job out in the background."""
+        """Execute the job in the background."""
         self._spawn()
 
     def _spawn(self) -> None:
@@ -133,7 +133,7 @@ class TrainingRun:
             raise
         except Exception:
             self._check_abandoned()
-            log.exception("training job %s broke", self._name)
+            log.exception("training job %s failed unexpectedly", self._name)
             self._end("Failed", sound=False, FailureReason=INTERNAL_ERROR)
         else:
             uri = self._session().artifacts.model_uri
@@ -235,7 +235,7 @@ class TrainingRun:
         )  # fmt: skip
 
     def _start_time(self) -> dict[str, Any]:
-        # The first start counts; an interrupted job keeps it.
+        # An interrupted job keeps the time of its first start.
         known = self._repository.describe(self._name).get("TrainingStartTime")
         return {"TrainingStartTime": known or self._cloud.clock.now()}
 
@@ -253,7 +253,7 @@ class TrainingRun:
         final = self._listener.metrics.final()
         if final:
             members["FinalMetricDataList"] = final
-        # Before the last status, so that who waits for that finds the pool available.
+        # Before the final status, because a caller that waits for it expects an available pool.
         if sound and self._hosts:
             caches = [(host.plan.name, host.directory.warm_cache) for host in self._hosts]
             self._shared.pools.keep(self._name, caches)

@@ -1,4 +1,4 @@
-"""A job's inputs from S3 and its artifacts to S3, both as its role."""
+"""S3 access of a job with the permissions of its execution role."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _Response = TypeVar("_Response")
 _ATTEMPTS = 3
-# Above this an object is read in pieces from the store, not as the body of an answer.
+# Objects above this size are read in pieces from the store, not as a response body.
 _LARGE = 4 << 20
 
 
@@ -29,7 +29,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 class JobStorage:
-    """S3 as one job sees it: every call is made as the job's execution role."""
+    """S3 operations of a job; each call is made with its execution role."""
 
     def __init__(self, cloud: Cloud, role_arn: str) -> None:
         self._client = cloud.client("s3", principal=role_arn)
@@ -38,10 +38,10 @@ class JobStorage:
         self._role_arn = role_arn
 
     def keys(self, uri: str, *, needed: bool = True) -> list[str]:
-        """Keys under a prefix, folders' own objects left out.
+        """Object keys under a prefix without folder objects.
 
-        Raises :class:`JobFailed` in AWS's words if the bucket cannot be listed, or if there
-        are none and some are ``needed``.
+        Raises :class:`JobFailed` with AWS's message if the bucket cannot be listed, or if there are
+        no objects and some are ``needed``.
         """
         bucket, prefix = split_uri(uri)
         keys: list[str] = []
@@ -62,7 +62,7 @@ class JobStorage:
         return keys
 
     def pieces(self, bucket: str, key: str) -> Iterator[bytes]:
-        """An object's body, in pieces. Raises :class:`JobFailed` in AWS's words."""
+        """The body of an object in pieces. Raises :class:`JobFailed` with AWS's message."""
         stored = moto_bodies.find(self._account, bucket, key)
         if stored is None or stored.size <= _LARGE:
             yield self.read(bucket, key)
@@ -71,7 +71,7 @@ class JobStorage:
         yield from stored.pieces()
 
     def read(self, bucket: str, key: str) -> bytes:
-        """An object's whole body. Raises :class:`JobFailed` in AWS's words."""
+        """The body of an object. Raises :class:`JobFailed` with AWS's message."""
         try:
             response = _retried(lambda: self._client.get_object(Bucket=bucket, Key=key))
             return bytes(response["Body"].read())
@@ -79,7 +79,7 @@ class JobStorage:
             raise JobFailed(f"ClientError: Data download failed:{_error_text(error)}") from error
 
     def save(self, bucket: str, key: str, path: Path) -> None:
-        """Copy an object into a file, making the folders above it."""
+        """Copy an object into a file; missing parent folders are created."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb", buffering=0) as file:
             for piece in self.pieces(bucket, key):
@@ -89,7 +89,7 @@ class JobStorage:
         self, bucket: str, key: str, body: bytes, *, kms_key: str | None = None,
         content_type: str | None = None,
     ) -> None:  # fmt: skip
-        """Write one object, encrypted under ``kms_key`` if one is given."""
+        """Put an object, encrypted with ``kms_key`` if one is specified."""
         extra = {} if kms_key is None else {
             "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key,
         }  # fmt: skip
@@ -103,7 +103,7 @@ class JobStorage:
             raise JobFailed(f"ClientError: Artifact upload failed:{_error_text(error)}") from error
 
     def delete(self, bucket: str, key: str) -> None:
-        """Remove one object."""
+        """Delete an object."""
         try:
             _retried(lambda: self._client.delete_object(Bucket=bucket, Key=key))
         except ClientError as error:
@@ -112,16 +112,18 @@ class JobStorage:
             ) from error
 
     def authorize(self, bucket: str, key: str) -> str:
-        """Be allowed to read an object; returns its ETag. Raises :class:`JobFailed`."""
+        """Check that the role may read an object; return its ETag. Raises :class:`JobFailed`."""
         stored = moto_bodies.find(self._account, bucket, key)
         if stored is None:
-            self.read(bucket, key)  # which says in AWS's words why it cannot be
-            raise JobFailed(f"ClientError: Data download failed: s3://{bucket}/{key} is gone")
+            self.read(bucket, key)  # raises AWS's message for a missing object
+            raise JobFailed(
+                f"ClientError: Data download failed: s3://{bucket}/{key} does not exist"
+            )
         self._check_access(bucket, key, stored.etag)
         return stored.etag
 
     def _check_access(self, bucket: str, key: str, etag: str) -> None:
-        # A GetObject like any other to the front and its faults, answered without the body.
+        # For access decisions and injected faults this is a GetObject; the response has no body.
         try:
             _retried(
                 lambda: self._client.get_object(Bucket=bucket, Key=key, IfNoneMatch=etag)

@@ -1,4 +1,4 @@
-"""CreateTrainingJob and its companions."""
+"""CreateTrainingJob and the other operations on training jobs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _SUMMARY = (
 
 
 class TrainingJobs:
-    """Training jobs, each run by processes of its own.
+    """Operations on training jobs; each job runs in its own processes.
 
-    ``file_systems`` says which directories stand for EFS and FSx file systems.
+    ``file_systems`` maps EFS and FSx file systems to local directories.
     """
 
     def __init__(self, account: Account) -> None:
@@ -60,10 +60,10 @@ class TrainingJobs:
         self, request: dict[str, Any], *, tuning_job_arn: str | None = None,
         on_metric: OnMetric | None = None, on_end: OnEnd | None = None,
     ) -> str:  # fmt: skip
-        """Start a job as CreateTrainingJob does once its request is well formed; returns its ARN.
+        """Start a job from a validated CreateTrainingJob request; return its ARN.
 
-        ``on_metric`` is told every observed value of a metric, ``on_end`` once the job's last
-        document; both in the job's own thread. Raises ``AwsError``.
+        ``on_metric`` is called with each observed value of a metric, ``on_end`` once with the job's
+        final document; both are called in the thread of the job. Raises ``AwsError``.
         """
         is_executable = self.check(request)
         image = request["AlgorithmSpecification"].get("TrainingImage", "")
@@ -80,9 +80,10 @@ class TrainingJobs:
         return arn
 
     def check(self, request: dict[str, Any]) -> bool:
-        """Whether a job would run here; refuses with ``AwsError`` what a launch would refuse.
+        """Whether a job would be executed; raises the ``AwsError`` that a launch would raise.
 
-        Starts nothing. A request for an image that is only allowed by name gives ``False``.
+        Starts nothing. Returns ``False`` for an image without a local program that is allowed by
+        name.
         """
         allow = self._cloud.config.allow
         requests.check(request, allow, self.file_systems)
@@ -93,14 +94,14 @@ class TrainingJobs:
 
     @operation("DescribeTrainingJob")
     def describe_training_job(self, call: Call) -> dict[str, Any]:
-        """The job."""
+        """Return the job."""
         return self._store.get(FAMILY, call.params["TrainingJobName"])
 
     @operation("ListTrainingJobs")
     def list_training_jobs(self, call: Call) -> dict[str, Any]:
-        """Jobs by name, status and times."""
+        """List jobs by name, status and times."""
         if "TrainingPlanArnEquals" in call.params:
-            return {"TrainingJobSummaries": []}  # there are no plans
+            return {"TrainingJobSummaries": []}  # there are no training plans
         pool = call.params.get("WarmPoolStatusEquals")
 
         def admitted(job: Document) -> bool:
@@ -113,11 +114,11 @@ class TrainingJobs:
 
     @operation("StopTrainingJob")
     def stop_training_job(self, call: Call) -> None:
-        """Ask a job to end: SIGTERM, and SIGKILL when its grace is over."""
+        """Stop a job: SIGTERM, then SIGKILL after the grace period."""
         self.stop_job(call.params["TrainingJobName"])
 
     def stop_job(self, name: str) -> None:
-        """What StopTrainingJob does. Raises ``AwsError`` if the job has ended."""
+        """Stop a job as StopTrainingJob does. Raises ``AwsError`` if the job has ended."""
         if not self._repository.mark_stopping(name):
             return
         with self._lock:
@@ -132,7 +133,7 @@ class TrainingJobs:
 
     @operation("UpdateTrainingJob")
     def update_training_job(self, call: Call) -> dict[str, Any]:
-        """Keep a warm pool for longer or shorter."""
+        """Change how long a warm pool is kept."""
         name = call.params["TrainingJobName"]
         job = self._store.get(FAMILY, name)
         requests.check_update(call.params)
@@ -143,7 +144,7 @@ class TrainingJobs:
 
     @operation("DeleteTrainingJob")
     def delete_training_job(self, call: Call) -> None:
-        """Forget a job that has ended."""
+        """Delete a job that has ended."""
         name = call.params["TrainingJobName"]
         with self._store.changed:
             status = self._store.get(FAMILY, name)["TrainingJobStatus"]
@@ -156,15 +157,15 @@ class TrainingJobs:
                 raise AwsError(
                     "ResourceInUse",
                     f"Training job {name} cannot be deleted while its warm pool is Available; set "
-                    "KeepAlivePeriodInSeconds to 0 by UpdateTrainingJob first.",
+                    "KeepAlivePeriodInSeconds to 0 with UpdateTrainingJob first.",
                 )
             self._store.delete(FAMILY, name)
 
     def start(self) -> None:
-        """Nothing runs before the first job."""
+        """Do nothing: the first job starts the background work."""
 
     def stop(self) -> None:
-        """Kill what runs; jobs stay as they are."""
+        """Kill the processes of all jobs; the jobs keep their statuses."""
         with self._lock:
             runs = list(self._runs.values())
         for run in runs:
@@ -185,7 +186,7 @@ class TrainingJobs:
         with self._lock:
             self._runs[name] = run
         if self._repository.describe(name)["TrainingJobStatus"] == "Stopping":
-            run.request_stop()  # asked for before there was a run to ask
+            run.request_stop()  # the stop was requested before the run was registered
         run.start()
 
     def _check_quota(self, request: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What one attempt at a job needs: hosts made, data brought, results kept."""
+"""The resources of one attempt: hosts, channels, checkpoints and artifacts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One attempt's means. ``on_error`` hears of data that a pipe could not get."""
+    """The resources of one attempt; ``on_error`` receives failures of its pipes."""
 
     def __init__(
         self, cloud: Cloud, job: dict[str, Any], cluster: Cluster, file_systems: FileSystems,
@@ -46,33 +46,33 @@ class Session:
         self.on_error: Callable[[JobFailed], None] | None = None
 
     def make_hosts(self, root: Path, pool: Path | None) -> list[Host]:
-        """Make every host's directory; a pool's caches move in."""
+        """Create the directory of each host; the caches of a warm pool are moved into them."""
         root.mkdir(parents=True, exist_ok=True)
         (root / "hosts").write_text(self._cluster.hosts_file())
         self._hosts_file = root / "hosts"
         return [self._host(root, plan, pool) for plan in self._cluster.hosts]
 
     def deliver_channels(self, hosts: list[Host]) -> None:
-        """Bring every channel to the hosts. Raises :class:`JobFailed`."""
+        """Deliver all channels to the hosts. Raises :class:`JobFailed`."""
         for channel in self._channels:
             self._channel_delivery.deliver(channel, hosts)
 
     def runs(self, hosts: list[Host], on_lines: OnHostLines) -> list[HostRun]:
-        """What will run on the hosts."""
+        """The programs to run, one for each host."""
         placement = Placement(self._cluster, free_port(), self._network, self._hosts_file)
         return [HostRun(self._cloud, self._job, placement, host, on_lines) for host in hosts]
 
     def command(self) -> list[str]:
-        """The container's command line."""
+        """The command line of the container."""
         image = self._job["AlgorithmSpecification"]["TrainingImage"]
         command = images.training_command(image, self._job)
         if command is None:
-            raise InternalError  # unregistered since the job was created
+            raise InternalError  # the image was unregistered after the job was created
         return command
 
     @contextmanager
     def checkpoints(self, hosts: list[Host]) -> Iterator[CheckpointSync | NoCheckpoints]:
-        """Checkpoints restored on entering, no longer watched on leaving."""
+        """Context of the checkpoints: restored on entry, no longer scanned on exit."""
         config = self._job.get("CheckpointConfig")
         if not config:
             yield NoCheckpoints()
@@ -87,7 +87,7 @@ class Session:
             sync.abandon()
 
     def upload_outputs(self, hosts: list[Host], failure: JobFailed | None) -> None:
-        """Upload what the hosts leave; raises ``failure`` if there is one."""
+        """Upload the artifacts of the hosts; then raise ``failure`` if there is one."""
         outputs = [host.directory.output for host in hosts]
         upload_output = any(any(folder.iterdir()) for folder in outputs)
         if upload_output:
@@ -100,7 +100,7 @@ class Session:
         try:
             self.artifacts.upload("output", folders)
         except JobFailed:
-            if failure is None:  # else the first failure is the one to tell
+            if failure is None:  # else the first failure is the one to report
                 raise
 
     def _host(self, root: Path, plan: HostPlan, pool: Path | None) -> Host:

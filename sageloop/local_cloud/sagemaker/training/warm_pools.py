@@ -1,7 +1,7 @@
-"""Instances kept after a job for the next one like it.
+"""Managed warm pools: instances kept after a job for the next job with the same configuration.
 
-Nothing is provisioned here, so what a pool really keeps is its persistent cache directory,
-its hold on capacity, and what Describe tells of it.
+The local cloud provisions no instances. A pool keeps its persistent cache directory, its capacity
+and its WarmPoolStatus.
 https://docs.aws.amazon.com/sagemaker/latest/dg/train-warm-pools.html
 """
 
@@ -29,7 +29,7 @@ _SAME = (
 
 
 class WarmPools:
-    """The pools that are available, by the job that left them."""
+    """The available warm pools, by the name of the job that created them."""
 
     def __init__(self, cloud: Cloud, store: SageMakerStore) -> None:
         self._clock = cloud.clock
@@ -40,7 +40,7 @@ class WarmPools:
         self._timers: dict[str, Timer] = {}
 
     def take(self, job: Document) -> Path | None:
-        """Give a job the pool that matches it; returns the pool's caches, one a host."""
+        """Assign the matching pool to a job; return the caches of the pool, one for each host."""
         with self._lock:
             for name in self._since:
                 if _key(self._store.get(FAMILY, name)) == _key(job):
@@ -50,7 +50,7 @@ class WarmPools:
         return None
 
     def keep(self, name: str, caches: Iterable[tuple[str, Path]]) -> None:
-        """Keep a job's instances if it asks for that; ``caches`` are by host."""
+        """Keep the instances of a job if it requests a pool; ``caches`` are by host."""
         job = self._store.get(FAMILY, name)
         seconds = job["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
         with self._lock:
@@ -70,12 +70,12 @@ class WarmPools:
             self._expire_after(name, seconds)
 
     def drop(self, name: str) -> None:
-        """A job ended without instances worth keeping."""
+        """Record that a job ended without instances to keep."""
         if "WarmPoolStatus" in self._store.get(FAMILY, name):
             self._set_status(name, {"Status": "Terminated"})
 
     def update(self, name: str, seconds: int) -> None:
-        """UpdateTrainingJob: keep a pool for ``seconds`` from its job's end; 0 ends it.
+        """Keep a pool for ``seconds`` from the end of its job (UpdateTrainingJob); 0 ends it.
 
         Raises ``AwsError`` if the job has no available pool.
         """
@@ -97,7 +97,7 @@ class WarmPools:
             self._expire_after(name, seconds)
 
     def available(self, name: str) -> bool:
-        """Whether a job's pool waits for another job."""
+        """Whether the pool of a job is available for another job."""
         with self._lock:
             return name in self._since
 

@@ -1,4 +1,4 @@
-"""DataProcessing: what of the input goes to the model, and what of both goes to the output."""
+"""DataProcessing: filters of the input and the output, and their join."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ FORMATS = (CSV, JSON, JSON_LINES)
 
 
 class JoinError(ValueError):
-    """An answer or a record that cannot be read or joined."""
+    """A response or record that cannot be parsed or joined."""
 
 
 def media_type(content_type: str | None) -> str:
-    """A content type without its parameters, in lower case."""
+    """A content type in lower case without its parameters."""
     return (content_type or "").split(";", 1)[0].strip().lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataProcessing:
-    """The three members of DataProcessing, with the formats they are applied to."""
+    """The members of DataProcessing and the formats of input and output."""
 
     input_filter: JsonPath
     output_filter: JsonPath
@@ -40,7 +40,7 @@ class DataProcessing:
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> DataProcessing:
-        """What a CreateTransformJob request asks for. Raises ``JsonPathError``."""
+        """The DataProcessing of a CreateTransformJob request. Raises ``JsonPathError``."""
         config = request.get("DataProcessing", {})
         content_type, accept = request["TransformInput"], request["TransformOutput"]
         reads = media_type(content_type.get("ContentType"))
@@ -55,20 +55,20 @@ class DataProcessing:
 
     @property
     def touches_output(self) -> bool:
-        """Whether an answer has to be read at all."""
+        """Whether responses must be parsed."""
         return self.joins or not self.output_filter.is_whole
 
     def filtered(self, records: Iterable[Record]) -> list[Record]:
-        """The records as the model gets them. Raises ``JsonPathError`` or :class:`JoinError`."""
+        """The records after InputFilter. Raises ``JsonPathError`` or :class:`JoinError`."""
         if self.input_filter.is_whole:
             return list(records)
         return [self._filtered(record) for record in records]
 
     def output(self, records: Sequence[Record], response: bytes) -> list[bytes]:
-        """What goes to the output for the records of one request and the model's answer.
+        """The output for the records of a request and the model's response.
 
-        Raises ``JsonPathError`` or :class:`JoinError`, among others if the answer does not have
-        one record for each that was sent.
+        Raises ``JsonPathError`` or :class:`JoinError`, for example if the numbers of records in
+        request and response differ.
         """
         predicted = self._records_in(response, len(records))
         if not self.joins:
@@ -89,7 +89,7 @@ class DataProcessing:
             lines = [line.removesuffix(b"\r") for line in response.split(b"\n") if line.strip()]
         if len(lines) != count:
             raise JoinError(
-                f"The number of records in the answer ({len(lines)}) differs from that in the "
+                f"The number of records in the response ({len(lines)}) differs from that in the "
                 f"request ({count})"
             )
         return [_parsed(line, self.writes, "output from the algorithm") for line in lines]

@@ -1,4 +1,4 @@
-"""One input object on its way through the model."""
+"""Transformation of one input object."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from sageloop.local_cloud.sagemaker.transform.splitting import (
 )
 
 _TIMEOUT_SECONDS = 600
-# An object is split in memory. AWS documents no limit of what Gzip may unpack to; this is ours.
+# Objects are split in memory. AWS documents no limit for the decompressed size; this is the
+# local cloud's own.
 _MOST_UNPACKED = 1024**3
 _RETRIES = 3
 
 
 class ObjectFailed(Exception):
-    """One object failed. ``kind`` heads the job's FailureReason, ``lines`` go to the data log."""
+    """One object failed. ``kind`` starts the job's FailureReason; the data log gets ``lines``."""
 
     def __init__(self, kind: str, *lines: str) -> None:
         super().__init__(*lines)
@@ -39,12 +40,12 @@ class ObjectFailed(Exception):
 
 
 class Stopped(Exception):
-    """The job is to stop."""
+    """The job was stopped."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transformation:
-    """What is done to every object of a job; requests of one server run on ``pool``."""
+    """Sends the records of objects to a server; requests run on ``pool``."""
 
     request: Mapping[str, Any]
     limits: Limits
@@ -55,11 +56,11 @@ class Transformation:
     _room: threading.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
-        # Bounds what is read ahead of the requests in flight.
+        # Limits how many payloads are read before their requests are sent.
         object.__setattr__(self, "_room", threading.Semaphore(2 * self.limits.concurrent))
 
     def begin(self, item: Item, data: bytes) -> Callable[[], bytes]:
-        """Send an object's requests; the function that is returned waits for its output.
+        """Start the requests of an object; the returned function waits for the output.
 
         Both raise :class:`ObjectFailed` or :class:`Stopped`.
         """

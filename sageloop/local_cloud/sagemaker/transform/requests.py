@@ -1,4 +1,4 @@
-"""What CreateTransformJob refuses beyond the model's own constraints."""
+"""Constraints of CreateTransformJob that the service model does not declare."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MOST_MB = 100
 
 
 def check(request: Request, allow: frozenset[str]) -> None:
-    """Refuse a request that AWS would refuse or that cannot be executed here.
+    """Refuse a request that AWS would refuse or that the local cloud cannot execute.
 
-    Members in ``allow`` as ``transform:<Member>`` are stored and not executed. Raises
-    ``AwsError`` ValidationException.
+    Members in ``allow`` as ``transform:<Member>`` are stored and not executed. Raises ``AwsError``
+    ValidationException.
     """
     for message in _violations(request):
         raise AwsError("ValidationException", message)
@@ -28,12 +28,12 @@ def check(request: Request, allow: frozenset[str]) -> None:
         raise AwsError(
             "ValidationException",
             f"not executed by the local cloud: {', '.join(missing)}; nothing was started. "
-            f"Allow by name to have it stored only: --allow transform:{missing[0]}",
+            f"To store it without executing it: --allow transform:{missing[0]}",
         )
 
 
 def check_image(image: str, allow: frozenset[str]) -> bool:
-    """Whether an image has a local program that serves.
+    """Whether an image has a local serving program.
 
     Raises ``AwsError`` if it has none and ``image:<uri>`` is not in ``allow``.
     """
@@ -43,9 +43,9 @@ def check_image(image: str, allow: frozenset[str]) -> bool:
         return False
     raise AwsError(
         "ValidationException",
-        f"the model's image {image} has no serving program on this machine (known are "
-        f"{', '.join(images.known_images())}). Allow it by name to have its jobs stored, not "
-        f"executed: --allow image:{image}",
+        f"the model's image {image} has no serving program on this machine (images with a "
+        f"program: {', '.join(images.known_images())}). To store its jobs without executing "
+        f"them: --allow image:{image}",
     )
 
 

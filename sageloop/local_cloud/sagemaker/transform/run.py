@@ -1,4 +1,4 @@
-"""One transform job from its containers' start to its last status."""
+"""Execution of one transform job."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ LOG_GROUP = "/aws/sagemaker/TransformJobs"
 
 
 class TransformRun:
-    """Carries one job out. :meth:`run` blocks; the other methods come from other threads.
+    """Executes a job. :meth:`run` blocks; the other methods are called from other threads.
 
-    Objects are dealt to the instances by key. An object that fails does not keep the others
-    from being done: what succeeded is written, and the job is Failed in the end.
+    Objects are distributed to the instances by key. If an object fails, the other objects are still
+    transformed and written; the job then ends as Failed.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class TransformRun:
         self._abandoned = False
 
     def run(self) -> None:
-        """Carry the job out; every end is a status, none an exception."""
+        """Execute the job; each outcome is a status, never an exception."""
         try:
             with suppress(Abandoned):
                 self._run_to_a_status()
@@ -87,12 +87,12 @@ class TransformRun:
             shutil.rmtree(self._root, ignore_errors=True)
 
     def request_stop(self) -> None:
-        """Send no more requests and end the containers; the job is Stopping already."""
+        """Send no more requests and stop the containers; the status is Stopping already."""
         self._stopping.set()
         self._kill()
 
     def abandon(self) -> None:
-        """Kill the containers and change no status: the cloud goes down."""
+        """Kill the containers and change no status: the cloud is shutting down."""
         self._abandoned = True
         self._stopping.set()
         self._kill()
@@ -118,7 +118,7 @@ class TransformRun:
             status, reason = "Failed", failure.reason
         except Exception:
             self._check_abandoned()
-            log.exception("transform job %s broke", self._name)
+            log.exception("transform job %s failed unexpectedly", self._name)
             status, reason = "Failed", INTERNAL_ERROR
         self._check_abandoned()
         if self._stopping.is_set():
@@ -210,7 +210,7 @@ class TransformRun:
             try:
                 written.write([escaped(line) for line in lines])
             except (BotoCoreError, ClientError):
-                # A log that cannot be written never ends a job, on AWS neither.
+                # As on AWS, a job continues if its log cannot be written.
                 log.warning("no log of transform job %s could be written", self._name)
 
         return write
@@ -232,13 +232,13 @@ class TransformRun:
 
 
 class _Noted:
-    """A context in which the failure of one object, and no other, is noted and passed over."""
+    """Context manager that records the failure of one object and continues with the next."""
 
     def __init__(self, note: Callable[[ObjectFailed], None]) -> None:
         self._note = note
 
     def __enter__(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> bool:
         if not isinstance(error, ObjectFailed):

@@ -1,4 +1,4 @@
-"""CreateTransformJob and its companions."""
+"""CreateTransformJob and the other operations on transform jobs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SUMMARY = (
 
 
 class TransformJobs:
-    """Transform jobs, each over containers of its model of their own."""
+    """Operations on transform jobs; each job runs its own containers of its model."""
 
     def __init__(self, account: Account, containers: ModelContainers) -> None:
         self._account = account
@@ -64,12 +64,12 @@ class TransformJobs:
 
     @operation("DescribeTransformJob")
     def describe_transform_job(self, call: Call) -> dict[str, Any]:
-        """The job."""
+        """Return the job."""
         return self._records.get(call.params["TransformJobName"])
 
     @operation("ListTransformJobs")
     def list_transform_jobs(self, call: Call) -> dict[str, Any]:
-        """Jobs by name, status and times."""
+        """List jobs by name, status and times."""
         return list_response(
             self._records.all(), call.params, result="TransformJobSummaries",
             name="TransformJobName", status="TransformJobStatus", members=_SUMMARY,
@@ -77,9 +77,9 @@ class TransformJobs:
 
     @operation("StopTransformJob")
     def stop_transform_job(self, call: Call) -> None:
-        """End a job: requests in flight are broken off, objects not done have no output."""
+        """Stop a job: requests in flight are aborted, unfinished objects have no output."""
         self._running.stop(call.params["TransformJobName"])
 
     def stop(self) -> None:
-        """Kill what runs; jobs stay as they are."""
+        """Kill the processes of all jobs; the jobs keep their statuses."""
         self._running.abandon()

@@ -1,4 +1,4 @@
-"""One serving container of a transform job: started, asked, stopped."""
+"""One serving container of a transform job."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import Serving
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
-# AWS names no limit for batch; its support speaks of half an hour.
+# AWS documents no limit for batch transform; AWS Support has named half an hour.
 _STARTUP_SECONDS = 1800
 NO_PING = (
     "AlgorithmError: Model container failed to respond to ping; see job logs for more information"
@@ -34,11 +34,11 @@ NO_PING = (
 
 
 class NoResponse(Exception):
-    """The container did not answer a request."""
+    """The container did not respond to a request."""
 
 
 class Server:
-    """A process that serves a model under ``base``. All seconds are wall seconds."""
+    """A process that serves a model under ``base``. All times are wall seconds."""
 
     def __init__(
         self, cloud: Cloud, serving: Serving, *, label: str, base: Path,
@@ -73,7 +73,7 @@ class Server:
             raise InternalError
 
     def execution_parameters(self) -> dict[str, Any]:
-        """What ``GET /execution-parameters`` offers; nothing where it is not implemented."""
+        """The response to ``GET /execution-parameters``, or ``{}`` if it is not implemented."""
         try:
             response = self._connections.request(
                 "GET", "/execution-parameters", None, {}, self._timing.ping_timeout
@@ -84,14 +84,14 @@ class Server:
         return offered if isinstance(offered, dict) else {}
 
     def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float) -> ContainerResponse:
-        """``POST /invocations``. Raises :class:`NoAnswer` if none comes in time."""
+        """Send ``POST /invocations``. Raises :class:`NoResponse` without a response in time."""
         try:
             return self._connections.request("POST", "/invocations", body, headers, timeout)
         except (OSError, HTTPException, NotSent) as error:
             raise NoResponse from error
 
     def stop(self) -> None:
-        """SIGTERM, then SIGKILL when the grace is over."""
+        """Send SIGTERM, then SIGKILL after the grace period."""
         self._ended.set()
         child = self._child
         if child is None:
@@ -102,7 +102,7 @@ class Server:
             self._reader.join()
 
     def kill(self) -> None:
-        """SIGKILL to the whole group."""
+        """Send SIGKILL to the process group."""
         self._ended.set()
         if self._child is not None:
             self._cloud.processes.kill(self._child, signal.SIGKILL)
@@ -124,7 +124,7 @@ class Server:
 
 
 def chunked(body: bytes) -> bytes:
-    """A body as HTTP's chunked encoding sends it, for payloads without a limit."""
+    """A body in HTTP's chunked encoding, for payloads without a size limit."""
     size = 1 << 16
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])

@@ -1,8 +1,8 @@
-"""When a tuning job has done enough: TuningJobCompletionCriteria.
+"""TuningJobCompletionCriteria: when a tuning job completes before its limits.
 
-See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-progress.html. How
-AWS finds convergence is its own; here a job has converged when of at least 20 evaluated
-training jobs the last 10 together improved the best objective by less than 1 %.
+See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-progress.html. AWS does
+not publish how it detects convergence. The local cloud detects it when, after at least 20 evaluated
+training jobs, the last 10 have improved the best objective by less than 1 % in total.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WITHOUT_PROGRESS = 10
 
 
 class Completion:
-    """Watches objectives in the order training jobs end."""
+    """Evaluates the criteria with the objectives of training jobs in the order they end."""
 
     def __init__(self, criteria: Mapping[str, Any]) -> None:
         self._target: float | None = criteria.get("TargetObjectiveMetricValue")
@@ -33,7 +33,7 @@ class Completion:
         self._converged: datetime | None = None
 
     def observe(self, objective: Objective, value: float, now: datetime) -> bool:
-        """Take one objective; whether the tuning job is complete with it."""
+        """Record an objective; return whether the tuning job is complete."""
         self._evaluated += 1
         best = self._best.get(objective)
         if best is None or improves(objective, value, best):
@@ -46,7 +46,7 @@ class Completion:
         return self._complete(objective, value)
 
     def details(self) -> dict[str, Any]:
-        """TuningJobCompletionDetails."""
+        """The value of TuningJobCompletionDetails."""
         result: dict[str, Any] = {"NumberOfTrainingJobsObjectiveNotImproving": self._not_improving}
         if self._converged is not None:
             result["ConvergenceDetectedTime"] = self._converged
@@ -64,7 +64,7 @@ class Completion:
 
 
 def improves(objective: Objective, value: float, best: float) -> bool:
-    """Whether a value is better than the best by 1 % of it or more."""
+    """Whether a value improves the best value by 1 % or more."""
     if not objective.better(value, best):
         return False
     return abs(value - best) >= _SIGNIFICANT * abs(best)

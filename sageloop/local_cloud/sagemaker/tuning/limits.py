@@ -1,7 +1,7 @@
-"""Strategies, limits and what goes with what: the rules that look at a whole request.
+"""Constraints between strategies, limits and other members of a tuning request.
 
-See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html and the
-API's pages on ResourceLimits, HyperbandStrategyConfig and HyperParameterTuningJobConfig.
+See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html and, in the
+API reference, ResourceLimits, HyperbandStrategyConfig and HyperParameterTuningJobConfig.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _MOST_JOBS_ELSE = 750
 
 
 def jobs_limit(strategy: str) -> int:
-    """How many training jobs AWS allows one tuning job."""
+    """The maximum number of training jobs of a tuning job on AWS."""
     return _MOST_JOBS.get(strategy, _MOST_JOBS_ELSE)
 
 
 def most_jobs(request: Request) -> int:
-    """How many training jobs a tuning job may launch, given or not."""
+    """The maximum number of training jobs of a tuning job: as requested, else AWS's limit."""
     config = request["HyperParameterTuningJobConfig"]
     limit = jobs_limit(config["Strategy"])
     configured = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", limit)
@@ -41,7 +41,7 @@ def most_jobs(request: Request) -> int:
 
 
 def hyperband_of(request: Request, document: Mapping[str, Any]) -> Hyperband | None:
-    """Hyperband's bounds for a definition; ``None`` if MaxResource cannot be inferred."""
+    """The Hyperband bounds of a definition; ``None`` if MaxResource cannot be inferred."""
     config = request["HyperParameterTuningJobConfig"]
     configured = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
     most = configured.get("MaxResource")
@@ -56,7 +56,7 @@ def hyperband_of(request: Request, document: Mapping[str, Any]) -> Hyperband | N
 
 
 def violations(request: Request) -> Iterator[str]:
-    """What does not go together in a request whose parts are right, a line each."""
+    """The violated constraints between valid members of a request, one line each."""
     config = request["HyperParameterTuningJobConfig"]
     yield from _of_limits(config)
     yield from _of_strategy(request)
@@ -85,7 +85,7 @@ def _of_limits(config: Mapping[str, Any]) -> Iterator[str]:
     ends = config["Strategy"] == "Grid" or "MaxRuntimeInSeconds" in limits
     if most is None and not ends and not config.get("TuningJobCompletionCriteria"):
         yield (
-            "The tuning job would not end: give ResourceLimits.MaxNumberOfTrainingJobs, "
+            "The tuning job would not end: specify ResourceLimits.MaxNumberOfTrainingJobs, "
             "ResourceLimits.MaxRuntimeInSeconds or TuningJobCompletionCriteria."
         )
 
@@ -113,7 +113,7 @@ def _of_hyperband(request: Request) -> Iterator[str]:
         bounds = hyperband_of(request, document)
         if bounds is None:
             yield (
-                "HyperbandStrategyConfig.MaxResource is not given and cannot be inferred from "
+                "HyperbandStrategyConfig.MaxResource is not specified and cannot be inferred from "
                 f"StaticHyperParameters, which have none of {', '.join(_EPOCHS)}."
             )
         elif not bounds.least < bounds.most <= _MOST_RESOURCE:
@@ -154,7 +154,7 @@ def _of_combinations(request: Request) -> Iterator[str]:
 
 
 def over_quota(request: Request) -> Iterator[str]:
-    """What is more than an account may ask for, a line each."""
+    """The exceeded account quotas, one line each."""
     config = request["HyperParameterTuningJobConfig"]
     limit = jobs_limit(config["Strategy"])
     parallel = config["ResourceLimits"]["MaxParallelTrainingJobs"]

@@ -1,8 +1,8 @@
-"""What CreateHyperParameterTuningJob refuses beyond the model's own constraints.
+"""Constraints of CreateHyperParameterTuningJob that the service model does not declare.
 
-The rules are those of the developer guide's pages on automatic model tuning
-(https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning.html) and of the API's
-reference. Each mistake is one line.
+The rules are those of the developer guide on automatic model tuning
+(https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning.html) and of the API
+reference. Each violation is one line.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_HYPERPARAMETERS = 100
 
 
 def check(request: Request) -> list[Definition]:
-    """The definitions of a request. Raises ``AwsError`` with its first mistake."""
+    """The definitions of a request. Raises ``AwsError`` with the first violation."""
     for stage in (_of_structure, _of_ranges, limits.violations):
         for message in stage(request):
             raise AwsError("ValidationException", message)
@@ -62,8 +62,8 @@ def _not_executed(request: Request) -> Iterator[str]:
         members.append("ParameterRanges.AutoParameters")
     if members:
         yield (
-            f"not executed by the local cloud: {', '.join(members)}; nothing was started. Give "
-            "every searched hyperparameter a range of its own."
+            f"not executed by the local cloud: {', '.join(members)}; nothing was started. "
+            "Specify a range for each searched hyperparameter."
         )
 
 

@@ -1,7 +1,7 @@
-"""One tuning job from its first trial to its last status.
+"""Execution of one tuning job.
 
-Nothing waits here: a trial's end, in its own thread, starts the next one. The run's lock is
-never held while a training job is started or stopped.
+No thread waits: the end of a trial, in the thread of its training job, starts the next one. The
+run's lock is not held while a training job is started or stopped.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 5  # so many trials without one success, and AWS gives up
+_ATTEMPTS = 5  # trials without a success after which AWS fails the tuning job
 _NO_CAPACITY = ("CapacityError", "ResourceLimitExceeded")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a tuning job is to do."""
+    """The parameters of a tuning job's execution."""
 
     name: str
     arn: str
@@ -51,18 +51,18 @@ class Plan:
     definitions: Sequence[Definition]
     most: int
     parallel: int
-    max_runtime: float | None = None  # wall seconds, as every run time of a process
+    max_runtime: float | None = None  # wall seconds, as all run times of processes
     seed: int | None = None
     early_stopping: bool = False
     criteria: Mapping[str, Any]
     hyperband: Sequence[Hyperband | None]
     tags: Sequence[Mapping[str, str]] = ()
     parents: Sequence[Trial] = ()
-    overall: bool = False  # whether the best of parents and children is told too
+    overall: bool = False  # whether the best training job of parents and children is reported
 
 
 class TuningRun:
-    """Carries one tuning job out; every method may come from any thread."""
+    """Executes a tuning job; all methods may be called from any thread."""
 
     def __init__(
         self, account: Account, training: TrainingJobs, repository: TuningJobRepository, plan: Plan
@@ -89,18 +89,18 @@ class TuningRun:
 
     @property
     def trials(self) -> list[Trial]:
-        """The trials whose training jobs are there, in order of their creation."""
+        """The trials that have a training job, in order of creation."""
         with self._lock:
             return self._launched()
 
     @property
     def runtime(self) -> int:
-        """Wall seconds the job has taken."""
+        """Wall seconds that the job has run."""
         running = round(wall.monotonic() - self._began)
         return running if self._runtime is None else self._runtime
 
     def start(self) -> None:
-        """Begin in the background; the job counts as work in flight until it has ended."""
+        """Start the job in the background; it counts as work in flight until it has ended."""
         self._cloud.activity.begin(self._label)
         if self._plan.max_runtime is not None:
             self._timer = threading.Timer(
@@ -111,11 +111,11 @@ class TuningRun:
         self._cloud.activity.spawn(self._label, self._failing_job_on_error(self._open))
 
     def request_stop(self) -> None:
-        """Stop all that runs; the job is Stopping already."""
+        """Stop the running training jobs; the status is Stopping already."""
         self._failing_job_on_error(partial(self._close, "Stopped"))()
 
     def abandon(self) -> None:
-        """Start nothing more and change no status: the cloud goes down."""
+        """Start no more training jobs and change no status: the cloud is shutting down."""
         with self._lock:
             was_ended, self._ended = self._ended, True
         self._settled(was_ended=was_ended)
@@ -154,7 +154,7 @@ class TuningRun:
             return self._added(self._trial(index, suggestion.suggestion_id, suggestion.values))
 
     def _suggested(self) -> tuple[int, Suggestion] | None:
-        # Definitions take turns: the one with the fewest trials is next.
+        # The definition with the fewest trials is next.
         while self._requested_count():
             open_ones = [i for i in range(len(self._searches)) if i not in self._exhausted]
             index = min(open_ones, key=lambda i: sum(t.index == i for t in self._trials))
@@ -220,7 +220,7 @@ class TuningRun:
         )  # fmt: skip
 
     def _not_launched(self, trial: Trial, error: AwsError) -> None:
-        # What AWS refuses once it would refuse again: no training job, no more trials.
+        # AWS would refuse the following training jobs for the same reason.
         with self._lock:
             self._trials.remove(trial)
             self._searches[trial.index].complete(trial.suggestion_id, None)
@@ -255,7 +255,7 @@ class TuningRun:
             self._fill()
 
     def _end_after(self, trial: Trial) -> tuple[str, str | None] | None:
-        """What a trial's end means for the job: its end, or ``None`` to go on."""
+        """The end of the tuning job after a trial has ended, or ``None`` to continue."""
         if trial.no_capacity and trial.resources + 1 < len(trial.definition.resources):
             trial.replaced = True
             self._replacements.append(
@@ -286,12 +286,12 @@ class TuningRun:
         self._close("Completed")
 
     def _close(self, status: str, reason: str | None = None) -> None:
-        """Start nothing more, stop what runs, and end so when all has ended."""
+        """Start no more training jobs, stop the running ones, and set the status afterwards."""
         with self._lock:
             if not self._closing:
                 self._closing, self._end = True, (status, reason)
             elif status == "Stopped" and self._end == ("Completed", None):
-                self._end = (status, reason)  # a user's stop wins over a criterion that was met
+                self._end = (status, reason)  # a user's stop takes precedence over completion
             running = [t for t in self._trials if t.document is None and t.launched]
             for trial in running:
                 trial.stopping = True
@@ -301,10 +301,10 @@ class TuningRun:
 
     def _stop_trial(self, trial: Trial) -> None:
         def stop() -> None:
-            with suppress(AwsError):  # it has ended by itself
+            with suppress(AwsError):  # the training job has ended
                 self._training.stop_job(trial.name)
 
-        # Not in this thread: it may be the trial's own, in the midst of its output.
+        # Not in this thread: it may be the one that processes the trial's output.
         self._cloud.activity.spawn(self._label, stop)
 
     def _finish_if_idle(self) -> None:
@@ -341,13 +341,13 @@ class TuningRun:
             self._cloud.activity.end(self._label)
 
     def _failing_job_on_error(self, step: Callable[..., None]) -> Callable[..., None]:
-        """A step after whose failure the job has failed, not stuck."""
+        """Wrap a step: an exception in it fails the tuning job instead of blocking it."""
 
         def run_step(*args: Any) -> None:
             try:
                 step(*args)
             except Exception:
-                log.exception("%s broke", self._label)
+                log.exception("%s failed unexpectedly", self._label)
                 self._break()
 
         return run_step
@@ -364,7 +364,7 @@ class TuningRun:
 
 
 def _without_success(trials: Sequence[Trial]) -> str:
-    """Why a tuning job without any objective fails, in AWS's words."""
+    """AWS's failure reason of a tuning job without an objective value."""
     if any(trial.status == "Completed" for trial in trials):
         return (
             f"No objective metrics found after running {len(trials)} training jobs. Please ensure "

@@ -1,4 +1,4 @@
-"""CreateHyperParameterTuningJob and its companions."""
+"""CreateHyperParameterTuningJob and the other operations on tuning jobs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _VALUE = "FinalObjectiveMetricValue"
 
 
 class TuningJobs:
-    """Tuning jobs, each a run whose trials are training jobs."""
+    """Operations on tuning jobs; the trials of a job are training jobs."""
 
     def __init__(self, account: Account, training: TrainingJobs) -> None:
         self._account = account
@@ -52,7 +52,7 @@ class TuningJobs:
         is_executable = [self._check_training(request, definition) for definition in definitions]
         document = self._repository.open(request, definitions)
         arn = document["HyperParameterTuningJobArn"]
-        # An image that is only stored, because it was allowed by name, gives no objective.
+        # A job of an image that is stored without execution (--allow) reports no objective.
         if all(is_executable):
             plan = _plan(request, arn, definitions, parents)
             run = TuningRun(self._account, self._training, self._repository, plan)
@@ -63,7 +63,7 @@ class TuningJobs:
 
     @operation("DescribeHyperParameterTuningJob")
     def describe(self, call: Call) -> dict[str, Any]:
-        """The tuning job."""
+        """Return the tuning job."""
         name = call.params["HyperParameterTuningJobName"]
         document = self._store.get(FAMILY, name)
         run = self._run(name)
@@ -73,7 +73,7 @@ class TuningJobs:
 
     @operation("ListHyperParameterTuningJobs")
     def list_jobs(self, call: Call) -> dict[str, Any]:
-        """Tuning jobs by name, status and times."""
+        """List tuning jobs by name, status and times."""
         known = [_with_config(document) for document in self._store.list(FAMILY)]
         return list_response(
             known, call.params, result="HyperParameterTuningJobSummaries",
@@ -83,7 +83,7 @@ class TuningJobs:
 
     @operation("ListTrainingJobsForHyperParameterTuningJob")
     def list_trials(self, call: Call) -> dict[str, Any]:
-        """The training jobs of a tuning job; by objective, those that have one."""
+        """List the training jobs of a tuning job; sorted by objective, those that have one."""
         name = call.params["HyperParameterTuningJobName"]
         self._store.get(FAMILY, name)
         run = self._run(name)
@@ -98,7 +98,7 @@ class TuningJobs:
 
     @operation("StopHyperParameterTuningJob")
     def stop_job(self, call: Call) -> None:
-        """Stop a tuning job and the training jobs it runs."""
+        """Stop a tuning job and its running training jobs."""
         name = call.params["HyperParameterTuningJobName"]
         if not self._repository.mark_stopping(name):
             return
@@ -110,7 +110,7 @@ class TuningJobs:
 
     @operation("DeleteHyperParameterTuningJob")
     def delete_job(self, call: Call) -> None:
-        """Forget a tuning job that has ended; its training jobs stay."""
+        """Delete a tuning job that has ended; its training jobs are kept."""
         name = call.params["HyperParameterTuningJobName"]
         with self._store.changed:
             status = self._store.get(FAMILY, name)["HyperParameterTuningJobStatus"]
@@ -125,7 +125,7 @@ class TuningJobs:
             self._runs.pop(name, None)
 
     def stop(self) -> None:
-        """Start no more trials; tuning jobs stay as they are."""
+        """Start no more training jobs; the tuning jobs keep their statuses."""
         with self._lock:
             runs = list(self._runs.values())
         for run in runs:
@@ -139,8 +139,8 @@ class TuningJobs:
         return trial.summary(self._store.find("training-job", trial.name))
 
     def _check_training(self, request: dict[str, Any], definition: Definition) -> bool:
-        # What would be refused of a trial is refused before there is any; a quota only if there
-        # is none for any of the instance types.
+        # A request whose trials would be refused is refused before the first trial; an exceeded
+        # quota only if it is exceeded for each instance type.
         name = f"{request['HyperParameterTuningJobName']}-001-00000000"
         values = {p.name: p.sample for p in definition.searched}
         refusals, is_executable = [], False
@@ -174,7 +174,7 @@ def _with_config(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_value(summary: dict[str, Any]) -> dict[str, Any]:
-    # A tuple, so that zero sorts as a value and not as a missing one.
+    # A tuple, because zero must sort as a value and not as a missing one.
     return summary | {_VALUE: (summary[_OBJECTIVE]["Value"],)}
 
 

@@ -1,4 +1,4 @@
-"""Warm start: what a child may change, and what it learns from its parents.
+"""Warm start: permitted changes of a child job, and the results of its parent jobs.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-warm-start.html
 """
@@ -22,20 +22,20 @@ IDENTICAL = "IdenticalDataAndAlgorithm"
 
 
 def parent_names(request: Document) -> list[str]:
-    """The parents a request names."""
+    """The names of the parent tuning jobs in a request."""
     config = request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", ())
     return [parent.get("HyperParameterTuningJobName", "") for parent in config]
 
 
 def violations(request: Document, parents: Sequence[Document], launched: int) -> Iterator[str]:
-    """What keeps a request from starting from its parents, a line each.
+    """The reasons why a request cannot start from its parents, one line each.
 
-    ``launched`` is how many training jobs the parents launched together.
+    ``launched`` is the number of training jobs that the parents launched together.
     """
     names = parent_names(request)
     for name in dict.fromkeys(names):
         if names.count(name) > 1:
-            yield f"The parent tuning job {name} is named more than once."
+            yield f"The parent tuning job {name} is specified more than once."
     limit = jobs_limit(request["HyperParameterTuningJobConfig"]["Strategy"])
     config = request["HyperParameterTuningJobConfig"]["ResourceLimits"]
     most = most_jobs(request) if "MaxNumberOfTrainingJobs" in config else 0
@@ -128,6 +128,6 @@ def _image(definition: Definition) -> str:
 
 
 def _repository(image: str) -> str:
-    # A new version of the image is allowed: what follows the repository's name does not count.
+    # A new version of the image is allowed, so the tag or digest is ignored.
     head, _, tail = image.partition("@")[0].rpartition("/")
     return f"{head}/{tail.partition(':')[0]}"

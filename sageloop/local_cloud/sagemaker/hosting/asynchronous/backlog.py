@@ -1,4 +1,4 @@
-"""The queue of one asynchronous endpoint, and who may take from it."""
+"""The request queue of an asynchronous endpoint."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place on an instance, taken by ``begin`` and given back by ``finish``."""
+    """Capacity for one request on an instance, from ``begin`` until ``finish``."""
 
     variant: VariantFleet
     instance: Instance
 
 
 class Backlog:
-    """Requests that wait, oldest first, and those in work.
+    """Waiting requests, oldest first, and requests in progress.
 
-    It belongs to one running endpoint and goes with it; an update leaves it alone.
+    A backlog belongs to a running endpoint; it is kept in updates and ends with the endpoint.
     """
 
     def __init__(self, live: LiveEndpoint) -> None:
@@ -38,29 +38,29 @@ class Backlog:
 
     @property
     def size(self) -> int:
-        """Requests that wait or are in work."""
+        """The number of requests that wait or are in progress."""
         with self._lock:
             return len(self._waiting) + len(self._working)
 
     def oldest(self) -> float | None:
-        """The virtual moment at which the oldest request came."""
+        """The virtual time at which the oldest request was received."""
         with self._lock:
             held = [t.request.received for t in (*self._waiting, *self._working)]
         return min(held, default=None)
 
     def put(self, queued: QueuedRequest) -> None:
-        """Queue a new request."""
+        """Add a new request to the end of the queue."""
         with self._lock:
             self._waiting.append(queued)
 
     def put_back(self, queued: QueuedRequest) -> None:
-        """Queue a request again that was taken, before all that wait."""
+        """Return a dequeued request to the front of the queue."""
         with self._lock:
             self._working.discard(queued)
             self._waiting.appendleft(queued)
 
     def take(self) -> tuple[QueuedRequest, Slot] | None:
-        """The oldest request and a place for it; ``None`` if there is not both."""
+        """Dequeue the oldest request with a slot for it; ``None`` without a request or a slot."""
         with self._lock:
             if not self._waiting:
                 return None
@@ -72,7 +72,7 @@ class Backlog:
             return queued, slot
 
     def withdraw(self, queued: QueuedRequest) -> bool:
-        """Take a request that waits out of the queue; whether it still waited."""
+        """Remove a waiting request from the queue; return whether it was still waiting."""
         with self._lock:
             if queued not in self._waiting:
                 return False
@@ -80,12 +80,12 @@ class Backlog:
             return True
 
     def complete(self, queued: QueuedRequest) -> None:
-        """Forget a request that was taken."""
+        """Remove a request that was in progress."""
         with self._lock:
             self._working.discard(queued)
 
     def drop(self) -> list[QueuedRequest]:
-        """Forget all that wait, and return them."""
+        """Remove all waiting requests and return them."""
         with self._lock:
             dropped = list(self._waiting)
             self._waiting.clear()
@@ -93,7 +93,7 @@ class Backlog:
 
 
 def _slot(routes: Iterable[Route]) -> Slot | None:
-    """A place by the variants' weights, among those that have one."""
+    """A free slot, chosen by the weights of the variants that have one."""
     left = [route for route in routes if route[0] > 0]
     while left:
         chosen = random.choices(left, [weight for weight, _ in left])[0]  # noqa: S311 - routing
@@ -106,7 +106,7 @@ def _slot(routes: Iterable[Route]) -> Slot | None:
 
 def _slot_of(variant: VariantFleet) -> Slot | None:
     most = getattr(variant, "concurrency", 0)
-    # Only the queue sends requests to these instances, and it does so under its lock.
+    # No other component sends requests to these instances, and the queue does so under its lock.
     for instance in sorted(variant.serving, key=lambda each: each.outstanding):
         if instance.outstanding < most and instance.begin():
             return Slot(variant, instance)

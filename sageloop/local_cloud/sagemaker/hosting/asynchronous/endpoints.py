@@ -1,4 +1,4 @@
-"""Asynchronous endpoints: queues by endpoint, and what brings requests to instances."""
+"""InvokeEndpointAsync: the queues of asynchronous endpoints and their dispatch."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _MINUTE = 60.0
-# After a jump of the clock, an empty queue is told of for so many minutes at most.
+# After a jump of the clock, an empty queue is reported for at most this many minutes.
 _MOST_MINUTES = 60
 
 
 class AsyncEndpoints:
-    """InvokeEndpointAsync and the work behind it.
+    """InvokeEndpointAsync and the dispatch of queued requests.
 
-    Nothing looks for work: whatever may make some possible (a request, an instance that serves,
-    a request that ended, other routes) calls :meth:`pump`.
+    Dispatch does not poll: each event that can make it possible (a new request, an instance that
+    becomes healthy, a completed request, changed routes) calls :meth:`pump`.
     """
 
     def __init__(self, cloud: Cloud, lifecycle: Lifecycle, capture: DataCapture) -> None:
@@ -45,12 +45,12 @@ class AsyncEndpoints:
         self._measured: dict[LiveEndpoint, float] = {}
 
     def start(self) -> None:
-        """Publish the state of queues every virtual minute."""
+        """Publish the state of the queues every virtual minute."""
         if self._cloud.services.has("cloudwatch"):
             self._cloud.services.cloudwatch.before_evaluation(self._measure)
 
     def invoke(self, params: Mapping[str, Any], body: bytes) -> dict[str, Any]:
-        """Queue a request; returns InvokeEndpointAsync's answer. Raises ``AwsError``."""
+        """Queue a request; return InvokeEndpointAsync's response. Raises ``AwsError``."""
         name = params["EndpointName"]
         live = self._lifecycle.live(name)
         if live is None or live.fleet is None or not live.routes:
@@ -77,7 +77,7 @@ class AsyncEndpoints:
         }
 
     def check_update(self, name: str, config: Mapping[str, Any]) -> None:
-        """Refuse an update that would turn an endpoint into one of the other kind."""
+        """Refuse an update between an asynchronous and another type of endpoint."""
         live = self._lifecycle.live(name)
         if live is None or live.fleet is None:
             return
@@ -91,16 +91,16 @@ class AsyncEndpoints:
         )
 
     def least(self, name: str) -> int:
-        """The fewest instances a variant may have: none if requests can wait for one."""
+        """The minimum number of instances of a variant: 0 if requests can wait in a queue."""
         live = self._lifecycle.live(name)
         return 0 if live is not None and _is_asynchronous(live) else 1
 
     def pump(self, name: str) -> None:
-        """Give waiting requests to instances that can take some."""
+        """Dispatch waiting requests to instances with free slots."""
         backlog = self._backlogs.get(name)
         if backlog is None or self._cloud.stopped.is_set():
             return
-        if not backlog.live.routes:  # closed: the endpoint goes, and its queue with it
+        if not backlog.live.routes:  # the endpoint is being deleted together with its queue
             with self._lock:
                 if self._backlogs.get(name) is backlog:
                     del self._backlogs[name]
@@ -127,11 +127,11 @@ class AsyncEndpoints:
             try:
                 self._carry_out(backlog, queued, slot)
             finally:
-                # The next request is in flight before this one no longer is.
+                # The next request is in flight before this one ends.
                 self.pump(backlog.live.name)
                 self._cloud.activity.end(label)
 
-        # A request may take an hour: it must not hold one of the cloud's own few threads.
+        # A request may take an hour: it must not occupy a thread of the cloud's thread pool.
         threading.Thread(target=work, name=label, daemon=True).start()
 
     def _carry_out(self, backlog: Backlog, queued: QueuedRequest, slot: Slot) -> None:
@@ -139,7 +139,9 @@ class AsyncEndpoints:
             ended = self._processor.carry_out(queued, slot)
         except Exception:
             if not self._cloud.stopped.is_set():
-                log.exception("asynchronous request %s broke", queued.request.inference_id)
+                log.exception(
+                    "asynchronous request %s failed unexpectedly", queued.request.inference_id
+                )
             ended = True
         if ended:
             backlog.complete(queued)
@@ -189,7 +191,7 @@ class AsyncEndpoints:
 
 
 def _passed(last: float, now: float) -> list[float]:
-    """A moment of each whole minute that a jump of the clock left out between two measures."""
+    """One time within each whole minute between two measurements, after a jump of the clock."""
     first, end = last // _MINUTE + 1, now // _MINUTE
     first = max(first, end - _MOST_MINUTES)
     return [(first + n + 0.5) * _MINUTE for n in range(int(end - first))]

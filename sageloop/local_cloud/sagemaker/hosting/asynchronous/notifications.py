@@ -1,4 +1,4 @@
-"""What SageMaker tells a topic about the outcome of an asynchronous request.
+"""SNS notifications of the outcomes of asynchronous requests.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-check-predictions.html
 """
@@ -22,7 +22,7 @@ _ELSEWHERE = "Check S3 path location(if configured) or Cloudwatch for additional
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a request ended. ``body`` is the container's answer, if it gave one."""
+    """The outcome of a request; ``body`` is the response of the container, if there is one."""
 
     status: Literal["Completed", "Failed", "Expired"]
     body: bytes | None = None
@@ -31,18 +31,18 @@ class Outcome:
 
     @property
     def succeeded(self) -> bool:
-        """Whether there is an answer of the model."""
+        """Whether the model returned a response."""
         return self.status == "Completed"
 
 
 def topic_of(request: AsyncRequest, outcome: Outcome) -> str | None:
-    """The topic that hears of an outcome."""
+    """The topic that is notified of an outcome, or ``None``."""
     settings = request.settings
     return settings.success_topic if outcome.succeeded else settings.error_topic
 
 
 def notification(request: AsyncRequest, outcome: Outcome, *, region: str, now: float) -> str:
-    """The message: JSON in AWS's order of members."""
+    """The message as JSON, with members in AWS's order."""
     message: dict[str, Any] = {
         "awsRegion": region,
         "eventTime": _stamp(now),

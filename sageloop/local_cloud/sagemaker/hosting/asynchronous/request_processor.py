@@ -1,4 +1,4 @@
-"""One request of the queue, from its payload in S3 to its answer there and the notice of it."""
+"""Processing of one queued request: payload from S3, invocation, result to S3, notification."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.invocation.capture import DataCapture
 
 log = logging.getLogger(__name__)
-# An answer of the container is never asked for twice
+# A request that a container has answered is not retried
 # (https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-troubleshooting.html); a
-# request whose container died goes back to the queue. How often is not documented.
+# request whose container died is queued again. AWS does not document the number of attempts.
 _ATTEMPTS = 3
 _SEE_LOGS = "See the SageMaker Endpoint logs in your account for more information."
 _OCTETS = "application/octet-stream"
 
 
 class RequestProcessor:
-    """Carries requests out; every method may run in many threads at once."""
+    """Processes requests; all methods may be called from several threads at once."""
 
     def __init__(self, cloud: Cloud, metrics: AsyncMetrics, capture: DataCapture) -> None:
         self._cloud = cloud
@@ -53,7 +53,7 @@ class RequestProcessor:
         self._logs: dict[str, LogStream] = {}
 
     def carry_out(self, queued: QueuedRequest, slot: Slot) -> bool:
-        """Serve a request on the instance that took it in; ``False``: it is to be tried again."""
+        """Process a request on the instance of its slot; return ``False`` to queue it again."""
         request, variant = queued.request, slot.variant
         waited = self._cloud.clock.time() - request.received
         try:
@@ -79,7 +79,7 @@ class RequestProcessor:
         return True
 
     def end(self, request: AsyncRequest, variant: VariantFleet, outcome: Outcome) -> Outcome:
-        """Store an outcome and tell of it; returns what it came to."""
+        """Store an outcome and send its notification; return the resulting outcome."""
         if outcome.succeeded:
             outcome = self._store(request, variant, outcome)
         if not outcome.succeeded:
@@ -103,7 +103,7 @@ class RequestProcessor:
         try:
             served = variant.serve(invocation, invocation.headers)
         except Unavailable:
-            slot.instance.suspect()  # nothing was sent, so nothing was tried
+            slot.instance.check_process()  # no request was sent, so this is no attempt
             return None
         except NoResponse as broken:
             took = wall.perf_counter() - broken.sent
@@ -144,7 +144,7 @@ class RequestProcessor:
     def _upload(
         self, request: AsyncRequest, variant: VariantFleet, location: str, outcome: Outcome
     ) -> None:
-        # Where the model said nothing, the reason is all there is to read.
+        # Without a response of the model the file contains the failure reason.
         has_body = outcome.body is not None
         body = outcome.body if outcome.body is not None else str(outcome.reason).encode()
         storage.upload(
@@ -186,7 +186,7 @@ class RequestProcessor:
         self._capture.add(spec.capture, request.endpoint, spec.name, spec.blueprint.role, exchange)
 
     def _log(self, request: AsyncRequest, slot: Slot, outcome: Outcome) -> None:
-        """The platform's own line: ``<variant>/<instance>/data-log``."""
+        """Write the platform's log line to the stream ``<variant>/<instance>/data-log``."""
         spec = slot.variant.spec
         stream = f"{spec.name}/{slot.instance.id}/data-log"
         with self._lock:
@@ -199,7 +199,7 @@ class RequestProcessor:
         stamp = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}"
         line = "Inference request succeeded." if outcome.succeeded else str(outcome.reason)
         if outcome.body is not None and not outcome.succeeded:
-            line += f" The model answered: {outcome.body[:1024].decode(errors='replace')}"
+            line += f" Response of the model: {outcome.body[:1024].decode(errors='replace')}"
         try:
             written.write([escaped(f"{stamp}:[sagemaker logs] [{request.inference_id}] {line}")])
         except (ClientError, BotoCoreError) as error:

@@ -1,4 +1,4 @@
-"""The work behind the operations on components; it runs in the background."""
+"""Deployment of inference components in the background."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from sageloop.local_cloud.sagemaker.hosting.components.requests import needed
 from sageloop.local_cloud.sagemaker.hosting.instances.artifacts import ArtifactError
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import StartFailure
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint
-from sageloop.local_cloud.sagemaker.hosting.rollout.bake import Alarms, AlarmTripped, Stopped
+from sageloop.local_cloud.sagemaker.hosting.rollout.bake import (
+    AlarmTripped,
+    RollbackAlarms,
+    Stopped,
+)
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
@@ -33,7 +37,7 @@ _DOWNLOAD = "ModelDataDownloadTimeoutInSeconds"
 
 
 class ComponentDeployer:
-    """Brings copies to where documents say, and documents to what became of it."""
+    """Starts and stops the copies of components and updates their documents."""
 
     def __init__(
         self,
@@ -47,21 +51,21 @@ class ComponentDeployer:
         self._lifecycle = lifecycle
         self._containers = containers
         self._desired_components = desired_components
-        self._alarms = Alarms(account.cloud)
+        self._alarms = RollbackAlarms(account.cloud)
 
     def stop(self) -> None:
-        """Release everyone who waits."""
+        """Release the threads that wait in rolling updates."""
         self._alarms.stop()
 
     def fleet(self, document: Document) -> ComponentFleet | None:
-        """The fleet that serves a component's variant now."""
+        """The fleet that serves the variant of a component."""
         live = self._lifecycle.live(document["EndpointName"])
         fleet = None if live is None else live.fleet
         fleet_of_variant = None if fleet is None else fleet.variants.get(document["VariantName"])
         return fleet_of_variant if isinstance(fleet_of_variant, ComponentFleet) else None
 
     def create(self, document: Document, copies: int) -> None:
-        """Start a component whose status is Creating."""
+        """Start the copies of a component whose status is Creating."""
 
         def work() -> None:
             plan = self._plan(document, document["Specification"])
@@ -71,7 +75,7 @@ class ComponentDeployer:
         self._spawn("create", document, work, failed="Failed")
 
     def resize(self, document: Document, copies: int) -> None:
-        """Bring a component whose status is Updating to another number of copies."""
+        """Change the number of copies of a component whose status is Updating."""
         name = document["InferenceComponentName"]
 
         def work() -> None:
@@ -83,8 +87,8 @@ class ComponentDeployer:
 
         self._spawn("resize", document, work, failed="InService")
 
-    def update(self, document: Document, changes: Document, how: rollout.Rollout) -> None:
-        """Replace the copies of a component whose status is Updating, in the way asked for."""
+    def update(self, document: Document, changes: Document, policy: rollout.Rollout) -> None:
+        """Replace the copies of a component whose status is Updating by a rolling update."""
         name = document["InferenceComponentName"]
         copies = int(changes["RuntimeConfig"]["DesiredCopyCount"])
 
@@ -96,14 +100,14 @@ class ComponentDeployer:
                 self._put(document, new, copies)
                 fleet.ensure_copies(new, copies)
             else:
-                self._replace(fleet, rollout.Change(desired.plan, new, copies), how)
+                self._replace(fleet, rollout.Change(desired.plan, new, copies), policy)
                 self._put(document, new, copies)
             self._account.store.update(FAMILY, name, changes)
 
         self._spawn("update", document, work, failed="InService")
 
     def delete(self, document: Document) -> None:
-        """End a component whose status is Deleting, and forget it."""
+        """Stop the copies of a component whose status is Deleting and delete its document."""
         name = document["InferenceComponentName"]
 
         def work() -> None:
@@ -115,12 +119,14 @@ class ComponentDeployer:
 
         self._cloud.activity.spawn(f"delete inference component {name}", work)
 
-    def _replace(self, fleet: ComponentFleet, change: rollout.Change, how: rollout.Rollout) -> None:
+    def _replace(
+        self, fleet: ComponentFleet, change: rollout.Change, policy: rollout.Rollout
+    ) -> None:
         component = change.old.component
         before = len(fleet.copies(component))
-        watch = self._alarms.watch(how.alarms)
+        watch = self._alarms.watch(policy.alarms)
         try:
-            rollout.run(fleet, change, how, watch)
+            rollout.run(fleet, change, policy, watch)
         except (StartFailure, AlarmTripped) as failure:
             log.warning("inference component %s rolls back: %s", component, failure)
             rollout.roll_back(fleet, change, before)
@@ -138,7 +144,7 @@ class ComponentDeployer:
     def _fleet(self, document: Document) -> ComponentFleet:
         fleet = self.fleet(document)
         if fleet is None:
-            raise StartFailure(f"Endpoint {document['EndpointName']} serves no such variant.")
+            raise StartFailure(f"Endpoint {document['EndpointName']} does not serve the variant.")
         return fleet
 
     def _plan(self, document: Document, specification: Document) -> Plan:
@@ -173,7 +179,7 @@ class ComponentDeployer:
     ) -> None:
         name = document["InferenceComponentName"]
 
-        def guarded() -> None:
+        def run_work() -> None:
             status, reason = "InService", None
             try:
                 work()
@@ -182,11 +188,11 @@ class ComponentDeployer:
             except (StartFailure, ArtifactError, AwsError) as failure:
                 status, reason = failed, str(failure)
             except Exception as error:
-                log.exception("%s of inference component %s broke", verb, name)
+                log.exception("%s of inference component %s failed unexpectedly", verb, name)
                 status, reason = failed, f"InternalServerError: {error}"
             self._finish(name, status, reason)
 
-        self._cloud.activity.spawn(f"{verb} inference component {name}", guarded)
+        self._cloud.activity.spawn(f"{verb} inference component {name}", run_work)
 
     def _finish(self, name: str, status: str, reason: str | None) -> None:
         if self._account.store.find(FAMILY, name) is None:
@@ -199,7 +205,7 @@ class ComponentDeployer:
 
 
 def _container_definition(container: Document) -> dict[str, Any]:
-    """A component's container as a model's one is written."""
+    """A component's container in the format of a model's container."""
     definition = {"Image": container.get("Image"), "Environment": container.get("Environment", {})}
     url = container.get("ArtifactUrl")
     return definition if url is None else definition | {"ModelDataUrl": url}

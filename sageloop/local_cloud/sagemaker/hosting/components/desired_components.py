@@ -1,4 +1,4 @@
-"""What components are to run where: shared by all fleets a variant ever has."""
+"""The desired inference components of each variant, shared by all its fleets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Reso
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a copy of a component runs and needs. ``packed``: instances are filled one by one."""
+    """The container and the resources of a component's copies.
+
+    With ``packed``, copies are placed on the fullest instance with room.
+    """
 
     component: str
     blueprint: Blueprint
@@ -22,42 +25,42 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class DesiredComponent:
-    """A component's plan and how many copies of it there should be."""
+    """The plan of a component and its desired number of copies."""
 
     plan: Plan
     copies: int
 
 
 class DesiredComponents:
-    """Components by endpoint and variant."""
+    """Desired components by endpoint and variant."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._components: dict[tuple[str, str], dict[str, DesiredComponent]] = {}
 
     def put(self, endpoint: str, variant: str, plan: Plan, copies: int) -> None:
-        """Want so many copies by a plan."""
+        """Set the plan and the desired number of copies of a component."""
         with self._lock:
             known = self._components.setdefault((endpoint, variant), {})
             known[plan.component] = DesiredComponent(plan, copies)
 
     def resize(self, endpoint: str, variant: str, component: str, copies: int) -> None:
-        """Want another number of copies."""
+        """Set the desired number of copies of a component."""
         with self._lock:
             known = self._components[endpoint, variant]
             known[component] = replace(known[component], copies=copies)
 
     def drop(self, endpoint: str, variant: str, component: str) -> None:
-        """Want a component no more."""
+        """Remove a component."""
         with self._lock:
             self._components.get((endpoint, variant), {}).pop(component, None)
 
     def find(self, endpoint: str, variant: str, component: str) -> DesiredComponent | None:
-        """What is wanted of a component."""
+        """The desired state of a component, or ``None``."""
         with self._lock:
             return self._components.get((endpoint, variant), {}).get(component)
 
     def of(self, endpoint: str, variant: str) -> list[DesiredComponent]:
-        """Every component of a variant."""
+        """All components of a variant."""
         with self._lock:
             return list(self._components.get((endpoint, variant), {}).values())

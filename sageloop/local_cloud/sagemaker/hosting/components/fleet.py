@@ -1,4 +1,4 @@
-"""The instances of a variant for components, and the copies that run on them."""
+"""The instances of a variant for inference components, and the copies that run on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from sageloop.local_cloud.sagemaker.hosting.components.desired_components import
 )
 from sageloop.local_cloud.sagemaker.hosting.components.hosts import Host, leaving, place
 from sageloop.local_cloud.sagemaker.hosting.components.metrics import ComponentMetrics
-from sageloop.local_cloud.sagemaker.hosting.components.requests import ManagedScaling, no_capacity
+from sageloop.local_cloud.sagemaker.hosting.components.requests import (
+    ManagedScaling,
+    no_capacity_error,
+)
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
     StartFailure,
     VariantFleet,
@@ -45,9 +48,9 @@ _NO_ROOM = (
 
 
 class ComponentFleet(VariantFleet):
-    """Its count is that of instances; what it runs are copies of the board's components.
+    """A fleet that counts instances and runs copies of the desired components.
 
-    One piece of work at a time changes it.
+    Changes are serialized by a lock.
     """
 
     def __init__(
@@ -67,26 +70,26 @@ class ComponentFleet(VariantFleet):
 
     @property
     def endpoint(self) -> str:
-        """The endpoint it is of."""
+        """The name of the endpoint."""
         return self.spec.blueprint.endpoint
 
     @property
     def count(self) -> int:
-        """Instances."""
+        """The number of instances."""
         return len(self.hosts)
 
     def copies(self, component: str) -> list[Copy]:
-        """Copies of a component, healthy or not."""
+        """The copies of a component, healthy or not."""
         return [copy for copy in self._all() if copy.plan.component == component]
 
     def restore(self) -> None:
-        """Nothing: each component looks after its copies."""
+        """Do nothing: the copies of components are restored by their health checks."""
 
     def expose(self, limit: int | None) -> None:
-        """Components are deployed by themselves: there is no canary of their instances."""
+        """Do nothing: components are deployed separately, without a canary of instances."""
 
     def check(self, invocation: Invocation) -> None:
-        """Refuse a request that names no component of the variant."""
+        """Refuse a request without the name of a component of the variant."""
         refuse_addressed(invocation, components=True)
         if invocation.component is None:
             raise AwsError(
@@ -106,11 +109,11 @@ class ComponentFleet(VariantFleet):
             )
 
     def admit(self, invocation: Invocation) -> Instance | None:
-        """A copy of the component. Raises ``AwsError`` if there is none at all."""
+        """A copy of the component. Raises ``AwsError`` if the component has no copy."""
         component = str(invocation.component)
         if not self.copies(component):
             self._metrics.refused(component)
-            raise no_capacity()
+            raise no_capacity_error()
         serving = cast("tuple[Copy, ...]", self.serving)
         healthy = [copy for copy in serving if copy.plan.component == component]
         if not healthy:
@@ -126,7 +129,7 @@ class ComponentFleet(VariantFleet):
         return chosen
 
     def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> ServedResponse:
-        """One exchange with a copy, told in the component's metrics."""
+        """Send a request to a copy and publish the metrics of the component."""
         began, component = wall.perf_counter(), str(invocation.component)
         try:
             served = super().serve(invocation, headers)
@@ -139,9 +142,9 @@ class ComponentFleet(VariantFleet):
         return served
 
     def scale(self, count: int) -> None:
-        """Add or remove instances; copies that lose theirs move. Raises :class:`StartFailure`.
+        """Set the number of instances; copies of removed instances are moved.
 
-        0 of them ends everything.
+        A count of 0 stops all copies. Raises :class:`StartFailure`.
         """
         with self._changing:
             self.desired = count
@@ -157,9 +160,9 @@ class ComponentFleet(VariantFleet):
                 self.ensure_copies(desired_component.plan, desired_component.copies)
 
     def ensure_copies(self, plan: Plan, number: int) -> None:
-        """Have so many copies by a plan; raises :class:`StartFailure` with as many as there can be.
+        """Set the number of copies of a plan; copies of the component's other plans are kept.
 
-        Copies by another plan of the component stay.
+        Raises :class:`StartFailure` after starting as many copies as possible.
         """
         with self._changing:
             current = [copy for copy in self.copies(plan.component) if copy.plan is plan]
@@ -167,13 +170,13 @@ class ComponentFleet(VariantFleet):
             self._start(plan, number - len(current))
 
     def stop_copies(self, copies: list[Copy]) -> None:
-        """End copies and let instances go that nobody needs."""
+        """Stop copies and release instances without copies."""
         with self._changing:
             self._end(copies)
             self._release_later()
 
     def measure(self) -> None:
-        """Publish how busy copies are, and what they reserve."""
+        """Publish concurrent requests and reserved resources of copies."""
         for desired_component in self._desired_components.of(self.endpoint, self.spec.name):
             copies = self.copies(desired_component.plan.component)
             self._metrics.busy(desired_component.plan.component, copies)
@@ -181,7 +184,7 @@ class ComponentFleet(VariantFleet):
         self._metrics.instances(self.endpoint, self.spec.name, self.hosts)
 
     def summary(self) -> dict[str, Any]:
-        """Weights, counts and routing as DescribeEndpoint shows them."""
+        """Weights, counts and routing in the format of DescribeEndpoint."""
         summary = super().summary()
         if self._managed is not None:
             summary["ManagedInstanceScaling"] = {
@@ -245,7 +248,7 @@ class ComponentFleet(VariantFleet):
         return self.hosts[-1]
 
     def _move(self, host: Host[Copy]) -> None:
-        """Start a host's copies elsewhere first, so that no request finds none."""
+        """Start the copies of an instance on other instances before stopping them."""
         failures: list[StartFailure] = []
         for copy in list(host.copies):
             try:
@@ -283,8 +286,8 @@ class ComponentFleet(VariantFleet):
         with self._changing:
             empty = [host for host in self.hosts if not host.copies]
             spare = self.count - (0 if managed is None else managed.least)
-            going = empty[len(empty) - max(0, min(spare, len(empty))) :]
-            self.hosts = tuple(host for host in self.hosts if host not in going)
+            surplus = empty[len(empty) - max(0, min(spare, len(empty))) :]
+            self.hosts = tuple(host for host in self.hosts if host not in surplus)
             self.desired = self.count
 
 

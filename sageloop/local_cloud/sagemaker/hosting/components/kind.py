@@ -1,4 +1,4 @@
-"""The kind of variant that components share."""
+"""The kind of variants for inference components."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class ComponentKind:
-    """Variants without a ModelName: what they serve are the board's components."""
+    """Variants without a ModelName; they serve the desired inference components."""
 
     def __init__(
         self,
@@ -45,24 +45,24 @@ class ComponentKind:
         self._desired_components = desired_components
 
     def takes(self, config: Document, variant: Document) -> bool:
-        """Variants that name no model."""
+        """Whether a variant has no ModelName."""
         return "ModelName" not in variant
 
     def check_config(self, config: Document, variant: Document) -> None:
-        """Refuse what is wrong, and instance types whose resources are not known."""
+        """Refuse invalid variants, and instance types whose resources are unknown."""
         check_variant(config, variant)
         self._capacity_of(variant)
 
     def check(self, config: Document, variant: Document) -> None:
-        """Refuse instances that are not known; models come with components."""
+        """Refuse unknown instance types; the models are checked with the components."""
         self._capacity_of(variant)
 
     def initial_count(self, variant: Document) -> int:
-        """InitialInstanceCount."""
+        """The InitialInstanceCount."""
         return initial_count(variant)
 
     def build(self, request: VariantRequest) -> ComponentFleet:
-        """The fleet; it starts the components that the board has for the variant."""
+        """Build the fleet; scaling it starts the desired components of the variant."""
         variant, config = request.document, request.config
         blueprint = Blueprint(
             endpoint=request.endpoint, variant=variant["VariantName"],

@@ -1,4 +1,4 @@
-"""Checks of requests about inference components, and what they mean.
+"""Validation of requests about inference components.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentSpecification.html
 """
@@ -20,7 +20,10 @@ _ROUTING = ("RANDOM", "LEAST_OUTSTANDING_REQUESTS")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedScaling:
-    """How far SageMaker adds instances for copies and removes empty ones; cooldown in virtual s."""
+    """Limits for instances that SageMaker adds for copies and removes when empty.
+
+    ``cooldown`` is in virtual seconds.
+    """
 
     least: int
     most: int
@@ -28,7 +31,7 @@ class ManagedScaling:
 
     @classmethod
     def of(cls, variant: Document) -> ManagedScaling | None:
-        """A variant's ManagedInstanceScaling, if it is enabled."""
+        """The ManagedInstanceScaling of a variant, if it is enabled."""
         config = variant.get("ManagedInstanceScaling", {})
         if config.get("Status", "DISABLED") != "ENABLED":
             return None
@@ -41,7 +44,7 @@ class ManagedScaling:
 
 
 def check_variant(config: Document, variant: Document) -> None:
-    """Refuse a variant for components that is wrong, or not executed."""
+    """Refuse a variant for components that is invalid, or not supported."""
     name = variant["VariantName"]
     if not config.get("ExecutionRoleArn"):
         raise invalid(
@@ -49,7 +52,7 @@ def check_variant(config: Document, variant: Document) -> None:
             f"variants have no ModelName; the variant {name} has none."
         )
     if config.get("AsyncInferenceConfig"):
-        raise invalid(f"AsyncInferenceConfig needs a ModelName, which variant {name} has not")
+        raise invalid(f"AsyncInferenceConfig needs a ModelName; variant {name} has none")
     for member in ("InstancePools", "AcceleratorType", "CapacityReservationConfig",
                    "AcceleratorPartitionLayouts"):  # fmt: skip
         if variant.get(member):
@@ -60,7 +63,7 @@ def check_variant(config: Document, variant: Document) -> None:
     if strategy not in _ROUTING:
         raise not_executed(f"RoutingStrategy {strategy} (production variant {name})")
     if any("ModelName" in other for other in config["ProductionVariants"]):
-        raise invalid("Either all production variants have a ModelName, or none has.")
+        raise invalid("Either all production variants must have a ModelName, or none.")
     _check_scaling(variant)
 
 
@@ -80,13 +83,13 @@ def _check_scaling(variant: Document) -> None:
 
 
 def initial_count(variant: Document) -> int:
-    """InitialInstanceCount; where it is managed, MinInstanceCount is the default."""
+    """The InitialInstanceCount; with managed scaling, MinInstanceCount is the default."""
     scaling = ManagedScaling.of(variant)
     return int(variant.get("InitialInstanceCount", 1 if scaling is None else scaling.least))
 
 
 def specification_of(params: Document) -> Document:
-    """The one specification of a request. Raises ``AwsError`` for what is not executed."""
+    """The specification of a request. Raises ``AwsError`` for unsupported members."""
     if params.get("Specifications"):
         raise not_executed("Specifications by instance type of an inference component")
     specifications = params.get("Specification")
@@ -108,7 +111,7 @@ def specification_of(params: Document) -> Document:
 
 
 def needed(specification: Document) -> Resources:
-    """What a copy needs of an instance."""
+    """The resources that a copy reserves on an instance."""
     requirements = specification.get("ComputeResourceRequirements")
     if requirements is None:
         raise invalid("A Specification needs ComputeResourceRequirements.")
@@ -127,7 +130,7 @@ def needed(specification: Document) -> Resources:
 
 
 def copies_of(params: Document, *, least: int, default: int | None = None) -> int:
-    """CopyCount of a RuntimeConfig. Raises ``AwsError`` below ``least``."""
+    """The CopyCount of a RuntimeConfig. Raises ``AwsError`` below ``least``."""
     config = params.get("RuntimeConfig")
     if config is None and default is not None:
         return default
@@ -137,8 +140,8 @@ def copies_of(params: Document, *, least: int, default: int | None = None) -> in
     return count
 
 
-def no_capacity() -> AwsError:
-    """The answer to a request for a component without a copy."""
+def no_capacity_error() -> AwsError:
+    """The error for a request to a component without copies."""
     return AwsError(
         "ValidationError",
         "Inference Component has no capacity to process this request. ApplicationAutoScaling may "

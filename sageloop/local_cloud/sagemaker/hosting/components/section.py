@@ -1,4 +1,4 @@
-"""Inference components: the section of SageMaker's API that deploys and describes them."""
+"""Operations on inference components."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _SUMMARY = (
 
 
 class Components:
-    """CreateInferenceComponent and its companions.
+    """CreateInferenceComponent and the other operations on inference components.
 
-    SageMaker sends no event of components: EventBridge's list of its events has none.
+    SageMaker publishes no events of inference components; EventBridge's list has none.
     https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-sagemaker.html
     """
 
@@ -57,12 +57,12 @@ class Components:
         self._deployer = ComponentDeployer(account, lifecycle, containers, desired_components)
 
     def stop(self) -> None:
-        """Let go of every rollout."""
+        """Release the threads that wait in rolling updates."""
         self._deployer.stop()
 
     @operation("CreateInferenceComponent")
     def create_inference_component(self, call: Call) -> dict[str, Any]:
-        """Start copies of a container on an endpoint's instances, in the background."""
+        """Start copies of a container on the instances of an endpoint, in the background."""
         params = call.params
         name, endpoint = params["InferenceComponentName"], params["EndpointName"]
         known = self._store.get("endpoint", endpoint)
@@ -88,12 +88,12 @@ class Components:
 
     @operation("DescribeInferenceComponent")
     def describe_inference_component(self, call: Call) -> dict[str, Any]:
-        """The component, its copies and where they are."""
+        """Return the component with its copies and their instances."""
         return self.describe(call.params["InferenceComponentName"])
 
     @operation("ListInferenceComponents")
     def list_inference_components(self, call: Call) -> dict[str, Any]:
-        """Components by name, endpoint, variant, status and times."""
+        """List components by name, endpoint, variant, status and times."""
         params = call.params
         filters = {m: params[f"{m}Equals"] for m in ("EndpointName", "VariantName")
                   if f"{m}Equals" in params}  # fmt: skip
@@ -107,12 +107,12 @@ class Components:
 
     @operation("UpdateInferenceComponent")
     def update_inference_component(self, call: Call) -> dict[str, Any]:
-        """Replace a component's copies, or change how many there are."""
+        """Replace the copies of a component, or change their number."""
         params = call.params
         known = self._store.get(FAMILY, params["InferenceComponentName"])
         current = int(known["RuntimeConfig"]["DesiredCopyCount"])
         copies = copies_of(params, least=0, default=current)
-        how = Rollout.of(params.get("DeploymentConfig"), max(current, copies))
+        policy = Rollout.of(params.get("DeploymentConfig"), max(current, copies))
         if not params.get("Specification") and not params.get("Specifications"):
             return self._resize(known, copies)
         specification = self._checked(params)
@@ -122,19 +122,19 @@ class Components:
             "RuntimeConfig": {"DesiredCopyCount": copies},
             "LastDeploymentConfig": params.get("DeploymentConfig"),
         }
-        self._deployer.update(known, changes, how)
+        self._deployer.update(known, changes, policy)
         return {"InferenceComponentArn": known["InferenceComponentArn"]}
 
     @operation("UpdateInferenceComponentRuntimeConfig")
     def update_inference_component_runtime_config(self, call: Call) -> dict[str, Any]:
-        """Change how many copies there are."""
+        """Change the number of copies."""
         known = self._store.get(FAMILY, call.params["InferenceComponentName"])
         count = {"RuntimeConfig": call.params["DesiredRuntimeConfig"]}
         return self._resize(known, copies_of(count, least=0))
 
     @operation("DeleteInferenceComponent")
     def delete_inference_component(self, call: Call) -> None:
-        """End a component's copies in the background."""
+        """Stop the copies of a component in the background and delete it."""
         known = self._store.get(FAMILY, call.params["InferenceComponentName"])
         self._begin(known["InferenceComponentName"], "Deleting")
         if self._cloud.services.has("application-autoscaling"):
@@ -143,14 +143,14 @@ class Components:
         self._deployer.delete(known)
 
     def set_copies(self, name: str, count: int) -> None:
-        """Bring a component to ``count`` copies; returns before they are there."""
+        """Set the number of copies of a component; return before they have started."""
         self._resize(
             self._store.get(FAMILY, name),
             copies_of({"RuntimeConfig": {"CopyCount": count}}, least=0),
         )
 
     def describe(self, name: str) -> dict[str, Any]:
-        """The whole description of a component."""
+        """The description of a component."""
         document = self._store.get(FAMILY, name)
         fleet = self._deployer.fleet(document)
         copies = [] if fleet is None else [c for c in fleet.copies(name) if c.healthy]
@@ -164,13 +164,13 @@ class Components:
         return document | {"RuntimeConfig": runtime, "Specification": described}
 
     def copies(self, name: str) -> list[Copy]:
-        """The copies of a component, healthy or not; none of one that is not there."""
+        """The copies of a component, healthy or not; empty for an unknown component."""
         document = self._store.find(FAMILY, name)
         fleet = None if document is None else self._deployer.fleet(document)
         return [] if fleet is None else fleet.copies(name)
 
     def wait(self, name: str) -> dict[str, Any] | None:
-        """Block until a component is at rest; ``None`` if it is gone."""
+        """Block until a component has a stable status; return ``None`` if it was deleted."""
         with self._store.changed:
             while True:
                 document = self._store.find(FAMILY, name)
@@ -181,7 +181,7 @@ class Components:
                 self._store.changed.wait()
 
     def addressed(self, invocation: Invocation) -> Invocation:
-        """A request for a component, sent to the component's variant."""
+        """A request for a component with the component's variant as its target."""
         document = None
         if invocation.component is not None and invocation.target_variant is None:
             document = self._store.find(FAMILY, invocation.component)
@@ -190,15 +190,15 @@ class Components:
         return replace(invocation, target_variant=document["VariantName"])
 
     def check_update(self, endpoint: str, config: Mapping[str, Any]) -> None:
-        """Refuse a configuration in which a variant with components is missing."""
+        """Refuse a configuration without a variant that has components."""
         kept_variants = {
             v["VariantName"] for v in config["ProductionVariants"] if "ModelName" not in v
         }
         lost = sorted({d["VariantName"] for d in self._on(endpoint)} - kept_variants)
         if lost:
             raise invalid(
-                f"Endpoint {endpoint} has inference components on {', '.join(lost)}, which the new "
-                "endpoint configuration has no variant for; delete the components first."
+                f"Endpoint {endpoint} has inference components on {', '.join(lost)}; the new "
+                "endpoint configuration has no such variant. Delete the components first."
             )
 
     def check_delete(self, endpoint: str) -> None:

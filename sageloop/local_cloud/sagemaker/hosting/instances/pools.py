@@ -1,4 +1,4 @@
-"""Variants on instance pools: several instance types, tried in their order of priority.
+"""Variants on instance pools: several instance types in order of priority.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InstancePool.html
 """
@@ -29,16 +29,16 @@ _MOST_POOLS = 5
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Instances of one type and what they run."""
+    """An instance type and the blueprint of its instances."""
 
     instance_type: str
     blueprint: Blueprint
 
 
 class PooledFleet(VariantFleet):
-    """Takes each new instance from the first pool that has one.
+    """A fleet that takes each new instance from the first pool with capacity.
 
-    ``refused`` tells whether there is no capacity of a type now.
+    ``has_no_capacity`` returns whether an instance type has no capacity now.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class PooledFleet(VariantFleet):
         self._has_no_capacity = has_no_capacity
 
     def provision(self, number: int) -> list[Blueprint]:
-        """Blueprints by priority. Raises :class:`StartFailure` if no pool has capacity."""
+        """The blueprints by priority. Raises :class:`StartFailure` if no pool has capacity."""
         return [self._from_a_pool() for _ in range(number)]
 
     def summary(self) -> dict[str, Any]:
-        """Counts, and how many instances there are of each type."""
+        """Counts, and the number of instances of each type."""
         running = [instance.blueprint.instance_type for instance in self.instances]
         pools = [
             {"InstanceType": pool.instance_type,
@@ -78,17 +78,17 @@ class PooledKind(InstanceKind):
     """Real-time variants with ``InstancePools`` instead of ``InstanceType``."""
 
     def takes(self, config: Document, variant: Document) -> bool:
-        """Variants that name pools."""
+        """Whether a variant has InstancePools."""
         return bool(variant.get("InstancePools"))
 
     def check_config(self, config: Document, variant: Document) -> None:
-        """Refuse pools beside an instance type, too many of them, or a priority given twice."""
+        """Refuse pools with an InstanceType, too many pools, or a repeated priority."""
         check_instances(variant, typed="InstancePools")
         name, pools = variant["VariantName"], variant["InstancePools"]
         if "InstanceType" in variant:
-            raise invalid(f"variant {name} takes InstanceType or InstancePools, not both")
+            raise invalid(f"variant {name} must have InstanceType or InstancePools, not both")
         if len(pools) > _MOST_POOLS:
-            raise invalid(f"variant {name} takes up to {_MOST_POOLS} pools, got {len(pools)}")
+            raise invalid(f"variant {name} may have up to {_MOST_POOLS} pools, got {len(pools)}")
         for member in ("Priority", "InstanceType"):
             values = [pool[member] for pool in pools]
             if len(set(values)) != len(values):
@@ -102,7 +102,7 @@ class PooledKind(InstanceKind):
             self._check_image(model)
 
     def build(self, request: VariantRequest) -> VariantFleet:
-        """The fleet. Raises ``StartFailure`` if model data cannot be had."""
+        """Build the fleet. Raises ``StartFailure`` if model data is not available."""
         image = self._containers.image_of(request.document["ModelName"])
         pools = tuple(self._pool(request, pool) for pool in _by_priority(request.document))
         spec = self._containers.spec(request, pools[0].blueprint, image)

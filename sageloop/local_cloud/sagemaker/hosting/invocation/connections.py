@@ -18,7 +18,7 @@ from sageloop.local_cloud.sagemaker.hosting.invocation.exchange import (
 
 @dataclass(frozen=True, slots=True)
 class ContainerResponse:
-    """What a container answered; one of several says its name and its log."""
+    """The response of a container; one of several containers adds its name and its log."""
 
     status: int
     headers: Headers
@@ -29,7 +29,7 @@ class ContainerResponse:
 
 @dataclass(frozen=True, slots=True)
 class StreamedResponse:
-    """What a container begins to answer; ``parts`` must be read to the end, or closed."""
+    """The head of a streamed response; ``parts`` must be read to the end or closed."""
 
     status: int
     headers: Headers
@@ -38,15 +38,15 @@ class StreamedResponse:
 
 
 class NotSent(Exception):
-    """The request never left: it may be tried elsewhere."""
+    """The request was not sent; it may be sent to another instance."""
 
 
 class Connections:
-    """A thread-safe pool; each connection serves one request at a time.
+    """A thread-safe connection pool; each connection serves one request at a time.
 
-    Exchanges raise :class:`NotSent` if no connection could be made, ``TimeoutError`` after
-    ``timeout`` wall seconds without a whole answer, ``OSError`` or ``HTTPException`` if the
-    exchange broke.
+    Exchanges raise :class:`NotSent` if no connection could be opened, ``TimeoutError`` after
+    ``timeout`` wall seconds without a complete response, ``OSError`` or ``HTTPException`` if the
+    exchange failed.
     """
 
     def __init__(self, port: int) -> None:
@@ -57,7 +57,7 @@ class Connections:
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str],
         timeout: float,
     ) -> ContainerResponse:  # fmt: skip
-        """One exchange."""
+        """Send a request and return its response."""
         wire, head = self._begin(HttpRequest(method, path, body, headers, timeout))
         try:
             content = wire.body(head)
@@ -71,7 +71,7 @@ class Connections:
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str],
         timeout: float,
     ) -> StreamedResponse:  # fmt: skip
-        """One exchange whose body is handed on as it comes."""
+        """Send a request and return its response with a body that is read in parts."""
         wire, head = self._begin(HttpRequest(method, path, body, headers, timeout))
         return StreamedResponse(head.status, head.headers, self._parts(wire, head))
 
@@ -97,8 +97,8 @@ class Connections:
         try:
             return idle, _exchanged(idle, request)
         except (RemoteDisconnected, BrokenPipeError, ConnectionResetError) as broken:
-            # The server may have closed the idle connection just now. If it is there, it gets
-            # the request again; if it is not, it died with the request.
+            # The server may have closed the idle connection just now. If it is running, it gets
+            # the request again; otherwise it exited with the request.
             try:
                 fresh = self._connect(request.timeout)
             except NotSent:

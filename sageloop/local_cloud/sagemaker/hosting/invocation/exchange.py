@@ -1,7 +1,7 @@
-"""HTTP/1.1 with a serving process, spoken directly: one request and its answer on a connection.
+"""A minimal HTTP/1.1 client for serving processes: one request and response at a time.
 
-``http.client`` reads headers with the parser of e-mails and sends a request in two pieces,
-which costs more than the rest of an invocation together.
+``http.client`` parses headers with the e-mail parser and sends a request in two parts, which costs
+more than the rest of an invocation.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
 from typing import NamedTuple, overload
 
 _READ = 65_536
-_SLACK = 0.05  # less than this too late is in time
+_SLACK = 0.05  # seconds past a deadline that still count as in time
 _MOST_HEAD = 131_072
-_JOINED = 65_536  # a body up to this size is copied behind its head and sent with it
+_JOINED = 65_536  # a body up to this size is sent in one piece with its head
 _BODILESS = (204, 304)
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
 class Headers(dict[str, str]):
-    """Headers of an answer by lower-case name; asked for in any case."""
+    """The headers of a response by lower-case name; lookup ignores case."""
 
     @overload  # type: ignore[override]
     def get(self, name: str) -> str | None: ...
@@ -35,7 +35,7 @@ class Headers(dict[str, str]):
 
 
 class HttpRequest(NamedTuple):
-    """A request. ``timeout`` is wall seconds until all of its answer must be there."""
+    """A request; ``timeout`` is wall seconds until the complete response must be received."""
 
     method: str
     path: str
@@ -45,7 +45,7 @@ class HttpRequest(NamedTuple):
 
 
 class ResponseHead(NamedTuple):
-    """What precedes a body. ``length`` is ``None`` for chunks and for all until the end."""
+    """The status line and headers; ``length`` is ``None`` without a Content-Length."""
 
     status: int
     headers: Headers
@@ -55,7 +55,7 @@ class ResponseHead(NamedTuple):
 
 
 class HttpConnection:
-    """A connection on which one request is under way at a time."""
+    """A connection with one request in progress at a time."""
 
     def __init__(self, port: int, timeout: float) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
@@ -65,17 +65,17 @@ class HttpConnection:
         self._host = f"Host: 127.0.0.1:{port}\r\n"
         self._read = b""
         self._deadline = 0.0
-        # The kernel keeps time: Python would ask it before every step, and let go of its lock.
+        # The kernel enforces the timeout: a timeout in Python costs a poll before each step.
         self._socket.settimeout(None)
         self._allowed = 0.0
 
     @property
     def open(self) -> bool:
-        """Whether an idle connection is of use: readable means that the server closed it."""
+        """Whether an idle connection is usable: it is readable once the server has closed it."""
         return not self._poll.poll(0)
 
     def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         self._socket.close()
 
     def send(self, request: HttpRequest) -> None:
@@ -96,7 +96,7 @@ class HttpConnection:
             raise TimeoutError("timed out") from None
 
     def receive(self) -> ResponseHead:
-        """The head of the answer. Raises ``RemoteDisconnected`` if none came at all."""
+        """The head of the response. Raises ``RemoteDisconnected`` without any data."""
         while True:
             end = self._read.find(b"\r\n\r\n")
             if end >= 0:
@@ -105,12 +105,12 @@ class HttpConnection:
                 if head.status >= 200:
                     return head
             elif len(self._read) > _MOST_HEAD:
-                raise BadStatusLine("the head of the answer does not end")
+                raise BadStatusLine("the head of the response is incomplete")
             else:
                 self._more()
 
     def body(self, head: ResponseHead) -> bytes:
-        """All of an answer's body."""
+        """The complete body of a response."""
         length = head.length
         if length is None:
             return b"".join(self.parts(head))
@@ -119,7 +119,7 @@ class HttpConnection:
         return self._exactly(length)
 
     def parts(self, head: ResponseHead) -> Iterator[bytes]:
-        """An answer's body as it comes."""
+        """The body of a response in parts as they are received."""
         if head.chunked:
             yield from self._chunks()
         elif head.length is None:
@@ -134,7 +134,7 @@ class HttpConnection:
             lines.append(f"Content-Length: {len(request.body)}\r\n")
         for name, value in headers.items():
             if "\r" in value or "\n" in value:
-                raise ValueError(f"the header {name} holds the end of a line")
+                raise ValueError(f"the header {name} contains a line break")
             lines.append(f"{name}: {value}\r\n")
         lines.append("\r\n")
         return "".join(lines).encode("latin-1", "replace")
@@ -146,7 +146,7 @@ class HttpConnection:
         part = self._receive(left)
         if not part:
             if not self._read:
-                raise RemoteDisconnected("the server closed the connection without an answer")
+                raise RemoteDisconnected("the server closed the connection without a response")
             raise IncompleteRead(self._read)
         self._read += part
         return part
@@ -167,7 +167,7 @@ class HttpConnection:
     def _exactly(self, number: int) -> bytes:
         pieces, missing = [self._read], number - len(self._read)
         while missing > 0:
-            self._read = b"."  # from here on an end is an answer cut short
+            self._read = b"."  # an end of the stream from now on means a truncated response
             pieces.append(self._more())
             missing -= len(pieces[-1])
         whole = b"".join(pieces)
@@ -199,7 +199,7 @@ class HttpConnection:
             size = _chunk_size(self._line())
             if size == 0:
                 while self._line():
-                    pass  # trailers say nothing of use
+                    pass  # trailers are ignored
                 return
             yield self._exactly(size)
             self._line()
@@ -219,7 +219,7 @@ class HttpConnection:
 
 
 def set_time_out(connection: socket.socket, seconds: float) -> None:
-    """Let a blocking socket's steps end with ``BlockingIOError`` after so many wall seconds."""
+    """Make operations of a blocking socket raise ``BlockingIOError`` after so many wall seconds."""
     whole = int(seconds)
     packed = struct.pack("ll", whole, max(1, int((seconds - whole) * 1e6)))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, packed)
@@ -229,7 +229,7 @@ def set_time_out(connection: socket.socket, seconds: float) -> None:
 def _chunk_size(line: bytes) -> int:
     digits = line.split(b";", 1)[0].strip()
     if not digits or not set(digits) <= _HEX:
-        raise BadStatusLine(f"not the size of a chunk: {line[:80]!r}")
+        raise BadStatusLine(f"invalid chunk size: {line[:80]!r}")
     return int(digits, 16)
 
 

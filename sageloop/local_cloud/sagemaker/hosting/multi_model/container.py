@@ -1,4 +1,4 @@
-"""The platform's side of the API between an instance and its multi-model container."""
+"""The client of a multi-model container's API for loading and unloading models."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """Calls of one container. They raise what connections raise.
+    """Calls to one container; they raise the exceptions of :class:`Connections`.
 
-    Loading a model may take ``load_seconds`` on the wall.
+    Loading a model may take ``load_seconds`` wall seconds.
     """
 
     connections: Connections
     load_seconds: float
 
     def lists(self, timeout: float) -> bool:
-        """Whether the container lists its models, as every multi-model container must."""
+        """Whether the container lists its models, which each multi-model container must support."""
         headers = {"Connection": "close"}
         return self.connections.request("GET", "/models", None, headers, timeout).status == 200
 
@@ -47,7 +47,7 @@ class Container:
     def invoke(
         self, name: str, target: str, body: bytes, headers: Mapping[str, str], timeout: float
     ) -> ContainerResponse:
-        """Ask a model that is loaded."""
+        """Invoke a loaded model."""
         target_headers = {**headers, _TARGET: target}
         return self.connections.request(
             "POST", f"/models/{name}/invoke", body, target_headers, timeout
@@ -55,7 +55,7 @@ class Container:
 
 
 def refusal(status: HTTPStatus, message: str) -> ContainerResponse:
-    """An answer in the container's stead, where the platform cannot load a model into it."""
+    """The error response of the platform for a model that it cannot load."""
     error: dict[str, Any] = {"code": status.value, "type": status.phrase, "message": message}
     return ContainerResponse(status.value, Headers({"content-type": "application/json"}),
                   json.dumps(error).encode())  # fmt: skip

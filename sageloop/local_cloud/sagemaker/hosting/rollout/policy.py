@@ -1,4 +1,4 @@
-"""Deployment guardrails as pure plans: which share of traffic, how long, in which order."""
+"""Deployment plans from DeploymentConfig: traffic shares, baking periods and batches. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sageloop.local_cloud.core.errors import AwsError
 
 Counts = Mapping[str, int]
 _UNGUARDED = "ml.inf1."
+_BOTH_POLICIES = "DeploymentConfig must have BlueGreenUpdatePolicy or RollingUpdatePolicy, not both"
 _LEAST_PERCENT = {
     "CanarySize": 1, "LinearStepSize": 10, "MaximumBatchSize": 5, "RollbackMaximumBatchSize": 5,
 }  # fmt: skip
@@ -18,9 +19,9 @@ _LEAST_PERCENT = {
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Traffic on so many of the new fleet's instances a variant, then a bake.
+    """Traffic on a number of new instances for each variant, followed by a baking period.
 
-    ``wait`` is virtual seconds, ``waits_for`` the name of AWS's setting behind it.
+    ``wait`` is virtual seconds, ``waits_for`` the AWS member that specifies it.
     """
 
     capacity: Literal["canary", "linear", "full"]
@@ -31,7 +32,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """A rolling deployment: instances of the new fleet a variant after each batch."""
+    """A rolling deployment: new instances for each variant after each batch."""
 
     steps: tuple[dict[str, int], ...]
     rollback_steps: tuple[dict[str, int], ...]
@@ -40,7 +41,7 @@ class Batches:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an update does: blue/green ``stages``, or rolling ``batches``."""
+    """The plan of an update: blue/green ``stages``, or rolling ``batches``."""
 
     stages: tuple[Stage, ...]
     batches: Batches | None
@@ -49,18 +50,18 @@ class Plan:
 
     @property
     def total_wait(self) -> int:
-        """Sum of the bakes in virtual seconds."""
+        """The sum of the baking periods in virtual seconds."""
         if self.batches is not None:
             return len(self.batches.steps) * self.batches.wait
         return sum(stage.wait for stage in self.stages)
 
 
 def plan(config: Mapping[str, Any] | None, counts: Counts) -> Plan:
-    """The plan of an update to ``counts`` instances a variant.
+    """The plan of an update to ``counts`` instances for each variant.
 
-    Without a policy AWS goes blue/green, all at once. Raises ``AwsError``
-    (``ValidationException``) for what AWS refuses: two policies, a size outside its limits,
-    bakes longer than the execution time-out.
+    Without a policy AWS deploys blue/green, all at once. Raises ``AwsError``
+    (``ValidationException``) for what AWS refuses: two policies, a size outside its limits, baking
+    periods longer than the execution timeout.
     """
     config_document = config or {}
     blue_green, rolling = (
@@ -68,7 +69,7 @@ def plan(config: Mapping[str, Any] | None, counts: Counts) -> Plan:
         config_document.get("RollingUpdatePolicy"),
     )
     if blue_green is not None and rolling is not None:
-        raise _invalid("DeploymentConfig takes BlueGreenUpdatePolicy or RollingUpdatePolicy")
+        raise _invalid(_BOTH_POLICIES)
     alarms = config_document.get("AutoRollbackConfiguration", {}).get("Alarms", [])
     policy = rolling if rolling is not None else (blue_green or {})
     result = Plan(
@@ -86,15 +87,15 @@ def plan(config: Mapping[str, Any] | None, counts: Counts) -> Plan:
 
 
 def check(config: Mapping[str, Any] | None) -> None:
-    """Refuse what is wrong with a deployment configuration whatever the fleet's size."""
+    """Refuse a deployment configuration that is invalid for all fleet sizes."""
     config_document = config or {}
     alarms = config_document.get("AutoRollbackConfiguration", {}).get("Alarms")
     if alarms is not None and not 1 <= len(alarms) <= 10:
-        raise _invalid(f"AutoRollbackConfiguration takes 1 to 10 alarms, got {len(alarms)}")
+        raise _invalid(f"AutoRollbackConfiguration must have 1 to 10 alarms, got {len(alarms)}")
     blue_green = config_document.get("BlueGreenUpdatePolicy", {})
     rolling = config_document.get("RollingUpdatePolicy", {})
     if blue_green and rolling:
-        raise _invalid("DeploymentConfig takes BlueGreenUpdatePolicy or RollingUpdatePolicy")
+        raise _invalid(_BOTH_POLICIES)
     routing = blue_green.get("TrafficRoutingConfiguration", {})
     _within(routing, "WaitIntervalInSeconds", 0, 3600)
     _within(blue_green, "TerminationWaitInSeconds", 0, 3600)
@@ -110,15 +111,15 @@ def check(config: Mapping[str, Any] | None) -> None:
 def check_names(
     deployment: Mapping[str, Any] | None, current: Iterable[str], desired: Iterable[str]
 ) -> None:
-    """Refuse a guarded deployment to production variants of other names than the present ones.
+    """Refuse a deployment with guardrails that changes the names of production variants.
 
-    Without a deployment configuration variants may come, go and change their names.
+    Without a deployment configuration an update may add, remove and rename variants.
     https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
     """
     old, new = sorted(current), sorted(desired)
     if deployment is None or old == new:
         return
-    # AWS documents the rule and not its words: these are ours.
+    # AWS documents the rule, not the message; the message is the local cloud's own.
     raise _invalid(
         "A deployment with a DeploymentConfig must keep the names of the production variants: the "
         f"endpoint has {', '.join(old)}, the new endpoint configuration has {', '.join(new)}. "
@@ -127,9 +128,10 @@ def check_names(
 
 
 def is_guarded(config: Mapping[str, Any]) -> bool:
-    """Whether guardrails work for an endpoint configuration.
+    """Whether an endpoint configuration supports deployment guardrails.
 
-    Where they do not, AWS says nothing: all traffic moves at once, and nothing is watched.
+    Without support AWS ignores the deployment configuration: all traffic moves at once and no alarm
+    is watched.
     https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
     """
     return not any(
@@ -207,7 +209,7 @@ def _size(routing: Mapping[str, Any], member: str, counts: Counts) -> dict[str, 
 
 
 def _at_least(size: Mapping[str, Any], member: str, variant: str, count: int) -> None:
-    """Refuse so few instances that they are below the least share of a variant."""
+    """Refuse a number of instances below the minimum share of a variant."""
     least = _LEAST_PERCENT[member]
     if size["Type"] == "INSTANCE_COUNT" and 100 * size["Value"] < least * count:
         raise _invalid(
@@ -220,7 +222,7 @@ def _instances(size: Mapping[str, Any], count: int) -> int:
     value = int(size["Value"])
     if size["Type"] == "INSTANCE_COUNT":
         return value
-    # Rounded down, so that a share never exceeds what was asked; never below one instance.
+    # Rounded down, because a share must not exceed the requested one; at least one instance.
     return math.floor(count * value / 100)
 
 

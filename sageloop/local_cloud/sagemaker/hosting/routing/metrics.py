@@ -1,4 +1,4 @@
-"""Metrics of endpoints, as SageMaker publishes them."""
+"""Metrics of endpoints as SageMaker publishes them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _USAGE = ("CPUUtilization", "MemoryUtilization", "DiskUtilization")
 
 
 class RequestMeasurement(NamedTuple):
-    """What is told of one request. ``status`` is the model's (0: none came); wall seconds."""
+    """The measured values of one request.
+
+    ``status`` is that of the model's response (0: no response). Times are wall seconds.
+    """
 
     status: int
     instance: str
@@ -34,22 +37,22 @@ class RequestMeasurement(NamedTuple):
 
     @classmethod
     def served(cls, served: ServedResponse, began: float) -> RequestMeasurement:
-        """A request that was answered."""
+        """The measurement of a request with a response."""
         model = served.received - served.sent
         overhead = wall.perf_counter() - began - model
         return cls(served.response.status, served.instance, model, overhead)
 
     @classmethod
     def failed(cls, failed: NoResponse, began: float) -> RequestMeasurement:
-        """A request that nothing came of."""
+        """The measurement of a request without a response."""
         model = wall.perf_counter() - failed.sent
         return cls(0, failed.instance, model, failed.sent - began)
 
 
 class EndpointMetrics:
-    """Publishes per request, and every minute or so about the processes.
+    """Publishes metrics of requests, and periodically of processes.
 
-    Variants with enhanced metrics get a copy of each metric with the instance's id.
+    Variants with enhanced metrics get a copy of each metric with the instance id.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -57,7 +60,7 @@ class EndpointMetrics:
         self._meter = UsageMeter()
 
     def invoked(self, variant: VariantFleet, request: RequestMeasurement) -> None:
-        """One request."""
+        """Publish the metrics of one request."""
         status = request.status
         values = (
             1.0,
@@ -80,7 +83,7 @@ class EndpointMetrics:
     def first_chunk(
         self, variant: VariantFleet, first: float | None, *, sent: float, began: float
     ) -> None:
-        """How long the first piece of a streamed answer took; ``perf_counter`` seconds."""
+        """Publish the time to the first part of a streamed response (``perf_counter`` seconds)."""
         if first is None:
             return
         spec = variant.spec
@@ -94,7 +97,7 @@ class EndpointMetrics:
             put(_REQUESTS, name, seconds * 1e6, dimensions=dimensions, unit="Microseconds")
 
     def processes(self, variant: VariantFleet) -> None:
-        """What a variant's processes take of the machine, averaged over instances."""
+        """Publish the resource usage of a variant's processes, averaged over its instances."""
         spec = variant.spec
         dimensions = {"EndpointName": spec.blueprint.endpoint, "VariantName": spec.name}
         usage = [

@@ -1,4 +1,4 @@
-"""The way of one request: a variant by weight, an instance, the container, the answer."""
+"""Routing of one request: a variant by weight, an instance, the container, the response."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Outcome = TypeVar("Outcome")
 
 
 class Router:
-    """Sends requests to instances; holds no lock while it waits for one."""
+    """Routes requests to instances; holds no lock while it waits for one."""
 
     def __init__(
         self, cloud: Cloud, lifecycle: Lifecycle, metrics: EndpointMetrics, capture: DataCapture,
@@ -57,7 +57,7 @@ class Router:
         self._shadows = ShadowCopies(cloud.activity, self._send_to_shadow)
 
     def invoke(self, invocation: Invocation) -> Response:
-        """Answer one request; raises ``AwsError`` in the runtime's own words."""
+        """Return the response to a request; raises the ``AwsError`` of the runtime API."""
         began = wall.perf_counter()
         variant, served = self._send_with_retries(
             invocation, began, lambda variant, headers: variant.serve(invocation, headers)
@@ -66,10 +66,10 @@ class Router:
         return self._output_of(invocation, variant, served)
 
     def stream(self, invocation: Invocation) -> Response:
-        """Answer one request piece by piece; raises ``AwsError`` in the runtime's own words."""
+        """Return a streamed response to a request; raises the ``AwsError`` of the runtime API."""
         began = wall.perf_counter()
         variant, opened = self._send_with_retries(
-            invocation, began, lambda variant, headers: streaming.opened(
+            invocation, began, lambda variant, headers: streaming.open_stream(
                 variant, invocation, headers)
         )  # fmt: skip
         return self._streamed(invocation, variant, opened, began)
@@ -77,7 +77,7 @@ class Router:
     def _send_with_retries(
         self, invocation: Invocation, began: float, send: Send[Outcome]
     ) -> tuple[VariantFleet, Outcome]:
-        """Who took a request, and what came of it; shadows get their copy of it."""
+        """The variant that served a request and its outcome; shadow variants get a copy."""
         live = self._live(invocation)
         headers, patience = invocation.headers, self._timing().admission
         for _ in range(_TRIES):
@@ -85,7 +85,7 @@ class Router:
             try:
                 outcome = send(variant, headers)
             except Unavailable:
-                # Nothing was sent, so another instance may have it, or this one restarted.
+                # The request was not sent: another instance, or this one restarted, may serve it.
                 variant.await_instance(max(0.0, patience - (wall.perf_counter() - began)))
                 continue
             except NoResponse as broken:
@@ -129,15 +129,15 @@ class Router:
         return Response(200, headers, stream=events)
 
     def stop(self) -> None:
-        """Send no more copies."""
+        """Stop sending copies to shadow variants."""
         self._shadows.stop()
 
     def _send_to_shadow(
         self, shadow: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
     ) -> None:
-        """Send a copy to a shadow variant; only metrics and captured data tell of its answer.
+        """Send a copy to a shadow variant; the response is only measured and captured.
 
-        Like a caller's request it waits for an instance that is being restarted.
+        Like a request of a caller it waits for an instance that is being restarted.
         """
         began, patience = wall.perf_counter(), self._timing().admission
         for _ in range(_TRIES):

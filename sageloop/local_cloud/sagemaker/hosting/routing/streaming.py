@@ -1,4 +1,4 @@
-"""Answers piece by piece: events of AWS's event stream encoding, made of what a container sends.
+"""Streamed responses: the parts of a container's response as messages of AWS's event stream.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_ResponseStream.html
 """
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
-# An answer in one piece has 60 seconds, a streamed one 8 minutes.
+# The limit is 60 seconds for other responses and 8 minutes for streamed ones.
 STREAM_SECONDS = 480.0
 _STRING = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedStream:
-    """An answer that has begun; its instance is busy until it ends. ``perf_counter`` seconds."""
+    """A started response; its instance is busy until it ends. ``perf_counter`` seconds."""
 
     streamed: StreamedResponse
     instance: Instance
@@ -47,7 +47,7 @@ class OpenedStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamEnd:
-    """How an answer ended: all that came, and when its first piece came, if one did."""
+    """The end of a response: its received body, and the times of its first and last part."""
 
     body: bytes
     complete: bool
@@ -55,12 +55,13 @@ class StreamEnd:
     last: float
 
 
-def opened(
+def open_stream(
     variant: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
 ) -> OpenedStream:  # fmt: skip
-    """Send a request to an instance and wait for the head of the answer.
+    """Send a request to an instance and wait for the head of the response.
 
-    Raises ``Unavailable`` if none took the request, ``NoAnswer`` if nothing came of it.
+    Raises ``Unavailable`` if no instance accepted the request, ``NoResponse`` if one did and did
+    not respond.
     """
     instance = variant.admit(invocation)
     if instance is None:
@@ -70,12 +71,12 @@ def opened(
         streamed = instance.open(invocation, headers)
     except NotSent as error:
         instance.finish()
-        instance.suspect()
+        instance.check_process()
         raise Unavailable(str(error)) from error
     except (OSError, HTTPException) as error:
         instance.finish()
         if not isinstance(error, TimeoutError):
-            instance.suspect()
+            instance.check_process()
         raise NoResponse(
             error, instance=instance.id, log_arn=instance.log.arn, sent=sent
         ) from error
@@ -86,7 +87,7 @@ def opened(
 
 
 class ResponseEvents:
-    """The events of an answer. ``ended`` is called once, whether it was read to the end or not."""
+    """The events of a response. ``ended`` is called once, also if it is not read to the end."""
 
     def __init__(self, response: OpenedStream, ended: Callable[[StreamEnd], None]) -> None:
         self._response = response
@@ -104,7 +105,7 @@ class ResponseEvents:
         return next(self._events)
 
     def error_response(self) -> ServedResponse:
-        """All of an answer that is an error, to be told in one piece."""
+        """The complete body of a response with an error status."""
         for _ in self:
             pass
         instance = self._response.instance
@@ -116,7 +117,7 @@ class ResponseEvents:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._events.close()
         self._end()
 
@@ -145,10 +146,10 @@ class ResponseEvents:
                 f"The connection to your model {container} was closed before its response was "
                 "complete.",
             )
-            self._response.instance.suspect()
+            self._response.instance.check_process()
         finally:
             self._end()
-        # Last: whoever reads an error reads no further, and by then all must be told.
+        # Last, because a client that receives an error reads no further events.
         if failure is not None:
             yield failure
 
@@ -168,7 +169,7 @@ class ResponseEvents:
 
 
 def payload_part(piece: bytes) -> bytes:
-    """The event that carries a piece of the answer."""
+    """The PayloadPart event of a part of the response."""
     return message(
         {":event-type": "PayloadPart", ":content-type": "application/octet-stream",
          ":message-type": "event"}, piece,
@@ -176,7 +177,7 @@ def payload_part(piece: bytes) -> bytes:
 
 
 def model_stream_error(code: str, text: str) -> bytes:
-    """The event that ends an answer which the model did not complete."""
+    """The event that ends an incomplete response (ModelStreamError)."""
     return message(
         {":exception-type": "ModelStreamError", ":content-type": "application/json",
          ":message-type": "exception"},

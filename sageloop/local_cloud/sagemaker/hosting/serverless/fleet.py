@@ -1,4 +1,4 @@
-"""The environments of a serverless variant: warm ones are used again, cold ones are started."""
+"""The execution environments of a serverless variant: warm starts and cold starts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-# Virtual seconds until an idle environment ends; AWS names no figure.
+# Virtual seconds until an idle environment ends; AWS documents no value.
 IDLE_SECONDS = 600.0
 _NOT_UP = (
     f"Unable to successfully stand up your model within the allotted {STARTUP_SECONDS} second "
@@ -38,8 +38,8 @@ _NOT_UP = (
 class ServerlessFleet(VariantFleet):
     """Starts environments for requests, up to ``settings.most`` at once.
 
-    Its count is that of provisioned environments. As on AWS the model is tried when the variant
-    comes into service, and the environment it is tried in ends before the first request.
+    Its count is that of provisioned environments. As on AWS the model is started once when the
+    variant is created; that environment ends before the first request.
     """
 
     most_bytes = MAX_PAYLOAD
@@ -57,18 +57,18 @@ class ServerlessFleet(VariantFleet):
 
     @property
     def count(self) -> int:
-        """Provisioned environments."""
+        """The number of provisioned environments."""
         with self._lock:
             return len(self._provisioned())
 
     def check(self, invocation: Invocation) -> None:
-        """Refuse a request over the limit of serverless inference."""
+        """Refuse a request over the payload limit of serverless inference."""
         refuse_addressed(invocation)
         if len(invocation.body) > MAX_PAYLOAD:
             raise AwsError("ValidationError", f"Request {uuid.uuid4()} has oversize body.")
 
     def admit(self, invocation: Invocation) -> Environment | None:
-        """A warm environment that is free, or a new one; throttled if there are too many."""
+        """A warm free environment or a new one; throttled at the maximum concurrency."""
         environment, cold = self._acquire()
         if cold:
             began = wall.perf_counter()
@@ -79,7 +79,7 @@ class ServerlessFleet(VariantFleet):
                 raise
             if not started:
                 self._end([environment])
-                raise _no_environment()
+                raise _start_error()
             self._metrics.cold_start(wall.perf_counter() - began)
         if not environment.begin():
             self._free(environment)
@@ -88,7 +88,7 @@ class ServerlessFleet(VariantFleet):
         return environment
 
     def scale(self, count: int) -> None:
-        """Bring provisioned environments to ``count``; 0 of a variant that serves ends all."""
+        """Set the number of provisioned environments; 0 for a running variant ends all."""
         self.desired = count
         if count > 0:
             self._provision(count)
@@ -99,18 +99,18 @@ class ServerlessFleet(VariantFleet):
         self._launched = True
 
     def restore(self) -> None:
-        """Nothing: requests start what they need."""
+        """Do nothing: requests start environments."""
 
     def limit(self, settings: ServerlessSettings) -> None:
-        """Take other settings; :meth:`scale` brings environments to them."""
+        """Set other settings; :meth:`scale` applies them to environments."""
         self.settings = settings
 
     def measure(self) -> None:
-        """Publish how busy the variant is."""
+        """Publish the concurrency of the variant."""
         self._metrics.load(self._load())
 
     def summary(self) -> dict[str, Any]:
-        """Weights and settings as DescribeEndpoint shows them."""
+        """Weights and settings in the format of DescribeEndpoint."""
         return {
             "CurrentWeight": self.weight,
             "DesiredWeight": self.weight,
@@ -119,7 +119,7 @@ class ServerlessFleet(VariantFleet):
         }
 
     def _acquire(self) -> tuple[Environment, bool]:
-        """An environment that is busy from now on, and whether it must be started."""
+        """Reserve an environment; return it and whether it must be started."""
         with self._lock:
             if len(self._busy) >= self.settings.most:
                 raise AwsError("ThrottlingException", "Rate exceeded", 400)
@@ -131,7 +131,7 @@ class ServerlessFleet(VariantFleet):
 
     def _new(self) -> Environment:
         environment = cast(Environment, self._make(self.spec.blueprint, self._refresh))
-        environment.on_free, environment.on_gone = self._free, self._gone
+        environment.on_free, environment.on_exit = self._free, self._exited
         with self._lock:
             self._instances.append(environment)
         return environment
@@ -163,7 +163,7 @@ class ServerlessFleet(VariantFleet):
             self._refresh()
             self._stop_later(environment)
 
-    def _gone(self, environment: Environment) -> None:
+    def _exited(self, environment: Environment) -> None:
         self._remove(environment)
         self._stop_later(environment)
 
@@ -223,7 +223,7 @@ class ServerlessFleet(VariantFleet):
         return cast("list[Environment]", self._instances)
 
 
-def _no_environment() -> AwsError:
+def _start_error() -> AwsError:
     return AwsError(
         "ModelError", _NOT_UP, 424,
         fields={"OriginalStatusCode": 500, "OriginalMessage": _NOT_UP, "LogStreamArn": ""},

@@ -15,7 +15,7 @@ _PREFIX = "ServerlessProvisionedConcurrency"
 
 
 class Load(NamedTuple):
-    """Requests in progress, of how many; the same of provisioned environments."""
+    """Requests in progress and the maximum, in total and of provisioned environments."""
 
     running: int
     most: int
@@ -24,18 +24,18 @@ class Load(NamedTuple):
 
 
 class ServerlessMetrics:
-    """Publishes how much of a variant's concurrency is used."""
+    """Publishes the used concurrency of a variant."""
 
     def __init__(self, cloud: Cloud, endpoint: str, variant: str) -> None:
         self._cloud = cloud
         self._dimensions = {"EndpointName": endpoint, "VariantName": variant}
 
     def cold_start(self, seconds: float) -> None:
-        """An environment was started for a request."""
+        """Publish the duration of a cold start."""
         self._put("ModelSetupTime", seconds * 1e6, "Microseconds")
 
     def load(self, load: Load) -> None:
-        """How busy the variant is."""
+        """Publish the used concurrency."""
         self._put("ServerlessConcurrentExecutionsUtilization", load.running / load.most, "None")
         if load.provisioned:
             used = load.provisioned_running
@@ -43,7 +43,7 @@ class ServerlessMetrics:
             self._put(f"{_PREFIX}Utilization", used / load.provisioned, "None")
 
     def request_taken(self, load: Load, *, provisioned: bool) -> None:
-        """A request was taken in, by a provisioned environment or another."""
+        """Publish a request and whether a provisioned environment serves it."""
         self.load(load)
         if load.provisioned:
             name = "Invocations" if provisioned else "SpilloverInvocations"

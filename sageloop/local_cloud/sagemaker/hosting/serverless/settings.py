@@ -1,4 +1,4 @@
-"""What a serverless variant says, and what it is not combined with.
+"""ServerlessConfig: its settings, and the features that it excludes.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
 """
@@ -15,7 +15,7 @@ from sageloop.local_cloud.sagemaker.models import is_multi_model
 
 Document = Mapping[str, Any]
 MAX_PAYLOAD = 4 * 1024**2
-# Until a container passes /ping, wall seconds.
+# Maximum wall seconds until a container passes /ping.
 STARTUP_SECONDS = 180
 _GIGABYTE = 1024
 _OF_INSTANCES = (
@@ -30,7 +30,7 @@ _OF_CONFIGS = ("AsyncInferenceConfig", "DataCaptureConfig", "ExplainerConfig",
 
 @dataclass(frozen=True, slots=True)
 class ServerlessSettings:
-    """Memory of an environment and how many there may be; ``provisioned`` ones are always warm."""
+    """Memory and maximum concurrency; ``provisioned`` environments are always warm."""
 
     memory_mb: int
     most: int
@@ -38,7 +38,7 @@ class ServerlessSettings:
 
     @classmethod
     def of(cls, config: Document) -> ServerlessSettings:
-        """A ServerlessConfig's settings. Raises ``AwsError`` if they make no sense."""
+        """The settings of a ServerlessConfig. Raises ``AwsError`` if they are invalid."""
         settings = cls(
             int(config["MemorySizeInMB"]),
             int(config["MaxConcurrency"]),
@@ -58,7 +58,7 @@ class ServerlessSettings:
         return replace(self, most=most, provisioned=provisioned)._checked()
 
     def described(self, provisioned: int) -> dict[str, int]:
-        """As DescribeEndpoint shows them, with so many provisioned environments."""
+        """The settings in the format of DescribeEndpoint."""
         document = {"MemorySizeInMB": self.memory_mb, "MaxConcurrency": self.most}
         return document | ({"ProvisionedConcurrency": provisioned} if provisioned else {})
 
@@ -72,12 +72,12 @@ class ServerlessSettings:
 
 
 def is_serverless(config: Document) -> bool:
-    """Whether an endpoint configuration is a serverless endpoint's."""
+    """Whether an endpoint configuration is serverless."""
     return any(variant.get("ServerlessConfig") for variant in config["ProductionVariants"])
 
 
 def check_update(served: Document, desired: Document) -> None:
-    """Refuse the way back from a serverless endpoint to one with instances."""
+    """Refuse an update from a serverless endpoint to one with instances."""
     if is_serverless(served) and not is_serverless(desired):
         raise invalid(
             "A serverless endpoint cannot be updated to an instance-based one; create a new "
@@ -88,14 +88,14 @@ def check_update(served: Document, desired: Document) -> None:
 def check_combination(
     config: Document, variant: Document, model: Document, containers: list[dict[str, Any]]
 ) -> None:
-    """Refuse what serverless inference is not combined with."""
+    """Refuse features that serverless inference excludes."""
     features = list(_excluded(config, variant, model, containers))
     if features:
         raise unsupported(variant["VariantName"], features)
 
 
 def unsupported(variant: str, features: list[str]) -> AwsError:
-    """AWS's refusal, and which features it is about."""
+    """AWS's error, with the unsupported features."""
     return invalid(
         "One or more endpoint features are not supported using this configuration: variant "
         f"{variant} has a ServerlessConfig, which is not combined with {', '.join(features)}."

@@ -1,4 +1,4 @@
-"""Changes of serverless variants under the same endpoint configuration."""
+"""Updates of serverless variants under the same endpoint configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def limits_of(
 ) -> Limits:  # fmt: skip
     """The new settings of serverless variants in DesiredWeightsAndCapacities.
 
-    Raises ``AwsError`` for settings that make no sense, for a variant of the other kind.
+    Raises ``AwsError`` for invalid settings and for variants of another kind.
     """
     changes: Limits = []
     for change in desired:
@@ -30,13 +30,13 @@ def limits_of(
             if update is not None:
                 changes.append((variant, variant.settings.changed(update)))
         elif update is not None:
-            raise invalid(f"The variant {name} is not serverless; it takes no "
+            raise invalid(f"The variant {name} is not serverless and has no "
                           "ServerlessUpdateConfig.")  # fmt: skip
     return changes
 
 
 def apply(limits: Limits) -> dict[str, int]:
-    """Give variants their new settings; returns the provisioned environments of each to come."""
+    """Apply new settings to variants; return the new provisioned concurrency of each."""
     for variant, settings in limits:
         variant.limit(settings)
     return {v.spec.name: s.provisioned for v, s in limits if s.provisioned > 0}

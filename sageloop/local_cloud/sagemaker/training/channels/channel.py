@@ -1,4 +1,4 @@
-"""One channel as its request describes it."""
+"""An input channel of a job, from its request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from sageloop.local_cloud.sagemaker.training.cluster import HostPlan
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel; ``s3`` or ``file_system`` is its source. ``seed`` is its ShuffleConfig's."""
+    """An input channel; its source is ``s3`` or ``file_system``.
+
+    ``seed`` is the seed of its ShuffleConfig.
+    """
 
     name: str
     mode: str
@@ -23,16 +26,16 @@ class Channel:
 
     @property
     def sharded(self) -> bool:
-        """Whether each host has a part of the objects instead of all of them."""
+        """Whether each host gets a part of the objects (ShardedByS3Key)."""
         return bool(self.s3.get("S3DataDistributionType") == "ShardedByS3Key")
 
     def reaches(self, host: HostPlan) -> bool:
-        """Whether a host is of a group that has this channel."""
+        """Whether a host belongs to an instance group that gets this channel."""
         groups = self.s3.get("InstanceGroupNames")
         return not groups or host.group in groups
 
     def described(self) -> dict[str, str]:
-        """Its entry in ``inputdataconfig.json``."""
+        """The channel's entry in ``inputdataconfig.json``."""
         described = {
             "TrainingInputMode": self.mode,
             "S3DistributionType": self.s3.get("S3DataDistributionType", "FullyReplicated"),
@@ -44,7 +47,7 @@ class Channel:
 
 
 def channels_of(job: dict[str, Any]) -> list[Channel]:
-    """A job's channels, each in its own input mode or the job's."""
+    """The channels of a job, each with its own input mode or that of the job."""
     mode = job["AlgorithmSpecification"].get("TrainingInputMode", "File")
     return [_channel(config, mode) for config in job.get("InputDataConfig", ())]
 

@@ -1,4 +1,4 @@
-"""MXNet's RecordIO framing: magic number, length, data, padding to four bytes."""
+"""MXNet's RecordIO format: magic number, length, data, padding to four bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WHOLE, _FIRST, _MIDDLE, _LAST = 0, 1, 2, 3
 
 
 def record(data: bytes) -> bytes:
-    """``data`` as one record, in several frames if it is 512 MiB or longer."""
+    """``data`` as one record, split into several frames from 512 MiB on."""
     frames = list(_cut(data))
     if len(frames) == 1:
         return _frame(data, _WHOLE)
