@@ -9,7 +9,7 @@ CAPACITY_ERROR = (
     "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
     "different ML instance type."
 )
-_LONGEST = 1024
+_MAX_LENGTH = 1024
 
 
 class JobFailed(Exception):
@@ -17,7 +17,7 @@ class JobFailed(Exception):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason[:_LONGEST]
+        self.reason = reason[:_MAX_LENGTH]
 
 
 class InternalError(JobFailed):
@@ -46,5 +46,5 @@ class Abandoned(Exception):
 def algorithm_error(message: str, exit_code: int) -> JobFailed:
     """The failure of a container that exited with the non-zero code ``exit_code``."""
     tail = f", exit code: {exit_code}"
-    head = f"AlgorithmError: {message[:_LONGEST]}"
-    return JobFailed(head[: _LONGEST - len(tail)] + tail)
+    head = f"AlgorithmError: {message[:_MAX_LENGTH]}"
+    return JobFailed(head[: _MAX_LENGTH - len(tail)] + tail)

@@ -16,7 +16,7 @@ from sageloop.local_cloud.sagemaker.store import Document
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
 
-_KEPT = (
+_STORED_MEMBERS = (
     "ModelName", "PrimaryContainer", "Containers", "InferenceExecutionConfig",
     "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation",
 )  # fmt: skip
@@ -44,7 +44,7 @@ class Models:
         for container in containers:
             self._check(container, params.get("ExecutionRoleArn"))
         name = params["ModelName"]
-        document = {member: params[member] for member in _KEPT if member in params}
+        document = {member: params[member] for member in _STORED_MEMBERS if member in params}
         document["EnableNetworkIsolation"] = params.get("EnableNetworkIsolation", False)
         document["ModelArn"] = self._store.arn("model", name)
         document["CreationTime"] = self._cloud.clock.now()
@@ -85,10 +85,10 @@ class Models:
         package = self._package(package_arn)
         specification = package.get("InferenceSpecification", {}).get("Containers", [{}])[0]
         environment = specification.get("Environment", {}) | container.get("Environment", {})
-        taken = {m: specification[m] for m in ("Image", "ModelDataUrl", "ModelDataSource")
+        package_members = {m: specification[m] for m in ("Image", "ModelDataUrl", "ModelDataSource")
                  if m in specification}  # fmt: skip
         overrides = {m: v for m, v in container.items() if m != "ModelPackageName"}
-        return taken | overrides | {"Environment": environment}
+        return package_members | overrides | {"Environment": environment}
 
     def _package(self, arn: str) -> Document:
         return self._store.get("model-package", arn.split("model-package/", 1)[-1])

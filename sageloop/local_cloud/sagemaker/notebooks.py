@@ -79,7 +79,7 @@ class Notebooks:
         self._check_config(params.get("LifecycleConfigName"))
 
         def change(document: Document) -> None:
-            _require(document, "Stopped", "Failed")
+            _require_status(document, "Stopped", "Failed")
             for flag, member in _DISASSOCIATED.items():
                 if params.get(flag):
                     document.pop(member, None)
@@ -92,19 +92,19 @@ class Notebooks:
     @operation("StartNotebookInstance")
     def start_instance(self, call: Call) -> None:
         """Set a stopped notebook instance to InService."""
-        self._turn(call.params[_NAME], "InService", "Stopped", "Failed")
+        self._set_status(call.params[_NAME], "InService", "Stopped", "Failed")
 
     @operation("StopNotebookInstance")
     def stop_instance(self, call: Call) -> None:
         """Set a notebook instance to Stopped."""
-        self._turn(call.params[_NAME], "Stopped", "InService")
+        self._set_status(call.params[_NAME], "Stopped", "InService")
 
     @operation("DeleteNotebookInstance")
     def delete_instance(self, call: Call) -> None:
         """Delete a stopped notebook instance."""
         name = call.params[_NAME]
         with self._store.changed:
-            _require(self._store.get(_INSTANCE, name), "Stopped", "Failed")
+            _require_status(self._store.get(_INSTANCE, name), "Stopped", "Failed")
             document = self._store.delete(_INSTANCE, name)
         self._emit(document | {"NotebookInstanceStatus": "Deleting"})
 
@@ -193,9 +193,9 @@ class Notebooks:
             ),
         )  # fmt: skip
 
-    def _turn(self, name: str, status: str, *allowed: str) -> None:
+    def _set_status(self, name: str, status: str, *allowed: str) -> None:
         def change(document: Document) -> None:
-            _require(document, *allowed)
+            _require_status(document, *allowed)
             document["NotebookInstanceStatus"] = status
             document["LastModifiedTime"] = self._cloud.clock.now()
 
@@ -217,7 +217,7 @@ def _members(params: dict[str, Any]) -> Document:
     return same | {_RENAMED[m]: params[m] for m in _RENAMED if m in params}
 
 
-def _require(document: Document, *allowed: str) -> None:
+def _require_status(document: Document, *allowed: str) -> None:
     status = document["NotebookInstanceStatus"]
     if status not in allowed:
         raise AwsError(

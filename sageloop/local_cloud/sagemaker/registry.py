@@ -22,7 +22,7 @@ _PACKAGE_SUMMARY = (
     "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn",
     "ModelPackageDescription", "CreationTime", "ModelPackageStatus", "ModelApprovalStatus",
 )  # fmt: skip
-_KEPT = (
+_STORED_MEMBERS = (
     "ModelPackageGroupName", "ModelPackageDescription", "InferenceSpecification",
     "SourceAlgorithmSpecification", "MetadataProperties", "ModelMetrics", "Domain", "Task",
     "SamplePayloadUrl", "CustomerMetadataProperties", "DriftCheckBaselines",
@@ -129,7 +129,7 @@ class ModelPackages:
         with self._store.changed:
             token = params.get("ClientToken")
             if token is not None and token in self._by_token:
-                return self._replayed(token, params)
+                return self._registered_before(token, params)
             package = self._register(params)
             arn = package["ModelPackageArn"]
             if token is not None:
@@ -192,7 +192,7 @@ class ModelPackages:
         version = self._store.modify(_GROUP, group, count)["_LastVersion"]
         name = f"{group}/{version}"
         now = self._cloud.clock.now()
-        package = {member: params[member] for member in _KEPT if member in params} | {
+        package = {member: params[member] for member in _STORED_MEMBERS if member in params} | {
             "ModelPackageGroupName": group,
             "ModelPackageVersion": version,
             "ModelPackageArn": self._store.arn(_PACKAGE, name),
@@ -207,7 +207,7 @@ class ModelPackages:
         self._store.create(_PACKAGE, name, package, tags=params.get("Tags"))
         return package
 
-    def _replayed(self, token: str, params: dict[str, Any]) -> dict[str, Any]:
+    def _registered_before(self, token: str, params: dict[str, Any]) -> dict[str, Any]:
         arn, before = self._by_token[token]
         if before != params:
             raise AwsError(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Each waiting request occupies a thread of the server, which has more threads than that:
 # see `core/http_server.py`.
 WAITING_REQUESTS = 512
-_LATER = ("EnableExplanations", "SessionId", "PrefixAwareId")
+_UNSUPPORTED = ("EnableExplanations", "SessionId", "PrefixAwareId")
 
 
 class SageMakerRuntimeService(Service):
@@ -31,14 +31,14 @@ class SageMakerRuntimeService(Service):
     def __init__(self, cloud: Cloud, *, waiting: int = WAITING_REQUESTS) -> None:
         """``waiting`` is the maximum number of requests that wait for a response at once."""
         super().__init__(cloud)
-        self._places = Places(waiting)
+        self._waiting_slots = Places(waiting)
 
     @operation("InvokeEndpoint")
     def invoke_endpoint(self, call: Call) -> Response:
         """Send a request to the endpoint and return the response."""
         hosting = self._hosting
-        with self._places.one():
-            return hosting.router.invoke(hosting.components.addressed(_invocation(call)))
+        with self._waiting_slots.one():
+            return hosting.router.invoke(hosting.components.resolve_component(_invocation(call)))
 
     @operation("InvokeEndpointAsync")
     def invoke_endpoint_async(self, call: Call) -> dict[str, Any]:
@@ -49,18 +49,18 @@ class SageMakerRuntimeService(Service):
     def invoke_endpoint_with_response_stream(self, call: Call) -> Response:
         """Send a request to the endpoint; parts of the response are forwarded as they arrive."""
         hosting = self._hosting
-        self._places.take()
+        self._waiting_slots.take()
         try:
             stream_response = hosting.router.stream(
-                hosting.components.addressed(_invocation(call, timeout=STREAM_SECONDS))
+                hosting.components.resolve_component(_invocation(call, timeout=STREAM_SECONDS))
             )
         except BaseException:
-            self._places.give_back()
+            self._waiting_slots.give_back()
             raise
         if stream_response.stream is None:
-            self._places.give_back()
+            self._waiting_slots.give_back()
         else:
-            stream_response.stream = Closing(stream_response.stream, self._places.give_back)
+            stream_response.stream = Closing(stream_response.stream, self._waiting_slots.give_back)
         return stream_response
 
     @property
@@ -71,7 +71,7 @@ class SageMakerRuntimeService(Service):
 def _invocation(call: Call, *, timeout: float | None = None) -> Invocation:
     params = call.params
     check(call.operation, params, service=call.service, code="ValidationError")
-    for member in _LATER:
+    for member in _UNSUPPORTED:
         if member in params:
             raise not_executed(f"{call.operation}'s {member}")
     return Invocation(

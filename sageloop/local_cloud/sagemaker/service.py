@@ -50,7 +50,7 @@ class SageMakerService(Service):
     def handle(self, call: Call) -> dict[str, Any] | Response | None:
         """Validate a request against the service model, then execute it."""
         if call.operation in self._operations:
-            validation.check(call.operation, _as_sent(call))
+            validation.check(call.operation, _with_unknown_members(call))
         return super().handle(call)
 
     @property
@@ -76,7 +76,7 @@ class SageMakerService(Service):
         self.hosting.stop()
 
 
-def _as_sent(call: Call) -> dict[str, Any]:
+def _with_unknown_members(call: Call) -> dict[str, Any]:
     # The parser drops unknown members; the request body still contains them, and they are refused.
     try:
         sent = json.loads(call.request.get_data() or b"{}")

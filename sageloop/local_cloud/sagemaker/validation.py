@@ -176,16 +176,16 @@ def _boolean(_: Any) -> Check:
 
 
 def _bounds(shape: Any, measure: str) -> Callable[[float, Any, str], Iterator[str]]:
-    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+    minimum, maximum = shape.metadata.get("min"), shape.metadata.get("max")
 
     def body(size: float, value: Any, path: str) -> Iterator[str]:
-        if least is not None and size < least:
+        if minimum is not None and size < minimum:
             yield _violation(
-                value, path, f"Member must have {measure} greater than or equal to {least}"
+                value, path, f"Member must have {measure} greater than or equal to {minimum}"
             )  # fmt: skip
-        if most is not None and size > most:
+        if maximum is not None and size > maximum:
             yield _violation(
-                value, path, f"Member must have {measure} less than or equal to {most}"
+                value, path, f"Member must have {measure} less than or equal to {maximum}"
             )
 
     return body

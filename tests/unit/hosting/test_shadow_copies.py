@@ -72,7 +72,7 @@ def test_small_copies_wait_however_many_there_are(start: Callable[..., Copies]) 
 def test_copies_over_the_bound_of_bytes_are_dropped_and_logged(
     start: Callable[..., Copies], caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = start(most_bytes=100_000)
+    made = start(max_bytes=100_000)
 
     with caplog.at_level(logging.WARNING):
         for _ in range(12):
@@ -88,7 +88,7 @@ def test_copies_over_the_bound_of_bytes_are_dropped_and_logged(
 def test_a_copy_larger_than_the_bound_is_sent_when_nothing_waits(
     start: Callable[..., Copies],
 ) -> None:
-    made = start(most_bytes=10)
+    made = start(max_bytes=10)
 
     made.copy(bytes(100))
 
@@ -97,7 +97,7 @@ def test_a_copy_larger_than_the_bound_is_sent_when_nothing_waits(
 
 
 def test_room_of_a_sent_copy_is_free_again(start: Callable[..., Copies]) -> None:
-    made = start(most_bytes=10)
+    made = start(max_bytes=10)
     made.copy(b"one")
     made.rest()
 
@@ -110,7 +110,7 @@ def test_room_of_a_sent_copy_is_free_again(start: Callable[..., Copies]) -> None
 def test_a_copy_that_waited_too_long_is_dropped_and_logged(
     start: Callable[..., Copies], caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = start(longest_wait=-1.0)
+    made = start(max_wait=-1.0)
 
     with caplog.at_level(logging.WARNING):
         made.copy(b"late")

@@ -9,12 +9,12 @@ import pytest
 
 from sageloop.local_cloud.core.faults import Faults
 from sageloop.local_cloud.sagemaker.failures import JobFailed
-from sageloop.local_cloud.sagemaker.training.stopping_condition import StoppingCondition
 from sageloop.local_cloud.sagemaker.training.artifacts import merged
 from sageloop.local_cloud.sagemaker.training.channels.channel import Channel, channels_of
 from sageloop.local_cloud.sagemaker.training.channels.listing import Item, shard_of
 from sageloop.local_cloud.sagemaker.training.channels.recordio import record
 from sageloop.local_cloud.sagemaker.training.cluster import cluster_of
+from sageloop.local_cloud.sagemaker.training.stopping_condition import StoppingCondition
 
 
 def job(**members: Any) -> dict[str, Any]:

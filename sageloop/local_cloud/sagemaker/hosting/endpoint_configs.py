@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
 
 CONFIG_FAMILY = "endpoint-config"
-_KEPT = (
+_STORED_MEMBERS = (
     "EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "KmsKeyId", "MetricsConfig",
     "AsyncInferenceConfig", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation",
 )  # fmt: skip
@@ -33,7 +33,7 @@ class EndpointConfigs:
         check_endpoint_config(params)
         self._lifecycle.builder.check_config(params)
         name = params["EndpointConfigName"]
-        document = {member: params[member] for member in _KEPT if member in params}
+        document = {member: params[member] for member in _STORED_MEMBERS if member in params}
         for member in ("ProductionVariants", "ShadowProductionVariants"):
             if params.get(member):
                 document[member] = [

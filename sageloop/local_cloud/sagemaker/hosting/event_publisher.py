@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
 
-_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class EndpointEventPublisher:
@@ -74,4 +74,4 @@ class EndpointEventPublisher:
 
 def upper_snake_case(status: str) -> str:
     """A status in the format of events: ``InService`` becomes ``IN_SERVICE``."""
-    return _HUMP.sub("_", status).upper()
+    return _WORD_START.sub("_", status).upper()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _USAGE_SECONDS = 60.0
 _SLACK_SECONDS = 1.0
-_LEAST_WALL_SECONDS = 1.0
+_MIN_WALL_SECONDS = 1.0
 
 
 class HealthChecks:
@@ -69,7 +69,7 @@ class HealthChecks:
     def _measure(self) -> None:
         self._schedule()
         # The usage of a process within less time is not meaningful.
-        if wall.monotonic() - self._measured < _LEAST_WALL_SECONDS:
+        if wall.monotonic() - self._measured < _MIN_WALL_SECONDS:
             return
         self._measured = wall.monotonic()
         now = self._cloud.clock.time()

@@ -7,8 +7,8 @@ from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
 
-_LATER = ("ExplainerConfig", "CrossRegionTrafficConfig")
-_LATER_OF_VARIANT = ("ServerlessConfig", "AcceleratorType", "CapacityReservationConfig",
+_UNSUPPORTED = ("ExplainerConfig", "CrossRegionTrafficConfig")
+_UNSUPPORTED_VARIANT_MEMBERS = ("ServerlessConfig", "AcceleratorType", "CapacityReservationConfig",
                      "AcceleratorPartitionLayouts")  # fmt: skip
 _FREQUENCIES = (10, 30, 60, 120, 180, 240, 300)
 _ROUTING = ("RANDOM", "LEAST_OUTSTANDING_REQUESTS")
@@ -30,7 +30,7 @@ def invalid(message: str) -> AwsError:
 
 def check_endpoint_config(params: Mapping[str, Any]) -> None:
     """Refuse an endpoint configuration that is invalid or not supported."""
-    for member in _LATER:
+    for member in _UNSUPPORTED:
         if params.get(member):
             raise not_executed(member)
     names = [variant["VariantName"] for variant in every_variant(params)]
@@ -64,28 +64,28 @@ def check_weights(weights: Mapping[str, float]) -> None:
 
 
 def check_counts(
-    desired: Iterable[Mapping[str, Any]], known: Iterable[str], *, least: int = 1
+    desired: Iterable[Mapping[str, Any]], known: Iterable[str], *, minimum: int = 1
 ) -> None:
     """Refuse weights and capacities of unknown variants or out of range.
 
-    ``least`` is the minimum number of instances of a variant of the endpoint.
+    ``minimum`` is the minimum number of instances of a variant of the endpoint.
     """
     names = list(known)
     for change in desired:
         name = change["VariantName"]
         if name not in names:
             raise invalid(f"The variant {name} is not one of the endpoint: {', '.join(names)}")
-        count = change.get("DesiredInstanceCount", least)
-        if count < least:
+        count = change.get("DesiredInstanceCount", minimum)
+        if count < minimum:
             raise invalid(
-                f"DesiredInstanceCount of variant {name} must be at least {least}, got {count}"
+                f"DesiredInstanceCount of variant {name} must be at least {minimum}, got {count}"
             )
 
 
-def check_instances(variant: Mapping[str, Any], *, typed: str = "InstanceType") -> None:
-    """Refuse an invalid instance-based variant; ``typed`` is its member with instance types."""
+def check_instances(variant: Mapping[str, Any], *, type_member: str = "InstanceType") -> None:
+    """Refuse an invalid instance-based variant; ``type_member`` specifies its instances."""
     name = variant["VariantName"]
-    for member in _LATER_OF_VARIANT:
+    for member in _UNSUPPORTED_VARIANT_MEMBERS:
         if variant.get(member):
             raise not_executed(f"{member} (production variant {name})")
     if "ModelName" not in variant:
@@ -93,7 +93,7 @@ def check_instances(variant: Mapping[str, Any], *, typed: str = "InstanceType") 
     if variant.get("ManagedInstanceScaling"):
         # AWS's message; a variant with a model is scaled by Application Auto Scaling.
         raise invalid("ManagedInstanceScaling is only supported for inference component endpoints.")
-    for member in (typed, "InitialInstanceCount"):
+    for member in (type_member, "InitialInstanceCount"):
         if member not in variant:
             raise invalid(f"production variant {name} needs {member}")
     if variant["InitialInstanceCount"] < 1:

@@ -169,7 +169,9 @@ class Hosting(EndpointConfigs):
         name = call.params["EndpointName"]
         known = self._updatable(name)
         desired = call.params["DesiredWeightsAndCapacities"]
-        check_counts(desired, self._variants(name), least=self.asynchronous.least(name))
+        check_counts(
+            desired, self._variants(name), minimum=self.asynchronous.minimum_instances(name)
+        )
         self._check_weights(name, desired)
         limits = limits_of(self._fleet_of(name), desired)
         counts = {d["VariantName"]: int(d["DesiredInstanceCount"])
@@ -198,7 +200,11 @@ class Hosting(EndpointConfigs):
         """
         self._updatable(endpoint)
         change = {"VariantName": variant, "DesiredInstanceCount": count}
-        check_counts([change], self._variants(endpoint), least=self.asynchronous.least(endpoint))
+        check_counts(
+            [change],
+            self._variants(endpoint),
+            minimum=self.asynchronous.minimum_instances(endpoint),
+        )
         self._begin(endpoint, "Updating", {})
         self._lifecycle.resize(endpoint, {variant: count}, {})
 

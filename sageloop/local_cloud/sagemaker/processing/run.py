@@ -68,7 +68,7 @@ class ProcessingRun:
         self._stop_requested = False
         self._timed_out = False
         self._abandoned = False
-        self._dies = False
+        self._machine_fails = False
 
     def run(self) -> None:
         """Execute the job; each outcome is a status, never an exception."""
@@ -101,8 +101,8 @@ class ProcessingRun:
         reason = None
         try:
             self._records.begin(self._name)
-            directories = self._prepared()
-            self._carry_out(directories)
+            directories = self._download_inputs()
+            self._execute(directories)
             status = "Stopped" if self._stop_requested or self._timed_out else "Completed"
         except JobStopped:
             status = "Stopped"
@@ -119,19 +119,19 @@ class ProcessingRun:
             ExitMessage=next((message for message in messages if message), None),
         )  # fmt: skip
 
-    def _prepared(self) -> list[layout.HostDirectory]:
+    def _download_inputs(self) -> list[layout.HostDirectory]:
         hosts = self._cluster.hosts
         directories = [layout.prepare(self._root, host, self._cluster, self._job) for host in hosts]
         for entry in inputs_of(self._job):
             channel = _channel(entry)
             items = items_of(channel, self._storage)
             for rank, directory in enumerate(directories):
-                own = shard_of(items, channel, rank=rank, hosts=len(directories))
-                copy_items(own, directory.path(entry["S3Input"]["LocalPath"]), self._storage)
-            self._check_going_on()
+                host_items = shard_of(items, channel, rank=rank, hosts=len(directories))
+                copy_items(host_items, directory.path(entry["S3Input"]["LocalPath"]), self._storage)
+            self._check_not_stopped()
         return directories
 
-    def _carry_out(self, directories: list[layout.HostDirectory]) -> None:
+    def _execute(self, directories: list[layout.HostDirectory]) -> None:
         uploads = [self._upload(d, output) for d in directories for output in outputs_of(self._job)]
         network = PrivateNetwork(self._cloud, self._name)
         if self._job.get("NetworkConfig", {}).get("EnableNetworkIsolation", False):
@@ -142,7 +142,7 @@ class ProcessingRun:
         finally:
             network.close()
         self._check_abandoned()
-        if self._dies:
+        if self._machine_fails:
             raise InternalError
         completed = not (self._first_failure or self._stop_requested or self._timed_out)
         for upload in uploads:
@@ -159,11 +159,11 @@ class ProcessingRun:
         hosts_file = self._root / "hosts"
         hosts_file.write_text(self._cluster.hosts_file())
         placement = Placement(self._cluster, hosts_file, network)
-        self._dies = self._cloud.faults.process_dies(f"processing:{self._name}")
+        self._machine_fails = self._cloud.faults.process_dies(f"processing:{self._name}")
         runs = [HostRun(self._cloud, self._job, placement, d, self._on_lines) for d in directories]
         with self._lock:
             self._containers = [run.container for run in runs]
-        self._check_going_on()
+        self._check_not_stopped()
         seconds = self._job.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DAY)
         limit = threading.Timer(seconds, self._on_limit)
         limit.daemon = True
@@ -187,7 +187,7 @@ class ProcessingRun:
         return Upload(self._storage, folder, output, kms_key)
 
     def _on_lines(self) -> None:
-        if self._dies:
+        if self._machine_fails:
             self._apply_to_containers(Container.kill)
 
     def _on_limit(self) -> None:
@@ -197,7 +197,7 @@ class ProcessingRun:
             self._records.mark_stopping(self._name)
         self._apply_to_containers(Container.stop)
 
-    def _check_going_on(self) -> None:
+    def _check_not_stopped(self) -> None:
         self._check_abandoned()
         if self._stop_requested:
             raise JobStopped

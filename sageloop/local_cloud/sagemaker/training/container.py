@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STOP_GRACE_SECONDS = 120.0
 # Lines are collected for this long, which reduces the calls for a program with much output.
-_GATHER_SECONDS = 0.1
+_BATCH_SECONDS = 0.1
 _CHUNK = 65_536
 
 
@@ -102,14 +102,14 @@ class Container:
         if child.stdout is None:
             return
         with child.stdout as stream:
-            for lines in _gathered(stream.fileno()):
+            for lines in _line_batches(stream.fileno()):
                 self._on_lines(lines)
 
 
-def _gathered(descriptor: int) -> Iterator[list[str]]:
+def _line_batches(descriptor: int) -> Iterator[list[str]]:
     rest = b""
     while True:
-        chunk, open_still = _read_for_a_moment(descriptor)
+        chunk, open_still = _read_batch(descriptor)
         *lines, rest = (rest + chunk).split(b"\n")
         if not open_still and rest:
             lines.append(rest)
@@ -119,11 +119,11 @@ def _gathered(descriptor: int) -> Iterator[list[str]]:
             return
 
 
-def _read_for_a_moment(descriptor: int) -> tuple[bytes, bool]:
+def _read_batch(descriptor: int) -> tuple[bytes, bool]:
     poll = select.poll()  # select() supports only descriptors below 1024
     poll.register(descriptor, select.POLLIN)
     read = os.read(descriptor, _CHUNK)
-    chunks, until = [read], wall.monotonic() + _GATHER_SECONDS
+    chunks, until = [read], wall.monotonic() + _BATCH_SECONDS
     while read:
         left = until - wall.monotonic()
         if left <= 0 or not poll.poll(left * 1000):

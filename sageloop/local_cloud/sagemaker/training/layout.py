@@ -77,7 +77,7 @@ def prepare(
     ):  # fmt: skip
         path.mkdir(parents=True, exist_ok=True)
     _write(directory, "hyperparameters", job.get("HyperParameters", {}))
-    _write(directory, "inputdataconfig", {c.name: c.described() for c in channels})
+    _write(directory, "inputdataconfig", {c.name: c.config_entry() for c in channels})
     _write(directory, "resourceconfig", cluster.resource_config(host))
     if checkpoints:
         document = {

@@ -30,7 +30,7 @@ class OutputListener:
         self._on_metric = on_metric
         self._lock = threading.Lock()
         self._attempt: Attempt | None = None
-        self._breaks_down = False
+        self._machine_fails = False
         self.metrics = MetricReader(job["AlgorithmSpecification"].get("MetricDefinitions", ()))
 
     @contextmanager
@@ -38,13 +38,13 @@ class OutputListener:
         """Apply injected faults to an attempt in the ``with`` block."""
         faults = self._cloud.faults
         self._attempt = attempt
-        self._breaks_down = faults.process_dies(f"training:{self._name}") or (
+        self._machine_fails = faults.process_dies(f"training:{self._name}") or (
             faults.fails_internally(self._name)
         )
         if self._spot and faults.spot_interrupted(self._name):
             attempt.end(EndReason.INTERRUPTION)
         yield
-        if self._breaks_down:
+        if self._machine_fails:
             # Without any output, the fault takes effect when the program ends.
             attempt.reason, attempt.failure = EndReason.MACHINE, None
 
@@ -55,12 +55,12 @@ class OutputListener:
             for line in lines:
                 for observed in self.metrics.read(line, now):
                     self._publish(observed)
-                self._strike(line)
+                self._inject_faults(line)
 
-    def _strike(self, line: str) -> None:
+    def _inject_faults(self, line: str) -> None:
         if self._attempt is None:
             return
-        if self._breaks_down:
+        if self._machine_fails:
             self._attempt.end(EndReason.MACHINE)
         elif self._spot and self._cloud.faults.spot_interrupted(self._name, line):
             self._attempt.end(EndReason.INTERRUPTION)

@@ -20,7 +20,7 @@ _LOCAL_STORAGE = re.compile(
     r"ml\.(g4dn|g5|g6|g6e|g7|g7e|p3dn|p4d|p4de|p5|p5e|p5en|p6-\w+|p6e-\w+|r5d|trn1|trn1n|trn2)\."
 )
 _WITHOUT_CHECKPOINTS = re.compile(r"(^|/)(kmeans|linear-learner)(:|$)")
-_LONGEST_WAIT_WITHOUT_CHECKPOINTS = 3600
+_MAX_WAIT_WITHOUT_CHECKPOINTS = 3600
 _OPT_ML = PurePosixPath("/opt/ml")
 _RESERVED = ("code", "input", "model", "output", "sagemaker")
 _MODE = "TrainingInputMode"
@@ -87,27 +87,27 @@ def _volumes(resources: Mapping[str, Any]) -> Iterator[str]:
 
 def _spot(request: Request) -> Iterator[str]:
     limits = request.get("StoppingCondition", {})
-    longest = limits.get("MaxWaitTimeInSeconds")
+    max_wait = limits.get("MaxWaitTimeInSeconds")
     if not request.get("EnableManagedSpotTraining"):
-        if longest is not None:
+        if max_wait is not None:
             yield (
                 "Invalid MaxWaitTimeInSeconds. It can be specified only when "
                 "EnableManagedSpotTraining is true."
             )
         return
-    least = limits.get("MaxRuntimeInSeconds", 86_400)
-    if longest is None or longest < least:
+    max_runtime = limits.get("MaxRuntimeInSeconds", 86_400)
+    if max_wait is None or max_wait < max_runtime:
         yield (
             "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
-            f"MaxRuntimeInSeconds ({least}) when EnableManagedSpotTraining is true, "
-            f"got {longest}."
+            f"MaxRuntimeInSeconds ({max_runtime}) when EnableManagedSpotTraining is true, "
+            f"got {max_wait}."
         )
         return
     image = request["AlgorithmSpecification"].get("TrainingImage", "")
-    if _WITHOUT_CHECKPOINTS.search(image) and longest > _LONGEST_WAIT_WITHOUT_CHECKPOINTS:
+    if _WITHOUT_CHECKPOINTS.search(image) and max_wait > _MAX_WAIT_WITHOUT_CHECKPOINTS:
         yield (
             "Invalid MaxWaitTimeInSeconds. An algorithm that does not checkpoint may wait at most "
-            f"{_LONGEST_WAIT_WITHOUT_CHECKPOINTS} seconds, got {longest}."
+            f"{_MAX_WAIT_WITHOUT_CHECKPOINTS} seconds, got {max_wait}."
         )
 
 

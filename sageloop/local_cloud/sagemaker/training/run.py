@@ -79,7 +79,7 @@ class TrainingRun:
         self._hosts: list[Host] = []
         self._lock = threading.Lock()
         self._attempt: Attempt | None = None
-        self._wake: Timer | None = None
+        self._retry_timer: Timer | None = None
         self._stop_requested = False
         self._abandoned = False
 
@@ -96,12 +96,12 @@ class TrainingRun:
         """Stop the containers; the status is Stopping already."""
         with self._lock:
             self._stop_requested = True
-            attempt, wake = self._attempt, self._wake
-            self._wake = None
+            attempt, retry_timer = self._attempt, self._retry_timer
+            self._retry_timer = None
         if attempt is not None:
             attempt.end(EndReason.STOP)
-        if wake is not None:
-            wake.cancel()
+        if retry_timer is not None:
+            retry_timer.cancel()
             self._spawn()
 
     def abandon(self) -> None:
@@ -127,14 +127,14 @@ class TrainingRun:
         except JobStopped:
             self._end("Stopped")
         except JobFailed as failure:
-            sound = not isinstance(failure, InternalError)
-            self._end("Failed", sound=sound, FailureReason=failure.reason)
+            keep_instances = not isinstance(failure, InternalError)
+            self._end("Failed", keep_instances=keep_instances, FailureReason=failure.reason)
         except Abandoned:
             raise
         except Exception:
             self._check_abandoned()
             log.exception("training job %s failed unexpectedly", self._name)
-            self._end("Failed", sound=False, FailureReason=INTERNAL_ERROR)
+            self._end("Failed", keep_instances=False, FailureReason=INTERNAL_ERROR)
         else:
             uri = self._session().artifacts.model_uri
             self._end(end, ModelArtifacts={"S3ModelArtifacts": uri})
@@ -144,16 +144,16 @@ class TrainingRun:
             self._check_stop()
             self._provision()
             try:
-                return self._carry_out()
+                return self._execute()
             except SpotInterrupted:
                 self._repository.move(self._name, "Interrupted")
-                self._clear()
+                self._remove_hosts()
                 self._repository.move(self._name, "Starting")
             except InternalError:
                 if self._retries == 0:
                     raise
                 self._retries -= 1
-                self._clear()
+                self._remove_hosts()
                 self._repository.move(self._name, "Restarting")
 
     def _provision(self) -> None:
@@ -174,23 +174,23 @@ class TrainingRun:
         with suppress(JobStopped):
             self._repository.move(self._name, "Starting", message=_NO_CAPACITY)
 
-        def again() -> None:
+        def retry() -> None:
             self._stopping_condition.wait(seconds)
             with self._lock:
-                if self._wake is None:
+                if self._retry_timer is None:
                     return
-                self._wake = None
+                self._retry_timer = None
             self._spawn()
 
         with self._lock:
             stopped = self._stop_requested
             if not stopped:
                 label = f"capacity for {self._name}"
-                self._wake = self._cloud.clock.call_later(seconds, again, label=label)
+                self._retry_timer = self._cloud.clock.call_later(seconds, retry, label=label)
         if stopped:
             self._end("Stopped")
 
-    def _carry_out(self) -> str:
+    def _execute(self) -> str:
         if self._job["EnableNetworkIsolation"] and self._network.pid is None:
             self._network.open()
         session = self._session()
@@ -201,8 +201,8 @@ class TrainingRun:
             self._check_abandoned()
             self._repository.move(self._name, "Training")
             checkpoints.start()
-            seconds, over = self._stopping_condition.may_run()
-            attempt = self._contained(session, seconds)
+            seconds, limit_status = self._stopping_condition.may_run()
+            attempt = self._run_containers(session, seconds)
             if attempt.reason is EndReason.MACHINE:
                 raise InternalError
             checkpoints.finish()
@@ -210,9 +210,9 @@ class TrainingRun:
                 raise SpotInterrupted
             self._repository.move(self._name, "Uploading")
             session.upload_outputs(self._hosts, attempt.failure)
-        return {None: "Completed", EndReason.STOP: "Stopped"}.get(attempt.reason, over)
+        return {None: "Completed", EndReason.STOP: "Stopped"}.get(attempt.reason, limit_status)
 
-    def _contained(self, session: Session, seconds: float) -> Attempt:
+    def _run_containers(self, session: Session, seconds: float) -> Attempt:
         runs = session.runs(self._hosts, self._listener.receive)
         attempt = Attempt(runs, on_limit=self._mark_stopping)
         session.on_error = lambda failure: attempt.end(EndReason.FAILURE, failure)
@@ -239,7 +239,7 @@ class TrainingRun:
         known = self._repository.describe(self._name).get("TrainingStartTime")
         return {"TrainingStartTime": known or self._cloud.clock.now()}
 
-    def _clear(self) -> None:
+    def _remove_hosts(self) -> None:
         self._pool = None
         shutil.rmtree(self._root, ignore_errors=True)
 
@@ -247,14 +247,14 @@ class TrainingRun:
         with suppress(AwsError):
             self._repository.mark_stopping(self._name)
 
-    def _end(self, secondary: str, *, sound: bool = True, **members: Any) -> None:
+    def _end(self, secondary: str, *, keep_instances: bool = True, **members: Any) -> None:
         self._check_abandoned()
         members |= self._stopping_condition.times()
         final = self._listener.metrics.final()
         if final:
             members["FinalMetricDataList"] = final
         # Before the final status, because a caller that waits for it expects an available pool.
-        if sound and self._hosts:
+        if keep_instances and self._hosts:
             caches = [(host.plan.name, host.directory.warm_cache) for host in self._hosts]
             self._shared.pools.keep(self._name, caches)
         else:

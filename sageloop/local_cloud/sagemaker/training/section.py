@@ -73,8 +73,8 @@ class TrainingJobs:
         if not is_executable:
             with self._lock:
                 self._stored[name] = on_end
-            on_first = f"stored, not executed: {image} has no program on this machine"
-            self._repository.move(name, "Pending", message=on_first)
+            message = f"stored, not executed: {image} has no program on this machine"
+            self._repository.move(name, "Pending", message=message)
             return arn
         self._start(document, on_metric, on_end)
         return arn

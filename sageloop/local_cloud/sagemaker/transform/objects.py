@@ -26,7 +26,7 @@ from sageloop.local_cloud.sagemaker.transform.splitting import (
 _TIMEOUT_SECONDS = 600
 # Objects are split in memory. AWS documents no limit for the decompressed size; this is the
 # local cloud's own.
-_MOST_UNPACKED = 1024**3
+_MAX_UNPACKED_BYTES = 1024**3
 _RETRIES = 3
 
 
@@ -53,7 +53,7 @@ class Transformation:
     server: Server
     pool: Executor
     stopping: threading.Event
-    _room: threading.Semaphore = field(init=False)
+    _payload_slots: threading.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         # Limits how many payloads are read before their requests are sent.
@@ -75,7 +75,7 @@ class Transformation:
         fields = self.request["TransformInput"]
         if fields.get("CompressionType", "None") == "Gzip":
             try:
-                data = gunzip(data, most=_MOST_UNPACKED)
+                data = gunzip(data, most=_MAX_UNPACKED_BYTES)
             except ValueError as error:
                 raise SplitError(f"Failed to decompress the object: {error}") from error
         records = self.processing.filtered(records_of(data, fields.get("SplitType", "None")))
@@ -84,9 +84,9 @@ class Transformation:
     def _submit(self, payload: Payload) -> Future[list[bytes]]:
         if self.stopping.is_set():
             raise Stopped
-        self._room.acquire()
+        self._payload_slots.acquire()
         sent = self.pool.submit(self._transformed, payload)
-        sent.add_done_callback(lambda _: self._room.release())
+        sent.add_done_callback(lambda _: self._payload_slots.release())
         return sent
 
     def _transformed(self, payload: Payload) -> list[bytes]:

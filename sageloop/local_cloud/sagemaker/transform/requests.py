@@ -12,7 +12,7 @@ from sageloop.local_cloud.sagemaker.transform.jsonpath import JsonPathError
 
 Request = dict[str, Any]
 
-_MOST_MB = 100
+_MAX_MB = 100
 
 
 def check(request: Request, allow: frozenset[str]) -> None:
@@ -54,13 +54,13 @@ def _violations(request: Request) -> Iterator[str]:
     if kind not in ("S3Prefix", "ManifestFile"):
         yield f"S3DataType must be S3Prefix or ManifestFile for a transform job, got {kind}."
     payload = request.get("MaxPayloadInMB", 0)
-    if payload > _MOST_MB:
-        yield f"MaxPayloadInMB must not be greater than {_MOST_MB}, got {payload}."
+    if payload > _MAX_MB:
+        yield f"MaxPayloadInMB must not be greater than {_MAX_MB}, got {payload}."
     product = payload * request.get("MaxConcurrentTransforms", 0)
-    if product > _MOST_MB:
+    if product > _MAX_MB:
         yield (
             "MaxConcurrentTransforms * MaxPayloadInMB must not be greater than "
-            f"{_MOST_MB}, got {product}."
+            f"{_MAX_MB}, got {product}."
         )
     yield from _processing_violations(request)
 

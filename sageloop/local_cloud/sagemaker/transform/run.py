@@ -135,14 +135,14 @@ class TransformRun:
         parts = [items[number::count] for number in range(count)]
         with ThreadPoolExecutor(count, thread_name_prefix=f"transform {self._name}") as pool:
             instances = [
-                pool.submit(self._instance, number, serving, part)
+                pool.submit(self._run_instance, number, serving, part)
                 for number, part in enumerate(parts)
             ]
         for instance in instances:
             instance.result()
         self._capture()
 
-    def _instance(self, number: int, serving: Serving, items: list[Item]) -> None:
+    def _run_instance(self, number: int, serving: Serving, items: list[Item]) -> None:
         stream = f"{self._name}/i-{secrets.token_hex(8)}-{secrets.token_hex(4)}"
         server = Server(
             self._cloud, serving, label=f"transform:{self._name}",
@@ -170,20 +170,20 @@ class TransformRun:
                 request=self._job, limits=limits, processing=self._processing, server=server,
                 pool=pool, stopping=self._stopping,
             )  # fmt: skip
-            begun: deque[tuple[Item, Callable[[], bytes]]] = deque()
+            started: deque[tuple[Item, Callable[[], bytes]]] = deque()
             for item in items:
-                with self._noted(item, write):
+                with self._recording_failure(item, write):
                     data = self._storage.read(item.bucket, item.key)
-                    begun.append((item, work.begin(item, data)))
-                while len(begun) > limits.concurrent:
-                    self._finish(*begun.popleft(), write)
-            while begun:
-                self._finish(*begun.popleft(), write)
+                    started.append((item, work.begin(item, data)))
+                while len(started) > limits.concurrent:
+                    self._finish(*started.popleft(), write)
+            while started:
+                self._finish(*started.popleft(), write)
 
     def _finish(
         self, item: Item, output: Callable[[], bytes], write: Callable[[list[str]], None]
     ) -> None:
-        with self._noted(item, write):
+        with self._recording_failure(item, write):
             target = self._job["TransformOutput"]
             bucket, prefix = split_uri(target["S3OutputPath"])
             key = output_key(prefix, item.relative)
@@ -191,10 +191,14 @@ class TransformRun:
             with self._lock:
                 self._transformed.append(item)
 
-    def _noted(self, item: Item, write: Callable[[list[str]], None]) -> _Noted:
-        return _Noted(lambda failure: self._note(item, failure, write))
+    def _recording_failure(
+        self, item: Item, write: Callable[[list[str]], None]
+    ) -> _FailureRecorder:
+        return _FailureRecorder(lambda failure: self._record_failure(item, failure, write))
 
-    def _note(self, item: Item, failure: ObjectFailed, write: Callable[[list[str]], None]) -> None:
+    def _record_failure(
+        self, item: Item, failure: ObjectFailed, write: Callable[[list[str]], None]
+    ) -> None:
         with self._lock:
             self._failures.append(failure.kind)
         write([self._line(f"{item.bucket}/{item.key}: {line}") for line in failure.lines])
@@ -231,11 +235,11 @@ class TransformRun:
             raise Abandoned
 
 
-class _Noted:
+class _FailureRecorder:
     """Context manager that records the failure of one object and continues with the next."""
 
     def __init__(self, note: Callable[[ObjectFailed], None]) -> None:
-        self._note = note
+        self._record_failure = note
 
     def __enter__(self) -> None:
         """Do nothing."""
@@ -243,7 +247,7 @@ class _Noted:
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> bool:
         if not isinstance(error, ObjectFailed):
             return False
-        self._note(error)
+        self._record_failure(error)
         return True
 
 

@@ -24,7 +24,7 @@ class Completion:
     def __init__(self, criteria: Mapping[str, Any]) -> None:
         self._target: float | None = criteria.get("TargetObjectiveMetricValue")
         improving = criteria.get("BestObjectiveNotImproving", {})
-        self._most: int | None = improving.get("MaxNumberOfTrainingJobsNotImproving")
+        self._max_not_improving: int | None = improving.get("MaxNumberOfTrainingJobsNotImproving")
         convergence = criteria.get("ConvergenceDetected", {})
         self._on_convergence = convergence.get("CompleteOnConvergence") == "Enabled"
         self._best: dict[Objective, float] = {}
@@ -58,7 +58,7 @@ class Completion:
     def _complete(self, objective: Objective, value: float) -> bool:
         if self._target is not None and not objective.better(self._target, value):
             return True
-        if self._most is not None and self._not_improving >= self._most:
+        if self._max_not_improving is not None and self._not_improving >= self._max_not_improving:
             return True
         return self._on_convergence and self._converged is not None
 

@@ -18,7 +18,7 @@ Ranges = Mapping[str, Any]
 _INTERVALS = (("IntegerParameterRanges", True), ("ContinuousParameterRanges", False))
 _CHOICES = "CategoricalParameterRanges"
 _WIDE = 1000  # Auto uses a logarithmic scale from three orders of magnitude on
-MOST_SEARCHED = 30
+MAX_SEARCHED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +154,9 @@ def violations(ranges: Ranges) -> Iterator[str]:
     names = [g["Name"] for member in (*_members(), _CHOICES) for g in ranges.get(member, ())]
     if not names:
         yield "ParameterRanges has no hyperparameter to search; at least one range is required."
-    if len(names) > MOST_SEARCHED:
+    if len(names) > MAX_SEARCHED:
         yield (
-            f"ParameterRanges search {len(names)} hyperparameters; the maximum is {MOST_SEARCHED}."
+            f"ParameterRanges search {len(names)} hyperparameters; the maximum is {MAX_SEARCHED}."
         )
     yield from (
         f"The hyperparameter {name} has {names.count(name)} ranges; it may have one."

@@ -23,7 +23,7 @@ _EVENT_MEMBERS = (
     "TrainingJobStatusCounters", "ObjectiveStatusCounters", "FailureReason", "BestTrainingJob",
     "TuningJobCompletionReason", "TuningJobCompletionDetails",
 )  # fmt: skip
-_LONGEST_REASON = 1024
+_MAX_REASON_LENGTH = 1024
 
 
 class TuningJobRepository:
@@ -81,7 +81,7 @@ class TuningJobRepository:
             "HyperParameterTuningJobStatus": status, "LastModifiedTime": now
         }  # fmt: skip
         if reason is not None:
-            changes["FailureReason"] = reason[:_LONGEST_REASON]
+            changes["FailureReason"] = reason[:_MAX_REASON_LENGTH]
         if status in ENDED:
             changes["HyperParameterTuningEndTime"] = now
         self._emit(self._store.update(FAMILY, name, changes))

@@ -22,7 +22,7 @@ from sageloop.local_cloud.sagemaker.tuning.definitions import (
     ranges_of,
 )
 
-_MOST_HYPERPARAMETERS = 100
+_MAX_HYPERPARAMETERS = 100
 
 
 def check(request: Request) -> list[Definition]:
@@ -115,10 +115,10 @@ def _of_names(document: Mapping[str, Any], configured: Mapping[str, Any]) -> Ite
         if name in static:
             yield f"The hyperparameter {name} is in StaticHyperParameters and has a range too."
     total = len(static.keys() | set(searched))
-    if total > _MOST_HYPERPARAMETERS:
+    if total > _MAX_HYPERPARAMETERS:
         yield (
             f"{total} hyperparameters are static or searched; the maximum is "
-            f"{_MOST_HYPERPARAMETERS}."
+            f"{_MAX_HYPERPARAMETERS}."
         )
     image = document["AlgorithmSpecification"].get("TrainingImage", "")
     known = resources.known_hyperparameters(image, document)

@@ -49,7 +49,7 @@ class Plan:
     arn: str
     strategy: str
     definitions: Sequence[Definition]
-    most: int
+    max_jobs: int
     parallel: int
     max_runtime: float | None = None  # wall seconds, as all run times of processes
     seed: int | None = None
@@ -104,7 +104,7 @@ class TuningRun:
         self._cloud.activity.begin(self._label)
         if self._plan.max_runtime is not None:
             self._timer = threading.Timer(
-                self._plan.max_runtime, self._failing_job_on_error(self._on_time)
+                self._plan.max_runtime, self._failing_job_on_error(self._on_timeout)
             )
             self._timer.daemon = True
             self._timer.start()
@@ -118,7 +118,7 @@ class TuningRun:
         """Start no more training jobs and change no status: the cloud is shutting down."""
         with self._lock:
             was_ended, self._ended = self._ended, True
-        self._settled(was_ended=was_ended)
+        self._record_end(was_ended=was_ended)
 
     def _open(self) -> None:
         plan, searches = self._plan, []
@@ -134,14 +134,14 @@ class TuningRun:
             )  # fmt: skip
         with self._lock:
             self._searches = searches
-        self._fill()
+        self._start_trials()
 
-    def _fill(self) -> None:
-        while (trial := self._next()) is not None:
+    def _start_trials(self) -> None:
+        while (trial := self._next_trial()) is not None:
             self._launch(trial)
         self._finish_if_idle()
 
-    def _next(self) -> Trial | None:
+    def _next_trial(self) -> Trial | None:
         with self._lock:
             if self._closing or self._ended or self._running() >= self._plan.parallel:
                 return None
@@ -166,7 +166,7 @@ class TuningRun:
 
     def _requested_count(self) -> bool:
         requested = sum(not trial.replaced for trial in self._trials)
-        return requested < self._plan.most and len(self._exhausted) < len(self._searches)
+        return requested < self._plan.max_jobs and len(self._exhausted) < len(self._searches)
 
     def _running(self) -> int:
         return sum(trial.document is None for trial in self._trials)
@@ -233,14 +233,16 @@ class TuningRun:
             if self._ended or trial.stopping or trial.document is not None:
                 return
             trial.reported.append(value)
-            trial.stopping = self._stops_early(trial, value)
+            trial.stopping = self._should_stop(trial, value)
             stop = trial.stopping and trial.launched
         if stop:
             self._stop_trial(trial)
 
-    def _stops_early(self, trial: Trial, value: float) -> bool:
-        halved = self._searches[trial.index].report(trial.suggestion_id, len(trial.reported), value)
-        return halved or (self._plan.early_stopping and self._median.stops(trial.reported))
+    def _should_stop(self, trial: Trial, value: float) -> bool:
+        halving_stops = self._searches[trial.index].report(
+            trial.suggestion_id, len(trial.reported), value
+        )
+        return halving_stops or (self._plan.early_stopping and self._median.stops(trial.reported))
 
     def _on_end(self, trial: Trial, document: Mapping[str, Any]) -> None:
         with self._lock:
@@ -252,7 +254,7 @@ class TuningRun:
         if end is not None:
             self._close(*end)
         else:
-            self._fill()
+            self._start_trials()
 
     def _end_after(self, trial: Trial) -> tuple[str, str | None] | None:
         """The end of the tuning job after a trial has ended, or ``None`` to continue."""
@@ -282,7 +284,7 @@ class TuningRun:
             TuningJobCompletionDetails=self._completion.details(),
         )  # fmt: skip
 
-    def _on_time(self) -> None:
+    def _on_timeout(self) -> None:
         self._close("Completed")
 
     def _close(self, status: str, reason: str | None = None) -> None:
@@ -332,9 +334,9 @@ class TuningRun:
             )
             self._repository.move(self._plan.name, status, reason=reason)
         finally:
-            self._settled(was_ended=False)
+            self._record_end(was_ended=False)
 
-    def _settled(self, *, was_ended: bool) -> None:
+    def _record_end(self, *, was_ended: bool) -> None:
         if self._timer is not None:
             self._timer.cancel()
         if not was_ended:
@@ -348,11 +350,11 @@ class TuningRun:
                 step(*args)
             except Exception:
                 log.exception("%s failed unexpectedly", self._label)
-                self._break()
+                self._fail()
 
         return run_step
 
-    def _break(self) -> None:
+    def _fail(self) -> None:
         with self._lock:
             was_ended, self._ended, self._closing = self._ended, True, True
             self._trials = self._launched()

@@ -43,8 +43,8 @@ class Result:
 class Hyperband:
     """Bounds of the resource: how many times a training job reports its objective."""
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
 
 
 class Search(Protocol):
@@ -158,7 +158,7 @@ class StudySearch:
             return False
         trial = self._trials[suggestion_id]
         trial.report(value, step)
-        return step > self._hyperband.most or trial.should_prune()
+        return step > self._hyperband.maximum or trial.should_prune()
 
     def complete(self, suggestion_id: int, value: float | None) -> None:
         """Pass the result to the sampler."""
@@ -194,7 +194,7 @@ def _pruner(hyperband: Hyperband | None) -> optuna.pruners.BasePruner:
     if hyperband is None:
         return optuna.pruners.NopPruner()
     return optuna.pruners.HyperbandPruner(
-        min_resource=hyperband.least, max_resource=hyperband.most, reduction_factor=_REDUCTION
+        min_resource=hyperband.minimum, max_resource=hyperband.maximum, reduction_factor=_REDUCTION
     )
 
 

@@ -189,7 +189,7 @@ def _plan(
         arn=arn,
         strategy=config["Strategy"],
         definitions=definitions,
-        most=limits.most_jobs(request),
+        max_jobs=limits.max_jobs(request),
         parallel=bounds["MaxParallelTrainingJobs"],
         max_runtime=bounds.get("MaxRuntimeInSeconds"),
         seed=config.get("RandomSeed"),

@@ -13,11 +13,11 @@ from sageloop.local_cloud.sagemaker.tuning.definitions import (
     definitions_of,
     documents_of,
 )
-from sageloop.local_cloud.sagemaker.tuning.limits import jobs_limit, most_jobs
+from sageloop.local_cloud.sagemaker.tuning.limits import jobs_limit, max_jobs
 
 Document = Mapping[str, Any]
 _ENDED = ("Completed", "Stopped", "Failed")
-_MOST_CHANGES = 10
+_MAX_CHANGES = 10
 IDENTICAL = "IdenticalDataAndAlgorithm"
 
 
@@ -38,11 +38,11 @@ def violations(request: Document, parents: Sequence[Document], launched: int) ->
             yield f"The parent tuning job {name} is specified more than once."
     limit = jobs_limit(request["HyperParameterTuningJobConfig"]["Strategy"])
     config = request["HyperParameterTuningJobConfig"]["ResourceLimits"]
-    most = most_jobs(request) if "MaxNumberOfTrainingJobs" in config else 0
-    if launched + most > limit:
+    requested = max_jobs(request) if "MaxNumberOfTrainingJobs" in config else 0
+    if launched + requested > limit:
         yield (
-            f"The training jobs of the parents count: {launched} of them and {most} new ones are "
-            f"more than the {limit} of one tuning job."
+            f"The training jobs of the parents count: {launched} of them and {requested} new ones "
+            f"are more than the {limit} of one tuning job."
         )
     identical = request["WarmStartConfig"]["WarmStartType"] == IDENTICAL
     for parent in parents:
@@ -87,10 +87,10 @@ def _of_hyperparameters(child: Definition, before: Definition, name: str) -> Ite
                 f"{name}, got {parameter.kind}."
             )
     changed = _changes(child, before)
-    if changed > _MOST_CHANGES:
+    if changed > _MAX_CHANGES:
         yield (
             f"{changed} changes of static hyperparameters since {name}; the maximum is "
-            f"{_MOST_CHANGES} (each categorical value counts, a changed value as two)."
+            f"{_MAX_CHANGES} (each categorical value counts, a changed value as two)."
         )
 
 

@@ -105,9 +105,9 @@ def _slot(routes: Iterable[Route]) -> Slot | None:
 
 
 def _slot_of(variant: VariantFleet) -> Slot | None:
-    most = getattr(variant, "concurrency", 0)
+    concurrency = getattr(variant, "concurrency", 0)
     # No other component sends requests to these instances, and the queue does so under its lock.
     for instance in sorted(variant.serving, key=lambda each: each.outstanding):
-        if instance.outstanding < most and instance.begin():
+        if instance.outstanding < concurrency and instance.begin():
             return Slot(variant, instance)
     return None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _MINUTE = 60.0
 # After a jump of the clock, an empty queue is reported for at most this many minutes.
-_MOST_MINUTES = 60
+_MAX_MINUTES = 60
 
 
 class AsyncEndpoints:
@@ -90,7 +90,7 @@ class AsyncEndpoints:
             "To change the endpoint type, create a new endpoint."
         )
 
-    def least(self, name: str) -> int:
+    def minimum_instances(self, name: str) -> int:
         """The minimum number of instances of a variant: 0 if requests can wait in a queue."""
         live = self._lifecycle.live(name)
         return 0 if live is not None and _is_asynchronous(live) else 1
@@ -104,7 +104,7 @@ class AsyncEndpoints:
             with self._lock:
                 if self._backlogs.get(name) is backlog:
                     del self._backlogs[name]
-            _forget(backlog)
+            _discard(backlog)
             return
         while (dequeued := backlog.take()) is not None:
             self._begin(backlog, *dequeued)
@@ -186,14 +186,14 @@ class AsyncEndpoints:
             size=size,
             instances=sum(variant.count for _, variant in live.routes),
             age=0.0 if oldest is None else max(0.0, now - oldest),
-            moments=[*(_passed(last, now) if size == 0 else ()), now],
+            moments=[*(_skipped_minutes(last, now) if size == 0 else ()), now],
         )
 
 
-def _passed(last: float, now: float) -> list[float]:
+def _skipped_minutes(last: float, now: float) -> list[float]:
     """One time within each whole minute between two measurements, after a jump of the clock."""
     first, end = last // _MINUTE + 1, now // _MINUTE
-    first = max(first, end - _MOST_MINUTES)
+    first = max(first, end - _MAX_MINUTES)
     return [(first + n + 0.5) * _MINUTE for n in range(int(end - first))]
 
 
@@ -201,7 +201,7 @@ def _is_asynchronous(live: LiveEndpoint) -> bool:
     return live.fleet is not None and "AsyncInferenceConfig" in live.fleet.config
 
 
-def _forget(backlog: Backlog) -> None:
+def _discard(backlog: Backlog) -> None:
     for queued in backlog.drop():
         if queued.expiry is not None:
             queued.expiry.cancel()

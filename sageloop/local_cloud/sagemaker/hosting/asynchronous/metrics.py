@@ -29,7 +29,7 @@ class AsyncMetrics:
         """Add 1 to a counter: a failure, an expired request or a processed request."""
         self._put(endpoint, variant, name, 1.0, "Count")
 
-    def took(self, endpoint: str, variant: str, name: str, seconds: float) -> None:
+    def duration(self, endpoint: str, variant: str, name: str, seconds: float) -> None:
         """Publish a duration in microseconds, TotalProcessingTime in milliseconds, as AWS does."""
         if name == "TotalProcessingTime":
             self._put(endpoint, variant, name, seconds * 1e3, "Milliseconds")

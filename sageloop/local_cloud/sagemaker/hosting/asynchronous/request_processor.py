@@ -70,11 +70,11 @@ class RequestProcessor:
         if outcome is None:
             return False
         name = variant.spec.name
-        self._metrics.took(request.endpoint, name, "TimeInBacklog", waited)
+        self._metrics.duration(request.endpoint, name, "TimeInBacklog", waited)
         ended = self.end(request, variant, outcome)
         self._count(request, variant, PROCESSED)
         total = self._cloud.clock.time() - request.received
-        self._metrics.took(request.endpoint, name, "TotalProcessingTime", total)
+        self._metrics.duration(request.endpoint, name, "TotalProcessingTime", total)
         self._log(request, slot, ended)
         return True
 
@@ -93,8 +93,10 @@ class RequestProcessor:
             return b"" if request.body is None else request.body
         began = wall.perf_counter()
         body = storage.download(self._cloud, variant.spec.blueprint.role, request.input_location)
-        took = wall.perf_counter() - began
-        self._metrics.took(request.endpoint, variant.spec.name, "RequestDownloadLatency", took)
+        duration = wall.perf_counter() - began
+        self._metrics.duration(
+            request.endpoint, variant.spec.name, "RequestDownloadLatency", duration
+        )
         return body
 
     def _invoke(self, queued: QueuedRequest, slot: Slot, body: bytes) -> Outcome | None:
@@ -106,12 +108,12 @@ class RequestProcessor:
             slot.instance.check_process()  # no request was sent, so this is no attempt
             return None
         except NoResponse as broken:
-            took = wall.perf_counter() - broken.sent
-            self._metrics.invoked(request.endpoint, variant, 0, took)
+            duration = wall.perf_counter() - broken.sent
+            self._metrics.invoked(request.endpoint, variant, 0, duration)
             return _outcome_of_failure(queued, broken)
         status = served.response.status
-        took = served.received - served.sent
-        self._metrics.invoked(request.endpoint, variant, status, took)
+        duration = served.received - served.sent
+        self._metrics.invoked(request.endpoint, variant, status, duration)
         outcome = _outcome_of(served)
         if outcome.succeeded:
             self._capture_exchange(request, variant, body, outcome)
@@ -126,8 +128,10 @@ class RequestProcessor:
         except storage.NotUploaded as error:
             self._count(request, variant, "ResponseUploadFailures")
             return Outcome(status="Failed", reason=str(error))
-        took = wall.perf_counter() - began
-        self._metrics.took(request.endpoint, variant.spec.name, "ResponseUploadLatency", took)
+        duration = wall.perf_counter() - began
+        self._metrics.duration(
+            request.endpoint, variant.spec.name, "ResponseUploadLatency", duration
+        )
         return outcome
 
     def _store_failure(

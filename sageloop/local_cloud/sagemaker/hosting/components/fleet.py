@@ -14,7 +14,7 @@ from sageloop.local_cloud.sagemaker.hosting.components.desired_components import
     DesiredComponents,
     Plan,
 )
-from sageloop.local_cloud.sagemaker.hosting.components.hosts import Host, leaving, place
+from sageloop.local_cloud.sagemaker.hosting.components.hosts import Host, hosts_to_remove, place
 from sageloop.local_cloud.sagemaker.hosting.components.metrics import ComponentMetrics
 from sageloop.local_cloud.sagemaker.hosting.components.requests import (
     ManagedScaling,
@@ -32,7 +32,7 @@ from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
     Invocation,
     NoResponse,
     ServedResponse,
-    refuse_addressed,
+    refuse_unsupported_target,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class ComponentFleet(VariantFleet):
 
     def check(self, invocation: Invocation) -> None:
         """Refuse a request without the name of a component of the variant."""
-        refuse_addressed(invocation, components=True)
+        refuse_unsupported_target(invocation, components=True)
         if invocation.component is None:
             raise AwsError(
                 "ValidationError",
@@ -153,7 +153,7 @@ class ComponentFleet(VariantFleet):
                 self.hosts = ()
                 return
             self._add(count - self.count)
-            for host in leaving(self.hosts, self.count - count):
+            for host in hosts_to_remove(self.hosts, self.count - count):
                 self.hosts = tuple(h for h in self.hosts if h is not host)
                 self._move(host)
             for desired_component in self._desired_components.of(self.endpoint, self.spec.name):
@@ -188,8 +188,8 @@ class ComponentFleet(VariantFleet):
         summary = super().summary()
         if self._managed is not None:
             summary["ManagedInstanceScaling"] = {
-                "Status": "ENABLED", "MinInstanceCount": self._managed.least,
-                "MaxInstanceCount": self._managed.most,
+                "Status": "ENABLED", "MinInstanceCount": self._managed.minimum,
+                "MaxInstanceCount": self._managed.maximum,
             }  # fmt: skip
         return summary
 
@@ -217,8 +217,8 @@ class ComponentFleet(VariantFleet):
         for _ in range(number):
             try:
                 host = self._find_host(plan)
-            except StartFailure as short:
-                failure = short
+            except StartFailure as error:
+                failure = error
                 break
             copy = self._make_copy(plan, host, self._refresh)
             host.copies.append(copy)
@@ -241,7 +241,7 @@ class ComponentFleet(VariantFleet):
         if host is not None:
             return host
         managed = self._managed
-        if managed is None or self.count >= managed.most or not self._capacity.holds(plan.needs):
+        if managed is None or self.count >= managed.maximum or not self._capacity.holds(plan.needs):
             raise StartFailure(_NO_ROOM)
         self._add(1)
         self.desired = self.count
@@ -285,7 +285,7 @@ class ComponentFleet(VariantFleet):
         managed = self._managed
         with self._changing:
             empty = [host for host in self.hosts if not host.copies]
-            spare = self.count - (0 if managed is None else managed.least)
+            spare = self.count - (0 if managed is None else managed.minimum)
             surplus = empty[len(empty) - max(0, min(spare, len(empty))) :]
             self.hosts = tuple(host for host in self.hosts if host not in surplus)
             self.desired = self.count

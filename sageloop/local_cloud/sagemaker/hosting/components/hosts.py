@@ -57,7 +57,7 @@ def place(
     )
 
 
-def leaving(hosts: Sequence[Host[AnyCopy]], number: int) -> list[Host[AnyCopy]]:
+def hosts_to_remove(hosts: Sequence[Host[AnyCopy]], number: int) -> list[Host[AnyCopy]]:
     """The instances to remove in a scale-in: those with the fewest copies, latest first."""
     order = sorted(enumerate(hosts), key=lambda pair: (len(pair[1].copies), -pair[0]))
     return [host for _, host in order[:number]]

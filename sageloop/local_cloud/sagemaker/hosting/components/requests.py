@@ -14,7 +14,7 @@ from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Reso
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid, not_executed
 
 Document = Mapping[str, Any]
-_LATER = ("BaseInferenceComponentName", "InstanceType")
+_UNSUPPORTED = ("BaseInferenceComponentName", "InstanceType")
 _ROUTING = ("RANDOM", "LEAST_OUTSTANDING_REQUESTS")
 
 
@@ -25,8 +25,8 @@ class ManagedScaling:
     ``cooldown`` is in virtual seconds.
     """
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
     cooldown: float = 0.0
 
     @classmethod
@@ -36,9 +36,9 @@ class ManagedScaling:
         if config.get("Status", "DISABLED") != "ENABLED":
             return None
         minutes = config.get("ScaleInPolicy", {}).get("CooldownInMinutes", 0)
-        least = int(config.get("MinInstanceCount", 1))
+        minimum = int(config.get("MinInstanceCount", 1))
         return cls(
-            least=least, most=int(config.get("MaxInstanceCount", max(1, least))),
+            minimum=minimum, maximum=int(config.get("MaxInstanceCount", max(1, minimum))),
             cooldown=minutes * 60.0,
         )  # fmt: skip
 
@@ -72,12 +72,12 @@ def _check_scaling(variant: Document) -> None:
     policy = variant.get("ManagedInstanceScaling", {}).get("ScaleInPolicy", {})
     if policy.get("Strategy", "IDLE_RELEASE") != "IDLE_RELEASE":
         raise not_executed(f"ScaleInPolicy {policy['Strategy']} (production variant {name})")
-    count = int(variant.get("InitialInstanceCount", 0 if scaling is None else scaling.least))
-    least = 1 if scaling is None else scaling.least
-    most = count if scaling is None else scaling.most
-    if not least <= count <= most:
+    count = int(variant.get("InitialInstanceCount", 0 if scaling is None else scaling.minimum))
+    minimum = 1 if scaling is None else scaling.minimum
+    maximum = count if scaling is None else scaling.maximum
+    if not minimum <= count <= maximum:
         raise invalid(
-            f"InitialInstanceCount of production variant {name} must be {least} to {most}, "
+            f"InitialInstanceCount of production variant {name} must be {minimum} to {maximum}, "
             f"got {count}"
         )
 
@@ -85,7 +85,7 @@ def _check_scaling(variant: Document) -> None:
 def initial_count(variant: Document) -> int:
     """The InitialInstanceCount; with managed scaling, MinInstanceCount is the default."""
     scaling = ManagedScaling.of(variant)
-    return int(variant.get("InitialInstanceCount", 1 if scaling is None else scaling.least))
+    return int(variant.get("InitialInstanceCount", 1 if scaling is None else scaling.minimum))
 
 
 def specification_of(params: Document) -> Document:
@@ -95,7 +95,7 @@ def specification_of(params: Document) -> Document:
     specifications = params.get("Specification")
     if specifications is None:
         raise invalid("An inference component needs a Specification.")
-    for member in _LATER:
+    for member in _UNSUPPORTED:
         if specifications.get(member):
             raise not_executed(f"{member} of an inference component")
     if specifications.get("SchedulingConfig", {}).get("AvailabilityZoneBalance"):
@@ -117,26 +117,26 @@ def needed(specification: Document) -> Resources:
         raise invalid("A Specification needs ComputeResourceRequirements.")
     if requirements.get("AcceleratorPartitionType"):
         raise not_executed("AcceleratorPartitionType of an inference component")
-    least = int(requirements["MinMemoryRequiredInMb"])
-    most = int(requirements.get("MaxMemoryRequiredInMb", least))
-    if most < least:
+    minimum = int(requirements["MinMemoryRequiredInMb"])
+    maximum = int(requirements.get("MaxMemoryRequiredInMb", minimum))
+    if maximum < minimum:
         raise invalid(
-            f"MaxMemoryRequiredInMb ({most}) must not be below MinMemoryRequiredInMb ({least})"
+            f"MaxMemoryRequiredInMb ({maximum}) must not be below MinMemoryRequiredInMb ({minimum})"
         )
     return Resources(
-        float(requirements.get("NumberOfCpuCoresRequired", 0)), least,
+        float(requirements.get("NumberOfCpuCoresRequired", 0)), minimum,
         float(requirements.get("NumberOfAcceleratorDevicesRequired", 0)),
     )  # fmt: skip
 
 
-def copies_of(params: Document, *, least: int, default: int | None = None) -> int:
-    """The CopyCount of a RuntimeConfig. Raises ``AwsError`` below ``least``."""
+def copies_of(params: Document, *, minimum: int, default: int | None = None) -> int:
+    """The CopyCount of a RuntimeConfig. Raises ``AwsError`` below ``minimum``."""
     config = params.get("RuntimeConfig")
     if config is None and default is not None:
         return default
     count = 0 if config is None else int(config["CopyCount"])
-    if count < least:
-        raise invalid(f"Inference components copy count must be an integer of at least {least}")
+    if count < minimum:
+        raise invalid(f"Inference components copy count must be an integer of at least {minimum}")
     return count
 
 

@@ -68,7 +68,7 @@ class Components:
         known = self._store.get("endpoint", endpoint)
         variant = self._variant(known, params.get("VariantName"))
         specification = self._checked(params)
-        copies = copies_of(params, least=1)
+        copies = copies_of(params, minimum=1)
         now = self._cloud.clock.now()
         document = {
             "InferenceComponentName": name,
@@ -111,7 +111,7 @@ class Components:
         params = call.params
         known = self._store.get(FAMILY, params["InferenceComponentName"])
         current = int(known["RuntimeConfig"]["DesiredCopyCount"])
-        copies = copies_of(params, least=0, default=current)
+        copies = copies_of(params, minimum=0, default=current)
         policy = Rollout.of(params.get("DeploymentConfig"), max(current, copies))
         if not params.get("Specification") and not params.get("Specifications"):
             return self._resize(known, copies)
@@ -130,7 +130,7 @@ class Components:
         """Change the number of copies."""
         known = self._store.get(FAMILY, call.params["InferenceComponentName"])
         count = {"RuntimeConfig": call.params["DesiredRuntimeConfig"]}
-        return self._resize(known, copies_of(count, least=0))
+        return self._resize(known, copies_of(count, minimum=0))
 
     @operation("DeleteInferenceComponent")
     def delete_inference_component(self, call: Call) -> None:
@@ -146,7 +146,7 @@ class Components:
         """Set the number of copies of a component; return before they have started."""
         self._resize(
             self._store.get(FAMILY, name),
-            copies_of({"RuntimeConfig": {"CopyCount": count}}, least=0),
+            copies_of({"RuntimeConfig": {"CopyCount": count}}, minimum=0),
         )
 
     def describe(self, name: str) -> dict[str, Any]:
@@ -180,7 +180,7 @@ class Components:
                     return self.describe(name)
                 self._store.changed.wait()
 
-    def addressed(self, invocation: Invocation) -> Invocation:
+    def resolve_component(self, invocation: Invocation) -> Invocation:
         """A request for a component with the component's variant as its target."""
         document = None
         if invocation.component is not None and invocation.target_variant is None:

@@ -20,7 +20,7 @@ from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
     NoResponse,
     ServedResponse,
     Unavailable,
-    refuse_addressed,
+    refuse_unsupported_target,
 )
 
 MakeInstance = Callable[[Blueprint, Callable[[], None]], Instance]
@@ -52,11 +52,11 @@ class VariantFleet:
 
     ``serving`` are the instances that the router chooses from: a tuple that is replaced, never
     changed. ``exposed`` limits it to the first instances, as for a canary. Other kinds of variants
-    override :meth:`check`, :meth:`admit`, :meth:`provision` and :meth:`summary`. ``most_bytes`` is
-    the maximum size of a response.
+    override :meth:`check`, :meth:`admit`, :meth:`provision` and :meth:`summary`.
+    ``max_response_bytes`` is the maximum size of a response.
     """
 
-    most_bytes = 6_291_456
+    max_response_bytes = 6_291_456
 
     def __init__(self, spec: VariantSpec, make: MakeInstance, *, weight: float) -> None:
         self.spec = spec
@@ -96,7 +96,7 @@ class VariantFleet:
 
     def check(self, invocation: Invocation) -> None:
         """Refuse a request that this kind of variant does not support (``AwsError``)."""
-        refuse_addressed(invocation)
+        refuse_unsupported_target(invocation)
 
     def admit(self, invocation: Invocation) -> Instance | None:
         """An instance that has accepted the request (``begin``), or ``None`` if none does."""

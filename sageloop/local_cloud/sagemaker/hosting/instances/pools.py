@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Document = Mapping[str, Any]
 
-_MOST_POOLS = 5
+_MAX_POOLS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,12 @@ class PooledKind(InstanceKind):
 
     def check_config(self, config: Document, variant: Document) -> None:
         """Refuse pools with an InstanceType, too many pools, or a repeated priority."""
-        check_instances(variant, typed="InstancePools")
+        check_instances(variant, type_member="InstancePools")
         name, pools = variant["VariantName"], variant["InstancePools"]
         if "InstanceType" in variant:
             raise invalid(f"variant {name} must have InstanceType or InstancePools, not both")
-        if len(pools) > _MOST_POOLS:
-            raise invalid(f"variant {name} may have up to {_MOST_POOLS} pools, got {len(pools)}")
+        if len(pools) > _MAX_POOLS:
+            raise invalid(f"variant {name} may have up to {_MAX_POOLS} pools, got {len(pools)}")
         for member in ("Priority", "InstanceType"):
             values = [pool[member] for pool in pools]
             if len(set(values)) != len(values):

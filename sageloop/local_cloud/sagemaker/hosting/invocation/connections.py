@@ -106,7 +106,7 @@ class Connections:
             return fresh, _exchanged(fresh, request)
 
     def _release(self, wire: HttpConnection, head: ResponseHead) -> None:
-        if head.keeps:
+        if head.keep_alive:
             self._idle.append(wire)
         else:
             wire.close()

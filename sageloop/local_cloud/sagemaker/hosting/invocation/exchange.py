@@ -16,7 +16,7 @@ from typing import NamedTuple, overload
 
 _READ = 65_536
 _SLACK = 0.05  # seconds past a deadline that still count as in time
-_MOST_HEAD = 131_072
+_MAX_HEAD_BYTES = 131_072
 _JOINED = 65_536  # a body up to this size is sent in one piece with its head
 _BODILESS = (204, 304)
 _HEX = frozenset(b"0123456789abcdefABCDEF")
@@ -51,7 +51,7 @@ class ResponseHead(NamedTuple):
     headers: Headers
     length: int | None
     chunked: bool
-    keeps: bool
+    keep_alive: bool
 
 
 class HttpConnection:
@@ -104,7 +104,7 @@ class HttpConnection:
                 self._read = self._read[end + 4 :]
                 if head.status >= 200:
                     return head
-            elif len(self._read) > _MOST_HEAD:
+            elif len(self._read) > _MAX_HEAD_BYTES:
                 raise BadStatusLine("the head of the response is incomplete")
             else:
                 self._more()
@@ -244,19 +244,19 @@ def _parsed(text: bytes) -> ResponseHead:
         headers[name.strip().lower()] = value.strip()
     chunked = headers.get("transfer-encoding", "").lower() == "chunked"
     connection_options = headers.get("connection", "").lower()
-    keeps = (
+    keep_alive = (
         connection_options != "close"
         if version != "HTTP/1.0"
         else connection_options == "keep-alive"
     )
     length = headers.get("content-length", "")
     if status in _BODILESS or status < 200:
-        return ResponseHead(status, headers, 0, chunked=False, keeps=keeps)
+        return ResponseHead(status, headers, 0, chunked=False, keep_alive=keep_alive)
     if chunked:
-        return ResponseHead(status, headers, None, chunked=True, keeps=keeps)
+        return ResponseHead(status, headers, None, chunked=True, keep_alive=keep_alive)
     if not _digits(length):
-        return ResponseHead(status, headers, None, chunked=False, keeps=False)
-    return ResponseHead(status, headers, int(length), chunked=False, keeps=keeps)
+        return ResponseHead(status, headers, None, chunked=False, keep_alive=False)
+    return ResponseHead(status, headers, int(length), chunked=False, keep_alive=keep_alive)
 
 
 def _digits(text: str) -> bool:

@@ -43,7 +43,7 @@ class Invocation:
         return {name: value for name, value in pairs if value is not None}
 
 
-def refuse_addressed(
+def refuse_unsupported_target(
     invocation: Invocation, *, models: bool = False, components: bool = False
 ) -> None:  # fmt: skip
     """Refuse a target model or component for an endpoint that does not have any."""

@@ -25,7 +25,7 @@ class Model:
     target: str
     id: str
     users: int = 0
-    used: int = 0
+    last_used: int = 0
     memory: int = 0
     disk: int = 0
     loaded: bool = False
@@ -66,7 +66,7 @@ class ModelCache:
             known = self._models.get(target)
             model = self._models[target] = _create(target) if known is None else known
             model.users += 1
-            model.used = next(_serials)
+            model.last_used = next(_serials)
             return model, known is None
 
     def release(self, model: Model) -> None:
@@ -86,7 +86,7 @@ class ModelCache:
             idle = [m for m in self._models.values() if m.loaded and m.users == 0]
             if only is not None:
                 idle = [m for m in idle if m is only]
-            model = min(idle, key=lambda model: model.used, default=None)
+            model = min(idle, key=lambda model: model.last_used, default=None)
             if model is not None:
                 del self._models[model.target]
             return model

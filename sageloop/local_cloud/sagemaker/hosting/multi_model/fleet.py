@@ -11,7 +11,10 @@ from typing import cast
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
-from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation, refuse_addressed
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
+    Invocation,
+    refuse_unsupported_target,
+)
 from sageloop.local_cloud.sagemaker.hosting.multi_model.instance import MultiModelInstance
 
 # From this number of requests in progress on, a model is loaded on an idle instance too.
@@ -23,7 +26,7 @@ class MultiModelFleet(VariantFleet):
 
     def check(self, invocation: Invocation) -> None:
         """Refuse a request without a target model."""
-        refuse_addressed(invocation, models=True)
+        refuse_unsupported_target(invocation, models=True)
         if invocation.target_model is None:
             raise AwsError(
                 "ValidationError", f"Request {uuid.uuid4()} is missing a target model header."

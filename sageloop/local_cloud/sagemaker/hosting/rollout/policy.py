@@ -12,7 +12,7 @@ from sageloop.local_cloud.core.errors import AwsError
 Counts = Mapping[str, int]
 _UNGUARDED = "ml.inf1."
 _BOTH_POLICIES = "DeploymentConfig must have BlueGreenUpdatePolicy or RollingUpdatePolicy, not both"
-_LEAST_PERCENT = {
+_MIN_PERCENT = {
     "CanarySize": 1, "LinearStepSize": 10, "MaximumBatchSize": 5, "RollbackMaximumBatchSize": 5,
 }  # fmt: skip
 
@@ -97,11 +97,11 @@ def check(config: Mapping[str, Any] | None) -> None:
     if blue_green and rolling:
         raise _invalid(_BOTH_POLICIES)
     routing = blue_green.get("TrafficRoutingConfiguration", {})
-    _within(routing, "WaitIntervalInSeconds", 0, 3600)
-    _within(blue_green, "TerminationWaitInSeconds", 0, 3600)
-    _within(rolling, "WaitIntervalInSeconds", 0, 3600)
+    _check_seconds(routing, "WaitIntervalInSeconds", 0, 3600)
+    _check_seconds(blue_green, "TerminationWaitInSeconds", 0, 3600)
+    _check_seconds(rolling, "WaitIntervalInSeconds", 0, 3600)
     for policy in (blue_green, rolling):
-        _within(policy, "MaximumExecutionTimeoutInSeconds", 600, 28_800)
+        _check_seconds(policy, "MaximumExecutionTimeoutInSeconds", 600, 28_800)
     _percent(routing.get("CanarySize"), "CanarySize", 50)
     _percent(routing.get("LinearStepSize"), "LinearStepSize", 50)
     _percent(rolling.get("MaximumBatchSize"), "MaximumBatchSize", 50)
@@ -161,7 +161,7 @@ def _stages(policy: Mapping[str, Any] | None, counts: Counts) -> tuple[Stage, ..
         return (Stage("canary", size, wait, "WaitIntervalInSeconds"), last)
     if kind == "LINEAR":
         size = _size(routing, "LinearStepSize", counts)
-        steps = _grown(size, counts)[:-1]
+        steps = _cumulative_steps(size, counts)[:-1]
         return (*(Stage("linear", s, wait, "WaitIntervalInSeconds") for s in steps), last)
     if kind != "ALL_AT_ONCE":
         raise _invalid(f"traffic routing Type must be ALL_AT_ONCE, CANARY or LINEAR, got {kind}")
@@ -184,11 +184,11 @@ def _batches(policy: Mapping[str, Any], counts: Counts) -> Batches:
                 f"MaximumBatchSize of {size[name]} instance(s) is above 50 % of variant {name} "
                 f"({count} instance(s))"
             )
-        _at_least(policy["MaximumBatchSize"], "MaximumBatchSize", name, count)
+        _check_minimum(policy["MaximumBatchSize"], "MaximumBatchSize", name, count)
     back = policy.get("RollbackMaximumBatchSize", {"Type": "CAPACITY_PERCENT", "Value": 100})
     undo = {name: max(1, _instances(back, count)) for name, count in counts.items()}
     return Batches(
-        tuple(_grown(size, counts)), tuple(_grown(undo, counts)),
+        tuple(_cumulative_steps(size, counts)), tuple(_cumulative_steps(undo, counts)),
         int(policy["WaitIntervalInSeconds"]),
     )  # fmt: skip
 
@@ -199,7 +199,7 @@ def _size(routing: Mapping[str, Any], member: str, counts: Counts) -> dict[str, 
     sizes = {}
     for name, count in counts.items():
         sizes[name] = max(1, _instances(routing[member], count))
-        _at_least(routing[member], member, name, count)
+        _check_minimum(routing[member], member, name, count)
         if 2 * sizes[name] > count:
             raise _invalid(
                 f"{member} of {sizes[name]} instance(s) is above 50 % of variant {name} "
@@ -208,12 +208,12 @@ def _size(routing: Mapping[str, Any], member: str, counts: Counts) -> dict[str, 
     return sizes
 
 
-def _at_least(size: Mapping[str, Any], member: str, variant: str, count: int) -> None:
+def _check_minimum(size: Mapping[str, Any], member: str, variant: str, count: int) -> None:
     """Refuse a number of instances below the minimum share of a variant."""
-    least = _LEAST_PERCENT[member]
-    if size["Type"] == "INSTANCE_COUNT" and 100 * size["Value"] < least * count:
+    minimum = _MIN_PERCENT[member]
+    if size["Type"] == "INSTANCE_COUNT" and 100 * size["Value"] < minimum * count:
         raise _invalid(
-            f"{member} of {size['Value']} instance(s) is below {least} % of variant {variant} "
+            f"{member} of {size['Value']} instance(s) is below {minimum} % of variant {variant} "
             f"({count} instance(s))"
         )
 
@@ -226,7 +226,7 @@ def _instances(size: Mapping[str, Any], count: int) -> int:
     return math.floor(count * value / 100)
 
 
-def _grown(size: Mapping[str, int], counts: Counts) -> list[dict[str, int]]:
+def _cumulative_steps(size: Mapping[str, int], counts: Counts) -> list[dict[str, int]]:
     steps: list[dict[str, int]] = []
     while not steps or steps[-1] != dict(counts):
         number = len(steps) + 1
@@ -237,14 +237,14 @@ def _grown(size: Mapping[str, int], counts: Counts) -> list[dict[str, int]]:
 def _percent(size: Mapping[str, Any] | None, member: str, high: int) -> None:
     if size is None:
         return
-    value, kind, low = size["Value"], size["Type"], _LEAST_PERCENT[member]
+    value, kind, low = size["Value"], size["Type"], _MIN_PERCENT[member]
     if kind not in ("INSTANCE_COUNT", "CAPACITY_PERCENT"):
         raise _invalid(f"{member}.Type must be INSTANCE_COUNT or CAPACITY_PERCENT, got {kind}")
     if value < 1 or (kind == "CAPACITY_PERCENT" and not low <= value <= high):
         raise _invalid(f"{member} must be {low} to {high} percent of the capacity, got {value}")
 
 
-def _within(policy: Mapping[str, Any], member: str, low: int, high: int) -> None:
+def _check_seconds(policy: Mapping[str, Any], member: str, low: int, high: int) -> None:
     value = policy.get(member)
     if value is not None and not low <= value <= high:
         raise _invalid(f"{member} must be {low} to {high} seconds, got {value}")

@@ -185,11 +185,11 @@ class Router:
                 f"Received {side} error ({response.status}) from {served.container} with message "
                 f'"{text}"',
             )  # fmt: skip
-        if len(response.body) > variant.most_bytes:
+        if len(response.body) > variant.max_response_bytes:
             self._model_error(
                 invocation, served.log_arn, response.status, "",
                 f"The response of {len(response.body)} bytes exceeds the limit of "
-                f"{variant.most_bytes}",
+                f"{variant.max_response_bytes}",
             )  # fmt: skip
         content_type = _content_type(response)
         self._capture_exchange(invocation, variant, response, content_type)

@@ -25,11 +25,11 @@ _THREADS = 16
 # Copies wait in memory for a shadow variant that is slower than the callers. AWS documents no
 # limit. The local cloud limits the size of their bodies, so small requests are copied even on a
 # busy machine.
-MOST_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 _OVERHEAD = 1024  # bytes of a copy in addition to its body
 # Wall seconds after which a waiting copy is dropped, because a shadow variant that does not
 # respond must not keep the cloud busy for hours.
-LONGEST_WAIT = 60.0
+MAX_WAIT = 60.0
 
 
 def share_of(production: float, shadow: float) -> float:
@@ -42,18 +42,18 @@ def share_of(production: float, shadow: float) -> float:
 class ShadowCopies:
     """Sends copies in the background with ``send``; drops copies that cannot wait.
 
-    ``most_bytes`` is the maximum memory of the waiting copies of one shadow variant,
-    ``longest_wait`` the maximum wall seconds that a copy waits.
+    ``max_bytes`` is the maximum memory of the waiting copies of one shadow variant,
+    ``max_wait`` the maximum wall seconds that a copy waits.
     """
 
     def __init__(
-        self, activity: Activity, send: Send, *, most_bytes: int = MOST_BYTES,
-        longest_wait: float = LONGEST_WAIT,
+        self, activity: Activity, send: Send, *, max_bytes: int = MAX_BYTES,
+        max_wait: float = MAX_WAIT,
     ) -> None:  # fmt: skip
         self._activity = activity
         self._send = send
-        self._most_bytes = most_bytes
-        self._longest_wait = longest_wait
+        self._max_bytes = max_bytes
+        self._max_wait = max_wait
         self._lock = threading.Lock()
         self._in_flight: dict[VariantFleet, int] = {}
         self._dropped: dict[str, int] = {}
@@ -86,7 +86,7 @@ class ShadowCopies:
         size: int, since: float,
     ) -> None:  # fmt: skip
         try:
-            if wall.monotonic() - since > self._longest_wait:
+            if wall.monotonic() - since > self._max_wait:
                 self.dropped(shadow)
             else:
                 self._send(shadow, invocation, headers)
@@ -98,7 +98,7 @@ class ShadowCopies:
     def _begin(self, shadow: VariantFleet, size: int) -> bool:
         with self._lock:
             waiting = self._in_flight.get(shadow, 0)
-            if waiting and waiting + size > self._most_bytes:
+            if waiting and waiting + size > self._max_bytes:
                 return False
             self._in_flight[shadow] = waiting + size
         self._activity.begin(_label(shadow))

@@ -14,7 +14,10 @@ from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
     VariantSpec,
     run_all,
 )
-from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation, refuse_addressed
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
+    Invocation,
+    refuse_unsupported_target,
+)
 from sageloop.local_cloud.sagemaker.hosting.serverless.environment import Environment
 from sageloop.local_cloud.sagemaker.hosting.serverless.metrics import Load, ServerlessMetrics
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
@@ -36,13 +39,13 @@ _NOT_UP = (
 
 
 class ServerlessFleet(VariantFleet):
-    """Starts environments for requests, up to ``settings.most`` at once.
+    """Starts environments for requests, up to ``settings.max_concurrency`` at once.
 
     Its count is that of provisioned environments. As on AWS the model is started once when the
     variant is created; that environment ends before the first request.
     """
 
-    most_bytes = MAX_PAYLOAD
+    max_response_bytes = MAX_PAYLOAD
 
     def __init__(
         self, cloud: Cloud, spec: VariantSpec, make: MakeInstance, settings: ServerlessSettings,
@@ -63,7 +66,7 @@ class ServerlessFleet(VariantFleet):
 
     def check(self, invocation: Invocation) -> None:
         """Refuse a request over the payload limit of serverless inference."""
-        refuse_addressed(invocation)
+        refuse_unsupported_target(invocation)
         if len(invocation.body) > MAX_PAYLOAD:
             raise AwsError("ValidationError", f"Request {uuid.uuid4()} has oversize body.")
 
@@ -121,7 +124,7 @@ class ServerlessFleet(VariantFleet):
     def _acquire(self) -> tuple[Environment, bool]:
         """Reserve an environment; return it and whether it must be started."""
         with self._lock:
-            if len(self._busy) >= self.settings.most:
+            if len(self._busy) >= self.settings.max_concurrency:
                 raise AwsError("ThrottlingException", "Rate exceeded", 400)
             warm = [e for e in self._environments() if e.healthy and e not in self._busy]
             warm.sort(key=lambda e: not e.provisioned)
@@ -214,7 +217,7 @@ class ServerlessFleet(VariantFleet):
         with self._lock:
             provisioned = self._provisioned()
             used = sum(1 for environment in self._busy if environment.provisioned)
-            return Load(len(self._busy), self.settings.most, used, len(provisioned))
+            return Load(len(self._busy), self.settings.max_concurrency, used, len(provisioned))
 
     def _provisioned(self) -> list[Environment]:
         return [e for e in self._environments() if e.provisioned]

@@ -18,7 +18,7 @@ class Load(NamedTuple):
     """Requests in progress and the maximum, in total and of provisioned environments."""
 
     running: int
-    most: int
+    max_concurrency: int
     provisioned_running: int
     provisioned: int
 
@@ -36,7 +36,9 @@ class ServerlessMetrics:
 
     def load(self, load: Load) -> None:
         """Publish the used concurrency."""
-        self._put("ServerlessConcurrentExecutionsUtilization", load.running / load.most, "None")
+        self._put(
+            "ServerlessConcurrentExecutionsUtilization", load.running / load.max_concurrency, "None"
+        )
         if load.provisioned:
             used = load.provisioned_running
             self._put(f"{_PREFIX}Executions", float(used), "Count")

@@ -33,7 +33,7 @@ class ServerlessSettings:
     """Memory and maximum concurrency; ``provisioned`` environments are always warm."""
 
     memory_mb: int
-    most: int
+    max_concurrency: int
     provisioned: int = 0
 
     @classmethod
@@ -53,20 +53,20 @@ class ServerlessSettings:
 
     def changed(self, update: Document) -> ServerlessSettings:
         """The settings after a ServerlessUpdateConfig. Raises ``AwsError`` as :meth:`of` does."""
-        most = int(update.get("MaxConcurrency", self.most))
+        max_concurrency = int(update.get("MaxConcurrency", self.max_concurrency))
         provisioned = int(update.get("ProvisionedConcurrency", self.provisioned))
-        return replace(self, most=most, provisioned=provisioned)._checked()
+        return replace(self, max_concurrency=max_concurrency, provisioned=provisioned)._checked()
 
     def described(self, provisioned: int) -> dict[str, int]:
         """The settings in the format of DescribeEndpoint."""
-        document = {"MemorySizeInMB": self.memory_mb, "MaxConcurrency": self.most}
+        document = {"MemorySizeInMB": self.memory_mb, "MaxConcurrency": self.max_concurrency}
         return document | ({"ProvisionedConcurrency": provisioned} if provisioned else {})
 
     def _checked(self) -> ServerlessSettings:
-        if self.provisioned > self.most:
+        if self.provisioned > self.max_concurrency:
             raise invalid(
                 f"ProvisionedConcurrency ({self.provisioned}) must be less than or equal to "
-                f"MaxConcurrency ({self.most})"
+                f"MaxConcurrency ({self.max_concurrency})"
             )
         return self
 

@@ -34,16 +34,16 @@ class Channel:
         groups = self.s3.get("InstanceGroupNames")
         return not groups or host.group in groups
 
-    def described(self) -> dict[str, str]:
+    def config_entry(self) -> dict[str, str]:
         """The channel's entry in ``inputdataconfig.json``."""
-        described = {
+        config_entry = {
             "TrainingInputMode": self.mode,
             "S3DistributionType": self.s3.get("S3DataDistributionType", "FullyReplicated"),
             "RecordWrapperType": self.record_wrapper,
         }
         if self.content_type is not None:
-            described["ContentType"] = self.content_type
-        return described
+            config_entry["ContentType"] = self.content_type
+        return config_entry
 
 
 def channels_of(job: dict[str, Any]) -> list[Channel]:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 
 _MAGIC = 0xCED7230A
-_LONGEST = (1 << 29) - 1
+_MAX_FRAME_BYTES = (1 << 29) - 1
 _WHOLE, _FIRST, _MIDDLE, _LAST = 0, 1, 2, 3
 
 
@@ -20,8 +20,8 @@ def record(data: bytes) -> bytes:
 
 
 def _cut(data: bytes) -> Iterator[bytes]:
-    for start in range(0, max(1, len(data)), _LONGEST):
-        yield data[start : start + _LONGEST]
+    for start in range(0, max(1, len(data)), _MAX_FRAME_BYTES):
+        yield data[start : start + _MAX_FRAME_BYTES]
 
 
 def _frame(data: bytes, part: int) -> bytes:
