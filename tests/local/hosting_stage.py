@@ -103,9 +103,9 @@ class Stage:
         self.cloud.faults.clear()
         self.cloud.clock.set_rate(100_000)  # whatever a failed test left baking
         store = self.cloud.service("sagemaker").store
-        if self.rest()["EndpointStatus"] != "Deleted":
+        if self.wait_until_stable()["EndpointStatus"] != "Deleted":
             self.sagemaker.delete_endpoint(EndpointName=self.name)
-            self.rest()
+            self.wait_until_stable()
         self.cloud.clock.set_rate(1)
         for family, member in (("endpoint-config", "EndpointConfigName"), ("model", "ModelName")):
             for document in store.list(family):
@@ -141,21 +141,21 @@ class Stage:
 
     def endpoint(self, config: str = "one", **more: Any) -> dict[str, Any]:
         self.sagemaker.create_endpoint(EndpointName=self.name, EndpointConfigName=config, **more)
-        return self.rest()
+        return self.wait_until_stable()
 
-    def rest(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.hosting.wait_endpoint(self.name)
-        return found
+    def wait_until_stable(self) -> dict[str, Any]:
+        description: dict[str, Any] = self.hosting.wait_endpoint(self.name)
+        return description
 
     def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        found: dict[str, Any] = self.hosting.wait_for(self.name, holds, 180)
-        return found
+        description: dict[str, Any] = self.hosting.wait_for(self.name, holds, 180)
+        return description
 
     def invoke(self, body: str = "hello", **more: Any) -> str:
-        answer = self.runtime.invoke_endpoint(
+        response = self.runtime.invoke_endpoint(
             EndpointName=self.name, Body=body, ContentType="text/csv", **more
         )
-        return str(answer["Body"].read().decode())
+        return str(response["Body"].read().decode())
 
     def total(self, metric: str, **dimensions: str) -> float:
         now = self.cloud.clock.now()

@@ -56,10 +56,10 @@ class Stage:
 
     def lines(self, group: str, stream: str) -> list[str]:
         """What the log streams with a prefix hold."""
-        found = self.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)
+        streams = self.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)
         return [
             event["message"]
-            for entry in found["logStreams"]
+            for entry in streams["logStreams"]
             for event in self.logs.get_log_events(
                 logGroupName=group, logStreamName=entry["logStreamName"], startFromHead=True
             )["events"]
@@ -68,9 +68,9 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    made = Stage()
-    yield made
-    made.cloud.stop()
+    stage_ = Stage()
+    yield stage_
+    stage_.cloud.stop()
 
 
 @pytest.fixture(autouse=True)

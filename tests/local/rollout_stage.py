@@ -38,7 +38,7 @@ class Traffic:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self.answers: Counter[str] = Counter()
+        self.responses: Counter[str] = Counter()
         self.failures: list[Exception] = []
         self._ended = threading.Event()
         self._moved = threading.Condition()
@@ -46,18 +46,20 @@ class Traffic:
     def run(self) -> None:
         while not self._ended.is_set():
             try:
-                answer = self._stage.invoke("model")
+                response = self._stage.invoke("model")
                 with self._moved:
-                    self.answers[answer] += 1
+                    self.responses[response] += 1
                     self._moved.notify_all()
             except Exception as error:
                 self.failures.append(error)
                 time.sleep(0.01)
 
-    def see(self, model: str, times: int = 5) -> None:
-        wanted = self.answers[model] + times
+    def wait_for_responses(self, model: str, times: int = 5) -> None:
+        expected = self.responses[model] + times
         with self._moved:
-            assert self._moved.wait_for(lambda: self.answers[model] >= wanted, 20), self.answers
+            assert self._moved.wait_for(lambda: self.responses[model] >= expected, 20), (
+                self.responses
+            )
 
     def end(self) -> None:
         self._ended.set()
@@ -65,14 +67,14 @@ class Traffic:
 
 @contextmanager
 def traffic(stage: Stage) -> Iterator[Traffic]:
-    made = Traffic(stage)
-    threads = [threading.Thread(target=made.run) for _ in range(2)]
+    traffic_ = Traffic(stage)
+    threads = [threading.Thread(target=traffic_.run) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
-        yield made
+        yield traffic_
     finally:
-        made.end()
+        traffic_.end()
         for thread in threads:
             thread.join()
 
@@ -86,7 +88,7 @@ def alarm(stage: Stage, state: str) -> None:
     stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue=state, StateReason="test")
 
 
-def trip(stage: Stage) -> None:
+def trigger_alarm(stage: Stage) -> None:
     """Let the rollback alarm of :func:`alarm` turn red."""
     stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
 
@@ -108,12 +110,12 @@ def update(stage: Stage, deployment: dict[str, Any] | None = None, **more: Any) 
     )
 
 
-def saying(text: str) -> Any:
+def reporting(text: str) -> Any:
     """A description whose deployment says ``text``."""
 
     def holds(described: dict[str, Any]) -> bool:
         variants = described.get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
-        said = [s["StatusMessage"] for v in variants for s in v.get("VariantStatus", [])]
-        return any(text in message for message in said)
+        messages = [s["StatusMessage"] for v in variants for s in v.get("VariantStatus", [])]
+        return any(text in message for message in messages)
 
     return holds

@@ -98,27 +98,29 @@ def serve(
     return stage.endpoint("scripted")
 
 
-def ask(
+def invoke(
     stage: Stage, body: str | bytes, kind: str = "application/json", **more: Any
 ) -> tuple[str, bytes]:
     """The content type and the body of an answer."""
-    answer = stage.runtime.invoke_endpoint(
+    response = stage.runtime.invoke_endpoint(
         EndpointName=stage.name, Body=body, ContentType=kind, **more
     )
-    return answer["ContentType"], answer["Body"].read()
+    return response["ContentType"], response["Body"].read()
 
 
-def told(stage: Stage, body: str | bytes, kind: str = "application/json", **more: Any) -> Any:
+def invoke_json(
+    stage: Stage, body: str | bytes, kind: str = "application/json", **more: Any
+) -> Any:
     """The JSON of an answer."""
-    return json.loads(ask(stage, body, kind, **more)[1])
+    return json.loads(invoke(stage, body, kind, **more)[1])
 
 
-def error(
+def error_of(
     stage: Stage, body: str | bytes, kind: str = "application/json", **more: Any
 ) -> tuple[int, str]:
     """The container's status and what it said."""
     with pytest.raises(ClientError) as caught:
-        ask(stage, body, kind, **more)
+        invoke(stage, body, kind, **more)
     response = caught.value.response
     assert response["Error"]["Code"] == "ModelError"
     return response["OriginalStatusCode"], response["OriginalMessage"]
@@ -133,6 +135,6 @@ def log_of(stage: Stage) -> str:
     return "\n".join(event["message"] for event in events)
 
 
-def logged(stage: Stage, words: str) -> bool:
+def is_logged(stage: Stage, words: str) -> bool:
     """Whether the containers print these words; what runs on prints them a moment later."""
     return until(words, lambda: words in log_of(stage), seconds=180)

@@ -53,14 +53,14 @@ def test_output_of_instances_lands_in_their_log_stream(stage: Stage) -> None:
 def test_invocation_passes_headers_and_publishes_metrics(stage: Stage) -> None:
     stage.endpoint()
 
-    answer = stage.runtime.invoke_endpoint(
+    response = stage.runtime.invoke_endpoint(
         EndpointName=stage.name, Body="id", InferenceId="n-1", CustomAttributes="a=b"
     )
 
-    assert answer["Body"].read() == b"n-1"
-    assert answer["InvokedProductionVariant"] == "AllTraffic"
-    assert answer["CustomAttributes"] == "a=b"
-    assert answer["ContentType"] == "text/csv; charset=utf-8"
+    assert response["Body"].read() == b"n-1"
+    assert response["InvokedProductionVariant"] == "AllTraffic"
+    assert response["CustomAttributes"] == "a=b"
+    assert response["ContentType"] == "text/csv; charset=utf-8"
     assert stage.total("Invocations") == 1
     assert stage.total("Invocations", EndpointConfigName="one") == 1
     assert stage.total("ModelLatency") > 0
@@ -121,8 +121,8 @@ def test_captured_exchanges_are_in_s3_once_settled(stage: Stage) -> None:
     assert stage.cloud.settle(180) == []
 
     prefix = f"captured/{stage.name}/AllTraffic/{hour}"
-    found = stage.s3.list_objects_v2(Bucket="data", Prefix=prefix)["Contents"]
-    body = stage.s3.get_object(Bucket="data", Key=found[0]["Key"])["Body"].read().decode()
+    listing = stage.s3.list_objects_v2(Bucket="data", Prefix=prefix)["Contents"]
+    body = stage.s3.get_object(Bucket="data", Key=listing[0]["Key"])["Body"].read().decode()
     first, second = [json.loads(line) for line in body.splitlines()]
     assert first["captureData"]["endpointInput"] == {
         "observedContentType": "text/csv", "mode": "INPUT", "data": "1,2", "encoding": "CSV",
@@ -152,7 +152,7 @@ def test_model_that_fails_its_ping_fails_the_endpoint(stage: Stage) -> None:
     update = {"EndpointName": stage.name, "EndpointConfigName": "one"}
     assert "can only be deleted" in refusal(stage.sagemaker.update_endpoint, **update)[1]
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
 
 
 def test_program_that_exits_fails_the_endpoint_at_once(stage: Stage) -> None:
@@ -179,7 +179,7 @@ def test_dead_worker_is_restarted(stage: Stage) -> None:
     assert stage.cloud.settle(180) == []
 
     assert stage.invoke("pid") != before
-    assert stage.rest()["EndpointStatus"] == "InService"
+    assert stage.wait_until_stable()["EndpointStatus"] == "InService"
 
 
 def test_ordered_fault_kills_an_instance_that_comes_back(stage: Stage) -> None:
@@ -197,7 +197,7 @@ def test_deleted_endpoint_is_gone_with_its_processes(stage: Stage) -> None:
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
 
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
     assert stage.cloud.processes.running() == {}
     assert (
         'Could not find endpoint "arn:aws'
@@ -216,7 +216,7 @@ def test_in_progress_endpoint_refuses_update_and_delete(stage: Stage) -> None:
         code, message = refusal(call, EndpointName=stage.name, **more)
         assert code == "ValidationException"
         assert message.startswith('Cannot update in-progress endpoint "arn:aws:sagemaker')
-    stage.rest()
+    stage.wait_until_stable()
 
 
 def test_names_taken_or_missing_are_refused_in_aws_words(stage: Stage) -> None:
@@ -267,13 +267,13 @@ def test_capacity_and_weights_change_without_a_deployment(stage: Stage) -> None:
             {"VariantName": "AllTraffic", "DesiredInstanceCount": 3, "DesiredWeight": 0.5}
         ],
     )
-    described = stage.rest()
+    described = stage.wait_until_stable()
 
     variant = described["ProductionVariants"][0]
     assert (variant["CurrentInstanceCount"], variant["CurrentWeight"]) == (3, 0.5)
     assert len({stage.invoke("pid") for _ in range(60)}) == 3
     stage.hosting.set_instance_count(stage.name, "AllTraffic", 1)
-    assert stage.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    assert stage.wait_until_stable()["ProductionVariants"][0]["CurrentInstanceCount"] == 1
     assert len(stage.cloud.processes.running()) == 1
 
 
@@ -292,9 +292,9 @@ def test_requests_go_to_variants_by_weight_and_by_target(stage: Stage) -> None:
     )  # fmt: skip
     stage.endpoint("both")
 
-    answers = [stage.invoke("model") for _ in range(200)]
+    responses = [stage.invoke("model") for _ in range(200)]
 
-    assert 110 < answers.count("winter") < 190
+    assert 110 < responses.count("winter") < 190
     assert {stage.invoke("model", TargetVariant="summer") for _ in range(5)} == {"summer"}
 
 

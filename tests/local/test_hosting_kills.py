@@ -28,8 +28,8 @@ def pids(stage: Stage) -> list[int]:
 def only(stage: Stage) -> Instance:
     live = stage.hosting._lifecycle.live(stage.name)
     (instance,) = [i for v in live.variants for i in v.instances]
-    made: Instance = instance
-    return made
+    instance_: Instance = instance
+    return instance_
 
 
 def model_error(stage: Stage, body: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Senders:
         self._stage = stage
         self._lock = threading.Lock()
         self._left = REQUESTS
-        self.answers: Counter[str] = Counter()
+        self.responses: Counter[str] = Counter()
         self.failures: list[ClientError] = []
 
     def run(self) -> None:
@@ -61,12 +61,12 @@ class Senders:
             if number % (REQUESTS // KILLS) == 0:
                 os.kill(pids(self._stage)[0], signal.SIGKILL)
             try:
-                answer = self._stage.invoke("model")
+                response = self._stage.invoke("model")
             except ClientError as error:
                 self.failures.append(error)
             else:
                 with self._lock:
-                    self.answers[answer] += 1
+                    self.responses[response] += 1
 
     def _next(self) -> int | None:
         with self._lock:
@@ -85,9 +85,9 @@ def test_killed_workers_cost_at_most_the_requests_they_held(stage: Stage) -> Non
 
     assert stage.cloud.settle(180) == []
     assert len(senders.failures) <= KILLS * SENDERS
-    assert senders.answers["winter"] == REQUESTS - len(senders.failures)
+    assert senders.responses["winter"] == REQUESTS - len(senders.failures)
     assert {f.response["Error"]["Code"] for f in senders.failures} <= {"ModelError"}
-    assert stage.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    assert stage.wait_until_stable()["ProductionVariants"][0]["CurrentInstanceCount"] == 2
     assert len(pids(stage)) == 2
 
 
@@ -132,7 +132,7 @@ def test_update_to_a_model_that_crashes_at_start_goes_back(stage: Stage) -> None
     stage.endpoint()
 
     stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="crashing")
-    described = stage.rest()
+    described = stage.wait_until_stable()
 
     assert described["EndpointStatus"] == "InService"
     assert described["EndpointConfigName"] == "one"
@@ -219,7 +219,7 @@ def test_model_that_never_closes_a_connection_is_stopped_all_the_same(stage: Sta
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
 
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
     assert time.monotonic() - began < 60  # not the minutes that a client would wait
     assert pids(stage) == []
 

@@ -31,8 +31,8 @@ def point(stage: Stage, metric: str, namespace: str = "AWS/SageMaker", **more: s
         StartTime=now.replace(year=2020), EndTime=now.replace(year=now.year + 1),
         Dimensions=[{"Name": k, "Value": v} for k, v in dimensions.items()],
     )["Datapoints"]  # fmt: skip
-    (found,) = points
-    return found
+    (result,) = points
+    return result
 
 
 @pytest.mark.feature("serving: metrics in their units and dimensions")
@@ -59,7 +59,7 @@ def test_metrics_are_told_of_the_configuration_too(stage: Stage) -> None:
 @pytest.mark.feature("serving: metrics in their units and dimensions")
 @pytest.mark.parametrize("metric", ["CPUUtilization", "MemoryUtilization", "DiskUtilization"])
 def test_processes_are_measured_in_percent(stage: Stage, metric: str) -> None:
-    found = point(stage, metric, "/aws/sagemaker/Endpoints")
+    measured = point(stage, metric, "/aws/sagemaker/Endpoints")
 
-    assert found["Unit"] == "Percent"
-    assert found["Average"] >= 0
+    assert measured["Unit"] == "Percent"
+    assert measured["Average"] >= 0

@@ -73,7 +73,7 @@ class Models:
         described = self.stage.endpoint("many")
         assert described["EndpointStatus"] == "InService", described["FailureReason"]
 
-    def ask(self, name: str, body: str = "who") -> str:
+    def invoke(self, name: str, body: str = "who") -> str:
         return self.stage.invoke(body, TargetModel=f"{name}.tar.gz")
 
     def on_disk(self) -> int:
@@ -84,7 +84,7 @@ class Models:
 
     def refused(self, name: str, body: str = "who") -> tuple[str, str]:
         with pytest.raises(ClientError) as caught:
-            self.ask(name, body)
+            self.invoke(name, body)
         error = caught.value.response["Error"]
         return error["Code"], error["Message"]
 
@@ -110,16 +110,16 @@ def test_models_of_a_prefix_answer_by_name(models: Models) -> None:
     models.put("a")
     models.put("deep/b")
     models.endpoint()
-    assert models.ask("a") == "a"
-    assert models.ask("deep/b") == "deep/b"
-    assert models.ask("deep/b", "target") == "deep/b.tar.gz"
-    assert models.ask("a", "flag") == "true"
+    assert models.invoke("a") == "a"
+    assert models.invoke("deep/b") == "deep/b"
+    assert models.invoke("deep/b", "target") == "deep/b.tar.gz"
+    assert models.invoke("a", "flag") == "true"
 
 
 def test_a_model_put_later_is_served_without_a_deployment(models: Models) -> None:
     models.endpoint()
     models.put("later")
-    assert models.ask("later") == "later"
+    assert models.invoke("later") == "later"
 
 
 @pytest.mark.slow
@@ -134,17 +134,17 @@ def test_fifty_digit_models_are_served_by_one_process(models: Models) -> None:
     for number in range(50):
         chosen = slice(number, None, 7)
         table = xgboost.DMatrix(pixels[chosen], label=digits[chosen] == number % 10)
-        asked = {"objective": "binary:logistic", "max_depth": 2, "nthread": 1}
-        booster = xgboost.train(asked, table, num_boost_round=3)
+        rows = {"objective": "binary:logistic", "max_depth": 2, "nthread": 1}
+        booster = xgboost.train(rows, table, num_boost_round=3)
         models.put(f"digit-{number}", **{"xgboost-model": bytes(booster.save_raw("ubj"))})
         boosters.append(booster)
     models.endpoint(XGBOOST)
     row = ",".join(str(value) for value in pixels[3])
     for number, booster in enumerate(boosters):
         expected = float(booster.predict(xgboost.DMatrix(np.asarray([pixels[3]])))[0])
-        assert float(models.ask(f"digit-{number}", row)) == pytest.approx(expected, rel=1e-4)
+        assert float(models.invoke(f"digit-{number}", row)) == pytest.approx(expected, rel=1e-4)
     assert models.stage.total("ModelCacheHit") == 0
-    assert models.ask("digit-7", row)
+    assert models.invoke("digit-7", row)
     assert models.stage.total("ModelCacheHit") == 1
 
 
@@ -155,9 +155,9 @@ def test_scripts_of_models_do_not_meet(models: Models) -> None:
         script = {"code/inference.py": _SCRIPT.encode(), "code/words.py": words}
         models.put(name, **script)
     models.endpoint(SCIKIT_LEARN, SAGEMAKER_PROGRAM="inference.py")
-    assert models.ask("hello", "x") == "hello x from hello"
-    assert models.ask("salut", "y") == "salut y from salut"
-    assert models.ask("hello", "z") == "hello z from hello"
+    assert models.invoke("hello", "x") == "hello x from hello"
+    assert models.invoke("salut", "y") == "salut y from salut"
+    assert models.invoke("hello", "z") == "hello z from hello"
 
 
 @pytest.mark.feature(PRESSURE)
@@ -165,14 +165,14 @@ def test_a_container_without_memory_gets_the_least_recently_used_unloaded(models
     for name in "abc":
         models.put(name)
     models.endpoint(MOST="2")
-    models.ask("a")
-    models.ask("b")
-    models.ask("a")
-    assert models.ask("c", "models") == "2"
+    models.invoke("a")
+    models.invoke("b")
+    models.invoke("a")
+    assert models.invoke("c", "models") == "2"
     hits = models.stage.total("ModelCacheHit")
-    models.ask("a")
+    models.invoke("a")
     assert models.stage.total("ModelCacheHit") == hits + 1
-    models.ask("b")
+    models.invoke("b")
     assert models.stage.total("ModelCacheHit") == hits + 1
     assert models.stage.total("ModelUnloadingTime") > 0
 
@@ -183,9 +183,9 @@ def test_models_beyond_the_memory_of_the_instance_type_are_unloaded(models: Mode
     for name in "abc":
         models.put(name, weights=bytes(20 * MEGABYTE))
     models.endpoint()
-    assert models.ask("a", "models") == "1"
-    assert models.ask("b", "models") == "2"
-    assert models.ask("c", "models") == "2"
+    assert models.invoke("a", "models") == "1"
+    assert models.invoke("b", "models") == "2"
+    assert models.invoke("c", "models") == "2"
 
 
 def test_a_model_too_big_for_the_instance_is_a_model_error(models: Models) -> None:
@@ -201,9 +201,9 @@ def test_a_model_too_big_for_the_instance_is_a_model_error(models: Models) -> No
 def test_a_model_that_is_not_cached_goes_after_its_request(models: Models) -> None:
     models.put("a")
     models.endpoint(cached=False)
-    models.ask("a")
+    models.invoke("a")
     assert models.stage.cloud.settle(180) == []
-    models.ask("a")
+    models.invoke("a")
     assert models.stage.total("ModelCacheHit") == 0
 
 
@@ -217,7 +217,7 @@ def test_an_unknown_target_model_is_refused_in_awss_words(models: Models) -> Non
         "permissions to download the model.",
     )
     models.put("nowhere")
-    assert models.ask("nowhere") == "nowhere"
+    assert models.invoke("nowhere") == "nowhere"
 
 
 @pytest.mark.feature("bad input: a target model that is no archive")
@@ -282,7 +282,7 @@ def test_requests_go_to_the_instance_that_has_the_model(models: Models) -> None:
     for name in "abcdef":
         models.put(name)
     models.endpoint(count=2)
-    where = {name: {models.ask(name, "pid") for _ in range(5)} for name in "abcdef"}
+    where = {name: {models.invoke(name, "pid") for _ in range(5)} for name in "abcdef"}
     assert all(len(pids) == 1 for pids in where.values())
     assert models.stage.total("ModelCacheHit") == 24
 
@@ -290,10 +290,10 @@ def test_requests_go_to_the_instance_that_has_the_model(models: Models) -> None:
 def test_a_dead_container_loads_its_models_again(models: Models) -> None:
     models.put("a")
     models.endpoint()
-    models.ask("a")
+    models.invoke("a")
     assert models.refused("a", "die")[0] == "ModelError"
     assert models.stage.cloud.settle(180) == []
-    assert models.ask("a") == "a"
+    assert models.invoke("a") == "a"
 
 
 def test_a_model_that_takes_too_long_is_not_ready_yet_and_goes_on_loading(models: Models) -> None:
@@ -306,7 +306,7 @@ def test_a_model_that_takes_too_long_is_not_ready_yet_and_goes_on_loading(models
     )
     assert code == "ModelNotReadyException"
     assert models.stage.cloud.settle(180) == []
-    assert models.ask("a") == "a"
+    assert models.invoke("a") == "a"
 
 
 def test_a_load_that_is_given_up_leaves_nothing_and_is_begun_anew(models: Models) -> None:
@@ -318,11 +318,11 @@ def test_a_load_that_is_given_up_leaves_nothing_and_is_begun_anew(models: Models
     code, message = models.refused("a")
 
     assert (code, "timed out" in message) == ("ModelError", True)
-    assert models.ask("b", "models") == "1"  # in the container
+    assert models.invoke("b", "models") == "1"  # in the container
     assert models.on_disk() == 1
     models.put("a")
-    assert models.ask("a") == "a"
-    assert models.ask("a", "models") == "2"
+    assert models.invoke("a") == "a"
+    assert models.invoke("a", "models") == "2"
     assert models.on_disk() == 2
 
 
@@ -330,20 +330,20 @@ def test_a_load_that_is_given_up_leaves_nothing_and_is_begun_anew(models: Models
 def test_loading_is_published_in_microseconds(models: Models) -> None:
     models.put("a")
     models.endpoint()
-    models.ask("a")
+    models.invoke("a")
     for name in ("ModelLoadingWaitTime", "ModelDownloadingTime", "ModelLoadingTime"):
         assert models.stage.total(name) > 0
     models.stage.cloud.clock.advance(61)
     assert models.stage.cloud.settle(180) == []
     now = models.stage.cloud.clock.now()
-    found = models.stage.cloudwatch.get_metric_statistics(
+    units = models.stage.cloudwatch.get_metric_statistics(
         Namespace="/aws/sagemaker/Endpoints", MetricName="LoadedModelCount", Period=86400,
         StartTime=now.replace(year=2020), EndTime=now.replace(year=now.year + 1),
         Statistics=["Maximum"],
         Dimensions=[{"Name": "EndpointName", "Value": models.stage.name},
                     {"Name": "VariantName", "Value": "AllTraffic"}],
     )["Datapoints"]  # fmt: skip
-    assert [point["Maximum"] for point in found] == [1.0]
+    assert [point["Maximum"] for point in units] == [1.0]
 
 
 def test_batch_transform_of_a_multi_model_model_is_refused(models: Models) -> None:

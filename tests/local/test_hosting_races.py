@@ -42,8 +42,8 @@ def _pids(stage: Stage) -> list[int]:
 def _only(stage: Stage) -> Instance:
     live = stage.hosting._lifecycle.live(stage.name)
     (instance,) = live.fleet.variants["AllTraffic"].instances
-    found: Instance = instance
-    return found
+    instance_: Instance = instance
+    return instance_
 
 
 def _frail(stage: Stage, tmp_path: Path) -> Path:
@@ -95,7 +95,7 @@ def test_deleting_an_endpoint_amid_a_restart_leaves_nothing(stage: Stage, tmp_pa
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
 
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
     _ended(instance)
     assert stage.cloud.settle(180) == []
     assert _pids(stage) == []
@@ -141,7 +141,7 @@ def test_request_waits_for_an_instance_no_longer_than_its_admission(
     error = caught.value.response["Error"]
     assert error["Code"] == "ModelNotReadyException"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
-    assert _only(stage).coming  # it is still being restarted: the request has not waited for it
+    assert _only(stage).starting_or_serving  # it is still being restarted: the request has not waited for it
 
 
 def test_request_that_is_admitted_in_time_is_answered_by_the_new_process(
@@ -153,12 +153,12 @@ def test_request_that_is_admitted_in_time_is_answered_by_the_new_process(
     _kill(stage)
 
     with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(stage.invoke, "pid")
+        pending = threads.submit(stage.invoke, "pid")
         hangs.unlink()
         os.kill(_pids(stage)[0], signal.SIGKILL)  # the one that hangs; the next does not
-        answer = asked.result(180)
+        response = pending.result(180)
 
-    assert answer not in (first, "")
+    assert response not in (first, "")
 
 
 def test_request_over_the_drain_is_cut_off_with_awss_error(stage: Stage) -> None:
@@ -168,13 +168,13 @@ def test_request_over_the_drain_is_cut_off_with_awss_error(stage: Stage) -> None
     stage.config("green", "summer")
 
     with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(stage.invoke, "sleep 600")
+        pending = threads.submit(stage.invoke, "sleep 600")
         outstanding = stage.hosting.outstanding
         until("it", lambda: outstanding(stage.name, "AllTraffic") == [1] or None, seconds=180)
         stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="green")
-        assert stage.rest()["EndpointConfigName"] == "green"
+        assert stage.wait_until_stable()["EndpointConfigName"] == "green"
         with pytest.raises(ClientError) as caught:
-            asked.result(180)
+            pending.result(180)
 
     assert caught.value.response["Error"]["Code"] == "ModelError"
     assert caught.value.response["OriginalStatusCode"] == 503
@@ -188,10 +188,10 @@ def test_request_within_the_drain_is_answered_before_its_process_ends(stage: Sta
     stage.config("green", "summer")
 
     with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(stage.invoke, "sleep 1")
+        pending = threads.submit(stage.invoke, "sleep 1")
         outstanding = stage.hosting.outstanding
         until("it", lambda: outstanding(stage.name, "AllTraffic") == [1] or None, seconds=180)
         stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="green")
-        assert asked.result(180) == "echo sleep 1"
+        assert pending.result(180) == "echo sleep 1"
 
-    assert stage.rest()["EndpointConfigName"] == "green"
+    assert stage.wait_until_stable()["EndpointConfigName"] == "green"

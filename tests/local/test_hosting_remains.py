@@ -47,8 +47,8 @@ def _processes(stage: Stage) -> list[int]:
 def _instance(stage: Stage) -> Instance:
     live = stage.hosting._lifecycle.live(stage.name)
     (instance,) = live.fleet.variants["AllTraffic"].instances
-    found: Instance = instance
-    return found
+    instance_: Instance = instance
+    return instance_
 
 
 def test_deleted_endpoint_leaves_no_process_thread_or_folder(stage: Stage) -> None:
@@ -56,17 +56,17 @@ def test_deleted_endpoint_leaves_no_process_thread_or_folder(stage: Stage) -> No
     stage.endpoint("two")
     stage.invoke()
     stage.hosting.set_instance_count(stage.name, "AllTraffic", 1)
-    stage.rest()
+    stage.wait_until_stable()
     assert len(_processes(stage)) == 1
     stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="one")
-    stage.rest()
+    stage.wait_until_stable()
     (dying,) = _processes(stage)
     os.kill(dying, signal.SIGKILL)
     until("the death to be seen", lambda: dying not in _processes(stage), seconds=180)
     assert stage.cloud.settle(180) == []
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
 
     assert stage.cloud.settle(180) == []
     for thread in threading.enumerate():
@@ -84,7 +84,7 @@ def test_queue_of_a_deleted_endpoint_is_forgotten(stage: Stage) -> None:
     assert stage.name in stage.hosting.asynchronous._backlogs
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
-    stage.rest()
+    stage.wait_until_stable()
 
     assert stage.name not in stage.hosting.asynchronous._backlogs
 
@@ -142,8 +142,8 @@ def test_capture_that_cannot_be_written_takes_no_other_along(
 
     stage.sagemaker.delete_endpoint(EndpointName=other)
     stage.hosting.wait_endpoint(other)
-    found = stage.s3.list_objects_v2(Bucket="data", Prefix=f"kept-{stage.name}/")
-    assert found["KeyCount"] == 1
+    listing = stage.s3.list_objects_v2(Bucket="data", Prefix=f"kept-{stage.name}/")
+    assert listing["KeyCount"] == 1
     assert f"captured of {stage.name}/AllTraffic" in caplog.text
 
 
@@ -178,14 +178,14 @@ def test_canary_on_inf1_is_silently_all_at_once(stage: Stage) -> None:
     )
 
     # Neither refused for its one instance, nor baked for ten minutes.
-    assert stage.rest()["EndpointConfigName"] == "new"
+    assert stage.wait_until_stable()["EndpointConfigName"] == "new"
 
 
 @pytest.fixture
 def components(stage: Stage) -> Iterator[Components]:
-    made = Components(stage)
-    yield made
-    made.clear()
+    components_ = Components(stage)
+    yield components_
+    components_.clear()
 
 
 def test_requests_in_progress_are_told_by_copy_of_a_component(components: Components) -> None:
@@ -203,7 +203,7 @@ def test_no_copy_stays_on_an_instance_that_goes(components: Components) -> None:
         components.create(name)
 
     components.hosting.set_instance_count(components.stage.name, "AllTraffic", 1)
-    described = components.stage.rest()
+    described = components.stage.wait_until_stable()
 
     # One instance has room for half of them; the others end with theirs.
     assert "not enough hardware resources" in described["FailureReason"]

@@ -10,11 +10,11 @@ from rollout_stage import (  # noqa: F401 - fixtures are found by name
     ROLLING,
     alarm,
     opened,
-    saying,
+    reporting,
     serve_blue,
     stage,
     traffic,
-    trip,
+    trigger_alarm,
     update,
 )
 
@@ -34,8 +34,8 @@ def two(stage: Stage) -> Stage:
 def test_update_without_policy_goes_blue_green_all_at_once(two: Stage) -> None:
     with traffic(two) as sent:
         update(two)
-        described = two.rest()
-        sent.see("summer")
+        described = two.wait_until_stable()
+        sent.wait_for_responses("summer")
 
     assert described["EndpointConfigName"] == "green"
     assert sent.failures == []
@@ -47,21 +47,21 @@ def test_update_without_policy_goes_blue_green_all_at_once(two: Stage) -> None:
 def test_canary_bakes_then_takes_all_traffic_and_no_request_fails(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, CANARY)
-        described = two.until(saying("Baking for 600 seconds (WaitIntervalInSeconds)"))
-        sent.see("summer")
-        sent.see("winter")
+        described = two.until(reporting("Baking for 600 seconds (WaitIntervalInSeconds)"))
+        sent.wait_for_responses("summer")
+        sent.wait_for_responses("winter")
         assert described["EndpointStatus"] == "Updating"
         assert described["EndpointConfigName"] == "blue"
         pending = described["PendingDeploymentSummary"]
         assert pending["EndpointConfigName"] == "green"
         assert "canary capacity of 1 instance(s)" in str(pending)
         two.cloud.clock.advance(600)
-        two.until(saying("Baking for 300 seconds (TerminationWaitInSeconds)"))
-        sent.answers.clear()
-        sent.see("summer", 20)
-        assert sent.answers["winter"] <= 2
+        two.until(reporting("Baking for 300 seconds (TerminationWaitInSeconds)"))
+        sent.responses.clear()
+        sent.wait_for_responses("summer", 20)
+        assert sent.responses["winter"] <= 2
         two.cloud.clock.advance(300)
-        described = two.rest()
+        described = two.wait_until_stable()
 
     assert sent.failures == []
     assert described["EndpointConfigName"] == "green"
@@ -77,11 +77,11 @@ def test_canary_bakes_then_takes_all_traffic_and_no_request_fails(two: Stage) ->
 def test_alarm_during_the_bake_rolls_back_to_the_old_configuration(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, CANARY)
-        two.until(saying("Baking for 600 seconds"))
-        sent.see("summer")
-        trip(two)
-        described = two.rest()
-        sent.see("winter")
+        two.until(reporting("Baking for 600 seconds"))
+        sent.wait_for_responses("summer")
+        trigger_alarm(two)
+        described = two.wait_until_stable()
+        sent.wait_for_responses("winter")
 
     assert sent.failures == []
     assert described["EndpointStatus"] == "InService"
@@ -96,7 +96,7 @@ def test_stack_whose_rollout_an_alarm_undoes_is_told_which(two: Stage) -> None:
     properties = {"EndpointName": two.name, "DeploymentConfig": CANARY}
     bench, kind = Bench(two.cloud), "AWS::SageMaker::Endpoint"
     before = bench.request(kind, properties | {"EndpointConfigName": "blue"})
-    trip(two)
+    trigger_alarm(two)
 
     with pytest.raises(AwsError) as caught:
         bench.update(Made(before, Resource(two.name)), EndpointConfigName="green")
@@ -109,13 +109,13 @@ def test_stack_whose_rollout_an_alarm_undoes_is_told_which(two: Stage) -> None:
 
 def test_alarm_that_evaluates_at_the_end_of_the_bake_rolls_back(two: Stage) -> None:
     update(two, CANARY)
-    two.until(saying("Baking for 600 seconds"))
+    two.until(reporting("Baking for 600 seconds"))
     two.cloud.clock.advance(599)
     two.cloud.service("cloudwatch").put("n", "m", 5.0, dimensions={})
 
     two.cloud.clock.advance(1)
 
-    assert two.rest()["EndpointConfigName"] == "blue"
+    assert two.wait_until_stable()["EndpointConfigName"] == "blue"
 
 
 @pytest.mark.feature("rollout: rollback on a composite alarm")
@@ -123,11 +123,11 @@ def test_composite_alarm_rolls_back_too(two: Stage) -> None:
     two.cloudwatch.put_composite_alarm(AlarmName="any", AlarmRule='ALARM("errors")')
     either = {**CANARY, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "any"}]}}
     update(two, either)
-    two.until(saying("Baking for 600 seconds"))
+    two.until(reporting("Baking for 600 seconds"))
 
     alarm(two, "ALARM")
 
-    assert two.rest()["EndpointConfigName"] == "blue"
+    assert two.wait_until_stable()["EndpointConfigName"] == "blue"
     two.cloudwatch.delete_alarms(AlarmNames=["any"])
 
 
@@ -137,7 +137,7 @@ def test_alarm_that_is_red_already_aborts_the_update(two: Stage) -> None:
 
     update(two, CANARY)
 
-    assert two.rest()["EndpointConfigName"] == "blue"
+    assert two.wait_until_stable()["EndpointConfigName"] == "blue"
     assert len(two.cloud.processes.running()) == 2
 
 
@@ -159,7 +159,7 @@ def test_new_model_that_fails_its_ping_leaves_the_old_one_serving(two: Stage) ->
 
     with traffic(two) as sent:
         update(two, EndpointConfigName="mute")
-        described = two.rest()
+        described = two.wait_until_stable()
 
     assert sent.failures == []
     assert described["EndpointConfigName"] == "blue"
@@ -171,17 +171,17 @@ def test_new_model_that_fails_its_ping_leaves_the_old_one_serving(two: Stage) ->
 def test_rolling_update_replaces_batch_by_batch(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, ROLLING)
-        described = two.until(saying("Baking for 600 seconds"))
+        described = two.until(reporting("Baking for 600 seconds"))
         assert (
             described["PendingDeploymentSummary"]["ProductionVariants"][0]["CurrentInstanceCount"]
             == 1
         )
-        sent.see("summer")
-        sent.see("winter")
+        sent.wait_for_responses("summer")
+        sent.wait_for_responses("winter")
         two.cloud.clock.advance(600)
-        two.until(saying("capacity of 2 instance(s)"))
+        two.until(reporting("capacity of 2 instance(s)"))
         two.cloud.clock.advance(600)
-        described = two.rest()
+        described = two.wait_until_stable()
 
     assert sent.failures == []
     assert described["EndpointConfigName"] == "green"
@@ -193,11 +193,11 @@ def test_rolling_update_replaces_batch_by_batch(two: Stage) -> None:
 def test_rolling_update_that_alarms_restores_the_old_fleet(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, ROLLING)
-        two.until(saying("Baking for 600 seconds"))
+        two.until(reporting("Baking for 600 seconds"))
         two.cloud.clock.advance(600)
-        two.until(saying("capacity of 2 instance(s)"))
-        trip(two)
-        described = two.rest()
+        two.until(reporting("capacity of 2 instance(s)"))
+        trigger_alarm(two)
+        described = two.wait_until_stable()
 
     assert sent.failures == []
     assert described["EndpointConfigName"] == "blue"
@@ -208,11 +208,11 @@ def test_rolling_update_that_alarms_restores_the_old_fleet(two: Stage) -> None:
 @pytest.mark.feature("rollout: capacity retained")
 def test_retained_properties_keep_scaled_instances_and_weights(two: Stage) -> None:
     two.hosting.set_instance_count(two.name, "AllTraffic", 3)
-    two.rest()
+    two.wait_until_stable()
     two.config("captured", "winter", count=1, DataCaptureConfig=CAPTURE)
 
     update(two, EndpointConfigName="captured", RetainAllVariantProperties=True)
-    described = two.rest()
+    described = two.wait_until_stable()
 
     assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 3
     # The retention of the capture settings is "not currently supported" by AWS.
@@ -221,7 +221,7 @@ def test_retained_properties_keep_scaled_instances_and_weights(two: Stage) -> No
         two, EndpointConfigName="one", RetainAllVariantProperties=True,
         ExcludeRetainedVariantProperties=[{"VariantPropertyType": "DesiredInstanceCount"}],
     )  # fmt: skip
-    assert two.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    assert two.wait_until_stable()["ProductionVariants"][0]["CurrentInstanceCount"] == 1
 
 
 @pytest.mark.feature("bad input: canary on one instance")
@@ -232,7 +232,7 @@ def test_canary_of_one_instance_is_refused(two: Stage) -> None:
 
     assert code == "ValidationException"
     assert "at least 2 instances" in message
-    assert two.rest()["EndpointStatus"] == "InService"
+    assert two.wait_until_stable()["EndpointStatus"] == "InService"
 
 
 def test_last_deployment_config_is_reused_only_when_asked(two: Stage) -> None:
@@ -243,24 +243,24 @@ def test_last_deployment_config_is_reused_only_when_asked(two: Stage) -> None:
         }
     }  # fmt: skip
     update(two, quick)
-    two.until(saying("Baking for 60 seconds"))
+    two.until(reporting("Baking for 60 seconds"))
     two.cloud.clock.advance(60)
-    assert two.rest()["LastDeploymentConfig"] == quick
+    assert two.wait_until_stable()["LastDeploymentConfig"] == quick
 
     update(two, EndpointConfigName="blue", RetainDeploymentConfig=True)
-    two.until(saying("Baking for 60 seconds"))
+    two.until(reporting("Baking for 60 seconds"))
     two.cloud.clock.advance(60)
 
-    assert two.rest()["EndpointConfigName"] == "blue"
+    assert two.wait_until_stable()["EndpointConfigName"] == "blue"
 
 
 @pytest.mark.feature("rollout: bake times on the virtual clock")
 def test_bake_counts_as_work_in_flight(two: Stage) -> None:
     update(two, CANARY)
-    two.until(saying("Baking for 600 seconds"))
+    two.until(reporting("Baking for 600 seconds"))
 
     assert any("bake of endpoint" in label for label in two.cloud.settle(0.1))
     two.cloud.clock.advance(600)
-    two.until(saying("Baking for 300 seconds"))
+    two.until(reporting("Baking for 300 seconds"))
     two.cloud.clock.advance(300)
     assert two.cloud.settle(180) == []

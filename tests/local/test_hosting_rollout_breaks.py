@@ -14,11 +14,11 @@ from rollout_stage import (  # noqa: F401 - fixtures are found by name
     ROLLING,
     alarm,
     opened,
-    saying,
+    reporting,
     serve_blue,
     stage,
     traffic,
-    trip,
+    trigger_alarm,
     update,
 )
 
@@ -34,8 +34,8 @@ def gone(stage: Stage, tmp_path: Path) -> Path:
 
 def old(stage: Stage) -> list[Any]:
     live = stage.hosting._lifecycle.live(stage.name)
-    found: list[Any] = live.fleet.variants["AllTraffic"].instances
-    return found
+    instances: list[Any] = live.fleet.variants["AllTraffic"].instances
+    return instances
 
 
 def kill_old(stage: Stage) -> None:
@@ -51,11 +51,11 @@ def kill_old(stage: Stage) -> None:
 def break_rollback(stage: Stage, gone: Path, policy: dict[str, Any]) -> dict[str, Any]:
     """Let a rollback fail amid a deployment to ``green``: its old fleet has died."""
     update(stage, policy)
-    stage.until(saying("Baking for 600 seconds"))
+    stage.until(reporting("Baking for 600 seconds"))
     gone.touch()
     kill_old(stage)
-    trip(stage)
-    described = stage.rest()
+    trigger_alarm(stage)
+    described = stage.wait_until_stable()
     alarm(stage, "OK")
     return described
 
@@ -81,7 +81,7 @@ def test_next_update_of_such_an_endpoint_works(stage: Stage, gone: Path) -> None
 
     update(stage)
 
-    described = stage.rest()
+    described = stage.wait_until_stable()
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "green")
     assert "FailureReason" not in described
     assert stage.cloud.settle(180) == []
@@ -97,12 +97,12 @@ def test_next_update_that_fails_too_keeps_what_serves(stage: Stage, gone: Path) 
 
     for _ in range(2):
         update(stage, EndpointConfigName="never")
-        described = stage.rest()
+        described = stage.wait_until_stable()
         assert described["EndpointStatus"] == "UpdateRollbackFailed"
         assert {stage.invoke("model") for _ in range(20)} == {"summer"}
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
     assert stage.cloud.settle(180) == []
     assert stage.cloud.processes.running() == {}
 
@@ -115,20 +115,20 @@ def test_next_update_that_cannot_even_be_built_keeps_what_serves(stage: Stage, g
 
     update(stage, EndpointConfigName="lost")
 
-    assert stage.rest()["EndpointStatus"] == "UpdateRollbackFailed"
+    assert stage.wait_until_stable()["EndpointStatus"] == "UpdateRollbackFailed"
     assert {stage.invoke("model") for _ in range(20)} == {"summer"}
 
 
 def test_rollback_starts_what_can_be_started_again(stage: Stage, gone: Path) -> None:
     update(stage, CANARY)
-    stage.until(saying("Baking for 600 seconds"))
+    stage.until(reporting("Baking for 600 seconds"))
     gone.touch()
     kill_old(stage)
     gone.unlink()
 
-    trip(stage)
+    trigger_alarm(stage)
 
-    described = stage.rest()
+    described = stage.wait_until_stable()
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "blue")
     assert stage.invoke("model") == "frail"
 
@@ -136,39 +136,39 @@ def test_rollback_starts_what_can_be_started_again(stage: Stage, gone: Path) -> 
 def test_alarm_between_two_batches_begins_no_other_batch(stage: Stage, gone: Path) -> None:
     stage.events.emitted.clear()
     update(stage, ROLLING)
-    stage.until(saying("Baking for 600 seconds"))
+    stage.until(reporting("Baking for 600 seconds"))
     # The first old instance has a request to end: until then the next batch does not begin.
     with traffic(stage) as sent:
         instance = old(stage)[-1]
         assert instance.begin()
         stage.cloud.clock.advance(600)
-        stage.until(saying("Terminating 1 instance(s)."))
-        trip(stage)
+        stage.until(reporting("Terminating 1 instance(s)."))
+        trigger_alarm(stage)
         instance.finish()
-        described = stage.rest()
+        described = stage.wait_until_stable()
 
     assert sent.failures == []
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "blue")
     assert "FailureReason" not in described
     details = [d for kind, d in stage.events.emitted if "Deployment" in kind]
-    said = [
+    messages = [
         each["VariantStatus"][0]["StatusMessage"]
         for detail in details
         for each in detail["PendingDeploymentSummary"]["ProductionVariants"]
         if each.get("VariantStatus")
     ]
-    assert [m for m in said if "Launching" in m] == ["Launching 1 instance(s)."]
+    assert [m for m in messages if "Launching" in m] == ["Launching 1 instance(s)."]
     assert stage.invoke("model") == "frail"
     assert len(stage.cloud.processes.running()) == 2
 
 
 def variants(stage: Stage, config: str, *names: str) -> None:
-    made = [
+    variants_ = [
         {"VariantName": name, "ModelName": "winter", "InitialInstanceCount": 1,
          "InstanceType": "ml.m5.large"}
         for name in names
     ]  # fmt: skip
-    stage.sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=made)
+    stage.sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=variants_)
 
 
 _AT_ONCE: dict[str, Any] = {
@@ -188,9 +188,9 @@ def test_guarded_update_to_other_variant_names_is_refused(stage: Stage) -> None:
 
     assert code == "ValidationException"
     assert "the endpoint has Challenger, Champion, the new endpoint configuration has" in message
-    assert stage.rest()["EndpointConfigName"] == "old"
+    assert stage.wait_until_stable()["EndpointConfigName"] == "old"
     update(stage, EndpointConfigName="new")
-    described = stage.rest()
+    described = stage.wait_until_stable()
     assert described["EndpointConfigName"] == "new"
     assert [v["VariantName"] for v in described["ProductionVariants"]] == ["Champion"]
 
@@ -204,7 +204,7 @@ def test_retained_deployment_configuration_keeps_names_too(stage: Stage) -> None
 
     assert code == "ValidationException"
     update(stage, EndpointConfigName="new")
-    assert stage.rest()["EndpointConfigName"] == "new"
+    assert stage.wait_until_stable()["EndpointConfigName"] == "new"
 
 
 def test_names_are_free_where_there_are_no_guardrails(stage: Stage) -> None:
@@ -220,4 +220,4 @@ def test_names_are_free_where_there_are_no_guardrails(stage: Stage) -> None:
 
     update(stage, _AT_ONCE, EndpointConfigName="new")
 
-    assert stage.rest()["EndpointConfigName"] == "new"
+    assert stage.wait_until_stable()["EndpointConfigName"] == "new"

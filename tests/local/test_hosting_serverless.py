@@ -39,9 +39,9 @@ class Serverless:
         }  # fmt: skip
 
     def endpoint(self, name: str = "serverless", *, model: str = "winter", **variant: Any) -> Any:
-        made = self.variant(**variant) | {"ModelName": model}
+        config = self.variant(**variant) | {"ModelName": model}
         self.stage.sagemaker.create_endpoint_config(
-            EndpointConfigName=name, ProductionVariants=[made]
+            EndpointConfigName=name, ProductionVariants=[config]
         )
         return self.stage.endpoint(name)
 
@@ -50,9 +50,9 @@ class Serverless:
         return list(self.stage.cloud.processes.running().values()).count(label)
 
     def refused(self, **params: Any) -> str:
-        given = {"ProductionVariants": [self.variant()]} | params
+        request = {"ProductionVariants": [self.variant()]} | params
         code, message = refusal(
-            self.stage.sagemaker.create_endpoint_config, EndpointConfigName="odd", **given
+            self.stage.sagemaker.create_endpoint_config, EndpointConfigName="odd", **request
         )
         assert code == "ValidationException"
         return message
@@ -124,8 +124,8 @@ def test_an_idle_environment_ends(serverless: Serverless) -> None:
 def test_requests_over_the_concurrency_are_throttled(serverless: Serverless) -> None:
     serverless.endpoint(most=1)
     serverless.stage.invoke()
-    answers: list[str] = []
-    running = threading.Thread(target=lambda: answers.append(serverless.stage.invoke("sleep 2")))
+    responses: list[str] = []
+    running = threading.Thread(target=lambda: responses.append(serverless.stage.invoke("sleep 2")))
     running.start()
     outstanding = serverless.hosting.outstanding
     name = serverless.stage.name
@@ -136,22 +136,22 @@ def test_requests_over_the_concurrency_are_throttled(serverless: Serverless) -> 
         "Code": "ThrottlingException", "Message": "Rate exceeded",
     }  # fmt: skip
     running.join()
-    assert answers == ["echo sleep 2"]
+    assert responses == ["echo sleep 2"]
 
 
 @pytest.mark.feature("serving: serverless concurrency")
 def test_concurrent_requests_get_an_environment_each(serverless: Serverless) -> None:
     serverless.endpoint(most=3)
-    answers: list[str] = []
+    responses: list[str] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(serverless.stage.invoke("sleep 1")))
+        threading.Thread(target=lambda: responses.append(serverless.stage.invoke("sleep 1")))
         for _ in range(3)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert answers == ["echo sleep 1"] * 3
+    assert responses == ["echo sleep 1"] * 3
     assert serverless.processes() == 3
     assert serverless.maximum("ServerlessConcurrentExecutionsUtilization") == 1.0
 
@@ -195,12 +195,12 @@ def test_provisioned_concurrency_is_changed_in_place(serverless: Serverless) -> 
             {"VariantName": "AllTraffic", "ServerlessUpdateConfig": change}
         ],
     )
-    shown = serverless.stage.rest()["ProductionVariants"][0]
-    wanted = {"MemorySizeInMB": 2048, "MaxConcurrency": 5, "ProvisionedConcurrency": 2}
-    assert shown["CurrentServerlessConfig"] == shown["DesiredServerlessConfig"] == wanted
+    shown = serverless.stage.wait_until_stable()["ProductionVariants"][0]
+    desired = {"MemorySizeInMB": 2048, "MaxConcurrency": 5, "ProvisionedConcurrency": 2}
+    assert shown["CurrentServerlessConfig"] == shown["DesiredServerlessConfig"] == desired
     assert serverless.processes() == 2
     serverless.hosting.set_provisioned_concurrency(serverless.stage.name, "AllTraffic", 1)
-    serverless.stage.rest()
+    serverless.stage.wait_until_stable()
     assert serverless.processes() == 1
 
 
@@ -296,7 +296,7 @@ def test_provisioned_environments_that_cannot_be_made_leave_those_there_are(
 
     serverless.hosting.set_provisioned_concurrency(serverless.stage.name, "AllTraffic", 3)
 
-    described = serverless.stage.rest()
+    described = serverless.stage.wait_until_stable()
     folder.unlink()
     aside.rename(folder)
     assert described["EndpointStatus"] == "InService"
@@ -317,7 +317,7 @@ def test_an_update_keeps_serving_and_the_way_back_is_refused(serverless: Serverl
     )
     update = serverless.stage.sagemaker.update_endpoint
     update(EndpointName=serverless.stage.name, EndpointConfigName="two")
-    assert serverless.stage.rest()["EndpointConfigName"] == "two"
+    assert serverless.stage.wait_until_stable()["EndpointConfigName"] == "two"
     assert serverless.stage.invoke("model") == "summer"
     code, message = refusal(update, EndpointName=serverless.stage.name, EndpointConfigName="one")
     assert code == "ValidationException"
@@ -365,7 +365,7 @@ def test_asynchronous_inference_is_refused(serverless: Serverless) -> None:
 
 @pytest.mark.feature(REFUSED)
 @pytest.mark.parametrize(
-    ("told", "members"),
+    ("message", "members"),
     [
         ("a model's VpcConfig", {"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["s-1"]}}),
         ("a model's EnableNetworkIsolation", {"EnableNetworkIsolation": True}),
@@ -379,11 +379,11 @@ def test_asynchronous_inference_is_refused(serverless: Serverless) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_models_that_are_not_served_serverless_are_refused(
-    serverless: Serverless, told: str, members: dict[str, Any]
+    serverless: Serverless, message: str, members: dict[str, Any]
 ) -> None:
     container = {} if "Containers" in members else {"PrimaryContainer": {"Image": IMAGE}}
     serverless.stage.sagemaker.create_model(
         ModelName="odd", ExecutionRoleArn=ROLE, **(container | members)
     )
     variant = serverless.variant() | {"ModelName": "odd"}
-    assert told in serverless.refused(ProductionVariants=[variant])
+    assert message in serverless.refused(ProductionVariants=[variant])

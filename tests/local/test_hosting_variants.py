@@ -71,7 +71,7 @@ def test_weights_shift_live_and_shares_follow_them(stage: Stage) -> None:
             {"VariantName": "w", "DesiredWeight": 1.0}, {"VariantName": "s", "DesiredWeight": 3.0}
         ],
     )  # fmt: skip
-    stage.rest()
+    stage.wait_until_stable()
     after = answers(stage, 400)
 
     assert 15 <= before["summer"] <= 75  # 40 of 400, four deviations either way
@@ -96,7 +96,7 @@ def test_weights_that_sum_to_zero_are_refused_at_creation_and_live(stage: Stage)
     )  # fmt: skip
 
     assert "must be greater than 0" in message
-    assert stage.rest()["ProductionVariants"][0]["CurrentWeight"] == 1.0
+    assert stage.wait_until_stable()["ProductionVariants"][0]["CurrentWeight"] == 1.0
 
 
 @pytest.mark.feature("serving: least outstanding requests")
@@ -110,10 +110,10 @@ def test_least_outstanding_routing_avoids_the_busy_instance(stage: Stage) -> Non
     while not any(i.outstanding for v in live.variants for i in v.instances):
         time.sleep(0.005)
 
-    seen = {stage.invoke("pid") for _ in range(20)}
+    chosen = {stage.invoke("pid") for _ in range(20)}
 
     busy.join()
-    assert len(seen) == 1
+    assert len(chosen) == 1
 
 
 @pytest.mark.feature("serving: random routing")
@@ -219,7 +219,7 @@ def test_update_with_shadows_replaces_both_and_shows_both(stage: Stage) -> None:
     )["PendingDeploymentSummary"]  # fmt: skip
     assert pending["ShadowProductionVariants"][0]["CurrentInstanceCount"] == 2
     stage.cloud.clock.advance(60)
-    described = stage.rest()
+    described = stage.wait_until_stable()
 
     assert answers(stage, 5) == {"summer": 5}
     assert described["ShadowProductionVariants"][0]["CurrentInstanceCount"] == 2
@@ -238,7 +238,7 @@ def test_shadow_is_scaled_and_sampled_anew_live(stage: Stage) -> None:
             {"VariantName": "shadow", "DesiredWeight": 0.0, "DesiredInstanceCount": 2}
         ],
     )
-    described = stage.rest()
+    described = stage.wait_until_stable()
     answers(stage, 20)
 
     assert stage.cloud.settle(180) == []
@@ -258,13 +258,13 @@ def test_shadow_beside_two_production_variants_is_refused(stage: Stage) -> None:
 
 
 def pooled(**overridden: Any) -> dict[str, Any]:
-    made = variant("v", "winter", InitialInstanceCount=2)
-    del made["InstanceType"]
-    made["InstancePools"] = [
+    config_ = variant("v", "winter", InitialInstanceCount=2)
+    del config_["InstanceType"]
+    config_["InstancePools"] = [
         {"InstanceType": "ml.c5.large", "Priority": 2, "ModelNameOverride": "summer"},
         {"InstanceType": "ml.m5.large", "Priority": 1},
     ]
-    return made | overridden
+    return config_ | overridden
 
 
 @pytest.mark.feature("serving: instance pools")

@@ -83,10 +83,10 @@ def group(aws: Any) -> str:
 
 
 def register(aws: Any, group: str, **members: Any) -> str:
-    made = aws.create_model_package(
+    package_ = aws.create_model_package(
         ModelPackageGroupName=group, InferenceSpecification=SPECIFICATION, **members
     )
-    return str(made["ModelPackageArn"])
+    return str(package_["ModelPackageArn"])
 
 
 def refused(call: Any, **params: Any) -> tuple[str, str]:
@@ -153,8 +153,8 @@ def test_packages_are_listed_newest_first_and_by_approval(aws: Any, group: str) 
         register(aws, group, ModelApprovalStatus=status)
 
     def versions(**params: Any) -> list[int]:
-        found = aws.list_model_packages(ModelPackageGroupName=group, **params)
-        return [p["ModelPackageVersion"] for p in found["ModelPackageSummaryList"]]
+        page_of_versions = aws.list_model_packages(ModelPackageGroupName=group, **params)
+        return [p["ModelPackageVersion"] for p in page_of_versions["ModelPackageSummaryList"]]
 
     assert versions() == [3, 2, 1]
     assert versions(ModelApprovalStatus="Approved", SortOrder="Ascending") == [1, 3]
@@ -232,10 +232,10 @@ def test_model_of_a_package_runs_the_packages_containers(
 
 
 def test_model_name_is_taken_once(aws: Any) -> None:
-    made = {"ModelName": "m", "PrimaryContainer": container(), "ExecutionRoleArn": ROLE}
-    aws.create_model(**made)
+    package_ = {"ModelName": "m", "PrimaryContainer": container(), "ExecutionRoleArn": ROLE}
+    aws.create_model(**package_)
 
-    _, message = refused(aws.create_model, **made)
+    _, message = refused(aws.create_model, **package_)
 
     assert message.startswith("Cannot create already existing model ")
 

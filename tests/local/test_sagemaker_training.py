@@ -30,12 +30,12 @@ def test_xgboost_trains_a_real_model_with_metrics_logs_and_events(aws: SimpleNam
     aws.s3.put_object(Bucket=BUCKET, Key="validation/c.csv", Body=csv(50, 20))
     parameters = {"num_round": "12", "eta": "0.5", "max_depth": "4", "eval_metric": "mae"}
     channels = [channel(n, f"s3://training-tests/{n}/") for n in ("train", "validation")]
-    made = request(
+    spec = request(
         "job-1", HyperParameters=parameters, InputDataConfig=channels,
         Tags=[{"Key": "team", "Value": "ml"}],
     )  # fmt: skip
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed")
     transitions = [t["Status"] for t in job["SecondaryStatusTransitions"]]
@@ -91,22 +91,22 @@ seen["base"] = str(base)
 def test_container_finds_its_contract(aws: SimpleNamespace, program: Any) -> None:
     image = program(CONTRACT)
     aws.s3.put_object(Bucket=BUCKET, Key="set/train/x/a.csv", Body=b"1")
-    made = request(
+    spec = request(
         "job", image, HyperParameters={"lr": "0.1"}, Environment={"STAGE": "dev"},
         InputDataConfig=[channel("train", "s3://training-tests/set/train")],
     )  # fmt: skip
 
-    run(aws, made)
+    run(aws, spec)
 
-    seen = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
+    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
     assert files_in(aws, "out/job/output/output.tar.gz") == {"extra.txt": b"kept"}
-    assert seen["hyperparameters"] == {"lr": "0.1"}
-    assert seen["inputdataconfig"]["train"]["ContentType"] == "text/csv"
-    assert seen["resourceconfig"]["hosts"] == ["algo-1"]
-    assert seen["files"] == ["input/data/train/x/a.csv"]
-    assert seen["env"]["TRAINING_JOB_NAME"] == "job"
-    assert seen["env"]["STAGE"] == "dev"
-    assert seen["env"]["AWS_ACCESS_KEY_ID"].startswith("LKIA")
+    assert contract["hyperparameters"] == {"lr": "0.1"}
+    assert contract["inputdataconfig"]["train"]["ContentType"] == "text/csv"
+    assert contract["resourceconfig"]["hosts"] == ["algo-1"]
+    assert contract["files"] == ["input/data/train/x/a.csv"]
+    assert contract["env"]["TRAINING_JOB_NAME"] == "job"
+    assert contract["env"]["STAGE"] == "dev"
+    assert contract["env"]["AWS_ACCESS_KEY_ID"].startswith("LKIA")
 
 
 @pytest.mark.feature("training: fallback without user namespaces")
@@ -120,9 +120,9 @@ def test_container_has_its_base_in_a_variable_where_mounts_are_not_possible(
     data = [channel("train", "s3://training-tests/train/")]
     run(aws, request("job", image, InputDataConfig=data))
 
-    seen = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
-    assert seen["base"] == seen["env"]["SAGEMAKER_BASE_DIR"]
-    assert seen["env"]["SM_CHANNEL_TRAIN"] == f"{seen['base']}/input/data/train"
+    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
+    assert contract["base"] == contract["env"]["SAGEMAKER_BASE_DIR"]
+    assert contract["env"]["SM_CHANNEL_TRAIN"] == f"{contract['base']}/input/data/train"
 
 
 @pytest.mark.feature("training: isolated containers have no credentials")
@@ -146,8 +146,8 @@ def test_manifest_names_the_files(aws: SimpleNamespace, program: Any) -> None:
 
     run(aws, request("job", image, InputDataConfig=[data]))
 
-    seen = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
-    assert seen["files"] == ["input/data/train/a.csv", "input/data/train/sub/b.csv"]
+    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
+    assert contract["files"] == ["input/data/train/a.csv", "input/data/train/sub/b.csv"]
 
 
 @pytest.mark.feature("training: failure file and exit code as the reason")
@@ -181,19 +181,19 @@ def test_channel_without_objects_fails_the_job(aws: SimpleNamespace, program: An
     job = run(aws, request("job", program(""), InputDataConfig=data))
 
     assert job["TrainingJobStatus"] == "Failed"
-    told = 'ClientError: No S3 objects found under S3 URL "s3://training-tests/nothing/"'
-    assert job["FailureReason"].startswith(told)
+    reason = 'ClientError: No S3 objects found under S3 URL "s3://training-tests/nothing/"'
+    assert job["FailureReason"].startswith(reason)
 
 
 def test_bad_hyperparameter_fails_the_job_by_name(aws: SimpleNamespace) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=csv(10))
-    made = request(
+    spec = request(
         "job", HyperParameters={"num_round": "2", "max_dept": "3"},
         InputDataConfig=[channel("train", "s3://training-tests/train/")],
     )  # fmt: skip
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
-    told = "AlgorithmError: Extraneous hyperparameter found: max_dept"
-    assert job["FailureReason"].startswith(told)
+    reason = "AlgorithmError: Extraneous hyperparameter found: max_dept"
+    assert job["FailureReason"].startswith(reason)
     assert job["FailureReason"].endswith("exit code: 1")

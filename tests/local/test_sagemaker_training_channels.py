@@ -91,9 +91,9 @@ def test_object_that_changed_is_read_anew_by_fast_file(aws: SimpleNamespace, pro
 @pytest.mark.feature("training: Pipe")
 def test_pipe_gives_all_objects_anew_in_each_epoch(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **LETTERS)
-    made = request("job", program(PIPES), InputDataConfig=[pipe()], Environment={"EPOCHS": "3"})
+    spec = request("job", program(PIPES), InputDataConfig=[pipe()], Environment={"EPOCHS": "3"})
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
     assert job["TrainingJobStatus"] == "Completed"
     assert set(model(aws).values()) == {b"abcdefgh"}
@@ -106,10 +106,10 @@ def test_pipe_mode_of_the_job_counts_for_its_channels(aws: SimpleNamespace, prog
         PIPES + "(base / 'model/mode').write_text((base / 'input/config/inputdataconfig.json')"
         ".read_text())\n"
     )
-    made = request("job", image, InputDataConfig=[channel("train", "s3://training-tests/set/")])
-    made["AlgorithmSpecification"]["TrainingInputMode"] = "Pipe"
+    spec = request("job", image, InputDataConfig=[channel("train", "s3://training-tests/set/")])
+    spec["AlgorithmSpecification"]["TrainingInputMode"] = "Pipe"
 
-    run(aws, made)
+    run(aws, spec)
 
     assert model(aws)["algo-1-0"] == b"abcdefgh"
     assert json.loads(model(aws)["mode"])["train"]["TrainingInputMode"] == "Pipe"
@@ -143,8 +143,8 @@ def test_pipe_of_what_is_no_gzip_fails_the_job(aws: SimpleNamespace, program: An
     job = run(aws, request("job", program(PIPES + "__import__('signal').pause()"),
                            InputDataConfig=data))  # fmt: skip
 
-    told = "ClientError: s3://training-tests/set/a.gz is not compressed with gzip"
-    assert job["FailureReason"].startswith(told)
+    reason = "ClientError: s3://training-tests/set/a.gz is not compressed with gzip"
+    assert job["FailureReason"].startswith(reason)
 
 
 @pytest.mark.feature("training: Pipe with RecordIO")
@@ -198,8 +198,8 @@ def test_shuffled_pipe_differs_by_epoch_and_seed_and_repeats(
     read = {}
     for name, seed in (("one", 1), ("same", 1), ("two", 2)):
         data = [pipe() | {"ShuffleConfig": {"Seed": seed}}]
-        made = request(name, program(PIPES), InputDataConfig=data, Environment={"EPOCHS": "2"})
-        run(aws, made)
+        spec = request(name, program(PIPES), InputDataConfig=data, Environment={"EPOCHS": "2"})
+        run(aws, spec)
         read[name] = model(aws, name)
 
     assert read["one"] == read["same"] != read["two"]
@@ -251,8 +251,8 @@ def test_large_object_is_read_as_the_role_and_in_full(aws: SimpleNamespace, prog
     import hashlib
 
     assert model(aws)["sum"].decode() == hashlib.sha256(body).hexdigest()
-    asked = aws.cloud.recorder.calls(after=aws.started, action="s3:GetObject")
-    assert any("assumed-role/training-tests/" in call.principal for call in asked)
+    reads = aws.cloud.recorder.calls(after=aws.started, action="s3:GetObject")
+    assert any("assumed-role/training-tests/" in call.principal for call in reads)
 
 
 def test_denied_large_object_fails_the_job(aws: SimpleNamespace, program: Any) -> None:
@@ -264,8 +264,8 @@ def test_denied_large_object_fails_the_job(aws: SimpleNamespace, program: Any) -
 
     job = run(aws, request("job", program(""), InputDataConfig=data))
 
-    told = "ClientError: Data download failed:AccessDenied (403): Access Denied"
-    assert job["FailureReason"] == told
+    reason = "ClientError: Data download failed:AccessDenied (403): Access Denied"
+    assert job["FailureReason"] == reason
 
 
 @pytest.mark.feature("bad input: channel without data")

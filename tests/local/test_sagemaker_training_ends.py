@@ -82,9 +82,9 @@ def test_container_that_ignores_sigterm_is_killed(
 
 @pytest.mark.feature("training: run-time limits")
 def test_job_that_runs_too_long_is_stopped(aws: SimpleNamespace, program: Any) -> None:
-    made = request("job", program(ENDLESS), StoppingCondition={"MaxRuntimeInSeconds": 1})
+    spec = request("job", program(ENDLESS), StoppingCondition={"MaxRuntimeInSeconds": 1})
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
     assert job["TrainingJobStatus"] == "Stopped"
     assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
@@ -95,8 +95,8 @@ def test_killed_container_is_an_internal_error(aws: SimpleNamespace, program: An
 
     job = run(aws, request("job", program("print('epoch', flush=True)\nimport signal\n")))
 
-    told = "InternalServerError: We encountered an internal error. Please try again."
-    assert job["FailureReason"] == told
+    reason = "InternalServerError: We encountered an internal error. Please try again."
+    assert job["FailureReason"] == reason
 
 
 def test_internal_error_is_retried(aws: SimpleNamespace, program: Any) -> None:
@@ -127,8 +127,8 @@ def test_denied_data_fails_the_job(aws: SimpleNamespace, program: Any) -> None:
 
     job = run(aws, request("job", program(""), InputDataConfig=data))
 
-    told = "ClientError: Data download failed:AccessDenied (403): Access Denied"
-    assert job["FailureReason"] == told
+    reason = "ClientError: Data download failed:AccessDenied (403): Access Denied"
+    assert job["FailureReason"] == reason
 
 
 @pytest.mark.feature("training: metric definitions")
@@ -223,10 +223,10 @@ def test_what_is_not_executed_is_refused_by_name(
 
 
 def test_wrong_requests_are_refused_with_every_mistake(aws: SimpleNamespace) -> None:
-    made = request("bad_name", RoleArn="x" * 30)
-    made["ResourceConfig"]["InstanceType"] = "ml.none.large"
+    spec = request("bad_name", RoleArn="x" * 30)
+    spec["ResourceConfig"]["InstanceType"] = "ml.none.large"
 
-    code, message = refusal(aws, made)
+    code, message = refusal(aws, spec)
 
     assert code == "ValidationException"
     assert message.startswith("3 validation errors detected: ")
@@ -247,11 +247,11 @@ def test_jobs_are_listed_by_status_and_page(aws: SimpleNamespace, program: Any) 
     for name, image in (("job-a", good), ("job-b", bad), ("job-c", good)):
         run(aws, request(name, image))
 
-    pages = aws.sagemaker.get_paginator("list_training_jobs").paginate(
+    batches = aws.sagemaker.get_paginator("list_training_jobs").paginate(
         StatusEquals="Completed", SortBy="CreationTime", SortOrder="Ascending",
         PaginationConfig={"PageSize": 1},
     )  # fmt: skip
-    assert [s["TrainingJobName"] for p in pages for s in p["TrainingJobSummaries"]] == [
+    assert [s["TrainingJobName"] for p in batches for s in p["TrainingJobSummaries"]] == [
         "job-a",
         "job-c",
     ]

@@ -32,7 +32,7 @@ GROUPS = {
     ],
 }
 WRITE_NAME = 'echo "$TRAINING_JOB_NAME" > "${SAGEMAKER_BASE_DIR:-/opt/ml}/model/n"'
-TELL = """
+REPORT_HOST = """
 import json, os, pathlib, socket
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 told = json.loads((base / "input/config/resourceconfig.json").read_text())
@@ -75,7 +75,7 @@ else:
 def test_each_host_has_its_own_opt_ml_and_all_leave_one_model(
     aws: SimpleNamespace, program: Any
 ) -> None:
-    image = program(TELL)
+    image = program(REPORT_HOST)
     specification = {
         "TrainingImage": image, "TrainingInputMode": "File",
         "MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9]+)"}],
@@ -83,10 +83,10 @@ def test_each_host_has_its_own_opt_ml_and_all_leave_one_model(
 
     run(aws, request("job", image, ResourceConfig=TWO, AlgorithmSpecification=specification))
 
-    told = {name: json.loads(body) for name, body in model(aws).items()}
-    assert sorted(told) == ["algo-1.json", "algo-2.json"]
+    report = {name: json.loads(body) for name, body in model(aws).items()}
+    assert sorted(report) == ["algo-1.json", "algo-2.json"]
     for number in (1, 2):
-        config = told[f"algo-{number}.json"]
+        config = report[f"algo-{number}.json"]
         assert config["current_host"] == f"algo-{number}"
         assert config["hosts"] == ["algo-1", "algo-2"]
         assert config["topology"] is None
@@ -97,7 +97,7 @@ def test_each_host_has_its_own_opt_ml_and_all_leave_one_model(
                 "hosts": ["algo-1", "algo-2"],
             }
         ]  # fmt: skip
-    assert told["algo-1.json"]["port"] == told["algo-2.json"]["port"]
+    assert report["algo-1.json"]["port"] == report["algo-2.json"]["port"]
     assert files_in(aws, "out/job/output/output.tar.gz").keys() == {"algo-1.txt", "algo-2.txt"}
     assert messages(aws, "job", "algo-2") == ["here algo-2 loss=2"]
     assert {s[2] for s in aws.metrics.samples if s[1] == "loss"} == {1.0, 2.0}
@@ -111,15 +111,17 @@ def test_groups_have_their_types_and_their_channels(aws: SimpleNamespace, progra
         channel("images", "s3://training-tests/b", InstanceGroupNames=["data", "gpu"]),
     ]
 
-    job = run(aws, request("job", program(TELL), ResourceConfig=GROUPS, InputDataConfig=data))
+    job = run(
+        aws, request("job", program(REPORT_HOST), ResourceConfig=GROUPS, InputDataConfig=data)
+    )
 
     assert job["TrainingJobStatus"] == "Completed"
-    told = {name: json.loads(body) for name, body in model(aws).items()}
-    assert told["algo-1.json"]["channels"] == ["images", "rows"]
-    assert told["algo-3.json"]["channels"] == ["images"]
-    assert told["algo-3.json"]["current_group_name"] == "gpu"
-    assert told["algo-3.json"]["current_instance_type"] == "ml.g5.xlarge"
-    groups = told["algo-3.json"]["instance_groups"]
+    report = {name: json.loads(body) for name, body in model(aws).items()}
+    assert report["algo-1.json"]["channels"] == ["images", "rows"]
+    assert report["algo-3.json"]["channels"] == ["images"]
+    assert report["algo-3.json"]["current_group_name"] == "gpu"
+    assert report["algo-3.json"]["current_instance_type"] == "ml.g5.xlarge"
+    groups = report["algo-3.json"]["instance_groups"]
     assert [group["hosts"] for group in groups] == [["algo-1"], ["algo-2", "algo-3"]]
 
 
@@ -128,9 +130,9 @@ def test_groups_have_their_types_and_their_channels(aws: SimpleNamespace, progra
 def test_hosts_meet_by_name_on_the_common_port(
     aws: SimpleNamespace, program: Any, isolated: bool
 ) -> None:
-    made = request("job", program(MEET), ResourceConfig=TWO, EnableNetworkIsolation=isolated)
+    spec = request("job", program(MEET), ResourceConfig=TWO, EnableNetworkIsolation=isolated)
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
     assert job["TrainingJobStatus"] == "Completed"
     assert model(aws) == {"greeting": b"algo-2"}
@@ -138,7 +140,7 @@ def test_hosts_meet_by_name_on_the_common_port(
 
 @pytest.mark.skipif(not isolation.available(), reason="this kernel has no user namespaces")
 def test_host_is_named_as_in_its_configuration(aws: SimpleNamespace, program: Any) -> None:
-    run(aws, request("job", program(TELL), ResourceConfig=TWO))
+    run(aws, request("job", program(REPORT_HOST), ResourceConfig=TWO))
 
     assert json.loads(model(aws)["algo-2.json"])["host_name"] == "algo-2"
 
@@ -176,10 +178,10 @@ def test_isolated_container_reaches_nothing(aws: SimpleNamespace, program: Any) 
             "    sys.exit(0)\n"
             "sys.exit(9)\n"
         )
-        made = request("job", program(source), Environment={"PORT": str(port)})
-        with_network = run(aws, made)
-        made = made | {"TrainingJobName": "alone", "EnableNetworkIsolation": True}
-        without = run(aws, made)
+        spec = request("job", program(source), Environment={"PORT": str(port)})
+        with_network = run(aws, spec)
+        spec = spec | {"TrainingJobName": "alone", "EnableNetworkIsolation": True}
+        without = run(aws, spec)
 
     assert with_network["FailureReason"] == "AlgorithmError: , exit code: 9"
     assert without["TrainingJobStatus"] == "Completed"

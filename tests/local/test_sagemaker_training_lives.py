@@ -92,8 +92,8 @@ def test_checkpoints_come_down_and_go_up_and_are_removed(
     run(aws, request("job", image, CheckpointConfig=KEPT))
 
     assert model(aws)["found"] == b"old sub/gone"
-    told = b'{"S3Uri": "s3://training-tests/kept", "LocalPath": "/opt/ml/checkpoints"}'
-    assert model(aws)["config"] == told
+    files = b'{"S3Uri": "s3://training-tests/kept", "LocalPath": "/opt/ml/checkpoints"}'
+    assert model(aws)["config"] == files
     keys = [o["Key"] for o in aws.s3.list_objects_v2(Bucket=BUCKET, Prefix="kept/")["Contents"]]
     assert keys == ["kept/old", "kept/sub/new"]
 
@@ -101,11 +101,11 @@ def test_checkpoints_come_down_and_go_up_and_are_removed(
 def test_checkpoints_go_up_while_the_job_runs(aws: SimpleNamespace, program: Any) -> None:
     up = __import__("threading").Event()
 
-    def seen(call: Any, _: Any) -> None:
+    def on_call(call: Any, _: Any) -> None:
         if call.params["Key"] == "kept/half":
             up.set()
 
-    aws.cloud.front.after("s3:PutObject", seen)
+    aws.cloud.front.after("s3:PutObject", on_call)
     image = program(BASE + "(kept / 'half').write_text('h')\nsignal.pause()\n")
     aws.sagemaker.create_training_job(**request("job", image, CheckpointConfig=KEPT))
 
@@ -217,11 +217,11 @@ def test_internal_error_is_retried_from_its_start(aws: SimpleNamespace, program:
 def test_run_time_of_all_attempts_is_limited_together(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.interrupt_spot("job", when_logged="epoch 1 done")
     limits = {"MaxRuntimeInSeconds": 2, "MaxWaitTimeInSeconds": 100}
-    made = request(
+    spec = request(
         "job", program(RESUMING + "signal.pause()"), **SPOT | {"StoppingCondition": limits}
     )
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
     assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
     assert job["TrainingTimeInSeconds"] <= 4
@@ -244,9 +244,9 @@ def test_matching_job_takes_the_warm_pool_and_its_cache(
     assert second["TrainingJobStatus"] == "Completed"
     assert model(pools, "first") == {"found": b"nothing"}
     assert model(pools, "second") == {"found": b"first"}
-    told = pool_of(pools, "first")
-    assert (told["Status"], told["ReusedByJob"]) == ("Reused", "second")
-    assert told["ResourceRetainedBillableTimeInSeconds"] >= 100
+    status = pool_of(pools, "first")
+    assert (status["Status"], status["ReusedByJob"]) == ("Reused", "second")
+    assert status["ResourceRetainedBillableTimeInSeconds"] >= 100
     listed = pools.sagemaker.list_training_jobs(WarmPoolStatusEquals="Available")
     assert [s["TrainingJobName"] for s in listed["TrainingJobSummaries"]] == ["second"]
 
@@ -333,28 +333,29 @@ def test_lines_are_in_the_log_while_the_job_runs(aws: SimpleNamespace, program: 
 @pytest.mark.feature("training: a launcher hears metrics and the end")
 def test_launcher_hears_metrics_and_the_last_document(aws: SimpleNamespace, program: Any) -> None:
     image = program("print('loss=2')\nprint('loss=1')")
-    made = request("job", image)
-    made["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "l", "Regex": "loss=(.)"}]
-    heard: list[Any] = []
+    spec = request("job", image)
+    spec["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "l", "Regex": "loss=(.)"}]
+    events: list[Any] = []
 
     arn = aws.cloud.service("sagemaker").training.launch(
-        made, tuning_job_arn="arn:tuning", on_metric=lambda *told: heard.append(told),
-        on_end=lambda job: heard.append(job["TrainingJobStatus"]),
+        spec, tuning_job_arn="arn:tuning", on_metric=lambda *values: events.append(values),
+        on_end=lambda job: events.append(job["TrainingJobStatus"]),
     )  # fmt: skip
 
     assert aws.cloud.settle(180) == []
-    assert heard == [("l", 2.0), ("l", 1.0), "Completed"]
+    assert events == [("l", 2.0), ("l", 1.0), "Completed"]
     job = described(aws)
     assert (job["TrainingJobArn"], job["TuningJobArn"]) == (arn, "arn:tuning")
 
 
 def test_launcher_hears_the_end_of_a_job_that_is_only_stored(aws: SimpleNamespace) -> None:
-    heard: list[Any] = []
+    events: list[Any] = []
     training = aws.cloud.service("sagemaker").training
     training.launch(
-        request("job", "elsewhere/image:1"), on_end=lambda job: heard.append(job["SecondaryStatus"])
+        request("job", "elsewhere/image:1"),
+        on_end=lambda job: events.append(job["SecondaryStatus"]),
     )
 
     training.stop_job("job")
 
-    assert heard == ["Stopped"]
+    assert events == ["Stopped"]

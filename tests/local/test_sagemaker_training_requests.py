@@ -25,20 +25,22 @@ URI = "s3://training-tests/x"
 
 
 def resources(**members: Any) -> dict[str, Any]:
-    made = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
-    return {"ResourceConfig": made | members}
+    spec = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    return {"ResourceConfig": spec | members}
 
 
-def groups(*given: dict[str, Any], **members: Any) -> dict[str, Any]:
-    return {"ResourceConfig": {"VolumeSizeInGB": 1, "InstanceGroups": list(given)} | members}
+def groups(*instance_groups: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {
+        "ResourceConfig": {"VolumeSizeInGB": 1, "InstanceGroups": list(instance_groups)} | members
+    }
 
 
 def spot(**limits: int) -> dict[str, Any]:
     return {"EnableManagedSpotTraining": True, "StoppingCondition": limits}
 
 
-def data(*given: dict[str, Any], **members: Any) -> dict[str, Any]:
-    return {"InputDataConfig": list(given)} | members
+def data(*channels: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {"InputDataConfig": list(channels)} | members
 
 
 def efs(**members: Any) -> dict[str, Any]:
@@ -55,7 +57,7 @@ AUGMENTED = {"S3DataType": "AugmentedManifestFile"}
 
 @pytest.mark.feature("bad input: illegal training requests")
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "expected"),
     [
         (spot(MaxRuntimeInSeconds=10), "Invalid MaxWaitTimeInSeconds. It must be present"),
         (
@@ -125,12 +127,12 @@ AUGMENTED = {"S3DataType": "AugmentedManifestFile"}
     ],
 )
 def test_request_is_refused_in_one_line(
-    aws: SimpleNamespace, program: Any, members: dict[str, Any], told: str
+    aws: SimpleNamespace, program: Any, members: dict[str, Any], expected: str
 ) -> None:
     code, message = refusal(aws, request("job", program(""), **members))
 
     assert code == "ValidationException"
-    assert told in message
+    assert expected in message
     assert "\n" not in message
     assert aws.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
 
@@ -147,12 +149,12 @@ def test_built_in_without_checkpoints_waits_for_spot_an_hour_at_most(
 
 
 def test_members_that_ask_for_nothing_are_accepted(aws: SimpleNamespace, program: Any) -> None:
-    made = request(
+    spec = request(
         "job", program(""), RemoteDebugConfig={"EnableRemoteDebug": False},
         InfraCheckConfig={"EnableInfraCheck": False}, ProfilerConfig={"DisableProfiler": True},
     )  # fmt: skip
 
-    aws.sagemaker.create_training_job(**made)
+    aws.sagemaker.create_training_job(**spec)
 
     assert aws.cloud.settle(180) == []
 

@@ -208,11 +208,11 @@ def test_several_definitions_take_turns_and_share_one_best(
 ) -> None:
     better = program(BASE + "tell(float(given['x']))", "better")
     worse = program(BASE + "tell(10 + float(given['y']))", "worse")
-    made = tuning("several", better, config(jobs=4))
-    del made["TrainingJobDefinition"]
+    spec = tuning("several", better, config(jobs=4))
+    del spec["TrainingJobDefinition"]
     for member in ("HyperParameterTuningJobObjective", "ParameterRanges"):
-        del made["HyperParameterTuningJobConfig"][member]
-    made["TrainingJobDefinitions"] = [
+        del spec["HyperParameterTuningJobConfig"][member]
+    spec["TrainingJobDefinitions"] = [
         definition(
             image, DefinitionName=name, TuningObjective=OBJECTIVE,
             HyperParameterRanges=continuous({"Name": key, "MinValue": "0", "MaxValue": "1"}),
@@ -221,7 +221,7 @@ def test_several_definitions_take_turns_and_share_one_best(
         for image, name, key in ((better, "first", "x"), (worse, "second", "y"))
     ]  # fmt: skip
 
-    job = tune(aws, made)
+    job = tune(aws, spec)
 
     names = [trial["TrainingJobDefinitionName"] for trial in trials(aws, "several")]
     assert names == ["first", "second", "first", "second"]
@@ -261,16 +261,16 @@ def test_xgboost_is_tuned_by_its_own_metric(aws: SimpleNamespace) -> None:
     settings = config(
         jobs=2, parallel=2, HyperParameterTuningJobObjective=objective, ParameterRanges=ranges
     )
-    made = tuning("trees", XGBOOST, settings)
-    del made["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]
-    made["TrainingJobDefinition"] |= {
+    spec = tuning("trees", XGBOOST, settings)
+    del spec["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]
+    spec["TrainingJobDefinition"] |= {
         "StaticHyperParameters": {"num_round": "3", "objective": "reg:squarederror"},
         "InputDataConfig": [
             channel(n, f"s3://training-tests/{n}/") for n in ("train", "validation")
         ],
     }
 
-    job = tune(aws, made)
+    job = tune(aws, spec)
 
     assert job["HyperParameterTuningJobStatus"] == "Completed"
     assert job["ObjectiveStatusCounters"]["Succeeded"] == 2
@@ -294,18 +294,18 @@ def test_trials_are_listed_by_name_status_and_objective_in_pages(
     assert all(t["ObjectiveStatus"] == "Failed" for t in failed)
     assert all(t["FailureReason"].startswith("AlgorithmError") for t in failed)
     by_value = trials(aws, "listed", SortBy="FinalObjectiveMetricValue", SortOrder="Descending")
-    found = [t["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for t in by_value]
-    assert found == sorted(objectives(aws, "listed"), reverse=True)
-    assert len(found) == 4 - len(failed)
-    pages = aws.sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
-    paged = [
+    listing = [t["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for t in by_value]
+    assert listing == sorted(objectives(aws, "listed"), reverse=True)
+    assert len(listing) == 4 - len(failed)
+    batches = aws.sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
+    listed_in_batches = [
         one["TrainingJobName"]
-        for page in pages.paginate(
+        for batch in batches.paginate(
             HyperParameterTuningJobName="listed", PaginationConfig={"PageSize": 3}
         )
-        for one in page["TrainingJobSummaries"]
+        for one in batch["TrainingJobSummaries"]
     ]
-    assert paged == [t["TrainingJobName"] for t in everything]
+    assert listed_in_batches == [t["TrainingJobName"] for t in everything]
 
 
 @pytest.mark.feature("tuning: list and sort")
@@ -314,15 +314,15 @@ def test_tuning_jobs_are_listed_with_strategy_and_limits(aws: SimpleNamespace, b
         tune(aws, tuning(name, bowl, config(jobs=1)))
 
     listed = aws.sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
-    found = aws.sagemaker.list_hyper_parameter_tuning_jobs(
+    listing = aws.sagemaker.list_hyper_parameter_tuning_jobs(
         NameContains="zeb", StatusEquals="Completed"
     )["HyperParameterTuningJobSummaries"]
 
     assert [one["HyperParameterTuningJobName"] for one in listed] == ["ape", "zebra"]
-    assert [one["HyperParameterTuningJobName"] for one in found] == ["zebra"]
-    assert found[0]["Strategy"] == "Random"
-    assert found[0]["ResourceLimits"]["MaxNumberOfTrainingJobs"] == 1
-    assert found[0]["TrainingJobStatusCounters"]["Completed"] == 1
+    assert [one["HyperParameterTuningJobName"] for one in listing] == ["zebra"]
+    assert listing[0]["Strategy"] == "Random"
+    assert listing[0]["ResourceLimits"]["MaxNumberOfTrainingJobs"] == 1
+    assert listing[0]["TrainingJobStatusCounters"]["Completed"] == 1
     assert described(aws, "ape")["TrainingJobDefinition"]["StaticHyperParameters"] == {
         "_tuning_objective_metric": "loss"
     }

@@ -164,15 +164,15 @@ def test_exception_in_the_coordinator_fails_the_job_and_never_hangs(
 
 
 def flexible(name: str, image: str, *kinds: str) -> dict[str, Any]:
-    made = tuning(name, image, config(jobs=2))
-    del made["TrainingJobDefinition"]["ResourceConfig"]
-    made["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = {
+    spec = tuning(name, image, config(jobs=2))
+    del spec["TrainingJobDefinition"]["ResourceConfig"]
+    spec["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = {
         "AllocationStrategy": "Prioritized",
         "InstanceConfigs": [
             {"InstanceType": kind, "InstanceCount": 1, "VolumeSizeInGB": 5} for kind in kinds
         ],
     }
-    return dict(made)
+    return dict(spec)
 
 
 def types_used(aws: SimpleNamespace, name: str) -> list[tuple[str, str]]:

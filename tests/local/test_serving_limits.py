@@ -42,7 +42,7 @@ def test_inference_id_reaches_the_model(stage: Stage) -> None:
 
 @pytest.mark.feature("bad input: a request that its endpoint cannot take")
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "expected"),
     [({"CustomAttributes": "x" * 1025}, "less than or equal to 1024"),
      ({"InferenceId": "x" * 65}, "less than or equal to 64"),
      ({"TargetModel": "a.tar.gz"}, "not a multi-model endpoint"),
@@ -51,12 +51,12 @@ def test_inference_id_reaches_the_model(stage: Stage) -> None:
      ({"TargetVariant": "other"}, "Variant other not found")],
 )  # fmt: skip
 def test_request_that_the_endpoint_cannot_take_is_refused(
-    stage: Stage, members: dict[str, Any], told: str
+    stage: Stage, members: dict[str, Any], expected: str
 ) -> None:
     code, message = refusal(
         stage.runtime.invoke_endpoint, EndpointName=stage.name, Body="x", **members
     )
-    assert (code, told in message) == ("ValidationError", True), message
+    assert (code, expected in message) == ("ValidationError", True), message
 
 
 @pytest.mark.parametrize("member", ["EnableExplanations", "SessionId", "PrefixAwareId"])
@@ -81,23 +81,23 @@ def test_model_data_source_is_brought_to_the_model(stage: Stage, compression: st
     )  # fmt: skip
     stage.config("sourced", "sourced")
     stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="sourced")
-    stage.rest()
+    stage.wait_until_stable()
 
     assert stage.invoke("model") == "from the source"
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "expected"),
     [({"S3Uri": "s3://data/plain"}, "end with a slash"),
      ({"CompressionType": "Gzip"}, "must be S3Object"),
      ({"ManifestS3Uri": "s3://data/manifest"}, "ManifestS3Uri")],
 )  # fmt: skip
 def test_model_data_source_that_makes_no_sense_is_refused(
-    stage: Stage, changed: dict[str, str], told: str
+    stage: Stage, changed: dict[str, str], expected: str
 ) -> None:
     source = {"S3Uri": "s3://data/plain/", "S3DataType": "S3Prefix", "CompressionType": "None"}
     code, message = refusal(
         stage.sagemaker.create_model, ModelName="m", ExecutionRoleArn=ROLE,
         PrimaryContainer={"Image": IMAGE, "ModelDataSource": {"S3DataSource": source | changed}},
     )  # fmt: skip
-    assert (code, told in message) == ("ValidationException", True), message
+    assert (code, expected in message) == ("ValidationException", True), message

@@ -35,9 +35,9 @@ def stage(opened: Stage) -> Iterator[Stage]:
 
 def _container(name: str | None = None, **environment: str) -> dict[str, Any]:
     named = {} if name is None else {"ContainerHostname": name, "Environment": {"NAME": name}}
-    made: dict[str, Any] = {"Image": IMAGE, "Environment": {}} | named
-    made["Environment"] = made["Environment"] | environment
-    return made
+    container: dict[str, Any] = {"Image": IMAGE, "Environment": {}} | named
+    container["Environment"] = container["Environment"] | environment
+    return container
 
 
 def _serve(stage: Stage, *parts: dict[str, Any], mode: str | None = None) -> dict[str, Any]:
@@ -53,14 +53,14 @@ def _serve(stage: Stage, *parts: dict[str, Any], mode: str | None = None) -> dic
 def test_answer_of_one_container_is_the_request_of_the_next(stage: Stage) -> None:
     described = _serve(stage, _container("clean"), _container("score"))
 
-    answer = stage.runtime.invoke_endpoint(
+    response = stage.runtime.invoke_endpoint(
         EndpointName=stage.name, Body="x", ContentType="text/csv", Accept="application/json",
         InferenceId="i-1",
     )  # fmt: skip
-    *seen, before = json.loads(answer["Body"].read())
-    assert seen == ["score", "text/x-clean", "application/json", "i-1"]
+    *headers, before = json.loads(response["Body"].read())
+    assert headers == ["score", "text/x-clean", "application/json", "i-1"]
     assert json.loads(before) == ["clean", "text/csv", "-", "i-1", "x"]
-    assert answer["ContentType"] == "text/x-score"
+    assert response["ContentType"] == "text/x-score"
     images = described["ProductionVariants"][0]["DeployedImages"]
     assert [image["SpecifiedImage"] for image in images] == [IMAGE, IMAGE]
 
@@ -73,8 +73,8 @@ def test_each_container_has_a_process_and_a_log_stream(stage: Stage) -> None:
     assert stage.cloud.settle(180) == []
     logs = stage.cloud.client("logs", principal="tester")
     group = f"/aws/sagemaker/Endpoints/{stage.name}"
-    found = logs.describe_log_streams(logGroupName=group)["logStreams"]
-    streams = [stream["logStreamName"] for stream in found]
+    streams_ = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    streams = [stream["logStreamName"] for stream in streams_]
     assert sorted(stream.split("/")[2] for stream in streams) == ["clean", "score"]
     assert len({stream.split("/")[1] for stream in streams}) == 1
 
@@ -84,11 +84,13 @@ def test_failure_of_a_container_is_a_model_error_that_names_it(stage: Stage) -> 
 
     with pytest.raises(ClientError) as caught:
         stage.invoke("x")
-    answer = caught.value.response
-    told = answer["Error"]["Message"]
-    assert told.startswith('Received server error (500) from middle with message "middle says no"')
-    assert answer["OriginalStatusCode"] == 500
-    assert answer["LogStreamArn"].endswith("/middle")
+    response = caught.value.response
+    report = response["Error"]["Message"]
+    assert report.startswith(
+        'Received server error (500) from middle with message "middle says no"'
+    )
+    assert response["OriginalStatusCode"] == 500
+    assert response["LogStreamArn"].endswith("/middle")
 
 
 def test_containers_without_names_are_numbered_in_errors(stage: Stage) -> None:
@@ -131,8 +133,8 @@ def test_direct_invocation_reaches_the_named_container(stage: Stage) -> None:
     _serve(stage, _container("one"), _container("two"), mode="Direct")
 
     for name in ("one", "two"):
-        told = json.loads(stage.invoke("x", TargetContainerHostname=name))
-        assert (told[0], told[4]) == (name, "x")
+        report = json.loads(stage.invoke("x", TargetContainerHostname=name))
+        assert (report[0], report[4]) == (name, "x")
 
 
 @pytest.mark.parametrize("target", [{}, {"TargetContainerHostname": "three"}])

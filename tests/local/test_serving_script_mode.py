@@ -13,15 +13,15 @@ from serving_stage import (
     PYTORCH,
     SCIKIT_LEARN,
     XGBOOST,
-    ask,
-    error,
+    error_of,
+    invoke,
+    invoke_json,
+    is_logged,
     listening,
     log_of,
-    logged,
     own_image,
     packed,
     serve,
-    told,
     wheel,
 )
 
@@ -64,30 +64,30 @@ FILES: dict[str, str | bytes] = {"factor.txt": "2.5", "code/inference.py": FOUR}
 def test_functions_of_the_archive_load_read_predict_and_write(stage: Stage) -> None:
     serve(stage, OWN, FILES)
 
-    assert told(stage, "[1]") == {
+    assert invoke_json(stage, "[1]") == {
         "asked": ["str", "application/json", "[1]"], "factor": 2.5, "accept": "application/json"
     }  # fmt: skip
-    asked = told(stage, b"ab", "application/x-own", Accept="text/x")
-    assert (asked["asked"][0], asked["accept"]) == ("bytes", "text/x")
+    input_ = invoke_json(stage, b"ab", "application/x-own", Accept="text/x")
+    assert (input_["asked"][0], input_["accept"]) == ("bytes", "text/x")
 
 
 def test_context_has_and_sets_headers(stage: Stage) -> None:
     serve(stage, OWN, FILES)
 
-    answer = stage.runtime.invoke_endpoint(
+    response = stage.runtime.invoke_endpoint(
         EndpointName=stage.name, Body="1", ContentType="text/csv", CustomAttributes="a=1"
     )
-    assert answer["CustomAttributes"] == "seen=a=1"
+    assert response["CustomAttributes"] == "seen=a=1"
 
 
 def test_exception_is_answered_with_its_message_and_traceback(stage: Stage) -> None:
     serve(stage, OWN, FILES)
 
-    status, message = error(stage, "x", "text/odd")
+    status, message = error_of(stage, "x", "text/odd")
     assert status == 500
     assert message.startswith("odd input\nTraceback")
     assert "inference.py" in message
-    assert logged(stage, "ValueError: odd input")
+    assert is_logged(stage, "ValueError: odd input")
 
 
 def test_transform_function_answers_with_a_type_of_its_own(stage: Stage) -> None:
@@ -96,7 +96,7 @@ def test_transform_function_answers_with_a_type_of_its_own(stage: Stage) -> None
         SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/usual",
     )  # fmt: skip
 
-    kind, body = ask(stage, "x", "text/csv", Accept="*/*")
+    kind, body = invoke(stage, "x", "text/csv", Accept="*/*")
     assert (kind, body) == ("text/own", b"loaded x text/csv text/usual")
 
 
@@ -109,7 +109,7 @@ def model_warmup_fn(model_dir, model): model.append("warm")
 def transform_fn(model, data, content_type, accept): return ",".join(model)
 """
     serve(stage, OWN, {"code/inference.py": code})
-    assert ask(stage, "x")[1] == b"pre,load,warm"
+    assert invoke(stage, "x")[1] == b"pre,load,warm"
 
 
 @pytest.mark.feature("bad input: a model that crashes at start")
@@ -119,14 +119,14 @@ def test_model_that_does_not_load_never_serves(stage: Stage) -> None:
 
     assert described["EndpointStatus"] == "Failed"
     assert "did not pass the ping health check" in described["FailureReason"]
-    assert logged(stage, "no such weights")
+    assert is_logged(stage, "no such weights")
 
 
 def test_transform_function_beside_the_others_is_refused(stage: Stage) -> None:
     described = serve(stage, OWN, {"code/inference.py": TRANSFORM + FOUR})
 
     assert described["EndpointStatus"] == "Failed"
-    assert logged(stage, "Cannot use transform_fn")
+    assert is_logged(stage, "Cannot use transform_fn")
 
 
 def test_workers_are_processes_and_a_late_one_is_replaced(stage: Stage) -> None:
@@ -142,10 +142,10 @@ def transform_fn(model, data, content_type, accept):
         SAGEMAKER_MODEL_SERVER_TIMEOUT="1",
     )  # fmt: skip
 
-    assert len({ask(stage, "0")[1] for _ in range(4)}) == 2
-    status, message = error(stage, "3")
+    assert len({invoke(stage, "0")[1] for _ in range(4)}) == 2
+    status, message = error_of(stage, "3")
     assert (status, "within 1 s" in message) == (500, True)
-    assert ask(stage, "0")[1]
+    assert invoke(stage, "0")[1]
 
 
 def test_code_in_s3_serves_a_model_without_code(stage: Stage) -> None:
@@ -156,7 +156,7 @@ def test_code_in_s3_serves_a_model_without_code(stage: Stage) -> None:
             SAGEMAKER_SUBMIT_DIRECTORY="s3://data/source.tar.gz",
         )  # fmt: skip
 
-    assert ask(stage, "x")[1] == b"loaded x application/json application/json"
+    assert invoke(stage, "x")[1] == b"loaded x application/json application/json"
 
 
 def test_isolated_model_reaches_neither_its_cloud_nor_code_in_s3(stage: Stage) -> None:
@@ -166,7 +166,7 @@ def test_isolated_model_reaches_neither_its_cloud_nor_code_in_s3(stage: Stage) -
     )  # fmt: skip
 
     assert described["EndpointStatus"] == "Failed"
-    assert logged(stage, "network isolation")
+    assert is_logged(stage, "network isolation")
 
 
 @pytest.mark.feature("serving: requirements of inference code")
@@ -186,7 +186,7 @@ def transform_fn(model, data, content_type, accept): return own_helper.ANSWER
     described = serve(stage, OWN, {"code/inference.py": code, **library})
 
     assert described["EndpointStatus"] == "InService", log_of(stage)
-    assert ask(stage, "x")[1] == b"helped"
+    assert invoke(stage, "x")[1] == b"helped"
 
 
 @pytest.mark.slow
@@ -197,7 +197,7 @@ def test_isolated_model_cannot_install_what_is_not_there(stage: Stage) -> None:
     described = serve(stage, OWN, files, isolated=True)
 
     assert described["EndpointStatus"] == "Failed"
-    assert logged(stage, "InstallRequirementsError")
+    assert is_logged(stage, "InstallRequirementsError")
 
 
 @pytest.mark.slow
@@ -216,10 +216,10 @@ def test_torchscript_model_is_served_without_code(
     torch.jit.trace(model, torch.zeros(1, 2)).save(str(path))
     serve(stage, PYTORCH, {"model.pt": path.read_bytes()})
 
-    assert ask(stage, "[[1, 1], [2, 0]]") == ("application/json", b"[[5.0], [4.0]]")
-    kind, body = ask(stage, "1,1\n2,0\n", "text/csv", Accept="text/csv")
+    assert invoke(stage, "[[1, 1], [2, 0]]") == ("application/json", b"[[5.0], [4.0]]")
+    kind, body = invoke(stage, "1,1\n2,0\n", "text/csv", Accept="text/csv")
     assert (kind, body.split()) == ("text/csv", [b"5.0", b"4.0"])
-    assert error(stage, "x", "text/odd")[0] == 500
+    assert error_of(stage, "x", "text/odd")[0] == 500
 
 
 @pytest.mark.feature("serving: scikit-learn's server")
@@ -240,25 +240,25 @@ def model_fn(model_dir):
         SAGEMAKER_SUBMIT_DIRECTORY="/opt/ml/model/code",
     )  # fmt: skip
 
-    assert told(stage, "[[2.0, 0]]") == pytest.approx([5.0])
-    kind, body = ask(stage, "2.0,0.0\n3.0,0.0", "text/csv", Accept="text/csv")
+    assert invoke_json(stage, "[[2.0, 0]]") == pytest.approx([5.0])
+    kind, body = invoke(stage, "2.0,0.0\n3.0,0.0", "text/csv", Accept="text/csv")
     assert kind == "text/csv; charset=utf-8"
     assert [float(line) for line in body.split()] == pytest.approx([5.0, 7.0])
-    sent, wanted = io.BytesIO(), {"Accept": "application/x-npy"}
+    sent, expected = io.BytesIO(), {"Accept": "application/x-npy"}
     np.save(sent, np.array([[2.0, 0.0]]))
-    kind, body = ask(stage, sent.getvalue(), "application/x-npy", **wanted)
+    kind, body = invoke(stage, sent.getvalue(), "application/x-npy", **expected)
     assert np.load(io.BytesIO(body)).tolist() == pytest.approx([5.0])
-    assert error(stage, "x", "text/odd")[0] == 415
-    assert error(stage, "[[2.0, 0]]", Accept="text/odd")[0] == 406
-    status, page = error(stage, "[1")
-    assert (status, "Internal Server Error" in page) == (500, True)
+    assert error_of(stage, "x", "text/odd")[0] == 415
+    assert error_of(stage, "[[2.0, 0]]", Accept="text/odd")[0] == 406
+    status, error_page = error_of(stage, "[1")
+    assert (status, "Internal Server Error" in error_page) == (500, True)
 
 
 def test_scikit_learn_needs_the_name_of_its_script(stage: Stage) -> None:
     described = serve(stage, SCIKIT_LEARN, {"code/inference.py": TRANSFORM})
 
     assert described["EndpointStatus"] == "Failed"
-    assert logged(stage, "SAGEMAKER_PROGRAM")
+    assert is_logged(stage, "SAGEMAKER_PROGRAM")
 
 
 @pytest.mark.feature("serving: XGBoost's server in script mode")
@@ -282,9 +282,9 @@ def model_fn(model_dir):
     serve(stage, XGBOOST, files, SAGEMAKER_PROGRAM="serve.py")
 
     expected = booster.predict(data).tolist()
-    assert told(stage, "0,0\n1,0", "text/csv") == pytest.approx(expected)
-    assert told(stage, "0:0 1:0\n0:1 1:0", "text/libsvm") == pytest.approx(expected)
-    assert error(stage, "[1]", "application/json")[0] == 500
+    assert invoke_json(stage, "0,0\n1,0", "text/csv") == pytest.approx(expected)
+    assert invoke_json(stage, "0:0 1:0\n0:1 1:0", "text/libsvm") == pytest.approx(expected)
+    assert error_of(stage, "[1]", "application/json")[0] == 500
 
 
 def test_image_without_its_framework_is_refused_by_name(stage: Stage) -> None:
@@ -305,7 +305,7 @@ def transform_fn(model, data, content_type, accept): time.sleep(5)
 """
     serve(stage, OWN, {"code/inference.py": code})
 
-    status, _ = error(stage, "x")
+    status, _ = error_of(stage, "x")
     assert status == 0
 
 
@@ -317,5 +317,5 @@ def transform_fn(model, data, content_type, accept):
 """
     serve(stage, OWN, {"code/inference.py": code})
 
-    assert json.loads(ask(stage, "1")[1]) == {"a": 1}
-    assert "cannot stream" in error(stage, "2")[1]
+    assert json.loads(invoke(stage, "1")[1]) == {"a": 1}
+    assert "cannot stream" in error_of(stage, "2")[1]

@@ -59,7 +59,7 @@ def over_http(stage: Stage) -> Iterator[Any]:
         )  # fmt: skip
 
 
-def _asked(stage: Stage, body: str, client: Any = None, **more: Any) -> Any:
+def _invoke_stream(stage: Stage, body: str, client: Any = None, **more: Any) -> Any:
     runtime = stage.runtime if client is None else client
     return runtime.invoke_endpoint_with_response_stream(
         EndpointName=stage.name, Body=body, ContentType="text/plain", **more
@@ -72,11 +72,11 @@ def test_pieces_reach_the_caller_as_the_container_sends_them(
 ) -> None:
     stage.endpoint("talk")
 
-    answer = _asked(stage, "stream gate", over_http)
-    assert answer["ContentType"] == "text/event-stream"
-    assert answer["InvokedProductionVariant"] == "AllTraffic"
-    assert answer["CustomAttributes"] == "k=v"
-    events = iter(answer["Body"])
+    response = _invoke_stream(stage, "stream gate", over_http)
+    assert response["ContentType"] == "text/event-stream"
+    assert response["InvokedProductionVariant"] == "AllTraffic"
+    assert response["CustomAttributes"] == "k=v"
+    events = iter(response["Body"])
     assert next(events)["PayloadPart"]["Bytes"] == b"first"
     opened[1].write_text("go on")  # the container has waited for this
     assert [event["PayloadPart"]["Bytes"] for event in events] == [b" and second"]
@@ -87,9 +87,12 @@ def test_stream_is_counted_captured_and_timed(stage: Stage) -> None:
     stage.config("kept", "talker", DataCaptureConfig=CAPTURE)
     stage.endpoint("kept")
 
-    told = [e["PayloadPart"]["Bytes"] for e in _asked(stage, "stream on", InferenceId="i")["Body"]]
+    text = [
+        e["PayloadPart"]["Bytes"]
+        for e in _invoke_stream(stage, "stream on", InferenceId="i")["Body"]
+    ]
 
-    assert b"".join(told) == b"first and second"
+    assert b"".join(text) == b"first and second"
     assert stage.total("Invocations") == 1
     assert 0 < stage.total("FirstChunkModelLatency") <= stage.total("ModelLatency")
     assert stage.cloud.settle(180) == []
@@ -100,21 +103,21 @@ def test_stream_is_counted_captured_and_timed(stage: Stage) -> None:
 
 
 @pytest.mark.feature("bad input: a stream that breaks off")
-@pytest.mark.parametrize(("how", "told"), [("die", "was closed"), ("hang", "in the allotted time")])
+@pytest.mark.parametrize(("how", "text"), [("die", "was closed"), ("hang", "in the allotted time")])
 def test_stream_that_is_not_completed_ends_with_an_error(
-    stage: Stage, how: str, told: str, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, how: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sageloop.local_cloud.sagemaker.runtime.STREAM_SECONDS", 1.0)
     stage.endpoint("talk")
 
-    events = iter(_asked(stage, f"stream {how}")["Body"])
+    events = iter(_invoke_stream(stage, f"stream {how}")["Body"])
     assert next(events)["PayloadPart"]["Bytes"] == b"first"
     with pytest.raises(EventStreamError) as caught:
         next(events)
 
-    answer = caught.value.response
-    assert answer["Error"]["Code"] == "ModelStreamError"
-    assert told in answer["Error"]["Message"]
+    response = caught.value.response
+    assert response["Error"]["Code"] == "ModelStreamError"
+    assert text in response["Error"]["Message"]
     assert stage.total("InvocationModelErrors") == 1
 
 
@@ -122,7 +125,7 @@ def test_error_before_the_first_piece_is_a_model_error(stage: Stage) -> None:
     stage.endpoint("talk")
 
     with pytest.raises(ClientError) as caught:
-        _asked(stage, "status 500")
+        _invoke_stream(stage, "status 500")
     assert caught.value.response["Error"]["Code"] == "ModelError"
     assert caught.value.response["OriginalStatusCode"] == 500
     assert caught.value.response["OriginalMessage"] == "talker says no"
@@ -131,7 +134,7 @@ def test_error_before_the_first_piece_is_a_model_error(stage: Stage) -> None:
 def test_answer_in_one_piece_is_one_event(stage: Stage) -> None:
     stage.endpoint("talk")
 
-    events = list(_asked(stage, "whole")["Body"])
+    events = list(_invoke_stream(stage, "whole")["Body"])
     assert len(events) == 1
     assert b"whole" in events[0]["PayloadPart"]["Bytes"]
 
@@ -143,18 +146,18 @@ def test_last_container_of_a_pipeline_streams(stage: Stage) -> None:
     stage.config("chain", "chain")
     stage.endpoint("chain")
 
-    told = [event["PayloadPart"]["Bytes"] for event in _asked(stage, "x")["Body"]]
-    assert told == [b"first", b" and second"]
+    text = [event["PayloadPart"]["Bytes"] for event in _invoke_stream(stage, "x")["Body"]]
+    assert text == [b"first", b" and second"]
 
 
 def test_instance_is_busy_until_its_stream_is_closed(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2)
     stage.endpoint("talk")
-    answer = _asked(stage, "stream hang")
-    next(iter(answer["Body"]))
+    response = _invoke_stream(stage, "stream hang")
+    next(iter(response["Body"]))
 
     assert stage.hosting.outstanding(stage.name, "AllTraffic") == [1]
-    answer["Body"].close()
+    response["Body"].close()
     assert stage.hosting.outstanding(stage.name, "AllTraffic") == [0]
 
 

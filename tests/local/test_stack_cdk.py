@@ -76,8 +76,8 @@ class SmallApp:
         return self.run("deploy", "--all", "--require-approval", "never", size=size)
 
     def statuses(self) -> dict[str, str]:
-        found = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
-        return {s["StackName"]: s["StackStatus"] for s in found}
+        listing = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
+        return {s["StackName"]: s["StackStatus"] for s in listing}
 
     def output(self, key: str) -> str:
         (top,) = self.cloud.client("cloudformation").describe_stacks(StackName="Top")["Stacks"]
@@ -104,19 +104,19 @@ def test_deploy_brings_up_both_stacks_with_their_reference(small: SmallApp) -> N
 
 
 def test_diff_right_after_deploy_reports_no_differences(small: SmallApp) -> None:
-    told = small.run("diff", "--fail", size=20)
+    result = small.run("diff", "--fail", size=20)
 
-    assert told.code == 0, told.output
-    assert told.output.count("There were no differences") == 2
-    assert "Number of stacks with differences: 0" in told.output
+    assert result.code == 0, result.output
+    assert result.output.count("There were no differences") == 2
+    assert "Number of stacks with differences: 0" in result.output
 
 
 def test_diff_names_what_would_change(small: SmallApp) -> None:
-    told = small.run("diff", "--fail", "Base", size=30)
+    result = small.run("diff", "--fail", "Base", size=30)
 
-    assert told.code == 1
-    assert "[~] AWS::SQS::Queue Queue" in told.output
-    assert "VisibilityTimeout" in told.output
+    assert result.code == 1
+    assert "[~] AWS::SQS::Queue Queue" in result.output
+    assert "VisibilityTimeout" in result.output
 
 
 def test_a_failing_update_ends_with_the_reason_and_goes_back(small: SmallApp) -> None:
@@ -164,10 +164,10 @@ def test_the_projects_own_app_has_no_differences_right_after_its_deploy(
 
     deployed = _project(cloud, folder, "deploy", "--all", "--require-approval", "never")
     assert deployed.returncode == 0, deployed.stdout
-    told = _project(cloud, folder, "diff", "--all", "--fail")
+    result = _project(cloud, folder, "diff", "--all", "--fail")
 
-    assert told.returncode == 0, told.stdout
-    assert told.stdout.count("There were no differences") == 5
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.count("There were no differences") == 5
 
 
 def _project(cloud: LocalCloud, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -36,8 +36,8 @@ class Copies:
         self.folders = folders
 
     def statuses(self) -> dict[str, str]:
-        found = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
-        return {s["StackName"]: s["StackStatus"] for s in found}
+        listing = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
+        return {s["StackName"]: s["StackStatus"] for s in listing}
 
     def destroy(self, copy: int) -> None:
         for stack in reversed(self.stacks[copy]):
@@ -113,7 +113,7 @@ def _left(cloud: LocalCloud) -> dict[str, list[str]]:
     """What must not outlive the stacks, by kind."""
     iam, ec2 = cloud.client("iam"), cloud.client("ec2")
     sagemaker, mine = cloud.client("sagemaker"), ("sageloop-",)
-    found = {
+    listing = {
         "roles": [r["RoleName"] for r in iam.list_roles(MaxItems=1000)["Roles"]],
         "policies": [p["PolicyName"] for p in iam.list_policies(Scope="Local")["Policies"]],
         "functions": [
@@ -136,7 +136,7 @@ def _left(cloud: LocalCloud) -> dict[str, list[str]]:
             for n in sagemaker.list_notebook_instances()["NotebookInstances"]
         ],
     }
-    left = {kind: [n for n in names if n.startswith(mine)] for kind, names in found.items()}
+    left = {kind: [n for n in names if n.startswith(mine)] for kind, names in listing.items()}
     left["endpoints of networks"] = [
         e["VpcEndpointId"]
         for e in ec2.describe_vpc_endpoints()["VpcEndpoints"]

@@ -51,8 +51,8 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
 
 def app(code: Path) -> App:
     """Rows that land are cleaned; clean rows are scored when somebody says so."""
-    made = App()
-    stack = Stack(made, "jobs")
+    cdk_app = App()
+    stack = Stack(cdk_app, "jobs")
     store = DataStore(stack, "Store")
     state = StateTable(stack, "State", key=store.key)
     network = PrivateNetwork(stack, "Network", key=store.key)
@@ -81,19 +81,19 @@ def app(code: Path) -> App:
     JobTriggers(stack, "ByHand", job=score, network=network)
     CfnOutput(stack, "Bucket", value=store.bucket.bucket_name)
     CfnOutput(stack, "RoleArn", value=role.role_arn)
-    return made
+    return cdk_app
 
 
 def doubling() -> bytes:
     """A model that doubles, as an archive."""
     rows = np.arange(20.0).reshape(-1, 1)
     model = xgboost.train({"max_depth": 6, "eta": 1.0}, xgboost.DMatrix(rows, 2 * rows[:, 0]), 40)
-    made, body = io.BytesIO(), bytes(model.save_raw("ubj"))
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+    cdk_app, body = io.BytesIO(), bytes(model.save_raw("ubj"))
+    with tarfile.open(fileobj=cdk_app, mode="w:gz") as archive:
         entry = tarfile.TarInfo("xgboost-model")
         entry.size = len(body)
         archive.addfile(entry, io.BytesIO(body))
-    return made.getvalue()
+    return cdk_app.getvalue()
 
 
 @dataclass
@@ -159,11 +159,11 @@ def test_a_hand_starts_the_transform_job(deployed: Deployed) -> None:
 
 
 def test_ends_are_counted_for_each_job(deployed: Deployed) -> None:
-    found = deployed.cloud.client("cloudwatch").list_metrics(
+    metrics = deployed.cloud.client("cloudwatch").list_metrics(
         Namespace="sageloop", MetricName="JobsCompleted"
     )["Metrics"]
 
-    assert {d["Value"] for metric in found for d in metric["Dimensions"]} >= {"prepare", "score"}
+    assert {d["Value"] for metric in metrics for d in metric["Dimensions"]} >= {"prepare", "score"}
 
 
 def test_destroying_the_stack_leaves_no_job_running(deployed: Deployed) -> None:

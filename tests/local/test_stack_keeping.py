@@ -35,8 +35,8 @@ def test_dashboard_of_the_stacks_names_alarms_that_are_there(
 ) -> None:
     client = cloud.client("cloudwatch")
     board = client.get_dashboard(DashboardName=outputs["DashboardName"])
-    found = client.describe_alarms()
-    there = {alarm["AlarmArn"] for alarm in found["MetricAlarms"]}
+    listing = client.describe_alarms()
+    existing = {alarm["AlarmArn"] for alarm in listing["MetricAlarms"]}
 
     (shown,) = [
         widget["properties"]["alarms"]
@@ -44,7 +44,7 @@ def test_dashboard_of_the_stacks_names_alarms_that_are_there(
         if widget["type"] == "alarm"
     ]
     assert len(shown) == 6
-    assert set(shown) <= there
+    assert set(shown) <= existing
 
 
 @pytest.mark.feature("operations: endpoint schedule of the project's own stacks")
@@ -56,10 +56,10 @@ def test_switch_of_an_endpoint_that_never_was_does_no_harm(
             "source": "manual", "action": action, "id": action,
             "time": datetime.fromtimestamp(cloud.time(), UTC).isoformat(),
         }  # fmt: skip
-        answer = cloud.client("lambda").invoke(
+        response = cloud.client("lambda").invoke(
             FunctionName=outputs["CostSwitchFunction"], Payload=json.dumps(event)
         )
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        assert "FunctionError" not in response, response["Payload"].read()
         cloud.settle()
 
     assert cloud.client("sagemaker").list_endpoints()["Endpoints"] == []
@@ -76,5 +76,5 @@ def test_front_is_refused_by_name_here_and_nothing_is_created(
     with pytest.raises(ClientError, match="does not support resource type AWS::ApiGateway::Rest"):
         deploy_assembly(cloud, assembly(str(fronted)))
 
-    found = cloud.client("cloudformation").describe_stacks()["Stacks"]
-    assert "sageloop-front-Serving" not in {stack["StackName"] for stack in found}
+    listing = cloud.client("cloudformation").describe_stacks()["Stacks"]
+    assert "sageloop-front-Serving" not in {stack["StackName"] for stack in listing}

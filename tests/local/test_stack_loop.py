@@ -104,15 +104,15 @@ def test_delivered_data_trains_a_model_that_becomes_champion_on_two_instances(
 @pytest.mark.feature("capture: answers under their inference ids")
 def test_captured_answers_lie_in_the_store_under_their_inference_ids(closed: Closed) -> None:
     s3, bucket = closed.loop.cloud.client("s3"), closed.loop.names.bucket
-    found = s3.list_objects_v2(Bucket=bucket, Prefix=f"capture/{closed.loop.names.endpoint}/")
+    listing = s3.list_objects_v2(Bucket=bucket, Prefix=f"capture/{closed.loop.names.endpoint}/")
     lines = [
         json.loads(line)
-        for item in found["Contents"]
+        for item in listing["Contents"]
         for line in s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().splitlines()
     ]
 
-    asked = {line["eventMetadata"].get("inferenceId") for line in lines}
-    assert {f"ask-{n}" for n in range(1, 10 * closed.hours + 1)} <= asked
+    requests = {line["eventMetadata"].get("inferenceId") for line in lines}
+    assert {f"ask-{n}" for n in range(1, 10 * closed.hours + 1)} <= requests
     data = lines[0]["captureData"]["endpointInput"]
     text = base64.b64decode(data["data"]).decode() if data["encoding"] == "BASE64" else data["data"]
     assert "," in text
@@ -123,11 +123,11 @@ def test_every_object_of_the_store_lies_under_its_key(closed: Closed) -> None:
     s3, bucket = closed.loop.cloud.client("s3"), closed.loop.names.bucket
     encryption = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
     key = encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"]
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    batches = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     heads = {
         item["Key"]: s3.head_object(Bucket=bucket, Key=item["Key"])
-        for page in pages
-        for item in page["Contents"]
+        for batch in batches
+        for item in batch["Contents"]
     }
 
     assert {name.split("/")[0] for name in heads} >= {"capture", "datasets", "models", "truth"}
@@ -173,10 +173,10 @@ def test_the_better_challenger_is_registered_and_rolled_out(closed: Closed) -> N
 
 def test_the_new_champion_knows_the_changed_world(closed: Closed) -> None:
     day = SUMMER + timedelta(days=60)
-    answers = closed.loop.ask(day, shift=SHIFT, requests=1)
+    responses = closed.loop.ask(day, shift=SHIFT, requests=1)
 
-    truth = [label for label, _ in rows(day, SHIFT)][::1][:5]
-    assert max(abs(a - t) for a, t in zip(answers, truth, strict=True)) < 8
+    actual = [label for label, _ in rows(day, SHIFT)][::1][:5]
+    assert max(abs(a - t) for a, t in zip(responses, actual, strict=True)) < 8
 
 
 def test_a_repeated_alarm_event_starts_no_second_retraining(closed: Closed) -> None:
@@ -195,12 +195,12 @@ def test_a_repeated_alarm_event_starts_no_second_retraining(closed: Closed) -> N
 def _sageloop(closed: Closed, folder: Path, *words: str) -> dict[str, Any]:
     """The report of a command against the deployed stack."""
     report, cloud = folder / "report.json", closed.loop.cloud
-    done = subprocess.run(
+    completed = subprocess.run(
         [_COMMAND, *words, "--endpoint-url", cloud.endpoint_url, "--json", str(report)],
         text=True, capture_output=True, check=False, cwd=folder, timeout=600,
         env=cloud.access.write(folder / "access.json").environment(),
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     return dict(json.loads(report.read_text()))
 
 
@@ -212,11 +212,11 @@ def test_the_former_champion_comes_back_by_the_stacks_own_canary(
     cloud.set_rate(60)
     rolled = _sageloop(closed, tmp_path, "rollback", name, "--wait")
     cloud.set_rate(1)
-    told = _sageloop(closed, tmp_path, "history", name)
+    report = _sageloop(closed, tmp_path, "history", name)
 
     assert rolled["end"]["live"]
     assert rolled["end"]["config"] == closed.first["EndpointConfigName"]
-    (endpoint,) = told["endpoints"]
+    (endpoint,) = report["endpoints"]
     jobs = [job["TrainingJobName"] for job in closed.loop.watch.jobs()]
     assert [model["origin"]["training_job"] for model in endpoint["models"]] == jobs[::-1]
     assert [model["status"] for model in endpoint["models"]] == ["former champion", "champion"]
@@ -225,21 +225,21 @@ def test_the_former_champion_comes_back_by_the_stacks_own_canary(
 def test_no_call_of_a_function_or_job_lacks_permission(closed: Closed) -> None:
     cloud = closed.loop.cloud
     allowed = _allowed(cloud)
-    made: dict[str, set[str]] = {}
+    calls: dict[str, set[str]] = {}
     for call in cloud.calls():
         principal = call["principal"]
         if ":assumed-role/" in principal:
             role = principal.split(":assumed-role/")[1].split("/")[0]
-            made.setdefault(role, set()).add(_ACTIONS.get(call["action"], call["action"]))
+            calls.setdefault(role, set()).add(_ACTIONS.get(call["action"], call["action"]))
 
     lacking = {
         f"{role}: {action}"
-        for role, actions in made.items()
+        for role, actions in calls.items()
         if role in allowed
         for action in actions - _FREE
         if not any(fnmatch.fnmatchcase(action, pattern) for pattern in allowed[role])
     }
-    assert len(set(made) & set(allowed)) >= 6  # functions, the job, the model
+    assert len(set(calls) & set(allowed)) >= 6  # functions, the job, the model
     assert lacking == set()
 
 
@@ -286,14 +286,14 @@ def _actions_of(document: dict[str, Any]) -> Iterator[str]:
 def test_every_request_keeps_to_the_model_of_its_operation(
     cloud: LocalCloud, closed: Closed
 ) -> None:
-    wrong, seen = {}, set()
+    wrong, operations = {}, set()
     for call in cloud.calls():
         service, _, operation = call["action"].partition(":")
         # Of S3's XML bodies the record has no members; SourceArn is the record's own.
         params = {k: v for k, v in call["params"].items() if k != "SourceArn"}
         if service == "s3":
             continue
-        seen.add(service)
+        operations.add(service)
         if operation.startswith("InvokeEndpoint"):  # IAM has one prefix for both services
             service, params = "sagemaker-runtime", params | {"Body": b""}  # kept without it
         try:
@@ -302,7 +302,7 @@ def test_every_request_keeps_to_the_model_of_its_operation(
             wrong[call["action"]] = str(error)
 
     assert wrong == {}
-    assert {"dynamodb", "events", "lambda", "sagemaker", "cloudwatch"} <= seen
+    assert {"dynamodb", "events", "lambda", "sagemaker", "cloudwatch"} <= operations
 
 
 def test_the_demo_reads_the_holdout_of_each_training(closed: Closed) -> None:

@@ -38,8 +38,8 @@ READY = "deliveries/ready"
 
 def app(package: str | None) -> App:
     """A store and a registry; with a package of it, a job that scores what is delivered."""
-    made = App()
-    stack = Stack(made, "scoring")
+    cdk_app = App()
+    stack = Stack(cdk_app, "scoring")
     store = DataStore(stack, "Store")
     registry = ModelRegistry(stack, "Registry", name="tripling")
     image = AlgorithmImage.xgboost(stack, "3.0-5")
@@ -48,7 +48,7 @@ def app(package: str | None) -> App:
     CfnOutput(stack, "Bucket", value=store.bucket.bucket_name)
     CfnOutput(stack, "Group", value=registry.group_name)
     CfnOutput(stack, "Image", value=image.uri)
-    return made
+    return cdk_app
 
 
 def score(stack: Stack, store: DataStore, image: AlgorithmImage, package: str) -> None:
@@ -83,7 +83,7 @@ def register(cloud: LocalCloud, outputs: dict[str, str], trees: xgboost.Booster)
     bucket, sagemaker = outputs["Bucket"], cloud.client("sagemaker")
     archive = packed({"xgboost-model": bytes(trees.save_raw("ubj"))})
     cloud.client("s3").put_object(Bucket=bucket, Key=ARTIFACT, Body=archive)
-    made = sagemaker.create_model_package(
+    cdk_app = sagemaker.create_model_package(
         ModelPackageGroupName=outputs["Group"], ModelApprovalStatus="Approved",
         InferenceSpecification={
             "Containers": [
@@ -92,7 +92,7 @@ def register(cloud: LocalCloud, outputs: dict[str, str], trees: xgboost.Booster)
             "SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"],
         },
     )  # fmt: skip
-    return str(made["ModelPackageArn"])
+    return str(cdk_app["ModelPackageArn"])
 
 
 @dataclass
@@ -126,10 +126,12 @@ def test_delivered_rows_are_scored_by_the_registered_model(scored: Scored) -> No
 
     body = s3.get_object(Bucket=scored.bucket, Key="scored/rows.csv.out")["Body"].read()
 
-    answers = [[float(value) for value in line.split(",")] for line in body.decode().splitlines()]
+    predictions = [
+        [float(value) for value in line.split(",")] for line in body.decode().splitlines()
+    ]
     expected = scored.trees.predict(xgboost.DMatrix(np.array([[2.0], [5.0], [11.0]])))
-    assert [row[:2] for row in answers] == [[7, 2], [8, 5], [9, 11]]
-    assert [row[2] for row in answers] == pytest.approx(expected.tolist(), abs=1e-4)
+    assert [row[:2] for row in predictions] == [[7, 2], [8, 5], [9, 11]]
+    assert [row[2] for row in predictions] == pytest.approx(expected.tolist(), abs=1e-4)
 
 
 def test_the_jobs_model_is_the_package(scored: Scored) -> None:

@@ -40,8 +40,8 @@ NIGHT = ScheduledScaling(schedule="cron(0 22 * * ? *)", minimum=1)
 
 def app(folder: Path, instance_type: str, *, maximum: int = 4, broken: bool = False) -> App:
     """An endpoint that is scaled in every way; broken: something after it cannot be made."""
-    made = App()
-    stack = Stack(made, "retyped")
+    cdk_app = App()
+    stack = Stack(cdk_app, "retyped")
     store = DataStore(stack, "Store")
     network = PrivateNetwork(stack, "Network", key=store.key)
     role = HostingRole(stack, "Role", key=store.key)
@@ -58,11 +58,11 @@ def app(folder: Path, instance_type: str, *, maximum: int = 4, broken: bool = Fa
     if broken:
         other = sagemaker.CfnEndpoint(stack, "Broken", endpoint_config_name="is-not-there")
         other.node.add_dependency(endpoint.resource)
-    return made
+    return cdk_app
 
 
 @dataclass
-class Retyped:
+class ScaledStack:
     """The deployed endpoint and its scaling as clients see them."""
 
     cloud: LocalCloud
@@ -84,12 +84,12 @@ class Retyped:
 
     def scaling(self) -> dict[str, Any]:
         client = self.cloud.client("application-autoscaling")
-        asked = {"ServiceNamespace": "sagemaker", "ResourceId": RESOURCE}
+        parameters = {"ServiceNamespace": "sagemaker", "ResourceId": RESOURCE}
         targets = client.describe_scalable_targets(
             ServiceNamespace="sagemaker", ResourceIds=[RESOURCE]
         )["ScalableTargets"]  # fmt: skip
-        policies = client.describe_scaling_policies(**asked)["ScalingPolicies"]
-        actions = client.describe_scheduled_actions(**asked)["ScheduledActions"]
+        policies = client.describe_scaling_policies(**parameters)["ScalingPolicies"]
+        actions = client.describe_scheduled_actions(**parameters)["ScheduledActions"]
         return {
             "bounds": [(t["MinCapacity"], t["MaxCapacity"]) for t in targets],
             "policies": {each["PolicyName"]: each["PolicyARN"] for each in policies},
@@ -111,57 +111,57 @@ class Retyped:
 
 
 @pytest.fixture(scope="module")
-def retyped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retyped]:
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaledStack]:
     """Deployed on ``ml.m5.large``."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "name.txt").write_text("winter")
     with served_image(), in_process() as (_, cloud):
-        made = Retyped(cloud, folder)
-        made.deploy("ml.m5.large")
-        yield made
+        cdk_app = ScaledStack(cloud, folder)
+        cdk_app.deploy("ml.m5.large")
+        yield cdk_app
 
 
 @pytest.mark.feature("scaling: another instance type in one deploy")
-def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(retyped: Retyped) -> None:
-    assert retyped.is_whole()
-    retyped.cloud.client("sagemaker").update_endpoint_weights_and_capacities(
+def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(scaled: ScaledStack) -> None:
+    assert scaled.is_whole()
+    scaled.cloud.client("sagemaker").update_endpoint_weights_and_capacities(
         EndpointName="greets",
         DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 3}],
     )
-    retyped.cloud.settle(180)
+    scaled.cloud.settle(180)
 
-    retyped.deploy("ml.c5.large")
+    scaled.deploy("ml.c5.large")
 
-    assert retyped.served() == ("ml.c5.large", 3)
-    assert retyped.is_whole()
+    assert scaled.served() == ("ml.c5.large", 3)
+    assert scaled.is_whole()
 
 
 @pytest.mark.feature("scaling: a failed deploy leaves scaling as it was")
-def test_a_deployment_that_fails_leaves_type_and_scaling(retyped: Retyped) -> None:
-    before, _ = retyped.served()
+def test_a_deployment_that_fails_leaves_type_and_scaling(scaled: ScaledStack) -> None:
+    before, _ = scaled.served()
 
     with pytest.raises(DeploymentError, match="is-not-there"):
-        retyped.deploy("ml.r5.large", broken=True)
-    retyped.cloud.advance(minutes=16)
-    retyped.cloud.settle(180)
+        scaled.deploy("ml.r5.large", broken=True)
+    scaled.cloud.advance(minutes=16)
+    scaled.cloud.settle(180)
 
-    assert retyped.served()[0] == before
-    assert retyped.is_whole()
+    assert scaled.served()[0] == before
+    assert scaled.is_whole()
 
 
-def test_bounds_change_without_touching_the_endpoint(retyped: Retyped) -> None:
-    instance_type, _ = retyped.served()
-    client = retyped.cloud.client("sagemaker")
+def test_bounds_change_without_touching_the_endpoint(scaled: ScaledStack) -> None:
+    instance_type, _ = scaled.served()
+    client = scaled.cloud.client("sagemaker")
     before = client.describe_endpoint(EndpointName="greets")["LastModifiedTime"]
 
-    retyped.deploy(instance_type, maximum=5)
+    scaled.deploy(instance_type, maximum=5)
 
-    assert retyped.is_whole(maximum=5)
+    assert scaled.is_whole(maximum=5)
     after = client.describe_endpoint(EndpointName="greets")["LastModifiedTime"]
     assert after == before
 
 
-def test_destroyed_stack_leaves_no_target(retyped: Retyped) -> None:
-    destroy(retyped.cloud, "retyped")
+def test_destroyed_stack_leaves_no_target(scaled: ScaledStack) -> None:
+    destroy(scaled.cloud, "retyped")
 
-    assert retyped.scaling() == {"bounds": [], "policies": {}, "actions": []}
+    assert scaled.scaling() == {"bounds": [], "policies": {}, "actions": []}

@@ -41,8 +41,8 @@ NIGHT = {
 
 def app(instance_type: str, environment: dict[str, str]) -> App:
     """A champion's endpoint that is scaled."""
-    made = App()
-    stack = Stack(made, "champion")
+    cdk_app = App()
+    stack = Stack(cdk_app, "champion")
     store = DataStore(stack, "Store")
     registry = ModelRegistry(stack, "Registry", name="winter")
     scaling = Scaling(minimum=1, maximum=3, invocations_per_instance=600)
@@ -57,11 +57,11 @@ def app(instance_type: str, environment: dict[str, str]) -> App:
     )  # fmt: skip
     CfnOutput(stack, "Bucket", value=store.bucket.bucket_name)
     CfnOutput(stack, "Group", value=registry.group_name)
-    return made
+    return cdk_app
 
 
 @dataclass
-class Retyped:
+class ScaledStack:
     """The champion's endpoint and its scaling as clients see them."""
 
     cloud: LocalCloud
@@ -97,10 +97,16 @@ class Retyped:
     def served(self) -> tuple[str, str, int]:
         """State of the endpoint, instance type, and instances there are."""
         client = self.cloud.client("sagemaker")
-        told = client.describe_endpoint(EndpointName=ENDPOINT)
-        config = client.describe_endpoint_config(EndpointConfigName=told["EndpointConfigName"])
-        (wanted,), (there,) = config["ProductionVariants"], told["ProductionVariants"]
-        return told["EndpointStatus"], wanted["InstanceType"], there["CurrentInstanceCount"]
+        description = client.describe_endpoint(EndpointName=ENDPOINT)
+        config = client.describe_endpoint_config(
+            EndpointConfigName=description["EndpointConfigName"]
+        )
+        (desired,), (current,) = config["ProductionVariants"], description["ProductionVariants"]
+        return (
+            description["EndpointStatus"],
+            desired["InstanceType"],
+            current["CurrentInstanceCount"],
+        )
 
     def scaling(self) -> dict[str, Any]:
         client = self.cloud.client("application-autoscaling")
@@ -120,45 +126,45 @@ class Retyped:
 
 
 @pytest.fixture(scope="module")
-def retyped() -> Iterator[Retyped]:
+def scaled() -> Iterator[ScaledStack]:
     """Deployed and promoted on ``ml.m5.large``."""
     with served_image(), in_process() as (inside, cloud):
         inside.service("sagemaker").hosting.timing = Timing(startup_cap=120)
-        made = Retyped(cloud)
-        made.promote(made.deploy("ml.m5.large"))
-        yield made
+        cdk_app = ScaledStack(cloud)
+        cdk_app.promote(cdk_app.deploy("ml.m5.large"))
+        yield cdk_app
 
 
 @pytest.mark.feature("scaling: another instance type of a champion in one deploy")
-def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(retyped: Retyped) -> None:
-    before = retyped.scaling()
+def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(scaled: ScaledStack) -> None:
+    before = scaled.scaling()
     assert before["bounds"] == [(1, 3)]
-    retyped.scale(2)
+    scaled.scale(2)
 
-    retyped.deploy("ml.c5.large")
+    scaled.deploy("ml.c5.large")
 
-    assert retyped.served() == ("InService", "ml.c5.large", 2)
-    assert retyped.scaling() == before
-    assert retyped.calls("DeregisterScalableTarget") == 1
+    assert scaled.served() == ("InService", "ml.c5.large", 2)
+    assert scaled.scaling() == before
+    assert scaled.calls("DeregisterScalableTarget") == 1
 
 
 @pytest.mark.feature("scaling: a rollback brings a champion's target back")
-def test_rollout_that_fails_brings_the_target_back_with_all_it_had(retyped: Retyped) -> None:
-    served = retyped.served()
-    retyped.cloud.client("application-autoscaling").put_scheduled_action(
+def test_rollout_that_fails_brings_the_target_back_with_all_it_had(scaled: ScaledStack) -> None:
+    served = scaled.served()
+    scaled.cloud.client("application-autoscaling").put_scheduled_action(
         **TARGET, ScalableDimension="sagemaker:variant:DesiredInstanceCount", **NIGHT
     )
-    before = retyped.scaling()
+    before = scaled.scaling()
 
-    retyped.deploy("ml.m5.xlarge", PING="broken")
+    scaled.deploy("ml.m5.xlarge", PING="broken")
 
-    assert retyped.calls("DeregisterScalableTarget") == 2
-    assert retyped.served() == served
-    assert retyped.scaling() == before
+    assert scaled.calls("DeregisterScalableTarget") == 2
+    assert scaled.served() == served
+    assert scaled.scaling() == before
     assert before["actions"] == ["night"]
 
 
-def test_destroyed_stack_leaves_no_target(retyped: Retyped) -> None:
-    destroy(retyped.cloud, "champion")
+def test_destroyed_stack_leaves_no_target(scaled: ScaledStack) -> None:
+    destroy(scaled.cloud, "champion")
 
-    assert retyped.scaling() == {"bounds": [], "policies": [], "actions": []}
+    assert scaled.scaling() == {"bounds": [], "policies": [], "actions": []}

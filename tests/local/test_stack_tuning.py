@@ -28,10 +28,12 @@ def loop() -> Iterator[Loop]:
 def search(loop: Loop) -> dict[str, Any]:
     """The search as SageMaker describes it."""
     sagemaker = loop.cloud.client("sagemaker")
-    (found,) = sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
+    (description,) = sagemaker.list_hyper_parameter_tuning_jobs()[
+        "HyperParameterTuningJobSummaries"
+    ]
     return dict(
         sagemaker.describe_hyper_parameter_tuning_job(
-            HyperParameterTuningJobName=found["HyperParameterTuningJobName"]
+            HyperParameterTuningJobName=description["HyperParameterTuningJobName"]
         )
     )
 
@@ -68,9 +70,11 @@ def test_trials_see_the_days_that_were_delivered(loop: Loop, search: dict[str, A
 def test_the_start_function_is_found_by_the_jobs_name(loop: Loop) -> None:
     ssm = loop.cloud.client("ssm")
 
-    found = ssm.get_parameter(Name=f"/sageloop/jobs/{JOB}/start-function")
+    description = ssm.get_parameter(Name=f"/sageloop/jobs/{JOB}/start-function")
 
-    assert ":function:sageloop-tune-Operations-LoopStartTraining" in found["Parameter"]["Value"]
+    assert (
+        ":function:sageloop-tune-Operations-LoopStartTraining" in description["Parameter"]["Value"]
+    )
 
 
 def test_the_demo_reads_the_holdout_of_the_best_trial(loop: Loop, search: dict[str, Any]) -> None:

@@ -23,15 +23,15 @@ LOG_GROUP = "/aws/sagemaker/TransformJobs"
 class Batch:
     """The stage, and the file to which the container of a test writes what it was asked."""
 
-    def __init__(self, stage: Stage, asked: Path) -> None:
+    def __init__(self, stage: Stage, requests: Path) -> None:
         self.stage = stage
-        self._asked = asked
+        self._requests_file = requests
 
-    def asked(self) -> list[dict[str, Any]]:
+    def requests(self) -> list[dict[str, Any]]:
         """Every request that the container got."""
-        if not self._asked.exists():
+        if not self._requests_file.exists():
             return []
-        return [json.loads(line) for line in self._asked.read_text().splitlines()]
+        return [json.loads(line) for line in self._requests_file.read_text().splitlines()]
 
     def model(self, **environment: str) -> str:
         """A model of the test's own container."""
@@ -39,7 +39,7 @@ class Batch:
         self.stage.sagemaker.create_model(
             ModelName=name, ExecutionRoleArn=ROLE,
             PrimaryContainer={
-                "Image": IMAGE, "Environment": {"ASKED": str(self._asked), **environment}
+                "Image": IMAGE, "Environment": {"ASKED": str(self._requests_file), **environment}
             },
         )  # fmt: skip
         return name
@@ -65,34 +65,34 @@ class Batch:
             },
         } | members  # fmt: skip
 
-    def run(self, made: dict[str, Any]) -> dict[str, Any]:
+    def run(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Run a job to its end; returns its description."""
-        self.stage.sagemaker.create_transform_job(**made)
+        self.stage.sagemaker.create_transform_job(**spec)
         assert self.stage.cloud.settle(180) == []
-        return self.describe(made)
+        return self.describe(spec)
 
-    def describe(self, made: dict[str, Any]) -> dict[str, Any]:
-        name = made["TransformJobName"]
+    def describe(self, spec: dict[str, Any]) -> dict[str, Any]:
+        name = spec["TransformJobName"]
         return dict(self.stage.sagemaker.describe_transform_job(TransformJobName=name))
 
-    def output(self, made: dict[str, Any]) -> dict[str, bytes]:
+    def output(self, spec: dict[str, Any]) -> dict[str, bytes]:
         """What the job wrote, by the rest of the keys."""
-        return self.stage.under(f"{made['TransformJobName']}/out/")
+        return self.stage.under(f"{spec['TransformJobName']}/out/")
 
-    def log(self, made: dict[str, Any]) -> list[str]:
+    def log(self, spec: dict[str, Any]) -> list[str]:
         """Everything that the job logged."""
-        return self.stage.lines(LOG_GROUP, f"{made['TransformJobName']}/")
+        return self.stage.lines(LOG_GROUP, f"{spec['TransformJobName']}/")
 
 
 def packed(files: dict[str, bytes]) -> bytes:
     """A tar.gz of files."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+    spec = io.BytesIO()
+    with tarfile.open(fileobj=spec, mode="w:gz") as archive:
         for name, body in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(body)
             archive.addfile(member, io.BytesIO(body))
-    return made.getvalue()
+    return spec.getvalue()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def choices(**values: list[str]) -> dict[str, Any]:
 
 
 def definition(image: str, **members: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "AlgorithmSpecification": {
             "TrainingImage": image,
             "TrainingInputMode": "File",
@@ -44,30 +44,30 @@ def definition(image: str, **members: Any) -> dict[str, Any]:
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": 300},
     }
-    return made | members
+    return spec | members
 
 
 def config(
     strategy: str = "Random", *, jobs: int | None = 4, parallel: int = 1, **members: Any
 ) -> dict[str, Any]:
     limits = {"MaxParallelTrainingJobs": parallel}
-    made: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "Strategy": strategy,
         "RandomSeed": 7,
         "HyperParameterTuningJobObjective": OBJECTIVE,
         "ResourceLimits": limits | ({} if jobs is None else {"MaxNumberOfTrainingJobs": jobs}),
         "ParameterRanges": continuous(X),
     }
-    return made | members
+    return spec | members
 
 
 def tuning(name: str, image: str, settings: dict[str, Any] | None = None, **members: Any) -> Any:
-    made = {
+    spec = {
         "HyperParameterTuningJobName": name,
         "HyperParameterTuningJobConfig": config() if settings is None else settings,
         "TrainingJobDefinition": definition(image),
     }
-    return made | members
+    return spec | members
 
 
 def tune(aws: SimpleNamespace, request: dict[str, Any]) -> dict[str, Any]:
