@@ -16,7 +16,7 @@ NOTICES = "serving: asynchronous notices"
 
 
 @pytest.mark.feature(ENDPOINT)
-def test_request_is_queued_and_its_answer_lands_in_s3(stage: AsyncStage) -> None:
+def test_request_is_queued_and_response_is_stored_in_s3(stage: AsyncStage) -> None:
     stage.stage.s3.put_object(Bucket="data", Key="in/1.csv", Body=b"1,2,3")
     stage.endpoint()
 
@@ -34,7 +34,7 @@ def test_request_is_queued_and_its_answer_lands_in_s3(stage: AsyncStage) -> None
     assert any("assumed-role/model/" in principal for principal in by)
 
 
-def test_inline_body_and_own_names_of_the_answer(stage: AsyncStage) -> None:
+def test_inline_body_and_output_file_name_are_supported(stage: AsyncStage) -> None:
     stage.endpoint()
 
     response = stage.invoke(
@@ -48,7 +48,7 @@ def test_inline_body_and_own_names_of_the_answer(stage: AsyncStage) -> None:
     assert stage.read(response["OutputLocation"]) == "flight-7"
 
 
-def test_input_location_may_be_an_https_address(stage: AsyncStage) -> None:
+def test_input_location_may_be_an_https_url(stage: AsyncStage) -> None:
     stage.stage.s3.put_object(Bucket="data", Key="in/a b.csv", Body=b"x")
     stage.endpoint()
 
@@ -60,7 +60,7 @@ def test_input_location_may_be_an_https_address(stage: AsyncStage) -> None:
     assert stage.read(response["OutputLocation"]) == "echo x"
 
 
-def test_each_kind_of_endpoint_takes_its_own_requests_only(stage: AsyncStage) -> None:
+def test_asynchronous_endpoint_refuses_real_time_requests(stage: AsyncStage) -> None:
     stage.endpoint()
     assert "only takes InvokeEndpointAsync" in refusal(stage.stage.invoke)[1]
     described = stage.stage.sagemaker.describe_endpoint(EndpointName=stage.stage.name)
@@ -85,7 +85,7 @@ def test_real_time_endpoint_refuses_asynchronous_requests(stage: AsyncStage) -> 
 
 
 @pytest.mark.feature("bad input: a request over the limit, asynchronous")
-def test_wrong_requests_are_refused_at_once(stage: AsyncStage) -> None:
+def test_invalid_requests_are_refused(stage: AsyncStage) -> None:
     stage.endpoint()
 
     def refusal_message(**parameters: Any) -> str:
@@ -102,7 +102,7 @@ def test_wrong_requests_are_refused_at_once(stage: AsyncStage) -> None:
     assert "is not a location in S3" in refusal_message(InputLocation="https://example.com/x")
 
 
-def test_wrong_configurations_are_refused(stage: AsyncStage) -> None:
+def test_invalid_configurations_are_refused(stage: AsyncStage) -> None:
     variant = {"VariantName": "v", "ModelName": "winter", "InstanceType": "ml.m5.large",
                "InitialInstanceCount": 1}  # fmt: skip
     output = {"S3OutputPath": "s3://data/out"}
@@ -125,7 +125,7 @@ def test_wrong_configurations_are_refused(stage: AsyncStage) -> None:
 
 
 @pytest.mark.feature(ENDPOINT)
-def test_instance_takes_so_many_requests_at_once_and_no_more(stage: AsyncStage) -> None:
+def test_instance_concurrency_is_limited_by_client_config(stage: AsyncStage) -> None:
     stage.endpoint(concurrency=2)
     variant = stage.stage.hosting.router._lifecycle.live(stage.stage.name).fleet.variants
 
@@ -137,7 +137,7 @@ def test_instance_takes_so_many_requests_at_once_and_no_more(stage: AsyncStage) 
     assert stage.stage.total("InvocationsProcesssed") == 5
 
 
-def test_default_concurrency_is_used_where_none_is_given(stage: AsyncStage) -> None:
+def test_default_concurrency_is_used_without_client_config(stage: AsyncStage) -> None:
     stage.endpoint(concurrency=None)
     variant = stage.stage.hosting.router._lifecycle.live(stage.stage.name).fleet.variants
 
@@ -149,7 +149,7 @@ def test_default_concurrency_is_used_where_none_is_given(stage: AsyncStage) -> N
 
 
 @pytest.mark.feature(NOTICES)
-def test_success_is_told_to_the_topic_in_awss_words(stage: AsyncStage) -> None:
+def test_success_is_notified_in_aws_format(stage: AsyncStage) -> None:
     stage.stage.s3.put_object(Bucket="data", Key="in/2.csv", Body=b"4,5")
     stage.endpoint()
 
@@ -178,7 +178,7 @@ def test_success_is_told_to_the_topic_in_awss_words(stage: AsyncStage) -> None:
 
 @pytest.mark.feature(NOTICES)
 @pytest.mark.parametrize(("status", "side"), [(400, "client"), (500, "server")])
-def test_failure_of_the_model_is_stored_told_and_not_retried(
+def test_model_failure_is_stored_and_notified_without_retry(
     stage: AsyncStage, status: int, side: str
 ) -> None:
     stage.endpoint()
@@ -207,7 +207,7 @@ def test_failure_of_the_model_is_stored_told_and_not_retried(
 
 
 @pytest.mark.feature(NOTICES)
-def test_response_is_included_in_notices_up_to_128_kb(stage: AsyncStage) -> None:
+def test_response_up_to_128_kb_is_included_in_notifications(stage: AsyncStage) -> None:
     topics = {"SuccessTopic": stage.topics["success"], "ErrorTopic": stage.topics["error"],
               "IncludeInferenceResponseIn":
                   ["SUCCESS_NOTIFICATION_TOPIC", "ERROR_NOTIFICATION_TOPIC"]}  # fmt: skip
@@ -229,7 +229,7 @@ def test_response_is_included_in_notices_up_to_128_kb(stage: AsyncStage) -> None
     assert "responseBody" not in large
 
 
-def test_notice_that_cannot_be_sent_is_counted(stage: AsyncStage) -> None:
+def test_failed_notification_is_counted(stage: AsyncStage) -> None:
     gone = {"SuccessTopic": "arn:aws:sns:us-east-1:123456789012:gone"}
     stage.endpoint(output={"S3OutputPath": "s3://data/out", "NotificationConfig": gone})
 
@@ -240,7 +240,7 @@ def test_notice_that_cannot_be_sent_is_counted(stage: AsyncStage) -> None:
     assert stage.stage.total("NotificationFailures") == 1
 
 
-def test_missing_input_and_output_bucket_fail_the_request(stage: AsyncStage) -> None:
+def test_missing_input_or_output_bucket_fails_the_request(stage: AsyncStage) -> None:
     stage.endpoint(
         output={"S3OutputPath": "s3://not-there/out",
                 "NotificationConfig": {"ErrorTopic": stage.topics["error"]}}
@@ -260,7 +260,7 @@ def test_missing_input_and_output_bucket_fail_the_request(stage: AsyncStage) -> 
 
 
 @pytest.mark.feature("bad input: a model that answers late, asynchronous")
-def test_late_answer_times_out_and_is_not_retried(stage: AsyncStage) -> None:
+def test_invocation_timeout_is_not_retried(stage: AsyncStage) -> None:
     stage.endpoint()
 
     stage.invoke("sleep 3", InvocationTimeoutSeconds=1)
@@ -270,7 +270,7 @@ def test_late_answer_times_out_and_is_not_retried(stage: AsyncStage) -> None:
     assert "timed out after 1 seconds" in notification["failureReason"]
 
 
-def test_request_of_a_dead_worker_is_tried_again_and_not_forever(stage: AsyncStage) -> None:
+def test_request_of_exited_worker_is_retried_a_limited_number_of_times(stage: AsyncStage) -> None:
     stage.endpoint()
 
     stage.invoke("die")

@@ -14,7 +14,7 @@ ZERO = "serving: scale to zero and back"
 
 
 @pytest.mark.feature(ZERO)
-def test_requests_wait_at_zero_instances_and_are_served_when_one_comes(stage: AsyncStage) -> None:
+def test_requests_wait_at_zero_instances_until_one_starts(stage: AsyncStage) -> None:
     stage.endpoint()
     stage.scale(0)
 
@@ -28,7 +28,7 @@ def test_requests_wait_at_zero_instances_and_are_served_when_one_comes(stage: As
 
 
 @pytest.mark.feature(ZERO)
-def test_only_asynchronous_variants_go_to_zero(stage: AsyncStage) -> None:
+def test_only_asynchronous_variants_scale_to_zero(stage: AsyncStage) -> None:
     stage.stage.endpoint("one")
 
     code, message = refusal(
@@ -42,7 +42,7 @@ def test_only_asynchronous_variants_go_to_zero(stage: AsyncStage) -> None:
 
 
 @pytest.mark.feature(METRICS)
-def test_backlog_is_measured_each_minute(stage: AsyncStage) -> None:
+def test_backlog_metrics_are_published_each_minute(stage: AsyncStage) -> None:
     stage.endpoint()
     stage.minute()
     assert stage.latest("ApproximateBacklogSize") == 0
@@ -67,7 +67,7 @@ def test_backlog_is_measured_each_minute(stage: AsyncStage) -> None:
 
 
 @pytest.mark.feature(METRICS)
-def test_only_awss_metrics_of_asynchronous_endpoints_are_published(stage: AsyncStage) -> None:
+def test_only_documented_asynchronous_metrics_are_published(stage: AsyncStage) -> None:
     stage.stage.s3.put_object(Bucket="data", Key="in/3.csv", Body=b"4,5")
     stage.endpoint()
 
@@ -92,7 +92,7 @@ def test_only_awss_metrics_of_asynchronous_endpoints_are_published(stage: AsyncS
     assert stage.stage.total("ModelLatency") > 0
 
 
-def test_request_expires_in_the_queue_on_the_virtual_clock(stage: AsyncStage) -> None:
+def test_queued_request_expires_in_virtual_time(stage: AsyncStage) -> None:
     stage.endpoint()
     stage.scale(0)
     answer = stage.invoke("hello", RequestTTLSeconds=60)
@@ -111,7 +111,7 @@ def test_request_expires_in_the_queue_on_the_virtual_clock(stage: AsyncStage) ->
     assert stage.read(kept["OutputLocation"]) == "echo hello"
 
 
-def test_queue_survives_an_update_of_the_endpoint(stage: AsyncStage) -> None:
+def test_queue_is_kept_in_an_endpoint_update(stage: AsyncStage) -> None:
     stage.stage.model("summer")
     stage.endpoint()
     stage.scale(0)
@@ -133,7 +133,7 @@ def test_queue_survives_an_update_of_the_endpoint(stage: AsyncStage) -> None:
                                  "WaitIntervalInSeconds": 0}},
     ],
 )  # fmt: skip
-def test_update_keeps_an_endpoint_at_zero_where_capacity_is_retained(
+def test_update_with_retained_capacity_keeps_zero_instances(
     stage: AsyncStage, policy: dict[str, Any]
 ) -> None:
     stage.endpoint()
@@ -155,7 +155,7 @@ def test_update_keeps_an_endpoint_at_zero_where_capacity_is_retained(
 
 
 @pytest.mark.feature("load: scaling in an asynchronous endpoint loses nothing")
-def test_scale_in_drains_and_loses_nothing(stage: AsyncStage) -> None:
+def test_scale_in_loses_no_request(stage: AsyncStage) -> None:
     stage.endpoint(count=2)
     answers = [stage.invoke(f"sleep 0.{n}") for n in range(1, 7)]
 
@@ -166,7 +166,7 @@ def test_scale_in_drains_and_loses_nothing(stage: AsyncStage) -> None:
     assert bodies == [f"echo sleep 0.{n}" for n in range(1, 7)]
 
 
-def test_deleted_endpoint_takes_its_queue_with_it(stage: AsyncStage) -> None:
+def test_deleted_endpoint_discards_its_queue(stage: AsyncStage) -> None:
     stage.endpoint()
     stage.scale(0)
     stage.invoke("hello")
@@ -192,7 +192,7 @@ def test_asynchronous_exchanges_are_captured(stage: AsyncStage) -> None:
     assert "7,8" in stage.read(f"s3://data/{found[0]['Key']}")
 
 
-def test_template_makes_an_asynchronous_configuration(stage: AsyncStage) -> None:
+def test_template_creates_an_asynchronous_configuration(stage: AsyncStage) -> None:
     variant = {"VariantName": "v", "ModelName": "winter", "InstanceType": "ml.m5.large",
                "InitialInstanceCount": "1", "InitialVariantWeight": "1.0"}  # fmt: skip
     output = {"S3OutputPath": "s3://data/out", "S3FailurePath": "s3://data/failed",

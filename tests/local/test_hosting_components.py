@@ -22,7 +22,7 @@ def _policy(kind: str, value: int, wait: int = 0) -> dict[str, Any]:
 
 
 @pytest.mark.feature(COMPONENTS)
-def test_components_share_instances_and_answer_by_name(components: Components) -> None:
+def test_components_share_instances_and_are_invoked_by_name(components: Components) -> None:
     described = components.endpoint()
     assert described["EndpointStatus"] == "InService"
     assert components.processes() == 0
@@ -35,7 +35,7 @@ def test_components_share_instances_and_answer_by_name(components: Components) -
 
 
 @pytest.mark.feature("serving: copies of inference components")
-def test_copies_are_processes_of_their_own(components: Components) -> None:
+def test_each_copy_is_a_process(components: Components) -> None:
     components.endpoint()
     described = components.create(copies=2)
     runtime = described["RuntimeConfig"]
@@ -46,7 +46,7 @@ def test_copies_are_processes_of_their_own(components: Components) -> None:
     assert len({components.invoke("pid") for _ in range(30)}) == 2
 
 
-def test_a_container_needs_no_model(components: Components) -> None:
+def test_component_may_have_a_container_without_model(components: Components) -> None:
     components.endpoint()
     specification = components.specification()
     del specification["ModelName"]
@@ -72,7 +72,7 @@ def test_components_are_listed_by_endpoint_and_status(components: Components) ->
 
 
 @pytest.mark.feature("serving: scale to zero copies")
-def test_without_a_copy_a_request_fails_in_awss_words_and_is_counted(
+def test_request_without_copies_fails_with_aws_message(
     components: Components,
 ) -> None:
     components.endpoint()
@@ -92,7 +92,7 @@ def test_without_a_copy_a_request_fails_in_awss_words_and_is_counted(
 
 
 @pytest.mark.feature("bad input: an inference component without room")
-def test_a_component_without_room_fails_in_awss_words(components: Components) -> None:
+def test_component_without_resources_fails_with_aws_message(components: Components) -> None:
     components.endpoint()
     described = components.create(memory=20_000)
     assert described["InferenceComponentStatus"] == "Failed"
@@ -100,7 +100,7 @@ def test_a_component_without_room_fails_in_awss_words(components: Components) ->
     assert components.processes() == 0
 
 
-def test_copies_beyond_the_room_are_not_there_and_it_says_why(components: Components) -> None:
+def test_copies_beyond_the_resources_fail_with_a_reason(components: Components) -> None:
     components.endpoint()
     components.create(cores=2)
     described = components.resize(3)
@@ -122,7 +122,7 @@ def test_copies_are_spread_over_instances_or_packed(components: Components) -> N
 
 
 @pytest.mark.feature("serving: managed instance scaling")
-def test_managed_instances_come_and_go_with_copies(components: Components) -> None:
+def test_managed_instances_scale_with_copies(components: Components) -> None:
     components.endpoint(1, ManagedInstanceScaling=ENABLED)
     components.create(cores=4)
     assert components.hosts() == 1
@@ -135,7 +135,7 @@ def test_managed_instances_come_and_go_with_copies(components: Components) -> No
 
 
 @pytest.mark.feature("serving: managed instance scaling")
-def test_managed_instances_go_to_zero_and_come_back(components: Components) -> None:
+def test_managed_instances_scale_to_zero_and_back(components: Components) -> None:
     scaling = ENABLED | {"MinInstanceCount": 0}
     components.endpoint(1, ManagedInstanceScaling=scaling)
     components.create()
@@ -146,7 +146,7 @@ def test_managed_instances_go_to_zero_and_come_back(components: Components) -> N
     assert components.invoke() == "echo hello"
 
 
-def test_copies_move_when_their_instance_goes(components: Components) -> None:
+def test_copies_move_when_their_instance_is_removed(components: Components) -> None:
     components.endpoint(2)
     components.create(copies=2)
     components.hosting.set_instance_count(components.stage.name, "AllTraffic", 1)
@@ -156,7 +156,7 @@ def test_copies_move_when_their_instance_goes(components: Components) -> None:
 
 
 @pytest.mark.feature(ROLLING)
-def test_an_update_replaces_copies_batch_by_batch(components: Components) -> None:
+def test_update_replaces_copies_in_batches(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
     components.stage.model("summer")
@@ -171,7 +171,7 @@ def test_an_update_replaces_copies_batch_by_batch(components: Components) -> Non
 
 
 @pytest.mark.feature(ROLLING)
-def test_an_update_that_does_not_start_leaves_the_old_copies(components: Components) -> None:
+def test_failed_update_keeps_the_old_copies(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
     components.stage.model("broken", START="exit")
@@ -184,7 +184,7 @@ def test_an_update_that_does_not_start_leaves_the_old_copies(components: Compone
 
 
 @pytest.mark.feature("rollout: an alarm rolls an inference component back")
-def test_an_alarm_rolls_an_update_back(components: Components) -> None:
+def test_alarm_rolls_back_an_update(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
     components.stage.model("summer")
@@ -207,7 +207,7 @@ def test_an_alarm_rolls_an_update_back(components: Components) -> None:
 
 
 @pytest.mark.feature("serving: metrics of inference components")
-def test_requests_are_told_by_component_and_by_copy(components: Components) -> None:
+def test_requests_are_measured_by_component_and_copy(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
     for _ in range(4):
@@ -221,7 +221,7 @@ def test_requests_are_told_by_component_and_by_copy(components: Components) -> N
     assert components.total("ConcurrentRequestsPerCopy", statistic="Maximum") == 0.5
 
 
-def test_a_copy_that_dies_is_started_again(components: Components) -> None:
+def test_exited_copy_is_restarted(components: Components) -> None:
     components.endpoint()
     components.create()
     with pytest.raises(ClientError, match="ModelError"):
@@ -230,7 +230,7 @@ def test_a_copy_that_dies_is_started_again(components: Components) -> None:
     assert components.invoke() == "echo hello"
 
 
-def test_a_request_must_name_a_component(components: Components) -> None:
+def test_request_without_component_name_is_refused(components: Components) -> None:
     components.endpoint()
     components.create()
     code, message = refusal(
@@ -242,7 +242,7 @@ def test_a_request_must_name_a_component(components: Components) -> None:
         components.invoke(name="other")
 
 
-def test_an_endpoint_of_models_takes_no_components(components: Components) -> None:
+def test_endpoint_with_models_refuses_components(components: Components) -> None:
     components.stage.endpoint("one")
     with pytest.raises(ClientError, match="has models in its endpoint configuration"):
         components.create()
@@ -250,7 +250,7 @@ def test_an_endpoint_of_models_takes_no_components(components: Components) -> No
         components.invoke()
 
 
-def test_an_update_of_the_endpoint_takes_its_components_along(components: Components) -> None:
+def test_endpoint_update_keeps_its_components(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
     components.config("bigger", components.variant(InstanceType="ml.m5.2xlarge"))
@@ -263,7 +263,7 @@ def test_an_update_of_the_endpoint_takes_its_components_along(components: Compon
     assert components.invoke() == "echo hello"
 
 
-def test_an_endpoint_with_components_is_not_deleted(components: Components) -> None:
+def test_endpoint_with_components_cannot_be_deleted(components: Components) -> None:
     components.endpoint()
     components.create()
     delete = components.sagemaker.delete_endpoint
@@ -280,7 +280,7 @@ def test_an_endpoint_with_components_is_not_deleted(components: Components) -> N
         ("ComputeResourceRequirements", None, "needs ComputeResourceRequirements"),
     ],
 )
-def test_specifications_that_make_no_sense_are_refused(
+def test_invalid_specifications_are_refused(
     components: Components, member: str, value: Any, message: str
 ) -> None:
     components.endpoint()
@@ -290,13 +290,13 @@ def test_specifications_that_make_no_sense_are_refused(
         components.create(specification=specification)
 
 
-def test_a_component_without_a_copy_is_refused_at_creation(components: Components) -> None:
+def test_component_without_copies_is_refused_at_creation(components: Components) -> None:
     components.endpoint()
     with pytest.raises(ClientError, match="copy count must be an integer of at least 1"):
         components.create(copies=0)
 
 
-def test_a_configuration_for_components_needs_a_role(components: Components) -> None:
+def test_configuration_for_components_without_role_is_refused(components: Components) -> None:
     create = components.sagemaker.create_endpoint_config
     variants = [components.variant()]
     code, message = refusal(create, EndpointConfigName="odd", ProductionVariants=variants)
@@ -305,7 +305,7 @@ def test_a_configuration_for_components_needs_a_role(components: Components) -> 
 
 
 @pytest.mark.feature("serving: inference components in CloudFormation")
-def test_a_stack_makes_changes_and_deletes_a_component(components: Components) -> None:
+def test_stack_creates_updates_and_deletes_a_component(components: Components) -> None:
     components.endpoint()
     bench = Bench(components.stage.cloud)
     properties = {

@@ -82,7 +82,7 @@ class Models:
         below = self.stage.cloud.work_dir / "sagemaker" / "endpoints" / self.stage.name
         return len([path for path in below.glob("*/models/*") if path.is_dir()])
 
-    def refused(self, name: str, body: str = "who") -> tuple[str, str]:
+    def invocation_error(self, name: str, body: str = "who") -> tuple[str, str]:
         with pytest.raises(ClientError) as caught:
             self.invoke(name, body)
         error = caught.value.response["Error"]
@@ -106,7 +106,7 @@ def models(stage: Stage) -> Iterator[Models]:
 
 
 @pytest.mark.feature(MANY)
-def test_models_of_a_prefix_answer_by_name(models: Models) -> None:
+def test_models_of_a_prefix_are_invoked_by_name(models: Models) -> None:
     models.put("a")
     models.put("deep/b")
     models.endpoint()
@@ -116,7 +116,7 @@ def test_models_of_a_prefix_answer_by_name(models: Models) -> None:
     assert models.invoke("a", "flag") == "true"
 
 
-def test_a_model_put_later_is_served_without_a_deployment(models: Models) -> None:
+def test_model_uploaded_later_is_served_without_a_deployment(models: Models) -> None:
     models.endpoint()
     models.put("later")
     assert models.invoke("later") == "later"
@@ -149,7 +149,7 @@ def test_fifty_digit_models_are_served_by_one_process(models: Models) -> None:
 
 
 @pytest.mark.feature("serving: script-mode models behind one endpoint")
-def test_scripts_of_models_do_not_meet(models: Models) -> None:
+def test_scripts_of_models_are_isolated(models: Models) -> None:
     for name in ("hello", "salut"):
         words = f"HELLO = {name!r}\n".encode()
         script = {"code/inference.py": _SCRIPT.encode(), "code/words.py": words}
@@ -161,7 +161,7 @@ def test_scripts_of_models_do_not_meet(models: Models) -> None:
 
 
 @pytest.mark.feature(PRESSURE)
-def test_a_container_without_memory_gets_the_least_recently_used_unloaded(models: Models) -> None:
+def test_least_recently_used_model_is_unloaded_if_container_has_no_memory(models: Models) -> None:
     for name in "abc":
         models.put(name)
     models.endpoint(MOST="2")
@@ -178,7 +178,7 @@ def test_a_container_without_memory_gets_the_least_recently_used_unloaded(models
 
 
 @pytest.mark.feature(PRESSURE)
-def test_models_beyond_the_memory_of_the_instance_type_are_unloaded(models: Models) -> None:
+def test_models_over_the_instance_memory_are_unloaded(models: Models) -> None:
     models.hosting.instance_types.change("ml.m5.large", memory_mb=75)
     for name in "abc":
         models.put(name, weights=bytes(20 * MEGABYTE))
@@ -188,17 +188,17 @@ def test_models_beyond_the_memory_of_the_instance_type_are_unloaded(models: Mode
     assert models.invoke("c", "models") == "2"
 
 
-def test_a_model_too_big_for_the_instance_is_a_model_error(models: Models) -> None:
+def test_model_too_large_for_the_instance_is_a_model_error(models: Models) -> None:
     models.hosting.instance_types.change("ml.m5.large", memory_mb=16)
     models.put("big", weights=bytes(17 * MEGABYTE))
     models.endpoint()
-    code, message = models.refused("big")
+    code, message = models.invocation_error("big")
     assert code == "ModelError"
     assert "(507)" in message
     assert "no loaded model can be unloaded" in message
 
 
-def test_a_model_that_is_not_cached_goes_after_its_request(models: Models) -> None:
+def test_model_is_unloaded_after_its_request_without_caching(models: Models) -> None:
     models.put("a")
     models.endpoint(cached=False)
     models.invoke("a")
@@ -208,9 +208,9 @@ def test_a_model_that_is_not_cached_goes_after_its_request(models: Models) -> No
 
 
 @pytest.mark.feature("bad input: an unknown target model")
-def test_an_unknown_target_model_is_refused_in_awss_words(models: Models) -> None:
+def test_unknown_target_model_is_refused_with_aws_message(models: Models) -> None:
     models.endpoint()
-    assert models.refused("nowhere") == (
+    assert models.invocation_error("nowhere") == (
         "ValidationError",
         "Failed to download model data(bucket: data, key: many/nowhere.tar.gz). Please ensure "
         "that there is an object located at the URL and that the role passed to CreateModel has "
@@ -221,25 +221,25 @@ def test_an_unknown_target_model_is_refused_in_awss_words(models: Models) -> Non
 
 
 @pytest.mark.feature("bad input: a target model that is no archive")
-def test_a_target_model_that_is_no_archive_is_a_model_error(models: Models) -> None:
+def test_target_model_that_is_no_archive_is_a_model_error(models: Models) -> None:
     models.endpoint()
     models.stage.s3.put_object(Bucket="data", Key="many/odd.tar.gz", Body=b"not an archive")
-    code, message = models.refused("odd")
+    code, message = models.invocation_error("odd")
     assert code == "ModelError"
     assert "not a valid tar.gz archive" in message
 
 
 @pytest.mark.feature("bad input: a target model that does not load")
-def test_a_model_the_container_cannot_load_is_a_model_error(models: Models) -> None:
+def test_model_that_fails_to_load_is_a_model_error(models: Models) -> None:
     models.put("odd", broken=b"")
     models.endpoint()
-    code, message = models.refused("odd")
+    code, message = models.invocation_error("odd")
     assert code == "ModelError"
     assert 'Received server error (500) from primary with message "the model does not' in message
 
 
 @pytest.mark.feature("bad input: a request without a target model")
-def test_a_request_without_a_target_model_is_refused(models: Models) -> None:
+def test_request_without_target_model_is_refused(models: Models) -> None:
     models.endpoint()
     invoke = models.stage.runtime.invoke_endpoint
     code, message = refusal(invoke, EndpointName=models.stage.name, Body="x")
@@ -247,9 +247,9 @@ def test_a_request_without_a_target_model_is_refused(models: Models) -> None:
     assert message.endswith("is missing a target model header.")
 
 
-def test_a_target_model_of_a_single_model_endpoint_is_refused(models: Models) -> None:
+def test_target_model_is_refused_by_single_model_endpoint(models: Models) -> None:
     models.stage.endpoint("one")
-    code, message = models.refused("a")
+    code, message = models.invocation_error("a")
     name = models.stage.name
     assert code == "ValidationError"
     assert message == (
@@ -257,7 +257,7 @@ def test_a_target_model_of_a_single_model_endpoint_is_refused(models: Models) ->
     )
 
 
-def test_an_image_for_one_model_is_refused_for_many(models: Models) -> None:
+def test_image_without_multi_model_support_is_refused(models: Models) -> None:
     models.stage.sagemaker.create_model(
         ModelName="many", ExecutionRoleArn=ROLE,
         PrimaryContainer={
@@ -271,14 +271,14 @@ def test_an_image_for_one_model_is_refused_for_many(models: Models) -> None:
     assert "com.amazonaws.sagemaker.capabilities.multi-models=true" in message
 
 
-def test_a_container_that_lists_no_models_does_not_come_up(models: Models) -> None:
+def test_container_without_model_list_fails_the_endpoint(models: Models) -> None:
     models.hosting.timing = Timing(startup_cap=1, terminate=2)
     with pytest.raises(AssertionError, match="did not pass the ping health check"):
         models.endpoint(LISTS="no")
 
 
 @pytest.mark.feature("serving: requests go where the model is loaded")
-def test_requests_go_to_the_instance_that_has_the_model(models: Models) -> None:
+def test_requests_are_routed_to_the_instance_with_the_model(models: Models) -> None:
     for name in "abcdef":
         models.put(name)
     models.endpoint(count=2)
@@ -287,16 +287,16 @@ def test_requests_go_to_the_instance_that_has_the_model(models: Models) -> None:
     assert models.stage.total("ModelCacheHit") == 24
 
 
-def test_a_dead_container_loads_its_models_again(models: Models) -> None:
+def test_restarted_container_loads_its_models_again(models: Models) -> None:
     models.put("a")
     models.endpoint()
     models.invoke("a")
-    assert models.refused("a", "die")[0] == "ModelError"
+    assert models.invocation_error("a", "die")[0] == "ModelError"
     assert models.stage.cloud.settle(180) == []
     assert models.invoke("a") == "a"
 
 
-def test_a_model_that_takes_too_long_is_not_ready_yet_and_goes_on_loading(models: Models) -> None:
+def test_slow_model_is_not_ready_and_continues_loading(models: Models) -> None:
     models.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2, invocation=0.5)
     models.put("a", slow=b"")
     models.endpoint()
@@ -309,13 +309,13 @@ def test_a_model_that_takes_too_long_is_not_ready_yet_and_goes_on_loading(models
     assert models.invoke("a") == "a"
 
 
-def test_a_load_that_is_given_up_leaves_nothing_and_is_begun_anew(models: Models) -> None:
+def test_timed_out_load_is_cleaned_up_and_repeated(models: Models) -> None:
     models.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2, model_load=1.0)
     models.put("a", slow=b"")
     models.put("b")
     models.endpoint()
 
-    code, message = models.refused("a")
+    code, message = models.invocation_error("a")
 
     assert (code, "timed out" in message) == ("ModelError", True)
     assert models.invoke("b", "models") == "1"  # in the container
@@ -327,7 +327,7 @@ def test_a_load_that_is_given_up_leaves_nothing_and_is_begun_anew(models: Models
 
 
 @pytest.mark.feature("serving: metrics of multi-model endpoints")
-def test_loading_is_published_in_microseconds(models: Models) -> None:
+def test_model_loading_time_is_published_in_microseconds(models: Models) -> None:
     models.put("a")
     models.endpoint()
     models.invoke("a")
@@ -346,7 +346,7 @@ def test_loading_is_published_in_microseconds(models: Models) -> None:
     assert [point["Maximum"] for point in units] == [1.0]
 
 
-def test_batch_transform_of_a_multi_model_model_is_refused(models: Models) -> None:
+def test_batch_transform_of_a_multi_model_container_is_refused(models: Models) -> None:
     models.endpoint()
     code, message = refusal(
         models.stage.sagemaker.create_transform_job, TransformJobName="many", ModelName="many",

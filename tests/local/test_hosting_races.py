@@ -70,9 +70,7 @@ def _ended(instance: Instance) -> None:
             assert not thread.is_alive()
 
 
-def test_instance_stopped_amid_its_restart_leaves_nothing_and_stays_down(
-    stage: Stage, tmp_path: Path
-) -> None:
+def test_instance_stopped_during_its_restart_stays_stopped(stage: Stage, tmp_path: Path) -> None:
     _frail(stage, tmp_path).touch()
     instance = _only(stage)
     _kill(stage)
@@ -83,12 +81,16 @@ def test_instance_stopped_amid_its_restart_leaves_nothing_and_stays_down(
     assert stage.cloud.settle(180) == []
     assert (_pids(stage), instance.folder.exists()) == ([], False)
     instance.check()
-    assert (instance.revive(), instance.start(), instance.coming) == (False, False, False)
+    assert (instance.restart_if_down(), instance.start(), instance.starting_or_serving) == (
+        False,
+        False,
+        False,
+    )
     _ended(instance)
     assert _pids(stage) == []
 
 
-def test_deleting_an_endpoint_amid_a_restart_leaves_nothing(stage: Stage, tmp_path: Path) -> None:
+def test_endpoint_deleted_during_a_restart_leaves_no_process(stage: Stage, tmp_path: Path) -> None:
     _frail(stage, tmp_path).touch()
     instance = _only(stage)
     _kill(stage)
@@ -102,7 +104,7 @@ def test_deleting_an_endpoint_amid_a_restart_leaves_nothing(stage: Stage, tmp_pa
 
 
 @pytest.mark.parametrize("stopped_first", [True, False])
-def test_stop_and_the_start_of_a_process_never_meet(stage: Stage, *, stopped_first: bool) -> None:
+def test_concurrent_stop_and_start_leave_no_process(stage: Stage, *, stopped_first: bool) -> None:
     stage.endpoint()
     blueprint, timing = _only(stage).blueprint, Timing(**_SHORT)
     instance = _Gated(stage.cloud, blueprint, timing, lambda: None)
@@ -128,7 +130,7 @@ def test_stop_and_the_start_of_a_process_never_meet(stage: Stage, *, stopped_fir
     assert (_pids(stage), instance.healthy, instance.folder.exists()) == (before, False, False)
 
 
-def test_request_waits_for_an_instance_no_longer_than_its_admission(
+def test_request_waits_for_an_instance_at_most_its_admission_time(
     stage: Stage, tmp_path: Path
 ) -> None:
     stage.hosting.timing = Timing(**_SHORT, admission=0.3)
@@ -141,10 +143,12 @@ def test_request_waits_for_an_instance_no_longer_than_its_admission(
     error = caught.value.response["Error"]
     assert error["Code"] == "ModelNotReadyException"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
-    assert _only(stage).starting_or_serving  # it is still being restarted: the request has not waited for it
+    assert _only(
+        stage
+    ).starting_or_serving  # it is still being restarted: the request has not waited for it
 
 
-def test_request_that_is_admitted_in_time_is_answered_by_the_new_process(
+def test_request_admitted_in_time_is_served_by_the_new_process(
     stage: Stage, tmp_path: Path
 ) -> None:
     hangs = _frail(stage, tmp_path)
@@ -161,7 +165,7 @@ def test_request_that_is_admitted_in_time_is_answered_by_the_new_process(
     assert response not in (first, "")
 
 
-def test_request_over_the_drain_is_cut_off_with_awss_error(stage: Stage) -> None:
+def test_request_over_the_drain_limit_fails_with_aws_error(stage: Stage) -> None:
     stage.hosting.timing = Timing(**_SHORT, drain=0.2)
     stage.endpoint()
     stage.model("summer")
@@ -182,7 +186,7 @@ def test_request_over_the_drain_is_cut_off_with_awss_error(stage: Stage) -> None
     assert len(_pids(stage)) == 1
 
 
-def test_request_within_the_drain_is_answered_before_its_process_ends(stage: Stage) -> None:
+def test_request_within_the_drain_limit_is_completed(stage: Stage) -> None:
     stage.endpoint()
     stage.model("summer")
     stage.config("green", "summer")

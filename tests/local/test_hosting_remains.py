@@ -75,7 +75,7 @@ def test_deleted_endpoint_leaves_no_process_thread_or_folder(stage: Stage) -> No
     assert (_processes(stage), _threads(stage), _folders(stage)) == ([], [], [])
 
 
-def test_queue_of_a_deleted_endpoint_is_forgotten(stage: Stage) -> None:
+def test_queue_of_a_deleted_endpoint_is_removed(stage: Stage) -> None:
     stage.config("queued", "winter", AsyncInferenceConfig={
         "OutputConfig": {"S3OutputPath": "s3://data/out"}})  # fmt: skip
     stage.endpoint("queued")
@@ -89,7 +89,7 @@ def test_queue_of_a_deleted_endpoint_is_forgotten(stage: Stage) -> None:
     assert stage.name not in stage.hosting.asynchronous._backlogs
 
 
-def test_endpoint_of_which_one_process_cannot_be_started_at_all_fails(stage: Stage) -> None:
+def test_process_that_cannot_be_started_fails_the_endpoint(stage: Stage) -> None:
     stage.model("impossible", GREETING="a\0b")
     variants = [
         {"VariantName": name, "ModelName": model, "InitialInstanceCount": 1,
@@ -105,7 +105,7 @@ def test_endpoint_of_which_one_process_cannot_be_started_at_all_fails(stage: Sta
     assert _processes(stage) == []
 
 
-def test_instance_that_cannot_be_restarted_is_tried_again_at_the_next_check(stage: Stage) -> None:
+def test_failed_restart_is_repeated_at_the_next_health_check(stage: Stage) -> None:
     stage.endpoint()
     instance, folder = _instance(stage), _instance(stage).folder
     shutil.rmtree(folder)
@@ -123,7 +123,7 @@ def test_instance_that_cannot_be_restarted_is_tried_again_at_the_next_check(stag
     assert stage.invoke() == "echo hello"
 
 
-def test_capture_that_cannot_be_written_takes_no_other_along(
+def test_failed_capture_does_not_affect_other_endpoints(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     lost = f"s3://no-such-bucket-{stage.name}"
@@ -147,7 +147,7 @@ def test_capture_that_cannot_be_written_takes_no_other_along(
     assert f"captured of {stage.name}/AllTraffic" in caplog.text
 
 
-def test_archive_that_is_damaged_inside_fails_the_endpoint_in_awss_words(stage: Stage) -> None:
+def test_damaged_archive_fails_the_endpoint_with_aws_message(stage: Stage) -> None:
     whole = stage.s3.get_object(Bucket="data", Key="winter.tar.gz")["Body"].read()
     damaged = whole[:12] + b"\xff" * 20 + whole[32:]
     stage.s3.put_object(Bucket="data", Key="winter.tar.gz", Body=damaged)
@@ -159,7 +159,7 @@ def test_archive_that_is_damaged_inside_fails_the_endpoint_in_awss_words(stage: 
 
 
 @pytest.mark.feature("rollout: no guardrails on ml.inf1, silently")
-def test_canary_on_inf1_is_silently_all_at_once(stage: Stage) -> None:
+def test_canary_on_inf1_is_deployed_all_at_once(stage: Stage) -> None:
     def config(name: str) -> None:
         variant: dict[str, Any] = {
             "VariantName": "AllTraffic", "ModelName": "winter", "InitialInstanceCount": 1,
@@ -188,7 +188,7 @@ def components(stage: Stage) -> Iterator[Components]:
     components_.clear()
 
 
-def test_requests_in_progress_are_told_by_copy_of_a_component(components: Components) -> None:
+def test_requests_in_progress_are_reported_by_copy(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
 
@@ -196,7 +196,7 @@ def test_requests_in_progress_are_told_by_copy_of_a_component(components: Compon
     assert components.hosting.outstanding_copies("no-such-component") == []
 
 
-def test_no_copy_stays_on_an_instance_that_goes(components: Components) -> None:
+def test_no_copy_stays_on_a_removed_instance(components: Components) -> None:
     components.endpoint(2)
     components.create(copies=2, cores=3)
     for name in ("left", "right"):

@@ -31,7 +31,7 @@ def two(stage: Stage) -> Stage:
 
 
 @pytest.mark.feature("rollout: all at once")
-def test_update_without_policy_goes_blue_green_all_at_once(two: Stage) -> None:
+def test_update_without_policy_is_blue_green_all_at_once(two: Stage) -> None:
     with traffic(two) as sent:
         update(two)
         described = two.wait_until_stable()
@@ -44,7 +44,7 @@ def test_update_without_policy_goes_blue_green_all_at_once(two: Stage) -> None:
 
 
 @pytest.mark.feature("rollout: canary")
-def test_canary_bakes_then_takes_all_traffic_and_no_request_fails(two: Stage) -> None:
+def test_canary_shifts_all_traffic_after_baking_without_failures(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, CANARY)
         described = two.until(reporting("Baking for 600 seconds (WaitIntervalInSeconds)"))
@@ -74,7 +74,7 @@ def test_canary_bakes_then_takes_all_traffic_and_no_request_fails(two: Stage) ->
 
 
 @pytest.mark.feature("rollout: rollback on alarm")
-def test_alarm_during_the_bake_rolls_back_to_the_old_configuration(two: Stage) -> None:
+def test_alarm_during_baking_rolls_back(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, CANARY)
         two.until(reporting("Baking for 600 seconds"))
@@ -92,7 +92,7 @@ def test_alarm_during_the_bake_rolls_back_to_the_old_configuration(two: Stage) -
     assert two.cloud.settle(180) == []
 
 
-def test_stack_whose_rollout_an_alarm_undoes_is_told_which(two: Stage) -> None:
+def test_stack_failure_names_the_alarm_that_rolled_back(two: Stage) -> None:
     properties = {"EndpointName": two.name, "DeploymentConfig": CANARY}
     bench, kind = Bench(two.cloud), "AWS::SageMaker::Endpoint"
     before = bench.request(kind, properties | {"EndpointConfigName": "blue"})
@@ -107,7 +107,7 @@ def test_stack_whose_rollout_an_alarm_undoes_is_told_which(two: Stage) -> None:
     )
 
 
-def test_alarm_that_evaluates_at_the_end_of_the_bake_rolls_back(two: Stage) -> None:
+def test_alarm_evaluated_at_the_end_of_baking_rolls_back(two: Stage) -> None:
     update(two, CANARY)
     two.until(reporting("Baking for 600 seconds"))
     two.cloud.clock.advance(599)
@@ -119,7 +119,7 @@ def test_alarm_that_evaluates_at_the_end_of_the_bake_rolls_back(two: Stage) -> N
 
 
 @pytest.mark.feature("rollout: rollback on a composite alarm")
-def test_composite_alarm_rolls_back_too(two: Stage) -> None:
+def test_composite_alarm_rolls_back(two: Stage) -> None:
     two.cloudwatch.put_composite_alarm(AlarmName="any", AlarmRule='ALARM("errors")')
     either = {**CANARY, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "any"}]}}
     update(two, either)
@@ -132,7 +132,7 @@ def test_composite_alarm_rolls_back_too(two: Stage) -> None:
 
 
 @pytest.mark.feature("rollout: an alarm that is red already")
-def test_alarm_that_is_red_already_aborts_the_update(two: Stage) -> None:
+def test_rollback_alarm_in_alarm_state_aborts_the_update(two: Stage) -> None:
     alarm(two, "ALARM")
 
     update(two, CANARY)
@@ -142,7 +142,7 @@ def test_alarm_that_is_red_already_aborts_the_update(two: Stage) -> None:
 
 
 @pytest.mark.feature("bad input: a rollback alarm that does not exist")
-def test_rollback_alarm_that_does_not_exist_is_refused(two: Stage) -> None:
+def test_missing_rollback_alarm_is_refused(two: Stage) -> None:
     unknown = {**CANARY, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "no"}]}}
 
     code, message = refusal(lambda: update(two, unknown))
@@ -152,7 +152,7 @@ def test_rollback_alarm_that_does_not_exist_is_refused(two: Stage) -> None:
 
 
 @pytest.mark.feature("bad input: a model that fails its /ping, in an update")
-def test_new_model_that_fails_its_ping_leaves_the_old_one_serving(two: Stage) -> None:
+def test_failed_ping_of_new_model_keeps_the_old_one(two: Stage) -> None:
     two.hosting.timing = Timing(startup_cap=0.5, flush=0.05, terminate=2)
     two.model("mute", PING="broken")
     two.config("mute", "mute", count=2)
@@ -168,7 +168,7 @@ def test_new_model_that_fails_its_ping_leaves_the_old_one_serving(two: Stage) ->
 
 
 @pytest.mark.feature("rollout: rolling")
-def test_rolling_update_replaces_batch_by_batch(two: Stage) -> None:
+def test_rolling_update_replaces_instances_in_batches(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, ROLLING)
         described = two.until(reporting("Baking for 600 seconds"))
@@ -190,7 +190,7 @@ def test_rolling_update_replaces_batch_by_batch(two: Stage) -> None:
 
 
 @pytest.mark.feature("load: a rollout that is undone fails no request")
-def test_rolling_update_that_alarms_restores_the_old_fleet(two: Stage) -> None:
+def test_alarm_in_rolling_update_restores_the_old_fleet(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, ROLLING)
         two.until(reporting("Baking for 600 seconds"))
@@ -235,7 +235,7 @@ def test_canary_of_one_instance_is_refused(two: Stage) -> None:
     assert two.wait_until_stable()["EndpointStatus"] == "InService"
 
 
-def test_last_deployment_config_is_reused_only_when_asked(two: Stage) -> None:
+def test_last_deployment_config_is_reused_only_if_retained(two: Stage) -> None:
     routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
     quick = {
         "BlueGreenUpdatePolicy": {
@@ -255,7 +255,7 @@ def test_last_deployment_config_is_reused_only_when_asked(two: Stage) -> None:
 
 
 @pytest.mark.feature("rollout: bake times on the virtual clock")
-def test_bake_counts_as_work_in_flight(two: Stage) -> None:
+def test_baking_counts_as_work_in_flight(two: Stage) -> None:
     update(two, CANARY)
     two.until(reporting("Baking for 600 seconds"))
 

@@ -62,7 +62,7 @@ def break_rollback(stage: Stage, gone: Path, policy: dict[str, Any]) -> dict[str
 
 @pytest.mark.feature("rollout: rollback that fails")
 @pytest.mark.parametrize("policy", [CANARY, ROLLING], ids=["canary", "rolling"])
-def test_old_fleet_that_died_meanwhile_lets_the_rollback_fail(
+def test_rollback_fails_if_the_old_fleet_has_exited(
     stage: Stage, gone: Path, policy: dict[str, Any]
 ) -> None:
     described = break_rollback(stage, gone, policy)
@@ -76,7 +76,7 @@ def test_old_fleet_that_died_meanwhile_lets_the_rollback_fail(
     assert {stage.invoke("model") for _ in range(20)} == {"summer"}
 
 
-def test_next_update_of_such_an_endpoint_works(stage: Stage, gone: Path) -> None:
+def test_update_after_failed_rollback_succeeds(stage: Stage, gone: Path) -> None:
     break_rollback(stage, gone, CANARY)
 
     update(stage)
@@ -90,7 +90,7 @@ def test_next_update_of_such_an_endpoint_works(stage: Stage, gone: Path) -> None
 
 
 @pytest.mark.slow
-def test_next_update_that_fails_too_keeps_what_serves(stage: Stage, gone: Path) -> None:
+def test_failed_update_after_failed_rollback_keeps_serving(stage: Stage, gone: Path) -> None:
     break_rollback(stage, gone, CANARY)
     stage.model("never", START="exit")
     stage.config("never", "never", count=2)
@@ -107,7 +107,7 @@ def test_next_update_that_fails_too_keeps_what_serves(stage: Stage, gone: Path) 
     assert stage.cloud.processes.running() == {}
 
 
-def test_next_update_that_cannot_even_be_built_keeps_what_serves(stage: Stage, gone: Path) -> None:
+def test_unbuildable_update_after_failed_rollback_keeps_serving(stage: Stage, gone: Path) -> None:
     break_rollback(stage, gone, CANARY)
     stage.model("lost")
     stage.config("lost", "lost", count=2)
@@ -119,7 +119,7 @@ def test_next_update_that_cannot_even_be_built_keeps_what_serves(stage: Stage, g
     assert {stage.invoke("model") for _ in range(20)} == {"summer"}
 
 
-def test_rollback_starts_what_can_be_started_again(stage: Stage, gone: Path) -> None:
+def test_rollback_restarts_exited_instances(stage: Stage, gone: Path) -> None:
     update(stage, CANARY)
     stage.until(reporting("Baking for 600 seconds"))
     gone.touch()
@@ -133,7 +133,7 @@ def test_rollback_starts_what_can_be_started_again(stage: Stage, gone: Path) -> 
     assert stage.invoke("model") == "frail"
 
 
-def test_alarm_between_two_batches_begins_no_other_batch(stage: Stage, gone: Path) -> None:
+def test_alarm_between_batches_starts_no_further_batch(stage: Stage, gone: Path) -> None:
     stage.events.emitted.clear()
     update(stage, ROLLING)
     stage.until(reporting("Baking for 600 seconds"))
@@ -179,7 +179,7 @@ _AT_ONCE: dict[str, Any] = {
 
 
 @pytest.mark.feature("rollout: variants keep their names")
-def test_guarded_update_to_other_variant_names_is_refused(stage: Stage) -> None:
+def test_update_with_guardrails_cannot_change_variant_names(stage: Stage) -> None:
     variants(stage, "old", "Champion", "Challenger")
     variants(stage, "new", "Champion")
     stage.endpoint("old")
@@ -195,7 +195,7 @@ def test_guarded_update_to_other_variant_names_is_refused(stage: Stage) -> None:
     assert [v["VariantName"] for v in described["ProductionVariants"]] == ["Champion"]
 
 
-def test_retained_deployment_configuration_keeps_names_too(stage: Stage) -> None:
+def test_retained_deployment_configuration_requires_the_same_names(stage: Stage) -> None:
     variants(stage, "old", "Champion")
     variants(stage, "new", "Champion", "Challenger")
     stage.endpoint("old", DeploymentConfig=_AT_ONCE)
@@ -207,7 +207,7 @@ def test_retained_deployment_configuration_keeps_names_too(stage: Stage) -> None
     assert stage.wait_until_stable()["EndpointConfigName"] == "new"
 
 
-def test_names_are_free_where_there_are_no_guardrails(stage: Stage) -> None:
+def test_variant_names_may_change_without_guardrails(stage: Stage) -> None:
     for config, name in (("old", "first"), ("new", "second")):
         stage.sagemaker.create_endpoint_config(
             EndpointConfigName=config,

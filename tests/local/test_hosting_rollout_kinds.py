@@ -61,7 +61,7 @@ def restored(stage: Stage, described: dict[str, Any], count: int = 3) -> None:
 
 
 @pytest.mark.feature("rollout: linear")
-def test_linear_rollout_shifts_step_by_step_and_no_request_fails(three: Stage) -> None:
+def test_linear_rollout_shifts_in_steps_without_failures(three: Stage) -> None:
     with traffic(three) as sent:
         update(three, LINEAR)
         described = three.until(reporting("linear capacity of 1 instance(s)"))
@@ -92,7 +92,7 @@ def test_linear_rollout_shifts_step_by_step_and_no_request_fails(three: Stage) -
 
 
 @pytest.mark.feature("load: a rollout that is undone fails no request")
-def test_linear_rollout_that_alarms_in_its_second_step_rolls_back(three: Stage) -> None:
+def test_alarm_in_second_linear_step_rolls_back(three: Stage) -> None:
     with traffic(three) as sent:
         update(three, LINEAR)
         three.until(reporting("Baking for 300 seconds"))
@@ -107,7 +107,7 @@ def test_linear_rollout_that_alarms_in_its_second_step_rolls_back(three: Stage) 
     restored(three, described)
 
 
-def test_all_at_once_that_alarms_in_its_bake_rolls_back(three: Stage) -> None:
+def test_alarm_in_all_at_once_baking_rolls_back(three: Stage) -> None:
     with traffic(three) as sent:
         update(three, ALL_AT_ONCE)
         three.until(reporting("Baking for 300 seconds (TerminationWaitInSeconds)"))
@@ -120,7 +120,7 @@ def test_all_at_once_that_alarms_in_its_bake_rolls_back(three: Stage) -> None:
     restored(three, described)
 
 
-def test_rolling_rollout_that_alarms_in_its_first_batch_rolls_back(three: Stage) -> None:
+def test_alarm_in_first_rolling_batch_rolls_back(three: Stage) -> None:
     with traffic(three) as sent:
         update(three, ROLLING)
         three.until(reporting("Baking for 600 seconds"))
@@ -133,7 +133,7 @@ def test_rolling_rollout_that_alarms_in_its_first_batch_rolls_back(three: Stage)
 
 
 @pytest.mark.parametrize("policy", [LINEAR, ALL_AT_ONCE, ROLLING], ids=["linear", "all", "rolling"])
-def test_alarm_red_at_the_start_aborts_before_anything_serves(
+def test_alarm_state_at_the_start_aborts_the_deployment(
     three: Stage, policy: dict[str, Any]
 ) -> None:
     trigger_alarm(three)
@@ -148,7 +148,7 @@ def test_alarm_red_at_the_start_aborts_before_anything_serves(
 
 
 @pytest.mark.feature("rollout: rollback that fails")
-def test_rollback_that_fails_leaves_update_rollback_failed(stage: Stage, tmp_path: Path) -> None:
+def test_failed_rollback_ends_in_update_rollback_failed(stage: Stage, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     stage.model("frail", EXITS_IF=str(gone))
     stage.model("summer")
@@ -220,7 +220,7 @@ def test_scaling_in_and_out_under_load_fails_no_request(stage: Stage) -> None:
 
 
 @pytest.mark.feature("rollout: share of a canary")
-def test_canary_keeps_the_share_of_its_instances(three: Stage) -> None:
+def test_canary_traffic_is_the_share_of_its_instances(three: Stage) -> None:
     update(three, CANARY | {"BlueGreenUpdatePolicy": CANARY["BlueGreenUpdatePolicy"] | {
         "TrafficRoutingConfiguration": {
             "Type": "CANARY", "WaitIntervalInSeconds": 600,

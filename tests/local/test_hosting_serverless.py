@@ -30,8 +30,10 @@ class Serverless:
         self.stage = stage
         self.hosting = stage.hosting
 
-    def variant(self, most: int = 2, provisioned: int = 0, **more: Any) -> dict[str, Any]:
-        config = {"MemorySizeInMB": 2048, "MaxConcurrency": most}
+    def variant(
+        self, max_concurrency: int = 2, provisioned: int = 0, **more: Any
+    ) -> dict[str, Any]:
+        config = {"MemorySizeInMB": 2048, "MaxConcurrency": max_concurrency}
         if provisioned:
             config["ProvisionedConcurrency"] = provisioned
         return {
@@ -81,7 +83,7 @@ def serverless(stage: Stage) -> Iterator[Serverless]:
 
 
 @pytest.mark.feature(SERVERLESS)
-def test_the_first_request_starts_a_process_and_the_next_finds_it_warm(
+def test_first_request_is_cold_and_the_next_is_warm(
     serverless: Serverless,
 ) -> None:
     described = serverless.endpoint()
@@ -94,7 +96,7 @@ def test_the_first_request_starts_a_process_and_the_next_finds_it_warm(
 
 
 @pytest.mark.feature("serving: serverless cold and warm")
-def test_a_cold_start_is_published_as_set_up_and_overhead(serverless: Serverless) -> None:
+def test_cold_start_is_published_as_setup_time_and_overhead(serverless: Serverless) -> None:
     serverless.endpoint()
     serverless.stage.invoke()
     setup = serverless.stage.total("ModelSetupTime")
@@ -106,7 +108,7 @@ def test_a_cold_start_is_published_as_set_up_and_overhead(serverless: Serverless
 
 
 @pytest.mark.feature("serving: serverless cold and warm")
-def test_an_idle_environment_ends(serverless: Serverless) -> None:
+def test_idle_environment_ends(serverless: Serverless) -> None:
     serverless.endpoint()
     first = serverless.stage.invoke("pid")
     serverless.stage.cloud.clock.advance(300)
@@ -121,8 +123,8 @@ def test_an_idle_environment_ends(serverless: Serverless) -> None:
 
 
 @pytest.mark.feature("serving: serverless concurrency")
-def test_requests_over_the_concurrency_are_throttled(serverless: Serverless) -> None:
-    serverless.endpoint(most=1)
+def test_requests_over_the_maximum_concurrency_are_throttled(serverless: Serverless) -> None:
+    serverless.endpoint(max_concurrency=1)
     serverless.stage.invoke()
     responses: list[str] = []
     running = threading.Thread(target=lambda: responses.append(serverless.stage.invoke("sleep 2")))
@@ -140,8 +142,8 @@ def test_requests_over_the_concurrency_are_throttled(serverless: Serverless) -> 
 
 
 @pytest.mark.feature("serving: serverless concurrency")
-def test_concurrent_requests_get_an_environment_each(serverless: Serverless) -> None:
-    serverless.endpoint(most=3)
+def test_concurrent_requests_use_separate_environments(serverless: Serverless) -> None:
+    serverless.endpoint(max_concurrency=3)
     responses: list[str] = []
     threads = [
         threading.Thread(target=lambda: responses.append(serverless.stage.invoke("sleep 1")))
@@ -157,8 +159,8 @@ def test_concurrent_requests_get_an_environment_each(serverless: Serverless) -> 
 
 
 @pytest.mark.feature(PROVISIONED)
-def test_provisioned_environments_are_warm_and_stay(serverless: Serverless) -> None:
-    described = serverless.endpoint(most=2, provisioned=1)
+def test_provisioned_environments_stay_warm(serverless: Serverless) -> None:
+    described = serverless.endpoint(max_concurrency=2, provisioned=1)
     shown = described["ProductionVariants"][0]["CurrentServerlessConfig"]
     assert shown == {"MemorySizeInMB": 2048, "MaxConcurrency": 2, "ProvisionedConcurrency": 1}
     assert serverless.processes() == 1
@@ -172,8 +174,8 @@ def test_provisioned_environments_are_warm_and_stay(serverless: Serverless) -> N
 
 
 @pytest.mark.feature(PROVISIONED)
-def test_requests_beyond_the_provisioned_ones_spill_over(serverless: Serverless) -> None:
-    serverless.endpoint(most=2, provisioned=1)
+def test_requests_beyond_provisioned_concurrency_spill_over(serverless: Serverless) -> None:
+    serverless.endpoint(max_concurrency=2, provisioned=1)
     threads = [
         threading.Thread(target=lambda: serverless.stage.invoke("sleep 1")) for _ in range(2)
     ]
@@ -187,7 +189,7 @@ def test_requests_beyond_the_provisioned_ones_spill_over(serverless: Serverless)
 
 @pytest.mark.feature(PROVISIONED)
 def test_provisioned_concurrency_is_changed_in_place(serverless: Serverless) -> None:
-    serverless.endpoint(most=3, provisioned=1)
+    serverless.endpoint(max_concurrency=3, provisioned=1)
     change = {"ProvisionedConcurrency": 2, "MaxConcurrency": 5}
     serverless.stage.sagemaker.update_endpoint_weights_and_capacities(
         EndpointName=serverless.stage.name,
@@ -204,13 +206,13 @@ def test_provisioned_concurrency_is_changed_in_place(serverless: Serverless) -> 
     assert serverless.processes() == 1
 
 
-def test_more_provisioned_than_the_most_is_refused(serverless: Serverless) -> None:
-    variant = serverless.variant(most=1, provisioned=2)
+def test_provisioned_concurrency_over_the_maximum_is_refused(serverless: Serverless) -> None:
+    variant = serverless.variant(max_concurrency=1, provisioned=2)
     message = serverless.refused(ProductionVariants=[variant])
     assert "ProvisionedConcurrency (2) must be less than or equal to MaxConcurrency (1)" in message
 
 
-def test_idle_provisioned_environments_tell_that_nothing_uses_them(serverless: Serverless) -> None:
+def test_idle_provisioned_environments_publish_zero_utilization(serverless: Serverless) -> None:
     serverless.endpoint(provisioned=1)
     serverless.stage.cloud.clock.advance(61)
     assert serverless.stage.cloud.settle(180) == []
@@ -218,7 +220,7 @@ def test_idle_provisioned_environments_tell_that_nothing_uses_them(serverless: S
 
 
 @pytest.mark.feature("bad input: a model that crashes at start, serverless")
-def test_a_model_that_does_not_start_fails_the_endpoint_in_awss_words(
+def test_model_that_does_not_start_fails_the_endpoint_with_aws_message(
     serverless: Serverless,
 ) -> None:
     serverless.stage.model("broken", START="exit")
@@ -228,7 +230,7 @@ def test_a_model_that_does_not_start_fails_the_endpoint_in_awss_words(
 
 
 @pytest.mark.feature("bad input: a request over the limit, serverless")
-def test_a_request_over_four_megabytes_is_refused(serverless: Serverless) -> None:
+def test_request_over_four_megabytes_is_refused(serverless: Serverless) -> None:
     serverless.endpoint()
     code, message = refusal(serverless.stage.invoke, body="x" * (4 * MEGABYTE + 1))
     assert code == "ValidationError"
@@ -236,13 +238,13 @@ def test_a_request_over_four_megabytes_is_refused(serverless: Serverless) -> Non
 
 
 @pytest.mark.feature("bad input: a model that answers 7 MB, serverless")
-def test_an_answer_over_four_megabytes_is_a_model_error(serverless: Serverless) -> None:
+def test_response_over_four_megabytes_is_a_model_error(serverless: Serverless) -> None:
     serverless.endpoint()
     with pytest.raises(ClientError, match="exceeds the limit of 4194304"):
         serverless.stage.invoke("big")
 
 
-def test_a_process_that_dies_is_replaced_by_the_next_request(serverless: Serverless) -> None:
+def test_exited_process_is_replaced_by_the_next_request(serverless: Serverless) -> None:
     serverless.endpoint()
     with pytest.raises(ClientError, match="ModelError"):
         serverless.stage.invoke("die")
@@ -252,12 +254,12 @@ def test_a_process_that_dies_is_replaced_by_the_next_request(serverless: Serverl
 
 
 @pytest.mark.feature("bad input: a model that crashes at a cold start")
-def test_a_cold_start_that_crashes_is_a_model_error_and_gives_its_place_back(
+def test_crashed_cold_start_is_a_model_error_and_releases_concurrency(
     serverless: Serverless, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
     serverless.stage.model("frail", EXITS_IF=str(broken))
-    serverless.endpoint(model="frail", most=1)
+    serverless.endpoint(model="frail", max_concurrency=1)
     broken.touch()
 
     for _ in range(2):  # were the place kept, the second would be throttled
@@ -272,8 +274,8 @@ def test_a_cold_start_that_crashes_is_a_model_error_and_gives_its_place_back(
     assert serverless.stage.invoke() == "echo hello"
 
 
-def test_a_cold_start_that_cannot_even_begin_gives_its_place_back(serverless: Serverless) -> None:
-    serverless.endpoint(most=1)
+def test_failed_cold_start_releases_concurrency(serverless: Serverless) -> None:
+    serverless.endpoint(max_concurrency=1)
     folder = instance_folder(serverless.stage.cloud, serverless.stage.name)
     shutil.rmtree(folder, ignore_errors=True)
     folder.write_text("in the way")
@@ -286,10 +288,10 @@ def test_a_cold_start_that_cannot_even_begin_gives_its_place_back(serverless: Se
     assert serverless.stage.invoke() == "echo hello"
 
 
-def test_provisioned_environments_that_cannot_be_made_leave_those_there_are(
+def test_failed_provisioning_keeps_existing_environments(
     serverless: Serverless,
 ) -> None:
-    serverless.endpoint(most=3, provisioned=1)
+    serverless.endpoint(max_concurrency=3, provisioned=1)
     folder = instance_folder(serverless.stage.cloud, serverless.stage.name)
     aside = folder.rename(folder.with_name("aside"))
     folder.write_text("in the way")
@@ -308,7 +310,7 @@ def test_provisioned_environments_that_cannot_be_made_leave_those_there_are(
     assert serverless.stage.invoke() == "echo hello"
 
 
-def test_an_update_keeps_serving_and_the_way_back_is_refused(serverless: Serverless) -> None:
+def test_update_keeps_serving_and_change_to_instances_is_refused(serverless: Serverless) -> None:
     serverless.endpoint()
     serverless.stage.model("summer", GREETING="phew")
     variant = serverless.variant() | {"ModelName": "summer"}
@@ -378,7 +380,7 @@ def test_asynchronous_inference_is_refused(serverless: Serverless) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_models_that_are_not_served_serverless_are_refused(
+def test_models_unsupported_by_serverless_are_refused(
     serverless: Serverless, message: str, members: dict[str, Any]
 ) -> None:
     container = {} if "Containers" in members else {"PrimaryContainer": {"Image": IMAGE}}

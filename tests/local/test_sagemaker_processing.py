@@ -89,7 +89,7 @@ print("summed\\t" + str(total))
 
 
 @pytest.mark.feature("training family: processing job")
-def test_script_reads_its_inputs_and_its_outputs_are_uploaded_but_no_links(stage: Stage) -> None:
+def test_outputs_of_script_are_uploaded_without_links(stage: Stage) -> None:
     stage.put("numbers/a/one.txt", "1")
     stage.put("numbers/two.txt", "2")
     spec = request(
@@ -126,7 +126,7 @@ seen = {
 
 
 @pytest.mark.feature("training family: processing on several hosts")
-def test_each_host_has_its_own_directory_and_its_shard_of_the_objects(stage: Stage) -> None:
+def test_each_host_has_its_directory_and_shard(stage: Stage) -> None:
     for name in ("a", "b", "c", "d", "e"):
         stage.put(f"shards/{name}", name)
     uri = f"s3://{BUCKET}/shards"
@@ -147,7 +147,7 @@ def test_each_host_has_its_own_directory_and_its_shard_of_the_objects(stage: Sta
     assert (first["image"], first["arn"]) == (SKLEARN, job["ProcessingJobArn"])
 
 
-def test_manifest_names_the_objects(stage: Stage) -> None:
+def test_manifest_input_is_downloaded(stage: Stage) -> None:
     stage.put("listed/x/1.txt", "10")
     stage.put("listed/2.txt", "20")
     stage.put("listed/3.txt", "40")
@@ -171,7 +171,7 @@ sys.exit(7)
 
 
 @pytest.mark.feature("training family: processing: exit message and failure reason")
-def test_failed_program_leaves_its_message_and_no_output(stage: Stage) -> None:
+def test_failed_program_sets_exit_message_and_uploads_no_output(stage: Stage) -> None:
     spec = request(stage, FAILS)
     job = run(stage, spec)
     assert job["ProcessingJobStatus"] == "Failed"
@@ -191,7 +191,7 @@ time.sleep(600)
 """
 
 
-def test_one_failing_host_ends_the_others(stage: Stage) -> None:
+def test_failed_host_stops_the_others(stage: Stage) -> None:
     job = run(stage, request(stage, ONE_FAILS, ProcessingResources=cluster(2)))
     assert job["FailureReason"] == "AlgorithmError: , exit code: 3"
 
@@ -211,7 +211,7 @@ time.sleep(600)
 
 
 @pytest.mark.feature("training family: processing: continuous upload")
-def test_continuous_output_is_there_while_the_job_runs_and_stop_is_a_sigterm(
+def test_continuous_output_is_uploaded_before_stop_with_sigterm(
     stage: Stage,
 ) -> None:
     spec = request(stage, WAITS)
@@ -230,7 +230,7 @@ def test_continuous_output_is_there_while_the_job_runs_and_stop_is_a_sigterm(
     assert statuses(stage, "Processing")[-2:] == ["Stopping", "Stopped"]
 
 
-def test_maximum_run_time_stops_the_job(stage: Stage) -> None:
+def test_max_runtime_stops_the_job(stage: Stage) -> None:
     script = "import time\ntime.sleep(600)\n"
     job = run(stage, request(stage, script, StoppingCondition={"MaxRuntimeInSeconds": 1}))
     assert job["ProcessingJobStatus"] == "Stopped"
@@ -270,7 +270,7 @@ def test_isolated_job_has_neither_credentials_nor_an_endpoint(stage: Stage) -> N
     ).keys()
 
 
-def test_output_is_encrypted_under_the_key_that_is_named(stage: Stage) -> None:
+def test_output_is_encrypted_with_the_kms_key(stage: Stage) -> None:
     spec = request(stage, ENVIRONMENT)
     spec["ProcessingOutputConfig"]["KmsKeyId"] = "alias/outputs"
     run(stage, spec)
@@ -279,7 +279,7 @@ def test_output_is_encrypted_under_the_key_that_is_named(stage: Stage) -> None:
     assert head["ServerSideEncryption"] == "aws:kms"
 
 
-def test_input_without_objects_fails_the_job_in_the_words_of_training(stage: Stage) -> None:
+def test_input_without_objects_fails_the_job(stage: Stage) -> None:
     job = run(stage, request(
         stage, SUM, ProcessingInputs=[an_input("data", f"s3://{BUCKET}/nothing/")],
     ))  # fmt: skip
@@ -294,7 +294,7 @@ def test_killed_host_is_an_internal_error(stage: Stage) -> None:
     assert run(stage, spec)["FailureReason"].startswith("InternalServerError")
 
 
-def test_job_is_listed_described_and_deleted_when_it_has_ended(stage: Stage) -> None:
+def test_ended_job_is_listed_described_and_deleted(stage: Stage) -> None:
     spec = request(stage, "print('hello')")
     name = spec["ProcessingJobName"]
     run(stage, spec)
@@ -310,7 +310,7 @@ def test_job_is_listed_described_and_deleted_when_it_has_ended(stage: Stage) -> 
     )  # fmt: skip
 
 
-def test_first_of_the_preferred_instance_types_is_selected(stage: Stage) -> None:
+def test_first_instance_preference_is_selected(stage: Stage) -> None:
     preferred = [{"InstanceType": t, "InstanceCount": n} for t, n in
                  (("ml.c5.xlarge", 2), ("ml.m5.large", 1))]  # fmt: skip
     spec = request(
@@ -354,7 +354,7 @@ def dataset() -> dict[str, Any]:
         ({"RoleArn": "arn:aws:iam::123456789012:role/nobody"}, "Could not assume role"),
     ],
 )  # fmt: skip
-def test_bad_request_is_refused_and_starts_nothing(
+def test_invalid_request_starts_no_job(
     stage: Stage, changes: dict[str, Any], expected: str
 ) -> None:
     spec = request(stage, "") | changes
@@ -365,7 +365,7 @@ def test_bad_request_is_refused_and_starts_nothing(
     assert not stage.sagemaker.list_processing_jobs(NameContains=name)["ProcessingJobSummaries"]
 
 
-def test_unknown_image_that_is_allowed_is_stored_until_it_is_stopped(stage: Stage) -> None:
+def test_allowed_unknown_image_is_stored_and_can_be_stopped(stage: Stage) -> None:
     spec = request(stage, "", AppSpecification={"ImageUri": "elsewhere/image:1"})
     assert run(stage, spec)["ProcessingJobStatus"] == "InProgress"
     stage.sagemaker.stop_processing_job(ProcessingJobName=spec["ProcessingJobName"])

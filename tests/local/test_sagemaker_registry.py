@@ -107,7 +107,7 @@ def test_packages_are_numbered_within_their_group(aws: Any, group: str) -> None:
     assert package["InferenceSpecification"] == SPECIFICATION
 
 
-def test_deleted_number_is_not_given_out_again(aws: Any, group: str) -> None:
+def test_deleted_version_number_is_not_reused(aws: Any, group: str) -> None:
     aws.delete_model_package(ModelPackageName=register(aws, group))
 
     assert register(aws, group).endswith("/2")
@@ -121,7 +121,7 @@ def test_same_client_token_registers_once(aws: Any, group: str) -> None:
 
 
 @pytest.mark.feature("promotion: approval is an event")
-def test_approval_is_an_event(aws: Any, group: str, world: SimpleNamespace) -> None:
+def test_approval_sends_an_event(aws: Any, group: str, world: SimpleNamespace) -> None:
     arn = register(aws, group, CustomerMetadataProperties={"job": "j1"})
 
     aws.update_model_package(
@@ -180,7 +180,7 @@ def test_group_policy_is_stored(aws: Any, group: str) -> None:
     assert code == "ValidationException"
 
 
-def test_group_that_is_not_there_is_named(aws: Any) -> None:
+def test_missing_group_is_named_in_the_error(aws: Any) -> None:
     _, message = refused(aws.describe_model_package_group, ModelPackageGroupName="none")
 
     assert message == (
@@ -193,7 +193,7 @@ def container(**members: Any) -> dict[str, Any]:
     return {"Image": IMAGE, "ModelDataUrl": "s3://registry-tests/model.tar.gz"} | members
 
 
-def test_model_is_kept_as_created(aws: Any) -> None:
+def test_model_is_described_as_created(aws: Any) -> None:
     aws.create_model(
         ModelName="m", PrimaryContainer=container(Environment={"A": "1"}), ExecutionRoleArn=ROLE
     )
@@ -216,7 +216,7 @@ def test_model_without_its_artifact_is_refused(aws: Any) -> None:
     assert message == "Could not find model data at s3://registry-tests/none.tar.gz."
 
 
-def test_model_of_a_package_runs_the_packages_containers(
+def test_model_of_a_package_uses_its_containers(
     aws: Any, group: str, world: SimpleNamespace
 ) -> None:
     arn = register(aws, group)
@@ -231,7 +231,7 @@ def test_model_of_a_package_runs_the_packages_containers(
     assert aws.describe_model(ModelName="m")["PrimaryContainer"]["ModelPackageName"] == arn
 
 
-def test_model_name_is_taken_once(aws: Any) -> None:
+def test_model_name_is_unique(aws: Any) -> None:
     package_ = {"ModelName": "m", "PrimaryContainer": container(), "ExecutionRoleArn": ROLE}
     aws.create_model(**package_)
 
@@ -240,7 +240,7 @@ def test_model_name_is_taken_once(aws: Any) -> None:
     assert message.startswith("Cannot create already existing model ")
 
 
-def test_notebook_lives_its_stored_life(aws: Any) -> None:
+def test_notebook_instance_changes_status_without_running(aws: Any) -> None:
     name = {"NotebookInstanceName": "nb"}
     aws.create_notebook_instance(**name, InstanceType="ml.t3.medium", RoleArn=ROLE)
     assert aws.describe_notebook_instance(**name)["NotebookInstanceStatus"] == "InService"
@@ -257,7 +257,7 @@ def test_notebook_lives_its_stored_life(aws: Any) -> None:
     assert message == "RecordNotFound"
 
 
-def test_opening_a_notebook_is_refused_by_name(aws: Any) -> None:
+def test_presigned_notebook_url_is_refused(aws: Any) -> None:
     name = {"NotebookInstanceName": "nb"}
     aws.create_notebook_instance(**name, InstanceType="ml.t3.medium", RoleArn=ROLE)
 
@@ -267,7 +267,7 @@ def test_opening_a_notebook_is_refused_by_name(aws: Any) -> None:
     assert "CreatePresignedNotebookInstanceUrl" in message
 
 
-def test_lifecycle_config_in_use_stays(aws: Any) -> None:
+def test_lifecycle_config_in_use_cannot_be_deleted(aws: Any) -> None:
     config = {"NotebookInstanceLifecycleConfigName": "idle-stop"}
     aws.create_notebook_instance_lifecycle_config(**config, OnStart=[{"Content": "ZWNobw=="}])
     aws.create_notebook_instance(
@@ -285,7 +285,7 @@ def test_lifecycle_config_in_use_stays(aws: Any) -> None:
     assert listed == []
 
 
-def test_operation_that_is_not_there_is_named(aws: Any) -> None:
+def test_unsupported_operation_is_named_in_the_error(aws: Any) -> None:
     code, message = refused(aws.list_domains)
 
     assert code == "NotImplemented"

@@ -24,7 +24,7 @@ from sageloop.local_cloud.sagemaker import isolation
 
 
 @pytest.mark.feature("training: XGBoost really XGBoost")
-def test_xgboost_trains_a_real_model_with_metrics_logs_and_events(aws: SimpleNamespace) -> None:
+def test_xgboost_training_has_model_metrics_logs_and_events(aws: SimpleNamespace) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=csv(150))
     aws.s3.put_object(Bucket=BUCKET, Key="train/more/b.csv", Body=csv(150, 150))
     aws.s3.put_object(Bucket=BUCKET, Key="validation/c.csv", Body=csv(50, 20))
@@ -61,7 +61,7 @@ def test_xgboost_trains_a_real_model_with_metrics_logs_and_events(aws: SimpleNam
     assert sent[-1]["Tags"] == {"team": "ml"}
 
 
-def test_data_is_read_and_model_written_as_the_role(aws: SimpleNamespace, program: Any) -> None:
+def test_s3_is_accessed_with_the_execution_role(aws: SimpleNamespace, program: Any) -> None:
     image = program("")
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=b"1,2\n")
 
@@ -88,7 +88,7 @@ seen["base"] = str(base)
 
 
 @pytest.mark.feature("training: container's directories, files and environment")
-def test_container_finds_its_contract(aws: SimpleNamespace, program: Any) -> None:
+def test_container_contract_is_provided(aws: SimpleNamespace, program: Any) -> None:
     image = program(CONTRACT)
     aws.s3.put_object(Bucket=BUCKET, Key="set/train/x/a.csv", Body=b"1")
     spec = request(
@@ -110,7 +110,7 @@ def test_container_finds_its_contract(aws: SimpleNamespace, program: Any) -> Non
 
 
 @pytest.mark.feature("training: fallback without user namespaces")
-def test_container_has_its_base_in_a_variable_where_mounts_are_not_possible(
+def test_base_directory_is_a_variable_without_mounts(
     aws: SimpleNamespace, program: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = program(CONTRACT)
@@ -136,7 +136,7 @@ def test_isolated_container_has_no_credentials(aws: SimpleNamespace, program: An
 
 
 @pytest.mark.feature("training: manifest")
-def test_manifest_names_the_files(aws: SimpleNamespace, program: Any) -> None:
+def test_manifest_channel_is_downloaded(aws: SimpleNamespace, program: Any) -> None:
     image = program(CONTRACT)
     for name in ("a.csv", "sub/b.csv", "not-listed.csv"):
         aws.s3.put_object(Bucket=BUCKET, Key=f"all/{name}", Body=b"1")
@@ -151,7 +151,7 @@ def test_manifest_names_the_files(aws: SimpleNamespace, program: Any) -> None:
 
 
 @pytest.mark.feature("training: failure file and exit code as the reason")
-def test_failing_container_tells_its_reason(aws: SimpleNamespace, program: Any) -> None:
+def test_failure_file_becomes_the_failure_reason(aws: SimpleNamespace, program: Any) -> None:
     image = program(
         "import os, pathlib, sys\n"
         "base = pathlib.Path(os.environ.get('SAGEMAKER_BASE_DIR', '/opt/ml'))\n"
@@ -169,7 +169,7 @@ def test_failing_container_tells_its_reason(aws: SimpleNamespace, program: Any) 
     assert aws.cloud.processes.running() == {}
 
 
-def test_failing_container_without_a_reason(aws: SimpleNamespace, program: Any) -> None:
+def test_failure_without_failure_file_has_the_exit_code(aws: SimpleNamespace, program: Any) -> None:
     job = run(aws, request("job", program("raise SystemExit(3)")))
 
     assert job["FailureReason"] == "AlgorithmError: , exit code: 3"
@@ -185,7 +185,7 @@ def test_channel_without_objects_fails_the_job(aws: SimpleNamespace, program: An
     assert job["FailureReason"].startswith(reason)
 
 
-def test_bad_hyperparameter_fails_the_job_by_name(aws: SimpleNamespace) -> None:
+def test_invalid_hyperparameter_is_named_in_failure_reason(aws: SimpleNamespace) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=csv(10))
     spec = request(
         "job", HyperParameters={"num_round": "2", "max_dept": "3"},

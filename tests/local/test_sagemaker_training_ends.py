@@ -81,7 +81,7 @@ def test_container_that_ignores_sigterm_is_killed(
 
 
 @pytest.mark.feature("training: run-time limits")
-def test_job_that_runs_too_long_is_stopped(aws: SimpleNamespace, program: Any) -> None:
+def test_max_runtime_stops_the_job(aws: SimpleNamespace, program: Any) -> None:
     spec = request("job", program(ENDLESS), StoppingCondition={"MaxRuntimeInSeconds": 1})
 
     job = run(aws, spec)
@@ -108,7 +108,7 @@ def test_internal_error_is_retried(aws: SimpleNamespace, program: Any) -> None:
     assert "Restarting" in [t["Status"] for t in job["SecondaryStatusTransitions"]]
 
 
-def test_lost_s3_answer_is_asked_for_again(aws: SimpleNamespace, program: Any) -> None:
+def test_lost_s3_response_is_retried(aws: SimpleNamespace, program: Any) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=b"1,2\n")
     aws.cloud.faults.order(kind="call", match="s3:GetObject", times=2)
     data = [channel("train", "s3://training-tests/train/")]
@@ -132,7 +132,7 @@ def test_denied_data_fails_the_job(aws: SimpleNamespace, program: Any) -> None:
 
 
 @pytest.mark.feature("training: metric definitions")
-def test_own_metrics_are_read_from_the_log(aws: SimpleNamespace, program: Any) -> None:
+def test_user_defined_metrics_are_parsed_from_the_log(aws: SimpleNamespace, program: Any) -> None:
     image = program("print('loss=0.75 epoch=1')\nprint('loss=0.5 epoch=2')")
     specification = {
         "TrainingImage": image,
@@ -146,7 +146,7 @@ def test_own_metrics_are_read_from_the_log(aws: SimpleNamespace, program: Any) -
 
 
 @pytest.mark.feature("training: encryption of output")
-def test_artifacts_are_encrypted_under_the_given_key(aws: SimpleNamespace, program: Any) -> None:
+def test_artifacts_are_encrypted_with_the_kms_key(aws: SimpleNamespace, program: Any) -> None:
     output = {"S3OutputPath": "s3://training-tests/out", "KmsKeyId": "alias/models"}
 
     run(aws, request("job", program(""), OutputDataConfig=output))
@@ -163,7 +163,7 @@ def test_logs_are_kept_when_the_clock_is_ahead(aws: SimpleNamespace, program: An
     assert messages(aws, "job") == ["here"]
 
 
-def test_name_is_taken_once(aws: SimpleNamespace, program: Any) -> None:
+def test_job_name_is_unique(aws: SimpleNamespace, program: Any) -> None:
     image = program("")
     run(aws, request("job", image))
 
@@ -183,7 +183,7 @@ def test_role_must_exist_and_trust_sagemaker(aws: SimpleNamespace) -> None:
 
 
 @pytest.mark.feature("bad input: image that has no local runner")
-def test_image_without_a_program_is_refused_by_name(aws: SimpleNamespace) -> None:
+def test_image_without_a_program_is_refused(aws: SimpleNamespace) -> None:
     code, message = refusal(aws, request("job", "763104351884.dkr/pytorch:2"))
 
     assert code == "ValidationException"
@@ -213,7 +213,7 @@ def test_allowed_image_is_stored_and_can_be_stopped(aws: SimpleNamespace) -> Non
         ),
     ],
 )
-def test_what_is_not_executed_is_refused_by_name(
+def test_unsupported_members_are_refused(
     aws: SimpleNamespace, members: dict[str, Any], named: str
 ) -> None:
     code, message = refusal(aws, request("job", **members))
@@ -222,7 +222,7 @@ def test_what_is_not_executed_is_refused_by_name(
     assert named in message
 
 
-def test_wrong_requests_are_refused_with_every_mistake(aws: SimpleNamespace) -> None:
+def test_all_violations_of_a_request_are_reported(aws: SimpleNamespace) -> None:
     spec = request("bad_name", RoleArn="x" * 30)
     spec["ResourceConfig"]["InstanceType"] = "ml.none.large"
 
@@ -242,7 +242,7 @@ def test_unknown_job_is_not_found(aws: SimpleNamespace) -> None:
         aws.sagemaker.describe_training_job(TrainingJobName="none")
 
 
-def test_jobs_are_listed_by_status_and_page(aws: SimpleNamespace, program: Any) -> None:
+def test_jobs_are_listed_by_status_with_pagination(aws: SimpleNamespace, program: Any) -> None:
     good, bad = program("", "good"), program("raise SystemExit(1)", "bad")
     for name, image in (("job-a", good), ("job-b", bad), ("job-c", good)):
         run(aws, request(name, image))
@@ -261,7 +261,7 @@ def test_jobs_are_listed_by_status_and_page(aws: SimpleNamespace, program: Any) 
     assert [s["TrainingJobName"] for s in left] == ["job-c", "job-b"]
 
 
-def test_cloud_that_stops_leaves_no_container(program: Any, aws: SimpleNamespace) -> None:
+def test_stopped_cloud_leaves_no_container(program: Any, aws: SimpleNamespace) -> None:
     other = start_cloud()
     other.sagemaker.create_training_job(**request("job", program(ENDLESS)))
     wait_for_log(other)
@@ -272,7 +272,7 @@ def test_cloud_that_stops_leaves_no_container(program: Any, aws: SimpleNamespace
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_tags_are_kept_for_a_job(aws: SimpleNamespace, program: Any) -> None:
+def test_tags_of_a_job_are_stored(aws: SimpleNamespace, program: Any) -> None:
     image = program("")
     run(aws, request("job", image, Tags=[{"Key": "a", "Value": "1"}]))
     arn = aws.sagemaker.describe_training_job(TrainingJobName="job")["TrainingJobArn"]

@@ -72,9 +72,7 @@ else:
 
 
 @pytest.mark.feature("training: several instances")
-def test_each_host_has_its_own_opt_ml_and_all_leave_one_model(
-    aws: SimpleNamespace, program: Any
-) -> None:
+def test_each_host_has_opt_ml_and_the_models_are_merged(aws: SimpleNamespace, program: Any) -> None:
     image = program(REPORT_HOST)
     specification = {
         "TrainingImage": image, "TrainingInputMode": "File",
@@ -104,7 +102,7 @@ def test_each_host_has_its_own_opt_ml_and_all_leave_one_model(
 
 
 @pytest.mark.feature("training: heterogeneous groups")
-def test_groups_have_their_types_and_their_channels(aws: SimpleNamespace, program: Any) -> None:
+def test_instance_groups_have_their_types_and_channels(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **{"a/1": b"1", "b/1": b"1"})
     data = [
         channel("rows", "s3://training-tests/a", InstanceGroupNames=["data"]),
@@ -127,7 +125,7 @@ def test_groups_have_their_types_and_their_channels(aws: SimpleNamespace, progra
 
 @pytest.mark.feature("training: hosts find one another by name")
 @pytest.mark.parametrize("isolated", [False, True])
-def test_hosts_meet_by_name_on_the_common_port(
+def test_hosts_connect_by_name_on_the_common_port(
     aws: SimpleNamespace, program: Any, isolated: bool
 ) -> None:
     spec = request("job", program(MEET), ResourceConfig=TWO, EnableNetworkIsolation=isolated)
@@ -146,7 +144,7 @@ def test_host_is_named_as_in_its_configuration(aws: SimpleNamespace, program: An
 
 
 @pytest.mark.feature("training: one host fails, the job fails with its reason")
-def test_failing_host_ends_the_others(aws: SimpleNamespace, program: Any) -> None:
+def test_failed_host_stops_the_others(aws: SimpleNamespace, program: Any) -> None:
     image = program(
         "import json, os, pathlib, signal, sys\n"
         "base = pathlib.Path(os.environ.get('SAGEMAKER_BASE_DIR', '/opt/ml'))\n"
@@ -165,7 +163,7 @@ def test_failing_host_ends_the_others(aws: SimpleNamespace, program: Any) -> Non
 
 @pytest.mark.feature("training: network isolation")
 @pytest.mark.skipif(not isolation.networks_available(), reason="no network of its own here")
-def test_isolated_container_reaches_nothing(aws: SimpleNamespace, program: Any) -> None:
+def test_isolated_container_has_no_network(aws: SimpleNamespace, program: Any) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as outside:
@@ -188,7 +186,9 @@ def test_isolated_container_reaches_nothing(aws: SimpleNamespace, program: Any) 
 
 
 @pytest.mark.feature("training: own entry point")
-def test_entry_point_of_the_job_replaces_the_images(aws: SimpleNamespace, program: Any) -> None:
+def test_entry_point_of_the_job_replaces_that_of_the_image(
+    aws: SimpleNamespace, program: Any
+) -> None:
     image = program("raise SystemExit(5)")
     specification = {
         "TrainingImage": image, "TrainingInputMode": "File",
@@ -201,7 +201,7 @@ def test_entry_point_of_the_job_replaces_the_images(aws: SimpleNamespace, progra
     assert model(aws) == {"n": b"job\n"}
 
 
-def test_entry_point_finds_the_python_that_runs_here(aws: SimpleNamespace, program: Any) -> None:
+def test_entry_point_uses_the_local_python(aws: SimpleNamespace, program: Any) -> None:
     image = program("")
     specification = {
         "TrainingImage": image, "TrainingInputMode": "File",
@@ -214,7 +214,7 @@ def test_entry_point_finds_the_python_that_runs_here(aws: SimpleNamespace, progr
 
 
 @pytest.mark.feature("training: model as plain objects")
-def test_uncompressed_model_is_a_prefix(aws: SimpleNamespace, program: Any) -> None:
+def test_uncompressed_model_is_uploaded_as_objects(aws: SimpleNamespace, program: Any) -> None:
     output = {"S3OutputPath": "s3://training-tests/out", "CompressionType": "NONE"}
     image = program(
         "import os, pathlib\n"

@@ -71,12 +71,12 @@ def described(aws: SimpleNamespace, name: str = "job") -> dict[str, Any]:
     return dict(aws.sagemaker.describe_training_job(TrainingJobName=name))
 
 
-def pool_of(aws: SimpleNamespace, name: str) -> dict[str, Any]:
+def warm_pool_status(aws: SimpleNamespace, name: str) -> dict[str, Any]:
     return dict(described(aws, name)["WarmPoolStatus"])
 
 
 @pytest.mark.feature("training: checkpoints both ways")
-def test_checkpoints_come_down_and_go_up_and_are_removed(
+def test_checkpoints_are_downloaded_uploaded_and_deleted(
     aws: SimpleNamespace, program: Any
 ) -> None:
     put(aws, **{"kept/old": b"old", "kept/sub/gone": b"gone", "kept-not/x": b"x"})
@@ -98,7 +98,7 @@ def test_checkpoints_come_down_and_go_up_and_are_removed(
     assert keys == ["kept/old", "kept/sub/new"]
 
 
-def test_checkpoints_go_up_while_the_job_runs(aws: SimpleNamespace, program: Any) -> None:
+def test_checkpoints_are_uploaded_while_the_job_runs(aws: SimpleNamespace, program: Any) -> None:
     up = __import__("threading").Event()
 
     def on_call(call: Any, _: Any) -> None:
@@ -117,7 +117,7 @@ def test_checkpoints_go_up_while_the_job_runs(aws: SimpleNamespace, program: Any
 
 
 @pytest.mark.feature("training: spot with checkpoints")
-def test_interrupted_spot_job_goes_on_from_its_checkpoint(
+def test_interrupted_spot_job_continues_from_its_checkpoint(
     aws: SimpleNamespace, program: Any
 ) -> None:
     aws.cloud.faults.interrupt_spot("job", when_logged="epoch 1 done")
@@ -133,7 +133,7 @@ def test_interrupted_spot_job_goes_on_from_its_checkpoint(
 
 
 @pytest.mark.feature("training: spot is billed less than it trains")
-def test_spot_that_waits_for_capacity_goes_on_and_saves(aws: SimpleNamespace, program: Any) -> None:
+def test_spot_job_continues_after_waiting_for_capacity(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.interrupt_spot("job", when_logged="epoch 1 done")
     once = [lambda: aws.cloud.faults.refuse_capacity("ml.m5.large")]
     aws.cloud.front.after("logs:PutLogEvents", lambda *_: once.pop()() if once else None)
@@ -152,7 +152,7 @@ def test_spot_that_waits_for_capacity_goes_on_and_saves(aws: SimpleNamespace, pr
 
 
 @pytest.mark.feature("training: maximum wait")
-def test_spot_that_waits_too_long_is_stopped(aws: SimpleNamespace, program: Any) -> None:
+def test_spot_job_over_max_wait_time_is_stopped(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.refuse_capacity("ml.m5.large", times=None)
     run(aws, request("job", program(""), **SPOT))
 
@@ -166,7 +166,7 @@ def test_spot_that_waits_too_long_is_stopped(aws: SimpleNamespace, program: Any)
     assert "TrainingTimeInSeconds" not in job
 
 
-def test_spot_that_waits_can_be_stopped(aws: SimpleNamespace, program: Any) -> None:
+def test_waiting_spot_job_can_be_stopped(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.refuse_capacity("ml.m5.large")
     run(aws, request("job", program(""), **SPOT))
 
@@ -204,7 +204,7 @@ def test_quota_is_refused_at_creation(aws: SimpleNamespace, program: Any) -> Non
 
 
 @pytest.mark.feature("training: internal errors are retried")
-def test_internal_error_is_retried_from_its_start(aws: SimpleNamespace, program: Any) -> None:
+def test_internal_error_restarts_the_job(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.fail_internally("job", times=2)
     image = program("print('here', flush=True)\n")
 
@@ -228,7 +228,7 @@ def test_run_time_of_all_attempts_is_limited_together(aws: SimpleNamespace, prog
 
 
 @pytest.mark.feature("training: warm pools")
-def test_matching_job_takes_the_warm_pool_and_its_cache(
+def test_matching_job_reuses_the_warm_pool_and_its_cache(
     pools: SimpleNamespace, program: Any
 ) -> None:
     image = program(CACHING)
@@ -244,20 +244,20 @@ def test_matching_job_takes_the_warm_pool_and_its_cache(
     assert second["TrainingJobStatus"] == "Completed"
     assert model(pools, "first") == {"found": b"nothing"}
     assert model(pools, "second") == {"found": b"first"}
-    status = pool_of(pools, "first")
+    status = warm_pool_status(pools, "first")
     assert (status["Status"], status["ReusedByJob"]) == ("Reused", "second")
     assert status["ResourceRetainedBillableTimeInSeconds"] >= 100
     listed = pools.sagemaker.list_training_jobs(WarmPoolStatusEquals="Available")
     assert [s["TrainingJobName"] for s in listed["TrainingJobSummaries"]] == ["second"]
 
 
-def test_other_job_does_not_take_the_warm_pool(pools: SimpleNamespace, program: Any) -> None:
+def test_different_job_does_not_use_the_warm_pool(pools: SimpleNamespace, program: Any) -> None:
     image = program("")
     run(pools, request("first", image, ResourceConfig=WARM))
 
     run(pools, request("second", image, ResourceConfig=WARM | {"VolumeSizeInGB": 2}))
 
-    assert pool_of(pools, "first")["Status"] == "Available"
+    assert warm_pool_status(pools, "first")["Status"] == "Available"
 
 
 def test_warm_pool_ends_after_its_period(pools: SimpleNamespace, program: Any) -> None:
@@ -268,7 +268,7 @@ def test_warm_pool_ends_after_its_period(pools: SimpleNamespace, program: Any) -
     pools.cloud.clock.advance(600)
 
     assert pools.cloud.settle(180) == []
-    assert pool_of(pools, "first") == {
+    assert warm_pool_status(pools, "first") == {
         "Status": "Terminated", "ResourceRetainedBillableTimeInSeconds": 600
     }  # fmt: skip
 
@@ -299,7 +299,7 @@ def test_warm_pool_is_updated(
     expected = act(pools)
 
     assert pools.cloud.settle(180) == []
-    assert pool_of(pools, "first")["Status"] == expected
+    assert warm_pool_status(pools, "first")["Status"] == expected
 
 
 def test_job_without_a_pool_cannot_be_updated(aws: SimpleNamespace, program: Any) -> None:
@@ -309,7 +309,7 @@ def test_job_without_a_pool_cannot_be_updated(aws: SimpleNamespace, program: Any
         update(aws, 10)
 
 
-def test_pool_of_an_internal_error_is_not_kept(aws: SimpleNamespace, program: Any) -> None:
+def test_no_warm_pool_after_an_internal_error(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.fail_internally("job")
 
     job = run(aws, request("job", program(""), ResourceConfig=WARM))
@@ -318,7 +318,7 @@ def test_pool_of_an_internal_error_is_not_kept(aws: SimpleNamespace, program: An
 
 
 @pytest.mark.feature("training: live logs")
-def test_lines_are_in_the_log_while_the_job_runs(aws: SimpleNamespace, program: Any) -> None:
+def test_log_is_written_while_the_job_runs(aws: SimpleNamespace, program: Any) -> None:
     image = program("import signal\nprint('now', flush=True)\nsignal.pause()")
     aws.sagemaker.create_training_job(**request("job", image))
 
@@ -331,7 +331,9 @@ def test_lines_are_in_the_log_while_the_job_runs(aws: SimpleNamespace, program: 
 
 
 @pytest.mark.feature("training: a launcher hears metrics and the end")
-def test_launcher_hears_metrics_and_the_last_document(aws: SimpleNamespace, program: Any) -> None:
+def test_launch_callbacks_receive_metrics_and_final_document(
+    aws: SimpleNamespace, program: Any
+) -> None:
     image = program("print('loss=2')\nprint('loss=1')")
     spec = request("job", image)
     spec["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "l", "Regex": "loss=(.)"}]
@@ -348,7 +350,7 @@ def test_launcher_hears_metrics_and_the_last_document(aws: SimpleNamespace, prog
     assert (job["TrainingJobArn"], job["TuningJobArn"]) == (arn, "arn:tuning")
 
 
-def test_launcher_hears_the_end_of_a_job_that_is_only_stored(aws: SimpleNamespace) -> None:
+def test_launch_callback_receives_the_end_of_a_stored_job(aws: SimpleNamespace) -> None:
     events: list[Any] = []
     training = aws.cloud.service("sagemaker").training
     training.launch(

@@ -126,7 +126,7 @@ AUGMENTED = {"S3DataType": "AugmentedManifestFile"}
         ),
     ],
 )
-def test_request_is_refused_in_one_line(
+def test_invalid_request_is_refused_in_one_line(
     aws: SimpleNamespace, program: Any, members: dict[str, Any], expected: str
 ) -> None:
     code, message = refusal(aws, request("job", program(""), **members))
@@ -137,7 +137,7 @@ def test_request_is_refused_in_one_line(
     assert aws.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
 
 
-def test_built_in_without_checkpoints_waits_for_spot_an_hour_at_most(
+def test_max_wait_of_algorithm_without_checkpoints_is_one_hour(
     aws: SimpleNamespace,
 ) -> None:
     image = "382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1"
@@ -148,7 +148,7 @@ def test_built_in_without_checkpoints_waits_for_spot_an_hour_at_most(
     assert "may wait at most 3600 seconds, got 3601" in message
 
 
-def test_members_that_ask_for_nothing_are_accepted(aws: SimpleNamespace, program: Any) -> None:
+def test_disabled_features_are_accepted(aws: SimpleNamespace, program: Any) -> None:
     spec = request(
         "job", program(""), RemoteDebugConfig={"EnableRemoteDebug": False},
         InfraCheckConfig={"EnableInfraCheck": False}, ProfilerConfig={"DisableProfiler": True},
@@ -160,7 +160,7 @@ def test_members_that_ask_for_nothing_are_accepted(aws: SimpleNamespace, program
 
 
 @pytest.mark.feature("training: faults ordered from another process")
-def test_faults_are_ordered_through_a_handle(tmp_path: Path) -> None:
+def test_faults_are_injected_through_the_client(tmp_path: Path) -> None:
     with LocalCloud.start() as cloud:
         cloud.client("iam").create_role(
             RoleName="training-tests", AssumeRolePolicyDocument=_trust()

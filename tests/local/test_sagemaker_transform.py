@@ -48,7 +48,7 @@ def predictions(booster: xgboost.Booster) -> list[str]:
 
 
 @pytest.mark.feature("training family: batch transform: joining")
-def test_real_model_predicts_and_each_id_is_joined_to_its_prediction(
+def test_predictions_are_joined_to_their_ids(
     batch: Batch, xgboost_model: str, booster: xgboost.Booster
 ) -> None:
     spec = batch.request(
@@ -73,7 +73,7 @@ def test_real_model_predicts_and_each_id_is_joined_to_its_prediction(
 
 
 @pytest.mark.feature("batch transform: a registry model")
-def test_model_of_a_package_serves_a_batch(
+def test_registered_model_package_is_transformed(
     batch: Batch, xgboost_archive: str, booster: xgboost.Booster
 ) -> None:
     sagemaker = batch.stage.sagemaker
@@ -104,7 +104,7 @@ def test_model_of_a_package_serves_a_batch(
         ("None", "MultiRecord", ["1,2\n3,4"]),
     ],
 )
-def test_strategy_says_how_many_records_a_request_holds(
+def test_batch_strategy_determines_records_per_request(
     batch: Batch, split: str, strategy: str, bodies: list[str]
 ) -> None:
     spec = batch.request(
@@ -126,7 +126,7 @@ def test_strategy_says_how_many_records_a_request_holds(
 
 @pytest.mark.feature("training family: batch transform: splitting RecordIO and TFRecord")
 @pytest.mark.parametrize("split", ["RecordIO", "TFRecord"])
-def test_binary_records_are_sent_without_their_frame(batch: Batch, split: str) -> None:
+def test_single_binary_records_are_sent_without_frame(batch: Batch, split: str) -> None:
     head = {"RecordIO": struct.pack("<II", 0xCED7230A, 5), "TFRecord": struct.pack("<QI", 5, 0)}
     tail = {"RecordIO": b"\0\0\0", "TFRecord": struct.pack("<I", 0)}
     record = head[split] + b"hello" + tail[split]
@@ -139,7 +139,7 @@ def test_binary_records_are_sent_without_their_frame(batch: Batch, split: str) -
 
 
 @pytest.mark.feature("training family: batch transform: assembling")
-def test_answers_are_assembled_in_the_order_of_the_records(batch: Batch) -> None:
+def test_responses_are_assembled_in_record_order(batch: Batch) -> None:
     rows = "".join(f"{'x' * (number % 7 + 1)}\n" for number in range(50))
     spec = batch.request(
         batch.model(MODE="length"), {"deep/er/x.csv": rows}, BatchStrategy="SingleRecord",
@@ -151,7 +151,7 @@ def test_answers_are_assembled_in_the_order_of_the_records(batch: Batch) -> None
 
 
 @pytest.mark.feature("training family: batch transform: several instances")
-def test_objects_are_dealt_to_the_instances(batch: Batch) -> None:
+def test_objects_are_distributed_to_instances(batch: Batch) -> None:
     spec = batch.request(
         batch.model(), {f"{number}.csv": f"{number}\n" for number in range(5)}, InstanceCount=2
     )
@@ -166,7 +166,7 @@ def test_objects_are_dealt_to_the_instances(batch: Batch) -> None:
     ]  # fmt: skip
 
 
-def test_compressed_objects_of_a_manifest_are_read(batch: Batch) -> None:
+def test_compressed_manifest_objects_are_transformed(batch: Batch) -> None:
     put = batch.stage.put
     put("lists/data/a/1.csv.gz", gzip.compress(b"1\n"))
     put("lists/data/2.csv.gz", gzip.compress(b"2\n"))
@@ -199,7 +199,7 @@ def test_json_lines_are_joined_under_sagemaker_output(batch: Batch) -> None:
     ]  # fmt: skip
 
 
-def test_payload_without_a_limit_is_sent_in_chunks(batch: Batch) -> None:
+def test_unlimited_payload_is_sent_chunked(batch: Batch) -> None:
     body = "".join(f"{number}\n" for number in range(40_000))
     spec = batch.request(batch.model(), {"x": body}, MaxPayloadInMB=0)
     assert batch.run(spec)["TransformJobStatus"] == "Completed"
@@ -208,7 +208,7 @@ def test_payload_without_a_limit_is_sent_in_chunks(batch: Batch) -> None:
     assert batch.output(spec)["x.out"].decode() == request["body"] == body
 
 
-def test_container_offers_what_the_request_leaves_open(batch: Batch) -> None:
+def test_execution_parameters_are_used_as_defaults(batch: Batch) -> None:
     offered = {"BatchStrategy": "SINGLE_RECORD", "MaxConcurrentTransforms": 3}
     spec = batch.request(batch.model(OFFERED=json.dumps(offered)), {"x": "1\n2\n"})
     batch.run(spec)
@@ -217,7 +217,7 @@ def test_container_offers_what_the_request_leaves_open(batch: Batch) -> None:
     assert any(line.endswith(limits_line) for line in batch.log(spec))
 
 
-def test_capture_lists_what_was_read_and_written(batch: Batch) -> None:
+def test_data_capture_manifests_list_input_and_output(batch: Batch) -> None:
     spec = batch.request(
         batch.model(), {"a": "1\n", "b": "2\n"},
         DataCaptureConfig={"DestinationS3Uri": f"s3://{BUCKET}/captured"},
@@ -233,7 +233,7 @@ def test_capture_lists_what_was_read_and_written(batch: Batch) -> None:
     }
 
 
-def test_output_is_encrypted_under_the_key_that_is_named(batch: Batch) -> None:
+def test_output_is_encrypted_with_the_kms_key(batch: Batch) -> None:
     spec = batch.request(batch.model(), {"a": "1\n"}, Output={"KmsKeyId": "alias/outputs"})
     batch.run(spec)
     key = f"{spec['TransformJobName']}/out/a.out"

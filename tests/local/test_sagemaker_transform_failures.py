@@ -16,7 +16,7 @@ SEE_LOGS = "See job logs for more information"
 
 
 @pytest.mark.feature("training family: batch transform: failing object")
-def test_failing_object_fails_the_job_and_the_others_are_written(batch: Batch) -> None:
+def test_failed_object_fails_the_job_after_writing_the_others(batch: Batch) -> None:
     spec = batch.request(
         batch.model(STATUS="415"), {"a": "1\n", "b": "bad\n", "c": "3\n"}, InstanceCount=1
     )
@@ -30,13 +30,13 @@ def test_failing_object_fails_the_job_and_the_others_are_written(batch: Batch) -
     assert len(batch.requests()) == 3  # what the client did wrong is not tried again
 
 
-def test_server_error_is_tried_again(batch: Batch) -> None:
+def test_server_error_is_retried(batch: Batch) -> None:
     spec = batch.request(batch.model(MODE="flaky"), {"a": "1\n"})
     assert batch.run(spec)["TransformJobStatus"] == "Completed"
     assert len(batch.requests()) == 2
 
 
-def test_server_error_that_stays_is_the_algorithms(batch: Batch) -> None:
+def test_persistent_server_error_is_an_algorithm_error(batch: Batch) -> None:
     spec = batch.request(
         batch.model(MODE="status"), {"a": "1\n"}, ModelClientConfig={"InvocationsMaxRetries": 1}
     )
@@ -46,25 +46,25 @@ def test_server_error_that_stays_is_the_algorithms(batch: Batch) -> None:
     assert any("Bad HTTP status received from algorithm: 500" in line for line in batch.log(spec))
 
 
-def test_time_out_of_an_invocation_is_no_answer(batch: Batch) -> None:
+def test_invocation_timeout_is_an_algorithm_error(batch: Batch) -> None:
     client = {"InvocationsTimeoutInSeconds": 1, "InvocationsMaxRetries": 0}
     spec = batch.request(batch.model(MODE="slow"), {"a": "1\n"}, ModelClientConfig=client)
     assert batch.run(spec)["FailureReason"] == f"AlgorithmError: {SEE_LOGS}"
     assert any("Unable to get response from algorithm" in line for line in batch.log(spec))
 
 
-def test_container_that_dies_is_no_answer(batch: Batch) -> None:
+def test_exited_container_is_an_algorithm_error(batch: Batch) -> None:
     spec = batch.request(batch.model(MODE="dies"), {"a": "1\n"})
     assert batch.run(spec)["FailureReason"] == f"AlgorithmError: {SEE_LOGS}"
 
 
-def test_machine_that_breaks_is_an_internal_error(batch: Batch) -> None:
+def test_machine_failure_is_an_internal_error(batch: Batch) -> None:
     spec = batch.request(batch.model(), {"a": "1\n"})
     batch.stage.cloud.faults.order(kind="process", match=f"transform:{spec['TransformJobName']}")
     assert batch.run(spec)["FailureReason"].startswith("InternalServerError")
 
 
-def test_container_that_does_not_answer_pings_fails_the_job(batch: Batch) -> None:
+def test_failed_ping_fails_the_job(batch: Batch) -> None:
     hosting = batch.stage.cloud.service("sagemaker").hosting
     hosting.timing = type(hosting.timing)(startup_cap=1, terminate=2)
     spec = batch.request(batch.model(MODE="deaf"), {"a": "1\n"})
@@ -74,7 +74,7 @@ def test_container_that_does_not_answer_pings_fails_the_job(batch: Batch) -> Non
 
 
 @pytest.mark.feature("training family: batch transform: payload limit")
-def test_record_above_the_limit_fails_in_awss_words(batch: Batch) -> None:
+def test_record_above_the_limit_fails_with_aws_message(batch: Batch) -> None:
     big = "x" * (1024 * 1024 + 1)
     spec = batch.request(batch.model(), {"a": f"1\n{big}\n", "b": "2\n"}, MaxPayloadInMB=1)
     job = batch.run(spec)
@@ -89,7 +89,7 @@ def test_prefix_without_objects_fails_the_job(batch: Batch) -> None:
     assert job["FailureReason"].startswith("ClientError: No S3 objects found under S3 URL")
 
 
-def test_filter_that_finds_nothing_fails_the_object(batch: Batch) -> None:
+def test_filter_without_match_fails_the_object(batch: Batch) -> None:
     spec = batch.request(
         batch.model(), {"a": "1,2\n"}, DataProcessing={"InputFilter": "$[5]"},
         Output={"Accept": "text/csv"},
@@ -99,7 +99,7 @@ def test_filter_that_finds_nothing_fails_the_object(batch: Batch) -> None:
 
 
 @pytest.mark.feature("training family: batch transform: stop")
-def test_stop_breaks_requests_off_and_writes_nothing(batch: Batch) -> None:
+def test_stop_aborts_requests_and_writes_no_output(batch: Batch) -> None:
     spec = batch.request(batch.model(MODE="slow"), {"a": "1\n"})
     batch.stage.sagemaker.create_transform_job(**spec)
     tick = threading.Event()
@@ -117,7 +117,7 @@ def test_stop_breaks_requests_off_and_writes_nothing(batch: Batch) -> None:
     assert code == "ValidationException"
 
 
-def test_jobs_are_listed_and_names_are_unique(batch: Batch) -> None:
+def test_jobs_are_listed_and_job_name_is_unique(batch: Batch) -> None:
     spec = batch.request(batch.model(), {"a": "1\n"})
     batch.run(spec)
     name = spec["TransformJobName"]
@@ -154,7 +154,7 @@ JOINED = {"JoinSource": "Input"}
          "not executed by the local cloud: DataCaptureConfig.GenerateInferenceId"),
     ],
 )  # fmt: skip
-def test_bad_request_is_refused_and_starts_nothing(
+def test_invalid_request_starts_no_job(
     batch: Batch, members: dict[str, Any], expected: str
 ) -> None:
     spec = batch.request(batch.model(), {"a": "1\n"}, **members)
@@ -174,7 +174,7 @@ def test_unknown_model_is_refused(batch: Batch) -> None:
     assert (code, "Could not find model" in message) == ("ValidationException", True)
 
 
-def test_model_of_an_unknown_image_is_refused_unless_it_is_allowed(batch: Batch) -> None:
+def test_unknown_image_is_refused_unless_allowed(batch: Batch) -> None:
     sagemaker = batch.stage.sagemaker
     for name, image in (("strange", "strange/image:1"), ("allowed", "elsewhere/image:1")):
         sagemaker.create_model(
@@ -188,7 +188,7 @@ def test_model_of_an_unknown_image_is_refused_unless_it_is_allowed(batch: Batch)
     assert batch.describe(spec)["TransformJobStatus"] == "Stopped"
 
 
-def test_role_that_may_not_write_fails_the_job(batch: Batch, stage: Stage) -> None:
+def test_denied_output_fails_the_job(batch: Batch, stage: Stage) -> None:
     stage.cloud.faults.order(
         kind="call", match="s3:PutObject", principal="*role/job-tests/*", code="AccessDenied",
         status=403, message="Access Denied",

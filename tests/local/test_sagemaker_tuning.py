@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 @pytest.mark.feature("tuning: Random")
-def test_random_search_runs_its_trials_and_tells_the_best(aws: SimpleNamespace, bowl: str) -> None:
+def test_random_search_reports_the_best_training_job(aws: SimpleNamespace, bowl: str) -> None:
     job = tune(aws, tuning("random", bowl, Tags=[{"Key": "team", "Value": "ml"}]))
 
     assert job["HyperParameterTuningJobStatus"] == "Completed"
@@ -62,7 +62,7 @@ def test_random_search_runs_its_trials_and_tells_the_best(aws: SimpleNamespace, 
 
 
 @pytest.mark.feature("tuning: events")
-def test_states_of_a_tuning_job_are_events(aws: SimpleNamespace, bowl: str) -> None:
+def test_tuning_job_status_changes_are_events(aws: SimpleNamespace, bowl: str) -> None:
     tune(aws, tuning("told", bowl, config(jobs=1), Tags=[{"Key": "team", "Value": "ml"}]))
 
     kind = "SageMaker HyperParameter Tuning Job State Change"
@@ -89,9 +89,7 @@ def test_same_seed_repeats_the_values_of_a_job(aws: SimpleNamespace, bowl: str) 
 
 @pytest.mark.slow
 @pytest.mark.feature("tuning: Bayesian")
-def test_bayesian_search_goes_where_the_objective_is_better(
-    aws: SimpleNamespace, bowl: str
-) -> None:
+def test_bayesian_search_concentrates_on_better_values(aws: SimpleNamespace, bowl: str) -> None:
     for strategy in ("Bayesian", "Random"):
         tune(aws, tuning(strategy, bowl, config(strategy, jobs=16, RandomSeed=4)))
 
@@ -100,7 +98,7 @@ def test_bayesian_search_goes_where_the_objective_is_better(
 
 
 @pytest.mark.feature("tuning: Grid")
-def test_grid_tries_every_combination_once(aws: SimpleNamespace, program: Any) -> None:
+def test_grid_search_tries_each_combination_once(aws: SimpleNamespace, program: Any) -> None:
     image = program(BASE + "tell(len(given['a']) + len(given['b']))")
     ranges = choices(a=["1", "22"], b=["x", "yyy"])
     settings = config("Grid", jobs=None, parallel=2, ParameterRanges=ranges)
@@ -120,9 +118,7 @@ for epoch in range(9):
 
 
 @pytest.mark.feature("tuning: Hyperband")
-def test_hyperband_stops_what_underperforms_at_its_rungs(
-    aws: SimpleNamespace, program: Any
-) -> None:
+def test_hyperband_stops_underperforming_trials(aws: SimpleNamespace, program: Any) -> None:
     bounds = {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 9}}
     settings = config("Hyperband", jobs=10, parallel=1, StrategyConfig=bounds)
 
@@ -148,7 +144,7 @@ for epoch in range(100 if number == 4 else 3):
 
 
 @pytest.mark.feature("tuning: early stopping")
-def test_early_stopping_ends_a_trial_that_is_worse_than_the_median(
+def test_early_stopping_stops_a_trial_worse_than_the_median(
     aws: SimpleNamespace, program: Any
 ) -> None:
     settings = config(jobs=4, TrainingJobEarlyStoppingType="Auto")
@@ -163,7 +159,7 @@ def test_early_stopping_ends_a_trial_that_is_worse_than_the_median(
 
 
 @pytest.mark.feature("tuning: completion criteria")
-def test_job_is_complete_once_the_target_is_reached(aws: SimpleNamespace, bowl: str) -> None:
+def test_reached_target_completes_the_job(aws: SimpleNamespace, bowl: str) -> None:
     target = {"TargetObjectiveMetricValue": 1.0}
 
     job = tune(aws, tuning("target", bowl, config(jobs=9, TuningJobCompletionCriteria=target)))
@@ -173,7 +169,7 @@ def test_job_is_complete_once_the_target_is_reached(aws: SimpleNamespace, bowl: 
 
 
 @pytest.mark.feature("tuning: completion criteria")
-def test_job_is_complete_once_nothing_improves(aws: SimpleNamespace, program: Any) -> None:
+def test_missing_improvement_completes_the_job(aws: SimpleNamespace, program: Any) -> None:
     patience = {"BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3}}
     settings = config(jobs=None, TuningJobCompletionCriteria=patience)
 
@@ -203,7 +199,7 @@ def test_trials_run_in_parallel_up_to_the_limit(aws: SimpleNamespace, program: A
 
 
 @pytest.mark.feature("tuning: several training definitions")
-def test_several_definitions_take_turns_and_share_one_best(
+def test_several_definitions_alternate_and_share_one_best(
     aws: SimpleNamespace, program: Any
 ) -> None:
     better = program(BASE + "tell(float(given['x']))", "better")
@@ -229,7 +225,7 @@ def test_several_definitions_take_turns_and_share_one_best(
 
 
 @pytest.mark.feature("tuning: warm start")
-def test_child_learns_from_its_parent_and_tells_the_overall_best(
+def test_warm_start_uses_parent_results_and_reports_overall_best(
     aws: SimpleNamespace, bowl: str
 ) -> None:
     parent = tune(aws, tuning("parent", bowl, config("Bayesian", jobs=12, RandomSeed=1)))
@@ -253,7 +249,7 @@ def test_child_learns_from_its_parent_and_tells_the_overall_best(
 
 @pytest.mark.slow
 @pytest.mark.feature("tuning: built-in algorithm")
-def test_xgboost_is_tuned_by_its_own_metric(aws: SimpleNamespace) -> None:
+def test_xgboost_is_tuned_by_its_metric(aws: SimpleNamespace) -> None:
     for name in ("train", "validation"):
         aws.s3.put_object(Bucket=BUCKET, Key=f"{name}/a.csv", Body=csv(200))
     objective = {"Type": "Minimize", "MetricName": "validation:rmse"}
@@ -280,9 +276,7 @@ def test_xgboost_is_tuned_by_its_own_metric(aws: SimpleNamespace) -> None:
 
 
 @pytest.mark.feature("tuning: list and sort")
-def test_trials_are_listed_by_name_status_and_objective_in_pages(
-    aws: SimpleNamespace, program: Any
-) -> None:
+def test_trials_are_listed_sorted_and_paginated(aws: SimpleNamespace, program: Any) -> None:
     image = program(BASE + "tell(given['x']) if float(given['x']) < 0.5 else sys.exit(1)")
     settings = config(jobs=4, RandomSeed=7)
     tune(aws, tuning("listed", image, settings))

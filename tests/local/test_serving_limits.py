@@ -20,7 +20,7 @@ def stage(opened: Stage) -> Iterator[Stage]:
 
 
 @pytest.mark.feature("bad input: a request over the limit")
-def test_request_over_six_megabytes_never_reaches_the_model(stage: Stage) -> None:
+def test_request_over_six_megabytes_is_refused(stage: Stage) -> None:
     code, message = refusal(
         stage.runtime.invoke_endpoint, EndpointName=stage.name, Body=b"x" * 6_291_457
     )
@@ -30,13 +30,13 @@ def test_request_over_six_megabytes_never_reaches_the_model(stage: Stage) -> Non
 
 
 @pytest.mark.feature("bad input: a model that answers 7 MB")
-def test_answer_over_six_megabytes_is_a_model_error(stage: Stage) -> None:
+def test_response_over_six_megabytes_is_a_model_error(stage: Stage) -> None:
     code, message = refusal(stage.runtime.invoke_endpoint, EndpointName=stage.name, Body="big")
     assert (code, "exceeds the limit of 6291456" in message) == ("ModelError", True)
 
 
 @pytest.mark.feature("serving: inference ids")
-def test_inference_id_reaches_the_model(stage: Stage) -> None:
+def test_inference_id_is_passed_to_the_model(stage: Stage) -> None:
     assert stage.invoke("id", InferenceId="order-17") == "order-17"
 
 
@@ -50,7 +50,7 @@ def test_inference_id_reaches_the_model(stage: Stage) -> None:
      ({"TargetContainerHostname": "one"}, "mode Direct"),
      ({"TargetVariant": "other"}, "Variant other not found")],
 )  # fmt: skip
-def test_request_that_the_endpoint_cannot_take_is_refused(
+def test_unsupported_request_members_are_refused(
     stage: Stage, members: dict[str, Any], expected: str
 ) -> None:
     code, message = refusal(
@@ -60,7 +60,7 @@ def test_request_that_the_endpoint_cannot_take_is_refused(
 
 
 @pytest.mark.parametrize("member", ["EnableExplanations", "SessionId", "PrefixAwareId"])
-def test_what_is_not_executed_is_refused_by_name(stage: Stage, member: str) -> None:
+def test_unsupported_features_are_refused(stage: Stage, member: str) -> None:
     code, message = refusal(
         stage.runtime.invoke_endpoint, EndpointName=stage.name, Body="x", **{member: "x"}
     )
@@ -69,7 +69,7 @@ def test_what_is_not_executed_is_refused_by_name(stage: Stage, member: str) -> N
 
 @pytest.mark.feature("serving: uncompressed model data")
 @pytest.mark.parametrize("compression", ["None", "Gzip"])
-def test_model_data_source_is_brought_to_the_model(stage: Stage, compression: str) -> None:
+def test_model_data_source_is_provided_to_the_model(stage: Stage, compression: str) -> None:
     stage.s3.put_object(Bucket="data", Key="plain/name.txt", Body=b"from the source")
     stage.s3.put_object(Bucket="data", Key="m.gz", Body=packed({"name.txt": "from the source"}))
     plain = {"S3Uri": "s3://data/plain/", "S3DataType": "S3Prefix", "CompressionType": "None"}
@@ -92,7 +92,7 @@ def test_model_data_source_is_brought_to_the_model(stage: Stage, compression: st
      ({"CompressionType": "Gzip"}, "must be S3Object"),
      ({"ManifestS3Uri": "s3://data/manifest"}, "ManifestS3Uri")],
 )  # fmt: skip
-def test_model_data_source_that_makes_no_sense_is_refused(
+def test_invalid_model_data_source_is_refused(
     stage: Stage, changed: dict[str, str], expected: str
 ) -> None:
     source = {"S3Uri": "s3://data/plain/", "S3DataType": "S3Prefix", "CompressionType": "None"}

@@ -61,7 +61,7 @@ FILES: dict[str, str | bytes] = {"factor.txt": "2.5", "code/inference.py": FOUR}
 
 
 @pytest.mark.feature("serving: script-mode handlers")
-def test_functions_of_the_archive_load_read_predict_and_write(stage: Stage) -> None:
+def test_archive_functions_handle_the_request(stage: Stage) -> None:
     serve(stage, OWN, FILES)
 
     assert invoke_json(stage, "[1]") == {
@@ -71,7 +71,7 @@ def test_functions_of_the_archive_load_read_predict_and_write(stage: Stage) -> N
     assert (input_["asked"][0], input_["accept"]) == ("bytes", "text/x")
 
 
-def test_context_has_and_sets_headers(stage: Stage) -> None:
+def test_context_gives_access_to_headers(stage: Stage) -> None:
     serve(stage, OWN, FILES)
 
     response = stage.runtime.invoke_endpoint(
@@ -80,7 +80,7 @@ def test_context_has_and_sets_headers(stage: Stage) -> None:
     assert response["CustomAttributes"] == "seen=a=1"
 
 
-def test_exception_is_answered_with_its_message_and_traceback(stage: Stage) -> None:
+def test_exception_response_has_message_and_traceback(stage: Stage) -> None:
     serve(stage, OWN, FILES)
 
     status, message = error_of(stage, "x", "text/odd")
@@ -90,7 +90,7 @@ def test_exception_is_answered_with_its_message_and_traceback(stage: Stage) -> N
     assert is_logged(stage, "ValueError: odd input")
 
 
-def test_transform_function_answers_with_a_type_of_its_own(stage: Stage) -> None:
+def test_transform_function_sets_the_content_type(stage: Stage) -> None:
     serve(
         stage, OWN, {"code/mine.py": TRANSFORM}, SAGEMAKER_PROGRAM="mine.py",
         SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/usual",
@@ -113,7 +113,7 @@ def transform_fn(model, data, content_type, accept): return ",".join(model)
 
 
 @pytest.mark.feature("bad input: a model that crashes at start")
-def test_model_that_does_not_load_never_serves(stage: Stage) -> None:
+def test_model_load_failure_fails_the_endpoint(stage: Stage) -> None:
     code = "def model_fn(model_dir): raise RuntimeError('no such weights')"
     described = serve(stage, OWN, {"code/inference.py": code})
 
@@ -122,14 +122,14 @@ def test_model_that_does_not_load_never_serves(stage: Stage) -> None:
     assert is_logged(stage, "no such weights")
 
 
-def test_transform_function_beside_the_others_is_refused(stage: Stage) -> None:
+def test_transform_function_with_other_handlers_is_refused(stage: Stage) -> None:
     described = serve(stage, OWN, {"code/inference.py": TRANSFORM + FOUR})
 
     assert described["EndpointStatus"] == "Failed"
     assert is_logged(stage, "Cannot use transform_fn")
 
 
-def test_workers_are_processes_and_a_late_one_is_replaced(stage: Stage) -> None:
+def test_timed_out_worker_process_is_replaced(stage: Stage) -> None:
     code = """
 import os, time
 def model_fn(model_dir): return None
@@ -148,7 +148,7 @@ def transform_fn(model, data, content_type, accept):
     assert invoke(stage, "0")[1]
 
 
-def test_code_in_s3_serves_a_model_without_code(stage: Stage) -> None:
+def test_model_without_code_uses_code_in_s3(stage: Stage) -> None:
     stage.s3.put_object(Bucket="data", Key="source.tar.gz", Body=packed({"serve.py": TRANSFORM}))
     with listening(stage):
         serve(
@@ -159,7 +159,7 @@ def test_code_in_s3_serves_a_model_without_code(stage: Stage) -> None:
     assert invoke(stage, "x")[1] == b"loaded x application/json application/json"
 
 
-def test_isolated_model_reaches_neither_its_cloud_nor_code_in_s3(stage: Stage) -> None:
+def test_isolated_model_has_no_access_to_code_in_s3(stage: Stage) -> None:
     described = serve(
         stage, OWN, {"empty": ""}, isolated=True,
         SAGEMAKER_SUBMIT_DIRECTORY="s3://data/source.tar.gz",
@@ -170,7 +170,7 @@ def test_isolated_model_reaches_neither_its_cloud_nor_code_in_s3(stage: Stage) -
 
 
 @pytest.mark.feature("serving: requirements of inference code")
-def test_requirements_are_installed_for_the_code_alone(
+def test_requirements_are_installed_for_the_model_only(
     stage: Stage, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAGELOOP_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
@@ -190,7 +190,7 @@ def transform_fn(model, data, content_type, accept): return own_helper.ANSWER
 
 
 @pytest.mark.slow
-def test_isolated_model_cannot_install_what_is_not_there(stage: Stage) -> None:
+def test_isolated_model_cannot_install_requirements(stage: Stage) -> None:
     files: dict[str, str | bytes] = {
         "code/inference.py": TRANSFORM, "code/requirements.txt": "no-such-package-here==1\n",
     }  # fmt: skip
@@ -223,7 +223,7 @@ def test_torchscript_model_is_served_without_code(
 
 
 @pytest.mark.feature("serving: scikit-learn's server")
-def test_scikit_learn_answers_in_its_formats_and_refuses_others(stage: Stage) -> None:
+def test_scikit_learn_supports_its_formats_and_refuses_others(stage: Stage) -> None:
     import numpy as np
     from sklearn.linear_model import LinearRegression
 
@@ -254,7 +254,7 @@ def model_fn(model_dir):
     assert (status, "Internal Server Error" in error_page) == (500, True)
 
 
-def test_scikit_learn_needs_the_name_of_its_script(stage: Stage) -> None:
+def test_scikit_learn_without_script_name_is_refused(stage: Stage) -> None:
     described = serve(stage, SCIKIT_LEARN, {"code/inference.py": TRANSFORM})
 
     assert described["EndpointStatus"] == "Failed"
@@ -262,7 +262,7 @@ def test_scikit_learn_needs_the_name_of_its_script(stage: Stage) -> None:
 
 
 @pytest.mark.feature("serving: XGBoost's server in script mode")
-def test_xgboost_script_gets_a_matrix_and_predicts(stage: Stage) -> None:
+def test_xgboost_script_receives_a_matrix(stage: Stage) -> None:
     import numpy as np
     import xgboost
 
@@ -287,7 +287,7 @@ def model_fn(model_dir):
     assert error_of(stage, "[1]", "application/json")[0] == 500
 
 
-def test_image_without_its_framework_is_refused_by_name(stage: Stage) -> None:
+def test_image_without_installed_framework_is_refused(stage: Stage) -> None:
     from sageloop.local_cloud.images import frameworks, serving_refusal
 
     assert serving_refusal(SCIKIT_LEARN) is None
@@ -296,7 +296,7 @@ def test_image_without_its_framework_is_refused_by_name(stage: Stage) -> None:
 
 
 @pytest.mark.feature("bad input: a model that answers late")
-def test_late_answer_is_a_time_out_that_names_the_container(stage: Stage) -> None:
+def test_timeout_error_names_the_container(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2, invocation=0.5)
     code = """
 import time
@@ -309,7 +309,7 @@ def transform_fn(model, data, content_type, accept): time.sleep(5)
     assert status == 0
 
 
-def test_json_is_what_other_results_become(stage: Stage) -> None:
+def test_other_results_are_serialized_as_json(stage: Stage) -> None:
     code = """
 def model_fn(model_dir): return None
 def transform_fn(model, data, content_type, accept):

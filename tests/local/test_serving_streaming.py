@@ -67,7 +67,7 @@ def _invoke_stream(stage: Stage, body: str, client: Any = None, **more: Any) -> 
 
 
 @pytest.mark.feature("serving: streaming answers")
-def test_pieces_reach_the_caller_as_the_container_sends_them(
+def test_parts_are_forwarded_as_the_container_sends_them(
     stage: Stage, opened: tuple[Stage, Path], over_http: Any
 ) -> None:
     stage.endpoint("talk")
@@ -83,7 +83,7 @@ def test_pieces_reach_the_caller_as_the_container_sends_them(
 
 
 @pytest.mark.feature("capture: streaming answers")
-def test_stream_is_counted_captured_and_timed(stage: Stage) -> None:
+def test_stream_is_measured_and_captured(stage: Stage) -> None:
     stage.config("kept", "talker", DataCaptureConfig=CAPTURE)
     stage.endpoint("kept")
 
@@ -104,7 +104,7 @@ def test_stream_is_counted_captured_and_timed(stage: Stage) -> None:
 
 @pytest.mark.feature("bad input: a stream that breaks off")
 @pytest.mark.parametrize(("how", "text"), [("die", "was closed"), ("hang", "in the allotted time")])
-def test_stream_that_is_not_completed_ends_with_an_error(
+def test_incomplete_stream_ends_with_an_error(
     stage: Stage, how: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sageloop.local_cloud.sagemaker.runtime.STREAM_SECONDS", 1.0)
@@ -121,7 +121,7 @@ def test_stream_that_is_not_completed_ends_with_an_error(
     assert stage.total("InvocationModelErrors") == 1
 
 
-def test_error_before_the_first_piece_is_a_model_error(stage: Stage) -> None:
+def test_error_status_of_a_stream_is_a_model_error(stage: Stage) -> None:
     stage.endpoint("talk")
 
     with pytest.raises(ClientError) as caught:
@@ -131,7 +131,7 @@ def test_error_before_the_first_piece_is_a_model_error(stage: Stage) -> None:
     assert caught.value.response["OriginalMessage"] == "talker says no"
 
 
-def test_answer_in_one_piece_is_one_event(stage: Stage) -> None:
+def test_unchunked_response_is_one_event(stage: Stage) -> None:
     stage.endpoint("talk")
 
     events = list(_invoke_stream(stage, "whole")["Body"])
@@ -139,7 +139,7 @@ def test_answer_in_one_piece_is_one_event(stage: Stage) -> None:
     assert b"whole" in events[0]["PayloadPart"]["Bytes"]
 
 
-def test_last_container_of_a_pipeline_streams(stage: Stage) -> None:
+def test_last_container_of_a_pipeline_is_streamed(stage: Stage) -> None:
     parts = [{"Image": IMAGE, "Environment": {"NAME": "a"}},
              {"Image": IMAGE, "Environment": {"NAME": "b", "DO": "stream on"}}]  # fmt: skip
     stage.sagemaker.create_model(ModelName="chain", ExecutionRoleArn=ROLE, Containers=parts)
@@ -175,7 +175,7 @@ def test_message_of_the_event_stream_has_lengths_and_checksums() -> None:
     assert message.headers[":event-type"] == "PayloadPart"
 
 
-def test_error_in_a_stream_carries_its_code() -> None:
+def test_stream_error_event_has_its_code() -> None:
     message = _read(streaming.model_stream_error("StreamBroken", "gone"))
 
     assert message.headers[":exception-type"] == "ModelStreamError"

@@ -52,7 +52,7 @@ def _saved_model(folder: Path) -> dict[str, str | bytes]:
 
 
 @pytest.mark.feature("serving: TensorFlow's server")
-def test_saved_model_answers_as_tensorflow_serving_does(stage: Stage, saved: Path) -> None:
+def test_saved_model_responds_as_tensorflow_serving(stage: Stage, saved: Path) -> None:
     serve(stage, TENSORFLOW, _saved_model(saved))
 
     rows = [[1.0, 2.0], [0.0, 1.0]]
@@ -67,7 +67,7 @@ def test_saved_model_answers_as_tensorflow_serving_does(stage: Stage, saved: Pat
     assert error_of(stage, "x", "text/odd")[0] == 415
 
 
-def test_keras_model_is_served_and_said_to_be_no_saved_model(stage: Stage, saved: Path) -> None:
+def test_keras_model_is_served_with_a_warning(stage: Stage, saved: Path) -> None:
     files: dict[str, str | bytes] = {
         "summed.keras": (saved / "summed.keras").read_bytes(), "code/inference.py": HANDLERS,
     }  # fmt: skip

@@ -93,7 +93,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, cloud: LocalCloud) -> SmallA
     return app
 
 
-def test_deploy_brings_up_both_stacks_with_their_reference(small: SmallApp) -> None:
+def test_deploy_creates_both_stacks_with_their_reference(small: SmallApp) -> None:
     where = small.cloud.client("ssm").get_parameter(Name="/where")["Parameter"]["Value"]
 
     assert small.statuses() == {
@@ -111,7 +111,7 @@ def test_diff_right_after_deploy_reports_no_differences(small: SmallApp) -> None
     assert "Number of stacks with differences: 0" in result.output
 
 
-def test_diff_names_what_would_change(small: SmallApp) -> None:
+def test_diff_lists_changes(small: SmallApp) -> None:
     result = small.run("diff", "--fail", "Base", size=30)
 
     assert result.code == 1
@@ -119,7 +119,7 @@ def test_diff_names_what_would_change(small: SmallApp) -> None:
     assert "VisibilityTimeout" in result.output
 
 
-def test_a_failing_update_ends_with_the_reason_and_goes_back(small: SmallApp) -> None:
+def test_failed_update_is_rolled_back_with_its_reason(small: SmallApp) -> None:
     ended = small.deploy(13)
 
     assert ended.code == 1
@@ -129,7 +129,7 @@ def test_a_failing_update_ends_with_the_reason_and_goes_back(small: SmallApp) ->
     assert any("13 is too many" in r for r in reasons(small.cloud, "Top", "UPDATE_FAILED"))
 
 
-def test_an_update_after_a_rollback_goes_through(small: SmallApp) -> None:
+def test_update_after_a_rollback_succeeds(small: SmallApp) -> None:
     before = small.output("BucketName")
 
     ended = small.deploy(40)
@@ -142,7 +142,7 @@ def test_an_update_after_a_rollback_goes_through(small: SmallApp) -> None:
     assert (seconds, small.output("Doubled"), small.output("BucketName")) == ("40", "4040", before)
 
 
-def test_destroy_leaves_nothing(small: SmallApp) -> None:
+def test_destroy_removes_all_resources(small: SmallApp) -> None:
     ended = small.run("destroy", "--all", "--force", size=40)
     cloud = small.cloud
 
@@ -157,7 +157,7 @@ def test_destroy_leaves_nothing(small: SmallApp) -> None:
     assert cloud.health()["processes"] == {}
 
 
-def test_the_projects_own_app_has_no_differences_right_after_its_deploy(
+def test_project_app_has_no_differences_after_its_deploy(
     small: SmallApp, cloud: LocalCloud
 ) -> None:
     folder = assembly("prod")

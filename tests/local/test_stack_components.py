@@ -93,7 +93,7 @@ def _invoke(cloud: LocalCloud) -> str:
 
 
 @pytest.mark.feature("scaling: an inference component of a stack to zero and back")
-def test_component_of_a_stack_goes_to_zero_and_comes_back_for_a_request(
+def test_component_of_a_stack_scales_to_zero_and_back_for_a_request(
     cloud: LocalCloud,
 ) -> None:
     assert _copies(cloud) == 1
@@ -109,7 +109,7 @@ def test_component_of_a_stack_goes_to_zero_and_comes_back_for_a_request(
     assert _invoke(cloud) == "echo hello"
 
 
-def test_destroyed_stack_leaves_no_target(cloud: LocalCloud) -> None:
+def test_destroyed_stack_leaves_no_scalable_target(cloud: LocalCloud) -> None:
     destroy(cloud, "shared")
 
     targets = cloud.client("application-autoscaling").describe_scalable_targets(

@@ -62,14 +62,14 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copies]:
         yield Copies(cloud, [assembly("prod"), assembly(other)])
 
 
-def test_two_copies_stand_side_by_side(copies: Copies) -> None:
+def test_two_copies_are_deployed_in_one_account(copies: Copies) -> None:
     assert set(copies.statuses().values()) == {"CREATE_COMPLETE"}
     assert len(copies.statuses()) == 10
     first, second = (o[f"{n}-Data"]["DataBucket"] for o, n in zip(copies.outputs, NAMES, strict=True))  # fmt: skip # noqa: E501
     assert first != second
 
 
-def test_a_second_deploy_of_the_same_assembly_changes_nothing(copies: Copies) -> None:
+def test_repeated_deploy_of_the_same_assembly_changes_nothing(copies: Copies) -> None:
     before = len(copies.cloud.calls(action="cloudformation:ExecuteChangeSet"))
 
     deploy_assembly(copies.cloud, copies.folders[0])
@@ -77,7 +77,7 @@ def test_a_second_deploy_of_the_same_assembly_changes_nothing(copies: Copies) ->
     assert len(copies.cloud.calls(action="cloudformation:ExecuteChangeSet")) == before
 
 
-def test_destroying_both_leaves_only_what_is_retained_by_design(copies: Copies) -> None:
+def test_destroyed_copies_leave_only_retained_resources(copies: Copies) -> None:
     copies.destroy(1)
     assert {n.split("-")[1] for n in copies.statuses()} == {"prod"}  # the other copy stands
     copies.destroy(0)
@@ -89,7 +89,7 @@ def test_destroying_both_leaves_only_what_is_retained_by_design(copies: Copies) 
     assert copies.cloud.health()["processes"] == {}
 
 
-def test_what_is_retained_is_still_there_and_readable(copies: Copies) -> None:
+def test_retained_resources_are_readable(copies: Copies) -> None:
     bucket = copies.outputs[0]["sageloop-prod-Data"]["DataBucket"]
     s3 = copies.cloud.client("s3")
 
@@ -98,7 +98,7 @@ def test_what_is_retained_is_still_there_and_readable(copies: Copies) -> None:
     assert s3.get_object(Bucket=bucket, Key="kept")["Body"].read() == b"still here"
 
 
-def test_the_second_life_of_a_copy_deploys_and_destroys(copies: Copies) -> None:
+def test_destroyed_copy_is_deployed_and_destroyed_again(copies: Copies) -> None:
     deploy_assembly(copies.cloud, copies.folders[0])
     assert set(copies.statuses().values()) == {"CREATE_COMPLETE"}
 

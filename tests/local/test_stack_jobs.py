@@ -145,7 +145,7 @@ def test_new_data_starts_the_processing_job(deployed: Deployed) -> None:
 
 
 @pytest.mark.feature("training family: batch transform started manually")
-def test_a_hand_starts_the_transform_job(deployed: Deployed) -> None:
+def test_manual_request_starts_transform_job(deployed: Deployed) -> None:
     place = Place(client=deployed.cloud.client, now=deployed.cloud.time, name="here", pause=0.1)
 
     started = start_job(place, "score")
@@ -158,7 +158,7 @@ def test_a_hand_starts_the_transform_job(deployed: Deployed) -> None:
     assert scored == pytest.approx([2, 4, 8], abs=0.5)
 
 
-def test_ends_are_counted_for_each_job(deployed: Deployed) -> None:
+def test_job_outcomes_are_counted_for_each_job(deployed: Deployed) -> None:
     metrics = deployed.cloud.client("cloudwatch").list_metrics(
         Namespace="sageloop", MetricName="JobsCompleted"
     )["Metrics"]

@@ -30,7 +30,7 @@ def outputs(cloud: LocalCloud) -> dict[str, Any]:
     return dict(deploy_assembly(cloud, assembly("dev"))["sageloop-dev-Operations"])
 
 
-def test_dashboard_of_the_stacks_names_alarms_that_are_there(
+def test_dashboard_of_the_stacks_refers_to_existing_alarms(
     cloud: LocalCloud, outputs: dict[str, Any]
 ) -> None:
     client = cloud.client("cloudwatch")
@@ -48,7 +48,7 @@ def test_dashboard_of_the_stacks_names_alarms_that_are_there(
 
 
 @pytest.mark.feature("operations: endpoint schedule of the project's own stacks")
-def test_switch_of_an_endpoint_that_never_was_does_no_harm(
+def test_schedule_of_a_missing_endpoint_has_no_effect(
     cloud: LocalCloud, outputs: dict[str, Any]
 ) -> None:
     for action in ("stop", "start"):
@@ -66,9 +66,7 @@ def test_switch_of_an_endpoint_that_never_was_does_no_harm(
 
 
 @pytest.mark.feature("bad input: an HTTPS front where there is no API Gateway")
-def test_front_is_refused_by_name_here_and_nothing_is_created(
-    cloud: LocalCloud, tmp_path: Path
-) -> None:
+def test_rest_api_is_refused_before_anything_is_created(cloud: LocalCloud, tmp_path: Path) -> None:
     text = (ROOT / "settings" / "dev.toml").read_text()
     fronted = tmp_path / "fronted.toml"
     fronted.write_text(text.replace("sageloop-dev", "sageloop-front") + "\n[https_front]\n")

@@ -90,7 +90,7 @@ def _pass(cloud: LocalCloud, *, hours: float) -> None:
     cloud.settle()
 
 
-def test_delivered_data_trains_a_model_that_becomes_champion_on_two_instances(
+def test_delivered_data_trains_a_champion_on_two_instances(
     closed: Closed,
 ) -> None:
     job = closed.loop.watch.jobs()[0]
@@ -102,7 +102,7 @@ def test_delivered_data_trains_a_model_that_becomes_champion_on_two_instances(
 
 
 @pytest.mark.feature("capture: answers under their inference ids")
-def test_captured_answers_lie_in_the_store_under_their_inference_ids(closed: Closed) -> None:
+def test_captured_responses_have_their_inference_ids(closed: Closed) -> None:
     s3, bucket = closed.loop.cloud.client("s3"), closed.loop.names.bucket
     listing = s3.list_objects_v2(Bucket=bucket, Prefix=f"capture/{closed.loop.names.endpoint}/")
     lines = [
@@ -119,7 +119,7 @@ def test_captured_answers_lie_in_the_store_under_their_inference_ids(closed: Clo
 
 
 @pytest.mark.feature("operations: every object of the store lies under the store's key")
-def test_every_object_of_the_store_lies_under_its_key(closed: Closed) -> None:
+def test_all_objects_of_the_store_are_encrypted_with_its_key(closed: Closed) -> None:
     s3, bucket = closed.loop.cloud.client("s3"), closed.loop.names.bucket
     encryption = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
     key = encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"]
@@ -136,7 +136,7 @@ def test_every_object_of_the_store_lies_under_its_key(closed: Closed) -> None:
     }
 
 
-def test_the_live_error_in_cloudwatch_is_what_the_world_changed_by(closed: Closed) -> None:
+def test_model_quality_metric_equals_the_shift_of_the_data(closed: Closed) -> None:
     config = closed.first["EndpointConfigName"]
     errors = [error for _, error in closed.loop.watch.errors(closed.loop.began, config=config)]
 
@@ -144,13 +144,13 @@ def test_the_live_error_in_cloudwatch_is_what_the_world_changed_by(closed: Close
     assert all(abs(error - SHIFT) < 3 for error in errors)
 
 
-def test_three_bad_windows_put_the_alarm_to_alarm(closed: Closed) -> None:
+def test_three_breaching_windows_put_the_alarm_in_alarm(closed: Closed) -> None:
     assert closed.alarmed == "ALARM"
     assert 3 <= closed.hours < _HOURS
     assert closed.loop.watch.transitions() == 1
 
 
-def test_the_alarm_starts_exactly_one_retraining(closed: Closed) -> None:
+def test_alarm_starts_exactly_one_retraining(closed: Closed) -> None:
     first, *more = closed.loop.watch.jobs()
 
     assert len(more) == 1
@@ -162,7 +162,7 @@ def test_the_alarm_starts_exactly_one_retraining(closed: Closed) -> None:
 
 
 @pytest.mark.feature("promotion: approval by the gate")
-def test_the_better_challenger_is_registered_and_rolled_out(closed: Closed) -> None:
+def test_better_challenger_is_registered_and_deployed(closed: Closed) -> None:
     config = closed.second["EndpointConfigName"]
 
     assert [p["ModelApprovalStatus"] for p in closed.loop.packages()] == ["Approved"] * 2
@@ -171,7 +171,7 @@ def test_the_better_challenger_is_registered_and_rolled_out(closed: Closed) -> N
     assert closed.loop.champion()["live_config"] == config
 
 
-def test_the_new_champion_knows_the_changed_world(closed: Closed) -> None:
+def test_new_champion_predicts_the_shifted_data(closed: Closed) -> None:
     day = SUMMER + timedelta(days=60)
     responses = closed.loop.ask(day, shift=SHIFT, requests=1)
 
@@ -179,7 +179,7 @@ def test_the_new_champion_knows_the_changed_world(closed: Closed) -> None:
     assert max(abs(a - t) for a, t in zip(responses, actual, strict=True)) < 8
 
 
-def test_a_repeated_alarm_event_starts_no_second_retraining(closed: Closed) -> None:
+def test_repeated_alarm_event_starts_no_second_retraining(closed: Closed) -> None:
     cloud, alarm = closed.loop.cloud, closed.loop.names.alarm
     cloud.fault("event", "CloudWatch Alarm State Change", copies=3)
     client = cloud.client("cloudwatch")
@@ -205,9 +205,7 @@ def _sageloop(closed: Closed, folder: Path, *words: str) -> dict[str, Any]:
 
 
 @pytest.mark.feature("promotion: history and rollback of the project's own stacks")
-def test_the_former_champion_comes_back_by_the_stacks_own_canary(
-    closed: Closed, tmp_path: Path
-) -> None:
+def test_former_champion_is_restored_with_a_canary(closed: Closed, tmp_path: Path) -> None:
     cloud, name = closed.loop.cloud, closed.loop.names.endpoint
     cloud.set_rate(60)
     rolled = _sageloop(closed, tmp_path, "rollback", name, "--wait")
@@ -222,7 +220,7 @@ def test_the_former_champion_comes_back_by_the_stacks_own_canary(
     assert [model["status"] for model in endpoint["models"]] == ["former champion", "champion"]
 
 
-def test_no_call_of_a_function_or_job_lacks_permission(closed: Closed) -> None:
+def test_roles_permit_all_calls_of_functions_and_jobs(closed: Closed) -> None:
     cloud = closed.loop.cloud
     allowed = _allowed(cloud)
     calls: dict[str, set[str]] = {}
@@ -243,7 +241,7 @@ def test_no_call_of_a_function_or_job_lacks_permission(closed: Closed) -> None:
     assert lacking == set()
 
 
-def test_no_call_of_the_loop_failed_for_a_reason_of_its_own(closed: Closed) -> None:
+def test_calls_of_the_loop_fail_only_in_expected_races(closed: Closed) -> None:
     # Lost races (while hours pass in a second the reconciler may finish what a starter has begun:
     # the job's name is then taken), an endpoint or a log stream that is not there yet.
     expected = ("ConditionalCheckFailedException", "ValidationException", "ResourceInUse",
@@ -283,9 +281,7 @@ def _actions_of(document: dict[str, Any]) -> Iterator[str]:
 
 
 @pytest.mark.feature("fidelity: every request of the loop keeps to botocore's model")
-def test_every_request_keeps_to_the_model_of_its_operation(
-    cloud: LocalCloud, closed: Closed
-) -> None:
+def test_all_requests_conform_to_their_service_models(cloud: LocalCloud, closed: Closed) -> None:
     wrong, operations = {}, set()
     for call in cloud.calls():
         service, _, operation = call["action"].partition(":")
@@ -305,7 +301,7 @@ def test_every_request_keeps_to_the_model_of_its_operation(
     assert {"dynamodb", "events", "lambda", "sagemaker", "cloudwatch"} <= operations
 
 
-def test_the_demo_reads_the_holdout_of_each_training(closed: Closed) -> None:
+def test_demo_reads_the_hold_out_of_each_training(closed: Closed) -> None:
     watch = closed.loop.watch
 
     assert watch.runs() == [job["TrainingJobName"] for job in watch.jobs()]

@@ -134,7 +134,7 @@ def test_delivered_rows_are_scored_by_the_registered_model(scored: Scored) -> No
     assert [row[2] for row in predictions] == pytest.approx(expected.tolist(), abs=1e-4)
 
 
-def test_the_jobs_model_is_the_package(scored: Scored) -> None:
+def test_model_of_the_job_is_the_package(scored: Scored) -> None:
     sagemaker = scored.cloud.client("sagemaker")
 
     (job,) = sagemaker.list_transform_jobs()["TransformJobSummaries"]

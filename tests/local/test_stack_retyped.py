@@ -96,18 +96,18 @@ class ScaledStack:
             "actions": [each["Schedule"] for each in actions],
         }
 
-    def steps_are_run(self) -> bool:
+    def step_alarm_runs_the_policy(self) -> bool:
         """Whether the alarm of the steps runs the policy that there is."""
         (alarm,) = self.cloud.client("cloudwatch").describe_alarms(
             AlarmNames=["greets-scaling-0-0"]
         )["MetricAlarms"]  # fmt: skip
         return alarm["AlarmActions"] == [self.scaling()["policies"]["Step0"]]
 
-    def is_whole(self, maximum: int = 4) -> bool:
+    def scaling_is_complete(self, maximum: int = 4) -> bool:
         scaling = self.scaling()
         named = sorted(scaling["policies"]) == ["InvocationsPerInstance", "Step0"]
         kept = scaling["actions"] == [NIGHT.schedule] and scaling["bounds"] == [(1, maximum)]
-        return named and kept and self.steps_are_run()
+        return named and kept and self.step_alarm_runs_the_policy()
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +122,8 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaledStack]:
 
 
 @pytest.mark.feature("scaling: another instance type in one deploy")
-def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(scaled: ScaledStack) -> None:
-    assert scaled.is_whole()
+def test_deployment_changes_instance_type_and_keeps_scaled_capacity(scaled: ScaledStack) -> None:
+    assert scaled.scaling_is_complete()
     scaled.cloud.client("sagemaker").update_endpoint_weights_and_capacities(
         EndpointName="greets",
         DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 3}],
@@ -133,11 +133,11 @@ def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(scaled: Scale
     scaled.deploy("ml.c5.large")
 
     assert scaled.served() == ("ml.c5.large", 3)
-    assert scaled.is_whole()
+    assert scaled.scaling_is_complete()
 
 
 @pytest.mark.feature("scaling: a failed deploy leaves scaling as it was")
-def test_a_deployment_that_fails_leaves_type_and_scaling(scaled: ScaledStack) -> None:
+def test_failed_deployment_keeps_instance_type_and_scaling(scaled: ScaledStack) -> None:
     before, _ = scaled.served()
 
     with pytest.raises(DeploymentError, match="is-not-there"):
@@ -146,22 +146,22 @@ def test_a_deployment_that_fails_leaves_type_and_scaling(scaled: ScaledStack) ->
     scaled.cloud.settle(180)
 
     assert scaled.served()[0] == before
-    assert scaled.is_whole()
+    assert scaled.scaling_is_complete()
 
 
-def test_bounds_change_without_touching_the_endpoint(scaled: ScaledStack) -> None:
+def test_capacity_limits_change_without_an_endpoint_update(scaled: ScaledStack) -> None:
     instance_type, _ = scaled.served()
     client = scaled.cloud.client("sagemaker")
     before = client.describe_endpoint(EndpointName="greets")["LastModifiedTime"]
 
     scaled.deploy(instance_type, maximum=5)
 
-    assert scaled.is_whole(maximum=5)
+    assert scaled.scaling_is_complete(maximum=5)
     after = client.describe_endpoint(EndpointName="greets")["LastModifiedTime"]
     assert after == before
 
 
-def test_destroyed_stack_leaves_no_target(scaled: ScaledStack) -> None:
+def test_destroyed_stack_leaves_no_scalable_target(scaled: ScaledStack) -> None:
     destroy(scaled.cloud, "retyped")
 
     assert scaled.scaling() == {"bounds": [], "policies": {}, "actions": []}

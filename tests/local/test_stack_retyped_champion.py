@@ -136,7 +136,7 @@ def scaled() -> Iterator[ScaledStack]:
 
 
 @pytest.mark.feature("scaling: another instance type of a champion in one deploy")
-def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(scaled: ScaledStack) -> None:
+def test_deployment_changes_instance_type_and_keeps_scaled_capacity(scaled: ScaledStack) -> None:
     before = scaled.scaling()
     assert before["bounds"] == [(1, 3)]
     scaled.scale(2)
@@ -149,7 +149,7 @@ def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(scaled: Scale
 
 
 @pytest.mark.feature("scaling: a rollback brings a champion's target back")
-def test_rollout_that_fails_brings_the_target_back_with_all_it_had(scaled: ScaledStack) -> None:
+def test_failed_rollout_restores_the_scalable_target(scaled: ScaledStack) -> None:
     served = scaled.served()
     scaled.cloud.client("application-autoscaling").put_scheduled_action(
         **TARGET, ScalableDimension="sagemaker:variant:DesiredInstanceCount", **NIGHT
@@ -164,7 +164,7 @@ def test_rollout_that_fails_brings_the_target_back_with_all_it_had(scaled: Scale
     assert before["actions"] == ["night"]
 
 
-def test_destroyed_stack_leaves_no_target(scaled: ScaledStack) -> None:
+def test_destroyed_stack_leaves_no_scalable_target(scaled: ScaledStack) -> None:
     destroy(scaled.cloud, "champion")
 
     assert scaled.scaling() == {"bounds": [], "policies": [], "actions": []}

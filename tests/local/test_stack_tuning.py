@@ -39,14 +39,14 @@ def search(loop: Loop) -> dict[str, Any]:
 
 
 @pytest.mark.feature("tuning: the retraining loop may tune instead of train")
-def test_new_data_start_a_search(search: dict[str, Any]) -> None:
+def test_new_data_starts_a_tuning_job(search: dict[str, Any]) -> None:
     assert search["HyperParameterTuningJobName"].startswith(f"{JOB}-")
     assert search["HyperParameterTuningJobStatus"] == "Completed"
     assert search["TrainingJobStatusCounters"]["Completed"] == 6
 
 
 @pytest.mark.feature("tuning: the best trial goes through the gate into the registry")
-def test_the_best_trial_is_promoted(loop: Loop, search: dict[str, Any]) -> None:
+def test_best_trial_is_promoted(loop: Loop, search: dict[str, Any]) -> None:
     best = search["BestTrainingJob"]["TrainingJobName"]
 
     (package,) = loop.packages()
@@ -55,7 +55,7 @@ def test_the_best_trial_is_promoted(loop: Loop, search: dict[str, Any]) -> None:
     assert loop.champion()["state"] == "live"
 
 
-def test_trials_see_the_days_that_were_delivered(loop: Loop, search: dict[str, Any]) -> None:
+def test_trials_use_the_delivered_days(loop: Loop, search: dict[str, Any]) -> None:
     best = search["BestTrainingJob"]["TrainingJobName"]
     job = loop.cloud.client("sagemaker").describe_training_job(TrainingJobName=best)
 
@@ -67,7 +67,7 @@ def test_trials_see_the_days_that_were_delivered(loop: Loop, search: dict[str, A
     assert validation.endswith(f"/runs/{name}/validation.manifest")
 
 
-def test_the_start_function_is_found_by_the_jobs_name(loop: Loop) -> None:
+def test_start_function_is_published_under_the_job_name(loop: Loop) -> None:
     ssm = loop.cloud.client("ssm")
 
     description = ssm.get_parameter(Name=f"/sageloop/jobs/{JOB}/start-function")
@@ -77,7 +77,7 @@ def test_the_start_function_is_found_by_the_jobs_name(loop: Loop) -> None:
     )
 
 
-def test_the_demo_reads_the_holdout_of_the_best_trial(loop: Loop, search: dict[str, Any]) -> None:
+def test_demo_reads_the_hold_out_of_the_best_trial(loop: Loop, search: dict[str, Any]) -> None:
     best = search["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
 
     assert loop.watch.runs() == [search["HyperParameterTuningJobName"]]

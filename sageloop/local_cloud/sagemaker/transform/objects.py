@@ -57,7 +57,7 @@ class Transformation:
 
     def __post_init__(self) -> None:
         # Limits how many payloads are read before their requests are sent.
-        object.__setattr__(self, "_room", threading.Semaphore(2 * self.limits.concurrent))
+        object.__setattr__(self, "_payload_slots", threading.Semaphore(2 * self.limits.concurrent))
 
     def begin(self, item: Item, data: bytes) -> Callable[[], bytes]:
         """Start the requests of an object; the returned function waits for the output.
