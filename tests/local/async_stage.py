@@ -1,4 +1,4 @@
-"""An asynchronous endpoint, the topics it tells, and short ways to ask and to look."""
+"""Test harness for asynchronous endpoints: an endpoint with its topics, and short methods."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sageloop.local_cloud.events.sns_delivery import SnsDelivery
 
 
 class AsyncStage:
-    """An endpoint stage, its topics and what they were told."""
+    """A hosting stage with topics and the notifications that they received."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -98,7 +98,7 @@ class AsyncStage:
         )
 
     def latest(self, metric: str) -> float | None:
-        """The last sample of a metric of the endpoint as a whole."""
+        """The last value of a metric of the endpoint."""
         now = self.cloud.clock.now()
         result = self.stage.cloudwatch.get_metric_statistics(
             Namespace="AWS/SageMaker", MetricName=metric, Period=60, Statistics=["Maximum"],

@@ -1,9 +1,9 @@
-"""A serving container for tests of batch transform: answers by what its environment says.
+"""A serving container for batch transform tests; environment variables determine its responses.
 
-``MODE``: ``echo`` gives each line back, ``length`` one number a line, ``json`` a JSON object a
-line, ``status`` the status in ``STATUS``, ``flaky`` 500 at first, ``dies`` leaves at a request,
-``deaf`` never answers a ping, ``slow`` answers when it is stopped. What it was asked is written
-to the file ``ASKED``, a JSON line a request.
+``MODE``: ``echo`` returns each line, ``length`` returns one number for each line, ``json`` a JSON
+object for each line, ``status`` the status in ``STATUS``, ``flaky`` 500 for the first request,
+``dies`` exits at a request, ``deaf`` fails all pings, ``slow`` responds when it is stopped. Each
+request is written to the file ``REQUESTS_FILE`` as a JSON line.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         if MODE == "dies":
             os._exit(1)
         if MODE == "slow":
-            sys.stdout.write("asked\n")
+            sys.stdout.write("requested\n")
             sys.stdout.flush()
             threading.Event().wait()
         if MODE == "status" or (MODE == "flaky" and not is_repeated) or b"bad" in body:
@@ -61,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         return b"".join(pieces)
 
     def record_request(self, body: bytes) -> None:
-        target = os.environ.get("ASKED")
+        target = os.environ.get("REQUESTS_FILE")
         if target is None:
             return
         record = {

@@ -1,4 +1,4 @@
-"""An endpoint of bare instances, and components on it."""
+"""Test harness for inference components on an endpoint without models."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hosting_stage import ROLE, Stage, fresh, open_stage
 
 
 class Components:
-    """An endpoint of bare instances, and components on it."""
+    """An endpoint without models, and the inference components on it."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.hosting = stage.hosting
         self.sagemaker = stage.sagemaker
-        self.first = f"first-{stage.name}"  # metrics outlive a test
+        self.first = f"first-{stage.name}"  # metrics are kept between tests
 
     def variant(self, count: int = 1, **more: Any) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""A tiny serving program: what it does is told by its environment, its model and its input."""
+"""A small serving program; its environment, model and input determine what it does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def server_bind(self) -> None:
-        # The inherited one asks DNS for the host's name.
+        # The inherited method resolves the host name by DNS.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = self.socket.getsockname()
@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
             self.respond(int(os.environ["FAILS"]), b"never")
             return
         if body.startswith(b"status "):
-            self.respond(int(body.split()[1]), b"the model says no")
+            self.respond(int(body.split()[1]), b"the model failed")
             return
         if body in (b"chunks", b"until closed", b"cut short"):
             self.misbehave(body)

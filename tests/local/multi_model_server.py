@@ -1,4 +1,4 @@
-"""A tiny multi-model container: it holds ``MOST`` models and tells what it is asked."""
+"""A small multi-model container with ``MOST`` models that reports its requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         self.respond(200 if lists else 404, b'{"models": []}')
 
     def do_DELETE(self) -> None:
-        with loading:  # a model that is on its way comes first
+        with loading:  # wait for a model that is being loaded
             removed = loaded.pop(self.path.split("/")[2], None)
         self.respond(404 if removed is None else 200, b"")
 

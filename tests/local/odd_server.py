@@ -1,6 +1,6 @@
-"""A local cloud whose containers misbehave on demand (see ``odd_container``).
+"""A local cloud whose containers fail on demand (see ``odd_container``).
 
-Called with the folder that says how. Prints its access; ends when its standard input closes.
+Called with the folder of the fault files. Prints its access; ends when its standard input closes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A serving program for pipelines and streams: it tells what it was asked, or does as told."""
+"""A serving program for pipelines and streams: reports its requests, or executes a command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def server_bind(self) -> None:
-        # The inherited one asks DNS for the host's name.
+        # The inherited method resolves the host name by DNS.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = self.socket.getsockname()
@@ -37,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         command = os.environ.get("DO", body.decode())
         if command.startswith("status "):
-            self.respond(int(command.split()[1]), f"{NAME} says no".encode())
+            self.respond(int(command.split()[1]), f"{NAME} fails".encode())
         elif command == "die":
             os._exit(9)
         elif command.startswith("sleep "):
@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def pieces(self, how: str) -> Iterator[bytes]:
         yield b"first"
-        if how == "gate":  # goes on when its reader has seen the first piece
+        if how == "gate":  # continues when its reader has received the first part
             Path(str(GATE)).read_text()
         if how == "die":
             os._exit(9)

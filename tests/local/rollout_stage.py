@@ -1,4 +1,4 @@
-"""Updates of endpoints: policies, traffic without a pause, and what a deployment says."""
+"""Test harness for endpoint updates: policies, continuous traffic and deployment status."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROLLING = {
 
 
 class Traffic:
-    """Requests without a pause, and what came of them."""
+    """Continuous requests and their responses."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -89,12 +89,12 @@ def alarm(stage: Stage, state: str) -> None:
 
 
 def trigger_alarm(stage: Stage) -> None:
-    """Let the rollback alarm of :func:`alarm` turn red."""
+    """Set the rollback alarm of :func:`alarm` to ALARM."""
     stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
 
 
 def serve_blue(stage: Stage, count: int, *, model: str = "winter") -> None:
-    """An endpoint on ``blue``, a second model on ``green``, and a rollback alarm."""
+    """An endpoint that serves ``blue``, a second model in ``green``, and a rollback alarm."""
     stage.model("summer")
     stage.config("blue", model, count=count)
     stage.config("green", "summer", count=count)
@@ -111,7 +111,7 @@ def update(stage: Stage, deployment: dict[str, Any] | None = None, **more: Any) 
 
 
 def reporting(text: str) -> Any:
-    """A description whose deployment says ``text``."""
+    """A condition: the deployment status contains ``text``."""
 
     def holds(described: dict[str, Any]) -> bool:
         variants = described.get("PendingDeploymentSummary", {}).get("ProductionVariants", [])

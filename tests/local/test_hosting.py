@@ -1,4 +1,4 @@
-"""Endpoints through boto3: real processes behind a router."""
+"""Endpoints through boto3: processes behind a router."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_instance_output_is_written_to_its_log_stream(stage: Stage) -> None:
     assert events[0]["message"] == "listening"
 
 
-@pytest.mark.feature("serving: headers of the request and of the answer")
+@pytest.mark.feature("serving: headers of the request and of the response")
 def test_invocation_passes_headers_and_publishes_metrics(stage: Stage) -> None:
     stage.endpoint()
 
@@ -78,14 +78,14 @@ def test_error_response_of_container_is_a_model_error(stage: Stage, status: int,
     response = caught.value.response
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert response["OriginalStatusCode"] == status
-    assert response["OriginalMessage"] == "the model says no"
+    assert response["OriginalMessage"] == "the model failed"
     assert ":log-stream:AllTraffic/i-" in response["LogStreamArn"]
     assert f"Received {side} error ({status}) from primary" in response["Error"]["Message"]
     assert stage.total(f"Invocation{status // 100}XXErrors") == 1
     assert stage.total("InvocationModelErrors") == 1
 
 
-@pytest.mark.feature("serving: time-out of an invocation")
+@pytest.mark.feature("serving: timeout of an invocation")
 def test_slow_invocation_times_out(stage: Stage) -> None:
     stage.hosting.timing = Timing(invocation=0.2)
     stage.endpoint()
@@ -170,7 +170,7 @@ def test_missing_artifact_is_named_in_failure_reason(stage: Stage) -> None:
     assert 'from URL: "s3://data/winter.tar.gz"' in reason
 
 
-@pytest.mark.feature("serving: restart of a dead worker")
+@pytest.mark.feature("serving: restart of an exited worker")
 def test_exited_worker_is_restarted(stage: Stage) -> None:
     stage.endpoint()
     before = stage.invoke("pid")
@@ -257,7 +257,7 @@ def test_unsupported_features_are_refused(stage: Stage) -> None:
     assert "AcceleratorType" in message
 
 
-@pytest.mark.feature("serving: capacity changed live")
+@pytest.mark.feature("serving: capacity changed without a deployment")
 def test_capacity_and_weights_are_updated_without_a_deployment(stage: Stage) -> None:
     stage.endpoint()
 

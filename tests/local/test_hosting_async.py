@@ -1,4 +1,4 @@
-"""Asynchronous endpoints through boto3: requests, answers in S3, notices, failures."""
+"""Asynchronous endpoints through boto3: requests, results in S3, notifications, failures."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_model_failure_is_stored_and_notified_without_retry(
     )
     assert notification["responseParameters"]["failureLocation"] == response["FailureLocation"]
     assert "outputLocation" not in notification["responseParameters"]
-    assert stage.read(response["FailureLocation"]) == "the model says no"
+    assert stage.read(response["FailureLocation"]) == "the model failed"
     assert stage.stage.total(f"Invocation{status // 100}XXErrors") == 1
     assert stage.stage.total("InvocationFailures") == 1
     logs = stage.cloud.client("logs", principal="tester")
@@ -222,7 +222,7 @@ def test_response_up_to_128_kb_is_included_in_notifications(stage: AsyncStage) -
     assert notification["responseBody"]["encoding"] == "BASE64"
     assert base64.b64decode(notification["responseBody"]["content"]) == b"winter"
     [failed] = stage.notifications("error")
-    assert base64.b64decode(failed["responseBody"]["content"]) == b"the model says no"
+    assert base64.b64decode(failed["responseBody"]["content"]) == b"the model failed"
     stage.invoke("big")
     stage.settle()
     [large] = stage.notifications("success")
@@ -259,7 +259,7 @@ def test_missing_input_or_output_bucket_fails_the_request(stage: AsyncStage) -> 
     assert stage.stage.total("ResponseUploadFailures") == 1
 
 
-@pytest.mark.feature("bad input: a model that answers late, asynchronous")
+@pytest.mark.feature("bad input: invocation timeout, asynchronous")
 def test_invocation_timeout_is_not_retried(stage: AsyncStage) -> None:
     stage.endpoint()
 

@@ -1,4 +1,4 @@
-"""The queue of an asynchronous endpoint through boto3: backlog, expiry, scale to zero and in."""
+"""The queue of an asynchronous endpoint through boto3: backlog, expiry, scaling to zero."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_requests_wait_at_zero_instances_until_one_starts(stage: AsyncStage) -> 
     stage.scale(0)
 
     answers = [stage.invoke(f"{n}") for n in range(3)]
-    stage.settle()  # what waits without capacity is not in flight
+    stage.settle()  # requests without capacity do not count as work in flight
 
     assert stage.notifications("success") == []
     stage.scale(1)
@@ -154,7 +154,7 @@ def test_update_with_retained_capacity_keeps_zero_instances(
     assert stage.read(answer["OutputLocation"]) == "echo hello"
 
 
-@pytest.mark.feature("load: scaling in an asynchronous endpoint loses nothing")
+@pytest.mark.feature("load: scale-in of an asynchronous endpoint loses no request")
 def test_scale_in_loses_no_request(stage: AsyncStage) -> None:
     stage.endpoint(count=2)
     answers = [stage.invoke(f"sleep 0.{n}") for n in range(1, 7)]
@@ -188,8 +188,8 @@ def test_asynchronous_exchanges_are_captured(stage: AsyncStage) -> None:
     stage.settle()
 
     prefix = f"captured/{stage.stage.name}/AllTraffic/"
-    found = stage.stage.s3.list_objects_v2(Bucket="data", Prefix=prefix)["Contents"]
-    assert "7,8" in stage.read(f"s3://data/{found[0]['Key']}")
+    listing = stage.stage.s3.list_objects_v2(Bucket="data", Prefix=prefix)["Contents"]
+    assert "7,8" in stage.read(f"s3://data/{listing[0]['Key']}")
 
 
 def test_template_creates_an_asynchronous_configuration(stage: AsyncStage) -> None:

@@ -91,7 +91,7 @@ def test_request_without_copies_fails_with_aws_message(
     assert components.invoke() == "echo hello"
 
 
-@pytest.mark.feature("bad input: an inference component without room")
+@pytest.mark.feature("bad input: an inference component without resources")
 def test_component_without_resources_fails_with_aws_message(components: Components) -> None:
     components.endpoint()
     described = components.create(memory=20_000)

@@ -1,4 +1,4 @@
-"""Metrics of an endpoint: the names, units and dimensions under which AWS publishes them."""
+"""Metrics of an endpoint: names, units and dimensions as AWS publishes them."""
 
 from __future__ import annotations
 

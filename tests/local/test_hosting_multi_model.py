@@ -1,4 +1,4 @@
-"""Multi-model endpoints through boto3: models that are loaded when they are asked for."""
+"""Multi-model endpoints through boto3: models that are loaded on demand."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def output_fn(prediction, accept):
 
 
 class Models:
-    """A prefix with models, and endpoints that serve them."""
+    """An S3 prefix with models, and endpoints that serve them."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -77,7 +77,7 @@ class Models:
         return self.stage.invoke(body, TargetModel=f"{name}.tar.gz")
 
     def on_disk(self) -> int:
-        """Models that lie on the endpoint's disks."""
+        """The models on the endpoint's disks."""
         assert self.stage.cloud.settle(180) == []
         below = self.stage.cloud.work_dir / "sagemaker" / "endpoints" / self.stage.name
         return len([path for path in below.glob("*/models/*") if path.is_dir()])
@@ -277,7 +277,7 @@ def test_container_without_model_list_fails_the_endpoint(models: Models) -> None
         models.endpoint(LISTS="no")
 
 
-@pytest.mark.feature("serving: requests go where the model is loaded")
+@pytest.mark.feature("serving: requests are routed to the instance that has the model")
 def test_requests_are_routed_to_the_instance_with_the_model(models: Models) -> None:
     for name in "abcdef":
         models.put(name)
@@ -318,7 +318,7 @@ def test_timed_out_load_is_cleaned_up_and_repeated(models: Models) -> None:
     code, message = models.invocation_error("a")
 
     assert (code, "timed out" in message) == ("ModelError", True)
-    assert models.invoke("b", "models") == "1"  # in the container
+    assert models.invoke("b", "models") == "1"  # models in the container
     assert models.on_disk() == 1
     models.put("a")
     assert models.invoke("a") == "a"

@@ -1,4 +1,4 @@
-"""Instances whose lives cross: stopped while they start, asked while they are not there yet."""
+"""Concurrent changes of an instance: stop, restart and requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHORT: dict[str, Any] = {"startup_cap": 20, "flush": 0.05, "terminate": 2}
 
 
 class _Gated(Instance):
-    """An instance whose next process is started when the gate is opened."""
+    """An instance that starts its next process when the gate is opened."""
 
     gate: threading.Event
     reached: threading.Event
@@ -47,7 +47,7 @@ def _only(stage: Stage) -> Instance:
 
 
 def _frail(stage: Stage, tmp_path: Path) -> Path:
-    """An endpoint whose container hangs at its next start once the path is there."""
+    """An endpoint whose container hangs at its next start once the path exists."""
     hangs = tmp_path / "hangs"
     stage.model("frail", HANGS_IF=str(hangs))
     stage.config("frail", "frail")
@@ -56,14 +56,14 @@ def _frail(stage: Stage, tmp_path: Path) -> Path:
 
 
 def _kill(stage: Stage) -> None:
-    """End the only process, and wait until the restart has begun another."""
+    """Kill the only process and wait until another one is started."""
     (before,) = _pids(stage)
     os.kill(before, signal.SIGKILL)
     until("a restart", lambda: [pid for pid in _pids(stage) if pid != before], seconds=180)
 
 
 def _ended(instance: Instance) -> None:
-    """Wait for the threads that look after an instance."""
+    """Wait for the threads of an instance."""
     for thread in threading.enumerate():
         if thread.name in (f"instance {instance.id}", f"restart {instance.id}"):
             thread.join(20)
@@ -145,7 +145,7 @@ def test_request_waits_for_an_instance_at_most_its_admission_time(
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
     assert _only(
         stage
-    ).starting_or_serving  # it is still being restarted: the request has not waited for it
+    ).starting_or_serving  # it is still being restarted: the request did not wait for that
 
 
 def test_request_admitted_in_time_is_served_by_the_new_process(
@@ -159,7 +159,7 @@ def test_request_admitted_in_time_is_served_by_the_new_process(
     with ThreadPoolExecutor(1) as threads:
         pending = threads.submit(stage.invoke, "pid")
         hangs.unlink()
-        os.kill(_pids(stage)[0], signal.SIGKILL)  # the one that hangs; the next does not
+        os.kill(_pids(stage)[0], signal.SIGKILL)  # the process that hangs; the next one does not
         response = pending.result(180)
 
     assert response not in (first, "")

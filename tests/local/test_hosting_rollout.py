@@ -1,4 +1,4 @@
-"""Updates of endpoints under load: canary, linear, rolling, rollback."""
+"""Endpoint updates under load: canary, linear, rolling, rollback."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 @pytest.fixture
 def two(stage: Stage) -> Stage:
-    """An endpoint of two instances, a second model, and a rollback alarm."""
+    """An endpoint with two instances, a second model, and a rollback alarm."""
     serve_blue(stage, 2)
     return stage
 
@@ -131,7 +131,7 @@ def test_composite_alarm_rolls_back(two: Stage) -> None:
     two.cloudwatch.delete_alarms(AlarmNames=["any"])
 
 
-@pytest.mark.feature("rollout: an alarm that is red already")
+@pytest.mark.feature("rollout: an alarm in ALARM state before the update")
 def test_rollback_alarm_in_alarm_state_aborts_the_update(two: Stage) -> None:
     alarm(two, "ALARM")
 
@@ -189,7 +189,7 @@ def test_rolling_update_replaces_instances_in_batches(two: Stage) -> None:
     assert len(two.cloud.processes.running()) == 2
 
 
-@pytest.mark.feature("load: a rollout that is undone fails no request")
+@pytest.mark.feature("load: a rollback fails no request")
 def test_alarm_in_rolling_update_restores_the_old_fleet(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, ROLLING)
@@ -215,7 +215,7 @@ def test_retained_properties_keep_scaled_instances_and_weights(two: Stage) -> No
     described = two.wait_until_stable()
 
     assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 3
-    # The retention of the capture settings is "not currently supported" by AWS.
+    # AWS does "not currently support" the retention of data capture settings.
     assert described["DataCaptureConfig"]["CurrentSamplingPercentage"] == 100
     update(
         two, EndpointConfigName="one", RetainAllVariantProperties=True,
@@ -254,7 +254,7 @@ def test_last_deployment_config_is_reused_only_if_retained(two: Stage) -> None:
     assert two.wait_until_stable()["EndpointConfigName"] == "blue"
 
 
-@pytest.mark.feature("rollout: bake times on the virtual clock")
+@pytest.mark.feature("rollout: baking periods in virtual time")
 def test_baking_counts_as_work_in_flight(two: Stage) -> None:
     update(two, CANARY)
     two.until(reporting("Baking for 600 seconds"))

@@ -1,4 +1,4 @@
-"""Each kind of rollout under load: through to the end, rolled back, timed out, and worse."""
+"""Each kind of rollout under load: completed, rolled back, timed out."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ ALL_AT_ONCE = blue_green("ALL_AT_ONCE", 0, 300)
 
 @pytest.fixture
 def three(stage: Stage) -> Stage:
-    """An endpoint of three instances, a second model, and a rollback alarm."""
+    """An endpoint with three instances, a second model, and a rollback alarm."""
     serve_blue(stage, 3)
     return stage
 
 
 def restored(stage: Stage, described: dict[str, Any], count: int = 3) -> None:
-    """Rolled back as AWS does it: the old configuration, InService, and not a word why."""
+    """Assert that the endpoint is rolled back as on AWS: InService without FailureReason."""
     assert described["EndpointStatus"] == "InService"
     assert described["EndpointConfigName"] == "blue"
     assert "FailureReason" not in described
@@ -91,7 +91,7 @@ def test_linear_rollout_shifts_in_steps_without_failures(three: Stage) -> None:
     assert len(three.cloud.processes.running()) == 3
 
 
-@pytest.mark.feature("load: a rollout that is undone fails no request")
+@pytest.mark.feature("load: a rollback fails no request")
 def test_alarm_in_second_linear_step_rolls_back(three: Stage) -> None:
     with traffic(three) as sent:
         update(three, LINEAR)
@@ -162,7 +162,7 @@ def test_failed_rollback_ends_in_update_rollback_failed(stage: Stage, tmp_path: 
         stage.until(reporting("Baking for 600 seconds"))
         stage.cloud.clock.advance(600)
         stage.until(reporting("capacity of 2 instance(s)"))
-        gone.touch()  # the old container cannot be started a second time
+        gone.touch()  # the old container cannot be started again
         trigger_alarm(stage)
         described = stage.wait_until_stable()
         sent.wait_for_responses("summer")

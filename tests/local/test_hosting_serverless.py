@@ -1,4 +1,4 @@
-"""Serverless endpoints through boto3: cold and warm, throttled, provisioned, idle."""
+"""Serverless endpoints through boto3: cold and warm starts, throttling, provisioned concurrency."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNSUPPORTED = "One or more endpoint features are not supported using this config
 
 
 class Serverless:
-    """An endpoint stage whose configurations are serverless."""
+    """A hosting stage with serverless configurations."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -237,7 +237,7 @@ def test_request_over_four_megabytes_is_refused(serverless: Serverless) -> None:
     assert re.fullmatch(r"Request [0-9a-f-]{36} has oversize body\.", message)
 
 
-@pytest.mark.feature("bad input: a model that answers 7 MB, serverless")
+@pytest.mark.feature("bad input: a response of 7 MB, serverless")
 def test_response_over_four_megabytes_is_a_model_error(serverless: Serverless) -> None:
     serverless.endpoint()
     with pytest.raises(ClientError, match="exceeds the limit of 4194304"):
@@ -262,7 +262,7 @@ def test_crashed_cold_start_is_a_model_error_and_releases_concurrency(
     serverless.endpoint(model="frail", max_concurrency=1)
     broken.touch()
 
-    for _ in range(2):  # were the place kept, the second would be throttled
+    for _ in range(2):  # without the release the second request would be throttled
         with pytest.raises(ClientError) as caught:
             serverless.stage.invoke()
         assert caught.value.response["Error"]["Code"] == "ModelError"

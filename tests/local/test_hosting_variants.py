@@ -59,7 +59,7 @@ def test_variant_with_weight_0_gets_only_targeted_requests(stage: Stage) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.feature("serving: weights shifted live")
+@pytest.mark.feature("serving: weights updated without a deployment")
 def test_weight_update_changes_traffic_shares(stage: Stage) -> None:
     several(stage, variant("w", "winter", 9.0), variant("s", "summer", 1.0))
     stage.endpoint("several")
@@ -159,7 +159,7 @@ def test_shadow_gets_its_share_of_production_traffic(stage: Stage) -> None:
     assert 25 <= stage.total("Invocations", VariantName="shadow") <= 75
 
 
-@pytest.mark.feature("load: a shadow that dies costs the caller nothing")
+@pytest.mark.feature("load: a failed shadow does not affect callers")
 def test_failed_shadow_does_not_affect_callers(stage: Stage) -> None:
     stage.model("failing", FAILS="500")
     shadowed(stage, model="failing")
@@ -172,7 +172,7 @@ def test_failed_shadow_does_not_affect_callers(stage: Stage) -> None:
     assert stage.total("Invocation5XXErrors") == 0
 
 
-@pytest.mark.feature("load: a shadow slower than its callers gets every copy, later")
+@pytest.mark.feature("load: a slow shadow gets all copies")
 def test_slow_shadow_gets_all_copies_without_delaying_callers(stage: Stage) -> None:
     stage.model("slow", SLOW="0.2")
     shadowed(stage, model="slow")

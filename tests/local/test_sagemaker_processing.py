@@ -1,4 +1,4 @@
-"""Processing jobs: real programs over files from S3."""
+"""Processing jobs: programs that run on files from S3."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 
 
 def request(stage: Stage, script: str, **members: Any) -> dict[str, Any]:
-    """A job that runs ``script`` from S3 under the scikit-learn image."""
+    """A job that runs ``script`` from S3 with the scikit-learn image."""
     name = stage.name()
     code = stage.put(f"code/{name}/x.py", script)
     return {
@@ -114,14 +114,14 @@ import json, os, pathlib
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 me = json.loads((base / "config" / "resourceconfig.json").read_text())
 job = json.loads((base / "config" / "processingjobconfig.json").read_text())
-seen = {
+report = {
     "hosts": me["hosts"],
     "sharded": sorted(p.name for p in (base / "processing/input/shards").iterdir()),
     "whole": sorted(p.name for p in (base / "processing/input/whole").iterdir()),
     "image": job["AppSpecification"]["ImageUri"],
     "arn": job["ProcessingJobArn"],
 }
-(base / "processing/out" / (me["current_host"] + ".json")).write_text(json.dumps(seen))
+(base / "processing/out" / (me["current_host"] + ".json")).write_text(json.dumps(report))
 """
 
 
@@ -351,7 +351,7 @@ def dataset() -> dict[str, Any]:
         ({"AppSpecification": {"ImageUri": "strange/image:1"}},
          "the image strange/image:1 has no program on this machine"),
         ({"AppSpecification": {"ImageUri": SKLEARN}}, "give AppSpecification.ContainerEntrypoint"),
-        ({"RoleArn": "arn:aws:iam::123456789012:role/nobody"}, "Could not assume role"),
+        ({"RoleArn": "arn:aws:iam::123456789012:role/missing"}, "Could not assume role"),
     ],
 )  # fmt: skip
 def test_invalid_request_starts_no_job(

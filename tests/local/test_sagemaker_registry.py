@@ -21,7 +21,7 @@ SPECIFICATION = {
 
 
 class Events(Service):
-    """Keeps what is emitted."""
+    """An events service that records emitted events."""
 
     model = "events"
 
@@ -59,7 +59,7 @@ def world() -> Iterator[SimpleNamespace]:
 
 @pytest.fixture
 def aws(world: SimpleNamespace) -> Iterator[Any]:
-    """The client; whatever a test leaves is removed."""
+    """The client; all resources of a test are removed."""
     sm = world.sagemaker
     yield sm
     for package in sm.list_model_packages(MaxResults=100)["ModelPackageSummaryList"]:
@@ -120,7 +120,7 @@ def test_same_client_token_registers_once(aws: Any, group: str) -> None:
     assert len(aws.list_model_packages()["ModelPackageSummaryList"]) == 1
 
 
-@pytest.mark.feature("promotion: approval is an event")
+@pytest.mark.feature("promotion: approval sends an event")
 def test_approval_sends_an_event(aws: Any, group: str, world: SimpleNamespace) -> None:
     arn = register(aws, group, CustomerMetadataProperties={"job": "j1"})
 
@@ -153,8 +153,8 @@ def test_packages_are_listed_newest_first_and_by_approval(aws: Any, group: str) 
         register(aws, group, ModelApprovalStatus=status)
 
     def versions(**params: Any) -> list[int]:
-        page_of_versions = aws.list_model_packages(ModelPackageGroupName=group, **params)
-        return [p["ModelPackageVersion"] for p in page_of_versions["ModelPackageSummaryList"]]
+        listing = aws.list_model_packages(ModelPackageGroupName=group, **params)
+        return [p["ModelPackageVersion"] for p in listing["ModelPackageSummaryList"]]
 
     assert versions() == [3, 2, 1]
     assert versions(ModelApprovalStatus="Approved", SortOrder="Ascending") == [1, 3]

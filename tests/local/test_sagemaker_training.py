@@ -1,4 +1,4 @@
-"""Training jobs: the container's contract, data, results and failures."""
+"""Training jobs: container contract, data, results and failures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from training_stage import (  # noqa: F401 - fixtures are found by name
 from sageloop.local_cloud.sagemaker import isolation
 
 
-@pytest.mark.feature("training: XGBoost really XGBoost")
+@pytest.mark.feature("training: XGBoost trains with the XGBoost library")
 def test_xgboost_training_has_model_metrics_logs_and_events(aws: SimpleNamespace) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=csv(150))
     aws.s3.put_object(Bucket=BUCKET, Key="train/more/b.csv", Body=csv(150, 150))
@@ -78,11 +78,11 @@ CONTRACT = """
 import json, os, pathlib
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 config = base / "input/config"
-seen = {p.stem: json.loads(p.read_text()) for p in config.iterdir()}
-seen["files"] = sorted(str(p.relative_to(base)) for p in (base / "input/data").rglob("*.*"))
-seen["env"] = dict(os.environ)
-seen["base"] = str(base)
-(base / "model/seen.json").write_text(json.dumps(seen))
+contract = {p.stem: json.loads(p.read_text()) for p in config.iterdir()}
+contract["files"] = sorted(str(p.relative_to(base)) for p in (base / "input/data").rglob("*.*"))
+contract["env"] = dict(os.environ)
+contract["base"] = str(base)
+(base / "model/contract.json").write_text(json.dumps(contract))
 (base / "output/data/extra.txt").write_text("kept")
 """
 
@@ -98,7 +98,7 @@ def test_container_contract_is_provided(aws: SimpleNamespace, program: Any) -> N
 
     run(aws, spec)
 
-    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
+    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["contract.json"])
     assert files_in(aws, "out/job/output/output.tar.gz") == {"extra.txt": b"kept"}
     assert contract["hyperparameters"] == {"lr": "0.1"}
     assert contract["inputdataconfig"]["train"]["ContentType"] == "text/csv"
@@ -120,7 +120,7 @@ def test_base_directory_is_a_variable_without_mounts(
     data = [channel("train", "s3://training-tests/train/")]
     run(aws, request("job", image, InputDataConfig=data))
 
-    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
+    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["contract.json"])
     assert contract["base"] == contract["env"]["SAGEMAKER_BASE_DIR"]
     assert contract["env"]["SM_CHANNEL_TRAIN"] == f"{contract['base']}/input/data/train"
 
@@ -131,7 +131,7 @@ def test_isolated_container_has_no_credentials(aws: SimpleNamespace, program: An
 
     run(aws, request("job", image, EnableNetworkIsolation=True))
 
-    env = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])["env"]
+    env = json.loads(files_in(aws, "out/job/output/model.tar.gz")["contract.json"])["env"]
     assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"} & env.keys()
 
 
@@ -146,7 +146,7 @@ def test_manifest_channel_is_downloaded(aws: SimpleNamespace, program: Any) -> N
 
     run(aws, request("job", image, InputDataConfig=[data]))
 
-    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
+    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["contract.json"])
     assert contract["files"] == ["input/data/train/a.csv", "input/data/train/sub/b.csv"]
 
 

@@ -1,4 +1,4 @@
-"""Training jobs' data: input modes, sharding, shuffling, manifests, file systems."""
+"""Data of training jobs: input modes, sharding, shuffling, manifests, file systems."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from training_stage import (  # noqa: F401 - fixtures are found by name
 from sageloop.local_cloud.sagemaker import isolation
 
 needs_mounts = pytest.mark.skipif(
-    not isolation.available(), reason="read-only is enforced by mounts, which are not possible here"
+    not isolation.available(), reason="read-only mounts are not available on this machine"
 )
 TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
 VPC = {"SecurityGroupIds": ["sg-12345678"], "Subnets": ["subnet-12345678"]}

@@ -1,4 +1,4 @@
-"""Training jobs on several hosts, their names, their network and what they leave."""
+"""Training jobs on several hosts: names, network and artifacts."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ WRITE_NAME = 'echo "$TRAINING_JOB_NAME" > "${SAGEMAKER_BASE_DIR:-/opt/ml}/model/
 REPORT_HOST = """
 import json, os, pathlib, socket
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-told = json.loads((base / "input/config/resourceconfig.json").read_text())
-host = told["current_host"]
-told |= {
+config = json.loads((base / "input/config/resourceconfig.json").read_text())
+host = config["current_host"]
+config |= {
     "addresses": json.loads(os.environ["SAGELOOP_HOST_ADDRESSES"]),
     "port": os.environ["SAGELOOP_MASTER_PORT"], "cache": os.environ["SAGELOOP_CACHE_DIR"],
     "host_name": socket.gethostname(), "channels": sorted(os.listdir(base / "input/data")),
 }
-(base / f"model/{host}.json").write_text(json.dumps(told))
+(base / f"model/{host}.json").write_text(json.dumps(config))
 (base / f"output/data/{host}.txt").write_text(host)
 print(f"here {host} loss={host[-1]}")
 """
 MEET = """
 import json, os, pathlib, socket
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-told = json.loads((base / "input/config/resourceconfig.json").read_text())
+config = json.loads((base / "input/config/resourceconfig.json").read_text())
 addresses = json.loads(os.environ["SAGELOOP_HOST_ADDRESSES"])
-address = (told["hosts"][0], int(os.environ["SAGELOOP_MASTER_PORT"]))
+address = (config["hosts"][0], int(os.environ["SAGELOOP_MASTER_PORT"]))
 try:
     socket.gethostbyname(address[0])
 except OSError:
     address = (addresses[address[0]], address[1])
-if told["current_host"] == told["hosts"][0]:
+if config["current_host"] == config["hosts"][0]:
     with socket.create_server(address) as server:
         connection, _ = server.accept()
         (base / "model/greeting").write_bytes(connection.recv(100))
@@ -67,7 +67,7 @@ else:
             break
         except ConnectionRefusedError:
             pass
-    connection.sendall(told["current_host"].encode())
+    connection.sendall(config["current_host"].encode())
 """
 
 
@@ -123,7 +123,7 @@ def test_instance_groups_have_their_types_and_channels(aws: SimpleNamespace, pro
     assert [group["hosts"] for group in groups] == [["algo-1"], ["algo-2", "algo-3"]]
 
 
-@pytest.mark.feature("training: hosts find one another by name")
+@pytest.mark.feature("training: hosts connect by name")
 @pytest.mark.parametrize("isolated", [False, True])
 def test_hosts_connect_by_name_on_the_common_port(
     aws: SimpleNamespace, program: Any, isolated: bool
@@ -148,8 +148,8 @@ def test_failed_host_stops_the_others(aws: SimpleNamespace, program: Any) -> Non
     image = program(
         "import json, os, pathlib, signal, sys\n"
         "base = pathlib.Path(os.environ.get('SAGEMAKER_BASE_DIR', '/opt/ml'))\n"
-        "told = json.loads((base / 'input/config/resourceconfig.json').read_text())\n"
-        "if told['current_host'] == 'algo-1':\n"
+        "config = json.loads((base / 'input/config/resourceconfig.json').read_text())\n"
+        "if config['current_host'] == 'algo-1':\n"
         "    signal.pause()\n"
         "(base / 'output/failure').write_text('algo-2 has no data')\n"
         "sys.exit(4)\n"
@@ -162,7 +162,9 @@ def test_failed_host_stops_the_others(aws: SimpleNamespace, program: Any) -> Non
 
 
 @pytest.mark.feature("training: network isolation")
-@pytest.mark.skipif(not isolation.networks_available(), reason="no network of its own here")
+@pytest.mark.skipif(
+    not isolation.networks_available(), reason="private networks are not available on this machine"
+)
 def test_isolated_container_has_no_network(aws: SimpleNamespace, program: Any) -> None:
     import socket
 
@@ -178,7 +180,7 @@ def test_isolated_container_has_no_network(aws: SimpleNamespace, program: Any) -
         )
         spec = request("job", program(source), Environment={"PORT": str(port)})
         with_network = run(aws, spec)
-        spec = spec | {"TrainingJobName": "alone", "EnableNetworkIsolation": True}
+        spec = spec | {"TrainingJobName": "isolated", "EnableNetworkIsolation": True}
         without = run(aws, spec)
 
     assert with_network["FailureReason"] == "AlgorithmError: , exit code: 9"

@@ -1,4 +1,4 @@
-"""CreateTrainingJob requests that are refused by rules which botocore's model does not state."""
+"""CreateTrainingJob requests that violate constraints outside botocore's model."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_disabled_features_are_accepted(aws: SimpleNamespace, program: Any) -> N
     assert aws.cloud.settle(180) == []
 
 
-@pytest.mark.feature("training: faults ordered from another process")
+@pytest.mark.feature("training: faults injected from another process")
 def test_faults_are_injected_through_the_client(tmp_path: Path) -> None:
     with LocalCloud.start() as cloud:
         cloud.client("iam").create_role(

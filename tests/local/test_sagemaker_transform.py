@@ -1,4 +1,4 @@
-"""Batch transform: how objects become requests and answers become objects."""
+"""Batch transform: objects become requests, responses become objects."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_predictions_are_joined_to_their_ids(
         f"{number},{limits_line}" for number, limits_line in enumerate(predictions(booster))
     ]
     assert batch.output(spec)["rows.csv.out"].decode().splitlines() == expected
-    # The container offered its own limits, and the request set none.
+    # The limits are those of the container because the request sets none.
     limits_line = "MaxConcurrentTransforms=2, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"
     assert any(line.endswith(f":[sagemaker logs]: {limits_line}") for line in batch.log(spec))
     assert statuses(batch.stage, "Transform") == ["InProgress", "InProgress", "Completed"]

@@ -1,4 +1,4 @@
-"""Batch transform: how jobs fail, stop and are refused."""
+"""Batch transform: failures, stop and refused requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_failed_object_fails_the_job_after_writing_the_others(batch: Batch) -> N
     place = f"[sagemaker logs]: job-tests/{spec['TransformJobName']}/in/b: "
     lines = [line.split(place)[1] for line in batch.log(spec) if place in line]
     assert lines == ["ClientError: 415", "", "Message:", "no such column", "at all"]
-    assert len(batch.requests()) == 3  # what the client did wrong is not tried again
+    assert len(batch.requests()) == 3  # client errors are not retried
 
 
 def test_server_error_is_retried(batch: Batch) -> None:
@@ -169,7 +169,7 @@ def test_invalid_request_starts_no_job(
 
 
 def test_unknown_model_is_refused(batch: Batch) -> None:
-    spec = batch.request("nobody", {})
+    spec = batch.request("missing", {})
     code, message = refusal(batch.stage.sagemaker.create_transform_job, spec)
     assert (code, "Could not find model" in message) == ("ValidationException", True)
 

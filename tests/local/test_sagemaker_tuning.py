@@ -1,4 +1,4 @@
-"""Tuning jobs: the search, its trials, what is told of them, and how a job ends."""
+"""Tuning jobs: search, training jobs, reported results and completion."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_random_search_reports_the_best_training_job(aws: SimpleNamespace, bowl:
 
 @pytest.mark.feature("tuning: events")
 def test_tuning_job_status_changes_are_events(aws: SimpleNamespace, bowl: str) -> None:
-    tune(aws, tuning("told", bowl, config(jobs=1), Tags=[{"Key": "team", "Value": "ml"}]))
+    tune(aws, tuning("events", bowl, config(jobs=1), Tags=[{"Key": "team", "Value": "ml"}]))
 
     kind = "SageMaker HyperParameter Tuning Job State Change"
     sent = [(d, arns) for k, d, arns in aws.events.sent if k == kind]
@@ -73,7 +73,7 @@ def test_tuning_job_status_changes_are_events(aws: SimpleNamespace, bowl: str) -
     assert arns == [detail["HyperParameterTuningJobArn"]]
     assert detail["HyperParameterTuningJobConfig"]["Strategy"] == "Random"
     assert isinstance(detail["HyperParameterTuningEndTime"], int)
-    assert detail["BestTrainingJob"]["TrainingJobName"].startswith("told-001-")
+    assert detail["BestTrainingJob"]["TrainingJobName"].startswith("events-001-")
     assert detail["Tags"] == {"team": "ml"}
     assert detail["FailureReason"] is None
 
@@ -99,7 +99,7 @@ def test_bayesian_search_concentrates_on_better_values(aws: SimpleNamespace, bow
 
 @pytest.mark.feature("tuning: Grid")
 def test_grid_search_tries_each_combination_once(aws: SimpleNamespace, program: Any) -> None:
-    image = program(BASE + "tell(len(given['a']) + len(given['b']))")
+    image = program(BASE + "report(len(values['a']) + len(values['b']))")
     ranges = choices(a=["1", "22"], b=["x", "yyy"])
     settings = config("Grid", jobs=None, parallel=2, ParameterRanges=ranges)
 
@@ -112,7 +112,7 @@ def test_grid_search_tries_each_combination_once(aws: SimpleNamespace, program: 
 
 EPOCHS = """
 for epoch in range(9):
-    tell(float(given["x"]) + 1 / (epoch + 1))
+    report(float(values["x"]) + 1 / (epoch + 1))
     time.sleep(0.04)
 """
 
@@ -138,7 +138,7 @@ GETS_WORSE = """
 import re
 number = int(os.environ["TRAINING_JOB_NAME"].split("-")[1])
 for epoch in range(100 if number == 4 else 3):
-    tell(number * 10)
+    report(number * 10)
     time.sleep(0.05)
 """
 
@@ -173,7 +173,7 @@ def test_missing_improvement_completes_the_job(aws: SimpleNamespace, program: An
     patience = {"BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3}}
     settings = config(jobs=None, TuningJobCompletionCriteria=patience)
 
-    job = tune(aws, tuning("patience", program(BASE + "tell(5)"), settings))
+    job = tune(aws, tuning("patience", program(BASE + "report(5)"), settings))
 
     assert job["TrainingJobStatusCounters"]["Completed"] == 4
     details = job["TuningJobCompletionDetails"]
@@ -182,7 +182,7 @@ def test_missing_improvement_completes_the_job(aws: SimpleNamespace, program: An
 
 TOGETHER = """
 import datetime
-tell(time.time())
+report(time.time())
 time.sleep(0.4)
 """
 
@@ -202,8 +202,8 @@ def test_trials_run_in_parallel_up_to_the_limit(aws: SimpleNamespace, program: A
 def test_several_definitions_alternate_and_share_one_best(
     aws: SimpleNamespace, program: Any
 ) -> None:
-    better = program(BASE + "tell(float(given['x']))", "better")
-    worse = program(BASE + "tell(10 + float(given['y']))", "worse")
+    better = program(BASE + "report(float(values['x']))", "better")
+    worse = program(BASE + "report(10 + float(values['y']))", "worse")
     spec = tuning("several", better, config(jobs=4))
     del spec["TrainingJobDefinition"]
     for member in ("HyperParameterTuningJobObjective", "ParameterRanges"):
@@ -277,7 +277,7 @@ def test_xgboost_is_tuned_by_its_metric(aws: SimpleNamespace) -> None:
 
 @pytest.mark.feature("tuning: list and sort")
 def test_trials_are_listed_sorted_and_paginated(aws: SimpleNamespace, program: Any) -> None:
-    image = program(BASE + "tell(given['x']) if float(given['x']) < 0.5 else sys.exit(1)")
+    image = program(BASE + "report(values['x']) if float(values['x']) < 0.5 else sys.exit(1)")
     settings = config(jobs=4, RandomSeed=7)
     tune(aws, tuning("listed", image, settings))
     everything = trials(aws, "listed")

@@ -1,4 +1,4 @@
-"""What a request and an answer may be, in AWS's words where they are known."""
+"""Limits of requests and responses, with AWS's messages where they are known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_request_over_six_megabytes_is_refused(stage: Stage) -> None:
     assert stage.total("Invocations") == 0
 
 
-@pytest.mark.feature("bad input: a model that answers 7 MB")
+@pytest.mark.feature("bad input: a response of 7 MB")
 def test_response_over_six_megabytes_is_a_model_error(stage: Stage) -> None:
     code, message = refusal(stage.runtime.invoke_endpoint, EndpointName=stage.name, Body="big")
     assert (code, "exceeds the limit of 6291456" in message) == ("ModelError", True)
@@ -40,7 +40,7 @@ def test_inference_id_is_passed_to_the_model(stage: Stage) -> None:
     assert stage.invoke("id", InferenceId="order-17") == "order-17"
 
 
-@pytest.mark.feature("bad input: a request that its endpoint cannot take")
+@pytest.mark.feature("bad input: request members that the endpoint does not support")
 @pytest.mark.parametrize(
     ("members", "expected"),
     [({"CustomAttributes": "x" * 1025}, "less than or equal to 1024"),

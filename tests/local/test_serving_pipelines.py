@@ -86,9 +86,7 @@ def test_container_failure_is_a_model_error_with_its_name(stage: Stage) -> None:
         stage.invoke("x")
     response = caught.value.response
     report = response["Error"]["Message"]
-    assert report.startswith(
-        'Received server error (500) from middle with message "middle says no"'
-    )
+    assert report.startswith('Received server error (500) from middle with message "middle fails"')
     assert response["OriginalStatusCode"] == 500
     assert response["LogStreamArn"].endswith("/middle")
 

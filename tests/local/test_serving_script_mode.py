@@ -1,4 +1,4 @@
-"""Endpoints of framework images whose code is the user's own."""
+"""Endpoints of framework images with user code."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def input_fn(data, content_type):
 
 def predict_fn(data, model, context):
     attributes = context.get_request_header(0, "X-Amzn-SageMaker-Custom-Attributes")
-    context.set_response_header(0, "X-Amzn-SageMaker-Custom-Attributes", f"seen={attributes}")
-    return {"asked": data, "factor": model}
+    context.set_response_header(0, "X-Amzn-SageMaker-Custom-Attributes", f"received={attributes}")
+    return {"data": data, "factor": model}
 
 def output_fn(prediction, accept):
     return json.dumps(prediction | {"accept": accept})
@@ -65,10 +65,10 @@ def test_archive_functions_handle_the_request(stage: Stage) -> None:
     serve(stage, OWN, FILES)
 
     assert invoke_json(stage, "[1]") == {
-        "asked": ["str", "application/json", "[1]"], "factor": 2.5, "accept": "application/json"
+        "data": ["str", "application/json", "[1]"], "factor": 2.5, "accept": "application/json"
     }  # fmt: skip
     input_ = invoke_json(stage, b"ab", "application/x-own", Accept="text/x")
-    assert (input_["asked"][0], input_["accept"]) == ("bytes", "text/x")
+    assert (input_["data"][0], input_["accept"]) == ("bytes", "text/x")
 
 
 def test_context_gives_access_to_headers(stage: Stage) -> None:
@@ -77,7 +77,7 @@ def test_context_gives_access_to_headers(stage: Stage) -> None:
     response = stage.runtime.invoke_endpoint(
         EndpointName=stage.name, Body="1", ContentType="text/csv", CustomAttributes="a=1"
     )
-    assert response["CustomAttributes"] == "seen=a=1"
+    assert response["CustomAttributes"] == "received=a=1"
 
 
 def test_exception_response_has_message_and_traceback(stage: Stage) -> None:
@@ -250,8 +250,8 @@ def model_fn(model_dir):
     assert np.load(io.BytesIO(body)).tolist() == pytest.approx([5.0])
     assert error_of(stage, "x", "text/odd")[0] == 415
     assert error_of(stage, "[[2.0, 0]]", Accept="text/odd")[0] == 406
-    status, error_page = error_of(stage, "[1")
-    assert (status, "Internal Server Error" in error_page) == (500, True)
+    status, error_html = error_of(stage, "[1")
+    assert (status, "Internal Server Error" in error_html) == (500, True)
 
 
 def test_scikit_learn_without_script_name_is_refused(stage: Stage) -> None:
@@ -295,7 +295,7 @@ def test_image_without_installed_framework_is_refused(stage: Stage) -> None:
     assert "no_such_module_anywhere" in str(frameworks.missing(missing))
 
 
-@pytest.mark.feature("bad input: a model that answers late")
+@pytest.mark.feature("bad input: invocation timeout")
 def test_timeout_error_names_the_container(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2, invocation=0.5)
     code = """

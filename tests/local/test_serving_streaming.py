@@ -66,7 +66,7 @@ def _invoke_stream(stage: Stage, body: str, client: Any = None, **more: Any) -> 
     )
 
 
-@pytest.mark.feature("serving: streaming answers")
+@pytest.mark.feature("serving: streamed responses")
 def test_parts_are_forwarded_as_the_container_sends_them(
     stage: Stage, opened: tuple[Stage, Path], over_http: Any
 ) -> None:
@@ -78,11 +78,11 @@ def test_parts_are_forwarded_as_the_container_sends_them(
     assert response["CustomAttributes"] == "k=v"
     events = iter(response["Body"])
     assert next(events)["PayloadPart"]["Bytes"] == b"first"
-    opened[1].write_text("go on")  # the container has waited for this
+    opened[1].write_text("go on")  # the container waits for this file
     assert [event["PayloadPart"]["Bytes"] for event in events] == [b" and second"]
 
 
-@pytest.mark.feature("capture: streaming answers")
+@pytest.mark.feature("capture: streamed responses")
 def test_stream_is_measured_and_captured(stage: Stage) -> None:
     stage.config("kept", "talker", DataCaptureConfig=CAPTURE)
     stage.endpoint("kept")
@@ -102,7 +102,7 @@ def test_stream_is_measured_and_captured(stage: Stage) -> None:
     assert "sagemaker:InvokeEndpointWithResponseStream" in actions
 
 
-@pytest.mark.feature("bad input: a stream that breaks off")
+@pytest.mark.feature("bad input: an incomplete stream")
 @pytest.mark.parametrize(("how", "text"), [("die", "was closed"), ("hang", "in the allotted time")])
 def test_incomplete_stream_ends_with_an_error(
     stage: Stage, how: str, text: str, monkeypatch: pytest.MonkeyPatch
@@ -128,7 +128,7 @@ def test_error_status_of_a_stream_is_a_model_error(stage: Stage) -> None:
         _invoke_stream(stage, "status 500")
     assert caught.value.response["Error"]["Code"] == "ModelError"
     assert caught.value.response["OriginalStatusCode"] == 500
-    assert caught.value.response["OriginalMessage"] == "talker says no"
+    assert caught.value.response["OriginalMessage"] == "talker fails"
 
 
 def test_unchunked_response_is_one_event(stage: Stage) -> None:
@@ -163,7 +163,7 @@ def test_instance_is_busy_until_its_stream_is_closed(stage: Stage) -> None:
 
 def test_unknown_endpoint_is_refused(stage: Stage) -> None:
     code, message = refusal(
-        stage.runtime.invoke_endpoint_with_response_stream, EndpointName="nobody", Body="x"
+        stage.runtime.invoke_endpoint_with_response_stream, EndpointName="missing", Body="x"
     )
     assert (code, "not found" in message) == ("ValidationError", True)
 

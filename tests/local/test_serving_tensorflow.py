@@ -1,4 +1,4 @@
-"""TensorFlow's inference image: models trained elsewhere, requests as TensorFlow Serving's."""
+"""TensorFlow's inference image: SavedModels and requests as in TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["opened", "stage"]
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
 
-# Made in a process of its own: TensorFlow stays in memory where it was imported.
+# Created in a separate process, because an imported TensorFlow stays in memory.
 _TRAINED = """
 import sys
 import tensorflow as tf

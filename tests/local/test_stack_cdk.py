@@ -1,4 +1,4 @@
-"""The stock CDK command line: a small app's whole life, and the project's own `diff`."""
+"""The stock CDK command line: deploy, diff, update, rollback and destroy of a small app."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def cloud() -> Iterator[LocalCloud]:
 
 
 class SmallApp:
-    """A two-stack app in a folder; what it deploys depends on one number."""
+    """A two-stack app in a folder; one number determines what it deploys."""
 
     def __init__(self, folder: Path, cloud: LocalCloud) -> None:
         (folder / "app.py").write_text(_APP)
@@ -86,7 +86,7 @@ class SmallApp:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, cloud: LocalCloud) -> SmallApp:
-    """The app deployed once, with 20."""
+    """The app deployed with the number 20."""
     app = SmallApp(tmp_path_factory.mktemp("small"), cloud)
     for ended in (app.run("bootstrap", size=20), app.deploy(20)):
         assert ended.code == 0, ended.output
@@ -171,7 +171,7 @@ def test_project_app_has_no_differences_after_its_deploy(
 
 
 def _project(cloud: LocalCloud, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The CDK CLI on an assembly that was synthesised before."""
+    """Run the CDK CLI on a synthesized assembly."""
     return subprocess.run(
         ["cdk", *arguments, "--app", str(folder)], cwd=ROOT, text=True, check=False,
         env=cloud.environment() | {"CI": "true", "TMPDIR": os.environ.get("TMPDIR", "/tmp")},  # noqa: S108

@@ -1,4 +1,4 @@
-"""An inference component of a stack goes to zero copies, and comes back for a request."""
+"""An inference component of a stack scales to zero copies, and back for a request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RESOURCE = "inference-component/winter"
 
 
 def app(folder: Path) -> App:
-    """One component on an endpoint of its own."""
+    """An endpoint with one component."""
     cdk_app = App()
     stack = Stack(cdk_app, "shared")
     store = DataStore(stack, "Store")
@@ -62,7 +62,7 @@ def app(folder: Path) -> App:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """The deployed component, one copy of it in service."""
+    """The deployed component with one copy in service."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "name.txt").write_text("winter")
     with served_image(), in_process() as (_, cloud):

@@ -1,4 +1,4 @@
-"""The closed loop on a small data set, driven and judged through AWS's own APIs."""
+"""The closed loop on a small data set, driven and checked through AWS's APIs."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ WINTER, SUMMER = date(2013, 1, 1), date(2013, 6, 1)
 SHIFT = 30.0
 _COMMAND = Path(sys.executable).with_name("sageloop")
 _HOURS = 8
-# What the wire calls one thing and IAM another.
+# Operations whose IAM action has another name.
 _ACTIONS = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",
     "s3:HeadBucket": "s3:ListBucket",
     "lambda:Invoke": "lambda:InvokeFunction",
 }
-# Anybody may ask who they are.
+# Actions that need no permission.
 _FREE = frozenset(("sts:GetCallerIdentity",))
 
 
 @dataclass
 class Closed:
-    """What one run through the loop left behind."""
+    """The results of one run through the loop."""
 
     loop: Loop
     first: dict[str, Any]
@@ -57,18 +57,18 @@ def cloud() -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="module")
 def closed(cloud: LocalCloud) -> Closed:
-    """Deploy, train on winter, ask in summer until the alarm, let the loop close."""
+    """Deploy, train on winter, invoke with summer until the alarm fires, and close the loop."""
     loop = deploy_project(cloud)
     loop.deliver(WINTER, 14)
     first = until("the first endpoint", loop.watch.in_service, seconds=180)
     cloud.settle()
     loop.deliver(SUMMER, 21, shift=SHIFT, manifest=False)
-    _pass(cloud, hours=6)  # an alarm soon after a training starts nothing
+    _pass(cloud, hours=6)  # an alarm within the cooldown starts no training
     hours = 0
     while loop.watch.alarm()["StateValue"] != "ALARM" and hours < _HOURS:
         hours += 1
         loop.ask(SUMMER + timedelta(days=20 + hours), shift=SHIFT)
-        cloud.settle()  # captured data is written a moment after the answer
+        cloud.settle()  # captured data is written shortly after the response
         _pass(cloud, hours=1)
     alarmed = loop.watch.alarm()["StateValue"]
     cloud.set_rate(60)
@@ -82,7 +82,7 @@ def closed(cloud: LocalCloud) -> Closed:
 
 
 def _pass(cloud: LocalCloud, *, hours: float) -> None:
-    """Let virtual hours go by with everything that is due in them, an hour in half a second."""
+    """Let virtual hours pass with all due events, half a second for each hour."""
     end = cloud.time() + 3600 * hours
     cloud.set_rate(7200)
     until("the hours to pass", lambda: cloud.time() >= end, seconds=180)
@@ -101,7 +101,7 @@ def test_delivered_data_trains_a_champion_on_two_instances(
     assert job["TrainingJobName"] in closed.loop.watch.model(closed.first["EndpointConfigName"])
 
 
-@pytest.mark.feature("capture: answers under their inference ids")
+@pytest.mark.feature("capture: responses under their inference ids")
 def test_captured_responses_have_their_inference_ids(closed: Closed) -> None:
     s3, bucket = closed.loop.cloud.client("s3"), closed.loop.names.bucket
     listing = s3.list_objects_v2(Bucket=bucket, Prefix=f"capture/{closed.loop.names.endpoint}/")
@@ -118,7 +118,7 @@ def test_captured_responses_have_their_inference_ids(closed: Closed) -> None:
     assert "," in text
 
 
-@pytest.mark.feature("operations: every object of the store lies under the store's key")
+@pytest.mark.feature("operations: all objects of the store are encrypted with its key")
 def test_all_objects_of_the_store_are_encrypted_with_its_key(closed: Closed) -> None:
     s3, bucket = closed.loop.cloud.client("s3"), closed.loop.names.bucket
     encryption = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
@@ -193,7 +193,7 @@ def test_repeated_alarm_event_starts_no_second_retraining(closed: Closed) -> Non
 
 
 def _sageloop(closed: Closed, folder: Path, *words: str) -> dict[str, Any]:
-    """The report of a command against the deployed stack."""
+    """The report of a command run against the deployed stack."""
     report, cloud = folder / "report.json", closed.loop.cloud
     completed = subprocess.run(
         [_COMMAND, *words, "--endpoint-url", cloud.endpoint_url, "--json", str(report)],
@@ -237,13 +237,13 @@ def test_roles_permit_all_calls_of_functions_and_jobs(closed: Closed) -> None:
         for action in actions - _FREE
         if not any(fnmatch.fnmatchcase(action, pattern) for pattern in allowed[role])
     }
-    assert len(set(calls) & set(allowed)) >= 6  # functions, the job, the model
+    assert len(set(calls) & set(allowed)) >= 6  # the functions, the job and the model
     assert lacking == set()
 
 
 def test_calls_of_the_loop_fail_only_in_expected_races(closed: Closed) -> None:
-    # Lost races (while hours pass in a second the reconciler may finish what a starter has begun:
-    # the job's name is then taken), an endpoint or a log stream that is not there yet.
+    # Lost races (with a fast clock the reconciler may complete the start of a job, whose name is
+    # then taken), and an endpoint or log stream that does not exist yet.
     expected = ("ConditionalCheckFailedException", "ValidationException", "ResourceInUse",
                 "ResourceNotFoundException", "ResourceAlreadyExistsException")  # fmt: skip
     failed = {
@@ -255,7 +255,7 @@ def test_calls_of_the_loop_fail_only_in_expected_races(closed: Closed) -> None:
 
 
 def _allowed(cloud: LocalCloud) -> dict[str, set[str]]:
-    """Action patterns by role, of every role that the stacks made."""
+    """Action patterns by role, for all roles of the stacks."""
     iam = cloud.client("iam")
     allowed: dict[str, set[str]] = {}
     for role in iam.list_roles(MaxItems=1000)["Roles"]:
@@ -280,17 +280,17 @@ def _actions_of(document: dict[str, Any]) -> Iterator[str]:
             yield from [action] if isinstance(action, str) else action
 
 
-@pytest.mark.feature("fidelity: every request of the loop keeps to botocore's model")
+@pytest.mark.feature("fidelity: all requests of the loop conform to botocore's model")
 def test_all_requests_conform_to_their_service_models(cloud: LocalCloud, closed: Closed) -> None:
     wrong, operations = {}, set()
     for call in cloud.calls():
         service, _, operation = call["action"].partition(":")
-        # Of S3's XML bodies the record has no members; SourceArn is the record's own.
+        # The record has no members of S3's XML bodies, and adds SourceArn.
         params = {k: v for k, v in call["params"].items() if k != "SourceArn"}
         if service == "s3":
             continue
         operations.add(service)
-        if operation.startswith("InvokeEndpoint"):  # IAM has one prefix for both services
+        if operation.startswith("InvokeEndpoint"):  # both services have the same IAM prefix
             service, params = "sagemaker-runtime", params | {"Body": b""}  # kept without it
         try:
             validation.check(operation, params, service=service)

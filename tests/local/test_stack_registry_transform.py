@@ -1,4 +1,4 @@
-"""Batch transform of a model of the registry, by constructs alone: new data are scored by it."""
+"""Batch transform of a registered model, with constructs only: new data are scored by it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ READY = "deliveries/ready"
 
 
 def app(package: str | None) -> App:
-    """A store and a registry; with a package of it, a job that scores what is delivered."""
+    """A store and a registry; with a model package, also a job that scores delivered data."""
     cdk_app = App()
     stack = Stack(cdk_app, "scoring")
     store = DataStore(stack, "Store")
@@ -52,7 +52,7 @@ def app(package: str | None) -> App:
 
 
 def score(stack: Stack, store: DataStore, image: AlgorithmImage, package: str) -> None:
-    """The model of a package, and the job that asks it."""
+    """The model of a package, and the job that uses it."""
     network = PrivateNetwork(stack, "Network", key=store.key)
     role = HostingRole(stack, "Role", key=store.key, repository_arns=[image.repository_arn])
     store.grant_read(role, prefix="models/")
@@ -71,7 +71,7 @@ def score(stack: Stack, store: DataStore, image: AlgorithmImage, package: str) -
 
 
 def tripling() -> xgboost.Booster:
-    """Trees that triple."""
+    """Trees that triple their input."""
     rows = np.arange(20.0).reshape(-1, 1)
     return xgboost.train(
         {"max_depth": 6, "eta": 1.0, "seed": 7}, xgboost.DMatrix(rows, 3 * rows[:, 0]), 20
@@ -79,7 +79,7 @@ def tripling() -> xgboost.Booster:
 
 
 def register(cloud: LocalCloud, outputs: dict[str, str], trees: xgboost.Booster) -> str:
-    """Upload the trees and register them, approved; the package's ARN."""
+    """Upload the trees and register them as an approved package; return its ARN."""
     bucket, sagemaker = outputs["Bucket"], cloud.client("sagemaker")
     archive = packed({"xgboost-model": bytes(trees.save_raw("ubj"))})
     cloud.client("s3").put_object(Bucket=bucket, Key=ARTIFACT, Body=archive)
@@ -97,7 +97,7 @@ def register(cloud: LocalCloud, outputs: dict[str, str], trees: xgboost.Booster)
 
 @dataclass
 class Scored:
-    """What was deployed, what scored, and what came of it."""
+    """The deployed stack after its job has run."""
 
     cloud: LocalCloud
     bucket: str
@@ -107,7 +107,7 @@ class Scored:
 
 @pytest.fixture(scope="module")
 def scored() -> Iterator[Scored]:
-    """Registered, deployed, and rows delivered: the job has run."""
+    """The stack after registration, deployment and delivery of rows."""
     trees = tripling()
     with in_process() as (_, cloud):
         outputs = deploy_app(cloud, app(None))["scoring"]

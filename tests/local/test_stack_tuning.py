@@ -1,4 +1,4 @@
-"""The project's app with a search in the place of its training, deployed and driven."""
+"""The project's app with a tuning job in place of the training job, deployed and driven."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JOB = "sageloop-tune-flights"
 
 @pytest.fixture(scope="module")
 def loop() -> Iterator[Loop]:
-    """A search that new data started, its best model promoted and live."""
+    """A tuning job that new data started; its best model is promoted and deployed."""
     with in_process() as (_, client):
         deployed = deploy_project(client, "tune")
         deployed.deliver(date(2013, 1, 1), 20)
@@ -26,7 +26,7 @@ def loop() -> Iterator[Loop]:
 
 @pytest.fixture(scope="module")
 def search(loop: Loop) -> dict[str, Any]:
-    """The search as SageMaker describes it."""
+    """The description of the tuning job."""
     sagemaker = loop.cloud.client("sagemaker")
     (description,) = sagemaker.list_hyper_parameter_tuning_jobs()[
         "HyperParameterTuningJobSummaries"

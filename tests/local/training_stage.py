@@ -37,7 +37,7 @@ TRUST = {
 
 
 class Events(Service):
-    """Keeps what is emitted."""
+    """An events service that records emitted events."""
 
     model = "events"
 
@@ -53,7 +53,7 @@ class Events(Service):
 
 
 class Metrics(CloudWatchService):
-    """CloudWatch that remembers what other services put."""
+    """A CloudWatch service that records the metrics of other services."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
@@ -186,7 +186,7 @@ def model(aws: SimpleNamespace, job: str = "job") -> dict[str, bytes]:
 
 
 def wait_for_log(aws: SimpleNamespace) -> None:
-    """Return once a container has printed something."""
+    """Return once a container has written a log line."""
     started = threading.Event()
     aws.cloud.front.after("logs:PutLogEvents", lambda *_: started.set())
     if not aws.cloud.recorder.calls(after=aws.started, action="logs:PutLogEvents"):

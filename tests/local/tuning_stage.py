@@ -12,11 +12,11 @@ LOSS = {"Name": "loss", "Regex": r"loss=([-+0-9.e]+)"}
 BASE = """
 import json, os, pathlib, sys, time
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-given = json.loads((base / "input/config/hyperparameters.json").read_text())
-def tell(value):
+values = json.loads((base / "input/config/hyperparameters.json").read_text())
+def report(value):
     print(f"loss={value}", flush=True)
 """
-BOWL = BASE + "tell((float(given['x']) - 0.3) ** 2)\n"
+BOWL = BASE + "report((float(values['x']) - 0.3) ** 2)\n"
 X = {"Name": "x", "MinValue": "0", "MaxValue": "1"}
 
 
@@ -98,13 +98,13 @@ def objectives(aws: SimpleNamespace, name: str) -> list[float]:
 
 @pytest.fixture
 def bowl(program: Any) -> str:
-    """An image whose loss is least where x is 0.3."""
+    """An image whose loss is minimal at x = 0.3."""
     return str(program(BOWL, "bowl"))
 
 
 @pytest.fixture
 def forgotten(aws: SimpleNamespace, program: Any) -> Iterator[None]:
-    """Ends and deletes the tuning jobs a test leaves, before its training jobs and programs are."""
+    """Stops and deletes the tuning jobs of a test before its training jobs and programs."""
     yield
     client = aws.sagemaker
     for job in client.list_hyper_parameter_tuning_jobs(MaxResults=100)[

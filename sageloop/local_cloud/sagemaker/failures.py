@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 INTERNAL_ERROR = (
-    "InternalServerError: We encountered an internal error. Please try again."  # AWS's own words
+    "InternalServerError: We encountered an internal error. Please try again."  # AWS's message
 )
 CAPACITY_ERROR = (
     "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "

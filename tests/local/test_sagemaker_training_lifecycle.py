@@ -1,4 +1,4 @@
-"""Training jobs' lives: checkpoints, spot, capacity, internal errors, warm pools."""
+"""Lifecycle of training jobs: checkpoints, spot, capacity, internal errors, warm pools."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_interrupted_spot_job_continues_from_its_checkpoint(
     assert job["EnableManagedSpotTraining"]
 
 
-@pytest.mark.feature("training: spot is billed less than it trains")
+@pytest.mark.feature("training: billable time of spot is below training time")
 def test_spot_job_continues_after_waiting_for_capacity(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.interrupt_spot("job", when_logged="epoch 1 done")
     once = [lambda: aws.cloud.faults.refuse_capacity("ml.m5.large")]
@@ -237,7 +237,7 @@ def test_matching_job_reuses_the_warm_pool_and_its_cache(
         "Status": "Available", "ResourceRetainedBillableTimeInSeconds": 0
     }  # fmt: skip
     pools.cloud.clock.advance(100)
-    pools.cloud.faults.refuse_capacity("ml.m5.large")  # who has instances needs none
+    pools.cloud.faults.refuse_capacity("ml.m5.large")  # a job with a warm pool needs no capacity
 
     second = run(pools, request("second", image, ResourceConfig=WARM))
 
@@ -330,7 +330,7 @@ def test_log_is_written_while_the_job_runs(aws: SimpleNamespace, program: Any) -
     assert aws.cloud.settle(180) == []
 
 
-@pytest.mark.feature("training: a launcher hears metrics and the end")
+@pytest.mark.feature("training: launch callbacks receive metrics and the end")
 def test_launch_callbacks_receive_metrics_and_final_document(
     aws: SimpleNamespace, program: Any
 ) -> None:

@@ -1,4 +1,4 @@
-"""Two copies of the project's app in one account, side by side, and what is left of them."""
+"""Two copies of the project's app in one account, and the resources that remain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sageloop.local_cloud.client import LocalCloud
 pytestmark = pytest.mark.slow
 
 NAMES = ("sageloop-prod", "sageloop-two")
-# Data, what encrypts them, the history of models, and the logs of who read them.
+# Data, their encryption keys, the model history, and the access logs.
 KEPT = {
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
@@ -27,7 +27,7 @@ KEPT = {
 
 
 class Copies:
-    """Both copies deployed, and the order in which their stacks came."""
+    """The two deployed copies, and the order in which their stacks were deployed."""
 
     def __init__(self, cloud: LocalCloud, folders: list[Path]) -> None:
         self.cloud = cloud
@@ -44,7 +44,7 @@ class Copies:
             destroy(self.cloud, stack)
 
     def retained(self) -> list[dict[str, Any]]:
-        """Events of resources that deletes left, by design."""
+        """The events of resources that deletes retained by design."""
         client = self.cloud.client("cloudformation")
         gone = client.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"]
         return [
@@ -79,7 +79,9 @@ def test_repeated_deploy_of_the_same_assembly_changes_nothing(copies: Copies) ->
 
 def test_destroyed_copies_leave_only_retained_resources(copies: Copies) -> None:
     copies.destroy(1)
-    assert {n.split("-")[1] for n in copies.statuses()} == {"prod"}  # the other copy stands
+    assert {n.split("-")[1] for n in copies.statuses()} == {
+        "prod"
+    }  # the other copy is still deployed
     copies.destroy(0)
 
     assert copies.statuses() == {}
@@ -110,7 +112,7 @@ def test_destroyed_copy_is_deployed_and_destroyed_again(copies: Copies) -> None:
 
 
 def _left(cloud: LocalCloud) -> dict[str, list[str]]:
-    """What must not outlive the stacks, by kind."""
+    """Resources that must not outlive the stacks, by kind."""
     iam, ec2 = cloud.client("iam"), cloud.client("ec2")
     sagemaker, mine = cloud.client("sagemaker"), ("sageloop-",)
     listing = {

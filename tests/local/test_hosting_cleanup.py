@@ -1,4 +1,4 @@
-"""What endpoints leave behind, and what their breaking does to others."""
+"""Cleanup after endpoints, and isolation of failures."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_deleted_endpoint_leaves_no_process_thread_or_folder(stage: Stage) -> No
     stage.wait_until_stable()
     (dying,) = _processes(stage)
     os.kill(dying, signal.SIGKILL)
-    until("the death to be seen", lambda: dying not in _processes(stage), seconds=180)
+    until("the exit to be detected", lambda: dying not in _processes(stage), seconds=180)
     assert stage.cloud.settle(180) == []
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
@@ -111,13 +111,13 @@ def test_failed_restart_is_repeated_at_the_next_health_check(stage: Stage) -> No
     shutil.rmtree(folder)
     folder.write_text("in the way")
     os.kill(_processes(stage)[0], signal.SIGKILL)
-    until("the death to be seen", lambda: not instance.healthy, seconds=180)
+    until("the exit to be detected", lambda: not instance.healthy, seconds=180)
     assert stage.cloud.settle(180) == []
     with pytest.raises(stage.runtime.exceptions.ModelNotReadyException):
         stage.invoke()
 
     folder.unlink()
-    # The cloud's own check may be at it just now, and have found the folder in the way.
+    # The cloud's health check may run at the same time and fail because of the file.
     until("it to serve", lambda: instance.check() or instance.healthy, seconds=180)
 
     assert stage.invoke() == "echo hello"
@@ -158,7 +158,7 @@ def test_damaged_archive_fails_the_endpoint_with_aws_message(stage: Stage) -> No
     assert described["FailureReason"].startswith("Failed to extract model data archive from URL")
 
 
-@pytest.mark.feature("rollout: no guardrails on ml.inf1, silently")
+@pytest.mark.feature("rollout: no guardrails on ml.inf1")
 def test_canary_on_inf1_is_deployed_all_at_once(stage: Stage) -> None:
     def config(name: str) -> None:
         variant: dict[str, Any] = {
@@ -177,7 +177,7 @@ def test_canary_on_inf1_is_deployed_all_at_once(stage: Stage) -> None:
         EndpointName=stage.name, EndpointConfigName="new", DeploymentConfig=_CANARY
     )
 
-    # Neither refused for its one instance, nor baked for ten minutes.
+    # It is neither refused for its single instance nor baked for ten minutes.
     assert stage.wait_until_stable()["EndpointConfigName"] == "new"
 
 
@@ -205,6 +205,6 @@ def test_no_copy_stays_on_a_removed_instance(components: Components) -> None:
     components.hosting.set_instance_count(components.stage.name, "AllTraffic", 1)
     described = components.stage.wait_until_stable()
 
-    # One instance has room for half of them; the others end with theirs.
+    # One instance has resources for half of the copies; the others are stopped.
     assert "not enough hardware resources" in described["FailureReason"]
     assert (components.hosts(), components.processes()) == (1, 2)

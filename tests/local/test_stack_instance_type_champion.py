@@ -1,4 +1,4 @@
-"""A champion's scaled variant gets another instance type by one deployment, or keeps both."""
+"""A champion's scaled variant gets another instance type in one deployment, or keeps its own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NIGHT = {
 
 
 def app(instance_type: str, environment: dict[str, str]) -> App:
-    """A champion's endpoint that is scaled."""
+    """A scaled champion endpoint."""
     cdk_app = App()
     stack = Stack(cdk_app, "champion")
     store = DataStore(stack, "Store")
@@ -62,7 +62,7 @@ def app(instance_type: str, environment: dict[str, str]) -> App:
 
 @dataclass
 class ScaledStack:
-    """The champion's endpoint and its scaling as clients see them."""
+    """The champion endpoint and its scaling as clients see them."""
 
     cloud: LocalCloud
 
@@ -72,7 +72,7 @@ class ScaledStack:
         return outputs
 
     def promote(self, outputs: dict[str, str]) -> None:
-        """Register an approved package: the first champion."""
+        """Register an approved package, which becomes the first champion."""
         bucket = outputs["Bucket"]
         body = packed({"name.txt": b"winter"})
         self.cloud.client("s3").put_object(Bucket=bucket, Key=ARTIFACT, Body=body)
@@ -95,7 +95,7 @@ class ScaledStack:
         self.cloud.settle()
 
     def served(self) -> tuple[str, str, int]:
-        """State of the endpoint, instance type, and instances there are."""
+        """Endpoint status, instance type and current instance count."""
         client = self.cloud.client("sagemaker")
         description = client.describe_endpoint(EndpointName=ENDPOINT)
         config = client.describe_endpoint_config(
@@ -127,7 +127,7 @@ class ScaledStack:
 
 @pytest.fixture(scope="module")
 def scaled() -> Iterator[ScaledStack]:
-    """Deployed and promoted on ``ml.m5.large``."""
+    """The stack deployed and promoted with ``ml.m5.large``."""
     with served_image(), in_process() as (inside, cloud):
         inside.service("sagemaker").hosting.timing = Timing(startup_cap=120)
         cdk_app = ScaledStack(cloud)

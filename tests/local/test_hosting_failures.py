@@ -1,4 +1,4 @@
-"""Workers that die, hang, never come up or answer what they must not."""
+"""Containers that exit, hang, do not start or send invalid responses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def model_error(stage: Stage, body: str) -> dict[str, Any]:
 
 
 class Senders:
-    """Threads that send a number of requests in all, killing a worker now and then."""
+    """Threads that send a number of requests in total and occasionally kill a worker."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -75,7 +75,7 @@ class Senders:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("load: a killed worker costs at most the requests it held")
+@pytest.mark.feature("load: a killed worker fails at most its requests in progress")
 def test_killed_workers_fail_at_most_their_requests_in_progress(stage: Stage) -> None:
     stage.config("two", "winter", count=2)
     stage.endpoint("two")
@@ -91,7 +91,7 @@ def test_killed_workers_fail_at_most_their_requests_in_progress(stage: Stage) ->
     assert len(pids(stage)) == 2
 
 
-@pytest.mark.feature("serving: restart of a dead worker")
+@pytest.mark.feature("serving: restart of an exited worker")
 def test_requests_wait_for_the_restart_of_a_single_worker(stage: Stage) -> None:
     stage.endpoint()
     assert model_error(stage, "die")["OriginalStatusCode"] == 503
@@ -172,7 +172,7 @@ def test_container_with_failing_pings_is_restarted(stage: Stage) -> None:
     assert stage.invoke("pid") != before
 
 
-@pytest.mark.feature("bad input: a model that answers 500")
+@pytest.mark.feature("bad input: a model that responds 500")
 def test_response_500_is_a_model_error_without_restart(stage: Stage) -> None:
     stage.model("failing", FAILS="500")
     stage.config("failing", "failing")
@@ -187,7 +187,7 @@ def test_response_500_is_a_model_error_without_restart(stage: Stage) -> None:
     assert pids(stage) == before
 
 
-@pytest.mark.feature("bad input: a model that answers late")
+@pytest.mark.feature("bad input: invocation timeout")
 def test_invocation_timeout_is_a_model_error_without_restart(stage: Stage) -> None:
     stage.hosting.timing = Timing(invocation=0.3, flush=0.05, terminate=2)
     stage.endpoint()
@@ -201,7 +201,7 @@ def test_invocation_timeout_is_a_model_error_without_restart(stage: Stage) -> No
     assert pids(stage) == before
 
 
-@pytest.mark.feature("bad input: a model that answers 7 MB")
+@pytest.mark.feature("bad input: a response of 7 MB")
 def test_response_over_the_limit_is_a_model_error(stage: Stage) -> None:
     stage.endpoint()
 
@@ -232,7 +232,7 @@ def test_chunked_and_unterminated_responses_are_read_completely(stage: Stage) ->
     assert stage.invoke("model") == "winter"
 
 
-@pytest.mark.feature("bad input: a model that breaks off its answer")
+@pytest.mark.feature("bad input: a truncated response")
 def test_truncated_response_is_a_model_error(stage: Stage) -> None:
     stage.endpoint()
 

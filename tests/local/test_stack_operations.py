@@ -1,4 +1,4 @@
-"""The development stacks deployed: alarms, dashboard and cost switch beside an endpoint to come."""
+"""The deployed development stacks: alarms, dashboard and endpoint schedule without an endpoint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cloud() -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="module")
 def outputs(cloud: LocalCloud) -> dict[str, Any]:
-    """Outputs of the operations' stack."""
+    """The outputs of the operations stack."""
     return dict(deploy_assembly(cloud, assembly("dev"))["sageloop-dev-Operations"])
 
 

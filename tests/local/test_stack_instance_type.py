@@ -1,4 +1,4 @@
-"""A scaled endpoint of one's own gets another instance type by one deployment, as from the CDK."""
+"""A scaled endpoint gets another instance type in one deployment, as by the CDK."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ NIGHT = ScheduledScaling(schedule="cron(0 22 * * ? *)", minimum=1)
 
 
 def app(folder: Path, instance_type: str, *, maximum: int = 4, broken: bool = False) -> App:
-    """An endpoint that is scaled in every way; broken: something after it cannot be made."""
+    """An endpoint with all kinds of scaling; ``broken`` adds a resource that fails to create."""
     cdk_app = App()
-    stack = Stack(cdk_app, "retyped")
+    stack = Stack(cdk_app, "instance-type")
     store = DataStore(stack, "Store")
     network = PrivateNetwork(stack, "Network", key=store.key)
     role = HostingRole(stack, "Role", key=store.key)
@@ -73,7 +73,7 @@ class ScaledStack:
         self.cloud.settle(180)
 
     def served(self) -> tuple[str, int]:
-        """Instance type, and instances there are."""
+        """The instance type and the current instance count."""
         client = self.cloud.client("sagemaker")
         endpoint = client.describe_endpoint(EndpointName="greets")
         config = client.describe_endpoint_config(
@@ -97,7 +97,7 @@ class ScaledStack:
         }
 
     def step_alarm_runs_the_policy(self) -> bool:
-        """Whether the alarm of the steps runs the policy that there is."""
+        """Whether the step scaling alarm invokes the existing policy."""
         (alarm,) = self.cloud.client("cloudwatch").describe_alarms(
             AlarmNames=["greets-scaling-0-0"]
         )["MetricAlarms"]  # fmt: skip
@@ -112,7 +112,7 @@ class ScaledStack:
 
 @pytest.fixture(scope="module")
 def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaledStack]:
-    """Deployed on ``ml.m5.large``."""
+    """The stack deployed with ``ml.m5.large``."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "name.txt").write_text("winter")
     with served_image(), in_process() as (_, cloud):
@@ -162,6 +162,6 @@ def test_capacity_limits_change_without_an_endpoint_update(scaled: ScaledStack) 
 
 
 def test_destroyed_stack_leaves_no_scalable_target(scaled: ScaledStack) -> None:
-    destroy(scaled.cloud, "retyped")
+    destroy(scaled.cloud, "instance-type")
 
     assert scaled.scaling() == {"bounds": [], "policies": {}, "actions": []}

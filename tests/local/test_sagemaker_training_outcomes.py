@@ -1,4 +1,4 @@
-"""Training jobs: stopping, limits, retries, and requests that are refused."""
+"""Training jobs: stopping, limits, retries, and refused requests."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_stopped_job_keeps_its_artifacts(aws: SimpleNamespace, program: Any) -> 
         aws.sagemaker.stop_training_job(TrainingJobName="job")
 
 
-@pytest.mark.feature("training: SIGKILL when the grace is over")
+@pytest.mark.feature("training: SIGKILL after the grace period")
 def test_container_that_ignores_sigterm_is_killed(
     aws: SimpleNamespace, program: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +174,7 @@ def test_job_name_is_unique(aws: SimpleNamespace, program: Any) -> None:
 
 
 def test_role_must_exist_and_trust_sagemaker(aws: SimpleNamespace) -> None:
-    missing = "arn:aws:iam::123456789012:role/nobody"
+    missing = "arn:aws:iam::123456789012:role/missing"
 
     code, message = refusal(aws, request("job", RoleArn=missing))
 
@@ -182,7 +182,7 @@ def test_role_must_exist_and_trust_sagemaker(aws: SimpleNamespace) -> None:
     assert message.startswith(f"Could not assume role {missing}.")
 
 
-@pytest.mark.feature("bad input: image that has no local runner")
+@pytest.mark.feature("bad input: image without a local program")
 def test_image_without_a_program_is_refused(aws: SimpleNamespace) -> None:
     code, message = refusal(aws, request("job", "763104351884.dkr/pytorch:2"))
 
@@ -237,7 +237,7 @@ def test_all_violations_of_a_request_are_reported(aws: SimpleNamespace) -> None:
     assert "at 'resourceConfig.instanceType' failed to satisfy constraint: Member must" in message
 
 
-def test_unknown_job_is_not_found(aws: SimpleNamespace) -> None:
+def test_unknown_job_is_refused(aws: SimpleNamespace) -> None:
     with pytest.raises(ClientError, match="Requested resource not found"):
         aws.sagemaker.describe_training_job(TrainingJobName="none")
 

@@ -1,4 +1,4 @@
-"""Deployments that break between their steps, and rollbacks that break themselves."""
+"""Deployments that fail between their steps, and rollbacks that fail."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rollout_stage import (  # noqa: F401 - fixtures are found by name
 
 @pytest.fixture
 def gone(stage: Stage, tmp_path: Path) -> Path:
-    """Two frail instances serve; once the path is there, none can be started any more."""
+    """Two instances serve; once the path exists, no further instance can start."""
     path = tmp_path / "gone"
     stage.model("frail", EXITS_IF=str(path))
     serve_blue(stage, 2, model="frail")
@@ -39,7 +39,7 @@ def old(stage: Stage) -> list[Any]:
 
 
 def kill_old(stage: Stage) -> None:
-    """End the processes of the old fleet, and wait until nobody tries to start them."""
+    """Kill the processes of the old fleet and wait until no restart is attempted."""
     for instance in old(stage):
         os.kill(instance.process.pid, signal.SIGKILL)
     for instance in old(stage):
@@ -49,7 +49,7 @@ def kill_old(stage: Stage) -> None:
 
 
 def break_rollback(stage: Stage, gone: Path, policy: dict[str, Any]) -> dict[str, Any]:
-    """Let a rollback fail amid a deployment to ``green``: its old fleet has died."""
+    """Make a rollback fail during a deployment of ``green``: its old fleet has exited."""
     update(stage, policy)
     stage.until(reporting("Baking for 600 seconds"))
     gone.touch()
@@ -72,7 +72,7 @@ def test_rollback_fails_if_the_old_fleet_has_exited(
     assert "did not pass the ping health check" in described["FailureReason"]
     assert "PendingDeploymentSummary" not in described
     assert stage.events.statuses()[-2:] == ["ROLLING_BACK", "UPDATE_ROLLBACK_FAILED"]
-    # What there is of the new fleet serves all of it.
+    # The instances of the new fleet get all traffic.
     assert {stage.invoke("model") for _ in range(20)} == {"summer"}
 
 
@@ -137,7 +137,7 @@ def test_alarm_between_batches_starts_no_further_batch(stage: Stage, gone: Path)
     stage.events.emitted.clear()
     update(stage, ROLLING)
     stage.until(reporting("Baking for 600 seconds"))
-    # The first old instance has a request to end: until then the next batch does not begin.
+    # The first old instance has a request in progress, which delays the next batch.
     with traffic(stage) as sent:
         instance = old(stage)[-1]
         assert instance.begin()

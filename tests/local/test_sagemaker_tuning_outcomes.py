@@ -1,4 +1,4 @@
-"""Tuning jobs that are refused, stopped, fail or run out of time."""
+"""Tuning jobs that are refused, stopped, fail or exceed their runtime."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def wait_for(aws: SimpleNamespace, name: str, member: str, count: int) -> None:
         )
 
 
-SLEEPS = BASE + "tell(1)\ntime.sleep(60)"
+SLEEPS = BASE + "report(1)\ntime.sleep(60)"
 
 
 @pytest.mark.feature("tuning: stop")
@@ -69,7 +69,9 @@ def test_stopped_job_stops_its_trials(aws: SimpleNamespace, program: Any) -> Non
 def test_manually_stopped_trial_counts_and_search_continues(
     aws: SimpleNamespace, program: Any
 ) -> None:
-    image = program(BASE + "tell(1)\nif '-001-' in os.environ['TRAINING_JOB_NAME']: time.sleep(60)")
+    image = program(
+        BASE + "report(1)\nif '-001-' in os.environ['TRAINING_JOB_NAME']: time.sleep(60)"
+    )
     aws.sagemaker.create_hyper_parameter_tuning_job(**tuning("one", image, config(jobs=2)))
     wait_for(aws, "one", "InProgress", 1)
     (first,) = trials(aws, "one")
@@ -211,7 +213,7 @@ def test_trial_without_capacity_is_retried_on_next_instance_type(
 def test_max_runtime_completes_the_job_with_the_best_trial(
     aws: SimpleNamespace, program: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Two minutes are the least that may be asked for: the timer is made to fire sooner.
+    # Two minutes are the minimum; the timer is patched to fire sooner.
     timer = threading.Timer
     monkeypatch.setattr(threading, "Timer", lambda seconds, call: timer(seconds / 100, call))
     settings = config(jobs=None)
@@ -235,7 +237,7 @@ def test_refused_request_creates_no_job(aws: SimpleNamespace, bowl: str) -> None
     role = refusal_of(create, **tuning("bad", bowl, TrainingJobDefinition=no_role))
     name = refusal_of(create, **tuning("n" * 33, bowl))
     parent = refusal_of(create, **tuning("bad", bowl, WarmStartConfig={
-        "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "nobody"}],
+        "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "missing"}],
         "WarmStartType": "TransferLearning",
     }))  # fmt: skip
 
@@ -245,7 +247,7 @@ def test_refused_request_creates_no_job(aws: SimpleNamespace, bowl: str) -> None
     assert "less than or equal to 32" in name[1]
     assert parent == (
         "ResourceNotFound",
-        "Amazon SageMaker can't find a tuning job called nobody. Type another name.",
+        "Amazon SageMaker can't find a tuning job called missing. Type another name.",
     )
     assert not aws.sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
     assert not aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]
