@@ -161,7 +161,7 @@ def test_banned_word_is_reported(source: str, form: str) -> None:
         "from hypothesis import given",
         "trial = study.ask()",
         "except_ = FileNotFoundError",
-    ],  # fmt: skip
+    ],
 )
 def test_right_word_is_not_reported(source: str) -> None:
     assert violations(source) == []
