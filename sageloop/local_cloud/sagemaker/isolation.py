@@ -93,21 +93,21 @@ def with_private_opt_ml(
     if not possible_for(base):
         return list(command)
     script = "\n".join(_script(base, settings))
-    return [*_unshared(settings.network), "sh", "-c", script, "sh", *command]
+    return [*_unshare_command(settings.network), "sh", "-c", script, "sh", *command]
 
 
 def remove(base: Path) -> None:
     """Remove the directory of a container and the mount point beside it."""
     shutil.rmtree(base, ignore_errors=True)
     with suppress(OSError):
-        _hold(base).rmdir()
+        _mount_point(base).rmdir()
 
 
-def _hold(base: Path) -> Path:
+def _mount_point(base: Path) -> Path:
     return base.parent / f".{base.name}.opt"
 
 
-def _unshared(network: int | None) -> list[str]:
+def _unshare_command(network: int | None) -> list[str]:
     if network is None:
         return ["unshare", "-Urmu"]
     # Only members of the user namespace that owns a network namespace may enter it.
@@ -117,7 +117,7 @@ def _unshared(network: int | None) -> list[str]:
 
 def _script(base: Path, settings: IsolationSettings) -> Iterator[str]:
     yield f"base={shlex.quote(str(base))}"
-    yield f"hold={shlex.quote(str(_hold(base)))}"
+    yield f"hold={shlex.quote(str(_mount_point(base)))}"
     yield _PRIVATE_OPT
     for mount in settings.mounts:
         yield from _mounted(mount)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class FleetBuilder:
     """Builds fleets; instances start when a fleet is scaled.
 
-    The first of ``kinds`` that takes a variant builds it; the last one takes all others.
+    The first of ``kinds`` that matches a variant builds it; the last one matches all others.
     ``role_of`` returns the execution role of a model.
     """
 
@@ -27,8 +27,8 @@ class FleetBuilder:
         self._role_of = role_of
 
     def kind(self, config: Document, variant: Document) -> VariantKind:
-        """The kind of a variant: the first one that takes it."""
-        return next(kind for kind in self._kinds if kind.takes(config, variant))
+        """The kind of a variant: the first one that matches."""
+        return next(kind for kind in self._kinds if kind.matches(config, variant))
 
     def check_config(self, config: Document) -> None:
         """Refuse what CreateEndpointConfig refuses of the variants of a configuration."""

@@ -2,7 +2,7 @@
 
 To serve a variant in another way (many models in one container, no instance without requests,
 copies of components …) implement :class:`VariantKind` and add it to
-:mod:`~sageloop.local_cloud.sagemaker.hosting.kinds`. The first kind that ``takes`` a variant
+:mod:`~sageloop.local_cloud.sagemaker.hosting.kinds`. The first kind that ``matches`` a variant
 validates it and builds its fleet. That is usually a subclass of ``VariantFleet`` that overrides
 ``admit`` (which instance accepts a request), ``provision`` (what a new instance runs), ``check``
 (which requests are valid) or ``summary`` (the format of DescribeEndpoint), or that uses an
@@ -35,7 +35,7 @@ class VariantRequest:
 class VariantKind(Protocol):
     """One way to serve a variant, chosen when its configuration is created."""
 
-    def takes(self, config: Document, variant: Document) -> bool:
+    def matches(self, config: Document, variant: Document) -> bool:
         """Whether a variant of a configuration is of this kind."""
 
     def check_config(self, config: Document, variant: Document) -> None:

@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 def variant_kinds(
     account: Account, containers: ModelContainers, *, types: InstanceTypes,
-    desired_components: DesiredComponents, pump: Callable[[str], None],
+    desired_components: DesiredComponents, dispatch: Callable[[str], None],
 ) -> list[VariantKind]:  # fmt: skip
-    """All kinds, in the order in which they are tried; the last one takes all other variants.
+    """All kinds, in the order in which they are tried; the last one matches all other variants.
 
     Args:
         account: the account that owns the variants.
         containers: builds the instances of models.
         types: the resources of each instance type.
         desired_components: the inference components to run, by endpoint and variant.
-        pump: called with the name of an asynchronous endpoint when instances may have free slots.
+        dispatch: called with an asynchronous endpoint's name when instances may have free slots.
 
     """
     return [
         ServerlessKind(containers, account),
         ComponentKind(containers, account, types, desired_components),
-        AsyncKind(containers, account, pump),
+        AsyncKind(containers, account, dispatch),
         MultiModelKind(containers, account, types),
         PooledKind(containers, account),
         InstanceKind(containers, account),

@@ -33,7 +33,7 @@ from sageloop.local_cloud.sagemaker.hosting.rollout import policy
 from sageloop.local_cloud.sagemaker.hosting.routing.metrics import EndpointMetrics
 from sageloop.local_cloud.sagemaker.hosting.routing.router import Router
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import check_update
-from sageloop.local_cloud.sagemaker.hosting.serverless.updates import apply, limits_of
+from sageloop.local_cloud.sagemaker.hosting.serverless.updates import apply, settings_changes_of
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.local_cloud.sagemaker.listing import list_response
 
@@ -63,7 +63,7 @@ class Hosting(EndpointConfigs):
         self.instance_types, desired_components = InstanceTypes(), DesiredComponents()
         kinds = variant_kinds(
             account, self.containers, types=self.instance_types,
-            desired_components=desired_components, pump=self._pump,
+            desired_components=desired_components, dispatch=self._dispatch,
         )  # fmt: skip
         builder = FleetBuilder(kinds, self.containers.role_of)
         self._lifecycle = Lifecycle(account, builder)
@@ -90,8 +90,8 @@ class Hosting(EndpointConfigs):
         with self._store.changed:
             self._store.changed.notify_all()
 
-    def _pump(self, endpoint: str) -> None:
-        self.asynchronous.pump(endpoint)
+    def _dispatch(self, endpoint: str) -> None:
+        self.asynchronous.dispatch(endpoint)
 
     def _measure(self) -> None:
         for live in self._lifecycle.all():
@@ -173,13 +173,13 @@ class Hosting(EndpointConfigs):
             desired, self._variants(name), minimum=self.asynchronous.minimum_instances(name)
         )
         self._check_weights(name, desired)
-        limits = limits_of(self._fleet_of(name), desired)
+        setting_changes = settings_changes_of(self._fleet_of(name), desired)
         counts = {d["VariantName"]: int(d["DesiredInstanceCount"])
                   for d in desired if "DesiredInstanceCount" in d}  # fmt: skip
         weights = {d["VariantName"]: float(d["DesiredWeight"])
                    for d in desired if "DesiredWeight" in d}  # fmt: skip
         self._begin(name, "Updating", {})
-        self._lifecycle.resize(name, counts | apply(limits), weights)
+        self._lifecycle.resize(name, counts | apply(setting_changes), weights)
         return {"EndpointArn": known["EndpointArn"]}
 
     @operation("DeleteEndpoint")
@@ -226,9 +226,9 @@ class Hosting(EndpointConfigs):
         update = {"ProvisionedConcurrency": count}
         change = {"VariantName": variant, "ServerlessUpdateConfig": update}
         check_counts([change], self._variants(endpoint))
-        limits = limits_of(self._fleet_of(endpoint), [change])
+        setting_changes = settings_changes_of(self._fleet_of(endpoint), [change])
         self._begin(endpoint, "Updating", {})
-        self._lifecycle.resize(endpoint, apply(limits), {})
+        self._lifecycle.resize(endpoint, apply(setting_changes), {})
 
     def wait_endpoint(self, name: str) -> dict[str, Any]:
         """Block until an endpoint has a stable status; return its description.

@@ -54,7 +54,7 @@ class Container:
                 self._label, command, env=env, cwd=cwd, stdout=subprocess.PIPE
             )
         started = wall.monotonic()
-        reader = threading.Thread(target=self._listen, args=(child,), daemon=True)
+        reader = threading.Thread(target=self._read_output, args=(child,), daemon=True)
         reader.start()
         limit = None if max_seconds is None else threading.Timer(max_seconds, self._on_limit)
         if limit is not None:
@@ -98,7 +98,7 @@ class Container:
             self._notify_limit()
         self.stop()
 
-    def _listen(self, child: Child) -> None:
+    def _read_output(self, child: Child) -> None:
         if child.stdout is None:
             return
         with child.stdout as stream:

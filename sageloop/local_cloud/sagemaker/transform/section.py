@@ -47,7 +47,7 @@ class TransformJobs:
         """Start a job in the background."""
         request = call.params
         allow = self._cloud.config.allow
-        if any(map(is_multi_model, self._containers.all_of(request["ModelName"]))):
+        if any(map(is_multi_model, self._containers.all_containers(request["ModelName"]))):
             raise AwsError(
                 "ValidationException",
                 f"Batch transform does not support multi-model containers, which model "

@@ -69,15 +69,15 @@ def payloads(
     for record in records:
         _check(len(record.framed), max_bytes)
         if gathered and max_bytes is not None and size + len(record.framed) > max_bytes:
-            yield _together(gathered)
+            yield _joined(gathered)
             gathered, size = [], 0
         gathered.append(record)
         size += len(record.framed)
     if gathered:
-        yield _together(gathered)
+        yield _joined(gathered)
 
 
-def _together(records: Sequence[Record]) -> Payload:
+def _joined(records: Sequence[Record]) -> Payload:
     return Payload(b"".join(record.framed for record in records), tuple(records))
 
 

@@ -80,7 +80,7 @@ def search_for(
         sampler = optuna.samplers.RandomSampler(seed=drawn)
     search = StudySearch(definition, sampler, hyperband if strategy == "Hyperband" else None)
     for result in known:
-        search.learn(result)
+        search.add_result(result)
     return search
 
 
@@ -128,7 +128,7 @@ class StudySearch:
             direction="maximize" if definition.objective.maximize else "minimize",
         )  # fmt: skip
 
-    def learn(self, result: Result) -> None:
+    def add_result(self, result: Result) -> None:
         """Add the result of a parent job if its values lie within the current ranges."""
         import optuna
 

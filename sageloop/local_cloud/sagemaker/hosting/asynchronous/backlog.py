@@ -84,7 +84,7 @@ class Backlog:
         with self._lock:
             self._working.discard(queued)
 
-    def drop(self) -> list[QueuedRequest]:
+    def clear(self) -> list[QueuedRequest]:
         """Remove all waiting requests and return them."""
         with self._lock:
             dropped = list(self._waiting)

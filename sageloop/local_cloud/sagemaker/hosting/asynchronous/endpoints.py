@@ -32,7 +32,7 @@ class AsyncEndpoints:
     """InvokeEndpointAsync and the dispatch of queued requests.
 
     Dispatch does not poll: each event that can make it possible (a new request, an instance that
-    becomes healthy, a completed request, changed routes) calls :meth:`pump`.
+    becomes healthy, a completed request, changed routes) calls :meth:`dispatch`.
     """
 
     def __init__(self, cloud: Cloud, lifecycle: Lifecycle, capture: DataCapture) -> None:
@@ -69,7 +69,7 @@ class AsyncEndpoints:
         backlog, queued = self._backlog(live), QueuedRequest(request)
         backlog.put(queued)
         self._expire_later(backlog, queued)
-        self.pump(name)
+        self.dispatch(name)
         return {
             "InferenceId": request.inference_id,
             "OutputLocation": request.output_location,
@@ -95,7 +95,7 @@ class AsyncEndpoints:
         live = self._lifecycle.live(name)
         return 0 if live is not None and _is_asynchronous(live) else 1
 
-    def pump(self, name: str) -> None:
+    def dispatch(self, name: str) -> None:
         """Dispatch waiting requests to instances with free slots."""
         backlog = self._backlogs.get(name)
         if backlog is None or self._cloud.stopped.is_set():
@@ -114,7 +114,7 @@ class AsyncEndpoints:
             known = self._backlogs.get(live.name)
             if known is None or known.live is not live:
                 known = self._backlogs[live.name] = Backlog(live)
-                live.on_routes = lambda: self.pump(live.name)
+                live.on_routes = lambda: self.dispatch(live.name)
             return known
 
     def _begin(self, backlog: Backlog, queued: QueuedRequest, slot: Slot) -> None:
@@ -128,7 +128,7 @@ class AsyncEndpoints:
                 self._carry_out(backlog, queued, slot)
             finally:
                 # The next request is in flight before this one ends.
-                self.pump(backlog.live.name)
+                self.dispatch(backlog.live.name)
                 self._cloud.activity.end(label)
 
         # A request may take an hour: it must not occupy a thread of the cloud's thread pool.
@@ -202,6 +202,6 @@ def _is_asynchronous(live: LiveEndpoint) -> bool:
 
 
 def _discard(backlog: Backlog) -> None:
-    for queued in backlog.drop():
+    for queued in backlog.clear():
         if queued.expiry is not None:
             queued.expiry.cancel()

@@ -68,18 +68,18 @@ class AsyncFleet(VariantFleet):
 class AsyncKind:
     """The kind of variants in a configuration with AsyncInferenceConfig.
 
-    ``pump`` is called with the name of an endpoint when its instances may have free slots.
+    ``dispatch`` is called with the name of an endpoint when its instances may have free slots.
     """
 
     def __init__(
-        self, containers: ModelContainers, account: Account, pump: Callable[[str], None]
+        self, containers: ModelContainers, account: Account, dispatch: Callable[[str], None]
     ) -> None:
         self._containers = containers
         self._account = account
         self._instances = InstanceKind(containers, account)
-        self._pump = pump
+        self._dispatch = dispatch
 
-    def takes(self, config: Document, variant: Document) -> bool:
+    def matches(self, config: Document, variant: Document) -> bool:
         """Whether the configuration is asynchronous; this applies to all its variants."""
         return config.get("AsyncInferenceConfig") is not None
 
@@ -116,5 +116,5 @@ class AsyncKind:
         # The instances are those that InstanceKind creates for the same model.
         return AsyncFleet(
             built.spec, built._make, weight=request.weight,
-            concurrency=settings.concurrency, changed=lambda: self._pump(request.endpoint),
+            concurrency=settings.concurrency, changed=lambda: self._dispatch(request.endpoint),
         )  # fmt: skip

@@ -33,7 +33,7 @@ def split_location(location: str) -> tuple[str, str]:
     )
 
 
-def placed(base: str, extension: str | None, name: str) -> str:
+def location_under(base: str, extension: str | None, name: str) -> str:
     """The location of a file under a base path, with an extension of that path in between."""
     parts = [base.rstrip("/")]
     if extension is not None:

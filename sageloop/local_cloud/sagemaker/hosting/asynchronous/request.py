@@ -14,7 +14,7 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker import validation
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.locations import (
     failure_name,
-    placed,
+    location_under,
     split_location,
 )
 
@@ -83,9 +83,9 @@ def accept(
         timeout=float(params.get("InvocationTimeoutSeconds", DEFAULT_TIMEOUT)),
         ttl=float(params.get("RequestTTLSeconds", DEFAULT_TTL)),
         received=now,
-        output_location=None if output is None else placed(output, extension, name),
+        output_location=None if output is None else location_under(output, extension, name),
         failure_location=(
-            None if failure is None else placed(failure, extension, failure_name(name))
+            None if failure is None else location_under(failure, extension, failure_name(name))
         ),
         settings=settings,
     )

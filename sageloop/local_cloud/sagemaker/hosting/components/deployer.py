@@ -13,7 +13,7 @@ from sageloop.local_cloud.sagemaker.hosting.components.desired_components import
     Plan,
 )
 from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
-from sageloop.local_cloud.sagemaker.hosting.components.requests import needed
+from sageloop.local_cloud.sagemaker.hosting.components.requests import required_resources
 from sageloop.local_cloud.sagemaker.hosting.instances.artifacts import ArtifactError
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import StartFailure
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint
@@ -154,7 +154,7 @@ class ComponentDeployer:
         model = specification.get("ModelName")
         if model is not None:
             known = self._account.store.get("model", model)
-            container = self._containers.one_of(model)
+            container = self._containers.single_container(model)
             role = str(known.get("ExecutionRoleArn", role))
             isolated = bool(known.get("EnableNetworkIsolation", False))
         serving = self._containers.serving_of(
@@ -170,7 +170,7 @@ class ComponentDeployer:
                 startup_seconds=self._containers.timing().startup(starting.get(_STARTUP)),
             ),
             image=str(container["Image"]),
-            needs=needed(specification),
+            needs=required_resources(specification),
             packed=placement == "BINPACK",
         )  # fmt: skip
 

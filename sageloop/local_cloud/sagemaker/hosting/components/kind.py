@@ -44,7 +44,7 @@ class ComponentKind:
         self._types = types
         self._desired_components = desired_components
 
-    def takes(self, config: Document, variant: Document) -> bool:
+    def matches(self, config: Document, variant: Document) -> bool:
         """Whether a variant has no ModelName."""
         return "ModelName" not in variant
 

@@ -106,11 +106,11 @@ def specification_of(params: Document) -> Document:
         raise invalid("A Specification takes ModelName or Container, exactly one of them.")
     if "Container" in specifications and "Image" not in specifications["Container"]:
         raise invalid("The Container of a Specification needs an Image.")
-    needed(specifications)
+    required_resources(specifications)
     return dict(specifications)
 
 
-def needed(specification: Document) -> Resources:
+def required_resources(specification: Document) -> Resources:
     """The resources that a copy reserves on an instance."""
     requirements = specification.get("ComputeResourceRequirements")
     if requirements is None:

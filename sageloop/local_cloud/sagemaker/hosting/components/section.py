@@ -67,7 +67,7 @@ class Components:
         name, endpoint = params["InferenceComponentName"], params["EndpointName"]
         known = self._store.get("endpoint", endpoint)
         variant = self._variant(known, params.get("VariantName"))
-        specification = self._checked(params)
+        specification = self._validated(params)
         copies = copies_of(params, minimum=1)
         now = self._cloud.clock.now()
         document = {
@@ -115,7 +115,7 @@ class Components:
         policy = Rollout.of(params.get("DeploymentConfig"), max(current, copies))
         if not params.get("Specification") and not params.get("Specifications"):
             return self._resize(known, copies)
-        specification = self._checked(params)
+        specification = self._validated(params)
         self._begin(known["InferenceComponentName"])
         changes = {
             "Specification": specification,
@@ -194,7 +194,7 @@ class Components:
         kept_variants = {
             v["VariantName"] for v in config["ProductionVariants"] if "ModelName" not in v
         }
-        lost = sorted({d["VariantName"] for d in self._on(endpoint)} - kept_variants)
+        lost = sorted({d["VariantName"] for d in self._components_on(endpoint)} - kept_variants)
         if lost:
             raise invalid(
                 f"Endpoint {endpoint} has inference components on {', '.join(lost)}; the new "
@@ -203,14 +203,14 @@ class Components:
 
     def check_delete(self, endpoint: str) -> None:
         """Refuse to delete an endpoint that has components."""
-        names = [document["InferenceComponentName"] for document in self._on(endpoint)]
+        names = [document["InferenceComponentName"] for document in self._components_on(endpoint)]
         if names:
             raise invalid(
                 f"Endpoint {endpoint} cannot be deleted: it has inference components "
                 f"({', '.join(names)}); delete them first."
             )
 
-    def _on(self, endpoint: str) -> list[dict[str, Any]]:
+    def _components_on(self, endpoint: str) -> list[dict[str, Any]]:
         return self._store.list(FAMILY, lambda document: document["EndpointName"] == endpoint)
 
     def _resize(self, known: Mapping[str, Any], copies: int) -> dict[str, Any]:
@@ -257,11 +257,11 @@ class Components:
             raise invalid(f"VariantName must be one of {', '.join(fits)}, got {variant_name}")
         return str(chosen)
 
-    def _checked(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _validated(self, params: Mapping[str, Any]) -> dict[str, Any]:
         specification = dict(specification_of(params))
         model = specification.get("ModelName")
         if model is not None:
-            self._containers.one_of(model)
+            self._containers.single_container(model)
             self._containers.check_images(model)
             return specification
         image = specification["Container"]["Image"]

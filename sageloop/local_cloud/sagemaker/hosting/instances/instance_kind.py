@@ -23,8 +23,8 @@ class InstanceKind:
         self._containers = containers
         self._account = account
 
-    def takes(self, config: Document, variant: Document) -> bool:
-        """Return ``True``: this kind is the last one and takes all other variants."""
+    def matches(self, config: Document, variant: Document) -> bool:
+        """Return ``True``: this kind is the last one and matches all other variants."""
         return True
 
     def check_config(self, config: Document, variant: Document) -> None:

@@ -64,18 +64,18 @@ class ModelContainers:
 
     def image_of(self, model: str) -> str:
         """The image of the first container of a model."""
-        return str(self.all_of(model)[0]["Image"])
+        return str(self.all_containers(model)[0]["Image"])
 
     def serving(self, model: str) -> Serving:
         """The command and environment of a model with one container.
 
         Raises ``AwsError`` if it has several, ``ArtifactError`` if its data is not available.
         """
-        return self._serving(model, self.one_of(model), None)
+        return self._serving(model, self.single_container(model), None)
 
     def check_images(self, model: str) -> None:
         """Refuse a model with a container that has no local program (``AwsError``)."""
-        for container in self.all_of(model):
+        for container in self.all_containers(model):
             why = serving_refusal(container["Image"], container)
             if why is not None:
                 raise not_executed(why)
@@ -92,7 +92,7 @@ class ModelContainers:
         Raises :class:`StartFailure` if model data is not available.
         """
         name = request.document["ModelName"] if model is None else model
-        containers = self.all_of(name)
+        containers = self.all_containers(name)
         parts = [self._part(request, name, container) for container in containers]
         if len(parts) == 1:
             return replace(parts[0], container=None)
@@ -176,14 +176,14 @@ class ModelContainers:
         credentials = self._cloud.credentials_of(role, "SageMaker")
         return env | self._cloud.child_environment(credentials)
 
-    def one_of(self, model: str) -> dict[str, Any]:
+    def single_container(self, model: str) -> dict[str, Any]:
         """The container of a model. Raises ``AwsError`` if it has several."""
-        containers = self.all_of(model)
+        containers = self.all_containers(model)
         if len(containers) != 1:
-            raise not_executed(f"a model of several containers here (model {model})")
+            raise not_executed(f"a model with several containers (model {model})")
         return containers[0]
 
-    def all_of(self, model: str) -> list[dict[str, Any]]:
+    def all_containers(self, model: str) -> list[dict[str, Any]]:
         """The containers of a model by name; ``container-1`` … without a ContainerHostname."""
         containers = self._models.containers_of(model)
         return [{"ContainerHostname": f"container-{n}"} | c for n, c in enumerate(containers, 1)]

@@ -51,7 +51,7 @@ class PooledFleet(VariantFleet):
 
     def provision(self, number: int) -> list[Blueprint]:
         """The blueprints by priority. Raises :class:`StartFailure` if no pool has capacity."""
-        return [self._from_a_pool() for _ in range(number)]
+        return [self._next_blueprint() for _ in range(number)]
 
     def summary(self) -> dict[str, Any]:
         """Counts, and the number of instances of each type."""
@@ -63,7 +63,7 @@ class PooledFleet(VariantFleet):
         ]  # fmt: skip
         return super().summary() | {"InstancePools": pools}
 
-    def _from_a_pool(self) -> Blueprint:
+    def _next_blueprint(self) -> Blueprint:
         for pool in self._pools:
             if not self._has_no_capacity(pool.instance_type):
                 return pool.blueprint
@@ -77,7 +77,7 @@ class PooledFleet(VariantFleet):
 class PooledKind(InstanceKind):
     """Real-time variants with ``InstancePools`` instead of ``InstanceType``."""
 
-    def takes(self, config: Document, variant: Document) -> bool:
+    def matches(self, config: Document, variant: Document) -> bool:
         """Whether a variant has InstancePools."""
         return bool(variant.get("InstancePools"))
 

@@ -33,18 +33,18 @@ class MultiModelKind(InstanceKind):
         super().__init__(containers, account)
         self._types = types
 
-    def takes(self, config: Document, variant: Document) -> bool:
+    def matches(self, config: Document, variant: Document) -> bool:
         """Whether the model is multi-model; an unknown model is left to another kind."""
         name = variant.get("ModelName")
         known = name is not None and self._account.store.find("model", name) is not None
-        return known and any(map(is_multi_model, self._containers.all_of(str(name))))
+        return known and any(map(is_multi_model, self._containers.all_containers(str(name))))
 
     def check_config(self, config: Document, variant: Document) -> None:
         """Refuse features that cannot be combined with a multi-model variant."""
         name = variant["VariantName"]
         if variant.get("InstancePools"):
             raise not_executed(f"InstancePools of a multi-model variant ({name})")
-        if len(self._containers.all_of(variant["ModelName"])) > 1:
+        if len(self._containers.all_containers(variant["ModelName"])) > 1:
             raise not_executed(f"a multi-model container in an inference pipeline ({name})")
         super().check_config(config, variant)
         if self._types.of(variant["InstanceType"]) is None:
@@ -52,7 +52,7 @@ class MultiModelKind(InstanceKind):
 
     def check(self, config: Document, variant: Document) -> None:
         """Refuse an image without multi-model support, with AWS's message."""
-        container = self._containers.one_of(variant["ModelName"])
+        container = self._containers.single_container(variant["ModelName"])
         image = container["Image"]
         why = serving_refusal(image, container)
         if why is not None:
@@ -66,7 +66,7 @@ class MultiModelKind(InstanceKind):
     def build(self, request: VariantRequest) -> MultiModelFleet:
         """Build the fleet; models are downloaded on demand."""
         variant = request.document
-        container = self._containers.one_of(variant["ModelName"])
+        container = self._containers.single_container(variant["ModelName"])
         blueprint = self._containers.blueprint(request)
         spec = self._containers.spec(request, blueprint, container["Image"])
         has = self._types.of(variant["InstanceType"])

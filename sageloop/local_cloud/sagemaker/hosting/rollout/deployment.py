@@ -76,7 +76,7 @@ class Deployment:
                 self._restore_capacity(blue, green)
             blue.restore()
         except Exception:
-            self._mix()
+            self._split_by_healthy_instances()
             raise
         self._live.route_to((blue, 1.0))
         if green is not None:
@@ -94,7 +94,7 @@ class Deployment:
                 self._split(blue, green)
             blue.scale(self._before)
 
-    def _mix(self) -> None:
+    def _split_by_healthy_instances(self) -> None:
         """Split traffic between all fleets in proportion to their healthy instances."""
         fleets = self._live.fleets()
         for fleet in fleets:

@@ -104,7 +104,7 @@ class ServerlessFleet(VariantFleet):
     def restore(self) -> None:
         """Do nothing: requests start environments."""
 
-    def limit(self, settings: ServerlessSettings) -> None:
+    def apply_settings(self, settings: ServerlessSettings) -> None:
         """Set other settings; :meth:`scale` applies them to environments."""
         self.settings = settings
 

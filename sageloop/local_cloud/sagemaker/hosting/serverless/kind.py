@@ -30,7 +30,7 @@ class ServerlessKind:
         self._containers = containers
         self._account = account
 
-    def takes(self, config: Document, variant: Document) -> bool:
+    def matches(self, config: Document, variant: Document) -> bool:
         """Whether a variant has a ServerlessConfig."""
         return variant.get("ServerlessConfig") is not None
 
@@ -38,7 +38,7 @@ class ServerlessKind:
         """Refuse settings out of range and features that serverless inference excludes."""
         model = variant.get("ModelName")
         known = {} if model is None else self._account.store.get("model", model)
-        containers = [] if model is None else self._containers.all_of(model)
+        containers = [] if model is None else self._containers.all_containers(model)
         check_combination(config, variant, known, containers)
         ServerlessSettings.of(variant["ServerlessConfig"])
 

@@ -10,17 +10,17 @@ from sageloop.local_cloud.sagemaker.hosting.requests import invalid
 from sageloop.local_cloud.sagemaker.hosting.serverless.fleet import ServerlessFleet
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import ServerlessSettings
 
-Limits = list[tuple[ServerlessFleet, ServerlessSettings]]
+SettingsChanges = list[tuple[ServerlessFleet, ServerlessSettings]]
 
 
-def limits_of(
+def settings_changes_of(
     variants: Mapping[str, VariantFleet], desired: Iterable[Mapping[str, Any]]
-) -> Limits:  # fmt: skip
+) -> SettingsChanges:  # fmt: skip
     """The new settings of serverless variants in DesiredWeightsAndCapacities.
 
     Raises ``AwsError`` for invalid settings and for variants of another kind.
     """
-    changes: Limits = []
+    changes: SettingsChanges = []
     for change in desired:
         name, update = change["VariantName"], change.get("ServerlessUpdateConfig")
         variant = variants[name]
@@ -35,8 +35,8 @@ def limits_of(
     return changes
 
 
-def apply(limits: Limits) -> dict[str, int]:
+def apply(changes: SettingsChanges) -> dict[str, int]:
     """Apply new settings to variants; return the new provisioned concurrency of each."""
-    for variant, settings in limits:
-        variant.limit(settings)
-    return {v.spec.name: s.provisioned for v, s in limits if s.provisioned > 0}
+    for variant, settings in changes:
+        variant.apply_settings(settings)
+    return {v.spec.name: s.provisioned for v, s in changes if s.provisioned > 0}
