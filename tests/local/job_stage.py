@@ -68,9 +68,9 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    stage_ = Stage()
-    yield stage_
-    stage_.cloud.stop()
+    harness = Stage()
+    yield harness
+    harness.cloud.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -67,14 +67,14 @@ class Traffic:
 
 @contextmanager
 def traffic(stage: Stage) -> Iterator[Traffic]:
-    traffic_ = Traffic(stage)
-    threads = [threading.Thread(target=traffic_.run) for _ in range(2)]
+    sender = Traffic(stage)
+    threads = [threading.Thread(target=sender.run) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
-        yield traffic_
+        yield sender
     finally:
-        traffic_.end()
+        sender.end()
         for thread in threads:
             thread.join()
 

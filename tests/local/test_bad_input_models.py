@@ -61,7 +61,7 @@ class Odd:
             "AWS_ENDPOINT_URL": outside.url, "HTTPS_PROXY": outside.url, "HTTP_PROXY": outside.url,
         }  # fmt: skip
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("odd_server.py")), str(folder)],
+            [sys.executable, str(Path(__file__).with_name("faulty_server.py")), str(folder)],
             env=os.environ | users, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         assert self.process.stdout is not None

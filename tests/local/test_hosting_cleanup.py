@@ -47,8 +47,8 @@ def _processes(stage: Stage) -> list[int]:
 def _instance(stage: Stage) -> Instance:
     live = stage.hosting._lifecycle.live(stage.name)
     (instance,) = live.fleet.variants["AllTraffic"].instances
-    instance_: Instance = instance
-    return instance_
+    only: Instance = instance
+    return only
 
 
 def test_deleted_endpoint_leaves_no_process_thread_or_folder(stage: Stage) -> None:
@@ -183,9 +183,9 @@ def test_canary_on_inf1_is_deployed_all_at_once(stage: Stage) -> None:
 
 @pytest.fixture
 def components(stage: Stage) -> Iterator[Components]:
-    components_ = Components(stage)
-    yield components_
-    components_.clear()
+    harness = Components(stage)
+    yield harness
+    harness.clear()
 
 
 def test_requests_in_progress_are_reported_by_copy(components: Components) -> None:

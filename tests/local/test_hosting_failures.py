@@ -28,8 +28,8 @@ def pids(stage: Stage) -> list[int]:
 def only_instance(stage: Stage) -> Instance:
     live = stage.hosting._lifecycle.live(stage.name)
     (instance,) = [i for v in live.variants for i in v.instances]
-    instance_: Instance = instance
-    return instance_
+    only: Instance = instance
+    return only
 
 
 def model_error(stage: Stage, body: str) -> dict[str, Any]:

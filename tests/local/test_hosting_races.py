@@ -42,8 +42,8 @@ def _pids(stage: Stage) -> list[int]:
 def _only(stage: Stage) -> Instance:
     live = stage.hosting._lifecycle.live(stage.name)
     (instance,) = live.fleet.variants["AllTraffic"].instances
-    instance_: Instance = instance
-    return instance_
+    only: Instance = instance
+    return only
 
 
 def _frail(stage: Stage, tmp_path: Path) -> Path:

@@ -163,12 +163,12 @@ def test_alarm_between_batches_starts_no_further_batch(stage: Stage, gone: Path)
 
 
 def variants(stage: Stage, config: str, *names: str) -> None:
-    variants_ = [
+    production = [
         {"VariantName": name, "ModelName": "winter", "InitialInstanceCount": 1,
          "InstanceType": "ml.m5.large"}
         for name in names
     ]  # fmt: skip
-    stage.sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=variants_)
+    stage.sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=production)
 
 
 _AT_ONCE: dict[str, Any] = {

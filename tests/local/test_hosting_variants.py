@@ -258,13 +258,13 @@ def test_shadow_for_two_production_variants_is_refused(stage: Stage) -> None:
 
 
 def pooled(**overridden: Any) -> dict[str, Any]:
-    config_ = variant("v", "winter", InitialInstanceCount=2)
-    del config_["InstanceType"]
-    config_["InstancePools"] = [
+    pooled_variant = variant("v", "winter", InitialInstanceCount=2)
+    del pooled_variant["InstanceType"]
+    pooled_variant["InstancePools"] = [
         {"InstanceType": "ml.c5.large", "Priority": 2, "ModelNameOverride": "summer"},
         {"InstanceType": "ml.m5.large", "Priority": 1},
     ]
-    return config_ | overridden
+    return pooled_variant | overridden
 
 
 @pytest.mark.feature("serving: instance pools")

@@ -83,10 +83,10 @@ def group(aws: Any) -> str:
 
 
 def register(aws: Any, group: str, **members: Any) -> str:
-    package_ = aws.create_model_package(
+    response = aws.create_model_package(
         ModelPackageGroupName=group, InferenceSpecification=SPECIFICATION, **members
     )
-    return str(package_["ModelPackageArn"])
+    return str(response["ModelPackageArn"])
 
 
 def refused(call: Any, **params: Any) -> tuple[str, str]:
@@ -232,10 +232,10 @@ def test_model_of_a_package_uses_its_containers(
 
 
 def test_model_name_is_unique(aws: Any) -> None:
-    package_ = {"ModelName": "m", "PrimaryContainer": container(), "ExecutionRoleArn": ROLE}
-    aws.create_model(**package_)
+    model = {"ModelName": "m", "PrimaryContainer": container(), "ExecutionRoleArn": ROLE}
+    aws.create_model(**model)
 
-    _, message = refused(aws.create_model, **package_)
+    _, message = refused(aws.create_model, **model)
 
     assert message.startswith("Cannot create already existing model ")
 

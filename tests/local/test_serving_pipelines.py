@@ -73,8 +73,8 @@ def test_each_container_has_a_process_and_a_log_stream(stage: Stage) -> None:
     assert stage.cloud.settle(180) == []
     logs = stage.cloud.client("logs", principal="tester")
     group = f"/aws/sagemaker/Endpoints/{stage.name}"
-    streams_ = logs.describe_log_streams(logGroupName=group)["logStreams"]
-    streams = [stream["logStreamName"] for stream in streams_]
+    listed = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    streams = [stream["logStreamName"] for stream in listed]
     assert sorted(stream.split("/")[2] for stream in streams) == ["clean", "score"]
     assert len({stream.split("/")[1] for stream in streams}) == 1
 

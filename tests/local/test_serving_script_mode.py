@@ -67,8 +67,8 @@ def test_archive_functions_handle_the_request(stage: Stage) -> None:
     assert invoke_json(stage, "[1]") == {
         "data": ["str", "application/json", "[1]"], "factor": 2.5, "accept": "application/json"
     }  # fmt: skip
-    input_ = invoke_json(stage, b"ab", "application/x-own", Accept="text/x")
-    assert (input_["data"][0], input_["accept"]) == ("bytes", "text/x")
+    handled = invoke_json(stage, b"ab", "application/x-own", Accept="text/x")
+    assert (handled["data"][0], handled["accept"]) == ("bytes", "text/x")
 
 
 def test_context_gives_access_to_headers(stage: Stage) -> None:

@@ -65,7 +65,7 @@ def test_schedule_of_a_missing_endpoint_has_no_effect(
     assert cloud.client("sagemaker").list_endpoints()["Endpoints"] == []
 
 
-@pytest.mark.feature("bad input: an HTTPS front where there is no API Gateway")
+@pytest.mark.feature("bad input: a REST API, which the local cloud does not support")
 def test_rest_api_is_refused_before_anything_is_created(cloud: LocalCloud, tmp_path: Path) -> None:
     text = (ROOT / "settings" / "dev.toml").read_text()
     fronted = tmp_path / "fronted.toml"

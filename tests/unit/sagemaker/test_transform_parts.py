@@ -199,7 +199,7 @@ OFFERED = {"MaxConcurrentTransforms": 8, "BatchStrategy": "SINGLE_RECORD", "MaxP
 
 
 @pytest.mark.parametrize(
-    ("request_", "offered", "log_line"),
+    ("job_request", "offered", "log_line"),
     [
         ({}, {}, "MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"),
         ({}, OFFERED, "MaxConcurrentTransforms=8, MaxPayloadInMB=3, BatchStrategy=SINGLE_RECORD"),
@@ -218,9 +218,9 @@ OFFERED = {"MaxConcurrentTransforms": 8, "BatchStrategy": "SINGLE_RECORD", "MaxP
     ],
 )  # fmt: skip
 def test_request_limits_override_container_limits(
-    request_: dict[str, Any], offered: dict[str, Any], log_line: str
+    job_request: dict[str, Any], offered: dict[str, Any], log_line: str
 ) -> None:
-    assert limits_of(request_, offered).log_line() == log_line
+    assert limits_of(job_request, offered).log_line() == log_line
 
 
 def test_max_payload_of_zero_means_no_limit() -> None:
