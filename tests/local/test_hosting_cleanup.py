@@ -144,7 +144,7 @@ def test_failed_capture_does_not_affect_other_endpoints(
     stage.hosting.wait_endpoint(other)
     listing = stage.s3.list_objects_v2(Bucket="data", Prefix=f"kept-{stage.name}/")
     assert listing["KeyCount"] == 1
-    assert f"captured of {stage.name}/AllTraffic" in caplog.text
+    assert f"captured requests of {stage.name}/AllTraffic" in caplog.text
 
 
 def test_damaged_archive_fails_the_endpoint_with_aws_message(stage: Stage) -> None:

@@ -65,7 +65,7 @@ class HttpConnection:
         self._host = f"Host: 127.0.0.1:{port}\r\n"
         self._read = b""
         self._deadline = 0.0
-        # The kernel enforces the timeout: a timeout in Python costs a poll before each step.
+        # The kernel enforces the timeout: in Python it would cost a poll and the GIL at each step.
         self._socket.settimeout(None)
         self._allowed = 0.0
 
