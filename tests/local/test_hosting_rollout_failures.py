@@ -40,10 +40,12 @@ def old(stage: Stage) -> list[Any]:
 
 def kill_old(stage: Stage) -> None:
     """Kill the processes of the old fleet and wait until no restart is attempted."""
-    for instance in old(stage):
-        os.kill(instance.process.pid, signal.SIGKILL)
-    for instance in old(stage):
-        instance.process.wait(180)
+    killed = [(instance, instance.process) for instance in old(stage)]
+    for _, child in killed:
+        os.kill(child.pid, signal.SIGKILL)
+    for instance, child in killed:
+        child.wait(180)
+        instance._mark_dead(child)  # else a rollback may begin before the watcher has woken
     variant = stage.hosting._lifecycle.live(stage.name).fleet.variants["AllTraffic"]
     variant.await_instance(20)
 
