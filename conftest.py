@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -57,6 +58,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False
     return ModuleScheduling(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cloud_template() -> Iterator[None]:
+    """Fork this worker's local clouds from one process: code and models are loaded once."""
+    from sageloop.local_cloud.client import LocalCloud
+    from sageloop.local_cloud.template import CloudTemplate
+
+    with CloudTemplate() as template:
+        LocalCloud.template = template
+        yield
+        LocalCloud.template = None
 
 
 def _module(nodeid: str) -> str:

@@ -1,8 +1,8 @@
 """What the short way of InvokeEndpoint saves: ``python -m benchmarks.short_way``.
 
 The processor time of the cloud's process for each invocation, as it is, without connections that
-read a request in one piece (``core/quick.py``), and without the table beside botocore's models
-either (``core/shortcut.py``). Decision 7 keeps both for what this prints.
+read a request in one piece (``core/invocation_connection.py``), and without the table beside
+botocore's models either (``core/fast_path.py``). Decision 7 keeps both for what this prints.
 """
 
 from __future__ import annotations

@@ -8,18 +8,18 @@ Example::
         assert status["Status"] == "Enabled"
 
 While a test that requests the fixture runs, this process and its children reach that cloud and no
-AWS account: ``boto3.client("s3")`` in the code under test is a client of the cloud. Calls inside
-moto's ``mock_aws`` stay moto's.
+AWS account: ``boto3.client("s3")`` in the code under test is a client of the cloud. moto answers
+calls inside its ``mock_aws``.
 
 Ini options:
 
 - ``local_cloud_scope``: scope of the fixture; ``module`` by default.
-- ``local_cloud_environment``: whether the process is pointed at the cloud; ``true`` by default.
+- ``local_cloud_environment``: whether the process is configured for the cloud; ``true`` by default.
 - ``local_cloud_region``, ``local_cloud_rate``: the cloud's region (``us-east-1`` by default), and
-  its virtual seconds a second (1).
-- ``local_cloud_allow``: resource types, one a line, that may be stored without being executed.
-- ``sageloop_test_keys``: whether the cloud takes well-known test keys (``testing``, ``test``, AWS's
-  documented example, moto's own) for its user's; ``false`` by default.
+  its virtual seconds per second (1).
+- ``local_cloud_allow``: resource types, one per line, that may be stored without being executed.
+- ``sageloop_test_keys``: whether the cloud accepts published test keys (``testing``, ``test``, that
+  of AWS's documentation, moto's own) as its user's; ``false`` by default.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.process_environment import ProcessEnvironment
 
 _FIXTURE = "local_cloud"
-# Secrets by key, as the documentation of moto, LocalStack and AWS has them: nobody's.
+# Secrets by key id, from the documentation of moto, LocalStack and AWS; they belong to no account.
 _TEST_KEYS = {
     "testing": "testing",
     "test": "test",
@@ -49,24 +49,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the ini options."""
     parser.addini("local_cloud_scope", "scope of the local_cloud fixture", default="module")
     parser.addini(
-        "local_cloud_environment", "point the process of a test at its local cloud", type="bool",
+        "local_cloud_environment", "configure the test process for its local cloud", type="bool",
         default=True,
     )  # fmt: skip
     parser.addini("local_cloud_region", "region of the local cloud", default="us-east-1")
-    parser.addini("local_cloud_rate", "virtual seconds a second", default="1")
+    parser.addini("local_cloud_rate", "virtual seconds per second", default="1")
     parser.addini(
         "local_cloud_allow", "resource types that may be stored without being executed",
         type="linelist", default=[],
     )  # fmt: skip
     parser.addini(
-        "sageloop_test_keys", "take well-known test keys for the local cloud's user", type="bool",
+        "sageloop_test_keys", "accept published test keys as the local cloud's user", type="bool",
         default=False,
     )  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Reach boto3 clients that conftest and test modules make at their import."""
+    """Redirect boto3 clients that conftest and test modules create at their import."""
     if early_config.getini("local_cloud_environment"):
         from sageloop.local_cloud.process_environment import install
 
@@ -74,13 +74,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what is active by session of pytest."""
+    """Create the state of this pytest session."""
     config.stash[_ACTIVATION] = _Activation()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Point the process at the cloud from a test's setup to the end of its teardown."""
+    """Configure the process for the cloud from a test's setup to the end of its teardown."""
     requested = _FIXTURE in getattr(item, "fixturenames", ())
     with item.config.stash[_ACTIVATION].test(requested=requested):
         return (yield)
@@ -90,19 +90,19 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    """Let a fixture of a wider scope end in the environment that it began in."""
+    """Restore the environment of a wider fixture's setup for its teardown."""
     activation = request.config.stash[_ACTIVATION]
     if fixturedef.scope == "function" or not activation.entered:
         return (yield)
     begin, end = activation.around_teardown()
-    fixturedef.addfinalizer(end)  # finalizers run in the reverse of their order
+    fixturedef.addfinalizer(end)  # finalizers run in reverse order
     result = yield
     fixturedef.addfinalizer(begin)
     return result
 
 
 class _Activation:
-    """Whether this process is pointed at the fixture's cloud, and until when."""
+    """Whether this process is configured for the fixture's cloud, and until when."""
 
     def __init__(self) -> None:
         self.entered = False
@@ -131,7 +131,7 @@ class _Activation:
             self._environment = None
 
     def use(self) -> None:
-        """A test that got the fixture by ``getfixturevalue`` shows it only by using it."""
+        """Activate for a test that uses the fixture by ``getfixturevalue``, on first use."""
         if self._testing:
             self._enter()
 
@@ -164,7 +164,7 @@ def _scope(fixture_name: str, config: pytest.Config) -> Any:
 
 
 class CloudUnderTest:
-    """A running local cloud that can deploy; everything else is :class:`LocalCloud`'s."""
+    """A running local cloud with methods to deploy; other attributes are :class:`LocalCloud`'s."""
 
     def __init__(self, cloud: LocalCloud, used: Callable[[], None]) -> None:
         self.cloud = cloud
@@ -185,7 +185,7 @@ class CloudUnderTest:
     def deploy(
         self, app: Any, *, parameters: Mapping[str, str] | None = None
     ) -> dict[str, dict[str, str]]:
-        """Deploy a CDK ``App`` (synthesised here); outputs by stack name."""
+        """Synthesize and deploy a CDK ``App``; returns outputs by stack name."""
         from sageloop.local_cloud.assembly import deploy_app
 
         return deploy_app(self, app, parameters=parameters)
@@ -193,13 +193,13 @@ class CloudUnderTest:
     def deploy_template(
         self, stack_name: str, template: str | Mapping[str, Any], **parameters: str
     ) -> dict[str, str]:
-        """Deploy a CloudFormation template; its outputs."""
+        """Deploy a CloudFormation template; returns its outputs."""
         from sageloop.local_cloud.assembly import deploy_template
 
         return deploy_template(self, stack_name, template, parameters=parameters)
 
     def destroy(self, stack_name: str) -> None:
-        """Delete a stack and wait until it is gone."""
+        """Delete a stack and wait for the end of the deletion."""
         from sageloop.local_cloud.assembly import destroy
 
         destroy(self, stack_name)
@@ -207,7 +207,7 @@ class CloudUnderTest:
 
 @pytest.fixture(scope=_scope)
 def local_cloud(request: pytest.FixtureRequest) -> Iterator[CloudUnderTest]:
-    """A local cloud of this test's own: no account, no Docker, nothing left behind."""
+    """A running local cloud: no AWS account, no Docker, and no files after the test."""
     from sageloop.local_cloud.client import LocalCloud
 
     config = request.config
@@ -221,11 +221,11 @@ def local_cloud(request: pytest.FixtureRequest) -> Iterator[CloudUnderTest]:
 
 
 def _rate(config: pytest.Config) -> float:
-    given = config.getini("local_cloud_rate")
+    text = config.getini("local_cloud_rate")
     try:
-        return float(given)
+        return float(text)
     except ValueError as error:
-        raise pytest.UsageError(f"local_cloud_rate must be a number, got {given!r}") from error
+        raise pytest.UsageError(f"local_cloud_rate must be a number, got {text!r}") from error
 
 
 def _environment_of(cloud: LocalCloud, config: pytest.Config) -> ProcessEnvironment | None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sageloop.cli.report import fail
 from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
-from sageloop.local_cloud.ending import end_process, started_at
+from sageloop.local_cloud.process_end import end_process, started_at
 
 FOLDER = Path(".sageloop")
 _START = "start one: sageloop local up"

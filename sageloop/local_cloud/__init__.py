@@ -1,5 +1,5 @@
-"""The AWS that runs on one machine: moto's state, and execution of our own.
+"""AWS on one machine: moto's state, with execution by the local cloud.
 
-What runs of it needs Linux (:mod:`.linux`); :mod:`.client` imports everywhere. Nothing in this
-package imports ``constructs_lib``: it sees only AWS's public contracts.
+The server requires Linux (:mod:`.linux`); :mod:`.client` imports on every platform. Nothing in
+this package imports ``constructs_lib``: it depends on AWS's public contracts only.
 """

@@ -1,6 +1,6 @@
-"""The cloud's own small API under ``/_sageloop``: health, clock, settle, record, faults.
+"""The cloud's own API under ``/_sageloop``: health, clock, settle, record, faults.
 
-The front lets in those who hold the cloud's admin token, and nobody else.
+The front requires the cloud's admin token for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VERBS = ("health", "clock", "settle", "calls", "faults", "file_systems", "stop")
 
 
 class Admin:
-    """Answers what a person, a test or the demo asks of the cloud itself."""
+    """Serves requests to the cloud's own API, from people, tests and the demo."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -28,15 +28,15 @@ class Admin:
         cloud.front.add_route(PREFIX, self.serve)
 
     def serve(self, request: Request) -> Response:
-        """Serve one verb; the body and the answer are JSON."""
+        """Serve one verb; request and response bodies are JSON."""
         verb = self._verbs.get(request.path.removeprefix(PREFIX))
         if verb is None:
-            return _json({"error": f"no such verb; there are {', '.join(self._verbs)}"}, 404)
+            return _json({"error": f"no such verb; the verbs are{', '.join(self._verbs)}"}, 404)
         try:
-            asked = json.loads(request.get_data() or b"{}")
-            if not isinstance(asked, dict):
+            members = json.loads(request.get_data() or b"{}")
+            if not isinstance(members, dict):
                 return _json({"error": "the body must be a JSON object"}, 400)
-            return _json(verb(asked))
+            return _json(verb(members))
         except (TypeError, ValueError, RecursionError) as error:
             return _json({"error": str(error)}, 400)
         except KeyError as error:
@@ -54,33 +54,33 @@ class Admin:
             "in_flight": cloud.activity.in_flight() + cloud.clock.held(),
         }
 
-    def _clock(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _clock(self, members: dict[str, Any]) -> dict[str, Any]:
         clock = self._cloud.clock
-        if "rate" in asked:
-            clock.set_rate(float(asked["rate"]))
-        if "advance" in asked:
-            clock.advance(float(asked["advance"]))
+        if "rate" in members:
+            clock.set_rate(float(members["rate"]))
+        if "advance" in members:
+            clock.advance(float(members["advance"]))
         return {"time": clock.time(), "rate": clock.rate}
 
-    def _settle(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"in_flight": self._cloud.settle(float(asked.get("timeout", 60)))}
+    def _settle(self, members: dict[str, Any]) -> dict[str, Any]:
+        return {"in_flight": self._cloud.settle(float(members.get("timeout", 60)))}
 
-    def _calls(self, asked: dict[str, Any]) -> dict[str, Any]:
-        found = self._cloud.recorder.calls(
-            after=int(asked.get("after", 0)), action=asked.get("action")
+    def _calls(self, members: dict[str, Any]) -> dict[str, Any]:
+        calls = self._cloud.recorder.calls(
+            after=int(members.get("after", 0)), action=members.get("action")
         )
-        return {"calls": [c.as_dict() for c in found]}
+        return {"calls": [c.as_dict() for c in calls]}
 
-    def _faults(self, asked: dict[str, Any]) -> dict[str, Any]:
-        if asked.get("clear"):
+    def _faults(self, members: dict[str, Any]) -> dict[str, Any]:
+        if members.get("clear"):
             self._cloud.faults.clear()
             return {}
-        return {"match": self._cloud.faults.order(**asked).match}
+        return {"match": self._cloud.faults.order(**members).match}
 
-    def _file_systems(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _file_systems(self, members: dict[str, Any]) -> dict[str, Any]:
         systems = self._cloud.services.sagemaker.file_systems
-        systems.register(asked["file_system_id"], asked["path"])
-        return {"file_system_id": asked["file_system_id"]}
+        systems.register(members["file_system_id"], members["path"])
+        return {"file_system_id": members["file_system_id"]}
 
     def _stop(self, _: dict[str, Any]) -> dict[str, Any]:
         self._cloud.stopped_by_request.set()

@@ -1,7 +1,7 @@
-"""Deploying a CDK app or a template into a local cloud from Python, without the CDK CLI.
+"""Deploys a CDK app or a template into a local cloud from Python, without the CDK CLI.
 
-What the CLI does for a deployment is small: publish the assets a manifest lists, then run a
-change set. Reference: https://github.com/aws/aws-cdk (cloud assembly schema), read as a format.
+A deployment by the CLI has two steps: publish the assets in the manifest, then execute a change
+set. Reference: https://github.com/aws/aws-cdk (cloud assembly schema), read as a format.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError, WaiterError
 
-# CloudFormation takes a longer template by its address in S3 only.
+# CloudFormation accepts a longer template by its URL in S3 only.
 _INLINE_BYTES = 51_200
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _BOOTSTRAP_VERSION = "30"
 
 
 class DeploymentError(RuntimeError):
-    """A stack did not reach its final state; the text holds the failed resources' reasons."""
+    """A stack operation failed; the text contains the reasons of the failed resources."""
 
 
 class _Clients(Protocol):
@@ -37,14 +37,14 @@ class _Clients(Protocol):
 def deploy_app(
     cloud: _Clients, app: Any, *, parameters: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, str]]:
-    """Synthesise a CDK ``App`` and deploy every stack of it; outputs by stack name."""
+    """Synthesize a CDK ``App`` and deploy all its stacks; returns outputs by stack name."""
     return deploy_assembly(cloud, Path(app.synth().directory), parameters=parameters)
 
 
 def deploy_assembly(
     cloud: _Clients, directory: Path, *, parameters: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, str]]:
-    """Deploy every stack of a cloud assembly (``cdk.out``) in order of its dependencies."""
+    """Deploy every stack of a cloud assembly (``cdk.out``) in the order of its dependencies."""
     manifest = json.loads((directory / "manifest.json").read_text())["artifacts"]
     stacks = {n: a for n, a in manifest.items() if a["type"] == "aws:cloudformation:stack"}
     account = cloud.client("sts").get_caller_identity()["Account"]
@@ -63,8 +63,8 @@ def deploy_template(
 ) -> dict[str, str]:  # fmt: skip
     """Create or update one stack and wait for it; returns its outputs.
 
-    Raises :class:`DeploymentError` with the reasons of every resource that failed, and
-    botocore's ``ClientError`` with the whole list if the template itself is refused.
+    Raises :class:`DeploymentError` with the reasons of every failed resource, and botocore's
+    ``ClientError`` with the whole list if the template itself is refused.
     """
     cloudformation = cloud.client("cloudformation")
     body = template if isinstance(template, str) else json.dumps(template)
@@ -92,7 +92,7 @@ def deploy_template(
 
 
 def _placed(cloud: _Clients, body: str) -> dict[str, str]:
-    """The template as CloudFormation takes it: in the request, or where the CDK CLI puts it."""
+    """The template for CloudFormation: in the request, or at the CDK CLI's place in S3."""
     content = body.encode()
     if len(content) <= _INLINE_BYTES:
         return {"TemplateBody": body}
@@ -109,7 +109,7 @@ def _digest(content: bytes) -> str:
 
 
 def destroy(cloud: _Clients, stack_name: str) -> None:
-    """Delete a stack and wait until it is gone."""
+    """Delete a stack and wait for the end of the deletion."""
     cloudformation = cloud.client("cloudformation")
     cloudformation.delete_stack(StackName=stack_name)
     waiter = cloudformation.get_waiter("stack_delete_complete")
@@ -154,7 +154,7 @@ def _publish(
     for file in files:
         assets = json.loads((directory / file).read_text())
         if assets.get("dockerImages"):
-            raise DeploymentError(f"{file} lists image assets; images cannot be built here")
+            raise DeploymentError(f"{file} lists image assets; the local cloud cannot build images")
         for asset in assets["files"].values():
             content = _content(directory, asset["source"])
             for destination in asset["destinations"].values():
@@ -210,7 +210,7 @@ def _exists(cloudformation: Any, stack_name: str) -> bool:
 
 def _reasons(cloudformation: Any, stack_name: str) -> str:
     try:
-        # A long rollback fills the first page: what went wrong stands on a later one.
+        # A long rollback fills the first page: the failure is on a later one.
         pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_name)
         events = [event for page in pages for event in page["StackEvents"]]
     except ClientError as error:

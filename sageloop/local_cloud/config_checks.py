@@ -1,4 +1,4 @@
-"""What a cloud may be started with. Imports little, so that the command line can ask first."""
+"""Validation of a cloud's settings, with few imports for the command line."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _LAST_PORT = 65_535
 
 
 def check_rate(rate: float) -> None:
-    """Raise ``ValueError`` unless a clock can run at so many virtual seconds a second."""
+    """Raise ``ValueError`` unless ``rate`` is allowed (virtual seconds per second)."""
     if not (math.isfinite(rate) and 0 < rate <= FASTEST):
         raise ValueError(f"the clock's rate must be above 0 and at most {FASTEST}, got {rate}")
 
 
 def check_port(port: int) -> None:
-    """Raise ``ValueError`` unless it is a port; 0 takes a free one."""
+    """Raise ``ValueError`` unless ``port`` is a port number, or 0 for a free port."""
     if not 0 <= port <= _LAST_PORT:
         raise ValueError(f"the port must be from 0 (a free one) to {_LAST_PORT}, got {port}")
 
 
 def check_region(region: str) -> None:
-    """Raise ``ValueError`` unless AWS has the region, by the list that botocore carries."""
+    """Raise ``ValueError`` unless AWS has the region, by botocore's list."""
     known = regions()
     if region not in known:
         near = get_close_matches(region, known, n=3, cutoff=0.5) or ["us-east-1"]
@@ -38,6 +38,6 @@ def regions() -> tuple[str, ...]:
     """AWS's regions in all partitions."""
     from botocore.loaders import create_loader
 
-    found = create_loader().load_data("partitions")["partitions"]
-    names = (name for partition in found for name in partition["regions"])
+    partitions = create_loader().load_data("partitions")["partitions"]
+    names = (name for partition in partitions for name in partition["regions"])
     return tuple(sorted(name for name in names if not name.endswith("-global")))

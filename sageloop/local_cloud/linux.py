@@ -1,4 +1,4 @@
-"""The local cloud runs on Linux only; other platforms are refused at import."""
+"""Refuses the import of the local cloud on other platforms than Linux."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 
 
 class UnsupportedPlatformError(ImportError):
-    """The local cloud was imported on a platform that it does not run on."""
+    """The local cloud was imported on an unsupported platform."""
 
 
 def require_linux(platform: str = sys.platform) -> None:
     """Raise :class:`UnsupportedPlatformError` unless ``platform`` is Linux.
 
-    Processes are isolated by user namespaces, ended by process groups and found in ``/proc``.
-    Constructs, the command line and clients of a running cloud import everywhere.
+    Processes are isolated by user namespaces, ended by process groups and listed in ``/proc``.
+    Constructs, the command line and clients of a running cloud import on every platform.
     """
     if platform != "linux":
         raise UnsupportedPlatformError(

@@ -1,8 +1,8 @@
-"""The running process, pointed at a local cloud and back again.
+"""Configures the current process for a local cloud, and restores it.
 
-Environment variables reach AWS clients that are made from now on, and every child process. boto3
-clients that were made before, typically by a module at its import, keep the endpoint and the
-credentials that they found then; :func:`install` makes botocore ask here before each request.
+Environment variables apply to AWS clients that are created later, and to child processes. boto3
+clients that were created before, typically at the import of a module, keep their endpoint and
+credentials; :func:`install` makes botocore select the endpoint for each request.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sageloop.environment import LOOPBACK
 from sageloop.local_cloud.shell_environment import is_account_variable
 
 _EVENT = "before-endpoint-resolution"
-# Not to be had together with an endpoint of one's own, or meaningless there.
+# Invalid together with a custom endpoint, or without effect on it.
 _VARIANTS = (
     "AWS::UseFIPS", "AWS::UseDualStack", "AWS::S3::Accelerate", "AWS::S3::UseGlobalEndpoint",
     "AWS::STS::UseGlobalEndpoint",
@@ -30,7 +30,7 @@ _active: list[ProcessEnvironment] = []
 
 
 def install() -> None:
-    """Have each client of a botocore session that is made from now on ask here where to go."""
+    """Make botocore clients that are created from now on call :func:`choose_endpoint`."""
     from botocore.handlers import BUILTIN_HANDLERS
 
     if (_EVENT, choose_endpoint) in BUILTIN_HANDLERS:
@@ -41,50 +41,50 @@ def install() -> None:
 
 
 def exempt(client: Any) -> Any:
-    """Leave a client alone: it goes where it was made for, inside moto's ``mock_aws`` as well."""
+    """Exclude a client: it keeps its endpoint, inside moto's ``mock_aws`` as well."""
     client.meta.events.unregister(_EVENT, choose_endpoint)
     return client
 
 
 def choose_endpoint(builtins: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    """Redirect one request, if this process is pointed at a local cloud.
+    """Redirect one request, if a local cloud is configured for this process.
 
     A request that would leave this machine goes to the cloud, signed by the cloud's own keys. One
-    that would go to the cloud while moto's ``mock_aws`` is active is moto's.
+    that would go to the cloud while moto's ``mock_aws`` is active goes to moto.
     """
     if not _active:
         return
-    endpoint, given = _active[-1].endpoint_url, builtins.get("SDK::Endpoint")
+    endpoint, custom = _active[-1].endpoint_url, builtins.get("SDK::Endpoint")
     if _moto_stubber() is not None:
-        if given == endpoint:
+        if custom == endpoint:
             builtins["SDK::Endpoint"] = None
-    elif given is None or urlsplit(given).hostname not in LOOPBACK:
+    elif custom is None or urlsplit(custom).hostname not in LOOPBACK:
         builtins |= {"SDK::Endpoint": endpoint, **dict.fromkeys(_VARIANTS, False)}
         signing = context.setdefault("signing", {})
         signing["request_credentials"] = _active[-1].credentials
 
 
 def answer_as_moto(event_name: str, request: Any, **_: Any) -> Any:
-    """Let an active ``mock_aws`` answer a client that was made before moto was imported.
+    """Let an active ``mock_aws`` answer a client that was created before moto was imported.
 
     Such a client has no handler of moto's, and would send the request to AWS.
     """
     stubber = _moto_stubber() if _active else None
     answer = None if stubber is None else stubber(event_name, request)
     if answer is not None:
-        # Every handler is called: moto's own, if the client has it, must not act a second time.
+        # botocore calls every handler: moto's own, if the client has it, must not run twice.
         request.url = _ANSWERED
     return answer
 
 
 class ProcessEnvironment:
-    """Points this process and the children that it starts at a local cloud while it is entered.
+    """Configures this process and its children for a local cloud while it is entered.
 
-    On leaving, each variable that can lead to an account is what it was before, whatever happened
-    to it in between; so is boto3's default session. Other variables are not touched.
+    At exit, each variable that can configure an account gets its previous value, whatever changed
+    it in between; so does boto3's default session. Other variables are not changed.
 
     Args:
-        variables: What ``LocalCloud.environment()`` gives.
+        variables: Result of ``LocalCloud.environment()``.
 
     """
 
@@ -124,7 +124,7 @@ def _replace_account_variables(variables: Mapping[str, str]) -> None:
 
 
 def _swap_default_session(session: Any) -> Any:
-    """Put a session in the place of boto3's default one, which keeps what it found at first."""
+    """Replace boto3's default session, which keeps its first configuration."""
     boto3: Any = sys.modules.get("boto3")
     if boto3 is None:
         return None
@@ -133,6 +133,6 @@ def _swap_default_session(session: Any) -> Any:
 
 
 def _moto_stubber() -> Any:
-    """What answers requests in the place of AWS while ``mock_aws`` is active, else None."""
+    """Moto's stubber, which answers requests while ``mock_aws`` is active, or ``None``."""
     models = sys.modules.get("moto.core.models")
     return models.botocore_stubber if models and models.botocore_stubber.enabled else None

@@ -19,13 +19,13 @@ from sageloop.local_cloud.core.http_server import HttpServer
 from sageloop.local_cloud.core.supervision.link import prepare_process
 from sageloop.local_cloud.services import own_services
 
-_PATIENCE = 4.0
-# From the moment when the cloud is asked to end until it is killed if it has not, in seconds.
+_OPERATION_WAIT = 4.0
+# Seconds between the request to end and the kill of a cloud that is still running.
 _GRACE = 10.0
 
 
 class LocalCloudServer:
-    """A cloud behind an HTTP server on loopback."""
+    """A cloud with an HTTP server on loopback."""
 
     def __init__(self, config: CloudConfig) -> None:
         self.cloud = Cloud(config)
@@ -34,7 +34,7 @@ class LocalCloudServer:
         self._server = HttpServer(config.host, config.port, self.cloud.front)
 
     def start(self) -> None:
-        """Bind and serve in the background. Raises ``OSError`` if the port is taken."""
+        """Bind and serve in the background. Raises ``OSError`` if the port is in use."""
         try:
             self._server.prepare()
         except OSError:
@@ -51,28 +51,34 @@ class LocalCloudServer:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until a signal, the admin API or the parent's end says stop."""
+    """Serve until a signal, the admin API or the end of the parent process."""
     parser = argparse.ArgumentParser(description="The local cloud, on loopback.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--rate", type=float, default=1.0)
     parser.add_argument(
-        "--ready-file", type=Path, help="gets address, keys and token once the cloud answers"
+        "--ready-file",
+        type=Path,
+        help="file for address, keys and token, written when the cloud is ready",
     )
     parser.add_argument(
         "--test-key", action="append", default=[], metavar="ID:SECRET",
-        help="a well-known key that is taken for the user's; for tests alone",
+        help="a published key that is accepted as the user's; for tests only",
     )  # fmt: skip
-    parser.add_argument("--allow", default="", help="types allowed as stored only, by name")
-    parser.add_argument("--warm", action="store_true", help="load services before they are called")
-    parser.add_argument("--with-parent", action="store_true", help="stop when stdin closes")
-    given = parser.parse_args(arguments)
+    parser.add_argument(
+        "--allow", default="", help="resource types that may be stored without being executed"
+    )
+    parser.add_argument("--warm", action="store_true", help="load services before their first call")
+    parser.add_argument(
+        "--with-parent", action="store_true", help="stop when the standard input closes"
+    )
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     try:
         config = CloudConfig(
-            port=given.port, region=given.region, rate=given.rate, patience=_PATIENCE,
-            allow=frozenset(filter(None, given.allow.split(","))),
-            test_keys=dict(pair.split(":", 1) for pair in given.test_key),
+            port=options.port, region=options.region, rate=options.rate,
+            operation_wait=_OPERATION_WAIT, allow=frozenset(filter(None, options.allow.split(","))),
+            test_keys=dict(pair.split(":", 1) for pair in options.test_key),
         )  # fmt: skip
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -84,19 +90,19 @@ def main(arguments: list[str] | None = None) -> int:
         server.start()
     except OSError as error:
         reason = error.strerror or error
-        print(f"port {given.port} cannot be bound on 127.0.0.1: {reason}", file=sys.stderr)
+        print(f"port {options.port} cannot be bound on 127.0.0.1: {reason}", file=sys.stderr)
         return 3
-    _hear_signals(server.cloud)
-    _announce(server.cloud, given.ready_file)
+    _handle_signals(server.cloud)
+    _announce(server.cloud, options.ready_file)
     gc.freeze()
-    if given.warm:
-        # What is loaded once and stays is not to be walked over again while requests wait.
+    if options.warm:
+        # Objects that stay must not be traversed by the garbage collector while requests wait.
         server.cloud.warm_up(then=gc.freeze)
     ended = server.cloud.stopped_by_request
-    if given.with_parent:
+    if options.with_parent:
         threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
     ended.wait()
-    # Whatever some thread is at: this process, and with it all that it started, ends in time.
+    # In any state of its threads, this process and all that it started end in time.
     server.cloud.processes.end_cloud_after(_GRACE)
     server.stop()
     return 0
@@ -114,7 +120,7 @@ def _end_with_stdin(ended: threading.Event) -> None:
     ended.set()
 
 
-def _hear_signals(cloud: Cloud) -> None:
+def _handle_signals(cloud: Cloud) -> None:
     def on_signal(_: int, __: FrameType | None) -> None:
         cloud.stopped_by_request.set()
 
@@ -126,4 +132,4 @@ def _hear_signals(cloud: Cloud) -> None:
 if __name__ == "__main__":
     code = main()
     sys.stderr.flush()
-    os._exit(code)  # all is ended: what else Python would tidy up takes a second
+    os._exit(code)  # everything has ended: Python's own clean-up takes a second

@@ -1,4 +1,4 @@
-"""The list of the cloud's own services, and what each promises the others."""
+"""The list of the cloud's own services, checked against their contracts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def own_services(cloud: Cloud) -> list[Service]:
     cloudwatch, sagemaker = CloudWatchService(cloud), SageMakerService(cloud)
     scaling = ApplicationAutoScalingService(cloud)
     _keep_contracts(functions, events, cloudwatch, scaling, sagemaker)
-    # Named one by one: incremental runs of mypy do not look behind the attributes of a service.
+    # Imported one by one: incremental runs of mypy do not check attributes of a service.
     _keep_parts(
         cloudwatch.metrics, sagemaker.store, sagemaker.hosting, sagemaker.hosting.components,
         sagemaker.file_systems,
@@ -41,7 +41,7 @@ def _keep_contracts(
     cloudwatch: contracts.CloudWatch, scaling: contracts.AutoScaling,
     sagemaker: contracts.SageMaker,
 ) -> None:  # fmt: skip
-    """Nothing to run: mypy compares each service with its contract where this is called."""
+    """No effect at run time: mypy compares each service with its contract at the call."""
 
 
 def _keep_parts(
@@ -49,4 +49,4 @@ def _keep_parts(
     hosting: contracts.Endpoints, components: contracts.InferenceComponents,
     file_systems: contracts.FileSystems,
 ) -> None:  # fmt: skip
-    """As above, for what services hand out of themselves."""
+    """As above, for parts of services."""

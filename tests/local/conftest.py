@@ -13,9 +13,6 @@ def moto_begins_empty() -> Iterator[None]:
     """moto keeps its state by process, and one process runs several modules of tests."""
     yield
     if "moto.moto_api._internal.models" in sys.modules or "moto.backends" in sys.modules:
-        from moto.iam.models import iam_backends
-        from moto.moto_api._internal.models import moto_api_backend
+        from sageloop.local_cloud.template import forget_state
 
-        # moto would fill what it forgets with all of AWS's policies anew first.
-        iam_backends.clear()
-        moto_api_backend.reset()
+        forget_state()

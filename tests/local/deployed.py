@@ -122,7 +122,7 @@ def _truth(name: str, labels: Sequence[float]) -> str:
 @contextmanager
 def in_process() -> Iterator[tuple[Cloud, LocalCloud]]:
     """A cloud inside this process, which a test can reach into, and a client's handle on it."""
-    server = LocalCloudServer(CloudConfig(patience=4.0))
+    server = LocalCloudServer(CloudConfig(operation_wait=4.0))
     server.start()
     try:
         yield server.cloud, LocalCloud.from_access(server.cloud.access)

@@ -20,7 +20,7 @@ def main(folder: str) -> None:
     images.register("*/sagemaker-xgboost:*", program)
     images.register("own/silent:1", program)
     forget_accounts()
-    server = LocalCloudServer(CloudConfig(patience=4.0))
+    server = LocalCloudServer(CloudConfig(operation_wait=4.0))
     hosting = server.cloud.service("sagemaker").hosting
     server.start()
     sys.stdout.write(f"{server.cloud.access.to_json()}\n")

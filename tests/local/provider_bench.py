@@ -13,7 +13,7 @@ PRINCIPAL = "arn:aws:iam::123456789012:role/deploy"
 
 
 class Bench:
-    """Makes requests; ``client`` acts as the same role, to look at what was made."""
+    """Makes requests; ``client`` acts as the same role, to value_at at what was made."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud

@@ -38,7 +38,7 @@ class Shell:
         return dict(json.loads((self.folder / ".sageloop" / "local.json").read_text()))
 
     def cloud(self) -> LocalCloud:
-        return LocalCloud.from_facts(self.folder / ".sageloop" / "local.json")
+        return LocalCloud.from_file(self.folder / ".sageloop" / "local.json")
 
 
 @pytest.fixture(scope="module")

@@ -328,7 +328,7 @@ def test_command_whose_reader_has_gone_ends_quietly(up: Path, loud: str, command
 @pytest.fixture(scope="module")
 def loud(up: Path) -> str:
     """A log group whose lines fill more than a pipe's buffer."""
-    logs = LocalCloud.from_facts(up / ".sageloop" / "local.json").client("logs")
+    logs = LocalCloud.from_file(up / ".sageloop" / "local.json").client("logs")
     logs.create_log_group(logGroupName="/aws/lambda/loud")
     logs.create_log_stream(logGroupName="/aws/lambda/loud", logStreamName="one")
     now = int(logs.describe_log_groups()["logGroups"][0]["creationTime"])

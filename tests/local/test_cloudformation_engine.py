@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sageloop.local_cloud.cloudformation.cancelling import Cancel
+from sageloop.local_cloud.cloudformation.cancellation import Cancellation
+from sageloop.local_cloud.cloudformation.resource_operations import ResourceOperations
 from sageloop.local_cloud.cloudformation.state import Record
-from sageloop.local_cloud.cloudformation.work import ResourceWork
 from tests.local.cloudformation_harness import THING, Bench, fresh, make_bench, template, thing
 
 
@@ -71,8 +71,8 @@ def test_failed_create_rolls_back_and_names_the_reason(bench: Bench) -> None:
 def test_resource_made_after_another_failed_counts_as_cancelled(bench: Bench) -> None:
     context = bench.cloud.service("cloudformation").context
     stack = context.store.add("s", "us-east-1", "123456789012", context.now())
-    cancel = Cancel()
-    work = ResourceWork(context, stack, tags={}, cancel=cancel)
+    cancel = Cancellation()
+    work = ResourceOperations(context, stack, tags={}, cancel=cancel)
     cancel()
 
     assert not work.create(Record(logical_id="A", type_name=THING, physical_id=""))

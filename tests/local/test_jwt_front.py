@@ -118,7 +118,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def fronted(folder: Path) -> Iterator[Fronted]:
     with served_image():
-        server = LocalCloudServer(CloudConfig(patience=4.0, allow=LEFT_OUT))
+        server = LocalCloudServer(CloudConfig(operation_wait=4.0, allow=LEFT_OUT))
         server.start()
         try:
             cloud = LocalCloud.from_access(server.cloud.access)

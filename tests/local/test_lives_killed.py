@@ -61,6 +61,7 @@ def in_background(call: Any, **members: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.frameworks
 @pytest.mark.feature("faults: no process outlives a cloud that is killed")
 def test_cloud_killed_during_torchrun_leaves_no_process(cloud: LocalCloud, mark: Mark) -> None:
     create_role(cloud)

@@ -208,7 +208,7 @@ def test_compressed_request_is_unpacked_within_bounds(cloud: LocalCloud) -> None
     code, message, status = refusal(client.put_metric_data, Namespace="n", MetricData=[])
 
     assert (code, status) == ("SerializationException", 400)
-    assert message.endswith("it unpacks to more than 16777216 bytes")
+    assert message.endswith("it decompresses to more than 16777216 bytes")
 
 
 @pytest.mark.parametrize("body", [b"\x9f" * 5000, b"\xa1", b"\xff"], ids=["deep", "torn", "odd"])

@@ -161,5 +161,5 @@ def test_service_linked_role_is_made_and_removed(bench: Bench) -> None:
 
 
 def test_a_property_unknown_to_the_provider_is_refused(bench: Bench) -> None:
-    with pytest.raises(AwsError, match="property RolName is not carried out"):
+    with pytest.raises(AwsError, match="property RolName is not supported"):
         bench.create("AWS::IAM::Role", {"AssumeRolePolicyDocument": TRUST, "RolName": "x"})

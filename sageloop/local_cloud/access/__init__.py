@@ -1,1 +1,1 @@
-"""Who may call the local cloud: its keys, signatures, callers and the admission of requests."""
+"""Authentication and access control of the local cloud: keys, signatures, callers, policies."""

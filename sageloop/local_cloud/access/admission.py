@@ -1,7 +1,7 @@
-"""Which requests are looked at at all: loopback names only, and nothing a web page sends.
+"""Admits requests for loopback names only, and none that a web page sends.
 
 A browser lets any page send requests to an address of this machine, and lets a name of the page's
-own server resolve to it. Both are told by headers that a page cannot change.
+own server resolve to it. Headers that a page cannot change reveal both.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _TRUSTED_SITES = ("same-origin", "none")
 
 
 class NotAdmittedError(Exception):
-    """A request is refused before anything of it is read. The text says why."""
+    """A request is refused unread; the text contains the reason."""
 
 
 def admit(environ: Mapping[str, Any], port: int) -> None:
     """Refuse a request for another host, or one that a web page sends.
 
-    A page may do one thing: lead its reader to a presigned URL, as a link does. Such a request is
-    let through to the check of its signature. Raises :class:`NotAdmittedError`.
+    A page may only link to a presigned URL; such a request passes to the check of its signature.
+    Raises :class:`NotAdmittedError`.
     """
     host = environ.get("HTTP_HOST", "")
     if host not in _hosts(port):
@@ -44,7 +44,7 @@ def admit(environ: Mapping[str, Any], port: int) -> None:
 
 
 def is_presigned_navigation(environ: Mapping[str, Any]) -> bool:
-    """Whether a reader follows a link to a URL that carries a signature."""
+    """Whether the request is a navigation to a presigned URL."""
     query = environ.get("QUERY_STRING", "")
     return (
         environ.get("REQUEST_METHOD") == "GET"

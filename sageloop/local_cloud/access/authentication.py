@@ -1,4 +1,4 @@
-"""Who sends a request: the caller behind its signature, or nobody where AWS asks for none."""
+"""Authenticates requests by their signature; some operations need none, as on AWS."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _HEADERS_OF_A_URL = ("x-amz-", "content-type", "content-md5")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who calls, and the region and the service (by its signing name) that are called."""
+    """The caller, and the region and service (by its signing name) of a request."""
 
     caller: Caller
     region: str
@@ -57,7 +57,7 @@ class Identity:
 
 
 class Authentication:
-    """Verifies requests that come over the wire, against the keys of one cloud."""
+    """Verifies requests from the network against the keys of one cloud."""
 
     def __init__(self, keys: KeyRing, account_id: str, region: str) -> None:
         self._keys = keys
@@ -66,7 +66,7 @@ class Authentication:
         self._hinted: set[str] = set()
 
     def of_headers(self, environ: Mapping[str, Any], body: bytes) -> Identity:
-        """The identity of a request to another service than S3 that its headers sign.
+        """The identity of a request that is signed in its headers, for services other than S3.
 
         Raises :class:`Denied`.
         """
@@ -79,9 +79,10 @@ class Authentication:
     def of(self, environ: dict[str, Any]) -> Identity:
         """The identity of any request to an AWS API.
 
-        The body is read, checked and left in the environment as a plain one, and a signature in
-        the query becomes one in the headers: what follows sees one form of request. Raises
-        :class:`Denied`, or ``AwsError`` for a body that is not what the request says.
+        The body is read, checked and stored in the environment without transfer encoding, and a
+        signature in the query is moved to the headers, so the following steps receive one form of
+        request. Raises :class:`Denied`, or ``AwsError`` for a body that does not match the
+        request.
         """
         query = dict(query_pairs(environ)) if environ.get("QUERY_STRING") else {}
         signed = "HTTP_AUTHORIZATION" in environ
@@ -175,7 +176,7 @@ class Authentication:
 
 
 def service_claimed(environ: Mapping[str, Any]) -> str | None:
-    """The signing name that a request claims in its scope; ``None`` if it claims none."""
+    """The signing name in a request's credential scope; ``None`` without one."""
     authorization = environ.get("HTTP_AUTHORIZATION", "")
     credential = authorization.partition("Credential=")[2].split(",")[0].strip()
     if not credential and "X-Amz-Credential" in environ.get("QUERY_STRING", ""):
@@ -185,14 +186,14 @@ def service_claimed(environ: Mapping[str, Any]) -> str | None:
 
 
 def discard_body(environ: Mapping[str, Any]) -> None:
-    """Read what is left of a refused request's body, so that the connection can go on."""
+    """Read the rest of a refused request's body, so that the connection can be reused."""
     stream = environ["wsgi.input"]
     if isinstance(stream, io.BytesIO):
         return
     if environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING"):
         more = True
         while more:
-            # That it is too large is told once; the request is refused for another reason.
+            # The request is refused for another reason than its size.
             with suppress(AwsError):
                 more = bool(stream.read(1 << 16))
 
@@ -205,7 +206,7 @@ def _verify_s3(
     signed = set(claim.signer.variables)
     if any(name.startswith("HTTP_X_AMZ_") and name not in signed for name in environ):
         raise Denied(Denial.HEADERS_NOT_SIGNED)
-    # WSGI makes dashes of underscores; in the names of S3's metadata they are told apart.
+    # WSGI replaces underscores by dashes; names of S3's metadata distinguish them.
     environ[PRESERVED_HEADER_NAMES_ENVIRON_KEY] = {
         variable_of(name): name for name in claim.signer.signed_headers if "_" in name
     }
@@ -219,7 +220,7 @@ def _is_header(name: str) -> bool:
 
 
 def _hoist(environ: dict[str, Any], query: Mapping[str, str]) -> None:
-    """Make headers of what a presigned URL carries in their place."""
+    """Move the headers that a presigned URL carries in its query to the headers."""
     for name, value in query.items():
         if _is_header(name):
             environ.setdefault(variable_of(name.lower()), value)
@@ -236,7 +237,7 @@ def _move_to_headers(environ: dict[str, Any], access_key_id: str, scope: str) ->
 
 
 def authorize_for_moto(environ: dict[str, Any], access_key_id: str, scope: str) -> None:
-    """Give a request that is let in the header by which moto finds region and key."""
+    """Set the header from which moto reads region and key of an authenticated request."""
     environ["HTTP_AUTHORIZATION"] = (
         f"AWS4-HMAC-SHA256 Credential={access_key_id}/{scope}, SignedHeaders=host, Signature=0"
     )

@@ -1,6 +1,6 @@
-"""S3's bodies, read once: taken out of their chunks, compared with hashes and checksums.
+"""Reads S3's request bodies: decodes chunks, and verifies hashes and checksums.
 
-What is handed on is plain: one body of a known length, without the encoding of the transfer.
+The result is one body of known length without transfer encoding.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Check = Callable[[bytes, str], None]
 
 @dataclass
 class _Chunks:
-    """Reads ``aws-chunked`` pieces, and checks each as it comes."""
+    """Reads the chunks of an ``aws-chunked`` body and verifies each."""
 
     stream: Any
     length: int
@@ -45,7 +45,7 @@ class _Chunks:
     pieces: list[bytes] = field(default_factory=list)
 
     def read(self) -> bytes:
-        """The body without its chunks. Raises ``AwsError`` and :class:`Denied`."""
+        """The body without chunks. Raises ``AwsError`` and :class:`Denied`."""
         total = 0
         while True:
             size, signature = self._header()
@@ -68,16 +68,16 @@ class _Chunks:
         return b"".join(self.pieces) if len(self.pieces) != 1 else self.pieces[0]
 
     def trailer(self) -> dict[str, str]:
-        """The headers after the last chunk, in lower case and in the order they came."""
-        found: dict[str, str] = {}
+        """The headers after the last chunk, in lower case and in the order of arrival."""
+        headers: dict[str, str] = {}
         read = 0
         while line := self.stream.readline(_LINE).strip():
             read += len(line)
             name, _, value = line.decode("latin-1").partition(":")
             if read > _LONGEST_TRAILER or not value:
                 raise AwsError("MalformedTrailerError", _MALFORMED_TRAILER)
-            found[name.strip().lower()] = value.strip()
-        return found
+            headers[name.strip().lower()] = value.strip()
+        return headers
 
     def _header(self) -> tuple[int, str]:
         line = self.stream.readline(_LINE)
@@ -90,7 +90,7 @@ class _Chunks:
 
 
 def payload_hash(environ: dict[str, Any], claim: Claim) -> str:
-    """What a request to S3 says its body's hash is, as its signature has it."""
+    """The hash of the body of an S3 request that the signature covers."""
     stated: str = environ.get("HTTP_X_AMZ_CONTENT_SHA256", "")
     if not stated and claim.seconds is not None:
         return UNSIGNED
@@ -110,10 +110,10 @@ def payload_hash(environ: dict[str, Any], claim: Claim) -> str:
 
 
 def take_body(environ: dict[str, Any], stated: str, claim: Claim | None, secret: str) -> None:
-    """Read the body, check it, and leave it in the environment as a plain one.
+    """Read and verify the body, and store it in the environment without transfer encoding.
 
-    ``stated`` is the hash that was signed, or the name of the way the body is sent. Raises
-    ``AwsError`` and :class:`Denied`; nothing of the request has been done then.
+    ``stated`` is the hash that was signed, or the name of the transfer method. Raises ``AwsError``
+    and :class:`Denied` before the request is executed.
     """
     streamed = _STREAMING.get(stated)
     digests = dict(checksums.headers_of(environ))
@@ -133,7 +133,7 @@ def take_body(environ: dict[str, Any], stated: str, claim: Claim | None, secret:
         _forget_chunks(environ)
     checksums.check(digests, body)
     environ["wsgi.input"] = io.BytesIO(body)
-    # The bytes are handed on as they are: no reader needs to count them, nor to copy them.
+    # The bytes are passed on without another wrapper: no reader counts or copies them.
     environ["wsgi.input_terminated"] = True
     environ["CONTENT_LENGTH"] = str(len(body))
     environ.pop("HTTP_TRANSFER_ENCODING", None)

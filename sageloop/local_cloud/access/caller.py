@@ -1,4 +1,4 @@
-"""Who calls: the identity behind an access key, as policies and records name it."""
+"""The identity behind an access key, as policies and the call record name it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-# The user that every local cloud has: the person or program that started it.
+# The user of every local cloud: the person or program that started it.
 USER_NAME = "local-admin"
 
 
 class CallerKind(StrEnum):
-    """What sort of principal makes a call."""
+    """The kind of principal that makes a call."""
 
     ACCOUNT_USER = "account user"
     ROOT = "root"
@@ -29,14 +29,14 @@ class Caller:
     """The identity of one request.
 
     Arguments:
-        kind: what sort of principal this is.
-        account_id: the account that the principal belongs to.
-        arn: the principal's ARN: of a role's session the one that STS gives
-            (``arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION``); of a service its name
+        kind: Kind of the principal.
+        account_id: Account of the principal.
+        arn: ARN of the principal; for a role's session the one that STS returns
+            (``arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION``), for a service its name
             (``events.amazonaws.com``); ``anonymous`` for an unsigned call.
-        role_arn: the IAM ARN of the role behind a session, its path included.
-        session_name: the session's name, of a role's session or a federated user.
-        access_key_id: the key that signed the request; ``None`` inside the cloud's own process.
+        role_arn: The IAM ARN of a session's role, including its path.
+        session_name: Name of a role's session or of a federated user.
+        access_key_id: Key that signed the request; ``None`` inside the cloud's own process.
 
     """
 
@@ -49,7 +49,7 @@ class Caller:
 
     @property
     def name(self) -> str:
-        """How records and ordered faults name the caller: its ARN, or the service's name."""
+        """The caller in the call record and in injected faults: ARN or service name."""
         return self.arn
 
     @property
@@ -59,7 +59,7 @@ class Caller:
 
 
 def account_user(account_id: str, partition: str = "aws") -> Caller:
-    """The user of the cloud, who may do everything in the account."""
+    """The user of the cloud, who has all permissions in the account."""
     return Caller(
         kind=CallerKind.ACCOUNT_USER, account_id=account_id,
         arn=f"arn:{partition}:iam::{account_id}:user/{USER_NAME}",
@@ -83,14 +83,15 @@ def role_session(role_arn: str, session_name: str) -> Caller:
 
 
 def caller_of(principal: str, account_id: str) -> Caller:
-    """The caller that a principal's text names, for calls inside the cloud's own process.
+    """The caller for a principal's text, for calls inside the cloud's own process.
 
-    A role's ARN stands for a session named ``service``; what is no ARN is a service's name.
+    A role's ARN stands for a session named ``service``; other text than an ARN is a service's
+    name.
     """
-    found = _ARN.fullmatch(principal)
-    if found is None:
+    match = _ARN.fullmatch(principal)
+    if match is None:
         return Caller(kind=CallerKind.SERVICE, account_id=account_id, arn=principal)
-    partition, service, account, kind, rest = found.groups()
+    partition, service, account, kind, rest = match.groups()
     if service == "iam" and kind == "role":
         return role_session(principal, "service")
     if service == "sts" and kind == "assumed-role":
@@ -110,7 +111,7 @@ def caller_of(principal: str, account_id: str) -> Caller:
 
 
 def unique_id(prefix: str, name: str) -> str:
-    """An id in IAM's form (``AIDA…``, ``AROA…``) that is always the same for one name."""
+    """An id in IAM's form (``AIDA…``, ``AROA…``), derived from the name."""
     digest = hashlib.sha256(name.encode()).digest()
     return prefix + base64.b32encode(digest).decode()[:17]
 

@@ -1,7 +1,7 @@
-"""Checksums of bodies, by the algorithms that S3 knows.
+"""The checksum algorithms of S3.
 
-CRC32C and CRC64NVME have no routine in Python's standard library. numpy computes them here over
-many parts of a body at once; the parts' values are then joined, since a CRC is linear.
+Python's standard library has no CRC32C and no CRC64NVME. numpy computes them over many parts of a
+body at once and combines the values, since a CRC is linear.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ _Words = NDArray[np.uint64]
 
 
 def check(headers: Mapping[str, str], body: bytes) -> None:
-    """Compare a body with the checksums that came with it; names are in lower case.
+    """Verify a body against its checksum headers; names are in lower case.
 
     Raises ``AwsError`` as S3 does: BadDigest, InvalidDigest, InvalidRequest.
     """
-    given = headers.get("content-md5")
-    if given:
-        _check_md5(given, body)
+    md5 = headers.get("content-md5")
+    if md5:
+        _check_md5(md5, body)
     for name, value in headers.items():
         algorithm = name.removeprefix(_PREFIX)
         if algorithm == name or algorithm not in _ALGORITHMS:
             continue
-        wanted = _ALGORITHMS[algorithm](body)
-        if _decoded(value) is None or len(_decoded(value) or b"") != len(wanted):
+        computed = _ALGORITHMS[algorithm](body)
+        if _decoded(value) is None or len(_decoded(value) or b"") != len(computed):
             raise AwsError("InvalidRequest", f"Value for {name} header is invalid.")
-        if not hmac.compare_digest(base64.b64encode(wanted), value.encode("latin-1", "replace")):
+        if not hmac.compare_digest(base64.b64encode(computed), value.encode("latin-1", "replace")):
             raise AwsError(
                 "BadDigest",
                 f"The {algorithm.upper()} you specified did not match the calculated checksum.",
@@ -50,7 +50,7 @@ def check(headers: Mapping[str, str], body: bytes) -> None:
 
 
 def headers_of(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The headers of a request that hold checksums of its body."""
+    """The checksum headers of a request."""
     if "HTTP_CONTENT_MD5" in environ:
         yield "content-md5", environ["HTTP_CONTENT_MD5"]
     for name in _ALGORITHMS:
@@ -69,8 +69,8 @@ def crc64nvme(body: bytes) -> bytes:
     return _crc(body, *_CRC64NVME).to_bytes(8, "big")
 
 
-def _check_md5(given: str, body: bytes) -> None:
-    value = _decoded(given)
+def _check_md5(md5: str, body: bytes) -> None:
+    value = _decoded(md5)
     if value is None or len(value) != 16:
         raise AwsError("InvalidDigest", "The Content-MD5 you specified was invalid.")
     if value != hashlib.md5(body, usedforsecurity=False).digest():
@@ -103,7 +103,7 @@ def _crc(body: bytes, polynomial: int, width: int) -> int:
     table = _table(polynomial)
     if len(body) < _SMALL:
         return _by_byte(body, ones, table) ^ ones
-    # Lanes of a power of two in length: to join them takes one operator a level.
+    # Lanes have a power of two as length: one operator per level combines them.
     power = len(body).bit_length() // 2 - 2
     number = len(body) >> power
     whole = number << power
@@ -117,7 +117,7 @@ def _crc(body: bytes, polynomial: int, width: int) -> int:
 
 
 def _joined(values: _Words, power: int, polynomial: int) -> int:
-    # Lanes of nothing come first: a register of zeros stays zero.
+    # Empty lanes come first: a register of zeros stays zero.
     missing = (1 << (len(values) - 1).bit_length()) - len(values)
     values = np.concatenate([np.zeros(missing, np.uint64), values])
     while len(values) > 1:
@@ -146,7 +146,7 @@ def _table(polynomial: int) -> _Words:
 
 @cache
 def _operator(polynomial: int, power: int) -> _Words:
-    """What ``2 ** power`` zero bytes make of a register, by each of its bytes' values."""
+    """The effect of ``2 ** power`` zero bytes on a register, by the values of its bytes."""
     bits = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
     if power == 0:
         made: _Words = _table(polynomial)[bits & _BYTE] ^ (bits >> _EIGHT)

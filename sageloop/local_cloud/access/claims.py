@@ -1,4 +1,4 @@
-"""What a request claims: by which key, when and for what it says that it is signed."""
+"""Signature claims of requests: key, time, scope and signed headers, not yet verified."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SKEW = 900
 
 
 class Scope(NamedTuple):
-    """The credential scope: for one key, day, region and service; ``text`` is all but the key."""
+    """The credential scope: key, day, region and service; ``text`` is all of it but the key."""
 
     access_key_id: str
     day: str
@@ -31,7 +31,7 @@ class Scope(NamedTuple):
 
 
 class Signer(NamedTuple):
-    """What an ``Authorization`` header says before its signature: the same all day for a client.
+    """An ``Authorization`` header without its signature, which a client reuses all day.
 
     ``variables`` are the WSGI variables of the signed headers.
     """
@@ -42,10 +42,10 @@ class Signer(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A signature of version 4, not verified yet.
+    """A signature of version 4 that is not verified yet.
 
-    ``seconds`` is how long a presigned request holds; ``None`` for one that is signed by its
-    headers. ``when`` is in epoch seconds, ``stamp`` the same as it was sent.
+    ``seconds`` is the validity of a presigned request; ``None`` if the signature is in the
+    headers. ``when`` is in epoch seconds, ``stamp`` the same time as it was sent.
     """
 
     signer: Signer
@@ -57,7 +57,7 @@ class Claim(NamedTuple):
 
     @property
     def scope(self) -> Scope:
-        """The scope that the signature is for."""
+        """The scope of the signature."""
         return self.signer.scope
 
 
@@ -73,8 +73,8 @@ def scope_of(credential: str) -> Scope | None:
 
 def claim_of_headers(environ: Mapping[str, Any]) -> Claim:
     """The claim of an ``Authorization`` header. Raises :class:`Denied`."""
-    said, _, signature = environ["HTTP_AUTHORIZATION"].rpartition("Signature=")
-    signer = _signer(said)
+    header, _, signature = environ["HTTP_AUTHORIZATION"].rpartition("Signature=")
+    signer = _signer(header)
     if signer is None:
         raise _malformed(environ["HTTP_AUTHORIZATION"])
     stamp = environ.get("HTTP_X_AMZ_DATE", "")
@@ -112,7 +112,7 @@ def claim_of_query(query: Mapping[str, str]) -> Claim:
 
 
 def check_time(claim: Claim) -> None:
-    """Refuse what was signed too long ago, or in the future. Raises :class:`Denied`."""
+    """Refuse a signature that is expired or dated in the future. Raises :class:`Denied`."""
     now = wall.time()
     if claim.seconds is None:
         if abs(now - claim.when) > SKEW:
@@ -126,7 +126,7 @@ def check_time(claim: Claim) -> None:
 
 @lru_cache(maxsize=1024)
 def instant_of(stamp: str) -> float | None:
-    """Epoch seconds of ``20260101T000000Z``; ``None`` if it is none."""
+    """Epoch seconds of ``20260101T000000Z``; ``None`` for another format."""
     try:
         return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
@@ -134,7 +134,7 @@ def instant_of(stamp: str) -> float | None:
 
 
 def instant_of_date(date: str) -> float | None:
-    """Epoch seconds of a ``Date`` header; ``None`` if it is none."""
+    """Epoch seconds of a ``Date`` header; ``None`` for another format."""
     try:
         return parsedate_to_datetime(date).timestamp()
     except ValueError:
@@ -142,12 +142,12 @@ def instant_of_date(date: str) -> float | None:
 
 
 @lru_cache(maxsize=1024)
-def _signer(said: str) -> Signer | None:
-    found = _AUTHORIZATION.fullmatch(said)
-    if found is None:
+def _signer(header: str) -> Signer | None:
+    match = _AUTHORIZATION.fullmatch(header)
+    if match is None:
         return None
-    scope = scope_of(found[1])
-    return None if scope is None else _signer_of(scope, found[2])
+    scope = scope_of(match[1])
+    return None if scope is None else _signer_of(scope, match[2])
 
 
 def _signer_of(scope: Scope, signed_headers: str) -> Signer:
@@ -166,19 +166,19 @@ def _checked(claim: Claim) -> Claim:
     return claim
 
 
-def _expiry(given: str | None, service: str) -> int:
-    if given is None:
+def _expiry(expires: str | None, service: str) -> int:
+    if expires is None:
         if service == "s3":
             raise Denied(Denial.QUERY_PARAMETERS, "X-Amz-Expires is required")
         return SKEW
-    if not given.isascii() or not given.lstrip("-").isdigit():
+    if not expires.isascii() or not expires.lstrip("-").isdigit():
         raise Denied(Denial.QUERY_PARAMETERS, "X-Amz-Expires should be a number")
-    if int(given) < 0:
+    if int(expires) < 0:
         raise Denied(Denial.QUERY_PARAMETERS, "X-Amz-Expires must be non-negative")
-    if int(given) > LONGEST_PRESIGNED:
+    if int(expires) > LONGEST_PRESIGNED:
         raise Denied(Denial.QUERY_PARAMETERS, "X-Amz-Expires must be less than a week (in seconds) "
                      f"that is, {LONGEST_PRESIGNED}")  # fmt: skip
-    return int(given)
+    return int(expires)
 
 
 def _malformed(authorization: str) -> Denied:
@@ -187,11 +187,11 @@ def _malformed(authorization: str) -> Denied:
         # Version 2 (`AWS key:signature`), SigV4a and tokens of other schemes.
         return Denied(Denial.ALGORITHM, "The authorization mechanism you have provided is not "
                       f"supported. Please use {ALGORITHM}.")  # fmt: skip
-    wanted = ("Credential", "Signature", "SignedHeaders")
-    missing = [n for n in wanted if f"{n}=" not in authorization]
-    said = " ".join(f"Authorization header requires '{name}' parameter." for name in missing)
+    required = ("Credential", "Signature", "SignedHeaders")
+    missing = [n for n in required if f"{n}=" not in authorization]
+    message = " ".join(f"Authorization header requires '{name}' parameter." for name in missing)
     credential = authorization.partition("Credential=")[2].split(",")[0]
     return Denied(
-        Denial.INCOMPLETE, said or "Credential must have exactly 5 slash-delimited elements, e.g. "
-        f"keyid/date/region/service/term, got '{credential}'",
+        Denial.INCOMPLETE, message or "Credential must have exactly 5 slash-delimited elements, "
+        f"e.g. keyid/date/region/service/term, got '{credential}'",
     )  # fmt: skip

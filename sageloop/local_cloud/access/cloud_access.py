@@ -1,4 +1,4 @@
-"""What a client needs to reach one local cloud: its address, its keys and its admin token."""
+"""Address, keys and admin token of a local cloud, which its clients need."""
 
 from __future__ import annotations
 
@@ -12,40 +12,39 @@ from urllib.parse import urlsplit
 
 from sageloop.environment import ACCESS_FILE_VARIABLE, local_environment, require_loopback
 
-# Keys that a local cloud issues begin with these letters; AWS issues none that do.
+# Access keys of a local cloud begin with these letters; AWS issues none that do.
 ISSUED_KEY_PREFIX = "LKIA"
 
 
 class CloudAccessError(ValueError):
-    """A file or a line does not hold the access of a local cloud."""
+    """A file or an environment does not contain the access of a local cloud."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudAccess:
     """Address, user's keys and admin token of one running local cloud.
 
-    A cloud issues these when it starts. They are valid for this cloud alone, and end with it.
-    Whoever holds them is the user of the cloud: keep them in files of mode 600.
+    A cloud issues these when it starts. They are valid for this cloud only, until it stops.
+    They authenticate the user of the cloud: keep them in files of mode 600.
 
-    Where they come from:
+    Sources:
 
     - :meth:`LocalCloud.start` reads them from the server's pipe (``cloud.access``);
     - ``sageloop local up`` writes them to ``.sageloop/local.json`` (:meth:`write`); any process
-      of the same user reads them (:meth:`read`, or ``LocalCloud.from_facts(path)``);
-    - a command that was started in :meth:`environment` finds them (:meth:`find`): the variable
-      ``SAGELOOP_LOCAL_CLOUD`` names the file, if there is one, and ``AWS_ENDPOINT_URL``,
-      ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY`` hold what an AWS client needs.
+      of the same user reads them (:meth:`read`, or ``LocalCloud.from_file(path)``);
+    - a command that was started in :meth:`environment` reads them by :meth:`find`: the variable
+      ``SAGELOOP_LOCAL_CLOUD`` names the file, if one exists, and ``AWS_ENDPOINT_URL``,
+      ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY`` configure an AWS client.
 
     Arguments:
-        endpoint_url: the cloud's address, on loopback.
-        region: the region that clients use unless they name another.
-        access_key_id: the key of the cloud's user; it begins with ``LKIA``.
-        secret_access_key: the secret that signs the user's requests.
-        admin_token: the token that admin routes (health, clock, faults, stop) demand. ``None``
-            for a holder that may call AWS's APIs only.
-        pid: process id of the server, if known.
-        file: the absolute path of the file that holds this access, if there is one. It is not
-            part of the file.
+        endpoint_url: Address of the cloud, on loopback.
+        region: Default region of clients.
+        access_key_id: Key of the cloud's user; it begins with ``LKIA``.
+        secret_access_key: Secret that signs the user's requests.
+        admin_token: Token that admin routes (health, clock, faults, stop) require. ``None`` for
+            a client that may call AWS's APIs only.
+        pid: Process id of the server, if known.
+        file: Absolute path of the file with this access, if it exists; not part of the file.
 
     Example::
 
@@ -87,7 +86,7 @@ class CloudAccess:
 
     @classmethod
     def from_json(cls, text: str, *, file: Path | None = None) -> Self:
-        """Read what :meth:`to_json` wrote. Raises :class:`CloudAccessError`."""
+        """Parse the result of :meth:`to_json`. Raises :class:`CloudAccessError`."""
         try:
             made = json.loads(text)
             return cls(**{name: made[name] for name in _WRITTEN}, file=file)
@@ -98,9 +97,9 @@ class CloudAccess:
             ) from error
 
     def write(self, path: Path) -> Self:
-        """Write the file (mode 600; a folder made for it has mode 700) and name it in the result.
+        """Write the file (mode 600, new folders 700); returns the access with its path.
 
-        The file appears whole or not at all.
+        The file is written atomically.
         """
         path = path.absolute()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -114,7 +113,7 @@ class CloudAccess:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file of :meth:`write`. Raises ``OSError`` or :class:`CloudAccessError`."""
+        """Read a file that :meth:`write` wrote. Raises ``OSError`` or :class:`CloudAccessError`."""
         path = path.absolute()
         return cls.from_json(path.read_text(), file=path)
 
@@ -122,26 +121,26 @@ class CloudAccess:
     def find(
         cls, endpoint_url: str | None = None, *, variables: Mapping[str, str] | None = None
     ) -> Self | None:
-        """The access that the environment points at, if it is that of ``endpoint_url``.
+        """The access that the environment configures for ``endpoint_url``, or ``None``.
 
-        The file named by ``SAGELOOP_LOCAL_CLOUD`` comes first. Without it, keys in
-        ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY`` are taken if a local cloud issued
-        them to its user; such an access has no admin token. ``None`` if there is neither. Keys of
-        an AWS account are never taken. Raises :class:`CloudAccessError` if the file is unreadable.
+        The file named by ``SAGELOOP_LOCAL_CLOUD`` takes precedence. Without it, keys in
+        ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY`` are used if a local cloud issued
+        them to its user; such an access has no admin token. Keys of an AWS account are never
+        used. Raises :class:`CloudAccessError` if the file is unreadable.
         """
         source = os.environ if variables is None else variables
-        wanted = source.get("AWS_ENDPOINT_URL") if endpoint_url is None else endpoint_url
+        url = source.get("AWS_ENDPOINT_URL") if endpoint_url is None else endpoint_url
         named = source.get(ACCESS_FILE_VARIABLE)
         if named and Path(named).is_file():
-            found = cls.read(Path(named))
-            if wanted is None or _same_place(found.endpoint_url, wanted):
-                return found
+            access = cls.read(Path(named))
+            if url is None or _same_port(access.endpoint_url, url):
+                return access
         key, secret = source.get("AWS_ACCESS_KEY_ID", ""), source.get("AWS_SECRET_ACCESS_KEY", "")
         issued = key.startswith(ISSUED_KEY_PREFIX) and secret and "AWS_SESSION_TOKEN" not in source
-        if wanted is None or not issued:
+        if url is None or not issued:
             return None
         return cls(
-            endpoint_url=wanted, region=source.get("AWS_REGION", "us-east-1"), access_key_id=key,
+            endpoint_url=url, region=source.get("AWS_REGION", "us-east-1"), access_key_id=key,
             secret_access_key=secret,
         )  # fmt: skip
 
@@ -149,6 +148,6 @@ class CloudAccess:
 _WRITTEN = ("endpoint_url", "region", "access_key_id", "secret_access_key", "admin_token", "pid")
 
 
-def _same_place(one: str, other: str) -> bool:
-    # Both are on loopback, under whichever of its names.
+def _same_port(one: str, other: str) -> bool:
+    # Both are on loopback, by any of its names.
     return urlsplit(one).port == urlsplit(other).port

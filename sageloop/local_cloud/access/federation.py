@@ -1,9 +1,9 @@
-"""Identities of others: tokens of OpenID Connect providers, and SAML assertions.
+"""Federated identities: tokens of OpenID Connect providers, and SAML assertions.
 
-STS takes these without a signature of AWS's, so they are the one way to keys that no key guards.
-Here the role must trust the provider by name, the provider must be one of the account's IAM, and
-the token must be for it and in time. The provider's own signature is not verified, for its keys
-lie on the network: whoever can write a token for a trusted provider is let in.
+STS accepts these without an AWS signature. The role must trust the provider, IAM must contain it,
+and the token must have the right audience and be valid in time. The provider's own signature is
+not verified, since its keys are on the network: any token that names a trusted provider is
+accepted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LONGEST = 100_000
 
 @dataclass(frozen=True, slots=True)
 class FederatedIdentity:
-    """Who somebody is by the word of a provider."""
+    """The subject of a token or an assertion."""
 
     subject: str
     audience: str
@@ -44,7 +44,7 @@ class FederatedIdentity:
 
 
 class Federation:
-    """Reads tokens and assertions, and asks a role whether it trusts their provider."""
+    """Reads tokens and assertions, and checks that a role trusts their provider."""
 
     def __init__(self, cloud: IamState) -> None:
         self._cloud = cloud
@@ -54,11 +54,11 @@ class Federation:
         claims = _claims(token)
         provider = str(claims.get("iss", "")).removeprefix("https://")
         audiences = claims.get("aud", claims.get("azp", ""))
-        wanted = audiences if isinstance(audiences, list) else [str(audiences)]
+        allowed = audiences if isinstance(audiences, list) else [str(audiences)]
         known = self._provider(provider)
         if known is None and provider not in _PUBLIC_PROVIDERS:
             raise _invalid(f"No OpenIDConnect provider found in your account for {claims['iss']}")
-        if known is not None and not set(wanted) & set(known.client_id_list):
+        if known is not None and not set(allowed) & set(known.client_id_list):
             raise _invalid("Incorrect token audience")
         expires = claims.get("exp")
         if not isinstance(expires, int | float) or wall.time() > expires:
@@ -68,7 +68,7 @@ class Federation:
             )  # fmt: skip
         named = provider if known is None else str(known.arn)
         _check_trust(role, "sts:AssumeRoleWithWebIdentity", named)
-        return FederatedIdentity(str(claims.get("sub", "")), str(wanted[0]), named)
+        return FederatedIdentity(str(claims.get("sub", "")), str(allowed[0]), named)
 
     def of_assertion(self, assertion: str, provider_arn: str, role: Any) -> FederatedIdentity:
         """The identity in a SAML assertion. Raises ``AwsError`` as STS does."""
@@ -93,9 +93,9 @@ class Federation:
 def _claims(token: str) -> dict[str, Any]:
     try:
         part = token.split(".")[1]
-        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        if isinstance(found, dict) and found.get("iss"):
-            return found
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        if isinstance(claims, dict) and claims.get("iss"):
+            return claims
     except (IndexError, ValueError, binascii.Error):
         pass
     raise _invalid("The ID Token provided is not a valid JWT. (You may see this error if you sent "

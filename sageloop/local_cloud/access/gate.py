@@ -1,4 +1,4 @@
-"""The way into a cloud: admission, authentication, and the answer to who is not let in."""
+"""Admission and authentication of requests, and the responses to refused ones."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.recorder import Recorder
 
 _FORM = "application/x-www-form-urlencoded"
-# What cannot be routed has no operation's name.
+# A request that cannot be routed has no operation name.
 _UNKNOWN = "Unknown"
 
 
 class CloudParts(Protocol):
-    """What the gate asks of the cloud that it is part of."""
+    """Parts of the cloud that the gate uses."""
 
     @property
     def account_id(self) -> str:
-        """The one account."""
+        """The account id."""
         ...
 
     @property
     def region(self) -> str:
-        """The region by default."""
+        """The default region."""
         ...
 
     @property
     def port(self) -> int:
-        """The port that the cloud answers at."""
+        """The port of the cloud."""
         ...
 
     @property
@@ -76,14 +76,14 @@ class CloudParts(Protocol):
 
 
 class Gate:
-    """Lets requests in, and records and answers those that it does not."""
+    """Admits requests, and answers and records those that it refuses."""
 
     def __init__(self, cloud: CloudParts) -> None:
         self._cloud = cloud
         self._authentication = Authentication(cloud.keys, cloud.account_id, cloud.region)
 
     def refused_at_once(self, environ: Mapping[str, Any]) -> wire.Response | None:
-        """The refusal of a request for another host or of a web page; ``None`` if it may go on."""
+        """The refusal of a request for another host or of a web page, or ``None``."""
         try:
             admit(environ, self._cloud.port)
         except NotAdmittedError as error:
@@ -96,7 +96,7 @@ class Gate:
         return None
 
     def identify(self, environ: dict[str, Any]) -> Identity | wire.Response:
-        """Who calls, or the refusal of the request."""
+        """The caller, or the refusal of the request."""
         started = wall.perf_counter()
         try:
             return self._authentication.of(environ)
@@ -104,34 +104,34 @@ class Gate:
             return self.refuse(environ, error, started)
 
     def identify_signed(self, environ: dict[str, Any], body: bytes) -> Identity | wire.Response:
-        """The same for a request whose body is read and which its headers sign."""
+        """The caller of a request whose body is read and that is signed in its headers."""
         started = wall.perf_counter()
         try:
             return self._authentication.of_headers(environ, body)
         except Denied as error:
             return self.refuse(environ, error, started)
 
-    def check_public(self, found: wire.Operation, call: Call) -> None:
-        """Refuse an unsigned request unless everybody may send it. Raises ``AwsError``.
+    def check_public(self, operation: wire.Operation, call: Call) -> None:
+        """Refuse an unsigned request unless it is allowed for everybody. Raises ``AwsError``.
 
-        What is carried out decides, not what the request looked like when it came.
+        The parsed operation decides, not the form of the request.
         """
         if call.caller.kind is not CallerKind.ANONYMOUS:
             return
-        if found.service == "sts" and found.name in UNSIGNED_ACTIONS:
+        if operation.service == "sts" and operation.name in UNSIGNED_ACTIONS:
             return
-        if found.service in COGNITO.values():
-            return  # unsigned on AWS too; the front refuses it by name
-        if found.service != "s3":
-            raise Denied(Denial.MISSING).error(family_of(found.service, found.protocol))
-        bucket = _bucket(self._cloud.account_id, found.path_params.get("Bucket", ""))
-        key, version = found.path_params.get("Key", ""), "versionId" in call.request.args
-        if bucket is None or not is_open(bucket, found.name, key, version=version):
+        if operation.service in COGNITO.values():
+            return  # unsigned on AWS too; the front refuses an unsupported operation by name
+        if operation.service != "s3":
+            raise Denied(Denial.MISSING).error(family_of(operation.service, operation.protocol))
+        bucket = _bucket(self._cloud.account_id, operation.path_params.get("Bucket", ""))
+        key, version = operation.path_params.get("Key", ""), "versionId" in call.request.args
+        if bucket is None or not is_open(bucket, operation.name, key, version=version):
             raise Denied(Denial.MISSING).error("s3")
         self._decided(call.request.environ)
 
     def check_form(self, model: str, request: Request) -> None:
-        """Refuse an unsigned form to S3 unless everybody may write. Raises ``AwsError``."""
+        """Refuse an unsigned S3 form unless everybody may write. Raises ``AwsError``."""
         is_form = model == "s3" and request.method == "POST"
         bucket = _bucket(self._cloud.account_id, request.path.strip("/")) if is_form else None
         key = "" if bucket is None else request.form.get("key", "")
@@ -140,29 +140,29 @@ class Gate:
         self._decided(request.environ)
 
     def _decided(self, environ: dict[str, Any]) -> None:
-        # Moto would judge again what is not signed, by the object's grants alone.
+        # moto would evaluate an unsigned request again, by the object's ACL only.
         authorize_for_moto(environ, "ANONYMOUS", f"20000101/{self._cloud.region}/s3/aws4_request")
 
     def refuse_route(self, environ: Mapping[str, Any]) -> wire.Response:
         """The refusal of a request to the cloud's own API that lacks the admin token."""
         discard_body(environ)
         self._record("sageloop:Admin", "NoAdminToken", 403, environ, wall.perf_counter())
-        told = "the admin token of this cloud is needed (Authorization: Bearer TOKEN)"
+        message = "the admin token of this cloud is needed (Authorization: Bearer TOKEN)"
         return wire.Response(
-            403, {"Content-Type": "application/json"}, json.dumps({"error": told}).encode()
+            403, {"Content-Type": "application/json"}, json.dumps({"error": message}).encode()
         )
 
     def refuse(
         self, environ: dict[str, Any], error: Denied | AwsError, started: float
     ) -> wire.Response:
-        """Answer and record a request that is not let in."""
+        """Answer and record a refused request."""
         discard_body(environ)
-        found, model, family = _addressed(environ)
-        told = error.error(family) if isinstance(error, Denied) else error
-        response = wire.refusal(found, told, spoken=family)
-        name = _UNKNOWN if found is None else found.name
+        operation, model, family = _addressed(environ)
+        refusal = error.error(family) if isinstance(error, Denied) else error
+        response = wire.refusal(operation, refusal, spoken=family)
+        name = _UNKNOWN if operation is None else operation.name
         action = f"{action_prefix(model)}:{name}"
-        self._record(action, told.code, told.status, environ, started)
+        self._record(action, refusal.code, refusal.status, environ, started)
         return response
 
     def _record(
@@ -178,7 +178,7 @@ class Gate:
 
 
 def _addressed(environ: dict[str, Any]) -> tuple[wire.Operation | None, str, Family]:
-    """The operation that a refused request calls, as far as it can be told, and its words."""
+    """The operation that a refused request calls, if it can be parsed, and its error family."""
     signing_name = service_claimed(environ)
     content_type = environ.get("CONTENT_TYPE", "")
     if signing_name is None:
@@ -187,8 +187,8 @@ def _addressed(environ: dict[str, Any]) -> tuple[wire.Operation | None, str, Fam
         return (None, "sageloop", "json") if "HTTP_X_AMZ_TARGET" in environ else (None, "s3", "s3")
     model = model_of(signing_name, environ)
     with suppress(HTTPException, NotImplementedError, KeyError, ValueError, UnknownServiceError):
-        found = wire.find_operation(model, Request(dict(environ)))
-        return found, model, family_of(model, found.protocol)
+        operation = wire.find_operation(model, Request(dict(environ)))
+        return operation, model, family_of(model, operation.protocol)
     with suppress(UnknownServiceError):
         return None, model, family_of(model, str(get_service_model(model).protocol))
     return None, model, "query" if content_type.startswith(_FORM) else "json"

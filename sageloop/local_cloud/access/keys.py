@@ -1,4 +1,4 @@
-"""The access keys of a local cloud: issued here, or by IAM's state in moto."""
+"""Access keys of a local cloud, and those that IAM has created in moto's state."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from sageloop.local_cloud.access.caller import (
 from sageloop.local_cloud.access.cloud_access import ISSUED_KEY_PREFIX
 
 _LETTERS = string.ascii_uppercase + "234567"
-# As long as AWS's: a secret has 40 characters.
+# As long as on AWS: a secret has 40 characters.
 _SECRET_BYTES = 30
 _TOKEN_BYTES = 96
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A key triple as a client needs it. ``token`` is empty for a user's key."""
+    """A key, its secret and its session token, which is empty for a user's key."""
 
     access_key: str
     secret_key: str = field(repr=False)
     token: str = field(repr=False)
 
     def environment(self) -> dict[str, str]:
-        """The variables by which every AWS client finds these credentials."""
+        """The variables from which every AWS client reads these credentials."""
         made = {
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
@@ -43,10 +43,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """What a request signed with a key is verified against.
+    """The data against which a request signed with a key is verified.
 
-    ``expires`` is in epoch seconds of the wall clock; ``None`` for a key without end.
-    ``any_token`` takes whatever session token a client adds, as test keys do.
+    ``expires`` is in epoch seconds of the wall clock; ``None`` for a key without expiry.
+    ``any_token`` accepts any session token, as test keys do.
     """
 
     caller: Caller
@@ -56,15 +56,15 @@ class AccessKey:
     any_token: bool = False
 
     def has_expired(self) -> bool:
-        """Whether the key's time is over."""
+        """Whether the key has expired."""
         return self.expires is not None and wall.time() >= self.expires
 
 
 class KeyRing:
-    """Issues keys, and finds the caller and the secret behind one.
+    """Issues keys, and returns caller and secret of a key.
 
-    Keys of IAM users (CreateAccessKey) are not kept here: they are looked up in moto's state at
-    each request, so that a deleted or inactive key stops at once.
+    Keys of IAM users (CreateAccessKey) are read from moto's state at each request, so that a
+    deleted or inactive key is refused immediately.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class KeyRing:
     def issue(
         self, caller: Caller, *, temporary: bool = True, seconds: float | None = None
     ) -> Credentials:
-        """Give a caller a new random key, for ``seconds`` of the wall clock or without end."""
+        """Issue a random key for a caller, for ``seconds`` of the wall clock or without expiry."""
         made = Credentials(
             ISSUED_KEY_PREFIX + "".join(secrets.choice(_LETTERS) for _ in range(16)),
             secrets.token_urlsafe(_SECRET_BYTES),
@@ -100,24 +100,24 @@ class KeyRing:
         return made
 
     def for_role(self, role_arn: str, session: str) -> Credentials:
-        """Credentials of a role's session that the cloud starts itself; one key for each pair."""
+        """Credentials of a role's session that the cloud itself starts; one key for each pair."""
         return self._once(role_session(role_arn, session))
 
     def for_principal(self, principal: str) -> Credentials:
-        """Credentials of a part of the cloud (``events.amazonaws.com``) or of an ARN."""
+        """Credentials of a service (``events.amazonaws.com``) or of an ARN."""
         return self._once(caller_of(principal, self._account_id))
 
     def find(self, access_key_id: str) -> AccessKey | None:
-        """What is known of a key; ``None`` for one that neither this cloud nor its IAM issued."""
-        found = self._keys.get(access_key_id)
-        return self._iam_user_key(access_key_id) if found is None else found
+        """A key, or ``None`` if neither this cloud nor its IAM issued it."""
+        key = self._keys.get(access_key_id)
+        return self._iam_user_key(access_key_id) if key is None else key
 
     def caller(self, access_key_id: str) -> Caller:
-        """The caller behind a key. Raises ``KeyError`` for an unknown one."""
-        found = self.find(access_key_id)
-        if found is None:
+        """The caller of a key. Raises ``KeyError`` for an unknown key."""
+        key = self.find(access_key_id)
+        if key is None:
             raise KeyError(access_key_id)
-        return found.caller
+        return key.caller
 
     def _once(self, caller: Caller) -> Credentials:
         place = f"{caller.arn} {caller.role_arn}"

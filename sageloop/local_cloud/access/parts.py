@@ -1,4 +1,4 @@
-"""What the parts of this room ask of the cloud that they belong to."""
+"""Protocols of the cloud's parts that this package uses."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ class IamState(Protocol):
     """The state of IAM in the cloud's account."""
 
     def iam(self) -> Any:
-        """Moto's state of IAM."""
+        """Moto's IAM backend."""
         ...
 
     def iam_role(self, arn: str) -> Any:
-        """Moto's record of a role; ``None`` if there is none of this ARN."""
+        """Moto's role with this ARN, or ``None``."""
         ...
 
     def iam_user(self, arn: str) -> Any:
-        """Moto's record of a user; ``None`` if there is none of this ARN."""
+        """Moto's user with this ARN, or ``None``."""
         ...
 
 
 class OperationTable(Protocol):
-    """Where operations that moto lacks are installed."""
+    """Registers operations that moto lacks."""
 
     def add_operation(
         self, service: str, name: str, operation: Callable[[Call], dict[str, Any]]
     ) -> None:
-        """Serve one operation of a service whose state is moto's."""
+        """Register one operation of a service whose state moto keeps."""
         ...
 
 
 class StsParts(IamState, Protocol):
-    """What STS asks of the cloud."""
+    """Parts of the cloud that STS uses."""
 
     @property
     def keys(self) -> KeyRing:
@@ -46,5 +46,5 @@ class StsParts(IamState, Protocol):
 
     @property
     def front(self) -> OperationTable:
-        """Where its operations are installed."""
+        """Registers its operations."""
         ...

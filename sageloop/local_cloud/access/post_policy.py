@@ -1,4 +1,4 @@
-"""S3's POST Object: a form that carries a signed policy, from a page or a program.
+"""S3's POST Object: a form with a signed policy.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
 """
@@ -24,7 +24,7 @@ from sageloop.local_cloud.access.signature import matches, signing_key
 from sageloop.local_cloud.core.errors import AwsError
 
 _MULTIPART = "multipart/form-data"
-# Fields that no condition needs to name.
+# Fields that no condition has to name.
 _FREE = frozenset(("x-amz-signature", "signature", "awsaccesskeyid", "policy", "file"))
 _IGNORED = "x-ignore-"
 
@@ -48,10 +48,10 @@ def is_post_of_object(environ: Mapping[str, Any]) -> bool:
 
 
 def verify_post(environ: Mapping[str, Any]) -> tuple[str | None, str, Callable[[str], None]]:
-    """The access key of a form, its session token, and the check that needs the key's secret.
+    """Access key and session token of a form, and the check that needs the key's secret.
 
-    The key is ``None`` for a form without a policy, which is an anonymous one. Raises
-    :class:`Denied` and ``AwsError``.
+    The key is ``None`` for a form without a policy, which is anonymous. Raises :class:`Denied` and
+    ``AwsError``.
     """
     form = _form_of(environ)
     if not form.value("policy"):
@@ -114,7 +114,7 @@ def _check_policy(encoded: str, form: _Form) -> None:
 
 
 def _check_condition(condition: Any, form: _Form) -> str:
-    """The field that a condition names, once it holds."""
+    """The field that a condition names, if the condition holds."""
     if isinstance(condition, dict) and len(condition) == 1:
         name, value = next(iter(condition.items()))
         operator, field = "eq", f"${name}"
@@ -127,10 +127,10 @@ def _check_condition(condition: Any, form: _Form) -> str:
         _check_size(int(field), int(value), form.size)
         return ""
     name = str(field).removeprefix("$").lower()
-    given = form.value(name)
+    submitted = form.value(name)
     if operator not in ("eq", "starts-with"):
         raise AwsError("InvalidPolicyDocument", f"Invalid Policy: operator {operator}")
-    holds = given == value if operator == "eq" else given.startswith(str(value))
+    holds = submitted == value if operator == "eq" else submitted.startswith(str(value))
     if not holds:
         raise _against(f"Policy Condition failed: {json.dumps([operator, field, value])}")
     return name

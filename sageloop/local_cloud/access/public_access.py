@@ -1,7 +1,8 @@
-"""What a bucket opens to everybody: the only unsigned requests that S3 carries out.
+"""Public access to buckets: the only unsigned requests that S3 executes.
 
-Until policies are evaluated in full, one statement for everybody decides: an Allow that matches and
-whose conditions are all understood. A Deny that matches, or may match, refuses.
+Policies are not evaluated in full for unsigned requests. One statement decides: an Allow for
+everybody that matches and whose conditions are all supported. A Deny that matches, or may match,
+refuses.
 """
 
 from __future__ import annotations
@@ -39,36 +40,36 @@ def _policy_opens(bucket: Any, action: str, key: str) -> bool:
     resource = f"arn:{bucket.partition}:s3:::{bucket.name}" + (f"/{key}" if key else "")
     statements = _listed(json.loads(bucket.policy).get("Statement", []))
     matching = [s for s in statements if _concerns(s, action, resource)]
-    # Every call here counts as one over TLS, which the local cloud does not have.
+    # Every call counts as one over TLS, which the local cloud does not have.
     denies = [s for s in matching if s["Effect"] == "Deny"]
-    if any(not _asks_only_for_transport(s, "false") for s in denies):
+    if any(not _requires_only_transport(s, "false") for s in denies):
         return False
     allows = (s for s in matching if s["Effect"] == "Allow")
-    return any(not s.get("Condition") or _asks_only_for_transport(s, "true") for s in allows)
+    return any(not s.get("Condition") or _requires_only_transport(s, "true") for s in allows)
 
 
 def _acl_opens(bucket: Any, key: str) -> bool:
-    # New buckets have no ACLs; a rule of ownership other than this one brings them back.
+    # ACLs of new buckets are disabled; another object ownership than this one enables them.
     rule = bucket.ownership_rule
     owned = rule["Rules"]["Rule"] if rule and "Rules" in rule else rule
-    found = json.dumps(owned) if owned else _ENFORCED
-    kept = None if _ENFORCED in found else bucket.keys.get(key)
+    ownership = json.dumps(owned) if owned else _ENFORCED
+    kept = None if _ENFORCED in ownership else bucket.keys.get(key)
     return bool(kept is not None and kept.acl is not None and kept.acl.public_read)
 
 
-def _asks_only_for_transport(statement: Statement, secure: str) -> bool:
+def _requires_only_transport(statement: Statement, secure: str) -> bool:
     condition = statement.get("Condition") or {}
     if set(condition) != {"Bool"}:
         return False
-    asked = {
+    conditions = {
         k.lower(): [str(v).lower() for v in _listed(vs)] for k, vs in condition["Bool"].items()
     }
-    return bool(asked == {"aws:securetransport": [secure]})
+    return bool(conditions == {"aws:securetransport": [secure]})
 
 
 def _concerns(statement: Statement, action: str, resource: str) -> bool:
     if "Principal" not in statement:
-        # Whom NotPrincipal leaves out is not known here.
+        # The principals that NotPrincipal excludes are not evaluated.
         return bool(statement.get("Effect") == "Deny")
     principal = statement["Principal"]
     named = _listed(principal.get("AWS", [])) if isinstance(principal, dict) else [principal]
@@ -83,8 +84,8 @@ def _matches(statement: Statement, member: str, value: str, *, lower: bool = Fal
     negated = f"Not{member}" in statement
     patterns = _listed(statement.get(f"Not{member}" if negated else member, []))
     texts = [str(p).lower() if lower else str(p) for p in patterns]
-    found = any(fnmatch.fnmatchcase(value, text.replace("[", "[[]")) for text in texts)
-    return found != negated
+    matched = any(fnmatch.fnmatchcase(value, text.replace("[", "[[]")) for text in texts)
+    return matched != negated
 
 
 def _listed(value: Any) -> list[Any]:

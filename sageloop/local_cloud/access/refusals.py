@@ -1,4 +1,4 @@
-"""Why a request is not let in, in the words of the service that was called."""
+"""Reasons to refuse a request, and each service's error code and message for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 from sageloop.local_cloud.core.errors import AwsError
 
-# How a service words its errors: by its protocol; S3 and EC2 have words of their own.
+# Error formats: by protocol; S3 and EC2 have their own.
 Family = Literal["s3", "ec2", "query", "json", "rest-json"]
 
 _SKEW_MINUTES = 15
@@ -19,7 +19,7 @@ _LISTED_PROTOCOLS: dict[str, Family] = {
 
 
 class Denial(Enum):
-    """Why a request is not let in."""
+    """Reason for which a request is refused."""
 
     MISSING = auto()
     UNKNOWN_KEY = auto()
@@ -38,9 +38,9 @@ class Denial(Enum):
 
 
 class Denied(Exception):
-    """A request is not let in. ``message`` replaces the usual one.
+    """A request is refused; ``message`` replaces the default one.
 
-    ``stamp`` is the request's own date; ``late`` says that it lies in the past.
+    ``stamp`` is the request's own date; ``late`` is true if it is in the past.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Denied(Exception):
         self.access_key_id = access_key_id
 
     def error(self, family: Family) -> AwsError:
-        """The error that a service of a family answers."""
+        """The error in the format of a family of services."""
         if family == "s3":
             return self._of_s3()
         code, status = _CODES[self.denial][family]
@@ -85,7 +85,7 @@ class Denied(Exception):
 
 
 def family_of(service: str, protocol: str) -> Family:
-    """How a service words its errors, by its botocore name and the protocol that is spoken."""
+    """The error format of a service, by its botocore name and protocol."""
     return "s3" if service == "s3" else _LISTED_PROTOCOLS.get(protocol, "json")
 
 

@@ -1,4 +1,4 @@
-"""What a signature is computed from, read off a WSGI environment."""
+"""Canonical parts of a request, from which its signature is computed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote, unquote_to_bytes
 
-# In nearly every request the path needs no encoding, and is its own canonical form.
+# Almost every path needs no encoding and is its own canonical form.
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?|/")
 _BARE = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 _PATH_SAFE, _QUERY_SAFE = "/~", "~"
@@ -21,7 +21,7 @@ def variable_of(header: str) -> str:
 
 
 def header_of(environ: Mapping[str, Any], header: str) -> str:
-    """A header's value as it was sent; empty if it was not."""
+    """A header's value as it was sent; empty without the header."""
     return str(environ.get(variable_of(header), ""))
 
 
@@ -40,14 +40,14 @@ def query_pairs(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def canonical_paths(path: str, *, s3: bool) -> tuple[str, ...]:
-    """The forms of a path that a client may have signed.
+    """The canonical forms of a path that a client may have signed.
 
-    S3's path is encoded once and not normalised. Other services' path is normalised, encoded as
-    it is sent, and encoded again; clients differ in which characters they encode when sending.
+    S3's path is encoded once and not normalized. The path of other services is normalized, encoded
+    as it is sent, and encoded again; clients differ in which characters they encode when sending.
     """
     if _PLAIN_PATH.fullmatch(path):
         return (path,)
-    # What is not ASCII arrives as latin-1; the bytes are those that were sent.
+    # Characters outside ASCII arrive as latin-1; the bytes are those that were sent.
     once = quote(unquote_to_bytes(path.encode("latin-1", "replace")), safe=_PATH_SAFE)
     if s3:
         return (once,)
@@ -57,7 +57,7 @@ def canonical_paths(path: str, *, s3: bool) -> tuple[str, ...]:
 
 
 def canonical_query(pairs: list[tuple[str, str]]) -> str:
-    """The query as a signature has it: encoded, then sorted."""
+    """The canonical query: encoded, then sorted."""
     if not pairs:
         return ""
     encoded = [(quote(k, safe=_QUERY_SAFE), quote(v, safe=_QUERY_SAFE)) for k, v in pairs]
@@ -67,7 +67,7 @@ def canonical_query(pairs: list[tuple[str, str]]) -> str:
 def canonical_headers(
     environ: Mapping[str, Any], names: tuple[str, ...], variables: tuple[str, ...]
 ) -> str:
-    """The signed headers, one a line, with each run of spaces made one."""
+    """The signed headers, one per line, with runs of spaces reduced to one."""
     lines = []
     for name, variable in zip(names, variables, strict=True):
         value = environ.get(variable, "").strip()

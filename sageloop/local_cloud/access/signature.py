@@ -1,4 +1,4 @@
-"""Signature Version 4, verified: of headers, of presigned URLs and of pieces of a body."""
+"""Verifies Signature Version 4 of headers, presigned URLs and chunks of a body."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def key_of(claim: Claim, secret: str) -> bytes:
 
 
 def verify(claim: Claim, secret: str, environ: Mapping[str, Any], payload_hash: str) -> None:
-    """Check a claim against the request that makes it.
+    """Verify a claim against its request.
 
-    Raises :class:`Denied` if the signature is not the one that the secret gives.
+    Raises :class:`Denied` if the signature does not match the secret.
     """
     key = key_of(claim, secret)
     names = claim.signer.signed_headers
@@ -63,7 +63,7 @@ def verify(claim: Claim, secret: str, environ: Mapping[str, Any], payload_hash: 
 
 
 def text_to_sign(claim: Claim, request_hash: str) -> str:
-    """What the signature of a whole request is computed of."""
+    """The string to sign of a whole request."""
     return f"{ALGORITHM}\n{claim.stamp}\n{claim.scope.text}\n{request_hash}"
 
 
@@ -74,7 +74,7 @@ def matches(key: bytes, text: str, signature: str) -> bool:
 
 
 def verify_chunk(claim: Claim, key: bytes, previous: str, chunk: bytes, signature: str) -> None:
-    """Check one signed chunk of a body. Raises :class:`Denied`."""
+    """Verify one signed chunk of a body. Raises :class:`Denied`."""
     text = (
         f"{ALGORITHM}-PAYLOAD\n{claim.stamp}\n{claim.scope.text}\n{previous}\n{EMPTY_HASH}\n"
         f"{sha256(chunk).hexdigest()}"
@@ -84,7 +84,7 @@ def verify_chunk(claim: Claim, key: bytes, previous: str, chunk: bytes, signatur
 
 
 def verify_trailer(claim: Claim, key: bytes, previous: str, trailer: str, signature: str) -> None:
-    """Check the signed trailing headers of a body. Raises :class:`Denied`."""
+    """Verify the signed trailing headers of a body. Raises :class:`Denied`."""
     text = (
         f"AWS4-HMAC-SHA256-TRAILER\n{claim.stamp}\n{claim.scope.text}\n{previous}\n"
         f"{sha256(trailer.encode()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Signature Version 2 in the query, with which boto3 still presigns S3's URLs by default."""
+"""Verifies Signature Version 2 in the query, boto3's default for presigned URLs of S3."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEY, SIGNATURE, EXPIRES, TOKEN = "AWSAccessKeyId", "Signature", "Expires", "x-am
 
 
 def verify_url(query: Mapping[str, str], secret: str, environ: Mapping[str, Any]) -> None:
-    """Check a presigned URL of version 2. Raises :class:`Denied`."""
+    """Verify a presigned URL of version 2. Raises :class:`Denied`."""
     expires = query.get(EXPIRES, "")
     if not expires.isascii() or not expires.isdigit():
         raise Denied(Denial.MISSING)
@@ -49,18 +49,18 @@ def matches(secret: str, text: str, signature: str) -> bool:
 
 
 def _parameter(environ: Mapping[str, Any], query: Mapping[str, str], name: str) -> str:
-    # A header that was to be sent stands in the query if the URL's maker put it there.
+    # The client that presigned the URL may have put a header into the query.
     return header_of(environ, name) or query.get(name, "")
 
 
 def _amz_headers(environ: Mapping[str, Any], query: Mapping[str, str]) -> str:
-    found = {
+    headers = {
         name[5:].lower().replace("_", "-"): " ".join(str(value).split())
         for name, value in environ.items()
         if name.startswith("HTTP_X_AMZ_")
     }
-    found |= {name: value for name, value in query.items() if name.startswith("x-amz-")}
-    return "".join(f"{name}:{found[name]}\n" for name in sorted(found))
+    headers |= {name: value for name, value in query.items() if name.startswith("x-amz-")}
+    return "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
 
 
 def _resource(environ: Mapping[str, Any], query: Mapping[str, str]) -> str:

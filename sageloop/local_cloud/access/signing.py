@@ -1,4 +1,4 @@
-"""Signs single requests as botocore does, for programs that speak HTTP themselves."""
+"""Signs single requests with botocore, for programs that send HTTP themselves."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ def signed_headers(
     access: CloudAccess, *, service: str, url: str, method: str = "POST",
     headers: Mapping[str, str] | None = None, body: bytes = b"", token: str | None = None,
 ) -> dict[str, str]:  # fmt: skip
-    """The headers with which the user of a cloud sends a request, those given included.
+    """Headers, including ``headers``, that sign a request as the user of a cloud.
 
-    ``service`` is the signing name (``sagemaker``, ``s3``, ``sts``); ``token`` belongs to the keys
-    of a session. They hold for 15 minutes.
+    ``service`` is the signing name (``sagemaker``, ``s3``, ``sts``); ``token`` is the token of a
+    session's keys. The signature is valid for 15 minutes.
     """
     from botocore.auth import S3SigV4Auth, SigV4Auth
     from botocore.awsrequest import AWSRequest

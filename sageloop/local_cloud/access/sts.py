@@ -1,7 +1,7 @@
-"""STS: keys for sessions of roles and users, and the answer to who calls.
+"""AWS STS: keys for sessions of roles and users, and the identity of the caller.
 
-Trust policies are not judged for AssumeRole yet: any caller who is let in may assume any role of
-the account. The keys end by the wall clock, which is the one that clients compare with.
+AssumeRole does not evaluate trust policies yet: any authenticated caller may assume any role of
+the account. Keys expire by the wall clock, with which clients compare.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
 """
@@ -39,7 +39,7 @@ _FEDERATED_NAME = re.compile(r"[\w+=,.@-]{2,32}", re.ASCII)
 
 
 class Sts:
-    """The operations of STS, over the keys of one cloud and the roles of its IAM."""
+    """The operations of STS for the keys of one cloud and the roles of its IAM."""
 
     def __init__(self, cloud: StsParts) -> None:
         self._cloud = cloud
@@ -57,27 +57,27 @@ class Sts:
             cloud.front.add_operation("sts", name, partial(_complete, operation))
 
     def get_caller_identity(self, call: Call) -> dict[str, Any]:
-        """Who calls."""
+        """Account, user id and ARN of the caller."""
         caller = call.caller
         return {
             "UserId": self._user_id(caller), "Account": caller.account_id, "Arn": caller.arn,
         }  # fmt: skip
 
     def get_access_key_info(self, call: Call) -> dict[str, Any]:
-        """The account of a key. Raises ``AwsError`` for a key that is not of this cloud."""
-        found = self._keys.find(call.params["AccessKeyId"])
-        if found is None:
+        """The account of a key. Raises ``AwsError`` for a key of another cloud."""
+        key = self._keys.find(call.params["AccessKeyId"])
+        if key is None:
             raise AwsError("ValidationError", "The access key ID is not known to this account.")
-        return {"Account": found.caller.account_id}
+        return {"Account": key.caller.account_id}
 
     def get_session_token(self, call: Call) -> dict[str, Any]:
-        """Keys of a session of the user who calls."""
+        """Keys of a session of the calling user."""
         _refuse_sessions(call, "GetSessionToken")
         seconds = _seconds(call, default=_HALF_DAY, most=_DAY_AND_A_HALF)
         return {"Credentials": self._credentials(call.caller, seconds)}
 
     def get_federation_token(self, call: Call) -> dict[str, Any]:
-        """Keys of a session under a name that the caller gives."""
+        """Keys of a session with a name from the request."""
         _refuse_sessions(call, "GetFederationToken")
         name = _matching(call, "Name", _FEDERATED_NAME)
         partition = call.caller.arn.split(":")[1]
@@ -97,11 +97,11 @@ class Sts:
         role = self._role(call)
         longest = int(role.max_session_duration or _HOUR)
         if call.caller.kind is CallerKind.ASSUMED_ROLE:
-            longest = _HOUR  # a session that assumes a further role may have an hour at most
+            longest = _HOUR  # role chaining: an hour at most
         return self._session(call, role, _seconds(call, default=_HOUR, most=longest))
 
     def assume_role_with_web_identity(self, call: Call) -> dict[str, Any]:
-        """Keys of a session of a role, for the holder of a token of an identity provider."""
+        """Keys of a session of a role, for a token of an identity provider."""
         role = self._role(call)
         identity = self._federation.of_token(call.params["WebIdentityToken"], role)
         longest = int(role.max_session_duration or _HOUR)
@@ -112,7 +112,7 @@ class Sts:
         }  # fmt: skip
 
     def assume_role_with_saml(self, call: Call) -> dict[str, Any]:
-        """Keys of a session of a role, for the holder of a SAML assertion."""
+        """Keys of a session of a role, for a SAML assertion."""
         role = self._role(call)
         session = self._federation.of_assertion(
             call.params["SAMLAssertion"], call.params["PrincipalArn"], role
@@ -145,15 +145,15 @@ class Sts:
 
     def _role(self, call: Call) -> Any:
         arn = str(call.params["RoleArn"])
-        found = self._cloud.iam_role(arn)
-        if found is None:
+        role = self._cloud.iam_role(arn)
+        if role is None:
             raise AwsError(
                 "AccessDenied",
                 f"User: {call.caller.arn} is not authorized to perform: sts:{call.operation} on "
                 f"resource: {arn}",
                 403,
             )
-        return found
+        return role
 
     def _user_id(self, caller: Caller) -> str:
         account_id = caller.account_id
@@ -192,34 +192,34 @@ def _refuse_sessions(call: Call, operation: str) -> None:
 
 
 def _seconds(call: Call, *, default: int, most: int) -> int:
-    given = call.params.get("DurationSeconds")
-    if given is None:
+    seconds = call.params.get("DurationSeconds")
+    if seconds is None:
         return min(default, most)
-    if given < _SHORTEST:
+    if seconds < _SHORTEST:
         raise AwsError(
             "ValidationError",
-            f"1 validation error detected: Value '{given}' at 'durationSeconds' failed to satisfy "
-            f"constraint: Member must have value greater than or equal to {_SHORTEST}",
+            f"1 validation error detected: Value '{seconds}' at 'durationSeconds' failed to "
+            f"satisfy constraint: Member must have value greater than or equal to {_SHORTEST}",
         )
-    if given > most:
+    if seconds > most:
         raise AwsError(
             "ValidationError",
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
             if call.operation.startswith("AssumeRole")
-            else f"1 validation error detected: Value '{given}' at 'durationSeconds' failed to "
+            else f"1 validation error detected: Value '{seconds}' at 'durationSeconds' failed to "
             f"satisfy constraint: Member must have value less than or equal to {most}",
         )
-    return int(given)
+    return int(seconds)
 
 
 def _matching(call: Call, member: str, pattern: re.Pattern[str]) -> str:
-    given = str(call.params.get(member, ""))
-    if pattern.fullmatch(given) is None:
+    text = str(call.params.get(member, ""))
+    if pattern.fullmatch(text) is None:
         where = member[0].lower() + member[1:]
         raise AwsError(
             "ValidationError",
-            f"1 validation error detected: Value '{given}' at '{where}' failed to satisfy "
+            f"1 validation error detected: Value '{text}' at '{where}' failed to satisfy "
             "constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]* and have a "
             f"length of 2 to {32 if member == 'Name' else 64}",
         )
-    return given
+    return text

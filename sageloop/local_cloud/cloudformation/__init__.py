@@ -1,1 +1,1 @@
-"""CloudFormation: stacks, change sets, and the engine that carries templates out."""
+"""AWS CloudFormation: stacks, change sets, and the engine that deploys templates."""

@@ -1,4 +1,4 @@
-"""The API of change sets."""
+"""Operations on change sets."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 import uuid
 from typing import Any
 
-from sageloop.local_cloud.cloudformation.asking import (
-    checked_blueprint,
-    desired_of,
-    refuse_unsupported_members,
-    template_asked,
-)
-from sageloop.local_cloud.cloudformation.conductor import Conductor, OnFailure
 from sageloop.local_cloud.cloudformation.context import Context
 from sageloop.local_cloud.cloudformation.errors import ResourceFailed, invalid
 from sageloop.local_cloud.cloudformation.planning import plan
+from sageloop.local_cloud.cloudformation.stack_orchestrator import OnFailure, StackOrchestrator
+from sageloop.local_cloud.cloudformation.stack_request import (
+    desired_state,
+    refuse_unsupported_members,
+    requested_template,
+    validated_blueprint,
+)
 from sageloop.local_cloud.cloudformation.state import ChangeSet, Stack
 from sageloop.local_cloud.cloudformation.views import parameters_view, tags_view
 from sageloop.local_cloud.core.errors import AwsError
@@ -33,15 +33,15 @@ _UPDATABLE = (
 
 
 class ChangeSets:
-    """Operations on change sets; they are computed at once, so never seen in progress."""
+    """The API of change sets, which are computed before the response is sent."""
 
-    def __init__(self, context: Context, conductor: Conductor) -> None:
+    def __init__(self, context: Context, orchestrator: StackOrchestrator) -> None:
         self._context = context
-        self._conductor = conductor
+        self._orchestrator = orchestrator
 
     @operation("CreateChangeSet")
     def create_change_set(self, call: Call) -> dict[str, Any]:
-        """Compute a change set; a stack that is not there yet comes in review."""
+        """Compute a change set; a stack that does not exist is created in REVIEW_IN_PROGRESS."""
         refuse_unsupported_members(call.params)
         name, kind = call.params["ChangeSetName"], call.params.get("ChangeSetType", "UPDATE")
         if not _NAME.fullmatch(name):
@@ -52,7 +52,7 @@ class ChangeSets:
         stack, is_new = self._stack_for(call, kind)
         try:
             change_set = self._computed(call, stack, name, kind)
-        except BaseException:  # whatever it is, no stack is there that was not created
+        except BaseException:  # after any error, a stack without a change set must not remain
             if is_new:
                 self._context.store.forget(stack)
             raise
@@ -61,66 +61,70 @@ class ChangeSets:
 
     @operation("DescribeChangeSet")
     def describe_change_set(self, call: Call) -> dict[str, Any]:
-        """A change set with its changes; values only if asked for."""
-        stack, found = self._find(call)
+        """A change set with its changes, and with property values on request."""
+        stack, change_set = self._find(call)
         with_values = call.params.get("IncludePropertyValues") is True
         return {
-            **_summary(stack, found),
-            "Parameters": parameters_view(found.desired.parameters),
-            "Tags": tags_view(found.desired.tags),
-            "Capabilities": list(found.desired.capabilities),
+            **_summary(stack, change_set),
+            "Parameters": parameters_view(change_set.desired.parameters),
+            "Tags": tags_view(change_set.desired.tags),
+            "Capabilities": list(change_set.desired.capabilities),
             "NotificationARNs": [],
             "RollbackConfiguration": {},
-            "OnStackFailure": found.on_failure,
-            "Changes": found.changes if with_values else [_bare(c) for c in found.changes],
+            "OnStackFailure": change_set.on_failure,
+            "Changes": change_set.changes
+            if with_values
+            else [_bare(c) for c in change_set.changes],
         }
 
     @operation("ExecuteChangeSet")
     def execute_change_set(self, call: Call) -> None:
-        """Carry a change set out in the background."""
-        stack, found = self._find(call)
-        if found.status != "CREATE_COMPLETE" or found.execution_status != "AVAILABLE":
+        """Execute a change set in the background."""
+        stack, change_set = self._find(call)
+        if change_set.status != "CREATE_COMPLETE" or change_set.execution_status != "AVAILABLE":
             raise AwsError(
                 "InvalidChangeSetStatus",
-                f"ChangeSet [{found.change_set_id}] cannot be executed in its current status of "
-                f"[{found.status}, {found.execution_status}]",
+                f"ChangeSet [{change_set.change_set_id}] cannot be executed in its current "
+                f"status of [{change_set.status}, {change_set.execution_status}]",
             )
-        blueprint = checked_blueprint(self._context, stack, found.desired)
+        blueprint = validated_blueprint(self._context, stack, change_set.desired)
         no_rollback = call.params.get("DisableRollback") is True
         keep_new = call.params.get("RetainExceptOnCreate") is not True
         token = call.params.get("ClientRequestToken")
-        self._adopt(stack, found, call, no_rollback=no_rollback)
-        if found.kind == "CREATE":
-            on_failure: OnFailure = "DO_NOTHING" if no_rollback else _on_failure(found.on_failure)
-            self._conductor.start_create(
+        self._adopt(stack, change_set, call, no_rollback=no_rollback)
+        if change_set.kind == "CREATE":
+            on_failure: OnFailure = (
+                "DO_NOTHING" if no_rollback else _on_failure(change_set.on_failure)
+            )
+            self._orchestrator.start_create(
                 stack, blueprint, on_failure=on_failure, keep_new=keep_new, token=token
             )
         else:
-            self._conductor.start_update(
+            self._orchestrator.start_update(
                 stack, blueprint, disable_rollback=no_rollback, keep_new=keep_new, token=token
             )
 
     @operation("DeleteChangeSet")
     def delete_change_set(self, call: Call) -> None:
-        """Delete a change set; one that is not there is no error."""
+        """Delete a change set; no error if it does not exist."""
         stack = self._stack_of(call)
         if stack is None:
             raise invalid(f"Stack [{call.params.get('StackName')}] does not exist")
-        wanted = call.params["ChangeSetName"]
-        for name, found in list(stack.change_sets.items()):
-            if wanted in (name, found.change_set_id):
+        requested = call.params["ChangeSetName"]
+        for name, change_set in list(stack.change_sets.items()):
+            if requested in (name, change_set.change_set_id):
                 del stack.change_sets[name]
 
     @operation("ListChangeSets")
     def list_change_sets(self, call: Call) -> dict[str, Any]:
-        """The change sets of a stack that were not executed."""
+        """The change sets of a stack that are not executed."""
         stack = self._context.store.get(call.params["StackName"], call.region)
         return {"Summaries": [_summary(stack, c) for c in stack.change_sets.values()]}
 
     def _computed(self, call: Call, stack: Stack, name: str, kind: str) -> ChangeSet:
-        template = template_asked(self._context, call, stack)
-        desired = desired_of(self._context, call, stack, template)
-        blueprint = checked_blueprint(self._context, stack, desired)
+        template = requested_template(self._context, call, stack)
+        desired = desired_state(self._context, call, stack, template)
+        blueprint = validated_blueprint(self._context, stack, desired)
         change_set = ChangeSet(
             change_set_id=f"arn:aws:cloudformation:{stack.region}:{stack.account_id}:changeSet/"
             f"{name}/{uuid.uuid4()}",
@@ -162,30 +166,30 @@ class ChangeSets:
             )
         return stack, False
 
-    def _adopt(self, stack: Stack, found: ChangeSet, call: Call, *, no_rollback: bool) -> None:
-        stack.role_arn = found.role_arn if found.role_arn else stack.role_arn
+    def _adopt(self, stack: Stack, change_set: ChangeSet, call: Call, *, no_rollback: bool) -> None:
+        stack.role_arn = change_set.role_arn if change_set.role_arn else stack.role_arn
         stack.principal = call.principal
         stack.disable_rollback = no_rollback
-        stack.last_change_set = found.change_set_id
-        stack.change_sets.clear()  # the others were computed against what is no longer so
+        stack.last_change_set = change_set.change_set_id
+        stack.change_sets.clear()  # the other change sets were computed for the previous state
 
     def _stack_of(self, call: Call) -> Stack | None:
         named = call.params.get("StackName")
         if named:
             return self._context.store.find(named, call.region)
-        wanted = call.params["ChangeSetName"]
+        requested = call.params["ChangeSetName"]
         having = self._context.store.all(
-            call.region, lambda s: any(c.change_set_id == wanted for c in s.change_sets.values())
+            call.region, lambda s: any(c.change_set_id == requested for c in s.change_sets.values())
         )
         return having[0] if having else None
 
     def _find(self, call: Call) -> tuple[Stack, ChangeSet]:
-        wanted = call.params["ChangeSetName"]
+        requested = call.params["ChangeSetName"]
         stack = self._stack_of(call)
-        for found in stack.change_sets.values() if stack else ():
-            if stack and wanted in (found.name, found.change_set_id):
-                return stack, found
-        raise AwsError("ChangeSetNotFound", f"ChangeSet [{wanted}] does not exist", 404)
+        for change_set in stack.change_sets.values() if stack else ():
+            if stack and requested in (change_set.name, change_set.change_set_id):
+                return stack, change_set
+        raise AwsError("ChangeSetNotFound", f"ChangeSet [{requested}] does not exist", 404)
 
 
 def _fail(change_set: ChangeSet, reason: str) -> None:
@@ -193,23 +197,23 @@ def _fail(change_set: ChangeSet, reason: str) -> None:
     change_set.execution_status = "UNAVAILABLE"
 
 
-def _on_failure(given: str) -> OnFailure:
-    if given == "DELETE":
+def _on_failure(value: str) -> OnFailure:
+    if value == "DELETE":
         return "DELETE"
-    return "DO_NOTHING" if given == "DO_NOTHING" else "ROLLBACK"
+    return "DO_NOTHING" if value == "DO_NOTHING" else "ROLLBACK"
 
 
-def _summary(stack: Stack, found: ChangeSet) -> dict[str, Any]:
+def _summary(stack: Stack, change_set: ChangeSet) -> dict[str, Any]:
     return {
         "StackId": stack.stack_id,
         "StackName": stack.name,
-        "ChangeSetId": found.change_set_id,
-        "ChangeSetName": found.name,
-        "Description": found.description,
-        "CreationTime": found.created,
-        "Status": found.status,
-        "StatusReason": found.reason,
-        "ExecutionStatus": found.execution_status,
+        "ChangeSetId": change_set.change_set_id,
+        "ChangeSetName": change_set.name,
+        "Description": change_set.description,
+        "CreationTime": change_set.created,
+        "Status": change_set.status,
+        "StatusReason": change_set.reason,
+        "ExecutionStatus": change_set.execution_status,
         "IncludeNestedStacks": False,
         "ImportExistingResources": False,
     }

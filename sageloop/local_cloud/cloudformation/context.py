@@ -1,4 +1,4 @@
-"""What every part of the engine shares: the cloud, the stacks, providers and schemas."""
+"""The state that all parts of the engine share: stacks, providers, schemas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sageloop.local_cloud.cloudformation.intrinsics import (
     Scope,
 )
 from sageloop.local_cloud.cloudformation.providers.base import Provider, Resource, ResourceRequest
-from sageloop.local_cloud.cloudformation.state import Desired, Record, Stack, StackStore
+from sageloop.local_cloud.cloudformation.state import DesiredState, Record, Stack, StackStore
 from sageloop.local_cloud.cloudformation.template import Template
 
 if TYPE_CHECKING:
@@ -34,23 +34,23 @@ Unsupported = Callable[..., list[str]]
 
 
 class StoredOnly:
-    """The provider of a type that the user allowed by name though nothing carries it out."""
+    """Provider of an unsupported type that the user has allowed to be stored only."""
 
     def create(self, request: ResourceRequest) -> Resource:
-        """Make up a physical id."""
+        """Generate a physical id."""
         return Resource(request.unique_name(max_length=128))
 
     def update(self, request: ResourceRequest) -> Resource:
-        """Change nothing but what the stack remembers."""
+        """Change only the properties that the stack stores."""
         return Resource(request.physical_id, request.attributes)
 
     def delete(self, request: ResourceRequest) -> None:
-        """Nothing is there."""
+        """No effect: no resource exists."""
 
 
 @dataclass(kw_only=True)
 class Context:
-    """The engine's surroundings. ``durations`` are (stack, operation, wall seconds)."""
+    """The engine's shared state; ``durations`` are (stack, operation, wall seconds)."""
 
     cloud: Cloud
     provider_of: ProviderOf
@@ -61,14 +61,14 @@ class Context:
     durations: list[tuple[str, str, float]] = field(default_factory=list)
 
     def now(self) -> datetime:
-        """Virtual now."""
+        """Current virtual time."""
         return self.cloud.clock.now()
 
     def preflight(self, template: Template, active: Mapping[str, Mapping[str, Any]]) -> None:
-        """Refuse a template with anything the cloud does not carry out, all at once.
+        """Refuse a template with unsupported parts, listing all of them.
 
         Raises:
-            AwsError: ``ValidationError`` with one line for each unsupported thing.
+            AwsError: ``ValidationError`` with one line for each unsupported part.
 
         """
         allow = self.cloud.config.allow
@@ -76,13 +76,13 @@ class Context:
         for logical_id, resource in active.items():
             type_name = resource["Type"]
             problems += [
-                f"{logical_id} ({type_name}): the local cloud does not carry out {member}"
+                f"{logical_id} ({type_name}): the local cloud does not support {member}"
                 for member in ("CreationPolicy", "UpdatePolicy")
                 if member in resource and type_name not in allow
             ]
             named = any(line.startswith((f"{logical_id}:", f"{logical_id} (")) for line in problems)
             if not named and not self._is_served(type_name):
-                problems.append(f"{logical_id}: nothing provides resource type {type_name}")
+                problems.append(f"{logical_id}: no provider for resource type {type_name}")
         if problems:
             raise invalid(
                 "Template format error: unsupported by the local cloud, nothing was created:\n- "
@@ -94,10 +94,10 @@ class Context:
         return self.provider_of(type_name) or StoredOnly()
 
     def is_stored_only(self, type_name: str) -> bool:
-        """Whether a type is only remembered."""
+        """Whether resources of a type are stored without effect."""
         return not is_custom(type_name) and self.provider_of(type_name) is None
 
-    def resolver(self, stack: Stack, desired: Desired, imports: Imports) -> Resolver:
+    def resolver(self, stack: Stack, desired: DesiredState, imports: Imports) -> Resolver:
         """The resolver of a stack's template, without resources."""
         scope = Scope(
             template=desired.template,
@@ -117,11 +117,11 @@ class Context:
 
     def _zones(self, stack: Stack, region: str) -> list[str]:
         ec2 = self.cloud.client("ec2", principal=stack.acting, region=region)
-        found = ec2.describe_availability_zones()["AvailabilityZones"]
-        return sorted(zone["ZoneName"] for zone in found if zone["State"] == "available")[:3]
+        zones = ec2.describe_availability_zones()["AvailabilityZones"]
+        return sorted(zone["ZoneName"] for zone in zones if zone["State"] == "available")[:3]
 
     def ssm_value(self, principal: str, region: str, name: str) -> str | None:
-        """What an SSM parameter holds, or ``None``."""
+        """The value of an SSM parameter, or ``None``."""
         ssm = self.cloud.client("ssm", principal=principal, region=region)
         try:
             return str(ssm.get_parameter(Name=name)["Parameter"]["Value"])
@@ -132,7 +132,7 @@ class Context:
 
 
 class LiveResources:
-    """References answered from what a stack has now."""
+    """Resolves references from the stack's current resources."""
 
     def __init__(self, context: Context, stack: Stack) -> None:
         self._context = context
@@ -160,7 +160,7 @@ def attribute_of(record: Record, attribute: str, *, stored: bool) -> Any:
     """``Fn::GetAtt``: an attribute by its flat or dotted name.
 
     Raises:
-        AwsError: if there is none; a type that is only stored gives a placeholder instead.
+        AwsError: The attribute does not exist; a stored-only type returns a placeholder.
 
     """
     if attribute in record.attributes:
@@ -177,7 +177,7 @@ def attribute_of(record: Record, attribute: str, *, stored: bool) -> Any:
                 )
             raise invalid(
                 f"Template error: resource {record.logical_id} does not support attribute type "
-                f"{attribute} in Fn::GetAtt; there are {', '.join(sorted(record.attributes))}"
+                f"{attribute} in Fn::GetAtt; it has {', '.join(sorted(record.attributes))}"
             )
         value = value[part]
     return value
@@ -198,7 +198,7 @@ def pseudo_parameters(stack: Stack) -> dict[str, Any]:
 
 
 def unique_names(stack_name: str, logical_id: str) -> Callable[..., str]:
-    """A maker of physical names for one request: the same suffix each time it is asked."""
+    """A generator of physical names for one request: its suffix is always the same."""
     suffix = random_suffix()
 
     def unique_name(*, max_length: int = 64) -> str:

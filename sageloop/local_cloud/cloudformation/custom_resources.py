@@ -1,12 +1,11 @@
-"""Custom resources: requests to a function of the user's own, awaited as CloudFormation does.
+"""Custom resources: requests to a user's function, with CloudFormation's protocol.
 
-The function gets AWS's request document, every scalar in it as text, through an asynchronous
-invocation, and answers by a ``PUT`` to ``ResponseURL``, which is a path on this cloud's own
-front. ``ServiceTimeout`` (1 to 3600 seconds, 3600 by default) runs on the virtual clock.
+The function receives AWS's request document, every scalar in it as a string, by an asynchronous
+invocation. It responds by a ``PUT`` to ``ResponseURL``, a path of this cloud. ``ServiceTimeout``
+(1 to 3600 seconds, 3600 by default) follows the virtual clock.
 
-One thing is better than on AWS: where the Lambda service can tell that an invocation is
-finally dead (retries included), the resource fails at once with the function's error,
-instead of waiting for the time-out.
+One behaviour is better than on AWS: when the last attempt of an invocation has failed, the
+resource fails immediately with the function's error, instead of after the time-out.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from sageloop.local_cloud.cloudformation.cancelling import Cancel
+from sageloop.local_cloud.cloudformation.cancellation import Cancellation
 from sageloop.local_cloud.cloudformation.errors import Cancelled, ResourceFailed
 from sageloop.local_cloud.cloudformation.intrinsics import text_of
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
@@ -35,72 +34,73 @@ _LONGEST_TIMEOUT = 3600
 
 
 def is_custom(type_name: str) -> bool:
-    """Whether a type is served by a function of the user's own."""
+    """Whether a type is a custom resource."""
     return type_name == "AWS::CloudFormation::CustomResource" or type_name.startswith("Custom::")
 
 
 @dataclass
 class _Pending:
-    """A request that waits for its answer."""
+    """A request that waits for its response."""
 
     request_id: str
     stack_id: str
     logical_id: str
     ended: threading.Event = field(default_factory=threading.Event)
-    answer: dict[str, Any] | None = None
+    response: dict[str, Any] | None = None
     problem: str = ""
 
     def fail(self, problem: str) -> None:
-        """End the wait without an answer."""
+        """End the wait without a response."""
         if not self.ended.is_set():
             self.problem = problem
             self.ended.set()
 
 
 class CustomResources:
-    """Sends requests, keeps what is awaited, and takes the answers."""
+    """Sends requests, and receives the responses for which it waits."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._lock = threading.Lock()
         self._pending: dict[str, _Pending] = {}
-        self._given_up: set[str] = set()
+        self._expired: set[str] = set()
         self._listens = False
         cloud.front.add_route(PREFIX, self.take, admin=False)
 
-    def provider(self, cancel: Cancel) -> CustomResourceProvider:
-        """A provider whose waits end when ``cancel`` is raised."""
+    def provider(self, cancel: Cancellation) -> CustomResourceProvider:
+        """A provider whose waits end when ``cancel`` is set."""
         return CustomResourceProvider(self, cancel)
 
     def take(self, request: Request) -> Response:
-        """Take one answer: the ``PUT`` to a response URL."""
+        """Receive one response: the ``PUT`` to a response URL."""
         if request.method != "PUT":
-            return _refusal(405, "MethodNotAllowed", "an answer is sent by PUT")
+            return _refusal(405, "MethodNotAllowed", "a response must be sent by PUT")
         with self._lock:
             token = request.path.removeprefix(PREFIX)
             pending = self._pending.get(token)
-            given_up = token in self._given_up
-        if given_up:
-            # Nobody waits any more, which the function cannot know: the URL is good for hours.
+            expired = token in self._expired
+        if expired:
+            # The wait has ended, but the URL is valid for hours.
             return Response(200)
         if pending is None:
             return _refusal(403, "AccessDenied", "Request has expired")
-        answer = _parsed(request.get_data(), pending)
+        response = _parsed(request.get_data(), pending)
         if not pending.ended.is_set():
-            if isinstance(answer, str):
-                pending.fail(answer)
+            if isinstance(response, str):
+                pending.fail(response)
             else:
-                pending.answer = answer
+                pending.response = response
                 pending.ended.set()
         return Response(200)
 
-    def ask(
-        self, document: dict[str, Any], request: ResourceRequest, cancel: Cancel
+    def send(
+        self, document: dict[str, Any], request: ResourceRequest, cancel: Cancellation
     ) -> dict[str, Any]:
-        """Send one request and wait for its answer.
+        """Send one request and wait for its response.
 
         Raises:
-            ResourceFailed: on a FAILED or unusable answer, a dead invocation or the time-out.
+            ResourceFailed: The response is FAILED or invalid, the invocation failed, or the wait
+                timed out.
 
         """
         self._listen_once()
@@ -122,14 +122,14 @@ class CustomResources:
             timer.cancel()
             with self._lock:
                 del self._pending[token]
-                if pending.answer is None:
-                    self._given_up.add(token)
-        if pending.answer is None:
+                if pending.response is None:
+                    self._expired.add(token)
+        if pending.response is None:
             if not pending.problem:
                 doing = "creation" if document["RequestType"] == "Create" else "update"
                 raise Cancelled(f"Resource {doing} cancelled")
             raise ResourceFailed(pending.problem)
-        return pending.answer
+        return pending.response
 
     def _listen_once(self) -> None:
         with self._lock:
@@ -148,36 +148,36 @@ class CustomResources:
             waiting = [p for p in self._pending.values() if p.request_id == request_id]
         for pending in waiting:
             pending.fail(
-                f"The function {function_arn} ended without answering: {error} "
+                f"The function {function_arn} ended without a response: {error} "
                 f"(RequestId: {request_id})"
             )
 
 
 class CustomResourceProvider:
-    """The provider protocol over :class:`CustomResources`."""
+    """Provider of custom resources."""
 
-    def __init__(self, custom: CustomResources, cancel: Cancel) -> None:
+    def __init__(self, custom: CustomResources, cancel: Cancellation) -> None:
         self._custom = custom
         self._cancel = cancel
 
     def create(self, request: ResourceRequest) -> Resource:
-        """Send a Create; the function may name what it made, else the engine does."""
-        # Known before the request is sent, so that a create that never answers is deleted too.
+        """Send a Create; the physical id is the function's or a generated one."""
+        # Set before the request is sent, so that a create without response is deleted too.
         invented = request.unique_name(max_length=255)
         try:
-            answer = self._send("Create", request, {})
+            response = self._send("Create", request, {})
         except ResourceFailed as failure:
             failure.physical_id = failure.physical_id or invented
             raise
-        return _resource(answer, invented)
+        return _resource(response, invented)
 
     def update(self, request: ResourceRequest) -> Resource:
-        """Send an Update; another physical id in the answer means a replacement."""
+        """Send an Update; another physical id in the response means a replacement."""
         if not _same_token(request):
             raise ResourceFailed("Modifying service token is not allowed.")
         old = {"OldResourceProperties": as_text(request.previous)}
-        answer = self._send("Update", request, {"PhysicalResourceId": request.physical_id} | old)
-        return _resource(answer, request.physical_id)
+        response = self._send("Update", request, {"PhysicalResourceId": request.physical_id} | old)
+        return _resource(response, request.physical_id)
 
     def delete(self, request: ResourceRequest) -> None:
         """Send a Delete for one physical id."""
@@ -195,16 +195,16 @@ class CustomResourceProvider:
             "ResourceProperties": as_text(request.properties),
             **more,
         }
-        answer = self._custom.ask(document, request, self._cancel)
-        if answer["Status"] == "FAILED":
+        response = self._custom.send(document, request, self._cancel)
+        if response["Status"] == "FAILED":
             raise ResourceFailed(
                 "Received response status [FAILED] from custom resource. Message returned: "
-                f"{answer.get('Reason', '')} (RequestId: {document['RequestId']})",
-                physical_id=answer.get("PhysicalResourceId"),
+                f"{response.get('Reason', '')} (RequestId: {document['RequestId']})",
+                physical_id=response.get("PhysicalResourceId"),
             )
-        if kind != "Delete" and not answer.get("PhysicalResourceId"):
+        if kind != "Delete" and not response.get("PhysicalResourceId"):
             raise ResourceFailed(f"Invalid PhysicalResourceId (RequestId: {document['RequestId']})")
-        return answer
+        return response
 
 
 def as_text(value: Any) -> Any:
@@ -216,9 +216,9 @@ def as_text(value: Any) -> Any:
     return text_of(value)
 
 
-def _resource(answer: Mapping[str, Any], default_id: str) -> Resource:
-    data = answer.get("Data") or {}
-    return Resource(str(answer.get("PhysicalResourceId") or default_id), dict(data))
+def _resource(response: Mapping[str, Any], default_id: str) -> Resource:
+    data = response.get("Data") or {}
+    return Resource(str(response.get("PhysicalResourceId") or default_id), dict(data))
 
 
 def _same_token(request: ResourceRequest) -> bool:
@@ -226,10 +226,12 @@ def _same_token(request: ResourceRequest) -> bool:
 
 
 def _timeout(properties: Mapping[str, Any]) -> int:
-    given = str(properties.get("ServiceTimeout", _LONGEST_TIMEOUT))
-    if not given.isdigit() or not 1 <= int(given) <= _LONGEST_TIMEOUT:
-        raise ResourceFailed(f"ServiceTimeout must be 1 to {_LONGEST_TIMEOUT} seconds, got {given}")
-    return int(given)
+    seconds = str(properties.get("ServiceTimeout", _LONGEST_TIMEOUT))
+    if not seconds.isdigit() or not 1 <= int(seconds) <= _LONGEST_TIMEOUT:
+        raise ResourceFailed(
+            f"ServiceTimeout must be 1 to {_LONGEST_TIMEOUT} seconds, got {seconds}"
+        )
+    return int(seconds)
 
 
 def _invoke(request: ResourceRequest, document: Mapping[str, Any]) -> None:
@@ -244,9 +246,9 @@ def _invoke(request: ResourceRequest, document: Mapping[str, Any]) -> None:
             FunctionName=token, InvocationType="Event", Payload=json.dumps(document).encode()
         )
     except ClientError as error:
-        told = error.response["Error"]
+        details = error.response["Error"]
         raise ResourceFailed(
-            f"Failed to invoke {token}: {told.get('Message', '')} ({told.get('Code')})"
+            f"Failed to invoke {token}: {details.get('Message', '')} ({details.get('Code')})"
         ) from error
 
 
@@ -254,22 +256,22 @@ def _parsed(body: bytes, pending: _Pending) -> dict[str, Any] | str:
     if len(body) > MAX_RESPONSE_BYTES:
         return f"Response object is too long: {len(body)} bytes, at most {MAX_RESPONSE_BYTES}."
     try:
-        answer = json.loads(body)
+        response = json.loads(body)
     except ValueError as error:
-        return f"Invalid response object: no JSON: {error}"
-    if not isinstance(answer, dict) or answer.get("Status") not in ("SUCCESS", "FAILED"):
+        return f"Invalid response object: not JSON: {error}"
+    if not isinstance(response, dict) or response.get("Status") not in ("SUCCESS", "FAILED"):
         return "Invalid response object: Status must be SUCCESS or FAILED"
-    if not isinstance(answer.get("Data") or {}, dict):
+    if not isinstance(response.get("Data") or {}, dict):
         return "Invalid response object: Data must be an object"
     expected = {
         "RequestId": pending.request_id,
         "StackId": pending.stack_id,
         "LogicalResourceId": pending.logical_id,
     }
-    wrong = [name for name, value in expected.items() if answer.get(name) != value]
+    wrong = [name for name, value in expected.items() if response.get(name) != value]
     if wrong:
         return f"Invalid response object: {', '.join(wrong)} must be the request's own"
-    return answer
+    return response
 
 
 def _no_response(request_id: str) -> str:

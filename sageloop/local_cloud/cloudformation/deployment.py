@@ -1,4 +1,4 @@
-"""The way forward: bring a stack's resources to what a template wants."""
+"""Updates a stack's resources to the desired state of a template."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sageloop.local_cloud.cloudformation.cancelling import Cancel
+from sageloop.local_cloud.cloudformation.cancellation import Cancellation
 from sageloop.local_cloud.cloudformation.context import Context, LiveResources
 from sageloop.local_cloud.cloudformation.custom_resources import is_custom
+from sageloop.local_cloud.cloudformation.deletion import failure_text
 from sageloop.local_cloud.cloudformation.differences import collides, compare
 from sageloop.local_cloud.cloudformation.errors import ResourceFailed
 from sageloop.local_cloud.cloudformation.exports import Imports, check_exports
 from sageloop.local_cloud.cloudformation.graph import Graph, dependencies
+from sageloop.local_cloud.cloudformation.graph_walk import walk
 from sageloop.local_cloud.cloudformation.intrinsics import Resolver, ResourceLookup, text_of
-from sageloop.local_cloud.cloudformation.removal import failure_text
-from sageloop.local_cloud.cloudformation.state import Desired, Output, Record, Stack
-from sageloop.local_cloud.cloudformation.walk import walk
-from sageloop.local_cloud.cloudformation.work import ResourceWork
+from sageloop.local_cloud.cloudformation.resource_operations import ResourceOperations
+from sageloop.local_cloud.cloudformation.state import DesiredState, Output, Record, Stack
 from sageloop.local_cloud.core.errors import AwsError
 
 
 class Blueprint:
-    """A desired state, understood: conditions decided, dependencies known.
+    """A desired state with evaluated conditions and dependencies.
 
     Raises:
-        AwsError: if the template refers to nothing, goes in circles, or asks for what is not
-            supported.
+        AwsError: The template has an unresolved or circular reference, or an unsupported part.
 
     """
 
-    def __init__(self, context: Context, stack: Stack, desired: Desired) -> None:
+    def __init__(self, context: Context, stack: Stack, desired: DesiredState) -> None:
         self.context = context
         self.stack = stack
         self.desired = desired
@@ -46,15 +45,15 @@ class Blueprint:
         )
 
     def resolver(self, resources: ResourceLookup) -> Resolver:
-        """The resolver over given resources."""
+        """The resolver over these resources."""
         return self.bare.with_resources(resources)
 
     def draft(self, logical_id: str, resolver: Resolver) -> Record:
-        """A resource as the template wants it, not yet made.
+        """A resource as the template defines it, without a physical id.
 
         Raises:
-            AwsError: if an expression cannot be resolved.
-            ResourceFailed: if an import does not exist.
+            AwsError: An expression cannot be resolved.
+            ResourceFailed: An import does not exist.
 
         """
         resource = self.resources[logical_id]
@@ -65,7 +64,7 @@ class Blueprint:
         )
 
     def outline(self, logical_id: str) -> Record:
-        """A resource without what must be resolved."""
+        """A resource without the parts that must be resolved."""
         resource = self.resources[logical_id]
         return Record(
             logical_id=logical_id, type_name=resource["Type"], physical_id="",
@@ -75,37 +74,37 @@ class Blueprint:
         )  # fmt: skip
 
     def outputs(self, resolver: Resolver) -> list[tuple[str, Mapping[str, Any], Any, Any]]:
-        """Each active output: key, entry, value and export name (``None``), resolved."""
-        found = []
+        """Each active output, resolved: key, entry, value and export name (or ``None``)."""
+        outputs = []
         for key, entry in self.desired.template.section("Outputs").items():
             if self.bare.is_active(entry):
                 named = (entry.get("Export") or {}).get("Name")
                 name = resolver.resolve(named) if named is not None else None
-                found.append((key, entry, resolver.resolve(entry["Value"]), name))
-        return found
+                outputs.append((key, entry, resolver.resolve(entry["Value"]), name))
+        return outputs
 
     def takes_tags(self, type_name: str) -> bool:
-        """Whether a change of the stack's tags reaches resources of a type."""
+        """Whether a change of the stack's tags applies to resources of a type."""
         schema = self.context.schema_of(type_name)
         return schema is not None and "Tags" in schema.properties
 
 
 class Deployment:
-    """One way forward. After :meth:`run`, ``problem`` says why it failed, if it did."""
+    """One create or update; after :meth:`run`, ``problem`` is the reason of a failure."""
 
-    def __init__(self, blueprint: Blueprint, cancel: Cancel) -> None:
+    def __init__(self, blueprint: Blueprint, cancel: Cancellation) -> None:
         self._plan = blueprint
         self._stack = blueprint.stack
         self._context = blueprint.context
         self._cancel = cancel
-        self._work = ResourceWork(
+        self._work = ResourceOperations(
             blueprint.context, blueprint.stack, tags=blueprint.desired.tags, cancel=cancel
         )
         self._resolver = blueprint.resolver(LiveResources(self._context, self._stack))
         self._new = blueprint.graph.keys() - self._stack.records.keys()
 
     def run(self) -> str | None:
-        """Carry the blueprint out; the stack-level reason if it failed."""
+        """Deploy the blueprint; returns the stack-level reason of a failure."""
         walked = walk(
             self._plan.graph, self._visit, label=self._stack.name, on_first_failure=self._cancel
         )
@@ -172,7 +171,7 @@ class Deployment:
 
 
 def _plain(error: AwsError | ResourceFailed) -> ResourceFailed:
-    # A template's own mistake is told in its own words, not as a handler's answer.
+    # An error of the template itself has its own message, not a resource handler's.
     return ResourceFailed(error.message if isinstance(error, AwsError) else error.reason)
 
 
@@ -180,5 +179,5 @@ def _lenient(resolver: Resolver, metadata: dict[str, Any]) -> dict[str, Any]:
     try:
         resolved: dict[str, Any] = resolver.resolve(metadata)
     except (AwsError, ResourceFailed):
-        return metadata  # metadata may hold anything, and nothing depends on it
+        return metadata  # metadata may contain anything, and nothing depends on it
     return resolved

@@ -1,4 +1,4 @@
-"""What differs between two versions of a resource, and whether that takes a new one."""
+"""Compares two versions of a resource, and determines whether it is replaced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Recreation = Literal["Never", "Conditionally", "Always"]
 
 
 class SchemaFacts(Protocol):
-    """What the engine must know of a resource type."""
+    """The parts of a resource type's schema that the comparison uses."""
 
     @property
     def properties(self) -> frozenset[str]:
@@ -25,18 +25,18 @@ class SchemaFacts(Protocol):
 
     @property
     def create_only(self) -> frozenset[str]:
-        """Dotted paths whose change takes a new resource; ``*`` is each element of a list."""
+        """Dotted paths whose change replaces the resource; ``*`` is each element of a list."""
         ...
 
     @property
     def primary_identifier(self) -> tuple[str, ...]:
-        """Dotted paths that together name a resource."""
+        """Dotted paths that together identify a resource."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The top-level properties that differ, each with whether it takes a new resource."""
+    """The top-level properties that differ, each with whether it requires replacement."""
 
     properties: Mapping[str, Recreation] = field(default_factory=dict)
     metadata: bool = False
@@ -44,11 +44,11 @@ class Difference:
 
     @property
     def replacement(self) -> Literal["True", "False", "Conditional"]:
-        """Whether the resource is replaced, in a change set's words."""
-        found = set(self.properties.values())
-        if "Always" in found:
+        """Whether the resource is replaced, in the terms of change sets."""
+        requirements = set(self.properties.values())
+        if "Always" in requirements:
             return "True"
-        return "Conditional" if "Conditionally" in found else "False"
+        return "Conditional" if "Conditionally" in requirements else "False"
 
     def __bool__(self) -> bool:
         return bool(self.properties) or self.metadata or self.policies
@@ -57,7 +57,7 @@ class Difference:
 def compare(
     old: Mapping[str, Any], new: Mapping[str, Any], schema: SchemaFacts | None
 ) -> dict[str, Recreation]:
-    """The top-level properties that differ between two resolved property sets."""
+    """Compare two resolved property sets."""
     paths = schema.create_only if schema else frozenset()
     return {
         name: _recreation(name, old, new, paths)
@@ -67,7 +67,7 @@ def compare(
 
 
 def collides(old: Mapping[str, Any], new: Mapping[str, Any], schema: SchemaFacts | None) -> bool:
-    """Whether a replacement would bear the very name of the resource that it replaces."""
+    """Whether a replacement would have the same name as the resource that it replaces."""
     if schema is None or not schema.primary_identifier:
         return False
     pairs = [
@@ -101,7 +101,7 @@ def _at(value: Any, parts: list[str]) -> list[Any]:
         return [value]
     if isinstance(value, list):
         rest = parts[1:] if parts[0] == "*" else parts
-        return [found for element in value for found in _at(element, rest)]
+        return [element_value for element in value for element_value in _at(element, rest)]
     if isinstance(value, Mapping) and parts[0] in value:
         return _at(value[parts[0]], parts[1:])
     return []

@@ -1,7 +1,7 @@
-"""Dynamic references: ``{{resolve:service:...}}`` inside a property's text.
+"""Dynamic references: ``{{resolve:service:...}}`` in a property's text.
 
-They are looked up just before a provider is called and never kept, so that a secret stands in
-no stack; two deployments compare the references, as on AWS.
+They are resolved just before a provider is called and never stored, so that no stack contains a
+secret; two deployments compare the references, as on AWS.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Client = Callable[[str], Any]
 
 
 def resolve_dynamic(value: Any, client: Client) -> Any:
-    """``value`` with every dynamic reference looked up.
+    """``value`` with every dynamic reference resolved.
 
     Raises:
-        ResourceFailed: if there is nothing under a reference or its service is not supported.
+        ResourceFailed: The referenced value does not exist or its service is not supported.
 
     """
     if isinstance(value, dict):
@@ -32,11 +32,11 @@ def resolve_dynamic(value: Any, client: Client) -> Any:
     if isinstance(value, list):
         return [resolve_dynamic(inner, client) for inner in value]
     if isinstance(value, str) and "{{resolve:" in value:
-        return _REFERENCE.sub(lambda found: _look_up(found[1], found[2], client), value)
+        return _REFERENCE.sub(lambda match: _resolved(match[1], match[2], client), value)
     return value
 
 
-def _look_up(service: str, reference: str, client: Client) -> str:
+def _resolved(service: str, reference: str, client: Client) -> str:
     readers = {"ssm": _ssm, "ssm-secure": _ssm, "secretsmanager": _secret}
     if service not in readers:
         raise ResourceFailed(
@@ -52,18 +52,18 @@ def _look_up(service: str, reference: str, client: Client) -> str:
 
 
 def _ssm(reference: str, client: Client) -> str:
-    found = client("ssm").get_parameter(Name=reference, WithDecryption=True)
-    return str(found["Parameter"]["Value"])
+    parameter = client("ssm").get_parameter(Name=reference, WithDecryption=True)
+    return str(parameter["Parameter"]["Value"])
 
 
 def _secret(reference: str, client: Client) -> str:
-    # secret-id[:SecretString[:json-key[:stage[:version]]]]; an ARN has seven parts of its own.
+    # secret-id[:SecretString[:json-key[:stage[:version]]]]; an ARN itself has seven parts.
     parts = reference.split(":")
     size = 7 if reference.startswith("arn:") else 1
     secret_id, rest = ":".join(parts[:size]), parts[size:] + [""] * 4
-    asked = {"SecretId": secret_id, "VersionStage": rest[2], "VersionId": rest[3]}
-    found = client("secretsmanager").get_secret_value(**{k: v for k, v in asked.items() if v})
-    text = str(found["SecretString"])
+    request = {"SecretId": secret_id, "VersionStage": rest[2], "VersionId": rest[3]}
+    secret = client("secretsmanager").get_secret_value(**{k: v for k, v in request.items() if v})
+    text = str(secret["SecretString"])
     if not rest[1]:
         return text
     values = json.loads(text)

@@ -1,4 +1,4 @@
-"""The engine's own failures, and how AWS words them."""
+"""Errors of the engine, with AWS's messages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SUFFIX_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 class ResourceFailed(Exception):
-    """A resource could not be made, changed or removed.
+    """A resource could not be created, updated or deleted.
 
-    ``reason`` is its status reason; ``physical_id`` is what exists of it nevertheless, and
-    must be deleted when the stack rolls back (``None``: nothing).
+    ``reason`` is its status reason; ``physical_id`` is what was created nevertheless and must be
+    deleted when the stack rolls back (``None``: nothing).
     """
 
     def __init__(self, reason: str, *, physical_id: str | None = None) -> None:
@@ -26,21 +26,21 @@ class ResourceFailed(Exception):
 
 
 class Cancelled(ResourceFailed):
-    """Work that was given up because another resource failed."""
+    """An operation cancelled because another resource failed."""
 
 
 def invalid(message: str) -> AwsError:
-    """The ``ValidationError`` that CloudFormation answers to almost every mistake."""
+    """CloudFormation's ``ValidationError``, its response to most invalid requests."""
     return AwsError("ValidationError", message)
 
 
 def refused(what: str) -> AwsError:
-    """The refusal of something the local cloud's engine does not do, by its name."""
+    """The error for a feature that the local cloud's engine does not support."""
     return invalid(f"{what} is not supported by the local cloud; see docs/local-cloud-coverage.md")
 
 
 def reason_of(error: Exception) -> str:
-    """The status reason for what a provider raised, as a resource handler would report it."""
+    """The status reason for a provider's exception, in the form of a resource handler."""
     if isinstance(error, ResourceFailed):
         return error.reason
     if isinstance(error, ClientError):
@@ -52,15 +52,17 @@ def reason_of(error: Exception) -> str:
 
 
 def random_suffix(length: int = 12) -> str:
-    """The random end of a physical name."""
+    """The random suffix of a physical name."""
     return "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(length))
 
 
 def _client_reason(error: ClientError) -> str:
-    told = error.response.get("Error", {})
-    code = str(told.get("Code", "Unknown"))
+    details = error.response.get("Error", {})
+    code = str(details.get("Code", "Unknown"))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-    message = f"{told.get('Message', '')} ({error.operation_name}: {code}, Status Code: {status})"
+    message = (
+        f"{details.get('Message', '')} ({error.operation_name}: {code}, Status Code: {status})"
+    )
     return _handler_message(message, _handler_code(code))
 
 

@@ -9,7 +9,7 @@ from sageloop.local_cloud.cloudformation.state import Output, Stack, StackStore
 
 
 def exported(store: StackStore, region: str) -> dict[str, tuple[Stack, Output]]:
-    """Every export of a region by name, with the stack it comes from."""
+    """Every export of a region by name, with its stack."""
     return {
         output.export: (stack, output)
         for stack in store.all(region, _is_live)
@@ -24,7 +24,7 @@ def importers(store: StackStore, region: str, name: str) -> list[str]:
 
 
 class Imports:
-    """Reads exports for one deployment and remembers which ones."""
+    """Reads exports for one deployment and records which ones."""
 
     def __init__(self, store: StackStore, region: str) -> None:
         self._store = store
@@ -32,24 +32,24 @@ class Imports:
         self.names: set[str] = set()
 
     def read(self, name: str) -> str:
-        """An export's value. Raises ``ResourceFailed`` if there is none of that name."""
-        found = exported(self._store, self._region).get(name)
-        if found is None:
+        """An export's value. Raises ``ResourceFailed`` if no export has that name."""
+        entry = exported(self._store, self._region).get(name)
+        if entry is None:
             raise ResourceFailed(f"No export named {name} found.")
         self.names.add(name)
-        return found[1].value
+        return entry[1].value
 
 
 def check_exports(
-    store: StackStore, stack: Stack, wanted: Iterable[Output], *, deleting: bool = False
+    store: StackStore, stack: Stack, outputs: Iterable[Output], *, deleting: bool = False
 ) -> None:
-    """Refuse to change or remove an export in use, or to take a name that is taken.
+    """Refuse a change or removal of an export in use, or a name in use by another stack.
 
     Raises:
-        ResourceFailed: with the reason the stack shows.
+        ResourceFailed: With the status reason of the stack.
 
     """
-    new = {output.export: output.value for output in wanted if output.export}
+    new = {output.export: output.value for output in outputs if output.export}
     for output in stack.outputs:
         if not output.export or new.get(output.export) == output.value:
             continue

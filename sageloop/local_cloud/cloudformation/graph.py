@@ -1,4 +1,4 @@
-"""Who depends on whom."""
+"""Dependency graph of a template's resources."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def dependencies(
     known: Iterable[str],
     condition: Callable[[str], bool],
 ) -> Graph:
-    """For each active resource, the active resources it needs first.
+    """The active resources on which each active resource depends.
 
-    ``resources`` are those whose condition holds, ``known`` the names of parameters and
-    pseudo parameters.
+    ``resources`` are those whose condition is true, ``known`` the names of parameters and pseudo
+    parameters.
 
     Raises:
-        AwsError: for references to nothing, all at once, and for cycles, by name.
+        AwsError: References are unresolved (all are listed), or dependencies are circular.
 
     """
     others = set(known)
@@ -32,9 +32,9 @@ def dependencies(
     for logical_id, resource in resources.items():
         named = set(references(resource.get("Properties", {}), condition)) - others
         dangling |= named - resources.keys()
-        # A condition may have taken away what DependsOn names; AWS then drops the wish.
-        wished = set(depends_on(resource)) & resources.keys()
-        needed[logical_id] = frozenset((named | wished) & resources.keys())
+        # A condition may have removed what DependsOn names; AWS then ignores the entry.
+        declared = set(depends_on(resource)) & resources.keys()
+        needed[logical_id] = frozenset((named | declared) & resources.keys())
     if dangling:
         raise invalid(
             "Template format error: Unresolved resource dependencies "
@@ -45,13 +45,13 @@ def dependencies(
 
 
 def depends_on(resource: Mapping[str, Any]) -> list[str]:
-    """What ``DependsOn`` names."""
+    """The entries of ``DependsOn``."""
     named = resource.get("DependsOn", [])
     return [named] if isinstance(named, str) else list(named)
 
 
 def references(value: Any, condition: Callable[[str], bool]) -> Iterator[str]:
-    """Every name that an expression refers to; only the branch of ``Fn::If`` that is taken."""
+    """Every name that an expression refers to; of ``Fn::If`` only the selected branch."""
     if isinstance(value, list):
         for inner in value:
             yield from references(inner, condition)
@@ -76,7 +76,7 @@ def references(value: Any, condition: Callable[[str], bool]) -> Iterator[str]:
 
 
 def reversed_graph(graph: Mapping[str, frozenset[str]]) -> Graph:
-    """For each node, those that need it: the order in which things are removed."""
+    """For each node, its dependents: the order of deletion."""
     turned: dict[str, set[str]] = {node: set() for node in graph}
     for node, needs in graph.items():
         for need in needs:
@@ -86,7 +86,7 @@ def reversed_graph(graph: Mapping[str, frozenset[str]]) -> Graph:
 
 
 def in_order(graph: Mapping[str, frozenset[str]]) -> list[str]:
-    """The nodes, each after what it needs."""
+    """The nodes in dependency order."""
     ordered: dict[str, None] = {}
     for start in graph:
         stack = [start]
@@ -122,7 +122,7 @@ def _refuse_cycle(graph: Graph) -> None:
 
 
 def _cycle_members(graph: Graph) -> set[str]:
-    # What only leads to a cycle is stripped too, so that those on it are named alone.
+    # Nodes that only lead to a cycle are removed too, so that the error names the cycle only.
     left = dict(graph)
     while True:
         needed = frozenset().union(*left.values())

@@ -1,9 +1,8 @@
-"""Intrinsic functions: what a template's expressions are worth in a given scope.
+"""Intrinsic functions: evaluates the expressions of a template.
 
-The resolver works in three settings: with real resources while a deployment runs, with
-resources that are not there yet while a change set is computed (their values are
-:data:`UNKNOWN` or :data:`MAYBE` and whatever contains them is too), and with none at all
-for conditions and rules.
+The resolver has three uses: with real resources during a deployment; with planned resources while
+a change set is computed (their values, and all that contain them, are :data:`UNKNOWN` or
+:data:`MAYBE`); and without resources for conditions and rules.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from sageloop.local_cloud.cloudformation.errors import invalid, refused
 from sageloop.local_cloud.cloudformation.network_blocks import cidr_blocks
 from sageloop.local_cloud.cloudformation.template import Template
 
-# No property of any type takes more: the longest is a function's inline code. Functions inside
-# one another would else double a string at every level.
+# No property of any type accepts more: the longest is a function's inline code. Nested functions
+# would otherwise double a string at every level.
 _LONGEST_TEXT = 4 * 1024**2
 SUB_REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
 class Unknown:
-    """A value that only the deployment will tell; ``definite`` if it surely differs."""
+    """A value known only after the deployment; ``definite`` if it certainly differs."""
 
     def __init__(self, *, definite: bool) -> None:
         self.definite = definite
@@ -40,19 +39,19 @@ NO_VALUE = object()
 
 
 class ResourceLookup(Protocol):
-    """Where references to resources are answered."""
+    """Resolves references to resources."""
 
     def ref(self, logical_id: str) -> Any:
-        """What ``Ref`` gives."""
+        """The value of ``Ref``."""
         ...
 
     def get_att(self, logical_id: str, attribute: str) -> Any:
-        """What ``Fn::GetAtt`` gives."""
+        """The value of ``Fn::GetAtt``."""
         ...
 
 
 class NoResources:
-    """The lookup where resources may not be referred to."""
+    """Refuses references to resources."""
 
     def ref(self, logical_id: str) -> Any:
         """Refuse."""
@@ -65,7 +64,7 @@ class NoResources:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """What names mean: ``values`` are parameters and pseudo parameters by name."""
+    """The names of an evaluation: ``values`` are parameters and pseudo parameters by name."""
 
     template: Template
     values: Mapping[str, Any]
@@ -96,7 +95,7 @@ class Resolver:
         return Resolver(self.scope, resources)
 
     def resolve(self, value: Any) -> Any:
-        """The value with every function replaced by what it gives; no ``AWS::NoValue`` left."""
+        """The value with every function evaluated, and without ``AWS::NoValue``."""
         if isinstance(value, dict):
             if len(value) == 1:
                 ((name, argument),) = value.items()
@@ -112,7 +111,7 @@ class Resolver:
         return value
 
     def condition(self, name: str) -> bool:
-        """Whether a named condition holds. Raises on an unknown or circular one."""
+        """Whether a named condition is true. Raises on an unknown or circular one."""
         if name in self._conditions:
             known = self._conditions[name]
             if known is None:
@@ -122,11 +121,11 @@ class Resolver:
         if name not in declared:
             raise invalid(f"Template error: unresolved condition dependency {name}")
         self._conditions[name] = None
-        self._conditions[name] = self.truth(declared[name])
+        self._conditions[name] = self.evaluate(declared[name])
         return bool(self._conditions[name])
 
-    def truth(self, expression: Any) -> bool:
-        """What a condition's expression says."""
+    def evaluate(self, expression: Any) -> bool:
+        """The value of a condition's expression."""
         if isinstance(expression, dict) and isinstance(expression.get("Condition"), str):
             return self.condition(expression["Condition"])
         value = self.resolve(expression)
@@ -134,10 +133,10 @@ class Resolver:
             return value
         if text_of(value) in ("true", "false"):
             return text_of(value) == "true"
-        raise invalid(f"Template error: {expression!r} is no condition (true or false)")
+        raise invalid(f"Template error: {expression!r} is not a condition (true or false)")
 
     def is_active(self, entry: Mapping[str, Any]) -> bool:
-        """Whether a resource or output with an optional ``Condition`` is there at all."""
+        """Whether a resource or output is active by its optional ``Condition``."""
         name = entry.get("Condition")
         return name is None or self.condition(name)
 
@@ -154,14 +153,16 @@ class Resolver:
         return self._resources.get_att(parts[0], attribute)
 
     def _sub(self, argument: Any) -> Any:
-        text, given = (argument, {}) if isinstance(argument, str) else _pair("Fn::Sub", argument)
-        variables = {key: self.resolve(inner) for key, inner in given.items()}
+        text, variables = (
+            (argument, {}) if isinstance(argument, str) else _pair("Fn::Sub", argument)
+        )
+        variables = {key: self.resolve(inner) for key, inner in variables.items()}
         parts: list[Any] = []
         end = 0
-        for found in SUB_REFERENCE.finditer(text):
-            parts.append(text[end : found.start()])
-            parts.append(self._sub_variable(found[1], variables))
-            end = found.end()
+        for reference in SUB_REFERENCE.finditer(text):
+            parts.append(text[end : reference.start()])
+            parts.append(self._sub_variable(reference[1], variables))
+            end = reference.end()
         parts.append(text[end:])
         return _unknown_in(parts) or _joined("Fn::Sub", "", parts)
 
@@ -209,12 +210,12 @@ class Resolver:
         if not isinstance(argument, list) or len(argument) != 3:
             raise refused("Fn::FindInMap with other than three arguments")
         keys = [text_of(self.resolve(part)) for part in argument]
-        found: Any = self.scope.template.section("Mappings")
+        entry: Any = self.scope.template.section("Mappings")
         for key in keys:
-            if not isinstance(found, dict) or key not in found:
+            if not isinstance(entry, dict) or key not in entry:
                 raise invalid(f"Template error: Unable to get mapping for {'::'.join(keys)}")
-            found = found[key]
-        return found
+            entry = entry[key]
+        return entry
 
     def _cidr(self, argument: Any) -> Any:
         parts = self.resolve(argument)
@@ -239,21 +240,21 @@ class Resolver:
         return same(left, right)
 
     def _and(self, argument: Any) -> bool:
-        return all(self.truth(part) for part in argument)
+        return all(self.evaluate(part) for part in argument)
 
     def _or(self, argument: Any) -> bool:
-        return any(self.truth(part) for part in argument)
+        return any(self.evaluate(part) for part in argument)
 
     def _not(self, argument: Any) -> bool:
-        return not self.truth(argument[0])
+        return not self.evaluate(argument[0])
 
     def _contains(self, argument: Any) -> bool:
-        values, wanted = (self.resolve(part) for part in _pair("Fn::Contains", argument))
-        return any(same(value, wanted) for value in values)
+        values, expected = (self.resolve(part) for part in _pair("Fn::Contains", argument))
+        return any(same(value, expected) for value in values)
 
     def _each_equals(self, argument: Any) -> bool:
-        values, wanted = (self.resolve(part) for part in _pair("Fn::EachMemberEquals", argument))
-        return all(same(value, wanted) for value in values)
+        values, expected = (self.resolve(part) for part in _pair("Fn::EachMemberEquals", argument))
+        return all(same(value, expected) for value in values)
 
     def _each_in(self, argument: Any) -> bool:
         values, allowed = (self.resolve(part) for part in _pair("Fn::EachMemberIn", argument))
@@ -261,7 +262,7 @@ class Resolver:
 
 
 def text_of(value: Any) -> str:
-    """A scalar as CloudFormation writes it: booleans in lower case, whole numbers plain."""
+    """A scalar as CloudFormation formats it: booleans in lower case, whole numbers plain."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list):
@@ -281,7 +282,7 @@ def _joined(function: str, delimiter: str, values: list[Any]) -> str:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two resolved values mean the same; scalars compare as text, as on AWS."""
+    """Whether two resolved values are equal; scalars compare as text, as on AWS."""
     if isinstance(left, Unknown) or isinstance(right, Unknown):
         return False
     if isinstance(left, dict) and isinstance(right, dict):
@@ -296,7 +297,7 @@ def same(left: Any, right: Any) -> bool:
 
 
 def unknown_inside(value: Any) -> Unknown | None:
-    """The unknown that a value is or contains at any depth; a definite one wins."""
+    """The unknown that a value is or contains at any depth; a definite one has precedence."""
     if isinstance(value, Unknown):
         return value
     if isinstance(value, dict):
@@ -305,8 +306,8 @@ def unknown_inside(value: Any) -> Unknown | None:
 
 
 def _unknown_in(values: list[Any]) -> Unknown | None:
-    found = [unknown for unknown in map(unknown_inside, values) if unknown]
-    return next((u for u in found if u.definite), found[0] if found else None)
+    unknowns = [unknown for unknown in map(unknown_inside, values) if unknown]
+    return next((u for u in unknowns if u.definite), unknowns[0] if unknowns else None)
 
 
 def _pair(function: str, argument: Any) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""``Fn::Cidr``: a block of addresses cut in equal parts."""
+"""``Fn::Cidr``: divides a block of addresses into equal subnets."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from sageloop.local_cloud.cloudformation.errors import invalid
 
 
 def cidr_blocks(block: str, count: str, bits: str = "0") -> list[str]:
-    """The first ``count`` (1 to 256) parts of ``block``, each with ``bits`` host bits.
+    """The first ``count`` (1 to 256) subnets of ``block``, each with ``bits`` host bits.
 
     Raises:
-        AwsError: if the block is no network or cannot be cut that often.
+        AwsError: The block is not a network or has fewer subnets.
 
     """
     try:
         network = ip_network(block)
-        wanted, host_bits = int(count), int(bits)
+        number, host_bits = int(count), int(bits)
     except ValueError as error:
         raise invalid(f"Template error: Fn::Cidr got {block}, {count}, {bits}: {error}") from None
     prefix = network.max_prefixlen - host_bits if host_bits else network.prefixlen
     cut = (
-        list(islice(network.subnets(new_prefix=prefix), wanted))
+        list(islice(network.subnets(new_prefix=prefix), number))
         if (network.prefixlen <= prefix <= network.max_prefixlen)
         else []
     )
-    if not 1 <= wanted <= 256 or len(cut) < wanted:
+    if not 1 <= number <= 256 or len(cut) < number:
         raise invalid(
-            f"Template error: Fn::Cidr cannot cut {block} into {count} blocks of {bits} bits"
+            f"Template error: Fn::Cidr cannot divide {block} into {count} blocks of {bits} bits"
         )
     return [str(part) for part in cut]

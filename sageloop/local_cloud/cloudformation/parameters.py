@@ -1,4 +1,4 @@
-"""Template parameters: what the caller gave, what the template allows, what SSM holds."""
+"""Template parameters: values of the request, constraints, and values from SSM."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ FetchSsm = Callable[[str], str | None]
 class Parameter:
     """One parameter's value.
 
-    ``given`` is the text from caller or default, ``value`` what ``Ref`` gives, ``resolved``
-    the text that SSM held for it, if it is of an SSM type.
+    ``text`` is from the request or the default, ``value`` is that of ``Ref``, ``resolved`` is the
+    value of the SSM parameter, for a parameter of an SSM type.
     """
 
     name: str
-    given: str
+    text: str
     value: Any
     resolved: str | None = None
     no_echo: bool = False
 
     def described(self) -> dict[str, Any]:
-        """The parameter as DescribeStacks shows it."""
-        shown = {"ParameterKey": self.name, "ParameterValue": MASK if self.no_echo else self.given}
+        """The parameter as DescribeStacks returns it."""
+        shown = {"ParameterKey": self.name, "ParameterValue": MASK if self.no_echo else self.text}
         return shown if self.resolved is None else {**shown, "ResolvedValue": self.resolved}
 
 
 def resolve_parameters(
     declared: Mapping[str, Mapping[str, Any]],
-    asked: Iterable[Mapping[str, Any]],
+    requested: Iterable[Mapping[str, Any]],
     *,
     previous: Mapping[str, Parameter],
     fetch_ssm: FetchSsm,
@@ -46,24 +46,24 @@ def resolve_parameters(
     """The value of every declared parameter.
 
     Args:
-        declared: the template's ``Parameters``.
-        asked: the call's ``Parameters`` (``ParameterKey`` with ``ParameterValue`` or
+        declared: The template's ``Parameters``.
+        requested: The request's ``Parameters`` (``ParameterKey`` with ``ParameterValue`` or
             ``UsePreviousValue``).
-        previous: the stack's parameters before this call.
-        fetch_ssm: the value of an SSM parameter, or ``None`` if there is none.
+        previous: The stack's parameters before this request.
+        fetch_ssm: The value of an SSM parameter, or ``None`` if it does not exist.
 
     Raises:
-        AwsError: if one is unknown, missing or not allowed.
+        AwsError: A parameter is unknown, missing or not allowed.
 
     """
-    given = _given(declared, asked, previous)
-    missing = [n for n, d in declared.items() if n not in given and "Default" not in d]
+    texts = _texts(declared, requested, previous)
+    missing = [n for n, d in declared.items() if n not in texts and "Default" not in d]
     if missing:
         raise invalid(f"Parameters: [{', '.join(missing)}] must have values")
     made = {}
     absent = []
     for name, declaration in declared.items():
-        text = given[name] if name in given else _text(declaration["Default"])
+        text = texts[name] if name in texts else _text(declaration["Default"])
         _check(name, text, declaration)
         parameter = _made(name, text, declaration, fetch_ssm)
         if parameter is None:
@@ -78,14 +78,14 @@ def resolve_parameters(
     return made
 
 
-def _given(
+def _texts(
     declared: Mapping[str, Any],
-    asked: Iterable[Mapping[str, Any]],
+    requested: Iterable[Mapping[str, Any]],
     previous: Mapping[str, Parameter],
 ) -> dict[str, str]:
-    given = {}
+    texts = {}
     unknown = []
-    for one in asked:
+    for one in requested:
         name = one["ParameterKey"]
         if name not in declared:
             unknown.append(name)
@@ -95,12 +95,12 @@ def _given(
                     f"Invalid input for parameter key {name}. Cannot specify usePreviousValue as "
                     "true for a parameter key not in the previous template"
                 )
-            given[name] = previous[name].given
+            texts[name] = previous[name].text
         elif "ParameterValue" in one:
-            given[name] = str(one["ParameterValue"])
+            texts[name] = str(one["ParameterValue"])
     if unknown:
         raise invalid(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
-    return given
+    return texts
 
 
 def _text(value: Any) -> str:
@@ -115,14 +115,14 @@ def _made(
     kind = declaration["Type"]
     no_echo = _text(declaration.get("NoEcho", False)).lower() == "true"
     if kind.startswith(_SSM_VALUE):
-        found = fetch_ssm(text)
-        if found is None:
+        resolved = fetch_ssm(text)
+        if resolved is None:
             return None
         inner = kind.removeprefix(_SSM_VALUE).removesuffix(">")
         return Parameter(
-            name=name, given=text, value=_value(found, inner), resolved=found, no_echo=no_echo
+            name=name, text=text, value=_value(resolved, inner), resolved=resolved, no_echo=no_echo
         )
-    return Parameter(name=name, given=text, value=_value(text, kind), no_echo=no_echo)
+    return Parameter(name=name, text=text, value=_value(text, kind), no_echo=no_echo)
 
 
 def _value(text: str, kind: str) -> Any:
@@ -133,7 +133,7 @@ def _value(text: str, kind: str) -> Any:
 
 
 def _number(text: str) -> Any:
-    # Only where the text survives the way there and back: 1.10 and 007 stay as they were given.
+    # Only where the text is preserved by the conversion: 1.10 and 007 stay as they are.
     if str(_int(text)) == text:
         return int(text)
     return float(text) if repr(float(text)) == text else text
@@ -158,8 +158,10 @@ def _check(name: str, text: str, declaration: Mapping[str, Any]) -> None:
     items = [p.strip() for p in text.split(",")] if "List" in kind else [text]
     broken = _broken_rule(name, text, items, declaration, numeric="Number" in kind)
     if broken:
-        wish = declaration.get("ConstraintDescription")
-        raise invalid(f"Parameter {name} failed to satisfy constraint: {wish}" if wish else broken)
+        constraint = declaration.get("ConstraintDescription")
+        raise invalid(
+            f"Parameter {name} failed to satisfy constraint: {constraint}" if constraint else broken
+        )
 
 
 def _broken_rule(

@@ -1,4 +1,4 @@
-"""What a deployment would do, computed without doing it: a change set's content."""
+"""Computes the changes of a change set without deploying it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from sageloop.local_cloud.cloudformation.state import Record, Stack
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The resource changes, and whether the stack changes at all."""
+    """The resource changes, and whether the stack changes."""
 
     changes: list[dict[str, Any]]
     is_empty: bool
 
 
 class _PlannedResources:
-    """References while planning: what is there stays, what is to come is unknown."""
+    """References for a change set: kept resources resolve, new and replaced ones are unknown."""
 
     def __init__(self, context: Context, stack: Stack) -> None:
         self._context = context
@@ -42,7 +42,7 @@ class _PlannedResources:
         self.changed_custom: set[str] = set()
 
     def ref(self, logical_id: str) -> Any:
-        """The physical id if it stays."""
+        """The physical id if the resource is kept."""
         if logical_id in self.fresh:
             return UNKNOWN
         if logical_id in self.unsure:
@@ -50,7 +50,7 @@ class _PlannedResources:
         return self._record(logical_id).physical_id
 
     def get_att(self, logical_id: str, attribute: str) -> Any:
-        """The attribute if the resource stays as it is."""
+        """The attribute if the resource is unchanged."""
         if logical_id in self.fresh:
             return UNKNOWN
         if logical_id in self.unsure | self.changed_custom:
@@ -67,11 +67,11 @@ class _PlannedResources:
 
 
 def plan(blueprint: Blueprint) -> Plan:
-    """The changes that reaching a blueprint takes.
+    """The changes that a deployment of the blueprint would make.
 
     Raises:
-        AwsError: if an expression cannot be resolved or a resource would change its type.
-        ResourceFailed: if an import does not exist.
+        AwsError: An expression cannot be resolved or a resource would change its type.
+        ResourceFailed: An import does not exist.
 
     """
     context, stack = blueprint.context, blueprint.stack
@@ -86,10 +86,10 @@ def plan(blueprint: Blueprint) -> Plan:
             resources.fresh.add(logical_id)
             changes.append(_addition(draft))
             continue
-        found = _difference(blueprint, old, draft)
-        if found or old.failed:
-            _mark(resources, draft, found)
-            changes.append(_modification(old, draft, found))
+        difference = _difference(blueprint, old, draft)
+        if difference or old.failed:
+            _mark(resources, draft, difference)
+            changes.append(_modification(old, draft, difference))
     changes += [
         _removal(record)
         for logical_id, record in stack.records.items()
@@ -126,12 +126,12 @@ def _difference(blueprint: Blueprint, old: Record, draft: Record) -> Difference:
     return Difference(properties, bool(compare(old.metadata, draft.metadata, None)), policies)
 
 
-def _mark(resources: _PlannedResources, draft: Record, found: Difference) -> None:
+def _mark(resources: _PlannedResources, draft: Record, difference: Difference) -> None:
     if is_custom(draft.type_name):
         resources.changed_custom.add(draft.logical_id)
-    elif found.replacement == "True":
+    elif difference.replacement == "True":
         resources.fresh.add(draft.logical_id)
-    elif found.replacement == "Conditional":
+    elif difference.replacement == "Conditional":
         resources.unsure.add(draft.logical_id)
 
 
@@ -164,18 +164,18 @@ def _removal(record: Record) -> dict[str, Any]:
     )
 
 
-def _modification(old: Record, draft: Record, found: Difference) -> dict[str, Any]:
-    replacement = "Conditional" if is_custom(draft.type_name) else found.replacement
-    members = ["Metadata"] * found.metadata + ["DeletionPolicy"] * found.policies
+def _modification(old: Record, draft: Record, difference: Difference) -> dict[str, Any]:
+    replacement = "Conditional" if is_custom(draft.type_name) else difference.replacement
+    members = ["Metadata"] * difference.metadata + ["DeletionPolicy"] * difference.policies
     change = {
         "Action": "Modify",
         "LogicalResourceId": old.logical_id,
         "PhysicalResourceId": old.physical_id,
         "ResourceType": draft.type_name,
         "Replacement": replacement,
-        "Scope": (["Properties"] if found.properties else []) + members,
+        "Scope": (["Properties"] if difference.properties else []) + members,
         "Details": [
-            *(_property_detail(name, old, draft, found) for name in found.properties),
+            *(_property_detail(name, old, draft, difference) for name in difference.properties),
             *(_member_detail(name) for name in members),
         ],
         "BeforeContext": _context_of(old),
@@ -186,7 +186,9 @@ def _modification(old: Record, draft: Record, found: Difference) -> dict[str, An
     return _change(change)
 
 
-def _property_detail(name: str, old: Record, draft: Record, found: Difference) -> dict[str, Any]:
+def _property_detail(
+    name: str, old: Record, draft: Record, difference: Difference
+) -> dict[str, Any]:
     before, after = old.properties.get(name), draft.properties.get(name)
     kind = "Add" if name not in old.properties else "Modify"
     if name not in draft.properties:
@@ -194,7 +196,7 @@ def _property_detail(name: str, old: Record, draft: Record, found: Difference) -
     target = {
         "Attribute": "Properties",
         "Name": name,
-        "RequiresRecreation": found.properties[name],
+        "RequiresRecreation": difference.properties[name],
         "Path": f"/Properties/{name}",
         "AttributeChangeType": kind,
         "BeforeValue": None if before is None else _shown(before),
@@ -235,8 +237,8 @@ def _outputs_differ(stack: Stack, outputs: list[tuple[str, Mapping[str, Any], An
     if any(isinstance(part, Unknown) for output in outputs for part in output[2:]):
         return True
     now = {o.key: (o.value, o.description, o.export) for o in stack.outputs}
-    wanted = {
+    desired = {
         key: (text_of(value), entry.get("Description"), None if name is None else text_of(name))
         for key, entry, value, name in outputs
     }
-    return now != wanted
+    return now != desired

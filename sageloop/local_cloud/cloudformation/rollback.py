@@ -1,39 +1,42 @@
-"""The way back: return a stack to its last good state."""
+"""Rolls a stack back to its last good state."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from sageloop.local_cloud.cloudformation.cancelling import Cancel
+from sageloop.local_cloud.cloudformation.cancellation import Cancellation
 from sageloop.local_cloud.cloudformation.context import Context
 from sageloop.local_cloud.cloudformation.custom_resources import is_custom
+from sageloop.local_cloud.cloudformation.deletion import failure_text
 from sageloop.local_cloud.cloudformation.differences import compare
-from sageloop.local_cloud.cloudformation.removal import failure_text
+from sageloop.local_cloud.cloudformation.graph_walk import walk
+from sageloop.local_cloud.cloudformation.resource_operations import ResourceOperations
 from sageloop.local_cloud.cloudformation.state import Record, Snapshot, Stack
-from sageloop.local_cloud.cloudformation.walk import walk
-from sageloop.local_cloud.cloudformation.work import ResourceWork
 
 
 class Rollback:
-    """Restores every resource of a snapshot; what is new is left to the clean-up.
+    """Restores every resource of a snapshot; the clean-up deletes the new ones.
 
-    An updated resource is updated back; of a replaced one the old is still there and is
-    taken back; a custom resource gets an Update with its former properties either way.
+    An updated resource is updated back. The original of a replaced resource still exists and
+    becomes current again. A custom resource gets an Update with its former properties in both
+    cases.
     """
 
     def __init__(self, context: Context, stack: Stack, snapshot: Snapshot) -> None:
         self._context = context
         self._stack = stack
         self._snapshot = snapshot
-        self._work = ResourceWork(context, stack, tags=snapshot.desired.tags, cancel=Cancel())
+        self._work = ResourceOperations(
+            context, stack, tags=snapshot.desired.tags, cancel=Cancellation()
+        )
 
     def run(self, *, skip: Collection[str] = (), keep_new: bool = True) -> str | None:
-        """Go back; the reason if that failed.
+        """Roll back; returns the reason of a failure.
 
         Args:
-            skip: logical ids to leave as they are (ContinueUpdateRollback).
-            keep_new: whether ``RetainExceptOnCreate`` of the call is off, so that a new
-                resource's own deletion policy holds.
+            skip: Logical ids to leave as they are (ContinueUpdateRollback).
+            keep_new: Whether the request's ``RetainExceptOnCreate`` is off, so that a new
+                resource's own deletion policy applies.
 
         """
         before = self._snapshot.records
@@ -47,7 +50,7 @@ class Rollback:
             return failure_text(walked.failed, "update")
         for logical_id, record in list(self._stack.records.items()):
             if logical_id not in before:
-                self._give_up(record, keep_new=keep_new)
+                self._discard(record, keep_new=keep_new)
         with self._stack.lock:
             self._stack.desired = self._snapshot.desired
             self._stack.outputs = self._snapshot.outputs
@@ -85,7 +88,7 @@ class Rollback:
                 self._context.now(),
             )  # fmt: skip
 
-    def _give_up(self, record: Record, *, keep_new: bool) -> None:
+    def _discard(self, record: Record, *, keep_new: bool) -> None:
         policy = creation_policy(record, keep_new=keep_new)
         with self._stack.lock:
             self._stack.drop(record)
@@ -93,7 +96,7 @@ class Rollback:
 
 
 def creation_policy(record: Record, *, keep_new: bool) -> str:
-    """The deletion policy that holds when the creation itself is rolled back."""
+    """The deletion policy that applies when the creation is rolled back."""
     if record.failed == "create" or record.deletion_policy == "RetainExceptOnCreate":
         return "Delete"
     return record.deletion_policy if keep_new else "Delete"

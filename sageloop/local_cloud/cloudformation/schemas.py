@@ -1,7 +1,7 @@
-"""AWS's provider schemas: what a resource type's properties are, and what changing them means.
+"""AWS's resource provider schemas: properties of resource types, and replacement on change.
 
 The schemas are the JSON files that cfn-lint ships as package data; cfn-lint itself is never
-imported, because that takes seconds. A type is read when it is first asked for.
+imported, because that takes seconds. A schema is read on its first use.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _CUSTOM = ("Custom::", "AWS::CloudFormation::CustomResource")
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """What CloudFormation says of one resource type.
+    """The schema of one resource type.
 
-    Paths are dotted and relative to the properties (``VpcConfig``, ``Code.S3Key``); ``*``
-    stands for each element of a list. ``create_only`` holds conditional ones as well: where
-    AWS may replace, the local cloud does.
+    Paths are dotted and relative to the properties (``VpcConfig``, ``Code.S3Key``); ``*`` stands
+    for each element of a list. ``create_only`` includes conditional ones: where AWS may replace,
+    the local cloud does.
     """
 
     type_name: str
@@ -45,7 +45,7 @@ class Schema:
 
 
 def is_custom(type_name: str) -> bool:
-    """Whether a type is a custom resource, served by a function of the user's own."""
+    """Whether a type is a custom resource."""
     return type_name.startswith(_CUSTOM)
 
 
@@ -90,10 +90,10 @@ def _data() -> Path:
 
 @cache
 def _digests() -> Mapping[str, str]:
-    found: dict[str, str] = json.loads(
+    digests: dict[str, str] = json.loads(
         (_data() / "providers" / f"{_REGION}.json").read_text(encoding="utf-8")
     )
-    return found
+    return digests
 
 
 def _paths(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
@@ -103,9 +103,9 @@ def _paths(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 
 def unknown_properties(schema: Schema, properties: Mapping[str, Any]) -> list[str]:
-    """Dotted paths in ``properties`` that the schema does not know, at any depth.
+    """Dotted paths in ``properties`` that the schema does not define, at any depth.
 
-    Intrinsic functions are not looked into; their results are checked when they are used.
+    Intrinsic functions are not checked; their results are checked when they are used.
     """
     return sorted(set(_unknown(properties, [schema.document], schema.document, "")))
 
@@ -145,20 +145,20 @@ def _is_intrinsic(value: Any) -> bool:
 
 
 def _variants(nodes: list[Mapping[str, Any]], root: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Each form a value may take: references followed, alternatives spread out."""
-    found: list[Mapping[str, Any]] = []
+    """Each form of a value: references resolved, alternatives expanded."""
+    forms: list[Mapping[str, Any]] = []
     waiting = list(nodes)
-    seen: set[str] = set()
+    visited: set[str] = set()
     while waiting:
         node = waiting.pop()
         reference = node.get("$ref")
-        if isinstance(reference, str) and reference not in seen:
-            seen.add(reference)
+        if isinstance(reference, str) and reference not in visited:
+            visited.add(reference)
             waiting.append(_resolve(reference, root))
         for key in ("oneOf", "anyOf", "allOf"):
             waiting.extend(n for n in node.get(key, ()) if isinstance(n, dict))
-        found.append(node)
-    return found
+        forms.append(node)
+    return forms
 
 
 def _resolve(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -169,15 +169,15 @@ def _resolve(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def unsupported(resources: Mapping[str, Mapping[str, Any]], *, allow: frozenset[str]) -> list[str]:
-    """Everything in a template's resources that the local cloud would not carry out.
+    """The parts of a template's resources that the local cloud does not support.
 
     Args:
-        resources: the template's ``Resources``, intrinsic functions included.
-        allow: names that the user accepts as kept in the stack only: a type
+        resources: The template's ``Resources``, intrinsic functions included.
+        allow: Names that the user allows to be stored without effect: a type
             (``AWS::X::Y``) or a property (``AWS::X::Y.Property``).
 
     Returns:
-        One line for each problem, empty when all is supported.
+        One line for each problem, empty if everything is supported.
 
     """
     return [
@@ -203,15 +203,15 @@ def _problems(logical_id: str, resource: Mapping[str, Any], allow: frozenset[str
     if schema is not None:
         for path in unknown_properties(schema, properties):
             yield (
-                f"{logical_id} ({type_name}): AWS knows no property {path}; "
-                f"it knows {', '.join(sorted(schema.properties))}"
+                f"{logical_id} ({type_name}): AWS has no property {path}; "
+                f"it has {', '.join(sorted(schema.properties))}"
             )
     known = schema.properties if schema is not None else frozenset(properties)
     for name in properties:
         if name in known and not coverage.takes(name) and f"{type_name}.{name}" not in allow:
             yield (
-                f"{logical_id} ({type_name}): the local cloud does not carry out property {name}; "
-                f"it carries out {', '.join(sorted(coverage.executed))}"
+                f"{logical_id} ({type_name}): the local cloud does not support property {name}; "
+                f"it supports {', '.join(sorted(coverage.executed))}"
                 f"{_stored_too(coverage.stored)}; "
                 f"to deploy without its effect, allow {type_name}.{name} by name"
             )
@@ -223,8 +223,8 @@ def _stored_too(stored: frozenset[str]) -> str:
 
 def _unsupported_type(logical_id: str, type_name: str, *, known: bool) -> str:
     if not known:
-        return f"{logical_id}: AWS knows no resource type {type_name!r}"
+        return f"{logical_id}: AWS has no resource type {type_name!r}"
     return (
         f"{logical_id}: the local cloud does not support resource type {type_name}; "
-        f"to deploy with it kept in the stack only, allow {type_name} by name"
+        f"to deploy with it stored without effect, allow {type_name} by name"
     )

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.cloudformation.change_sets import ChangeSets
-from sageloop.local_cloud.cloudformation.conductor import Conductor
 from sageloop.local_cloud.cloudformation.context import (
     Context,
     ProviderOf,
@@ -14,8 +13,9 @@ from sageloop.local_cloud.cloudformation.context import (
     Unsupported,
 )
 from sageloop.local_cloud.cloudformation.custom_resources import CustomResources
-from sageloop.local_cloud.cloudformation.inspection import Inspection
+from sageloop.local_cloud.cloudformation.read_api import ReadApi
 from sageloop.local_cloud.cloudformation.stack_api import StackApi
+from sageloop.local_cloud.cloudformation.stack_orchestrator import StackOrchestrator
 from sageloop.local_cloud.core.service import Service
 from sageloop.local_cloud.core.wire import Request, Response
 
@@ -26,13 +26,13 @@ DURATIONS_PATH = "/_sageloop/cfn-durations"
 
 
 class CloudFormationService(Service):
-    """Stacks that really come, change, roll back and go.
+    """The operations of CloudFormation, executed with real resources of the local cloud.
 
     Args:
-        cloud: the cloud to serve in.
-        provider_of: the provider of a native type; by default the table of providers.
-        schema_of: the schema of a type; by default AWS's own provider schemas.
-        unsupported: what of a template's resources is not carried out, as lines.
+        cloud: The cloud that the service belongs to.
+        provider_of: Returns the provider of a native type; by default from the table of providers.
+        schema_of: Returns the schema of a type; by default AWS's own provider schemas.
+        unsupported: Returns the unsupported parts of a template's resources, one per line.
 
     """
 
@@ -49,15 +49,15 @@ class CloudFormationService(Service):
             schema_of=_default_schemas() if schema_of is None else schema_of,
             unsupported=_default_check() if unsupported is None else unsupported,
         )  # fmt: skip
-        conductor = Conductor(self.context)
-        self.include(StackApi(self.context, conductor))
-        self.include(ChangeSets(self.context, conductor))
-        self.include(Inspection(self.context))
+        orchestrator = StackOrchestrator(self.context)
+        self.include(StackApi(self.context, orchestrator))
+        self.include(ChangeSets(self.context, orchestrator))
+        self.include(ReadApi(self.context))
         cloud.front.add_route(DURATIONS_PATH, self._show_durations)
 
     @property
     def durations(self) -> list[tuple[str, str, float]]:
-        """Each operation that ended: stack, kind, wall seconds from start to final state."""
+        """Each completed operation: stack, kind, wall seconds from start to final status."""
         return list(self.context.durations)
 
     def _show_durations(self, _: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The API that makes, changes and removes stacks."""
+"""Operations that create, update and delete stacks."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 import re
 from typing import Any
 
-from sageloop.local_cloud.cloudformation.asking import (
-    checked_blueprint,
-    desired_of,
-    refuse_unsupported_members,
-    template_asked,
-)
-from sageloop.local_cloud.cloudformation.conductor import Conductor, OnFailure
 from sageloop.local_cloud.cloudformation.context import Context
 from sageloop.local_cloud.cloudformation.errors import ResourceFailed, invalid, refused
 from sageloop.local_cloud.cloudformation.planning import plan
+from sageloop.local_cloud.cloudformation.stack_orchestrator import OnFailure, StackOrchestrator
+from sageloop.local_cloud.cloudformation.stack_request import (
+    desired_state,
+    refuse_unsupported_members,
+    requested_template,
+    validated_blueprint,
+)
 from sageloop.local_cloud.cloudformation.state import Stack
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
@@ -27,11 +27,11 @@ _ON_FAILURE: dict[str, OnFailure] = {
 
 
 class StackApi:
-    """Operations that start work on stacks."""
+    """The API of stacks, whose operations run in the background."""
 
-    def __init__(self, context: Context, conductor: Conductor) -> None:
+    def __init__(self, context: Context, orchestrator: StackOrchestrator) -> None:
         self._context = context
-        self._conductor = conductor
+        self._orchestrator = orchestrator
 
     @operation("CreateStack")
     def create_stack(self, call: Call) -> dict[str, Any]:
@@ -45,15 +45,15 @@ class StackApi:
         stack = self._context.store.add(name, call.region, call.account_id, self._context.now())
         try:
             self._configure(stack, call)
-            template = template_asked(self._context, call)
-            desired = desired_of(self._context, call, stack, template)
-            blueprint = checked_blueprint(self._context, stack, desired)
-        except BaseException:  # whatever it is, no stack is there that was not created
+            template = requested_template(self._context, call)
+            desired = desired_state(self._context, call, stack, template)
+            blueprint = validated_blueprint(self._context, stack, desired)
+        except BaseException:  # after any error, no stack must remain
             self._context.store.forget(stack)
             raise
         stack.termination_protection = params.get("EnableTerminationProtection") is True
         on_failure = _ON_FAILURE[params.get("OnFailure", "ROLLBACK")]
-        self._conductor.start_create(
+        self._orchestrator.start_create(
             stack, blueprint, token=params.get("ClientRequestToken"),
             on_failure="DO_NOTHING" if stack.disable_rollback else on_failure,
             keep_new=params.get("RetainExceptOnCreate") is not True,
@@ -62,7 +62,7 @@ class StackApi:
 
     @operation("UpdateStack")
     def update_stack(self, call: Call) -> dict[str, Any]:
-        """Update a stack in the background. Raises if nothing would change."""
+        """Update a stack in the background. Raises ``AwsError`` if nothing would change."""
         params = call.params
         refuse_unsupported_members(params)
         stack = self._get(call, "Stack [{}] does not exist")
@@ -72,16 +72,16 @@ class StackApi:
             raise invalid(
                 f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated."
             )
-        template = template_asked(self._context, call, stack)
-        desired = desired_of(self._context, call, stack, template)
-        blueprint = checked_blueprint(self._context, stack, desired)
+        template = requested_template(self._context, call, stack)
+        desired = desired_state(self._context, call, stack, template)
+        blueprint = validated_blueprint(self._context, stack, desired)
         try:
             if plan(blueprint).is_empty:
                 raise invalid("No updates are to be performed.")
         except ResourceFailed as failure:
             raise invalid(failure.reason) from None
         self._configure(stack, call)
-        self._conductor.start_update(
+        self._orchestrator.start_update(
             stack, blueprint, disable_rollback=stack.disable_rollback,
             keep_new=params.get("RetainExceptOnCreate") is not True,
             token=params.get("ClientRequestToken"),
@@ -90,7 +90,7 @@ class StackApi:
 
     @operation("DeleteStack")
     def delete_stack(self, call: Call) -> None:
-        """Delete a stack in the background; one that is not there is no error."""
+        """Delete a stack in the background; no error if it does not exist."""
         stack = self._context.store.find(call.params["StackName"], call.region)
         if stack is None or stack.status in ("DELETE_COMPLETE", "DELETE_IN_PROGRESS"):
             return
@@ -110,19 +110,19 @@ class StackApi:
             return
         stack.role_arn = call.params.get("RoleARN") or stack.role_arn
         stack.principal = call.principal
-        self._conductor.start_delete(
+        self._orchestrator.start_delete(
             stack, retain=retain, token=call.params.get("ClientRequestToken"),
             force=call.params.get("DeletionMode") == "FORCE_DELETE_STACK",
         )  # fmt: skip
 
     @operation("RollbackStack")
     def rollback_stack(self, call: Call) -> dict[str, Any]:
-        """Roll back a failed create or update that was left as it was."""
+        """Roll back a failed create or update whose resources were preserved."""
         stack = self._get(call)
         if stack.status not in ("CREATE_FAILED", "UPDATE_FAILED"):
-            raise invalid(f"Stack:{stack.stack_id} is in {stack.status} state and cannot be rolled back; needed is CREATE_FAILED or UPDATE_FAILED")  # fmt: skip # noqa: E501
+            raise invalid(f"Stack:{stack.stack_id} is in {stack.status} state and cannot be rolled back; it must be CREATE_FAILED or UPDATE_FAILED")  # fmt: skip # noqa: E501
         stack.role_arn = call.params.get("RoleARN") or stack.role_arn
-        self._conductor.start_rollback(
+        self._orchestrator.start_rollback(
             stack, keep_new=call.params.get("RetainExceptOnCreate") is not True,
             token=call.params.get("ClientRequestToken"),
         )  # fmt: skip
@@ -130,37 +130,37 @@ class StackApi:
 
     @operation("ContinueUpdateRollback")
     def continue_update_rollback(self, call: Call) -> None:
-        """Try a failed rollback again, leaving out what the caller names."""
+        """Retry a failed rollback, skipping the resources that the request names."""
         stack = self._get(call)
         if stack.status != "UPDATE_ROLLBACK_FAILED":
             raise invalid(f"Stack:{stack.stack_id} is in {stack.status} state; only a stack in UPDATE_ROLLBACK_FAILED can continue its rollback")  # fmt: skip # noqa: E501
         stack.role_arn = call.params.get("RoleARN") or stack.role_arn
-        self._conductor.start_rollback(
+        self._orchestrator.start_rollback(
             stack, skip=call.params.get("ResourcesToSkip") or (),
             token=call.params.get("ClientRequestToken"),
         )  # fmt: skip
 
     @operation("CancelUpdateStack")
     def cancel_update_stack(self, call: Call) -> None:
-        """End a running update; it rolls back."""
+        """Cancel a running update; it rolls back."""
         stack = self._get(call)
         if stack.status != "UPDATE_IN_PROGRESS":
             raise invalid(
                 "CancelUpdateStack cannot be called from current stack status "
-                f"({stack.status}); needed is UPDATE_IN_PROGRESS"
+                f"({stack.status}); it must be UPDATE_IN_PROGRESS"
             )
-        self._conductor.cancel(stack, "User Initiated")
+        self._orchestrator.cancel(stack, "User Initiated")
 
     @operation("UpdateTerminationProtection")
     def update_termination_protection(self, call: Call) -> dict[str, Any]:
-        """Switch termination protection."""
+        """Enable or disable termination protection."""
         stack = self._get(call)
         stack.termination_protection = call.params["EnableTerminationProtection"] is True
         return {"StackId": stack.stack_id}
 
     @operation("SetStackPolicy")
     def set_stack_policy(self, call: Call) -> None:
-        """Keep a stack policy. One that denies anything is refused: it would not be enforced."""
+        """Store a stack policy. A policy with a Deny is refused: it would not be enforced."""
         refuse_unsupported_members(call.params)
         stack = self._get(call)
         text = call.params.get("StackPolicyBody")
@@ -174,7 +174,7 @@ class StackApi:
 
     @operation("GetStackPolicy")
     def get_stack_policy(self, call: Call) -> dict[str, Any]:
-        """The stack policy that was set."""
+        """The stored stack policy."""
         return {"StackPolicyBody": self._get(call).policy}
 
     def _get(self, call: Call, message: str = "Stack [{}] does not exist") -> Stack:

@@ -1,4 +1,4 @@
-"""What the engine remembers: stacks, their resources, events and change sets."""
+"""The engine's state: stacks, their resources, events and change sets."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ STACK_TYPE = "AWS::CloudFormation::Stack"
 class Record:
     """A resource of a stack as it was last applied.
 
-    ``properties`` are resolved, but with dynamic references unread. ``failed`` names the last
-    operation on it (``create``, ``update``) if that did not end well, so that the next one
-    does not take it for current.
+    ``properties`` are resolved except for dynamic references. ``failed`` names the last operation
+    on it (``create``, ``update``) if that failed, so that the next one does not treat it as
+    current.
     """
 
     logical_id: str
@@ -40,7 +40,7 @@ class Record:
 
 @dataclass(slots=True)
 class ResourceStatus:
-    """The line that DescribeStackResources shows of a resource."""
+    """A resource as DescribeStackResources returns it."""
 
     logical_id: str
     type_name: str
@@ -77,8 +77,8 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desired:
-    """What a deployment is to reach: a template with everything that gives it meaning."""
+class DesiredState:
+    """The desired state of a deployment: a template with parameters, tags and options."""
 
     template: Template
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
@@ -88,9 +88,9 @@ class Desired:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """The last good state of a stack: where a failed update returns to."""
+    """The last good state of a stack, to which a failed update rolls back."""
 
-    desired: Desired
+    desired: DesiredState
     records: Mapping[str, Record]
     outputs: tuple[Output, ...]
     imports: frozenset[str]
@@ -103,7 +103,7 @@ class ChangeSet:
     change_set_id: str
     name: str
     kind: str
-    desired: Desired
+    desired: DesiredState
     role_arn: str | None
     created: datetime
     description: str | None = None
@@ -127,7 +127,7 @@ class Stack:
     reason: str | None = None
     updated: datetime | None = None
     deleted: datetime | None = None
-    desired: Desired = field(default_factory=lambda: Desired(template=EMPTY))
+    desired: DesiredState = field(default_factory=lambda: DesiredState(template=EMPTY))
     role_arn: str | None = None
     principal: str = "cloudformation.amazonaws.com"
     records: dict[str, Record] = field(default_factory=dict)
@@ -150,16 +150,16 @@ class Stack:
 
     @property
     def acting(self) -> str:
-        """The principal of every call made for this stack: its role, else who asked."""
+        """The principal of every call for this stack: its role, else the caller."""
         return self.role_arn if self.role_arn else self.principal
 
     def begin(self, operation: str, token: str | None) -> None:
-        """Open an operation: later events carry its id and the caller's token."""
+        """Start an operation: later events carry its id and the client's request token."""
         with self.lock:
             self.operation, self.operation_id, self.token = operation, str(uuid.uuid4()), token
 
     def set_status(self, status: str, now: datetime, reason: str | None = None) -> None:
-        """Move the stack itself to a status, with its event."""
+        """Set the status of the stack and add an event."""
         with self.lock:
             self._event(self.name, self.stack_id, STACK_TYPE, status, now, reason=reason)
             self.status, self.reason = status, reason
@@ -172,10 +172,10 @@ class Stack:
         self, logical_id: str, physical_id: str, type_name: str, status: str, now: datetime, *,
         reason: str | None = None, properties: str | None = None, listed: bool = True,
     ) -> None:  # fmt: skip
-        """Move a resource to a status, with its event.
+        """Set the status of a resource and add an event.
 
-        ``listed=False`` is for a superseded resource: the line under its logical id already
-        shows the new one.
+        ``listed=False`` is for a superseded resource: the list already contains the new one under
+        its logical id.
         """
         with self.lock:
             self._event(
@@ -188,25 +188,25 @@ class Stack:
                 )
 
     def keep(self, record: Record) -> None:
-        """Remember a resource as current."""
+        """Store a resource as current."""
         with self.lock:
             self.records[record.logical_id] = record
 
     def drop(self, record: Record) -> None:
-        """Forget a resource, current or superseded."""
+        """Remove a resource, current or superseded."""
         with self.lock:
             if self.records.get(record.logical_id) is record:
                 del self.records[record.logical_id]
             self.leftovers = [left for left in self.leftovers if left is not record]
 
     def supersede(self, old: Record, *, policy: str) -> None:
-        """Remember a physical resource that the clean-up deletes, or keeps by ``policy``."""
+        """Store a physical resource that the clean-up deletes, or keeps by ``policy``."""
         if old.physical_id:
             with self.lock:
                 self.leftovers.append(replace(old, deletion_policy=policy))
 
     def readopt(self, physical_id: str, type_name: str) -> None:
-        """Take a superseded physical resource back from the clean-up."""
+        """Return a superseded physical resource, which the clean-up then keeps."""
         with self.lock:
             self.leftovers = [
                 r for r in self.leftovers
@@ -214,7 +214,7 @@ class Stack:
             ]  # fmt: skip
 
     def take_snapshot(self) -> Snapshot:
-        """The present state, to return to."""
+        """The current state, for a rollback."""
         with self.lock:
             return Snapshot(
                 desired=self.desired, records=dict(self.records), outputs=self.outputs,
@@ -246,7 +246,7 @@ class StackStore:
         self._live: dict[tuple[str, str], str] = {}
 
     def add(self, name: str, region: str, account_id: str, now: datetime) -> Stack:
-        """A new stack in review; the caller has made sure that the name is free."""
+        """A new stack in REVIEW_IN_PROGRESS; the caller has checked that the name is free."""
         with self._lock:
             stack = Stack(
                 stack_id=f"arn:aws:cloudformation:{region}:{account_id}:stack/{name}/{uuid.uuid4()}",
@@ -257,7 +257,7 @@ class StackStore:
             return stack
 
     def find(self, name_or_id: str, region: str) -> Stack | None:
-        """A live stack by name, or any stack by id."""
+        """A stack that is not deleted by name, or any stack by id."""
         with self._lock:
             if name_or_id.startswith("arn:"):
                 return self._by_id.get(name_or_id)
@@ -267,14 +267,14 @@ class StackStore:
     def get(
         self, name_or_id: str, region: str, *, message: str = "Stack with id {} does not exist"
     ) -> Stack:
-        """A stack that must be there; ``message`` is the caller's own wording if it is not."""
+        """The stack. Raises ``AwsError`` with the caller's ``message`` if it does not exist."""
         stack = self.find(name_or_id, region)
         if stack is None:
             raise invalid(message.format(name_or_id))
         return stack
 
     def forget(self, stack: Stack) -> None:
-        """Drop a stack that only ever was a place for change sets."""
+        """Remove a stack that only had change sets."""
         with self._lock:
             self._by_id.pop(stack.stack_id, None)
             if self._live.get((stack.region, stack.name)) == stack.stack_id:
@@ -283,5 +283,5 @@ class StackStore:
     def all(self, region: str, where: Callable[[Stack], bool] = lambda _: True) -> list[Stack]:
         """The stacks of a region, newest first."""
         with self._lock:
-            found = [s for s in self._by_id.values() if s.region == region and where(s)]
-        return found[::-1]
+            stacks = [s for s in self._by_id.values() if s.region == region and where(s)]
+        return stacks[::-1]

@@ -1,4 +1,4 @@
-"""Templates: from JSON or YAML text to a checked document."""
+"""Templates: parses JSON or YAML text to a validated document."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RESOURCE_MEMBERS = frozenset(
 )  # fmt: skip
 _POLICIES = ("Delete", "Retain", "Snapshot", "RetainExceptOnCreate")
 _LIMITS = {"Resources": 500, "Parameters": 200, "Outputs": 200, "Mappings": 200}
-# Ours: AWS documents none.
+# A limit of the local cloud: AWS documents none.
 MAX_DEPTH = 100
 MAX_BODY_BYTES = 51_200
 MAX_STORED_BYTES = 1_048_576
@@ -30,15 +30,15 @@ MAX_STORED_BYTES = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A parsed template; ``text`` is what the user gave, byte for byte."""
+    """A parsed template; ``text`` is the submitted text, byte for byte."""
 
     text: str
     body: dict[str, Any]
 
     def section(self, name: str) -> dict[str, Any]:
-        """A section's entries; empty if the template has none."""
-        found = self.body.get(name)
-        return found if isinstance(found, dict) else {}
+        """A section's entries; empty if the template has no such section."""
+        section = self.body.get(name)
+        return section if isinstance(section, dict) else {}
 
     @property
     def resources(self) -> dict[str, dict[str, Any]]:
@@ -47,7 +47,7 @@ class Template:
 
     @property
     def description(self) -> str | None:
-        """The description, if there is one."""
+        """The description, or an empty string."""
         return self.body.get("Description")
 
 
@@ -55,10 +55,10 @@ EMPTY = Template("{}", {})
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML as CloudFormation reads it: short function tags, dates that stay text, no aliases."""
+    """YAML as CloudFormation parses it: short function tags, dates as text, no aliases."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """A node of the document; an alias is refused before anything is made of it."""
+        """A node of the document; an alias is refused before it is expanded."""
         if self.check_event(yaml.events.AliasEvent):
             raise invalid(
                 "Template error: YAML aliases are not allowed in CloudFormation templates"
@@ -88,10 +88,10 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 def parse_template(text: str) -> Template:
-    """Read and check a template.
+    """Parse and validate a template.
 
     Raises:
-        AwsError: ``ValidationError`` that names what is wrong.
+        AwsError: ``ValidationError`` with the problem.
 
     """
     body = _load(text)
@@ -131,7 +131,7 @@ def _load(text: str) -> Any:
 
 
 def _check_depth(body: Any) -> None:
-    # By hand, as a stack of calls is what must not grow with the template.
+    # Iterative: the depth of the call stack must not depend on the template.
     level = [body]
     for _ in range(MAX_DEPTH):
         level = [inner for value in level if isinstance(value, dict | list) for inner in _in(value)]
@@ -186,10 +186,10 @@ def _check_resource(logical_id: str, resource: Any) -> None:
             + f"' of {logical_id}; allowed are {', '.join(sorted(_RESOURCE_MEMBERS))}"
         )
     for member in ("DeletionPolicy", "UpdateReplacePolicy"):
-        given = resource.get(member, "Delete")
+        policy = resource.get(member, "Delete")
         allowed = _POLICIES if member == "DeletionPolicy" else _POLICIES[:3]
-        if given not in allowed:
+        if policy not in allowed:
             raise invalid(
-                f"Template format error: Unrecognized {member} {given} for resource "
+                f"Template format error: Unrecognized {member} {policy} for resource "
                 f"{logical_id}; allowed are {', '.join(allowed)}"
             )

@@ -1,4 +1,4 @@
-"""Stacks, resources and events in the shapes that the API answers with."""
+"""Stacks, resources and events in the API's response formats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sageloop.local_cloud.cloudformation.state import (
 
 
 def stack_view(stack: Stack) -> dict[str, Any]:
-    """A stack as DescribeStacks shows it."""
+    """A stack as DescribeStacks returns it."""
     with stack.lock:
         return {
             "StackId": stack.stack_id,
@@ -45,7 +45,7 @@ def stack_view(stack: Stack) -> dict[str, Any]:
 
 
 def summary_view(stack: Stack) -> dict[str, Any]:
-    """A stack as ListStacks shows it."""
+    """A stack as ListStacks returns it."""
     return {
         "StackId": stack.stack_id,
         "StackName": stack.name,
@@ -70,7 +70,7 @@ def output_view(output: Output) -> dict[str, Any]:
 
 
 def parameters_view(parameters: Mapping[str, Parameter]) -> list[dict[str, Any]]:
-    """Parameters, those with NoEcho masked."""
+    """Parameters; values with NoEcho are masked."""
     return [parameter.described() for parameter in parameters.values()]
 
 
@@ -80,7 +80,7 @@ def tags_view(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def resource_view(stack: Stack, line: ResourceStatus) -> dict[str, Any]:
-    """A resource as DescribeStackResources shows it."""
+    """A resource as DescribeStackResources returns it."""
     return {
         "StackName": stack.name,
         "StackId": stack.stack_id,
@@ -90,7 +90,7 @@ def resource_view(stack: Stack, line: ResourceStatus) -> dict[str, Any]:
 
 
 def resource_summary(line: ResourceStatus) -> dict[str, Any]:
-    """A resource as ListStackResources shows it."""
+    """A resource as ListStackResources returns it."""
     return {
         "LogicalResourceId": line.logical_id,
         "PhysicalResourceId": line.physical_id or None,
@@ -108,7 +108,7 @@ def metadata_of(record: Record | None) -> Mapping[str, Any]:
 
 
 def event_view(stack: Stack, event: Event) -> dict[str, Any]:
-    """An event as DescribeStackEvents shows it."""
+    """An event as DescribeStackEvents returns it."""
     return {
         "StackId": stack.stack_id,
         "StackName": stack.name,
@@ -126,7 +126,7 @@ def event_view(stack: Stack, event: Event) -> dict[str, Any]:
 
 
 def operation_event_view(stack: Stack, event: Event) -> dict[str, Any]:
-    """An event as DescribeEvents shows it."""
+    """An event as DescribeEvents returns it."""
     shown = event_view(stack, event)
     del shown["StackName"]
     failed = event.status.endswith("_FAILED")

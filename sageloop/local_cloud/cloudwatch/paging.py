@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.core.paging import page_of
+from sageloop.local_cloud.core.paging import paginate
 from sageloop.local_cloud.core.service import Call
 
 _MOST = 100
@@ -17,7 +17,7 @@ def page(member: str, found: Sequence[Any], call: Call, *, size: str) -> dict[st
     wanted = call.params.get(size, _MOST)
     if not 1 <= wanted <= _MOST:
         raise AwsError("ValidationError", f"{size} must be 1 to {_MOST}, got {wanted}")
-    shown, token = page_of(found, call.params.get("NextToken"), wanted, _refused)
+    shown, token = paginate(found, call.params.get("NextToken"), wanted, _refused)
     answer: dict[str, Any] = {member: shown}
     return answer if token is None else answer | {"NextToken": token}
 

@@ -1,4 +1,4 @@
-"""The kernel every local service stands on: front, clock, record, faults, processes.
+"""Parts that every local service uses: request handling, clock, call record, faults, processes.
 
 Raises :class:`UnsupportedPlatformError` when it is imported on another platform than Linux.
 """

@@ -1,4 +1,4 @@
-"""What is in flight, so that ``settle()`` can say when the cloud is at rest."""
+"""Work in flight, for which ``settle()`` waits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Activity:
     """Counts work in flight by label and runs background work on a pool of threads."""
 
     def __init__(self, *, threads: int = 2_048) -> None:
-        """``threads`` are started as needed: each invocation or job in flight holds one."""
+        """``threads`` bounds the pool; they start on demand, one for each item of work."""
         self._changed = threading.Condition()
         self._labels: Counter[str] = Counter()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="cloud")
@@ -25,7 +25,7 @@ class Activity:
 
     @contextmanager
     def track(self, label: str) -> Iterator[None]:
-        """Count the body as work in flight."""
+        """Count the body of the ``with`` statement as work in flight."""
         self.begin(label)
         try:
             yield
@@ -33,12 +33,12 @@ class Activity:
             self.end(label)
 
     def begin(self, label: str) -> None:
-        """Open a piece of work whose end is reported by :meth:`end`, maybe elsewhere."""
+        """Register work in flight that :meth:`end` completes, possibly in another thread."""
         with self._changed:
             self._labels[label] += 1
 
     def end(self, label: str) -> None:
-        """Close a piece of work opened by :meth:`begin`."""
+        """Complete work that :meth:`begin` registered."""
         with self._changed:
             self._labels[label] -= 1
             if self._labels[label] <= 0:
@@ -46,7 +46,7 @@ class Activity:
             self._changed.notify_all()
 
     def spawn(self, label: str, work: Callable[[], None], *, background: bool = False) -> None:
-        """Run ``work`` on the pool; ``background`` work never holds ``settle()`` up."""
+        """Run ``work`` on the pool; ``settle()`` does not wait for ``background`` work."""
         if self._stopped:
             return
         if not background:
@@ -68,12 +68,12 @@ class Activity:
                 self.end(label)
 
     def in_flight(self) -> list[str]:
-        """Labels of what runs now."""
+        """Labels of the work in flight."""
         with self._changed:
             return sorted(self._labels)
 
     def wait_idle(self, timeout: float, *, also: Callable[[], list[str]]) -> list[str]:
-        """Wait (wall seconds) until nothing is in flight; returns what still is."""
+        """Wait up to ``timeout`` wall seconds for all work; returns the labels still in flight."""
         deadline = wall.monotonic() + timeout
         with self._changed:
             while True:
@@ -81,10 +81,11 @@ class Activity:
                 left = deadline - wall.monotonic()
                 if not busy or left <= 0:
                     return busy
-                # Held timers live in the clock, which does not notify us: look again soon.
+                # The clock does not notify this condition about its held timers: check them at
+                # intervals.
                 self._changed.wait(min(left, 0.05))
 
     def stop(self) -> None:
-        """Accept no more work; what runs is left to end or to die with the process."""
+        """Accept no more work; work that is running is not interrupted."""
         self._stopped = True
         self._pool.shutdown(wait=False, cancel_futures=True)

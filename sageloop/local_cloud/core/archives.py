@@ -1,6 +1,6 @@
-"""Archives unpacked within bounds, and within their folder.
+"""Extracts archives within limits and within the target folder.
 
-The standard library only: containers unpack with it too.
+Uses the standard library only: programs inside containers extract archives with it too.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-# SageMaker gives an instance a volume of 30 GB unless one is asked for. How many files an
-# archive may have AWS does not say: this many take a minute here.
+# SageMaker gives an instance a volume of 30 GB unless the request sets its size. AWS documents no
+# limit of the number of files; extracting this many takes a minute on a laptop.
 MOST_BYTES = 30 * 1024**3
 MOST_FILES = 250_000
-# What is left free on this machine's disk.
+# Disk space that an extraction leaves free.
 _RESERVE = 512 * 1024**2
 _LONGEST_LINK = 4096
 
@@ -25,17 +25,17 @@ Filter = Callable[[tarfile.TarInfo, str], tarfile.TarInfo | None]
 
 
 class ArchiveRefused(Exception):
-    """An archive is too large, or leads out of its folder."""
+    """An archive exceeds a limit or has a member outside its folder."""
 
 
 def unpack_tar(
     archive: tarfile.TarFile, target: Path, *, most_bytes: int = MOST_BYTES,
     most_files: int = MOST_FILES, admit: Filter = tarfile.data_filter,
 ) -> int:  # fmt: skip
-    """Unpack into a folder; returns the bytes of its files.
+    """Extract a tar archive into a folder; returns the bytes of its files.
 
-    ``admit`` is a filter of :mod:`tarfile`; its own default refuses what leads out of the folder
-    and what is no file. Raises :class:`ArchiveRefused` before a bound is passed, and ``tarfile``'s
+    ``admit`` is a filter of :mod:`tarfile`; the default refuses members outside the folder and
+    special files. Raises :class:`ArchiveRefused` before a limit is exceeded, and ``tarfile``'s
     errors.
     """
     size = 0
@@ -45,28 +45,28 @@ def unpack_tar(
         if count > most_files:
             raise ArchiveRefused(f"it has more than {most_files} files")
         if size > most_bytes:
-            raise ArchiveRefused(f"it unpacks to more than {most_bytes} bytes")
+            raise ArchiveRefused(f"it decompresses to more than {most_bytes} bytes")
         check_room(target, member.size)
         archive.extract(member, target, filter=admit)
     return size
 
 
 def check_room(target: Path, size: int) -> None:
-    """Raise :class:`ArchiveRefused` if so many bytes more would fill the disk."""
+    """Raise :class:`ArchiveRefused` if ``size`` more bytes would fill the disk."""
     if size and shutil.disk_usage(target).free - size < _RESERVE:
         raise ArchiveRefused(f"this machine's disk has no room for {size} bytes more")
 
 
 def unpack_zip(archive: zipfile.ZipFile, target: Path, *, most_bytes: int) -> int:
-    """Unpack into a folder, symbolic links and modes included; returns the bytes of its files.
+    """Extract a zip archive, including symbolic links and modes; returns the bytes of its files.
 
-    Raises :class:`ArchiveRefused` before a bound is passed or anything is written outside, and
-    what ``zipfile`` raises for a broken archive.
+    Raises :class:`ArchiveRefused` before a limit is exceeded or anything is written outside the
+    folder, and ``zipfile``'s errors for an invalid archive.
     """
     members = archive.infolist()
     size = sum(member.file_size for member in members)
     if size > most_bytes:
-        raise ArchiveRefused(f"it unpacks to more than {most_bytes} bytes")
+        raise ArchiveRefused(f"it decompresses to more than {most_bytes} bytes")
     check_room(target, size)
     root = target.resolve()
     for member in members:
@@ -78,11 +78,11 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, root: Path
     name = member.filename
     parts = Path(name).parts
     if name.startswith("/") or ".." in parts or "\\" in name or not parts:
-        raise ArchiveRefused(f"{name!r} leads out of the archive")
+        raise ArchiveRefused(f"{name!r} is outside the archive")
     path = root.joinpath(*parts)
-    # A link that came before may stand in the way.
+    # A link that an earlier member created may be in the member's path.
     if not path.parent.resolve().is_relative_to(root):
-        raise ArchiveRefused(f"{name!r} leads out of the archive")
+        raise ArchiveRefused(f"{name!r} is outside the archive")
     mode = member.external_attr >> 16
     if member.is_dir():
         path.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, root: Path
         _link(path, archive.open(member).read(_LONGEST_LINK).decode(), root)
         return
     with archive.open(member) as source, path.open("wb") as file:
-        # Never more than the header told: `zipfile` holds the member to it.
+        # `zipfile` writes at most the size that the member's header declares.
         shutil.copyfileobj(source, file)
     if mode & 0o777:
         path.chmod(mode & 0o777 | 0o600)
@@ -103,5 +103,5 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, root: Path
 def _link(path: Path, leads_to: str, root: Path) -> None:
     aim = Path(os.path.normpath(path.parent.resolve() / leads_to))
     if leads_to.startswith("/") or not aim.resolve().is_relative_to(root):
-        raise ArchiveRefused(f"the link {path.name!r} leads out of the archive")
+        raise ArchiveRefused(f"the link {path.name!r} points outside the archive")
     path.symlink_to(leads_to)

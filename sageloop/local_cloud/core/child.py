@@ -1,4 +1,4 @@
-"""A process that the supervisor runs for the cloud, in the manner of ``subprocess.Popen``."""
+"""A process that the supervisor runs, with the interface of ``subprocess.Popen``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO
 
 
 class Child:
-    """One process, in a session of its own. ``label`` names it to people.
+    """One process in its own session; ``label`` identifies it in messages.
 
     ``stdout`` is the readable end of its output if it was started with ``subprocess.PIPE``.
     """
@@ -21,20 +21,20 @@ class Child:
         self._ended = threading.Event()
 
     def poll(self) -> int | None:
-        """The exit code (negative: a signal), or ``None`` while it runs."""
+        """The exit code (negative: the number of a signal), or ``None`` while it runs."""
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end (wall seconds) and return the exit code.
+        """Wait up to ``timeout`` wall seconds for the process to end; returns its exit code.
 
-        No process that it started lives then. Raises ``subprocess.TimeoutExpired``.
+        All its descendants have ended by then. Raises ``subprocess.TimeoutExpired``.
         """
         if not self._ended.wait(timeout) or self.returncode is None:
             raise subprocess.TimeoutExpired(self.label, timeout or 0.0)
         return self.returncode
 
     def end(self, code: int) -> None:
-        """Note that it has ended."""
+        """Record the exit code."""
         if self.returncode is None:
             self.returncode = code
             self._ended.set()

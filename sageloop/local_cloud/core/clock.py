@@ -1,8 +1,8 @@
-"""The virtual clock: one dial for everything AWS would make a user wait for.
+"""The virtual clock, which all times of AWS services follow.
 
-Periods, schedules, bakes, cooldowns, leases and stamps run on it. What a process does
-(start, ping, time-out, grace) stays on the wall clock. Timers fire from one thread that
-waits on a condition, so turning the dial takes effect at once and nothing ever polls.
+Periods, schedules, bake times, cooldowns, leases and time stamps follow it. The run time of
+processes (start, ping, time-out, grace period) follows the wall clock. One thread waits on a
+condition and fires timers, so a change of the rate applies immediately and nothing polls.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 
 from sageloop.local_cloud.config_checks import check_rate
 
-# A moment that dates and all that is added to them can still hold.
+# 1 January 9000: dates and all intervals that are added to them stay below the maximum year.
 _LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
 @dataclass(order=True)
 class Timer:
-    """A call owed at a virtual moment; ``holds`` timers keep ``settle()`` waiting."""
+    """A call scheduled for a virtual time; ``settle()`` waits for timers that have ``holds``."""
 
     when: float
     order: int
@@ -33,19 +33,19 @@ class Timer:
     cancelled: bool = field(compare=False, default=False)
 
     def cancel(self) -> None:
-        """Make sure the call never happens (no effect once it has started)."""
+        """Cancel the call; no effect once it has started."""
         self.cancelled = True
 
 
 class VirtualClock:
-    """Time that runs ``rate`` times as fast as the wall's, and can be moved forward."""
+    """A clock that runs ``rate`` times as fast as the wall clock and can be advanced."""
 
     def __init__(
         self, *, run: Callable[[str, Callable[[], None]], None], rate: float = 1.0
     ) -> None:
         """``run(label, callback)`` executes a due timer; it must not block.
 
-        Raises ``ValueError`` for a rate that no clock can have.
+        Raises ``ValueError`` for a rate that is not allowed.
         """
         check_rate(rate)
         self._run = run
@@ -62,20 +62,20 @@ class VirtualClock:
 
     @property
     def rate(self) -> float:
-        """Virtual seconds a wall second."""
+        """Virtual seconds per wall second."""
         return self._rate
 
     def time(self) -> float:
-        """Virtual now, in seconds since the epoch."""
+        """Current virtual time in seconds since the epoch."""
         with self._changed:
             return self._time()
 
     def now(self) -> datetime:
-        """Virtual now, timezone-aware UTC."""
+        """Current virtual time as an aware UTC ``datetime``."""
         return datetime.fromtimestamp(self.time(), UTC)
 
     def set_rate(self, rate: float) -> None:
-        """Turn the dial; ``rate`` must be positive and at most 100,000."""
+        """Change the rate; it must be positive and at most 100,000."""
         check_rate(rate)
         with self._changed:
             self._rebase(self._time())
@@ -83,9 +83,9 @@ class VirtualClock:
             self._changed.notify_all()
 
     def advance(self, seconds: float) -> None:
-        """Jump forward; every timer passed on the way fires, in order of its moment.
+        """Move the time forward; timers that become due fire in the order of their times.
 
-        Raises ``ValueError`` for a jump back, or beyond the year 9000.
+        Raises ``ValueError`` for a negative value, or for a time beyond the year 9000.
         """
         if not seconds >= 0:
             raise ValueError(f"virtual time only runs forward, got {seconds} seconds")
@@ -99,7 +99,7 @@ class VirtualClock:
     def call_at(
         self, when: float, callback: Callable[[], None], *, label: str, holds: bool = False
     ) -> Timer:
-        """Call once at virtual epoch second ``when``; ``holds`` marks work that is in flight."""
+        """Call once at virtual epoch second ``when``; ``holds`` counts it as work in flight."""
         with self._changed:
             timer = Timer(when, next(self._orders), callback, label, holds)
             heapq.heappush(self._heap, timer)
@@ -116,15 +116,15 @@ class VirtualClock:
         """Labels of pending timers that count as work in flight."""
         with self._changed:
             now = self._time()
-            # What is due already is in flight, whether it holds or not.
+            # A timer that is due is in flight, with or without `holds`.
             waiting = [
                 t.label for t in self._heap if (t.holds or t.when <= now) and not t.cancelled
             ]
-            # A timer taken off the heap counts until its callback is known as work in flight.
+            # A timer taken off the heap counts until its callback is registered as work in flight.
             return [*waiting, self._firing.label] if self._firing else waiting
 
     def stop(self) -> None:
-        """Fire nothing more."""
+        """Fire no more timers."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""The cloud: its parts, put together, and what services ask of it."""
+"""The local cloud: creates its parts and provides them to the services."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sageloop.local_cloud.core.simulation import PolicySimulation
 from sageloop.local_cloud.core.work_folder import WorkFolder
 
 ACCOUNT_ID = "123456789012"
-_WARMED = (
+WARMED = (
     "sts", "ssm", "iam", "s3", "kms", "ec2", "cloudformation", "dynamodb", "logs", "sns", "sqs",
     "lambda", "events", "cloudwatch", "sagemaker",
 )  # fmt: skip
@@ -36,12 +36,13 @@ _WARMED = (
 
 @dataclass(frozen=True, kw_only=True)
 class CloudConfig:
-    """How a cloud is set up. ``port`` 0 takes a free one; ``rate`` is the clock's dial.
+    """Settings of a local cloud.
 
-    ``patience`` is how long (wall seconds) the call that starts a stack operation may wait for
-    its end; ``allow`` names what may be stored without being executed. ``test_keys`` (secrets by
-    access key id) are taken for the user's: well-known keys, for tests alone. Raises
-    ``ValueError`` for a host, port, region or rate that a cloud cannot have.
+    ``port`` 0 selects a free port; ``rate`` is the rate of the virtual clock. The request that
+    starts a stack operation waits up to ``operation_wait`` wall seconds for its end. ``allow``
+    names the resource types that may be stored without being executed. ``test_keys`` (secrets by
+    access key id) are accepted as keys of the user: published keys, for tests only. Raises
+    ``ValueError`` for a host, port, region or rate that is not allowed.
     """
 
     host: str = "127.0.0.1"
@@ -49,7 +50,7 @@ class CloudConfig:
     region: str = "us-east-1"
     rate: float = 1.0
     work_dir: Path | None = None
-    patience: float = 0.0
+    operation_wait: float = 0.0
     allow: frozenset[str] = field(default_factory=frozenset)
     test_keys: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,7 +63,7 @@ class CloudConfig:
 
 
 class Cloud:
-    """Everything a service needs, by name. One object, one process, one account."""
+    """One account in one process: the parts that services use, by name."""
 
     def __init__(self, config: CloudConfig) -> None:
         self.config = config
@@ -90,12 +91,12 @@ class Cloud:
 
     @property
     def endpoint_url(self) -> str:
-        """Where clients reach this cloud."""
+        """URL at which clients reach this cloud."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def access(self) -> CloudAccess:
-        """Address, user's keys and admin token: what a client in another process needs."""
+        """Address, keys of the user and admin token, which a client in another process needs."""
         return CloudAccess(
             endpoint_url=self.endpoint_url, region=self.region, pid=os.getpid(),
             access_key_id=self.keys.user.access_key,
@@ -103,49 +104,49 @@ class Cloud:
         )  # fmt: skip
 
     def add(self, services: Sequence[Operations]) -> None:
-        """Install services of our own."""
+        """Register services that the local cloud implements itself."""
         for service in services:
             self.front.add_service(service)
 
     def service(self, model: str) -> Operations:
-        """The implementation behind a botocore service name; :attr:`services` are typed."""
+        """The implementation of a botocore service by its name; :attr:`services` is typed."""
         return self.front.services[model]
 
     def client(self, service: str, *, principal: str, region: str | None = None) -> Any:
-        """A boto3 client that calls this cloud without a socket, as ``principal``.
+        """A boto3 client that calls this cloud as ``principal`` without a socket.
 
-        ``principal`` is a role's ARN or a service's name (``events.amazonaws.com``).
-        Clients are cached and thread-safe.
+        ``principal`` is a role's ARN or a service's name (``events.amazonaws.com``). Clients are
+        cached and thread-safe.
         """
         return self._clients.get(service, principal, region or self.region)
 
     def credentials_of(self, role_arn: str, session: str) -> Credentials:
-        """Credentials for a child that acts as a role."""
+        """Temporary credentials of a role for a child process."""
         return self.keys.for_role(role_arn, session)
 
     def iam(self) -> Any:
-        """Moto's state of IAM in this account."""
+        """Moto's IAM backend of this account."""
         from moto.iam.models import iam_backends
 
         return iam_backends[self.account_id][get_partition(self.region)]
 
     def iam_role(self, arn: str) -> Any:
-        """Moto's record of a role; ``None`` if there is none of this ARN.
+        """Moto's role with this ARN, or ``None``.
 
-        A session's ARN leaves the role's path out, so a role without a path is also found by name.
+        The ARN of a session omits the role's path, so a role with a path is also matched by name.
         """
         name = arn.rsplit("/", 1)[-1]
-        found = next((r for r in list(self.iam().get_roles()) if r.name == name), None)
+        role = next((r for r in list(self.iam().get_roles()) if r.name == name), None)
         plain = f":role/{name}"
-        return found if found is not None and (found.arn == arn or arn.endswith(plain)) else None
+        return role if role is not None and (role.arn == arn or arn.endswith(plain)) else None
 
     def iam_user(self, arn: str) -> Any:
-        """Moto's record of a user; ``None`` if there is none of this ARN."""
-        found = self.iam().users.get(arn.rsplit("/", 1)[-1])
-        return found if found is not None and found.arn == arn else None
+        """Moto's user with this ARN, or ``None``."""
+        user = self.iam().users.get(arn.rsplit("/", 1)[-1])
+        return user if user is not None and user.arn == arn else None
 
     def child_environment(self, credentials: Credentials | None) -> dict[str, str]:
-        """The ``AWS_*`` variables by which a child finds this cloud, and nothing else."""
+        """The ``AWS_*`` variables with which a child process reaches this cloud."""
         nowhere = str(self.work_dir / "no-such-file")
         env = {
             "AWS_ENDPOINT_URL": self.endpoint_url,
@@ -159,19 +160,19 @@ class Cloud:
         return env | (credentials.environment() if credentials else {})
 
     def settle(self, timeout: float = 60.0) -> list[str]:
-        """Wait (wall seconds) until nothing is in flight; returns what still was, if anything."""
+        """Wait up to ``timeout`` wall seconds for all work; returns the labels still in flight."""
         return self.activity.wait_idle(timeout, also=self.clock.held)
 
     def start(self) -> None:
-        """Tell every service that the cloud is up."""
+        """Start every service."""
         for service in self.front.services.values():
             service.start()
 
     def warm_up(self, then: Callable[[], None]) -> None:
-        """Load, in the background, what the first deployment would have to wait for."""
+        """Load, in a background thread, what the first deployment needs."""
 
         def load() -> None:
-            for service in _WARMED:
+            for service in WARMED:
                 if self.stopped.is_set():
                     return
                 self.front.warm_up([service])
@@ -181,7 +182,7 @@ class Cloud:
         self.activity.spawn("warm-up", load, background=True)
 
     def stop(self) -> None:
-        """End everything this cloud started and remove what it wrote."""
+        """End every process and thread of this cloud and remove its files."""
         if self.stopped.is_set():
             return
         self.stopped.set()

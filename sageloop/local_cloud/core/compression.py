@@ -1,4 +1,4 @@
-"""What is compressed, unpacked within bounds."""
+"""Decompression within a limit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _PIECE = 1 << 20
 
 
 class TooLarge(ValueError):
-    """What was compressed is larger than is allowed."""
+    """Decompressed data exceeds the limit."""
 
 
 def gunzip(data: bytes, *, most: int) -> bytes:
-    """The content of a gzip file of one or more members, of ``most`` bytes at most.
+    """Decompress a gzip file of one or more members, up to ``most`` bytes.
 
-    Raises ``ValueError`` if it is none, :class:`TooLarge` before more than that is unpacked.
+    Raises ``ValueError`` for other data, :class:`TooLarge` before the limit is exceeded.
     """
     pieces: list[bytes] = []
     size = 0
@@ -28,10 +28,10 @@ def gunzip(data: bytes, *, most: int) -> bytes:
                 raise ValueError(str(error)) from None
             data = member.unconsumed_tail
             if not piece and not data and not member.eof:
-                raise ValueError("the compressed data is cut short")
+                raise ValueError("the compressed data is truncated")
             size += len(piece)
             if size > most:
-                raise TooLarge(f"it unpacks to more than {most} bytes")
+                raise TooLarge(f"it decompresses to more than {most} bytes")
             pieces.append(piece)
         data = member.unused_data.lstrip(b"\0")
     return b"".join(pieces)

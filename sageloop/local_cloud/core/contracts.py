@@ -1,8 +1,8 @@
-"""What the cloud's own services ask of each other, and nothing more than that.
+"""Protocols between the cloud's own services.
 
-A service never imports another one: it asks :class:`~sageloop.local_cloud.core.registry.Registry`
-for the part that it needs, which is one of these protocols. ``sageloop.local_cloud.services``
-shows mypy that each service is what is promised here.
+A service does not import another service. It obtains one of these protocols from
+:class:`~sageloop.local_cloud.core.registry.Registry`. ``sageloop.local_cloud.services`` lets mypy
+check that each service implements its protocol.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from sageloop.local_cloud.core.samples import Sample, Series
 
 
 class PutMetric(Protocol):
-    """Adds one observation at virtual now."""
+    """Adds one observation at the current virtual time."""
 
     def __call__(
         self, namespace: str, name: str, value: float, *, dimensions: dict[str, str],
         unit: str = "None",
     ) -> None:  # fmt: skip
-        """Add it."""
+        """Add one observation."""
         ...
 
 
 class Samples(Protocol):
-    """The samples that CloudWatch keeps, by series."""
+    """Metric samples that CloudWatch stores, by series."""
 
     def put(self, series: Series, sample: Sample, unit: str) -> None:
         """Add a sample."""
@@ -56,7 +56,7 @@ class CloudWatch(Protocol):
         self, namespace: str, name: str, value: float, *, dimensions: dict[str, str],
         unit: str = "None",
     ) -> None:  # fmt: skip
-        """Add one observation at virtual now."""
+        """Add one observation at the current virtual time."""
         ...
 
     def alarm_state(self, name: str) -> str | None:
@@ -68,11 +68,11 @@ class CloudWatch(Protocol):
         ...
 
     def evaluate_alarms(self) -> None:
-        """Evaluate every alarm now, whenever it is due."""
+        """Evaluate every alarm now, regardless of its schedule."""
         ...
 
     def before_evaluation(self, publish: Callable[[], None]) -> None:
-        """Call ``publish()`` just before alarms are evaluated, every virtual minute."""
+        """Call ``publish()`` before each evaluation of alarms, every virtual minute."""
         ...
 
 
@@ -87,12 +87,12 @@ class EventBridge(Protocol):
         ...
 
     def forward(self, event: dict[str, Any], bus_arn: str, *, hops: int) -> None:
-        """Pass an event on to another bus as it is. Raises ``AwsError`` if there is none."""
+        """Put an event on another bus unchanged. Raises ``AwsError`` if the bus does not exist."""
         ...
 
 
 class Lambda(Protocol):
-    """Functions, as services invoke them."""
+    """Lambda functions, as services invoke them."""
 
     def invoke_for(
         self, principal: str, function_arn: str, payload: bytes, source_arn: str
@@ -101,7 +101,7 @@ class Lambda(Protocol):
         ...
 
     def on_async_failure(self, callback: Callable[[str, bytes, str], None]) -> None:
-        """Call ``callback(function ARN, payload, error text)`` when an event is given up."""
+        """Call ``callback(function ARN, payload, error text)`` when an event is discarded."""
         ...
 
 
@@ -109,13 +109,13 @@ class AutoScaling(Protocol):
     """Application Auto Scaling."""
 
     def run_policy(self, arn: str, alarm: str, state: str) -> None:
-        """Carry out a policy because an alarm is in a state. Raises ``AwsError``."""
+        """Execute a scaling policy for an alarm state. Raises ``AwsError``."""
         ...
 
     def refuse_update(
         self, endpoint: str, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> None:  # fmt: skip
-        """Refuse an update that takes a scaled variant or its type away."""
+        """Raise ``AwsError`` for an update that removes or retypes a scaled variant."""
         ...
 
     def resource_deleted(self, resource: str) -> None:
@@ -124,61 +124,61 @@ class AutoScaling(Protocol):
 
 
 class SageMakerResources(Protocol):
-    """What SageMaker knows, and a condition to wait on for a change of it."""
+    """Resources of SageMaker, and a condition that is notified on every change."""
 
     @property
     def changed(self) -> threading.Condition:
-        """Notified at each change."""
+        """Notified on every change."""
         ...
 
     def find(self, family: str, name: str) -> dict[str, Any] | None:
-        """A resource, or ``None``."""
+        """A resource, or ``None`` if it does not exist."""
         ...
 
 
 class InferenceComponents(Protocol):
-    """Inference components, as CloudFormation waits for them."""
+    """Inference components, for CloudFormation's stabilization."""
 
     def wait(self, name: str) -> dict[str, Any] | None:
-        """Block until a component is at rest; ``None`` if it is gone."""
+        """Wait for a component's final status; returns ``None`` if it is deleted."""
         ...
 
 
 class Endpoints(Protocol):
-    """Endpoints, as scaling and CloudFormation see them."""
+    """Endpoints, as scaling and CloudFormation use them."""
 
     @property
     def components(self) -> InferenceComponents:
-        """What endpoints serve copies of."""
+        """The inference components of all endpoints."""
         ...
 
     def outstanding(self, endpoint: str, variant: str) -> list[int]:
-        """Requests in progress in each instance of a variant."""
+        """Number of requests in progress for each instance of a variant."""
         ...
 
     def outstanding_copies(self, component: str) -> list[int]:
-        """Requests in progress in each copy of a component."""
+        """Number of requests in progress for each copy of a component."""
         ...
 
     def rolled_back_by(self, name: str) -> str | None:
-        """The alarm that undid the last update of an endpoint, if one did."""
+        """Name of the alarm that rolled back the last update of an endpoint, or ``None``."""
         ...
 
 
 class FileSystems(Protocol):
-    """Directories that stand for EFS and FSx file systems."""
+    """Local directories mounted as EFS and FSx file systems."""
 
     def register(self, file_system_id: str, path: str | Path) -> None:
-        """Let a directory stand for a file system. Raises ``ValueError`` if it is none."""
+        """Mount a directory as a file system. Raises ``ValueError`` if it is not a directory."""
         ...
 
 
 class SageMaker(Protocol):
-    """SageMaker, as the other services and the cloud's own API see it."""
+    """SageMaker, as other services and the cloud's own API use it."""
 
     @property
     def store(self) -> SageMakerResources:
-        """Its resources."""
+        """Its stored resources."""
         ...
 
     @property
@@ -188,9 +188,9 @@ class SageMaker(Protocol):
 
     @property
     def file_systems(self) -> FileSystems:
-        """The file systems its jobs may read."""
+        """File systems that its jobs can read."""
         ...
 
     def wait_endpoint(self, name: str) -> dict[str, Any]:
-        """Wait until an endpoint is at rest; returns its description."""
+        """Wait for an endpoint's final status; returns its description."""
         ...

@@ -1,4 +1,4 @@
-"""Errors that travel to a client in AWS's own shapes."""
+"""Errors that are returned to clients in AWS's formats."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class AwsError(Exception):
-    """An error of a service, as AWS names it.
+    """An error response of an AWS service.
 
-    ``code`` is the wire code (``ValidationException``), ``message`` what a person reads,
-    ``status`` the HTTP status, ``fields`` further members of the error's shape.
+    ``code`` is the error code (``ValidationException``), ``message`` the message, ``status`` the
+    HTTP status, ``fields`` further members of the error's shape.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class AwsError(Exception):
 
 
 def not_supported(service: str, operation: str) -> AwsError:
-    """The refusal of an operation the local cloud does not have: named, never silent."""
+    """The error for an operation that the local cloud does not implement."""
     return AwsError(
         "NotImplemented",
         f"the local cloud does not support {service}:{operation}; see docs/local-cloud-coverage.md",

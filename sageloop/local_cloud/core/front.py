@@ -1,7 +1,7 @@
-"""The one front: every request is routed by service, recorded, and answered.
+"""Entry point of all requests: routes, authorizes, records and answers them.
 
-HTTP and in-process calls meet in :meth:`Front.dispatch`, so both are recorded alike and
-both meet ordered faults.
+HTTP and in-process calls both pass :meth:`Front.dispatch` or :meth:`Front.answer`, so both are
+recorded and both are subject to injected faults.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sageloop.local_cloud.access.gate import CloudParts as GateParts
 from sageloop.local_cloud.access.gate import Gate
 from sageloop.local_cloud.core import wire
 from sageloop.local_cloud.core.errors import AwsError, not_supported
+from sageloop.local_cloud.core.fast_path import BufferedRequest, OperationFastPath, body_of
 from sageloop.local_cloud.core.moto_bridge import MotoBridge
 from sageloop.local_cloud.core.naming import action_prefix, model_of, moto_part
 from sageloop.local_cloud.core.operations import Call, Operations
@@ -33,7 +34,6 @@ from sageloop.local_cloud.core.request_limits import (
     read_body,
     unreadable,
 )
-from sageloop.local_cloud.core.shortcut import BodyInHand, Shortcut, body_of
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.faults import Faults
@@ -44,7 +44,7 @@ _SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _SIGNED_FOR_INFERENCE = "/sagemaker/aws4_request"
 _BODILESS = (204, 304)
 _NOT_SENT = ("connection", "access-control-")
-# What is stored here and read in a browser must not act as a page of this address.
+# A stored object that a browser opens must not run as a page of this origin.
 _IN_A_BROWSER = [
     ("Content-Security-Policy", "sandbox"), ("X-Content-Type-Options", "nosniff"),
 ]  # fmt: skip
@@ -62,11 +62,11 @@ class _Route:
 
 
 class CloudParts(GateParts, Protocol):
-    """What the front asks of the cloud that it is part of."""
+    """Parts of the cloud that the front uses."""
 
     @property
     def faults(self) -> Faults:
-        """Faults that were ordered."""
+        """Injected faults."""
         ...
 
 
@@ -81,21 +81,21 @@ class Front:
         self._operations: dict[tuple[str, str], Operation] = {}
         self._routes: list[_Route] = []
         self._after: dict[str, list[Hook]] = {}
-        self._shortcut = Shortcut("sagemaker-runtime", "InvokeEndpoint")
+        self._fast_path = OperationFastPath("sagemaker-runtime", "InvokeEndpoint")
 
     def add_service(self, service: Operations) -> None:
-        """Serve a botocore service by an implementation of our own."""
+        """Register the implementation of a botocore service."""
         self._services[service.model] = service
 
     def add_operation(self, service: str, name: str, operation: Operation) -> None:
-        """Serve one operation that moto lacks in a service whose state is moto's."""
+        """Register one operation that moto lacks in a service whose state moto keeps."""
         self._operations[service, name] = operation
 
     def add_route(self, prefix: str, handler: Handler, *, admin: bool = True) -> None:
-        """Serve a path that is no AWS API (``/_sageloop/...``).
+        """Serve a path that is not an AWS API (``/_sageloop/...``).
 
-        It needs the cloud's admin token, unless ``admin`` is off: then the path itself holds a
-        secret, as AWS's presigned URLs do.
+        It requires the cloud's admin token unless ``admin`` is false: then the path itself
+        contains a secret, as AWS's presigned URLs do.
         """
         self._routes.append(_Route(prefix, handler, admin))
 
@@ -109,14 +109,14 @@ class Front:
         return self._services
 
     def warm_up(self, services: Iterable[str]) -> None:
-        """Load models and moto's part of services before they are first called."""
+        """Load models and moto's backends of services before their first call."""
         for service in services:
             get_service_router(service)
             if service not in self._services:
                 self._moto.warm_up(service)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answer over WSGI."""
+        """Answer a WSGI request."""
         environ.setdefault("RAW_URI", environ.get("REQUEST_URI", ""))
         response = self._gate.refused_at_once(environ)
         if response is None:
@@ -127,7 +127,8 @@ class Front:
         if "HTTP_SEC_FETCH_MODE" in environ:
             headers += _IN_A_BROWSER
         if response.status in _BODILESS:
-            # A client reads no body here; bytes sent all the same would begin its next answer.
+            # A HEAD response has no body: bytes of one would be read as the start of the next
+            # response.
             headers = [(k, v) for k, v in headers if k.lower() != "content-length"]
             start_response(f"{response.status} {_reason(response.status)}", headers)
             return []
@@ -140,7 +141,7 @@ class Front:
         return [response.body]
 
     def dispatch(self, request: Request) -> wire.Response:
-        """Answer one request that came over the wire: a route's, or one to an AWS API."""
+        """Answer a request from the network: to a registered path or to an AWS API."""
         for route in self._routes:
             if request.path.startswith(route.prefix):
                 if route.admin and not self._is_admin(request):
@@ -150,69 +151,75 @@ class Front:
         try:
             bound_body(service_claimed(environ), environ)
         except AwsError as error:
-            return wire.refusal(None, error)  # unread: it may never come
+            return wire.refusal(None, error)  # unread: the client may never send it
         identity = self._gate.identify(environ)
         if isinstance(identity, wire.Response):
             return identity
         return self._answered(Request(environ), identity)
 
     def answer(self, request: Request, caller: Caller) -> wire.Response:
-        """Answer a request from inside the cloud's own process, whose caller is known."""
-        found = _SCOPE.search(request.headers.get("Authorization", ""))
-        region, service = (found[1], found[2]) if found else (self._cloud.region, "s3")
+        """Answer a request from the cloud's own process, whose caller is known."""
+        scope = _SCOPE.search(request.headers.get("Authorization", ""))
+        region, service = (scope[1], scope[2]) if scope else (self._cloud.region, "s3")
         return self._answered(request, Identity(caller, region, service.lower()))
 
     def _answered(self, request: Request, identity: Identity) -> wire.Response:
         model = model_of(identity.service, request.environ)
         started = wall.perf_counter()
         if model != "s3":
-            # Read before it is routed: a query protocol's body is read away as a form.
+            # Read before routing: werkzeug consumes the body of the query protocol as a form.
             try:
                 read_body(model, request)
             except AwsError as error:
                 return wire.refusal(None, error)
         try:
-            found = wire.find_operation(model, request)
-        except Exception:  # whatever is wrong with it, it names no operation
+            operation = wire.find_operation(model, request)
+        except Exception:  # the request names no operation, whatever the parser raises
             return self._unrouted(model, request, identity)
         return self._recorded(
-            found, request, identity, lambda: _recordable(found, request), started
+            operation, request, identity, lambda: _recordable(operation, request), started
         )
 
     def _is_admin(self, request: Request) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        wanted = self._cloud.keys.admin_token
+        expected = self._cloud.keys.admin_token
         return scheme == "Bearer" and hmac.compare_digest(
-            token.encode("utf-8", "replace"), wanted.encode()
+            token.encode("utf-8", "replace"), expected.encode()
         )
 
     def _invoked(self, environ: dict[str, Any]) -> wire.Response | None:
-        """The answer to InvokeEndpoint, by its short way; ``None`` for any other request."""
-        cut = self._shortcut
+        """The response to InvokeEndpoint from the fast path; ``None`` for any other request."""
+        fast_path = self._fast_path
         if _SIGNED_FOR_INFERENCE not in environ.get("HTTP_AUTHORIZATION", ""):
             return None
-        if not cut.takes(environ):
+        if not fast_path.takes(environ):
             return None
         started = wall.perf_counter()
         body = body_of(environ)
         identity = self._gate.identify_signed(environ, body)
         if isinstance(identity, wire.Response):
             return identity
-        request = cast("Request", BodyInHand(environ, body))
+        request = cast("Request", BufferedRequest(environ, body))
         return self._recorded(
-            cut.operation, request, identity, lambda: cut.params(environ, body), started
+            fast_path.operation, request, identity, lambda: fast_path.params(environ, body), started
         )
 
     def _recorded(
-        self, found: wire.Operation, request: Request, identity: Identity,
+        self, operation: wire.Operation, request: Request, identity: Identity,
         read: Callable[[], dict[str, Any]], started: float,
     ) -> wire.Response:  # fmt: skip
         caller = identity.caller
         call = Call(
-            found.service, found.name, {}, caller, identity.region, self._cloud.account_id, request
+            operation.service,
+            operation.name,
+            {},
+            caller,
+            identity.region,
+            self._cloud.account_id,
+            request,
         )
-        outcome = self._answer(found, call, read)
-        action = f"{action_prefix(found.service)}:{found.name}"
+        outcome = self._answer(operation, call, read)
+        action = f"{action_prefix(operation.service)}:{operation.name}"
         self._record(identity, action, _without_bodies(call.params), outcome, started)
         return outcome
 
@@ -228,30 +235,30 @@ class Front:
         )  # fmt: skip
 
     def _answer(
-        self, found: wire.Operation, call: Call, read: Callable[[], dict[str, Any]]
+        self, operation: wire.Operation, call: Call, read: Callable[[], dict[str, Any]]
     ) -> wire.Response:
         try:
-            self._gate.check_public(found, call)
-            call.params.update(_read(found, read))
-            return self._with_faults(call, found)
+            self._gate.check_public(operation, call)
+            call.params.update(_read(operation, read))
+            return self._with_faults(call, operation)
         except AwsError as error:
-            return wire.refusal(found, error)
-        except NotImplementedError:  # moto's word for an operation that it lacks
-            return wire.refusal(found, not_supported(found.service, found.name))
+            return wire.refusal(operation, error)
+        except NotImplementedError:  # moto raises it for an operation that it lacks
+            return wire.refusal(operation, not_supported(operation.service, operation.name))
         except RecursionError as error:
-            return wire.refusal(found, unreadable(found, error))
+            return wire.refusal(operation, unreadable(operation, error))
         except Exception as error:
-            log.exception("%s:%s broke", found.service, found.name)
+            log.exception("%s:%s broke", operation.service, operation.name)
             failure = AwsError("InternalFailure", f"{type(error).__name__}: {error}", 500)
-            return wire.refusal(found, failure)
+            return wire.refusal(operation, failure)
 
-    def _with_faults(self, call: Call, found: wire.Operation) -> wire.Response:
+    def _with_faults(self, call: Call, operation: wire.Operation) -> wire.Response:
         action = f"{action_prefix(call.service)}:{call.operation}"
         faults = self._cloud.faults
         error = faults.on_call(action, call.principal, after=False)
         if error:
             raise error
-        response = self._carry_out(call, found)
+        response = self._carry_out(call, operation)
         if response.status < 400:
             for hook in self._after.get(action, ()):
                 hook(call, response)
@@ -260,20 +267,20 @@ class Front:
             raise error
         return response
 
-    def _carry_out(self, call: Call, found: wire.Operation) -> wire.Response:
+    def _carry_out(self, call: Call, operation: wire.Operation) -> wire.Response:
         service = self._services.get(call.service)
         if service is None:
             if moto_part(call.service) is None:
                 raise not_supported(call.service, call.operation)
             own = self._operations.get((call.service, call.operation))
             if own is not None:
-                return wire.answer(found, own(call))
+                return wire.answer(operation, own(call))
             return self._moto.call(call.service, call.request.environ)
         result = service.handle(call)
-        return result if isinstance(result, wire.Response) else wire.answer(found, result or {})
+        return result if isinstance(result, wire.Response) else wire.answer(operation, result or {})
 
     def _unrouted(self, model: str, request: Request, identity: Identity) -> wire.Response:
-        """Answer what is no operation of a service's model: S3's forms, or an unknown action."""
+        """Answer a request for no operation of the service's model: S3's forms, unknown actions."""
         started = wall.perf_counter()
         try:
             if identity.caller.kind is CallerKind.ANONYMOUS:
@@ -282,9 +289,9 @@ class Front:
         except NotImplementedError:
             named = request.headers.get("X-Amz-Target", f"{request.method} {request.path}")
             error = not_supported(model, named)
-            outcome = wire.refusal(None, error, spoken=wire.spoken_by(model, request))
+            outcome = wire.refusal(None, error, spoken=wire.error_protocol_of(model, request))
         except AwsError as error:
-            outcome = wire.refusal(None, error, spoken=wire.spoken_by(model, request))
+            outcome = wire.refusal(None, error, spoken=wire.error_protocol_of(model, request))
         form = model == "s3" and request.method == "POST"
         action = f"{action_prefix(model)}:{'PostObject' if form else 'Unknown'}"
         params = {"Method": request.method, "Path": request.path}
@@ -304,22 +311,22 @@ def _handled(handler: Handler, request: Request) -> wire.Response:
         return wire.refusal(None, failure)
 
 
-def _read(found: wire.Operation, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _read(operation: wire.Operation, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return read()
     except AwsError:
         raise
-    except Exception as error:  # whatever a parser raises, it is the request that is wrong
-        raise unreadable(found, error) from error
+    except Exception as error:  # any exception of a parser is an error of the request
+        raise unreadable(operation, error) from error
 
 
-def _recordable(found: wire.Operation, request: Request) -> dict[str, Any]:
-    if found.service == "s3":
-        # Bodies may be large and are moto's to read; path and query name the resource.
-        check_object(request, found.path_params)
-        return {**request.args.to_dict(), **found.path_params}
+def _recordable(operation: wire.Operation, request: Request) -> dict[str, Any]:
+    if operation.service == "s3":
+        # Bodies may be large and moto reads them; path and query name the resource.
+        check_object(request, operation.path_params)
+        return {**request.args.to_dict(), **operation.path_params}
     body = request.get_data()
-    params = wire.parse(found, request)
+    params = wire.parse(operation, request)
     request.environ["wsgi.input"] = io.BytesIO(body)  # moto reads the same body again
     return params
 
@@ -333,8 +340,8 @@ def _error_code(response: wire.Response) -> str:
     if named:
         return named.split(":")[0]
     text = response.body[:2000].decode(errors="replace")
-    found = re.search(r'<Code>([^<]+)</Code>|"__type":\s*"(?:[^"#]*#)?([^"]+)"', text)
-    return (found[1] or found[2]) if found else str(response.status)
+    match = re.search(r'<Code>([^<]+)</Code>|"__type":\s*"(?:[^"#]*#)?([^"]+)"', text)
+    return (match[1] or match[2]) if match else str(response.status)
 
 
 def _reason(status: int) -> str:

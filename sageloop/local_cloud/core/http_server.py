@@ -1,6 +1,6 @@
-"""The HTTP server in front of a cloud: cheroot, made proof against clients that dawdle.
+"""The HTTP server of a cloud: cheroot with limits for slow clients.
 
-A connection costs a thread only from when its request can be read to when it is answered.
+A connection occupies a thread only from the arrival of its request to the end of the response.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cheroot.connections import ConnectionManager
 from cheroot.wsgi import Server
 
-from sageloop.local_cloud.core.quick import QuickConnection
+from sageloop.local_cloud.core.invocation_connection import InvocationConnection
 from sageloop.local_cloud.core.threads import Threads
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Each synchronous invocation of a function holds a thread: there may be 1,000, by Lambda's
-# quota of concurrent executions. Each invocation of an endpoint does: `sagemaker/runtime.py`
-# admits 512. What is left answers the calls that their functions and containers make.
+# Each synchronous invocation of a function occupies a thread: up to 1,000, Lambda's quota of
+# concurrent executions. Each invocation of an endpoint does: `sagemaker/runtime.py` admits 512. The
+# remaining threads answer the calls that functions and containers make.
 _THREADS = 1_000 + 512 + 256
 _IDLE_SECONDS = 120
 _HEADER_BYTES = 65_536
-# cheroot's own limit is 10: every further client would connect anew for each request.
+# cheroot's own limit is 10, beyond which every client would reconnect for each request.
 _KEPT_CONNECTIONS = 512
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
@@ -37,14 +37,14 @@ class HttpServer(Server):
     """Serves a WSGI application on loopback.
 
     Args:
-        host: an address of this machine.
-        port: its port; 0 takes a free one.
-        application: the WSGI application.
-        head_seconds: wall seconds in which a request's head, and a body of up to 16 KB, must
-            come; until it has, it costs no thread.
-        body_seconds: wall seconds that a client may keep a thread waiting in all, for a longer
-            body or while it takes the answer; each 64 KB earn a second.
-        threads: how many requests are answered at once.
+        host: An address of this machine.
+        port: Its port; 0 selects a free port.
+        application: The WSGI application.
+        head_seconds: Wall seconds within which a request's head, and a body of up to 16 KB, must
+            arrive; until then it occupies no thread.
+        body_seconds: Wall seconds for which a client may block a thread in total, while it sends
+            a longer body or receives the response; each 64 KB add a second.
+        threads: Maximum number of requests answered at once.
 
     """
 
@@ -60,32 +60,32 @@ class HttpServer(Server):
             (host, port), application, timeout=_IDLE_SECONDS, request_queue_size=1024,
             server_name="sageloop", shutdown_timeout=1,
         )  # fmt: skip
-        self.max_request_body_size = 0  # each service has limits of its own
+        self.max_request_body_size = 0  # each service has its own limits
         self.max_request_header_size = _HEADER_BYTES
         self.keep_alive_conn_limit = _KEPT_CONNECTIONS
-        self.ConnectionClass = QuickConnection
+        self.ConnectionClass = InvocationConnection
         self.requests = Threads(self, most=threads)
 
     def prepare(self) -> None:
-        """Bind and listen. Raises ``OSError`` if the port is taken."""
+        """Bind and listen. Raises ``OSError`` if the port is in use."""
         super().prepare()
         self._connections.close()
         self._connections = _Connections(self)
 
     def process_conn(self, conn: HTTPConnection) -> None:
-        """Have a connection served; a new one first waits, without a thread, for its request."""
+        """Serve a connection; a new connection first waits, without a thread, for its request."""
         if conn.last_used is None:
             self._connections.put(conn)
         else:
             self.requests.put(conn)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-        """Log as the rest of the cloud does."""
+        """Log to the cloud's logger."""
         log.log(level, msg, exc_info=traceback)
 
 
 class _Connections(ConnectionManager):
-    """Connections that wait for a request, or for the rest of one."""
+    """Connections that wait for a request or for the rest of a request."""
 
     _selector: Any
 
@@ -109,13 +109,13 @@ class _Connections(ConnectionManager):
             return None
 
     def _make_room(self) -> None:
-        """Close the connection that has waited longest: the process can open no more files."""
+        """Close the connection that has waited longest, when no more files can be opened."""
         log.warning("too many open files: the connection that waited longest is closed")
         waiting = [(fd, c) for fd, c in self._selector.connections if c is not self.server]
         if waiting:
             self._drop(*min(waiting, key=lambda known: known[1].last_used))
         else:
-            wall.sleep(0.1)  # requests in flight hold all of them; one will end
+            wall.sleep(0.1)  # all of them serve requests; one of these will end
 
     def _drop(self, fd: int, connection: HTTPConnection) -> None:
         self._selector.unregister(fd)

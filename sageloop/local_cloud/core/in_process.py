@@ -1,7 +1,7 @@
-"""boto3 clients that reach the front without a socket.
+"""boto3 clients that call the front without a socket.
 
-botocore's public ``before-send`` event may answer a request itself; here it does, so the
-engine's own calls go through the same front, record and faults as everybody's.
+A handler of botocore's public ``before-send`` event returns the response, so the cloud's own calls
+pass the same authorization, record and faults as all others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from moto.core.request import Request
 
-from sageloop.environment import blind_session
+from sageloop.environment import blind_client
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -31,7 +31,7 @@ _CONFIG = Config(
 
 
 class _RawBody:
-    """What botocore expects of a response's raw stream."""
+    """The raw stream that botocore reads from a response."""
 
     def __init__(self, answered: Response) -> None:
         self._body = answered.body
@@ -55,7 +55,7 @@ class _RawBody:
 
 
 class Dispatcher(Protocol):
-    """What answers a request."""
+    """Answers requests."""
 
     def answer(self, request: Request, caller: Caller) -> Response:
         """Answer a request whose caller is known."""
@@ -63,11 +63,11 @@ class Dispatcher(Protocol):
 
 
 class CloudParts(Protocol):
-    """What in-process clients ask of the cloud that they belong to."""
+    """Parts of the cloud that in-process clients use."""
 
     @property
     def region(self) -> str:
-        """The region by default."""
+        """The default region."""
         ...
 
     @property
@@ -77,20 +77,17 @@ class CloudParts(Protocol):
 
     @property
     def front(self) -> Dispatcher:
-        """Where requests go."""
+        """Where requests are sent."""
         ...
 
 
 class InProcessClients:
-    """Makes and caches clients by service, principal and region."""
+    """Creates and caches clients by service, principal and region."""
 
     def __init__(self, cloud: CloudParts) -> None:
         self._cloud = cloud
         self._lock = threading.Lock()
         self._cache: dict[tuple[str, str, str], Any] = {}
-        self._session = blind_session()
-        # Loaded once: a session of its own for each client would read the models again.
-        self._session.set_config_variable("region", cloud.region)
 
     def get(self, service: str, principal: str, region: str) -> Any:
         """The client of ``service`` for ``principal``."""
@@ -104,7 +101,7 @@ class InProcessClients:
     def _make(self, service: str, principal: str, region: str) -> Any:
         keys = self._cloud.keys.for_principal(principal)
         caller = self._cloud.keys.caller(keys.access_key)
-        client = self._session.create_client(
+        client = blind_client(
             service, region_name=region, endpoint_url="http://127.0.0.1:1",
             aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,
             aws_session_token=keys.token, config=_CONFIG,

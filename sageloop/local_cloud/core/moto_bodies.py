@@ -1,8 +1,8 @@
-"""Large objects, read from where moto keeps them.
+"""Reads large objects from the files in which moto stores them.
 
-moto answers a GetObject with the whole body in memory, behind the lock of its S3. Data of
-many gigabytes is copied in pieces from moto's own file instead; who reads must have asked
-for the object through the front first, where the call is recorded and may be refused.
+moto answers GetObject with the whole body in memory while it holds the lock of S3. Data of many
+gigabytes is copied in parts from moto's file instead. The caller must have requested the object
+through the front first, where the call is authorized and recorded.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class StoredBody:
-    """The body of one version of an object. It stays readable if the object is replaced."""
+    """The body of one version of an object; it stays readable if the object is replaced."""
 
     etag: str
     size: int
     _kept: Any
 
     def pieces(self) -> Iterator[bytes]:
-        """The body in pieces of at most one mebibyte."""
+        """The body in parts of at most one mebibyte."""
         buffer = self._kept._value_buffer
         if not buffer._rolled:
             yield self._kept.value
@@ -42,7 +42,7 @@ class StoredBody:
 
 
 def find(account_id: str, bucket: str, key: str) -> StoredBody | None:
-    """The body of an object's latest version, or ``None`` if there is none."""
+    """The body of an object's latest version, or ``None`` if it does not exist."""
     from moto.s3.exceptions import S3ClientError
     from moto.s3.models import s3_backends
 

@@ -1,4 +1,4 @@
-"""moto as the keeper of state: its WSGI application, called without a socket."""
+"""Calls moto's WSGI application, which keeps state, without a socket."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from sageloop.local_cloud.core.wire import Response
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.clock import VirtualClock
 
-# Loading EC2's catalogue of images costs seconds and 175 MB, and nothing here needs it.
+# Loading EC2's catalogue of images takes seconds and 175 MB, and nothing uses it.
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-# The stacks attach none, but a user's may: a policy that is not there must not be ignored.
+# A user's stack may attach a managed policy; without the policies it would be ignored.
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
 
-# Of these Flask makes a page, where AWS's services answer in their own protocol.
+# Flask answers these with an HTML page; AWS's services answer in their own protocol.
 _PAGES = (404, 405, 500)
 
 
 class MotoBridge:
-    """Sends a request to moto and returns its answer."""
+    """Sends a request to moto and returns the response."""
 
     def __init__(self, clock: VirtualClock, region: str, account_id: str) -> None:
         self._clock = clock
@@ -46,12 +46,13 @@ class MotoBridge:
         Raises ``NotImplementedError`` for an operation that moto lacks.
 
         moto's state has no locks and iterates dictionaries that other requests change, so the
-        calls of one service go one after another. A long poll for messages waits outside.
+        calls of one service run one after another. A long poll for messages waits outside the
+        lock.
         """
         if moto_part(service) is None:
             raise NotImplementedError(f"moto keeps no state of {service}")
         part = self._part(service)
-        # Moto would look the account up by the access key, of which it knows few.
+        # moto would derive the account from the access key, and knows only some keys.
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
         unlocked = nullcontext() if _may_wait(environ) else self._lock_of(service)
         with unlocked, in_time_of(self._clock):
@@ -62,7 +63,7 @@ class MotoBridge:
         return answered
 
     def warm_up(self, service: str) -> None:
-        """Load one of moto's services before it is first called."""
+        """Load one of moto's services before its first call."""
         self._part(service)
 
     def _lock_of(self, service: str) -> threading.RLock:
@@ -70,19 +71,19 @@ class MotoBridge:
             return self._locks.setdefault(service, threading.RLock())
 
     def _part(self, service: str) -> Any:
-        # By the service's name alone: what moto would infer from one request's headers is not
-        # true of the next.
+        # Selected by the service's name only: moto would infer the service from the headers of the
+        # first request, which do not hold for the next.
         with self._lock:
             part = self._parts.get(service)
             if part is None:
                 if service == "sqs":
                     _keep_queues_in_virtual_time()
-                part = self._parts[service] = _application(service, self._region)
+                part = self._parts[service] = load_part(service, self._region)
             return part
 
 
 def _keep_queues_in_virtual_time() -> None:
-    # Imported at the first call to SQS: moto's part of it takes a while to load.
+    # Imported at the first call to SQS: moto's SQS is slow to load.
     from sageloop.local_cloud.core.moto_queues import accept_virtual_time
 
     accept_virtual_time()
@@ -92,12 +93,13 @@ def _may_wait(environ: dict[str, Any]) -> bool:
     if environ.get("HTTP_X_AMZ_TARGET", "") != "AmazonSQS.ReceiveMessage":
         return False
     body = environ.get("wsgi.input")
-    asked = body.getvalue() if isinstance(body, io.BytesIO) else b""
-    return bool(json.loads(asked or b"{}").get("WaitTimeSeconds") != 0)
+    content = body.getvalue() if isinstance(body, io.BytesIO) else b""
+    return bool(json.loads(content or b"{}").get("WaitTimeSeconds") != 0)
 
 
-def _application(service: str, region: str) -> Any:
-    # Imported at the first call: moto's server side takes a second to load.
+def load_part(service: str, region: str) -> Any:
+    """Moto's WSGI application of a service."""
+    # Imported at the first call: moto's server takes a second to load.
     from moto.moto_server.werkzeug_app import create_backend_app
 
     from sageloop.local_cloud.core.moto_iam import load_policies_where

@@ -1,4 +1,4 @@
-"""CloudWatch Logs in virtual time: moto refuses events beyond the wall clock's window."""
+"""CloudWatch Logs in virtual time: moto refuses events outside the wall clock's window."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from moto.logs.exceptions import InvalidParameterException, ResourceNotFoundExce
 
 
 class VirtualTimeLogs(models.LogsBackend):
-    """moto's logs, without the comparison of each event with the host's clock."""
+    """moto's logs without the comparison of each event with the wall clock."""
 
     @property
     def _url_module(self) -> ModuleType:
@@ -19,7 +19,7 @@ class VirtualTimeLogs(models.LogsBackend):
     def put_log_events(
         self, log_group_name: str, log_stream_name: str, log_events: list[dict[str, Any]]
     ) -> tuple[str, dict[str, Any]]:
-        """Store the events whatever the host's date."""
+        """Store the events at any date."""
         group = self.groups.get(log_group_name)
         if group is None:
             raise ResourceNotFoundException
@@ -32,5 +32,5 @@ class VirtualTimeLogs(models.LogsBackend):
 
 
 def accept_virtual_time() -> None:
-    """Have moto make backends of this class."""
+    """Make moto create backends of this class."""
     models.logs_backends.backend = VirtualTimeLogs

@@ -1,4 +1,4 @@
-"""moto's queues, in the time of the call that they serve."""
+"""moto's queues in the virtual time of the call that they serve."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sageloop.local_cloud.core.moto_sqs import now
 
 
 class VirtualTimeQueues(models.SQSBackend):
-    """moto's SQS, where one message that is too old to be kept hides no younger one."""
+    """moto's SQS, in which an expired message does not hide the messages after it."""
 
     @property
     def _url_module(self) -> ModuleType:
-        return urls  # moto would look for it beside this module
+        return urls  # moto would search it beside this module
 
     def receive_message(self, queue_name: str, *args: Any, **more: Any) -> Any:
-        """Messages of a queue; moto stops at the first that is too old, with all that follow."""
+        """Messages of a queue; moto stops at the first expired message."""
         queue: Any = self.get_queue(queue_name)
         oldest = (now() - float(queue.message_retention_period)) * 1000
         if any(message.sent_timestamp < oldest for message in list(queue._messages)):
@@ -27,9 +27,9 @@ class VirtualTimeQueues(models.SQSBackend):
 
 
 def accept_virtual_time() -> None:
-    """Have moto make queues of this class, and stamp, delay and hide messages in virtual time.
+    """Make moto create queues of this class, in virtual time.
 
-    Backends that moto has made already stay what they are: so it is to be called before SQS is.
+    Backends that moto has created before stay as they are: call this before the first use of SQS.
     """
     models.sqs_backends.backend = VirtualTimeQueues
     vars(models).update(unix_time=lambda *_: now(), unix_time_millis=lambda *_: now() * 1000)

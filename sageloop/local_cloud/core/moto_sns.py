@@ -1,4 +1,4 @@
-"""moto's topics: what is published is delivered here."""
+"""Delivery of the messages that are published to moto's topics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from moto.sns.models import Subscription
 
 
 def deliver_by(deliver: Callable[..., None]) -> None:
-    """Have ``deliver(subscription, message, message_id, **rest)`` called for each subscription."""
+    """Call ``deliver(subscription, message, message_id, **rest)`` for each subscription."""
 
     def publish(subscription: Any, message: str, message_id: str, **rest: Any) -> None:
         deliver(subscription, message, message_id, **rest)

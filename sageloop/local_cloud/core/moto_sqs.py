@@ -1,7 +1,7 @@
-"""SQS in virtual time: delays, visibility and retention run on the cloud's clock.
+"""SQS in virtual time: delays, visibility and retention follow the cloud's clock.
 
-moto keeps the queues and would ask the host's clock. Several clouds may live in one process, so
-which clock is meant goes along with each call.
+moto keeps the queues and would read the wall clock. Several clouds may live in one process, so
+each call carries its clock.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _TIME: ContextVar[Callable[[], float]] = ContextVar("time of SQS", default=wall.
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
-    """A message that is not to be had before a moment; ``delayed`` if it never was."""
+class HiddenMessage:
+    """A message that is not visible before a moment; ``delayed`` if it never was."""
 
     until: float
     message_id: str
@@ -30,13 +30,13 @@ class Hidden:
 
 
 def now() -> float:
-    """The time of the call that is served, in epoch seconds."""
+    """The time of the current call in epoch seconds."""
     return _TIME.get()()
 
 
 @contextmanager
 def in_time_of(clock: VirtualClock) -> Iterator[None]:
-    """Serve what is called inside in the time of a clock."""
+    """Serve the calls inside the ``with`` statement in the time of a clock."""
     token = _TIME.set(clock.time)
     try:
         yield
@@ -44,13 +44,13 @@ def in_time_of(clock: VirtualClock) -> Iterator[None]:
         _TIME.reset(token)
 
 
-def next_to_appear(queue_arn: str, now: float) -> Hidden | None:
-    """The message of a queue that will be the next to be had, if one is hidden at ``now``."""
+def next_to_appear(queue_arn: str, now: float) -> HiddenMessage | None:
+    """The message of a queue that becomes visible next, if one is hidden at ``now``."""
     queue = _queue(queue_arn)
     if queue is None:
         return None
     hidden = [
-        Hidden(
+        HiddenMessage(
             max(message.visible_at, message.delayed_until) / 1000, message.id,
             message.approximate_receive_count == 0,
         )
@@ -61,25 +61,25 @@ def next_to_appear(queue_arn: str, now: float) -> Hidden | None:
 
 
 def visibility_of(queue_arn: str) -> float:
-    """Seconds for which a queue hides what was received."""
+    """Visibility timeout of a queue in seconds."""
     queue = _queue(queue_arn)
     return 0.0 if queue is None else float(queue.visibility_timeout)
 
 
 def hide(queue_arn: str, message_ids: Iterable[str], until: float = inf) -> None:
-    """Hide received messages up to a moment, or for as long as nobody says otherwise.
+    """Hide received messages until a moment, or until the next call for them.
 
-    A function runs in wall time. On a clock that runs fast its messages would appear again
-    while it is at work, which on AWS they do not.
+    A function runs in wall time. On a clock with a high rate its messages would become visible
+    while it runs, which does not happen on AWS.
     """
-    queue, wanted = _queue(queue_arn), set(message_ids)
+    queue, selected = _queue(queue_arn), set(message_ids)
     for message in list(queue._messages) if queue is not None else ():
-        if message.id in wanted:
+        if message.id in selected:
             message.visible_at = until * 1000
 
 
 def dead_letters_of(queue_arn: str) -> str | None:
-    """ARN of the queue that messages go to after too many receives, if there is one."""
+    """ARN of a queue's dead-letter queue, or ``None``."""
     queue = _queue(queue_arn)
     policy = queue.redrive_policy if queue is not None else None
     return str(policy["deadLetterTargetArn"]) if policy else None

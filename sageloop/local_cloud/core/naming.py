@@ -1,11 +1,11 @@
-"""Names of services: as requests are signed, as botocore calls them, as moto keeps them."""
+"""Service names: in signatures, in botocore and in moto."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-# Services whose state is moto's, by botocore name, with the name of moto's part.
+# Services whose state moto keeps: botocore name and name of moto's backend.
 _MOTO_PARTS = {
     "backup": "backup", "dynamodb": "dynamodb", "dynamodbstreams": "dynamodbstreams",
     "ec2": "ec2", "ecr": "ecr", "efs": "efs", "iam": "iam", "kms": "kms", "logs": "logs",
@@ -24,19 +24,19 @@ _S3_CONTROL = "/v20180820/"
 
 
 def services_of_moto() -> list[str]:
-    """The services whose state is moto's, by botocore name."""
+    """Botocore names of the services whose state moto keeps."""
     return sorted(_MOTO_PARTS)
 
 
 def moto_part(service: str) -> str | None:
-    """Moto's name of the part that keeps a service's state; ``None`` if none does."""
+    """Name of the moto backend that keeps a service's state; ``None`` if there is none."""
     return _MOTO_PARTS.get(service)
 
 
 def model_of(signing_name: str, environ: Mapping[str, Any]) -> str:
     """The botocore name of the service that a request calls.
 
-    A few services share a signing name, and are told apart by target or path.
+    A few services share a signing name; target or path distinguishes them.
     """
     if signing_name == "sagemaker" and "HTTP_X_AMZ_TARGET" not in environ:
         return "sagemaker-runtime"
@@ -49,5 +49,5 @@ def model_of(signing_name: str, environ: Mapping[str, Any]) -> str:
 
 
 def action_prefix(model: str) -> str:
-    """The prefix of a service's actions in policies and in the record."""
+    """The prefix of a service's actions in policies and in the call record."""
     return {"sagemaker-runtime": "sagemaker", "s3control": "s3"}.get(model, model)

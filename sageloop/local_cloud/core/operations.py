@@ -1,4 +1,4 @@
-"""Operations of AWS as methods: what a call is, and what carries it out."""
+"""API calls, and methods that implement AWS operations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARK = "__aws_operation__"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One API call as an operation's method receives it."""
+    """One API call, as the method of an operation receives it."""
 
     service: str
     operation: str
@@ -31,7 +31,7 @@ class Call:
 
     @property
     def principal(self) -> str:
-        """The caller's name: an ARN, a service's name or ``anonymous``."""
+        """The caller: an ARN, a service's name or ``anonymous``."""
         return self.caller.name
 
 
@@ -46,7 +46,7 @@ def operation(name: str) -> Callable[[_Method], _Method]:
 
 
 class Operations:
-    """What carries out the operations of one botocore service, named in ``model``."""
+    """Implements the operations of one botocore service, named in ``model``."""
 
     model: ClassVar[str]
 
@@ -63,18 +63,18 @@ class Operations:
 
     @property
     def operations(self) -> list[str]:
-        """Names of the operations that are served."""
+        """Names of the implemented operations."""
         return sorted(self._operations)
 
     def handle(self, call: Call) -> dict[str, Any] | Response | None:
-        """Carry a call out, or refuse an operation that is not there by name."""
+        """Execute a call. Raises ``AwsError`` for an operation that is not implemented."""
         method = self._operations.get(call.operation)
         if method is None:
             raise not_supported(self.model, call.operation)
         return method(call)
 
     def start(self) -> None:
-        """Called once when the cloud is up."""
+        """Called once when the cloud starts."""
 
     def stop(self) -> None:
-        """Called once when the cloud goes down; must end what the service runs."""
+        """Called once when the cloud stops; must end everything that the service runs."""

@@ -1,4 +1,4 @@
-"""Listings by pages: a token is the place where the next page begins."""
+"""Pagination of list operations: a token is the position of the next page."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from sageloop.local_cloud.core.errors import AwsError
 _Item = TypeVar("_Item")
 
 
-def page_of(
-    found: Sequence[_Item], token: str | None, size: int, refuse: Callable[[str], AwsError]
+def paginate(
+    items: Sequence[_Item], token: str | None, size: int, refuse: Callable[[str], AwsError]
 ) -> tuple[list[_Item], str | None]:
-    """One page of a listing, and the token of the next; ``None`` if it is the last.
+    """One page of a list, and the token of the next; ``None`` if it is the last.
 
     Args:
-        found: The whole listing.
-        token: What the call gives; the first page without one.
+        items: The whole list.
+        token: Token of the request; ``None`` for the first page.
         size: Items of a page.
-        refuse: Makes the service's error of a token that no page has given.
+        refuse: Creates the service's error for an invalid token.
 
     Raises:
-        AwsError: What ``refuse`` makes.
+        AwsError: What ``refuse`` creates.
 
     """
-    given = token or "0"
-    if not (given.isascii() and given.isdecimal()):
-        raise refuse(given)
-    start = int(given)
+    position = token or "0"
+    if not (position.isascii() and position.isdecimal()):
+        raise refuse(position)
+    start = int(position)
     end = start + size
-    return list(found[start:end]), str(end) if end < len(found) else None
+    return list(items[start:end]), str(end) if end < len(items) else None

@@ -1,4 +1,4 @@
-"""Ports for processes that bind later than they are told where."""
+"""Ports for processes that bind some time after they receive the number."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import socket
 import threading
 from collections import deque
 
-# Below what systems give to outgoing connections (Linux: from 32768 on): between the moment a
-# port is told and the one it is bound, which may be seconds, no connection may happen to take it.
+# Below the range of outgoing connections (Linux: from 32768): between the choice of a port and its
+# use, which may be seconds apart, no outgoing connection can occupy it.
 _FIRST, _LAST = 20_000, 32_000
 _TRIES = 1000
-_random = random.SystemRandom()  # two clouds must not draw alike
+_random = random.SystemRandom()  # two clouds must not choose the same sequence
 _recent: deque[int] = deque(maxlen=512)
 _lock = threading.Lock()
 
 
 def free_port() -> int:
-    """A port nobody listens on and that was not given out a moment ago.
+    """A port on which no process listens and that was not returned recently.
 
     Raises:
-        OSError: if none is found.
+        OSError: No port is free.
 
     """
     with _lock:

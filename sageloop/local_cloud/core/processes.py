@@ -1,7 +1,7 @@
-"""Child processes: each in a session of its own, started and ended by the supervisor.
+"""Child processes, each in its own session, started and ended by the supervisor.
 
-Nothing that the cloud starts survives it, nor any process that those start; decision 10 says
-how. All of it holds on Linux.
+No process that the cloud starts, and no descendant of one, outlives the cloud; decision 10
+describes how. Linux only.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_F
 
 
 def clean_environment() -> dict[str, str]:
-    """What a child inherits: a few harmless variables, never an ``AWS_*`` one."""
+    """Environment of a child: a few harmless variables, no ``AWS_*`` variable."""
     return {k: os.environ[k] for k in _KEPT_VARIABLES if k in os.environ}
 
 
 class Processes:
-    """Starts children and makes sure that nothing of them outlives the cloud.
+    """Starts child processes and ends all of them with the cloud.
 
     Args:
-        kept_open: descriptors that the supervisor holds open until all it started has ended.
+        kept_open: Descriptors that the supervisor holds open until all processes have ended.
 
     """
 
@@ -51,11 +51,12 @@ class Processes:
         stdout: int | IO[Any] = subprocess.DEVNULL,
         stderr: int | IO[Any] | None = subprocess.STDOUT, hidden: bool = False,
     ) -> Child:  # fmt: skip
-        """Start ``command`` in a new session with exactly ``env``; ``label`` names it to people.
+        """Start ``command`` in a new session with exactly ``env``; ``label`` identifies it.
 
-        ``stdout`` may be ``subprocess.PIPE``; ``stderr`` ``None`` is the cloud's own. ``hidden``
-        marks a part of the cloud itself, which no user's resource owns. Raises ``OSError`` as
-        ``subprocess.Popen`` does, and if the cloud stops; ``ValueError`` for a null character.
+        ``stdout`` may be ``subprocess.PIPE``; ``None`` for ``stderr`` is the cloud's own.
+        ``hidden`` marks a part of the cloud itself, which belongs to no resource of the user.
+        Raises ``OSError`` as ``subprocess.Popen`` does, and if the cloud stops; ``ValueError`` for
+        a null character.
         """
         if any("\0" in text for text in (*command, *env, *env.values())):
             raise ValueError("a command and its variables cannot hold a null character")
@@ -70,67 +71,67 @@ class Processes:
         return child
 
     def forget(self, child: Child) -> None:
-        """Drop a child that has ended and been waited for."""
+        """Remove a child that has ended and whose exit code was read."""
         with self._lock:
             self._hidden.discard(child.pid)
             if self._children.get(child.pid) is child:
                 del self._children[child.pid]
 
     def adopt(self, pid: int, label: str) -> None:
-        """Name a process that a child of the cloud has forked for it."""
+        """Register a process that a child of the cloud has forked for it."""
         with self._lock:
             self._adopted[pid] = label
 
     def release(self, pid: int) -> None:
-        """Drop an adopted process that has ended."""
+        """Remove a registered process that has ended."""
         with self._lock:
             self._adopted.pop(pid, None)
 
     def kill(self, child: Child, sig: signal.Signals = signal.SIGTERM) -> None:
-        """Signal a child's process group; SIGKILL ends all its descendants, whatever group."""
+        """Signal a child's process group; SIGKILL ends all its descendants in any group."""
         if child.returncode is not None or self._link is None:
             return
         if sig == signal.SIGKILL:
-            self._link.tell(kind="end", pid=child.pid)
+            self._link.send(kind="end", pid=child.pid)
         else:
-            self._link.tell(kind="signal", pid=child.pid, signal=int(sig))
+            self._link.send(kind="signal", pid=child.pid, signal=int(sig))
 
     def end_adopted(self, pid: int) -> None:
-        """Kill an adopted process with all its descendants."""
+        """Kill a registered process with all its descendants."""
         if self._link is not None:
-            self._link.tell(kind="end", pid=pid)
+            self._link.send(kind="end", pid=pid)
 
     def note_work(self, label: str, seconds: float) -> None:
-        """Note wall seconds of real work (a training program, a model's start-up)."""
+        """Record wall seconds of work (a training program, a model's start-up)."""
         with self._lock:
             self._work[label] = self._work.get(label, 0.0) + seconds
 
     def work_seconds(self) -> dict[str, float]:
-        """Wall seconds of real work by label."""
+        """Wall seconds of recorded work by label."""
         with self._lock:
             return dict(self._work)
 
     def running(self) -> dict[int, str]:
-        """Process ids and labels of children that still run, the cloud's own parts apart."""
+        """Process ids and labels of running children, without the cloud's own parts."""
         with self._lock:
             children = [(p, c) for p, c in self._children.items() if p not in self._hidden]
             return {p: c.label for p, c in children if c.poll() is None} | self._adopted
 
     def end_cloud_after(self, seconds: float) -> None:
-        """Have this very process killed if it still runs after so many wall seconds."""
-        self._supervisor().tell(kind="deadline", seconds=seconds)
+        """Kill the cloud's own process if it still runs after ``seconds`` wall seconds."""
+        self._supervisor().send(kind="deadline", seconds=seconds)
 
     def alarm(self, seconds: float) -> int:
-        """A descriptor for ``signal.set_wakeup_fd``: a signal has the same effect, at once.
+        """A descriptor for ``signal.set_wakeup_fd`` that makes a signal effective immediately.
 
-        It works even while some thread lets no Python code run.
+        It works even while another thread holds the interpreter.
         """
         link = self._supervisor()
-        link.tell(kind="grace", seconds=seconds)
+        link.send(kind="grace", seconds=seconds)
         return link.alarm
 
     def stop(self) -> None:
-        """Kill every child and all their descendants, and wait until they are gone."""
+        """Kill all children and their descendants, and wait for their end."""
         with self._lock:
             self._stopped = True
             link, self._link = self._link, None
@@ -142,7 +143,7 @@ class Processes:
             if self._stopped:
                 raise OSError("the cloud is stopping")
             if self._link is None or self._link.lost:
-                # One that was killed has taken all it started with it.
+                # A killed supervisor has ended everything that it started.
                 self._link = Link(kept_open=self._kept_open)
             return self._link
 
@@ -151,7 +152,7 @@ class Processes:
 def _streams(
     stdin: int | IO[Any], stdout: int | IO[Any], stderr: int | IO[Any] | None
 ) -> Iterator[tuple[IO[bytes] | None, list[int]]]:
-    """The readable end of what is piped, and the child's three descriptors, closed at the end."""
+    """The readable end of a pipe, and the child's three descriptors, closed at exit."""
     opened: list[int] = []
     read_end: IO[bytes] | None = None
     try:

@@ -1,4 +1,4 @@
-"""The record of every call: principal, action, resource and outcome, from the first one."""
+"""The record of all calls: principal, action, resource and outcome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RANKS = {member: rank for rank, member in enumerate(_RESOURCE_MEMBERS)}
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One API call. ``time`` is virtual epoch seconds; ``outcome`` is OK or the error's code."""
+    """One API call; ``time`` is virtual epoch seconds, ``outcome`` OK or the error's code."""
 
     number: int
     time: float
@@ -40,13 +40,13 @@ class CallRecord:
 
 
 class Recorder:
-    """Keeps the last ``capacity`` calls and lets readers ask for those after a number."""
+    """Keeps the last ``capacity`` calls; readers query the calls after a number."""
 
     def __init__(self, *, capacity: int = 200_000) -> None:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        # Tuples of plain values leave the garbage collector's books; records and dicts would stay,
-        # and every walk over a few hundred thousand of them holds all requests up.
+        # The garbage collector does not track tuples of plain values. It would traverse a few
+        # hundred thousand records or dictionaries and delay all requests.
         self._calls: deque[tuple[Any, ...]] = deque(maxlen=capacity)
 
     def add(
@@ -61,23 +61,23 @@ class Recorder:
             )  # fmt: skip
 
     def calls(self, *, after: int = 0, action: str | None = None) -> list[CallRecord]:
-        """Calls numbered above ``after``, of one ``action`` (``s3:PutObject``) if given."""
+        """Calls numbered above ``after``, of one ``action`` (``s3:PutObject``) if it is passed."""
         with self._lock:
             kept = list(self._calls)
-        calls = (_read(told) for told in kept if told[0] > after)
+        calls = (_read(entry) for entry in kept if entry[0] > after)
         return [call for call in calls if action in (None, call.action)]
 
     def __iter__(self) -> Iterator[CallRecord]:
         return iter(self.calls())
 
 
-def _read(told: tuple[Any, ...]) -> CallRecord:
-    return CallRecord(*(*told[:-1], dict(told[-1])))
+def _read(entry: tuple[Any, ...]) -> CallRecord:
+    return CallRecord(*(*entry[:-1], dict(entry[-1])))
 
 
 def resource_of(params: dict[str, Any]) -> str:
-    """The name or ARN a request addresses, as far as its parameters tell; else ``*``."""
-    # Most requests have few members, and most of the names above are of none of them.
+    """The name or ARN of the resource in a request's parameters, else ``*``."""
+    # Most requests have fewer members than the tuple above has names.
     for member in sorted(_RANKS.keys() & params.keys(), key=_RANKS.__getitem__):
         value = params[member]
         if isinstance(value, list) and value:

@@ -1,4 +1,4 @@
-"""The cloud's own services, each as what the others may ask of it."""
+"""The cloud's own services by the protocols that other services use."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sageloop.local_cloud.core.contracts import (
 from sageloop.local_cloud.core.operations import Operations
 
 Model = Literal["application-autoscaling", "cloudwatch", "events", "lambda", "sagemaker"]
-"""A service that others ask for, by its botocore name."""
+"""A service that other services use, by its botocore name."""
 
 _Service = TypeVar("_Service", bound=Operations)
 
 
 class Registry:
-    """Finds a service by the contract that it keeps.
+    """Returns services by protocol.
 
-    A cloud may be put together of some services only: :meth:`has` tells, and each property
-    raises ``LookupError`` for a service that is not there.
+    A cloud may have only some of the services: :meth:`has` checks it, and each property raises
+    ``LookupError`` for a missing service.
     """
 
     def __init__(self, services: Mapping[str, Operations]) -> None:
@@ -60,15 +60,15 @@ class Registry:
         return cast("SageMaker", self._of("sagemaker"))
 
     def instance(self, kind: type[_Service]) -> _Service:
-        """The service of a class, for its own room and for tests."""
-        found = self._of(kind.model)
-        if not isinstance(found, kind):
-            raise LookupError(f"{kind.model} is served by {type(found).__name__} here")
-        return found
+        """The service of a class, for its own package and for tests."""
+        service = self._of(kind.model)
+        if not isinstance(service, kind):
+            raise LookupError(f"{kind.model} is implemented by {type(service).__name__}")
+        return service
 
     def _of(self, model: str) -> Any:
         try:
             return self._services[model]
         except KeyError:
-            there = ", ".join(sorted(self._services)) or "none"
-            raise LookupError(f"this cloud has no service {model}; it has {there}") from None
+            existing = ", ".join(sorted(self._services)) or "none"
+            raise LookupError(f"this cloud has no service {model}; it has {existing}") from None

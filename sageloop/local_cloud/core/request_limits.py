@@ -1,4 +1,4 @@
-"""How large requests may be, and what is answered to one that cannot be read."""
+"""Size limits of requests, and errors for requests that cannot be parsed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from sageloop.local_cloud.core.wire import Operation
 
-# 50 MB as base64: AWS tells this number when a package is uploaded with the request.
+# 50 MB as base64: AWS documents this limit for a package in the request.
 _LAMBDA_BYTES = 69_905_067
-# Where AWS documents no limit of a request's bytes this is ours, since a request is read into
-# memory as a whole. What a service bounds itself (6 MB for an invocation) is its own business.
+# AWS documents no limit for other requests. This one is the local cloud's, which reads a request
+# into memory. Services check their own limits (6 MB for an invocation).
 _OTHERS_BYTES = 64 * 1024**2
 _OBJECT_BYTES = 5 * 1024**3
 _KEY_BYTES = 1024
@@ -26,10 +26,11 @@ _QUERY = ("query", "ec2")
 
 
 def bound_body(signing_name: str | None, environ: dict[str, Any]) -> None:
-    """Bound how much is read of the body of a request to another service than S3.
+    """Limit how much of a request's body is read; S3 is excepted.
 
-    Raises RequestEntityTooLargeException for a body that says that it is longer. Whoever reads
-    more of one that does not say so meets the same; what is left can still be discarded.
+    Raises RequestEntityTooLargeException for a body whose declared length exceeds the limit.
+    Reading beyond the limit raises it for a body without a length; the rest can still be
+    discarded.
     """
     if signing_name is None or signing_name == "s3":
         return
@@ -40,7 +41,7 @@ def bound_body(signing_name: str | None, environ: dict[str, Any]) -> None:
 
 
 class _Bounded:
-    """A request's body that is not read past what its service takes."""
+    """A request's body that is read up to the service's limit."""
 
     def __init__(self, stream: Any, service: str) -> None:
         self._stream = stream
@@ -49,16 +50,16 @@ class _Bounded:
         self._refused = False
 
     def read(self, size: int | None = None) -> bytes:
-        """Read ``size`` bytes, or all there are. Raises ``AwsError`` once, past the bound."""
+        """Read ``size`` bytes, or all of them. Raises ``AwsError`` once, beyond the limit."""
         if self._refused:
             return bytes(self._stream.read() if size is None else self._stream.read(size))
         if size is not None and size > self._left:
             raise self._too_large()
-        found = bytes(self._stream.read(self._left + 1 if size is None else size))
-        self._left -= len(found)
+        data = bytes(self._stream.read(self._left + 1 if size is None else size))
+        self._left -= len(data)
         if self._left < 0:
             raise self._too_large()
-        return found
+        return data
 
     def _too_large(self) -> AwsError:
         self._refused = True
@@ -77,9 +78,9 @@ def _too_large(service: str) -> AwsError:
 
 
 def read_body(service: str, request: Request) -> None:
-    """Read a request's body, which the request then keeps.
+    """Read a request's body, which the request then caches.
 
-    Raises RequestEntityTooLargeException before more than the service takes is read.
+    Raises RequestEntityTooLargeException before more than the service's limit is read.
     """
     request.max_content_length = _most_of(service)
     try:
@@ -101,7 +102,7 @@ def check_object(request: Request, path_params: Mapping[str, str]) -> None:
 
 
 def unreadable(operation: Operation, error: Exception) -> AwsError:
-    """The error of a request whose parameters cannot be read, by its protocol."""
+    """The error, in the protocol's format, for a request whose parameters cannot be parsed."""
     what = "the request is nested too deeply" if isinstance(error, RecursionError) else str(error)
     code = "MalformedInput" if operation.protocol in _QUERY else "SerializationException"
     return AwsError(code, what)

@@ -1,4 +1,4 @@
-"""Metrics as values: what one service hands to CloudWatch, and what CloudWatch keeps."""
+"""Metric samples: the values that services publish and CloudWatch stores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Sample:
-    """``count`` observations at one moment (virtual epoch seconds) between two values."""
+    """``count`` observations at one time (virtual epoch seconds) with their sum and extremes."""
 
     time: float
     total: float
@@ -22,13 +22,13 @@ class Sample:
         return cls(time, value, 1, value, value)
 
     def again(self, value: float) -> Sample:
-        """The sample with one more observation of the value that all of its have."""
+        """The sample with one more observation of its value."""
         return Sample(self.time, self.total + value, self.count + 1, value, value)
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What CloudWatch calls a metric: a namespace, a name and a set of dimensions."""
+    """A metric of CloudWatch: namespace, name and set of dimensions."""
 
     namespace: str
     name: str

@@ -1,4 +1,4 @@
-"""How a service of the local cloud is written: a class whose methods are operations."""
+"""Base class of the cloud's own services, whose methods are AWS operations."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Call", "Service", "operation"]
 class Service(Operations):
     """Base of the cloud's own services.
 
-    A subclass names the botocore service it speaks for in ``model`` and marks its methods
-    with :func:`operation`. A method returns the output shape's members as a dictionary (or
-    ``None`` for an empty answer, or a ready ``Response``) and raises ``AwsError``.
+    A subclass sets ``model`` to its botocore service and marks its methods with :func:`operation`.
+    A method returns the members of the output shape as a dictionary (or ``None`` for an empty
+    response, or a ``Response``) and raises ``AwsError``.
     """
 
     def __init__(self, cloud: Cloud) -> None:

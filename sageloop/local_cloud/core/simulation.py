@@ -1,7 +1,7 @@
-"""``iam:SimulatePrincipalPolicy``, which moto lacks and the SageMaker SDK asks before it trains.
+"""``iam:SimulatePrincipalPolicy``, which moto lacks and the SageMaker SDK calls before training.
 
-Identity policies are evaluated as IAM does: an explicit deny wins over an allow, and what nobody
-allows is denied. A statement with a condition does not count: no context is given, so none is met.
+Identity policies are evaluated as in IAM: an explicit deny overrides an allow, and the default is
+deny. A statement with a condition does not apply, since the request has no context.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 """
@@ -25,7 +25,7 @@ _NOT_SIMULATED = (
 
 
 class Clients(Protocol):
-    """What gives boto3 clients that act as a principal."""
+    """Provides boto3 clients of a principal."""
 
     def client(self, service: str, *, principal: str) -> Any:
         """A client."""
@@ -33,13 +33,13 @@ class Clients(Protocol):
 
 
 class PolicySimulation:
-    """Answers what a role may do by its policies."""
+    """Simulates the policies of roles."""
 
     def __init__(self, cloud: Clients) -> None:
         self._cloud = cloud
 
     def simulate_principal_policy(self, call: Call) -> dict[str, Any]:
-        """One decision for each action on each resource. Raises ``AwsError``."""
+        """One decision for each action and resource. Raises ``AwsError``."""
         params = call.params
         for member in _NOT_SIMULATED:
             if params.get(member):
@@ -59,15 +59,15 @@ class PolicySimulation:
         if kind != "role":
             raise AwsError(
                 "InvalidInput",
-                f"the local cloud simulates the policies of roles, and {arn} is none",
+                f"the local cloud simulates the policies of roles, got {arn}",
             )
         iam = self._cloud.client("iam", principal=_PRINCIPAL)
         try:
             yield from _of_role(iam, path.rsplit("/", 1)[-1])
         except ClientError as error:
-            told = error.response["Error"]
+            details = error.response["Error"]
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            raise AwsError(told["Code"], told["Message"], status) from error
+            raise AwsError(details["Code"], details["Message"], status) from error
 
 
 def decision(statements: list[Statement], action: str, resource: str) -> str:

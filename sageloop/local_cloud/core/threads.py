@@ -1,4 +1,4 @@
-"""The threads that answer requests: as many as are busy, up to a bound."""
+"""Threads that answer requests: as many as are busy, up to a limit."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ _IDLE_SECONDS = 60.0
 class Threads:
     """A pool of daemon threads with the interface of cheroot's own.
 
-    cheroot's pool has a fixed size: requests that wait for others would take all of it, and the
-    requests that they wait for would find none. This one starts a thread whenever none is idle.
+    cheroot's pool has a fixed size: requests that wait for other requests could occupy all of its
+    threads and block the requests that they wait for. This pool starts a thread whenever none is
+    idle.
     """
 
     def __init__(self, server: HTTPServer, *, most: int, kept: int = 8) -> None:
-        """``most`` is the bound, ``kept`` how many stay when there is nothing to do."""
+        """``most`` is the limit, ``kept`` the number of idle threads that stay."""
         self._server = server
         self._most = most
         self._kept = kept
@@ -36,19 +37,19 @@ class Threads:
 
     @property
     def idle(self) -> int:
-        """How many threads wait for a request."""
+        """Number of threads that wait for a request."""
         return self._idle
 
     @property
     def qsize(self) -> int:
-        """How many requests wait for a thread."""
+        """Number of requests that wait for a thread."""
         return self._work.qsize()
 
     def start(self) -> None:
-        """Nothing is started before there is work."""
+        """Threads start with the first request."""
 
     def put(self, connection: HTTPConnection) -> None:
-        """Have a connection served."""
+        """Queue a connection."""
         with self._lock:
             if self._idle:
                 self._idle -= 1
@@ -57,7 +58,7 @@ class Threads:
         self._work.put(connection)
 
     def stop(self, timeout: float | None = 5) -> None:
-        """End idle threads now and busy ones after their request; wait for so many seconds."""
+        """End idle threads now, busy ones after their request; wait up to ``timeout`` seconds."""
         with self._lock:
             threads = list(self._threads)
         for _ in threads:
@@ -73,7 +74,7 @@ class Threads:
         thread = threading.Thread(target=self._run, name="request", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the system has no more threads
+        except RuntimeError:  # the system refuses further threads
             return False
         self._threads.add(thread)
         return True
@@ -96,7 +97,7 @@ class Threads:
                     self._idle += 1
 
     def _may_go(self) -> bool:
-        # Without an idle place of its own, a thread is owed to a request that is on its way.
+        # Without an idle thread beside it, this one must wait for the request on its way.
         with self._lock:
             if not self._idle or len(self._threads) <= self._kept:
                 return False
@@ -111,6 +112,6 @@ class Threads:
             else:
                 connection.close()
         except Exception:
-            # Whatever a request breaks, the next one finds this thread.
-            log.exception("a connection broke")
+            # No error of a request may end the thread, which serves the next one.
+            log.exception("a connection failed")
             connection.close()

@@ -1,6 +1,6 @@
-"""Regular expressions that users give: matched in bounded time, beside other threads.
+"""Users' regular expressions, matched in bounded time without blocking other threads.
 
-Python's own module goes on for ever where an expression makes it, and lets no other thread run.
+Python's ``re`` has no time limit and holds the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ _SECONDS = 0.5
 
 
 class PatternTooSlow(Exception):
-    """An expression takes too long on a text."""
+    """Matching an expression exceeds the time limit."""
 
 
 @lru_cache(maxsize=512)
 def compiled(expression: str) -> Any:
-    """The compiled expression. Raises ``ValueError`` that says what is wrong with it."""
+    """The compiled expression. Raises ``ValueError`` with the reason if it is invalid."""
     try:
         return regex.compile(expression)
     except (regex.error, RecursionError) as error:
-        raise ValueError(f"{expression!r} is no regular expression: {error}") from None
+        raise ValueError(f"{expression!r} is not a regular expression: {error}") from None
 
 
 def matches_whole(expression: str, text: str) -> bool:
-    """Whether all of a text matches. Raises ``ValueError`` or :class:`PatternTooSlow`."""
+    """Whether a whole text matches. Raises ``ValueError`` or :class:`PatternTooSlow`."""
     return _timed(compiled(expression).fullmatch, expression, text) is not None
 
 
-def found_in(expression: str, text: str) -> Any:
+def search_in(expression: str, text: str) -> Any:
     """The first match in a text, or ``None``. Raises ``ValueError`` or :class:`PatternTooSlow`."""
     return _timed(compiled(expression).search, expression, text)
 

@@ -1,7 +1,7 @@
-"""AWS's wire protocols: from an HTTP request to named parameters, and back.
+"""AWS's wire protocols: parses requests and serializes responses.
 
-Routing, parsing and serialising by botocore's models are moto's; added here is RPC v2 CBOR,
-which boto3 speaks to CloudWatch and moto does not, and the error shapes of each protocol.
+moto routes, parses and serializes by botocore's models. This module adds RPC v2 CBOR, which boto3
+uses for CloudWatch and moto lacks, and the error formats of each protocol.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ __all__ = [
 ]  # fmt: skip
 
 _CBOR = "rpc-v2-cbor"
-# CloudWatch takes requests of 1 MB; how far they may unpack AWS does not say.
+# CloudWatch accepts requests of 1 MB; AWS documents no limit of the decompressed size.
 _MOST_UNPACKED = 16 * 1024**2
-# What parsers raise for bodies of another form; errors of ours are none of them.
+# Exceptions of parsers for malformed bodies; `AwsError` is none of them.
 _NOT_IN_FORM = (
     ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, OSError,
     EOFError, cbor2.CBORDecodeError, ExpatError,
@@ -46,7 +46,7 @@ _NOT_IN_FORM = (
 
 @dataclass(slots=True)
 class Response:
-    """An HTTP answer; with ``stream`` its body comes piece by piece. Whoever reads it closes it."""
+    """An HTTP response; with ``stream`` its body is sent in parts. The reader closes it."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The operation a request names, the protocol it speaks and its path parameters."""
+    """The operation that a request names, its protocol and its path parameters."""
 
     service: str
     name: str
@@ -71,7 +71,7 @@ def service_model(service: str) -> Any:
 
 
 def find_operation(service: str, request: Request) -> Operation:
-    """Which operation of botocore's ``service`` a request calls.
+    """The operation of botocore's ``service`` that a request calls.
 
     Raises werkzeug's ``NotFound`` if the service has no such operation.
     """
@@ -84,9 +84,9 @@ def find_operation(service: str, request: Request) -> Operation:
 
 
 def parse(operation: Operation, request: Request) -> dict[str, Any]:
-    """The request's parameters under the names of botocore's input shape.
+    """The request's parameters by the names of botocore's input shape.
 
-    Raises ``AwsError`` (SerializationException) for a body that is not in the protocol's form.
+    Raises ``AwsError`` (SerializationException) for a malformed body.
     """
     try:
         return _parsed(operation, request)
@@ -119,7 +119,7 @@ def _parsed(operation: Operation, request: Request) -> dict[str, Any]:
 
 @cache
 def _parser(protocol: str) -> Any:
-    """Moto's parser of a protocol. Those of JSON take bodies that are no JSON for a message."""
+    """Moto's parser of a protocol; for JSON, with an error for bodies that are not JSON."""
     known = PROTOCOL_PARSERS[protocol]
     if not hasattr(known, "_parse_body_as_json"):
         return known
@@ -138,11 +138,11 @@ def _first_line(error: BaseException) -> str:
 
 
 def answer(operation: Operation, result: dict[str, Any]) -> Response:
-    """The response that carries ``result``, a dictionary in the output shape's names."""
+    """The response for ``result``, a dictionary by the names of the output shape."""
     if operation.protocol == _CBOR:
         return Response(200, _cbor_headers(), cbor2.dumps(_without_nulls(result)))
     if operation.protocol == "json":
-        # The commonest protocol needs no model: members are written under their own names.
+        # The most frequent protocol needs no model: members keep their names.
         return Response(200, _json_headers("application/x-amz-json-1.1"), _json(result))
     serializer = _serializer(operation)
     made = serializer.serialize(result)
@@ -154,7 +154,7 @@ def answer(operation: Operation, result: dict[str, Any]) -> Response:
 
 
 def refusal(operation: Operation | None, error: AwsError, *, spoken: str = "json") -> Response:
-    """The response that carries an error in the operation's protocol (``spoken`` if unknown)."""
+    """The error response in the operation's protocol (``spoken`` if the operation is unknown)."""
     protocol = spoken if operation is None else operation.protocol
     if spoken == "s3" or (operation is not None and operation.service == "s3"):
         return _error_of_s3(error)
@@ -168,8 +168,8 @@ def refusal(operation: Operation | None, error: AwsError, *, spoken: str = "json
     return Response(error.status, headers, _json(body))
 
 
-def spoken_by(service: str, request: Request) -> str:
-    """The protocol in which a service's errors are told where no operation is known."""
+def error_protocol_of(service: str, request: Request) -> str:
+    """The protocol of a service's errors where the operation is unknown."""
     if service == "s3":
         return "s3"
     if (request.content_type or "").startswith("application/x-www-form-urlencoded"):
@@ -183,9 +183,10 @@ def spoken_by(service: str, request: Request) -> str:
 def _error_of_s3(error: AwsError) -> Response:
     members = {"Code": error.code, "Message": error.message, **error.fields}
     request_id = secrets.token_hex(8).upper()
-    told = "".join(f"<{k}>{escape(str(v))}</{k}>" for k, v in members.items())
+    members_xml = "".join(f"<{k}>{escape(str(v))}</{k}>" for k, v in members.items())
     text = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{told}<RequestId>{request_id}</RequestId>'
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{members_xml}'
+        f"<RequestId>{request_id}</RequestId>"
         "<HostId>local</HostId></Error>"
     )
     headers = {"Content-Type": "application/xml", "x-amz-request-id": request_id}
@@ -212,7 +213,7 @@ def _error_in_xml(error: AwsError, *, ec2: bool) -> Response:
 
 def _body(operation: Operation, request: Request) -> bytes:
     body: bytes = request.get_data()
-    # boto3 compresses what is long where the API's model allows it: many metrics in one call.
+    # boto3 compresses long bodies where the API's model allows it: many metrics in one call.
     if operation.model.request_compression and request.headers.get("Content-Encoding") == "gzip":
         return gunzip(body, most=_MOST_UNPACKED)
     return body
@@ -242,7 +243,7 @@ def _json_default(value: Any) -> Any:
         return value.timestamp()
     if isinstance(value, bytes):
         return value.decode()
-    raise TypeError(f"{type(value).__name__} has no place in an AWS answer")
+    raise TypeError(f"{type(value).__name__} cannot be serialized in an AWS response")
 
 
 def _without_nulls(value: Any) -> Any:

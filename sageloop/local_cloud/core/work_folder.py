@@ -1,4 +1,4 @@
-"""The folder that a cloud works in, and what clouds that were killed have left of theirs."""
+"""The work folder of a cloud; removes those of clouds that were killed."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _LOCK = "lock"
 
 
 class WorkFolder:
-    """A folder of a cloud's own, locked as long as the cloud or a process of it lives.
+    """A cloud's own folder, locked while the cloud or a process of it lives.
 
-    Folders of this user whose lock nobody holds are removed first: their cloud was killed.
-    A folder that is ``given`` is used as it is, and stays.
+    It first removes folders of this user without a lock: their cloud was killed. A folder that is
+    passed in is used as it is, and kept.
     """
 
-    def __init__(self, given: Path | None = None) -> None:
+    def __init__(self, existing: Path | None = None) -> None:
         self.locks: tuple[int, ...] = ()
-        if given is not None:
-            given.mkdir(parents=True, exist_ok=True)
-            self.path = given
+        if existing is not None:
+            existing.mkdir(parents=True, exist_ok=True)
+            self.path = existing
             return
         remove_leftovers()
         draft = Path(tempfile.mkdtemp(prefix=_DRAFT_PREFIX))
         lock = os.open(draft / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Nobody finds a folder under its name before it is locked.
+        # The folder gets its final name after it is locked.
         self.path = draft.rename(draft.with_name(_PREFIX + draft.name.removeprefix(_DRAFT_PREFIX)))
         self.locks = (lock,)
 
     def remove(self) -> None:
-        """Remove a folder that was not given."""
+        """Remove the folder, unless it was passed in."""
         if self.locks:
             shutil.rmtree(self.path, ignore_errors=True)
             for lock in self.locks:
@@ -46,7 +46,7 @@ class WorkFolder:
 
 
 def remove_leftovers(parent: Path | None = None) -> None:
-    """Remove the work folders of this user's clouds that live no more."""
+    """Remove the work folders of this user's clouds that no longer run."""
     place = Path(tempfile.gettempdir()) if parent is None else parent
     for folder in place.glob(f"{_PREFIX}*"):
         with suppress(OSError):
@@ -54,12 +54,12 @@ def remove_leftovers(parent: Path | None = None) -> None:
 
 
 def _remove_if_dead(folder: Path) -> None:
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         return
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        # Raises where the cloud lives; what has no lock at all is not known to be a cloud's.
+        # Raises while the cloud runs; a folder without a lock file may not be a cloud's.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
     finally:

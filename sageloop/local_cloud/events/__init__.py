@@ -1,1 +1,1 @@
-"""Event delivery: EventBridge buses and rules, Scheduler, SNS to targets, S3 notifications."""
+"""Event delivery: EventBridge buses and rules, Scheduler, SNS subscriptions, S3 notifications."""

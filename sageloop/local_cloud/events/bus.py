@@ -1,4 +1,4 @@
-"""Buses and rules as they are kept."""
+"""Store of event buses and rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.core.paging import page_of
+from sageloop.local_cloud.core.paging import paginate
 from sageloop.local_cloud.events.timetable import Recurrence
 
 DEFAULT_BUS = "default"
@@ -16,7 +16,7 @@ DEFAULT_BUS = "default"
 
 @dataclass(kw_only=True)
 class Rule:
-    """One rule; ``pattern`` is the parsed ``pattern_text``, ``targets`` are kept by id."""
+    """One rule; ``pattern`` is the parsed ``pattern_text``, ``targets`` are keyed by id."""
 
     name: str
     arn: str
@@ -33,7 +33,7 @@ class Rule:
 
     @property
     def is_enabled(self) -> bool:
-        """Whether the rule fires at all."""
+        """Whether the rule is enabled."""
         return self.state != "DISABLED"
 
 
@@ -57,7 +57,7 @@ class Bus:
         return json.dumps({"Version": "2012-10-17", "Statement": self.statements})
 
     def rule(self, name: str) -> Rule:
-        """The rule of that name, or ``ResourceNotFoundException``."""
+        """The rule with a name. Raises ResourceNotFoundException."""
         rule = self.rules.get(name)
         if rule is None:
             raise not_found(f"Rule {name} does not exist on EventBus {self.name}.")
@@ -65,7 +65,7 @@ class Bus:
 
 
 class Buses:
-    """Every bus by region and name. ``lock`` guards buses, rules, targets and tags alike."""
+    """Every bus by region and name; ``lock`` guards buses, rules, targets and tags."""
 
     def __init__(self, account_id: str, now: float) -> None:
         self.lock = threading.RLock()
@@ -75,14 +75,14 @@ class Buses:
         self._buses: dict[tuple[str, str], Bus] = {}
 
     def get(self, region: str, name_or_arn: str | None) -> Bus:
-        """The bus by name or ARN (``None``: the default one), or ``ResourceNotFoundException``."""
+        """The bus by name or ARN (``None``: the default bus). Raises ResourceNotFoundException."""
         bus = self.find(region, name_or_arn)
         if bus is None:
             raise not_found(f"Event bus {name_or_arn} does not exist.")
         return bus
 
     def find(self, region: str, name_or_arn: str | None) -> Bus | None:
-        """The bus by name or ARN, if there is one."""
+        """The bus by name or ARN, or ``None``."""
         name = DEFAULT_BUS if name_or_arn is None else name_or_arn
         if name.startswith("arn:"):
             region, name = name.split(":")[3], name.rpartition("/")[2]
@@ -92,7 +92,7 @@ class Buses:
             return self._buses.get((region, name))
 
     def add(self, region: str, name: str, now: float, settings: dict[str, Any]) -> Bus:
-        """Make a bus, or ``ResourceAlreadyExistsException``."""
+        """Create a bus. Raises ResourceAlreadyExistsException."""
         with self.lock:
             if (region, name) in self._buses:
                 raise AwsError(
@@ -106,7 +106,7 @@ class Buses:
             return bus
 
     def remove(self, bus: Bus) -> None:
-        """Forget a bus."""
+        """Remove a bus."""
         with self.lock:
             self._buses.pop((bus.region, bus.name), None)
             self.tags.pop(bus.arn, None)
@@ -120,7 +120,7 @@ class Buses:
             )
 
     def has(self, arn: str) -> bool:
-        """Whether an ARN is that of a bus or a rule here."""
+        """Whether an ARN is that of an existing bus or rule."""
         with self.lock:
             return any(
                 arn == bus.arn or any(arn == rule.arn for rule in bus.rules.values())
@@ -129,19 +129,19 @@ class Buses:
 
 
 def not_found(message: str) -> AwsError:
-    """EventBridge's answer to a name that is not there."""
+    """EventBridge's error for a resource that does not exist."""
     return AwsError("ResourceNotFoundException", message)
 
 
 def invalid(message: str) -> AwsError:
-    """EventBridge's answer to a request it cannot take."""
+    """EventBridge's error for an invalid request."""
     return AwsError("ValidationException", message)
 
 
 def page(items: list[Any], token: str | None, limit: int | None) -> tuple[list[Any], str | None]:
-    """One page of a listing and the token of the next. Raises ``AwsError`` for another token."""
-    return page_of(items, token, 100 if limit is None else limit, _refused)
+    """One page of a list and the token of the next. Raises ``AwsError`` for an invalid token."""
+    return paginate(items, token, 100 if limit is None else limit, _refused)
 
 
 def _refused(token: str) -> AwsError:
-    return invalid(f"The token {token} was not given by this operation.")
+    return invalid(f"The token {token} was not returned by this operation.")

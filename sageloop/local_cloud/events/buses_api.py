@@ -1,4 +1,4 @@
-"""The operations on buses: life, permissions (stored) and tags (of buses and rules)."""
+"""Operations on buses: create, update, delete, permissions (stored), tags of buses and rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.events.bus import DEFAULT_BUS, Bus, Buses, invalid, not_found, page
+from sageloop.local_cloud.events.bus import (
+    DEFAULT_BUS,
+    Bus,
+    Buses,
+    invalid,
+    not_found,
+    page,
+)
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
@@ -18,7 +25,7 @@ _SETTINGS = ("Description", "KmsKeyIdentifier", "DeadLetterConfig", "LogConfig")
 
 
 class BusesApi:
-    """CreateEventBus and its kin."""
+    """The API of event buses."""
 
     def __init__(self, cloud: Cloud, buses: Buses) -> None:
         self._cloud = cloud
@@ -26,7 +33,7 @@ class BusesApi:
 
     @operation("CreateEventBus")
     def create_event_bus(self, call: Call) -> dict[str, Any]:
-        """Make a custom bus."""
+        """Create a custom bus."""
         name = call.params["Name"]
         if call.params.get("EventSourceName") is not None:
             raise invalid("the local cloud has no partner event sources (EventSourceName).")
@@ -42,13 +49,13 @@ class BusesApi:
 
     @operation("DescribeEventBus")
     def describe_event_bus(self, call: Call) -> dict[str, Any]:
-        """One bus, the default one if none is named."""
+        """One bus, by default the default bus."""
         bus = self._buses.get(call.region, call.params.get("Name"))
         return _summary(bus) | bus.settings
 
     @operation("UpdateEventBus")
     def update_event_bus(self, call: Call) -> dict[str, Any]:
-        """Replace the settings that are given."""
+        """Update the settings in the request."""
         bus = self._buses.get(call.region, call.params.get("Name"))
         with self._buses.lock:
             bus.settings |= {k: call.params[k] for k in _SETTINGS if k in call.params}
@@ -59,13 +66,13 @@ class BusesApi:
     def list_event_buses(self, call: Call) -> dict[str, Any]:
         """The buses, by prefix of their names."""
         prefix = call.params.get("NamePrefix", "")
-        found = [b for b in self._buses.of_region(call.region) if b.name.startswith(prefix)]
-        shown, token = page(found, call.params.get("NextToken"), call.params.get("Limit"))
+        buses = [b for b in self._buses.of_region(call.region) if b.name.startswith(prefix)]
+        shown, token = page(buses, call.params.get("NextToken"), call.params.get("Limit"))
         return {"EventBuses": [_summary(bus) for bus in shown], "NextToken": token}
 
     @operation("DeleteEventBus")
     def delete_event_bus(self, call: Call) -> None:
-        """Delete a custom bus without rules; one that is not there is no error."""
+        """Delete a custom bus without rules; no error if it does not exist."""
         bus = self._buses.find(call.region, call.params["Name"])
         if bus is None:
             return
@@ -90,16 +97,16 @@ class BusesApi:
 
     @operation("RemovePermission")
     def remove_permission(self, call: Call) -> None:
-        """Drop one statement of a bus's policy, or all of them."""
+        """Remove one statement of a bus's policy, or all of them."""
         bus = self._buses.get(call.region, call.params.get("EventBusName"))
         with self._buses.lock:
             if call.params.get("RemoveAllPermissions"):
                 bus.statements = []
                 return
-            wanted = call.params.get("StatementId")
-            kept = [s for s in bus.statements if s.get("Sid") != wanted]
+            statement_id = call.params.get("StatementId")
+            kept = [s for s in bus.statements if s.get("Sid") != statement_id]
             if len(kept) == len(bus.statements):
-                raise not_found(f"Statement with the provided id {wanted} does not exist.")
+                raise not_found(f"Statement with the provided id {statement_id} does not exist.")
             bus.statements = kept
 
     @operation("TagResource")

@@ -1,4 +1,4 @@
-"""At-least-once delivery: attempts, back-off on virtual time, and what becomes of the dead."""
+"""At-least-once delivery: attempts, back-off in virtual time, and dead letters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MISSING = ("NotFound", "NonExistent", "DoesNotExist", "NoSuch")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How long to try: ``retries`` after the first attempt, up to ``age`` virtual seconds."""
+    """Limits of the retries: ``retries`` after the first attempt, up to ``age`` virtual seconds."""
 
     retries: int = 185
     age: float = 86_400.0
@@ -30,7 +30,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt failed, in the target's words."""
+    """The error of a failed attempt."""
 
     code: str
     message: str
@@ -38,17 +38,17 @@ class Failure:
 
     @property
     def is_transient(self) -> bool:
-        """Whether trying again may help: throttles and the target's own trouble."""
+        """Whether a retry may succeed: throttling and errors of the target."""
         return self.is_throttle or (self.status >= 500 and self.status != 501)
 
     @property
     def is_throttle(self) -> bool:
-        """Whether the target asked for less."""
+        """Whether the target throttled the attempt."""
         return any(word in self.code for word in _THROTTLES)
 
     @property
     def kind(self) -> str:
-        """EventBridge's name for it, as a dead letter carries it."""
+        """EventBridge's error code in a dead letter."""
         if self.is_throttle:
             return "THROTTLING"
         if any(word in self.code for word in _MISSING):
@@ -60,7 +60,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """What a delivery ended with: its last failure, its retries, and the limit it met, if any."""
+    """The end of a failed delivery: last failure, number of retries, and the exceeded limit."""
 
     failure: Failure
     retries: int
@@ -69,16 +69,16 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One message on its way to one target.
+    """One message for one target.
 
-    ``send`` makes an attempt and raises ``AwsError`` or ``ClientError`` if it fails; ``buried``
-    is called once with what it came to if no attempt succeeded. ``wait`` gives the virtual
+    ``send`` makes an attempt and raises ``AwsError`` or ``ClientError`` if it fails; ``give_up``
+    is called once with the last failure if no attempt succeeded. ``wait`` returns the virtual
     seconds before retry number n (from 1).
     """
 
     label: str
     send: Callable[[], None]
-    buried: Callable[[DeadLetter], None]
+    give_up: Callable[[DeadLetter], None]
     policy: RetryPolicy
     wait: Callable[[int], float]
 
@@ -89,9 +89,9 @@ def exponential(retry: int) -> float:
 
 
 def start(cloud: Cloud, delivery: Delivery, *, inline: bool = False) -> None:
-    """Make the first attempt in the background, or right here if ``inline``; then see it through.
+    """Make the first attempt in the background, or in this thread if ``inline``; then retry.
 
-    Pending retries hold ``settle()`` up: the message is still in flight.
+    ``settle()`` waits for pending retries: the message is still in flight.
     """
     born = cloud.clock.time()
     if inline:
@@ -118,7 +118,7 @@ def _attempt(cloud: Cloud, delivery: Delivery, born: float, retries: int) -> Non
         )
         return
     log.warning("%s failed: %s: %s", delivery.label, failure.code, failure.message)
-    delivery.buried(DeadLetter(failure, retries, exhausted if failure.is_transient else None))
+    delivery.give_up(DeadLetter(failure, retries, exhausted if failure.is_transient else None))
 
 
 def _exhausted(policy: RetryPolicy, retries: int, age: float) -> str | None:
@@ -128,7 +128,7 @@ def _exhausted(policy: RetryPolicy, retries: int, age: float) -> str | None:
 
 
 def failure_of(error: Exception) -> Failure:
-    """An attempt's error as a failure."""
+    """An attempt's exception as a failure."""
     if isinstance(error, AwsError):
         return Failure(error.code, error.message, error.status)
     if isinstance(error, ClientError):

@@ -1,4 +1,4 @@
-"""From an event on a bus to its rules' targets, with retries and dead letters."""
+"""Delivers events from a bus to the targets of its rules, with retries and dead letters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
 SERVICE = "events.amazonaws.com"
-# EventBridge breaks loops between buses; so does this.
+# EventBridge limits loops between buses too.
 _MOST_HOPS = 5
 
 
@@ -26,14 +26,14 @@ def stamp(moment: float) -> str:
 
 
 class Dispatcher:
-    """Hands events to the rules they match."""
+    """Delivers events to the targets of matching rules."""
 
     def __init__(self, cloud: Cloud, buses: Buses) -> None:
         self._cloud = cloud
         self._buses = buses
 
     def publish(self, bus: Bus, event: dict[str, Any], *, hops: int = 0) -> None:
-        """Give one event to every enabled rule of a bus whose pattern it matches."""
+        """Send one event to every enabled rule of a bus whose pattern matches."""
         if hops > _MOST_HOPS:
             raise AwsError("LoopDetected", f"the event passed more than {_MOST_HOPS} buses")
         with self._buses.lock:
@@ -45,11 +45,11 @@ class Dispatcher:
     def fire(
         self, rule: Rule, event: dict[str, Any], *, hops: int = 0, inline: bool = False
     ) -> None:
-        """Send an event to every target of a rule; ``inline`` makes the first attempts here."""
+        """Send an event to every target of a rule; ``inline`` sends it first in this thread."""
         self._count("TriggeredRules", rule)
         with self._buses.lock:
-            found = list(rule.targets.values())
-        for target in found:
+            targets = list(rule.targets.values())
+        for target in targets:
             made = self._delivery(rule, target, event, hops)
             delivery.start(self._cloud, made, inline=inline)
 
@@ -73,12 +73,12 @@ class Dispatcher:
         return delivery.Delivery(
             label=f"event {event['detail-type']} to {target['Arn']}",
             send=send,
-            buried=lambda dead: self._bury(rule, target, event, dead),
+            give_up=lambda dead: self._give_up(rule, target, event, dead),
             policy=_policy(target),
             wait=delivery.exponential,
         )
 
-    def _bury(
+    def _give_up(
         self, rule: Rule, target: dict[str, Any], event: dict[str, Any], dead: delivery.DeadLetter
     ) -> None:
         self._count("FailedInvocations", rule)
@@ -98,7 +98,7 @@ class Dispatcher:
             delivery.Delivery(
                 label=f"dead letter of rule {rule.name}",
                 send=lambda: self._send_letter(rule, sender, queue, letter),
-                buried=lambda _: self._count("InvocationsFailedToBeSentToDlq", rule),
+                give_up=lambda _: self._count("InvocationsFailedToBeSentToDlq", rule),
                 policy=delivery.RetryPolicy(),
                 wait=delivery.exponential,
             ),
@@ -127,7 +127,7 @@ class Dispatcher:
 
 
 def as_text(attributes: dict[str, str]) -> targets.Attributes:
-    """Plain texts as a message's attributes; SQS takes no empty ones."""
+    """Attributes of a message; SQS refuses empty ones."""
     return {
         name: {"DataType": "String", "StringValue": value or "-"}
         for name, value in attributes.items()
@@ -135,15 +135,15 @@ def as_text(attributes: dict[str, str]) -> targets.Attributes:
 
 
 def exhaustion(dead: delivery.DeadLetter) -> dict[str, str]:
-    """What a dead letter says of the retries that were made, if any were due."""
+    """The dead letter's attributes for the retries, if retries were allowed."""
     if dead.exhausted is None:
         return {}
     return {"EXHAUSTED_RETRY_CONDITION": dead.exhausted, "RETRY_ATTEMPTS": str(dead.retries)}
 
 
 def _policy(target: dict[str, Any]) -> delivery.RetryPolicy:
-    given = target.get("RetryPolicy", {})
+    settings = target.get("RetryPolicy", {})
     return delivery.RetryPolicy(
-        retries=given.get("MaximumRetryAttempts", 185),
-        age=given.get("MaximumEventAgeInSeconds", 86_400),
+        retries=settings.get("MaximumRetryAttempts", 185),
+        age=settings.get("MaximumEventAgeInSeconds", 86_400),
     )

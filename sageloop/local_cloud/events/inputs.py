@@ -1,4 +1,4 @@
-"""What a target is given: the event, a part of it, a constant, or a template filled from it."""
+"""Input of a target: the event, a part of it, a constant, or a template."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from sageloop.local_cloud.core.errors import AwsError
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]|\['([^']+)'\]|\[\"([^\"]+)\"\]")
 _VARIABLE = re.compile(r"<([A-Za-z_][\w.-]*)>")
 _NOTHING: Any = object()
-# No target takes more than a megabyte of an event.
+# No target accepts more than a megabyte.
 _LONGEST_BODY = 1_048_576
 
 
 def path_steps(path: str) -> list[str | int]:
-    """The steps of a JSON path such as ``$.detail.items[0]['a b']``; ``ValueError`` if wrong."""
+    """The steps of a JSON path such as ``$.detail.items[0]['a b']``. Raises ``ValueError``."""
     steps: list[str | int] = []
     position = 1
     while path.startswith("$") and position < len(path):
-        found = _STEP.match(path, position)
-        if found is None:
+        match = _STEP.match(path, position)
+        if match is None:
             break
-        steps.append(int(found[2]) if found[2] else found[1] or found[3] or found[4])
-        position = found.end()
+        steps.append(int(match[2]) if match[2] else match[1] or match[3] or match[4])
+        position = match.end()
     if not path.startswith("$") or position < len(path):
-        raise ValueError(f"{path!r} is no path here: it takes $, .name, [0] and ['name']")
+        raise ValueError(
+            f"{path!r} is not a supported JSON path, which has $, .name, [0] and ['name']"
+        )
     return steps
 
 
 def body_for(target: Mapping[str, Any], event: dict[str, Any], reserved: dict[str, Any]) -> str:
-    """The text a rule's target receives for an event.
+    """The text that a rule's target receives for an event.
 
     ``reserved`` holds the values of the ``aws.events.*`` variables of a template.
     """
@@ -50,28 +52,28 @@ def body_for(target: Mapping[str, Any], event: dict[str, Any], reserved: dict[st
 
 
 def filled(template: str, values: Mapping[str, Any]) -> str:
-    """A template with ``<name>`` replaced; inside a JSON string without quotes of its own.
+    """A template with ``<name>`` replaced; inside a JSON string without additional quotes.
 
-    Raises ValidationException if the result is longer than any target takes.
+    Raises ValidationException if the result is longer than any target accepts.
     """
     parts: list[str] = []
     end, quoted, size = 0, False, 0
-    for found in _VARIABLE.finditer(template):
-        between = template[end : found.start()]
+    for match in _VARIABLE.finditer(template):
+        between = template[end : match.start()]
         quoted ^= _quotes(between) % 2 == 1
-        parts += [between, _rendered(found, values, quoted)]
+        parts += [between, _rendered(match, values, quoted)]
         size += len(parts[-1])
         if size > _LONGEST_BODY:
             raise AwsError(
                 "ValidationException",
-                f"the input transformer makes more than {_LONGEST_BODY} characters of the event",
+                f"the input transformer creates more than {_LONGEST_BODY} characters of the event",
             )
-        end = found.end()
+        end = match.end()
     return "".join([*parts, template[end:]])
 
 
 def variables(template: str) -> set[str]:
-    """The names a template asks for."""
+    """The names of a template's variables."""
     return set(_VARIABLE.findall(template))
 
 
@@ -79,10 +81,10 @@ def _quotes(text: str) -> int:
     return len(re.findall(r'(?<!\\)"', text))
 
 
-def _rendered(found: re.Match[str], values: Mapping[str, Any], quoted: bool) -> str:
-    if found[1] not in values:
-        return found[0]
-    value = values[found[1]]
+def _rendered(match: re.Match[str], values: Mapping[str, Any], quoted: bool) -> str:
+    if match[1] not in values:
+        return match[0]
+    value = values[match[1]]
     if value is _NOTHING:
         return "" if quoted else "null"
     if not quoted:

@@ -1,7 +1,7 @@
-"""Event patterns: EventBridge's language of what a rule listens for (SNS filters speak it too).
+"""Event patterns of EventBridge, which are SNS's filter policies too.
 
-A pattern is a tree of objects whose leaves are arrays of alternatives. ``checked`` refuses
-what EventBridge would refuse, so that ``matches`` may trust the tree it is given.
+A pattern is a tree of objects whose leaves are arrays of alternatives. ``checked`` refuses what
+EventBridge refuses, so ``matches`` expects a valid tree.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NOTHING: Any = object()
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """The pattern in a JSON document; raises ``InvalidEventPatternException``."""
+    """The pattern in a JSON document. Raises ``InvalidEventPatternException``."""
     try:
         pattern = json.loads(text)
     except ValueError as error:
@@ -37,7 +37,7 @@ def parsed(text: str) -> dict[str, Any]:
 
 
 def checked(pattern: Any) -> dict[str, Any]:
-    """The pattern itself if EventBridge would take it, else ``InvalidEventPatternException``."""
+    """The pattern, if it is valid. Raises ``InvalidEventPatternException``."""
     if not isinstance(pattern, dict):
         raise _invalid("Filter is not an object")
     if not pattern:
@@ -47,26 +47,26 @@ def checked(pattern: Any) -> dict[str, Any]:
 
 
 def matches(pattern: dict[str, Any], event: Any) -> bool:
-    """Whether an event (or a part of one) satisfies every member of a checked pattern."""
-    for key, wanted in pattern.items():
+    """Whether an event (or a part of one) satisfies every member of a valid pattern."""
+    for key, expected in pattern.items():
         if key == "$or":
-            if not any(matches(branch, event) for branch in wanted):
+            if not any(matches(branch, event) for branch in expected):
                 return False
             continue
         value = event.get(key, _NOTHING) if isinstance(event, dict) else _NOTHING
-        if isinstance(wanted, dict):
-            if not _object_matches(wanted, value):
+        if isinstance(expected, dict):
+            if not _object_matches(expected, value):
                 return False
-        elif not _leaf_matches(wanted, value):
+        elif not _leaf_matches(expected, value):
             return False
     return True
 
 
-def _object_matches(wanted: dict[str, Any], value: Any) -> bool:
+def _object_matches(expected: dict[str, Any], value: Any) -> bool:
     # An array of objects matches if one of its elements satisfies the whole sub-pattern.
     if isinstance(value, list):
-        return any(_object_matches(wanted, element) for element in value)
-    return matches(wanted, value if isinstance(value, dict) else {})
+        return any(_object_matches(expected, element) for element in value)
+    return matches(expected, value if isinstance(value, dict) else {})
 
 
 def _leaf_matches(alternatives: list[Any], value: Any) -> bool:
@@ -84,32 +84,32 @@ def _leaf_matches(alternatives: list[Any], value: Any) -> bool:
 def _matches_one(alternative: Any, value: Any) -> bool:
     if not isinstance(alternative, dict):
         return _same(alternative, value)
-    ((kind, wanted),) = alternative.items()
+    ((kind, expected),) = alternative.items()
     if kind in _TEXT_MATCHERS:
-        return isinstance(value, str) and _text_matches(kind, wanted, value)
+        return isinstance(value, str) and _text_matches(kind, expected, value)
     if kind == "anything-but":
-        return _is_anything_but(wanted, value)
+        return _is_anything_but(expected, value)
     if kind == "numeric":
-        return _is_number(value) and _in_range(wanted, value)
-    return isinstance(value, str) and _in_network(wanted, value)
+        return _is_number(value) and _in_range(expected, value)
+    return isinstance(value, str) and _in_network(expected, value)
 
 
-def _same(wanted: Any, value: Any) -> bool:
-    if isinstance(wanted, bool) or isinstance(value, bool) or wanted is None or value is None:
-        return wanted is value
-    return bool(wanted == value)
+def _same(expected: Any, value: Any) -> bool:
+    if isinstance(expected, bool) or isinstance(value, bool) or expected is None or value is None:
+        return expected is value
+    return bool(expected == value)
 
 
-def _text_matches(kind: str, wanted: Any, value: str) -> bool:
-    if isinstance(wanted, dict):  # {"prefix": {"equals-ignore-case": "..."}}
-        wanted, value = wanted["equals-ignore-case"].lower(), value.lower()
+def _text_matches(kind: str, expected: Any, value: str) -> bool:
+    if isinstance(expected, dict):  # {"prefix": {"equals-ignore-case": "..."}}
+        expected, value = expected["equals-ignore-case"].lower(), value.lower()
     if kind == "prefix":
-        return bool(value.startswith(wanted))
+        return bool(value.startswith(expected))
     if kind == "suffix":
-        return bool(value.endswith(wanted))
+        return bool(value.endswith(expected))
     if kind == "wildcard":
-        return _wildcard_matches(_wildcard(wanted), value)
-    return bool(value.lower() == wanted.lower())
+        return _wildcard_matches(_wildcard(expected), value)
+    return bool(value.lower() == expected.lower())
 
 
 @lru_cache(maxsize=512)
@@ -133,22 +133,22 @@ def _wildcard_matches(parts: tuple[str, ...], value: str) -> bool:
         return value == first
     if not (value.startswith(first) and value.endswith(last)):
         return False
-    # Each text at its first place: linear, where an expression would try all places of all.
+    # Each text at its first position: linear, where a regular expression would backtrack.
     place, end = len(first), len(value) - len(last)
     for part in between:
-        found = value.find(part, place, end)
-        if found < 0:
+        position = value.find(part, place, end)
+        if position < 0:
             return False
-        place = found + len(part)
+        place = position + len(part)
     return place <= end
 
 
-def _is_anything_but(wanted: Any, value: Any) -> bool:
-    if isinstance(wanted, dict):
-        ((kind, texts),) = wanted.items()
+def _is_anything_but(expected: Any, value: Any) -> bool:
+    if isinstance(expected, dict):
+        ((kind, texts),) = expected.items()
         every = texts if isinstance(texts, list) else [texts]
         return not (isinstance(value, str) and any(_text_matches(kind, t, value) for t in every))
-    excluded = wanted if isinstance(wanted, list) else [wanted]
+    excluded = expected if isinstance(expected, list) else [expected]
     return not any(_same(one, value) for one in excluded)
 
 
@@ -165,20 +165,20 @@ def _in_network(network: str, value: str) -> bool:
 
 
 def _check_object(pattern: dict[str, Any], path: str) -> None:
-    for key, wanted in pattern.items():
+    for key, expected in pattern.items():
         where = f"{path}.{key}" if path else key
         if key == "$or":
-            _check_or(wanted, where)
-        elif isinstance(wanted, dict):
-            if not wanted:
+            _check_or(expected, where)
+        elif isinstance(expected, dict):
+            if not expected:
                 raise _invalid(f'Empty objects are not allowed at "{where}"')
-            _check_object(wanted, where)
-        elif not isinstance(wanted, list):
+            _check_object(expected, where)
+        elif not isinstance(expected, list):
             raise _invalid(f'"{where}" must be an object or an array')
-        elif not wanted:
+        elif not expected:
             raise _invalid(f'Empty arrays are not allowed at "{where}"')
         else:
-            for alternative in wanted:
+            for alternative in expected:
                 _check_alternative(alternative, where)
 
 
@@ -198,44 +198,44 @@ def _check_alternative(alternative: Any, where: str) -> None:
         return
     if len(alternative) != 1:
         raise _invalid(f'Only one key allowed in match expression at "{where}"')
-    ((kind, wanted),) = alternative.items()
+    ((kind, expected),) = alternative.items()
     check = _CHECKS.get(kind)
     if check is None:
         raise _invalid(f'Unrecognized match type {kind} at "{where}"')
-    problem = check(wanted)
+    problem = check(expected)
     if problem:
         raise _invalid(f'{kind} at "{where}" {problem}')
 
 
-def _check_affix(wanted: Any) -> str | None:
-    if isinstance(wanted, dict):
-        inner = wanted.get("equals-ignore-case")
-        fine = len(wanted) == 1 and isinstance(inner, str)
+def _check_affix(expected: Any) -> str | None:
+    if isinstance(expected, dict):
+        inner = expected.get("equals-ignore-case")
+        fine = len(expected) == 1 and isinstance(inner, str)
         return None if fine else "takes a string or one equals-ignore-case of a string"
-    return None if isinstance(wanted, str) else "match pattern must be a string"
+    return None if isinstance(expected, str) else "match pattern must be a string"
 
 
-def _check_text(wanted: Any) -> str | None:
-    return None if isinstance(wanted, str) else "match pattern must be a string"
+def _check_text(expected: Any) -> str | None:
+    return None if isinstance(expected, str) else "match pattern must be a string"
 
 
-def _check_wildcard(wanted: Any) -> str | None:
-    if not isinstance(wanted, str):
+def _check_wildcard(expected: Any) -> str | None:
+    if not isinstance(expected, str):
         return "match pattern must be a string"
-    plain = re.sub(r"\\[\\*]", "", wanted)
+    plain = re.sub(r"\\[\\*]", "", expected)
     if "**" in plain:
         return "may not hold two consecutive wildcards"
     return "has an escape other than \\* and \\\\" if "\\" in plain else None
 
 
-def _check_exists(wanted: Any) -> str | None:
-    return None if isinstance(wanted, bool) else "match pattern must be either true or false"
+def _check_exists(expected: Any) -> str | None:
+    return None if isinstance(expected, bool) else "match pattern must be either true or false"
 
 
-def _check_numeric(wanted: Any) -> str | None:
-    if not isinstance(wanted, list) or len(wanted) not in (2, 4):
+def _check_numeric(expected: Any) -> str | None:
+    if not isinstance(expected, list) or len(expected) not in (2, 4):
         return "takes one or two pairs of an operator and a number"
-    symbols, bounds = wanted[::2], wanted[1::2]
+    symbols, bounds = expected[::2], expected[1::2]
     if any(s not in _COMPARE for s in symbols) or not all(map(_is_number, bounds)):
         return f"takes the operators {' '.join(_COMPARE)} each with a number"
     if len(symbols) == 2 and (symbols[0][0], symbols[1][0]) != (">", "<"):
@@ -243,18 +243,18 @@ def _check_numeric(wanted: Any) -> str | None:
     return "has an empty range" if len(bounds) == 2 and bounds[0] >= bounds[1] else None
 
 
-def _check_cidr(wanted: Any) -> str | None:
+def _check_cidr(expected: Any) -> str | None:
     try:
-        ipaddress.ip_network(str(wanted), strict=False)
+        ipaddress.ip_network(str(expected), strict=False)
     except ValueError:
         return "is malformed; it takes an address range such as 10.0.0.0/24"
-    return None if "/" in str(wanted) else "is malformed; it takes a range with a / in it"
+    return None if "/" in str(expected) else "is malformed; it takes a range with a / in it"
 
 
-def _check_anything_but(wanted: Any) -> str | None:
-    if isinstance(wanted, dict):
-        return _check_anything_but_text(wanted)
-    values = wanted if isinstance(wanted, list) else [wanted]
+def _check_anything_but(expected: Any) -> str | None:
+    if isinstance(expected, dict):
+        return _check_anything_but_text(expected)
+    values = expected if isinstance(expected, list) else [expected]
     if not values:
         return "list may not be empty"
     if all(isinstance(v, str) for v in values) or all(map(_is_number, values)):
@@ -262,10 +262,10 @@ def _check_anything_but(wanted: Any) -> str | None:
     return "list must contain only strings or only numbers"
 
 
-def _check_anything_but_text(wanted: dict[str, Any]) -> str | None:
-    if len(wanted) != 1 or next(iter(wanted)) not in _TEXT_MATCHERS:
+def _check_anything_but_text(expected: dict[str, Any]) -> str | None:
+    if len(expected) != 1 or next(iter(expected)) not in _TEXT_MATCHERS:
         return f"takes one of {', '.join(_TEXT_MATCHERS)}"
-    ((kind, texts),) = wanted.items()
+    ((kind, texts),) = expected.items()
     every = texts if isinstance(texts, list) else [texts]
     if not every or not all(isinstance(t, str) for t in every):
         return f"{kind} takes a string or an array of strings"

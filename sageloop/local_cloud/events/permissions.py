@@ -1,8 +1,8 @@
-"""Whether a target lets a service in: its resource policy, and the policy of its key.
+"""Whether a target admits a service: its resource policy and the policy of its KMS key.
 
-The second half is the one everybody forgets: a queue or topic encrypted with a customer key
-takes nothing from a service that may not use that key, and on AWS the message is then lost
-without a word. Every service-to-queue and service-to-topic delivery here asks first.
+A queue or topic that is encrypted with a customer managed key receives nothing from a service that
+may not use the key; on AWS the message is then lost without an error. Every delivery from a
+service to a queue or topic is checked first.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from sageloop.local_cloud.events.policies import Question, allows
+from sageloop.local_cloud.events.policies import AccessRequest, allows
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-# Who reads policies here. Not the service itself: it makes no such calls on AWS, and the
-# record of calls must not say it did.
+# The principal that reads the policies: a separate one, because the service makes no such calls on
+# AWS and the call record must not contain them.
 READER = "local-cloud.internal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Knock:
+class _Access:
     cloud: Cloud
     principal: str
     arn: str
@@ -39,37 +39,37 @@ class _Knock:
 
     def may(self, policy: str | None, action: str, resource: str, **more: str) -> bool:
         """Whether a policy allows an action; ``more`` adds condition keys."""
-        question = Question(self.principal, action, resource, self.context | more)
-        return allows(policy, question)
+        request = AccessRequest(self.principal, action, resource, self.context | more)
+        return allows(policy, request)
 
     def refused(self, action: str, by: str) -> str:
         return f"{by} does not let {self.principal} {action}"
 
 
 def admits(cloud: Cloud, service_principal: str, target_arn: str, source_arn: str) -> str | None:
-    """Why a target would refuse a service's message, or ``None`` if it takes it.
+    """The reason for which a target refuses a service's message, or ``None``.
 
     Args:
-        cloud: the cloud that holds the target.
-        service_principal: who knocks, such as ``events.amazonaws.com``.
-        target_arn: ARN of a queue, a topic, a log group or a function; a bus takes everything.
-        source_arn: ARN of what the service acts for (rule, topic, alarm, bucket).
+        cloud: The cloud of the target.
+        service_principal: The sending service, such as ``events.amazonaws.com``.
+        target_arn: ARN of a queue, a topic, a log group or a function; a bus admits every service.
+        source_arn: ARN of the resource behind the message (rule, topic, alarm, bucket).
 
     """
-    ask = _REFUSALS.get(target_arn.split(":")[2])
-    if ask is None:
+    refusal_of = _REFUSALS.get(target_arn.split(":")[2])
+    if refusal_of is None:
         return None
     context = _context(cloud, service_principal, source_arn)
     try:
-        return ask(
-            _Knock(cloud=cloud, principal=service_principal, arn=target_arn, context=context)
+        return refusal_of(
+            _Access(cloud=cloud, principal=service_principal, arn=target_arn, context=context)
         )
     except ClientError as error:
         return f"{target_arn} cannot be reached: {error}"
 
 
 def queue_url(cloud: Cloud, arn: str) -> str:
-    """The URL of the queue behind an ARN; raises ``ClientError`` if there is none."""
+    """The URL of the queue with an ARN. Raises ``ClientError`` if it does not exist."""
     region, account, name = arn.split(":")[3:6]
     sqs = cloud.client("sqs", principal=READER, region=region)
     return str(sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
@@ -85,69 +85,73 @@ def _context(cloud: Cloud, service_principal: str, source_arn: str) -> dict[str,
         "kms:CallerAccount": cloud.account_id,
     }
     if service_principal == "cloudwatch.amazonaws.com":
-        # Alarms alone still carry the old key that a topic's default policy asks for.
+        # Only alarms still send the old key that a topic's default policy requires.
         context["aws:SourceOwner"] = cloud.account_id
     return context
 
 
-def _queue_refusal(knock: _Knock) -> str | None:
-    url = queue_url(knock.cloud, knock.arn)
-    found = knock.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-    attributes: dict[str, str] = found.get("Attributes", {})
-    if not knock.may(attributes.get("Policy"), "sqs:SendMessage", knock.arn):
-        return knock.refused("sqs:SendMessage", f"the policy of {knock.arn}")
-    return _key_refusal(knock, attributes.get("KmsMasterKeyId"), "aws:sqs:arn")
+def _queue_refusal(access: _Access) -> str | None:
+    url = queue_url(access.cloud, access.arn)
+    response = access.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    attributes: dict[str, str] = response.get("Attributes", {})
+    if not access.may(attributes.get("Policy"), "sqs:SendMessage", access.arn):
+        return access.refused("sqs:SendMessage", f"the policy of {access.arn}")
+    return _key_refusal(access, attributes.get("KmsMasterKeyId"), "aws:sqs:arn")
 
 
-def _topic_refusal(knock: _Knock) -> str | None:
-    found = knock.client("sns").get_topic_attributes(TopicArn=knock.arn)
-    attributes: dict[str, str] = found["Attributes"]
-    if not knock.may(attributes.get("Policy"), "sns:Publish", knock.arn):
-        return knock.refused("sns:Publish", f"the policy of {knock.arn}")
-    return _key_refusal(knock, attributes.get("KmsMasterKeyId"), "aws:sns:topicArn")
+def _topic_refusal(access: _Access) -> str | None:
+    response = access.client("sns").get_topic_attributes(TopicArn=access.arn)
+    attributes: dict[str, str] = response["Attributes"]
+    if not access.may(attributes.get("Policy"), "sns:Publish", access.arn):
+        return access.refused("sns:Publish", f"the policy of {access.arn}")
+    return _key_refusal(access, attributes.get("KmsMasterKeyId"), "aws:sns:topicArn")
 
 
-def _log_group_refusal(knock: _Knock) -> str | None:
-    resource = f"{knock.arn.removesuffix(':*')}:*"
-    for policy in knock.client("logs").describe_resource_policies()["resourcePolicies"]:
-        if knock.may(policy["policyDocument"], "logs:PutLogEvents", resource):
+def _log_group_refusal(access: _Access) -> str | None:
+    resource = f"{access.arn.removesuffix(':*')}:*"
+    for policy in access.client("logs").describe_resource_policies()["resourcePolicies"]:
+        if access.may(policy["policyDocument"], "logs:PutLogEvents", resource):
             return None
-    return knock.refused("logs:PutLogEvents", f"no resource policy of the logs for {knock.arn}")
+    return access.refused(
+        "logs:PutLogEvents", f"no CloudWatch Logs resource policy for {access.arn}"
+    )
 
 
-def _function_refusal(knock: _Knock) -> str | None:
-    parts = knock.arn.split(":")
+def _function_refusal(access: _Access) -> str | None:
+    parts = access.arn.split(":")
     qualifier = {"Qualifier": parts[7]} if len(parts) == 8 else {}
-    found = knock.client("lambda").get_policy(FunctionName=":".join(parts[:7]), **qualifier)
-    if knock.may(found["Policy"], "lambda:InvokeFunction", knock.arn):
+    response = access.client("lambda").get_policy(FunctionName=":".join(parts[:7]), **qualifier)
+    if access.may(response["Policy"], "lambda:InvokeFunction", access.arn):
         return None
-    return knock.refused("lambda:InvokeFunction", f"the policy of {knock.arn}")
+    return access.refused("lambda:InvokeFunction", f"the policy of {access.arn}")
 
 
-def _key_refusal(knock: _Knock, key: str | None, encryption_context: str) -> str | None:
+def _key_refusal(access: _Access, key: str | None, encryption_context: str) -> str | None:
     if not key:
         return None
     if "alias/aws/" in key:
         return (
-            f"{knock.arn} is encrypted with {key}, which {knock.principal} can never use; "
-            "it needs a key of its own"
+            f"{access.arn} is encrypted with {key}, which {access.principal} cannot use; "
+            "the resource needs a customer managed key"
         )
-    kms = knock.client("kms")
-    found = kms.describe_key(KeyId=key)["KeyMetadata"]
-    if not found["Enabled"]:
-        return f"the key {found['Arn']} of {knock.arn} is {found['KeyState']}"
-    policy = kms.get_key_policy(KeyId=found["KeyId"], PolicyName="default")["Policy"]
+    kms = access.client("kms")
+    description = kms.describe_key(KeyId=key)["KeyMetadata"]
+    if not description["Enabled"]:
+        return f"the key {description['Arn']} of {access.arn} is {description['KeyState']}"
+    policy = kms.get_key_policy(KeyId=description["KeyId"], PolicyName="default")["Policy"]
     more = {
-        "kms:ViaService": f"{knock.arn.split(':')[2]}.{knock.region}.amazonaws.com",
-        f"kms:EncryptionContext:{encryption_context}": knock.arn,
+        "kms:ViaService": f"{access.arn.split(':')[2]}.{access.region}.amazonaws.com",
+        f"kms:EncryptionContext:{encryption_context}": access.arn,
     }
     for action in ("kms:GenerateDataKey", "kms:Decrypt"):
-        if not knock.may(policy, action, found["Arn"], **more):
-            return knock.refused(action, f"the policy of the key {found['Arn']} of {knock.arn}")
+        if not access.may(policy, action, description["Arn"], **more):
+            return access.refused(
+                action, f"the policy of the key {description['Arn']} of {access.arn}"
+            )
     return None
 
 
-_REFUSALS: dict[str, Callable[[_Knock], str | None]] = {
+_REFUSALS: dict[str, Callable[[_Access], str | None]] = {
     "sqs": _queue_refusal,
     "sns": _topic_refusal,
     "logs": _log_group_refusal,

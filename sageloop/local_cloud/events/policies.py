@@ -1,4 +1,4 @@
-"""Resource policies read the way AWS reads them for one service that knocks at one resource."""
+"""Evaluates a resource policy for one service's access to one resource."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """Whether ``service`` may do ``action`` on ``resource``, under these condition keys."""
+class AccessRequest:
+    """Whether ``service`` may do ``action`` on ``resource``, with these condition keys."""
 
     service: str
     action: str
@@ -19,23 +19,23 @@ class Question:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
-def allows(policy: str | None, question: Question) -> bool:
+def allows(policy: str | None, request: AccessRequest) -> bool:
     """Whether a policy document allows it: one Allow applies and no Deny does."""
     if not policy:
         return False
     statements = json.loads(policy).get("Statement", [])
     effects = {
-        s.get("Effect") for s in _as_list(statements) if _applies(s, question)
+        s.get("Effect") for s in _as_list(statements) if _applies(s, request)
     }  # fmt: skip
     return "Allow" in effects and "Deny" not in effects
 
 
-def _applies(statement: dict[str, Any], question: Question) -> bool:
+def _applies(statement: dict[str, Any], request: AccessRequest) -> bool:
     return (
-        _names_principal(statement, question.service)
-        and _names(statement, "Action", question.action, ignore_case=True)
-        and _names(statement, "Resource", question.resource)
-        and _conditions_hold(statement.get("Condition", {}), question.context)
+        _names_principal(statement, request.service)
+        and _names(statement, "Action", request.action, ignore_case=True)
+        and _names(statement, "Resource", request.resource)
+        and _conditions_hold(statement.get("Condition", {}), request.context)
     )
 
 
@@ -60,7 +60,7 @@ def _names(
 ) -> bool:
     if f"Not{member}" in statement:
         return not _any_like(statement[f"Not{member}"], value, ignore_case)
-    # A statement of a resource's own policy may leave the resource out.
+    # A statement of a resource's own policy may omit the resource.
     return _any_like(statement.get(member, "*"), value, ignore_case)
 
 
@@ -72,24 +72,24 @@ def _any_like(patterns: Any, value: str, ignore_case: bool) -> bool:
 
 
 def _like(pattern: str, value: str) -> bool:
-    # In a policy [ is a plain character.
+    # In a policy [ is a literal character.
     return fnmatch.fnmatchcase(value, str(pattern).replace("[", "[[]"))
 
 
 def _conditions_hold(conditions: dict[str, Any], context: Mapping[str, str]) -> bool:
     known = {key.lower(): value for key, value in context.items()}
     return all(
-        _condition_holds(name, known.get(key.lower()), _as_list(wanted))
+        _condition_holds(name, known.get(key.lower()), _as_list(expected))
         for name, keys in conditions.items()
-        for key, wanted in keys.items()
+        for key, expected in keys.items()
     )
 
 
-def _condition_holds(name: str, value: str | None, wanted: list[Any]) -> bool:
+def _condition_holds(name: str, value: str | None, expected: list[Any]) -> bool:
     base = name.rpartition(":")[2]
     optional = base.endswith("IfExists")
     base = base.removesuffix("IfExists")
-    texts = [str(w).lower() if isinstance(w, bool) else str(w) for w in wanted]
+    texts = [str(w).lower() if isinstance(w, bool) else str(w) for w in expected]
     if base == "Null":
         return (value is None) == (texts[0].lower() == "true")
     if value is None:
@@ -101,12 +101,12 @@ def _condition_holds(name: str, value: str | None, wanted: list[Any]) -> bool:
 
 
 _TESTS: dict[str, Callable[[str, str], bool]] = {
-    "StringEquals": lambda wanted, value: wanted == value,
-    "StringEqualsIgnoreCase": lambda wanted, value: wanted.lower() == value.lower(),
+    "StringEquals": lambda expected, value: expected == value,
+    "StringEqualsIgnoreCase": lambda expected, value: expected.lower() == value.lower(),
     "StringLike": _like,
     "ArnEquals": _like,
     "ArnLike": _like,
-    "Bool": lambda wanted, value: wanted.lower() == value.lower(),
+    "Bool": lambda expected, value: expected.lower() == value.lower(),
 }
 
 

@@ -1,4 +1,4 @@
-"""The operations on rules, and the schedules that fire them."""
+"""Operations on rules, and the schedules of rules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_RULES = 300
 
 
 class RulesApi:
-    """PutRule and its kin."""
+    """The API of rules."""
 
     def __init__(self, cloud: Cloud, buses: Buses, dispatcher: Dispatcher) -> None:
         self._cloud = cloud
@@ -32,13 +32,13 @@ class RulesApi:
 
     @operation("PutRule")
     def put_rule(self, call: Call) -> dict[str, Any]:
-        """Create a rule or replace its definition; its targets stay."""
+        """Create a rule or replace its definition; its targets are kept."""
         bus = self._buses.get(call.region, call.params.get("EventBusName"))
         rule = self._rule_from(call.params, bus)
         with self._buses.lock:
             existing = bus.rules.get(rule.name)
             if existing is None and len(bus.rules) >= _MOST_RULES:
-                raise AwsError("LimitExceededException", f"a bus takes {_MOST_RULES} rules.")
+                raise AwsError("LimitExceededException", f"a bus may have {_MOST_RULES} rules.")
             if existing is not None:
                 rule.targets = existing.targets
             elif call.params.get("Tags"):
@@ -59,37 +59,37 @@ class RulesApi:
         bus = self._buses.get(call.region, call.params.get("EventBusName"))
         prefix = call.params.get("NamePrefix", "")
         with self._buses.lock:
-            found = [r for name, r in sorted(bus.rules.items()) if name.startswith(prefix)]
-        shown, token = page(found, call.params.get("NextToken"), call.params.get("Limit"))
+            matching = [r for name, r in sorted(bus.rules.items()) if name.startswith(prefix)]
+        shown, token = page(matching, call.params.get("NextToken"), call.params.get("Limit"))
         return {"Rules": [_summary(rule) for rule in shown], "NextToken": token}
 
     @operation("ListRuleNamesByTarget")
     def list_rule_names_by_target(self, call: Call) -> dict[str, Any]:
-        """The rules of a bus that have a target."""
+        """Names of the rules of a bus that have a target."""
         bus = self._buses.get(call.region, call.params.get("EventBusName"))
-        wanted = call.params["TargetArn"]
+        target_arn = call.params["TargetArn"]
         with self._buses.lock:
             names = sorted(
                 rule.name
                 for rule in bus.rules.values()
-                if any(target["Arn"] == wanted for target in rule.targets.values())
+                if any(target["Arn"] == target_arn for target in rule.targets.values())
             )
         shown, token = page(names, call.params.get("NextToken"), call.params.get("Limit"))
         return {"RuleNames": shown, "NextToken": token}
 
     @operation("EnableRule")
     def enable_rule(self, call: Call) -> None:
-        """Let a rule fire."""
+        """Enable a rule."""
         self._set_state(self._rule(call), "ENABLED")
 
     @operation("DisableRule")
     def disable_rule(self, call: Call) -> None:
-        """Keep a rule from firing."""
+        """Disable a rule."""
         self._set_state(self._rule(call), "DISABLED")
 
     @operation("DeleteRule")
     def delete_rule(self, call: Call) -> None:
-        """Delete a rule that has no targets left; one that is not there is no error."""
+        """Delete a rule without targets; no error if it does not exist."""
         bus = self._buses.get(call.region, call.params.get("EventBusName"))
         with self._buses.lock:
             rule = bus.rules.get(call.params["Name"])
@@ -146,7 +146,7 @@ class RulesApi:
     def _reschedule(self, old: Rule | None, new: Rule) -> None:
         if old is not None and old.recurrence is not None:
             if old is not new and old.schedule == new.schedule and new.is_enabled:
-                # An unchanged schedule keeps its beat, whatever else of the rule changes.
+                # An unchanged schedule keeps its phase when another property of the rule changes.
                 old.recurrence.cancel()
                 new.recurrence = self._recurrence(new, old.recurrence.schedule)
                 new.recurrence.begin()
@@ -184,7 +184,7 @@ class RulesApi:
 
 def _schedule(expression: str, start: float) -> schedules.Schedule:
     try:
-        # The first beat of a rate comes one period after the rule.
+        # The first occurrence of a rate is one period after the rule's creation.
         made = schedules.parse(expression, start=start)
     except ValueError as error:
         raise invalid(f"Parameter ScheduleExpression is not valid. Reason: {error}") from error

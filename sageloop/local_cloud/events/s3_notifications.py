@@ -1,10 +1,10 @@
-"""S3's events to EventBridge, functions, queues and topics.
+"""S3's event notifications to EventBridge, functions, queues and topics.
 
-moto keeps a bucket's configuration and would deliver by itself, past every policy and into
-its own event bus, which is not this one. Three functions of moto's are replaced when the
-first bucket appears: the one it calls for each object that appears, the one that sends test
-messages, and the one by which every delete passes (moto itself tells nothing of delete
-markers). A bucket without a configuration costs one look at an attribute.
+moto keeps a bucket's configuration and would itself deliver, without any policy check and to its
+own event bus. When the first bucket is created, three functions of moto are replaced: the one that
+it calls for each new object, the one that sends test messages, and the one that performs every
+deletion (moto sends no event for delete markers). A bucket without configuration costs one
+attribute access.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _DELIVERED = ("s3:ObjectCreated:", "s3:ObjectRemoved:")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Change:
-    """What happened to an object; ``name`` is S3's event name without its ``s3:``."""
+    """A change of an object; ``name`` is S3's event name without its ``s3:``."""
 
     name: str
     key: str
@@ -50,7 +50,7 @@ class _Change:
 
 
 class S3Notifications:
-    """Delivers what happens in moto's buckets."""
+    """Delivers the events of moto's buckets."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -58,10 +58,10 @@ class S3Notifications:
         self._accepted: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
     def listen(self) -> None:
-        """Take deliveries over as soon as there is a bucket; check destinations when set."""
+        """Replace moto's delivery with the first bucket; validate configured destinations."""
         self._cloud.front.after("s3:CreateBucket", self._take_over)
         self._cloud.front.after("s3:PutBucketNotificationConfiguration", self._check)
-        self._cloud.front.after("s3:GetBucketNotificationConfiguration", _tell_of_event_bridge)
+        self._cloud.front.after("s3:GetBucketNotificationConfiguration", _add_event_bridge)
 
     def _take_over(self, _call: Call, _response: Response) -> None:
         from sageloop.local_cloud.core.moto_s3 import deliver_by
@@ -69,15 +69,15 @@ class S3Notifications:
         deliver_by(self._on_event, self._on_delete)
 
     def _on_event(self, account_id: str, event_name: str, bucket: Any, key: Any) -> None:
-        """Stand in for moto's ``send_event``; of what it tells, only new objects count here."""
+        """Replaces moto's ``send_event``; only events of new objects are used."""
         del account_id
         name = str(getattr(event_name, "value", event_name)).removeprefix("s3:")
         if bucket.notification_configuration is None or name not in _REASONS:
             return
         if name == "ObjectCreated:Put" and key.multipart is not None:
-            return  # moto puts the object that a multipart upload completes, and tells of both
+            return  # moto sends events for the upload's completion and for the stored object
         version = str(key.version_id) if bucket.is_versioned else None
-        self._spread(
+        self._deliver(
             bucket,
             _Change(
                 name=name, key=key.name, size=key.size, etag=key.etag.strip('"'), version=version
@@ -91,12 +91,12 @@ class S3Notifications:
             return
         marker = version is None and meta.get("delete-marker") == "true"
         name = "ObjectRemoved:DeleteMarkerCreated" if marker else "ObjectRemoved:Delete"
-        self._spread(
+        self._deliver(
             bucket,
             _Change(name=name, key=key, size=None, etag=None, version=meta.get("version-id")),
         )
 
-    def _spread(self, bucket: Any, change: _Change) -> None:
+    def _deliver(self, bucket: Any, change: _Change) -> None:
         order = f"{int(self._cloud.clock.time() * 1000):012X}{next(self._numbers):06X}"
         config = bucket.notification_configuration
         if config.event_bridge is not None:
@@ -138,7 +138,7 @@ class S3Notifications:
             delivery.Delivery(
                 label=f"notification of {bucket.name} to {arn}",
                 send=lambda: targets.send(self._cloud, sender, arn, message),
-                buried=lambda _: None,
+                give_up=lambda _: None,
                 policy=delivery.RetryPolicy(),
                 wait=delivery.exponential,
             ),
@@ -174,7 +174,7 @@ class S3Notifications:
         }
 
     def _check(self, call: Call, response: Response) -> None:
-        """Keep a new configuration only if every destination takes what S3 sends."""
+        """Keep a new configuration only if every destination admits S3."""
         self._take_over(call, response)
         bucket = _bucket_of(call)
         config = bucket.notification_configuration
@@ -185,7 +185,7 @@ class S3Notifications:
             raise AwsError("InvalidArgument", "; ".join(problems))
         self._accepted[bucket] = config
         if config is not None:
-            self._say_hello(bucket, config)
+            self._send_test_event(bucket, config)
 
     def _problems(self, bucket: Any, config: Any, skip: bool) -> Iterator[str]:
         for one in (*config.cloud_function, *config.queue, *config.topic):
@@ -196,7 +196,7 @@ class S3Notifications:
             if refusal:
                 yield f"Unable to validate the following destination configurations: {refusal}"
 
-    def _say_hello(self, bucket: Any, config: Any) -> None:
+    def _send_test_event(self, bucket: Any, config: Any) -> None:
         test = {
             "Service": "Amazon S3",
             "Event": "s3:TestEvent",
@@ -215,8 +215,8 @@ def _bucket_of(call: Call) -> Any:
     return bucket(call.account_id, call.params["Bucket"])
 
 
-def _tell_of_event_bridge(call: Call, response: Response) -> None:
-    """Add what moto keeps and leaves out of its answer."""
+def _add_event_bridge(call: Call, response: Response) -> None:
+    """Add the EventBridge configuration, which moto stores and omits from its response."""
     config = _bucket_of(call).notification_configuration
     if config is None or config.event_bridge is None:
         return

@@ -1,4 +1,4 @@
-"""Scheduler's operations on groups and their tags."""
+"""Operations on schedule groups and their tags."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ScheduleGroupsApi:
-    """CreateScheduleGroup and its kin; ``forget`` deletes one schedule."""
+    """The API of schedule groups; ``forget`` deletes one schedule."""
 
     def __init__(self, cloud: Cloud, store: ScheduleStore, forget: Callable[[Entry], None]) -> None:
         self._cloud = cloud
@@ -31,7 +31,7 @@ class ScheduleGroupsApi:
 
     @operation("CreateScheduleGroup")
     def create_schedule_group(self, call: Call) -> dict[str, Any]:
-        """Make a group."""
+        """Create a group."""
         name = call.params["Name"]
         check_name(name)
         self._store.group(call.region, None)
@@ -50,17 +50,17 @@ class ScheduleGroupsApi:
         self._store.group(call.region, None)
         prefix = call.params.get("NamePrefix", "")
         with self._store.lock:
-            found = [
+            groups = [
                 group
                 for (region, name), group in sorted(self._store.groups.items())
                 if region == call.region and name.startswith(prefix)
             ]
-        shown, token = page(found, call.params.get("NextToken"), call.params.get("MaxResults"))
+        shown, token = page(groups, call.params.get("NextToken"), call.params.get("MaxResults"))
         return {"ScheduleGroups": [_summary(group) for group in shown], "NextToken": token}
 
     @operation("DeleteScheduleGroup")
     def delete_schedule_group(self, call: Call) -> None:
-        """Delete a group and the schedules in it."""
+        """Delete a group and its schedules."""
         group = self._store.group(call.region, call.params["Name"])
         if group.name == DEFAULT_GROUP:
             raise invalid("The default schedule group cannot be deleted.")
@@ -75,8 +75,8 @@ class ScheduleGroupsApi:
         """Add tags to a group."""
         with self._store.lock:
             group = self._tagged(call)
-            given = {t["Key"]: t for t in group.tags} | {t["Key"]: t for t in call.params["Tags"]}
-            group.tags = list(given.values())
+            tags = {t["Key"]: t for t in group.tags} | {t["Key"]: t for t in call.params["Tags"]}
+            group.tags = list(tags.values())
 
     @operation("UntagResource")
     def untag_resource(self, call: Call) -> None:

@@ -1,4 +1,4 @@
-"""Schedules and their groups as Scheduler keeps them, and what it refuses to keep."""
+"""Store of schedules and schedule groups, with the validation of their definitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.events import schedules, targets
 from sageloop.local_cloud.events.permissions import READER
-from sageloop.local_cloud.events.policies import Question, allows
+from sageloop.local_cloud.events.policies import AccessRequest, allows
 from sageloop.local_cloud.events.targets_api import check_dead_letters, check_retry_policy
 from sageloop.local_cloud.events.timetable import Recurrence
 
@@ -40,7 +40,7 @@ class Group:
 
 @dataclass(kw_only=True)
 class Entry:
-    """One schedule: the request that defined it, and what fires it."""
+    """One schedule: the request that defined it, and its timer."""
 
     name: str
     group: str
@@ -68,18 +68,18 @@ class ScheduleStore:
         self._now = now
 
     def group(self, region: str, name: str | None) -> Group:
-        """A group, the default one if no name is given; else ``ResourceNotFoundException``."""
-        wanted = DEFAULT_GROUP if name is None else name
+        """A group, by default the default group. Raises ResourceNotFoundException."""
+        group_name = DEFAULT_GROUP if name is None else name
         with self.lock:
-            found = self.groups.get((region, wanted))
-            if found is None and wanted == DEFAULT_GROUP:
-                found = self.add_group(region, wanted, self._now, [])
-        if found is None:
-            raise missing(f"Schedule group {wanted} does not exist.")
-        return found
+            group = self.groups.get((region, group_name))
+            if group is None and group_name == DEFAULT_GROUP:
+                group = self.add_group(region, group_name, self._now, [])
+        if group is None:
+            raise missing(f"Schedule group {group_name} does not exist.")
+        return group
 
     def add_group(self, region: str, name: str, now: float, tags: list[dict[str, str]]) -> Group:
-        """Make a group, or ``ConflictException``."""
+        """Create a group. Raises ConflictException."""
         with self.lock:
             if (region, name) in self.groups:
                 raise AwsError("ConflictException", f"Schedule group {name} already exists.", 409)
@@ -89,13 +89,13 @@ class ScheduleStore:
             return made
 
     def entry(self, region: str, group: str | None, name: str) -> Entry:
-        """A schedule, or ``ResourceNotFoundException``."""
+        """A schedule. Raises ResourceNotFoundException."""
         key = (region, DEFAULT_GROUP if group is None else group, name)
         with self.lock:
-            found = self.entries.get(key)
-        if found is None:
+            entry = self.entries.get(key)
+        if entry is None:
             raise missing(f"Schedule {name} does not exist.")
-        return found
+        return entry
 
     def entry_arn(self, region: str, group: str, name: str) -> str:
         """The ARN of a schedule."""
@@ -103,23 +103,23 @@ class ScheduleStore:
 
 
 def missing(message: str) -> AwsError:
-    """Scheduler's answer to a name that is not there."""
+    """Scheduler's error for a resource that does not exist."""
     return AwsError("ResourceNotFoundException", message, 404)
 
 
 def invalid(message: str) -> AwsError:
-    """Scheduler's answer to a request it cannot take."""
+    """Scheduler's error for an invalid request."""
     return AwsError("ValidationException", message)
 
 
 def check_name(name: str) -> None:
-    """Refuse a name outside AWS's alphabet."""
+    """Refuse a name with characters that AWS does not allow."""
     if not _NAME.fullmatch(name):
         raise invalid(f"a name is 1-64 of letters, digits, '-', '_' and '.', got {name!r}.")
 
 
 def schedule_of(definition: dict[str, Any], created: float) -> schedules.Schedule:
-    """The schedule that a definition's expression, time zone and start describe."""
+    """The schedule of a definition's expression, time zone and start."""
     start = definition.get("StartDate")
     expression = definition["ScheduleExpression"]
     try:
@@ -127,12 +127,12 @@ def schedule_of(definition: dict[str, Any], created: float) -> schedules.Schedul
     except ValueError as error:
         raise invalid(f"Invalid Schedule Expression {expression}. Reason: {error}.") from error
     if isinstance(made, schedules.Rate) and start is not None:
-        return schedules.Rate(made.period, start.timestamp())  # the start is the first beat
+        return schedules.Rate(made.period, start.timestamp())  # the start is the first occurrence
     return made
 
 
 def check_definition(cloud: Cloud, definition: dict[str, Any], group_arn: str) -> None:
-    """Refuse a definition that AWS would refuse, or that cannot be carried out here."""
+    """Refuse an invalid definition, and an unsupported one."""
     _check_window(definition["FlexibleTimeWindow"])
     schedule_of(definition, 0.0)
     begin, end = definition.get("StartDate"), definition.get("EndDate")
@@ -157,7 +157,7 @@ def _zone(definition: dict[str, Any]) -> tzinfo:
 def _check_window(window: dict[str, Any]) -> None:
     minutes = window.get("MaximumWindowInMinutes")
     if window["Mode"] == "OFF" and minutes is not None:
-        raise invalid("MaximumWindowInMinutes goes with the Mode FLEXIBLE only.")
+        raise invalid("MaximumWindowInMinutes is allowed with the Mode FLEXIBLE only.")
     if window["Mode"] == "FLEXIBLE" and not 1 <= (minutes or 0) <= 1440:
         raise invalid(f"MaximumWindowInMinutes must be 1-1440, got {minutes}.")
     if window["Mode"] not in ("OFF", "FLEXIBLE"):
@@ -168,7 +168,8 @@ def _check_target(target: dict[str, Any]) -> None:
     arn = target["Arn"]
     if targets.kind_of(arn) not in _KINDS:
         raise invalid(
-            f"the local cloud's schedules do not reach {arn}; they reach {', '.join(_KINDS)}."
+            f"the local cloud's schedules do not support the target {arn}; "
+            f"they support {', '.join(_KINDS)}."
         )
     unknown = sorted(target.keys() - _TARGET_MEMBERS)
     if unknown:
@@ -185,8 +186,8 @@ def _check_role(cloud: Cloud, role_arn: str, group_arn: str) -> None:
         trusted = False
     else:
         context = {"aws:SourceAccount": cloud.account_id, "aws:SourceArn": group_arn}
-        question = Question("scheduler.amazonaws.com", "sts:AssumeRole", role_arn, context)
-        trusted = allows(_as_text(role["AssumeRolePolicyDocument"]), question)
+        access = AccessRequest("scheduler.amazonaws.com", "sts:AssumeRole", role_arn, context)
+        trusted = allows(_as_text(role["AssumeRolePolicyDocument"]), access)
     if not trusted:
         raise invalid(
             "The execution role you provide must allow AWS EventBridge Scheduler to assume the "

@@ -1,4 +1,4 @@
-"""EventBridge Scheduler: schedules that invoke a target as a role, on the virtual clock."""
+"""EventBridge Scheduler: schedules that invoke a target with a role, on the virtual clock."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DEFINED = (
 
 
 class SchedulerService(Service):
-    """CreateSchedule and its kin."""
+    """The operations of EventBridge Scheduler."""
 
     model = "scheduler"
 
@@ -42,14 +42,14 @@ class SchedulerService(Service):
         self.include(ScheduleGroupsApi(cloud, self._store, self._forget))
 
     def stop(self) -> None:
-        """Let nothing fire any more."""
+        """Cancel every schedule."""
         with self._store.lock:
             for entry in self._store.entries.values():
                 _cancel(entry)
 
     @operation("CreateSchedule")
     def create_schedule(self, call: Call) -> dict[str, Any]:
-        """Make a schedule; ``ConflictException`` if its group has one of that name."""
+        """Create a schedule. Raises ConflictException if its group has one with the same name."""
         name = call.params["Name"]
         check_name(name)
         group = self._store.group(call.region, call.params.get("GroupName"))
@@ -97,7 +97,7 @@ class SchedulerService(Service):
         if params.get("GroupName") is not None:
             self._store.group(call.region, params["GroupName"])
         with self._store.lock:
-            found = [
+            schedules = [
                 entry
                 for (region, group, name), entry in sorted(self._store.entries.items())
                 if region == call.region
@@ -105,7 +105,7 @@ class SchedulerService(Service):
                 and name.startswith(params.get("NamePrefix", ""))
                 and params.get("State") in (None, entry.state)
             ]
-        shown, token = page(found, params.get("NextToken"), params.get("MaxResults"))
+        shown, token = page(schedules, params.get("NextToken"), params.get("MaxResults"))
         summaries = [
             _identity(e) | {"Target": {"Arn": e.definition["Target"]["Arn"]}} for e in shown
         ]
@@ -158,15 +158,15 @@ class SchedulerService(Service):
                 group_id=target.get("SqsParameters", {}).get("MessageGroupId"),
             )
 
-        given = target.get("RetryPolicy", {})
+        settings = target.get("RetryPolicy", {})
         policy = delivery.RetryPolicy(
-            retries=given.get("MaximumRetryAttempts", 185),
-            age=given.get("MaximumEventAgeInSeconds", 86_400),
+            retries=settings.get("MaximumRetryAttempts", 185),
+            age=settings.get("MaximumEventAgeInSeconds", 86_400),
         )
         made = delivery.Delivery(
             label=f"schedule {entry.name} to {target['Arn']}",
             send=lambda: targets.send(self.cloud, sender, target["Arn"], message()),
-            buried=lambda dead: self._bury(entry, target, message().body, dead),
+            give_up=lambda dead: self._give_up(entry, target, message().body, dead),
             policy=policy,
             wait=delivery.exponential,
         )
@@ -194,7 +194,7 @@ class SchedulerService(Service):
             }
         )
 
-    def _bury(
+    def _give_up(
         self, entry: Entry, target: dict[str, Any], body: str, dead: delivery.DeadLetter
     ) -> None:
         queue = target.get("DeadLetterConfig", {}).get("Arn")
@@ -214,7 +214,7 @@ class SchedulerService(Service):
             delivery.Delivery(
                 label=f"dead letter of schedule {entry.name}",
                 send=lambda: targets.send(self.cloud, sender, queue, letter),
-                buried=lambda _: None,
+                give_up=lambda _: None,
                 policy=delivery.RetryPolicy(),
                 wait=delivery.exponential,
             ),

@@ -1,6 +1,6 @@
-"""Schedule expressions: when ``rate(...)``, ``cron(...)`` and ``at(...)`` come due.
+"""Schedule expressions: the times of ``rate(...)``, ``cron(...)`` and ``at(...)``.
 
-Pure: a schedule answers with the first moment after a given one; no clock is read here.
+Pure functions of time: a schedule returns its next time after a given one and reads no clock.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 
 
 class Schedule(Protocol):
-    """When something is due."""
+    """The times of a schedule."""
 
     def next_after(self, moment: float) -> float | None:
-        """The first due epoch second after ``moment``, or ``None`` if there is none."""
+        """The first due epoch second after ``moment``, or ``None``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Rate:
     first: float
 
     def next_after(self, moment: float) -> float:
-        """The first beat after ``moment``."""
+        """The first occurrence after ``moment``."""
         if moment < self.first:
             return self.first
         return self.first + self.period * (int((moment - self.first) // self.period) + 1)
@@ -43,18 +43,18 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """One moment."""
+    """A single time."""
 
     when: float
 
     def next_after(self, moment: float) -> float | None:
-        """The moment, as long as it lies ahead."""
+        """The time, if it is after ``moment``."""
         return self.when if moment < self.when else None
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Six fields read as AWS reads them, in a time zone."""
+    """The six cron fields of AWS, in a time zone."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
@@ -65,7 +65,7 @@ class Cron:
     zone: tzinfo
 
     def next_after(self, moment: float) -> float | None:
-        """The first matching local minute after ``moment``; hours that a zone skips never are."""
+        """The first matching local minute after ``moment``; hours that a zone skips never match."""
         day = datetime.fromtimestamp(moment, self.zone).date()
         while day.year <= _LAST_YEAR:
             if day.year not in self.years:
@@ -73,9 +73,9 @@ class Cron:
             elif day.month not in self.months:
                 day = _first_of_next_month(day)
             else:
-                found = self._within(day, moment) if self._is_due_on(day) else None
-                if found is not None:
-                    return found
+                time = self._within(day, moment) if self._is_due_on(day) else None
+                if time is not None:
+                    return time
                 day += timedelta(days=1)
         return None
 
@@ -96,24 +96,24 @@ class Cron:
 
 
 def parse(expression: str, *, start: float, zone: tzinfo = UTC, one_time: bool = False) -> Schedule:
-    """Read a schedule expression.
+    """Parse a schedule expression.
 
     Args:
         expression: ``rate(5 minutes)``, ``cron(0 12 * * ? *)``; ``at(2026-01-02T03:04:05)`` too
             if ``one_time``.
-        start: epoch second from which a rate counts; it is first due one period later.
-        zone: time zone of cron and at.
-        one_time: whether ``at`` is allowed (Scheduler: yes, rules: no).
+        start: Epoch second from which a rate counts; its first time is one period later.
+        zone: Time zone of cron and at.
+        one_time: Whether ``at`` is allowed (Scheduler: yes, rules: no).
 
     Raises:
-        ValueError: the expression is none of these.
+        ValueError: The expression is invalid.
 
     """
     rate = _RATE.fullmatch(expression)
     if rate:
         count = int(rate[1])
         if count < 1 or (count == 1) == bool(rate[3]):
-            raise ValueError("a rate is 1 minute|hour|day, or more of minutes|hours|days")
+            raise ValueError("a rate is 1 minute|hour|day, or several minutes|hours|days")
         period = count * _SECONDS_OF[rate[2]]
         return Rate(period, start + period)
     cron = _CRON.fullmatch(expression)
@@ -128,7 +128,7 @@ def parse(expression: str, *, start: float, zone: tzinfo = UTC, one_time: bool =
 
 def _cron(fields: list[str], zone: tzinfo) -> Cron:
     if len(fields) != 6:
-        raise ValueError("cron takes six fields: minutes hours day-of-month month day-of-week year")
+        raise ValueError("cron has six fields: minutes hours day-of-month month day-of-week year")
     minutes, hours, days, months, weekdays, years = (f.upper() for f in fields)
     if (days == "?") == (weekdays == "?"):
         raise ValueError("exactly one of day-of-month and day-of-week must be ?")
@@ -137,12 +137,14 @@ def _cron(fields: list[str], zone: tzinfo) -> Cron:
         frozenset(_numbers(months, 1, 12, _MONTHS)), weekdays,
         frozenset(_numbers(years, 1970, _LAST_YEAR)), zone,
     )  # fmt: skip
-    cron._is_due_on(date(2024, 1, 1))  # reads the day fields, so that a wrong one is refused now
+    cron._is_due_on(
+        date(2024, 1, 1)
+    )  # parses the day fields, so that an invalid one is refused now
     return cron
 
 
 def _numbers(field: str, low: int, high: int, names: dict[str, int] | None = None) -> set[int]:
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in field.split(","):
         span, _, step = part.partition("/")
         first, dash, last = span.partition("-")
@@ -154,19 +156,19 @@ def _numbers(field: str, low: int, high: int, names: dict[str, int] | None = Non
         stride = _number(step, None) if step else 1
         if not (low <= begin <= high and low <= end <= high and stride >= 1):
             raise ValueError(f"{part} is outside {low}-{high}")
-        # FRI-MON runs over the end of the week.
+        # FRI-MON continues past the end of the week.
         values = range(begin, end + 1) if begin <= end else [*range(begin, high + 1)]
-        found.update(list(values)[::stride] if begin <= end else values)
+        numbers.update(list(values)[::stride] if begin <= end else values)
         if begin > end:
-            found.update(range(low, end + 1))
-    return found
+            numbers.update(range(low, end + 1))
+    return numbers
 
 
 def _number(text: str, names: dict[str, int] | None) -> int:
     if names and text in names:
         return names[text]
     if not text.isdigit():
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return int(text)
 
 
@@ -182,11 +184,11 @@ def _is_day_of_month(field: str, day: date) -> bool:
 
 
 def _nearest_weekday(month: date, number: int) -> int:
-    wanted = month.replace(day=number)
+    target = month.replace(day=number)
     last = calendar.monthrange(month.year, month.month)[1]
-    if wanted.weekday() == 5:
+    if target.weekday() == 5:
         return number - 1 if number > 1 else number + 2
-    if wanted.weekday() == 6:
+    if target.weekday() == 6:
         return number + 1 if number < last else number - 2
     return number
 

@@ -1,4 +1,4 @@
-"""EventBridge: buses, rules, targets, and the events that flow through them."""
+"""EventBridge: buses, rules, targets, and delivery of events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PARTS_OF_AN_EVENT = ("id", "detail-type", "source", "account", "time", "region"
 
 
 class EventsService(Service):
-    """``PutEvents`` and what surrounds it; other services send their events by :meth:`emit`."""
+    """The operations of EventBridge; other services send their events by :meth:`emit`."""
 
     model = "events"
 
@@ -44,12 +44,12 @@ class EventsService(Service):
         self._s3 = S3Notifications(cloud)
 
     def start(self) -> None:
-        """Listen for the first topics and buckets."""
+        """Register for the first topics and buckets."""
         self._sns.listen()
         self._s3.listen()
 
     def stop(self) -> None:
-        """Let no schedule fire any more."""
+        """Cancel every schedule."""
         self._rules.stop()
 
     def emit(
@@ -59,11 +59,11 @@ class EventsService(Service):
         """Put an AWS service's event on the default bus, in the background.
 
         Args:
-            source: the service, such as ``aws.sagemaker``.
-            detail_type: the event's name, such as ``SageMaker Training Job State Change``.
-            detail: the event's body.
-            resources: ARNs of what it is about.
-            region: the region, the cloud's own by default.
+            source: The service, such as ``aws.sagemaker``.
+            detail_type: The event's name, such as ``SageMaker Training Job State Change``.
+            detail: The event's body.
+            resources: ARNs of the resources that the event concerns.
+            region: The region, by default the cloud's.
 
         """
         place = self.cloud.region if region is None else region
@@ -71,15 +71,15 @@ class EventsService(Service):
             source, detail_type, detail, resources=resources, region=place,
             when=self.cloud.clock.time(),
         )  # fmt: skip
-        self._spread(self._buses.get(place, None), event)
+        self._publish(self._buses.get(place, None), event)
 
     def forward(self, event: dict[str, Any], bus_arn: str, *, hops: int) -> None:
-        """Pass an event on to another bus as it is; raises ``AwsError`` if there is none."""
+        """Put an event on another bus unchanged. Raises ``AwsError`` if the bus does not exist."""
         self._dispatcher.publish(self._buses.get("", bus_arn), event, hops=hops)
 
     @operation("PutEvents")
     def put_events(self, call: Call) -> dict[str, Any]:
-        """Take up to ten events; each is accepted or refused on its own."""
+        """Put up to ten events; each is accepted or refused separately."""
         entries = call.params["Entries"]
         if not 1 <= len(entries) <= _MOST_ENTRIES:
             raise invalid(
@@ -111,20 +111,20 @@ class EventsService(Service):
         refused = _refusal_of(entry)
         if refused is not None:
             return {"ErrorCode": refused[0], "ErrorMessage": refused[1]}
-        given = entry.get("Time")
+        time = entry.get("Time")
         event = self._event(
             entry["Source"], entry["DetailType"], json.loads(entry["Detail"]),
             resources=entry.get("Resources", []), region=region,
-            when=self.cloud.clock.time() if given is None else given.timestamp(),
+            when=self.cloud.clock.time() if time is None else time.timestamp(),
         )  # fmt: skip
         bus = self._buses.find(region, entry.get("EventBusName"))
-        if bus is None:  # as on AWS: accepted, and gone
-            log.warning("PutEvents named the bus %s, which is not there", entry["EventBusName"])
+        if bus is None:  # as on AWS: accepted, and lost
+            log.warning("PutEvents named the bus %s, which does not exist", entry["EventBusName"])
         else:
-            self._spread(bus, event)
+            self._publish(bus, event)
         return {"EventId": event["id"]}
 
-    def _spread(self, bus: Bus, event: dict[str, Any]) -> None:
+    def _publish(self, bus: Bus, event: dict[str, Any]) -> None:
         for _ in range(self.cloud.faults.copies_of_event(event["detail-type"])):
             self.cloud.activity.spawn(
                 f"event {event['detail-type']}", lambda: self._dispatcher.publish(bus, event)

@@ -1,9 +1,9 @@
-"""SNS to functions and queues.
+"""Delivery of SNS messages to functions and queues.
 
-moto keeps topics and subscriptions and would deliver by itself: to functions through Docker,
-to queues past their policies, with stamps of the wall clock. The one method by which a
-subscription of moto's is handed a message is replaced when the first topic appears; from
-then on every delivery is made here. What moto loads is left alone until somebody uses SNS.
+moto keeps topics and subscriptions and would itself deliver: to functions through Docker, to
+queues without a policy check, with time stamps of the wall clock. When the first topic is created,
+the method of moto that passes a message to a subscription is replaced by this module. moto's SNS
+is not loaded before its first use.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SERVICE = "sns.amazonaws.com"
-# SNS's own policy towards AWS endpoints: 100,015 attempts over 23 days.
+# SNS's own policy for AWS endpoints: 100,015 attempts over 23 days.
 _POLICY = delivery.RetryPolicy(retries=100_015, age=23 * 86_400)
 
 
 class SnsDelivery:
-    """Delivers what is published to the subscriptions of moto's topics."""
+    """Delivers published messages to the subscriptions of moto's topics."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
     def listen(self) -> None:
-        """Take deliveries over as soon as there is a topic or a subscription."""
+        """Replace moto's delivery with the first topic or subscription."""
         self._cloud.front.after("sns:CreateTopic", self._take_over)
         self._cloud.front.after("sns:Subscribe", self._take_over)
 
@@ -52,21 +52,22 @@ class SnsDelivery:
         deduplication_id: str | None = None, message_structure: str | None = None,
     ) -> None:  # fmt: skip
         """Send one message to one subscription of moto's, in the background."""
-        given = message_attributes or {}
-        if not _wants(subscription.attributes, message, given):
+        attributes = message_attributes or {}
+        if not _accepts(subscription.attributes, message, attributes):
             return
         if message_structure == "json":
             message = subscription._parse_message_structure(message, subscription.protocol)
         if subscription.protocol not in ("lambda", "sqs"):
             log.warning(
-                "the local cloud sends nothing out: %s subscription %s gets no message",
+                "the local cloud sends nothing to other networks: %s subscription %s "
+                "receives no message",
                 subscription.protocol, subscription.arn,
             )  # fmt: skip
             return
-        notification = self._notification(subscription, message, message_id, subject, given)
+        notification = self._notification(subscription, message, message_id, subject, attributes)
         made = targets.Message(
             body=_body(subscription, notification, message),
-            attributes=_queue_attributes(given) if _is_raw(subscription) else None,
+            attributes=_queue_attributes(attributes) if _is_raw(subscription) else None,
             group_id=group_id,
             deduplication_id=deduplication_id,
         )
@@ -77,21 +78,21 @@ class SnsDelivery:
         self, subscription: Any, sender: targets.Sender, made: targets.Message,
         notification: dict[str, Any],
     ) -> None:  # fmt: skip
-        def bury(dead: delivery.DeadLetter) -> None:
-            self._bury(subscription, sender, notification, dead)
+        def give_up(dead: delivery.DeadLetter) -> None:
+            self._give_up(subscription, sender, notification, dead)
 
         delivery.start(
             self._cloud,
             delivery.Delivery(
                 label=f"notification to {subscription.endpoint}",
                 send=lambda: targets.send(self._cloud, sender, subscription.endpoint, made),
-                buried=bury,
+                give_up=give_up,
                 policy=_POLICY,
                 wait=_wait,
             ),
         )
 
-    def _bury(
+    def _give_up(
         self, subscription: Any, sender: targets.Sender, notification: dict[str, Any],
         dead: delivery.DeadLetter,
     ) -> None:  # fmt: skip
@@ -114,7 +115,7 @@ class SnsDelivery:
             delivery.Delivery(
                 label=f"dead letter of {subscription.arn}",
                 send=lambda: targets.send(self._cloud, sender, queue, letter),
-                buried=lambda _: None,
+                give_up=lambda _: None,
                 policy=_POLICY,
                 wait=_wait,
             ),
@@ -159,7 +160,7 @@ def _body(subscription: Any, notification: dict[str, Any], message: str) -> str:
         )
     if _is_raw(subscription):
         return message
-    # A queue's copy leaves out what is empty.
+    # A queue's copy omits empty members.
     return json.dumps({k: v for k, v in notification.items() if v not in (None, {})})
 
 
@@ -193,7 +194,7 @@ def _queue_attributes(attributes: dict[str, Any]) -> targets.Attributes | None:
     return made or None
 
 
-def _wants(settings: dict[str, Any], message: str, attributes: dict[str, Any]) -> bool:
+def _accepts(settings: dict[str, Any], message: str, attributes: dict[str, Any]) -> bool:
     policy = _as_object(settings.get("FilterPolicy"))
     if not policy:
         return True
@@ -220,7 +221,7 @@ def _as_object(value: Any) -> dict[str, Any]:
 
 
 def _wait(retry: int) -> float:
-    # Three at once, two a second apart, ten backing off to 20 s, and 20 s from then on.
+    # Three without delay, two after a second each, ten with back-off to 20 s, then every 20 s.
     if retry <= 3:
         return 0.0
     return 1.0 if retry <= 5 else min(20.0, 2.0 ** (retry - 5))

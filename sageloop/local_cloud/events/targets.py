@@ -1,4 +1,4 @@
-"""Carrying a message to a target: function, queue, topic, log group or another bus."""
+"""Sends messages to targets: function, queue, topic, log group or event bus."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Attributes = dict[str, dict[str, str | bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """On whose behalf a message is sent.
+    """The principal that sends a message.
 
-    ``service`` is the principal that a resource policy must admit and ``source_arn`` what it
-    acts for. With a ``role_arn`` the service acts as that role instead, and no resource policy
-    is asked.
+    ``service`` is the principal that a resource policy must allow and ``source_arn`` the resource
+    behind the message. With a ``role_arn`` the service assumes that role instead, and no resource
+    policy applies.
     """
 
     service: str
@@ -32,13 +32,13 @@ class Sender:
 
     @property
     def principal(self) -> str:
-        """Who makes the call."""
+        """The principal of the call."""
         return self.service if self.role_arn is None else self.role_arn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What is sent: ``body`` is the text; the rest is for queues and topics."""
+    """A message: ``body`` is the text; the other members are for queues and topics."""
 
     body: str
     subject: str | None = None
@@ -54,22 +54,22 @@ def send(cloud: Cloud, sender: Sender, target_arn: str, message: Message) -> Non
 
 
 def kind_of(arn: str) -> str:
-    """The service in an ARN, or an empty string if the text is no ARN."""
+    """The service in an ARN, or an empty string if the text is not an ARN."""
     parts = arn.split(":")
     return parts[2] if len(parts) >= 6 and parts[0] == "arn" else ""
 
 
 def is_supported(arn: str) -> bool:
-    """Whether :func:`send` can carry to this target."""
+    """Whether :func:`send` supports a target."""
     return kind_of(arn) in _CARRIERS
 
 
 def supported() -> str:
-    """The kinds of target there are, for a refusal's text."""
+    """The supported kinds of targets, for error messages."""
     return ", ".join(sorted(_CARRIERS))
 
 
-def _knock(cloud: Cloud, sender: Sender, target_arn: str) -> None:
+def _check_access(cloud: Cloud, sender: Sender, target_arn: str) -> None:
     if sender.role_arn is None:
         refusal = admits(cloud, sender.service, target_arn, sender.source_arn)
         if refusal:
@@ -89,7 +89,7 @@ def _to_function(cloud: Cloud, sender: Sender, arn: str, message: Message) -> No
 
 
 def _to_queue(cloud: Cloud, sender: Sender, arn: str, message: Message) -> None:
-    _knock(cloud, sender, arn)
+    _check_access(cloud, sender, arn)
     more = _present(
         MessageAttributes=message.attributes,
         MessageGroupId=message.group_id,
@@ -100,14 +100,14 @@ def _to_queue(cloud: Cloud, sender: Sender, arn: str, message: Message) -> None:
 
 
 def _to_topic(cloud: Cloud, sender: Sender, arn: str, message: Message) -> None:
-    _knock(cloud, sender, arn)
+    _check_access(cloud, sender, arn)
     more = _present(Subject=message.subject, MessageGroupId=message.group_id)
     client = cloud.client("sns", principal=sender.principal, region=arn.split(":")[3])
     client.publish(TopicArn=arn, Message=message.body, **more)
 
 
 def _to_log_group(cloud: Cloud, sender: Sender, arn: str, message: Message) -> None:
-    _knock(cloud, sender, arn)
+    _check_access(cloud, sender, arn)
     group, stream = arn.split(":")[6], secrets.token_hex(16)
     logs = cloud.client("logs", principal=sender.principal, region=arn.split(":")[3])
     logs.create_log_stream(logGroupName=group, logStreamName=stream)

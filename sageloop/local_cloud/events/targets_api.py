@@ -1,4 +1,4 @@
-"""The operations on a rule's targets."""
+"""Operations on a rule's targets."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ _RESERVED = frozenset(
 
 
 class TargetsApi:
-    """PutTargets, RemoveTargets, ListTargetsByRule."""
+    """The API of targets."""
 
     def __init__(self, buses: Buses) -> None:
         self._buses = buses
 
     @operation("PutTargets")
     def put_targets(self, call: Call) -> dict[str, Any]:
-        """Add or replace targets; what cannot be carried out here is refused by name."""
-        given = call.params["Targets"]
+        """Add or replace targets; an unsupported one is refused by name."""
+        new_targets = call.params["Targets"]
         with self._buses.lock:
             rule = self._rule(call)
-            for target in given:
+            for target in new_targets:
                 _check(target)
-            if len(rule.targets.keys() | {t["Id"] for t in given}) > _MOST_TARGETS:
+            if len(rule.targets.keys() | {t["Id"] for t in new_targets}) > _MOST_TARGETS:
                 raise AwsError(
                     "LimitExceededException",
-                    f"The requested resource exceeds the maximum number allowed: a rule takes "
-                    f"{_MOST_TARGETS} targets.",
+                    f"The requested resource exceeds the maximum number allowed: a rule may "
+                    f"have {_MOST_TARGETS} targets.",
                 )
-            # Replaced whole, so that a dispatch under way keeps the list that it read.
-            rule.targets = rule.targets | {target["Id"]: target for target in given}
+            # Replaced as a whole, so that a running dispatch keeps its list.
+            rule.targets = rule.targets | {target["Id"]: target for target in new_targets}
         return {"FailedEntryCount": 0, "FailedEntries": []}
 
     @operation("RemoveTargets")
@@ -71,8 +71,8 @@ class TargetsApi:
     def list_targets_by_rule(self, call: Call) -> dict[str, Any]:
         """A rule's targets."""
         with self._buses.lock:
-            found = list(self._rule(call).targets.values())
-        shown, token = page(found, call.params.get("NextToken"), call.params.get("Limit"))
+            rule_targets = list(self._rule(call).targets.values())
+        shown, token = page(rule_targets, call.params.get("NextToken"), call.params.get("Limit"))
         return {"Targets": shown, "NextToken": token}
 
     def _rule(self, call: Call) -> Rule:
@@ -106,7 +106,7 @@ def _check(target: dict[str, Any]) -> None:
 
 
 def check_retry_policy(policy: dict[str, Any], where: str) -> None:
-    """Refuse a retry policy outside AWS's bounds."""
+    """Refuse a retry policy outside AWS's limits."""
     limits = {"MaximumRetryAttempts": (0, 185), "MaximumEventAgeInSeconds": (60, 86_400)}
     for member, (low, high) in limits.items():
         if not low <= policy.get(member, low) <= high:
@@ -114,7 +114,7 @@ def check_retry_policy(policy: dict[str, Any], where: str) -> None:
 
 
 def check_dead_letters(config: dict[str, Any], where: str) -> None:
-    """Refuse a dead-letter queue that is none, or a FIFO one."""
+    """Refuse a dead-letter queue that is not a standard queue."""
     arn = config.get("Arn")
     if arn is not None and (targets.kind_of(arn) != "sqs" or arn.endswith(".fifo")):
         raise invalid(f"{where}: DeadLetterConfig takes the ARN of a standard queue, got {arn}.")

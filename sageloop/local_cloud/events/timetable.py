@@ -1,4 +1,4 @@
-"""Keeping schedules on the virtual clock."""
+"""Fires schedules on the virtual clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A jump of the clock fires what it passed, as AWS would have; but not without end.
+# A jump of the clock fires the occurrences in between, as AWS would have; up to this number.
 MOST_MISSED = 1000
 
 
@@ -22,12 +22,12 @@ class Recurrence:
     """Fires one schedule, occurrence by occurrence, until it ends or is cancelled.
 
     Args:
-        clock: the virtual clock.
-        schedule: when it is due.
-        fire: called with each due moment (virtual epoch seconds), one after the other.
-        label: what the timers are called.
-        until: epoch second after which nothing fires.
-        ended: called once if the schedule comes to its end.
+        clock: The virtual clock.
+        schedule: The times.
+        fire: Called with each time (virtual epoch seconds), one after the other.
+        label: Label of the timers.
+        until: Epoch second after which nothing fires.
+        ended: Called once when the schedule has ended.
 
     """
 
@@ -47,13 +47,13 @@ class Recurrence:
         self._missed = 0
 
     def begin(self, not_before: float | None = None) -> None:
-        """Arm the first timer, for nothing earlier than ``not_before``."""
+        """Start the first timer, for a time not before ``not_before``."""
         now = self._clock.time()
-        # A moment that falls on the start itself counts.
+        # A time equal to the start counts.
         self._arm(now if not_before is None else max(now, not_before - 0.001))
 
     def cancel(self) -> None:
-        """Fire nothing more."""
+        """Cancel all occurrences."""
         with self._lock:
             self._cancelled = True
             if self._timer is not None:

@@ -1,1 +1,1 @@
-"""Lambda: functions run from their packages, in processes of their own."""
+"""AWS Lambda: functions run from their packages in separate processes."""

@@ -1,4 +1,4 @@
-"""Aliases: names that point at versions."""
+"""Operations on aliases, which are names of versions."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from sageloop.local_cloud.functions.model import Alias, Function
 from sageloop.local_cloud.functions.paging import page
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.functions.model import FunctionBook
+    from sageloop.local_cloud.functions.model import FunctionRepository
 
 _NAME = re.compile(r"(?!^[0-9]+$)[a-zA-Z0-9-_]{1,128}")
 
 
 class AliasApi:
-    """Create, read, update, delete and list aliases."""
+    """The API of aliases."""
 
-    def __init__(self, book: FunctionBook) -> None:
-        self._book = book
+    def __init__(self, repository: FunctionRepository) -> None:
+        self._repository = repository
 
     @operation("CreateAlias")
     def create_alias(self, call: Call) -> dict[str, Any]:
-        """Point a new name at a version."""
-        function = self._book.get(reference_of(call))
+        """Create an alias of a version."""
+        function = self._repository.get(reference_of(call))
         name = call.params["Name"]
         if not _NAME.fullmatch(name):
             raise AwsError(
@@ -36,7 +36,7 @@ class AliasApi:
                 f"1 validation error detected: Value '{name}' at 'name' failed to satisfy "
                 f"constraint: Member must satisfy regular expression pattern: {_NAME.pattern}",
             )
-        with self._book.lock:
+        with self._repository.lock:
             if name in function.aliases:
                 raise conflict(f"Alias already exists: {function.arn}:{name}")
             return self._put(function, name, call.params, None)
@@ -48,8 +48,8 @@ class AliasApi:
 
     @operation("UpdateAlias")
     def update_alias(self, call: Call) -> dict[str, Any]:
-        """Point an alias elsewhere."""
-        with self._book.lock:
+        """Change an alias's version."""
+        with self._repository.lock:
             function, alias = self._find(call)
             if call.params.get("RevisionId") not in (None, alias.revision):
                 raise stale_revision()
@@ -57,35 +57,35 @@ class AliasApi:
 
     @operation("DeleteAlias")
     def delete_alias(self, call: Call) -> None:
-        """Forget an alias; one that is not there is no error."""
-        function = self._book.get(reference_of(call))
-        with self._book.lock:
+        """Delete an alias; no error if it does not exist."""
+        function = self._repository.get(reference_of(call))
+        with self._repository.lock:
             function.aliases.pop(call.params["Name"], None)
             function.policies.pop(call.params["Name"], None)
 
     @operation("ListAliases")
     def list_aliases(self, call: Call) -> dict[str, Any]:
-        """Aliases of a function, or those that point at one version."""
-        function = self._book.get(reference_of(call))
+        """Aliases of a function, or of one version."""
+        function = self._repository.get(reference_of(call))
         version = call.params.get("FunctionVersion")
-        found = [a for _, a in sorted(function.aliases.items()) if version in (None, a.version)]
-        return page("Aliases", [a.described() for a in found], call)
+        aliases = [a for _, a in sorted(function.aliases.items()) if version in (None, a.version)]
+        return page("Aliases", [a.described() for a in aliases], call)
 
     def _find(self, call: Call) -> tuple[Function, Alias]:
-        function = self._book.get(reference_of(call))
+        function = self._repository.get(reference_of(call))
         alias = function.aliases.get(call.params["Name"])
         if alias is None:
             raise not_found(f"Alias not found: {function.arn}:{call.params['Name']}")
         return function, alias
 
     def _put(
-        self, function: Function, name: str, given: Mapping[str, Any], old: Alias | None
+        self, function: Function, name: str, members: Mapping[str, Any], old: Alias | None
     ) -> dict[str, Any]:
-        version = given.get("FunctionVersion") or (old.version if old else "")
-        description = given.get("Description")
+        version = members.get("FunctionVersion") or (old.version if old else "")
+        description = members.get("Description")
         weights: Mapping[str, float] = old.weights if old else {}
-        if given.get("RoutingConfig") is not None:
-            weights = given["RoutingConfig"].get("AdditionalVersionWeights") or {}
+        if members.get("RoutingConfig") is not None:
+            weights = members["RoutingConfig"].get("AdditionalVersionWeights") or {}
         for number in (version, *weights):
             if number != "$LATEST" and number not in function.versions:
                 raise not_found(f"Function not found: {function.arn}:{number}")

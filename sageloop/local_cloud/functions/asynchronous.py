@@ -1,4 +1,4 @@
-"""Asynchronous invocation: queued, tried again, and at last sent where failures go."""
+"""Asynchronous invocation: queue, retries, and records of failed events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.functions.destinations import Destinations, Ended
-from sageloop.local_cloud.functions.model import EventConfig, Function, FunctionBook
+from sageloop.local_cloud.functions.model import EventConfig, Function, FunctionRepository
 from sageloop.local_cloud.functions.names import LATEST, FunctionRef
 from sageloop.local_cloud.functions.runner import Outcome, Request, Runner
 
@@ -29,10 +29,10 @@ _LONGEST_BACK_OFF = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event waiting for its function.
+    """An event that waits for its function.
 
-    Its age is ``waited``, the virtual seconds that its own waits took: a jump of the clock
-    makes a retry due, it does not make the event old.
+    Its age is ``waited``, the virtual seconds of its own waits: a jump of the clock makes a retry
+    due, but does not age the event.
     """
 
     ref: FunctionRef
@@ -46,17 +46,17 @@ class Event:
 
 
 class AsyncInvocations:
-    """Lambda's internal queue."""
+    """Lambda's internal queue of asynchronous events."""
 
-    def __init__(self, cloud: Cloud, book: FunctionBook, runner: Runner) -> None:
+    def __init__(self, cloud: Cloud, repository: FunctionRepository, runner: Runner) -> None:
         self._cloud = cloud
-        self._book = book
+        self._repository = repository
         self._runner = runner
         self._destinations = Destinations(cloud, runner.metrics)
         self._on_failure: list[FailureCallback] = []
 
     def on_failure(self, callback: FailureCallback) -> None:
-        """Call ``callback(function ARN, payload, error text)`` when an event is given up."""
+        """Call ``callback(function ARN, payload, error text)`` when an event is discarded."""
         self._on_failure.append(callback)
 
     def accept(self, event: Event) -> None:
@@ -65,10 +65,10 @@ class AsyncInvocations:
 
     def _try(self, event: Event) -> None:
         try:
-            function = self._book.get(event.ref)
-            version = self._book.version(function, event.ref.qualifier)
+            function = self._repository.get(event.ref)
+            version = self._repository.version(function, event.ref.qualifier)
         except AwsError as error:
-            self._give_up_without_function(event, error)
+            self._discard_without_function(event, error)
             return
         config = self._config(function, event)
         request = Request(version, event.arn, event.request_id, event.payload, event.client_context)
@@ -78,7 +78,7 @@ class AsyncInvocations:
             self._throttled(function, event, config, error)
             return
         except OSError as error:
-            # No process could be started: the platform's fault, tried again like a throttle.
+            # No process could be started: a platform error, retried like a throttle.
             self._throttled(function, event, config, AwsError("ServiceException", str(error), 500))
             return
         self._after_run(function, replace(event, runs=event.runs + 1), config, outcome)
@@ -91,7 +91,7 @@ class AsyncInvocations:
                 function, config, self._ended(event, "Success", outcome, function)
             )
         elif event.runs > config.retries:
-            self._give_up(function, event, config, "RetriesExhausted", outcome)
+            self._discard(function, event, config, "RetriesExhausted", outcome)
         else:
             self._later(function, event, config, _WAITS[event.runs - 1], outcome)
 
@@ -99,11 +99,11 @@ class AsyncInvocations:
         self, function: Function, event: Event, config: EventConfig, error: AwsError
     ) -> None:
         if function.reserved == 0:
-            self._give_up(function, event, config, "ZeroReservedConcurrency", None)
+            self._discard(function, event, config, "ZeroReservedConcurrency", None)
             return
         log.debug("lambda:%s throttled: %s", function.name, error)
         wait = min(2.0 ** min(event.throttles, 10), _LONGEST_BACK_OFF)
-        # Events that came together and waited alike would meet again, all but one in vain.
+        # Events that were queued together would be retried together, and all but one throttled.
         wait *= 0.5 + random.random() / 2  # noqa: S311
         event = replace(event, throttles=event.throttles + 1)
         self._later(function, event, config, wait, None)
@@ -114,14 +114,14 @@ class AsyncInvocations:
     ) -> None:  # fmt: skip
         again = replace(event, waited=event.waited + seconds)
         if again.waited > config.max_age:
-            self._give_up(function, event, config, "EventAgeExceeded", outcome)
+            self._discard(function, event, config, "EventAgeExceeded", outcome)
             return
         self._cloud.clock.call_later(
             seconds, lambda: self._try(again),
             label=f"retry of lambda:{event.ref.name}", holds=True,
         )  # fmt: skip
 
-    def _give_up(
+    def _discard(
         self, function: Function, event: Event, config: EventConfig, condition: str,
         outcome: Outcome | None,
     ) -> None:  # fmt: skip
@@ -130,19 +130,19 @@ class AsyncInvocations:
             function, config, self._ended(event, condition, outcome, function)
         )
         text = condition if outcome is None else _error_text(outcome)
-        self._tell(event, text)
+        self._notify(event, text)
 
-    def _give_up_without_function(self, event: Event, error: AwsError) -> None:
+    def _discard_without_function(self, event: Event, error: AwsError) -> None:
         log.warning("an event for %s is dropped: %s", event.arn, error.message)
-        self._tell(event, error.message)
+        self._notify(event, error.message)
 
-    def _tell(self, event: Event, text: str) -> None:
+    def _notify(self, event: Event, text: str) -> None:
         for callback in list(self._on_failure):
             callback(event.arn, event.payload, text)
 
     def _config(self, function: Function, event: Event) -> EventConfig:
-        found = function.event_configs.get(event.ref.qualifier or LATEST)
-        return found if found is not None else EventConfig(modified=self._cloud.clock.now())
+        config = function.event_configs.get(event.ref.qualifier or LATEST)
+        return config if config is not None else EventConfig(modified=self._cloud.clock.now())
 
     def _ended(
         self, event: Event, condition: str, outcome: Outcome | None, function: Function
@@ -156,21 +156,21 @@ class AsyncInvocations:
 
     def _number(self, function: Function, event: Event) -> str:
         try:
-            return self._book.version(function, event.ref.qualifier).number
+            return self._repository.version(function, event.ref.qualifier).number
         except AwsError:
             # Its alias or version was deleted while it ran.
             return event.ref.qualifier or LATEST
 
 
 def new_request_id() -> str:
-    """A request id as Lambda makes them."""
+    """A request id in Lambda's form."""
     return str(uuid.uuid4())
 
 
 def _error_text(outcome: Outcome) -> str:
-    found = json.loads(outcome.payload)
-    if not isinstance(found, dict):
+    error = json.loads(outcome.payload)
+    if not isinstance(error, dict):
         return outcome.payload.decode()
-    kind = found.get("errorType")
-    message = str(found.get("errorMessage", ""))
+    kind = error.get("errorType")
+    message = str(error.get("errorMessage", ""))
     return f"{kind}: {message}" if kind else message

@@ -1,4 +1,4 @@
-"""Packages: fetched from S3 or the request, kept by their hash, unpacked once."""
+"""Deployment packages: read from S3 or the request, stored by hash, extracted once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DOWNLOAD_PREFIX = "/_sageloop/lambda/package/"
 UNPACKED_LIMIT = 262_144_000
 _TOO_LARGE = f"Unzipped size must be smaller than {UNPACKED_LIMIT} bytes"
 _BAD_ZIP = "Could not unzip uploaded file. Please check your file, then try to upload again."
-# An encrypted member is a RuntimeError, a name that is no text a ValueError.
+# An encrypted member raises RuntimeError, a name that is not text ValueError.
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError,
     RuntimeError, ValueError,
@@ -45,7 +45,7 @@ _BROKEN = (
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A zip archive: its hash as Lambda shows it (base64), its sizes and where it lies."""
+    """A zip archive: its hash in Lambda's form (base64), its sizes and its path."""
 
     sha256: str
     size: int
@@ -55,18 +55,18 @@ class Package:
 
 
 class CodeStore:
-    """Keeps packages under the cloud's work directory."""
+    """Stores packages in the cloud's work folder."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._root = cloud.work_dir / "lambda"
         self._lock = threading.Lock()
-        # The path of a package holds what only this cloud can compute, as a presigned URL does.
+        # The path of a package contains a secret of this cloud, as a presigned URL does.
         self._secret = secrets.token_bytes(32)
         cloud.front.add_route(DOWNLOAD_PREFIX, self._download, admin=False)
 
     def fetch(self, source: Mapping[str, Any], call: Call) -> Package:
-        """The package that a ``FunctionCode`` or layer content names, unpacked.
+        """The package of a ``FunctionCode`` or layer content, extracted.
 
         S3 is read as the caller. Raises InvalidParameterValueException.
         """
@@ -80,7 +80,7 @@ class CodeStore:
         return self.keep(self._from_s3(source, call))
 
     def keep(self, data: bytes) -> Package:
-        """Store and unpack an archive, or find it stored already."""
+        """Store and extract an archive, unless it is already stored."""
         if not data:
             raise invalid("Uploaded file must be a non-empty zip")
         digest = hashlib.sha256(data)
@@ -97,7 +97,7 @@ class CodeStore:
         return package
 
     def merged(self, layers: Sequence[Package]) -> Path | None:
-        """The folder that stands for ``/opt``: layers unpacked in order, later ones on top."""
+        """The folder for ``/opt``: layers extracted in order, later ones override."""
         if not layers:
             return None
         name = hashlib.sha256("".join(x.sha256 for x in layers).encode()).hexdigest()
@@ -121,10 +121,10 @@ class CodeStore:
             members["VersionId"] = source["S3ObjectVersion"]
         s3 = self._cloud.client("s3", principal=call.principal)
         try:
-            found = s3.get_object(**members)
-            if found["ContentLength"] >= UNPACKED_LIMIT:
+            object_ = s3.get_object(**members)
+            if object_["ContentLength"] >= UNPACKED_LIMIT:
                 raise invalid(_TOO_LARGE)
-            return bytes(found["Body"].read())
+            return bytes(object_["Body"].read())
         except ClientError as error:
             detail = error.response["Error"]
             raise invalid(
@@ -172,7 +172,7 @@ def _unpacked_size(data: bytes) -> int:
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[zipfile.ZipFile]:
-    """The archive; whatever is wrong with it is the caller's InvalidParameterValueException."""
+    """The archive. Raises InvalidParameterValueException for an invalid one."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             yield archive

@@ -1,4 +1,4 @@
-"""Where finished events go: dead-letter queues and destinations, written as the role.
+"""Dead-letter queues and destinations of asynchronous events, written with the function's role.
 
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 """
@@ -31,7 +31,7 @@ _MESSAGE_LIMIT = 1024
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An event that is over, and why (``condition`` is AWS's word)."""
+    """A completed event; ``condition`` is AWS's word for the reason."""
 
     now: datetime
     request_id: str
@@ -43,14 +43,14 @@ class Ended:
     version: str
 
     @property
-    def verdict(self) -> str:
-        """How EventBridge's event calls it."""
+    def result(self) -> str:
+        """The result, as EventBridge's detail type names it."""
         return "Success" if self.condition == "Success" else "Failure"
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """A record on its way: whose it is, where it goes, and what it says."""
+    """A record of a completed event for one destination."""
 
     function: Function
     arn: str
@@ -63,7 +63,7 @@ class _Record:
 
 
 class Destinations:
-    """Sends records of ended events."""
+    """Sends records of completed events."""
 
     def __init__(self, cloud: Cloud, metrics: FunctionMetrics) -> None:
         self._cloud = cloud
@@ -77,12 +77,12 @@ class Destinations:
         }
 
     def succeeded(self, function: Function, config: EventConfig, ended: Ended) -> None:
-        """Tell the on-success destination, if there is one."""
+        """Send a record to the on-success destination, if it is configured."""
         if config.on_success:
             self._record(function, config.on_success, ended)
 
     def failed(self, function: Function, config: EventConfig, ended: Ended) -> None:
-        """Send the event to the dead-letter target and the on-failure destination."""
+        """Send the event to the dead-letter queue and a record to the on-failure destination."""
         letter = function.latest.settings.get("DeadLetterConfig", {}).get("TargetArn")
         if letter:
             attributes = {
@@ -132,7 +132,7 @@ class Destinations:
             Entries=[
                 {
                     "Source": "lambda",
-                    "DetailType": f"Lambda Function Invocation Result - {record.ended.verdict}",
+                    "DetailType": f"Lambda Function Invocation Result - {record.ended.result}",
                     "Detail": record.text,
                     "EventBusName": record.arn,
                     "Resources": [record.arn, record.ended.arn],
@@ -179,9 +179,9 @@ def _record_of(ended: Ended) -> dict[str, Any]:
 def _error_message(ended: Ended) -> str:
     if ended.outcome is None:
         return ended.condition
-    found = json.loads(ended.outcome.payload)
-    text = str(found.get("errorMessage", "")) if isinstance(found, dict) else ""
-    # An empty attribute is refused by SQS.
+    error = json.loads(ended.outcome.payload)
+    text = str(error.get("errorMessage", "")) if isinstance(error, dict) else ""
+    # SQS refuses an empty attribute.
     return text[:_MESSAGE_LIMIT] or ended.condition
 
 

@@ -1,4 +1,4 @@
-"""Lambda's errors, by the names AWS gives them."""
+"""Errors of Lambda, with AWS's error codes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from sageloop.local_cloud.core.errors import AwsError
 
 
 def not_found(what: str) -> AwsError:
-    """A function, alias, layer or policy is not there."""
+    """A function, alias, layer or policy does not exist."""
     return AwsError("ResourceNotFoundException", what, 404, fields={"Type": "User"})
 
 
 def function_not_found(arn: str) -> AwsError:
-    """There is no such function (or no such version or alias of it)."""
+    """The function, or its version or alias, does not exist."""
     return not_found(f"Function not found: {arn}")
 
 
 def conflict(what: str) -> AwsError:
-    """It exists already, or is still in use."""
+    """The resource already exists or is in use."""
     return AwsError("ResourceConflictException", what, 409, fields={"Type": "User"})
 
 
@@ -26,14 +26,14 @@ def invalid(what: str) -> AwsError:
 
 
 def throttled(reason: str) -> AwsError:
-    """No concurrency is left; ``reason`` is AWS's."""
+    """No concurrency is available; ``reason`` is AWS's."""
     return AwsError(
         "TooManyRequestsException", "Rate Exceeded.", 429, fields={"Type": "User", "Reason": reason}
     )
 
 
 def stale_revision(operation: str = "GetFunction/GetAlias") -> AwsError:
-    """The caller's ``RevisionId`` is not the latest."""
+    """The request's ``RevisionId`` is not the latest."""
     return AwsError(
         "PreconditionFailedException",
         "The Revision Id provided does not match the latest Revision Id. "

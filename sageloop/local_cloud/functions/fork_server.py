@@ -1,4 +1,4 @@
-"""The cloud's side of the fork server: asks it for workers, hears how they ended."""
+"""The cloud's connection to the fork server: requests workers and receives their exit status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.child import Child
     from sageloop.local_cloud.core.cloud import Cloud
 
-# What AWS's Python runtime brings along; nothing else of this environment is visible.
+# The packages in AWS's Python runtime; no other package of this environment is visible.
 _RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 _ZYGOTE = Path(__file__).with_name("bootstrap") / "zygote.py"
 _KEPT_STATUSES = 256
@@ -34,7 +34,7 @@ class Channel:
 
 
 class ForkServer:
-    """Starts the fork server when first needed and again should it die."""
+    """Starts the fork server on first use, and again if it ends."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -45,12 +45,12 @@ class ForkServer:
         self.runtime_dir = cloud.work_dir / "lambda" / "runtime"
 
     def warm_up(self) -> None:
-        """Start loading, so that the first function need not wait."""
+        """Start loading, so that the first function does not wait."""
         with self._lock:
             self._server()
 
     def fork(self) -> Channel:
-        """Ask for a worker; its first message on the socket tells its process id."""
+        """Fork a worker; its first message on the socket contains its process id."""
         ours, theirs = socket.socketpair()
         log_read, log_write = os.pipe()
         try:
@@ -71,7 +71,7 @@ class ForkServer:
         return Channel(ours, log_read)
 
     def exit_code(self, pid: int, timeout: float) -> int | None:
-        """How a worker ended (negative: the signal), or ``None`` if unknown by then."""
+        """A worker's exit code (negative: the signal); ``None`` if unknown after ``timeout``."""
         with self._ended:
             self._ended.wait_for(lambda: pid in self._statuses, timeout)
             return self._statuses.pop(pid, None)

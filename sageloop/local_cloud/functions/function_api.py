@@ -1,4 +1,4 @@
-"""Functions and their versions: create, read, update, publish, delete."""
+"""Operations on functions and versions: create, read, update, publish, delete."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sageloop.local_cloud.functions.paging import page
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.functions.code import CodeStore
-    from sageloop.local_cloud.functions.layer_api import LayerBook
-    from sageloop.local_cloud.functions.model import FunctionBook
+    from sageloop.local_cloud.functions.layer_api import LayerRepository
+    from sageloop.local_cloud.functions.model import FunctionRepository
     from sageloop.local_cloud.functions.runner import Runner
 
 _LAMBDA = "lambda.amazonaws.com"
@@ -28,23 +28,23 @@ _CODE = ("ZipFile", "S3Bucket", "S3Key", "S3ObjectVersion", "ImageUri", "SourceK
 
 
 def reference_of(call: Call) -> FunctionRef:
-    """The function a call names."""
+    """The function that a request names."""
     return parse_reference(
         call.params["FunctionName"], qualifier=call.params.get("Qualifier"), region=call.region
     )
 
 
 class FunctionApi:
-    """CreateFunction and what follows it."""
+    """The API of functions and versions."""
 
     def __init__(
-        self, cloud: Cloud, book: FunctionBook, *, code: CodeStore, layers: LayerBook,
-        runner: Runner, warm_up: Callable[[], None],
+        self, cloud: Cloud, repository: FunctionRepository, *, code: CodeStore,
+        layers: LayerRepository, runner: Runner, warm_up: Callable[[], None],
     ) -> None:  # fmt: skip
         self._cloud = cloud
-        self._book = book
+        self._repository = repository
         self._code = code
-        self._layer_book = layers
+        self._layer_repository = layers
         self._runner = runner
         self._warm_up = warm_up
 
@@ -56,15 +56,15 @@ class FunctionApi:
         ref = reference_of(call)
         validation.check_name(ref.name)
         settings = validation.settings_of(members, name=ref.name)
-        self._check_surroundings(settings, ref.region)
-        arn = self._book.arn(ref)
+        self._check_dependencies(settings, ref.region)
+        arn = self._repository.arn(ref)
         version = Version(
             ref.name, arn, LATEST, settings, self._code.fetch(members["Code"], call),
             self._layers(members), self._cloud.clock.now(),
         )  # fmt: skip
         validation.check_unpacked(version.package, version.layers)
         function = Function(ref.region, ref.name, arn, version, tags=members.get("Tags", {}))
-        if not self._book.add(function):
+        if not self._repository.add(function):
             raise conflict(f"Function already exist: {ref.name}")
         self._warm_up()
         published = self._publish(function, None) if members.get("Publish") else version
@@ -72,10 +72,10 @@ class FunctionApi:
 
     @operation("GetFunction")
     def get_function(self, call: Call) -> dict[str, Any]:
-        """A function's configuration, where its code lies, its tags and concurrency."""
+        """A function's configuration, the location of its code, its tags and concurrency."""
         ref = reference_of(call)
-        function = self._book.get(ref)
-        version = self._book.version(function, ref.qualifier)
+        function = self._repository.get(ref)
+        version = self._repository.version(function, ref.qualifier)
         reserved = function.reserved
         location = self._code.location(version.package)
         return {
@@ -89,13 +89,13 @@ class FunctionApi:
     def get_function_configuration(self, call: Call) -> dict[str, Any]:
         """A function's configuration."""
         ref = reference_of(call)
-        function = self._book.get(ref)
-        version = self._book.version(function, ref.qualifier)
+        function = self._repository.get(ref)
+        version = self._repository.version(function, ref.qualifier)
         return version.configuration(function.arn_of(ref.qualifier))
 
     @operation("UpdateFunctionCode")
     def update_function_code(self, call: Call) -> dict[str, Any]:
-        """Put new code under ``$LATEST``."""
+        """Replace the code of ``$LATEST``."""
         validation.refuse_unsupported(call.params, call.operation)
         function = self._unqualified(call)
         package = self._code.fetch({k: call.params.get(k) for k in _CODE}, call)
@@ -115,7 +115,7 @@ class FunctionApi:
         settings = validation.settings_of(
             {**function.latest.settings, **call.params}, name=function.name
         )
-        self._check_surroundings(settings, function.region)
+        self._check_dependencies(settings, function.region)
         changes: dict[str, Any] = {"settings": settings}
         if call.params.get("Layers") is not None:
             changes["layers"] = self._layers(call.params)
@@ -125,9 +125,9 @@ class FunctionApi:
     def delete_function(self, call: Call) -> dict[str, Any]:
         """Delete a function, or one version of it."""
         ref = reference_of(call)
-        function = self._book.get(ref)
+        function = self._repository.get(ref)
         if ref.qualifier is None:
-            self._book.remove(function)
+            self._repository.remove(function)
             self._runner.retire_function(function)
             return {"StatusCode": 204}
         if ref.qualifier == LATEST:
@@ -137,7 +137,7 @@ class FunctionApi:
             raise conflict(
                 f"Cannot delete version {ref.qualifier}, it is referenced by alias {users[0]}"
             )
-        with self._book.lock:
+        with self._repository.lock:
             version = function.versions.pop(ref.qualifier, None)
         if version is not None:
             self._runner.retire(version)
@@ -145,24 +145,24 @@ class FunctionApi:
 
     @operation("ListFunctions")
     def list_functions(self, call: Call) -> dict[str, Any]:
-        """Functions of the region, with their versions if asked for ALL."""
-        found = []
-        for function in self._book.of_region(call.region):
-            found.append(function.latest.configuration(function.arn))
+        """Functions of the region, with all versions on request."""
+        functions = []
+        for function in self._repository.of_region(call.region):
+            functions.append(function.latest.configuration(function.arn))
             if call.params.get("FunctionVersion") == "ALL":
-                found += [_described(function, v) for v in function.versions.values()]
-        return page("Functions", found, call)
+                functions += [_described(function, v) for v in function.versions.values()]
+        return page("Functions", functions, call)
 
     @operation("PublishVersion")
     def publish_version(self, call: Call) -> dict[str, Any]:
-        """Freeze ``$LATEST`` under the next number."""
+        """Publish ``$LATEST`` as the next version."""
         validation.refuse_unsupported(call.params, call.operation)
         function = self._unqualified(call)
         _check_revision(function, call)
-        wanted = call.params.get("CodeSha256")
-        if wanted and wanted != function.latest.package.sha256:
+        expected = call.params.get("CodeSha256")
+        if expected and expected != function.latest.package.sha256:
             raise invalid(
-                f"CodeSHA256 ({wanted}) is different from current CodeSHA256 in $LATEST "
+                f"CodeSHA256 ({expected}) is different from current CodeSHA256 in $LATEST "
                 f"({function.latest.package.sha256}). Please try again with the CodeSHA256 in "
                 "$LATEST."
             )  # fmt: skip
@@ -171,7 +171,7 @@ class FunctionApi:
     @operation("ListVersionsByFunction")
     def list_versions_by_function(self, call: Call) -> dict[str, Any]:
         """``$LATEST`` and every published version."""
-        function = self._book.get(reference_of(call))
+        function = self._repository.get(reference_of(call))
         versions = [function.latest, *function.versions.values()]
         return page(
             "Versions", [v.configuration(function.arn_of(v.number)) for v in versions], call
@@ -179,13 +179,13 @@ class FunctionApi:
 
     def _unqualified(self, call: Call) -> Function:
         ref = reference_of(call)
-        function = self._book.get(ref)
+        function = self._repository.get(ref)
         if ref.qualifier not in (None, LATEST):
             raise invalid(f"{call.operation} cannot be applied to the qualifier {ref.qualifier}.")
         return function
 
     def _change(self, function: Function, call: Call, changes: dict[str, Any]) -> dict[str, Any]:
-        with self._book.lock:
+        with self._repository.lock:
             _check_revision(function, call)
             before = function.latest
             validation.check_unpacked(
@@ -205,7 +205,7 @@ class FunctionApi:
         return _described(function, shown)
 
     def _publish(self, function: Function, description: str | None) -> Version:
-        with self._book.lock:
+        with self._repository.lock:
             last = function.versions.get(str(function.last_number))
             if last is not None and last.content() == function.latest.content():
                 return last
@@ -223,9 +223,9 @@ class FunctionApi:
     def _layers(self, members: Mapping[str, Any]) -> tuple[Any, ...]:
         arns = members.get("Layers") or []
         validation.check_layers(arns)
-        return tuple(self._layer_book.get(arn) for arn in arns)
+        return tuple(self._layer_repository.get(arn) for arn in arns)
 
-    def _check_surroundings(self, settings: dict[str, Any], region: str) -> None:
+    def _check_dependencies(self, settings: dict[str, Any], region: str) -> None:
         self._check_role(settings["Role"])
         vpc = settings.get("VpcConfig")
         if vpc:
@@ -247,10 +247,10 @@ class FunctionApi:
     def _vpc_of(self, subnets: list[str], region: str) -> str:
         ec2 = self._cloud.client("ec2", principal=_LAMBDA, region=region)
         try:
-            found = ec2.describe_subnets(SubnetIds=subnets)["Subnets"]
+            descriptions = ec2.describe_subnets(SubnetIds=subnets)["Subnets"]
         except ClientError as error:
             raise invalid(f"Error occurred while DescribeSubnets. {error}") from error
-        return str(found[0]["VpcId"])
+        return str(descriptions[0]["VpcId"])
 
 
 def _described(function: Function, version: Version) -> dict[str, Any]:
@@ -259,6 +259,6 @@ def _described(function: Function, version: Version) -> dict[str, Any]:
 
 
 def _check_revision(function: Function, call: Call) -> None:
-    wanted = call.params.get("RevisionId")
-    if wanted and wanted != function.latest.revision:
+    expected = call.params.get("RevisionId")
+    if expected and expected != function.latest.revision:
         raise stale_revision()

@@ -1,4 +1,4 @@
-"""Invoke: synchronous, asynchronous, or only to see whether one may."""
+"""Invocation of functions: synchronous, asynchronous, or dry run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sageloop.local_cloud.functions.runner import Outcome, Request
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.functions.asynchronous import AsyncInvocations
-    from sageloop.local_cloud.functions.model import FunctionBook
+    from sageloop.local_cloud.functions.model import FunctionRepository
     from sageloop.local_cloud.functions.runner import Runner
 
 _SYNC_LIMIT = 6_291_456
@@ -33,25 +33,29 @@ _ON_BEHALF_OF_USERS = frozenset(("cloudformation.amazonaws.com",))
 
 
 class InvokeApi:
-    """The ways into a function."""
+    """The API of invocations, and invocations by services."""
 
     def __init__(
-        self, cloud: Cloud, book: FunctionBook, runner: Runner, asynchronous: AsyncInvocations
+        self,
+        cloud: Cloud,
+        repository: FunctionRepository,
+        runner: Runner,
+        asynchronous: AsyncInvocations,
     ) -> None:
         self._cloud = cloud
-        self._book = book
+        self._repository = repository
         self._runner = runner
         self._asynchronous = asynchronous
 
     @operation("Invoke")
     def invoke(self, call: Call) -> Response:
-        """Invoke a function; a service needs a statement of the function's policy."""
+        """Invoke a function; a service needs a statement in the function's policy."""
         for member in ("DurableExecutionName", "TenantId"):
             if call.params.get(member):
                 raise not_supported("lambda", f"Invoke with {member}")
         ref = reference_of(call)
-        function = self._book.get(ref)
-        self._book.version(function, ref.qualifier)
+        function = self._repository.get(ref)
+        self._repository.version(function, ref.qualifier)
         self._check_principal(function, ref, call.principal, source_arn=None)
         kind = call.params.get("InvocationType", "RequestResponse")
         payload = _payload(call.params.get("Payload"), asynchronous=kind == "Event")
@@ -65,22 +69,22 @@ class InvokeApi:
     def invoke_for(
         self, principal: str, function_arn: str, payload: bytes, source_arn: str
     ) -> None:
-        """Invoke asynchronously for a service, which acts for the resource ``source_arn``."""
+        """Invoke asynchronously for a service, on behalf of the resource ``source_arn``."""
         with self._recorded(principal, function_arn, source_arn, "Event"):
             self._accept_for(principal, function_arn, payload, source_arn)
 
     def run_for(
         self, principal: str, function_arn: str, payload: bytes, source_arn: str
     ) -> Outcome:
-        """Invoke and wait, for an event source mapping of ``source_arn``.
+        """Invoke and wait, for the event source mapping ``source_arn``.
 
-        The mapping is Lambda's own: no statement of the function's policy is asked for. Raises
-        ``AwsError`` if the function is not there or has no free place.
+        The mapping is Lambda's own: the function's policy does not apply. Raises ``AwsError`` if
+        the function does not exist or has no free concurrency.
         """
         with self._recorded(principal, function_arn, source_arn, "RequestResponse"):
             ref = parse_reference(function_arn, qualifier=None, region=self._cloud.region)
-            function = self._book.get(ref)
-            version = self._book.version(function, self._routed(function, ref.qualifier))
+            function = self._repository.get(ref)
+            version = self._repository.version(function, self._routed(function, ref.qualifier))
             request = Request(version, function_arn, new_request_id(), payload)
             return self._runner.run(function, request)
 
@@ -104,14 +108,14 @@ class InvokeApi:
             raise
         finally:
             parts = function_arn.split(":")
-            done = 202 if kind == "Event" else 200
+            status = 202 if kind == "Event" else 200
             cloud.recorder.add(
                 time=cloud.clock.time(), principal=principal, action="lambda:Invoke",
                 params={
                     "FunctionName": function_arn, "InvocationType": kind, "SourceArn": source_arn,
                 },
                 region=parts[3] if len(parts) > 3 else cloud.region,
-                outcome=error.code if error else "OK", status=error.status if error else done,
+                outcome=error.code if error else "OK", status=error.status if error else status,
                 seconds=wall.perf_counter() - started,
             )  # fmt: skip
 
@@ -119,8 +123,8 @@ class InvokeApi:
         self, principal: str, function_arn: str, payload: bytes, source_arn: str
     ) -> None:
         ref = parse_reference(function_arn, qualifier=None, region=self._cloud.region)
-        function = self._book.get(ref)
-        self._book.version(function, ref.qualifier)
+        function = self._repository.get(ref)
+        self._repository.version(function, ref.qualifier)
         self._check_principal(function, ref, principal, source_arn=source_arn)
         self._accept(function, ref, _payload(payload, asynchronous=True), None)
 
@@ -131,7 +135,7 @@ class InvokeApi:
             return
         account = None
         if source_arn is not None:
-            # An ARN of S3 names no account; a bucket here is always of this one.
+            # An ARN of S3 contains no account; a bucket of the local cloud always has this one.
             account = (source_arn.split(":") + [""] * 5)[4] or self._cloud.account_id
         policy = function.policies.get(ref.qualifier)
         if not allows(policy, Source(principal, source_arn, account)):
@@ -155,12 +159,12 @@ class InvokeApi:
         return request_id
 
     def _wait(
-        self, function: Function, ref: FunctionRef, payload: bytes, given: dict[str, Any]
+        self, function: Function, ref: FunctionRef, payload: bytes, context: dict[str, Any]
     ) -> Response:
-        version = self._book.version(function, self._routed(function, ref.qualifier))
+        version = self._repository.version(function, self._routed(function, ref.qualifier))
         request = Request(
             version, function.arn_of(ref.qualifier), new_request_id(), payload,
-            given.get("ClientContext"),
+            context.get("ClientContext"),
         )  # fmt: skip
         try:
             outcome = self._runner.run(function, request)
@@ -175,7 +179,7 @@ class InvokeApi:
         }
         if outcome.error:
             headers["X-Amz-Function-Error"] = outcome.error
-        if given.get("LogType") == "Tail":
+        if context.get("LogType") == "Tail":
             headers["X-Amz-Log-Result"] = base64.b64encode(outcome.log_tail).decode()
         return Response(200, headers, outcome.payload)
 
@@ -189,17 +193,17 @@ class InvokeApi:
         return alias.version
 
 
-def _payload(given: bytes | str | None, *, asynchronous: bool) -> bytes:
-    payload = given.encode() if isinstance(given, str) else (given or b"{}")
+def _payload(data: bytes | str | None, *, asynchronous: bool) -> bytes:
+    payload = data.encode() if isinstance(data, str) else (data or b"{}")
     limit = _ASYNC_LIMIT if asynchronous else _SYNC_LIMIT
     if len(payload) > limit:
-        told = (
+        message = (
             f"{len(payload)} byte payload is too large for the Event invocation type (limit "
             f"{limit} bytes)"
             if asynchronous
             else f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
         )
-        raise AwsError("RequestEntityTooLargeException", told, 413, fields={"Type": "User"})
+        raise AwsError("RequestEntityTooLargeException", message, 413, fields={"Type": "User"})
     try:
         json.loads(payload)
     except (ValueError, RecursionError) as error:

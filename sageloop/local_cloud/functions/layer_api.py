@@ -1,4 +1,4 @@
-"""Layers: packages that functions share."""
+"""Operations on layers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ARN = re.compile(r"arn:aws[a-zA-Z-]*:lambda:[a-z0-9-]+:\d{12}:layer:(?P<name>[\
 _LAYER = re.compile(r"(?:arn:aws[a-zA-Z-]*:lambda:[a-z0-9-]+:\d{12}:layer:)?([\w-]{1,140})")
 
 
-class LayerBook:
+class LayerRepository:
     """Every layer version by its ARN."""
 
     def __init__(self) -> None:
@@ -33,24 +33,24 @@ class LayerBook:
 
     def get(self, arn: str) -> LayerVersion:
         """A layer version that a function names."""
-        found = self.versions.get(arn)
-        if found is None:
+        version = self.versions.get(arn)
+        if version is None:
             raise invalid(f"Layer version {arn} does not exist.")
-        return found
+        return version
 
     def of(self, layer_arn: str) -> list[LayerVersion]:
-        """Versions of a layer, the newest first."""
+        """Versions of a layer, newest first."""
         with self.lock:
-            found = [v for v in self.versions.values() if v.arn.rpartition(":")[0] == layer_arn]
-        return sorted(found, key=lambda v: -v.number)
+            versions = [v for v in self.versions.values() if v.arn.rpartition(":")[0] == layer_arn]
+        return sorted(versions, key=lambda v: -v.number)
 
 
 class LayerApi:
-    """Publish, read, list, share and delete layer versions."""
+    """The API of layers."""
 
-    def __init__(self, cloud: Cloud, book: LayerBook, code: CodeStore) -> None:
+    def __init__(self, cloud: Cloud, repository: LayerRepository, code: CodeStore) -> None:
         self._cloud = cloud
-        self._book = book
+        self._repository = repository
         self._code = code
 
     @operation("PublishLayerVersion")
@@ -58,9 +58,9 @@ class LayerApi:
         """Publish the next version of a layer."""
         layer_arn = self._layer_arn(call)
         package = self._code.fetch(call.params["Content"], call)
-        with self._book.lock:
-            number = self._book.last_numbers.get(layer_arn, 0) + 1
-            self._book.last_numbers[layer_arn] = number
+        with self._repository.lock:
+            number = self._repository.last_numbers.get(layer_arn, 0) + 1
+            self._repository.last_numbers[layer_arn] = number
             made = LayerVersion(
                 layer_arn.rsplit(":", 1)[-1], f"{layer_arn}:{number}", number, package,
                 call.params.get("Description", ""), self._cloud.clock.now(),
@@ -68,12 +68,12 @@ class LayerApi:
                 tuple(call.params.get("CompatibleArchitectures") or ()),
                 call.params.get("LicenseInfo", ""),
             )  # fmt: skip
-            self._book.versions[made.arn] = made
+            self._repository.versions[made.arn] = made
         return self._described(made)
 
     @operation("GetLayerVersion")
     def get_layer_version(self, call: Call) -> dict[str, Any]:
-        """One version, with where its archive lies."""
+        """One version, with the location of its archive."""
         return self._described(self._find(self._version_arn(call)))
 
     @operation("GetLayerVersionByArn")
@@ -86,25 +86,25 @@ class LayerApi:
 
     @operation("DeleteLayerVersion")
     def delete_layer_version(self, call: Call) -> None:
-        """Forget a version; functions that use it keep it."""
+        """Delete a version; functions that use it keep it."""
         arn = self._version_arn(call)
-        with self._book.lock:
-            self._book.versions.pop(arn, None)
-            self._book.statements.pop(arn, None)
+        with self._repository.lock:
+            self._repository.versions.pop(arn, None)
+            self._repository.statements.pop(arn, None)
 
     @operation("ListLayerVersions")
     def list_layer_versions(self, call: Call) -> dict[str, Any]:
-        """Versions of a layer, the newest first."""
-        found = [v for v in self._book.of(self._layer_arn(call)) if _fits(v, call)]
-        return page("LayerVersions", [_summary(v) for v in found], call)
+        """Versions of a layer, newest first."""
+        versions = [v for v in self._repository.of(self._layer_arn(call)) if _fits(v, call)]
+        return page("LayerVersions", [_summary(v) for v in versions], call)
 
     @operation("ListLayers")
     def list_layers(self, call: Call) -> dict[str, Any]:
         """Layers with their newest version."""
-        arns = sorted({arn.rpartition(":")[0] for arn in list(self._book.versions)})
+        arns = sorted({arn.rpartition(":")[0] for arn in list(self._repository.versions)})
         listed = []
         for arn in arns:
-            newest = next((v for v in self._book.of(arn) if _fits(v, call)), None)
+            newest = next((v for v in self._repository.of(arn) if _fits(v, call)), None)
             if newest is not None and arn.split(":")[3] == call.region:
                 summary = _summary(newest)
                 listed.append(
@@ -116,26 +116,26 @@ class LayerApi:
     def add_layer_version_permission(self, call: Call) -> dict[str, Any]:
         """Store a statement of a layer version's policy (not enforced: one account)."""
         arn = self._find(self._version_arn(call)).arn
-        given = call.params
+        params = call.params
         statement = {
-            "Sid": given["StatementId"], "Effect": "Allow", "Principal": given["Principal"],
-            "Action": given["Action"], "Resource": arn,
+            "Sid": params["StatementId"], "Effect": "Allow", "Principal": params["Principal"],
+            "Action": params["Action"], "Resource": arn,
         }  # fmt: skip
-        with self._book.lock:
-            statements = self._book.statements.setdefault(arn, {})
-            if given["StatementId"] in statements:
+        with self._repository.lock:
+            statements = self._repository.statements.setdefault(arn, {})
+            if params["StatementId"] in statements:
                 raise conflict(
-                    f"The statement id ({given['StatementId']}) provided already exists. "
+                    f"The statement id ({params['StatementId']}) provided already exists. "
                     "Please provide a new statement id, or remove the existing statement."
                 )
-            statements[given["StatementId"]] = statement
+            statements[params["StatementId"]] = statement
         return {"Statement": json.dumps(statement), "RevisionId": str(uuid.uuid4())}
 
     @operation("GetLayerVersionPolicy")
     def get_layer_version_policy(self, call: Call) -> dict[str, Any]:
         """The statements of a layer version's policy."""
         arn = self._find(self._version_arn(call)).arn
-        statements = self._book.statements.get(arn)
+        statements = self._repository.statements.get(arn)
         if not statements:
             raise not_found(f"No policy is associated with the given resource {arn}.")
         policy = {"Version": "2012-10-17", "Id": "default", "Statement": [*statements.values()]}
@@ -143,27 +143,27 @@ class LayerApi:
 
     @operation("RemoveLayerVersionPermission")
     def remove_layer_version_permission(self, call: Call) -> None:
-        """Drop a statement."""
-        statements = self._book.statements.get(self._version_arn(call), {})
+        """Remove a statement."""
+        statements = self._repository.statements.get(self._version_arn(call), {})
         if statements.pop(call.params["StatementId"], None) is None:
             raise not_found(
                 f"Statement {call.params['StatementId']} is not found in resource policy."
             )
 
     def _layer_arn(self, call: Call) -> str:
-        found = _LAYER.fullmatch(call.params["LayerName"])
-        if found is None:
+        match = _LAYER.fullmatch(call.params["LayerName"])
+        if match is None:
             raise AwsError("ValidationException", f"{call.params['LayerName']} is not a layer name")
-        return f"arn:aws:lambda:{call.region}:{call.account_id}:layer:{found[1]}"
+        return f"arn:aws:lambda:{call.region}:{call.account_id}:layer:{match[1]}"
 
     def _version_arn(self, call: Call) -> str:
         return f"{self._layer_arn(call)}:{call.params['VersionNumber']}"
 
     def _find(self, arn: str) -> LayerVersion:
-        found = self._book.versions.get(arn)
-        if found is None:
+        version = self._repository.versions.get(arn)
+        if version is None:
             raise not_found("The resource you requested does not exist.")
-        return found
+        return version
 
     def _described(self, version: LayerVersion) -> dict[str, Any]:
         return {

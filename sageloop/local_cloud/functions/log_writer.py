@@ -1,4 +1,4 @@
-"""Functions' logs: lines gathered by invocation and sent to CloudWatch Logs behind its back."""
+"""Function logs: collects lines by invocation and sends them to CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TAIL = 4096
 
 @dataclass(frozen=True, slots=True)
 class LogStream:
-    """A log stream and the role that writes it."""
+    """A log stream and the role that writes to it."""
 
     region: str
     role: str
@@ -32,30 +32,30 @@ class LogStream:
 
 @dataclass(slots=True)
 class Transcript:
-    """The log of one invocation: complete lines with their virtual moment (milliseconds)."""
+    """The log of one invocation: complete lines with their virtual time in milliseconds."""
 
     cloud: Cloud
     lines: list[tuple[int, str]] = field(default_factory=list)
     _rest: bytes = b""
 
     def line(self, text: str) -> None:
-        """Add a line of the platform's."""
+        """Add a line of the platform."""
         self.lines.append((int(self.cloud.clock.time() * 1000), f"{text}\n"))
 
     def feed(self, data: bytes) -> None:
-        """Add what the function wrote."""
+        """Add output of the function."""
         *complete, self._rest = (self._rest + data).split(b"\n")
         for part in complete:
             self.line(part.decode("utf-8", "replace"))
 
     def finish(self) -> None:
-        """Take an unfinished line as it is."""
+        """Complete an unfinished line."""
         if self._rest:
             self.line(self._rest.decode("utf-8", "replace"))
             self._rest = b""
 
     def tail(self) -> bytes:
-        """The last 4 KB, as ``LogType=Tail`` returns them."""
+        """The last 4 KB, which ``LogType=Tail`` returns."""
         return "".join(text for _, text in self.lines).encode()[-_TAIL:]
 
 
@@ -88,7 +88,7 @@ class LogWriter:
             try:
                 self._put(stream, lines)
             except Exception:
-                # A log that cannot be written must never fail the function.
+                # A log that cannot be written must not fail the function.
                 log.warning("cannot write to log group %s", stream.group, exc_info=True)
 
     def _put(self, stream: LogStream, lines: list[tuple[int, str]]) -> None:
@@ -115,7 +115,7 @@ def _put_events(client: Any, stream: LogStream, events: list[dict[str, Any]]) ->
 
 
 def _create(client: Any, stream: LogStream) -> None:
-    # The group only if it is missing: a role of a function with a group may not create any.
+    # The group only if it is missing: the function's role may not be allowed to create one.
     group = {"logGroupName": stream.group}
     named = {**group, "logStreamName": stream.name}
     if _made(client.create_log_stream, named) == "ResourceNotFoundException":
@@ -124,7 +124,7 @@ def _create(client: Any, stream: LogStream) -> None:
 
 
 def _made(create: Callable[..., Any], members: dict[str, str]) -> str | None:
-    """Create something, unless it is there or its parent is not: the error's code."""
+    """Create a resource; returns the error code if it exists or its parent does not."""
     try:
         create(**members)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""What a function is: its versions, aliases, and what is set on the function itself."""
+"""Functions with their versions, aliases and settings."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class LayerVersion:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A function's code and configuration at one moment; ``number`` is ``$LATEST`` or digits.
+    """A function's code and configuration at one time; ``number`` is ``$LATEST`` or digits.
 
-    ``settings`` holds the configuration's members under AWS's names, defaults filled in.
+    ``settings`` holds the configuration's members under AWS's names, defaults included.
     """
 
     name: str
@@ -57,17 +57,17 @@ class Version:
 
     @property
     def timeout(self) -> int:
-        """Seconds an invocation may take."""
+        """Maximum duration of an invocation in seconds."""
         return int(self.settings["Timeout"])
 
     @property
     def memory(self) -> int:
-        """Megabytes of memory (told to the function; not enforced)."""
+        """Memory in megabytes (visible to the function; not enforced)."""
         return int(self.settings["MemorySize"])
 
     @property
     def log_group(self) -> str:
-        """Where its log goes."""
+        """Name of its log group."""
         return str(self.settings["LoggingConfig"]["LogGroup"])
 
     @property
@@ -76,11 +76,11 @@ class Version:
         return bool(self.settings["LoggingConfig"]["LogFormat"] == "JSON")
 
     def content(self) -> tuple[Any, ...]:
-        """What makes two versions the same to PublishVersion."""
+        """The content that PublishVersion compares."""
         return (self.package.sha256, self.settings, tuple(layer.arn for layer in self.layers))
 
     def configuration(self, arn: str) -> dict[str, Any]:
-        """AWS's ``FunctionConfiguration``; ``arn`` is the one the caller addressed."""
+        """AWS's ``FunctionConfiguration``; ``arn`` is the requested one."""
         runtime = hashlib.sha256(str(self.settings["Runtime"]).encode()).hexdigest()
         region = self.arn.split(":")[3]
         return {
@@ -104,7 +104,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A name for a version, with shares of the calls for others if ``weights`` says so."""
+    """A name of a version, with ``weights`` for calls of a second version."""
 
     name: str
     arn: str
@@ -124,7 +124,7 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class EventConfig:
-    """How asynchronous invocations are retried and where they end."""
+    """Retries and destinations of asynchronous invocations."""
 
     modified: datetime
     retries: int = DEFAULT_RETRIES
@@ -135,7 +135,7 @@ class EventConfig:
 
 @dataclass(slots=True)
 class Function:
-    """A function and everything set on it. Guarded by its book's lock."""
+    """A function with its settings, guarded by the repository's lock."""
 
     region: str
     name: str
@@ -151,11 +151,11 @@ class Function:
     tags: dict[str, str] = field(default_factory=dict)
 
     def arn_of(self, qualifier: str | None) -> str:
-        """Its ARN as a caller addressed it."""
+        """Its ARN with a qualifier."""
         return f"{self.arn}:{qualifier}" if qualifier else self.arn
 
 
-class FunctionBook:
+class FunctionRepository:
     """Every function of the account, by region and name."""
 
     def __init__(self, account_id: str) -> None:
@@ -164,32 +164,32 @@ class FunctionBook:
         self._functions: dict[tuple[str, str], Function] = {}
 
     def arn(self, ref: FunctionRef) -> str:
-        """The unqualified ARN a reference stands for."""
+        """The unqualified ARN of a reference."""
         return f"arn:aws:lambda:{ref.region}:{self._account_id}:function:{ref.name}"
 
     def get(self, ref: FunctionRef) -> Function:
-        """The function, whatever the qualifier. Raises ResourceNotFoundException."""
+        """The function, for any qualifier. Raises ResourceNotFoundException."""
         with self.lock:
-            found = self._functions.get((ref.region, ref.name))
-        if found is None:
+            function = self._functions.get((ref.region, ref.name))
+        if function is None:
             tail = f":{ref.qualifier}" if ref.qualifier else ""
             raise function_not_found(self.arn(ref) + tail)
-        return found
+        return function
 
     def version(self, function: Function, qualifier: str | None) -> Version:
-        """The version that a qualifier (number, alias, ``$LATEST`` or none) means."""
+        """The version of a qualifier (number, alias, ``$LATEST`` or none)."""
         with self.lock:
             if qualifier in (None, LATEST):
                 return function.latest
             alias = function.aliases.get(str(qualifier))
             number = alias.version if alias else str(qualifier)
-            found = function.latest if number == LATEST else function.versions.get(number)
-        if found is None:
+            version = function.latest if number == LATEST else function.versions.get(number)
+        if version is None:
             raise function_not_found(function.arn_of(qualifier))
-        return found
+        return version
 
     def add(self, function: Function) -> bool:
-        """Add a new function; false if the name is taken."""
+        """Add a new function; returns ``False`` if the name exists."""
         with self.lock:
             key = (function.region, function.name)
             if key in self._functions:
@@ -198,12 +198,12 @@ class FunctionBook:
             return True
 
     def remove(self, function: Function) -> None:
-        """Forget a function."""
+        """Remove a function."""
         with self.lock:
             self._functions.pop((function.region, function.name), None)
 
     def of_region(self, region: str) -> list[Function]:
         """Functions of a region by name."""
         with self.lock:
-            found = [f for (r, _), f in self._functions.items() if r == region]
-        return sorted(found, key=lambda f: f.name)
+            functions = [f for (r, _), f in self._functions.items() if r == region]
+        return sorted(functions, key=lambda f: f.name)

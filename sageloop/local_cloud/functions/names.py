@@ -1,4 +1,4 @@
-"""How callers write functions: names, partial and full ARNs, with or without a qualifier."""
+"""References to functions: names, partial and full ARNs, with or without a qualifier."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REFERENCE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FunctionRef:
-    """A function in a region, and a version or alias of it if one was named."""
+    """A function in a region, with an optional version or alias."""
 
     region: str
     name: str
@@ -29,23 +29,23 @@ class FunctionRef:
 
 
 def parse_reference(text: str, *, qualifier: str | None, region: str) -> FunctionRef:
-    """Read a ``FunctionName`` and ``Qualifier`` of a request made in ``region``.
+    """Parse the ``FunctionName`` and ``Qualifier`` of a request in ``region``.
 
-    Raises ``AwsError`` (ValidationException, or InvalidParameterValueException when the
-    two name different qualifiers).
+    Raises ``AwsError`` (ValidationException, or InvalidParameterValueException when the two
+    contain different qualifiers).
     """
-    found = _REFERENCE.fullmatch(text)
-    if found is None:
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
         raise AwsError(
             "ValidationException",
             f"1 validation error detected: Value '{text}' at 'functionName' failed to satisfy "
             f"constraint: Member must satisfy regular expression pattern: {_SHOWN}",
         )
-    derived = found["qualifier"]
+    derived = match["qualifier"]
     if derived and qualifier and derived != qualifier:
         raise AwsError(
             "InvalidParameterValueException",
             "The derived qualifier from the function name does not match the specified qualifier.",
             fields={"Type": "User"},
         )
-    return FunctionRef(found["region"] or region, found["name"], qualifier or derived)
+    return FunctionRef(match["region"] or region, match["name"], qualifier or derived)

@@ -12,7 +12,7 @@ from sageloop.local_cloud.functions.model import Version
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an invocation used: wall milliseconds, megabytes, and how it ended."""
+    """Usage of an invocation: wall milliseconds, megabytes, and status."""
 
     milliseconds: float
     memory_mb: int
@@ -22,7 +22,7 @@ class Usage:
 
 
 class PlatformLog:
-    """Writes START, END, REPORT and their like."""
+    """Writes START, END, REPORT and similar lines."""
 
     def __init__(self, transcript: Transcript, version: Version, request_id: str) -> None:
         self._transcript = transcript
@@ -30,7 +30,7 @@ class PlatformLog:
         self._request_id = request_id
 
     def init_start(self) -> None:
-        """A fresh environment: which runtime was declared, and what really runs it."""
+        """Write that an environment starts: the declared runtime, and the one that runs it."""
         runtime = str(self._version.settings["Runtime"]).replace("python", "python:")
         actual = f"{platform.python_implementation()} {platform.python_version()}"
         shown = f"{runtime} (run by {actual})"
@@ -39,19 +39,19 @@ class PlatformLog:
         )
 
     def start(self) -> None:
-        """An invocation begins."""
+        """Write that an invocation starts."""
         number = self._version.number
         self._write(
             f"START RequestId: {self._request_id} Version: {number}",
             "platform.start", {"requestId": self._request_id, "version": number},
         )  # fmt: skip
 
-    def say(self, text: str) -> None:
-        """A sentence of the platform's own (a time-out, an exit)."""
+    def message(self, text: str) -> None:
+        """Write a message of the platform (a time-out, an exit)."""
         self._write(text, "platform.fault", text)
 
     def report(self, usage: Usage) -> None:
-        """An invocation is over."""
+        """Write that an invocation has ended."""
         if not self._version.logs_json:
             self._transcript.line(f"END RequestId: {self._request_id}")
         billed = -(-usage.milliseconds // 1)

@@ -1,4 +1,4 @@
-"""Resource policies: who may invoke a function, and from where."""
+"""Resource policies of functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who invokes: a service, on behalf of a resource if it says which."""
+    """An invoking service, and the resource on whose behalf it invokes, if known."""
 
     service: str
     arn: str | None
@@ -30,14 +30,14 @@ class Source:
 
 
 def allows(policy: Policy | None, source: Source) -> bool:
-    """Whether some statement lets the source invoke."""
+    """Whether a statement allows the source to invoke."""
     return policy is not None and any(
         _statement_allows(s, source) for s in policy.statements.values()
     )
 
 
 def statement(members: Mapping[str, Any], *, resource: str, account_id: str) -> dict[str, Any]:
-    """The statement that AddPermission's ``members`` make."""
+    """The statement that AddPermission's ``members`` define."""
     made: dict[str, Any] = {
         "Sid": members["StatementId"], "Effect": "Allow",
         "Principal": _principal(str(members["Principal"]), account_id),
@@ -55,38 +55,40 @@ def statement(members: Mapping[str, Any], *, resource: str, account_id: str) -> 
     return made
 
 
-def _principal(given: str, account_id: str) -> str | dict[str, str]:
-    if given == "*":
+def _principal(principal: str, account_id: str) -> str | dict[str, str]:
+    if principal == "*":
         return "*"
-    if re.fullmatch(r"\d{12}", given):
-        return {"AWS": f"arn:aws:iam::{given}:root"}
-    return {"Service": given} if "." in given and ":" not in given else {"AWS": given}
-
-
-def _statement_allows(given: Mapping[str, Any], source: Source) -> bool:
-    principal = given["Principal"]
-    named = principal == "*" or principal.get("Service") in (source.service, "*")
-    if not named or given["Action"] not in _INVOKE:
-        return False
-    return all(
-        _holds(operator, key, wanted, source)
-        for operator, keys in given.get("Condition", {}).items()
-        for key, wanted in keys.items()
+    if re.fullmatch(r"\d{12}", principal):
+        return {"AWS": f"arn:aws:iam::{principal}:root"}
+    return (
+        {"Service": principal} if "." in principal and ":" not in principal else {"AWS": principal}
     )
 
 
-def _holds(operator: str, key: str, wanted: str | list[str], source: Source) -> bool:
+def _statement_allows(entry: Mapping[str, Any], source: Source) -> bool:
+    principal = entry["Principal"]
+    named = principal == "*" or principal.get("Service") in (source.service, "*")
+    if not named or entry["Action"] not in _INVOKE:
+        return False
+    return all(
+        _holds(operator, key, expected, source)
+        for operator, keys in entry.get("Condition", {}).items()
+        for key, expected in keys.items()
+    )
+
+
+def _holds(operator: str, key: str, expected: str | list[str], source: Source) -> bool:
     actual = {"aws:sourcearn": source.arn, "aws:sourceaccount": source.account}.get(key.lower())
     test = _OPERATORS.get(operator)
-    # A condition on what the call does not carry, or of an unknown kind, never holds.
+    # A condition on a missing key, or with an unsupported operator, is false.
     if actual is None or test is None:
         return False
-    values = wanted if isinstance(wanted, list) else [wanted]
+    values = expected if isinstance(expected, list) else [expected]
     return any(test(value, actual) for value in values)
 
 
 def arn_like(pattern: str, arn: str) -> bool:
-    """IAM's ``ArnLike``: each of the six parts may hold ``*`` and ``?``."""
+    """IAM's ``ArnLike``: each of the six parts may contain ``*`` and ``?``."""
     patterns, parts = pattern.split(":", 5), arn.split(":", 5)
     return len(patterns) == len(parts) and all(
         _like(p, t) for p, t in zip(patterns, parts, strict=True)
@@ -107,5 +109,5 @@ _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "ArnLike": arn_like,
     "ArnEquals": arn_like,
     "StringLike": _like,
-    "StringEquals": lambda wanted, actual: wanted == actual,
+    "StringEquals": lambda expected, actual: expected == actual,
 }

@@ -1,4 +1,4 @@
-"""The workers of every function version: warm ones are used again, unneeded ones ended."""
+"""Worker processes of function versions: warm ones are reused, unneeded ones ended."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from sageloop.local_cloud.core.cloud import Cloud
 
-# The fork server loads boto3 first; a worker itself is there in milliseconds.
+# The fork server first loads boto3; a worker itself starts within milliseconds.
 _FORK_SECONDS = 60.0
 _IDLE_SECONDS = 600.0
 _PYTHON_LEVELS = {"TRACE": "DEBUG", "WARN": "WARNING", "FATAL": "CRITICAL"}
 
 
 class WorkerPool:
-    """Idle workers by the revision of the version they run."""
+    """Idle workers by the revision of their version."""
 
     def __init__(self, cloud: Cloud, code: CodeStore) -> None:
         self._cloud = cloud
@@ -39,19 +39,19 @@ class WorkerPool:
         self.forks = ForkServer(cloud)
 
     def take(self, version: Version) -> Worker | None:
-        """The warm worker used last, if one is idle."""
+        """The last used warm worker, if one is idle."""
         with self._lock:
             idle = self._idle.get(version.revision)
             return idle.pop() if idle else None
 
     def start(self, version: Version) -> Worker:
-        """Fork a worker that has not loaded its handler yet. Raises ``OSError``."""
+        """Fork a worker that has not loaded its handler. Raises ``OSError``."""
         day = self._cloud.clock.now().strftime("%Y/%m/%d")
         stream = f"{day}/[{version.number}]{secrets.token_hex(16)}"
         worker = Worker(self.forks.fork(), stream=stream, end=self._cloud.processes.end_adopted)
         if not worker.hello(_FORK_SECONDS):
             worker.close()
-            raise OSError("the fork server gave no worker")
+            raise OSError("the fork server did not start a worker")
         self._cloud.processes.adopt(worker.pid, f"lambda:{version.name}")
         with self._lock:
             self._alive.add(worker)
@@ -61,7 +61,7 @@ class WorkerPool:
             raise OSError("the cloud is stopping")
         return worker
 
-    def give_back(self, version: Version, worker: Worker) -> None:
+    def release(self, version: Version, worker: Worker) -> None:
         """Keep a healthy worker for the next invocation."""
         worker.idle_since = wall.monotonic()
         with self._lock:
@@ -81,7 +81,7 @@ class WorkerPool:
             self._alive.discard(worker)
 
     def retire(self, version: Version) -> None:
-        """End a version's idle workers now, and its busy ones as soon as they are done."""
+        """End a version's idle workers now, and its busy ones after their invocation."""
         with self._lock:
             self._retired.add(version.revision)
             idle = self._idle.pop(version.revision, [])
@@ -137,11 +137,11 @@ class WorkerPool:
         }
         if opt is not None:
             own["PATH"] = f"{env.get('PATH', '/usr/bin:/bin')}:{opt / 'bin'}"
-        given: dict[str, str] = version.settings.get("Environment", {}).get("Variables", {})
+        variables: dict[str, str] = version.settings.get("Environment", {}).get("Variables", {})
         credentials = cloud.credentials_of(version.role, version.name)
-        # The cloud's own come last: no variable of a function may lead it to another endpoint.
+        # The cloud's own variables come last: a function must not configure another endpoint.
         reach = cloud.child_environment(credentials)
-        return env | own | given | reach | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        return env | own | variables | reach | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
 
     def _take_stale(self) -> list[Worker]:
         limit = wall.monotonic() - _IDLE_SECONDS

@@ -1,4 +1,4 @@
-"""One invocation, from a free place to the last line of its log."""
+"""Runs one invocation, from the concurrency limit to the last line of its log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sageloop.local_cloud.functions.errors import throttled
 from sageloop.local_cloud.functions.limits import ACCOUNT_CONCURRENCY
 from sageloop.local_cloud.functions.log_writer import LogStream, LogWriter, Transcript
 from sageloop.local_cloud.functions.metrics import FunctionMetrics
-from sageloop.local_cloud.functions.model import Function, FunctionBook, Version
+from sageloop.local_cloud.functions.model import Function, FunctionRepository, Version
 from sageloop.local_cloud.functions.platform_log import PlatformLog, Usage
 from sageloop.local_cloud.functions.pool import WorkerPool
 from sageloop.local_cloud.functions.worker import Worker
@@ -32,7 +32,7 @@ _LARGEST_ANSWER = 6_291_556
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a function: its version, the ARN as written, and the event."""
+    """An invocation: version, requested ARN, and event."""
 
     version: Version
     arn: str
@@ -43,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it. ``error`` is None or what X-Amz-Function-Error says."""
+    """The result of an invocation; ``error`` is ``None`` or the X-Amz-Function-Error header."""
 
     payload: bytes
     error: str | None
@@ -53,9 +53,9 @@ class Outcome:
 class Runner:
     """Runs invocations within the limits of concurrency."""
 
-    def __init__(self, cloud: Cloud, book: FunctionBook, code: CodeStore) -> None:
+    def __init__(self, cloud: Cloud, repository: FunctionRepository, code: CodeStore) -> None:
         self._cloud = cloud
-        self._book = book
+        self._repository = repository
         self._lock = threading.Lock()
         self._running: Counter[tuple[str, str]] = Counter()
         self._logs = LogWriter(cloud)
@@ -63,17 +63,17 @@ class Runner:
         self.pool = WorkerPool(cloud, code)
 
     def run(self, function: Function, request: Request) -> Outcome:
-        """Invoke and wait. Raises TooManyRequestsException if there is no free place."""
+        """Invoke and wait. Raises TooManyRequestsException without free concurrency."""
         label = f"lambda:{function.name}"
         with self._place(function), self._cloud.activity.track(label):
             return _Invocation(self._cloud, self.pool, self._logs, self.metrics, request).run()
 
     def retire(self, version: Version) -> None:
-        """Use a version's workers no more."""
+        """End a version's workers after their invocations."""
         self.pool.retire(version)
 
     def retire_function(self, function: Function) -> None:
-        """Use none of a function's workers any more."""
+        """End all of a function's workers after their invocations."""
         for version in (function.latest, *function.versions.values()):
             self.pool.retire(version)
 
@@ -99,7 +99,9 @@ class Runner:
         if function.reserved is not None:
             full = self._running[key] >= function.reserved
             return "ReservedFunctionConcurrentInvocationLimitExceeded" if full else None
-        others = {(f.region, f.name): f.reserved for f in self._book.of_region(function.region)}
+        others = {
+            (f.region, f.name): f.reserved for f in self._repository.of_region(function.region)
+        }
         reserved = sum(r for r in others.values() if r is not None)
         used = sum(n for k, n in self._running.items() if others.get(k) is None)
         full = used >= ACCOUNT_CONCURRENCY - reserved
@@ -156,7 +158,7 @@ class _Invocation:
             self._version.timeout, self._transcript.feed,
             killed=self._cloud.faults.process_dies(label),
         )  # fmt: skip
-        # A process that dies with its work done and its answer unsent is a case of its own.
+        # A process that ends between the end of its work and its response is a separate case.
         if isinstance(reply, dict) and self._cloud.faults.process_dies(f"{label}:answered"):
             worker.kill()
             return "dead"
@@ -166,7 +168,7 @@ class _Invocation:
         self, worker: Worker, reply: dict[str, Any] | str, milliseconds: float
     ) -> Outcome:
         if isinstance(reply, dict) and reply["kind"] in ("answer", "error"):
-            self._pool.give_back(self._version, worker)
+            self._pool.release(self._version, worker)
             payload = reply["payload"].encode()
             failed = reply["kind"] == "error"
             memory = int(reply["max_rss_kb"]) // 1024
@@ -191,11 +193,11 @@ class _Invocation:
         if reply == "timeout":
             stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             text = f"{stamp} {request_id} Task timed out after {self._version.timeout:.2f} seconds"
-            self._lines.say(text)
+            self._lines.message(text)
             return _error("Sandbox.Timedout", text), "timeout", None
         code = self._pool.forks.exit_code(worker.pid, 2.0)
         text = f"RequestId: {request_id} Error: {_how_it_ended(code)}"
-        self._lines.say(text)
+        self._lines.message(text)
         return _error("Runtime.ExitError", text), "error", "Runtime.ExitError"
 
     def _account(self, worker: Worker, usage: Usage, *, failed: bool) -> None:

@@ -1,4 +1,4 @@
-"""What is set on a function: who may call it, how often, how events are retried, tags."""
+"""Operations on a function's policy, concurrency, retries and tags."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from sageloop.local_cloud.functions.validation import destination_of
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.functions.event_sources.api import EventSourceApi
-    from sageloop.local_cloud.functions.model import FunctionBook
+    from sageloop.local_cloud.functions.model import FunctionRepository
 
 _UNRESERVED_MINIMUM = 100
 
 
 class PolicyApi:
-    """Resource policies."""
+    """The API of resource policies."""
 
-    def __init__(self, book: FunctionBook) -> None:
-        self._book = book
+    def __init__(self, repository: FunctionRepository) -> None:
+        self._repository = repository
 
     @operation("AddPermission")
     def add_permission(self, call: Call) -> dict[str, Any]:
-        """Add a statement to the function's (or its qualifier's) policy."""
+        """Add a statement to the policy of the function or its qualifier."""
         for member in ("FunctionUrlAuthType", "InvokedViaFunctionUrl", "EventSourceToken"):
             if call.params.get(member):
                 raise not_supported("lambda", f"AddPermission with {member}")
         ref = reference_of(call)
-        function = self._book.get(ref)
+        function = self._repository.get(ref)
         if ref.qualifier == LATEST:
             raise invalid("We currently do not support adding policies for $LATEST.")
-        self._book.version(function, ref.qualifier)
+        self._repository.version(function, ref.qualifier)
         made = statement(
             call.params, resource=function.arn_of(ref.qualifier), account_id=call.account_id
         )
-        with self._book.lock:
+        with self._repository.lock:
             policy = function.policies.setdefault(ref.qualifier, Policy())
             _check_policy_revision(policy, call)
             if made["Sid"] in policy.statements:
@@ -61,10 +61,10 @@ class PolicyApi:
 
     @operation("RemovePermission")
     def remove_permission(self, call: Call) -> None:
-        """Drop a statement."""
+        """Remove a statement."""
         ref = reference_of(call)
-        function = self._book.get(ref)
-        with self._book.lock:
+        function = self._repository.get(ref)
+        with self._repository.lock:
             policy = function.policies.get(ref.qualifier)
             if policy is None:
                 raise not_found("No policy is associated with the given resource.")
@@ -78,9 +78,9 @@ class PolicyApi:
 
     @operation("GetPolicy")
     def get_policy(self, call: Call) -> dict[str, Any]:
-        """The whole policy as JSON."""
+        """The policy as JSON."""
         ref = reference_of(call)
-        policy = self._book.get(ref).policies.get(ref.qualifier)
+        policy = self._repository.get(ref).policies.get(ref.qualifier)
         if policy is None:
             raise not_found("The resource you requested does not exist.")
         statements = [*policy.statements.values()]
@@ -89,56 +89,56 @@ class PolicyApi:
 
 
 class ConcurrencyApi:
-    """Reserved concurrency and the account's limits."""
+    """The API of reserved concurrency and of the account's limits."""
 
-    def __init__(self, book: FunctionBook) -> None:
-        self._book = book
+    def __init__(self, repository: FunctionRepository) -> None:
+        self._repository = repository
 
     @operation("PutFunctionConcurrency")
     def put_function_concurrency(self, call: Call) -> dict[str, Any]:
-        """Reserve concurrency for a function; 0 stops it."""
-        function = self._book.get(reference_of(call))
-        wanted = int(call.params["ReservedConcurrentExecutions"])
-        if wanted < 0:
-            raise invalid(f"ReservedConcurrentExecutions must be 0 or more, got {wanted}")
-        with self._book.lock:
-            others = [f for f in self._book.of_region(function.region) if f is not function]
-            left = ACCOUNT_CONCURRENCY - sum(f.reserved or 0 for f in others) - wanted
+        """Reserve concurrency for a function; 0 disables it."""
+        function = self._repository.get(reference_of(call))
+        reserved = int(call.params["ReservedConcurrentExecutions"])
+        if reserved < 0:
+            raise invalid(f"ReservedConcurrentExecutions must be 0 or more, got {reserved}")
+        with self._repository.lock:
+            others = [f for f in self._repository.of_region(function.region) if f is not function]
+            left = ACCOUNT_CONCURRENCY - sum(f.reserved or 0 for f in others) - reserved
             if left < _UNRESERVED_MINIMUM:
                 raise invalid(
                     "Specified ReservedConcurrentExecutions for function decreases account's "
                     "UnreservedConcurrentExecution below its minimum value of "
                     f"[{_UNRESERVED_MINIMUM}]."
                 )
-            function.reserved = wanted
-        return {"ReservedConcurrentExecutions": wanted}
+            function.reserved = reserved
+        return {"ReservedConcurrentExecutions": reserved}
 
     @operation("GetFunctionConcurrency")
     def get_function_concurrency(self, call: Call) -> dict[str, Any]:
-        """What is reserved, if anything."""
-        return {"ReservedConcurrentExecutions": self._book.get(reference_of(call)).reserved}
+        """The reserved concurrency, if any."""
+        return {"ReservedConcurrentExecutions": self._repository.get(reference_of(call)).reserved}
 
     @operation("DeleteFunctionConcurrency")
     def delete_function_concurrency(self, call: Call) -> None:
-        """Reserve nothing any more."""
-        self._book.get(reference_of(call)).reserved = None
+        """Remove the reservation."""
+        self._repository.get(reference_of(call)).reserved = None
 
     @operation("PutFunctionRecursionConfig")
     def put_function_recursion_config(self, call: Call) -> dict[str, Any]:
-        """Say whether a function may call itself; stored, since loops are not detected here."""
-        function = self._book.get(reference_of(call))
+        """Set whether a function may call itself; stored only, since loops are not detected."""
+        function = self._repository.get(reference_of(call))
         function.recursive_loop = call.params["RecursiveLoop"]
         return {"RecursiveLoop": function.recursive_loop}
 
     @operation("GetFunctionRecursionConfig")
     def get_function_recursion_config(self, call: Call) -> dict[str, Any]:
         """Whether a function may call itself."""
-        return {"RecursiveLoop": self._book.get(reference_of(call)).recursive_loop}
+        return {"RecursiveLoop": self._repository.get(reference_of(call)).recursive_loop}
 
     @operation("GetAccountSettings")
     def get_account_settings(self, call: Call) -> dict[str, Any]:
-        """Limits and use of the account."""
-        functions = self._book.of_region(call.region)
+        """Limits and usage of the account."""
+        functions = self._repository.of_region(call.region)
         reserved = sum(f.reserved or 0 for f in functions)
         return {
             "AccountLimit": {
@@ -156,15 +156,15 @@ class ConcurrencyApi:
 
 
 class EventConfigApi:
-    """How asynchronous invocations are retried."""
+    """The API of retries and destinations of asynchronous invocations."""
 
-    def __init__(self, cloud: Cloud, book: FunctionBook) -> None:
+    def __init__(self, cloud: Cloud, repository: FunctionRepository) -> None:
         self._cloud = cloud
-        self._book = book
+        self._repository = repository
 
     @operation("PutFunctionEventInvokeConfig")
     def put_config(self, call: Call) -> dict[str, Any]:
-        """Set the whole configuration; what is left out is default again."""
+        """Set the whole configuration; missing members get their defaults."""
         return self._put(call, {})
 
     @operation("UpdateFunctionEventInvokeConfig")
@@ -180,20 +180,20 @@ class EventConfigApi:
 
     @operation("DeleteFunctionEventInvokeConfig")
     def delete_config(self, call: Call) -> None:
-        """Go back to the defaults."""
+        """Restore the defaults."""
         function, qualifier, _ = self._find(call)
         del function.event_configs[qualifier]
 
     @operation("ListFunctionEventInvokeConfigs")
     def list_configs(self, call: Call) -> dict[str, Any]:
         """Configurations of a function and its qualifiers."""
-        function = self._book.get(reference_of(call))
-        found = [_described(function, q, c) for q, c in sorted(function.event_configs.items())]
-        return page("FunctionEventInvokeConfigs", found, call)
+        function = self._repository.get(reference_of(call))
+        configs = [_described(function, q, c) for q, c in sorted(function.event_configs.items())]
+        return page("FunctionEventInvokeConfigs", configs, call)
 
     def _find(self, call: Call) -> tuple[Function, str, EventConfig]:
         ref = reference_of(call)
-        function = self._book.get(ref)
+        function = self._repository.get(ref)
         qualifier = ref.qualifier or LATEST
         config = function.event_configs.get(qualifier)
         if config is None:
@@ -204,14 +204,14 @@ class EventConfigApi:
 
     def _put(self, call: Call, base: Members[str, Any]) -> dict[str, Any]:
         ref = reference_of(call)
-        function = self._book.get(ref)
-        self._book.version(function, ref.qualifier)
-        given = {**base, **{k: v for k, v in call.params.items() if v is not None}}
-        destinations = given.get("DestinationConfig") or {}
+        function = self._repository.get(ref)
+        self._repository.version(function, ref.qualifier)
+        members = {**base, **{k: v for k, v in call.params.items() if v is not None}}
+        destinations = members.get("DestinationConfig") or {}
         config = EventConfig(
             modified=self._cloud.clock.now(),
-            retries=_ranged(given, "MaximumRetryAttempts", 0, 2, default=2),
-            max_age=_ranged(given, "MaximumEventAgeInSeconds", 60, 21_600, default=21_600),
+            retries=_ranged(members, "MaximumRetryAttempts", 0, 2, default=2),
+            max_age=_ranged(members, "MaximumEventAgeInSeconds", 60, 21_600, default=21_600),
             on_success=destination_of(destinations.get("OnSuccess") or {}, failures=False),
             on_failure=destination_of(destinations.get("OnFailure") or {}, failures=True),
         )
@@ -221,10 +221,10 @@ class EventConfigApi:
 
 
 class TagApi:
-    """Tags of functions and of event source mappings."""
+    """The API of tags of functions and event source mappings."""
 
-    def __init__(self, book: FunctionBook, mappings: EventSourceApi) -> None:
-        self._book = book
+    def __init__(self, repository: FunctionRepository, mappings: EventSourceApi) -> None:
+        self._repository = repository
         self._mappings = mappings
 
     @operation("TagResource")
@@ -235,7 +235,7 @@ class TagApi:
 
     @operation("UntagResource")
     def untag_resource(self, call: Call) -> None:
-        """Drop tags by key."""
+        """Remove tags by key."""
         holder = self._holder(call)
         gone = set(call.params["TagKeys"])
         holder.tags = {k: v for k, v in holder.tags.items() if k not in gone}
@@ -256,7 +256,7 @@ class TagApi:
         ref = parse_reference(arn, qualifier=None, region=call.region)
         if ref.qualifier:
             raise invalid(f"Tags on function aliases and versions are not supported: {arn}")
-        return self._book.get(ref)
+        return self._repository.get(ref)
 
 
 def _described(function: Function, qualifier: str, config: EventConfig) -> dict[str, Any]:
@@ -273,8 +273,8 @@ def _described(function: Function, qualifier: str, config: EventConfig) -> dict[
     }
 
 
-def _ranged(given: Members[str, Any], member: str, low: int, high: int, *, default: int) -> int:
-    value = given.get(member)
+def _ranged(members: Members[str, Any], member: str, low: int, high: int, *, default: int) -> int:
+    value = members.get(member)
     if value is None:
         return default
     if not low <= value <= high:

@@ -1,4 +1,4 @@
-"""What CreateFunction and its siblings accept, and the defaults AWS fills in."""
+"""Validation and defaults of CreateFunction and related requests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
 def refuse_unsupported(members: Mapping[str, Any], operation: str) -> None:
-    """Refuse by name what this cloud does not carry out."""
+    """Refuse by name what the local cloud does not support."""
     for member in _REFUSED:
         if members.get(member):
             raise not_supported("lambda", f"{operation} with {member}")
@@ -54,13 +54,13 @@ def refuse_unsupported(members: Mapping[str, Any], operation: str) -> None:
 
 
 def check_name(name: str) -> None:
-    """Raise ValidationException unless ``name`` may name a function."""
+    """Raise ValidationException unless ``name`` is a valid function name."""
     if not _NAME.fullmatch(name):
         raise _constraint("functionName", name, f"satisfy regular expression {_NAME.pattern}")
 
 
 def settings_of(members: Mapping[str, Any], *, name: str) -> dict[str, Any]:
-    """A function's whole configuration from a request's members, checked.
+    """A function's whole configuration from a request's members, validated.
 
     Raises ValidationException or InvalidParameterValueException.
     """
@@ -95,13 +95,13 @@ def settings_of(members: Mapping[str, Any], *, name: str) -> dict[str, Any]:
 
 
 def check_layers(arns: list[str]) -> None:
-    """Raise if there are more layers than AWS allows."""
+    """Raise ``AwsError`` for more layers than AWS allows."""
     if len(arns) > 5:
         raise invalid(f"A function can reference at most 5 layers, got {len(arns)}")
 
 
 def check_unpacked(code: Package, layers: Sequence[LayerVersion]) -> None:
-    """Raise if code and layers are larger together, unpacked, than AWS allows."""
+    """Raise ``AwsError`` if code and layers together, extracted, exceed AWS's limit."""
     in_layers = sum(layer.package.unpacked for layer in layers)
     if in_layers > UNPACKED_LIMIT:
         raise invalid(f"Layers consume more than the available size of {UNPACKED_LIMIT} bytes")
@@ -113,25 +113,26 @@ def check_unpacked(code: Package, layers: Sequence[LayerVersion]) -> None:
 
 
 def service_of_target(arn: str) -> str | None:
-    """``sqs`` or ``sns`` when that is what an ARN names."""
-    found = re.fullmatch(r"arn:aws[a-zA-Z-]*:(sqs|sns):[a-z0-9-]+:\d{12}:[^:]+", arn)
-    return found[1] if found else None
+    """``sqs`` or ``sns`` for an ARN of one of them, else ``None``."""
+    match = re.fullmatch(r"arn:aws[a-zA-Z-]*:(sqs|sns):[a-z0-9-]+:\d{12}:[^:]+", arn)
+    return match[1] if match else None
 
 
-def destination_of(given: Mapping[str, str], *, failures: bool) -> str | None:
-    """The ARN of a destination, or ``None`` if none is given.
+def destination_of(config: Mapping[str, str], *, failures: bool) -> str | None:
+    """The ARN of a destination, or ``None`` without one.
 
-    Standard queues and topics, functions and event buses take records; buckets take failures.
-    Raises InvalidParameterValueException for anything else.
+    Standard queues and topics, functions and event buses accept records; buckets accept failures.
+    Raises InvalidParameterValueException for other targets.
     """
-    arn = given.get("Destination")
+    arn = config.get("Destination")
     if not arn:
         return None
     service = arn.split(":")[2] if _DESTINATIONS.fullmatch(arn) else None
     if service is None or arn.endswith(".fifo") or (service == "s3" and not failures):
         raise invalid(
-            f"The provided destination config DestinationConfig is invalid: {arn} is no standard "
-            "queue or topic, function or event bus" + (", and no bucket" if failures else "")
+            f"The provided destination config DestinationConfig is invalid: {arn} is not a "
+            "standard queue or topic, function or event bus"
+            + (" and not a bucket" if failures else "")
         )
     return arn
 
@@ -156,20 +157,20 @@ def _within(member: str, value: int, low: int, high: int) -> int:
     return value
 
 
-def _variables(given: Mapping[str, str]) -> dict[str, str]:
-    reserved = sorted(_RESERVED_VARIABLES & given.keys())
+def _variables(variables: Mapping[str, str]) -> dict[str, str]:
+    reserved = sorted(_RESERVED_VARIABLES & variables.keys())
     unable = "Lambda was unable to configure your environment variables because the environment"
     if reserved:
         raise invalid(
             f"{unable} variables you have provided contains reserved keys that are currently not "
             f"supported for modification. Reserved keys used in this request: {', '.join(reserved)}"
         )
-    for key in given:
+    for key in variables:
         if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_]+", key):
             raise _constraint("environment.variables", key, "match [a-zA-Z]([a-zA-Z0-9_])+")
-    if sum(len(k.encode()) + len(v.encode()) for k, v in given.items()) > _ENVIRONMENT_LIMIT:
+    if sum(len(k.encode()) + len(v.encode()) for k, v in variables.items()) > _ENVIRONMENT_LIMIT:
         raise invalid(f"{unable} variables you have provided exceeded the 4KB limit.")
-    return dict(given)
+    return dict(variables)
 
 
 def _target(config: Mapping[str, str]) -> str:
@@ -181,13 +182,13 @@ def _target(config: Mapping[str, str]) -> str:
     return arn
 
 
-def _logging(given: Mapping[str, str], name: str) -> dict[str, str]:
-    form = given.get("LogFormat", "Text")
+def _logging(config: Mapping[str, str], name: str) -> dict[str, str]:
+    form = config.get("LogFormat", "Text")
     if form not in ("Text", "JSON"):
         raise _constraint("loggingConfig.logFormat", form, "satisfy enum value set: [JSON, Text]")
-    made = {"LogFormat": form, "LogGroup": given.get("LogGroup", f"/aws/lambda/{name}")}
+    made = {"LogFormat": form, "LogGroup": config.get("LogGroup", f"/aws/lambda/{name}")}
     for member in ("ApplicationLogLevel", "SystemLogLevel"):
-        level = given.get(member)
+        level = config.get(member)
         if level is not None and form == "Text":
             raise invalid(f"{member} can be set only when LogFormat is JSON.")
         if level is not None and level not in _LEVELS:
@@ -197,9 +198,9 @@ def _logging(given: Mapping[str, str], name: str) -> dict[str, str]:
     return made
 
 
-def _constraint(member: str, value: object, wanted: str) -> AwsError:
+def _constraint(member: str, value: object, requirement: str) -> AwsError:
     return AwsError(
         "ValidationException",
         f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy "
-        f"constraint: Member must {wanted}",
+        f"constraint: Member must {requirement}",
     )

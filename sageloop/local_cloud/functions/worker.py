@@ -1,4 +1,4 @@
-"""A worker as the cloud sees it: a socket to talk over, a log to read, a process to end."""
+"""The cloud's handle of a worker process: its socket, its log and its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Sink = Callable[[bytes], None]
 
 
 class Worker:
-    """One execution environment. Used by one invocation at a time."""
+    """One execution environment, used by one invocation at a time."""
 
     def __init__(self, channel: Channel, *, stream: str, end: Callable[[int], None]) -> None:
         """``stream`` is the log stream of all its invocations, ``end`` kills a process tree."""
@@ -33,7 +33,7 @@ class Worker:
         self.idle_since = wall.monotonic()
 
     def hello(self, seconds: float) -> bool:
-        """Wait for the worker's first word; false if it does not come."""
+        """Wait for the worker's first message; returns ``False`` if it does not arrive."""
         message = self._receive(wall.monotonic() + seconds, lambda _: None)
         if isinstance(message, dict):
             self.pid = int(message["pid"])
@@ -42,9 +42,9 @@ class Worker:
     def exchange(
         self, message: dict[str, Any], seconds: float, sink: Sink, *, killed: bool = False
     ) -> dict[str, Any] | Lost:
-        """Send a message and wait for the answer, passing what is logged to ``sink``.
+        """Send a message and wait for the response, passing log output to ``sink``.
 
-        ``killed`` ends the process as soon as it has the message: an ordered fault.
+        ``killed`` ends the process as soon as it has received the message: an injected fault.
         """
         body = json.dumps(message).encode()
         try:
@@ -60,12 +60,12 @@ class Worker:
         return answer
 
     def kill(self) -> None:
-        """End the process and whatever it started."""
+        """End the process and its descendants."""
         if self.pid:
             self._end(self.pid)
 
     def close(self) -> None:
-        """Let go of the descriptors; an idle worker ends by itself then."""
+        """Close the descriptors; an idle worker then ends by itself."""
         with suppress(OSError):
             self._channel.socket.close()
         with suppress(OSError):
@@ -106,8 +106,8 @@ class Worker:
             return None
         body = bytes(self._received[_HEADER : _HEADER + size])
         del self._received[: _HEADER + size]
-        found: dict[str, Any] = json.loads(body)
-        return found
+        message: dict[str, Any] = json.loads(body)
+        return message
 
     def _read_log(self, sink: Sink) -> bool:
         try:

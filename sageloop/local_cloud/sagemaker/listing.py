@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.core.paging import page_of
+from sageloop.local_cloud.core.paging import paginate
 from sageloop.local_cloud.sagemaker.store import Document
 
 _DEFAULT_MAX_RESULTS = 10
@@ -35,7 +35,7 @@ def list_response(
     if descending:
         matching.reverse()
     size = int(params.get("MaxResults", _DEFAULT_MAX_RESULTS))
-    summaries, token = page_of(matching, _decoded(params.get("NextToken")), size, _refused)
+    summaries, token = paginate(matching, _decoded(params.get("NextToken")), size, _refused)
     response: dict[str, Any] = {
         result: [{m: d[m] for m in members if d.get(m) is not None} for d in summaries]
     }

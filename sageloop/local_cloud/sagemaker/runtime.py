@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.core.places import Closing, Places
+from sageloop.local_cloud.core.concurrency import Closing, Places
 from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation

@@ -1,4 +1,4 @@
-"""Which requests are looked at at all."""
+"""Admission of requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def request(**variables: str) -> dict[str, Any]:
     "host",
     ["127.0.0.1", "localhost", "[::1]", f"127.0.0.1:{PORT}", f"localhost:{PORT}", f"[::1]:{PORT}"],
 )
-def test_names_of_loopback_are_admitted(host: str) -> None:
+def test_loopback_names_are_admitted(host: str) -> None:
     admit(request(HTTP_HOST=host), PORT)
 
 
@@ -35,13 +35,13 @@ def test_names_of_loopback_are_admitted(host: str) -> None:
      "127.0.0.1:80", "localhost:", "127.0.0.2", "10.0.0.1", "2130706433", "evil.example@127.0.0.1",
      "127.0.0.1, evil.example", "bucket.localhost", "", "absent"],
 )  # fmt: skip
-def test_other_hosts_are_not(host: str) -> None:
+def test_other_hosts_are_refused(host: str) -> None:
     with pytest.raises(NotAdmittedError, match="the Host header must be"):
         admit(request(HTTP_HOST=host), PORT)
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]"])
-def test_the_clouds_own_origin_is_admitted(name: str) -> None:
+def test_own_origin_is_admitted(name: str) -> None:
     own = f"http://{name}:{PORT}"
 
     admit(request(HTTP_ORIGIN=own, HTTP_REFERER=f"{own}/b/page?x=1"), PORT)
@@ -52,7 +52,7 @@ def test_the_clouds_own_origin_is_admitted(name: str) -> None:
     ["http://evil.example", "null", "", "http://localhost", "http://localhost:4748",
      "https://localhost:4747", "http://localhost:4747.evil.example", "file://"],
 )  # fmt: skip
-def test_other_origins_are_not(origin: str) -> None:
+def test_other_origins_are_refused(origin: str) -> None:
     with pytest.raises(NotAdmittedError, match="foreign origin"):
         admit(request(HTTP_ORIGIN=origin), PORT)
     with pytest.raises(NotAdmittedError, match="foreign origin"):
@@ -64,24 +64,24 @@ def test_other_origins_are_not(origin: str) -> None:
     ["http://evil.example/", "http://localhost:4748/", "https://127.0.0.1:4747/", "x", "",
      "http://127.0.0.1:4747@evil.example/", "http://[::1"],
 )  # fmt: skip
-def test_other_pages_are_not(referer: str) -> None:
+def test_requests_of_other_pages_are_refused(referer: str) -> None:
     with pytest.raises(NotAdmittedError, match="foreign page"):
         admit(request(HTTP_REFERER=referer), PORT)
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "", "new-word"])
-def test_what_a_browser_marks_as_of_another_site_is_not(site: str) -> None:
+def test_cross_site_requests_are_refused(site: str) -> None:
     with pytest.raises(NotAdmittedError, match="requests of web pages are refused"):
         admit(request(HTTP_SEC_FETCH_SITE=site), PORT)
 
 
 @pytest.mark.parametrize("site", ["none", "same-origin"])
-def test_what_a_user_types_is_admitted(site: str) -> None:
+def test_navigation_by_the_user_is_admitted(site: str) -> None:
     admit(request(HTTP_SEC_FETCH_SITE=site), PORT)
 
 
 @pytest.mark.parametrize("query", ["X-Amz-Signature=0", "AWSAccessKeyId=K&Signature=s&Expires=1"])
-def test_a_link_to_a_presigned_url_is_admitted(query: str) -> None:
+def test_link_to_presigned_url_is_admitted(query: str) -> None:
     admit(request(**LINK | {"QUERY_STRING": query}), PORT)
 
 
@@ -94,6 +94,6 @@ def test_a_link_to_a_presigned_url_is_admitted(query: str) -> None:
         ("QUERY_STRING", "x=Y-Amz-Signature"),
     ],
 )  # fmt: skip
-def test_any_other_request_of_a_page_is_not(variable: str, value: str) -> None:
+def test_other_requests_of_a_page_are_refused(variable: str, value: str) -> None:
     with pytest.raises(NotAdmittedError):
         admit(request(**LINK | {variable: value}), PORT)

@@ -1,4 +1,4 @@
-"""Whom a request is from, without a server: keys, times, and every way to sign or not to."""
+"""Authentication of requests without a server: keys, times, and forms of signatures."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def denial(gate: Authentication, environ: dict[str, Any]) -> Denial:
 
 @pytest.mark.parametrize("service", ["sts", "s3", "sagemaker"])
 @pytest.mark.parametrize("ago", [0, 840, -840])
-def test_the_user_is_known_within_a_quarter_of_an_hour(
+def test_user_is_authenticated_within_fifteen_minutes(
     gate: Authentication, keys: KeyRing, service: str, ago: float
 ) -> None:
-    found = gate.of(signed(user(keys), request(body=b"x"), service, ago))
+    identity = gate.of(signed(user(keys), request(body=b"x"), service, ago))
 
-    assert (found.caller.kind, found.service) == (CallerKind.ACCOUNT_USER, service)
-    assert found.region == REGION
-    assert found.caller.access_key_id == keys.user.access_key
+    assert (identity.caller.kind, identity.service) == (CallerKind.ACCOUNT_USER, service)
+    assert identity.region == REGION
+    assert identity.caller.access_key_id == keys.user.access_key
 
 
 @pytest.mark.parametrize("service", ["sts", "s3"])
@@ -87,7 +87,7 @@ def test_other_times_are_refused(
 
 
 @pytest.mark.parametrize("ago", [960, -960])
-def test_other_times_are_refused_the_short_way_too(
+def test_other_times_are_refused_on_the_fast_path(
     gate: Authentication, keys: KeyRing, ago: float
 ) -> None:
     with pytest.raises(Denied) as denied:
@@ -96,7 +96,7 @@ def test_other_times_are_refused_the_short_way_too(
     assert denied.value.denial is Denial.SKEWED
 
 
-def test_a_role_needs_its_own_token(gate: Authentication, keys: KeyRing) -> None:
+def test_role_requires_its_own_token(gate: Authentication, keys: KeyRing) -> None:
     role = "arn:aws:iam::123456789012:role/team/reader"
     made = keys.for_role(role, "s")
     other = keys.for_role(role, "t")
@@ -104,31 +104,31 @@ def test_a_role_needs_its_own_token(gate: Authentication, keys: KeyRing) -> None
     def caller(token: str | None) -> dict[str, Any]:
         return signed(Credentials(made.access_key, made.secret_key, token), request())
 
-    found = gate.of(caller(made.token)).caller
-    assert (found.role_arn, found.session_name) == (role, "s")
-    assert found.arn == "arn:aws:sts::123456789012:assumed-role/reader/s"
+    identity = gate.of(caller(made.token)).caller
+    assert (identity.role_arn, identity.session_name) == (role, "s")
+    assert identity.arn == "arn:aws:sts::123456789012:assumed-role/reader/s"
     for token in (None, other.token, made.token[:-1]):
         assert denial(gate, caller(token)) is Denial.WRONG_TOKEN
 
 
-def test_a_user_has_no_token(gate: Authentication, keys: KeyRing) -> None:
+def test_user_with_token_is_refused(gate: Authentication, keys: KeyRing) -> None:
     with_token = Credentials(keys.user.access_key, keys.user.secret_key, "token")
 
     assert denial(gate, signed(with_token, request())) is Denial.WRONG_TOKEN
 
 
 @pytest.mark.parametrize("token", [None, "whatever"])
-def test_test_keys_stand_for_the_user_with_any_token(
+def test_test_keys_authenticate_the_user_with_any_token(
     gate: Authentication, token: str | None
 ) -> None:
-    found = gate.of(signed(Credentials("testing", "secret", token), request()))
+    identity = gate.of(signed(Credentials("testing", "secret", token), request()))
 
-    assert found.caller.kind is CallerKind.ACCOUNT_USER
+    assert identity.caller.kind is CallerKind.ACCOUNT_USER
     wrong = signed(Credentials("testing", "other", token), request())
     assert denial(gate, wrong) is Denial.MISMATCH
 
 
-def test_keys_end_when_their_time_is_over(gate: Authentication, keys: KeyRing) -> None:
+def test_expired_keys_are_refused(gate: Authentication, keys: KeyRing) -> None:
     caller = role_session("arn:aws:iam::123456789012:role/r", "s")
     lasting, over = keys.issue(caller, seconds=60), keys.issue(caller, seconds=0)
 
@@ -139,9 +139,7 @@ def test_keys_end_when_their_time_is_over(gate: Authentication, keys: KeyRing) -
     assert denial(gate, sent(over)) is Denial.EXPIRED_TOKEN
 
 
-def test_unknown_keys_are_hinted_at_once_in_the_log(
-    gate: Authentication, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unknown_key_is_logged_once(gate: Authentication, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         environ = signed(Credentials("AKIAIOSFODNN7EXAMPLE", "x"), request())
         assert denial(gate, environ) is Denial.UNKNOWN_KEY
@@ -151,13 +149,13 @@ def test_unknown_keys_are_hinted_at_once_in_the_log(
 
 
 @pytest.mark.parametrize("service", ["s3", "sts"])
-def test_a_presigned_request_holds_for_its_time(
+def test_presigned_request_is_valid_for_its_duration(
     gate: Authentication, keys: KeyRing, service: str
 ) -> None:
     environ = presigned(user(keys), request("GET", "/b/k?x=1"), service)
 
     assert gate.of(environ).service == service
-    # What follows sees a request that its headers sign, and none of the signature's parameters.
+    # The following steps receive a request with a signature in its headers, without query.
     assert (environ["QUERY_STRING"], environ["RAW_URI"]) == ("x=1", "/b/k?x=1")
     assert keys.user.access_key in environ["HTTP_AUTHORIZATION"]
     over = presigned(user(keys), request("GET", "/b/k"), service, expires=0)
@@ -166,9 +164,7 @@ def test_a_presigned_request_holds_for_its_time(
     assert denial(gate, over) is Denial.QUERY_PARAMETERS
 
 
-def test_an_expired_url_is_refused_although_it_is_signed_well(
-    gate: Authentication, keys: KeyRing
-) -> None:
+def test_expired_url_with_valid_signature_is_refused(gate: Authentication, keys: KeyRing) -> None:
     class Earlier(S3SigV4QueryAuth):
         def _modify_request_before_signing(self, made: AWSRequest) -> None:
             moment = datetime.now(UTC) - timedelta(seconds=120)
@@ -184,7 +180,7 @@ def test_an_expired_url_is_refused_although_it_is_signed_well(
     assert denial(gate, sent(60)) is Denial.URL_EXPIRED
 
 
-def test_a_url_of_the_future_is_refused(gate: Authentication, keys: KeyRing) -> None:
+def test_url_dated_in_the_future_is_refused(gate: Authentication, keys: KeyRing) -> None:
     class Later(S3SigV4QueryAuth):
         def _modify_request_before_signing(self, made: AWSRequest) -> None:
             moment = datetime.now(UTC) + timedelta(seconds=1200)
@@ -198,7 +194,9 @@ def test_a_url_of_the_future_is_refused(gate: Authentication, keys: KeyRing) -> 
 
 
 @pytest.mark.parametrize("expires", ["604801", "-1", "x", ""])
-def test_other_times_of_urls_are_refused(gate: Authentication, keys: KeyRing, expires: str) -> None:
+def test_invalid_durations_of_urls_are_refused(
+    gate: Authentication, keys: KeyRing, expires: str
+) -> None:
     environ = presigned(user(keys), request("GET", "/b/k"))
     for name in ("REQUEST_URI", "QUERY_STRING"):
         environ[name] = environ[name].replace("X-Amz-Expires=60", f"X-Amz-Expires={expires}")
@@ -210,7 +208,7 @@ def test_other_times_of_urls_are_refused(gate: Authentication, keys: KeyRing, ex
     "name", ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-SignedHeaders"]
 )
 @pytest.mark.parametrize("value", ["", "AWS4-ECDSA-P256-SHA256"])
-def test_urls_that_lack_a_part_are_refused(
+def test_urls_without_a_required_part_are_refused(
     gate: Authentication, keys: KeyRing, name: str, value: str
 ) -> None:
     environ = presigned(user(keys), request("GET", "/b/k"))
@@ -221,16 +219,14 @@ def test_urls_that_lack_a_part_are_refused(
     assert denial(gate, environ) in (Denial.QUERY_PARAMETERS, Denial.HOST_NOT_SIGNED)
 
 
-def test_two_signatures_are_one_too_many(gate: Authentication, keys: KeyRing) -> None:
+def test_two_signatures_are_refused(gate: Authentication, keys: KeyRing) -> None:
     environ = presigned(user(keys), request("GET", "/b/k"))
     environ["HTTP_AUTHORIZATION"] = "AWS4-HMAC-SHA256 Credential=x"
 
     assert denial(gate, environ) is Denial.QUERY_PARAMETERS
 
 
-def test_a_header_of_amazons_that_s3s_signature_leaves_out_is_refused(
-    gate: Authentication, keys: KeyRing
-) -> None:
+def test_unsigned_amz_header_is_refused_by_s3(gate: Authentication, keys: KeyRing) -> None:
     environ = signed(user(keys), request("PUT", "/b/k", b"x"), "s3")
 
     assert denial(gate, environ | {"HTTP_X_AMZ_ACL": "public-read"}) is Denial.HEADERS_NOT_SIGNED
@@ -266,7 +262,7 @@ def test_malformed_authorizations_are_refused(
 
 
 @pytest.mark.parametrize("date", [None, "yesterday"])
-def test_a_request_without_a_date_is_refused(
+def test_request_without_date_is_refused(
     gate: Authentication, keys: KeyRing, date: str | None
 ) -> None:
     environ = signed(user(keys), request())
@@ -292,9 +288,7 @@ def unsigned(body: bytes = b"", method: str = "POST", path: str = "/", **headers
         unsigned(b"Action=AssumeRoleWithWebIdentity", X_Amz_Target="AWSEvents.PutEvents"),
     ],
 )
-def test_calls_that_aws_wants_signed_are_refused_unsigned(
-    gate: Authentication, environ: dict[str, Any]
-) -> None:
+def test_unsigned_call_is_refused(gate: Authentication, environ: dict[str, Any]) -> None:
     assert denial(gate, environ) is Denial.MISSING
 
 
@@ -307,21 +301,21 @@ def test_calls_that_aws_wants_signed_are_refused_unsigned(
         (unsigned(method="GET", path="/bucket/key"), "s3"),
     ],
 )
-def test_calls_that_aws_takes_unsigned_are_nobodys(
+def test_unsigned_call_that_aws_allows_is_anonymous(
     gate: Authentication, environ: dict[str, Any], service: str
 ) -> None:
-    found = gate.of(environ)
+    identity = gate.of(environ)
 
-    assert (found.caller.kind, found.caller.name) == (CallerKind.ANONYMOUS, "anonymous")
-    assert found.service == service
+    assert (identity.caller.kind, identity.caller.name) == (CallerKind.ANONYMOUS, "anonymous")
+    assert identity.service == service
 
 
-def test_a_credential_in_the_query_signs_nothing(gate: Authentication) -> None:
+def test_credential_in_the_query_is_not_a_signature(gate: Authentication) -> None:
     credential = "LKIA/20260101/us-east-1/cloudformation/aws4_request"
     path = "/?" + urlencode({"X-Amz-Credential": credential})
     environ = unsigned(b"Action=CreateStack", path=path, Content_Type="text/plain")
 
-    assert gate.of(environ).service == "s3"  # anonymous, and S3 answers only for public buckets
+    assert gate.of(environ).service == "s3"  # anonymous, and S3 executes it for public buckets only
     assert service_claimed(environ) == "cloudformation"
 
 
@@ -339,7 +333,7 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_of_services_has_its_own_words(family: Any) -> None:
+def test_each_family_of_services_has_its_own_errors(family: Any) -> None:
     denials = (Denial.UNKNOWN_KEY, Denial.MISMATCH, Denial.SKEWED)
 
     assert tuple(Denied(d).error(family).code for d in denials) == FAMILIES[family]
@@ -347,8 +341,8 @@ def test_every_family_of_services_has_its_own_words(family: Any) -> None:
 
 @pytest.mark.parametrize("kind", list(Denial))
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_refusal_has_words_and_is_the_clients_fault(kind: Denial, family: Any) -> None:
-    error = Denied(kind, "" if family == "s3" else "said").error(family)
+def test_each_refusal_has_a_message_and_a_client_error_status(kind: Denial, family: Any) -> None:
+    error = Denied(kind, "" if family == "s3" else "message").error(family)
 
     assert error.message
     assert 400 <= error.status < 500

@@ -1,4 +1,4 @@
-"""Checksums of bodies, by published check values and by the plain byte-wise definition."""
+"""Checksums of bodies, compared with published check values and the byte-wise definition."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_published_values_are_accepted(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_another_body_is_a_bad_digest(name: str) -> None:
+def test_wrong_checksum_is_a_bad_digest(name: str) -> None:
     with pytest.raises(AwsError) as refused:
         checksums.check({name: encoded(PUBLISHED[name])}, DIGITS + b"0")
 
@@ -55,19 +55,19 @@ def test_another_body_is_a_bad_digest(name: str) -> None:
     + [("content-md5", "InvalidDigest")],
 )  # fmt: skip
 @pytest.mark.parametrize("value", ["no base64!", "AAA="])
-def test_values_of_another_form_are_refused(name: str, code: str, value: str) -> None:
+def test_malformed_checksums_are_refused(name: str, code: str, value: str) -> None:
     with pytest.raises(AwsError) as refused:
         checksums.check({name: value}, DIGITS)
 
     assert refused.value.code == code
 
 
-def test_headers_that_are_no_checksums_are_left_alone() -> None:
+def test_other_headers_are_ignored() -> None:
     checksums.check({"x-amz-checksum-type": "FULL_OBJECT", "x-amz-checksum-mode": "ENABLED"}, b"x")
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 8191, 20_000, 65_537])
-def test_crcs_of_any_length_are_those_of_the_definition(size: int) -> None:
+def test_crcs_of_any_length_match_the_definition(size: int) -> None:
     body = random.Random(size).randbytes(size)
 
     assert int.from_bytes(checksums.crc32c(body)) == plain_crc(body, 0x82F63B78, 32)

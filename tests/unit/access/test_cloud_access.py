@@ -1,4 +1,4 @@
-"""How a process comes by the keys of a local cloud, and who else can read them."""
+"""Access to a local cloud: its file, its environment variables, its permissions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def access(**other: Any) -> CloudAccess:
     return CloudAccess(**usual | other)
 
 
-def test_a_file_holds_all_of_it_for_its_user_alone(tmp_path: Path) -> None:
+def test_file_contains_access_and_is_private(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "local.json"
 
     written = access().write(path)
@@ -38,7 +38,7 @@ def test_a_file_holds_all_of_it_for_its_user_alone(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_file_that_others_could_read_is_replaced(tmp_path: Path) -> None:
+def test_file_with_wide_permissions_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "local.json"
     path.touch(mode=0o644)
 
@@ -47,7 +47,7 @@ def test_a_file_that_others_could_read_is_replaced(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_secrets_are_not_shown() -> None:
+def test_representation_omits_secrets() -> None:
     assert "a-secret" not in repr(access())
     assert "a-token" not in repr(access())
 
@@ -55,17 +55,17 @@ def test_secrets_are_not_shown() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "{}", '{"endpoint_url": "http://127.0.0.1:1", "pid": 3}']
 )
-def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "local.json"
     path.write_text(text)
 
     with pytest.raises(CloudAccessError, match="is not the access of a local cloud"):
         CloudAccess.read(path)
-    with pytest.raises(LocalCloudError, match="does not lead to a local cloud"):
-        LocalCloud.from_facts(path)
+    with pytest.raises(LocalCloudError, match="is not the access file of a local cloud"):
+        LocalCloud.from_file(path)
 
 
-def test_an_address_elsewhere_is_refused(tmp_path: Path) -> None:
+def test_address_of_another_machine_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotLoopbackError):
         access(endpoint_url="http://10.0.0.1:4747")
     path = tmp_path / "local.json"
@@ -74,7 +74,7 @@ def test_an_address_elsewhere_is_refused(tmp_path: Path) -> None:
         CloudAccess.read(path)
 
 
-def test_the_file_that_the_environment_names_comes_first(tmp_path: Path) -> None:
+def test_file_in_the_environment_has_precedence(tmp_path: Path) -> None:
     written = access().write(tmp_path / "local.json")
     named = VARIABLES | {"SAGELOOP_LOCAL_CLOUD": str(written.file)}
 
@@ -85,12 +85,12 @@ def test_the_file_that_the_environment_names_comes_first(tmp_path: Path) -> None
     assert other.access_key_id == "LKIAFROMENVIRONMENT0"
 
 
-def test_without_a_file_the_keys_of_the_environment_are_taken_and_no_token(tmp_path: Path) -> None:
+def test_keys_in_the_environment_are_used_without_admin_token(tmp_path: Path) -> None:
     gone = {"SAGELOOP_LOCAL_CLOUD": str(tmp_path / "gone")}
 
     for variables in (VARIABLES, VARIABLES | gone):
-        found = CloudAccess.find(variables=variables)
-        assert found == CloudAccess(
+        access = CloudAccess.find(variables=variables)
+        assert access == CloudAccess(
             endpoint_url=URL, region="eu-west-1", access_key_id="LKIAFROMENVIRONMENT0",
             secret_access_key="secret",
         )  # fmt: skip
@@ -103,7 +103,7 @@ def test_without_a_file_the_keys_of_the_environment_are_taken_and_no_token(tmp_p
         {"AWS_SECRET_ACCESS_KEY": ""}, {"AWS_ENDPOINT_URL": None},
     ],
 )  # fmt: skip
-def test_keys_that_are_not_a_local_clouds_users_are_not_taken(
+def test_other_keys_in_the_environment_are_not_used(
     change: dict[str, str | None],
 ) -> None:
     variables = {k: v for k, v in (VARIABLES | change).items() if v is not None}
@@ -111,7 +111,7 @@ def test_keys_that_are_not_a_local_clouds_users_are_not_taken(
     assert CloudAccess.find(variables=variables) is None
 
 
-def test_its_environment_names_the_file_and_holds_no_token(tmp_path: Path) -> None:
+def test_environment_names_the_file_and_contains_no_token(tmp_path: Path) -> None:
     written = access().write(tmp_path / "local.json")
 
     made = written.environment(inherited={"SAGELOOP_LOCAL_CLOUD": "other", "AWS_PROFILE": "p"})

@@ -1,4 +1,4 @@
-"""Laws for all policies and requests: what more of a policy, or another order, changes."""
+"""Laws of policy evaluation: effect of added statements and of order."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ KEYS = ["t:k", "t:l", "aws:username"]
 
 
 def pool(size: int, *, named: bool) -> list[Any]:
-    """Statements of many forms. Drawing them whole is ten times faster than part by part."""
+    """Statements of many forms. Drawing whole statements is ten times faster than drawing parts."""
     random = Random(7)
 
     def one() -> Any:
@@ -295,7 +295,7 @@ def test_arn_pattern_matches_field_by_field(pattern: str, text: str) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(globs)
-def test_pattern_matches_what_it_stands_for(pattern: str) -> None:
+def test_pattern_matches_its_expansions(pattern: str) -> None:
     text = pattern.replace("*", "xyz").replace("?", "q")
     assert patterns.wildcard(pattern)(text)
     assert patterns.wildcard(f"*{pattern}*")(f"left{text}right")

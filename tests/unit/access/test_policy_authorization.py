@@ -127,7 +127,7 @@ def test_training_job_needs_its_role_and_its_tags() -> None:
     ]
 
 
-def test_training_job_has_what_it_asks_for_as_condition_keys() -> None:
+def test_training_job_has_request_members_as_condition_keys() -> None:
     create, _, passed = permissions("sagemaker", "CreateTrainingJob", **JOB)
     assert create.context == {
         "aws:RequestTag/team": "blue",
@@ -264,7 +264,7 @@ def test_key_that_the_action_lacks_is_not_in_the_context() -> None:
     assert result == [Permission("sagemaker:CreateModel", arn("sagemaker", "model/m"))]
 
 
-def test_function_in_a_network_needs_to_see_it() -> None:
+def test_function_in_a_network_requires_its_description() -> None:
     result = pairs("lambda", "CreateFunction", FunctionName="f", Role=ROLE, Layers=["arn:l"],
                   VpcConfig={"SubnetIds": ["subnet-1"]})  # fmt: skip
     assert result == [
@@ -300,7 +300,7 @@ def test_encryption_context_is_condition_keys() -> None:
     ]  # fmt: skip
 
 
-def test_key_of_a_ciphertext_is_looked_up_in_the_state() -> None:
+def test_key_of_a_ciphertext_is_resolved_from_the_state() -> None:
     def resolve(kind: str, blob: str | bytes) -> str | None:
         return KEY if (kind, blob) == ("kms:ciphertext", b"x") else None
 
@@ -318,7 +318,7 @@ def test_grant_has_grantee_operations_and_constraint_as_condition_keys() -> None
     }  # fmt: skip
 
 
-def test_path_of_a_role_is_looked_up_in_the_state() -> None:
+def test_path_of_a_role_is_resolved_from_the_state() -> None:
     path = f"arn:aws:iam::{ACCOUNT}:role/jobs/R"
 
     def resolve(kind: str, name: str | bytes) -> str | None:

@@ -19,9 +19,11 @@ ANA = user("arn:aws:iam::111122223333:user/team/Ana", tags={"Team": "blue", "non
 KEY = "svc:key"
 
 
-def holds(operator: str, values: Any, given: Any, *, key: str = KEY, version: str = "2012") -> bool:
-    """Whether a condition holds where the context gives the key these values (None: absent)."""
-    return holds_all({operator: {key: values}}, {key: given}, version)
+def holds(
+    operator: str, values: Any, present: Any, *, key: str = KEY, version: str = "2012"
+) -> bool:
+    """Whether a condition is true where the context has these values of the key (None: absent)."""
+    return holds_all({operator: {key: values}}, {key: present}, version)
 
 
 def holds_all(conditions: Any, context: dict[str, Any], version: str = "2012") -> bool:
@@ -107,16 +109,16 @@ def test_negated_operator_holds_where_the_key_is_absent(operator: str, value: An
 def test_if_exists_holds_where_the_key_is_absent(
     operator: str, value: Any, match: str, other: str
 ) -> None:
-    given = [None, match, other]
-    assert [holds(f"{operator}IfExists", value, one) for one in given] == [True, True, False]
+    present = [None, match, other]
+    assert [holds(f"{operator}IfExists", value, one) for one in present] == [True, True, False]
 
 
 @pytest.mark.parametrize(("operator", "value", "match", "other"), NEGATED)
 def test_if_exists_of_a_negated_operator_holds_where_the_key_is_absent(
     operator: str, value: Any, match: str, other: str
 ) -> None:
-    given = [None, match, other]
-    assert [holds(f"{operator}IfExists", value, one) for one in given] == [True, False, True]
+    present = [None, match, other]
+    assert [holds(f"{operator}IfExists", value, one) for one in present] == [True, False, True]
 
 
 @pytest.mark.parametrize("operator", ["StringEquals", "StringNotEquals"])
@@ -126,7 +128,7 @@ def test_if_exists_holds_for_absent_keys_under_set_operators(prefix: str, operat
 
 
 @pytest.mark.parametrize(
-    ("operator", "value", "given"),
+    ("operator", "value", "present"),
     [
         ("NumericEquals", "ten", "ten"),
         ("NumericLessThan", "10", "nine"),
@@ -144,8 +146,8 @@ def test_if_exists_holds_for_absent_keys_under_set_operators(prefix: str, operat
         ("ArnLike", "arn:aws:s3", "arn:aws:s3:::b"),
     ],
 )
-def test_value_of_another_type_matches_nothing(operator: str, value: str, given: str) -> None:
-    assert not holds(operator, value, given)
+def test_value_of_another_type_matches_nothing(operator: str, value: str, present: str) -> None:
+    assert not holds(operator, value, present)
 
 
 @pytest.mark.parametrize("operator", ["StringEquals", "ForAnyValue:StringEquals"])
@@ -154,8 +156,8 @@ def test_one_of_several_values_of_the_policy_is_enough(operator: str) -> None:
 
 
 def test_negated_operator_holds_if_none_of_the_policys_values_matches() -> None:
-    given = ["a", "b", "c"]
-    assert [holds("StringNotEquals", ["a", "b"], one) for one in given] == [False, False, True]
+    present = ["a", "b", "c"]
+    assert [holds("StringNotEquals", ["a", "b"], one) for one in present] == [False, False, True]
 
 
 def test_all_keys_and_all_operators_must_hold() -> None:
@@ -172,7 +174,7 @@ def test_names_of_keys_ignore_case() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operator", "values", "given", "expected"),
+    ("operator", "values", "present", "expected"),
     [
         ("ForAllValues:StringEquals", ["a", "b"], ["a", "b"], True),
         ("ForAllValues:StringEquals", ["a", "b"], ["a", "c"], False),
@@ -198,9 +200,9 @@ def test_names_of_keys_ignore_case() -> None:
     ],
 )
 def test_set_operator_compares_several_values(
-    operator: str, values: list[str], given: Any, expected: bool
+    operator: str, values: list[str], present: Any, expected: bool
 ) -> None:
-    assert holds(operator, values, given) is expected
+    assert holds(operator, values, present) is expected
 
 
 def test_empty_value_is_a_value_without_a_set_operator() -> None:
@@ -208,15 +210,15 @@ def test_empty_value_is_a_value_without_a_set_operator() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "given", "expected"),
+    ("value", "present", "expected"),
     [
         ("true", None, True), ("true", "x", False), ("true", [], True),
         ("false", None, False), ("false", "x", True), (False, "x", True), ("True", None, True),
         (["true", "false"], "x", True), (["true", "false"], None, True),
     ],
 )  # fmt: skip
-def test_null_checks_whether_the_key_exists(value: Any, given: Any, expected: bool) -> None:
-    assert holds("Null", value, given) is expected
+def test_null_checks_whether_the_key_exists(value: Any, present: Any, expected: bool) -> None:
+    assert holds("Null", value, present) is expected
 
 
 @pytest.mark.parametrize(
@@ -224,14 +226,14 @@ def test_null_checks_whether_the_key_exists(value: Any, given: Any, expected: bo
     ["StringMatches", "NullIfExists", "ForSomeValues:StringEquals", "stringequals", "", "IfExists"],
 )
 def test_unknown_operator_is_refused(operator: str) -> None:
-    with pytest.raises(PolicyError, match="is no condition operator"):
+    with pytest.raises(PolicyError, match="is not a condition operator"):
         holds(operator, "a", "a")
 
 
 @pytest.mark.parametrize("operator", ["StringEquals", "StringLike", "StringEqualsIgnoreCase"])
 def test_variable_stands_for_the_requests_value(operator: str) -> None:
-    given = ["home/Ana", "home/Bob"]
-    assert [holds(operator, "home/${aws:username}", g) for g in given] == [True, False]
+    present = ["home/Ana", "home/Bob"]
+    assert [holds(operator, "home/${aws:username}", g) for g in present] == [True, False]
 
 
 def test_variable_names_ignore_case_and_reach_tags() -> None:
@@ -253,7 +255,7 @@ def test_default_does_not_replace_an_empty_value() -> None:
     assert holds("StringEquals", "<${aws:PrincipalTag/none, 'd'}>", "<>")
 
 
-def test_key_with_several_values_is_no_variable() -> None:
+def test_key_with_several_values_is_not_a_variable() -> None:
     conditions = {"StringEquals": {"svc:one": "${svc:many}"}}
     assert not holds_all(conditions, {"svc:one": "a", "svc:many": ["a", "b"]})
 

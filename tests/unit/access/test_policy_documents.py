@@ -105,8 +105,8 @@ def test_asterisk_in_braces_in_a_resource_is_only_itself() -> None:
     assert not allows("s3:GetObject", "arn:aws:s3:::b/ax", Resource="arn:aws:s3:::b/${*}x")
 
 
-def test_pattern_of_many_asterisks_is_matched_without_going_back() -> None:
-    # A backtracking matcher does not come to an end here.
+def test_pattern_of_many_asterisks_is_matched_without_backtracking() -> None:
+    # A backtracking matcher would not terminate.
     assert not allows("s3:GetObject", "a" * 5000 + "c", Resource="*a" * 200 + "*b")
     assert allows("s3:GetObject", "a" * 5000 + "c", Resource="*a" * 200 + "*c")
 
@@ -123,7 +123,7 @@ def test_pattern_of_many_asterisks_is_matched_without_going_back() -> None:
         ("[" * 100_000, "is not JSON"),
     ],
 )
-def test_document_that_is_no_policy_is_refused(document: str, problem: str) -> None:
+def test_invalid_document_is_refused(document: str, problem: str) -> None:
     with pytest.raises(PolicyError, match=problem):
         parse_policy(document)
 
@@ -139,11 +139,11 @@ def test_document_that_is_no_policy_is_refused(document: str, problem: str) -> N
         ({"NotResource": "*"}, "both Resource and NotResource"),
         ({"Resource": []}, "at least one resource"),
         ({"Principal": "*", "NotPrincipal": "*"}, "both Principal and NotPrincipal"),
-        ({"Principal": {"Aws": "*"}}, "Aws is no type of principal"),
+        ({"Principal": {"Aws": "*"}}, "Aws is not a type of principal"),
         ({"Principal": "arn:aws:iam::111122223333:root"}, 'must be "\\*" or an object'),
     ],
 )
-def test_statement_that_is_wrong_is_refused(change: dict[str, Any], problem: str) -> None:
+def test_invalid_statement_is_refused(change: dict[str, Any], problem: str) -> None:
     body = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"} | change
     body = {key: value for key, value in body.items() if value is not None}
     with pytest.raises(PolicyError, match=problem):

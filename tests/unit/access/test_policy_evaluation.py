@@ -93,7 +93,7 @@ def test_root_user_obeys_a_denial_of_the_resource() -> None:
     assert get(root(ACCOUNT), resource=bucket(deny("*"))).effect is Effect.EXPLICIT_DENY
 
 
-def test_root_user_of_another_account_needs_the_resources_policy_alone() -> None:
+def test_root_user_of_another_account_needs_only_the_resources_policy() -> None:
     assert not get(root(ACCOUNT), resource=bucket(nothing, OTHER)).allowed
     assert get(root(ACCOUNT), resource=bucket(allow(aws(ROOT)), OTHER)).allowed
 
@@ -126,10 +126,10 @@ def test_explicit_deny_anywhere_denies(where: dict[str, Any]) -> None:
 def test_resource_policy_is_limited_where_it_names_the_role(
     principal: Any, limited_by_boundary: bool, limited_by_session: bool
 ) -> None:
-    granted = bucket(allow(principal))
-    assert get(resource=granted).allowed
-    assert get(resource=granted, boundary=nothing).allowed is not limited_by_boundary
-    assert get(resource=granted, session=(nothing,)).allowed is not limited_by_session
+    allowed = bucket(allow(principal))
+    assert get(resource=allowed).allowed
+    assert get(resource=allowed, boundary=nothing).allowed is not limited_by_boundary
+    assert get(resource=allowed, session=(nothing,)).allowed is not limited_by_session
 
 
 @pytest.mark.parametrize("principal", [aws(USER), aws("AIDAANA")])
@@ -141,9 +141,9 @@ def test_resource_policy_that_names_a_user_is_not_limited_by_a_boundary(principa
 def test_resource_policy_that_names_the_own_account_leaves_it_to_identity_policies(
     named: str,
 ) -> None:
-    granted = bucket(allow(aws(named)))
-    assert not get(resource=granted).allowed
-    assert get(resource=granted, identity=everything).allowed
+    allowed = bucket(allow(aws(named)))
+    assert not get(resource=allowed).allowed
+    assert get(resource=allowed, identity=everything).allowed
 
 
 def test_federated_user_needs_a_session_policy() -> None:
@@ -159,9 +159,9 @@ def test_resource_policy_that_names_the_federated_session_is_not_limited() -> No
 
 
 def test_resource_policy_that_names_the_federated_users_user_is_limited_by_the_session() -> None:
-    granted = bucket(allow(aws(USER)))
-    assert get(federated, resource=granted, session=everything).allowed
-    assert not get(federated, resource=granted, session=(nothing,)).allowed
+    allowed = bucket(allow(aws(USER)))
+    assert get(federated, resource=allowed, session=everything).allowed
+    assert not get(federated, resource=allowed, session=(nothing,)).allowed
 
 
 @pytest.mark.parametrize(
@@ -188,15 +188,15 @@ def test_limiting_policies_grant_nothing_by_themselves() -> None:
 
 @pytest.mark.parametrize("principal", [aws(ROLE), aws(SESSION), aws(ACCOUNT), aws(ROOT), "*"])
 def test_cross_account_needs_both_sides(principal: Any) -> None:
-    granted = bucket(allow(principal), OTHER)
-    assert get(resource=granted).kind is PolicyKind.IDENTITY
-    assert get(resource=granted, identity=everything).allowed
+    allowed = bucket(allow(principal), OTHER)
+    assert get(resource=allowed).kind is PolicyKind.IDENTITY
+    assert get(resource=allowed, identity=everything).allowed
     assert get(resource=bucket(nothing, OTHER), identity=everything).kind is PolicyKind.RESOURCE
 
 
 def test_cross_account_is_limited_by_the_boundary_even_if_the_session_is_named() -> None:
-    granted = bucket(allow(aws(SESSION)), OTHER)
-    assert not get(resource=granted, identity=everything, boundary=nothing).allowed
+    allowed = bucket(allow(aws(SESSION)), OTHER)
+    assert not get(resource=allowed, identity=everything, boundary=nothing).allowed
 
 
 def test_cross_account_without_a_resource_policy_is_denied() -> None:
@@ -257,8 +257,8 @@ def test_identity_provider_is_named_as_federated() -> None:
 
 def test_canonical_user_names_the_account() -> None:
     who = Principal(kind=ana.kind, arn=USER, account=ACCOUNT, canonical_user_id="79a5")
-    granted = bucket(allow({"CanonicalUser": "79a5"}))
-    assert get(who, resource=granted, identity=everything).allowed
+    allowed = bucket(allow({"CanonicalUser": "79a5"}))
+    assert get(who, resource=allowed, identity=everything).allowed
     denied = bucket(deny({"CanonicalUser": "79a5"}))
     assert get(ana, resource=denied).effect is Effect.IMPLICIT_DENY
     assert get(who, resource=denied).effect is Effect.EXPLICIT_DENY

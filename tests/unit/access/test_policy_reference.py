@@ -76,7 +76,7 @@ def test_pattern_means_the_actions_that_it_matches() -> None:
     assert result == {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage"}
 
 
-def test_asterisk_alone_means_every_action() -> None:
+def test_single_asterisk_matches_every_action() -> None:
     every = reference.actions_matching("*")
     assert {one.name.partition(":")[0] for one in every} == reference.known_services()
 
@@ -117,11 +117,11 @@ def test_tables_are_those_of_the_installed_source() -> None:
         ("token.actions.githubusercontent.com:sub", Availability.UNFILLED),
     ],
 )
-def test_key_is_filled_here_or_on_aws_only_or_unknown(key: str, expected: Availability) -> None:
+def test_key_is_filled_locally_or_on_aws_only_or_unknown(key: str, expected: Availability) -> None:
     assert availability(key) is expected
 
 
-def test_key_that_a_service_fills_here_is_filled() -> None:
+def test_key_filled_by_a_service_is_filled() -> None:
     filled = ["s3:ExistingObjectTag/<key>", "kms:EncryptionContext:${EncryptionContextKey}"]
     assert availability("s3:ExistingObjectTag/team", filled=filled) is Availability.FILLED
     assert availability("kms:EncryptionContext:a:b", filled=filled) is Availability.FILLED
@@ -157,6 +157,6 @@ def test_unevaluated_keys_are_named_with_policy_and_statement() -> None:
     assert [one.key for one in unknown_keys(policy)] == ["aws:nothing"]
 
 
-def test_texts_that_look_like_variables_in_an_old_policy_are_no_keys() -> None:
+def test_variable_syntax_in_an_old_policy_is_not_a_key() -> None:
     statement = {"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::${aws:SourceIdentity}"}
     assert unevaluated_keys(parse_policy({"Version": "2008-10-17", "Statement": statement})) == []

@@ -48,7 +48,7 @@ def test_good_policy_is_accepted(attached_to: PolicyFor) -> None:
 
 
 @pytest.mark.parametrize("attached_to", PolicyFor)
-def test_statement_alone_is_accepted_without_a_list(attached_to: PolicyFor) -> None:
+def test_single_statement_is_accepted_without_a_list(attached_to: PolicyFor) -> None:
     assert validate(document() | {"Statement": GOOD[attached_to]}, attached_to) == []
 
 
@@ -212,8 +212,8 @@ def test_principal_that_does_not_exist_is_refused(attached_to: PolicyFor) -> Non
                                   f"arn:aws:sts::{ACCOUNT}:assumed-role/R/s"])  # fmt: skip
 def test_existence_of_accounts_and_sessions_is_not_checked(name: str) -> None:
     statement = ON_BUCKET | {"Principal": {"AWS": name}}
-    nobody = frozenset[str]().__contains__
-    assert validate(document(statement), PolicyFor.BUCKET, principal_exists=nobody) == []
+    missing_principal = frozenset[str]().__contains__
+    assert validate(document(statement), PolicyFor.BUCKET, principal_exists=missing_principal) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""botocore's own signer as the oracle: what it signs verifies, and nothing that differs from it."""
+"""Requests signed by botocore verify, and changed requests do not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PIECE = st.text(
     st.sampled_from(string.ascii_letters + string.digits + " -._~:+%&=$,é中"), max_size=9
 )
 SEGMENT = PIECE.filter(lambda text: text not in (".", ".."))
-# A header's value may hold spaces in a row, but neither begins nor ends with one on the wire.
+# A header's value may contain runs of spaces, but does not begin or end with one on the wire.
 VALUE = st.text(
     st.sampled_from(string.ascii_letters + string.digits + " ,;=/"), min_size=1, max_size=20
 )
@@ -43,7 +43,7 @@ VALUE = st.text(
 
 @st.composite
 def requests(draw: st.DrawFn, *, service: str | None = None) -> tuple[str, AWSRequest]:
-    """An unsigned request as a client would make it, and the service it is for."""
+    """An unsigned client request, and its service."""
     called = draw(st.sampled_from(SERVICES)) if service is None else service
     segments = draw(st.lists(SEGMENT.filter(bool), max_size=4))
     path = "/" + "/".join(quote(segment, safe="~") for segment in segments)
@@ -70,7 +70,7 @@ def check(service: str, environ: dict[str, Any], claim: Claim, secret: str = SEC
 
 @given(requests())
 @settings(max_examples=80, deadline=None)
-def test_what_botocore_signs_verifies(made: tuple[str, AWSRequest]) -> None:
+def test_request_signed_by_botocore_verifies(made: tuple[str, AWSRequest]) -> None:
     service, request = made
     environ = sign(service, request)
 
@@ -81,9 +81,7 @@ def test_what_botocore_signs_verifies(made: tuple[str, AWSRequest]) -> None:
 
 @given(requests(), st.data())
 @settings(max_examples=80, deadline=None)
-def test_one_character_that_differs_is_found(
-    made: tuple[str, AWSRequest], data: st.DataObject
-) -> None:
+def test_changed_character_is_refused(made: tuple[str, AWSRequest], data: st.DataObject) -> None:
     service, request = made
     environ = sign(service, request)
     signed = ["REQUEST_METHOD", "REQUEST_URI", "HTTP_HOST", "HTTP_X_AMZ_DATE"]
@@ -100,7 +98,7 @@ def test_one_character_that_differs_is_found(
 
 @given(requests(), st.data())
 @settings(max_examples=40, deadline=None)
-def test_one_character_of_the_signature_that_differs_is_found(
+def test_changed_character_of_the_signature_is_refused(
     made: tuple[str, AWSRequest], data: st.DataObject
 ) -> None:
     service, request = made
@@ -126,10 +124,10 @@ def test_another_secret_does_not_verify(made: tuple[str, AWSRequest]) -> None:
 
 @given(requests())
 @settings(max_examples=60, deadline=None)
-def test_what_botocore_presigns_verifies(made: tuple[str, AWSRequest]) -> None:
+def test_url_presigned_by_botocore_verifies(made: tuple[str, AWSRequest]) -> None:
     service, request = made
     signer = S3SigV4QueryAuth if service == "s3" else SigV4QueryAuth
-    # Type and target of a query service travel in headers that the holder of the URL sends.
+    # Type and target of a query service are in headers that the user of the URL sends.
     request = AWSRequest(request.method, request.url, headers={}, data=b"")
     signer(Credentials(KEY, SECRET, "t/o+k="), service, "eu-west-1", expires=60).add_auth(request)
     environ = environ_of_request(request)
@@ -141,7 +139,7 @@ def test_what_botocore_presigns_verifies(made: tuple[str, AWSRequest]) -> None:
 
 @given(requests(service="s3"), st.sampled_from(["acl", "versionId", "response-content-type", ""]))
 @settings(max_examples=60, deadline=None)
-def test_what_botocore_presigns_by_version_2_verifies(
+def test_url_presigned_by_botocore_with_version_2_verifies(
     made: tuple[str, AWSRequest], resource: str
 ) -> None:
     _, request = made

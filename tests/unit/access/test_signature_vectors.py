@@ -1,6 +1,7 @@
-"""Signatures that AWS has published: its test suite for version 4, and the examples of S3's guide.
+"""Signatures that AWS has published: its test suite for version 4, and examples of S3's guide.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
 """
 
@@ -118,7 +119,7 @@ GUIDE_CASES: dict[str, tuple[str, str, Headers, str, str]] = {
 
 
 @pytest.mark.parametrize("case", GUIDE_CASES)
-def test_signatures_of_the_guide_to_s3_verify(case: str) -> None:
+def test_signatures_of_the_s3_guide_verify(case: str) -> None:
     method, path, headers, body_hash, signature = GUIDE_CASES[case]
     dated = [*headers, ("X-Amz-Date", "20130524T000000Z"), ("X-Amz-Content-Sha256", body_hash)]
     environ = environ_of(method, BUCKET + path, signed(GUIDE, dated, signature))
@@ -128,7 +129,7 @@ def test_signatures_of_the_guide_to_s3_verify(case: str) -> None:
     verify(claim, GUIDE_SECRET, environ, body_hash)
 
 
-def test_the_presigned_url_of_the_guide_to_s3_verifies() -> None:
+def test_presigned_url_of_the_s3_guide_verifies() -> None:
     environ = environ_of(
         "GET",
         f"{BUCKET}/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential="
@@ -190,7 +191,7 @@ def streamed_environ(
     }
 
 
-def test_the_chunked_upload_of_the_guide_to_s3_verifies() -> None:
+def test_chunked_upload_of_the_s3_guide_verifies() -> None:
     way = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
     environ = streamed_environ(way, CHUNKED, "66824")
     claim = claim_of_headers(environ)
@@ -203,7 +204,7 @@ def test_the_chunked_upload_of_the_guide_to_s3_verifies() -> None:
     assert "HTTP_CONTENT_ENCODING" not in environ
 
 
-def test_the_chunked_upload_with_trailer_of_the_guide_to_s3_verifies() -> None:
+def test_chunked_upload_with_trailer_of_the_s3_guide_verifies() -> None:
     way = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
     environ = streamed_environ(way, TRAILED, "66946", TRAILER)
     claim = claim_of_headers(environ)
@@ -216,7 +217,7 @@ def test_the_chunked_upload_with_trailer_of_the_guide_to_s3_verifies() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_chunk_with_another_signature_is_refused(number: int) -> None:
+def test_chunk_with_wrong_signature_is_refused(number: int) -> None:
     way = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
     signatures = list(CHUNKED)
     signatures[number] = CHUNKED[number - 1]
@@ -226,7 +227,7 @@ def test_a_chunk_with_another_signature_is_refused(number: int) -> None:
         bodies.take_body(environ, way, claim_of_headers(environ), GUIDE_SECRET)
 
 
-def test_a_trailer_that_was_changed_is_refused() -> None:
+def test_changed_trailer_is_refused() -> None:
     way = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
     environ = streamed_environ(way, TRAILED, "66946", TRAILER.replace(b"sOO8", b"sOO9"))
 

@@ -1,4 +1,4 @@
-"""WSGI environments of requests as a server would make them."""
+"""WSGI environments of requests, as a server creates them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BARE = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 def environ_of(
     method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes = b""
 ) -> dict[str, Any]:
-    """The environment in which an application sees a request."""
+    """The environment of a request."""
     parts = urlsplit(url)
     path = (parts.path or "/").encode().decode("latin-1")
     made: dict[str, Any] = {
@@ -32,7 +32,7 @@ def environ_of(
 
 
 def environ_of_request(request: AWSRequest) -> dict[str, Any]:
-    """The same of a request that botocore has signed."""
+    """The environment of a request that botocore has signed."""
     prepared = request.prepare()
     headers = [
         (k, v.decode() if isinstance(v, bytes) else str(v)) for k, v in prepared.headers.items()

@@ -13,14 +13,14 @@ class _Schema:
     primary_identifier: tuple[str, ...] = ("Name",)
 
 
-def test_create_only_change_takes_a_new_resource() -> None:
+def test_change_of_create_only_property_requires_replacement() -> None:
     assert compare({"Name": "a", "Size": 1}, {"Name": "b", "Size": 2}, _Schema()) == {
         "Name": "Always",
         "Size": "Never",
     }
 
 
-def test_nested_create_only_path_counts_alone() -> None:
+def test_nested_create_only_path_is_compared_separately() -> None:
     old = {"Code": {"Bucket": "a", "Key": "1"}, "Rules": [{"Id": "x", "v": 1}]}
 
     assert compare(old, {**old, "Code": {"Bucket": "a", "Key": "2"}}, _Schema()) == {
@@ -29,13 +29,13 @@ def test_nested_create_only_path_counts_alone() -> None:
     assert compare(old, {**old, "Rules": [{"Id": "y", "v": 1}]}, _Schema()) == {"Rules": "Always"}
 
 
-def test_values_to_come_make_replacement_sure_or_conditional() -> None:
+def test_unknown_values_make_replacement_definite_or_conditional() -> None:
     assert compare({"Name": "a"}, {"Name": UNKNOWN}, _Schema()) == {"Name": "Always"}
     assert compare({"Name": "a"}, {"Name": MAYBE}, _Schema()) == {"Name": "Conditionally"}
     assert Difference({"Name": "Conditionally"}).replacement == "Conditional"
 
 
-def test_numbers_and_their_text_are_the_same() -> None:
+def test_numbers_and_their_text_are_equal() -> None:
     assert compare({"Size": 3}, {"Size": "3"}, _Schema()) == {}
 
 

@@ -60,7 +60,7 @@ def _resolver(**sections: Any) -> Resolver:
         ({"Condition": {"Bool": {"x": "y"}}}, {"Condition": {"Bool": {"x": "y"}}}),
     ],
 )
-def test_function_gives_its_value(expression: Any, value: Any) -> None:
+def test_function_returns_its_value(expression: Any, value: Any) -> None:
     assert _resolver().resolve(expression) == value
 
 
@@ -88,7 +88,7 @@ def test_circular_condition_is_refused() -> None:
         resolver.condition("A")
 
 
-def test_mapping_is_looked_up_and_a_missing_key_named() -> None:
+def test_mapping_is_resolved_and_missing_key_is_named() -> None:
     resolver = _resolver(Mappings={"M": {"eu-west-1": {"size": "big"}}})
 
     assert resolver.resolve({"Fn::FindInMap": ["M", {"Ref": "AWS::Region"}, "size"]}) == "big"
@@ -97,20 +97,20 @@ def test_mapping_is_looked_up_and_a_missing_key_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "told"),
+    ("expression", "message"),
     [
         ({"Fn::Transform": {"Name": "x"}}, "Fn::Transform"),
         ({"Fn::Length": []}, "Fn::Length"),
         ({"Fn::Select": [5, ["a"]]}, "nonexistent value at index 5"),
-        ({"Fn::Cidr": ["10.0.0.0/28", 20, 8]}, "cannot cut"),
+        ({"Fn::Cidr": ["10.0.0.0/28", 20, 8]}, "cannot divide"),
     ],
 )
-def test_what_cannot_be_done_is_refused_by_name(expression: Any, told: str) -> None:
-    with pytest.raises(AwsError, match=told):
+def test_invalid_function_is_refused(expression: Any, message: str) -> None:
+    with pytest.raises(AwsError, match=message):
         _resolver().resolve(expression)
 
 
-def test_unknown_values_spread_and_the_definite_one_wins() -> None:
+def test_unknown_values_propagate_and_the_definite_one_has_precedence() -> None:
     resolver = _resolver()
 
     assert resolver.resolve({"Fn::Sub": "x-${New}"}) is UNKNOWN
@@ -119,12 +119,12 @@ def test_unknown_values_spread_and_the_definite_one_wins() -> None:
     assert resolver.resolve({"a": {"Ref": "New"}, "b": 1}) == {"a": UNKNOWN, "b": 1}
 
 
-def test_rule_functions_decide() -> None:
+def test_rule_functions_are_evaluated() -> None:
     resolver = _resolver()
 
-    assert resolver.truth({"Fn::Contains": [["dev", "prod"], {"Ref": "Stage"}]})
-    assert not resolver.truth({"Fn::Contains": [["1", "2"], {"Ref": "Stage"}]})
-    assert resolver.truth({"Fn::EachMemberIn": [{"Ref": "Names"}, ["a", "b", "c"]]})
+    assert resolver.evaluate({"Fn::Contains": [["dev", "prod"], {"Ref": "Stage"}]})
+    assert not resolver.evaluate({"Fn::Contains": [["1", "2"], {"Ref": "Stage"}]})
+    assert resolver.evaluate({"Fn::EachMemberIn": [{"Ref": "Names"}, ["a", "b", "c"]]})
 
 
 def test_references_without_resources_are_refused() -> None:

@@ -9,21 +9,21 @@ from sageloop.local_cloud.core.errors import AwsError
 
 
 def _resolve(
-    declared: dict[str, Any], previous: dict[str, Parameter] | None = None, **given: str
+    declared: dict[str, Any], previous: dict[str, Parameter] | None = None, **values: str
 ) -> dict[str, Parameter]:
-    asked = [
+    requested = [
         {"ParameterKey": k, "UsePreviousValue": True}
         if v == "<previous>"
         else {"ParameterKey": k, "ParameterValue": v}
-        for k, v in given.items()
+        for k, v in values.items()
     ]
     return resolve_parameters(
-        declared, asked, previous=previous or {}, fetch_ssm={"/known": "30"}.get
+        declared, requested, previous=previous or {}, fetch_ssm={"/known": "30"}.get
     )
 
 
-def test_values_take_their_declared_type() -> None:
-    found = _resolve(
+def test_values_are_converted_to_the_declared_type() -> None:
+    parameters = _resolve(
         {
             "S": {"Type": "String", "Default": "x"},
             "N": {"Type": "Number", "Default": 3},
@@ -33,11 +33,16 @@ def test_values_take_their_declared_type() -> None:
         S="y",
     )
 
-    assert {n: p.value for n, p in found.items()} == {"S": "y", "N": 3, "L": ["a", "b"], "V": "30"}
-    assert found["V"].described()["ResolvedValue"] == "30"
+    assert {n: p.value for n, p in parameters.items()} == {
+        "S": "y",
+        "N": 3,
+        "L": ["a", "b"],
+        "V": "30",
+    }
+    assert parameters["V"].described()["ResolvedValue"] == "30"
 
 
-def test_previous_value_is_taken() -> None:
+def test_previous_value_is_used() -> None:
     before = _resolve({"S": {"Type": "String"}}, S="kept")
 
     assert _resolve({"S": {"Type": "String"}}, before, S="<previous>")["S"].value == "kept"
@@ -51,7 +56,7 @@ def test_no_echo_is_masked_but_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("declaration", "value", "told"),
+    ("declaration", "value", "message"),
     [
         ({"Type": "String", "AllowedValues": ["a"]}, "b", "AllowedValues"),
         ({"Type": "String", "AllowedPattern": "[a-z]+"}, "A", "must match pattern"),
@@ -59,14 +64,14 @@ def test_no_echo_is_masked_but_used() -> None:
         ({"Type": "Number", "MaxValue": 3}, "4", "not greater than 3"),
         ({"Type": "Number"}, "many", "must be a number"),
         ({"Type": "String", "AllowedPattern": "x", "ConstraintDescription": "be x"}, "y", "be x"),
-        ({"Type": "Colour"}, "red", "type Colour"),
+        ({"Type": "Colour"}, "amber", "type Colour"),
         ({"Type": "AWS::SSM::Parameter::Value<String>"}, "/no", r"fetch parameters \[/no\]"),
     ],
 )  # fmt: skip
-def test_value_that_breaks_a_rule_is_refused(
-    declaration: dict[str, Any], value: str, told: str
+def test_value_that_violates_a_constraint_is_refused(
+    declaration: dict[str, Any], value: str, message: str
 ) -> None:
-    with pytest.raises(AwsError, match=told):
+    with pytest.raises(AwsError, match=message):
         _resolve({"P": declaration}, P=value)
 
 

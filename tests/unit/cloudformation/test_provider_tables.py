@@ -1,4 +1,4 @@
-"""Every entry of the provider tables fits AWS's own API models."""
+"""Every entry of the provider tables matches AWS's API models."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def own_operations() -> dict[str, list[str]]:
     return served
 
 
-def test_every_supported_type_is_served_by_our_own_services() -> None:
+def test_supported_types_use_supported_operations() -> None:
     served = own_operations()
     missing = {
         name: entry.create_call
@@ -58,7 +58,7 @@ PREPARED = {
 
 
 @pytest.mark.parametrize("type_name", sorted(TABLE))
-def test_calls_take_what_they_are_given(type_name: str) -> None:
+def test_calls_have_the_tables_parameters(type_name: str) -> None:
     entry = TABLE[type_name]
     if type_name not in GATHERED:
         taken = {
@@ -92,7 +92,7 @@ def test_tags_have_their_calls(type_name: str) -> None:
 
 
 @pytest.mark.parametrize("type_name", sorted(TABLE))
-def test_a_property_that_is_not_create_only_can_be_changed(type_name: str) -> None:
+def test_property_that_is_not_create_only_can_be_updated(type_name: str) -> None:
     entry, schema = TABLE[type_name], schema_of(type_name)
     assert schema is not None
     changeable = set(entry.at_next_change) | {
@@ -104,7 +104,7 @@ def test_a_property_that_is_not_create_only_can_be_changed(type_name: str) -> No
     assert fixed <= NOT_IN_PLACE.get(type_name, set())
 
 
-# AWS changes these in place or refuses to; the local cloud refuses, naming the property.
+# AWS changes these in place or refuses; the local cloud refuses with the property's name.
 NOT_IN_PLACE: dict[str, set[str]] = {
     "AWS::Backup::BackupPlan": {"BackupPlan"},
     "AWS::EC2::EIP": {"Domain", "PublicIpv4Pool"},

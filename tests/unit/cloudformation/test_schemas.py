@@ -1,4 +1,4 @@
-"""The provider schemas, and the check that finds what the local cloud would not carry out."""
+"""The resource provider schemas, and the check for unsupported parts of templates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def one(type_name: str, **properties: Any) -> dict[str, Any]:
     return {"Thing": {"Type": type_name, "Properties": properties}}
 
 
-def test_schema_says_what_replaces_and_what_is_read_only() -> None:
+def test_schema_has_create_only_and_read_only_properties() -> None:
     schema = schema_of("AWS::Lambda::Function")
     assert schema is not None
     assert {"FunctionName", "PackageType"} <= schema.create_only
@@ -54,7 +54,7 @@ def test_reading_schemas_does_not_import_the_linter() -> None:
     assert out.stdout.strip() == "[]"
 
 
-def test_nested_unknown_property_is_found_at_its_path() -> None:
+def test_nested_unknown_property_is_reported_with_its_path() -> None:
     schema = schema_of("AWS::S3::Bucket")
     assert schema is not None
     properties = {
@@ -68,7 +68,7 @@ def test_nested_unknown_property_is_found_at_its_path() -> None:
     ]
 
 
-def test_open_maps_and_functions_are_not_judged() -> None:
+def test_open_maps_and_functions_are_not_checked() -> None:
     schema = schema_of("AWS::Lambda::Function")
     assert schema is not None
     properties = {
@@ -79,7 +79,7 @@ def test_open_maps_and_functions_are_not_judged() -> None:
     assert unknown_properties(schema, properties) == []
 
 
-def test_policy_documents_are_not_judged() -> None:
+def test_policy_documents_are_not_checked() -> None:
     statement = {"Effect": "Allow", "Anything": "x"}
     assert not unsupported(
         one("AWS::IAM::Role", AssumeRolePolicyDocument={"Statement": [statement]}), allow=NONE
@@ -87,7 +87,7 @@ def test_policy_documents_are_not_judged() -> None:
 
 
 def test_all_problems_are_listed_at_once() -> None:
-    found = unsupported(
+    problems = unsupported(
         {
             "A": {"Type": "AWS::Not::There"},
             "B": {"Type": "AWS::EC2::Instance"},
@@ -99,11 +99,11 @@ def test_all_problems_are_listed_at_once() -> None:
         },
         allow=NONE,
     )
-    assert [line.split()[0].rstrip(":") for line in found] == ["A", "B", "C", "D"]
-    assert "AWS knows no resource type 'AWS::Not::There'" in found[0]
-    assert "allow AWS::EC2::Instance by name" in found[1]
-    assert "AWS knows no property BucketNam" in found[2]
-    assert "allow AWS::Lambda::Function.ImageConfig by name" in found[3]
+    assert [line.split()[0].rstrip(":") for line in problems] == ["A", "B", "C", "D"]
+    assert "AWS has no resource type 'AWS::Not::There'" in problems[0]
+    assert "allow AWS::EC2::Instance by name" in problems[1]
+    assert "AWS has no property BucketNam" in problems[2]
+    assert "allow AWS::Lambda::Function.ImageConfig by name" in problems[3]
 
 
 @pytest.mark.parametrize(
@@ -113,18 +113,18 @@ def test_all_problems_are_listed_at_once() -> None:
         (one("AWS::Lambda::Function", ImageConfig={}), "AWS::Lambda::Function.ImageConfig"),
     ],
 )
-def test_what_is_allowed_by_name_passes(resources: dict[str, Any], allow: str) -> None:
+def test_part_allowed_by_name_is_accepted(resources: dict[str, Any], allow: str) -> None:
     assert unsupported(resources, allow=NONE)
     assert unsupported(resources, allow=frozenset((allow,))) == []
 
 
-def test_a_misspelt_property_is_not_excused_by_allowing_another() -> None:
+def test_misspelt_property_is_refused_although_another_is_allowed() -> None:
     resources = one("AWS::S3::Bucket", Versioning={})
     assert unsupported(resources, allow=frozenset(("AWS::S3::Bucket.AbacStatus",)))
 
 
 @pytest.mark.parametrize("type_name", sorted(supported()))
-def test_coverage_names_only_properties_that_aws_knows(type_name: str) -> None:
+def test_coverage_names_properties_of_the_schema_only(type_name: str) -> None:
     schema, coverage = schema_of(type_name), supported()[type_name]
     assert schema is not None
     assert coverage.executed | coverage.stored <= schema.properties

@@ -30,7 +30,7 @@ def test_yaml_short_tags_become_functions() -> None:
     assert topic["Policy"]["Fn::If"][2] == {"Ref": "AWS::NoValue"}
 
 
-def test_yaml_dates_stay_text() -> None:
+def test_yaml_dates_are_kept_as_text() -> None:
     template = parse_template(YAML)
 
     assert template.body["AWSTemplateFormatVersion"] == "2010-09-09"
@@ -38,12 +38,12 @@ def test_yaml_dates_stay_text() -> None:
     assert policy["Version"] == "2012-10-17"
 
 
-def test_template_keeps_its_text() -> None:
+def test_template_text_is_kept_byte_for_byte() -> None:
     assert parse_template(YAML).text == YAML
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{", "JSON not well-formed"),
         ("a: [", "YAML not well-formed"),
@@ -56,6 +56,6 @@ def test_template_keeps_its_text() -> None:
         ('{"Nonsense": 1, "Resources": {"A": {"Type": "X"}}}', "Nonsense"),
     ],
 )
-def test_malformed_template_is_refused_by_name(text: str, told: str) -> None:
-    with pytest.raises(AwsError, match=told):
+def test_malformed_template_is_refused_by_name(text: str, message: str) -> None:
+    with pytest.raises(AwsError, match=message):
         parse_template(text)

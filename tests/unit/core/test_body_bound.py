@@ -1,4 +1,4 @@
-"""How much of a request's body is read, whatever its headers say of its length."""
+"""Limits of request bodies, with and without a declared length."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST = 64 * 1024**2
 
 
 class Endless(io.RawIOBase):
-    """A body that never ends, and how much of it was read."""
+    """A body without an end, which counts the bytes read."""
 
     taken = 0
 
@@ -31,7 +31,7 @@ def bounded(service: str | None, stream: Any) -> dict[str, Any]:
     return environ
 
 
-def test_body_without_a_length_is_read_up_to_the_bound_only() -> None:
+def test_body_without_length_is_read_up_to_the_limit() -> None:
     stream = Endless()
     environ = bounded("sqs", stream)
 
@@ -40,7 +40,7 @@ def test_body_without_a_length_is_read_up_to_the_bound_only() -> None:
     assert stream.taken == MOST + 1
 
 
-def test_body_longer_than_the_bound_is_refused_unread() -> None:
+def test_body_with_declared_length_above_the_limit_is_refused_unread() -> None:
     stream = Endless()
     environ = bounded("sqs", stream)
 
@@ -50,7 +50,7 @@ def test_body_longer_than_the_bound_is_refused_unread() -> None:
     assert stream.taken == 0
 
 
-def test_body_that_turns_out_longer_is_refused() -> None:
+def test_body_longer_than_the_limit_is_refused() -> None:
     environ = bounded("sqs", io.BytesIO(b"x" * (MOST + 1)))
 
     with pytest.raises(AwsError) as refused:
@@ -59,7 +59,7 @@ def test_body_that_turns_out_longer_is_refused() -> None:
     assert (refused.value.code, refused.value.status) == ("RequestEntityTooLargeException", 413)
 
 
-def test_rest_of_a_refused_body_can_be_discarded() -> None:
+def test_rest_of_refused_body_can_be_discarded() -> None:
     body = io.BytesIO(b"x" * (MOST + 100_000))
     environ = bounded("sqs", body)
 
@@ -68,7 +68,7 @@ def test_rest_of_a_refused_body_can_be_discarded() -> None:
     assert body.read() == b""
 
 
-def test_body_that_says_that_it_is_too_long_is_refused() -> None:
+def test_request_with_too_long_body_is_refused() -> None:
     environ = {"wsgi.input": io.BytesIO(), "CONTENT_LENGTH": str(MOST + 1)}
 
     with pytest.raises(AwsError, match="must be smaller than"):
@@ -76,7 +76,7 @@ def test_body_that_says_that_it_is_too_long_is_refused() -> None:
 
 
 @pytest.mark.parametrize("service", ["s3", None])
-def test_bodies_of_objects_are_left_to_their_own_bound(service: str | None) -> None:
+def test_object_bodies_have_no_request_limit(service: str | None) -> None:
     stream = Endless()
 
     assert bounded(service, stream)["wsgi.input"] is stream

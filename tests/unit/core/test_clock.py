@@ -1,4 +1,4 @@
-"""The virtual clock: order, jumps, rates, what it holds."""
+"""The virtual clock: order of timers, advancing, rates, work in flight."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ def clock() -> Iterator[VirtualClock]:
 
 
 def collector() -> tuple[queue.Queue[str], Callable[[str], Callable[[], None]]]:
-    seen: queue.Queue[str] = queue.Queue()
-    return seen, lambda name: lambda: seen.put(name)
+    fired: queue.Queue[str] = queue.Queue()
+    return fired, lambda name: lambda: fired.put(name)
 
 
-def test_a_jump_fires_every_timer_it_passes_in_order(clock: VirtualClock) -> None:
-    seen, says = collector()
-    clock.call_later(7200, says("second"), label="b")
-    clock.call_later(3600, says("first"), label="a")
-    clock.call_later(1e6, says("never"), label="c")
+def test_advance_fires_due_timers_in_order(clock: VirtualClock) -> None:
+    fired, record = collector()
+    clock.call_later(7200, record("second"), label="b")
+    clock.call_later(3600, record("first"), label="a")
+    clock.call_later(1e6, record("never"), label="c")
 
     clock.advance(10_000)
 
-    assert [seen.get(timeout=180), seen.get(timeout=180)] == ["first", "second"]
-    assert seen.empty()
+    assert [fired.get(timeout=180), fired.get(timeout=180)] == ["first", "second"]
+    assert fired.empty()
 
 
-def test_a_cancelled_timer_never_fires(clock: VirtualClock) -> None:
-    seen, says = collector()
-    clock.call_later(10, says("cancelled"), label="a").cancel()
-    clock.call_later(20, says("kept"), label="b")
+def test_cancelled_timer_does_not_fire(clock: VirtualClock) -> None:
+    fired, record = collector()
+    clock.call_later(10, record("cancelled"), label="a").cancel()
+    clock.call_later(20, record("kept"), label="b")
 
     clock.advance(30)
 
-    assert seen.get(timeout=180) == "kept"
-    assert seen.empty()
+    assert fired.get(timeout=180) == "kept"
+    assert fired.empty()
 
 
-def test_turning_the_dial_wakes_a_waiting_timer(clock: VirtualClock) -> None:
+def test_rate_change_fires_waiting_timer(clock: VirtualClock) -> None:
     fired = threading.Event()
     clock.call_later(5_000, fired.set, label="a")
 
@@ -55,28 +55,28 @@ def test_turning_the_dial_wakes_a_waiting_timer(clock: VirtualClock) -> None:
     assert fired.wait(180)
 
 
-def test_only_held_timers_count_as_work(clock: VirtualClock) -> None:
+def test_only_held_timers_count_as_work_in_flight(clock: VirtualClock) -> None:
     clock.call_later(3600, lambda: None, label="bake", holds=True)
     clock.call_later(3600, lambda: None, label="schedule")
 
     assert clock.held() == ["bake"]
 
 
-def test_turning_the_dial_does_not_move_time(clock: VirtualClock) -> None:
+def test_rate_change_does_not_change_the_time(clock: VirtualClock) -> None:
     before = clock.time()
     clock.set_rate(1_000)
     clock.set_rate(1)
 
-    # Only as much as the wall moved, a thousandfold at most.
+    # At most the wall time that passed, multiplied by a thousand.
     assert 0 <= clock.time() - before < 3600
 
 
 @pytest.mark.parametrize("rate", [0, -1, 100_001])
-def test_impossible_rates_are_refused(clock: VirtualClock, rate: float) -> None:
+def test_invalid_rates_are_refused(clock: VirtualClock, rate: float) -> None:
     with pytest.raises(ValueError, match="above 0 and at most 100000"):
         clock.set_rate(rate)
 
 
-def test_time_never_runs_backward(clock: VirtualClock) -> None:
+def test_negative_advance_is_refused(clock: VirtualClock) -> None:
     with pytest.raises(ValueError, match="only runs forward"):
         clock.advance(-1)

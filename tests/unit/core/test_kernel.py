@@ -1,4 +1,4 @@
-"""Record, faults, principals, activity, processes: what every service leans on."""
+"""Call record, faults, principals, activity and processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cloud() -> Iterator[Cloud]:
     cloud.stop()
 
 
-def test_every_call_is_recorded_with_principal_action_resource_and_outcome(cloud: Cloud) -> None:
+def test_call_is_recorded_with_principal_action_resource_and_outcome(cloud: Cloud) -> None:
     s3 = cloud.client("s3", principal="arn:aws:iam::123456789012:role/Writer")
     s3.create_bucket(Bucket="data")
     with pytest.raises(ClientError):
@@ -44,7 +44,7 @@ def test_every_call_is_recorded_with_principal_action_resource_and_outcome(cloud
     )  # fmt: skip
 
 
-def test_recorded_parameters_hold_no_bodies(cloud: Cloud) -> None:
+def test_recorded_parameters_omit_bodies(cloud: Cloud) -> None:
     kms = cloud.client("kms", principal="tester")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     kms.encrypt(KeyId=key, Plaintext=b"secret")
@@ -62,18 +62,16 @@ def test_recorded_parameters_hold_no_bodies(cloud: Cloud) -> None:
         ({"MaxResults": 3}, "*"),
     ],
 )
-def test_the_resource_of_a_call_is_what_its_parameters_name(
-    params: dict[str, Any], resource: str
-) -> None:
+def test_recorded_resource_is_taken_from_parameters(params: dict[str, Any], resource: str) -> None:
     assert resource_of(params) == resource
 
 
-def test_an_operation_that_is_not_there_is_refused_by_name(cloud: Cloud) -> None:
+def test_unsupported_operation_is_refused_by_name(cloud: Cloud) -> None:
     with pytest.raises(ClientError, match="does not support glue:GetTables"):
         cloud.client("glue", principal="tester").get_tables(DatabaseName="d")
 
 
-def test_an_ordered_fault_strikes_as_often_as_ordered(cloud: Cloud) -> None:
+def test_fault_occurs_the_injected_number_of_times(cloud: Cloud) -> None:
     sqs = cloud.client("sqs", principal="tester")
     cloud.faults.order(kind="call", match="sqs:CreateQueue", code="Throttling", times=1)
 
@@ -82,7 +80,7 @@ def test_an_ordered_fault_strikes_as_often_as_ordered(cloud: Cloud) -> None:
     sqs.create_queue(QueueName="q")
 
 
-def test_a_fault_may_lose_the_answer_of_a_call_that_took_effect(cloud: Cloud) -> None:
+def test_fault_after_the_call_loses_its_response(cloud: Cloud) -> None:
     sqs = cloud.client("sqs", principal="tester")
     cloud.faults.order(kind="call", match="sqs:CreateQueue", after=True)
 
@@ -92,7 +90,7 @@ def test_a_fault_may_lose_the_answer_of_a_call_that_took_effect(cloud: Cloud) ->
     assert len(sqs.list_queues()["QueueUrls"]) == 1
 
 
-def test_a_fault_may_be_ordered_for_one_principal(cloud: Cloud) -> None:
+def test_fault_applies_to_its_principal_only(cloud: Cloud) -> None:
     cloud.faults.order(kind="call", match="sqs:*", principal="victim", times=None)
 
     cloud.client("sqs", principal="other").list_queues()
@@ -100,7 +98,7 @@ def test_a_fault_may_be_ordered_for_one_principal(cloud: Cloud) -> None:
         cloud.client("sqs", principal="victim").list_queues()
 
 
-def test_idle_is_reported_only_when_work_has_ended() -> None:
+def test_wait_idle_returns_when_work_has_ended() -> None:
     activity = Activity()
     leave = threading.Event()
     activity.spawn("work", lambda: leave.wait(180) and None)
@@ -111,19 +109,19 @@ def test_idle_is_reported_only_when_work_has_ended() -> None:
     activity.stop()
 
 
-def test_background_failures_are_told_and_end_the_work(caplog: pytest.LogCaptureFixture) -> None:
+def test_background_failure_is_logged_and_ends_the_work(caplog: pytest.LogCaptureFixture) -> None:
     activity = Activity()
 
     def fail() -> None:
-        raise RuntimeError("broken on purpose")
+        raise RuntimeError("intentional failure")
 
     activity.spawn("work", fail)
     assert activity.wait_idle(5, also=list) == []
-    assert "broken on purpose" in caplog.text
+    assert "intentional failure" in caplog.text
     activity.stop()
 
 
-def test_a_cloud_binds_loopback_only() -> None:
+def test_cloud_binds_loopback_only() -> None:
     with pytest.raises(ValueError, match="loopback only"):
         CloudConfig(host="0.0.0.0")  # noqa: S104 - what is refused
 
@@ -134,7 +132,7 @@ def test_children_inherit_no_aws_variables(monkeypatch: pytest.MonkeyPatch) -> N
     assert not [name for name in clean_environment() if name.startswith("AWS_")]
 
 
-def test_children_die_with_a_killed_cloud(tmp_path: Path) -> None:
+def test_children_end_with_killed_cloud(tmp_path: Path) -> None:
     pids = tmp_path / "pid"
     script = f"""
 import pathlib, sys
@@ -159,7 +157,7 @@ sys.stdin.read()
     child.wait(180)
 
 
-def test_state_that_many_change_at_once_is_never_torn(cloud: Cloud) -> None:
+def test_concurrent_changes_of_state_do_not_fail(cloud: Cloud) -> None:
     # moto iterates over all policies while another request adds or removes one.
     iam = cloud.client("iam", principal="tester")
     role = iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["RoleName"]

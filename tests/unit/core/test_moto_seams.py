@@ -1,7 +1,7 @@
-"""Where moto's insides are used: each seam of decision 14, held to what is relied on.
+"""The uses of moto's internals in decision 14, checked against the installed moto.
 
-A seam that fails here has changed in moto: read its row in ``docs/adr/0014-moto-seams.md`` before
-the pin is moved.
+A failure means that moto has changed at a seam: read its row in ``docs/adr/0014-moto-seams.md``
+before the pin is changed.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ ADR = ROOT / "docs" / "adr" / "0014-moto-seams.md"
 SPOOL = 8 << 20
 
 
-def told(seam: str, expected: str) -> str:
-    """What to read when a seam has changed."""
+def changed(seam: str, expected: str) -> str:
+    """The message for a changed seam."""
     return f"moto has changed at seam {seam} (docs/adr/0014-moto-seams.md): expected {expected}"
 
 
@@ -50,21 +50,21 @@ def cloud() -> Iterator[Cloud]:
     made.stop()
 
 
-def test_protocols_are_found_parsed_and_written() -> None:
+def test_protocols_are_selected_parsed_and_serialized() -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     made = Request.from_primitives(
         "POST", "http://127.0.0.1/", headers, b"Action=GetCallerIdentity&Version=2011-06-15"
     )
 
-    found = wire.find_operation("sts", made)
+    value = wire.find_operation("sts", made)
 
-    assert (found.name, found.protocol) == ("GetCallerIdentity", "query"), told("M1", "routing")
-    assert wire.parse(found, made) == {}, told("M1", "a parser of the query protocol")
-    assert b"<Arn>arn:me</Arn>" in wire.answer(found, {"Arn": "arn:me"}).body, told("M1", "XML")
-    assert hasattr(OperationModel, "request_compression"), told("M1", "request_compression")
+    assert (value.name, value.protocol) == ("GetCallerIdentity", "query"), changed("M1", "routing")
+    assert wire.parse(value, made) == {}, changed("M1", "a parser of the query protocol")
+    assert b"<Arn>arn:me</Arn>" in wire.answer(value, {"Arn": "arn:me"}).body, changed("M1", "XML")
+    assert hasattr(OperationModel, "request_compression"), changed("M1", "request_compression")
 
 
-def test_application_of_a_service_is_found_by_the_request() -> None:
+def test_application_is_selected_by_the_request() -> None:
     application = DomainDispatcherApplication(create_backend_app)
     scope = "Credential=warm/20260101/us-east-1/sts/aws4_request"
     environ = {
@@ -72,28 +72,28 @@ def test_application_of_a_service_is_found_by_the_request() -> None:
         "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host",
     }  # fmt: skip
 
-    assert callable(application.get_application(environ)), told("M2", "a WSGI application")
+    assert callable(application.get_application(environ)), changed("M2", "a WSGI application")
 
 
-def test_operation_that_moto_lacks_is_not_repeated_by_clients(cloud: Cloud) -> None:
+def test_missing_operation_of_moto_is_not_retried(cloud: Cloud) -> None:
     client = cloud.client("iam", principal="tester")
 
     with pytest.raises(client.exceptions.ClientError) as refused:
         client.get_context_keys_for_custom_policy(PolicyInputList=["{}"])
 
     status = refused.value.response["ResponseMetadata"]["HTTPStatusCode"]
-    assert status == 501, told("M3", "a NotImplementedError that comes through")
+    assert status == 501, changed("M3", "a NotImplementedError that is not caught")
 
 
 @pytest.mark.parametrize(
     ("seam", "backends"),
     [("M4", logs.logs_backends), ("M5", sqs.sqs_backends), ("M8", iam_backends)],
 )
-def test_backend_class_is_an_attribute_that_can_be_set(seam: str, backends: Any) -> None:
-    assert inspect.isclass(backends.backend), told(seam, "BackendDict.backend, a class")
+def test_backend_class_can_be_replaced(seam: str, backends: Any) -> None:
+    assert inspect.isclass(backends.backend), changed(seam, "BackendDict.backend, a class")
 
 
-def test_logs_take_any_date_from_a_group(cloud: Cloud) -> None:
+def test_log_events_of_any_date_are_stored(cloud: Cloud) -> None:
     client = cloud.client("logs", principal="tester")
     client.create_log_group(logGroupName="g")
     client.create_log_stream(logGroupName="g", logStreamName="s")
@@ -101,17 +101,19 @@ def test_logs_take_any_date_from_a_group(cloud: Cloud) -> None:
 
     answer = client.put_log_events(logGroupName="g", logStreamName="s", logEvents=[event])
 
-    assert "rejectedLogEventsInfo" not in answer, told("M4", "LogsBackend.put_log_events")
-    found = client.get_log_events(logGroupName="g", logStreamName="s")["events"]
-    assert [e["message"] for e in found] == ["from afar"], told("M4", "LogGroup.put_log_events")
+    assert "rejectedLogEventsInfo" not in answer, changed("M4", "LogsBackend.put_log_events")
+    value = client.get_log_events(logGroupName="g", logStreamName="s")["events"]
+    assert [e["message"] for e in value] == ["from afar"], changed("M4", "LogGroup.put_log_events")
 
 
-def test_queues_ask_one_function_for_the_time() -> None:
+def test_queues_read_the_time_from_one_function() -> None:
     names = {"unix_time", "unix_time_millis"}
 
-    assert names <= set(vars(sqs)), told("M5", "names of moto.sqs.models")
+    assert names <= set(vars(sqs)), changed("M5", "names of moto.sqs.models")
     used = sqs.Message.mark_received.__code__.co_names, sqs.Message.delay.__code__.co_names
-    assert all("unix_time_millis" in each for each in used), told("M5", "messages that call them")
+    assert all("unix_time_millis" in each for each in used), changed(
+        "M5", "messages that call them"
+    )
 
 
 def test_hidden_messages_and_dead_letters_of_a_queue_can_be_read(cloud: Cloud) -> None:
@@ -122,56 +124,60 @@ def test_hidden_messages_and_dead_letters_of_a_queue_can_be_read(cloud: Cloud) -
 
     hidden = moto_sqs.next_to_appear(arn, cloud.clock.time())
 
-    assert hidden is not None, told("M5", "Queue._messages, and when each is visible")
-    assert hidden.delayed, told("M5", "Message.approximate_receive_count")
-    assert moto_sqs.visibility_of(arn) == 7.0, told("M5", "Queue.visibility_timeout")
-    assert moto_sqs.dead_letters_of(arn) is None, told("M5", "Queue.redrive_policy")
+    assert hidden is not None, changed("M5", "Queue._messages, and when each is visible")
+    assert hidden.delayed, changed("M5", "Message.approximate_receive_count")
+    assert moto_sqs.visibility_of(arn) == 7.0, changed("M5", "Queue.visibility_timeout")
+    assert moto_sqs.dead_letters_of(arn) is None, changed("M5", "Queue.redrive_policy")
     assert sqs.sqs_backends.backend is moto_queues.VirtualTimeQueues
 
 
-def test_bucket_policy_is_judged_by_one_method_of_a_class_named_once(cloud: Cloud) -> None:
+def test_bucket_policy_is_evaluated_by_one_replaceable_method(cloud: Cloud) -> None:
     del cloud
-    assert parameters(s3.FakeBucket.get_permission) == ["self", "action", "resource"], told(
+    assert parameters(s3.FakeBucket.get_permission) == ["self", "action", "resource"], changed(
         "M6", "FakeBucket.get_permission(action, resource)"
     )
     names = s3.S3Backend.create_bucket.__code__.co_names
-    assert "FakeBucket" in names, told("M6", "create_bucket that finds FakeBucket by its name")
+    assert "FakeBucket" in names, changed(
+        "M6", "create_bucket that refers to FakeBucket by its name"
+    )
 
 
 @pytest.mark.parametrize("size", [10, SPOOL + 1])
-def test_body_of_an_object_can_be_read_in_pieces(cloud: Cloud, size: int) -> None:
+def test_object_body_can_be_read_in_parts(cloud: Cloud, size: int) -> None:
     client = cloud.client("s3", principal="tester")
     client.create_bucket(Bucket=f"bodies-{size}")
     client.put_object(Bucket=f"bodies-{size}", Key="k", Body=b"x" * size)
 
     body = moto_bodies.find(cloud.account_id, f"bodies-{size}", "k")
 
-    assert body is not None, told("M7", "FakeKey._value_buffer")
-    assert sum(map(len, body.pieces())) == size, told("M7", "a spooled file with _rolled")
+    assert body is not None, changed("M7", "FakeKey._value_buffer")
+    assert sum(map(len, body.pieces())) == size, changed("M7", "a spooled file with _rolled")
 
 
-def test_managed_policies_are_made_by_one_method() -> None:
-    assert parameters(IAMBackend._init_aws_policies) == ["self"], told("M8", "_init_aws_policies")
+def test_managed_policies_are_loaded_by_one_method() -> None:
+    assert parameters(IAMBackend._init_aws_policies) == ["self"], changed(
+        "M8", "_init_aws_policies"
+    )
 
 
-def test_events_of_buckets_are_sent_by_functions_found_in_their_module() -> None:
+def test_bucket_events_are_sent_by_replaceable_functions() -> None:
     sent = parameters(notifications.send_event)
     deleted = getattr(s3.S3Backend.delete_object, "__wrapped__", s3.S3Backend.delete_object)
 
-    assert len(sent) == 4, told("M9", "send_event(account, event, bucket, key)")
-    assert parameters(deleted)[:4] == ["self", "bucket_name", "key_name", "version_id"], told(
+    assert len(sent) == 4, changed("M9", "send_event(account, event, bucket, key)")
+    assert parameters(deleted)[:4] == ["self", "bucket_name", "key_name", "version_id"], changed(
         "M9", "delete_object(bucket, key, version)"
     )
 
 
-def test_published_message_reaches_who_delivers(
+def test_published_message_is_passed_to_the_delivery_function(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sageloop.local_cloud.core import moto_sns
 
     monkeypatch.setattr(Subscription, "publish", Subscription.publish)
-    given: list[SimpleNamespace] = []
-    moto_sns.deliver_by(lambda one, message, id_, **rest: given.append(
+    passed: list[SimpleNamespace] = []
+    moto_sns.deliver_by(lambda one, message, id_, **rest: passed.append(
         SimpleNamespace(subscription=one, message=message, rest=sorted(rest))
     ))  # fmt: skip
     client = cloud.client("sns", principal="tester")
@@ -180,16 +186,16 @@ def test_published_message_reaches_who_delivers(
 
     client.publish(TopicArn=topic, Message="hello")
 
-    assert [one.message for one in given] == ["hello"], told("M10", "Subscription.publish")
-    assert given[0].rest == [
+    assert [one.message for one in passed] == ["hello"], changed("M10", "Subscription.publish")
+    assert passed[0].rest == [
         "deduplication_id", "group_id", "message_attributes", "message_structure", "subject",
-    ], told("M10", "the members of a published message")  # fmt: skip
+    ], changed("M10", "the members of a published message")  # fmt: skip
     kept = {"attributes", "protocol", "endpoint", "arn", "topic_arn", "_parse_message_structure"}
-    there = {name for name in kept if hasattr(given[0].subscription, name)}
-    assert there == kept, told("M10", "what is read of a subscription")
+    attributes = {name for name in kept if hasattr(passed[0].subscription, name)}
+    assert attributes == kept, changed("M10", "the members of a subscription")
 
 
-def test_decision_14_names_every_module_that_touches_moto() -> None:
+def test_decision_14_lists_every_module_that_imports_moto() -> None:
     touching = {
         path.name
         for path in CORE.rglob("*.py")

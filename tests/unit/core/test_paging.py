@@ -1,4 +1,4 @@
-"""Pages of listings, as the services of the local cloud make them."""
+"""Pagination in the services of the local cloud."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from sageloop.local_cloud.cloudwatch import paging as cloudwatch
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.core.paging import page_of
+from sageloop.local_cloud.core.paging import paginate
 from sageloop.local_cloud.events.bus import page as events_page
 from sageloop.local_cloud.functions import paging as functions
 from sageloop.local_cloud.sagemaker import listing
@@ -20,25 +20,23 @@ class Call:
         self.params = params
 
 
-def pages(found: list[int], size: int) -> list[list[int]]:
-    shown, token = page_of(found, None, size, lambda _: AwsError("Never", ""))
-    told = [shown]
+def pages(items: list[int], size: int) -> list[list[int]]:
+    shown, token = paginate(items, None, size, lambda _: AwsError("Never", ""))
+    listed = [shown]
     while token is not None:
-        shown, token = page_of(found, token, size, lambda _: AwsError("Never", ""))
-        told.append(shown)
-    return told
+        shown, token = paginate(items, token, size, lambda _: AwsError("Never", ""))
+        listed.append(shown)
+    return listed
 
 
 @pytest.mark.parametrize(
     ("number", "sizes"), [(0, [0]), (1, [1]), (3, [3]), (4, [3, 1]), (6, [3, 3]), (7, [3, 3, 1])]
 )
-def test_pages_hold_all_in_order_and_none_is_empty_but_the_only_one(
-    number: int, sizes: list[int]
-) -> None:
-    told = pages(list(range(number)), 3)
+def test_pages_contain_all_items_in_order(number: int, sizes: list[int]) -> None:
+    listed = pages(list(range(number)), 3)
 
-    assert [len(page) for page in told] == sizes
-    assert [one for page in told for one in page] == list(range(number))
+    assert [len(page) for page in listed] == sizes
+    assert [one for page in listed for one in page] == list(range(number))
 
 
 @pytest.mark.parametrize("token", ["x", "-1", "1.0", "²", "٣"])
@@ -56,7 +54,7 @@ def test_pages_hold_all_in_order_and_none_is_empty_but_the_only_one(
     ],
     ids=["cloudwatch", "lambda", "scaling", "events", "sagemaker"],
 )
-def test_token_of_no_page_is_refused_by_the_service(token: str, listed: Any, code: str) -> None:
+def test_invalid_token_is_refused_by_the_service(token: str, listed: Any, code: str) -> None:
     with pytest.raises(AwsError) as refused:
         listed(token)
 

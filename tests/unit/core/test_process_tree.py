@@ -1,4 +1,4 @@
-"""Process trees: who descends from whom, and the end of all of them."""
+"""Process trees: descendants, and the end of all of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 
 import psutil
@@ -14,18 +14,18 @@ import pytest
 
 from sageloop.local_cloud.core.supervision import tree
 
-# Three generations, each in a session of its own; the last one says that it is there.
+# Three generations, each in its own session; the last one prints that it runs.
 NESTED = """
 import os, signal, sys
 def live(depth):
     os.setsid() if depth < 2 else None
     if depth and os.fork() == 0:
         live(depth - 1)
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\n".encode())  # in one piece, beside those of the others
     signal.pause()
 live(2)
 """
-# A child goes on in each process's place, and forks again.
+# Each process forks a child that continues in its place.
 RUNAWAY = """
 import os, sys
 os.setsid()
@@ -39,16 +39,26 @@ while True:
 @pytest.fixture
 def nested() -> Iterator[list[int]]:
     """Process ids of three generations, the eldest first."""
+    with running_tree() as (root, pids):
+        yield [root, *sorted(pids - {root})]
+
+
+@contextmanager
+def running_tree() -> Iterator[tuple[int, set[int]]]:
+    """The id of the eldest process of :data:`NESTED`, and those of all three."""
+    pids: set[int] = set()
     with subprocess.Popen([sys.executable, "-c", NESTED], stdout=subprocess.PIPE) as root:
-        assert root.stdout is not None
-        pids = sorted({int(root.stdout.readline()) for _ in range(3)})
-        yield [root.pid, *(pid for pid in pids if pid != root.pid)]
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, 9)
+        try:
+            assert root.stdout is not None
+            pids |= {int(root.stdout.readline()) for _ in range(3)}
+            yield root.pid, pids
+        finally:
+            for pid in (root.pid, *pids):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, 9)
 
 
-def test_tree_is_killed_whatever_sessions_it_made(nested: list[int]) -> None:
+def test_tree_is_killed_in_all_sessions(nested: list[int]) -> None:
     processes = [psutil.Process(pid) for pid in nested]
 
     tree.kill_tree(nested[0])
@@ -58,24 +68,20 @@ def test_tree_is_killed_whatever_sessions_it_made(nested: list[int]) -> None:
     assert len(gone) + len(alive) == 3
 
 
-def test_tree_of_another_is_left_alone(nested: list[int]) -> None:
-    with subprocess.Popen([sys.executable, "-c", NESTED], stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        for _ in range(3):
-            other.stdout.readline()
-
-        tree.kill_tree(other.pid)
+def test_other_tree_is_not_killed(nested: list[int]) -> None:
+    with running_tree() as (other, _):
+        tree.kill_tree(other)
 
         assert [psutil.Process(pid).status() for pid in nested] == ["sleeping"] * 3
 
 
-def test_children_are_found_by_list_and_by_search(nested: list[int]) -> None:
+def test_children_are_listed_by_both_methods(nested: list[int]) -> None:
     for parent, child in pairwise(nested):
         assert tree.children_of(parent) == tree._searched_children(parent) == [child]
         assert tree.parent_of(child) == parent
 
 
-def test_what_is_gone_has_no_family() -> None:
+def test_ended_process_has_no_parent_and_no_children() -> None:
     with subprocess.Popen(["true"]) as ended:
         ended.wait()
 
@@ -84,7 +90,7 @@ def test_what_is_gone_has_no_family() -> None:
     tree.kill_tree(ended.pid)
 
 
-def test_process_that_runs_away_from_one_to_the_next_is_caught() -> None:
+def test_process_that_forks_continuously_is_killed() -> None:
     code = (
         "import subprocess, sys\nfrom sageloop.local_cloud.core.supervision import tree\n"
         "tree.become_subreaper()\n"

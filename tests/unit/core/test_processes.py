@@ -1,4 +1,4 @@
-"""Processes as the supervisor starts and ends them."""
+"""Processes that the supervisor starts and ends."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def output(child: Child) -> bytes:
 
 
 def python(processes: Processes, code: str, *arguments: str, **members: object) -> Child:
-    given = {"env": clean_environment(), "stdout": subprocess.PIPE, **members}
-    return processes.start("python", [sys.executable, "-IS", "-c", code, *arguments], **given)  # type: ignore[arg-type]
+    options = {"env": clean_environment(), "stdout": subprocess.PIPE, **members}
+    return processes.start("python", [sys.executable, "-IS", "-c", code, *arguments], **options)  # type: ignore[arg-type]
 
 
-def test_process_has_its_environment_and_folder_and_nothing_of_the_clouds(
+def test_process_has_its_own_environment_and_folder_only(
     processes: Processes, tmp_path: Path
 ) -> None:
     child = python(processes, FACTS, env={"ONLY": "this"}, cwd=tmp_path)
@@ -54,7 +54,7 @@ def test_process_has_its_environment_and_folder_and_nothing_of_the_clouds(
     facts = json.loads(output(child))
 
     assert facts["env"].pop("LC_CTYPE", "C.UTF-8") == "C.UTF-8"
-    # The fourth is the listing itself.
+    # The fourth is that of the listing itself.
     assert facts == {
         "env": {"ONLY": "this"}, "cwd": str(tmp_path), "leader": True,
         "open": ["0", "1", "2", "3"], "ignored": [], "stdin": "",
@@ -62,9 +62,7 @@ def test_process_has_its_environment_and_folder_and_nothing_of_the_clouds(
     assert child.wait(10) == 0
 
 
-def test_what_cannot_be_executed_is_the_system_s_error(
-    processes: Processes, tmp_path: Path
-) -> None:
+def test_invalid_command_raises_the_system_s_error(processes: Processes, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no program")
     with pytest.raises(FileNotFoundError) as missing:
         processes.start("none", ["no-such-program"], env={"PATH": "/bin"})
@@ -79,7 +77,7 @@ def test_what_cannot_be_executed_is_the_system_s_error(
     assert processes.running() == {}
 
 
-def test_exit_codes_and_signals_are_told(processes: Processes) -> None:
+def test_exit_codes_and_signals_are_returned(processes: Processes) -> None:
     ended = python(processes, "raise SystemExit(7)")
     killed = python(processes, "import signal; signal.pause()")
 
@@ -90,7 +88,7 @@ def test_exit_codes_and_signals_are_told(processes: Processes) -> None:
     assert (ended.poll(), killed.poll()) == (7, -signal.SIGTERM)
 
 
-def test_waiting_for_a_process_that_runs_on_times_out(processes: Processes) -> None:
+def test_wait_for_running_process_times_out(processes: Processes) -> None:
     child = python(processes, "import signal; signal.pause()")
 
     with pytest.raises(subprocess.TimeoutExpired):
@@ -98,7 +96,7 @@ def test_waiting_for_a_process_that_runs_on_times_out(processes: Processes) -> N
     assert child.poll() is None
 
 
-def test_large_environments_and_arguments_arrive(processes: Processes) -> None:
+def test_large_environments_and_arguments_are_passed(processes: Processes) -> None:
     long = "x" * 100_000
     child = python(
         processes, "import os, sys; print(len(os.environ['LONG']), len(sys.argv[1]))", long,
@@ -108,7 +106,7 @@ def test_large_environments_and_arguments_arrive(processes: Processes) -> None:
     assert output(child).split() == [b"100000", b"100000"]
 
 
-def test_stopping_is_the_end_of_starting(processes: Processes) -> None:
+def test_start_after_stop_is_refused(processes: Processes) -> None:
     child = python(processes, "import signal; signal.pause()")
 
     processes.stop()
@@ -130,7 +128,7 @@ re.fullmatch("(a|a)*b", "a" * 60)
 """
 
 
-def test_signal_ends_a_cloud_that_lets_no_python_run() -> None:
+def test_signal_ends_cloud_with_blocked_interpreter() -> None:
     with subprocess.Popen([sys.executable, "-c", HOG], stdout=subprocess.PIPE) as cloud:
         assert cloud.stdout is not None
         assert cloud.stdout.readline() == b"ready\n"
@@ -139,7 +137,7 @@ def test_signal_ends_a_cloud_that_lets_no_python_run() -> None:
         assert cloud.wait(20) == -signal.SIGKILL
 
 
-def test_signal_right_after_the_start_leaves_the_time_that_was_given() -> None:
+def test_signal_after_the_start_keeps_the_grace_period() -> None:
     code = HOG.replace("0.5", "600").replace('re.fullmatch("(a|a)*b", "a" * 60)', "")
     code = code.replace('print("ready", flush=True)', "os.kill(os.getpid(), signal.SIGTERM)")
     code += 'processes.start("x", ["true"], env={"PATH": "/bin:/usr/bin"}).wait(20)\n'
@@ -148,7 +146,7 @@ def test_signal_right_after_the_start_leaves_the_time_that_was_given() -> None:
     assert ended.returncode == 0
 
 
-def test_cloud_that_does_not_end_in_its_time_is_killed() -> None:
+def test_cloud_that_exceeds_its_deadline_is_killed() -> None:
     code = (
         "import signal\nfrom sageloop.local_cloud.core.processes import Processes\n"
         "processes = Processes()\nprocesses.end_cloud_after(0.1)\nsignal.pause()\n"

@@ -12,24 +12,24 @@ from sageloop.local_cloud.core.recorder import Recorder
 
 @pytest.fixture
 def nothing_else() -> Iterator[None]:
-    """What was there before is left out of walks and counts."""
+    """Exclude objects that existed before from collections and counts."""
     gc.freeze()
     yield
     gc.unfreeze()
 
 
 @pytest.mark.usefixtures("nothing_else")
-def test_kept_calls_are_no_burden_to_the_garbage_collector() -> None:
+def test_recorded_calls_are_not_tracked_by_the_garbage_collector() -> None:
     recorder = Recorder()
     before = len(gc.get_objects())
 
     for number in range(2000):
         recorder.add(
-            time=1.0, principal="somebody", action="sagemaker:InvokeEndpoint",
+            time=1.0, principal="user", action="sagemaker:InvokeEndpoint",
             params={"EndpointName": f"endpoint-{number}"}, region="us-east-1", outcome="OK",
             status=200, seconds=0.1,
         )  # fmt: skip
-    for _ in range(3):  # a tuple leaves the books one walk after those it holds
+    for _ in range(3):  # a tuple is untracked one collection after its items
         gc.collect()
 
     assert len(gc.get_objects()) - before < 500

@@ -1,4 +1,4 @@
-"""Messages as events: filters, and what a function's answer says of a batch."""
+"""Messages as events: filters, and failures that a response reports."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def message(id_: str = "m1", body: str = "text", **more: Any) -> dict[str, Any]:
         ({"body": {"n": [{"numeric": [">", 3]}]}}, '{"n": 4}', True),
     ],
 )
-def test_filter_meets_bodies_of_its_own_kind(
+def test_filter_applies_to_bodies_of_its_kind(
     pattern: dict[str, Any], body: str, *, through: bool
 ) -> None:
     assert passes([pattern], message(body=body), QUEUE) is through
 
 
-def test_one_filter_of_several_is_enough() -> None:
+def test_message_that_passes_one_filter_is_processed() -> None:
     patterns = [{"body": ["a"]}, {"body": ["b"]}]
     assert [passes(patterns, message(body=b), QUEUE) for b in "abc"] == [True, True, False]
     assert passes([], message(), QUEUE)
@@ -58,13 +58,11 @@ def test_one_filter_of_several_is_enough() -> None:
         ("not json", {"m1", "m2"}),
     ],
 )
-def test_answer_that_is_no_report_of_the_batch_fails_it_whole(
-    answer: str, failed: set[str]
-) -> None:
+def test_invalid_report_fails_the_whole_batch(answer: str, failed: set[str]) -> None:
     assert failed_of([message("m1"), message("m2")], answer.encode()) == failed
 
 
-def test_binary_attributes_travel_as_base64() -> None:
+def test_binary_attributes_are_base64() -> None:
     attributes = {"raw": {"DataType": "Binary", "BinaryValue": b"\x00\x01"}}
     (record,) = json.loads(event_of([message(MessageAttributes=attributes)], QUEUE))["Records"]
     assert record["messageAttributes"]["raw"]["binaryValue"] == "AAE="

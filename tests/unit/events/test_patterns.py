@@ -1,4 +1,4 @@
-"""The language of event patterns."""
+"""Event patterns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVENT: dict[str, Any] = {
     "count": 5,
     "flag": True,
     "nothing": None,
-    "tags": ["red", "blue"],
+    "tags": ["amber", "blue"],
     "ip": "10.0.0.7",
     "detail": {"name": "Model-A.tar.gz", "list": [{"k": "a", "v": 1}, {"k": "b", "v": 2}]},
 }
@@ -86,7 +86,7 @@ def test_pattern_does_not_match(pattern: dict[str, Any]) -> None:
     assert not matches(checked(pattern), EVENT)
 
 
-def test_escaped_star_is_plain() -> None:
+def test_escaped_asterisk_is_literal() -> None:
     pattern = parsed('{"a": [{"wildcard": "x\\\\**"}]}')
 
     assert matches(pattern, {"a": "x*y"})

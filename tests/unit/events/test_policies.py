@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sageloop.local_cloud.events.policies import Question, allows
+from sageloop.local_cloud.events.policies import AccessRequest, allows
 
-ASKED = Question(
+REQUEST = AccessRequest(
     "events.amazonaws.com", "sqs:SendMessage", "arn:aws:sqs:us-east-1:1:q",
     {"aws:SourceArn": "arn:aws:events:us-east-1:1:rule/r", "aws:SourceAccount": "1",
      "aws:SecureTransport": "true"},
@@ -49,7 +49,7 @@ DENY_PLAIN = {
     ],
 )
 def test_policy_allows(statements: Any) -> None:
-    assert allows(json.dumps({"Statement": statements}), ASKED)
+    assert allows(json.dumps({"Statement": statements}), REQUEST)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_policy_allows(statements: Any) -> None:
     ],
 )
 def test_policy_does_not_allow(statements: Any) -> None:
-    assert not allows(json.dumps({"Statement": statements}), ASKED)
+    assert not allows(json.dumps({"Statement": statements}), REQUEST)
 
 
 def test_no_policy_allows_nothing() -> None:
-    assert not allows(None, ASKED)
-    assert not allows("", ASKED)
+    assert not allows(None, REQUEST)
+    assert not allows("", REQUEST)

@@ -14,8 +14,12 @@ NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # a Wednesday
 
 def following(expression: str, moment: datetime = NOON, zone: str = "UTC") -> str | None:
     schedule = parse(expression, start=0.0, zone=ZoneInfo(zone), one_time=True)
-    found = schedule.next_after(moment.timestamp())
-    return None if found is None else datetime.fromtimestamp(found, UTC).strftime("%Y-%m-%d %H:%M")
+    occurrences = schedule.next_after(moment.timestamp())
+    return (
+        None
+        if occurrences is None
+        else datetime.fromtimestamp(occurrences, UTC).strftime("%Y-%m-%d %H:%M")
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,13 +56,13 @@ def test_rate_counts_from_its_start() -> None:
     assert schedule.next_after(1599.9) == 1600.0
 
 
-def test_hour_that_a_zone_skips_never_is() -> None:
-    before = datetime(2026, 3, 8, 5, 0, tzinfo=UTC)  # New York leaps from 2 to 3 at 07:00 UTC
+def test_skipped_hour_has_no_occurrence() -> None:
+    before = datetime(2026, 3, 8, 5, 0, tzinfo=UTC)  # New York skips from 2 to 3 at 07:00 UTC
 
     assert following("cron(30 2 * * ? *)", before, "America/New_York") == "2026-03-09 06:30"
 
 
-def test_hour_that_a_zone_repeats_is_once() -> None:
+def test_repeated_hour_has_one_occurrence() -> None:
     first = datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
 
     assert following("cron(30 1 * * ? *)", first, "America/New_York") == "2026-11-02 06:30"
@@ -78,6 +82,6 @@ def test_wrong_expression_is_refused(expression: str) -> None:
         parse(expression, start=0.0)
 
 
-def test_one_time_expression_needs_leave() -> None:
+def test_one_time_expression_is_refused_by_default() -> None:
     with pytest.raises(ValueError, match="a schedule is rate"):
         parse("at(2026-03-04T12:00:00)", start=0.0)

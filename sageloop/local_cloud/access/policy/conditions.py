@@ -75,7 +75,7 @@ class Condition:
             return all(match != negated for match in matches)
         if self.operator.set_operator is SetOperator.ANY:
             return any(match != negated for match in matches)
-        # AWS's pages do not define an operator without a set operator on several values
+        # AWS's documentation does not define an operator without a set operator on several values
         # of a request. One match is enough; a negated operator allows no match.
         return any(matches) != negated
 
@@ -96,7 +96,7 @@ def parse_operator(text: str, where: str = "Condition") -> ConditionOperator:
     except ValueError:
         known = False
     if not known:
-        raise PolicyError(where, f"{text} is no condition operator")
+        raise PolicyError(where, f"{text} is not a condition operator")
     return ConditionOperator(name, set_operator, name != rest)
 
 

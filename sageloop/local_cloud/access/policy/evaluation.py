@@ -88,31 +88,31 @@ class _Evaluation:
         endpoint = self._policies.endpoint
         if endpoint is not None and self._endpoint_allow() is None:
             return self._lacking(PolicyKind.ENDPOINT)
-        granted = self._resource_allow()
+        allow = self._resource_allow()
         if not self._principal.has_identity:
-            return self._granted_or_lacking(granted)
+            return self._allowed_or_lacking(allow)
         if self._policies.owner(self._principal) == self._principal.account:
-            return self._same_account(granted)
-        return self._cross_account(granted)
+            return self._same_account(allow)
+        return self._cross_account(allow)
 
-    def _same_account(self, granted: _Match | None) -> Decision:
-        if granted is not None and granted.named is PrincipalMatch.DIRECT:
-            return self._decided(Effect.ALLOWED, granted)
+    def _same_account(self, allow: _Match | None) -> Decision:
+        if allow is not None and allow.named is PrincipalMatch.DIRECT:
+            return self._decided(Effect.ALLOWED, allow)
         must_allow = any(one.must_allow for one in self._policies.resource)
-        if must_allow and granted is None:
+        if must_allow and allow is None:
             return self._lacking(self._resource_kind())
         if self._is_root():
             return Decision(request=self._request, effect=Effect.ALLOWED)
-        if granted is not None and granted.named is PrincipalMatch.ROLE:
+        if allow is not None and allow.named is PrincipalMatch.ROLE:
             # No identity-based policy is required, but boundary and session policies limit it.
-            return self._limited() or self._decided(Effect.ALLOWED, granted)
+            return self._limited() or self._decided(Effect.ALLOWED, allow)
         return self._by_identity()
 
-    def _cross_account(self, granted: _Match | None) -> Decision:
+    def _cross_account(self, allow: _Match | None) -> Decision:
         if self._is_root():
-            return self._granted_or_lacking(granted)
+            return self._allowed_or_lacking(allow)
         identity = self._by_identity()
-        return identity if not identity.allowed else self._granted_or_lacking(granted)
+        return identity if not identity.allowed else self._allowed_or_lacking(allow)
 
     def _is_root(self) -> bool:
         return self._principal.kind is PrincipalKind.ROOT
@@ -185,10 +185,10 @@ class _Evaluation:
     def _resource_kind(self) -> PolicyKind:
         return next((_kind(one) for one in self._policies.resource), PolicyKind.RESOURCE)
 
-    def _granted_or_lacking(self, granted: _Match | None) -> Decision:
-        if granted is None:
+    def _allowed_or_lacking(self, allow: _Match | None) -> Decision:
+        if allow is None:
             return self._lacking(self._resource_kind())
-        return self._decided(Effect.ALLOWED, granted)
+        return self._decided(Effect.ALLOWED, allow)
 
     def _decided(self, effect: Effect, match: _Match) -> Decision:
         return Decision(

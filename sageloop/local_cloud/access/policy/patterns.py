@@ -37,8 +37,8 @@ def wildcard(text: str) -> Test:
 def arn(text: str) -> Test:
     """Test whether an ARN matches a pattern field by field, as ``ArnLike`` does.
 
-    Each of the six fields between colons is matched by itself. A pattern of ``*`` alone matches
-    every ARN.
+    Each of the six fields between colons is matched by itself. The pattern ``*`` matches every
+    ARN.
     """
     return arn_from_tokens(tokens(text))
 

@@ -153,7 +153,7 @@ def anonymous() -> Principal:
 def _account(arn: str) -> str:
     fields = arn.split(":", 5)
     if len(fields) < 6:
-        raise PolicyError("Principal", f"{arn!r} is no ARN of a principal")
+        raise PolicyError("Principal", f"{arn!r} is not the ARN of a principal")
     return fields[4]
 
 
@@ -256,7 +256,9 @@ def parse_principals(element: Any, *, negated: bool, where: str) -> PrincipalEle
         raise PolicyError(where, f'must be "*" or an object, not {element!r}')
     for kind in element:
         if kind not in _TYPES:
-            raise PolicyError(where, f"{kind} is no type of principal; AWS has {', '.join(_TYPES)}")
+            raise PolicyError(
+                where, f"{kind} is not a type of principal; AWS has {', '.join(_TYPES)}"
+            )
     names = {
         kind: frozenset(texts_of(values, f"{where}.{kind}")) for kind, values in element.items()
     }

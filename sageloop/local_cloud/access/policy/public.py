@@ -1,4 +1,4 @@
-"""Whether a bucket policy is public, as S3's block public access judges it.
+"""Whether a bucket policy is public, by the rules of S3's block public access.
 
 The rules are those of "The meaning of 'public'" in the Amazon S3 User Guide: a policy is public
 unless each of its Allow statements is restricted to fixed values.

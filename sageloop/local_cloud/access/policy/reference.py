@@ -136,7 +136,7 @@ def _actions_of(prefix: str) -> Mapping[str, Action]:
 def resource_can_match(action_name: str, pattern: str) -> bool:
     """Whether a pattern of a ``Resource`` element can match a resource of an action.
 
-    An action without resource types is matched by ``*`` alone: a statement that names an ARN for it
+    An action without resource types is matched by ``*`` only: a statement that names an ARN for it
     never applies, and AWS accepts the policy without a warning.
 
     Args:

@@ -28,11 +28,11 @@ class _Variable:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text with policy variables in it.
+    """A text with policy variables.
 
     Build one with `template`. A variable's value is plain text: a wildcard in it matches only
-    itself. AWS's pages do not define this; as a wildcard, a session name or a tag could open a
-    policy to every resource.
+    itself. AWS's documentation does not define this; as a wildcard, a session name or a tag could
+    open a policy to every resource.
     """
 
     parts: tuple[str | _Variable, ...]

@@ -1,1 +1,1 @@
-"""How each resource type is created, updated and deleted through AWS's own APIs."""
+"""Providers: create, update and delete each resource type by AWS's own APIs."""

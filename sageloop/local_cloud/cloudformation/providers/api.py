@@ -1,4 +1,4 @@
-"""Resource types as data: an entry names the calls that make, change and remove a resource."""
+"""Resource types as tables of the API calls that create, update and delete them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
-from sageloop.local_cloud.cloudformation.providers.calls import invoke, look, unless_gone
+from sageloop.local_cloud.cloudformation.providers.calls import invoke, unless_gone, value_at
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import Coverage, names
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 from sageloop.local_cloud.core.errors import AwsError
 
@@ -26,9 +26,9 @@ def takes(same: str = "", /, **renamed: str) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Name:
-    """The property with the physical name; where absent, a name is made for it.
+    """The property with the physical name; without it, a name is generated.
 
-    ``param`` is the create call's parameter, ``lower`` for services that take no capitals.
+    ``param`` is the create call's parameter, ``lower`` is for services whose names are lower-case.
     """
 
     property: str
@@ -37,24 +37,24 @@ class Name:
     lower: bool = False
 
     def of(self, request: ResourceRequest) -> str:
-        """The name to use."""
-        given = request.properties.get(self.property)
-        if given is not None:
-            return str(given)
+        """The physical name."""
+        name = request.properties.get(self.property)
+        if name is not None:
+            return str(name)
         made = str(request.unique_name(max_length=self.max_length))
         return made.lower() if self.lower else made
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Further calls that carry properties out after create, and again when they change.
+    """Further calls that apply properties after the create call, and again on change.
 
-    ``apply`` finds the wanted value in ``scene.properties``; absent means taken away.
-    Without ``on_create`` the create call has carried the properties out already.
+    ``apply`` reads the desired value from ``context.properties``; an absent value is removed. With
+    ``on_create`` false, the create call itself applies the properties.
     """
 
     properties: str
-    apply: Callable[[Scene], None]
+    apply: Callable[[ProviderContext], None]
     on_create: bool = True
 
     def touches(self, changed: frozenset[str]) -> bool:
@@ -75,21 +75,21 @@ def setting(
 ) -> Step:
     """The step of one property with one call: ``call(**on, to=value)``.
 
-    When the property is taken away, ``remove(**on)`` is called, or ``call`` with ``reset``.
+    When the property is removed, ``remove(**on)`` is called, or ``call`` with ``reset``.
     """
 
-    def apply(scene: Scene) -> None:
-        value = scene.properties.get(name)
+    def apply(context: ProviderContext) -> None:
+        value = context.properties.get(name)
         if value is None and remove:
-            scene.call(remove, **scene.fill(on))
+            context.call(remove, **context.fill(on))
             return
         if value is None:
             value = reset
         elif of is not None:
             value = of(value)
         if value is None:
-            raise not_updatable(scene.request, name, "it cannot be taken away")
-        scene.call(call, **scene.fill(on), **{to: value})
+            raise not_updatable(context.request, name, "it cannot be removed")
+        context.call(call, **context.fill(on), **{to: value})
 
     return Step(properties=name, apply=apply, on_create=on_create)
 
@@ -98,9 +98,9 @@ def setting(
 class Update:
     """A call that changes some properties.
 
-    It is made when one of ``takes`` changed. With ``whole`` it replaces everything and gets
-    all of them; else it gets what changed, and for what was taken away the value in ``reset``.
-    ``always`` names properties that are sent along whenever the call is made.
+    It is called when one of ``takes`` changed. With ``whole`` it replaces all of them and receives
+    all; otherwise it receives the changed ones, and for removed ones the value in ``reset``.
+    ``always`` names properties that every call includes.
     """
 
     call: str
@@ -112,7 +112,7 @@ class Update:
 
 
 def not_updatable(request: ResourceRequest, name: str, why: str) -> AwsError:
-    """The refusal to change a property in place."""
+    """The error for a property that cannot be changed in place."""
     return AwsError(
         "NotUpdatable", f"{request.type_name} {request.logical_id}: property {name}: {why}"
     )
@@ -120,25 +120,26 @@ def not_updatable(request: ResourceRequest, name: str, why: str) -> AwsError:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiResource:
-    """A resource type made of API calls.
+    """A resource type implemented by API calls.
 
     Args:
         service: boto3's name of the service.
-        create: operation that makes it; ``takes`` maps properties to its parameters and
+        create: Operation that creates it; ``takes`` maps properties to its parameters and
             ``on_create`` holds parameters that are always sent.
-        name: its physical-name property, if it has one.
-        ref: template or response path of the physical id; empty means the name.
+        name: Its physical-name property, if it has one.
+        ref: Template or response path of the physical id; empty means the name.
         attributes: ``Fn::GetAtt`` names to templates (with ``{``) or response paths.
-        describe: operation, parameters and path of the document that response paths refer
-            to; without it they refer to create's answer.
-        more_attributes: attributes that need calls of their own.
-        convert: by property, from the template's form to the API's.
-        prepare: a last change of the create call's parameters.
-        steps: what follows create, in order, and what changes carry out.
-        updates: calls that change properties in place.
-        delete: operation that removes it, with ``delete_on``; codes in ``gone`` mean done.
-        before_delete: what has to happen first.
-        stored: properties that are kept in the stack only.
+        describe: Operation, parameters and path of the document that response paths refer
+            to; without it they refer to the response of create.
+        more_attributes: Attributes that need other calls.
+        convert: By property, from the template's form to the API's.
+        prepare: Last change of the create call's parameters.
+        steps: Calls after create, in order, which also apply changes.
+        updates: Calls that change properties in place.
+        delete: Operation that deletes it, with ``delete_on``; error codes in ``gone`` mean
+            that it no longer exists.
+        before_delete: Calls before the deletion.
+        stored: Properties that are stored without effect.
 
     """
 
@@ -150,25 +151,25 @@ class ApiResource:
     ref: str = "{name}"
     attributes: Mapping[str, str] = field(default_factory=dict)
     describe: tuple[str, Mapping[str, Any], str] | None = None
-    more_attributes: Callable[[Scene], dict[str, Any]] | None = None
+    more_attributes: Callable[[ProviderContext], dict[str, Any]] | None = None
     convert: Mapping[str, Convert] = field(default_factory=dict)
-    prepare: Callable[[Scene, dict[str, Any]], None] | None = None
+    prepare: Callable[[ProviderContext, dict[str, Any]], None] | None = None
     steps: tuple[Step, ...] = ()
     updates: tuple[Update, ...] = ()
     tagging: Tagging | None = None
     delete_call: str = ""
     delete_on: Mapping[str, Any] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
-    before_delete: Callable[[Scene], None] | None = None
+    before_delete: Callable[[ProviderContext], None] | None = None
     stored: frozenset[str] = frozenset()
     at_next_change: frozenset[str] = frozenset()
     note: str = ""
 
     @property
     def coverage(self) -> Coverage:
-        """What is carried out: everything a call takes when the resource is made.
+        """The supported properties: those that create and its steps apply.
 
-        A property that only an update takes is not covered: create would ignore it.
+        A property that only an update applies is not supported: create would ignore it.
         """
         executed = {*self.takes, *self.at_next_change}
         executed |= {self.name.property} if self.name else set()
@@ -180,93 +181,93 @@ class ApiResource:
         )
 
     def create(self, request: ResourceRequest) -> Resource:
-        """Make it; if a call after the first fails, what was made is removed again."""
+        """Create it; if a call after the first fails, it is deleted again."""
         refuse_unknown(request, self.coverage)
-        scene = Scene(request=request, service=self.service)
+        context = ProviderContext(request=request, service=self.service)
         if self.name is not None:
-            scene.name = self.name.of(request)
-        scene.response = scene.call(self.create_call, **self._create_params(scene))
-        scene.id = str(self._found(scene, self.ref, scene.response))
+            context.name = self.name.of(request)
+        context.response = context.call(self.create_call, **self._create_params(context))
+        context.id = str(self._value_of(context, self.ref, context.response))
         try:
-            self._complete(scene)
+            self._complete(context)
         except Exception:
             with contextlib.suppress(ClientError, AwsError):
-                self._delete(scene)
+                self._delete(context)
             raise
-        return Resource(scene.id, scene.attributes)
+        return Resource(context.id, context.attributes)
 
     def update(self, request: ResourceRequest) -> Resource:
-        """Change what differs; a property that nothing can change is refused by name."""
+        """Apply changed properties; a property that no call can change is refused by name."""
         refuse_unknown(request, self.coverage)
-        scene = self._scene_of(request)
+        context = self._context_of(request)
         changed = changed_properties(request) & self.coverage.executed
         self._refuse_unchangeable(request, changed)
         for update in self.updates:
             if changed & set(update.takes):
-                self._call_update(scene, update, changed)
+                self._call_update(context, update, changed)
         for step in self.steps:
             if step.touches(changed):
-                step.apply(scene)
+                step.apply(context)
         if self.tagging is not None:
-            self.tagging.on_update(scene)
-        self._read_attributes(scene)
-        return Resource(scene.id, scene.attributes)
+            self.tagging.on_update(context)
+        self._read_attributes(context)
+        return Resource(context.id, context.attributes)
 
     def delete(self, request: ResourceRequest) -> None:
-        """Remove it."""
-        self._delete(self._scene_of(request))
+        """Delete it."""
+        self._delete(self._context_of(request))
 
-    def _scene_of(self, request: ResourceRequest) -> Scene:
+    def _context_of(self, request: ResourceRequest) -> ProviderContext:
         attributes = dict(request.attributes)
         name = attributes.get(self.name.property) if self.name else None
         if name is None and self.name is not None:
             name = {**request.previous, **request.properties}.get(self.name.property)
-        return Scene(
+        return ProviderContext(
             request=request, service=self.service, id=request.physical_id,
             name=request.physical_id if name is None else str(name), attributes=attributes,
         )  # fmt: skip
 
-    def _create_params(self, scene: Scene) -> dict[str, Any]:
-        params = dict(scene.fill(self.on_create))
+    def _create_params(self, context: ProviderContext) -> dict[str, Any]:
+        params = dict(context.fill(self.on_create))
         if self.name is not None and self.name.param:
-            params[self.name.param] = scene.name
+            params[self.name.param] = context.name
         for name, param in self.takes.items():
-            if scene.properties.get(name) is not None:
-                params[param] = self._converted(name, scene.properties[name])
+            if context.properties.get(name) is not None:
+                params[param] = self._converted(name, context.properties[name])
         if self.tagging is not None:
-            params |= self.tagging.on_create(scene)
+            params |= self.tagging.on_create(context)
         if self.prepare is not None:
-            self.prepare(scene, params)
+            self.prepare(context, params)
         return params
 
-    def _complete(self, scene: Scene) -> None:
-        self._read_attributes(scene)
-        given = frozenset(k for k, v in scene.properties.items() if v is not None)
+    def _complete(self, context: ProviderContext) -> None:
+        self._read_attributes(context)
+        present = frozenset(k for k, v in context.properties.items() if v is not None)
         for step in self.steps:
-            if step.on_create and step.touches(given):
-                step.apply(scene)
+            if step.on_create and step.touches(present):
+                step.apply(context)
         if self.tagging is not None:
-            self.tagging.after_create(scene)
+            self.tagging.after_create(context)
         if self.describe is not None and self.steps:
-            self._read_attributes(scene)
+            self._read_attributes(context)
 
-    def _read_attributes(self, scene: Scene) -> None:
+    def _read_attributes(self, context: ProviderContext) -> None:
         if self.name is not None:
-            scene.attributes[self.name.property] = scene.name
-        document: Any = scene.response
+            context.attributes[self.name.property] = context.name
+        document: Any = context.response
         if self.describe is not None:
             operation, on, path = self.describe
-            document = look(scene.call(operation, **scene.fill(on)), path)
+            document = value_at(context.call(operation, **context.fill(on)), path)
         for name, source in self.attributes.items():
-            value = self._found(scene, source, document)
+            value = self._value_of(context, source, document)
             if value is not None:
-                scene.attributes[name] = value
+                context.attributes[name] = value
         if self.more_attributes is not None:
-            scene.attributes |= self.more_attributes(scene)
+            context.attributes |= self.more_attributes(context)
 
     @staticmethod
-    def _found(scene: Scene, source: str, document: Any) -> Any:
-        return scene.fill(source) if "{" in source else look(document, source)
+    def _value_of(context: ProviderContext, source: str, document: Any) -> Any:
+        return context.fill(source) if "{" in source else value_at(document, source)
 
     def _converted(self, name: str, value: Any) -> Any:
         convert = self.convert.get(name)
@@ -280,12 +281,14 @@ class ApiResource:
         for update in self.updates:
             changeable |= set(update.takes)
         for name in sorted(changed - changeable):
-            raise not_updatable(request, name, "the local cloud cannot change it in place")
+            raise not_updatable(request, name, "the local cloud cannot update it in place")
 
-    def _call_update(self, scene: Scene, update: Update, changed: frozenset[str]) -> None:
-        params = dict(scene.fill(update.on))
+    def _call_update(
+        self, context: ProviderContext, update: Update, changed: frozenset[str]
+    ) -> None:
+        params = dict(context.fill(update.on))
         for name, param in update.takes.items():
-            value = scene.properties.get(name)
+            value = context.properties.get(name)
             if not update.whole and name not in changed and name not in names(update.always):
                 continue
             if value is not None:
@@ -293,29 +296,29 @@ class ApiResource:
             elif name in update.reset:
                 params[param] = update.reset[name]
             elif not update.whole and name in changed:
-                raise not_updatable(scene.request, name, "it cannot be taken away")
-        invoke(scene.request.client(self.service), update.call, params)
+                raise not_updatable(context.request, name, "it cannot be removed")
+        invoke(context.request.client(self.service), update.call, params)
 
-    def _delete(self, scene: Scene) -> None:
+    def _delete(self, context: ProviderContext) -> None:
         if self.before_delete is not None:
             before_delete = self.before_delete
-            unless_gone(self.gone, lambda: before_delete(scene))
+            unless_gone(self.gone, lambda: before_delete(context))
         if self.delete_call:
-            on = scene.fill(self.delete_on)
-            unless_gone(self.gone, lambda: scene.call(self.delete_call, **on))
+            on = context.fill(self.delete_on)
+            unless_gone(self.gone, lambda: context.call(self.delete_call, **on))
 
 
 def changed_properties(request: ResourceRequest) -> frozenset[str]:
-    """Names of the properties whose values differ from those applied last."""
+    """Names of the properties that differ from the last applied ones."""
     both = request.properties.keys() | request.previous.keys()
     return frozenset(n for n in both if request.properties.get(n) != request.previous.get(n))
 
 
 def refuse_unknown(request: ResourceRequest, coverage: Coverage) -> None:
-    """Refuse a property that would have no effect, unless the user allowed it by name.
+    """Refuse a property without effect, unless the user allowed it by name.
 
     Raises:
-        AwsError: ``ValidationException`` naming the property and what is carried out.
+        AwsError: ``ValidationException`` with the property and the supported ones.
 
     """
     allow = request.cloud.config.allow
@@ -323,6 +326,6 @@ def refuse_unknown(request: ResourceRequest, coverage: Coverage) -> None:
         if not coverage.takes(name) and f"{request.type_name}.{name}" not in allow:
             raise AwsError(
                 "ValidationException",
-                f"{request.type_name} {request.logical_id}: property {name} is not carried out; "
+                f"{request.type_name} {request.logical_id}: property {name} is not supported; "
                 f"supported are {', '.join(sorted(coverage.executed | coverage.stored))}",
             )

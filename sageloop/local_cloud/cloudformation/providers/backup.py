@@ -6,7 +6,7 @@ from typing import Any
 
 from sageloop.local_cloud.cloudformation.providers.api import ApiResource, takes
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
-from sageloop.local_cloud.cloudformation.providers.keep import Kept
+from sageloop.local_cloud.cloudformation.providers.stored_only import StoredResource
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 
 _NO_BACKUPS = "stored: the local cloud takes no backups"
@@ -60,7 +60,7 @@ PROVIDERS: dict[str, CoveredProvider] = {
         gone=_GONE,
         note=_NO_BACKUPS,
     ),
-    "AWS::Backup::BackupSelection": Kept(
+    "AWS::Backup::BackupSelection": StoredResource(
         stored=names("BackupPlanId BackupSelection"),
         attributes={"Id": "{id}", "SelectionId": "{id}"},
         note=_NO_BACKUPS,

@@ -1,4 +1,4 @@
-"""What the engine asks of a resource provider, and what a provider may ask of the engine."""
+"""Interface between the engine and resource providers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 class ResourceRequest:
     """One create, update or delete of a resource.
 
-    ``properties`` are resolved (no intrinsic functions left). ``previous`` holds the last
-    applied properties on update and delete, ``physical_id`` and ``attributes`` what create
-    returned. ``client(service)`` gives a boto3 client acting as the deployment's role.
-    ``unique_name(max_length=…)`` gives the physical name CloudFormation would make
-    (``stack-logical-SUFFIX``), the same one within one request.
+    ``properties`` are resolved (without intrinsic functions). ``previous`` holds the last applied
+    properties on update and delete, ``physical_id`` and ``attributes`` the results of create.
+    ``client(service)`` returns a boto3 client of the deployment's role.
+    ``unique_name(max_length=…)`` returns a physical name in CloudFormation's form
+    (``stack-logical-SUFFIX``), the same one within a request.
     """
 
     cloud: Cloud
@@ -39,7 +39,7 @@ class ResourceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What a provider made: what ``Ref`` gives, and what ``Fn::GetAtt`` gives by name."""
+    """A created resource: the value of ``Ref``, and those of ``Fn::GetAtt`` by name."""
 
     physical_id: str
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -49,17 +49,17 @@ class Provider(Protocol):
     """Creates, updates in place and deletes resources of one type.
 
     Methods raise ``botocore.exceptions.ClientError`` or ``AwsError``; the message becomes the
-    resource's status reason. ``delete`` of something already gone succeeds.
+    resource's status reason. ``delete`` of a resource that no longer exists succeeds.
     """
 
     def create(self, request: ResourceRequest) -> Resource:
-        """Make the resource."""
+        """Create the resource."""
         ...
 
     def update(self, request: ResourceRequest) -> Resource:
-        """Change it in place; only called when no create-only property changed."""
+        """Update it in place; only called when no create-only property changed."""
         ...
 
     def delete(self, request: ResourceRequest) -> None:
-        """Remove it."""
+        """Delete it."""
         ...

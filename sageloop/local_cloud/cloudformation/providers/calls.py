@@ -1,8 +1,8 @@
-"""Calls of AWS's APIs with values as templates have them.
+"""API calls with values from templates.
 
-A template's values are loosely typed: numbers and booleans may be strings, policy documents
-are objects where an API wants JSON text, and some names differ only in their case. The API's
-own model says what is wanted; a name it does not know is an error, never left out.
+A template's values are loosely typed: numbers and booleans may be strings, policy documents are
+objects where an API expects JSON text, and some names differ in their case only. The API's model
+determines the conversion; an unknown name is an error, never ignored.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from sageloop.local_cloud.core.errors import AwsError
 
 
 def invoke(client: Any, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Call ``operation`` of a boto3 client, values brought into the shapes it wants.
+    """Call ``operation`` of a boto3 client with values converted to the API's types.
 
     Raises:
         AwsError: ``ValidationException`` if a name or a value does not fit the API.
-        ClientError: what the service answered.
+        ClientError: The service's error.
 
     """
     shape = client.meta.service_model.operation_model(operation).input_shape
@@ -35,7 +35,7 @@ def invoke(client: Any, operation: str, params: Mapping[str, Any]) -> dict[str, 
 
 
 def shaped_as(value: Any, shape: Any, path: str) -> Any:
-    """``value`` in the form that a botocore shape wants; ``path`` names it in errors."""
+    """``value`` converted to a botocore shape; ``path`` names it in errors."""
     if getattr(shape, "is_document_type", False):
         return value
     convert = _CONVERTERS.get(shape.type_name)
@@ -47,15 +47,15 @@ def _structure(value: Any, shape: Any, path: str) -> dict[str, Any]:
         raise _wrong(path, "an object", value)
     by_lower = {name.lower(): name for name in shape.members}
     shaped = {}
-    for given, inner in value.items():
-        name = given if given in shape.members else by_lower.get(str(given).lower())
+    for member, inner in value.items():
+        name = member if member in shape.members else by_lower.get(str(member).lower())
         if name is None:
             raise AwsError(
                 "ValidationException",
-                f"{path} takes no {given}; it takes {', '.join(sorted(shape.members))}",
+                f"{path} takes no {member}; it takes {', '.join(sorted(shape.members))}",
             )
         if inner is not None:
-            shaped[name] = shaped_as(inner, shape.members[name], f"{path}.{given}")
+            shaped[name] = shaped_as(inner, shape.members[name], f"{path}.{member}")
     return shaped
 
 
@@ -111,12 +111,12 @@ _CONVERTERS: dict[str, Callable[[Any, Any, str], Any]] = {
 }  # fmt: skip
 
 
-def _wrong(path: str, wanted: str, value: Any) -> AwsError:
-    return AwsError("ValidationException", f"{path} must be {wanted}, got {value!r}")
+def _wrong(path: str, expected: str, value: Any) -> AwsError:
+    return AwsError("ValidationException", f"{path} must be {expected}, got {value!r}")
 
 
 def text_of(value: Any) -> str:
-    """A value as the text AWS's APIs take: documents as JSON, booleans in lower case."""
+    """A value as text for AWS's APIs: documents as JSON, booleans in lower case."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -127,11 +127,11 @@ def text_of(value: Any) -> str:
 
 
 def is_true(value: Any) -> bool:
-    """Whether a template's boolean (perhaps a string) is true."""
+    """Whether a template's boolean (possibly a string) is true."""
     return text_of(value).lower() == "true" if value is not None else False
 
 
-def look(document: Any, path: str) -> Any:
+def value_at(document: Any, path: str) -> Any:
     """The value at a dotted path (``Subnets.0.SubnetId``), or ``None``."""
     for part in path.split("."):
         if isinstance(document, list):
@@ -144,14 +144,14 @@ def look(document: Any, path: str) -> Any:
 
 
 def error_code(error: Exception) -> str:
-    """The AWS error code of an error, or the empty string."""
+    """The AWS error code of an exception, or the empty string."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", ""))
     return error.code if isinstance(error, AwsError) else ""
 
 
 def unless_gone(gone: Iterable[str], call: Callable[[], object]) -> None:
-    """Call, and take an error of a code in ``gone`` as done already."""
+    """Call; an error with a code in ``gone`` counts as success."""
     try:
         call()
     except (ClientError, AwsError) as error:

@@ -1,4 +1,4 @@
-"""What the local cloud does with each property of a resource type."""
+"""Supported properties of resource types."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from sageloop.local_cloud.cloudformation.providers.base import Provider
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """The properties of a type that take effect, and those kept in the stack only."""
+    """The properties of a type that take effect, and those that are stored without effect."""
 
     executed: frozenset[str] = field(default_factory=frozenset)
     stored: frozenset[str] = field(default_factory=frozenset)
     note: str = ""
 
     def takes(self, name: str) -> bool:
-        """Whether a property may be given at all."""
+        """Whether a property is accepted."""
         return name in self.executed or name in self.stored
 
 
 class CoveredProvider(Provider, Protocol):
-    """A provider that says what it covers."""
+    """A provider that declares its supported properties."""
 
     @property
     def coverage(self) -> Coverage:
-        """What it carries out and what it only keeps."""
+        """Its executed and stored properties."""
         ...
 
 
 def names(text: str) -> frozenset[str]:
-    """Names given in one string, separated by blanks."""
+    """Names in one string, separated by spaces."""
     return frozenset(text.split())

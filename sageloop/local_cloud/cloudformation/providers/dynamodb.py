@@ -15,12 +15,12 @@ from sageloop.local_cloud.cloudformation.providers.api import (
 )
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
 from sageloop.local_cloud.cloudformation.providers.calls import is_true
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import (
     Coverage,
     CoveredProvider,
     names,
 )
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 from sageloop.local_cloud.core.errors import AwsError
 
@@ -47,25 +47,25 @@ def _stream(value: Mapping[str, Any]) -> dict[str, Any]:
 _CONVERT = {"SSESpecification": _encryption, "StreamSpecification": _stream}
 
 
-def _as_default(scene: Scene, params: dict[str, Any]) -> None:
+def _as_default(context: ProviderContext, params: dict[str, Any]) -> None:
     params.setdefault("BillingMode", "PROVISIONED")
 
 
-def _change(scene: Scene) -> None:
+def _change(context: ProviderContext) -> None:
     params: dict[str, Any] = {}
     for name in _IN_PLACE.split():
-        wanted = scene.properties.get(name)
-        if wanted != scene.previous.get(name):
+        desired = context.properties.get(name)
+        if desired != context.previous.get(name):
             convert = _CONVERT.get(name)
-            params[name] = convert(wanted) if convert and wanted else wanted
-            if wanted is None:
+            params[name] = convert(desired) if convert and desired else desired
+            if desired is None:
                 params[name] = _RESET.get(name)
-    scene.call("UpdateTable", TableName=scene.id, **params)
+    context.call("UpdateTable", TableName=context.id, **params)
 
 
-def _change_indexes(scene: Scene) -> None:
-    before = {i["IndexName"]: i for i in scene.previous.get("GlobalSecondaryIndexes") or ()}
-    after = {i["IndexName"]: i for i in scene.properties.get("GlobalSecondaryIndexes") or ()}
+def _change_indexes(context: ProviderContext) -> None:
+    before = {i["IndexName"]: i for i in context.previous.get("GlobalSecondaryIndexes") or ()}
+    after = {i["IndexName"]: i for i in context.properties.get("GlobalSecondaryIndexes") or ()}
     changes: list[dict[str, Any]] = []
     for name, old in before.items():
         new = after.get(name)
@@ -79,9 +79,9 @@ def _change_indexes(scene: Scene) -> None:
         for name, new in after.items()
         if name not in before or _shape(new) != _shape(before[name])
     ]
-    attributes = scene.properties.get("AttributeDefinitions")
+    attributes = context.properties.get("AttributeDefinitions")
     for change in changes:
-        scene.call("UpdateTable", TableName=scene.id, AttributeDefinitions=attributes,
+        context.call("UpdateTable", TableName=context.id, AttributeDefinitions=attributes,
                    GlobalSecondaryIndexUpdates=[change])  # fmt: skip
 
 
@@ -89,31 +89,31 @@ def _shape(index: Mapping[str, Any]) -> tuple[Any, Any]:
     return index.get("KeySchema"), index.get("Projection")
 
 
-def _back_up(scene: Scene) -> None:
-    wanted = scene.properties.get("PointInTimeRecoverySpecification")
-    scene.call(
+def _back_up(context: ProviderContext) -> None:
+    desired = context.properties.get("PointInTimeRecoverySpecification")
+    context.call(
         "UpdateContinuousBackups",
-        TableName=scene.id,
-        PointInTimeRecoverySpecification=wanted or {"PointInTimeRecoveryEnabled": False},
+        TableName=context.id,
+        PointInTimeRecoverySpecification=desired or {"PointInTimeRecoveryEnabled": False},
     )
 
 
-def _expire(scene: Scene) -> None:
-    wanted = scene.properties.get("TimeToLiveSpecification")
-    before = scene.previous.get("TimeToLiveSpecification")
-    if before and is_true(before.get("Enabled")) and before != wanted:
-        scene.call("UpdateTimeToLive", TableName=scene.id,
+def _expire(context: ProviderContext) -> None:
+    desired = context.properties.get("TimeToLiveSpecification")
+    before = context.previous.get("TimeToLiveSpecification")
+    if before and is_true(before.get("Enabled")) and before != desired:
+        context.call("UpdateTimeToLive", TableName=context.id,
                    TimeToLiveSpecification={**before, "Enabled": False})  # fmt: skip
-    if wanted and is_true(wanted.get("Enabled")):
-        scene.call("UpdateTimeToLive", TableName=scene.id, TimeToLiveSpecification=wanted)
+    if desired and is_true(desired.get("Enabled")):
+        context.call("UpdateTimeToLive", TableName=context.id, TimeToLiveSpecification=desired)
 
 
-def _described(scene: Scene) -> dict[str, Any]:
-    table = scene.call("DescribeTable", TableName=scene.id)["Table"]
-    found = {"Arn": table["TableArn"], "TableId": table.get("TableId")}
+def _described(context: ProviderContext) -> dict[str, Any]:
+    table = context.call("DescribeTable", TableName=context.id)["Table"]
+    attributes = {"Arn": table["TableArn"], "TableId": table.get("TableId")}
     if table.get("LatestStreamArn"):
-        found["StreamArn"] = table["LatestStreamArn"]
-    return found
+        attributes["StreamArn"] = table["LatestStreamArn"]
+    return attributes
 
 
 TABLE = ApiResource(
@@ -141,7 +141,7 @@ TABLE = ApiResource(
 
 
 class GlobalTable:
-    """``AWS::DynamoDB::GlobalTable`` with one replica: a table by another name."""
+    """``AWS::DynamoDB::GlobalTable`` with one replica, implemented as a table."""
 
     coverage = Coverage(
         executed=names(
@@ -154,17 +154,17 @@ class GlobalTable:
     )
 
     def create(self, request: ResourceRequest) -> Resource:
-        """Make the one table."""
+        """Create the table."""
         refuse_unknown(request, self.coverage)
         return TABLE.create(self._as_table(request))
 
     def update(self, request: ResourceRequest) -> Resource:
-        """Change the one table."""
+        """Update the table."""
         refuse_unknown(request, self.coverage)
         return TABLE.update(self._as_table(request))
 
     def delete(self, request: ResourceRequest) -> None:
-        """Remove the one table."""
+        """Delete the table."""
         TABLE.delete(self._as_table(request))
 
     def _as_table(self, request: ResourceRequest) -> ResourceRequest:
@@ -186,10 +186,10 @@ def _one_table(properties: Mapping[str, Any], region: str) -> dict[str, Any]:
         return {}
     replicas = properties.get("Replicas") or []
     if len(replicas) != 1 or replicas[0].get("Region") != region:
-        given = ", ".join(str(r.get("Region")) for r in replicas)
+        regions = ", ".join(str(r.get("Region")) for r in replicas)
         raise AwsError(
             "ValidationException",
-            f"the local cloud has one region, {region}; Replicas name: {given or 'none'}",
+            f"the local cloud has one region, {region}; Replicas name: {regions or 'none'}",
         )
     table = {k: v for k, v in properties.items() if k not in ("Replicas", "SSESpecification")}
     replica = dict(replicas[0])

@@ -1,4 +1,4 @@
-"""Amazon EC2: networks, their routes and gateways."""
+"""Amazon EC2: VPCs, route tables and gateways."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     setting,
     takes,
 )
-from sageloop.local_cloud.cloudformation.providers.calls import is_true, look, unless_gone
+from sageloop.local_cloud.cloudformation.providers.calls import is_true, unless_gone, value_at
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.ec2_endpoints import FLOW_LOG, VPC_ENDPOINT
 from sageloop.local_cloud.cloudformation.providers.ec2_security import SECURITY
 from sageloop.local_cloud.cloudformation.providers.ec2_tags import ec2_tags
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 
 
-def _vpc_defaults(scene: Scene) -> dict[str, Any]:
-    of_vpc = {"Name": "vpc-id", "Values": [scene.id]}
-    groups = scene.call(
+def _vpc_defaults(context: ProviderContext) -> dict[str, Any]:
+    of_vpc = {"Name": "vpc-id", "Values": [context.id]}
+    groups = context.call(
         "DescribeSecurityGroups", Filters=[of_vpc, {"Name": "group-name", "Values": ["default"]}]
     )
-    acls = scene.call(
+    acls = context.call(
         "DescribeNetworkAcls", Filters=[of_vpc, {"Name": "default", "Values": ["true"]}]
     )
     return {
-        "DefaultSecurityGroup": look(groups, "SecurityGroups.0.GroupId"),
-        "DefaultNetworkAcl": look(acls, "NetworkAcls.0.NetworkAclId"),
+        "DefaultSecurityGroup": value_at(groups, "SecurityGroups.0.GroupId"),
+        "DefaultNetworkAcl": value_at(acls, "NetworkAcls.0.NetworkAclId"),
     }
 
 
-def _associations(scene: Scene) -> dict[str, Any]:
-    found = scene.call("DescribeVpcs", VpcIds=[scene.id])
-    listed = look(found, "Vpcs.0.CidrBlockAssociationSet") or []
-    return {**_vpc_defaults(scene), "CidrBlockAssociations": [a["AssociationId"] for a in listed]}
+def _associations(context: ProviderContext) -> dict[str, Any]:
+    response = context.call("DescribeVpcs", VpcIds=[context.id])
+    listed = value_at(response, "Vpcs.0.CidrBlockAssociationSet") or []
+    return {**_vpc_defaults(context), "CidrBlockAssociations": [a["AssociationId"] for a in listed]}
 
 
-def _acl_of_subnet(scene: Scene) -> dict[str, Any]:
-    found = scene.call(
-        "DescribeNetworkAcls", Filters=[{"Name": "association.subnet-id", "Values": [scene.id]}]
+def _acl_of_subnet(context: ProviderContext) -> dict[str, Any]:
+    response = context.call(
+        "DescribeNetworkAcls", Filters=[{"Name": "association.subnet-id", "Values": [context.id]}]
     )
-    for association in look(found, "NetworkAcls.0.Associations") or ():
-        if association.get("SubnetId") == scene.id:
+    for association in value_at(response, "NetworkAcls.0.Associations") or ():
+        if association.get("SubnetId") == context.id:
             return {"NetworkAclAssociationId": association["NetworkAclAssociationId"]}
     return {}
 
@@ -60,52 +60,54 @@ _ROUTE_TARGETS = (
 _DESTINATIONS = "DestinationCidrBlock DestinationIpv6CidrBlock DestinationPrefixListId"
 
 
-def _destination(scene: Scene) -> dict[str, Any]:
-    wanted = {**scene.previous, **scene.properties}
-    return {name: wanted[name] for name in _DESTINATIONS.split() if name in wanted}
+def _destination(context: ProviderContext) -> dict[str, Any]:
+    properties = {**context.previous, **context.properties}
+    return {name: properties[name] for name in _DESTINATIONS.split() if name in properties}
 
 
-def _route_id(scene: Scene) -> dict[str, Any]:
-    where = next(iter(_destination(scene).values()))
+def _route_id(context: ProviderContext) -> dict[str, Any]:
+    where = next(iter(_destination(context).values()))
     return {"CidrBlock": where}
 
 
-def _replace_route(scene: Scene) -> None:
-    targets = {k: v for k, v in scene.properties.items() if k in _ROUTE_TARGETS.split()}
-    table = scene.properties["RouteTableId"]
-    scene.call("ReplaceRoute", RouteTableId=table, **_destination(scene), **targets)
+def _replace_route(context: ProviderContext) -> None:
+    targets = {k: v for k, v in context.properties.items() if k in _ROUTE_TARGETS.split()}
+    table = context.properties["RouteTableId"]
+    context.call("ReplaceRoute", RouteTableId=table, **_destination(context), **targets)
 
 
 class _Route(ApiResource):
-    """A route is known by its table and destination; the answer to create names neither."""
+    """A route, identified by its table and destination, which the create response omits."""
 
-    def _complete(self, scene: Scene) -> None:
-        super()._complete(scene)
-        scene.id = f"{scene.properties['RouteTableId']}|{scene.attributes['CidrBlock']}"
+    def _complete(self, context: ProviderContext) -> None:
+        super()._complete(context)
+        context.id = f"{context.properties['RouteTableId']}|{context.attributes['CidrBlock']}"
 
-    def _delete(self, scene: Scene) -> None:
-        table = {**scene.previous, **scene.properties}["RouteTableId"]
+    def _delete(self, context: ProviderContext) -> None:
+        table = {**context.previous, **context.properties}["RouteTableId"]
         unless_gone(
             names("InvalidRoute.NotFound InvalidRouteTableID.NotFound"),
-            lambda: scene.call("DeleteRoute", RouteTableId=table, **_destination(scene)),
+            lambda: context.call("DeleteRoute", RouteTableId=table, **_destination(context)),
         )
 
 
-def _acl_entry(scene: Scene, params: dict[str, Any]) -> None:
+def _acl_entry(context: ProviderContext, params: dict[str, Any]) -> None:
     params.setdefault("Egress", False)
 
 
-def _delete_acl_entry(scene: Scene) -> None:
-    entry = {**scene.previous, **scene.properties}
+def _delete_acl_entry(context: ProviderContext) -> None:
+    entry = {**context.previous, **context.properties}
     acl, number, egress = entry["NetworkAclId"], entry["RuleNumber"], is_true(entry.get("Egress"))
-    found = look(scene.call("DescribeNetworkAcls", NetworkAclIds=[acl]), "NetworkAcls.0.Entries")
-    if any(e["RuleNumber"] == int(number) and e["Egress"] is egress for e in found or ()):
-        scene.call("DeleteNetworkAclEntry", NetworkAclId=acl, RuleNumber=number, Egress=egress)
+    entries = value_at(
+        context.call("DescribeNetworkAcls", NetworkAclIds=[acl]), "NetworkAcls.0.Entries"
+    )
+    if any(e["RuleNumber"] == int(number) and e["Egress"] is egress for e in entries or ()):
+        context.call("DeleteNetworkAclEntry", NetworkAclId=acl, RuleNumber=number, Egress=egress)
 
 
-def _associate_acl(scene: Scene, params: dict[str, Any]) -> None:
-    scene.id = str(params.pop("SubnetId"))
-    params["AssociationId"] = _acl_of_subnet(scene)["NetworkAclAssociationId"]
+def _associate_acl(context: ProviderContext, params: dict[str, Any]) -> None:
+    context.id = str(params.pop("SubnetId"))
+    params["AssociationId"] = _acl_of_subnet(context)["NetworkAclAssociationId"]
 
 
 PROVIDERS: dict[str, CoveredProvider] = {
@@ -194,7 +196,7 @@ PROVIDERS: dict[str, CoveredProvider] = {
         create_call="AttachInternetGateway",
         takes=takes("InternetGatewayId VpcId"),
         ref="IGW|{prop[VpcId]}",
-        more_attributes=lambda scene: {"AttachmentType": "IGW"},
+        more_attributes=lambda context: {"AttachmentType": "IGW"},
         delete_call="DetachInternetGateway",
         delete_on={"InternetGatewayId": "{prop[InternetGatewayId]}", "VpcId": "{prop[VpcId]}"},
         gone=names("Gateway.NotAttached InvalidInternetGatewayID.NotFound "

@@ -1,14 +1,14 @@
-"""EC2: endpoints of AWS services inside a network, and flow logs."""
+"""Amazon EC2: VPC endpoints and flow logs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sageloop.local_cloud.cloudformation.providers.api import ApiResource, Step, takes
-from sageloop.local_cloud.cloudformation.providers.calls import look, unless_gone
+from sageloop.local_cloud.cloudformation.providers.calls import unless_gone, value_at
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import names
 from sageloop.local_cloud.cloudformation.providers.ec2_tags import ec2_tags
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.core.errors import AwsError
 
 _LISTS = {
@@ -20,67 +20,73 @@ _OPEN_POLICY = {
 }
 
 
-def _as_default(scene: Scene, params: dict[str, Any]) -> None:
+def _as_default(context: ProviderContext, params: dict[str, Any]) -> None:
     params.setdefault("VpcEndpointType", "Gateway")
     params.setdefault("PolicyDocument", _OPEN_POLICY)
     params.setdefault("PrivateDnsEnabled", False)
 
 
-def _modify(scene: Scene) -> None:
+def _modify(context: ProviderContext) -> None:
     params: dict[str, Any] = {}
     for name, api in _LISTS.items():
-        before = scene.previous.get(name) or []
-        after = scene.properties.get(name) or []
+        before = context.previous.get(name) or []
+        after = context.properties.get(name) or []
         params[f"Add{api}"] = [i for i in after if i not in before] or None
         params[f"Remove{api}"] = [i for i in before if i not in after] or None
     for name in ("PolicyDocument", "PrivateDnsEnabled", "IpAddressType", "DnsOptions"):
-        if scene.properties.get(name) != scene.previous.get(name):
-            params[name] = scene.properties.get(name)
+        if context.properties.get(name) != context.previous.get(name):
+            params[name] = context.properties.get(name)
     if params.get("PolicyDocument", "given") is None:
         params |= {"PolicyDocument": None, "ResetPolicy": True}
-    scene.call("ModifyVpcEndpoint", VpcEndpointId=scene.id, **params)
+    context.call("ModifyVpcEndpoint", VpcEndpointId=context.id, **params)
 
 
-def _described(scene: Scene) -> dict[str, Any]:
-    found = look(scene.call("DescribeVpcEndpoints", VpcEndpointIds=[scene.id]), "VpcEndpoints.0")
-    entries = look(found, "DnsEntries") or []
-    created = look(found, "CreationTimestamp")
+def _described(context: ProviderContext) -> dict[str, Any]:
+    endpoint = value_at(
+        context.call("DescribeVpcEndpoints", VpcEndpointIds=[context.id]), "VpcEndpoints.0"
+    )
+    entries = value_at(endpoint, "DnsEntries") or []
+    created = value_at(endpoint, "CreationTimestamp")
     return {
-        "Id": scene.id,
-        "NetworkInterfaceIds": look(found, "NetworkInterfaceIds") or [],
+        "Id": context.id,
+        "NetworkInterfaceIds": value_at(endpoint, "NetworkInterfaceIds") or [],
         "DnsEntries": [f"{e.get('HostedZoneId', '')}:{e.get('DnsName', '')}" for e in entries],
         "CreationTimestamp": "" if created is None else str(created),
     }
 
 
-def _delete(scene: Scene) -> None:
-    found = look(scene.call("DescribeVpcEndpoints", VpcEndpointIds=[scene.id]), "VpcEndpoints.0")
-    if found is None or str(look(found, "State")).lower() in ("deleted", "deleting"):
+def _delete(context: ProviderContext) -> None:
+    endpoint = value_at(
+        context.call("DescribeVpcEndpoints", VpcEndpointIds=[context.id]), "VpcEndpoints.0"
+    )
+    if endpoint is None or str(value_at(endpoint, "State")).lower() in ("deleted", "deleting"):
         return
     unless_gone(
         names("InvalidRoute.NotFound"),
-        lambda: scene.call("DeleteVpcEndpoints", VpcEndpointIds=[scene.id]),
+        lambda: context.call("DeleteVpcEndpoints", VpcEndpointIds=[context.id]),
     )
-    left = look(scene.call("DescribeVpcEndpoints", VpcEndpointIds=[scene.id]), "VpcEndpoints.0")
-    if left is not None and str(look(left, "State")).lower() != "deleted":
-        # moto does not move routes when an endpoint's tables change, and then cannot delete it.
-        tables = look(left, "RouteTableIds")
-        scene.call("ModifyVpcEndpoint", VpcEndpointId=scene.id, RemoveRouteTableIds=tables)
-        scene.call("DeleteVpcEndpoints", VpcEndpointIds=[scene.id])
+    left = value_at(
+        context.call("DescribeVpcEndpoints", VpcEndpointIds=[context.id]), "VpcEndpoints.0"
+    )
+    if left is not None and str(value_at(left, "State")).lower() != "deleted":
+        # moto does not update routes when an endpoint's tables change, and then cannot delete it.
+        tables = value_at(left, "RouteTableIds")
+        context.call("ModifyVpcEndpoint", VpcEndpointId=context.id, RemoveRouteTableIds=tables)
+        context.call("DeleteVpcEndpoints", VpcEndpointIds=[context.id])
 
 
-def _of_resource(scene: Scene, params: dict[str, Any]) -> None:
+def _of_resource(context: ProviderContext, params: dict[str, Any]) -> None:
     params["ResourceIds"] = [params["ResourceIds"]]
 
 
 class _FlowLog(ApiResource):
-    """Flow logs are refused inside an answer that is a success by its status."""
+    """Flow logs, whose create call reports errors in a successful response."""
 
-    def _complete(self, scene: Scene) -> None:
-        refused = look(scene.response, "Unsuccessful.0.Error")
+    def _complete(self, context: ProviderContext) -> None:
+        refused = value_at(context.response, "Unsuccessful.0.Error")
         if refused:
             raise AwsError(refused.get("Code", "InvalidRequest"), refused.get("Message", ""))
-        super()._complete(scene)
+        super()._complete(context)
 
 
 VPC_ENDPOINT = ApiResource(
@@ -104,7 +110,7 @@ VPC_ENDPOINT = ApiResource(
     tagging=ec2_tags("vpc-endpoint"),
     before_delete=_delete,
     gone=names("InvalidVpcEndpointId.NotFound"),
-    note="the policy is stored; traffic inside the local cloud does not pass through it",
+    note="the policy is stored; it is not applied to traffic inside the local cloud",
 )
 
 FLOW_LOG = _FlowLog(
@@ -122,5 +128,5 @@ FLOW_LOG = _FlowLog(
     delete_call="DeleteFlowLogs",
     delete_on={"FlowLogIds": ["{id}"]},
     gone=names("InvalidFlowLogId.NotFound"),
-    note="stored: there is no traffic to log",
+    note="stored: the local cloud has no traffic to log",
 )

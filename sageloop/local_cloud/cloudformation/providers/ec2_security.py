@@ -1,4 +1,4 @@
-"""EC2 security groups, with their rules inline or as resources of their own."""
+"""Amazon EC2: security groups, with inline rules or rules as resources."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     takes,
 )
 from sageloop.local_cloud.cloudformation.providers.base import Resource, ResourceRequest
-from sageloop.local_cloud.cloudformation.providers.calls import invoke, look, unless_gone
+from sageloop.local_cloud.cloudformation.providers.calls import invoke, unless_gone, value_at
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import (
     Coverage,
     CoveredProvider,
     names,
 )
 from sageloop.local_cloud.cloudformation.providers.ec2_tags import ec2_tags
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.core.errors import AwsError
 
 _ALL_OUT = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
@@ -34,7 +34,7 @@ def permission(rule: Mapping[str, Any], direction: str) -> dict[str, Any]:
     """A rule as the ``IpPermission`` of EC2's API.
 
     Raises:
-        AwsError: for a property that a rule does not have.
+        AwsError: A rule does not have the property.
 
     """
     rest = {k: v for k, v in rule.items() if k not in ("GroupId", "GroupName") and v is not None}
@@ -66,28 +66,28 @@ def _group_pair(rest: dict[str, Any], prefix: str) -> dict[str, Any]:
     }
 
 
-def _apply_rules(scene: Scene, direction: str) -> None:
+def _apply_rules(context: ProviderContext, direction: str) -> None:
     listed = f"SecurityGroup{direction}"
-    before = [permission(r, direction) for r in scene.previous.get(listed) or ()]
-    after = [permission(r, direction) for r in scene.properties.get(listed) or ()]
+    before = [permission(r, direction) for r in context.previous.get(listed) or ()]
+    after = [permission(r, direction) for r in context.properties.get(listed) or ()]
     if direction == "Egress":
-        # Without rules of its own, a group lets everything out.
-        before = before if scene.previous.get(listed) else [_ALL_OUT]
-        after = after if scene.properties.get(listed) else [_ALL_OUT]
+        # Without egress rules in the template, a group allows all outbound traffic.
+        before = before if context.previous.get(listed) else [_ALL_OUT]
+        after = after if context.properties.get(listed) else [_ALL_OUT]
     for rule in before:
         if rule not in after:
-            unless_gone(_NO_RULE, lambda r=rule: _change(scene, "Revoke", direction, r))  # type: ignore[misc]
+            unless_gone(_NO_RULE, lambda r=rule: _change(context, "Revoke", direction, r))  # type: ignore[misc]
     for rule in after:
         if rule not in before:
-            unless_gone(_DUPLICATE, lambda r=rule: _change(scene, "Authorize", direction, r))  # type: ignore[misc]
+            unless_gone(_DUPLICATE, lambda r=rule: _change(context, "Authorize", direction, r))  # type: ignore[misc]
 
 
-def _change(scene: Scene, verb: str, direction: str, rule: Mapping[str, Any]) -> None:
-    scene.call(f"{verb}SecurityGroup{direction}", GroupId=scene.id, IpPermissions=[rule])
+def _change(context: ProviderContext, verb: str, direction: str, rule: Mapping[str, Any]) -> None:
+    context.call(f"{verb}SecurityGroup{direction}", GroupId=context.id, IpPermissions=[rule])
 
 
 class _Rule:
-    """A rule that is a resource of its own."""
+    """A rule that is a resource."""
 
     def __init__(self, direction: str, properties: str) -> None:
         self._direction = direction
@@ -97,11 +97,11 @@ class _Rule:
         """Add the rule to its group."""
         refuse_unknown(request, self.coverage)
         answer = self._call(request, "Authorize", request.properties)
-        made = str(look(answer, "SecurityGroupRules.0.SecurityGroupRuleId"))
+        made = str(value_at(answer, "SecurityGroupRules.0.SecurityGroupRuleId"))
         return Resource(made, {"Id": made})
 
     def update(self, request: ResourceRequest) -> Resource:
-        """Change the description, the only thing that can change."""
+        """Change the description, the only property that can change in place."""
         refuse_unknown(request, self.coverage)
         invoke(
             request.client("ec2"), f"UpdateSecurityGroupRuleDescriptions{self._direction}",
@@ -111,7 +111,7 @@ class _Rule:
         return Resource(request.physical_id, dict(request.attributes))
 
     def delete(self, request: ResourceRequest) -> None:
-        """Take the rule out of its group."""
+        """Remove the rule from its group."""
         applied = request.previous if request.previous else request.properties
         unless_gone(_NO_RULE, lambda: self._call(request, "Revoke", applied))
 
@@ -134,7 +134,7 @@ SECURITY: dict[str, CoveredProvider] = {
         takes=takes("VpcId", GroupDescription="Description"),
         ref="GroupId",
         attributes={"GroupId": "{id}", "Id": "{id}"},
-        more_attributes=lambda scene: {"VpcId": scene.properties.get("VpcId")},
+        more_attributes=lambda context: {"VpcId": context.properties.get("VpcId")},
         steps=(
             Step(properties="SecurityGroupIngress", apply=lambda s: _apply_rules(s, "Ingress")),
             Step(properties="SecurityGroupEgress", apply=lambda s: _apply_rules(s, "Egress")),

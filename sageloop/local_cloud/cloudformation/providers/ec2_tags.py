@@ -1,4 +1,4 @@
-"""EC2's way to tag: a specification on create, calls on resource ids later."""
+"""Tags of EC2 resources: a specification on create, calls on resource ids later."""
 
 from __future__ import annotations
 

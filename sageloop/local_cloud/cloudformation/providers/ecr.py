@@ -9,16 +9,16 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     takes,
 )
 from sageloop.local_cloud.cloudformation.providers.calls import is_true
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 
 _REPOSITORY = {"repositoryName": "{id}"}
 
 
-def _delete(scene: Scene) -> None:
-    force = is_true({**scene.previous, **scene.properties}.get("EmptyOnDelete"))
-    scene.call("DeleteRepository", repositoryName=scene.id, force=force)
+def _delete(context: ProviderContext) -> None:
+    force = is_true({**context.previous, **context.properties}.get("EmptyOnDelete"))
+    context.call("DeleteRepository", repositoryName=context.id, force=force)
 
 
 PROVIDERS: dict[str, CoveredProvider] = {

@@ -1,4 +1,4 @@
-"""Amazon EventBridge and its scheduler."""
+"""Amazon EventBridge and EventBridge Scheduler."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     setting,
     takes,
 )
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 from sageloop.local_cloud.core.errors import AwsError
 
@@ -22,28 +22,30 @@ _GONE = names("ResourceNotFoundException")
 _TAGS = Tagging(on={"ResourceARN": "{att[Arn]}"})
 
 
-def _bus(scene: Scene) -> dict[str, str]:
-    name = {**scene.previous, **scene.properties}.get("EventBusName")
+def _bus(context: ProviderContext) -> dict[str, str]:
+    name = {**context.previous, **context.properties}.get("EventBusName")
     return {} if name is None else {"EventBusName": str(name)}
 
 
-def _rule_name(scene: Scene) -> str:
-    return scene.id.rpartition("|")[2]
+def _rule_name(context: ProviderContext) -> str:
+    return context.id.rpartition("|")[2]
 
 
-def _put_targets(scene: Scene) -> None:
-    before = {str(t["Id"]): t for t in scene.previous.get("Targets") or ()}
-    after = {str(t["Id"]): t for t in scene.properties.get("Targets") or ()}
-    _remove_targets(scene, sorted(before.keys() - after.keys()))
+def _put_targets(context: ProviderContext) -> None:
+    before = {str(t["Id"]): t for t in context.previous.get("Targets") or ()}
+    after = {str(t["Id"]): t for t in context.properties.get("Targets") or ()}
+    _remove_targets(context, sorted(before.keys() - after.keys()))
     changed = [t for name, t in after.items() if before.get(name) != t]
     if changed:
-        answer = scene.call("PutTargets", Rule=_rule_name(scene), Targets=changed, **_bus(scene))
+        answer = context.call(
+            "PutTargets", Rule=_rule_name(context), Targets=changed, **_bus(context)
+        )
         _refuse_failed(answer)
 
 
-def _remove_targets(scene: Scene, ids: list[str]) -> None:
+def _remove_targets(context: ProviderContext, ids: list[str]) -> None:
     if ids:
-        answer = scene.call("RemoveTargets", Rule=_rule_name(scene), Ids=ids, **_bus(scene))
+        answer = context.call("RemoveTargets", Rule=_rule_name(context), Ids=ids, **_bus(context))
         _refuse_failed(answer)
 
 
@@ -55,42 +57,42 @@ def _refuse_failed(answer: dict[str, Any]) -> None:
         )
 
 
-def _strip_rule(scene: Scene) -> None:
-    bus = _bus(scene)
-    found = scene.call("ListTargetsByRule", Rule=_rule_name(scene), **bus)
-    _remove_targets(scene, [t["Id"] for t in found.get("Targets", ())])
-    scene.call("DeleteRule", Name=_rule_name(scene), **bus)
+def _strip_rule(context: ProviderContext) -> None:
+    bus = _bus(context)
+    targets = context.call("ListTargetsByRule", Rule=_rule_name(context), **bus)
+    _remove_targets(context, [t["Id"] for t in targets.get("Targets", ())])
+    context.call("DeleteRule", Name=_rule_name(context), **bus)
 
 
 class _Rule(ApiResource):
-    """A rule on a bus of its own is referred to as ``bus|rule``."""
+    """A rule; on a custom bus its ``Ref`` is ``bus|rule``."""
 
-    def _complete(self, scene: Scene) -> None:
-        bus = _bus(scene).get("EventBusName", "default")
+    def _complete(self, context: ProviderContext) -> None:
+        bus = _bus(context).get("EventBusName", "default")
         if bus != "default":
-            scene.id = f"{bus.rpartition('/')[2]}|{scene.name}"
-        scene.attributes["RuleName"] = scene.name
-        super()._complete(scene)
+            context.id = f"{bus.rpartition('/')[2]}|{context.name}"
+        context.attributes["RuleName"] = context.name
+        super()._complete(context)
 
 
-def _put_rule(scene: Scene) -> None:
+def _put_rule(context: ProviderContext) -> None:
     taken = names(_RULE)
-    wanted = {k: v for k, v in scene.properties.items() if k in taken}
-    scene.call("PutRule", Name=_rule_name(scene), **_bus(scene), **wanted)
+    desired = {k: v for k, v in context.properties.items() if k in taken}
+    context.call("PutRule", Name=_rule_name(context), **_bus(context), **desired)
 
 
 _RULE = "Description EventPattern RoleArn ScheduleExpression State"
 
 
-def _statement(scene: Scene, params: dict[str, Any]) -> None:
+def _statement(context: ProviderContext, params: dict[str, Any]) -> None:
     whole = params.pop("Statement", None)
     if whole is None:
         return
     bus = str(params.get("EventBusName", "default"))
-    found = scene.call("DescribeEventBus", Name=bus).get("Policy")
+    existing = context.call("DescribeEventBus", Name=bus).get("Policy")
     policy: dict[str, Any] = {"Version": "2012-10-17", "Statement": []}
-    if found:
-        policy = json.loads(found)
+    if existing:
+        policy = json.loads(existing)
     sid = params["StatementId"]
     kept = [s for s in policy["Statement"] if s.get("Sid") != sid]
     policy["Statement"] = [*kept, {**whole, "Sid": sid}]
@@ -98,14 +100,14 @@ def _statement(scene: Scene, params: dict[str, Any]) -> None:
     params |= {"EventBusName": bus, "Policy": policy}
 
 
-def _remove_statement(scene: Scene) -> None:
-    scene.call("RemovePermission", StatementId=scene.id, **_bus(scene))
+def _remove_statement(context: ProviderContext) -> None:
+    context.call("RemovePermission", StatementId=context.id, **_bus(context))
 
 
-def _put_statement(scene: Scene) -> None:
-    params = dict(scene.properties)
-    _statement(scene, params)
-    scene.call("PutPermission", **params)
+def _put_statement(context: ProviderContext) -> None:
+    params = dict(context.properties)
+    _statement(context, params)
+    context.call("PutPermission", **params)
 
 
 _SCHEDULE = (
@@ -114,12 +116,12 @@ _SCHEDULE = (
 )
 
 
-def _delete_schedule(scene: Scene) -> None:
-    group = {**scene.previous, **scene.properties}.get("GroupName")
-    scene.call("DeleteSchedule", Name=scene.id, GroupName=group)
+def _delete_schedule(context: ProviderContext) -> None:
+    group = {**context.previous, **context.properties}.get("GroupName")
+    context.call("DeleteSchedule", Name=context.id, GroupName=group)
 
 
-def _same_group(scene: Scene) -> None:
+def _same_group(context: ProviderContext) -> None:
     raise AwsError(
         "NotUpdatable", "a schedule cannot move to another GroupName; give it a new Name"
     )

@@ -12,10 +12,10 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     setting,
     takes,
 )
-from sageloop.local_cloud.cloudformation.providers.calls import look, text_of, unless_gone
+from sageloop.local_cloud.cloudformation.providers.calls import text_of, unless_gone, value_at
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.iam_inline import InlinePolicy, RolePolicy
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 
 _GONE = names("NoSuchEntity")
@@ -23,84 +23,88 @@ _ROLE = {"RoleName": "{id}"}
 _MOST_VERSIONS = 5
 
 
-def _attach_policies(scene: Scene) -> None:
-    before = set(scene.previous.get("ManagedPolicyArns") or ())
-    after = list(scene.properties.get("ManagedPolicyArns") or ())
+def _attach_policies(context: ProviderContext) -> None:
+    before = set(context.previous.get("ManagedPolicyArns") or ())
+    after = list(context.properties.get("ManagedPolicyArns") or ())
     for arn in after:
         if arn not in before:
-            scene.call("AttachRolePolicy", RoleName=scene.id, PolicyArn=arn)
+            context.call("AttachRolePolicy", RoleName=context.id, PolicyArn=arn)
     for arn in sorted(before.difference(after)):
-        scene.call("DetachRolePolicy", RoleName=scene.id, PolicyArn=arn)
+        context.call("DetachRolePolicy", RoleName=context.id, PolicyArn=arn)
 
 
-def _put_policies(scene: Scene) -> None:
-    before = {p["PolicyName"]: p for p in scene.previous.get("Policies") or ()}
-    after = {p["PolicyName"]: p for p in scene.properties.get("Policies") or ()}
+def _put_policies(context: ProviderContext) -> None:
+    before = {p["PolicyName"]: p for p in context.previous.get("Policies") or ()}
+    after = {p["PolicyName"]: p for p in context.properties.get("Policies") or ()}
     for name, policy in after.items():
         if before.get(name) != policy:
-            scene.call("PutRolePolicy", RoleName=scene.id, **policy)
+            context.call("PutRolePolicy", RoleName=context.id, **policy)
     for name in sorted(before.keys() - after.keys()):
-        scene.call("DeleteRolePolicy", RoleName=scene.id, PolicyName=name)
+        context.call("DeleteRolePolicy", RoleName=context.id, PolicyName=name)
 
 
-def _strip_role(scene: Scene) -> None:
-    attached = scene.call("ListAttachedRolePolicies", RoleName=scene.id)["AttachedPolicies"]
+def _strip_role(context: ProviderContext) -> None:
+    attached = context.call("ListAttachedRolePolicies", RoleName=context.id)["AttachedPolicies"]
     for policy in attached:
-        scene.call("DetachRolePolicy", RoleName=scene.id, PolicyArn=policy["PolicyArn"])
-    for name in scene.call("ListRolePolicies", RoleName=scene.id)["PolicyNames"]:
-        scene.call("DeleteRolePolicy", RoleName=scene.id, PolicyName=name)
+        context.call("DetachRolePolicy", RoleName=context.id, PolicyArn=policy["PolicyArn"])
+    for name in context.call("ListRolePolicies", RoleName=context.id)["PolicyNames"]:
+        context.call("DeleteRolePolicy", RoleName=context.id, PolicyName=name)
 
 
 _KINDS = (("Roles", "Role"), ("Users", "User"), ("Groups", "Group"))
 
 
-def _attach_to_all(scene: Scene) -> None:
+def _attach_to_all(context: ProviderContext) -> None:
     for listed, kind in _KINDS:
-        before = set(scene.previous.get(listed) or ())
-        after = set(scene.properties.get(listed) or ())
+        before = set(context.previous.get(listed) or ())
+        after = set(context.properties.get(listed) or ())
         for verb, principals in (("Attach", after - before), ("Detach", before - after)):
             for principal in sorted(principals):
-                scene.call(f"{verb}{kind}Policy", PolicyArn=scene.id, **{f"{kind}Name": principal})
+                context.call(
+                    f"{verb}{kind}Policy", PolicyArn=context.id, **{f"{kind}Name": principal}
+                )
 
 
-def _new_version(scene: Scene) -> None:
-    versions = scene.call("ListPolicyVersions", PolicyArn=scene.id)["Versions"]
+def _new_version(context: ProviderContext) -> None:
+    versions = context.call("ListPolicyVersions", PolicyArn=context.id)["Versions"]
     spare = [v for v in versions if not v["IsDefaultVersion"]]
     if len(versions) >= _MOST_VERSIONS:
         oldest = min(spare, key=lambda v: int(v["VersionId"].removeprefix("v")))
-        scene.call("DeletePolicyVersion", PolicyArn=scene.id, VersionId=oldest["VersionId"])
-    document = text_of(scene.properties["PolicyDocument"])
-    scene.call(
-        "CreatePolicyVersion", PolicyArn=scene.id, PolicyDocument=document, SetAsDefault=True
+        context.call("DeletePolicyVersion", PolicyArn=context.id, VersionId=oldest["VersionId"])
+    document = text_of(context.properties["PolicyDocument"])
+    context.call(
+        "CreatePolicyVersion", PolicyArn=context.id, PolicyDocument=document, SetAsDefault=True
     )
 
 
-def _strip_policy(scene: Scene) -> None:
-    entities = scene.call("ListEntitiesForPolicy", PolicyArn=scene.id)
+def _strip_policy(context: ProviderContext) -> None:
+    entities = context.call("ListEntitiesForPolicy", PolicyArn=context.id)
     for listed, kind in _KINDS:
         for entity in entities.get(f"Policy{listed}", ()):
             name = {f"{kind}Name": entity[f"{kind}Name"]}
-            scene.call(f"Detach{kind}Policy", PolicyArn=scene.id, **name)
-    for version in scene.call("ListPolicyVersions", PolicyArn=scene.id)["Versions"]:
+            context.call(f"Detach{kind}Policy", PolicyArn=context.id, **name)
+    for version in context.call("ListPolicyVersions", PolicyArn=context.id)["Versions"]:
         if not version["IsDefaultVersion"]:
-            scene.call("DeletePolicyVersion", PolicyArn=scene.id, VersionId=version["VersionId"])
+            context.call(
+                "DeletePolicyVersion", PolicyArn=context.id, VersionId=version["VersionId"]
+            )
 
 
-def _put_roles(scene: Scene) -> None:
-    before = set(scene.previous.get("Roles") or ())
-    after = set(scene.properties.get("Roles") or ())
-    on = {"InstanceProfileName": scene.id}
+def _put_roles(context: ProviderContext) -> None:
+    before = set(context.previous.get("Roles") or ())
+    after = set(context.properties.get("Roles") or ())
+    on = {"InstanceProfileName": context.id}
     for role in sorted(before - after):
-        scene.call("RemoveRoleFromInstanceProfile", RoleName=role, **on)
+        context.call("RemoveRoleFromInstanceProfile", RoleName=role, **on)
     for role in sorted(after - before):
-        scene.call("AddRoleToInstanceProfile", RoleName=role, **on)
+        context.call("AddRoleToInstanceProfile", RoleName=role, **on)
 
 
-def _strip_profile(scene: Scene) -> None:
-    on = {"InstanceProfileName": scene.id}
-    found = scene.call("GetInstanceProfile", **on)
-    for role in look(found, "InstanceProfile.Roles") or ():
-        scene.call("RemoveRoleFromInstanceProfile", RoleName=role["RoleName"], **on)
+def _strip_profile(context: ProviderContext) -> None:
+    on = {"InstanceProfileName": context.id}
+    profile = context.call("GetInstanceProfile", **on)
+    for role in value_at(profile, "InstanceProfile.Roles") or ():
+        context.call("RemoveRoleFromInstanceProfile", RoleName=role["RoleName"], **on)
 
 
 _ROLE_UPDATES = (
@@ -111,13 +115,13 @@ _ROLE_UPDATES = (
 )  # fmt: skip
 
 
-def _policy_version(scene: Scene) -> dict[str, Any]:
-    policy = scene.call("GetPolicy", PolicyArn=scene.id)["Policy"]
+def _policy_version(context: ProviderContext) -> dict[str, Any]:
+    policy = context.call("GetPolicy", PolicyArn=context.id)["Policy"]
     return {"DefaultVersionId": policy["DefaultVersionId"]}
 
 
-def _delete_linked_role(scene: Scene) -> None:
-    unless_gone(_GONE, lambda: scene.call("DeleteServiceLinkedRole", RoleName=scene.id))
+def _delete_linked_role(context: ProviderContext) -> None:
+    unless_gone(_GONE, lambda: context.call("DeleteServiceLinkedRole", RoleName=context.id))
 
 
 PROVIDERS: dict[str, CoveredProvider] = {

@@ -1,4 +1,4 @@
-"""Policies that live inside roles, users and groups."""
+"""Inline policies of roles, users and groups."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class InlinePolicy:
         return Resource(made, {"Id": made})
 
     def update(self, request: ResourceRequest) -> Resource:
-        """Put the new document, and remove it where it is no longer wanted."""
+        """Put the new document, and delete it from principals that are no longer listed."""
         refuse_unknown(request, self.coverage)
         after = _places(request.properties)
         _put(request, after)
@@ -62,7 +62,7 @@ class InlinePolicy:
         return Resource(request.physical_id, dict(request.attributes))
 
     def delete(self, request: ResourceRequest) -> None:
-        """Remove it everywhere."""
+        """Delete it everywhere."""
         _remove(request, _places({**request.properties, **request.previous}))
 
 
@@ -75,14 +75,14 @@ class RolePolicy:
         """Put the document into the role."""
         refuse_unknown(request, self.coverage)
         invoke(request.client("iam"), "PutRolePolicy", request.properties)
-        wanted = request.properties
-        return Resource(f"{wanted['PolicyName']}|{wanted['RoleName']}")
+        properties = request.properties
+        return Resource(f"{properties['PolicyName']}|{properties['RoleName']}")
 
     def update(self, request: ResourceRequest) -> Resource:
         """Put the new document."""
         return self.create(request)
 
     def delete(self, request: ResourceRequest) -> None:
-        """Remove it."""
+        """Delete it."""
         policy, _, role = request.physical_id.partition("|")
         _remove(request, {("Role", role, policy)})

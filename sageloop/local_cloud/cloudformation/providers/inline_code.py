@@ -1,4 +1,4 @@
-"""A function's code given as text in the template."""
+"""Inline code of Lambda functions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import zipfile
 
 from sageloop.local_cloud.core.errors import AwsError
 
-# AWS adds this module to inline code, so that a custom resource can answer in one line.
+# AWS adds this module to inline code, so that a custom resource can respond with one call.
 _CFNRESPONSE = '''\
 """Answers CloudFormation for a custom resource."""
 
@@ -40,7 +40,7 @@ _FIXED = (2000, 1, 1, 0, 0, 0)
 
 
 def zip_of_inline_code(text: str, runtime: str) -> bytes:
-    """The archive that Lambda makes of inline text; equal text gives equal bytes.
+    """The archive that Lambda creates from inline text; equal text gives equal bytes.
 
     Raises:
         AwsError: ``InvalidParameterValueException`` for a runtime without inline code.

@@ -11,37 +11,37 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     takes,
 )
 from sageloop.local_cloud.cloudformation.providers.calls import is_true
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 
 _KEY = {"KeyId": "{id}"}
 
 
-def _rotate(scene: Scene) -> None:
-    if not is_true(scene.properties.get("EnableKeyRotation")):
-        if scene.previous:
-            scene.call("DisableKeyRotation", KeyId=scene.id)
+def _rotate(context: ProviderContext) -> None:
+    if not is_true(context.properties.get("EnableKeyRotation")):
+        if context.previous:
+            context.call("DisableKeyRotation", KeyId=context.id)
         return
-    period = scene.properties.get("RotationPeriodInDays")
-    scene.call("EnableKeyRotation", KeyId=scene.id, RotationPeriodInDays=period)
+    period = context.properties.get("RotationPeriodInDays")
+    context.call("EnableKeyRotation", KeyId=context.id, RotationPeriodInDays=period)
 
 
-def _enable(scene: Scene) -> None:
-    enabled = is_true(scene.properties.get("Enabled", True))
-    scene.call("EnableKey" if enabled else "DisableKey", KeyId=scene.id)
+def _enable(context: ProviderContext) -> None:
+    enabled = is_true(context.properties.get("Enabled", True))
+    context.call("EnableKey" if enabled else "DisableKey", KeyId=context.id)
 
 
 class _Key(ApiResource):
-    """A key is never removed at once: its deletion is scheduled."""
+    """A key, which is not deleted immediately: its deletion is scheduled."""
 
-    def _delete(self, scene: Scene) -> None:
-        days: Any = {**scene.previous, **scene.properties}.get("PendingWindowInDays", 30)
+    def _delete(self, context: ProviderContext) -> None:
+        days: Any = {**context.previous, **context.properties}.get("PendingWindowInDays", 30)
         try:
-            scene.call("ScheduleKeyDeletion", KeyId=scene.id, PendingWindowInDays=days)
-        except scene.request.client("kms").exceptions.NotFoundException:
+            context.call("ScheduleKeyDeletion", KeyId=context.id, PendingWindowInDays=days)
+        except context.request.client("kms").exceptions.NotFoundException:
             return
-        except scene.request.client("kms").exceptions.KMSInvalidStateException:
+        except context.request.client("kms").exceptions.KMSInvalidStateException:
             return
 
 

@@ -12,9 +12,9 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     setting,
     takes,
 )
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.inline_code import zip_of_inline_code
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 
 _FUNCTION = {"FunctionName": "{id}"}
@@ -33,51 +33,51 @@ _RESET = {
 }  # fmt: skip
 
 
-def _code(scene: Scene) -> dict[str, Any]:
-    code = dict(scene.properties["Code"])
+def _code(context: ProviderContext) -> dict[str, Any]:
+    code = dict(context.properties["Code"])
     if "ZipFile" in code:
         code["ZipFile"] = zip_of_inline_code(
-            str(code["ZipFile"]), str(scene.properties.get("Runtime", ""))
+            str(code["ZipFile"]), str(context.properties.get("Runtime", ""))
         )
     return code
 
 
-def _with_code(scene: Scene, params: dict[str, Any]) -> None:
-    params["Code"] = _code(scene)
+def _with_code(context: ProviderContext, params: dict[str, Any]) -> None:
+    params["Code"] = _code(context)
     params["Publish"] = False
 
 
-def _update_code(scene: Scene) -> None:
-    architectures = scene.properties.get("Architectures")
-    scene.call("UpdateFunctionCode", FunctionName=scene.id, Architectures=architectures,
-               **_code(scene))  # fmt: skip
+def _update_code(context: ProviderContext) -> None:
+    architectures = context.properties.get("Architectures")
+    context.call("UpdateFunctionCode", FunctionName=context.id, Architectures=architectures,
+               **_code(context))  # fmt: skip
 
 
-def _layer_and_version(scene: Scene) -> dict[str, str]:
-    arn = {**scene.previous, **scene.properties}.get("LayerVersionArn", scene.id)
+def _layer_and_version(context: ProviderContext) -> dict[str, str]:
+    arn = {**context.previous, **context.properties}.get("LayerVersionArn", context.id)
     layer, _, version = str(arn).rpartition(":")
     return {"LayerName": layer, "VersionNumber": version}
 
 
-def _delete_layer(scene: Scene) -> None:
-    scene.call("DeleteLayerVersion", **_layer_and_version(scene))
+def _delete_layer(context: ProviderContext) -> None:
+    context.call("DeleteLayerVersion", **_layer_and_version(context))
 
 
-def _permission_of_layer(scene: Scene, params: dict[str, Any]) -> None:
+def _permission_of_layer(context: ProviderContext, params: dict[str, Any]) -> None:
     del params["LayerVersionArn"]
-    params |= {**_layer_and_version(scene), "StatementId": scene.name}
+    params |= {**_layer_and_version(context), "StatementId": context.name}
 
 
-def _revoke_layer(scene: Scene) -> None:
-    scene.call(
+def _revoke_layer(context: ProviderContext) -> None:
+    context.call(
         "RemoveLayerVersionPermission",
-        StatementId=scene.id.rpartition("#")[2], **_layer_and_version(scene),
+        StatementId=context.id.rpartition("#")[2], **_layer_and_version(context),
     )  # fmt: skip
 
 
-def _delete_version(scene: Scene) -> None:
-    function, _, version = scene.id.rpartition(":")
-    scene.call("DeleteFunction", FunctionName=function, Qualifier=version)
+def _delete_version(context: ProviderContext) -> None:
+    function, _, version = context.id.rpartition(":")
+    context.call("DeleteFunction", FunctionName=function, Qualifier=version)
 
 
 def _weights(value: Any) -> dict[str, Any]:
@@ -99,11 +99,11 @@ _MAPPING_RESET = {
 
 
 class _StatementIn(ApiResource):
-    """A statement in a resource policy: its id is a name that we make."""
+    """A statement in a resource policy, with a generated statement id."""
 
-    def _create_params(self, scene: Scene) -> dict[str, Any]:
-        scene.name = str(scene.request.unique_name(max_length=100))
-        return super()._create_params(scene)
+    def _create_params(self, context: ProviderContext) -> dict[str, Any]:
+        context.name = str(context.request.unique_name(max_length=100))
+        return super()._create_params(context)
 
 
 PROVIDERS: dict[str, CoveredProvider] = {

@@ -10,7 +10,7 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     takes,
 )
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
-from sageloop.local_cloud.cloudformation.providers.keep import Kept
+from sageloop.local_cloud.cloudformation.providers.stored_only import StoredResource
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 
 _GONE = names("ResourceNotFoundException")
@@ -70,11 +70,11 @@ PROVIDERS: dict[str, CoveredProvider] = {
         delete_call="DeleteMetricFilter",
         delete_on={"logGroupName": "{prop[LogGroupName]}", "filterName": "{id}"},
         gone=_GONE,
-        note="the filter is stored; it makes no metrics of log lines",
+        note="the filter is stored; it creates no metrics from log events",
     ),
-    "AWS::Logs::SubscriptionFilter": Kept(
+    "AWS::Logs::SubscriptionFilter": StoredResource(
         name="FilterName",
         stored=names("DestinationArn Distribution FilterName FilterPattern LogGroupName RoleArn"),
-        note="kept in the stack; log lines are not sent on",
+        note="stored without effect; log events are not delivered",
     ),
 }  # fmt: skip

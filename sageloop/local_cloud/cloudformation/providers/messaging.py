@@ -12,9 +12,9 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     takes,
 )
 from sageloop.local_cloud.cloudformation.providers.calls import text_of, unless_gone
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.policies import PolicyOn
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 
 _NO_TOPIC = names("NotFound NotFoundException")
@@ -53,11 +53,11 @@ _QUEUE_DEFAULTS = {
 }  # fmt: skip
 
 
-def _gather(properties: str) -> Callable[[Scene, dict[str, Any]], None]:
+def _gather(properties: str) -> Callable[[ProviderContext, dict[str, Any]], None]:
     """Move the named parameters into ``Attributes``, the form of SNS and SQS."""
     inside = names(properties)
 
-    def prepare(scene: Scene, params: dict[str, Any]) -> None:
+    def prepare(context: ProviderContext, params: dict[str, Any]) -> None:
         attributes = {name: text_of(params.pop(name)) for name in sorted(inside & params.keys())}
         if attributes:
             params["Attributes"] = attributes
@@ -65,101 +65,107 @@ def _gather(properties: str) -> Callable[[Scene, dict[str, Any]], None]:
     return prepare
 
 
-def _changes(scene: Scene, properties: str, defaults: dict[str, str]) -> dict[str, str]:
-    wanted = {}
+def _changes(context: ProviderContext, properties: str, defaults: dict[str, str]) -> dict[str, str]:
+    changes = {}
     for name in properties.split():
-        value = scene.properties.get(name)
-        if value != scene.previous.get(name):
-            wanted[name] = defaults.get(name, "") if value is None else text_of(value)
-    return wanted
+        value = context.properties.get(name)
+        if value != context.previous.get(name):
+            changes[name] = defaults.get(name, "") if value is None else text_of(value)
+    return changes
 
 
 def _set_one_by_one(operation: str, arn: str, properties: str, defaults: dict[str, str]) -> Step:
-    def apply(scene: Scene) -> None:
-        for name, value in _changes(scene, properties, defaults).items():
-            scene.call(operation, **{arn: scene.id, "AttributeName": name, "AttributeValue": value})
+    def apply(context: ProviderContext) -> None:
+        for name, value in _changes(context, properties, defaults).items():
+            context.call(
+                operation, **{arn: context.id, "AttributeName": name, "AttributeValue": value}
+            )
 
     return Step(properties=properties, apply=apply, on_create=False)
 
 
-def _set_queue(scene: Scene) -> None:
-    changes = _changes(scene, _QUEUE, _QUEUE_DEFAULTS)
-    scene.call("SetQueueAttributes", QueueUrl=scene.id, Attributes=changes)
+def _set_queue(context: ProviderContext) -> None:
+    changes = _changes(context, _QUEUE, _QUEUE_DEFAULTS)
+    context.call("SetQueueAttributes", QueueUrl=context.id, Attributes=changes)
 
 
 _FEEDBACK = {"http/s": "HTTP", "sqs": "SQS", "lambda": "Lambda", "firehose": "Firehose",
              "application": "Application"}  # fmt: skip
 
 
-def _log_deliveries(scene: Scene) -> None:
-    for entry in scene.properties.get("DeliveryStatusLogging") or ():
+def _log_deliveries(context: ProviderContext) -> None:
+    for entry in context.properties.get("DeliveryStatusLogging") or ():
         prefix = _FEEDBACK[str(entry["Protocol"])]
         for name, value in entry.items():
             if name != "Protocol":
-                scene.call(
+                context.call(
                     "SetTopicAttributes",
-                    TopicArn=scene.id,
+                    TopicArn=context.id,
                     AttributeName=f"{prefix}{name}",
                     AttributeValue=text_of(value),
                 )
 
 
-def _subscribe(scene: Scene) -> None:
-    before = list(scene.previous.get("Subscription") or ())
-    after = list(scene.properties.get("Subscription") or ())
+def _subscribe(context: ProviderContext) -> None:
+    before = list(context.previous.get("Subscription") or ())
+    after = list(context.properties.get("Subscription") or ())
     gone = [s for s in before if s not in after]
     if gone:
-        found = scene.call("ListSubscriptionsByTopic", TopicArn=scene.id)["Subscriptions"]
+        subscriptions = context.call("ListSubscriptionsByTopic", TopicArn=context.id)[
+            "Subscriptions"
+        ]
         for old in gone:
-            for each in found:
+            for each in subscriptions:
                 if (each["Protocol"], each["Endpoint"]) == (old["Protocol"], old["Endpoint"]):
-                    scene.call("Unsubscribe", SubscriptionArn=each["SubscriptionArn"])
+                    context.call("Unsubscribe", SubscriptionArn=each["SubscriptionArn"])
     for new in after:
         if new not in before:
-            scene.call("Subscribe", TopicArn=scene.id, **new)
+            context.call("Subscribe", TopicArn=context.id, **new)
 
 
-def _end_subscriptions(scene: Scene) -> None:
-    _subscribe_none = scene.call("ListSubscriptionsByTopic", TopicArn=scene.id)["Subscriptions"]
+def _end_subscriptions(context: ProviderContext) -> None:
+    _subscribe_none = context.call("ListSubscriptionsByTopic", TopicArn=context.id)["Subscriptions"]
     inline = [
         (s["Protocol"], s["Endpoint"])
-        for s in {**scene.previous, **scene.properties}.get("Subscription") or ()
+        for s in {**context.previous, **context.properties}.get("Subscription") or ()
     ]
     for each in _subscribe_none:
         if (each["Protocol"], each["Endpoint"]) in inline:
-            scene.call("Unsubscribe", SubscriptionArn=each["SubscriptionArn"])
+            context.call("Unsubscribe", SubscriptionArn=each["SubscriptionArn"])
 
 
-def _url(scene: Scene, name: str) -> str:
-    return f"{scene.request.cloud.endpoint_url}/{scene.request.account_id}/{name}"
+def _url(context: ProviderContext, name: str) -> str:
+    return f"{context.request.cloud.endpoint_url}/{context.request.account_id}/{name}"
 
 
 class _Fifo(ApiResource):
-    """A made name of a FIFO topic or queue has to end in ``.fifo``."""
+    """A FIFO topic or queue, whose generated name must end in ``.fifo``."""
 
-    def _create_params(self, scene: Scene) -> dict[str, Any]:
-        fifo = text_of(scene.properties.get("FifoTopic", scene.properties.get("FifoQueue", False)))
-        if fifo == "true" and not scene.name.endswith(".fifo"):
-            scene.name = f"{scene.name[:75]}.fifo"
-        return super()._create_params(scene)
+    def _create_params(self, context: ProviderContext) -> dict[str, Any]:
+        fifo = text_of(
+            context.properties.get("FifoTopic", context.properties.get("FifoQueue", False))
+        )
+        if fifo == "true" and not context.name.endswith(".fifo"):
+            context.name = f"{context.name[:75]}.fifo"
+        return super()._create_params(context)
 
 
 class _Queue(_Fifo):
-    """A queue is referred to by its URL, which has to lead back to this cloud."""
+    """A queue, whose ``Ref`` is its URL, which must have this cloud's address."""
 
-    def _complete(self, scene: Scene) -> None:
-        scene.id = _url(scene, scene.name)
-        super()._complete(scene)
-
-
-def _queue_attributes(scene: Scene) -> dict[str, Any]:
-    name = scene.id.rpartition("/")[2]
-    arn = f"arn:aws:sqs:{scene.request.region}:{scene.request.account_id}:{name}"
-    return {"Arn": arn, "QueueName": name, "QueueUrl": scene.id}
+    def _complete(self, context: ProviderContext) -> None:
+        context.id = _url(context, context.name)
+        super()._complete(context)
 
 
-def _unsubscribe(scene: Scene) -> None:
-    unless_gone(_NO_TOPIC, lambda: scene.call("Unsubscribe", SubscriptionArn=scene.id))
+def _queue_attributes(context: ProviderContext) -> dict[str, Any]:
+    name = context.id.rpartition("/")[2]
+    arn = f"arn:aws:sqs:{context.request.region}:{context.request.account_id}:{name}"
+    return {"Arn": arn, "QueueName": name, "QueueUrl": context.id}
+
+
+def _unsubscribe(context: ProviderContext) -> None:
+    unless_gone(_NO_TOPIC, lambda: context.call("Unsubscribe", SubscriptionArn=context.id))
 
 
 PROVIDERS: dict[str, CoveredProvider] = {

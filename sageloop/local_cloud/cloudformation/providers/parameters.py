@@ -13,40 +13,40 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     takes,
 )
 from sageloop.local_cloud.cloudformation.providers.calls import invoke
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 
 _PARAMETER = "AllowedPattern DataType Description Policies Tier Type Value"
 
 
-def _parameter_attributes(scene: Scene) -> dict[str, Any]:
-    return {"Type": scene.properties["Type"], "Value": scene.properties["Value"]}
+def _parameter_attributes(context: ProviderContext) -> dict[str, Any]:
+    return {"Type": context.properties["Type"], "Value": context.properties["Value"]}
 
 
-def _put_parameter(scene: Scene) -> None:
-    wanted = {k: v for k, v in scene.properties.items() if k in _PARAMETER.split()}
-    scene.call("PutParameter", Name=scene.id, Overwrite=True, **wanted)
+def _put_parameter(context: ProviderContext) -> None:
+    desired = {k: v for k, v in context.properties.items() if k in _PARAMETER.split()}
+    context.call("PutParameter", Name=context.id, Overwrite=True, **desired)
 
 
-def _generate(scene: Scene, params: dict[str, Any]) -> None:
+def _generate(context: ProviderContext, params: dict[str, Any]) -> None:
     generation = dict(params.pop("GenerateSecretString", None) or {})
-    if "SecretString" in params or "GenerateSecretString" not in scene.properties:
+    if "SecretString" in params or "GenerateSecretString" not in context.properties:
         return
     template = generation.pop("SecretStringTemplate", None)
     key = generation.pop("GenerateStringKey", None)
-    answer = invoke(scene.request.client("secretsmanager"), "GetRandomPassword", generation)
+    answer = invoke(context.request.client("secretsmanager"), "GetRandomPassword", generation)
     password = answer["RandomPassword"]
     params["SecretString"] = (
         password if template is None else json.dumps({**json.loads(template), key: password})
     )
 
 
-def _generate_again(scene: Scene) -> None:
-    params = {"GenerateSecretString": scene.properties.get("GenerateSecretString")}
+def _generate_again(context: ProviderContext) -> None:
+    params = {"GenerateSecretString": context.properties.get("GenerateSecretString")}
     if params["GenerateSecretString"] is not None:
-        _generate(scene, params)
-        scene.call("PutSecretValue", SecretId=scene.id, **params)
+        _generate(context, params)
+        context.call("PutSecretValue", SecretId=context.id, **params)
 
 
 PROVIDERS: dict[str, CoveredProvider] = {

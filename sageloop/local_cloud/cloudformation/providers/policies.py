@@ -16,7 +16,7 @@ from sageloop.local_cloud.cloudformation.providers.coverage import Coverage
 class PolicyOn:
     """A policy document set as the attribute ``Policy`` of each resource listed in ``on``.
 
-    ``as_attribute_pair`` is SNS's form (one attribute a call); SQS takes a map.
+    ``as_attribute_pair`` is SNS's form (one attribute per call); SQS accepts a map.
     """
 
     service: str
@@ -28,7 +28,7 @@ class PolicyOn:
 
     @property
     def coverage(self) -> Coverage:
-        """All of it takes effect."""
+        """All properties take effect."""
         return Coverage(executed=frozenset(("PolicyDocument", self.on)))
 
     def create(self, request: ResourceRequest) -> Resource:
@@ -42,18 +42,18 @@ class PolicyOn:
         return Resource(made, {"Id": made})
 
     def update(self, request: ResourceRequest) -> Resource:
-        """Set the new policy, and the default one where it is no longer wanted."""
+        """Set the new policy, and the default one on resources that are no longer listed."""
         refuse_unknown(request, self.coverage)
-        wanted = self._targets(request.properties)
-        for target in wanted:
+        targets = self._targets(request.properties)
+        for target in targets:
             self._set(request, target, text_of(request.properties["PolicyDocument"]))
         for target in self._targets(request.previous):
-            if target not in wanted:
+            if target not in targets:
                 self._clear(request, target)
         return Resource(request.physical_id, dict(request.attributes))
 
     def delete(self, request: ResourceRequest) -> None:
-        """Leave each resource with the policy it had when it was made."""
+        """Restore each resource's default policy."""
         for target in self._targets({**request.properties, **request.previous}):
             self._clear(request, target)
 
@@ -73,7 +73,7 @@ class PolicyOn:
 
 
 def _owners_topic(request: ResourceRequest, arn: str) -> dict[str, Any]:
-    """The policy SNS gives a new topic: its own account may use it."""
+    """The policy of a new topic in SNS: its own account may use it."""
     actions = ("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission",
                "DeleteTopic", "Subscribe", "ListSubscriptionsByTopic", "Publish")  # fmt: skip
     return {

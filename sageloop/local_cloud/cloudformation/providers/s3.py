@@ -16,6 +16,7 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     takes,
 )
 from sageloop.local_cloud.cloudformation.providers.calls import error_code, is_true
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
 from sageloop.local_cloud.cloudformation.providers.s3_forms import (
     cors,
@@ -27,8 +28,7 @@ from sageloop.local_cloud.cloudformation.providers.s3_forms import (
     replication,
     website,
 )
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
-from sageloop.local_cloud.cloudformation.providers.tagging import wanted_tags
+from sageloop.local_cloud.cloudformation.providers.tagging import desired_tags
 
 _BUCKET = {"Bucket": "{id}"}
 _ACLS = {
@@ -39,11 +39,11 @@ _ACLS = {
 }  # fmt: skip
 
 
-def _place(scene: Scene, params: dict[str, Any]) -> None:
-    if scene.request.region != "us-east-1":
-        params["CreateBucketConfiguration"] = {"LocationConstraint": scene.request.region}
-    if "OwnershipControls" in scene.properties:
-        rules = scene.properties["OwnershipControls"].get("Rules") or [{}]
+def _place(context: ProviderContext, params: dict[str, Any]) -> None:
+    if context.request.region != "us-east-1":
+        params["CreateBucketConfiguration"] = {"LocationConstraint": context.request.region}
+    if "OwnershipControls" in context.properties:
+        rules = context.properties["OwnershipControls"].get("Rules") or [{}]
         params["ObjectOwnership"] = rules[0].get("ObjectOwnership")
 
 
@@ -52,21 +52,21 @@ def _block_all(value: Mapping[str, Any]) -> dict[str, bool]:
     return {**{k: is_true(value.get(k)) for k in every}, **value}
 
 
-def _put_tags(scene: Scene) -> None:
-    tags = wanted_tags(scene)
+def _put_tags(context: ProviderContext) -> None:
+    tags = desired_tags(context)
     if tags:
         listed = [{"Key": k, "Value": v} for k, v in tags.items()]
-        scene.call("PutBucketTagging", Bucket=scene.id, Tagging={"TagSet": listed})
+        context.call("PutBucketTagging", Bucket=context.id, Tagging={"TagSet": listed})
     else:
-        scene.call("DeleteBucketTagging", Bucket=scene.id)
+        context.call("DeleteBucketTagging", Bucket=context.id)
 
 
-def _put_inventories(scene: Scene) -> None:
-    wanted = {str(i["Id"]): i for i in scene.properties.get("InventoryConfigurations") or ()}
-    before = {str(i["Id"]) for i in scene.previous.get("InventoryConfigurations") or ()}
-    for name in sorted(before - wanted.keys()):
-        scene.call("DeleteBucketInventoryConfiguration", Bucket=scene.id, Id=name)
-    for name, inventory in wanted.items():
+def _put_inventories(context: ProviderContext) -> None:
+    desired = {str(i["Id"]): i for i in context.properties.get("InventoryConfigurations") or ()}
+    before = {str(i["Id"]) for i in context.previous.get("InventoryConfigurations") or ()}
+    for name in sorted(before - desired.keys()):
+        context.call("DeleteBucketInventoryConfiguration", Bucket=context.id, Id=name)
+    for name, inventory in desired.items():
         form = {k: v for k, v in inventory.items() if k not in ("Enabled", "ScheduleFrequency")}
         destination = dict(inventory["Destination"])
         destination["Bucket"] = destination.pop("BucketArn")
@@ -76,35 +76,35 @@ def _put_inventories(scene: Scene) -> None:
             "IsEnabled": inventory.get("Enabled"),
             "Schedule": {"Frequency": inventory.get("ScheduleFrequency")},
         }
-        scene.call(
+        context.call(
             "PutBucketInventoryConfiguration",
-            Bucket=scene.id, Id=name, InventoryConfiguration=form,
+            Bucket=context.id, Id=name, InventoryConfiguration=form,
         )  # fmt: skip
 
 
-def _log_access(scene: Scene) -> None:
-    wanted = scene.properties.get("LoggingConfiguration")
-    if wanted is None:
-        scene.call("PutBucketLogging", Bucket=scene.id, BucketLoggingStatus={})
+def _log_access(context: ProviderContext) -> None:
+    desired = context.properties.get("LoggingConfiguration")
+    if desired is None:
+        context.call("PutBucketLogging", Bucket=context.id, BucketLoggingStatus={})
         return
-    status = logging({"DestinationBucketName": scene.id, **wanted})
+    status = logging({"DestinationBucketName": context.id, **desired})
     target = status["LoggingEnabled"]["TargetBucket"]
     try:
-        scene.call("PutBucketLogging", Bucket=scene.id, BucketLoggingStatus=status)
+        context.call("PutBucketLogging", Bucket=context.id, BucketLoggingStatus=status)
     except ClientError as error:
-        if error_code(error) != "InvalidTargetBucketForLogging" or not _exists(scene, target):
+        if error_code(error) != "InvalidTargetBucketForLogging" or not _exists(context, target):
             raise
-        # S3 takes a target whose bucket policy only comes later in the stack; moto does not.
-        acls = scene.request.cloud.client("s3", principal="logging.s3.amazonaws.com")
+        # S3 accepts a target whose bucket policy is created later in the stack; moto does not.
+        acls = context.request.cloud.client("s3", principal="logging.s3.amazonaws.com")
         acls.put_bucket_acl(Bucket=target, ACL="log-delivery-write")
         try:
-            scene.call("PutBucketLogging", Bucket=scene.id, BucketLoggingStatus=status)
+            context.call("PutBucketLogging", Bucket=context.id, BucketLoggingStatus=status)
         finally:
             acls.put_bucket_acl(Bucket=target, ACL="private")
 
 
-def _exists(scene: Scene, bucket: str) -> bool:
-    listed = scene.call("ListBuckets")["Buckets"]
+def _exists(context: ProviderContext, bucket: str) -> bool:
+    listed = context.call("ListBuckets")["Buckets"]
     return any(each["Name"] == bucket for each in listed)
 
 
@@ -144,12 +144,12 @@ _STEPS = (
 
 
 class _Bucket(ApiResource):
-    """A bucket: its tags are one document, so every change writes them whole."""
+    """A bucket, whose tags are one document that every change replaces."""
 
-    def _complete(self, scene: Scene) -> None:
-        super()._complete(scene)
-        if wanted_tags(scene):
-            _put_tags(scene)
+    def _complete(self, context: ProviderContext) -> None:
+        super()._complete(context)
+        if desired_tags(context):
+            _put_tags(context)
 
 
 PROVIDERS: dict[str, CoveredProvider] = {

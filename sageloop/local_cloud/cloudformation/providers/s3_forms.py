@@ -1,4 +1,4 @@
-"""S3's documents: from the template's form to the API's, where the two differ."""
+"""S3's documents: conversion from the template's form to the API's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cors(value: Mapping[str, Any]) -> Form:
 
 
 def logging(value: Mapping[str, Any]) -> Form:
-    """``LoggingConfiguration``; without a prefix the API wants an empty one."""
+    """``LoggingConfiguration``; the API requires a prefix, if only an empty one."""
     return {
         "LoggingEnabled": {
             "TargetPrefix": "",

@@ -1,4 +1,4 @@
-"""Amazon SageMaker: models, endpoints, notebooks, registry."""
+"""Amazon SageMaker: models, endpoints, notebooks, model registry."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     setting,
     takes,
 )
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 from sageloop.local_cloud.core.errors import AwsError
 
@@ -26,23 +26,23 @@ def _tags(arn: str) -> Tagging:
 
 
 class _SageMaker(ApiResource):
-    """SageMaker reports what is gone as a validation error; its message tells."""
+    """A SageMaker resource: a missing one is a validation error, identified by its message."""
 
-    def _delete(self, scene: Scene) -> None:
+    def _delete(self, context: ProviderContext) -> None:
         try:
-            super()._delete(scene)
-        except scene.request.client("sagemaker").exceptions.ClientError as error:
+            super()._delete(context)
+        except context.request.client("sagemaker").exceptions.ClientError as error:
             message = str(error.response.get("Error", {}).get("Message", ""))
             if not any(words in message.lower() for words in _GONE_WORDS):
                 raise
 
 
 class _Endpoint(_SageMaker):
-    """An endpoint is made when it serves; one that does not is removed again."""
+    """An endpoint, complete when it is in service; otherwise it is deleted again."""
 
-    def _complete(self, scene: Scene) -> None:
-        super()._complete(scene)
-        _await(scene)
+    def _complete(self, context: ProviderContext) -> None:
+        super()._complete(context)
+        _await(context)
 
 
 def _named(
@@ -67,40 +67,42 @@ def _named(
     )
 
 
-def _await(scene: Scene) -> dict[str, Any]:
-    found = scene.request.cloud.services.sagemaker.wait_endpoint(scene.name)
-    status = found.get("EndpointStatus")
+def _await(context: ProviderContext) -> dict[str, Any]:
+    description = context.request.cloud.services.sagemaker.wait_endpoint(context.name)
+    status = description.get("EndpointStatus")
     if status != "InService":
         raise AwsError(
             "NotStabilized",
-            f"endpoint {scene.name} is {status}: {found.get('FailureReason', 'no reason given')}",
+            f"endpoint {context.name} is {status}: "
+            f"{description.get('FailureReason', 'no reason given')}",
         )
-    return found
+    return description
 
 
-def _roll_out(scene: Scene) -> None:
-    wanted = scene.properties["EndpointConfigName"]
+def _roll_out(context: ProviderContext) -> None:
+    desired = context.properties["EndpointConfigName"]
     params = {
-        name: scene.properties[name]
+        name: context.properties[name]
         for name in _ROLL_OUT.split()
-        if scene.properties.get(name) is not None
+        if context.properties.get(name) is not None
     }
-    scene.call("UpdateEndpoint", EndpointName=scene.name, EndpointConfigName=wanted, **params)
-    found = _await(scene)
-    if found.get("EndpointConfigName") != wanted:
+    context.call("UpdateEndpoint", EndpointName=context.name, EndpointConfigName=desired, **params)
+    description = _await(context)
+    if description.get("EndpointConfigName") != desired:
         raise AwsError(
             "NotStabilized",
-            f"endpoint {scene.name} rolled back: it serves {found.get('EndpointConfigName')} "
-            f"instead of {wanted}: {_why(scene, found)}",
+            f"endpoint {context.name} rolled back: it serves "
+            f"{description.get('EndpointConfigName')} instead of {desired}: "
+            f"{_why(context, description)}",
         )
 
 
-def _why(scene: Scene, found: dict[str, Any]) -> str:
-    # Of a rollback by an alarm the description says nothing, as on AWS; a deployment should.
-    alarm = scene.request.cloud.services.sagemaker.hosting.rolled_back_by(scene.name)
+def _why(context: ProviderContext, description: dict[str, Any]) -> str:
+    # As on AWS, the description does not name the alarm of a rollback; the deployment does.
+    alarm = context.request.cloud.services.sagemaker.hosting.rolled_back_by(context.name)
     if alarm is not None:
         return f"its rollback alarm {alarm} was in ALARM"
-    return str(found.get("FailureReason", "no reason given"))
+    return str(description.get("FailureReason", "no reason given"))
 
 
 _ROLL_OUT = (
@@ -114,11 +116,11 @@ _NOTEBOOK = (
 )
 
 
-def _stop_notebook(scene: Scene) -> None:
-    on = {"NotebookInstanceName": scene.name}
-    status = scene.call("DescribeNotebookInstance", **on)["NotebookInstanceStatus"]
+def _stop_notebook(context: ProviderContext) -> None:
+    on = {"NotebookInstanceName": context.name}
+    status = context.call("DescribeNotebookInstance", **on)["NotebookInstanceStatus"]
     if status == "InService":
-        scene.call("StopNotebookInstance", **on)
+        context.call("StopNotebookInstance", **on)
 
 
 _PACKAGE = (

@@ -14,55 +14,59 @@ from sageloop.local_cloud.cloudformation.providers.api import (
     Update,
     takes,
 )
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 from sageloop.local_cloud.core.contracts import InferenceComponents
 from sageloop.local_cloud.core.errors import AwsError
 
 _GONE = "could not find"
-_TOLD = (
+_ATTRIBUTES = (
     "CreationTime FailureReason InferenceComponentArn InferenceComponentStatus LastModifiedTime "
     "RuntimeConfig.CurrentCopyCount RuntimeConfig.DesiredCopyCount"
 )
 
 
 class _InferenceComponent(ApiResource):
-    """A component is made when its copies serve, and gone when they have ended.
+    """A component, complete when its copies are in service, and deleted when they have ended.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html
     """
 
-    def _complete(self, scene: Scene) -> None:
-        _settled(scene)
-        super()._complete(scene)
+    def _complete(self, context: ProviderContext) -> None:
+        _settled(context)
+        super()._complete(context)
 
-    def _delete(self, scene: Scene) -> None:
+    def _delete(self, context: ProviderContext) -> None:
         try:
-            super()._delete(scene)
+            super()._delete(context)
         except ClientError as error:
             if _GONE not in str(error).lower():
                 raise
-        _components(scene).wait(scene.name)
+        _components(context).wait(context.name)
 
 
-def _components(scene: Scene) -> InferenceComponents:
-    return scene.request.cloud.services.sagemaker.hosting.components
+def _components(context: ProviderContext) -> InferenceComponents:
+    return context.request.cloud.services.sagemaker.hosting.components
 
 
-def _settled(scene: Scene) -> None:
-    found = _components(scene).wait(scene.name)
-    status = "gone" if found is None else found["InferenceComponentStatus"]
-    reason = None if found is None else found.get("FailureReason")
-    # After an update that was rolled back the status alone says nothing.
+def _settled(context: ProviderContext) -> None:
+    description = _components(context).wait(context.name)
+    status = "gone" if description is None else description["InferenceComponentStatus"]
+    reason = None if description is None else description.get("FailureReason")
+    # The status does not show that an update was rolled back.
     if status != "InService" or reason is not None:
-        raise AwsError("NotStabilized", f"inference component {scene.name} is {status}: {reason}")
+        raise AwsError("NotStabilized", f"inference component {context.name} is {status}: {reason}")
 
 
-def _described(scene: Scene) -> dict[str, Any]:
-    told = scene.call("DescribeInferenceComponent", InferenceComponentName=scene.name)
-    flat = told | {f"RuntimeConfig.{k}": v for k, v in told.get("RuntimeConfig", {}).items()}
-    return {name: _text(flat[name]) for name in sorted(names(_TOLD)) if flat.get(name) is not None}
+def _described(context: ProviderContext) -> dict[str, Any]:
+    description = context.call("DescribeInferenceComponent", InferenceComponentName=context.name)
+    flat = description | {
+        f"RuntimeConfig.{k}": v for k, v in description.get("RuntimeConfig", {}).items()
+    }
+    return {
+        name: _text(flat[name]) for name in sorted(names(_ATTRIBUTES)) if flat.get(name) is not None
+    }
 
 
 def _text(value: Any) -> str:
@@ -99,6 +103,6 @@ PROVIDERS: dict[str, CoveredProvider] = {
         ),
         delete_call="DeleteInferenceComponent",
         delete_on={"InferenceComponentName": "{name}"},
-        note="complete when its copies serve",
+        note="complete when its copies are in service",
     ),
 }  # fmt: skip

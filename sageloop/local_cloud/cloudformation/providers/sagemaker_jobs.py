@@ -8,14 +8,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.cloudformation.providers.api import ApiResource, Name, takes
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 from sageloop.local_cloud.core.errors import AwsError
 
-# Gone, or ended of itself between the question and the request to stop it.
+# Deleted, or ended between the description and the request to stop it.
 _NOTHING_TO_STOP = ("could not find requested job", "processing job is in status")
-_TOLD = (
+_ATTRIBUTES = (
     "ProcessingJobArn ProcessingJobStatus ExitMessage FailureReason CreationTime "
     "ProcessingStartTime ProcessingEndTime LastModifiedTime"
 )
@@ -24,28 +24,30 @@ _TOLD = (
 class _ProcessingJob(ApiResource):
     """A processing job that the stack starts once.
 
-    Every property is create-only: any change makes a new job. The resource is complete when
-    SageMaker has accepted the job, not when the job has ended; whether CloudFormation on AWS
-    waits is not documented. Deleting the resource stops the job and leaves its record, as AWS
-    documents; the attributes are those at the time of creation.
+    Every property is create-only: any change starts a new job. The resource is complete when
+    SageMaker has accepted the job, not when the job has ended; whether CloudFormation on AWS waits
+    is not documented. Deleting the resource stops the job and keeps its record, as AWS documents;
+    the attributes are those at the time of creation.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html
     """
 
-    def _delete(self, scene: Scene) -> None:
-        on = {"ProcessingJobName": scene.name}
+    def _delete(self, context: ProviderContext) -> None:
+        on = {"ProcessingJobName": context.name}
         try:
-            job = scene.call("DescribeProcessingJob", **on)
+            job = context.call("DescribeProcessingJob", **on)
             if job["ProcessingJobStatus"] == "InProgress":
-                scene.call("StopProcessingJob", **on)
+                context.call("StopProcessingJob", **on)
         except (ClientError, AwsError) as error:
             if not any(words in str(error).lower() for words in _NOTHING_TO_STOP):
                 raise
 
 
-def _described(scene: Scene) -> dict[str, Any]:
-    job = scene.call("DescribeProcessingJob", ProcessingJobName=scene.name)
-    return {name: _text(job[name]) for name in sorted(names(_TOLD)) if job.get(name) is not None}
+def _described(context: ProviderContext) -> dict[str, Any]:
+    job = context.call("DescribeProcessingJob", ProcessingJobName=context.name)
+    return {
+        name: _text(job[name]) for name in sorted(names(_ATTRIBUTES)) if job.get(name) is not None
+    }
 
 
 def _text(value: Any) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sageloop.local_cloud.cloudformation.providers.api import ApiResource, Step, Update, takes
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvider, names
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 
 _GONE = names("ObjectNotFoundException")
@@ -16,38 +16,38 @@ _LIMITS = "MaxCapacity MinCapacity RoleARN SuspendedState"
 _POLICY = "PolicyType StepScalingPolicyConfiguration TargetTrackingScalingPolicyConfiguration"
 
 
-def _schedule(scene: Scene) -> None:
-    target = scene.fill(_TARGET)
-    before = {a["ScheduledActionName"] for a in scene.previous.get("ScheduledActions") or ()}
-    wanted = scene.properties.get("ScheduledActions") or ()
-    for name in sorted(before - {a["ScheduledActionName"] for a in wanted}):
-        scene.call("DeleteScheduledAction", ScheduledActionName=name, **target)
-    for action in wanted:
-        scene.call("PutScheduledAction", **target, **action)
+def _schedule(context: ProviderContext) -> None:
+    target = context.fill(_TARGET)
+    before = {a["ScheduledActionName"] for a in context.previous.get("ScheduledActions") or ()}
+    desired = context.properties.get("ScheduledActions") or ()
+    for name in sorted(before - {a["ScheduledActionName"] for a in desired}):
+        context.call("DeleteScheduledAction", ScheduledActionName=name, **target)
+    for action in desired:
+        context.call("PutScheduledAction", **target, **action)
 
 
-def _which(scene: Scene) -> dict[str, Any]:
-    wanted = {**scene.previous, **scene.properties}
-    target = wanted.get("ScalingTargetId")
+def _which(context: ProviderContext) -> dict[str, Any]:
+    properties = {**context.previous, **context.properties}
+    target = properties.get("ScalingTargetId")
     if target is not None:
         return dict(zip(_WHICH.split(), str(target).split("|"), strict=True))
-    return {name: wanted[name] for name in _WHICH.split()}
+    return {name: properties[name] for name in _WHICH.split()}
 
 
-def _of_target(scene: Scene, params: dict[str, Any]) -> None:
+def _of_target(context: ProviderContext, params: dict[str, Any]) -> None:
     params.pop("ScalingTargetId", None)
-    params |= _which(scene)
+    params |= _which(context)
 
 
-def _put_policy(scene: Scene) -> None:
-    wanted = {k: v for k, v in scene.properties.items() if k in _POLICY.split()}
-    name = scene.properties["PolicyName"]
-    scene.call("PutScalingPolicy", PolicyName=name, **_which(scene), **wanted)
+def _put_policy(context: ProviderContext) -> None:
+    desired = {k: v for k, v in context.properties.items() if k in _POLICY.split()}
+    name = context.properties["PolicyName"]
+    context.call("PutScalingPolicy", PolicyName=name, **_which(context), **desired)
 
 
-def _delete_policy(scene: Scene) -> None:
-    name = {**scene.previous, **scene.properties}["PolicyName"]
-    scene.call("DeleteScalingPolicy", PolicyName=name, **_which(scene))
+def _delete_policy(context: ProviderContext) -> None:
+    name = {**context.previous, **context.properties}["PolicyName"]
+    context.call("DeleteScalingPolicy", PolicyName=name, **_which(context))
 
 
 PROVIDERS: dict[str, CoveredProvider] = {

@@ -1,4 +1,4 @@
-"""Tags: every service has its own way to take them."""
+"""Tags of resources, in each service's form."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sageloop.local_cloud.cloudformation.providers.scene import Scene
+from sageloop.local_cloud.cloudformation.providers.context import ProviderContext
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tagging:
-    """How a service takes tags.
+    """How a service receives tags.
 
-    ``param`` is the create call's parameter (empty: tags are set by a call of their own after
-    create), ``as_map`` whether it is a map instead of a list of ``key``/``value`` objects,
-    ``ec2_type`` the resource type of a ``TagSpecifications``. ``tag`` and ``untag`` are the
-    later calls, on the target ``on``.
+    ``param`` is the create call's parameter (empty: a separate call after create sets the tags),
+    ``as_map`` whether it is a map instead of a list of ``key``/``value`` objects, ``ec2_type`` the
+    resource type of a ``TagSpecifications``. ``tag`` and ``untag`` are the later calls, on the
+    target ``on``.
     """
 
     param: str = "Tags"
@@ -32,9 +32,9 @@ class Tagging:
     keys_as_tags: bool = False
     property: str = "Tags"
 
-    def on_create(self, scene: Scene) -> dict[str, Any]:
+    def on_create(self, context: ProviderContext) -> dict[str, Any]:
         """The create call's parameters that carry the tags."""
-        tags = wanted_tags(scene, self.property)
+        tags = desired_tags(context, self.property)
         if not tags or not self.param:
             return {}
         if self.ec2_type:
@@ -42,23 +42,25 @@ class Tagging:
             return {"TagSpecifications": [{"ResourceType": self.ec2_type, "Tags": listed}]}
         return {self.param: self._form(tags)}
 
-    def after_create(self, scene: Scene) -> None:
-        """Set the tags that the create call could not carry."""
-        tags = wanted_tags(scene, self.property)
+    def after_create(self, context: ProviderContext) -> None:
+        """Set the tags that the create call cannot carry."""
+        tags = desired_tags(context, self.property)
         if tags and not self.param:
-            scene.call(self.tag, **scene.fill(self.on), **{self.tags_param: self._form(tags)})
+            context.call(self.tag, **context.fill(self.on), **{self.tags_param: self._form(tags)})
 
-    def on_update(self, scene: Scene) -> None:
-        """Add, change and remove tags so that they are as wanted."""
-        before = as_map(scene.previous.get(self.property))
-        after = wanted_tags(scene, self.property)
+    def on_update(self, context: ProviderContext) -> None:
+        """Add, change and remove tags to match the desired ones."""
+        before = as_map(context.previous.get(self.property))
+        after = desired_tags(context, self.property)
         changed = {k: v for k, v in after.items() if before.get(k) != v}
         removed = sorted(before.keys() - after.keys())
         if removed:
             keys: Any = [{"Key": k} for k in removed] if self.keys_as_tags else removed
-            scene.call(self.untag, **scene.fill(self.on), **{self.keys_param: keys})
+            context.call(self.untag, **context.fill(self.on), **{self.keys_param: keys})
         if changed:
-            scene.call(self.tag, **scene.fill(self.on), **{self.tags_param: self._form(changed)})
+            context.call(
+                self.tag, **context.fill(self.on), **{self.tags_param: self._form(changed)}
+            )
 
     def _form(self, tags: Mapping[str, str]) -> Any:
         if self.as_map:
@@ -66,9 +68,9 @@ class Tagging:
         return [{self.key: k, self.value: v} for k, v in tags.items()]
 
 
-def wanted_tags(scene: Scene, name: str = "Tags") -> dict[str, str]:
-    """The stack's tags and over them the resource's own."""
-    return {**scene.request.tags, **as_map(scene.properties.get(name))}
+def desired_tags(context: ProviderContext, name: str = "Tags") -> dict[str, str]:
+    """The stack's tags, overridden by the resource's own."""
+    return {**context.request.tags, **as_map(context.properties.get(name))}
 
 
 def as_map(tags: Any) -> dict[str, str]:

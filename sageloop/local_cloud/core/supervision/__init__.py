@@ -1,1 +1,1 @@
-"""The processes that make sure that no other process survives the cloud."""
+"""The supervisor processes, which end every process of a cloud."""

@@ -1,4 +1,4 @@
-"""The cloud's side of the supervisor: asks it for processes and hears how they ended."""
+"""The cloud's connection to its supervisor: starts processes and receives their exit codes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _adopts = False
 
 
 def prepare_process() -> None:
-    """Make this process fit to be a cloud and nothing else.
+    """Prepare this process to be a cloud.
 
-    It may open as many files as the system allows, its children as many as before. It adopts
-    what a supervisor leaves that was killed in all its parts. Raises ``OSError``.
+    Raises its limit of open files to the maximum, but not its children's. Makes it the subreaper
+    of processes whose supervisor was killed. Raises ``OSError``.
     """
     global _open_files, _adopts
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -42,7 +42,7 @@ def prepare_process() -> None:
 
 
 class Link:
-    """One running supervisor."""
+    """The connection to a running supervisor."""
 
     def __init__(self, *, kept_open: Sequence[int]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -62,7 +62,7 @@ class Link:
         self._control = ours
         self._lock = threading.Lock()
         self._tickets = 0
-        self._asked: dict[int, tuple[Child, threading.Event, dict[str, Any]]] = {}
+        self._pending: dict[int, tuple[Child, threading.Event, dict[str, Any]]] = {}
         self._running: dict[int, Child] = {}
         self._closing = False
         self.lost = False
@@ -73,16 +73,16 @@ class Link:
         self, child: Child, command: Sequence[str], env: Mapping[str, str], cwd: str,
         descriptors: Sequence[int],
     ) -> None:  # fmt: skip
-        """Start a process and give ``child`` its id. Raises ``OSError`` if it cannot be."""
-        wanted = {"command": list(command), "env": dict(env), "cwd": cwd}
+        """Start a process and set the id of ``child``. Raises ``OSError`` if it cannot start."""
+        request = {"command": list(command), "env": dict(env), "cwd": cwd}
         answered, answer = threading.Event(), dict[str, Any]()
         with self._lock:
             self._tickets += 1
             ticket = self._tickets
-            self._asked[ticket] = (child, answered, answer)
-        memory = os.memfd_create("wanted")
+            self._pending[ticket] = (child, answered, answer)
+        memory = os.memfd_create("request")
         try:
-            os.write(memory, json.dumps(wanted).encode())
+            os.write(memory, json.dumps(request).encode())
             self._send({"kind": "start", "ticket": ticket}, [memory, *descriptors])
         finally:
             os.close(memory)
@@ -94,13 +94,13 @@ class Link:
                 raise OSError("the supervisor of processes has ended")
             raise OSError(number, os.strerror(number), answer["filename"])
 
-    def tell(self, **message: Any) -> None:
-        """Send a message; one that comes too late has no effect."""
+    def send(self, **message: Any) -> None:
+        """Send a message; it has no effect if the supervisor has ended."""
         with suppress(OSError):
             self._send(message, [])
 
     def close(self) -> None:
-        """Have everything ended, and wait until it is."""
+        """End all processes and wait for their end."""
         self._closing = True
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
@@ -131,7 +131,7 @@ class Link:
 
     def _started(self, message: dict[str, Any]) -> None:
         with self._lock:
-            child, answered, answer = self._asked.pop(message["ticket"])
+            child, answered, answer = self._pending.pop(message["ticket"])
             if "pid" in message:
                 child.pid = message["pid"]
                 self._running[child.pid] = child
@@ -145,10 +145,10 @@ class Link:
             child.end(message["status"])
 
     def _lose(self) -> None:
-        """The supervisor is gone, and with it all that it started."""
+        """The supervisor has ended, and with it all that it started."""
         with self._lock:
             self.lost = True
-            children, asked = list(self._running.values()), list(self._asked.values())
+            children, pending = list(self._running.values()), list(self._pending.values())
         if not self._closing:
             log.error("the supervisor of processes was killed; so were all processes of the cloud")
         if _adopts:
@@ -157,16 +157,16 @@ class Link:
         self._control.close()
         for child in children:
             child.end(-signal.SIGKILL)
-        for _, answered, _ in asked:
+        for _, answered, _ in pending:
             answered.set()
 
 
 def _end_orphans(*, apart_from: int) -> None:
-    """End what was adopted: unlike this process's own children, it lies in other sessions."""
+    """End adopted processes: unlike this process's own children they are in other sessions."""
     own = os.getsid(0)
     while True:
-        found = [pid for pid in tree.children_of(os.getpid()) if pid != apart_from]
-        orphans = [pid for pid in found if _session_of(pid) not in (own, None)]
+        orphans = [pid for pid in tree.children_of(os.getpid()) if pid != apart_from]
+        orphans = [pid for pid in orphans if _session_of(pid) not in (own, None)]
         if not orphans:
             return
         for pid in orphans:

@@ -1,9 +1,10 @@
-"""Two small processes that start every process of a cloud and outlive it until all are ended.
+"""Two small processes that start every process of a cloud and outlive it until all have ended.
 
-``supervisor.py`` is run as a script: an outer process forks the inner one, which starts what
-the cloud asks for. Both are subreapers, so that no descendant can leave their tree. The inner
-one ends everything when the cloud or the outer one is gone, the outer one when the inner one
-is. Messages are JSON on a socket that keeps their bounds; see ``core/processes.py``.
+``supervisor.py`` is run as a script. An outer process forks the inner one, which starts the
+processes that the cloud requests. Both are subreapers, so that no descendant can leave their tree.
+The inner process ends everything when the cloud or the outer process has ended, the outer one when
+the inner one has. Messages are JSON on a socket that preserves message boundaries; see
+``core/processes.py``.
 """
 
 # ruff: noqa: PTH100, PTH120, PTH123
@@ -31,16 +32,16 @@ else:
     import tree
 
 _LARGEST_MESSAGE = 4096
-# Above every descriptor that a child is to have.
+# Above every descriptor that a child receives.
 _OUT_OF_THE_WAY = 16
-# A process that even SIGKILL does not end (another user's, or stuck in the kernel) delays
-# the report of an end by so much.
+# A process that does not end on SIGKILL (another user's, or blocked in the kernel) delays its exit
+# report by so much.
 _PATIENCE = 1.0
 
 
 def main() -> None:
     """Start the inner process and watch it: ``supervisor.py CONTROL-FD ALARM-FD OPEN-FILES``."""
-    # Low numbers: select() knows no others.
+    # Low numbers: select() accepts no others.
     control, alarm = socket.socket(fileno=os.dup(int(sys.argv[1]))), os.dup(int(sys.argv[2]))
     for inherited in sys.argv[1:3]:
         os.close(int(inherited))
@@ -66,7 +67,7 @@ def main() -> None:
 
 
 def _keep_descriptors() -> None:
-    # They are the supervisor's alone: no process that it starts gets any of them.
+    # They belong to the supervisor only: no process that it starts inherits any of them.
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
         with suppress(OSError):
             if int(name) > 2:
@@ -74,12 +75,12 @@ def _keep_descriptors() -> None:
 
 
 class Launcher:
-    """Starts processes, reports their ends, and leaves nothing of them behind."""
+    """Starts processes, reports their exit codes and ends all of them at exit."""
 
     def __init__(
         self, control: socket.socket, watched: int, alarm: int, *, cloud: int, open_files: int
     ) -> None:
-        """``watched`` reads end-of-file when the outer process ends, ``alarm`` a byte in need."""
+        """``watched`` gets end-of-file when the outer process ends, ``alarm`` a byte per signal."""
         self._control = control
         self._watched = watched
         self._alarm: int | None = alarm
@@ -95,7 +96,7 @@ class Launcher:
             os.set_blocking(fd, False)
 
     def run(self) -> NoReturn:
-        """Serve until the cloud or the outer process is gone; then end everything."""
+        """Serve until the cloud or the outer process has ended; then end everything."""
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         with suppress(ConnectionError):
@@ -120,7 +121,7 @@ class Launcher:
             self._kill_cloud()
         if self._control.fileno() in ready:
             return self._obey()
-        # Only now: a message before may have said how long the cloud may take.
+        # Last: an earlier message may have set the time until the cloud is killed.
         if self._alarm in ready:
             self._hear_alarm(self._alarm)
         return True
@@ -153,10 +154,10 @@ class Launcher:
             os.set_inheritable(fd, False)
         with open(fds[0], "rb") as file:
             file.seek(0)
-            wanted = json.loads(file.read())
+            request = json.loads(file.read())
         answer = {"kind": "started", "ticket": ticket}
         try:
-            pid = _spawn(wanted, fds[1:], self._open_files)
+            pid = _spawn(request, fds[1:], self._open_files)
         except OSError as error:
             answer |= {"errno": error.errno, "filename": error.filename}
         else:
@@ -165,20 +166,20 @@ class Launcher:
         finally:
             for fd in fds[1:]:
                 os.close(fd)
-        self._tell(answer)
+        self._send(answer)
 
     def _signal(self, pid: int, number: int) -> None:
-        if pid in self._roots:  # not reaped yet: the id is still its own
+        if pid in self._roots:  # not reaped yet: the id cannot have been reused
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, number)
 
     def _end(self, pid: int) -> None:
-        # Either a process started here, or one that such a process has forked.
+        # Either a process started by this one, or one that such a process has forked.
         if pid in self._roots or tree.parent_of(pid) in self._roots:
             tree.kill_tree(pid)
 
     def _hear_alarm(self, alarm: int) -> None:
-        # The kernel's side of the cloud writes the number of each signal that it gets.
+        # The cloud's wakeup descriptor receives the number of each signal.
         if os.read(alarm, _LARGEST_MESSAGE):
             self._set_deadline(self._grace)
         else:
@@ -208,28 +209,28 @@ class Launcher:
                 self._ended.append((pid, os.waitstatus_to_exitcode(status)))
 
     def _report(self) -> None:
-        # A living root adopts its own orphans: what else is a child here, an ended root has left.
+        # A living root adopts its own orphans, so any other child was left by an ended root.
         left = tree.kill_children(apart_from=self._roots)
         if left and time.monotonic() < self._ended_since + _PATIENCE:
             return
         for pid, code in self._ended:
-            self._tell({"kind": "ended", "pid": pid, "status": code})
+            self._send({"kind": "ended", "pid": pid, "status": code})
         self._ended = []
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         self._control.send(json.dumps(message).encode())
 
 
-def _spawn(wanted: dict[str, Any], fds: list[int], open_files: int) -> int:
-    """Fork and execute; raises the ``OSError`` that the child met."""
+def _spawn(request: dict[str, Any], fds: list[int], open_files: int) -> int:
+    """Fork and execute; raises the ``OSError`` of the child."""
     failed_read, failed_write = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            _execute(wanted, fds, open_files)
+            _execute(request, fds, open_files)
         except OSError as error:
-            told = {"errno": error.errno, "filename": error.filename}
-            os.write(failed_write, json.dumps(told).encode())
+            failure = {"errno": error.errno, "filename": error.filename}
+            os.write(failed_write, json.dumps(failure).encode())
         finally:
             os._exit(127)
     os.close(failed_write)
@@ -238,11 +239,11 @@ def _spawn(wanted: dict[str, Any], fds: list[int], open_files: int) -> int:
     if not report:
         return pid
     os.waitpid(pid, 0)
-    told = json.loads(report)
-    raise OSError(told["errno"], os.strerror(told["errno"]), told["filename"])
+    failure = json.loads(report)
+    raise OSError(failure["errno"], os.strerror(failure["errno"]), failure["filename"])
 
 
-def _execute(wanted: dict[str, Any], fds: list[int], open_files: int) -> NoReturn:
+def _execute(request: dict[str, Any], fds: list[int], open_files: int) -> NoReturn:
     os.setsid()
     tree.become_subreaper()
     tree.die_with_parent()
@@ -251,17 +252,17 @@ def _execute(wanted: dict[str, Any], fds: list[int], open_files: int) -> NoRetur
         signal.signal(number, signal.SIG_DFL)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, hard))
-    # The descriptors may lie on the very numbers that they are to have.
+    # The descriptors may have the very numbers that they are assigned.
     moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY) for fd in fds]
     for place, fd in enumerate(moved):
         os.dup2(fd, place)
-    command: list[str] = wanted["command"]
+    command: list[str] = request["command"]
     try:
-        os.chdir(wanted["cwd"])
+        os.chdir(request["cwd"])
     except OSError as error:
-        raise OSError(error.errno, os.strerror(error.errno or 0), wanted["cwd"]) from None
+        raise OSError(error.errno, os.strerror(error.errno or 0), request["cwd"]) from None
     try:
-        os.execvpe(command[0], command, wanted["env"])  # noqa: S606 - no shell is the point
+        os.execvpe(command[0], command, request["env"])  # noqa: S606 - no shell is the point
     except OSError as error:
         raise OSError(error.errno, os.strerror(error.errno or 0), command[0]) from None
 

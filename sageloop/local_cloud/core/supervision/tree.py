@@ -1,6 +1,6 @@
-"""Process trees on Linux: who descends from whom, and how a whole tree is ended.
+"""Process trees on Linux: descendants, and how a whole tree is ended.
 
-Used by the supervisor and by the fork server, which run without site-packages: the standard
+The supervisor and the fork server use it and run without site-packages, so it imports the standard
 library only. See decision 10.
 """
 
@@ -22,7 +22,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def become_subreaper() -> None:
-    """Adopt every orphan among this process's descendants; an ``exec`` keeps that, a fork does not.
+    """Adopt every orphan among this process's descendants; kept by ``exec``, not by a fork.
 
     Raises ``OSError`` if the kernel refuses.
     """
@@ -30,31 +30,31 @@ def become_subreaper() -> None:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent ends. Raises ``OSError``."""
+    """Make the kernel kill this process when its parent ends. Raises ``OSError``."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def children_of(pid: int) -> list[int]:
-    """Process ids of a process's children, zombies included; none if it is gone."""
+    """Process ids of a process's children, zombies included; empty if it has ended."""
     return _listed_children(pid) if _LISTED else _searched_children(pid)
 
 
 def parent_of(pid: int) -> int | None:
-    """Process id of a process's parent, or ``None`` if the process is gone."""
+    """Process id of a process's parent, or ``None`` if the process has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
-            # The command in parentheses may hold anything, parentheses and spaces too.
+            # The command in parentheses may contain anything, parentheses and spaces included.
             return int(stat.read().rpartition(b")")[2].split()[1])
     except OSError:
         return None
 
 
 def kill_tree(root: int) -> None:
-    """End a process and all its descendants, whatever sessions they made.
+    """End a process and all its descendants in any session.
 
-    Each is stopped before its children are listed, so that none is forked unseen: a fork
-    fails in a process that a signal waits for. What was orphaned meanwhile is a child of a
-    subreaper above, and found by whoever looks there.
+    Each process is stopped before its children are listed, so that none is forked in between: a
+    fork fails in a process with a pending signal. Processes orphaned meanwhile are children of a
+    subreaper above.
     """
     stopped: list[int] = []
     fresh = [root]
@@ -69,11 +69,11 @@ def kill_tree(root: int) -> None:
 
 
 def kill_children(*, apart_from: Collection[int] = ()) -> bool:
-    """End this process's children with their trees, but the named ones; whether there were any."""
-    found = [pid for pid in children_of(os.getpid()) if pid not in apart_from]
-    for pid in found:
+    """End this process's children and their trees, except ``apart_from``; whether any existed."""
+    children = [pid for pid in children_of(os.getpid()) if pid not in apart_from]
+    for pid in children:
         kill_tree(pid)
-    return bool(found)
+    return bool(children)
 
 
 def end_all_children() -> None:
@@ -87,14 +87,14 @@ def end_all_children() -> None:
 
 
 def _listed_children(pid: int) -> list[int]:
-    found: list[int] = []
+    children: list[int] = []
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
             with suppress(OSError), open(f"/proc/{pid}/task/{task}/children", "rb") as listed:
-                found += map(int, listed.read().split())
+                children += map(int, listed.read().split())
     except OSError:
-        return found
-    return found
+        return children
+    return children
 
 
 def _searched_children(pid: int) -> list[int]:
@@ -103,7 +103,7 @@ def _searched_children(pid: int) -> list[int]:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    # Between listing and signalling lie microseconds: no process id comes round again in them.
+    # Listing and signalling are microseconds apart: no process id is reused in between.
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 

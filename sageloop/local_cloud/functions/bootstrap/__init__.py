@@ -1,1 +1,1 @@
-"""What runs inside the functions' processes; imports nothing of the cloud."""
+"""Programs that run in the functions' processes; they import nothing of the cloud."""

@@ -1,7 +1,7 @@
 """One execution environment: loads a handler once and calls it for each event.
 
-Speaks length-prefixed JSON on a socket. Standard library only; what a function prints goes
-to the log descriptor as it is written.
+Exchanges length-prefixed JSON on a socket. Standard library only; a function's output goes to the
+log descriptor unchanged.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ class InitError(Exception):
 class Context:
     """The second argument of a handler, as the Python runtime defines it."""
 
-    def __init__(self, asked: dict[str, Any]) -> None:
+    def __init__(self, request: dict[str, Any]) -> None:
         env = os.environ
-        self.aws_request_id: str = asked["request_id"]
+        self.aws_request_id: str = request["request_id"]
         self.log_group_name = env["AWS_LAMBDA_LOG_GROUP_NAME"]
         self.log_stream_name = env["AWS_LAMBDA_LOG_STREAM_NAME"]
         self.function_name = env["AWS_LAMBDA_FUNCTION_NAME"]
         self.memory_limit_in_mb = env["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
         self.function_version = env["AWS_LAMBDA_FUNCTION_VERSION"]
-        self.invoked_function_arn: str = asked["arn"]
+        self.invoked_function_arn: str = request["arn"]
         self.tenant_id = None
         self.identity = SimpleNamespace(cognito_identity_id=None, cognito_identity_pool_id=None)
-        self.client_context = _client_context(asked["client_context"])
-        self._deadline = time.monotonic() + asked["remaining_ms"] / 1000
+        self.client_context = _client_context(request["client_context"])
+        self._deadline = time.monotonic() + request["remaining_ms"] / 1000
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds left before the invocation times out."""
@@ -63,7 +63,7 @@ class Context:
 
 
 class LogHandler(logging.Handler):
-    """The root logger's handler; ``as_json`` writes one JSON object a record."""
+    """The root logger's handler; ``as_json`` writes one JSON object per record."""
 
     def __init__(self, *, as_json: bool) -> None:
         super().__init__()
@@ -76,7 +76,8 @@ class LogHandler(logging.Handler):
         if not self._as_json:
             text = self.format(record)
             line = f"[{record.levelname}]\t{stamp}\t{_CURRENT.request_id}\t{text}"
-            # One event a record: the log breaks at line feeds, and shows returns as breaks.
+            # One event per record: the log splits at line feeds, and displays carriage returns as
+            # breaks.
             sys.stdout.write(line.replace("\n", "\r") + "\n")
             return
         data: dict[str, Any] = {
@@ -91,20 +92,20 @@ class LogHandler(logging.Handler):
 
 
 def serve(channel: socket.socket) -> int:
-    """Answer on ``channel`` until it closes; returns the exit code."""
+    """Serve requests on ``channel`` until it closes; returns the exit code."""
     _send(channel, {"kind": "hello", "pid": os.getpid()})
-    asked = _receive(channel)
-    if asked is None:
+    request = _receive(channel)
+    if request is None:
         return 0
     try:
-        handler = _initialise(asked)
+        handler = _initialise(request)
     except BaseException as error:
-        _send(channel, {"kind": "init_error", "payload": _report(error, asked["as_json"])})
+        _send(channel, {"kind": "init_error", "payload": _report(error, request["as_json"])})
         sys.stdout.flush()
         return 1
     _send(channel, {"kind": "ready"})
-    while (asked := _receive(channel)) is not None:
-        answer = _answer(handler, asked)
+    while (request := _receive(channel)) is not None:
+        answer = _answer(handler, request)
         sys.stdout.flush()
         sys.stderr.flush()
         answer["max_rss_kb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -112,25 +113,25 @@ def serve(channel: socket.socket) -> int:
     return 0
 
 
-def _initialise(asked: dict[str, Any]) -> Callable[[Any, Context], Any]:
+def _initialise(request: dict[str, Any]) -> Callable[[Any, Context], Any]:
     os.environ.clear()
-    os.environ.update(asked["environment"])
+    os.environ.update(request["environment"])
     time.tzset()
-    os.chdir(asked["task_root"])
-    sys.path[:0] = asked["paths"]
+    os.chdir(request["task_root"])
+    sys.path[:0] = request["paths"]
     sys.argv = ["bootstrap"]
-    if any((Path(folder) / name).exists() for folder in asked["paths"] for name in _SDK):
+    if any((Path(folder) / name).exists() for folder in request["paths"] for name in _SDK):
         _forget_sdk()
     sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", 0), "utf-8", "replace", write_through=True)
     sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", 0), "utf-8", "replace", write_through=True)
     root = logging.getLogger()
-    root.handlers[:] = [LogHandler(as_json=asked["as_json"])]
-    root.setLevel(asked["log_level"])
-    return _load(asked["handler"])
+    root.handlers[:] = [LogHandler(as_json=request["as_json"])]
+    root.setLevel(request["log_level"])
+    return _load(request["handler"])
 
 
 def _forget_sdk() -> None:
-    # The function brings an SDK of its own, which must win over the one loaded already.
+    # The package contains its own SDK, which must replace the one that is already loaded.
     for module in list(sys.modules):
         if module.split(".", 1)[0] in _SDK:
             del sys.modules[module]
@@ -162,11 +163,11 @@ def _load(name: str) -> Callable[[Any, Context], Any]:
     return handler  # type: ignore[no-any-return]
 
 
-def _answer(handler: Callable[[Any, Context], Any], asked: dict[str, Any]) -> dict[str, Any]:
-    _CURRENT.request_id = asked["request_id"]
+def _answer(handler: Callable[[Any, Context], Any], request: dict[str, Any]) -> dict[str, Any]:
+    _CURRENT.request_id = request["request_id"]
     as_json = os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON"
     try:
-        result = handler(json.loads(asked["event"]), Context(asked))
+        result = handler(json.loads(request["event"]), Context(request))
     except Exception as error:
         return {"kind": "error", "payload": _report(error, as_json)}
     try:
@@ -182,19 +183,19 @@ def _report(error: BaseException, as_json: bool) -> str:
         stack: list[str] = []
     else:
         stack = traceback.format_list(_own_frames(error.__traceback__))
-    found = {
+    report = {
         "errorMessage": str(error), "errorType": kind,
         "requestId": _CURRENT.request_id, "stackTrace": stack,
     }  # fmt: skip
     if as_json:
-        line = json.dumps({"level": "ERROR", **found, "message": str(error)})
+        line = json.dumps({"level": "ERROR", **report, "message": str(error)})
     else:
         trace = "".join(stack).rstrip("\n")
         line = f"[ERROR] {kind}: {error}\nTraceback (most recent call last):\n{trace}"
         line = line.replace("\n", "\r")
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-    return json.dumps(found)
+    return json.dumps(report)
 
 
 def _own_frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:

@@ -1,11 +1,11 @@
 """The fork server: a process with boto3 loaded, from which each worker is forked.
 
-Loading boto3 and the models of the common services costs about a second; a fork costs
-milliseconds. It is run with no site-packages, so that a function finds the standard
-library, boto3, its own package and its layers, and nothing else that happens to be installed.
+Loading boto3 and the models of the common services takes about a second; a fork takes
+milliseconds. It runs without site-packages, so that a function can import the standard library,
+boto3, its own package and its layers, but no other installed package.
 
-Each message on the control socket carries two descriptors: the worker's socket and the
-write end of its log. What goes back are the ends of workers: ``{"pid", "status"}``.
+Each message on the control socket carries two descriptors: the worker's socket and the write end
+of its log. The fork server sends back the exit status of workers: ``{"pid", "status"}``.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_HERE = Path(__file__).parent
-# The clients that the functions of a machine-learning stack make.
+_FOLDER = Path(__file__).parent
+# The clients that functions of a machine-learning stack create.
 _WARMED = ("s3", "dynamodb", "sagemaker", "cloudwatch", "events", "sns", "sqs", "sts", "ec2")
 
 
 def main() -> None:
-    """Load, then fork on request until the control socket, the standard input, closes."""
+    """Load, then fork on request until the control socket, which is the standard input, closes."""
     control = _control()
     sys.path.append(sys.argv[1])
-    worker = _load("_sageloop_worker", _HERE / "worker.py")
-    tree = _load("_sageloop_tree", _HERE.parents[1] / "core" / "supervision" / "tree.py")
+    worker = _load("_sageloop_worker", _FOLDER / "worker.py")
+    tree = _load("_sageloop_tree", _FOLDER.parents[1] / "core" / "supervision" / "tree.py")
     workers: set[int] = set()
     _warm()
     gc.collect()
@@ -47,7 +47,8 @@ def main() -> None:
         ready, _, _ = select.select([control.fileno(), wake_read], [], [])
         if wake_read in ready:
             _report_ended(control, wake_read, workers)
-            # A living worker adopts its own orphans: what else is a child here, an ended one left.
+            # A living worker adopts its own orphans, so any other child was left by an ended
+            # worker.
             tree.kill_children(apart_from=workers)
         if control.fileno() in ready:
             message, fds, _, _ = socket.recv_fds(control, 16, 2)
@@ -57,7 +58,7 @@ def main() -> None:
 
 
 def _control() -> socket.socket:
-    # It comes as the standard input; a worker has none.
+    # The control socket is the standard input, which a worker does not inherit.
     control = socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -66,7 +67,7 @@ def _control() -> socket.socket:
 
 
 def _load(name: str, path: Path) -> Any:
-    # Loaded by path under a private name: a function may have a module "worker" of its own.
+    # Loaded by path under a private name: a function may have a module "worker".
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load {path}")
@@ -82,7 +83,7 @@ def _warm() -> None:
 
     made = botocore.loaders.create_loader
     loader = made()
-    # Sessions made in a worker find the models already parsed.
+    # Sessions in a worker use the models that are parsed here.
     botocore.session.create_loader = lambda path=None: loader if path is None else made(path)
     session = boto3.Session(
         aws_access_key_id="warm", aws_secret_access_key="warm",  # noqa: S106 - of no account

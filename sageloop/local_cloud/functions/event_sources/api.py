@@ -1,4 +1,4 @@
-"""CreateEventSourceMapping and the operations around it."""
+"""Operations on event source mappings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sageloop.local_cloud.functions.runner import Outcome
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.functions.invoke_api import InvokeApi
-    from sageloop.local_cloud.functions.model import FunctionBook
+    from sageloop.local_cloud.functions.model import FunctionRepository
 
 _ARRIVING = (
     "sqs:SendMessage", "sqs:SendMessageBatch", "sqs:ChangeMessageVisibility",
@@ -39,11 +39,13 @@ _POLLER = "lambda.amazonaws.com"
 
 
 class EventSourceApi:
-    """Mappings of queues to functions, and the pollers that serve them."""
+    """The API of event source mappings, with a poller for each mapping."""
 
-    def __init__(self, cloud: Cloud, book: FunctionBook, invocations: InvokeApi) -> None:
+    def __init__(
+        self, cloud: Cloud, repository: FunctionRepository, invocations: InvokeApi
+    ) -> None:
         self._cloud = cloud
-        self._book = book
+        self._repository = repository
         self._invocations = invocations
         self._lock = threading.Lock()
         self._pollers: dict[str, Poller] = {}
@@ -53,11 +55,11 @@ class EventSourceApi:
 
     @operation("CreateEventSourceMapping")
     def create_mapping(self, call: Call) -> dict[str, Any]:
-        """Have a queue's messages invoke a function."""
+        """Create a mapping of a queue to a function."""
         queue_arn = queue_of(call.params)
         ref = self._reference(call)
-        function = self._book.get(ref)
-        version = self._book.version(function, ref.qualifier)
+        function = self._repository.get(ref)
+        version = self._repository.version(function, ref.qualifier)
         mapping = Mapping(
             queue_arn=queue_arn, ref=ref, function_arn=function.arn_of(ref.qualifier),
             settings=settings_of(call.params, Settings(), fifo=queue_arn.endswith(".fifo")),
@@ -83,13 +85,13 @@ class EventSourceApi:
     def list_mappings(self, call: Call) -> dict[str, Any]:
         """Mappings of a queue, of a function, or all."""
         queue, function = call.params.get("EventSourceArn"), call.params.get("FunctionName")
-        wanted = self._reference(call) if function else None
-        found = [
+        reference = self._reference(call) if function else None
+        mappings = [
             m.described()
             for m in self._mappings()
-            if queue in (None, m.queue_arn) and (wanted is None or wanted == m.ref)
+            if queue in (None, m.queue_arn) and (reference is None or reference == m.ref)
         ]
-        return page("EventSourceMappings", found, call)
+        return page("EventSourceMappings", mappings, call)
 
     @operation("UpdateEventSourceMapping")
     def update_mapping(self, call: Call) -> dict[str, Any]:
@@ -98,8 +100,8 @@ class EventSourceApi:
         poller = self._find(call)
         old = poller.mapping
         ref = self._reference(call) if call.params.get("FunctionName") else old.ref
-        function = self._book.get(ref)
-        version = self._book.version(function, ref.qualifier)
+        function = self._repository.get(ref)
+        version = self._repository.version(function, ref.qualifier)
         self._check_queue(old.queue_arn, version.role, version.timeout)
         poller.mapping = replace(
             old, ref=ref, function_arn=function.arn_of(ref.qualifier),
@@ -112,7 +114,7 @@ class EventSourceApi:
 
     @operation("DeleteEventSourceMapping")
     def delete_mapping(self, call: Call) -> dict[str, Any]:
-        """Forget a mapping; messages stay in the queue."""
+        """Delete a mapping; messages stay in the queue."""
         poller = self._find(call)
         with self._lock:
             self._pollers.pop(poller.mapping.id, None)
@@ -120,7 +122,7 @@ class EventSourceApi:
         return poller.mapping.described("Deleting")
 
     def find_by_arn(self, arn: str) -> Mapping:
-        """The mapping of an ARN. Raises ResourceNotFoundException."""
+        """The mapping with an ARN. Raises ResourceNotFoundException."""
         for mapping in self._mappings():
             if mapping.arn == arn:
                 return mapping
@@ -154,10 +156,10 @@ class EventSourceApi:
         sqs = self._cloud.client("sqs", principal=role, region=region)
         try:
             url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+            response = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
         except ClientError as error:
             raise invalid(f"The queue {queue_arn} cannot be read as {role}: {error}") from error
-        visibility = int(found["Attributes"]["VisibilityTimeout"])
+        visibility = int(response["Attributes"]["VisibilityTimeout"])
         if visibility < timeout:
             raise invalid(
                 f"Queue visibility timeout: {visibility} seconds is less than Function timeout: "
@@ -166,10 +168,10 @@ class EventSourceApi:
 
     def _role_of(self, mapping: Mapping) -> str:
         try:
-            function = self._book.get(mapping.ref)
-            return self._book.version(function, mapping.ref.qualifier).role
+            function = self._repository.get(mapping.ref)
+            return self._repository.version(function, mapping.ref.qualifier).role
         except AwsError:
-            # The function is gone: the service itself looks, and finds nobody to invoke.
+            # The function is deleted: the service itself reads the queue, and the invocation fails.
             return _POLLER
 
     def _invoke(self, mapping: Mapping, event: bytes) -> Outcome:
@@ -199,7 +201,7 @@ class EventSourceApi:
             return
         name = str(call.params["QueueUrl"]).split("/")[-1]
         arn = f"arn:aws:sqs:{call.region}:{call.account_id}:{name}"
-        # What somebody else holds appears again some time; what was received too often has moved.
+        # A message in flight becomes visible again; one received too often was moved.
         for poller in self._pollers_of(arn):
             poller.plan()
         for poller in self._pollers_of(dead_letters_of(arn) or ""):

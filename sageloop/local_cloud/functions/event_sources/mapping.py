@@ -1,4 +1,4 @@
-"""What an event source mapping is, and what CreateEventSourceMapping accepts of it."""
+"""Event source mappings, and the validation of their requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LARGEST_BATCH, _LARGEST_PLAIN_BATCH = 10_000, 10
 _LONGEST_WINDOW = 300
 _CONCURRENCY = (2, 1000)
 _FAILURES = "ReportBatchItemFailures"
-# Members that belong to streams and brokers, which AWS refuses for a queue as well.
+# Members for streams and brokers, which AWS refuses for a queue as well.
 _NOT_OF_QUEUES = (
     "StartingPosition", "StartingPositionTimestamp", "ParallelizationFactor", "DestinationConfig",
     "MaximumRecordAgeInSeconds", "BisectBatchOnFunctionError", "MaximumRetryAttempts",
@@ -27,12 +27,12 @@ _NOT_OF_QUEUES = (
     "SelfManagedEventSource", "AmazonManagedKafkaEventSourceConfig",
     "SelfManagedKafkaEventSourceConfig", "DocumentDBEventSourceConfig",
 )  # fmt: skip
-_NOT_HERE = ("KMSKeyArn", "ProvisionedPollerConfig", "LoggingConfig")
+_UNSUPPORTED = ("KMSKeyArn", "ProvisionedPollerConfig", "LoggingConfig")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How messages become invocations. ``window`` in virtual seconds."""
+    """Settings of a mapping; ``window`` is in virtual seconds."""
 
     batch_size: int = 10
     window: int = 0
@@ -43,13 +43,13 @@ class Settings:
     counts_events: bool = False
 
     def filters(self) -> list[dict[str, Any]]:
-        """The patterns, parsed."""
+        """The parsed filter patterns."""
         return [parsed(pattern) for pattern in self.patterns]
 
 
 @dataclass(slots=True, kw_only=True)
 class Mapping:
-    """A queue, a function, and how the one's messages go to the other."""
+    """A queue, a function, and the settings of the mapping."""
 
     queue_arn: str
     ref: FunctionRef
@@ -69,7 +69,7 @@ class Mapping:
 
     @property
     def is_fifo(self) -> bool:
-        """Whether its queue keeps the order of messages."""
+        """Whether its queue is a FIFO queue."""
         return self.queue_arn.endswith(".fifo")
 
     def described(self, state: str | None = None) -> dict[str, Any]:
@@ -92,10 +92,10 @@ class Mapping:
         }
 
 
-def queue_of(given: Members[str, Any]) -> str:
-    """The ARN of the queue; other sources, and what queues do not have, are refused by name."""
-    refuse_members(given)
-    arn = given.get("EventSourceArn")
+def queue_of(members: Members[str, Any]) -> str:
+    """The ARN of the queue; other sources and members that queues do not have are refused."""
+    refuse_members(members)
+    arn = members.get("EventSourceArn")
     if not arn:
         raise invalid("EventSourceArn is required for a queue")
     service = arn.split(":")[2] if arn.count(":") >= 5 else arn
@@ -106,36 +106,38 @@ def queue_of(given: Members[str, Any]) -> str:
     return str(arn)
 
 
-def refuse_members(given: Members[str, Any]) -> None:
-    """Refuse members that a queue's mapping does not have, or not here."""
-    for member in _NOT_HERE:
-        if given.get(member):
+def refuse_members(members: Members[str, Any]) -> None:
+    """Refuse members that a queue's mapping does not have, or that are unsupported."""
+    for member in _UNSUPPORTED:
+        if members.get(member):
             raise not_supported("lambda", f"an event source mapping with {member}")
     for member in _NOT_OF_QUEUES:
-        if given.get(member) not in (None, {}, []):
+        if members.get(member) not in (None, {}, []):
             if member == "SelfManagedEventSource":
                 raise not_supported("lambda", f"an event source mapping with {member}")
             raise invalid(f"{member} is not allowed for a queue as event source")
 
 
-def settings_of(given: Members[str, Any], old: Settings, *, fifo: bool) -> Settings:
-    """The settings that result from a request's members; those left out stay as they were.
+def settings_of(members: Members[str, Any], old: Settings, *, fifo: bool) -> Settings:
+    """The settings that result from a request's members; missing ones stay unchanged.
 
     Raises InvalidParameterValueException or ValidationException.
     """
-    size = given.get("BatchSize", old.batch_size)
-    window = given.get("MaximumBatchingWindowInSeconds", old.window)
+    size = members.get("BatchSize", old.batch_size)
+    window = members.get("MaximumBatchingWindowInSeconds", old.window)
     made = Settings(
         batch_size=_within("BatchSize", size, 1, _LARGEST_BATCH),
         window=_within("MaximumBatchingWindowInSeconds", window, 0, _LONGEST_WINDOW),
-        enabled=given.get("Enabled", old.enabled),
-        reports_failures=_reports(given, old),
-        patterns=_patterns(given["FilterCriteria"]) if "FilterCriteria" in given else old.patterns,
-        concurrency=_concurrency(given["ScalingConfig"])
-        if "ScalingConfig" in given
+        enabled=members.get("Enabled", old.enabled),
+        reports_failures=_reports(members, old),
+        patterns=_patterns(members["FilterCriteria"])
+        if "FilterCriteria" in members
+        else old.patterns,
+        concurrency=_concurrency(members["ScalingConfig"])
+        if "ScalingConfig" in members
         else old.concurrency,
-        counts_events=_counts(given["MetricsConfig"])
-        if "MetricsConfig" in given
+        counts_events=_counts(members["MetricsConfig"])
+        if "MetricsConfig" in members
         else old.counts_events,
     )
     if fifo and (made.batch_size > _LARGEST_PLAIN_BATCH or made.window):
@@ -157,13 +159,13 @@ def _within(member: str, value: int, low: int, high: int) -> int:
     return int(value)
 
 
-def _reports(given: Members[str, Any], old: Settings) -> bool:
-    if "FunctionResponseTypes" not in given:
+def _reports(members: Members[str, Any], old: Settings) -> bool:
+    if "FunctionResponseTypes" not in members:
         return old.reports_failures
-    types = given["FunctionResponseTypes"]
+    types = members["FunctionResponseTypes"]
     if any(kind != _FAILURES for kind in types):
         raise AwsError(
-            "ValidationException", f"FunctionResponseTypes may hold {_FAILURES}, got {types}"
+            "ValidationException", f"FunctionResponseTypes may contain {_FAILURES}, got {types}"
         )
     return bool(types)
 
@@ -188,7 +190,9 @@ def _concurrency(config: Members[str, Any]) -> int | None:
 def _counts(config: Members[str, Any]) -> bool:
     metrics = config.get("Metrics", [])
     if any(metric != "EventCount" for metric in metrics):
-        raise invalid(f"MetricsConfig may hold EventCount for a queue, got {json.dumps(metrics)}")
+        raise invalid(
+            f"MetricsConfig may contain EventCount for a queue, got {json.dumps(metrics)}"
+        )
     return bool(metrics)
 
 

@@ -1,7 +1,7 @@
-"""One mapping at work: messages received, batched, handed to the function, deleted or left.
+"""Processes the messages of one mapping: receive, batch, invoke, delete or keep.
 
-Nothing is polled. A poller looks into its queue when a message was sent, when an invocation has
-ended, and at the virtual moment at which the next hidden message appears.
+Nothing is polled. A poller receives when a message was sent, when an invocation has ended, and at
+the virtual time at which the next hidden message becomes visible.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# AWS begins with five concurrent batches and adds more under load; here it stays at five.
+# AWS starts with five concurrent batches and adds more under load; the local cloud does not.
 _CONCURRENT = 5
 _A_RECEIVE = 10
 _LONGEST_VISIBILITY = 43_200
@@ -51,12 +51,12 @@ Count = Callable[[Mapping, str, float], None]
 
 
 class Poller:
-    """Moves the messages of one mapping."""
+    """Processes the messages of one mapping."""
 
     def __init__(
         self, cloud: Cloud, mapping: Mapping, *, invoke: Invoke, role_of: RoleOf, count: Count
     ) -> None:
-        """``invoke`` runs the function and waits; ``role_of`` gives who reads the queue."""
+        """``invoke`` runs the function and waits; ``role_of`` returns the role for the queue."""
         self._cloud = cloud
         self.mapping = mapping
         self._invoke = invoke
@@ -76,12 +76,12 @@ class Poller:
 
     @property
     def label(self) -> str:
-        """What ``settle()`` calls its work."""
+        """Label of its work in ``settle()``."""
         queue = self.mapping.queue_arn.rsplit(":", 1)[-1]
         return f"messages of {queue} for lambda:{self.mapping.ref.name}"
 
     def wake(self) -> None:
-        """Look into the queue, in the background."""
+        """Receive messages, in the background."""
         with self._lock:
             if self._stopped or not self.mapping.settings.enabled:
                 return
@@ -89,10 +89,10 @@ class Poller:
             if self._looking:
                 return
             self._looking = True
-        self._cloud.activity.spawn(self.label, self._look)
+        self._cloud.activity.spawn(self.label, self._poll)
 
     def stop(self) -> None:
-        """Receive nothing more; what was received and waits for its window appears again."""
+        """Receive nothing more; messages in an open batching window become visible again."""
         with self._lock:
             self._stopped = True
             batch, self._batch, self._bytes = self._batch, [], 0
@@ -102,7 +102,7 @@ class Poller:
         hide(self.mapping.queue_arn, [m["MessageId"] for m in batch], self._cloud.clock.time())
 
     def plan(self) -> None:
-        """Be woken when the next hidden message of the queue appears."""
+        """Schedule a wake-up for the time at which the next hidden message becomes visible."""
         now = self._cloud.clock.time()
         hidden = next_to_appear(self.mapping.queue_arn, now)
         with self._lock:
@@ -111,14 +111,14 @@ class Poller:
                 self._next = None
             if hidden is None or self._stopped or not self.mapping.settings.enabled:
                 return
-            # What fails for ever without dead letters would keep settle() from ever coming back.
+            # Messages that always fail, without a dead-letter queue, would keep settle() waiting.
             bounded = dead_letters_of(self.mapping.queue_arn) is not None
             holds = hidden.delayed or (bounded and hidden.message_id in self._failed)
             self._next = self._cloud.clock.call_at(
                 hidden.until + 0.001, self.wake, label=self.label, holds=holds
             )
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while True:
             with self._lock:
                 if not self._again or self._stopped:
@@ -141,12 +141,12 @@ class Poller:
     def _gather(self) -> None:
         settings = self.mapping.settings
         while self._has_place():
-            wanted = min(_A_RECEIVE, settings.batch_size - len(self._batch))
-            received = self._receive(wanted)
+            number = min(_A_RECEIVE, settings.batch_size - len(self._batch))
+            received = self._receive(number)
             self._take(received)
             full = len(self._batch) >= settings.batch_size or self._bytes > LARGEST_EVENT // 2
             if self._batch and (full or not settings.window or self._window_is_over(received)):
-                self._hand_over()
+                self._invoke_batch()
             elif not received:
                 self._await_window()
                 return
@@ -171,15 +171,15 @@ class Poller:
             self._window, self._window_over = None, True
         self.wake()
 
-    def _receive(self, wanted: int) -> list[Message]:
+    def _receive(self, number: int) -> list[Message]:
         answer = self._sqs().receive_message(
-            QueueUrl=self._url(), MaxNumberOfMessages=wanted, WaitTimeSeconds=0,
+            QueueUrl=self._url(), MaxNumberOfMessages=number, WaitTimeSeconds=0,
             VisibilityTimeout=_LONGEST_VISIBILITY,
             MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"],
         )  # fmt: skip
-        found: list[Message] = answer.get("Messages", [])
-        hide(self.mapping.queue_arn, [m["MessageId"] for m in found])
-        return found
+        messages: list[Message] = answer.get("Messages", [])
+        hide(self.mapping.queue_arn, [m["MessageId"] for m in messages])
+        return messages
 
     def _take(self, received: Sequence[Message]) -> None:
         if not received:
@@ -196,7 +196,7 @@ class Poller:
             self._counted("FilteredOutEventCount", len(dropped))
             self._delete(dropped)
 
-    def _hand_over(self) -> None:
+    def _invoke_batch(self) -> None:
         deadline = self._cloud.clock.time() + visibility_of(self.mapping.queue_arn)
         with self._lock:
             batch, self._batch, self._bytes = self._batch, [], 0
@@ -225,13 +225,13 @@ class Poller:
         failed: set[str] = set()
         if self.mapping.settings.reports_failures:
             failed = failed_of(batch, outcome.payload)
-        done = [m for m in batch if m["MessageId"] not in failed]
-        self._ended(batch, done, deadline, "reported as failed")
+        processed = [m for m in batch if m["MessageId"] not in failed]
+        self._ended(batch, processed, deadline, "reported as failed")
 
     def _throttled(
         self, batch: list[Message], deadline: float, throttles: int, error: AwsError
     ) -> bool:
-        """Try again for as long as the messages stay hidden; whether there is a next time."""
+        """Retry while the messages stay hidden; returns whether another retry follows."""
         wait = min(2.0**throttles, _LONGEST_BACK_OFF)
         if error.status not in (429, 500) or self._cloud.clock.time() + wait >= deadline:
             return False
@@ -241,15 +241,15 @@ class Poller:
         return True
 
     def _ended(
-        self, batch: Iterable[Message], done: list[Message], deadline: float, why: str
+        self, batch: Iterable[Message], processed: list[Message], deadline: float, why: str
     ) -> None:
-        """Delete what is done; the rest appears again when its visibility ends."""
-        left = [m["MessageId"] for m in batch if m not in done]
+        """Delete processed messages; the rest becomes visible again."""
+        left = [m["MessageId"] for m in batch if m not in processed]
         if left:
             log.info("%s: %d left in the queue: %s", self.label, len(left), why)
             self._counted("FailedInvokeEventCount", len(left))
         try:
-            self._delete(done)
+            self._delete(processed)
         except ClientError as error:
             log.warning("%s: %s", self.label, error)
             left = [m["MessageId"] for m in batch]

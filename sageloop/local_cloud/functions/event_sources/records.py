@@ -1,4 +1,4 @@
-"""Messages as a function's event, and what its answer says of them."""
+"""Messages as a function's event, and failures reported in its response."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from sageloop.local_cloud.events.patterns import matches
 
-# Lambda invokes a function with at most 6 MB of event.
+# Lambda invokes a function with an event of at most 6 MB.
 LARGEST_EVENT = 6_291_456
 
 Message = Mapping[str, Any]
@@ -36,47 +36,47 @@ def record_of(message: Message, queue_arn: str) -> dict[str, Any]:
 
 
 def event_of(messages: Iterable[Message], queue_arn: str) -> bytes:
-    """The event that a function gets."""
+    """The event of several messages."""
     return json.dumps({"Records": [record_of(m, queue_arn) for m in messages]}).encode()
 
 
 def size_of(message: Message, queue_arn: str) -> int:
-    """The bytes that a message takes of an event."""
+    """Size of a message's record in the event, in bytes."""
     return len(json.dumps(record_of(message, queue_arn)))
 
 
 def passes(patterns: Sequence[dict[str, Any]], message: Message, queue_arn: str) -> bool:
-    """Whether one of the filters lets a message through; without filters every message passes.
+    """Whether a message passes one of the filters; without filters every message passes.
 
-    A pattern for the members of a body meets JSON bodies only, one for a text plain bodies only.
+    A pattern for members of a body applies to JSON bodies only, one for text to plain bodies only.
     """
     if not patterns:
         return True
     record = record_of(message, queue_arn)
     body = _json(record["body"])
     for pattern in patterns:
-        wanted = pattern.get("body")
-        if isinstance(wanted, dict):
+        pattern_body = pattern.get("body")
+        if isinstance(pattern_body, dict):
             if body is not None and matches(pattern, {**record, "body": body}):
                 return True
-        elif (wanted is None or body is None) and matches(pattern, record):
+        elif (pattern_body is None or body is None) and matches(pattern, record):
             return True
     return False
 
 
 def failed_of(messages: Sequence[Message], answer: bytes) -> set[str]:
-    """Ids of the messages that an answer reports as failed.
+    """Ids of the messages that a response reports as failed.
 
-    What is no report of these messages means that all have failed; no report at all, none.
+    An invalid report means that all have failed; no report, that none has.
     """
     everyone = {str(message["MessageId"]) for message in messages}
     try:
-        found = json.loads(answer or b"null")
+        report = json.loads(answer or b"null")
     except ValueError:
         return everyone
-    reported = found.get("batchItemFailures") if isinstance(found, dict) else None
+    reported = report.get("batchItemFailures") if isinstance(report, dict) else None
     if not reported:
-        return set() if found is None or isinstance(found, dict) else everyone
+        return set() if report is None or isinstance(report, dict) else everyone
     if not isinstance(reported, list):
         return everyone
     ids = [one.get("itemIdentifier") if isinstance(one, dict) else None for one in reported]
@@ -97,7 +97,7 @@ def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _json(body: str) -> Any:
     try:
-        found = json.loads(body)
+        document = json.loads(body)
     except ValueError:
         return None
-    return found if isinstance(found, dict | list) else None
+    return document if isinstance(document, dict | list) else None

@@ -10,11 +10,10 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
-import xgboost
-from xgboost import collective
 
 from sageloop.local_cloud.images import job as platform
 from sageloop.local_cloud.images.xgboost import hyperparameters as hp
+from sageloop.local_cloud.images.xgboost.library import collective, xgboost
 from sageloop.local_cloud.images.xgboost.metrics import MAXIMISED
 
 _CHECKPOINT = "xgboost-checkpoint"

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xgboost
 
 from sageloop.local_cloud.images import http_server
 from sageloop.local_cloud.images.formats import matrix, media, rows, text
 from sageloop.local_cloud.images.formats.matrix import Matrix
 from sageloop.local_cloud.images.http_server import Refused
+from sageloop.local_cloud.images.xgboost.library import xgboost
 
 _SELECTABLE = "SAGEMAKER_INFERENCE_OUTPUT"
 

@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import xgboost
-from xgboost.tracker import RabitTracker
 
 from sageloop.local_cloud.images import job as platform
 from sageloop.local_cloud.images.exchange import Group
@@ -24,6 +22,7 @@ from sageloop.local_cloud.images.formats.media import DataError
 from sageloop.local_cloud.images.formats.tables import Table
 from sageloop.local_cloud.images.xgboost import callbacks, labels
 from sageloop.local_cloud.images.xgboost import hyperparameters as hp
+from sageloop.local_cloud.images.xgboost.library import RabitTracker, xgboost
 
 MODEL_FILE = "xgboost-model"
 _THREADS = 2

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sageloop.local_cloud import images
-from sageloop.local_cloud.core.user_patterns import PatternTooSlow, found_in
+from sageloop.local_cloud.core.user_patterns import PatternTooSlow, search_in
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class MetricReader:
         if name in self._slow:
             return None
         try:
-            return found_in(definition["Regex"], line)
+            return search_in(definition["Regex"], line)
         except PatternTooSlow as error:
             # AWS does not document how it handles such an expression.
             log.warning("metric %s is no longer parsed: %s", name, error)

@@ -74,7 +74,7 @@ def _on_mapping(action: str) -> Rule:
 
 
 _SERVICE = "lambda.amazonaws.com"
-# The caller must be allowed to describe the network that a function is attached to.
+# The caller must be allowed to describe the network of a function.
 _NETWORK = when_set(
     "VpcConfig.SubnetIds",
     all_of(

@@ -14,7 +14,7 @@ from typing import Any
 import jmespath
 
 Resolve = Callable[[str, str | bytes], str | None]
-"""Looks up a name in the state of the cloud: (kind, name) to an ARN, or ``None``.
+"""Resolves a name in the state of the cloud: (kind, name) to an ARN, or ``None``.
 
 Kinds: ``kms:key`` (id, ARN or alias to the key's ARN), ``kms:ciphertext`` (the blob), ``iam:role``,
 ``iam:user``, ``iam:group``, ``iam:instance-profile`` (name to the ARN with its path),
@@ -46,7 +46,7 @@ class ApiCall:
         region: region that the call is made to.
         account: account that the call is made in.
         partition: partition of its ARNs.
-        resolve: looks up names in the state of the cloud.
+        resolve: resolves names in the state of the cloud.
 
     """
 

@@ -37,7 +37,7 @@ class Problem(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A mistake, its place in the document, and the value there."""
+    """A mistake, its place in the document, and the value at that place."""
 
     problem: Problem
     where: str

@@ -229,7 +229,7 @@ def _key_problem(key: str, actions: tuple[str, ...], kind: DocumentKind) -> Prob
         return None
     if availability(key) is Availability.UNKNOWN:
         return Problem.CONDITION_KEY
-    # S3 wants each action that is named in full to have the key.
+    # S3 requires that each action without wildcards supports the key.
     named = [reference.action(action) for action in actions]
     if prefix == "s3" and any(one and not supports_key(one, key) for one in named):
         return Problem.CONDITION_NOT_APPLICABLE

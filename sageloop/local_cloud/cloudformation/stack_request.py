@@ -1,4 +1,4 @@
-"""What a call asks for: its template, parameters, tags and capabilities, checked."""
+"""Parses and validates stack requests: template, parameters, tags and capabilities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sageloop.local_cloud.cloudformation.context import Context
 from sageloop.local_cloud.cloudformation.deployment import Blueprint
 from sageloop.local_cloud.cloudformation.errors import invalid, refused
 from sageloop.local_cloud.cloudformation.parameters import resolve_parameters
-from sageloop.local_cloud.cloudformation.state import Desired, Stack
+from sageloop.local_cloud.cloudformation.state import DesiredState, Stack
 from sageloop.local_cloud.cloudformation.template import (
     MAX_BODY_BYTES,
     MAX_STORED_BYTES,
@@ -34,11 +34,11 @@ _IAM_NAMES = {
 }
 
 
-def template_asked(context: Context, call: Call, stack: Stack | None = None) -> Template:
-    """The template of a call: its body, its URL, or the stack's present one.
+def requested_template(context: Context, call: Call, stack: Stack | None = None) -> Template:
+    """The template of a request: its body, its URL, or the stack's current template.
 
     Raises:
-        AwsError: if none or more than one is given, or it cannot be read.
+        AwsError: None or more than one is passed, or it cannot be read.
 
     """
     body, url = call.params.get("TemplateBody"), call.params.get("TemplateURL")
@@ -62,30 +62,32 @@ def template_asked(context: Context, call: Call, stack: Stack | None = None) -> 
     return parse_template(text)
 
 
-def desired_of(context: Context, call: Call, stack: Stack, template: Template) -> Desired:
-    """What a stack is to become by a call."""
+def desired_state(context: Context, call: Call, stack: Stack, template: Template) -> DesiredState:
+    """The desired state of a stack by a request."""
     declared = template.section("Parameters")
-    asked = call.params.get("Parameters") or []
+    requested = call.params.get("Parameters") or []
     principal = call.params.get("RoleARN") or stack.role_arn or call.principal
     parameters = resolve_parameters(
-        declared, asked, previous=stack.desired.parameters,
+        declared, requested, previous=stack.desired.parameters,
         fetch_ssm=lambda name: context.ssm_value(principal, stack.region, name),
     )  # fmt: skip
-    given_tags = call.params.get("Tags")
+    new_tags = call.params.get("Tags")
     tags = (
         dict(stack.desired.tags)
-        if given_tags is None
-        else {tag["Key"]: tag["Value"] for tag in given_tags}
+        if new_tags is None
+        else {tag["Key"]: tag["Value"] for tag in new_tags}
     )
     capabilities = tuple(call.params.get("Capabilities") or ())
-    return Desired(template=template, parameters=parameters, tags=tags, capabilities=capabilities)
+    return DesiredState(
+        template=template, parameters=parameters, tags=tags, capabilities=capabilities
+    )
 
 
-def checked_blueprint(context: Context, stack: Stack, desired: Desired) -> Blueprint:
-    """A blueprint that passed every check made before anything is created.
+def validated_blueprint(context: Context, stack: Stack, desired: DesiredState) -> Blueprint:
+    """A blueprint that has passed every check that precedes the first creation.
 
     Raises:
-        AwsError: with what is unsupported, a failed rule, or a missing capability.
+        AwsError: Something is unsupported, a rule fails, or a capability is missing.
 
     """
     blueprint = Blueprint(context, stack, desired)
@@ -96,7 +98,7 @@ def checked_blueprint(context: Context, stack: Stack, desired: Desired) -> Bluep
 
 
 def needed_capabilities(resources: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The capability that a template's IAM resources take, if any."""
+    """The capability that a template's IAM resources require, or ``None``."""
     iam = [r for r in resources.values() if r.get("Type") in _IAM_NAMES]
     if not iam:
         return []
@@ -105,12 +107,12 @@ def needed_capabilities(resources: Mapping[str, Mapping[str, Any]]) -> list[str]
 
 
 def refuse_unsupported_members(params: Mapping[str, Any]) -> None:
-    """Refuse, by name, what a call may ask of AWS but not of the local cloud.
+    """Refuse, by name, request members that the local cloud does not support.
 
-    ``ImportExistingResources`` is let through, because the CDK's bootstrap always asks for it:
-    nothing is imported, and a resource that exists already fails its creation by name.
+    ``ImportExistingResources`` is accepted, because the CDK's bootstrap always sends it: nothing
+    is imported, and the creation of a resource that exists already fails.
     """
-    wishes = {
+    unsupported = {
         "ResourcesToImport": bool(params.get("ResourcesToImport")),
         "NotificationARNs": bool(params.get("NotificationARNs")),
         "RollbackConfiguration.RollbackTriggers": bool(
@@ -123,8 +125,8 @@ def refuse_unsupported_members(params: Mapping[str, Any]) -> None:
         "ResourceTypes": bool(params.get("ResourceTypes")),
         "StackPolicyURL": bool(params.get("StackPolicyURL")),
     }
-    for name, wished in wishes.items():
-        if wished:
+    for name, is_requested in unsupported.items():
+        if is_requested:
             raise refused(name)
 
 
@@ -138,11 +140,11 @@ def _from_url(context: Context, call: Call, url: str) -> str:
     if ".s3." in host or ".s3-" in host:
         bucket, key = host.partition(".s3")[0], path
     version = parse_qs(parts.query).get("versionId")
-    asked = {"Bucket": bucket, "Key": key} | ({"VersionId": version[0]} if version else {})
+    location = {"Bucket": bucket, "Key": key} | ({"VersionId": version[0]} if version else {})
     s3 = context.cloud.client("s3", principal=call.principal, region=call.region)
     try:
-        # One byte more than is allowed shows that it is too large.
-        return str(s3.get_object(**asked)["Body"].read(MAX_STORED_BYTES + 1).decode())
+        # One byte more than the limit shows that the template is too large.
+        return str(s3.get_object(**location)["Body"].read(MAX_STORED_BYTES + 1).decode())
     except UnicodeDecodeError as error:
         raise invalid(f"Template format error: the template is not UTF-8 ({url})") from error
     except ClientError as error:
@@ -152,19 +154,19 @@ def _from_url(context: Context, call: Call, url: str) -> str:
 def _check_rules(blueprint: Blueprint) -> None:
     for name, rule in blueprint.desired.template.section("Rules").items():
         condition = rule.get("RuleCondition")
-        if condition is not None and not blueprint.bare.truth(condition):
+        if condition is not None and not blueprint.bare.evaluate(condition):
             continue
         for assertion in rule.get("Assertions", []):
-            if not blueprint.bare.truth(assertion["Assert"]):
-                told = assertion.get("AssertDescription", "an assertion is not true")
-                raise invalid(f"Template error: Rule {name} failed: {told}")
+            if not blueprint.bare.evaluate(assertion["Assert"]):
+                description = assertion.get("AssertDescription", "an assertion is not true")
+                raise invalid(f"Template error: Rule {name} failed: {description}")
 
 
 def _check_capabilities(blueprint: Blueprint) -> None:
-    given = set(blueprint.desired.capabilities)
+    acknowledged = set(blueprint.desired.capabilities)
     for needed in needed_capabilities(blueprint.resources):
         enough = {needed, "CAPABILITY_NAMED_IAM"}
-        if not enough & given:
+        if not enough & acknowledged:
             raise AwsError(
                 "InsufficientCapabilitiesException", f"Requires capabilities : [{needed}]"
             )

@@ -1,14 +1,17 @@
-"""The API that only looks: stacks, resources, events, templates, exports."""
+"""Read-only operations: stacks, resources, events, templates, exports."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from sageloop.local_cloud.cloudformation.asking import needed_capabilities, template_asked
 from sageloop.local_cloud.cloudformation.context import Context
 from sageloop.local_cloud.cloudformation.errors import invalid
 from sageloop.local_cloud.cloudformation.exports import exported, importers
+from sageloop.local_cloud.cloudformation.stack_request import (
+    needed_capabilities,
+    requested_template,
+)
 from sageloop.local_cloud.cloudformation.state import Stack
 from sageloop.local_cloud.cloudformation.template import Template
 from sageloop.local_cloud.cloudformation.views import (
@@ -26,15 +29,15 @@ from sageloop.local_cloud.core.service import Call, operation
 _PAGE = 100
 
 
-class Inspection:
-    """Operations that read."""
+class ReadApi:
+    """Operations that do not change stacks."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     @operation("DescribeStacks")
     def describe_stacks(self, call: Call) -> dict[str, Any]:
-        """One stack by name or id, or every live one."""
+        """One stack by name or id, or every stack that is not deleted."""
         named = call.params.get("StackName")
         if named:
             return {"Stacks": [stack_view(self._context.store.get(named, call.region))]}
@@ -43,10 +46,12 @@ class Inspection:
 
     @operation("ListStacks")
     def list_stacks(self, call: Call) -> dict[str, Any]:
-        """Every stack, deleted ones too."""
-        wanted = call.params.get("StackStatusFilter")
-        found = self._context.store.all(call.region, lambda s: not wanted or s.status in wanted)
-        return {"StackSummaries": [summary_view(stack) for stack in found]}
+        """Every stack, including deleted ones."""
+        statuses = call.params.get("StackStatusFilter")
+        stacks = self._context.store.all(
+            call.region, lambda s: not statuses or s.status in statuses
+        )
+        return {"StackSummaries": [summary_view(stack) for stack in stacks]}
 
     @operation("DescribeStackResource")
     def describe_stack_resource(self, call: Call) -> dict[str, Any]:
@@ -68,23 +73,23 @@ class Inspection:
 
     @operation("DescribeStackResources")
     def describe_stack_resources(self, call: Call) -> dict[str, Any]:
-        """The resources of a stack, or of the stack that holds a physical id."""
+        """The resources of a stack, or of the stack with a physical id."""
         physical_id = call.params.get("PhysicalResourceId")
         if call.params.get("StackName"):
             stack = self._stack(call)
         else:
             stack = self._holder_of(str(physical_id), call.region)
-        wanted = call.params.get("LogicalResourceId")
+        logical_id = call.params.get("LogicalResourceId")
         lines = [
             line
             for line in list(stack.statuses.values())
-            if wanted in (None, line.logical_id) and physical_id in (None, line.physical_id)
+            if logical_id in (None, line.logical_id) and physical_id in (None, line.physical_id)
         ]
         return {"StackResources": [resource_view(stack, line) for line in lines]}
 
     @operation("ListStackResources")
     def list_stack_resources(self, call: Call) -> dict[str, Any]:
-        """The resources of a stack, by pages."""
+        """The resources of a stack, paginated."""
         lines = list(self._stack(call).statuses.values())
         page, token = _page(lines, call)
         return {
@@ -94,14 +99,14 @@ class Inspection:
 
     @operation("DescribeStackEvents")
     def describe_stack_events(self, call: Call) -> dict[str, Any]:
-        """A stack's events, the newest first, by pages."""
+        """A stack's events, newest first, paginated."""
         stack = self._stack(call, "Stack [{}] does not exist")
         page, token = _page(stack.events[::-1], call)
         return {"StackEvents": [event_view(stack, e) for e in page], "NextToken": token}
 
     @operation("DescribeEvents")
     def describe_events(self, call: Call) -> dict[str, Any]:
-        """A stack's events by operation. A change set here never has any of its own."""
+        """A stack's events by operation; change sets of the local cloud have none."""
         if call.params.get("ChangeSetName"):
             return {"OperationEvents": []}
         stack = self._stack(call, "Stack [{}] does not exist")
@@ -121,29 +126,35 @@ class Inspection:
 
     @operation("ListHookResults")
     def list_hook_results(self, call: Call) -> dict[str, Any]:
-        """None: the local cloud has no hooks."""
+        """Empty: the local cloud has no hooks."""
         return {"HookResults": []}
 
     @operation("GetTemplate")
     def get_template(self, call: Call) -> dict[str, Any]:
-        """The template, byte for byte as it was given."""
+        """The template, byte for byte as it was submitted."""
         stack = self._stack(call)
-        wanted = call.params.get("ChangeSetName")
+        change_set_name = call.params.get("ChangeSetName")
         template = stack.desired.template
-        if wanted:
-            sets = [c for c in stack.change_sets.values() if wanted in (c.name, c.change_set_id)]
+        if change_set_name:
+            sets = [
+                c
+                for c in stack.change_sets.values()
+                if change_set_name in (c.name, c.change_set_id)
+            ]
             if not sets:
-                raise AwsError("ChangeSetNotFound", f"ChangeSet [{wanted}] does not exist", 404)
+                raise AwsError(
+                    "ChangeSetNotFound", f"ChangeSet [{change_set_name}] does not exist", 404
+                )
             template = sets[0].desired.template
         return {"TemplateBody": template.text, "StagesAvailable": ["Original", "Processed"]}
 
     @operation("GetTemplateSummary")
     def get_template_summary(self, call: Call) -> dict[str, Any]:
-        """What a template declares."""
+        """The declarations of a template."""
         if call.params.get("StackName"):
             template = self._stack(call).desired.template
         else:
-            template = template_asked(self._context, call)
+            template = requested_template(self._context, call)
         return {
             **_capabilities(template),
             "Description": template.description,
@@ -157,7 +168,7 @@ class Inspection:
     @operation("ValidateTemplate")
     def validate_template(self, call: Call) -> dict[str, Any]:
         """Check a template's form."""
-        template = template_asked(self._context, call)
+        template = requested_template(self._context, call)
         keys = ("ParameterKey", "DefaultValue", "NoEcho", "Description")
         return {
             **_capabilities(template),
@@ -211,11 +222,11 @@ class Inspection:
 
 
 def _page(items: list[Any], call: Call) -> tuple[list[Any], str | None]:
-    given = call.params.get("NextToken", "0")
-    if not given.isdigit():
-        raise invalid(f"Invalid NextToken: {given}")
-    start = int(given)
-    # Events come newest first while new ones arrive: the token counts from the oldest.
+    token = call.params.get("NextToken", "0")
+    if not token.isdigit():
+        raise invalid(f"Invalid NextToken: {token}")
+    start = int(token)
+    # Events are listed newest first while new ones arrive: the token counts from the oldest.
     first = len(items) - start if start else 0
     page = items[first : first + _PAGE]
     left = len(items) - first - len(page)

@@ -1,4 +1,4 @@
-"""What the calls of one resource share while it is made, changed or removed."""
+"""State that the calls of one resource operation share."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sageloop.local_cloud.cloudformation.providers.calls import invoke
 
 
 @dataclass(kw_only=True, slots=True)
-class Scene:
-    """A request, the service it goes to, and what has come back so far.
+class ProviderContext:
+    """A request, its service, and the responses so far.
 
-    Parameters in tables are templates: ``{id}`` is the physical id, ``{name}`` the physical
-    name, ``{region}`` and ``{account}`` where we are, ``{prop[X]}`` a property and
-    ``{att[X]}`` an attribute.
+    Parameters in tables are templates: ``{id}`` is the physical id, ``{name}`` the physical name,
+    ``{region}`` and ``{account}`` those of the stack, ``{prop[X]}`` a property and ``{att[X]}`` an
+    attribute.
     """
 
     request: ResourceRequest
@@ -28,12 +28,12 @@ class Scene:
 
     @property
     def properties(self) -> dict[str, Any]:
-        """The wanted properties."""
+        """The desired properties."""
         return self.request.properties
 
     @property
     def previous(self) -> dict[str, Any]:
-        """The properties applied last; empty on create."""
+        """The last applied properties; empty on create."""
         return self.request.previous
 
     def call(self, operation: str, **params: Any) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class Scene:
         return invoke(self.request.client(self.service), operation, params)
 
     def fill(self, template: Any) -> Any:
-        """A template of parameters with its placeholders filled in."""
+        """A template of parameters with its placeholders filled."""
         if isinstance(template, Mapping):
             return {key: self.fill(value) for key, value in template.items()}
         if isinstance(template, list):

@@ -1,4 +1,4 @@
-"""Stack operations from their first status to their last, in the background."""
+"""Runs stack operations in the background, from the first status to the last."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Literal
 
-from sageloop.local_cloud.cloudformation.cancelling import Cancel
+from sageloop.local_cloud.cloudformation.cancellation import Cancellation
 from sageloop.local_cloud.cloudformation.context import Context
+from sageloop.local_cloud.cloudformation.deletion import failure_text, remove
 from sageloop.local_cloud.cloudformation.deployment import Blueprint, Deployment
 from sageloop.local_cloud.cloudformation.errors import ResourceFailed, invalid
 from sageloop.local_cloud.cloudformation.exports import check_exports
-from sageloop.local_cloud.cloudformation.removal import failure_text, remove
+from sageloop.local_cloud.cloudformation.resource_operations import ResourceOperations
 from sageloop.local_cloud.cloudformation.rollback import Rollback, creation_policy
 from sageloop.local_cloud.cloudformation.state import Snapshot, Stack
-from sageloop.local_cloud.cloudformation.work import ResourceWork
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +25,13 @@ OnFailure = Literal["ROLLBACK", "DELETE", "DO_NOTHING"]
 _BY_USER = "User Initiated"
 
 
-class Conductor:
-    """Starts operations. A ``start_*`` method sets the first status and returns at once."""
+class StackOrchestrator:
+    """Starts stack operations; a ``start_*`` method sets the first status and returns."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._lock = threading.Lock()
-        self._cancels: dict[str, Cancel] = {}
+        self._cancels: dict[str, Cancellation] = {}
 
     def start_create(
         self, stack: Stack, blueprint: Blueprint, *, on_failure: OnFailure = "ROLLBACK",
@@ -51,7 +51,9 @@ class Conductor:
                 self._status(stack, "CREATE_FAILED", problem.strip())
             elif on_failure == "DELETE":
                 self._status(stack, "DELETE_IN_PROGRESS", f"{problem}Delete requested by user.")
-                self._empty(stack, done="DELETE_COMPLETE", failed="DELETE_FAILED", keep=keep_new)
+                self._empty(
+                    stack, completed="DELETE_COMPLETE", failed="DELETE_FAILED", keep=keep_new
+                )
             else:
                 self._roll_creation_back(stack, problem, keep_new=keep_new)
 
@@ -61,8 +63,8 @@ class Conductor:
         self, stack: Stack, blueprint: Blueprint, *, disable_rollback: bool = False,
         keep_new: bool = True, token: str | None = None,
     ) -> None:  # fmt: skip
-        """Bring a stack to another desired state."""
-        if stack.snapshot is None:  # else the last update failed and was left so
+        """Update a stack to a new desired state."""
+        if stack.snapshot is None:  # the last update failed and was not rolled back
             stack.snapshot = stack.take_snapshot()
         snapshot = stack.snapshot
         self._open(stack, "UPDATE_STACK", token, "UPDATE_IN_PROGRESS")
@@ -84,7 +86,7 @@ class Conductor:
         self, stack: Stack, *, retain: Collection[str] = (), force: bool = False,
         token: str | None = None,
     ) -> None:  # fmt: skip
-        """Delete a stack: every resource, each after those that need it."""
+        """Delete a stack: every resource, each after its dependents."""
         self._open(stack, "DELETE_STACK", token, "DELETE_IN_PROGRESS")
 
         def body() -> None:
@@ -94,7 +96,11 @@ class Conductor:
                 self._status(stack, "DELETE_FAILED", problem.reason)
                 return
             self._empty(
-                stack, done="DELETE_COMPLETE", failed="DELETE_FAILED", retain=retain, force=force
+                stack,
+                completed="DELETE_COMPLETE",
+                failed="DELETE_FAILED",
+                retain=retain,
+                force=force,
             )
 
         self._spawn(stack, "DELETE", body, failed="DELETE_FAILED")
@@ -103,10 +109,10 @@ class Conductor:
         self, stack: Stack, *, skip: Collection[str] = (), keep_new: bool = True,
         token: str | None = None,
     ) -> None:  # fmt: skip
-        """Go back from a failed create or update that was left as it was.
+        """Roll back a failed create or update whose resources were preserved.
 
         Raises:
-            AwsError: if the stack has nothing to return to.
+            AwsError: The stack has no state to return to.
 
         """
         snapshot = stack.snapshot
@@ -132,7 +138,7 @@ class Conductor:
             )
 
     def cancel(self, stack: Stack, reason: str) -> None:
-        """End the running update; it rolls back with ``reason``."""
+        """Cancel the running update, which rolls back with ``reason``."""
         with self._lock:
             cancel = self._cancels.get(stack.stack_id)
         if cancel:
@@ -182,10 +188,10 @@ class Conductor:
         self._clear_creation(stack, keep_new=keep_new)
 
     def _clear_creation(self, stack: Stack, *, keep_new: bool) -> None:
-        self._empty(stack, done="ROLLBACK_COMPLETE", failed="ROLLBACK_FAILED", keep=keep_new)
+        self._empty(stack, completed="ROLLBACK_COMPLETE", failed="ROLLBACK_FAILED", keep=keep_new)
 
     def _empty(
-        self, stack: Stack, *, done: str, failed: str, retain: Collection[str] = (),
+        self, stack: Stack, *, completed: str, failed: str, retain: Collection[str] = (),
         force: bool = False, keep: bool | None = None,
     ) -> None:  # fmt: skip
         if keep is not None:  # the creation itself is rolled back
@@ -199,10 +205,12 @@ class Conductor:
             return
         with stack.lock:
             stack.outputs, stack.imports, stack.snapshot = (), frozenset(), None
-        self._status(stack, done)
+        self._status(stack, completed)
 
-    def _work(self, stack: Stack) -> ResourceWork:
-        return ResourceWork(self._context, stack, tags=stack.desired.tags, cancel=Cancel())
+    def _work(self, stack: Stack) -> ResourceOperations:
+        return ResourceOperations(
+            self._context, stack, tags=stack.desired.tags, cancel=Cancellation()
+        )
 
     def _open(self, stack: Stack, operation: str, token: str | None, status: str) -> None:
         self._begin(stack, operation, token)
@@ -218,13 +226,13 @@ class Conductor:
     def _status(self, stack: Stack, status: str, reason: str | None = None) -> None:
         stack.set_status(status, self._context.now(), reason)
 
-    def _cancel_of(self, stack: Stack) -> Cancel:
-        cancel = Cancel()
+    def _cancel_of(self, stack: Stack) -> Cancellation:
+        cancel = Cancellation()
         with self._lock:
             self._cancels[stack.stack_id] = cancel
         return cancel
 
-    def _limit_time(self, stack: Stack, cancel: Cancel) -> None:
+    def _limit_time(self, stack: Stack, cancel: Cancellation) -> None:
         if stack.timeout_minutes is None:
             return
 
@@ -246,8 +254,12 @@ class Conductor:
             try:
                 body()
             except Exception as error:
-                log.exception("%s of stack %s broke", operation, stack.name)
-                self._status(stack, failed, f"The engine broke: {type(error).__name__}: {error}")
+                log.exception("%s of stack %s failed unexpectedly", operation, stack.name)
+                self._status(
+                    stack,
+                    failed,
+                    f"Internal error of the local cloud: {type(error).__name__}: {error}",
+                )
             finally:
                 with self._lock:
                     self._cancels.pop(stack.stack_id, None)
@@ -258,6 +270,6 @@ class Conductor:
 
         cloud = self._context.cloud
         cloud.activity.spawn(f"cloudformation {operation} {stack.name}", run)
-        # The CDK CLI looks again only every five seconds: an answer that comes when a short
-        # operation is over spares it that wait.
-        ended.wait(cloud.config.patience)
+        # The CDK CLI polls every five seconds; a response after a short operation saves it one
+        # poll.
+        ended.wait(cloud.config.operation_wait)

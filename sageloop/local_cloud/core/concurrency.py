@@ -1,4 +1,4 @@
-"""Places for requests that wait for a process, so that the calls it makes find a thread."""
+"""Limits the requests that wait for a process, so that its own calls still get a thread."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from sageloop.local_cloud.core.errors import AwsError
 
 
 class Places:
-    """A number of requests that may wait at once; one more is throttled, not kept waiting."""
+    """A number of concurrent requests; further requests are throttled."""
 
     def __init__(self, number: int) -> None:
         self._lock = threading.Lock()
         self._free = number
 
     def take(self) -> None:
-        """Take a place. Raises ThrottlingException if there is none."""
+        """Occupy a slot. Raises ThrottlingException if none is free."""
         with self._lock:
             if not self._free:
                 raise AwsError("ThrottlingException", "Rate exceeded", 400)
             self._free -= 1
 
     def give_back(self) -> None:
-        """Free a place."""
+        """Free a slot."""
         with self._lock:
             self._free += 1
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Hold a place for the body. Raises ThrottlingException."""
+        """Occupy a slot for the ``with`` statement. Raises ThrottlingException."""
         self.take()
         try:
             yield
@@ -52,7 +52,7 @@ class Closing:
         return next(self._parts)
 
     def close(self) -> None:
-        """Close what is iterated over."""
+        """Close the underlying iterable."""
         then, self._then = self._then, None
         try:
             close = getattr(self._parts, "close", None)

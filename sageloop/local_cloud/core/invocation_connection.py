@@ -1,8 +1,8 @@
-"""Connections that read requests for inference at once, without the server's own machinery.
+"""Connections that parse invocation requests without the server's own parser.
 
-cheroot reads a request header by header and answers through several layers, which is as dear as
-all that the front does for an invocation. Such a request comes whole in one piece: it is looked
-at before it is read, and whatever looks otherwise is left to cheroot.
+cheroot parses each header separately and answers through several layers, which costs as much as
+the rest of request handling. An invocation usually arrives in one segment: it is inspected in the
+socket's buffer, and cheroot handles every other request.
 """
 
 from __future__ import annotations
@@ -18,77 +18,77 @@ from typing import Any
 
 from cheroot.server import HTTPConnection
 
-from sageloop.local_cloud.core.patience import Patience
+from sageloop.local_cloud.core.client_time import ClientTimeAllowance
 
-_LOOK = 16_384
+_PEEK_BYTES = 16_384
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*(\d{1,10})[ \t]*\r\n")
 _EXPECTS = re.compile(rb"(?i)\r\nexpect:")
 _START = b"POST /endpoints/"
 _END = b"/invocations HTTP/1.1"
 _JOINED = 65_536
-# An endpoint takes 6 MB; what is far more is refused by those who read it bit by bit.
+# An endpoint accepts 6 MB; a request that is much larger is read and refused by cheroot.
 _MOST = 16 * 1024**2
-# A body that is sent in chunks or only when asked for is read by those who know how.
+# cheroot reads a body that is sent in chunks or after "100 Continue".
 _OTHERS = ("HTTP_TRANSFER_ENCODING", "HTTP_EXPECT")
 _BARE = {"CONTENT-TYPE": "CONTENT_TYPE", "CONTENT-LENGTH": "CONTENT_LENGTH"}
 
 
-class QuickConnection(HTTPConnection):
-    """A connection of cheroot that answers ``POST /endpoints/<name>/invocations`` itself.
+class InvocationConnection(HTTPConnection):
+    """A cheroot connection that itself answers ``POST /endpoints/<name>/invocations``.
 
-    A request that has not come as a whole, or as far as it can be looked at, goes back to wait
-    without a thread; :attr:`begun` is then when it was first seen, in seconds since the epoch.
+    A request whose bytes have not all arrived waits without a thread; :attr:`begun` is then the
+    time of its first bytes in seconds since the epoch.
     """
 
     begun: float | None = None
     _blocking = False
-    _seen = 0
+    _peeked = 0
 
     def __init__(self, server: Any, sock: socket.socket, _: Any = None) -> None:
-        self._patience = Patience(server.body_seconds)
-        super().__init__(server, sock, self._patience.file)
+        self._allowance = ClientTimeAllowance(server.body_seconds)
+        super().__init__(server, sock, self._allowance.file)
 
     def communicate(self) -> bool:
-        """Answer one request, or see that it is not there yet; whether the connection is kept."""
+        """Answer one request or wait for the rest of it; whether the connection is kept."""
         try:
             if self.rfile.has_data():
-                return self._answer_the_long_way()
-            self._let_kernel_keep_time()
-            seen = self.socket.recv(_LOOK, socket.MSG_PEEK)
-            end = seen.find(b"\r\n\r\n")
-            wanted = _wanted(seen, end)
-            if len(seen) < wanted and self._waits_for(wanted, len(seen)):
+                return self._answer_by_cheroot()
+            self._set_kernel_timeouts()
+            peeked = self.socket.recv(_PEEK_BYTES, socket.MSG_PEEK)
+            end = peeked.find(b"\r\n\r\n")
+            needed = _needed(peeked, end)
+            if len(peeked) < needed and self._await_bytes(needed, len(peeked)):
                 return True
             self._begin()
-            found = _invocation(seen, end)
-            return self._answer_the_long_way() if found is None else self._answered(*found)
-        except OSError:  # the client has gone, or says nothing
+            invocation = _invocation(peeked, end)
+            return self._answer_by_cheroot() if invocation is None else self._answered(*invocation)
+        except OSError:  # the client has closed its side or sends nothing
             return False
 
-    def _waits_for(self, wanted: int, seen: int) -> bool:
-        """Go on when so many bytes are there; ``False`` if no more will come."""
-        if seen == self._seen:
-            return False  # woken with nothing new: the client has closed its side
+    def _await_bytes(self, needed: int, peeked: int) -> bool:
+        """Wait for ``needed`` bytes; ``False`` if no more will arrive."""
+        if peeked == self._peeked:
+            return False  # woken without new bytes: the client has closed its side
         if self.begun is None:
             self.begun = wall.time()
-        self._seen = seen
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
+        self._peeked = peeked
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, needed)
         return True
 
     def _begin(self) -> None:
         if self.begun is not None:
-            self.begun, self._seen = None, 0
+            self.begun, self._peeked = None, 0
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
-    def _answer_the_long_way(self) -> bool:
+    def _answer_by_cheroot(self) -> bool:
         if self._blocking:
             self.socket.settimeout(self.server.timeout)
             self._blocking = False
-        self._patience.renew()
+        self._allowance.renew()
         return bool(super().communicate())  # type: ignore[no-untyped-call]
 
-    def _let_kernel_keep_time(self) -> None:
-        # Python would ask the kernel before every step, and let go of its lock each time.
+    def _set_kernel_timeouts(self) -> None:
+        # Python would poll the descriptor before every operation, and release its lock each time.
         if not self._blocking:
             self.socket.settimeout(None)
             seconds, rest = divmod(self.server.body_seconds, 1)
@@ -99,7 +99,7 @@ class QuickConnection(HTTPConnection):
 
     def _answered(self, environ: dict[str, Any], head: int) -> bool:
         length = int(environ["CONTENT_LENGTH"])
-        whole = _exactly(self.socket, head + length, Patience(self.server.body_seconds))
+        whole = _exactly(self.socket, head + length, ClientTimeAllowance(self.server.body_seconds))
         environ["wsgi.input"] = io.BytesIO(whole[head:])
         answer = _Answer()
         body = self.server.wsgi_app(environ, answer)
@@ -119,23 +119,23 @@ class QuickConnection(HTTPConnection):
             self.socket.sendall(content)
 
 
-def _wanted(seen: bytes, end: int) -> int:
-    """How many bytes of a request must be there before a thread reads it."""
+def _needed(peeked: bytes, end: int) -> int:
+    """Number of bytes that must have arrived before a thread reads the request."""
     if end < 0:
-        return len(seen) + 1 if 0 < len(seen) < _LOOK else 0
-    head = seen[: end + 2]
+        return len(peeked) + 1 if 0 < len(peeked) < _PEEK_BYTES else 0
+    head = peeked[: end + 2]
     length = _LENGTH.search(head)
     if length is None or _EXPECTS.search(head) is not None:
         return 0
     whole = end + 4 + int(length[1])
-    return whole if whole <= _LOOK else 0
+    return whole if whole <= _PEEK_BYTES else 0
 
 
-def _invocation(seen: bytes, end: int) -> tuple[dict[str, Any], int] | None:
-    """The environment of an invocation and the length of its head, if it can be read here."""
-    if not seen.startswith(_START) or end < 0:
+def _invocation(peeked: bytes, end: int) -> tuple[dict[str, Any], int] | None:
+    """The environment of an invocation and the length of its head; ``None`` for cheroot."""
+    if not peeked.startswith(_START) or end < 0:
         return None
-    head = seen[:end]
+    head = peeked[:end]
     if not head.partition(b"\r\n")[0].endswith(_END):
         return None
     environ = _environ(head)
@@ -148,7 +148,7 @@ def _invocation(seen: bytes, end: int) -> tuple[dict[str, Any], int] | None:
 
 
 class _Answer:
-    """WSGI's ``start_response`` that keeps what it is told."""
+    """WSGI's ``start_response``, which stores its arguments."""
 
     def __init__(self) -> None:
         self.status = ""
@@ -177,7 +177,7 @@ def _environ(head: bytes) -> dict[str, Any] | None:
             return None
         variable = _variable(name)
         if variable in environ:
-            return None  # to be joined, or a way to smuggle: cheroot decides
+            return None  # to be joined, or request smuggling: cheroot decides
         environ[variable] = value.strip()
     return environ
 
@@ -188,14 +188,14 @@ def _variable(header: str) -> str:
     return _BARE.get(name, f"HTTP_{name.replace('-', '_')}")
 
 
-def _exactly(connection: socket.socket, number: int, patience: Patience) -> bytes:
+def _exactly(connection: socket.socket, number: int, allowance: ClientTimeAllowance) -> bytes:
     pieces, missing = [], number
     while missing > 0:
-        patience.begin_to_wait()
+        allowance.begin_to_wait()
         part = connection.recv(min(missing, 1 << 20))
         if not part:
             raise ConnectionResetError("the request was cut short")
-        patience.end_to_wait(len(part))
+        allowance.end_to_wait(len(part))
         pieces.append(part)
         missing -= len(part)
     return b"".join(pieces)

@@ -1,8 +1,8 @@
-"""A shorter way in for an operation that is called very often.
+"""Fast path for an operation with many requests.
 
-Routing and parsing by botocore's models costs more than the front's own work on a request.
-Where all but the body is in the path and in headers, both can be read off the WSGI environment,
-by a table made once from the same model. Authorization, record, faults and hooks stay the same.
+Routing and parsing by botocore's models costs more than the rest of request handling. Where path
+and headers contain everything except the body, parameters are read from the WSGI environment by a
+table that is built once from the same model. Authorization, record, faults and hooks are the same.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from sageloop.local_cloud.core.wire import Operation
 if TYPE_CHECKING:
     from moto.core.model import OperationModel
 
-# A longer body is read by those who bound it.
+# The regular path reads longer bodies and checks their size.
 _MOST = 16 * 1024**2
-# WSGI's two headers without a prefix.
+# The two headers that have no prefix in WSGI.
 _BARE = {"CONTENT-TYPE": "CONTENT_TYPE", "CONTENT-LENGTH": "CONTENT_LENGTH"}
 
 
-class BodyInHand:
-    """A request whose body has been read already; all else of it is made when it is asked for."""
+class BufferedRequest:
+    """A request whose body is read; the rest of it is created on demand."""
 
     def __init__(self, environ: dict[str, Any], body: bytes) -> None:
         self._environ = environ
@@ -42,7 +42,7 @@ class BodyInHand:
         return getattr(self._made, name)
 
 
-class Shortcut:
+class OperationFastPath:
     """One REST operation: ``POST`` on a path with one label, strings in headers, a blob body."""
 
     def __init__(self, service: str, name: str) -> None:
@@ -59,7 +59,7 @@ class Shortcut:
         )
 
     def takes(self, environ: dict[str, Any]) -> bool:
-        """Whether a request is one of this operation, and one that can be read this way."""
+        """Whether a request is one of this operation that the fast path can read."""
         path: str = environ["PATH_INFO"]
         return (
             path.endswith(self._after)
@@ -75,14 +75,14 @@ class Shortcut:
     def params(self, environ: dict[str, Any], body: bytes) -> dict[str, Any]:
         """The request's parameters."""
         path: str = environ["PATH_INFO"]
-        found: dict[str, Any] = {
+        params: dict[str, Any] = {
             self._label: path[len(self._before) : len(path) - len(self._after)],
             self._payload: body,
         }
         for variable, key in self._headers:
             if variable in environ:
-                found[key] = environ[variable]
-        return found
+                params[key] = environ[variable]
+        return params
 
 
 def body_of(environ: dict[str, Any]) -> bytes:

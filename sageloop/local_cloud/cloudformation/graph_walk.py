@@ -1,4 +1,4 @@
-"""Visiting a graph in parallel: a node starts the moment its last prerequisite is done."""
+"""Visits a dependency graph in parallel: a node starts when its last dependency is completed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _THREADS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
-    """How a walk ended: nodes done, nodes that failed, nodes never started."""
+class WalkResult:
+    """Result of a walk: nodes completed, nodes that failed, nodes never started."""
 
-    done: frozenset[str]
+    completed: frozenset[str]
     failed: tuple[str, ...]
     untouched: frozenset[str]
 
@@ -25,16 +25,16 @@ def walk(
     *,
     label: str,
     on_first_failure: Callable[[], None] | None = None,
-) -> Walked:
-    """Visit every node after those it needs, as many at once as the graph allows.
+) -> WalkResult:
+    """Visit every node after its dependencies, as many at once as the graph allows.
 
-    ``visit`` says whether it went well and does not raise. A node whose prerequisite failed
-    is never visited. With ``on_first_failure`` no new node starts once one has failed, and
-    the callback tells those under way; without it, unrelated nodes go on.
+    ``visit`` returns whether it succeeded and does not raise. A node with a failed dependency is
+    never visited. With ``on_first_failure`` no new node starts after a failure, and the callback
+    cancels running ones; without it, unrelated nodes continue.
     """
     waiting = {node: set(needs & graph.keys()) for node, needs in graph.items()}
     ended: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
-    done: set[str] = set()
+    completed: set[str] = set()
     failed: list[str] = []
     running = 0
 
@@ -53,11 +53,11 @@ def walk(
                     running += 1
                     pool.submit(body, node)
             if not running:
-                return Walked(frozenset(done), tuple(failed), frozenset(waiting))
+                return WalkResult(frozenset(completed), tuple(failed), frozenset(waiting))
             node, good = ended.get()
             running -= 1
             if good:
-                done.add(node)
+                completed.add(node)
                 for needs in waiting.values():
                     needs.discard(node)
                 continue

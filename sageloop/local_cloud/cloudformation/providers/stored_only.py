@@ -1,4 +1,4 @@
-"""Resources that are kept in the stack only, and say so."""
+"""Resource types that are stored without effect."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sageloop.local_cloud.cloudformation.providers.coverage import Coverage, nam
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class StoredResource:
     """A type whose resources have a name and attributes, but no effect.
 
-    ``name`` is the property that gives the physical id, ``attributes`` what
-    ``Fn::GetAtt`` gives; ``{id}`` stands for the physical id.
+    ``name`` is the property with the physical id, ``attributes`` the values of ``Fn::GetAtt``;
+    ``{id}`` stands for the physical id.
     """
 
     stored: frozenset[str]
@@ -24,31 +24,33 @@ class Kept:
 
     @property
     def coverage(self) -> Coverage:
-        """Everything is stored."""
+        """Every property is stored."""
         return Coverage(stored=self.stored, note=self.note)
 
     def create(self, request: ResourceRequest) -> Resource:
-        """Give it a physical id."""
+        """Assign a physical id."""
         refuse_unknown(request, self.coverage)
         made = request.properties.get(self.name) or request.unique_name(max_length=255)
         attributes = {k: v.format(id=made) for k, v in self.attributes.items()}
         return Resource(str(made), attributes)
 
     def update(self, request: ResourceRequest) -> Resource:
-        """Keep the new properties."""
+        """Store the new properties."""
         refuse_unknown(request, self.coverage)
         return Resource(request.physical_id, dict(request.attributes))
 
     def delete(self, request: ResourceRequest) -> None:
-        """Nothing to remove."""
+        """No effect: no resource exists."""
 
 
 PROVIDERS = {
-    "AWS::CDK::Metadata": Kept(stored=names("Analytics Modules"), note="has no effect on AWS"),
-    "AWS::CloudFormation::WaitConditionHandle": Kept(
+    "AWS::CDK::Metadata": StoredResource(
+        stored=names("Analytics Modules"), note="has no effect on AWS"
+    ),
+    "AWS::CloudFormation::WaitConditionHandle": StoredResource(
         stored=frozenset(), note="its URL takes no signals"
     ),
-    "AWS::CloudFormation::WaitCondition": Kept(
+    "AWS::CloudFormation::WaitCondition": StoredResource(
         stored=names("Count Handle Timeout"),
         attributes={"Data": "{{}}"},
         note="complete at once, without waiting for signals",

@@ -1,22 +1,26 @@
-"""Removing resources, each after those that need it."""
+"""Deletes resources, each after its dependents."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
 from sageloop.local_cloud.cloudformation.graph import reversed_graph
+from sageloop.local_cloud.cloudformation.graph_walk import walk
+from sageloop.local_cloud.cloudformation.resource_operations import ResourceOperations
 from sageloop.local_cloud.cloudformation.state import Record, Stack
-from sageloop.local_cloud.cloudformation.walk import walk
-from sageloop.local_cloud.cloudformation.work import ResourceWork
 
 
 def remove(
-    work: ResourceWork, stack: Stack, records: Iterable[Record], *, retain: Collection[str] = ()
+    work: ResourceOperations,
+    stack: Stack,
+    records: Iterable[Record],
+    *,
+    retain: Collection[str] = (),
 ) -> list[str]:
-    """Remove physical resources in reverse order of need, in parallel.
+    """Delete physical resources in reverse dependency order, in parallel.
 
-    What a resource that cannot be removed needs is left alone. Several records may share a
-    logical id (a replaced resource and its successor). Returns the logical ids that failed.
+    Dependencies of a resource that cannot be deleted are kept. Several records may share a logical
+    id (a replaced resource and its successor). Returns the logical ids that failed.
     """
     by_key = {f"{r.logical_id}|{r.physical_id}": r for r in records}
     keys_of: dict[str, set[str]] = {}
@@ -40,5 +44,5 @@ def remove(
 
 
 def failure_text(logical_ids: Iterable[str], verb: str) -> str:
-    """The stack's reason: which resources failed at what (``create``, ``update``, ``delete``)."""
+    """The stack's reason: the resources that failed to ``verb`` (create, update, delete)."""
     return f"The following resource(s) failed to {verb}: [{', '.join(sorted(logical_ids))}]. "

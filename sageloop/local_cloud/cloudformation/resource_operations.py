@@ -1,4 +1,4 @@
-"""One resource at a time: create, replace, update, delete, with the events AWS shows."""
+"""Operations on single resources, with the events that AWS shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sageloop.local_cloud.cloudformation.cancelling import Cancel
+from sageloop.local_cloud.cloudformation.cancellation import Cancellation
 from sageloop.local_cloud.cloudformation.context import Context, unique_names
 from sageloop.local_cloud.cloudformation.custom_resources import is_custom
 from sageloop.local_cloud.cloudformation.dynamic import resolve_dynamic
@@ -24,19 +24,19 @@ log = logging.getLogger(__name__)
 _REPLACING = (
     "Requested update requires the creation of a new physical resource; hence creating one."
 )
-_KEPT = {"Snapshot": "kept: the local cloud takes no snapshots"}
+_KEPT = {"Snapshot": "retained: the local cloud takes no snapshots"}
 
 
-class ResourceWork:
-    """Carries out what a deployment decides for single resources of one stack.
+class ResourceOperations:
+    """Creates, replaces, updates and deletes single resources of one stack.
 
-    Every method says whether it went well; the reason of a failure is in the events.
-    ``tags`` are the stack's, passed on to every resource; AWS's own ``aws:cloudformation``
-    tags are not, because a service refuses them from anybody but AWS, and moto does so too.
+    Every method returns whether it succeeded; the reason of a failure is in the events. ``tags``
+    are the stack's and apply to every resource. AWS's own ``aws:cloudformation`` tags are not set,
+    because services, moto included, refuse them from other callers than AWS.
     """
 
     def __init__(
-        self, context: Context, stack: Stack, *, tags: Mapping[str, str], cancel: Cancel
+        self, context: Context, stack: Stack, *, tags: Mapping[str, str], cancel: Cancellation
     ) -> None:
         self._context = context
         self._stack = stack
@@ -44,7 +44,7 @@ class ResourceWork:
         self._cancel = cancel
 
     def create(self, draft: Record, *, status: str = "CREATE") -> bool:
-        """Make a resource from a draft (a record without a physical id)."""
+        """Create a resource from a draft (a record without a physical id)."""
         self._note(draft, f"{status}_IN_PROGRESS", with_properties=True)
         made = self._make(draft, status)
         if made is None:
@@ -58,7 +58,7 @@ class ResourceWork:
         return True
 
     def replace(self, old: Record, draft: Record) -> bool:
-        """Make a new physical resource; the old one is left to the clean-up."""
+        """Create a new physical resource; the clean-up deletes the old one."""
         self._note(old, "UPDATE_IN_PROGRESS", reason=_REPLACING, with_properties=True)
         made = self._make(draft, "UPDATE", old=old)
         if made is None:
@@ -69,20 +69,20 @@ class ResourceWork:
         return True
 
     def update(self, old: Record, draft: Record) -> bool:
-        """Change a resource in place; a provider may answer with another physical one."""
-        wanted = replace(draft, physical_id=old.physical_id, attributes=old.attributes)
-        self._note(wanted, "UPDATE_IN_PROGRESS", with_properties=True)
+        """Update a resource in place; a provider may return another physical id."""
+        desired = replace(draft, physical_id=old.physical_id, attributes=old.attributes)
+        self._note(desired, "UPDATE_IN_PROGRESS", with_properties=True)
         try:
             made = self._provider(draft).update(
-                self._request(wanted, physical_id=old.physical_id, previous=old)
+                self._request(desired, physical_id=old.physical_id, previous=old)
             )
-        except Exception as error:  # whatever a provider raises fails the resource, not the engine
-            self._stack.keep(replace(wanted, failed="update"))
-            self._note(wanted, "UPDATE_FAILED", reason=self._reason(error))
+        except Exception as error:  # any exception of a provider fails the resource, not the engine
+            self._stack.keep(replace(desired, failed="update"))
+            self._note(desired, "UPDATE_FAILED", reason=self._reason(error))
             return False
-        new = replace(wanted, physical_id=made.physical_id, attributes=dict(made.attributes))
+        new = replace(desired, physical_id=made.physical_id, attributes=dict(made.attributes))
         if new.physical_id != old.physical_id:
-            # The answer may name a resource that was superseded before: a rollback's return.
+            # The physical id may be that of a superseded resource: a rollback's return to it.
             self._stack.readopt(new.physical_id, new.type_name)
             self._stack.supersede(old, policy=old.replace_policy)
         self._stack.keep(new)
@@ -90,7 +90,7 @@ class ResourceWork:
         return True
 
     def delete(self, record: Record, *, listed: bool) -> bool:
-        """Remove a physical resource, unless its policy says to keep it."""
+        """Delete a physical resource, unless its policy retains it."""
         if record.deletion_policy != "Delete" and record.physical_id:
             self._note(
                 record, "DELETE_SKIPPED", reason=_KEPT.get(record.deletion_policy), listed=listed
@@ -103,7 +103,7 @@ class ResourceWork:
                 self._provider(record).delete(
                     self._request(record, physical_id=record.physical_id, previous=record)
                 )
-        except Exception as error:  # as above: the resource fails, the engine goes on
+        except Exception as error:  # as above: the resource fails, the engine continues
             self._note(record, "DELETE_FAILED", reason=self._reason(error), listed=listed)
             return False
         self._stack.drop(record)
@@ -111,7 +111,7 @@ class ResourceWork:
         return True
 
     def fail(self, draft: Record, old: Record | None, error: Exception) -> bool:
-        """Note that a resource could not even be described; always ``False``."""
+        """Record a failure before the provider was called; returns ``False``."""
         status = "UPDATE_FAILED" if old else "CREATE_FAILED"
         shown = draft if old is None else replace(draft, physical_id=old.physical_id)
         self._note(shown, status, reason=self._reason(error))
@@ -170,7 +170,7 @@ class ResourceWork:
         if isinstance(error, Cancelled) and self._cancel.raised:
             return error.reason
         if not isinstance(error, ResourceFailed) and type(error).__module__ == "builtins":
-            log.exception("a provider broke", exc_info=error)
+            log.exception("a provider failed unexpectedly", exc_info=error)
         return reason_of(error)
 
     def _note(

@@ -1,4 +1,4 @@
-"""Giving work up that is under way."""
+"""Cancellation of running operations."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 
 
-class Cancel:
-    """A flag that tells its listeners once it is raised."""
+class Cancellation:
+    """A flag that notifies its listeners when it is set."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -17,11 +17,11 @@ class Cancel:
 
     @property
     def raised(self) -> bool:
-        """Whether the work is to end."""
+        """Whether the operation is cancelled."""
         return self._raised
 
     def __call__(self, reason: str | None = None) -> None:
-        """Raise the flag; ``reason`` replaces the stack's own wording."""
+        """Set the flag; ``reason`` replaces the stack's default status reason."""
         with self._lock:
             if self._raised:
                 return
@@ -31,7 +31,7 @@ class Cancel:
             listener()
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` when the flag is raised, at once if it is."""
+        """Call ``listener`` when the flag is set, immediately if it is already."""
         with self._lock:
             self._listeners.append(listener)
             raised = self._raised

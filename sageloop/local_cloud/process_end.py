@@ -1,26 +1,26 @@
-"""Ending the process of a cloud that another process has started."""
+"""Ends the process of a cloud that another process started."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-# The cloud kills itself ten seconds after it was asked to end, whatever its threads do.
+# The cloud kills itself ten seconds after the request to end, in any state of its threads.
 _SECONDS = 20.0
 _SAME = 0.01
 
 
 def started_at(pid: int | None) -> float:
-    """When a process began, in seconds since the epoch: with its id, no other process has both."""
+    """Start time of a process in epoch seconds; with the process id it identifies the process."""
     import psutil
 
     return float(psutil.Process(pid).create_time())
 
 
 def end_process(pid: int, started: float) -> bool:
-    """End a process and wait until it has; whether it ran at all.
+    """End a process and wait for its end; returns whether it was running.
 
-    It is asked to, and killed if it does not answer: a cloud that is stopped, or that lets no
-    Python run, ends too.
+    It receives a signal, and is killed if it does not react: this also ends a cloud that is
+    stopped or whose interpreter is blocked.
     """
     import psutil
 
@@ -32,7 +32,7 @@ def end_process(pid: int, started: float) -> bool:
         process.terminate()
         if psutil.wait_procs([process], timeout=_SECONDS)[1]:
             process.kill()
-        # What it started ends before these do.
+        # Its descendants end before it does.
         psutil.wait_procs([process, *supervisors], timeout=_SECONDS)
         return True
     return False

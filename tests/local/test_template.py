@@ -1,0 +1,116 @@
+"""Clouds that are forked from a template process."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sageloop.local_cloud.client import LocalCloud, LocalCloudError
+from sageloop.local_cloud.template import CloudTemplate, TemplateError
+
+
+@pytest.fixture(scope="module")
+def template() -> Iterator[CloudTemplate]:
+    """A template of this module, in place of the session's."""
+    before = LocalCloud.template
+    with CloudTemplate() as template:
+        LocalCloud.template = template
+        yield template
+        LocalCloud.template = before
+
+
+@pytest.mark.slow
+def test_forked_clouds_do_not_share_state(template: CloudTemplate) -> None:
+    with LocalCloud.start() as first, LocalCloud.start() as second:
+        first.client("s3").create_bucket(Bucket="only-first")
+        first.client("iam").create_user(UserName="only-first")
+
+        assert second.client("s3").list_buckets()["Buckets"] == []
+        assert second.client("iam").list_users()["Users"] == []
+        assert first.access.secret_access_key != second.access.secret_access_key
+        assert first.access.admin_token != second.access.admin_token
+
+
+def test_state_of_an_ended_cloud_is_not_in_the_next(template: CloudTemplate) -> None:
+    with LocalCloud.start() as first:
+        first.client("sqs").create_queue(QueueName="before")
+    with LocalCloud.start() as second:
+        assert "QueueUrls" not in second.client("sqs").list_queues()
+
+
+def test_identifiers_of_forked_clouds_differ(template: CloudTemplate) -> None:
+    made = []
+    for _ in range(2):
+        with LocalCloud.start() as cloud:
+            made.append(cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"])
+
+    assert made[0] != made[1]
+
+
+def test_forked_cloud_starts_in_the_directory_of_its_owner(
+    template: CloudTemplate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with LocalCloud.start() as cloud:
+        assert Path(psutil.Process(cloud.pid).cwd()) == tmp_path
+
+
+def test_region_is_the_one_requested(template: CloudTemplate) -> None:
+    with LocalCloud.start(region="eu-west-1") as cloud:
+        bus = cloud.client("events").describe_event_bus()["Arn"]
+
+    assert bus.split(":")[3] == "eu-west-1"
+
+
+def test_stopped_cloud_leaves_no_process(template: CloudTemplate) -> None:
+    with LocalCloud.start() as cloud:
+        server = psutil.Process(cloud.pid)
+        processes = [server, *server.children(recursive=True)]
+
+    assert psutil.wait_procs(processes, timeout=20)[1] == []
+
+
+def test_killed_cloud_leaves_no_process(template: CloudTemplate) -> None:
+    cloud = LocalCloud.start()
+    server = psutil.Process(cloud.pid)
+    processes = [server, *server.children(recursive=True)]
+
+    server.send_signal(signal.SIGKILL)
+
+    assert psutil.wait_procs(processes, timeout=20)[1] == []
+    cloud.stop()
+
+
+def test_taken_port_is_reported(template: CloudTemplate) -> None:
+    with LocalCloud.start() as cloud:
+        port = int(cloud.endpoint_url.rsplit(":", 1)[1])
+
+        with pytest.raises(LocalCloudError, match=f"port {port} cannot be bound"):
+            LocalCloud.start(port=port)
+
+
+def test_messages_go_to_the_log(template: CloudTemplate, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with LocalCloud.start(log=log) as taken, pytest.raises(LocalCloudError, match="cannot be"):
+        LocalCloud.start(port=int(taken.endpoint_url.rsplit(":", 1)[1]), log=log)
+
+    assert "cannot be bound" in log.read_text()
+
+
+@pytest.mark.slow
+def test_ended_template_is_reported() -> None:
+    with CloudTemplate() as ended:
+        server = ended.fork(["--help"], env={})
+        assert "usage" in server.stdout.read()
+        template = psutil.Process(ended._running[1].pid) if ended._running else None
+        assert template is not None
+        template.kill()
+        template.wait(20)
+
+        with pytest.raises(TemplateError, match="template of the local clouds has ended"):
+            ended.fork(["--help"], env={})
