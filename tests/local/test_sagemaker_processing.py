@@ -350,7 +350,7 @@ def dataset() -> dict[str, Any]:
          "more than one OutputName o"),
         ({"AppSpecification": {"ImageUri": "strange/image:1"}},
          "the image strange/image:1 has no program on this machine"),
-        ({"AppSpecification": {"ImageUri": SKLEARN}}, "give AppSpecification.ContainerEntrypoint"),
+        ({"AppSpecification": {"ImageUri": SKLEARN}}, "specify AppSpecification.ContainerEntrypoint"),
         ({"RoleArn": "arn:aws:iam::123456789012:role/missing"}, "Could not assume role"),
     ],
 )  # fmt: skip
