@@ -91,7 +91,7 @@ def test_disabled_rule_does_not_match(cloud: Cloud, events: Any, lambdas: Any) -
 
 
 @pytest.mark.parametrize(
-    ("target", "given"),
+    ("target", "body"),
     [
         ({"Input": '{"fixed": true}'}, {"fixed": True}),
         ({"InputPath": "$.detail"}, {"n": 1}),

@@ -188,7 +188,7 @@ OPERATIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.feature("bad input: a request that cannot be read is the caller's error")
+@pytest.mark.feature("bad input: a malformed request is a client error")
 @pytest.mark.parametrize("body", [b'{"a": ', b"\xff\xfe", DEEP], ids=["torn", "no text", "deep"])
 @pytest.mark.parametrize("service", OPERATIONS)
 def test_malformed_request_is_a_serialization_error(
