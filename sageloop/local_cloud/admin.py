@@ -75,7 +75,7 @@ class Admin:
         if members.get("clear"):
             self._cloud.faults.clear()
             return {}
-        return {"match": self._cloud.faults.order(**members).match}
+        return {"match": self._cloud.faults.inject(**members).match}
 
     def _file_systems(self, members: dict[str, Any]) -> dict[str, Any]:
         systems = self._cloud.services.sagemaker.file_systems

@@ -76,7 +76,7 @@ class FakeLambda(Service):
     model = "lambda"
 
     def __init__(self, cloud: Cloud) -> None:
-        self._on_dead: list[Callable[[str, bytes, str], None]] = []
+        self._on_discarded: list[Callable[[str, bytes, str], None]] = []
         super().__init__(cloud)
         self.reset()
 
@@ -86,7 +86,7 @@ class FakeLambda(Service):
         self.handler: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda _: {}
 
     def on_async_failure(self, callback: Callable[[str, bytes, str], None]) -> None:
-        self._on_dead.append(callback)
+        self._on_discarded.append(callback)
 
     @operation("Invoke")
     def invoke(self, call: Call) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class FakeLambda(Service):
         try:
             answer = self.handler(event)
         except RuntimeError as error:
-            for callback in self._on_dead:
+            for callback in self._on_discarded:
                 callback(FUNCTION_ARN, payload, str(error))
             return
         if answer is not None:

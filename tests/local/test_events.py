@@ -65,12 +65,12 @@ def test_events_can_be_lost_and_duplicated_by_faults(
     rule_to(events, FUNCTION, pattern={"source": ["aws.sagemaker"]})
     bus = cloud.service("events")
 
-    cloud.faults.order(kind="event", match="State Change", copies=0)
+    cloud.faults.inject(kind="event", match="State Change", copies=0)
     bus.emit("aws.sagemaker", "State Change", {"a": 1}, resources=[])
     cloud.settle()
     assert lambdas.calls == []
 
-    cloud.faults.order(kind="event", match="State Change", copies=2)
+    cloud.faults.inject(kind="event", match="State Change", copies=2)
     bus.emit("aws.sagemaker", "State Change", {"a": 1}, resources=["arn:job"])
     cloud.settle()
     ids = {event["id"] for _, _, event, _ in lambdas.calls}

@@ -142,7 +142,7 @@ def test_default_topic_policy_allows_alarms_only(cloud: Cloud) -> None:
     assert admits(cloud, "cloudwatch.amazonaws.com", topic, "arn:alarm") is None
     refusal = admits(cloud, "events.amazonaws.com", topic, "arn:rule")
     assert refusal is not None
-    assert "does not let events.amazonaws.com sns:Publish" in refusal
+    assert "does not allow events.amazonaws.com to call sns:Publish" in refusal
 
 
 def test_aws_managed_key_allows_no_service(cloud: Cloud) -> None:
@@ -170,7 +170,7 @@ def test_call_that_a_fault_refuses_is_retried(
 ) -> None:
     url, arn = queue("flaky")
     rule_to(events, arn)
-    cloud.faults.order(kind="call", match="sqs:SendMessage", code="InternalError", status=500)
+    cloud.faults.inject(kind="call", match="sqs:SendMessage", code="InternalError", status=500)
     put(events)
     cloud.settle(0.2)
     cloud.clock.advance(5)

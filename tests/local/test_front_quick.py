@@ -158,7 +158,7 @@ def test_calls_are_recorded_and_subject_to_injected_faults(
         aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,
         aws_session_token=keys.token,
     )  # fmt: skip
-    cloud.faults.order(kind="call", match="sagemaker:InvokeEndpoint", code="ServiceUnavailable",
+    cloud.faults.inject(kind="call", match="sagemaker:InvokeEndpoint", code="ServiceUnavailable",
                        status=503, principal="*/caller/s")  # fmt: skip
 
     actual = runtime.invoke_endpoint(EndpointName="e", Body="id", InferenceId="n-1", Accept="a/b")

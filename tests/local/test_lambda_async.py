@@ -183,7 +183,7 @@ def test_event_at_zero_concurrency_is_sent_to_the_dead_letter_queue(
 
 
 def test_event_of_a_killed_worker_is_retried(cloud: Cloud, client: Any) -> None:
-    cloud.faults.order(kind="process", match="lambda:worker:answered")
+    cloud.faults.inject(kind="process", match="lambda:worker:answered")
     send(client, {})
     run_pending_work(cloud)
     assert len(messages(cloud, "received")) == 2

@@ -197,7 +197,7 @@ def test_fifo_groups_keep_their_order(stage: Stage) -> None:
 
 
 def test_message_of_a_killed_worker_is_not_lost(work: Stage) -> None:
-    work.cloud.faults.order(kind="process", match="lambda:worker")
+    work.cloud.faults.inject(kind="process", match="lambda:worker")
     work.map()
     work.send("hello")
     work.run_due_work()
@@ -208,7 +208,7 @@ def test_message_of_a_killed_worker_is_not_lost(work: Stage) -> None:
 
 def test_refused_receive_is_retried(work: Stage) -> None:
     work.map()
-    work.cloud.faults.order(kind="call", match="sqs:ReceiveMessage")
+    work.cloud.faults.inject(kind="call", match="sqs:ReceiveMessage")
     work.send("hello")
     work.run_all_work()
     assert work.batches() == [["hello"]]

@@ -145,7 +145,7 @@ def test_process_killed_by_a_fault_is_an_exit_error(
     cloud: Cloud, client: Any, create: Create
 ) -> None:
     name = create("import time\ndef handler(event, context):\n    time.sleep(event)\n")
-    cloud.faults.order(kind="process", match=f"lambda:{name}")
+    cloud.faults.inject(kind="process", match=f"lambda:{name}")
     actual, _ = invoke(client, name, 5)
     assert actual["errorMessage"].endswith("Runtime exited with error: signal: killed")
     assert "FunctionError" not in invoke(client, name, 0)[1]

@@ -289,7 +289,7 @@ def test_input_without_objects_fails_the_job_in_the_words_of_training(stage: Sta
 
 def test_killed_host_is_an_internal_error(stage: Stage) -> None:
     made = request(stage, WAITS, ProcessingOutputConfig={"Outputs": []})
-    stage.cloud.faults.order(kind="process", match=f"processing:{made['ProcessingJobName']}")
+    stage.cloud.faults.inject(kind="process", match=f"processing:{made['ProcessingJobName']}")
     made["ProcessingOutputConfig"] = {"Outputs": [an_output("killed", "live")]}
     assert run(stage, made)["FailureReason"].startswith("InternalServerError")
 

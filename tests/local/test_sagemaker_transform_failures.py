@@ -60,7 +60,7 @@ def test_container_that_dies_is_no_answer(batch: Batch) -> None:
 
 def test_machine_that_breaks_is_an_internal_error(batch: Batch) -> None:
     made = batch.request(batch.model(), {"a": "1\n"})
-    batch.stage.cloud.faults.order(kind="process", match=f"transform:{made['TransformJobName']}")
+    batch.stage.cloud.faults.inject(kind="process", match=f"transform:{made['TransformJobName']}")
     assert batch.run(made)["FailureReason"].startswith("InternalServerError")
 
 
@@ -187,7 +187,7 @@ def test_model_of_an_unknown_image_is_refused_unless_it_is_allowed(batch: Batch)
 
 
 def test_role_that_may_not_write_fails_the_job(batch: Batch, stage: Stage) -> None:
-    stage.cloud.faults.order(
+    stage.cloud.faults.inject(
         kind="call", match="s3:PutObject", principal="*role/job-tests/*", code="AccessDenied",
         status=403, message="Access Denied",
     )  # fmt: skip

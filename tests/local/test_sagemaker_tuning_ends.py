@@ -125,7 +125,7 @@ def test_job_whose_trials_tell_no_objective_fails_and_says_so(
 def test_internal_errors_of_trials_are_counted_as_retryable(
     aws: SimpleNamespace, bowl: str
 ) -> None:
-    aws.cloud.faults.order(kind="process", match="training:*", times=1)
+    aws.cloud.faults.inject(kind="process", match="training:*", times=1)
 
     job = tune(aws, tuning("flaky", bowl, config(jobs=3)))
 

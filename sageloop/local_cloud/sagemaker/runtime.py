@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.core.concurrency import Closing, Places
+from sageloop.local_cloud.core.concurrency import Closing, ConcurrencyLimit
 from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
@@ -30,13 +30,13 @@ class SageMakerRuntimeService(Service):
     def __init__(self, cloud: Cloud, *, waiting: int = WAITING_REQUESTS) -> None:
         """``waiting`` is how many requests may wait for their answers at once."""
         super().__init__(cloud)
-        self._places = Places(waiting)
+        self._limit = ConcurrencyLimit(waiting)
 
     @operation("InvokeEndpoint")
     def invoke_endpoint(self, call: Call) -> Response:
         """Send one request to the endpoint."""
         hosting = self._hosting
-        with self._places.one():
+        with self._limit.slot():
             return hosting.router.invoke(hosting.components.addressed(_invocation(call)))
 
     @operation("InvokeEndpointAsync")
@@ -48,18 +48,18 @@ class SageMakerRuntimeService(Service):
     def invoke_endpoint_with_response_stream(self, call: Call) -> Response:
         """Send one request to the endpoint; what its container answers is handed on at once."""
         hosting = self._hosting
-        self._places.take()
+        self._limit.acquire()
         try:
             answered = hosting.router.stream(
                 hosting.components.addressed(_invocation(call, timeout=STREAM_SECONDS))
             )
         except BaseException:
-            self._places.give_back()
+            self._limit.release()
             raise
         if answered.stream is None:
-            self._places.give_back()
+            self._limit.release()
         else:
-            answered.stream = Closing(answered.stream, self._places.give_back)
+            answered.stream = Closing(answered.stream, self._limit.release)
         return answered
 
     @property

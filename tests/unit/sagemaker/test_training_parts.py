@@ -124,4 +124,4 @@ def test_spot_fault_waits_for_its_line() -> None:
 
 def test_fault_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="a fault is one of call, event, process, spot"):
-        Faults().order(kind="weather", match="*")
+        Faults().inject(kind="weather", match="*")

@@ -38,7 +38,7 @@ class Listener:
         """Let ordered faults strike an attempt while the body runs it."""
         faults = self._cloud.faults
         self._attempt = attempt
-        self._breaks_down = faults.process_dies(f"training:{self._name}") or (
+        self._breaks_down = faults.kills_process(f"training:{self._name}") or (
             faults.fails_internally(self._name)
         )
         if self._spot and faults.spot_interrupted(self._name):
