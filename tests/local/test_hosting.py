@@ -183,7 +183,7 @@ def test_exited_worker_is_restarted(stage: Stage) -> None:
 
 
 def test_injected_fault_kills_an_instance_that_is_restarted(stage: Stage) -> None:
-    fault = stage.cloud.faults.order(kind="process", match=f"endpoint:{stage.name}")
+    fault = stage.cloud.faults.inject(kind="process", match=f"endpoint:{stage.name}")
 
     stage.endpoint()
     stage.cloud.settle(180)

@@ -289,7 +289,7 @@ def test_input_without_objects_fails_the_job(stage: Stage) -> None:
 
 def test_killed_host_is_an_internal_error(stage: Stage) -> None:
     spec = request(stage, WAITS, ProcessingOutputConfig={"Outputs": []})
-    stage.cloud.faults.order(kind="process", match=f"processing:{spec['ProcessingJobName']}")
+    stage.cloud.faults.inject(kind="process", match=f"processing:{spec['ProcessingJobName']}")
     spec["ProcessingOutputConfig"] = {"Outputs": [an_output("killed", "live")]}
     assert run(stage, spec)["FailureReason"].startswith("InternalServerError")
 
@@ -350,7 +350,7 @@ def dataset() -> dict[str, Any]:
          "more than one OutputName o"),
         ({"AppSpecification": {"ImageUri": "strange/image:1"}},
          "the image strange/image:1 has no program on this machine"),
-        ({"AppSpecification": {"ImageUri": SKLEARN}}, "specify AppSpecification.ContainerEntrypoint"),
+        ({"AppSpecification": {"ImageUri": SKLEARN}}, "AppSpecification.ContainerEntrypoint"),
         ({"RoleArn": "arn:aws:iam::123456789012:role/missing"}, "Could not assume role"),
     ],
 )  # fmt: skip

@@ -255,7 +255,7 @@ def test_large_object_is_read_with_the_role(aws: SimpleNamespace, program: Any) 
 
 def test_denied_large_object_fails_the_job(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **{"set/large": b"x" * (20 << 20)})
-    aws.cloud.faults.order(
+    aws.cloud.faults.inject(
         kind="call", match="s3:GetObject", code="AccessDenied", status=403, message="Access Denied"
     )
     data = [channel("train", "s3://training-tests/set/")]

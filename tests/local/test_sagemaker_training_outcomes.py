@@ -91,7 +91,7 @@ def test_max_runtime_stops_the_job(aws: SimpleNamespace, program: Any) -> None:
 
 
 def test_killed_container_is_an_internal_error(aws: SimpleNamespace, program: Any) -> None:
-    aws.cloud.faults.order(kind="process", match="training:job")
+    aws.cloud.faults.inject(kind="process", match="training:job")
 
     job = run(aws, request("job", program("print('epoch', flush=True)\nimport signal\n")))
 
@@ -100,7 +100,7 @@ def test_killed_container_is_an_internal_error(aws: SimpleNamespace, program: An
 
 
 def test_internal_error_is_retried(aws: SimpleNamespace, program: Any) -> None:
-    aws.cloud.faults.order(kind="process", match="training:job")
+    aws.cloud.faults.inject(kind="process", match="training:job")
 
     job = run(aws, request("job", program(""), RetryStrategy={"MaximumRetryAttempts": 1}))
 
@@ -110,7 +110,7 @@ def test_internal_error_is_retried(aws: SimpleNamespace, program: Any) -> None:
 
 def test_lost_s3_response_is_retried(aws: SimpleNamespace, program: Any) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=b"1,2\n")
-    aws.cloud.faults.order(kind="call", match="s3:GetObject", times=2)
+    aws.cloud.faults.inject(kind="call", match="s3:GetObject", times=2)
     data = [channel("train", "s3://training-tests/train/")]
 
     job = run(aws, request("job", program(""), InputDataConfig=data))
@@ -120,7 +120,7 @@ def test_lost_s3_response_is_retried(aws: SimpleNamespace, program: Any) -> None
 
 def test_denied_data_fails_the_job(aws: SimpleNamespace, program: Any) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=b"1,2\n")
-    aws.cloud.faults.order(
+    aws.cloud.faults.inject(
         kind="call", match="s3:GetObject", code="AccessDenied", status=403, message="Access Denied"
     )
     data = [channel("train", "s3://training-tests/train/")]

@@ -60,7 +60,7 @@ def test_exited_container_is_an_algorithm_error(batch: Batch) -> None:
 
 def test_machine_failure_is_an_internal_error(batch: Batch) -> None:
     spec = batch.request(batch.model(), {"a": "1\n"})
-    batch.stage.cloud.faults.order(kind="process", match=f"transform:{spec['TransformJobName']}")
+    batch.stage.cloud.faults.inject(kind="process", match=f"transform:{spec['TransformJobName']}")
     assert batch.run(spec)["FailureReason"].startswith("InternalServerError")
 
 
@@ -189,7 +189,7 @@ def test_unknown_image_is_refused_unless_allowed(batch: Batch) -> None:
 
 
 def test_denied_output_fails_the_job(batch: Batch, stage: Stage) -> None:
-    stage.cloud.faults.order(
+    stage.cloud.faults.inject(
         kind="call", match="s3:PutObject", principal="*role/job-tests/*", code="AccessDenied",
         status=403, message="Access Denied",
     )  # fmt: skip

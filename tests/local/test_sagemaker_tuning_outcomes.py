@@ -121,7 +121,7 @@ def test_job_without_objective_values_fails_with_reason(aws: SimpleNamespace, pr
 def test_internal_errors_of_trials_are_counted_as_retryable(
     aws: SimpleNamespace, bowl: str
 ) -> None:
-    aws.cloud.faults.order(kind="process", match="training:*", times=1)
+    aws.cloud.faults.inject(kind="process", match="training:*", times=1)
 
     job = tune(aws, tuning("flaky", bowl, config(jobs=3)))
 

@@ -50,7 +50,7 @@ def test_capacity_is_set_by_the_service_linked_role(scaled: Scaled) -> None:
 
 
 def test_refusal_of_sagemaker_is_listed_as_failed(scaled: Scaled) -> None:
-    scaled.cloud.faults.order(
+    scaled.cloud.faults.inject(
         kind="call", match="sagemaker:UpdateEndpointWeightsAndCapacities",
         code="ResourceLimitExceeded", message="The account-level service limit is reached",
         status=400,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.core.concurrency import Closing, Places
+from sageloop.local_cloud.core.concurrency import Closing, ConcurrencyLimit
 from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
@@ -31,13 +31,13 @@ class SageMakerRuntimeService(Service):
     def __init__(self, cloud: Cloud, *, waiting: int = WAITING_REQUESTS) -> None:
         """``waiting`` is the maximum number of requests that wait for a response at once."""
         super().__init__(cloud)
-        self._waiting_slots = Places(waiting)
+        self._limit = ConcurrencyLimit(waiting)
 
     @operation("InvokeEndpoint")
     def invoke_endpoint(self, call: Call) -> Response:
         """Send a request to the endpoint and return the response."""
         hosting = self._hosting
-        with self._waiting_slots.one():
+        with self._limit.slot():
             return hosting.router.invoke(hosting.components.resolve_component(_invocation(call)))
 
     @operation("InvokeEndpointAsync")
@@ -49,18 +49,18 @@ class SageMakerRuntimeService(Service):
     def invoke_endpoint_with_response_stream(self, call: Call) -> Response:
         """Send a request to the endpoint; parts of the response are forwarded as they arrive."""
         hosting = self._hosting
-        self._waiting_slots.take()
+        self._limit.acquire()
         try:
             stream_response = hosting.router.stream(
                 hosting.components.resolve_component(_invocation(call, timeout=STREAM_SECONDS))
             )
         except BaseException:
-            self._waiting_slots.give_back()
+            self._limit.release()
             raise
         if stream_response.stream is None:
-            self._waiting_slots.give_back()
+            self._limit.release()
         else:
-            stream_response.stream = Closing(stream_response.stream, self._waiting_slots.give_back)
+            stream_response.stream = Closing(stream_response.stream, self._limit.release)
         return stream_response
 
     @property

@@ -126,4 +126,4 @@ def test_spot_fault_is_triggered_by_its_line() -> None:
 
 def test_unknown_fault_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="a fault is one of call, event, process, spot"):
-        Faults().order(kind="weather", match="*")
+        Faults().inject(kind="weather", match="*")

@@ -159,7 +159,7 @@ class ProcessingRun:
         hosts_file = self._root / "hosts"
         hosts_file.write_text(self._cluster.hosts_file())
         placement = Placement(self._cluster, hosts_file, network)
-        self._machine_fails = self._cloud.faults.process_dies(f"processing:{self._name}")
+        self._machine_fails = self._cloud.faults.kills_process(f"processing:{self._name}")
         runs = [HostRun(self._cloud, self._job, placement, d, self._on_lines) for d in directories]
         with self._lock:
             self._containers = [run.container for run in runs]

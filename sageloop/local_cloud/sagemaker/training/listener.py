@@ -38,7 +38,7 @@ class OutputListener:
         """Apply injected faults to an attempt in the ``with`` block."""
         faults = self._cloud.faults
         self._attempt = attempt
-        self._machine_fails = faults.process_dies(f"training:{self._name}") or (
+        self._machine_fails = faults.kills_process(f"training:{self._name}") or (
             faults.fails_internally(self._name)
         )
         if self._spot and faults.spot_interrupted(self._name):

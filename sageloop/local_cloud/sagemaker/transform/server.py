@@ -68,7 +68,7 @@ class Server:
         self._reader.start()
         if not self._passes_ping(child):
             raise JobFailed(NO_PING)
-        if self._cloud.faults.process_dies(self._label):
+        if self._cloud.faults.kills_process(self._label):
             self.kill()
             raise InternalError
 

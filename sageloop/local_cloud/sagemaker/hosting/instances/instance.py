@@ -252,7 +252,7 @@ class Instance:
             target=self._watch, args=(child,), name=f"instance {self.id}", daemon=True
         ).start()
         self._on_change()
-        if self._cloud.faults.process_dies(f"endpoint:{self.blueprint.endpoint}"):
+        if self._cloud.faults.kills_process(f"endpoint:{self.blueprint.endpoint}"):
             self._cloud.processes.kill(child, signal.SIGKILL)
             child.wait()
             self._mark_dead(child)
