@@ -42,11 +42,11 @@ def _dead_shell_unless_well(arguments: list[str]) -> Iterator[None]:
 
 def _dead_shell_lines() -> list[str]:
     try:
-        from sageloop.local_cloud.shell_environment import dead_shell_lines
+        from sageloop.local_cloud.shell_environment import unreachable_shell_lines
     except ModuleNotFoundError:
         # Without the extra this package has no local cloud; nobody listens on port 1.
         return ["export AWS_ENDPOINT_URL=http://127.0.0.1:1", "false"]
-    return dead_shell_lines(os.environ)
+    return unreachable_shell_lines(os.environ)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class Admin:
         """Serve one verb; request and response bodies are JSON."""
         verb = self._verbs.get(request.path.removeprefix(PREFIX))
         if verb is None:
-            return _json({"error": f"no such verb; the verbs are{', '.join(self._verbs)}"}, 404)
+            return _json({"error": f"no such verb; the verbs are {', '.join(self._verbs)}"}, 404)
         try:
             members = json.loads(request.get_data() or b"{}")
             if not isinstance(members, dict):
@@ -75,7 +75,7 @@ class Admin:
         if members.get("clear"):
             self._cloud.faults.clear()
             return {}
-        return {"match": self._cloud.faults.order(**members).match}
+        return {"match": self._cloud.faults.inject(**members).match}
 
     def _file_systems(self, members: dict[str, Any]) -> dict[str, Any]:
         systems = self._cloud.services.sagemaker.file_systems

@@ -16,7 +16,7 @@ from sageloop.environment import forget_accounts
 from sageloop.local_cloud.admin import Admin
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.http_server import HttpServer
-from sageloop.local_cloud.core.supervision.link import prepare_process
+from sageloop.local_cloud.core.supervision.link import prepare_cloud_process
 from sageloop.local_cloud.services import own_services
 
 _OPERATION_WAIT = 4.0
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     forget_accounts()
-    prepare_process()
+    prepare_cloud_process()
     server = LocalCloudServer(config)
     try:
         server.start()

@@ -24,9 +24,9 @@ def own_services(cloud: Cloud) -> list[Service]:
     functions, events = LambdaService(cloud), EventsService(cloud)
     cloudwatch, sagemaker = CloudWatchService(cloud), SageMakerService(cloud)
     scaling = ApplicationAutoScalingService(cloud)
-    _keep_contracts(functions, events, cloudwatch, scaling, sagemaker)
+    _check_contracts(functions, events, cloudwatch, scaling, sagemaker)
     # Imported one by one: incremental runs of mypy do not check attributes of a service.
-    _keep_parts(
+    _check_parts(
         cloudwatch.metrics, sagemaker.store, sagemaker.hosting, sagemaker.hosting.components,
         sagemaker.file_systems,
     )  # fmt: skip
@@ -36,7 +36,7 @@ def own_services(cloud: Cloud) -> list[Service]:
     ]  # fmt: skip
 
 
-def _keep_contracts(
+def _check_contracts(
     functions: contracts.Lambda, events: contracts.EventBridge,
     cloudwatch: contracts.CloudWatch, scaling: contracts.AutoScaling,
     sagemaker: contracts.SageMaker,
@@ -44,7 +44,7 @@ def _keep_contracts(
     """No effect at run time: mypy compares each service with its contract at the call."""
 
 
-def _keep_parts(
+def _check_parts(
     metrics: contracts.Samples, store: contracts.SageMakerResources,
     hosting: contracts.Endpoints, components: contracts.InferenceComponents,
     file_systems: contracts.FileSystems,

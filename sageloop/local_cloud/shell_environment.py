@@ -22,7 +22,7 @@ def command_environment(made: Mapping[str, str], inherited: Mapping[str, str]) -
     """The environment ``made``, with the user's settings of Python.
 
     Args:
-        made: ``LocalCloud.environment()`` or :func:`dead_environment`.
+        made: ``LocalCloud.environment()`` or :func:`unreachable_environment`.
         inherited: Variables of the shell or process that starts the command.
 
     """
@@ -35,7 +35,7 @@ def is_account_variable(name: str) -> bool:
     return (led or name == ACCESS_FILE_VARIABLE) and name not in _KEPT
 
 
-def dead_environment(inherited: Mapping[str, str]) -> dict[str, str]:
+def unreachable_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """An environment without any AWS: an unreachable endpoint, invalid keys, no account's files."""
     made = local_environment(DEAD_ENDPOINT, region="us-east-1", inherited=inherited)
     return command_environment({**made, "AWS_MAX_ATTEMPTS": "1"}, inherited)
@@ -55,6 +55,6 @@ def shell_lines(environment: Mapping[str, str], inherited: Mapping[str, str]) ->
     ]
 
 
-def dead_shell_lines(inherited: Mapping[str, str]) -> list[str]:
+def unreachable_shell_lines(inherited: Mapping[str, str]) -> list[str]:
     """Lines that make a shell's AWS unreachable; the last fails, so that ``&&`` stops."""
-    return [*shell_lines(dead_environment(inherited), inherited), "false"]
+    return [*shell_lines(unreachable_environment(inherited), inherited), "false"]

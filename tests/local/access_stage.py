@@ -1,4 +1,4 @@
-"""A cloud behind its server, and requests to it as clients, pages and strangers send them."""
+"""A cloud with its server, and requests of clients, pages and unauthenticated callers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.server import LocalCloudServer
 
 REGION = "us-east-1"
-# Calls for services whose every operation needs something.
+# Calls of services whose operations all have required members.
 _ARGUMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "sagemaker-runtime": ("invoke_endpoint", {"EndpointName": "e", "Body": b"x"}),
     "s3control": ("list_access_points", {"AccountId": "123456789012"}),
@@ -30,7 +30,7 @@ _ARGUMENTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @contextmanager
 def served(**config: Any) -> Iterator[Cloud]:
-    """A cloud inside this process, with all its services, that answers on loopback."""
+    """A cloud with all its services in this process, served on loopback."""
     server = LocalCloudServer(CloudConfig(**config))
     server.start()
     try:
@@ -41,7 +41,7 @@ def served(**config: Any) -> Iterator[Cloud]:
 
 @dataclass(frozen=True)
 class Sent:
-    """A request, ready to be sent."""
+    """A prepared request."""
 
     method: str
     path: str
@@ -49,20 +49,20 @@ class Sent:
     body: bytes = b""
 
     def with_headers(self, **headers: str) -> Sent:
-        """The same with further or other headers (underscores stand for dashes)."""
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        kept = {k: v for k, v in self.headers.items() if k.lower() not in _lowered(given)}
-        return replace(self, headers=kept | given)
+        """The request with further or other headers (underscores stand for dashes)."""
+        changed = {name.replace("_", "-"): value for name, value in headers.items()}
+        kept = {k: v for k, v in self.headers.items() if k.lower() not in _lowered(changed)}
+        return replace(self, headers=kept | changed)
 
     def without(self, *names: str) -> Sent:
-        """The same without some headers."""
+        """The request without some headers."""
         kept = {k: v for k, v in self.headers.items() if k.lower() not in _lowered(names)}
         return replace(self, headers=kept)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     headers: Mapping[str, str]
@@ -74,7 +74,7 @@ class Answer:
 
 
 def send(cloud: Cloud, sent: Sent) -> Answer:
-    """Send a request exactly as it is."""
+    """Send a request unchanged."""
     connection = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=180)
     try:
         connection.putrequest(sent.method, sent.path, skip_host=True, skip_accept_encoding=True)
@@ -84,14 +84,14 @@ def send(cloud: Cloud, sent: Sent) -> Answer:
             connection.putheader(name, value)
         connection.endheaders(sent.body)
         answer = connection.getresponse()
-        found = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, found, answer.read())
+        actual = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, actual, answer.read())
     finally:
         connection.close()
 
 
 def client(cloud: Cloud, service: str, *keys: str, **config: Any) -> Any:
-    """A boto3 client over the wire, by default with the keys of the cloud's user."""
+    """A boto3 client over HTTP, by default with the keys of the cloud's user."""
     key, secret, token = keys if keys else (*user_keys(cloud), None)
     return boto3.client(
         service, endpoint_url=cloud.endpoint_url, region_name=REGION, aws_access_key_id=key,
@@ -108,7 +108,7 @@ def user_keys(cloud: Cloud) -> tuple[str, str]:
 
 
 def request_of(cloud: Cloud, service: str) -> Sent:
-    """A signed request of the user's to a service: one that lists or describes something."""
+    """A signed request of the user to a service: a list or describe operation."""
     made = client(cloud, service)
     caught: list[AWSPreparedRequest] = []
 
@@ -126,12 +126,12 @@ def request_of(cloud: Cloud, service: str) -> Sent:
     headers = {k: v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
     body = request.body or b""
     sent = Sent(request.method, path, headers, body if isinstance(body, bytes) else body.encode())
-    # Its client signs for a host name that begins with the account's number, wherever it sends.
+    # Its client signs for a host name that begins with the account's number.
     return signed_at(cloud, service, sent, timedelta()) if service == "s3control" else sent
 
 
 def signed_at(cloud: Cloud, service: str, sent: Sent, ago: timedelta) -> Sent:
-    """The same request, signed some time ago."""
+    """The request, signed ``ago`` seconds in the past."""
     dropped = ("authorization", "x-amz-date", "x-amz-content-sha256")
     bare = sent.without(*dropped)
     url = cloud.endpoint_url + bare.path
@@ -152,7 +152,7 @@ def _signing_name(service: str) -> str:
 
 
 def _listing(made: Any) -> str:
-    """The first operation that needs nothing, one that lists or describes if there is one."""
+    """The first operation without required members, preferably one that lists or describes."""
     model = made.meta.service_model
     methods = {v: k for k, v in made.meta.method_to_api_mapping.items()}
     free = []
@@ -160,7 +160,7 @@ def _listing(made: Any) -> str:
         shape = model.operation_model(name).input_shape
         if shape is None or not shape.required_members:
             free.append(name)
-    # Of IAM, a Get tells of every policy that AWS manages, which takes half a minute.
+    # IAM's Get operations return every managed policy, which takes half a minute.
     free.sort(key=lambda name: (not name.startswith(("List", "Describe", "GetC")), name))
     return str(methods[free[0]])
 

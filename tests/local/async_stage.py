@@ -1,4 +1,4 @@
-"""An asynchronous endpoint, the topics it tells, and short ways to ask and to look."""
+"""Test harness for asynchronous endpoints: an endpoint with its topics, and short methods."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sageloop.local_cloud.events.sns_delivery import SnsDelivery
 
 
 class AsyncStage:
-    """An endpoint stage, its topics and what they were told."""
+    """A hosting stage with topics and the notifications that they received."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -47,12 +47,16 @@ class AsyncStage:
         client = {} if concurrency is None else {
             "ClientConfig": {"MaxConcurrentInvocationsPerInstance": concurrency}
         }  # fmt: skip
-        told = {
+        notifications = {
             "S3OutputPath": "s3://data/out/", "S3FailurePath": "s3://data/failed",
             "NotificationConfig": notices,
         } if output is None else output  # fmt: skip
         self.stage.config(
-            name, model, count, AsyncInferenceConfig={"OutputConfig": told, **client}, **more
+            name,
+            model,
+            count,
+            AsyncInferenceConfig={"OutputConfig": notifications, **client},
+            **more,
         )
         return name
 
@@ -60,13 +64,13 @@ class AsyncStage:
         described = self.stage.endpoint(self.config(**config))
         assert described["EndpointStatus"] == "InService", described
 
-    def ask(self, body: str | None = "hello", **more: Any) -> dict[str, Any]:
+    def invoke(self, body: str | None = "hello", **more: Any) -> dict[str, Any]:
         inline = {} if body is None else {"Body": body}
-        asked = {"ContentType": "text/csv", **inline, **more}
-        answer: dict[str, Any] = self.stage.runtime.invoke_endpoint_async(
-            EndpointName=self.stage.name, **asked
+        parameters = {"ContentType": "text/csv", **inline, **more}
+        response: dict[str, Any] = self.stage.runtime.invoke_endpoint_async(
+            EndpointName=self.stage.name, **parameters
         )
-        return answer
+        return response
 
     def settle(self) -> None:
         assert self.cloud.settle(180) == []
@@ -76,10 +80,10 @@ class AsyncStage:
 
     def get(self, location: str) -> dict[str, Any]:
         bucket, _, key = location.removeprefix("s3://").partition("/")
-        found: dict[str, Any] = self.stage.s3.get_object(Bucket=bucket, Key=key)
-        return found
+        response: dict[str, Any] = self.stage.s3.get_object(Bucket=bucket, Key=key)
+        return response
 
-    def told(self, topic: str) -> list[dict[str, Any]]:
+    def notifications(self, topic: str) -> list[dict[str, Any]]:
         url = self.sqs.get_queue_url(QueueName=topic)["QueueUrl"]
         received = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
         messages = received.get("Messages", [])
@@ -89,17 +93,19 @@ class AsyncStage:
 
     def scale(self, count: int) -> None:
         self.stage.hosting.set_instance_count(self.stage.name, "AllTraffic", count)
-        assert self.stage.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == count
+        assert (
+            self.stage.wait_until_stable()["ProductionVariants"][0]["CurrentInstanceCount"] == count
+        )
 
     def latest(self, metric: str) -> float | None:
-        """The last sample of a metric of the endpoint as a whole."""
+        """The last value of a metric of the endpoint."""
         now = self.cloud.clock.now()
-        found = self.stage.cloudwatch.get_metric_statistics(
+        result = self.stage.cloudwatch.get_metric_statistics(
             Namespace="AWS/SageMaker", MetricName=metric, Period=60, Statistics=["Maximum"],
             StartTime=now.replace(year=now.year - 1), EndTime=now.replace(year=now.year + 1),
             Dimensions=[{"Name": "EndpointName", "Value": self.stage.name}],
         )["Datapoints"]  # fmt: skip
-        return float(found[-1]["Maximum"]) if found else None
+        return float(result[-1]["Maximum"]) if result else None
 
     def minute(self) -> None:
         self.cloud.clock.advance(60)
@@ -117,4 +123,4 @@ def stage(opened: AsyncStage) -> Iterator[AsyncStage]:
     with fresh(opened.stage):
         yield opened
     for topic in opened.topics:
-        opened.told(topic)
+        opened.notifications(topic)

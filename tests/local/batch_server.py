@@ -1,9 +1,9 @@
-"""A serving container for tests of batch transform: answers by what its environment says.
+"""A serving container for batch transform tests; environment variables determine its responses.
 
-``MODE``: ``echo`` gives each line back, ``length`` one number a line, ``json`` a JSON object a
-line, ``status`` the status in ``STATUS``, ``flaky`` 500 at first, ``dies`` leaves at a request,
-``deaf`` never answers a ping, ``slow`` answers when it is stopped. What it was asked is written
-to the file ``ASKED``, a JSON line a request.
+``MODE``: ``echo`` returns each line, ``length`` returns one number for each line, ``json`` a JSON
+object for each line, ``status`` the status in ``STATUS``, ``flaky`` 500 for the first request,
+``dies`` exits at a request, ``deaf`` fails all pings, ``slow`` responds when it is stopped. Each
+request is written to the file ``REQUESTS_FILE`` as a JSON line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 MODE = os.environ.get("MODE", "echo")
 _lock = threading.Lock()
-_seen: list[bytes] = []
+_failed_bodies: list[bytes] = []
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -27,28 +27,28 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         offered = os.environ.get("OFFERED", "")
         if self.path == "/ping":
-            self.answer(200 if MODE != "deaf" else 503, b"")
+            self.respond(200 if MODE != "deaf" else 503, b"")
         elif self.path == "/execution-parameters" and offered:
-            self.answer(200, offered.encode())
+            self.respond(200, offered.encode())
         else:
-            self.answer(404, b"")
+            self.respond(404, b"")
 
     def do_POST(self) -> None:
         body = self.body()
         with _lock:
-            again = body in _seen
-            _seen.append(body)
-            self.note(body)
+            is_repeated = body in _failed_bodies
+            _failed_bodies.append(body)
+            self.record_request(body)
         if MODE == "dies":
             os._exit(1)
         if MODE == "slow":
-            sys.stdout.write("asked\n")
+            sys.stdout.write("requested\n")
             sys.stdout.flush()
             threading.Event().wait()
-        if MODE == "status" or (MODE == "flaky" and not again) or b"bad" in body:
-            self.answer(int(os.environ.get("STATUS", "500")), b"no such column\nat all")
+        if MODE == "status" or (MODE == "flaky" and not is_repeated) or b"bad" in body:
+            self.respond(int(os.environ.get("STATUS", "500")), b"no such column\nat all")
         else:
-            self.answer(200, b"".join(answer_to(line) for line in body.splitlines()))
+            self.respond(200, b"".join(response_for(line) for line in body.splitlines()))
 
     def body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -60,18 +60,18 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(pieces)
 
-    def note(self, body: bytes) -> None:
-        target = os.environ.get("ASKED")
+    def record_request(self, body: bytes) -> None:
+        target = os.environ.get("REQUESTS_FILE")
         if target is None:
             return
-        told = {
+        record = {
             "body": body.decode(errors="replace"), "headers": dict(self.headers),
             "env": {k: v for k, v in os.environ.items() if k.startswith("SAGEMAKER_")},
         }  # fmt: skip
         with Path(target).open("a") as file:
-            file.write(json.dumps(told) + "\n")
+            file.write(json.dumps(record) + "\n")
 
-    def answer(self, status: int, body: bytes) -> None:
+    def respond(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -81,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def answer_to(line: bytes) -> bytes:
+def response_for(line: bytes) -> bytes:
     if MODE == "length":
         return b"%d\n" % len(line)
     if MODE == "json":

@@ -1,4 +1,4 @@
-"""A cloud with CloudFormation, one made-up resource type and a made-up Lambda service."""
+"""A cloud with CloudFormation, a fictitious resource type and a fictitious Lambda service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ThingSchema:
 
 @dataclass
 class Things:
-    """The provider: keeps what exists and what was asked; fails where a property says so."""
+    """The provider: records resources and requests; fails where a property requests it."""
 
     alive: dict[str, dict[str, Any]] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
@@ -76,7 +76,7 @@ class FakeLambda(Service):
     model = "lambda"
 
     def __init__(self, cloud: Cloud) -> None:
-        self._on_dead: list[Callable[[str, bytes, str], None]] = []
+        self._on_discarded: list[Callable[[str, bytes, str], None]] = []
         super().__init__(cloud)
         self.reset()
 
@@ -86,7 +86,7 @@ class FakeLambda(Service):
         self.handler: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda _: {}
 
     def on_async_failure(self, callback: Callable[[str, bytes, str], None]) -> None:
-        self._on_dead.append(callback)
+        self._on_discarded.append(callback)
 
     @operation("Invoke")
     def invoke(self, call: Call) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class FakeLambda(Service):
         try:
             answer = self.handler(event)
         except RuntimeError as error:
-            for callback in self._on_dead:
+            for callback in self._on_discarded:
                 callback(FUNCTION_ARN, payload, str(error))
             return
         if answer is not None:
@@ -109,7 +109,7 @@ class FakeLambda(Service):
 
 
 def put(cloud: Cloud, event: dict[str, Any], answer: dict[str, Any]) -> int:
-    """Answer a request as a handler would."""
+    """Send a response as a handler would."""
     body = {
         "Status": "SUCCESS",
         "PhysicalResourceId": event.get("PhysicalResourceId", "made-1"),
@@ -122,7 +122,7 @@ def put(cloud: Cloud, event: dict[str, Any], answer: dict[str, Any]) -> int:
 
 @dataclass
 class Bench:
-    """What a test holds."""
+    """The cloud of a test, with helpers for stacks."""
 
     cloud: Cloud
     things: Things
@@ -151,21 +151,21 @@ class Bench:
         return str(self.stack(name)["StackStatus"])
 
     def stack(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.cfn.describe_stacks(StackName=name)["Stacks"][0]
-        return found
+        actual: dict[str, Any] = self.cfn.describe_stacks(StackName=name)["Stacks"][0]
+        return actual
 
     def outputs(self, name: str) -> dict[str, str]:
         return {o["OutputKey"]: o["OutputValue"] for o in self.stack(name).get("Outputs", [])}
 
     def events(self, name: str, logical_id: str) -> list[str]:
-        found = self.cfn.describe_stack_events(StackName=name)["StackEvents"]
-        return [e["ResourceStatus"] for e in found[::-1] if e["LogicalResourceId"] == logical_id]
+        actual = self.cfn.describe_stack_events(StackName=name)["StackEvents"]
+        return [e["ResourceStatus"] for e in actual[::-1] if e["LogicalResourceId"] == logical_id]
 
     def reason(self, name: str, logical_id: str, status: str) -> str:
-        found = self.cfn.describe_stack_events(StackName=name)["StackEvents"]
+        actual = self.cfn.describe_stack_events(StackName=name)["StackEvents"]
         return next(
             str(e.get("ResourceStatusReason", ""))
-            for e in found
+            for e in actual
             if e["LogicalResourceId"] == logical_id and e["ResourceStatus"] == status
         )
 
@@ -176,10 +176,10 @@ class Bench:
             ChangeSetType=kind,
             TemplateBody=template(resources, **more),
         )
-        found: dict[str, Any] = self.cfn.describe_change_set(
+        actual: dict[str, Any] = self.cfn.describe_change_set(
             ChangeSetName=made["Id"], IncludePropertyValues=True
         )
-        return found
+        return actual
 
 
 def template(resources: dict[str, Any], **sections: Any) -> str:
@@ -215,7 +215,7 @@ def make_bench(allow: frozenset[str] = frozenset()) -> Bench:
 
 
 def fresh(bench: Bench) -> Bench:
-    """The same cloud, which takes time to make, without any stack and any habit of a test."""
+    """The same cloud, which is slow to create, without stacks and handlers of other tests."""
     bench.cloud.service("cloudformation").context.store = StackStore()
     bench.cloud.service("cloudformation").context.durations.clear()
     bench.things.reset()

@@ -1,4 +1,4 @@
-"""An endpoint of bare instances, and components on it."""
+"""Test harness for inference components on an endpoint without models."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hosting_stage import ROLE, Stage, fresh, open_stage
 
 
 class Components:
-    """An endpoint of bare instances, and components on it."""
+    """An endpoint without models, and the inference components on it."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.hosting = stage.hosting
         self.sagemaker = stage.sagemaker
-        self.first = f"first-{stage.name}"  # metrics outlive a test
+        self.first = f"first-{stage.name}"  # metrics are kept between tests
 
     def variant(self, count: int = 1, **more: Any) -> dict[str, Any]:
         return {
@@ -42,39 +42,39 @@ class Components:
     def create(
         self, name: str | None = None, copies: int = 1, *, specification: Any = None, **more: Any
     ) -> dict[str, Any]:
-        given = self.specification(**more) if specification is None else specification
+        request = self.specification(**more) if specification is None else specification
         self.sagemaker.create_inference_component(
             InferenceComponentName=name or self.first, EndpointName=self.stage.name,
-            VariantName="AllTraffic", Specification=given, RuntimeConfig={"CopyCount": copies},
+            VariantName="AllTraffic", Specification=request, RuntimeConfig={"CopyCount": copies},
         )  # fmt: skip
-        return self.rest(name)
+        return self.wait_until_stable(name)
 
     def update(self, **changes: Any) -> dict[str, Any]:
         self.sagemaker.update_inference_component(InferenceComponentName=self.first, **changes)
-        return self.rest()
+        return self.wait_until_stable()
 
     def resize(self, copies: int) -> dict[str, Any]:
         self.sagemaker.update_inference_component_runtime_config(
             InferenceComponentName=self.first, DesiredRuntimeConfig={"CopyCount": copies}
         )
-        return self.rest()
+        return self.wait_until_stable()
 
-    def rest(self, name: str | None = None) -> dict[str, Any]:
+    def wait_until_stable(self, name: str | None = None) -> dict[str, Any]:
         assert self.hosting.components.wait(name or self.first) is not None
-        found: dict[str, Any] = self.sagemaker.describe_inference_component(
+        component: dict[str, Any] = self.sagemaker.describe_inference_component(
             InferenceComponentName=name or self.first
         )
-        return found
+        return component
 
     def clear(self) -> None:
-        for found in self.sagemaker.list_inference_components()["InferenceComponents"]:
-            name = found["InferenceComponentName"]
+        for component in self.sagemaker.list_inference_components()["InferenceComponents"]:
+            name = component["InferenceComponentName"]
             self.hosting.components.wait(name)
             self.sagemaker.delete_inference_component(InferenceComponentName=name)
             assert self.hosting.components.wait(name) is None
             assert self.stage.cloud.settle(180) == []
 
-    def ask(self, body: str = "hello", name: str | None = None) -> str:
+    def invoke(self, body: str = "hello", name: str | None = None) -> str:
         return self.stage.invoke(body, InferenceComponentName=name or self.first)
 
     def processes(self) -> int:
@@ -104,8 +104,8 @@ def stage() -> Iterator[Stage]:
 @pytest.fixture
 def components(stage: Stage) -> Iterator[Components]:
     with fresh(stage):
-        made = Components(stage)
-        yield made
+        components = Components(stage)
+        yield components
         stage.cloud.faults.clear()
-        made.clear()
+        components.clear()
         stage.hosting.instance_types.reset()

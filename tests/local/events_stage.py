@@ -18,7 +18,7 @@ FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 
 
 class FakeLambda(Service):
-    """Takes invocations by services, or fails as told."""
+    """Accepts invocations by services, or fails as configured."""
 
     model = "lambda"
 

@@ -1,4 +1,4 @@
-"""A tiny serving program: what it does is told by its environment, its model and its input."""
+"""A small serving program; its environment, model and input determine what it does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def server_bind(self) -> None:
-        # The inherited one asks DNS for the host's name.
+        # The inherited method resolves the host name by DNS.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = self.socket.getsockname()
@@ -32,8 +32,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if os.environ.get("PING") == "hangs" or mute.is_set():
             time.sleep(3600)
-        broken = os.environ.get("PING") == "broken"
-        self.answer(503 if broken else 200, b"")
+        is_failing = os.environ.get("PING") == "broken"
+        self.respond(503 if is_failing else 200, b"")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -43,17 +43,17 @@ class Handler(BaseHTTPRequestHandler):
             mute.set()
         time.sleep(float(os.environ.get("SLOW", "0")))
         if "FAILS" in os.environ:
-            self.answer(int(os.environ["FAILS"]), b"never")
+            self.respond(int(os.environ["FAILS"]), b"never")
             return
         if body.startswith(b"status "):
-            self.answer(int(body.split()[1]), b"the model says no")
+            self.respond(int(body.split()[1]), b"the model failed")
             return
         if body in (b"chunks", b"until closed", b"cut short"):
-            self.odd(body)
+            self.misbehave(body)
             return
         if body.startswith(b"sleep "):
             time.sleep(float(body.split()[1]))
-        told = {
+        values = {
             b"model": MODEL.read_text() if MODEL.exists() else "",
             b"role": os.environ.get("AWS_ACCESS_KEY_ID", ""),
             b"opt": ",".join(p.name for p in Path("/opt/ml").glob("*")),
@@ -62,9 +62,9 @@ class Handler(BaseHTTPRequestHandler):
             b"big": "x" * 6_291_457,
             b"pid": str(os.getpid()),
         }
-        self.answer(200, told[body].encode() if body in told else b"echo " + body)
+        self.respond(200, values[body].encode() if body in values else b"echo " + body)
 
-    def odd(self, how: bytes) -> None:
+    def misbehave(self, how: bytes) -> None:
         self.send_response_only(200)
         if how == b"chunks":
             self.send_header("Transfer-Encoding", "chunked")
@@ -78,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"to the end")
 
-    def answer(self, status: int, body: bytes) -> None:
+    def respond(self, status: int, body: bytes) -> None:
         self.send_response_only(status)
         self.send_header("Content-Type", "text/csv; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))

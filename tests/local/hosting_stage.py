@@ -1,4 +1,4 @@
-"""A cloud with a model, and short ways to do what the tests of endpoints do."""
+"""Test harness for endpoints: a cloud with a model, and short methods."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sageloop.local_cloud import images
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.service import Service
-from sageloop.local_cloud.sagemaker.hosting.announcer import screaming
+from sageloop.local_cloud.sagemaker.hosting.event_publisher import upper_snake_case
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 from sageloop.local_cloud.sagemaker.runtime import SageMakerRuntimeService
 from sageloop.local_cloud.sagemaker.service import SageMakerService
@@ -37,7 +37,7 @@ CAPTURE = {
 
 
 class Events(Service):
-    """Keeps what is emitted."""
+    """An events service that records emitted events."""
 
     model = "events"
 
@@ -50,7 +50,7 @@ class Events(Service):
             self.emitted.append((detail_type, json.loads(json.dumps(detail))))
 
     def statuses(self) -> list[str]:
-        """Published statuses, the present one included: its event follows the status."""
+        """The published statuses including the current one, whose event is sent after it is set."""
         return until("the event of the last status", self._published, seconds=180)
 
     def _published(self) -> list[str] | None:
@@ -60,19 +60,19 @@ class Events(Service):
             return None
         store = self.cloud.service("sagemaker").store
         document = store.find("endpoint", events[-1]["EndpointName"])
-        present = None if document is None else screaming(document["EndpointStatus"])
+        present = None if document is None else upper_snake_case(document["EndpointStatus"])
         known = [d["EndpointStatus"] for d in events]
         return known if present in (None, known[-1]) else None
 
 
 class Functions(Service):
-    """Alarms may want to call functions; none do here."""
+    """A functions service for alarms that invoke no functions."""
 
     model = "lambda"
 
 
 class Stage:
-    """A cloud with a model, and short ways to do what the tests do."""
+    """A cloud with a model, and short methods for tests of endpoints."""
 
     def __init__(self) -> None:
         self.cloud = Cloud(CloudConfig())
@@ -101,11 +101,11 @@ class Stage:
 
     def end(self) -> None:
         self.cloud.faults.clear()
-        self.cloud.clock.set_rate(100_000)  # whatever a failed test left baking
+        self.cloud.clock.set_rate(100_000)  # ends baking periods of a failed test
         store = self.cloud.service("sagemaker").store
-        if self.rest()["EndpointStatus"] != "Deleted":
+        if self.wait_until_stable()["EndpointStatus"] != "Deleted":
             self.sagemaker.delete_endpoint(EndpointName=self.name)
-            self.rest()
+            self.wait_until_stable()
         self.cloud.clock.set_rate(1)
         for family, member in (("endpoint-config", "EndpointConfigName"), ("model", "ModelName")):
             for document in store.list(family):
@@ -141,21 +141,21 @@ class Stage:
 
     def endpoint(self, config: str = "one", **more: Any) -> dict[str, Any]:
         self.sagemaker.create_endpoint(EndpointName=self.name, EndpointConfigName=config, **more)
-        return self.rest()
+        return self.wait_until_stable()
 
-    def rest(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.hosting.wait_endpoint(self.name)
-        return found
+    def wait_until_stable(self) -> dict[str, Any]:
+        description: dict[str, Any] = self.hosting.wait_endpoint(self.name)
+        return description
 
     def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        found: dict[str, Any] = self.hosting.wait_for(self.name, holds, 180)
-        return found
+        description: dict[str, Any] = self.hosting.wait_for(self.name, holds, 180)
+        return description
 
     def invoke(self, body: str = "hello", **more: Any) -> str:
-        answer = self.runtime.invoke_endpoint(
+        response = self.runtime.invoke_endpoint(
             EndpointName=self.name, Body=body, ContentType="text/csv", **more
         )
-        return str(answer["Body"].read().decode())
+        return str(response["Body"].read().decode())
 
     def total(self, metric: str, **dimensions: str) -> float:
         now = self.cloud.clock.now()
@@ -173,7 +173,7 @@ _numbers = itertools.count(1)
 
 @contextmanager
 def served_image() -> Iterator[None]:
-    """Let :data:`IMAGE` be the tiny serving program."""
+    """Register the test's serving program as :data:`IMAGE`."""
     program = [sys.executable, "-IS", str(Path(__file__).with_name("hosting_server.py"))]
     images.register(IMAGE, serving=program)
     try:
@@ -184,7 +184,7 @@ def served_image() -> Iterator[None]:
 
 @contextmanager
 def open_stage() -> Iterator[Stage]:
-    """A cloud for a module of tests."""
+    """A cloud for the tests of a module."""
     with served_image():
         stage = Stage()
         try:
@@ -195,7 +195,7 @@ def open_stage() -> Iterator[Stage]:
 
 @contextmanager
 def fresh(stage: Stage) -> Iterator[Stage]:
-    """The stage with one model, one configuration and an endpoint name of its own."""
+    """The stage with one model, one configuration and an unused endpoint name."""
     stage.begin(f"e{next(_numbers)}")
     yield stage
     stage.end()
@@ -210,13 +210,13 @@ def refusal(call: Callable[..., Any], **params: Any) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Stage]:
-    """A cloud for a module's tests."""
+    """The cloud of a test module."""
     with open_stage() as stage:
         yield stage
 
 
 @pytest.fixture
 def stage(opened: Stage) -> Iterator[Stage]:
-    """The module's cloud with a model and an endpoint's name for one test."""
+    """The module's cloud with a model and an endpoint name for one test."""
     with fresh(opened) as stage:
         yield stage

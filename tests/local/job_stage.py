@@ -1,4 +1,4 @@
-"""A cloud in which processing jobs and batch transform run, and short ways to do what tests do."""
+"""Test harness for processing and transform jobs: a cloud, its clients and short methods."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 
 
 class Stage:
-    """The cloud, its clients and a bucket."""
+    """A cloud with its clients and a bucket."""
 
     def __init__(self) -> None:
         self.cloud = Cloud(CloudConfig(allow=frozenset({"image:elsewhere/image:1"})))
@@ -36,16 +36,16 @@ class Stage:
         self.s3.create_bucket(Bucket=BUCKET)
 
     def name(self) -> str:
-        """A job's name that was not used yet."""
+        """An unused job name."""
         return f"job-{next(_numbers)}"
 
     def put(self, key: str, body: bytes | str) -> str:
-        """Write an object; returns its URI."""
+        """Write an object; return its URI."""
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         return f"s3://{BUCKET}/{key}"
 
     def under(self, prefix: str) -> dict[str, bytes]:
-        """Objects below a prefix, by the rest of their key."""
+        """The objects under a prefix, by the rest of their key."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
         return {
             item["Key"][len(prefix) :]: self.s3.get_object(Bucket=BUCKET, Key=item["Key"])[
@@ -55,11 +55,11 @@ class Stage:
         }
 
     def lines(self, group: str, stream: str) -> list[str]:
-        """What the log streams with a prefix hold."""
-        found = self.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)
+        """The log lines of all streams with a prefix."""
+        streams = self.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)
         return [
             event["message"]
-            for entry in found["logStreams"]
+            for entry in streams["logStreams"]
             for event in self.logs.get_log_events(
                 logGroupName=group, logStreamName=entry["logStreamName"], startFromHead=True
             )["events"]
@@ -68,9 +68,9 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    made = Stage()
-    yield made
-    made.cloud.stop()
+    harness = Stage()
+    yield harness
+    harness.cloud.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +88,6 @@ def refusal(call: Any, request: dict[str, Any]) -> tuple[str, str]:
 
 
 def statuses(stage: Stage, noun: str) -> list[str]:
-    """Statuses of one kind of job as the events told them."""
+    """The statuses of one kind of job, from its events."""
     kind = f"SageMaker {noun} Job State Change"
     return [d[f"{noun}JobStatus"] for t, d, _ in stage.events.sent if t == kind]

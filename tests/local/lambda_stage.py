@@ -1,4 +1,4 @@
-"""Functions through boto3: they really run, in processes of their own."""
+"""Functions through boto3, run in separate processes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def create(client: Any, request: pytest.FixtureRequest) -> Iterator[Create]:
 
     def make(source: str, **members: Any) -> str:
         name = re.sub(r"\W+", "-", f"f{len(made)}-{request.node.name}")[:60].rstrip("-")
-        asked: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "FunctionName": name,
             "Runtime": "python3.14",
             "Handler": "index.handler",
@@ -97,7 +97,7 @@ def create(client: Any, request: pytest.FixtureRequest) -> Iterator[Create]:
             "Code": {"ZipFile": package({"index.py": source})},
             "Timeout": 10,
         }
-        client.create_function(**{**asked, **members})
+        client.create_function(**{**defaults, **members})
         made.append(name)
         return name
 

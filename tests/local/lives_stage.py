@@ -1,4 +1,4 @@
-"""Programs that hide from whoever would end them, and ways to see whether they are gone."""
+"""Programs that detach from their parents, and helpers to find their processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training_stage import TRUST
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.waiting import until
 
-# A daemon in the classic way: a session of its own, no parent, no environment.
+# A daemon: its own session, no parent, no environment.
 HIDE = """
 import os
 def hide(mark):
@@ -31,7 +31,7 @@ def hide(mark):
 
 
 class Mark:
-    """A number that is in the command line of certain processes, and of no other."""
+    """A number in the command line of certain processes only."""
 
     def __init__(self) -> None:
         self.text = f"{random.randrange(10**6, 10**7)}.{random.randrange(10**6, 10**7)}"
@@ -39,8 +39,8 @@ class Mark:
     def __str__(self) -> str:
         return self.text
 
-    def found(self) -> list[psutil.Process]:
-        """The processes that carry it now."""
+    def processes(self) -> list[psutil.Process]:
+        """The processes with the mark."""
         made = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
@@ -49,25 +49,25 @@ class Mark:
         return made
 
     def hidden(self) -> list[psutil.Process]:
-        """Those of them that have hidden."""
+        """Those that have detached."""
         made = []
-        for process in self.found():
+        for process in self.processes():
             with suppress(psutil.Error):
                 if process.cmdline()[0] == "sleep":
                     made.append(process)
         return made
 
     def wait_for(self, count: int = 1, seconds: float = 120) -> list[psutil.Process]:
-        """Return them all when so many have hidden."""
+        """Wait for ``count`` detached processes and return them."""
         until(f"{count} hidden processes", lambda: len(self.hidden()) >= count, seconds=seconds)
-        return self.found()
+        return self.processes()
 
 
 @pytest.fixture
 def mark() -> Iterator[Mark]:
     made = Mark()
     yield made
-    for process in made.found():
+    for process in made.processes():
         with suppress(psutil.Error):
             process.kill()
 
@@ -92,7 +92,7 @@ def create_function(cloud: LocalCloud, name: str, source: str, **members: Any) -
 
 
 def refusal(call: Any, **members: Any) -> tuple[str, str, int]:
-    """An error's code and message, and the status of the answer."""
+    """Code, message and HTTP status of an error."""
     with pytest.raises(ClientError) as caught:
         call(**members)
     response = caught.value.response

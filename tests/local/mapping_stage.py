@@ -1,4 +1,4 @@
-"""A cloud whose functions are fed by queues, and short ways to see what they got."""
+"""A cloud with queues mapped to functions, and helpers to inspect the events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sageloop.local_cloud.events.service import EventsService
 from sageloop.local_cloud.functions.service import LambdaService
 
 ROLE = "arn:aws:iam::123456789012:role/mapped"
-# How calls are recorded that a service makes as the role.
+# Prefix of recorded calls that a service makes with the role.
 AS_ROLE = "arn:aws:sts::123456789012:assumed-role/mapped/service"
 SQS = "arn:aws:sqs:us-east-1:123456789012:"
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:"
@@ -26,13 +26,13 @@ TRUST = json.dumps(
     {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
                     "Action": "sts:AssumeRole"}]}
 )  # fmt: skip
-# Tells the queue "seen" what it was given, then does as the environment and the bodies say.
+# Sends its event to the queue "received", then follows environment and message bodies.
 SOURCE = """
 import boto3, json, os
 sqs = boto3.client("sqs")
 
 def handler(event, context):
-    url = sqs.get_queue_url(QueueName="seen")["QueueUrl"]
+    url = sqs.get_queue_url(QueueName="received")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
     records = event.get("Records", []) if isinstance(event, dict) else []
     bad = [r["messageId"] for r in records if "bad" in r["body"]]
@@ -45,7 +45,7 @@ def handler(event, context):
 
 
 class Stage:
-    """The clients, and the queues by name."""
+    """Clients, and queues by name."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -53,7 +53,7 @@ class Stage:
         self.sqs = cloud.client("sqs", principal="tester")
 
     def queue(self, name: str, **attributes: str) -> str:
-        """Make a queue; its ARN."""
+        """Create a queue; returns its ARN."""
         self.sqs.create_queue(QueueName=name, Attributes=attributes)
         return SQS + name
 
@@ -62,7 +62,7 @@ class Stage:
         return str(self.sqs.get_queue_url(QueueName=name)["QueueUrl"])
 
     def function(self, name: str, **members: Any) -> str:
-        """Make a function of ``SOURCE``; its name."""
+        """Create a function of ``SOURCE``; returns its name."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr("index.py", SOURCE)
@@ -73,7 +73,7 @@ class Stage:
         return name
 
     def map(self, queue: str = "work", function: str = "worker", **members: Any) -> str:
-        """Map a queue to a function; the mapping's id."""
+        """Map a queue to a function; returns the mapping's id."""
         answer = self.lambdas.create_event_source_mapping(
             EventSourceArn=SQS + queue, FunctionName=function, **members
         )
@@ -84,51 +84,51 @@ class Stage:
         for body in bodies:
             self.sqs.send_message(QueueUrl=self.url(queue), MessageBody=body, **more)
 
-    def rest(self) -> None:
-        """Let all that is in flight happen, however long it waits."""
+    def run_all_work(self) -> None:
+        """Let all work in flight happen, including work that waits."""
         self.cloud.clock.set_rate(2000)
         try:
             assert self.cloud.settle(180) == []
         finally:
             self.cloud.clock.set_rate(1)
 
-    def at_rest_now(self) -> None:
-        """Let all happen that does not wait for a moment to come."""
+    def run_due_work(self) -> None:
+        """Let all work happen that is due now."""
         assert self.cloud.activity.wait_idle(20, also=list) == []
 
     def advance(self, seconds: float) -> None:
-        """Jump forward, and let what was due on the way happen."""
+        """Advance the clock, and let due work happen."""
         self.cloud.clock.advance(seconds)
         assert self.cloud.settle(180) == []
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
-        """What lies in a queue, taken out of it."""
-        found: list[dict[str, Any]] = []
+        """Receive and delete the messages of a queue."""
+        actual: list[dict[str, Any]] = []
         while True:
             answer = self.sqs.receive_message(
                 QueueUrl=self.url(queue), MaxNumberOfMessages=10, MessageAttributeNames=["All"]
             )
             if not answer.get("Messages"):
-                return found
+                return actual
             for message in answer["Messages"]:
                 self.sqs.delete_message(
                     QueueUrl=self.url(queue), ReceiptHandle=message["ReceiptHandle"]
                 )
-            found += answer["Messages"]
+            actual += answer["Messages"]
 
-    def seen(self) -> list[Any]:
-        """The events that functions got."""
-        return [json.loads(message["Body"]) for message in self.messages("seen")]
+    def received_events(self) -> list[Any]:
+        """The events of all invocations."""
+        return [json.loads(message["Body"]) for message in self.messages("received")]
 
     def batches(self) -> list[list[str]]:
-        """The bodies of each batch that functions got."""
-        return [[r["body"] for r in event["Records"]] for event in self.seen()]
+        """The message bodies of each batch."""
+        return [[r["body"] for r in event["Records"]] for event in self.received_events()]
 
     def depth(self, queue: str) -> tuple[int, int]:
-        """How many messages of a queue are to be had, and how many are in flight."""
+        """Numbers of visible messages and of messages in flight."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        found = self.sqs.get_queue_attributes(QueueUrl=self.url(queue), AttributeNames=names)
-        visible, hidden = (int(found["Attributes"][name]) for name in names)
+        actual = self.sqs.get_queue_attributes(QueueUrl=self.url(queue), AttributeNames=names)
+        visible, hidden = (int(actual["Attributes"][name]) for name in names)
         return visible, hidden
 
 
@@ -154,7 +154,7 @@ def shared_cloud() -> Iterator[Cloud]:
 @pytest.fixture
 def stage(shared_cloud: Cloud) -> Iterator[Stage]:
     stage = Stage(shared_cloud)
-    stage.queue("seen")
+    stage.queue("received")
     yield stage
     for mapping in stage.lambdas.list_event_source_mappings()["EventSourceMappings"]:
         stage.lambdas.delete_event_source_mapping(UUID=mapping["UUID"])

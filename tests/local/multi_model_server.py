@@ -1,4 +1,4 @@
-"""A tiny multi-model container: it holds ``MOST`` models and tells what it is asked."""
+"""A small multi-model container with ``MOST`` models that reports its requests."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         lists = "LISTS" not in os.environ or self.path != "/models"
-        self.answer(200 if lists else 404, b'{"models": []}')
+        self.respond(200 if lists else 404, b'{"models": []}')
 
     def do_DELETE(self) -> None:
-        with loading:  # a model that is on its way comes first
-            gone = loaded.pop(self.path.split("/")[2], None)
-        self.answer(404 if gone is None else 200, b"")
+        with loading:  # wait for a model that is being loaded
+            removed = loaded.pop(self.path.split("/")[2], None)
+        self.respond(404 if removed is None else 200, b"")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -48,28 +48,28 @@ class Handler(BaseHTTPRequestHandler):
         model = loaded[self.path.split("/")[2]]
         if body == b"die":
             os._exit(9)
-        told = {
+        reply = {
             b"models": str(len(loaded)),
             b"target": self.headers.get("X-Amzn-SageMaker-Target-Model", ""),
             b"pid": str(os.getpid()),
             b"flag": os.environ.get("SAGEMAKER_MULTI_MODEL", ""),
         }
-        self.answer(200, told.get(body, (model / "name.txt").read_text()).encode())
+        self.respond(200, reply.get(body, (model / "name.txt").read_text()).encode())
 
-    def load(self, asked: dict[str, str]) -> None:
-        directory = BASE / Path(asked["url"]).relative_to("/opt/ml")
+    def load(self, request: dict[str, str]) -> None:
+        directory = BASE / Path(request["url"]).relative_to("/opt/ml")
         with loading:
             if (directory / "slow").exists():
                 time.sleep(1.5)
             if (directory / "broken").exists():
-                self.answer(500, b"the model does not load")
+                self.respond(500, b"the model does not load")
             elif len(loaded) >= MOST:
-                self.answer(507, b"no memory")
+                self.respond(507, b"no memory")
             else:
-                loaded[asked["model_name"]] = directory
-                self.answer(200, b"")
+                loaded[request["model_name"]] = directory
+                self.respond(200, b"")
 
-    def answer(self, status: int, body: bytes) -> None:
+    def respond(self, status: int, body: bytes) -> None:
         self.send_response_only(status)
         self.send_header("Content-Type", "text/csv; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))

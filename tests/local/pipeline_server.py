@@ -1,4 +1,4 @@
-"""A serving program for pipelines and streams: it tells what it was asked, or does as told."""
+"""A serving program for pipelines and streams: reports its requests, or executes a command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def server_bind(self) -> None:
-        # The inherited one asks DNS for the host's name.
+        # The inherited method resolves the host name by DNS.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = self.socket.getsockname()
@@ -31,27 +31,27 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        self.answer(503 if os.environ.get("PING") == "broken" else 200, b"")
+        self.respond(503 if os.environ.get("PING") == "broken" else 200, b"")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        asked = os.environ.get("DO", body.decode())
-        if asked.startswith("status "):
-            self.answer(int(asked.split()[1]), f"{NAME} says no".encode())
-        elif asked == "die":
+        command = os.environ.get("DO", body.decode())
+        if command.startswith("status "):
+            self.respond(int(command.split()[1]), f"{NAME} fails".encode())
+        elif command == "die":
             os._exit(9)
-        elif asked.startswith("sleep "):
-            time.sleep(float(asked.split()[1]))
-            self.answer(200, b"late")
-        elif asked.startswith("stream"):
-            self.stream(asked.split()[1])
+        elif command.startswith("sleep "):
+            time.sleep(float(command.split()[1]))
+            self.respond(200, b"late")
+        elif command.startswith("stream"):
+            self.stream(command.split()[1])
         else:
-            self.answer(200, self.told(body), kind=f"text/x-{NAME or 'plain'}")
+            self.respond(200, self.report(body), kind=f"text/x-{NAME or 'plain'}")
 
-    def told(self, body: bytes) -> bytes:
+    def report(self, body: bytes) -> bytes:
         names = ("Content-Type", "Accept", "X-Amzn-SageMaker-Inference-Id")
-        seen = [self.headers.get(name, "-") for name in names]
-        return json.dumps([NAME, *seen, body.decode()]).encode()
+        headers = [self.headers.get(name, "-") for name in names]
+        return json.dumps([NAME, *headers, body.decode()]).encode()
 
     def stream(self, how: str) -> None:
         self.send_response_only(200)
@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def pieces(self, how: str) -> Iterator[bytes]:
         yield b"first"
-        if how == "gate":  # goes on when its reader has seen the first piece
+        if how == "gate":  # continues when its reader has received the first part
             Path(str(GATE)).read_text()
         if how == "die":
             os._exit(9)
@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(60)
         yield b" and second"
 
-    def answer(self, status: int, body: bytes, kind: str = "text/plain") -> None:
+    def respond(self, status: int, body: bytes, kind: str = "text/plain") -> None:
         self.send_response_only(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))

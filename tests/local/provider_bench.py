@@ -1,4 +1,4 @@
-"""Drives one provider against a real cloud, without the engine."""
+"""Calls one provider with a real cloud, without the engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PRINCIPAL = "arn:aws:iam::123456789012:role/deploy"
 
 
 class Bench:
-    """Makes requests; ``client`` acts as the same role, to value_at at what was made."""
+    """Makes requests; ``client`` acts as the same role, to inspect resources."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -38,10 +38,10 @@ class Bench:
         return Made(request, self._provider(type_name).create(request))
 
     def update(self, made: Made, **changes: Any) -> Made:
-        wanted = {**made.request.properties, **changes}
-        wanted = {k: v for k, v in wanted.items() if v is not None}
+        properties = {**made.request.properties, **changes}
+        properties = {k: v for k, v in properties.items() if v is not None}
         request = replace(
-            made.request, properties=wanted, previous=made.request.properties,
+            made.request, properties=properties, previous=made.request.properties,
             physical_id=made.id, attributes=made.attributes,
         )  # fmt: skip
         return Made(request, self._provider(request.type_name).update(request))
@@ -54,7 +54,7 @@ class Bench:
         self._provider(request.type_name).delete(request)
 
     def delete_twice(self, made: Made) -> None:
-        """The second time it is already gone, which is no error."""
+        """Delete twice: the second deletion is not an error."""
         self.delete(made)
         self.delete(made)
 
@@ -66,7 +66,7 @@ class Bench:
 
 
 class Made:
-    """A resource and the request that made it."""
+    """A resource and the request that created it."""
 
     def __init__(self, request: ResourceRequest, resource: Resource) -> None:
         self.request = request

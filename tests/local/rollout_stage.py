@@ -1,4 +1,4 @@
-"""Updates of endpoints: policies, traffic without a pause, and what a deployment says."""
+"""Test harness for endpoint updates: policies, continuous traffic and deployment status."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ ROLLING = {
 
 
 class Traffic:
-    """Requests without a pause, and what came of them."""
+    """Continuous requests and their responses."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self.answers: Counter[str] = Counter()
+        self.responses: Counter[str] = Counter()
         self.failures: list[Exception] = []
         self._ended = threading.Event()
         self._moved = threading.Condition()
@@ -46,18 +46,20 @@ class Traffic:
     def run(self) -> None:
         while not self._ended.is_set():
             try:
-                answer = self._stage.invoke("model")
+                response = self._stage.invoke("model")
                 with self._moved:
-                    self.answers[answer] += 1
+                    self.responses[response] += 1
                     self._moved.notify_all()
             except Exception as error:
                 self.failures.append(error)
                 time.sleep(0.01)
 
-    def see(self, model: str, times: int = 5) -> None:
-        wanted = self.answers[model] + times
+    def wait_for_responses(self, model: str, times: int = 5) -> None:
+        expected = self.responses[model] + times
         with self._moved:
-            assert self._moved.wait_for(lambda: self.answers[model] >= wanted, 20), self.answers
+            assert self._moved.wait_for(lambda: self.responses[model] >= expected, 20), (
+                self.responses
+            )
 
     def end(self) -> None:
         self._ended.set()
@@ -65,14 +67,14 @@ class Traffic:
 
 @contextmanager
 def traffic(stage: Stage) -> Iterator[Traffic]:
-    made = Traffic(stage)
-    threads = [threading.Thread(target=made.run) for _ in range(2)]
+    sender = Traffic(stage)
+    threads = [threading.Thread(target=sender.run) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
-        yield made
+        yield sender
     finally:
-        made.end()
+        sender.end()
         for thread in threads:
             thread.join()
 
@@ -86,13 +88,13 @@ def alarm(stage: Stage, state: str) -> None:
     stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue=state, StateReason="test")
 
 
-def trip(stage: Stage) -> None:
-    """Let the rollback alarm of :func:`alarm` turn red."""
+def trigger_alarm(stage: Stage) -> None:
+    """Set the rollback alarm of :func:`alarm` to ALARM."""
     stage.cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="t")
 
 
 def serve_blue(stage: Stage, count: int, *, model: str = "winter") -> None:
-    """An endpoint on ``blue``, a second model on ``green``, and a rollback alarm."""
+    """An endpoint that serves ``blue``, a second model in ``green``, and a rollback alarm."""
     stage.model("summer")
     stage.config("blue", model, count=count)
     stage.config("green", "summer", count=count)
@@ -108,12 +110,12 @@ def update(stage: Stage, deployment: dict[str, Any] | None = None, **more: Any) 
     )
 
 
-def saying(text: str) -> Any:
-    """A description whose deployment says ``text``."""
+def reporting(text: str) -> Any:
+    """A condition: the deployment status contains ``text``."""
 
     def holds(described: dict[str, Any]) -> bool:
         variants = described.get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
-        said = [s["StatusMessage"] for v in variants for s in v.get("VariantStatus", [])]
-        return any(text in message for message in said)
+        messages = [s["StatusMessage"] for v in variants for s in v.get("VariantStatus", [])]
+        return any(text in message for message in messages)
 
     return holds

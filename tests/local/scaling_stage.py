@@ -129,7 +129,7 @@ class Scaled:
     @property
     def count(self) -> int:
         """Instances that run."""
-        (variant,) = self.stage.rest()["ProductionVariants"]
+        (variant,) = self.stage.wait_until_stable()["ProductionVariants"]
         return int(variant["CurrentInstanceCount"])
 
     def activities(self, **more: Any) -> list[dict[str, Any]]:

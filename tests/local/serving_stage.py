@@ -1,4 +1,4 @@
-"""Models of framework images with code of the user's own, for the tests of script mode."""
+"""Test harness for models of framework images with user code (script mode)."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PYTORCH = f"{_REGISTRY}/pytorch-inference:2.6.0-cpu-py312"
 TENSORFLOW = f"{_REGISTRY}/tensorflow-inference:2.19.0-cpu"
 SCIKIT_LEARN = f"{_FIRST_PARTY}/sagemaker-scikit-learn:1.4-2"
 XGBOOST = f"{_FIRST_PARTY}/sagemaker-xgboost:1.7-1"
-# AWS's inference toolkit without a framework, as an image of one's own may carry it: it serves as
-# PyTorch's image does, but has no functions by default.
+# An image with AWS's inference toolkit and without a framework: it serves as PyTorch's image
+# does, but has no default functions.
 OWN = "own/toolkit:1"
 
 
 @pytest.fixture(scope="module")
 def own_image() -> Iterator[None]:
-    """Let :data:`OWN` be such an image."""
+    """Register :data:`OWN` as such an image."""
     images.register(OWN, script_mode=True)
     yield
     images.unregister(OWN)
@@ -40,12 +40,12 @@ def own_image() -> Iterator[None]:
 
 @contextmanager
 def listening(stage: Stage) -> Iterator[str]:
-    """The stage's cloud behind the server that users have; yields its URL."""
+    """Serve the stage's cloud over HTTP; yields its URL."""
     server = Server(("127.0.0.1", 0), stage.cloud.front)
     server.prepare()
 
     def serve() -> None:
-        with suppress(OSError, ValueError, KeyError):  # its sockets are closed under it at the end
+        with suppress(OSError, ValueError, KeyError):  # its sockets are closed while it runs
             server.serve()
 
     threading.Thread(target=serve, daemon=True).start()
@@ -56,7 +56,7 @@ def listening(stage: Stage) -> Iterator[str]:
 
 
 def wheel(name: str, source: str) -> bytes:
-    """A wheel of one module."""
+    """A wheel with one module."""
     content, about = io.BytesIO(), f"{name}-1.0.dist-info"
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr(f"{name}.py", source)
@@ -86,7 +86,7 @@ def serve(
     stage: Stage, image: str, files: dict[str, str | bytes], *, isolated: bool = False,
     **environment: str,
 ) -> dict[str, Any]:  # fmt: skip
-    """An endpoint of a model with these files."""
+    """Create an endpoint of a model with these files."""
     stage.s3.put_object(Bucket="data", Key="scripted.tar.gz", Body=packed(files))
     stage.sagemaker.create_model(
         ModelName="scripted", ExecutionRoleArn=ROLE, EnableNetworkIsolation=isolated,
@@ -98,34 +98,36 @@ def serve(
     return stage.endpoint("scripted")
 
 
-def ask(
+def invoke(
     stage: Stage, body: str | bytes, kind: str = "application/json", **more: Any
 ) -> tuple[str, bytes]:
-    """The content type and the body of an answer."""
-    answer = stage.runtime.invoke_endpoint(
+    """The content type and the body of a response."""
+    response = stage.runtime.invoke_endpoint(
         EndpointName=stage.name, Body=body, ContentType=kind, **more
     )
-    return answer["ContentType"], answer["Body"].read()
+    return response["ContentType"], response["Body"].read()
 
 
-def told(stage: Stage, body: str | bytes, kind: str = "application/json", **more: Any) -> Any:
-    """The JSON of an answer."""
-    return json.loads(ask(stage, body, kind, **more)[1])
+def invoke_json(
+    stage: Stage, body: str | bytes, kind: str = "application/json", **more: Any
+) -> Any:
+    """The JSON of a response."""
+    return json.loads(invoke(stage, body, kind, **more)[1])
 
 
-def error(
+def error_of(
     stage: Stage, body: str | bytes, kind: str = "application/json", **more: Any
 ) -> tuple[int, str]:
-    """The container's status and what it said."""
+    """The status and the message of a container's error response."""
     with pytest.raises(ClientError) as caught:
-        ask(stage, body, kind, **more)
+        invoke(stage, body, kind, **more)
     response = caught.value.response
     assert response["Error"]["Code"] == "ModelError"
     return response["OriginalStatusCode"], response["OriginalMessage"]
 
 
 def log_of(stage: Stage) -> str:
-    """All that the endpoint's containers printed so far."""
+    """All output of the endpoint's containers so far."""
     assert stage.cloud.settle(180) == []
     logs = stage.cloud.client("logs", principal="tester")
     group = f"/aws/sagemaker/Endpoints/{stage.name}"
@@ -133,6 +135,6 @@ def log_of(stage: Stage) -> str:
     return "\n".join(event["message"] for event in events)
 
 
-def logged(stage: Stage, words: str) -> bool:
-    """Whether the containers print these words; what runs on prints them a moment later."""
+def is_logged(stage: Stage, words: str) -> bool:
+    """Whether the containers print this text; waits until it is in the log."""
     return until(words, lambda: words in log_of(stage), seconds=180)

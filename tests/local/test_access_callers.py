@@ -1,4 +1,4 @@
-"""Keys of users, of roles' sessions and of functions: whom each makes the caller."""
+"""Callers of requests that are signed with keys of users, role sessions and functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACCOUNT = "123456789012"
 ISSUER = "tokens.example.org"
 TOKEN_ROLE, SAML_ROLE, PLAIN_ROLE = "federated", "assertions", "reader"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-FEATURE = "access: keys belong to a caller, and AWS's answers name it"
+FEATURE = "access: keys belong to a caller, which AWS's responses name"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture(scope="module")
 def roles(cloud: Cloud) -> dict[str, str]:
-    """Three roles: one that nobody outside AWS is trusted with, two for federation."""
+    """Three roles: one that trusts AWS services only, two for federation."""
     iam = client(cloud, "iam")
     provider = iam.create_open_id_connect_provider(
         Url=f"https://{ISSUER}", ClientIDList=["app"], ThumbprintList=["0" * 40]
@@ -55,13 +55,13 @@ def roles(cloud: Cloud) -> dict[str, str]:
 
 
 def keys_of(answer: dict[str, Any]) -> tuple[str, str, str]:
-    found = answer["Credentials"]
-    return found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]
+    actual = answer["Credentials"]
+    return actual["AccessKeyId"], actual["SecretAccessKey"], actual["SessionToken"]
 
 
 def identity(cloud: Cloud, *keys: Any) -> dict[str, str]:
-    found: dict[str, str] = client(cloud, "sts", *keys).get_caller_identity()
-    return found
+    actual: dict[str, str] = client(cloud, "sts", *keys).get_caller_identity()
+    return actual
 
 
 def refusal(cloud: Cloud, *keys: Any) -> str:
@@ -71,7 +71,7 @@ def refusal(cloud: Cloud, *keys: Any) -> str:
 
 
 @pytest.mark.feature(FEATURE)
-def test_the_user_is_a_user_of_the_account_with_a_stable_id(cloud: Cloud) -> None:
+def test_user_belongs_to_the_account_and_has_a_stable_id(cloud: Cloud) -> None:
     first, second = identity(cloud), identity(cloud)
 
     assert first["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/local-admin"
@@ -79,7 +79,7 @@ def test_the_user_is_a_user_of_the_account_with_a_stable_id(cloud: Cloud) -> Non
     assert first["UserId"].startswith("AIDA")
 
 
-def test_the_users_of_two_clouds_hold_different_keys(cloud: Cloud) -> None:
+def test_users_of_two_clouds_have_different_keys(cloud: Cloud) -> None:
     with served() as other:
         assert refusal(other, *keys_pair(cloud), None) == "InvalidClientTokenId"
 
@@ -89,19 +89,17 @@ def keys_pair(cloud: Cloud) -> tuple[str, str]:
 
 
 @pytest.mark.feature(FEATURE)
-def test_a_session_of_a_role_is_named_by_role_and_session(
-    cloud: Cloud, roles: dict[str, str]
-) -> None:
+def test_role_session_is_named_by_role_and_session(cloud: Cloud, roles: dict[str, str]) -> None:
     made = client(cloud, "sts").assume_role(RoleArn=roles[PLAIN_ROLE], RoleSessionName="nightly")
 
-    found = identity(cloud, *keys_of(made))
+    actual = identity(cloud, *keys_of(made))
 
     role = client(cloud, "iam").get_role(RoleName=PLAIN_ROLE)["Role"]
-    assert found["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{PLAIN_ROLE}/nightly"
-    assert found["UserId"] == f"{role['RoleId']}:nightly"
-    assert made["AssumedRoleUser"] == {"Arn": found["Arn"], "AssumedRoleId": found["UserId"]}
+    assert actual["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{PLAIN_ROLE}/nightly"
+    assert actual["UserId"] == f"{role['RoleId']}:nightly"
+    assert made["AssumedRoleUser"] == {"Arn": actual["Arn"], "AssumedRoleId": actual["UserId"]}
     call = cloud.recorder.calls(action="sts:GetCallerIdentity")[-1]
-    assert call.principal == found["Arn"]
+    assert call.principal == actual["Arn"]
 
 
 def test_two_sessions_have_different_secrets(cloud: Cloud, roles: dict[str, str]) -> None:
@@ -116,14 +114,14 @@ def test_two_sessions_have_different_secrets(cloud: Cloud, roles: dict[str, str]
     assert refusal(cloud, first[0], first[1], None) == "InvalidClientTokenId"
 
 
-def test_keys_of_a_session_end_with_it(cloud: Cloud) -> None:
+def test_keys_of_a_session_expire_with_it(cloud: Cloud) -> None:
     session = role_session("arn:aws:iam::123456789012:role/gone", "s")
     keys = cloud.keys.issue(session, seconds=-1)
 
     assert refusal(cloud, keys.access_key, keys.secret_key, keys.token) == "ExpiredToken"
 
 
-def test_a_role_that_is_not_there_cannot_be_assumed(cloud: Cloud) -> None:
+def test_missing_role_cannot_be_assumed(cloud: Cloud) -> None:
     arn = f"arn:aws:iam::{ACCOUNT}:role/none"
 
     with pytest.raises(ClientError, match="is not authorized to perform: sts:AssumeRole on") as no:
@@ -132,7 +130,7 @@ def test_a_role_that_is_not_there_cannot_be_assumed(cloud: Cloud) -> None:
     assert no.value.response["Error"]["Code"] == "AccessDenied"
 
 
-def test_a_session_longer_than_the_role_allows_is_refused(
+def test_session_longer_than_the_role_allows_is_refused(
     cloud: Cloud, roles: dict[str, str]
 ) -> None:
     with pytest.raises(ClientError, match="ValidationError"):
@@ -143,10 +141,10 @@ def test_a_session_longer_than_the_role_allows_is_refused(
 
 @pytest.mark.parametrize("members", ["RoleSessionName=x", "RoleSessionName=with%20space",
                                      "RoleSessionName=ok&DurationSeconds=899"])  # fmt: skip
-def test_names_and_lengths_of_sessions_are_checked(
+def test_names_and_durations_of_sessions_are_validated(
     cloud: Cloud, roles: dict[str, str], members: str
 ) -> None:
-    # Signed by hand, for boto3 itself would refuse some of them.
+    # Signed by the test, because boto3 would refuse some of them.
     body = f"Action=AssumeRole&Version=2011-06-15&RoleArn={roles[PLAIN_ROLE]}&{members}"
     sent = Sent("POST", "/", FORM, body.encode())
 
@@ -156,26 +154,26 @@ def test_names_and_lengths_of_sessions_are_checked(
 
 
 @pytest.mark.feature(FEATURE)
-def test_keys_of_a_user_work_until_they_are_inactive_or_deleted(cloud: Cloud) -> None:
+def test_keys_of_a_user_are_valid_until_inactive_or_deleted(cloud: Cloud) -> None:
     iam = client(cloud, "iam")
     iam.create_user(UserName="ann", Path="/people/")
     made = iam.create_access_key(UserName="ann")["AccessKey"]
     keys = (made["AccessKeyId"], made["SecretAccessKey"], None)
     other = iam.create_access_key(UserName="ann")["AccessKey"]
 
-    found = identity(cloud, *keys)
-    assert found["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/people/ann"
-    assert found["UserId"] == iam.get_user(UserName="ann")["User"]["UserId"]
+    actual = identity(cloud, *keys)
+    assert actual["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/people/ann"
+    assert actual["UserId"] == iam.get_user(UserName="ann")["User"]["UserId"]
     assert refusal(cloud, keys[0], other["SecretAccessKey"], None) == "SignatureDoesNotMatch"
     iam.update_access_key(UserName="ann", AccessKeyId=keys[0], Status="Inactive")
     assert refusal(cloud, *keys) == "InvalidClientTokenId"
     iam.update_access_key(UserName="ann", AccessKeyId=keys[0], Status="Active")
-    assert identity(cloud, *keys)["Arn"] == found["Arn"]
+    assert identity(cloud, *keys)["Arn"] == actual["Arn"]
     iam.delete_access_key(UserName="ann", AccessKeyId=keys[0])
     assert refusal(cloud, *keys) == "InvalidClientTokenId"
 
 
-def test_a_session_of_the_user_is_the_user(cloud: Cloud) -> None:
+def test_session_of_the_user_has_the_users_identity(cloud: Cloud) -> None:
     keys = keys_of(client(cloud, "sts").get_session_token())
 
     assert identity(cloud, *keys)["Arn"] == identity(cloud)["Arn"]
@@ -183,22 +181,22 @@ def test_a_session_of_the_user_is_the_user(cloud: Cloud) -> None:
         client(cloud, "sts", *keys).get_session_token()
 
 
-def test_a_federated_user_is_named_by_who_made_it(cloud: Cloud) -> None:
+def test_federated_user_is_named_by_its_creator(cloud: Cloud) -> None:
     made = client(cloud, "sts").get_federation_token(Name="visitor")
 
-    found = identity(cloud, *keys_of(made))
-    assert found["Arn"] == f"arn:aws:sts::{ACCOUNT}:federated-user/visitor"
-    assert found["UserId"] == made["FederatedUser"]["FederatedUserId"] == f"{ACCOUNT}:visitor"
+    actual = identity(cloud, *keys_of(made))
+    assert actual["Arn"] == f"arn:aws:sts::{ACCOUNT}:federated-user/visitor"
+    assert actual["UserId"] == made["FederatedUser"]["FederatedUserId"] == f"{ACCOUNT}:visitor"
 
 
-def test_the_account_of_a_key_is_told(cloud: Cloud) -> None:
-    found = client(cloud, "sts").get_access_key_info(AccessKeyId=cloud.access.access_key_id)
+def test_account_of_a_key_is_returned(cloud: Cloud) -> None:
+    actual = client(cloud, "sts").get_access_key_info(AccessKeyId=cloud.access.access_key_id)
 
-    assert found["Account"] == ACCOUNT
+    assert actual["Account"] == ACCOUNT
 
 
 def token(**claims: Any) -> str:
-    """A token as a provider writes it; its signature is nobody's."""
+    """A token in a provider's format, without the provider's signature."""
     body = {
         "iss": f"https://{ISSUER}",
         "aud": "app",
@@ -209,7 +207,7 @@ def token(**claims: Any) -> str:
     return ".".join([*(base64.urlsafe_b64encode(p).decode().rstrip("=") for p in parts), "sig"])
 
 
-def test_a_token_of_a_trusted_provider_is_taken_without_a_signature(
+def test_token_of_trusted_provider_is_accepted_without_aws_signature(
     cloud: Cloud, roles: dict[str, str]
 ) -> None:
     sts = client(cloud, "sts", signature_version=UNSIGNED)
@@ -234,7 +232,7 @@ def test_a_token_of_a_trusted_provider_is_taken_without_a_signature(
         (TOKEN_ROLE, {"iss": ""}, "InvalidIdentityToken"),
     ],
 )
-def test_tokens_that_a_role_does_not_trust_are_refused(
+def test_token_that_the_role_does_not_trust_is_refused(
     cloud: Cloud, roles: dict[str, str], role: str, claims: dict[str, Any], code: str
 ) -> None:
     sts = client(cloud, "sts", signature_version=UNSIGNED)
@@ -265,7 +263,7 @@ def assertion(role: str, provider: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def test_an_assertion_of_a_trusted_provider_is_taken_without_a_signature(
+def test_assertion_of_trusted_provider_is_accepted_without_aws_signature(
     cloud: Cloud, roles: dict[str, str]
 ) -> None:
     sts, provider = client(cloud, "sts", signature_version=UNSIGNED), roles["saml-provider"]
@@ -280,7 +278,7 @@ def test_an_assertion_of_a_trusted_provider_is_taken_without_a_signature(
 
 
 @pytest.mark.parametrize("role", [PLAIN_ROLE, TOKEN_ROLE])
-def test_an_assertion_for_a_role_that_does_not_trust_its_provider_is_refused(
+def test_assertion_that_the_role_does_not_trust_is_refused(
     cloud: Cloud, roles: dict[str, str], role: str
 ) -> None:
     provider = roles["saml-provider"]
@@ -294,7 +292,7 @@ def test_an_assertion_for_a_role_that_does_not_trust_its_provider_is_refused(
         )  # fmt: skip
 
 
-def test_cognitos_public_calls_are_refused_by_name(cloud: Cloud) -> None:
+def test_public_cognito_calls_are_refused_by_name(cloud: Cloud) -> None:
     headers = {
         "X-Amz-Target": "AWSCognitoIdentityService.GetId",
         "Content-Type": "application/x-amz-json-1.1",
@@ -306,7 +304,7 @@ def test_cognitos_public_calls_are_refused_by_name(cloud: Cloud) -> None:
 
 
 @pytest.mark.feature(FEATURE)
-def test_a_function_acts_as_a_session_of_its_role(cloud: Cloud, roles: dict[str, str]) -> None:
+def test_function_calls_with_a_session_of_its_role(cloud: Cloud, roles: dict[str, str]) -> None:
     source = (
         "import boto3\ndef handler(event, context):\n"
         "    return boto3.client('sts').get_caller_identity()['Arn']\n"
@@ -326,7 +324,7 @@ def test_a_function_acts_as_a_session_of_its_role(cloud: Cloud, roles: dict[str,
     assert json.loads(answer) == f"arn:aws:sts::{ACCOUNT}:assumed-role/{PLAIN_ROLE}/who"
 
 
-def test_the_package_of_a_function_is_had_by_its_location_alone(cloud: Cloud) -> None:
+def test_package_of_a_function_is_downloaded_by_its_location(cloud: Cloud) -> None:
     location = client(cloud, "lambda").get_function(FunctionName="who")["Code"]["Location"]
     path = location.removeprefix(cloud.endpoint_url)
     prefix, signature, name = path.rsplit("/", 2)
@@ -336,13 +334,11 @@ def test_the_package_of_a_function_is_had_by_its_location_alone(cloud: Cloud) ->
 
 
 @pytest.mark.parametrize("session", [None, "anything"])
-def test_test_keys_stand_for_the_user_where_they_are_asked_for(
-    cloud: Cloud, session: str | None
-) -> None:
+def test_configured_test_keys_authenticate_the_user(cloud: Cloud, session: str | None) -> None:
     assert identity(cloud, "testing", "testing", session)["Arn"] == identity(cloud)["Arn"]
     assert refusal(cloud, "testing", "other", session) == "SignatureDoesNotMatch"
 
 
-def test_test_keys_are_foreign_to_a_cloud_that_is_not_asked_for_them() -> None:
+def test_test_keys_are_refused_by_default() -> None:
     with served() as other:
         assert refusal(other, "testing", "testing", None) == "InvalidClientTokenId"

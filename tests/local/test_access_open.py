@@ -1,4 +1,4 @@
-"""What everybody may call, and requests that must harm nobody else."""
+"""Public access, and malformed requests that must not affect other requests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture
 def s3(cloud: Cloud) -> Iterator[Any]:
-    """S3 on a bucket that lets policies open it; closed again afterwards."""
+    """S3 on a bucket whose public access block is off; restored afterwards."""
     made = client(cloud, "s3")
     made.delete_public_access_block(Bucket=BUCKET)
     yield made
@@ -40,7 +40,7 @@ def s3(cloud: Cloud) -> Iterator[Any]:
     made.delete_bucket_ownership_controls(Bucket=BUCKET)
 
 
-def open_by(s3: Any, *statements: dict[str, Any]) -> None:
+def make_public(s3: Any, *statements: dict[str, Any]) -> None:
     policy = {"Version": "2012-10-17", "Statement": statements}
     s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
 
@@ -49,7 +49,7 @@ def read(cloud: Cloud, key: str = "public/a", method: str = "GET", query: str = 
     return send(cloud, Sent(method, f"/{BUCKET}/{key}{query}", {}))
 
 
-def test_unsigned_requests_to_a_closed_bucket_are_denied(cloud: Cloud, s3: Any) -> None:
+def test_unsigned_requests_to_a_private_bucket_are_denied(cloud: Cloud, s3: Any) -> None:
     assert read(cloud).status == 403
     assert read(cloud, key="").status == 403
     assert read(cloud, key="none").status == 403
@@ -57,11 +57,9 @@ def test_unsigned_requests_to_a_closed_bucket_are_denied(cloud: Cloud, s3: Any) 
     assert send(cloud, Sent("GET", "/no-such-bucket/key", {})).status == 403
 
 
-@pytest.mark.feature("access: S3 answers unsigned requests only where a bucket is public")
-def test_what_a_policy_opens_to_everybody_is_read_without_a_signature(
-    cloud: Cloud, s3: Any
-) -> None:
-    open_by(s3, EVERYBODY)
+@pytest.mark.feature("access: S3 answers unsigned requests for public buckets only")
+def test_public_objects_are_read_without_a_signature(cloud: Cloud, s3: Any) -> None:
+    make_public(s3, EVERYBODY)
 
     assert read(cloud).body == b"public/a"
     assert read(cloud, method="HEAD").status == 200
@@ -87,10 +85,10 @@ def test_what_a_policy_opens_to_everybody_is_read_without_a_signature(
                      "Resource": "*"}],
     ],
 )  # fmt: skip
-def test_policies_that_open_to_others_or_not_for_certain_open_nothing(
+def test_policies_for_other_principals_or_with_conditions_are_not_public(
     cloud: Cloud, s3: Any, statements: list[dict[str, Any]]
 ) -> None:
-    open_by(s3, *statements)
+    make_public(s3, *statements)
 
     assert read(cloud).status == 403
 
@@ -105,15 +103,15 @@ def test_policies_that_open_to_others_or_not_for_certain_open_nothing(
         [EVERYBODY, EVERYBODY | {"Effect": "Deny", "Resource": f"arn:aws:s3:::{BUCKET}/x/*"}],
     ],
 )
-def test_policies_that_open_to_everybody_in_other_words_do(
+def test_equivalent_public_policies_are_public(
     cloud: Cloud, s3: Any, statements: list[dict[str, Any]]
 ) -> None:
-    open_by(s3, *statements)
+    make_public(s3, *statements)
 
     assert read(cloud).status == 200
 
 
-def test_a_bucket_that_was_only_just_made_blocks_public_access(cloud: Cloud) -> None:
+def test_new_bucket_blocks_public_access(cloud: Cloud) -> None:
     made = client(cloud, "s3")
     made.create_bucket(Bucket="just-made")
     made.put_object(Bucket="just-made", Key="public/a", Body=b"x")
@@ -126,9 +124,7 @@ def test_a_bucket_that_was_only_just_made_blocks_public_access(cloud: Cloud) -> 
     assert send(cloud, Sent("GET", "/just-made/public/a", {})).status == 403
 
 
-def test_lists_of_grants_count_only_where_their_owner_brought_them_back(
-    cloud: Cloud, s3: Any
-) -> None:
+def test_acls_apply_only_where_they_are_enabled(cloud: Cloud, s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key="granted", Body=b"granted", ACL="public-read")
     assert read(cloud, key="granted").status == 403
 
@@ -145,16 +141,16 @@ PRESIGNED = {"sts": ("get_caller_identity", {}), "iam": ("list_users", {}),
 
 @pytest.fixture(scope="module")
 def fresh() -> Iterator[Cloud]:
-    """A cloud in which the odd request is the first one to each service."""
+    """A cloud in which the malformed request is the first one to each service."""
     with served() as made:
         yield made
 
 
 @pytest.mark.feature("access: no request breaks a service for others")
 @pytest.mark.parametrize("service", services_of_moto())
-def test_one_odd_request_does_not_break_a_service(fresh: Cloud, service: str) -> None:
-    honest = request_of(fresh, service)
-    assert send(fresh, honest.without("Authorization")).status in (400, 401, 403)
+def test_malformed_request_does_not_break_a_service(fresh: Cloud, service: str) -> None:
+    signed_requests = request_of(fresh, service)
+    assert send(fresh, signed_requests.without("Authorization")).status in (400, 401, 403)
     if service in PRESIGNED:
         operation, arguments = PRESIGNED[service]
         made = client(fresh, service)
@@ -162,13 +158,13 @@ def test_one_odd_request_does_not_break_a_service(fresh: Cloud, service: str) ->
         answer = send(fresh, Sent("GET", url.removeprefix(fresh.endpoint_url), {}))
         assert answer.status == 200, answer.text
 
-    again = send(fresh, signed_at(fresh, service, honest, timedelta()))
+    again = send(fresh, signed_at(fresh, service, signed_requests, timedelta()))
 
     assert again.status not in (403, 500), again.text
 
 
 @pytest.mark.parametrize("action", ["GetSessionToken", "GetCallerIdentity", "AssumeRole"])
-def test_an_unsigned_action_does_not_open_another(cloud: Cloud, action: str) -> None:
+def test_unsigned_action_does_not_authorize_another(cloud: Cloud, action: str) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     unsigned, other = "Action=AssumeRoleWithSAML", f"Action={action}&Version=2011-06-15"
 
@@ -187,16 +183,16 @@ MALFORMED = (b"{", b"[]", b'"text"', b"\xff\xfe", b'{"a": }', b"[" * 100_000, b"
 
 
 @pytest.fixture(scope="module")
-def honest(cloud: Cloud) -> dict[str, Sent]:
+def signed_requests(cloud: Cloud) -> dict[str, Sent]:
     return {name: request_of(cloud, name).without("Content-Length") for name in JSON_SERVICES}
 
 
 @pytest.mark.parametrize("body", MALFORMED, ids=lambda body: repr(body[:8]))
-def test_a_body_that_is_no_json_object_is_a_serialization_error(
-    cloud: Cloud, honest: dict[str, Sent], body: bytes
+def test_body_that_is_not_a_json_object_is_a_serialization_error(
+    cloud: Cloud, signed_requests: dict[str, Sent], body: bytes
 ) -> None:
     wrong = []
-    for service, sent in honest.items():
+    for service, sent in signed_requests.items():
         answer = send(cloud, signed_at(cloud, service, replace(sent, body=body), timedelta()))
         if answer.status != 400 or "SerializationException" not in answer.text:
             wrong.append(f"{service}: {answer.status} {answer.text[:100]}")
@@ -205,7 +201,7 @@ def test_a_body_that_is_no_json_object_is_a_serialization_error(
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
-def test_a_body_that_is_no_json_object_is_one_for_services_with_paths_too(
+def test_body_that_is_not_a_json_object_is_an_error_of_rest_services_too(
     cloud: Cloud, body: bytes
 ) -> None:
     sent = Sent("POST", "/2015-03-31/functions", {"Content-Type": "application/json"}, body)
@@ -215,7 +211,7 @@ def test_a_body_that_is_no_json_object_is_one_for_services_with_paths_too(
     assert (answer.status, "SerializationException" in answer.text) == (400, True)
 
 
-def test_a_body_that_is_no_cbor_is_a_serialization_error(cloud: Cloud) -> None:
+def test_body_that_is_not_cbor_is_a_serialization_error(cloud: Cloud) -> None:
     path = "/service/GraniteServiceVersion20100801/operation/DescribeAlarms"
     headers = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
     sent = Sent("POST", path, headers, b"\xa1\x61")
@@ -225,7 +221,7 @@ def test_a_body_that_is_no_cbor_is_a_serialization_error(cloud: Cloud) -> None:
     assert (answer.status, b"SerializationException" in answer.body) == (400, True)
 
 
-def test_headers_and_paths_that_are_too_long_are_refused(cloud: Cloud) -> None:
+def test_too_long_headers_and_paths_are_refused(cloud: Cloud) -> None:
     long_header = send(cloud, Sent("GET", "/", {"X-Long": "x" * 100_000}))
     long_path = send(cloud, Sent("GET", "/" + "x" * 100_000, {}))
 

@@ -1,4 +1,4 @@
-"""Nobody but its user calls the cloud: for every service and every verb of its own API."""
+"""Requests without valid authentication are refused by every service and every admin verb."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="module")
-def honest(cloud: Cloud) -> dict[str, Sent]:
-    """One request to each service, as the user's client signs it."""
+def signed_requests(cloud: Cloud) -> dict[str, Sent]:
+    """One request to each service, signed by the user's client."""
     services = {*services_of_moto(), *cloud.front.services}
     return {service: request_of(cloud, service) for service in sorted(services)}
 
 
 def _unsigned(sent: Sent, headers: dict[str, str]) -> Sent:
-    """What a page's form sends: the body and the action are the client's, the keys are not."""
+    """A form that a page submits: body and action of the client, without keys."""
     kept = {k: v for k, v in sent.headers.items() if k.lower() == "x-amz-target"}
     return replace(sent, method="POST", headers=kept | headers, body=sent.body or b"Action=List")
 
 
 def _credential_in_the_query(cloud: Cloud, _: str, sent: Sent) -> Sent:
-    """The service is named by a query that nobody has signed."""
+    """The query names the service, and is not signed."""
     named = sent.headers["Authorization"].split("Credential=")[1].split(",")[0]
     parameter = f"X-Amz-Credential={quote(named, safe='')}"
     joined = "&" if "?" in sent.path else "?"
@@ -57,8 +57,8 @@ def _foreign_key(cloud: Cloud, _: str, sent: Sent) -> Sent:
 
 
 def _wrong_signature(_: Cloud, __: str, sent: Sent) -> Sent:
-    said, signature = sent.headers["Authorization"].split("Signature=")
-    return sent.with_headers(Authorization=f"{said}Signature={signature[::-1]}")
+    signed, signature = sent.headers["Authorization"].split("Signature=")
+    return sent.with_headers(Authorization=f"{signed}Signature={signature[::-1]}")
 
 
 def _other_port(cloud: Cloud, _: str, sent: Sent) -> Sent:
@@ -75,8 +75,8 @@ STRANGERS: dict[str, Attack] = {
     "signed in 20 minutes": lambda c, s, sent: signed_at(c, s, sent, -timedelta(minutes=20)),
     "no date": lambda _c, _s, sent: sent.without("X-Amz-Date"),
 }
-# Each of these carries the user's own valid signature.
-PAGES: dict[str, Attack] = {
+# Each of these has the user's own valid signature.
+PAGE_REQUESTS: dict[str, Attack] = {
     "foreign origin": lambda _c, _s, sent: sent.with_headers(Origin=EVIL),
     "origin null": lambda _c, _s, sent: sent.with_headers(Origin="null"),
     "origin of another port": _other_port,
@@ -92,30 +92,32 @@ PAGES: dict[str, Attack] = {
     "same-site": lambda _c, _s, sent: sent.with_headers(Sec_Fetch_Site="same-site"),
     "foreign host": lambda _c, _s, sent: sent.with_headers(Host="evil.example"),
     "host of another port": lambda c, _s, sent: sent.with_headers(Host=f"localhost:{c.port + 1}"),
-    "host that begins well": lambda c, _s, sent: sent.with_headers(
+    "host with a valid prefix": lambda c, _s, sent: sent.with_headers(
         Host=f"localhost.evil.example:{c.port}"
     ),
 }
 
 
-def _let_in(cloud: Cloud, honest: dict[str, Sent], attack: Attack, status: set[int]) -> list[str]:
+def _is_admitted(
+    cloud: Cloud, signed_requests: dict[str, Sent], attack: Attack, status: set[int]
+) -> list[str]:
     wrong = []
-    for service, sent in honest.items():
+    for service, sent in signed_requests.items():
         answer = send(cloud, attack(cloud, service, sent))
         if answer.status not in status or "access-control-allow-origin" in answer.headers:
             wrong.append(f"{service}: {answer.status} {answer.text[:200]}")
     return wrong
 
 
-def _carried_out(cloud: Cloud, before: int) -> list[str]:
+def _executed(cloud: Cloud, before: int) -> list[str]:
     calls = cloud.recorder.calls()[before:]
     return [c.action for c in calls if c.outcome == "OK" or c.principal != "anonymous"]
 
 
 @pytest.mark.feature(FEATURE)
-def test_the_users_own_requests_are_let_in(cloud: Cloud, honest: dict[str, Sent]) -> None:
+def test_requests_of_the_user_are_admitted(cloud: Cloud, signed_requests: dict[str, Sent]) -> None:
     refused = []
-    for service, sent in honest.items():
+    for service, sent in signed_requests.items():
         answer = send(cloud, sent)
         if answer.status in (401, 403):
             refused.append(f"{service}: {answer.status} {answer.text[:200]}")
@@ -126,47 +128,47 @@ def test_the_users_own_requests_are_let_in(cloud: Cloud, honest: dict[str, Sent]
 @pytest.mark.feature(FEATURE)
 @pytest.mark.parametrize("attack", STRANGERS)
 def test_requests_without_a_valid_signature_are_refused_by_every_service(
-    cloud: Cloud, honest: dict[str, Sent], attack: str
+    cloud: Cloud, signed_requests: dict[str, Sent], attack: str
 ) -> None:
     before = len(cloud.recorder.calls())
 
     # By protocol: AWS's JSON services answer 400, EC2 401, the others 403.
-    assert _let_in(cloud, honest, STRANGERS[attack], {400, 401, 403}) == []
-    assert _carried_out(cloud, before) == []
-    assert len(cloud.recorder.calls()) == before + len(honest)
+    assert _is_admitted(cloud, signed_requests, STRANGERS[attack], {400, 401, 403}) == []
+    assert _executed(cloud, before) == []
+    assert len(cloud.recorder.calls()) == before + len(signed_requests)
 
 
 @pytest.mark.feature(FEATURE)
-@pytest.mark.parametrize("attack", PAGES)
-def test_what_a_page_sends_is_refused_for_every_service(
-    cloud: Cloud, honest: dict[str, Sent], attack: str
+@pytest.mark.parametrize("attack", PAGE_REQUESTS)
+def test_requests_of_a_page_are_refused_for_every_service(
+    cloud: Cloud, signed_requests: dict[str, Sent], attack: str
 ) -> None:
     before = len(cloud.recorder.calls())
 
-    assert _let_in(cloud, honest, PAGES[attack], {403}) == []
-    assert _carried_out(cloud, before) == []
-    assert len(cloud.recorder.calls()) == before + len(honest)
+    assert _is_admitted(cloud, signed_requests, PAGE_REQUESTS[attack], {403}) == []
+    assert _executed(cloud, before) == []
+    assert len(cloud.recorder.calls()) == before + len(signed_requests)
 
 
-def _asked(verb: str, token: str | None, **headers: str) -> Sent:
-    given = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return Sent("POST", PREFIX + verb, given, b"{}").with_headers(**headers)
+def _sent(verb: str, token: str | None, **headers: str) -> Sent:
+    authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return Sent("POST", PREFIX + verb, authorization, b"{}").with_headers(**headers)
 
 
 ADMIN: dict[str, Callable[[Cloud, str], Sent]] = {
-    "no token": lambda _, verb: _asked(verb, None),
-    "form": lambda _, verb: _asked(verb, None, Content_Type=FORM["Content-Type"]),
-    "text/plain": lambda _, verb: _asked(verb, None, Content_Type="text/plain"),
-    "wrong token": lambda _, verb: _asked(verb, "wrong"),
-    "token that begins well": lambda c, verb: _asked(verb, str(c.access.admin_token)[:-1]),
-    "another scheme": lambda c, verb: _asked(
+    "no token": lambda _, verb: _sent(verb, None),
+    "form": lambda _, verb: _sent(verb, None, Content_Type=FORM["Content-Type"]),
+    "text/plain": lambda _, verb: _sent(verb, None, Content_Type="text/plain"),
+    "wrong token": lambda _, verb: _sent(verb, "wrong"),
+    "token with a valid prefix": lambda c, verb: _sent(verb, str(c.access.admin_token)[:-1]),
+    "another scheme": lambda c, verb: _sent(
         verb, None, Authorization=f"Basic {c.access.admin_token}"
     ),
-    "GET": lambda _, verb: replace(_asked(verb, None), method="GET"),
-    "foreign origin": lambda c, verb: _asked(verb, c.access.admin_token, Origin=EVIL),
-    "foreign referer": lambda c, verb: _asked(verb, c.access.admin_token, Referer=EVIL),
-    "foreign host": lambda c, verb: _asked(verb, c.access.admin_token, Host="evil.example"),
-    "cross-site": lambda c, verb: _asked(verb, c.access.admin_token, Sec_Fetch_Site="cross-site"),
+    "GET": lambda _, verb: replace(_sent(verb, None), method="GET"),
+    "foreign origin": lambda c, verb: _sent(verb, c.access.admin_token, Origin=EVIL),
+    "foreign referer": lambda c, verb: _sent(verb, c.access.admin_token, Referer=EVIL),
+    "foreign host": lambda c, verb: _sent(verb, c.access.admin_token, Host="evil.example"),
+    "cross-site": lambda c, verb: _sent(verb, c.access.admin_token, Sec_Fetch_Site="cross-site"),
     "signed as an API call": lambda c, verb: replace(
         request_of(c, "sts").without("Content-Length"), path=PREFIX + verb, body=b"{}"
     ),
@@ -175,7 +177,7 @@ ADMIN: dict[str, Callable[[Cloud, str], Sent]] = {
 
 @pytest.mark.feature(FEATURE)
 @pytest.mark.parametrize("attack", ADMIN)
-def test_verbs_of_the_clouds_own_api_need_its_token(cloud: Cloud, attack: str) -> None:
+def test_admin_verbs_require_the_admin_token(cloud: Cloud, attack: str) -> None:
     before, rate = len(cloud.recorder.calls()), cloud.clock.rate
 
     answers = {verb: send(cloud, ADMIN[attack](cloud, verb)).status for verb in VERBS}
@@ -186,11 +188,11 @@ def test_verbs_of_the_clouds_own_api_need_its_token(cloud: Cloud, attack: str) -
     assert [c.outcome for c in cloud.recorder.calls()[before:]].count("OK") == 0
 
 
-def test_the_durations_of_stacks_need_the_token_too(cloud: Cloud) -> None:
+def test_durations_of_stacks_require_the_admin_token(cloud: Cloud) -> None:
     assert send(cloud, Sent("GET", "/_sageloop/cfn-durations", {})).status == 403
 
 
-def test_a_preflight_request_gets_no_leave(cloud: Cloud) -> None:
+def test_preflight_request_is_refused(cloud: Cloud) -> None:
     client(cloud, "s3").create_bucket(Bucket="preflight")
     sent = Sent("OPTIONS", "/preflight/key", {
         "Origin": EVIL, "Access-Control-Request-Method": "PUT",
@@ -202,10 +204,10 @@ def test_a_preflight_request_gets_no_leave(cloud: Cloud) -> None:
     assert [name for name in answer.headers if name.startswith("access-control")] == []
 
 
-def test_a_request_to_a_service_that_is_not_served_is_refused_the_same_way(cloud: Cloud) -> None:
-    def asked(attack: Attack) -> Answer:
+def test_request_to_an_unsupported_service_is_refused_likewise(cloud: Cloud) -> None:
+    def sent_to(attack: Attack) -> Answer:
         return send(cloud, attack(cloud, "glue", request_of(cloud, "glue")))
 
-    assert asked(_wrong_signature).status == 400
-    assert asked(_foreign_key).status == 400
-    assert asked(lambda _c, _s, sent: sent).status == 501
+    assert sent_to(_wrong_signature).status == 400
+    assert sent_to(_foreign_key).status == 400
+    assert sent_to(lambda _c, _s, sent: sent).status == 501

@@ -1,4 +1,4 @@
-"""S3's transfers by boto3 and by hand: whole, in parts, in chunks, presigned, by forms."""
+"""S3's transfers by boto3 and by raw HTTP: whole, multipart, chunked, presigned, by forms."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from sageloop.local_cloud.core.cloud import Cloud
 BUCKET = "transfers"
 KEY = "a folder/ü + ~file%41.bin"
 MEGABYTE = 1 << 20
-FEATURE = "access: S3 verifies what is uploaded, in every way that clients have"
+FEATURE = "access: S3 verifies uploads of every form"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def stored(s3: Any, key: str = KEY) -> bytes:
 
 
 @pytest.mark.feature(FEATURE)
-def test_large_objects_travel_whole_and_in_parts(s3: Any) -> None:
+def test_large_objects_are_transferred_whole_and_in_parts(s3: Any) -> None:
     body = random.Random(1).randbytes(24 * MEGABYTE)
     several = TransferConfig(multipart_threshold=6 * MEGABYTE, multipart_chunksize=6 * MEGABYTE)
 
@@ -66,20 +66,20 @@ def test_large_objects_travel_whole_and_in_parts(s3: Any) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
-def test_checksums_that_clients_send_are_kept(s3: Any, algorithm: str) -> None:
+def test_checksums_of_clients_are_stored(s3: Any, algorithm: str) -> None:
     sent = s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"hello", ChecksumAlgorithm=algorithm)
 
-    found = s3.head_object(Bucket=BUCKET, Key=KEY, ChecksumMode="ENABLED")
-    assert found[f"Checksum{algorithm}"] == sent[f"Checksum{algorithm}"]
+    actual = s3.head_object(Bucket=BUCKET, Key=KEY, ChecksumMode="ENABLED")
+    assert actual[f"Checksum{algorithm}"] == sent[f"Checksum{algorithm}"]
 
 
-def test_names_of_metadata_keep_their_underscores(s3: Any) -> None:
+def test_metadata_names_keep_underscores(s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"x", Metadata={"my_key": "1"})
 
     assert s3.head_object(Bucket=BUCKET, Key=KEY)["Metadata"] == {"my_key": "1"}
 
 
-def test_one_client_serves_many_threads(s3: Any) -> None:
+def test_one_client_is_shared_by_many_threads(s3: Any) -> None:
     def turn(number: int) -> bool:
         s3.put_object(Bucket=BUCKET, Key=f"n/{number}", Body=str(number).encode())
         return stored(s3, f"n/{number}") == str(number).encode()
@@ -89,7 +89,7 @@ def test_one_client_serves_many_threads(s3: Any) -> None:
 
 
 def put(cloud: Cloud, body: bytes, **headers: str) -> Answer:
-    """A PutObject of ``body``, signed with the headers that are given."""
+    """A PutObject of ``body``, signed with these headers."""
     sent = Sent("PUT", f"/{BUCKET}/raw", {}, body).with_headers(**headers)
     return send(cloud, signed_at(cloud, "s3", sent, timedelta()))
 
@@ -111,9 +111,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("header", GOOD)
-def test_a_body_that_differs_from_its_checksum_is_not_stored(
-    cloud: Cloud, s3: Any, header: str
-) -> None:
+def test_body_with_wrong_checksum_is_not_stored(cloud: Cloud, s3: Any, header: str) -> None:
     assert put(cloud, b"hello", **{header: GOOD[header]}).status == 200
 
     refused = put(cloud, b"hallo", **{header: GOOD[header]})
@@ -122,7 +120,7 @@ def test_a_body_that_differs_from_its_checksum_is_not_stored(
     assert stored(s3, "raw") == b"hello"
 
 
-def test_a_body_that_differs_from_its_signed_hash_is_not_stored(cloud: Cloud, s3: Any) -> None:
+def test_body_with_wrong_signed_hash_is_not_stored(cloud: Cloud, s3: Any) -> None:
     put(cloud, b"hello")
     sent = signed_at(cloud, "s3", Sent("PUT", f"/{BUCKET}/raw", {}, b"hello"), timedelta())
 
@@ -132,7 +130,7 @@ def test_a_body_that_differs_from_its_signed_hash_is_not_stored(cloud: Cloud, s3
     assert stored(s3, "raw") == b"hello"
 
 
-def test_a_header_of_amazons_that_is_not_signed_is_refused(cloud: Cloud) -> None:
+def test_unsigned_amz_header_is_refused(cloud: Cloud) -> None:
     sent = signed_at(cloud, "s3", Sent("PUT", f"/{BUCKET}/raw", {}, b"hello"), timedelta())
 
     refused = send(cloud, sent.with_headers(x_amz_acl="public-read"))
@@ -156,7 +154,7 @@ def streamed(cloud: Cloud, body: bytes, length: int, **more: str) -> Answer:
 
 
 def keeping_hash(cloud: Cloud, sent: Sent) -> Sent:
-    """The same, signed over the hash that it states instead of its body's."""
+    """The request, signed over the hash that it states instead of its body's."""
 
     class Stated(S3SigV4Auth):
         def payload(self, request: AWSRequest) -> str:
@@ -173,13 +171,13 @@ def trailer(body: bytes) -> str:
 
 
 @pytest.mark.feature(FEATURE)
-def test_a_body_in_chunks_is_stored_without_them(cloud: Cloud, s3: Any) -> None:
+def test_chunked_body_is_stored_without_chunks(cloud: Cloud, s3: Any) -> None:
     sent = streamed(cloud, chunks(b"hel", b"lo", trailer=trailer(b"hello")), 5)
 
     assert sent.status == 200, sent.text
-    found = s3.get_object(Bucket=BUCKET, Key="streamed", ChecksumMode="ENABLED")
-    assert found["Body"].read() == b"hello"
-    assert "ContentEncoding" not in found
+    actual = s3.get_object(Bucket=BUCKET, Key="streamed", ChecksumMode="ENABLED")
+    assert actual["Body"].read() == b"hello"
+    assert "ContentEncoding" not in actual
 
 
 @pytest.mark.parametrize(
@@ -193,7 +191,7 @@ def test_a_body_in_chunks_is_stored_without_them(cloud: Cloud, s3: Any) -> None:
         (b"zz\r\nhello", 5, "IncompleteBody"),
     ],
 )
-def test_chunks_that_are_not_what_they_say_are_not_stored(
+def test_invalid_chunks_are_not_stored(
     cloud: Cloud, s3: Any, body: bytes, length: int, expected: str
 ) -> None:
     refused = streamed(cloud, body, length, x_amz_meta_try=uuid.uuid4().hex)
@@ -202,7 +200,7 @@ def test_chunks_that_are_not_what_they_say_are_not_stored(
     assert cloud.recorder.calls(action="s3:PutObject")[-1].outcome == expected
 
 
-def test_a_body_signed_by_an_asymmetric_key_is_refused_by_name(cloud: Cloud) -> None:
+def test_body_signed_by_an_asymmetric_key_is_refused_by_name(cloud: Cloud) -> None:
     refused = streamed(
         cloud, b"", 0, x_amz_content_sha256="STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"
     )
@@ -213,10 +211,10 @@ def test_a_body_signed_by_an_asymmetric_key_is_refused_by_name(cloud: Cloud) -> 
 def fetch(
     url: str, method: str = "GET", body: bytes | None = None, **headers: str
 ) -> tuple[int, bytes]:
-    asked = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - loopback
+    prepared = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - loopback
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(asked) as answer:
+        with opener.open(prepared) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -224,7 +222,7 @@ def fetch(
 
 @pytest.fixture(params=["s3", "s3v4"])
 def presigner(cloud: Cloud, request: pytest.FixtureRequest) -> Any:
-    """Clients that presign by version 2, boto3's default, and by version 4."""
+    """Clients that presign with version 2, boto3's default, and with version 4."""
     return client(cloud, "s3", signature_version=request.param)
 
 
@@ -251,7 +249,7 @@ def test_presigned_urls_read_and_write(s3: Any, presigner: Any) -> None:
         lambda url: url.replace("Signature=", "Unsigned="),
     ],
 )
-def test_a_changed_url_reads_nothing(s3: Any, presigner: Any, change: Any) -> None:
+def test_changed_url_is_refused(s3: Any, presigner: Any, change: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"secret")
     url = presigner.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": KEY})
 
@@ -260,7 +258,7 @@ def test_a_changed_url_reads_nothing(s3: Any, presigner: Any, change: Any) -> No
     assert (status in (400, 403), b"secret" in body) == (True, False)
 
 
-def test_a_url_for_reading_does_not_delete(s3: Any, presigner: Any) -> None:
+def test_url_for_reading_does_not_delete(s3: Any, presigner: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"kept")
     url = presigner.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": KEY})
 
@@ -268,7 +266,7 @@ def test_a_url_for_reading_does_not_delete(s3: Any, presigner: Any) -> None:
     assert stored(s3) == b"kept"
 
 
-def test_an_expired_url_reads_nothing(s3: Any, presigner: Any) -> None:
+def test_expired_url_is_refused(s3: Any, presigner: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"secret")
     url = presigner.generate_presigned_url(
         "get_object", {"Bucket": BUCKET, "Key": KEY}, ExpiresIn=-60
@@ -281,7 +279,7 @@ def test_an_expired_url_reads_nothing(s3: Any, presigner: Any) -> None:
 
 
 @pytest.mark.parametrize("seconds", [604_801, 10**9])
-def test_a_url_for_more_than_a_week_is_refused(cloud: Cloud, seconds: int) -> None:
+def test_url_for_more_than_a_week_is_refused(cloud: Cloud, seconds: int) -> None:
     s3 = client(cloud, "s3", signature_version="s3v4")
     url = s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": KEY}, ExpiresIn=seconds)
 
@@ -296,9 +294,7 @@ def navigation(**other: str) -> dict[str, str]:
     } | other  # fmt: skip
 
 
-def test_a_link_on_a_page_leads_to_a_presigned_url_and_nothing_else(
-    s3: Any, presigner: Any
-) -> None:
+def test_page_may_link_to_a_presigned_url_only(s3: Any, presigner: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"<script>", ContentType="text/html")
     named = {"Bucket": BUCKET, "Key": KEY}
     url = presigner.generate_presigned_url("get_object", named)
@@ -312,7 +308,7 @@ def test_a_link_on_a_page_leads_to_a_presigned_url_and_nothing_else(
     assert fetch(writing, "PUT", b"x", **navigation())[0] == 403
 
 
-def test_what_is_stored_does_not_act_as_a_page_of_the_cloud(cloud: Cloud, s3: Any) -> None:
+def test_stored_html_is_not_rendered_as_a_page_of_the_cloud(cloud: Cloud, s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key="page", Body=b"<script>", ContentType="text/html")
     url = s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": "page"})
     parts = urlsplit(url)
@@ -336,7 +332,7 @@ def post(url: str, fields: dict[str, str], content: bytes) -> tuple[int, bytes]:
 
 
 @pytest.mark.feature(FEATURE)
-def test_a_form_with_a_signed_policy_uploads(s3: Any, presigner: Any) -> None:
+def test_form_with_signed_policy_uploads(s3: Any, presigner: Any) -> None:
     made = presigner.generate_presigned_post(
         BUCKET, "forms/${filename}", Conditions=[["content-length-range", 1, 10]]
     )
@@ -356,7 +352,7 @@ def test_a_form_with_a_signed_policy_uploads(s3: Any, presigner: Any) -> None:
          b"SignatureDoesNotMatch"),
     ],
 )  # fmt: skip
-def test_a_form_against_its_policy_stores_nothing(
+def test_form_that_violates_its_policy_is_refused(
     cloud: Cloud, presigner: Any, change: dict[str, str], content: bytes, expected: bytes
 ) -> None:
     made = presigner.generate_presigned_post(
@@ -370,7 +366,7 @@ def test_a_form_against_its_policy_stores_nothing(
     assert [c.outcome for c in cloud.recorder.calls()[before:] if c.outcome == "OK"] == []
 
 
-def test_a_form_whose_policy_has_expired_stores_nothing(cloud: Cloud) -> None:
+def test_form_with_expired_policy_is_refused(cloud: Cloud) -> None:
     past = (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     day = datetime.now(UTC).strftime("%Y%m%d")
     conditions = [{"bucket": BUCKET}, ["starts-with", "$key", ""], ["starts-with", "$x-amz-", ""]]
@@ -387,7 +383,7 @@ def test_a_form_whose_policy_has_expired_stores_nothing(cloud: Cloud) -> None:
     assert (status, b"Policy expired" in body) == (403, True)
 
 
-def test_a_refused_upload_leaves_the_connection_usable(cloud: Cloud) -> None:
+def test_connection_is_usable_after_a_refused_upload(cloud: Cloud) -> None:
     stranger = client(cloud, "s3", "LKIANOBODYNOBODYNOBO", "secret", None, max_pool_connections=1)
     for _ in range(2):
         with pytest.raises(ClientError, match="InvalidAccessKeyId"):

@@ -1,4 +1,4 @@
-"""Jobs that fail, models that do not answer, challengers that are worse than they look.
+"""Jobs that fail, models that do not answer, challengers that fail during baking.
 
 The cloud of this module runs in a shell that holds a real account's variables, and next to a
 listener that stands for everything outside: no child may see the ones or reach the other.
@@ -35,7 +35,7 @@ REAL = "AKIAREALREALREALREAL"
 
 
 class Outside:
-    """Everything that is not this machine, as far as a variable can lead there."""
+    """A listener that stands for every address outside this machine that a variable can name."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -51,7 +51,7 @@ class Outside:
 
 
 class Odd:
-    """A cloud whose containers misbehave while told to, with the loop deployed."""
+    """A cloud whose containers misbehave on request, with a deployed loop."""
 
     def __init__(self, folder: Path, outside: Outside) -> None:
         self.folder, self.outside = folder, outside
@@ -61,7 +61,7 @@ class Odd:
             "AWS_ENDPOINT_URL": outside.url, "HTTPS_PROXY": outside.url, "HTTP_PROXY": outside.url,
         }  # fmt: skip
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("odd_server.py")), str(folder)],
+            [sys.executable, str(Path(__file__).with_name("faulty_server.py")), str(folder)],
             env=os.environ | users, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         assert self.process.stdout is not None
@@ -114,20 +114,20 @@ def loop(odd: Odd) -> Loop:
 
 
 def served(loop: Loop) -> str:
-    found = loop.watch.in_service()
-    assert found is not None
-    return str(found["EndpointConfigName"])
+    actual = loop.watch.in_service()
+    assert actual is not None
+    return str(actual["EndpointConfigName"])
 
 
 def concluded(loop: Loop, jobs: int) -> dict[str, Any]:
-    """The last of so many jobs, once it ended and the loop has dealt with it."""
-    found = until("the job to end", lambda: loop.finished(jobs), seconds=180)
+    """The last of so many jobs, after the loop has processed its end."""
+    actual = until("the job to end", lambda: loop.finished(jobs), seconds=180)
     loop.cloud.settle()
-    name = found[-1]["TrainingJobName"]
+    name = actual[-1]["TrainingJobName"]
     return dict(loop.cloud.client("sagemaker").describe_training_job(TrainingJobName=name))
 
 
-def test_no_child_of_the_cloud_sees_the_real_account(odd: Odd, loop: Loop) -> None:
+def test_children_of_the_cloud_have_no_account_variables(odd: Odd, loop: Loop) -> None:
     job = json.loads((odd.folder / "environment").read_text())
     (odd.folder / "environment").unlink()
     children = odd.children()
@@ -136,13 +136,13 @@ def test_no_child_of_the_cloud_sees_the_real_account(odd: Odd, loop: Loop) -> No
     assert REAL not in str(job)
     assert "AWS_PROFILE" not in job
     assert len(children) > 5  # functions, two instances and what starts them
-    seen = [c for c in children if REAL in str(c.environ()) or odd.outside.url in str(c.environ())]
-    assert [" ".join(c.cmdline()) for c in seen] == []
+    variables = [
+        c for c in children if REAL in str(c.environ()) or odd.outside.url in str(c.environ())
+    ]
+    assert [" ".join(c.cmdline()) for c in variables] == []
 
 
-def test_a_container_that_exits_3_fails_its_job_by_name_and_leaves_the_loop_alone(
-    odd: Odd, loop: Loop
-) -> None:
+def test_container_that_exits_3_fails_its_job_and_keeps_the_champion(odd: Odd, loop: Loop) -> None:
     before, jobs = served(loop), len(loop.watch.jobs())
 
     with odd.misbehaving("exits-3"):
@@ -157,7 +157,7 @@ def test_a_container_that_exits_3_fails_its_job_by_name_and_leaves_the_loop_alon
     assert len(loop.packages()) == 1
 
 
-def test_after_a_failed_job_the_next_delivery_trains_and_no_better_model_is_rejected(
+def test_after_a_failed_job_the_next_delivery_trains_and_equal_model_is_rejected(
     loop: Loop,
 ) -> None:
     before, jobs, packages = served(loop), len(loop.watch.jobs()), len(loop.packages())
@@ -171,7 +171,7 @@ def test_after_a_failed_job_the_next_delivery_trains_and_no_better_model_is_reje
     assert served(loop) == before
 
 
-def test_a_model_that_does_not_answer_ping_fails_its_endpoint_in_awss_words(odd: Odd) -> None:
+def test_model_that_fails_its_health_check_fails_the_endpoint_with_aws_message(odd: Odd) -> None:
     odd.cap_start_ups(2)
 
     try:
@@ -192,11 +192,11 @@ def test_a_model_that_does_not_answer_ping_fails_its_endpoint_in_awss_words(odd:
         odd.cloud.client("sagemaker").describe_endpoint(EndpointName="silent")
 
 
-def test_a_challenger_that_fails_its_bake_is_rolled_back_named_and_quarantined(
+def test_challenger_that_fails_during_baking_is_rolled_back_and_quarantined(
     odd: Odd, loop: Loop
 ) -> None:
     before, jobs = served(loop), len(loop.watch.jobs())
-    alone = loop.champion()["package_arn"]
+    no_traffic = loop.champion()["package_arn"]
     odd.cloud.set_rate(60)
     traffic = _Traffic(loop)
 
@@ -210,29 +210,29 @@ def test_a_challenger_that_fails_its_bake_is_rolled_back_named_and_quarantined(
     challenger, champion = loop.packages()[-1]["ModelPackageArn"], loop.champion()
     assert concluded_job["TrainingJobStatus"] == "Completed"
     assert served(loop) == before
-    assert champion["package_arn"] == alone
+    assert champion["package_arn"] == no_traffic
     assert challenger in str(champion["quarantined"])
     assert challenger in champion["reason"]
     assert before in champion["reason"]
     assert traffic.answered > 0
-    _stays_away(odd, loop, before)
+    _is_not_deployed_again(odd, loop, before)
     odd.cloud.set_rate(1)
 
 
-def _stays_away(odd: Odd, loop: Loop, config: str) -> None:
-    """An hour of reconciling later the quarantined package is still not tried again."""
+def _is_not_deployed_again(odd: Odd, loop: Loop, config: str) -> None:
+    """After an hour of reconciliation the quarantined package is still not deployed."""
     updates = len(odd.cloud.calls(action="sagemaker:UpdateEndpoint"))
     end = odd.cloud.time() + 3600
     odd.cloud.set_rate(7200)
     until("an hour", lambda: odd.cloud.time() > end, seconds=180)
-    odd.cloud.set_rate(60)  # at two hours a second a busy machine never comes to rest
+    odd.cloud.set_rate(60)  # at two hours a second a busy machine never becomes idle
     odd.cloud.settle()
     assert len(odd.cloud.calls(action="sagemaker:UpdateEndpoint")) == updates
     assert served(loop) == config
 
 
 class _Traffic:
-    """Requests one after the other; those that reach the sick challenger fail, as they must."""
+    """Sends requests one after the other; those that reach the faulty challenger fail."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop, self._ended = loop, threading.Event()

@@ -1,4 +1,4 @@
-"""Accounts in the shell, ports in use, clouds that die: nothing escapes, nothing stays."""
+"""Account variables in the shell, ports in use and killed clouds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENVIRONMENT = "import os\ndef handler(event, context):\n    return dict(os.envir
 
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """A shell with a real account's variables; what they lead to is a listener of the test's."""
+    """A shell with a real account's variables, which name a listener of the test."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         for name, value in {
@@ -44,34 +44,34 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
         yield listener
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
-            listener.accept()  # nobody came
+            listener.accept()  # no connection arrived
 
 
 def function_environment(cloud: LocalCloud) -> dict[str, str]:
-    """What a deployed function sees of its surroundings."""
-    name = deploy_template(cloud, "look", function_template(ENVIRONMENT))["Function"]
+    """The environment variables of a deployed function."""
+    name = deploy_template(cloud, "environment", function_template(ENVIRONMENT))["Function"]
     answer = cloud.client("lambda").invoke(FunctionName=name)
     return dict(json.loads(answer["Payload"].read()))
 
 
-def test_nothing_of_a_real_account_reaches_the_cloud_or_its_children(
+def test_account_variables_do_not_reach_the_cloud_or_its_children(
     outside: socket.socket,
 ) -> None:
     with LocalCloud.start() as cloud:
-        seen = function_environment(cloud)
+        environment = function_environment(cloud)
         assert cloud.pid is not None
         everyone = {p: p.environ() for p in family(cloud.pid)}
 
-        assert seen["AWS_ENDPOINT_URL"] == cloud.endpoint_url
-        assert seen["AWS_ACCESS_KEY_ID"].startswith("LKIA")
+        assert environment["AWS_ENDPOINT_URL"] == cloud.endpoint_url
+        assert environment["AWS_ACCESS_KEY_ID"].startswith("LKIA")
     port = str(outside.getsockname()[1])
-    for environment in (seen, *everyone.values()):
-        assert REAL not in str(environment)
-        assert f":{port}" not in str(environment)
-        assert "AWS_PROFILE" not in environment
+    for each in (environment, *everyone.values()):
+        assert REAL not in str(each)
+        assert f":{port}" not in str(each)
+        assert "AWS_PROFILE" not in each
 
 
-def test_a_server_started_in_a_users_shell_forgets_the_account(outside: socket.socket) -> None:
+def test_server_removes_account_variables_of_the_shell(outside: socket.socket) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "sageloop.local_cloud.server", "--with-parent"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
@@ -80,18 +80,16 @@ def test_a_server_started_in_a_users_shell_forgets_the_account(outside: socket.s
     assert process.stdout is not None
     try:
         cloud = LocalCloud.from_access(CloudAccess.from_json(process.stdout.readline()))
-        seen = function_environment(cloud)
+        environment = function_environment(cloud)
     finally:
         process.stdin.close()
         process.wait(180)
 
-    assert REAL not in str(seen)
-    assert str(outside.getsockname()[1]) not in str(seen)
+    assert REAL not in str(environment)
+    assert str(outside.getsockname()[1]) not in str(environment)
 
 
-def test_the_cdk_command_line_is_told_of_no_real_account(
-    outside: socket.socket, tmp_path: Path
-) -> None:
+def test_cdk_command_line_has_no_account_variables(outside: socket.socket, tmp_path: Path) -> None:
     (tmp_path / "app.py").touch()
     (tmp_path / "cdk.json").touch()
     (tmp_path / "bin").mkdir()
@@ -112,12 +110,12 @@ def test_the_cdk_command_line_is_told_of_no_real_account(
 
 
 @pytest.mark.parametrize("url", ["https://sagemaker.us-east-1.amazonaws.com", "http://10.0.0.1"])
-def test_an_endpoint_that_is_not_this_machine_is_refused(url: str) -> None:
+def test_endpoint_of_another_machine_is_refused(url: str) -> None:
     with pytest.raises(NotLoopbackError, match=f"must be on this machine .*{url}"):
         LocalCloud(url)
 
 
-def test_malformed_settings_are_told_by_key_value_and_what_is_allowed(tmp_path: Path) -> None:
+def test_malformed_settings_are_refused_with_key_value_and_allowed_values(tmp_path: Path) -> None:
     text = (ROOT / "settings" / "prod.toml").read_text()
     for old, new in (
         ('name = "sageloop-prod"', 'name = "Bad_Name"'),
@@ -136,17 +134,17 @@ def test_malformed_settings_are_told_by_key_value_and_what_is_allowed(tmp_path: 
     assert ended.returncode == 1
     head, *lines = ended.stderr.strip().splitlines()
     assert head == "wrong.toml cannot be used:"
-    told = dict(line.strip().split(": ", 1) for line in lines)
-    assert "'Bad_Name'" in told["project.name"]
-    assert told["network.zones"] == "got 9; input should be less than or equal to 3"
-    assert "at most half of instance_count" in told["serving"]
-    assert "'high'" in told["monitoring.live_error"]
-    assert "there is no such key" in told["monitoring.live_eror"]
-    assert len(told) == 5
+    message = dict(line.strip().split(": ", 1) for line in lines)
+    assert "'Bad_Name'" in message["project.name"]
+    assert message["network.zones"] == "got 9; input should be less than or equal to 3"
+    assert "at most half of instance_count" in message["serving"]
+    assert "'high'" in message["monitoring.live_error"]
+    assert "there is no such key" in message["monitoring.live_eror"]
+    assert len(message) == 5
     assert not (tmp_path / "out").exists()
 
 
-def test_settings_that_are_not_there_are_told_with_those_there_are(tmp_path: Path) -> None:
+def test_missing_settings_are_refused_with_existing_names(tmp_path: Path) -> None:
     ended = synthesise("staging", tmp_path / "out")
 
     assert ended.returncode == 1
@@ -155,7 +153,7 @@ def test_settings_that_are_not_there_are_told_with_those_there_are(tmp_path: Pat
     )
 
 
-def test_a_port_in_use_is_named_and_leaves_no_process() -> None:
+def test_port_in_use_is_reported_and_leaves_no_process() -> None:
     before = set(psutil.Process().children(recursive=True))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -166,7 +164,7 @@ def test_a_port_in_use_is_named_and_leaves_no_process() -> None:
 
 
 @pytest.mark.slow
-def test_two_clouds_at_once_do_not_know_of_each_other() -> None:
+def test_two_clouds_are_isolated() -> None:
     with LocalCloud.start() as one, LocalCloud.start() as two:
         deploy_template(one, "same", {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}})
         two.client("s3").create_bucket(Bucket="same")
@@ -180,7 +178,7 @@ def test_two_clouds_at_once_do_not_know_of_each_other() -> None:
         assert not {c["action"] for c in one.calls()} & {"s3:CreateBucket"}
 
 
-def test_stopping_a_cloud_leaves_no_process() -> None:
+def test_stopped_cloud_leaves_no_process() -> None:
     cloud = LocalCloud.start()
     function_environment(cloud)
     assert cloud.pid is not None
@@ -192,7 +190,7 @@ def test_stopping_a_cloud_leaves_no_process() -> None:
     assert survivors(everyone) == []
 
 
-def test_stopping_a_cloud_amid_a_deployment_leaves_no_process() -> None:
+def test_cloud_stopped_during_a_deployment_leaves_no_process() -> None:
     check = {
         "Type": "Custom::Check",
         "Properties": {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}},
@@ -211,7 +209,7 @@ def test_stopping_a_cloud_amid_a_deployment_leaves_no_process() -> None:
     assert survivors(everyone) == []
 
 
-def test_killing_a_cloud_leaves_no_process() -> None:
+def test_killed_cloud_leaves_no_process() -> None:
     cloud = LocalCloud.start()
     function_environment(cloud)
     assert cloud.pid is not None
@@ -224,7 +222,7 @@ def test_killing_a_cloud_leaves_no_process() -> None:
     assert survivors(everyone) == []
 
 
-def test_a_cloud_ends_with_whoever_started_it() -> None:
+def test_cloud_ends_with_its_parent_process() -> None:
     starter = subprocess.Popen(
         [sys.executable, "-c",
          "import sys\nfrom sageloop.local_cloud.client import LocalCloud\n"

@@ -1,4 +1,4 @@
-"""Templates and functions that cannot work: told at once, nothing half made left behind."""
+"""Invalid templates and failing functions: errors at once, and no resource remains."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def cloud() -> Iterator[LocalCloud]:
 
 @pytest.fixture
 def clean(cloud: LocalCloud) -> Iterator[LocalCloud]:
-    """The cloud; afterwards no stack, no role and no function may be left."""
+    """The cloud; after the test no stack, no role and no function may exist."""
     yield cloud
     for stack in cloud.client("cloudformation").describe_stacks()["Stacks"]:
         destroy(cloud, stack["StackName"])
@@ -73,7 +73,7 @@ def custom(**properties: Any) -> dict[str, Any]:
     return {"Type": "Custom::Check", "Properties": {"ServiceToken": token, **properties}}
 
 
-def test_unknown_types_and_properties_are_listed_all_at_once_and_nothing_is_made(
+def test_unknown_types_and_properties_are_all_listed_and_nothing_is_created(
     clean: LocalCloud,
 ) -> None:
     template = {
@@ -89,16 +89,16 @@ def test_unknown_types_and_properties_are_listed_all_at_once_and_nothing_is_made
     with pytest.raises(ClientError) as refused:
         deploy_template(clean, "unknown", template)
 
-    told = str(refused.value)
+    message = str(refused.value)
     for name in ("Moon", "AWS::Lunar::Base", "Cluster", "AWS::EKS::Cluster",
                  "VisibilityTimeOut", "TopicNam"):  # fmt: skip
-        assert name in told
-    assert "Fine" not in told
+        assert name in message
+    assert "Fine" not in message
     assert clean.calls(action="sqs:CreateQueue") == []
     assert clean.calls(action="sns:CreateTopic") == []
 
 
-def test_the_reason_of_a_failing_custom_resource_is_in_the_events_and_all_is_rolled_back(
+def test_reason_of_a_failing_custom_resource_is_in_the_events(
     clean: LocalCloud,
 ) -> None:
     started = time.monotonic()
@@ -110,14 +110,14 @@ def test_the_reason_of_a_failing_custom_resource_is_in_the_events_and_all_is_rol
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
     (reason,) = [r for r in reasons(clean, "refused", "CREATE_FAILED") if r.startswith("Check")]
     assert "the data set is empty" in reason
-    assert time.monotonic() - started < 600  # far from the hour that AWS waits
+    assert time.monotonic() - started < 600  # far below the hour of AWS
 
 
-def test_a_function_that_raises_before_it_answers_fails_the_stack_in_seconds(
+def test_function_that_raises_fails_the_stack_in_seconds(
     clean: LocalCloud,
 ) -> None:
     started = time.monotonic()
-    clean.set_rate(3600)  # AWS tries the event again after one and two minutes
+    clean.set_rate(3600)  # AWS retries the event after one and two minutes
 
     try:
         with pytest.raises(DeploymentError, match="no such bucket: nowhere"):
@@ -127,10 +127,10 @@ def test_a_function_that_raises_before_it_answers_fails_the_stack_in_seconds(
 
     (stack,) = clean.client("cloudformation").describe_stacks(StackName="raises")["Stacks"]
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
-    assert time.monotonic() - started < 600  # far from the hour that AWS waits
+    assert time.monotonic() - started < 600  # far below the hour of AWS
 
 
-def test_a_function_that_does_not_load_says_why_and_fails_the_stack(clean: LocalCloud) -> None:
+def test_function_that_does_not_load_fails_the_stack_with_its_reason(clean: LocalCloud) -> None:
     template = function_template("import nowhere_to_be_found\n", Check=custom())
     cloudformation = clean.client("cloudformation")
     clean.set_rate(3600)
@@ -139,7 +139,7 @@ def test_a_function_that_does_not_load_says_why_and_fails_the_stack(clean: Local
         with pytest.raises(DeploymentError, match="nowhere_to_be_found"):
             deploy_template(clean, "unloadable", template)
 
-        # Nor does it answer a delete, as on AWS: what it stands for is given up by name.
+        # As on AWS it does not answer a delete either: the resource is discarded by name.
         with pytest.raises(DeploymentError, match="nowhere_to_be_found"):
             destroy(clean, "unloadable")
         cloudformation.delete_stack(StackName="unloadable", RetainResources=["Check"])
@@ -148,7 +148,7 @@ def test_a_function_that_does_not_load_says_why_and_fails_the_stack(clean: Local
         clean.set_rate(1)
 
 
-def test_a_failing_update_goes_back_to_what_was_there(clean: LocalCloud) -> None:
+def test_failing_update_rolls_back_to_the_former_state(clean: LocalCloud) -> None:
     queue = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 30}}
     deploy_template(clean, "update", function_template(WORKS, Check=custom(Size=1), Queue=queue))
     changed = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 60}}
@@ -165,13 +165,13 @@ def test_a_failing_update_goes_back_to_what_was_there(clean: LocalCloud) -> None
     assert attributes["Attributes"]["VisibilityTimeout"] == "30"
 
 
-def test_scalars_reach_a_custom_resource_as_strings(clean: LocalCloud) -> None:
+def test_custom_resource_receives_scalars_as_strings(clean: LocalCloud) -> None:
     template = function_template(WORKS, Check=custom(Size=1))
     template["Outputs"]["Type"] = {"Value": {"Fn::GetAtt": ["Check", "Type"]}}
 
     assert deploy_template(clean, "scalars", template)["Type"] == "str"
 
 
-def test_a_template_that_is_no_json_is_refused_by_name(clean: LocalCloud) -> None:
+def test_template_that_is_not_json_is_refused(clean: LocalCloud) -> None:
     with pytest.raises(ClientError, match="ValidationError"):
         deploy_template(clean, "broken", '{"Resources": ')

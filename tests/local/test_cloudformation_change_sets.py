@@ -31,7 +31,7 @@ def _changes(change_set: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
     }
 
 
-def test_first_change_set_puts_the_stack_in_review_then_creates_it(bench: Bench) -> None:
+def test_first_change_set_creates_the_stack_in_review(bench: Bench) -> None:
     made = bench.change_set("s", {"A": thing(Name="a")}, kind="CREATE")
     assert bench.status("s") == "REVIEW_IN_PROGRESS"
     assert (made["Status"], made["ExecutionStatus"]) == ("CREATE_COMPLETE", "AVAILABLE")
@@ -43,7 +43,7 @@ def test_first_change_set_puts_the_stack_in_review_then_creates_it(bench: Bench)
     assert set(bench.things.alive) == {"a"}
 
 
-def test_unchanged_template_makes_a_failed_change_set_in_awss_words(bench: Bench) -> None:
+def test_unchanged_template_fails_the_change_set_with_aws_message(bench: Bench) -> None:
     bench.create("s", {"A": thing(Size=1)})
 
     made = bench.change_set("s", {"A": thing(Size=1)})
@@ -59,7 +59,7 @@ def test_unchanged_template_makes_a_failed_change_set_in_awss_words(bench: Bench
         bench.update("s", {"A": thing(Size=1)})
 
 
-def test_changes_tell_replacement_and_what_follows_from_it(bench: Bench) -> None:
+def test_changes_contain_replacement_and_dependent_changes(bench: Bench) -> None:
     arn = {"Fn::GetAtt": ["A", "Arn"]}
     bench.create(
         "s", {"A": thing(Fixed=1), "B": thing(Fixed=arn), "C": thing(Size=1), "D": thing()}
@@ -89,7 +89,7 @@ def test_attribute_of_a_changed_custom_resource_makes_replacement_conditional(
     assert _changes(made)["B"] == ("Modify", "Conditional")
 
 
-def test_changed_output_alone_is_a_change(bench: Bench) -> None:
+def test_changed_output_is_a_change(bench: Bench) -> None:
     bench.create("s", {"A": thing()})
 
     made = bench.change_set("s", {"A": thing()}, Outputs={"O": {"Value": "new"}})
@@ -101,7 +101,7 @@ def test_changed_output_alone_is_a_change(bench: Bench) -> None:
     assert bench.outputs("s") == {"O": "new"}
 
 
-def test_values_are_shown_only_when_asked_for(bench: Bench) -> None:
+def test_values_are_returned_on_request_only(bench: Bench) -> None:
     made = bench.change_set("s", {"A": thing(Size=1)}, kind="CREATE")
 
     bare = bench.cfn.describe_change_set(ChangeSetName=made["ChangeSetId"])
@@ -131,7 +131,7 @@ def test_type_of_a_resource_may_not_change(bench: Bench) -> None:
         bench.change_set("s", {"A": custom()})
 
 
-def test_deleted_change_set_is_gone(bench: Bench) -> None:
+def test_deleted_change_set_does_not_exist(bench: Bench) -> None:
     made = bench.change_set("s", {"A": thing()}, kind="CREATE")
     bench.cfn.delete_change_set(ChangeSetName="set", StackName="s")
 
@@ -176,25 +176,25 @@ def test_template_is_read_from_any_s3_url(bench: Bench, url: str) -> None:
     s3.delete_bucket(Bucket="templates")
 
 
-def test_events_come_in_pages_newest_first(bench: Bench) -> None:
+def test_events_are_paginated_newest_first(bench: Bench) -> None:
     bench.create("s", {f"T{n}": thing() for n in range(40)})
 
-    pages = list(bench.cfn.get_paginator("describe_stack_events").paginate(StackName="s"))
-    events = [e for page in pages for e in page["StackEvents"]]
+    event_lists = list(bench.cfn.get_paginator("describe_stack_events").paginate(StackName="s"))
+    events = [e for page in event_lists for e in page["StackEvents"]]
 
-    assert len(pages) > 1
+    assert len(event_lists) > 1
     assert len({e["EventId"] for e in events}) == len(events) == 122
     assert events[0]["ResourceStatus"] == "CREATE_COMPLETE"
     assert len({e["OperationId"] for e in events}) == 1
 
 
-def test_summary_names_parameters_types_and_identifiers(bench: Bench) -> None:
+def test_summary_contains_parameters_types_and_identifiers(bench: Bench) -> None:
     body = template({"A": thing()}, Parameters={"P": {"Type": "String", "Default": "d"}})
 
-    found = bench.cfn.get_template_summary(TemplateBody=body)
+    actual = bench.cfn.get_template_summary(TemplateBody=body)
 
-    assert found["Parameters"][0]["DefaultValue"] == "d"
-    assert found["ResourceIdentifierSummaries"][0]["ResourceIdentifiers"] == ["Name"]
+    assert actual["Parameters"][0]["DefaultValue"] == "d"
+    assert actual["ResourceIdentifierSummaries"][0]["ResourceIdentifiers"] == ["Name"]
 
 
 def test_import_of_resources_is_refused_by_name(bench: Bench) -> None:

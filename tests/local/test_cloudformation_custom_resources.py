@@ -34,7 +34,7 @@ def _kinds(bench: Bench) -> list[str]:
     return [event["RequestType"] for event in bench.functions.events]
 
 
-def test_create_sends_awss_document_with_every_scalar_as_text(bench: Bench) -> None:
+def test_create_sends_aws_document_with_every_scalar_as_text(bench: Bench) -> None:
     bench.create("s", {"C": custom(Flag=True, Count=3, Deep={"List": [1.5, False]})})
 
     (event,) = bench.functions.events
@@ -49,7 +49,7 @@ def test_create_sends_awss_document_with_every_scalar_as_text(bench: Bench) -> N
     assert bench.functions.principals == [ROOT]
 
 
-def test_answer_gives_ref_and_attributes(bench: Bench) -> None:
+def test_response_sets_ref_and_attributes(bench: Bench) -> None:
     bench.functions.handler = lambda _: {"PhysicalResourceId": "mine", "Data": {"A.B": "dotted"}}
     outputs = {
         "Ref": {"Value": {"Ref": "C"}},
@@ -60,7 +60,7 @@ def test_answer_gives_ref_and_attributes(bench: Bench) -> None:
     assert bench.outputs("s") == {"Ref": "mine", "Att": "dotted"}
 
 
-def test_failed_answer_rolls_back_with_its_reason_and_a_delete(bench: Bench) -> None:
+def test_failed_response_rolls_back_with_its_reason_and_a_delete(bench: Bench) -> None:
     def handler(event: dict[str, Any]) -> dict[str, Any]:
         if event["RequestType"] == "Create":
             return {"Status": "FAILED", "Reason": "no luck", "PhysicalResourceId": "half"}
@@ -74,7 +74,7 @@ def test_failed_answer_rolls_back_with_its_reason_and_a_delete(bench: Bench) -> 
     assert bench.functions.events[1]["PhysicalResourceId"] == "half"
 
 
-def test_unchanged_properties_send_nothing(bench: Bench) -> None:
+def test_unchanged_properties_send_no_request(bench: Bench) -> None:
     bench.create("s", {"C": custom(V=1), "A": thing(Size=1)})
     bench.update("s", {"C": custom(V=1), "A": thing(Size=2)})
 
@@ -103,7 +103,7 @@ def test_new_physical_id_on_update_deletes_the_old_one_last(bench: Bench) -> Non
     assert last["ResourceProperties"]["V"] == "1"
 
 
-def test_rolled_back_update_swaps_the_properties_back(bench: Bench) -> None:
+def test_rolled_back_update_sends_former_properties(bench: Bench) -> None:
     bench.functions.handler = _named_by_version
     bench.create("s", {"C": custom(V=1)})
 
@@ -118,16 +118,16 @@ def test_rolled_back_update_swaps_the_properties_back(bench: Bench) -> None:
     assert line["PhysicalResourceId"] == "id-1"
 
 
-def test_silence_ends_at_the_service_timeout_in_virtual_time(bench: Bench) -> None:
-    asked = threading.Event()
+def test_missing_response_times_out_in_virtual_time(bench: Bench) -> None:
+    requested = threading.Event()
 
     def handler(event: dict[str, Any]) -> dict[str, Any] | None:
-        asked.set()
+        requested.set()
         return {} if event["RequestType"] == "Delete" else None
 
     bench.functions.handler = handler
     bench.cfn.create_stack(StackName="s", TemplateBody=_body(custom(ServiceTimeout=600)))
-    asked.wait(180)
+    requested.wait(180)
     bench.cloud.clock.advance(601)
 
     assert bench.status("s") == "ROLLBACK_COMPLETE"
@@ -135,7 +135,7 @@ def test_silence_ends_at_the_service_timeout_in_virtual_time(bench: Bench) -> No
     assert bench.functions.events[1]["PhysicalResourceId"].startswith("s-C-")
 
 
-def test_dead_invocation_fails_at_once_with_the_functions_error(bench: Bench) -> None:
+def test_failed_invocation_fails_immediately_with_the_functions_error(bench: Bench) -> None:
     def handler(event: dict[str, Any]) -> dict[str, Any]:
         if event["RequestType"] == "Create":
             raise RuntimeError("KeyError: 'Bucket'")
@@ -148,7 +148,7 @@ def test_dead_invocation_fails_at_once_with_the_functions_error(bench: Bench) ->
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         ({"Data": {"x": "y" * 5000}}, "Response object is too long"),
         ({"Status": "MAYBE"}, "Status must be SUCCESS or FAILED"),
@@ -156,13 +156,13 @@ def test_dead_invocation_fails_at_once_with_the_functions_error(bench: Bench) ->
         ({"PhysicalResourceId": ""}, "Invalid PhysicalResourceId"),
     ],
 )
-def test_unusable_answer_fails_the_resource(
-    bench: Bench, answer: dict[str, Any], told: str
+def test_invalid_response_fails_the_resource(
+    bench: Bench, answer: dict[str, Any], message: str
 ) -> None:
     bench.functions.handler = lambda e: answer if e["RequestType"] == "Create" else {}
 
     assert bench.create("s", {"C": custom()}) == "ROLLBACK_COMPLETE"
-    assert told in bench.reason("s", "C", "CREATE_FAILED")
+    assert message in bench.reason("s", "C", "CREATE_FAILED")
 
 
 def test_topic_as_service_token_is_refused_by_name(bench: Bench) -> None:
@@ -173,22 +173,22 @@ def test_topic_as_service_token_is_refused_by_name(bench: Bench) -> None:
     assert "such as an SNS topic" in bench.reason("s", "C", "CREATE_FAILED")
 
 
-def test_failure_elsewhere_ends_the_wait_and_deletes(bench: Bench) -> None:
-    asked = threading.Event()
+def test_failure_of_another_resource_cancels_the_wait_and_deletes(bench: Bench) -> None:
+    requested = threading.Event()
 
     def handler(event: dict[str, Any]) -> dict[str, Any] | None:
-        asked.set()
+        requested.set()
         return {} if event["RequestType"] == "Delete" else None
 
     bench.functions.handler = handler
-    bench.things.before_create = lambda _: asked.wait(180) and None
+    bench.things.before_create = lambda _: requested.wait(180) and None
 
     status = bench.create("s", {"C": custom(), "B": thing(Fail="create")})
 
     assert status == "ROLLBACK_COMPLETE"
     assert bench.reason("s", "C", "CREATE_FAILED") == "Resource creation cancelled"
     assert _kinds(bench) == ["Create", "Delete"]
-    assert put(bench.cloud, bench.functions.events[0], {}) == 200  # its function cannot know
+    assert put(bench.cloud, bench.functions.events[0], {}) == 200  # the function does not know it
 
 
 def test_service_token_may_not_change(bench: Bench) -> None:
@@ -200,13 +200,13 @@ def test_service_token_may_not_change(bench: Bench) -> None:
     assert bench.reason("s", "C", "UPDATE_FAILED") == "Modifying service token is not allowed."
 
 
-def test_late_answer_finds_its_url_expired(bench: Bench) -> None:
+def test_late_response_is_refused(bench: Bench) -> None:
     bench.create("s", {"C": custom()})
 
     assert put(bench.cloud, bench.functions.events[0], {}) == 403
 
 
-def test_failed_delete_keeps_the_stack_with_the_reason(bench: Bench) -> None:
+def test_failed_delete_keeps_the_stack_and_its_reason(bench: Bench) -> None:
     bench.create("s", {"C": custom()})
     bench.functions.handler = lambda _: {"Status": "FAILED", "Reason": "still busy"}
 

@@ -48,7 +48,7 @@ def test_unrelated_resources_are_created_at_once(bench: Bench) -> None:
     assert bench.create("s", {n: thing() for n in "ABC"}) == "CREATE_COMPLETE"
 
 
-def test_physical_names_carry_stack_and_logical_id_within_the_limit(bench: Bench) -> None:
+def test_physical_names_contain_stack_and_logical_id_within_the_limit(bench: Bench) -> None:
     bench.create("a-very-long-stack-name-that-must-be-cut", {"Logical": thing()})
 
     (name,) = bench.things.alive
@@ -68,7 +68,7 @@ def test_failed_create_rolls_back_and_names_the_reason(bench: Bench) -> None:
     )
 
 
-def test_resource_made_after_another_failed_counts_as_cancelled(bench: Bench) -> None:
+def test_resource_completed_after_a_failure_is_cancelled(bench: Bench) -> None:
     context = bench.cloud.service("cloudformation").context
     stack = context.store.add("s", "us-east-1", "123456789012", context.now())
     cancel = Cancellation()
@@ -80,7 +80,7 @@ def test_resource_made_after_another_failed_counts_as_cancelled(bench: Bench) ->
     assert stack.records["A"].physical_id in bench.things.alive
 
 
-def test_failed_create_stays_when_rollback_is_off_then_rolls_back_on_request(bench: Bench) -> None:
+def test_failed_create_is_preserved_and_rolled_back_on_request(bench: Bench) -> None:
     body = template({"A": thing(), "B": thing(Fail="create", Size=REF_A)})
     bench.cfn.create_stack(StackName="s", TemplateBody=body, DisableRollback=True)
     assert bench.status("s") == "CREATE_FAILED"
@@ -92,7 +92,7 @@ def test_failed_create_stays_when_rollback_is_off_then_rolls_back_on_request(ben
     assert bench.things.alive == {}
 
 
-def test_failed_create_can_be_mended_by_an_update(bench: Bench) -> None:
+def test_preserved_failed_create_can_be_updated(bench: Bench) -> None:
     body = template({"A": thing(Name="a"), "B": thing(Fail="create", Size=REF_A)})
     bench.cfn.create_stack(StackName="s", TemplateBody=body, DisableRollback=True)
     assert bench.status("s") == "CREATE_FAILED"
@@ -101,7 +101,7 @@ def test_failed_create_can_be_mended_by_an_update(bench: Bench) -> None:
     assert set(bench.things.alive) == {"a", "b"}
 
 
-def test_on_failure_delete_leaves_nothing(bench: Bench) -> None:
+def test_on_failure_delete_deletes_the_stack(bench: Bench) -> None:
     body = template({"A": thing(Fail="create")})
     made = bench.cfn.create_stack(StackName="s", TemplateBody=body, OnFailure="DELETE")
 
@@ -118,7 +118,9 @@ def test_update_in_place_keeps_the_physical_id(bench: Bench) -> None:
     assert (request.previous["Size"], request.properties["Size"]) == (1, 2)
 
 
-def test_replacement_comes_first_dependents_follow_and_the_old_goes_last(bench: Bench) -> None:
+def test_replacement_is_created_before_dependents_and_old_resource_deleted_last(
+    bench: Bench,
+) -> None:
     bench.create("s", {"A": thing(Fixed=1), "B": thing(Size=REF_A)})
     (old,) = (r["PhysicalResourceId"] for r in _resources(bench) if r["LogicalResourceId"] == "A")
     bench.things.log.clear()
@@ -166,7 +168,7 @@ def test_update_without_rollback_stays_failed_and_can_be_rolled_back(bench: Benc
     assert [p["Size"] for p in bench.things.alive.values()] == [1]
 
 
-def test_failed_rollback_can_be_continued_without_the_culprit(bench: Bench) -> None:
+def test_failed_rollback_can_skip_the_failed_resource(bench: Bench) -> None:
     bench.create("s", {"A": thing(Size=1)})
     bench.things.broken_updates = True
     assert bench.update("s", {"A": thing(Size=2)}) == "UPDATE_ROLLBACK_FAILED"
@@ -176,7 +178,7 @@ def test_failed_rollback_can_be_continued_without_the_culprit(bench: Bench) -> N
     assert bench.status("s") == "UPDATE_ROLLBACK_COMPLETE"
 
 
-def test_removed_resource_goes_in_the_clean_up(bench: Bench) -> None:
+def test_removed_resource_is_deleted_in_the_clean_up(bench: Bench) -> None:
     bench.create("s", {"A": thing(Name="a"), "B": thing(Name="b")})
 
     assert bench.update("s", {"A": thing(Name="a")}) == "UPDATE_COMPLETE"
@@ -185,7 +187,7 @@ def test_removed_resource_goes_in_the_clean_up(bench: Bench) -> None:
     assert "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" in bench.events("s", "s")
 
 
-def test_delete_goes_against_the_dependencies(bench: Bench) -> None:
+def test_delete_follows_the_reverse_dependency_order(bench: Bench) -> None:
     bench.create("s", {"A": thing(), "B": thing(Size=REF_A), "C": thing(Size={"Ref": "B"})})
     bench.things.log.clear()
 
@@ -195,7 +197,7 @@ def test_delete_goes_against_the_dependencies(bench: Bench) -> None:
         bench.stack("s")
 
 
-def test_delete_that_fails_keeps_what_it_needs_and_can_be_repeated(bench: Bench) -> None:
+def test_failed_delete_keeps_dependencies_and_can_be_repeated(bench: Bench) -> None:
     bench.create("s", {"A": thing(), "B": thing(Size=REF_A), "C": thing()})
     bench.things.undeletable.add("B")
 
@@ -236,7 +238,7 @@ def test_update_replace_policy_keeps_the_old_one(bench: Bench) -> None:
     assert set(bench.things.alive) == {"a", "b"}
 
 
-def test_every_unsupported_thing_is_listed_and_nothing_created(bench: Bench) -> None:
+def test_every_unsupported_part_is_listed_and_nothing_created(bench: Bench) -> None:
     resources = {n: thing(type_name=f"Test::Unknown::{n}") for n in "XY"} | {"A": thing()}
 
     with pytest.raises(ClientError, match=r"(?s)Test::Unknown::X.*Test::Unknown::Y"):
@@ -257,7 +259,7 @@ def test_type_allowed_by_name_is_stored_only() -> None:
         bench.cloud.stop()
 
 
-def test_exports_are_shared_and_guarded_while_in_use(bench: Bench) -> None:
+def test_exports_are_shared_and_cannot_be_deleted_while_in_use(bench: Bench) -> None:
     outputs = {"O": {"Value": ARN_A, "Export": {"Name": "the-arn"}}}
     bench.create("p", {"A": thing(Name="a")}, Outputs=outputs)
     bench.create("c", {"B": thing(Size={"Fn::ImportValue": "the-arn"})})
@@ -284,7 +286,7 @@ def test_export_in_use_cannot_change(bench: Bench) -> None:
     assert bench.outputs("p") == {"O": "1"}
 
 
-def test_missing_import_fails_the_resource_by_name(bench: Bench) -> None:
+def test_missing_import_fails_the_resource_with_its_name(bench: Bench) -> None:
     bench.create("s", {"A": thing(Size={"Fn::ImportValue": "nothing"})})
 
     assert bench.reason("s", "A", "CREATE_FAILED") == "No export named nothing found."
@@ -319,7 +321,7 @@ def test_rule_that_fails_names_its_description(bench: Bench) -> None:
     )
 
 
-def test_stack_tags_reach_the_resources_and_a_change_of_them_updates(bench: Bench) -> None:
+def test_stack_tags_apply_to_resources_and_their_change_updates(bench: Bench) -> None:
     body = template({"A": thing()})
     bench.cfn.create_stack(StackName="s", TemplateBody=body, Tags=[{"Key": "k", "Value": "1"}])
     bench.status("s")
@@ -340,7 +342,7 @@ def test_calls_are_made_as_the_stacks_role(bench: Bench) -> None:
     assert call.principal.endswith("assumed-role/deployer/service")
 
 
-def test_dynamic_reference_is_read_for_the_provider_and_kept_unread(bench: Bench) -> None:
+def test_dynamic_reference_is_resolved_for_the_provider_only(bench: Bench) -> None:
     ssm = bench.cloud.client("ssm", principal="test")
     ssm.put_parameter(Name="/word", Value="secret", Type="String", Overwrite=True)
 
@@ -384,7 +386,7 @@ def test_running_update_can_be_cancelled(bench: Bench) -> None:
     assert set(bench.things.alive) == {"a"}
 
 
-def test_every_operation_leaves_its_duration(bench: Bench) -> None:
+def test_every_operation_records_its_duration(bench: Bench) -> None:
     bench.create("s", {"A": thing()})
     bench.delete("s")
 
@@ -393,7 +395,7 @@ def test_every_operation_leaves_its_duration(bench: Bench) -> None:
 
 
 def _resources(bench: Bench) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = bench.cfn.describe_stack_resources(StackName="s")[
+    actual: list[dict[str, Any]] = bench.cfn.describe_stack_resources(StackName="s")[
         "StackResources"
     ]
-    return found
+    return actual

@@ -66,7 +66,7 @@ class Switched:
         return answer["step"]
 
     def status(self) -> str:
-        return str(self.stage.rest()["EndpointStatus"])
+        return str(self.stage.wait_until_stable()["EndpointStatus"])
 
     def steps(self, on: dict[str, str]) -> str:
         """A step policy on a target, and the alarm that runs it; the alarm's name."""
@@ -197,7 +197,7 @@ def test_an_endpoint_that_nobody_asks_goes_by_itself(switched: Switched) -> None
 def test_a_wish_older_than_the_last_is_forgotten(switched: Switched) -> None:
     old = iso(switched.cloud.clock.time() - 60)
     assert switched.run(action="stop") == "stopping"
-    switched.stage.rest()
+    switched.stage.wait_until_stable()
 
     assert switched.run(action="start", time=old) == "stopped"
     assert switched.status() == "Deleted"

@@ -24,7 +24,7 @@ from sageloop.local_cloud.core.cloud import Cloud
 from sageloop.local_cloud.core.errors import AwsError
 
 
-def test_event_of_a_user_reaches_a_function(cloud: Cloud, events: Any, lambdas: Any) -> None:
+def test_custom_event_invokes_a_function(cloud: Cloud, events: Any, lambdas: Any) -> None:
     rule = rule_to(events, FUNCTION)
 
     answer = put(events, Resources=["arn:x"])
@@ -40,7 +40,7 @@ def test_event_of_a_user_reaches_a_function(cloud: Cloud, events: Any, lambdas: 
     }  # fmt: skip
 
 
-def test_users_may_not_speak_for_aws(events: Any) -> None:
+def test_aws_source_is_refused_for_users(events: Any) -> None:
     answer = put(events, Source="aws.sagemaker")
 
     assert answer["FailedEntryCount"] == 1
@@ -59,23 +59,25 @@ def test_missing_member_is_refused_by_entry(events: Any) -> None:
     assert "DetailType" in answer["Entries"][0]["ErrorMessage"]
 
 
-def test_emitted_events_can_be_lost_and_doubled(cloud: Cloud, events: Any, lambdas: Any) -> None:
+def test_events_can_be_lost_and_duplicated_by_faults(
+    cloud: Cloud, events: Any, lambdas: Any
+) -> None:
     rule_to(events, FUNCTION, pattern={"source": ["aws.sagemaker"]})
     bus = cloud.service("events")
 
-    cloud.faults.order(kind="event", match="State Change", copies=0)
+    cloud.faults.inject(kind="event", match="State Change", copies=0)
     bus.emit("aws.sagemaker", "State Change", {"a": 1}, resources=[])
     cloud.settle()
     assert lambdas.calls == []
 
-    cloud.faults.order(kind="event", match="State Change", copies=2)
+    cloud.faults.inject(kind="event", match="State Change", copies=2)
     bus.emit("aws.sagemaker", "State Change", {"a": 1}, resources=["arn:job"])
     cloud.settle()
     ids = {event["id"] for _, _, event, _ in lambdas.calls}
     assert (len(lambdas.calls), len(ids)) == (2, 1)
 
 
-def test_disabled_rule_is_silent(cloud: Cloud, events: Any, lambdas: Any) -> None:
+def test_disabled_rule_does_not_match(cloud: Cloud, events: Any, lambdas: Any) -> None:
     rule_to(events, FUNCTION)
     events.disable_rule(Name="r")
     put(events)
@@ -89,7 +91,7 @@ def test_disabled_rule_is_silent(cloud: Cloud, events: Any, lambdas: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("target", "given"),
+    ("target", "body"),
     [
         ({"Input": '{"fixed": true}'}, {"fixed": True}),
         ({"InputPath": "$.detail"}, {"n": 1}),
@@ -103,17 +105,17 @@ def test_disabled_rule_is_silent(cloud: Cloud, events: Any, lambdas: Any) -> Non
         ),
     ],
 )  # fmt: skip
-def test_input_is_shaped(
-    cloud: Cloud, events: Any, lambdas: Any, target: dict[str, Any], given: Any
+def test_input_of_target_is_transformed(
+    cloud: Cloud, events: Any, lambdas: Any, target: dict[str, Any], body: Any
 ) -> None:
     rule_to(events, FUNCTION, **target)
     put(events)
     cloud.settle()
 
-    assert lambdas.calls[0][2] == given
+    assert lambdas.calls[0][2] == body
 
 
-def test_queue_without_permission_takes_nothing(
+def test_queue_without_permission_receives_nothing(
     cloud: Cloud, events: Any, sqs: Any, queue: Any
 ) -> None:
     url, arn = queue("closed", None)
@@ -132,7 +134,7 @@ def test_queue_without_permission_takes_nothing(
     assert json.loads(letter["Body"])["detail"] == {"n": 1}
 
 
-def test_queue_takes_the_event(cloud: Cloud, events: Any, sqs: Any, queue: Any) -> None:
+def test_queue_receives_the_event(cloud: Cloud, events: Any, sqs: Any, queue: Any) -> None:
     url, arn = queue("open")
     rule_to(events, arn)
     put(events)
@@ -158,7 +160,7 @@ def test_source_arn_of_another_rule_is_refused(
 
 
 @pytest.mark.parametrize("wired", [False, True])
-def test_key_of_a_queue_must_admit_events(
+def test_key_of_a_queue_must_allow_events(
     cloud: Cloud, events: Any, sqs: Any, queue: Any, wired: bool
 ) -> None:
     kms = cloud.client("kms", principal=USER)
@@ -193,7 +195,7 @@ def test_transient_failures_are_retried(cloud: Cloud, events: Any, lambdas: Any)
     assert len(lambdas.calls) == 1
 
 
-def test_exhausted_retries_end_in_the_queue(
+def test_event_with_exhausted_retries_is_sent_to_the_dead_letter_queue(
     cloud: Cloud, events: Any, lambdas: Any, sqs: Any, queue: Any
 ) -> None:
     url, arn = queue("dead")
@@ -224,7 +226,7 @@ def test_permission_failure_of_a_function_is_not_retried(
     assert lambdas.attempts == 1
 
 
-def test_topic_and_log_group_and_other_bus(
+def test_topic_log_group_and_other_bus_receive_events(
     cloud: Cloud, events: Any, lambdas: Any, sqs: Any, queue: Any
 ) -> None:
     logs, sns = cloud.client("logs", principal=USER), cloud.client("sns", principal=USER)
@@ -246,7 +248,7 @@ def test_topic_and_log_group_and_other_bus(
 
     notice = json.loads(received(sqs, url)[0]["Body"])
     assert json.loads(notice["Message"])["source"] == "my.app"
-    found = logs.filter_log_events(logGroupName="/aws/events/all")["events"]
-    assert json.loads(found[0]["message"])["source"] == "my.app"
+    actual = logs.filter_log_events(logGroupName="/aws/events/all")["events"]
+    assert json.loads(actual[0]["message"])["source"] == "my.app"
     assert len(lambdas.calls) == 1
     logs.delete_log_group(logGroupName="/aws/events/all")

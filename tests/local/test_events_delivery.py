@@ -1,4 +1,4 @@
-"""SNS to functions and queues, and S3's notifications, through boto3."""
+"""SNS to functions and queues, and S3's event notifications, through boto3."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 
 
 class FakeLambda(Service):
-    """Takes invocations by services, or fails as told."""
+    """Accepts invocations by services, or fails as configured."""
 
     model = "lambda"
 
@@ -96,7 +96,7 @@ def received(sqs: Any, url: str) -> list[dict[str, Any]]:
     return list(answer.get("Messages", []))
 
 
-def test_function_gets_a_notification(cloud: Cloud, sns: Any, topic: str, lambdas: Any) -> None:
+def test_function_receives_a_notification(cloud: Cloud, sns: Any, topic: str, lambdas: Any) -> None:
     arn = sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=FUNCTION)["SubscriptionArn"]
 
     attributes = {"k": {"DataType": "String", "StringValue": "v"}}
@@ -129,20 +129,20 @@ def test_batch_is_delivered(cloud: Cloud, sns: Any, topic: str, lambdas: Any) ->
 @pytest.mark.parametrize(
     ("scope", "message", "attribute", "count"),
     [
-        ("MessageAttributes", "x", "red", 1),
+        ("MessageAttributes", "x", "amber", 1),
         ("MessageAttributes", "x", "blue", 0),
-        ("MessageBody", '{"colour": "red"}', "blue", 1),
-        ("MessageBody", '{"colour": "blue"}', "red", 0),
-        ("MessageBody", "no json", "red", 0),
+        ("MessageBody", '{"colour": "amber"}', "blue", 1),
+        ("MessageBody", '{"colour": "blue"}', "amber", 0),
+        ("MessageBody", "no json", "amber", 0),
     ],
 )
-def test_filter_policy_decides(
+def test_filter_policy_selects_messages(
     cloud: Cloud, sns: Any, topic: str, lambdas: Any, *,
     scope: str, message: str, attribute: str, count: int,
 ) -> None:  # fmt: skip
     sns.subscribe(
         TopicArn=topic, Protocol="lambda", Endpoint=FUNCTION,
-        Attributes={"FilterPolicy": '{"colour": ["red"]}', "FilterPolicyScope": scope},
+        Attributes={"FilterPolicy": '{"colour": ["amber"]}', "FilterPolicyScope": scope},
     )  # fmt: skip
     attributes = {"colour": {"DataType": "String", "StringValue": attribute}}
     sns.publish(TopicArn=topic, Message=message, MessageAttributes=attributes)
@@ -151,7 +151,7 @@ def test_filter_policy_decides(
     assert len(lambdas.calls) == count
 
 
-def test_refused_notification_ends_in_the_redrive_queue(
+def test_refused_notification_is_sent_to_the_redrive_queue(
     cloud: Cloud, sns: Any, sqs: Any, topic: str, lambdas: Any
 ) -> None:
     url, arn = make_queue(sqs, "redrive", "sns.amazonaws.com")
@@ -169,7 +169,7 @@ def test_refused_notification_ends_in_the_redrive_queue(
 
 
 @pytest.mark.parametrize("admitted", [True, False])
-def test_queue_must_admit_the_topic(
+def test_queue_policy_must_allow_the_topic(
     cloud: Cloud, sns: Any, sqs: Any, topic: str, admitted: bool
 ) -> None:
     url, arn = make_queue(sqs, f"inbox-{admitted}", "sns.amazonaws.com" if admitted else None)
@@ -213,7 +213,7 @@ def configure(s3: Any, bucket: str, **configuration: Any) -> None:
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
 
 
-def test_new_objects_become_events(cloud: Cloud, s3: Any, bucket: str, lambdas: Any) -> None:
+def test_new_objects_emit_events(cloud: Cloud, s3: Any, bucket: str, lambdas: Any) -> None:
     listening_rule(
         cloud, {"source": ["aws.s3"], "detail": {"object": {"key": [{"suffix": ".json"}]}}}
     )
@@ -224,9 +224,9 @@ def test_new_objects_become_events(cloud: Cloud, s3: Any, bucket: str, lambdas: 
     s3.copy_object(Bucket=bucket, Key="copy.json", CopySource=f"{bucket}/other.txt")
     assert cloud.settle() == []
 
-    found = {e["detail"]["reason"]: e for _, _, e, _ in lambdas.calls}
-    assert found.keys() == {"PutObject", "CopyObject"}
-    event = found["PutObject"]
+    actual = {e["detail"]["reason"]: e for _, _, e, _ in lambdas.calls}
+    assert actual.keys() == {"PutObject", "CopyObject"}
+    event = actual["PutObject"]
     assert event["detail-type"] == "Object Created"
     assert event["resources"] == [f"arn:aws:s3:::{bucket}"]
     assert event["detail"]["bucket"] == {"name": bucket}
@@ -235,9 +235,7 @@ def test_new_objects_become_events(cloud: Cloud, s3: Any, bucket: str, lambdas: 
     assert "version-id" not in event["detail"]["object"]
 
 
-def test_multipart_upload_becomes_one_event(
-    cloud: Cloud, s3: Any, bucket: str, lambdas: Any
-) -> None:
+def test_multipart_upload_emits_one_event(cloud: Cloud, s3: Any, bucket: str, lambdas: Any) -> None:
     listening_rule(cloud, {"source": ["aws.s3"]})
     configure(s3, bucket, EventBridgeConfiguration={})
     upload = s3.create_multipart_upload(Bucket=bucket, Key="big")["UploadId"]
@@ -251,7 +249,7 @@ def test_multipart_upload_becomes_one_event(
     assert event["detail"]["object"]["size"] == 9
 
 
-def test_deletes_become_events(cloud: Cloud, s3: Any, bucket: str, lambdas: Any) -> None:
+def test_deletions_emit_events(cloud: Cloud, s3: Any, bucket: str, lambdas: Any) -> None:
     listening_rule(cloud, {"source": ["aws.s3"], "detail-type": ["Object Deleted"]})
     configure(s3, bucket, EventBridgeConfiguration={})
     for key in ("a", "b"):
@@ -267,7 +265,9 @@ def test_deletes_become_events(cloud: Cloud, s3: Any, bucket: str, lambdas: Any)
     assert kinds["b"]["reason"] == "DeleteObject"
 
 
-def test_function_gets_filtered_records(cloud: Cloud, s3: Any, bucket: str, lambdas: Any) -> None:
+def test_function_receives_filtered_records(
+    cloud: Cloud, s3: Any, bucket: str, lambdas: Any
+) -> None:
     rules = [{"Name": "prefix", "Value": "in/"}, {"Name": "suffix", "Value": ".csv"}]
     configure(
         s3, bucket,
@@ -289,7 +289,9 @@ def test_function_gets_filtered_records(cloud: Cloud, s3: Any, bucket: str, lamb
     assert record["s3"]["object"]["size"] == 3
 
 
-def test_queue_gets_test_message_and_records(cloud: Cloud, s3: Any, sqs: Any, bucket: str) -> None:
+def test_queue_receives_test_message_and_records(
+    cloud: Cloud, s3: Any, sqs: Any, bucket: str
+) -> None:
     url, arn = make_queue(sqs, "from-s3", "s3.amazonaws.com")
     one = {"QueueArn": arn, "Events": ["s3:ObjectRemoved:*"]}
     configure(s3, bucket, QueueConfigurations=[one])
@@ -304,7 +306,7 @@ def test_queue_gets_test_message_and_records(cloud: Cloud, s3: Any, sqs: Any, bu
     assert record["eventName"] == "ObjectRemoved:Delete"
 
 
-def test_destination_that_does_not_admit_s3_is_refused(
+def test_destination_that_does_not_allow_s3_is_refused(
     cloud: Cloud, s3: Any, sqs: Any, bucket: str
 ) -> None:
     configure(s3, bucket, EventBridgeConfiguration={})
@@ -319,7 +321,7 @@ def test_destination_that_does_not_admit_s3_is_refused(
     assert "EventBridgeConfiguration" in kept
 
 
-def test_events_that_are_never_sent_are_refused(s3: Any, bucket: str) -> None:
+def test_unsupported_events_are_refused(s3: Any, bucket: str) -> None:
     one = {"LambdaFunctionArn": FUNCTION, "Events": ["s3:ObjectRestore:*"]}
     with pytest.raises(ClientError, match="does not deliver s3:ObjectRestore"):
         configure(s3, bucket, LambdaFunctionConfigurations=[one])

@@ -69,13 +69,13 @@ def test_scheduled_rule_fires_on_the_virtual_clock(cloud: Cloud, events: Any, la
     cloud.clock.advance(15 * 60 + 1)
     cloud.settle()
 
-    given = [event for _, _, event, _ in lambdas.calls]
-    assert [event["detail-type"] for event in given] == ["Scheduled Event"] * 3
-    assert given[0]["resources"] == [arn]
-    assert given[0]["time"] < given[1]["time"] < given[2]["time"]
+    arguments = [event for _, _, event, _ in lambdas.calls]
+    assert [event["detail-type"] for event in arguments] == ["Scheduled Event"] * 3
+    assert arguments[0]["resources"] == [arn]
+    assert arguments[0]["time"] < arguments[1]["time"] < arguments[2]["time"]
 
 
-def test_disabled_schedule_is_silent(cloud: Cloud, events: Any, lambdas: Any) -> None:
+def test_disabled_schedule_does_not_fire(cloud: Cloud, events: Any, lambdas: Any) -> None:
     events.put_rule(Name="s", ScheduleExpression="rate(1 minute)", State="DISABLED")
     events.put_targets(Rule="s", Targets=[{"Id": "t", "Arn": FUNCTION}])
     cloud.clock.advance(600)
@@ -84,7 +84,9 @@ def test_disabled_schedule_is_silent(cloud: Cloud, events: Any, lambdas: Any) ->
     assert lambdas.calls == []
 
 
-def test_a_jump_fires_a_thousand_at_most(cloud: Cloud, events: Any, lambdas: Any) -> None:
+def test_advance_fires_a_thousand_occurrences_at_most(
+    cloud: Cloud, events: Any, lambdas: Any
+) -> None:
     events.put_rule(Name="s", ScheduleExpression="rate(1 minute)")
     events.put_targets(Rule="s", Targets=[{"Id": "t", "Arn": FUNCTION}])
     cloud.clock.advance(5_000 * 60)
@@ -93,7 +95,7 @@ def test_a_jump_fires_a_thousand_at_most(cloud: Cloud, events: Any, lambdas: Any
     assert 1000 <= len(lambdas.calls) <= 1001
 
 
-def test_bad_schedule_is_refused(events: Any) -> None:
+def test_invalid_schedule_is_refused(events: Any) -> None:
     with pytest.raises(ClientError, match="ScheduleExpression is not valid"):
         events.put_rule(Name="s", ScheduleExpression="rate(1 minutes)")
 
@@ -107,7 +109,7 @@ def test_bus_permissions_are_stored(events: Any) -> None:
     assert "Policy" not in events.describe_event_bus()
 
 
-def test_pattern_can_be_tried(events: Any) -> None:
+def test_event_pattern_is_tested(events: Any) -> None:
     event = {
         "id": "1", "detail-type": "t", "source": "a", "account": "1",
         "time": "2026-01-01T00:00:00Z", "region": "r", "resources": [],
@@ -120,7 +122,7 @@ def test_pattern_can_be_tried(events: Any) -> None:
     assert answer["Result"] is True
 
 
-def test_buses_live_and_change(events: Any) -> None:
+def test_bus_is_created_updated_and_deleted(events: Any) -> None:
     events.create_event_bus(Name="mine", Description="a")
     events.update_event_bus(Name="mine", Description="b")
     assert events.describe_event_bus(Name="mine")["Description"] == "b"
@@ -133,17 +135,17 @@ def test_buses_live_and_change(events: Any) -> None:
         events.describe_event_bus(Name="mine")
 
 
-def test_default_topic_policy_admits_alarms_only(cloud: Cloud) -> None:
+def test_default_topic_policy_allows_alarms_only(cloud: Cloud) -> None:
     sns = cloud.client("sns", principal=USER)
     topic = sns.create_topic(Name="plain")["TopicArn"]
 
     assert admits(cloud, "cloudwatch.amazonaws.com", topic, "arn:alarm") is None
     refusal = admits(cloud, "events.amazonaws.com", topic, "arn:rule")
     assert refusal is not None
-    assert "does not let events.amazonaws.com sns:Publish" in refusal
+    assert "does not allow events.amazonaws.com to call sns:Publish" in refusal
 
 
-def test_key_of_aws_admits_no_service(cloud: Cloud) -> None:
+def test_aws_managed_key_allows_no_service(cloud: Cloud) -> None:
     sns = cloud.client("sns", principal=USER)
     attributes = {"KmsMasterKeyId": "alias/aws/sns"}
     topic = sns.create_topic(Name="managed", Attributes=attributes)["TopicArn"]
@@ -154,7 +156,7 @@ def test_key_of_aws_admits_no_service(cloud: Cloud) -> None:
     assert "alias/aws/sns" in refusal
 
 
-def test_missing_target_is_a_reason(cloud: Cloud) -> None:
+def test_missing_target_is_refused_with_a_reason(cloud: Cloud) -> None:
     gone = "arn:aws:sqs:us-east-1:123456789012:gone"
 
     refusal = admits(cloud, "events.amazonaws.com", gone, "arn:rule")
@@ -163,12 +165,12 @@ def test_missing_target_is_a_reason(cloud: Cloud) -> None:
     assert "cannot be reached" in refusal
 
 
-def test_refused_call_of_a_target_is_retried_when_ordered(
+def test_call_that_a_fault_refuses_is_retried(
     cloud: Cloud, events: Any, sqs: Any, queue: Any
 ) -> None:
     url, arn = queue("flaky")
     rule_to(events, arn)
-    cloud.faults.order(kind="call", match="sqs:SendMessage", code="InternalError", status=500)
+    cloud.faults.inject(kind="call", match="sqs:SendMessage", code="InternalError", status=500)
     put(events)
     cloud.settle(0.2)
     cloud.clock.advance(5)

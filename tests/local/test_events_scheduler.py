@@ -22,7 +22,7 @@ FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 
 
 class FakeLambda(Service):
-    """Takes invocations by roles, or fails as told."""
+    """Accepts invocations by roles, or fails as configured."""
 
     model = "lambda"
 
@@ -79,7 +79,7 @@ def create(scheduler: Any, expression: str, **members: Any) -> str:
     return str(made["ScheduleArn"])
 
 
-def test_rate_fires_as_the_role(cloud: Cloud, scheduler: Any, lambdas: Any) -> None:
+def test_rate_invokes_the_target_with_the_role(cloud: Cloud, scheduler: Any, lambdas: Any) -> None:
     arn = create(scheduler, "rate(10 minutes)")
     cloud.clock.advance(20 * 60 + 1)
     assert cloud.settle() == []
@@ -92,7 +92,7 @@ def test_rate_fires_as_the_role(cloud: Cloud, scheduler: Any, lambdas: Any) -> N
     assert event["resources"] == [arn]
 
 
-def test_input_knows_its_moment(cloud: Cloud, scheduler: Any, lambdas: Any) -> None:
+def test_input_contains_the_scheduled_time(cloud: Cloud, scheduler: Any, lambdas: Any) -> None:
     arn = create(
         scheduler, "rate(1 minute)",
         Target={"Input": '{"arn": "<aws.scheduler.schedule-arn>", '
@@ -106,7 +106,9 @@ def test_input_knows_its_moment(cloud: Cloud, scheduler: Any, lambdas: Any) -> N
     assert event["at"].endswith("Z")
 
 
-def test_one_time_schedule_fires_once_and_goes(cloud: Cloud, scheduler: Any, lambdas: Any) -> None:
+def test_one_time_schedule_fires_once_and_is_deleted(
+    cloud: Cloud, scheduler: Any, lambdas: Any
+) -> None:
     when = (cloud.clock.now() + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S")
     create(scheduler, f"at({when})", ActionAfterCompletion="DELETE")
     cloud.clock.advance(7200)
@@ -117,7 +119,7 @@ def test_one_time_schedule_fires_once_and_goes(cloud: Cloud, scheduler: Any, lam
         scheduler.get_schedule(Name="s")
 
 
-def test_time_zone_is_honoured(cloud: Cloud, scheduler: Any, lambdas: Any) -> None:
+def test_time_zone_is_applied(cloud: Cloud, scheduler: Any, lambdas: Any) -> None:
     create(
         scheduler, "cron(30 9 * * ? *)", ScheduleExpressionTimezone="Asia/Tokyo",
         Target={"Input": '"<aws.scheduler.scheduled-time>"'},
@@ -128,7 +130,7 @@ def test_time_zone_is_honoured(cloud: Cloud, scheduler: Any, lambdas: Any) -> No
     assert "T00:30:00Z" in lambdas.calls[0][1]
 
 
-def test_start_and_end_bound_a_rate(cloud: Cloud, scheduler: Any, lambdas: Any) -> None:
+def test_start_and_end_limit_a_rate(cloud: Cloud, scheduler: Any, lambdas: Any) -> None:
     start = cloud.clock.now() + timedelta(hours=1)
     end = start + timedelta(minutes=21)
     create(scheduler, "rate(10 minutes)", StartDate=start, EndDate=end)
@@ -138,7 +140,7 @@ def test_start_and_end_bound_a_rate(cloud: Cloud, scheduler: Any, lambdas: Any) 
     assert len(lambdas.calls) == 3
 
 
-def test_disabled_schedule_is_silent_until_updated(
+def test_disabled_schedule_does_not_fire_until_updated(
     cloud: Cloud, scheduler: Any, lambdas: Any
 ) -> None:
     create(scheduler, "rate(1 minute)", State="DISABLED")
@@ -155,7 +157,9 @@ def test_disabled_schedule_is_silent_until_updated(
     assert len(lambdas.calls) == 1
 
 
-def test_failure_ends_in_the_dead_letter_queue(cloud: Cloud, scheduler: Any, lambdas: Any) -> None:
+def test_failed_event_is_sent_to_the_dead_letter_queue(
+    cloud: Cloud, scheduler: Any, lambdas: Any
+) -> None:
     sqs = cloud.client("sqs", principal=USER)
     url = sqs.create_queue(QueueName="schedule-dlq")["QueueUrl"]
     lambdas.failure = AwsError("ResourceNotFoundException", "no function", 404)
@@ -174,42 +178,42 @@ def test_failure_ends_in_the_dead_letter_queue(cloud: Cloud, scheduler: Any, lam
 
 
 def test_role_that_does_not_trust_scheduler_is_refused(scheduler: Any) -> None:
-    role = "arn:aws:iam::123456789012:role/nobody"
+    role = "arn:aws:iam::123456789012:role/missing"
     with pytest.raises(scheduler.exceptions.ValidationException, match="to assume the role"):
         create(scheduler, "rate(1 minute)", Target={"RoleArn": role})
 
 
-def test_second_schedule_of_a_name_is_refused(scheduler: Any) -> None:
+def test_second_schedule_with_the_same_name_is_refused(scheduler: Any) -> None:
     create(scheduler, "rate(1 minute)")
     with pytest.raises(scheduler.exceptions.ConflictException):
         create(scheduler, "rate(1 minute)")
 
 
 @pytest.mark.parametrize("expression", ["rate(0 minutes)", "cron(* * * * * *)", "at(tomorrow)"])
-def test_bad_expression_is_refused(scheduler: Any, expression: str) -> None:
+def test_invalid_expression_is_refused(scheduler: Any, expression: str) -> None:
     with pytest.raises(ClientError, match="Invalid Schedule Expression"):
         create(scheduler, expression)
 
 
 def test_unsupported_target_is_refused_by_name(scheduler: Any) -> None:
     arn = "arn:aws:scheduler:::aws-sdk:sagemaker:createTrainingJob"
-    with pytest.raises(ClientError, match="do not reach arn:aws:scheduler"):
+    with pytest.raises(ClientError, match="do not support the target arn:aws:scheduler"):
         create(scheduler, "rate(1 minute)", Target={"Arn": arn})
 
 
 def test_schedule_is_described_as_created(scheduler: Any) -> None:
     create(scheduler, "rate(1 minute)", Description="d")
-    found = scheduler.get_schedule(Name="s")
+    actual = scheduler.get_schedule(Name="s")
 
-    assert found["ScheduleExpression"] == "rate(1 minute)"
-    assert found["Description"] == "d"
-    assert found["State"] == "ENABLED"
-    assert found["GroupName"] == "default"
-    assert found["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 185
+    assert actual["ScheduleExpression"] == "rate(1 minute)"
+    assert actual["Description"] == "d"
+    assert actual["State"] == "ENABLED"
+    assert actual["GroupName"] == "default"
+    assert actual["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 185
     assert [s["Name"] for s in scheduler.list_schedules()["Schedules"]] == ["s"]
 
 
-def test_group_takes_its_schedules_along(scheduler: Any, cloud: Cloud, lambdas: Any) -> None:
+def test_deleted_group_deletes_its_schedules(scheduler: Any, cloud: Cloud, lambdas: Any) -> None:
     group = scheduler.create_schedule_group(Name="g", Tags=[{"Key": "k", "Value": "v"}])
     create(scheduler, "rate(1 minute)", GroupName="g")
     arn = group["ScheduleGroupArn"]

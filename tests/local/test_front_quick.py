@@ -1,4 +1,4 @@
-"""InvokeEndpoint's short way through the front answers as the long one does."""
+"""The fast path of InvokeEndpoint gives the same responses as the regular path."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def server() -> Iterator[LocalCloudServer]:
 
 
 class Line:
-    """One connection to the server, and the user's signature on what goes over it."""
+    """One connection to the server, with requests signed by the user."""
 
     def __init__(self, cloud: Cloud, connection: socket.socket) -> None:
         self.access, self.connection = cloud.access, connection
 
     def head(self, body: bytes, *more: str, path: str = PATH) -> bytes:
-        """The head of a signed InvokeEndpoint, ready for further lines."""
+        """The head of a signed InvokeEndpoint, to which lines can be added."""
         return self._head("sagemaker", path, {"Content-Type": CSV}, body, more)
 
     def query(self, body: bytes) -> bytes:
@@ -81,7 +81,7 @@ def line(server: LocalCloudServer) -> Iterator[Line]:
 
 
 def answer(line: Line) -> tuple[int, str, bytes]:
-    """Status, headers and body of one answer, and not a byte more."""
+    """Status, headers and body of one response, without reading beyond it."""
     read = line.connection.makefile("rb", buffering=0)
     head = b""
     while not head.endswith(b"\r\n\r\n"):
@@ -95,7 +95,7 @@ def answer(line: Line) -> tuple[int, str, bytes]:
     return int(text.split()[1]), text, body
 
 
-def test_request_in_one_piece_and_in_several_is_answered_alike(line: Line) -> None:
+def test_request_in_one_and_in_several_segments_has_the_same_response(line: Line) -> None:
     line.send(line.whole(b"hello"))
     assert answer(line)[::2] == (200, b"echo hello")
 
@@ -105,7 +105,7 @@ def test_request_in_one_piece_and_in_several_is_answered_alike(line: Line) -> No
     assert answer(line)[::2] == (200, b"echo hello")
 
 
-def test_head_that_comes_in_pieces_is_answered_the_long_way(line: Line) -> None:
+def test_head_in_several_segments_is_answered_by_cheroot(line: Line) -> None:
     whole = line.whole(b"hello")
     line.send(whole[:20])
     line.send(whole[20:])
@@ -113,7 +113,7 @@ def test_head_that_comes_in_pieces_is_answered_the_long_way(line: Line) -> None:
     assert answer(line)[::2] == (200, b"echo hello")
 
 
-def test_body_in_chunks_and_one_that_expects_leave_are_answered(line: Line) -> None:
+def test_chunked_body_and_expect_continue_are_answered(line: Line) -> None:
     line.send(line.head(b"hello", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n")
     assert answer(line)[::2] == (200, b"echo hello")
 
@@ -123,7 +123,7 @@ def test_body_in_chunks_and_one_that_expects_leave_are_answered(line: Line) -> N
     assert answer(line)[::2] == (200, b"echo hello")
 
 
-def test_requests_for_other_services_share_the_connection(line: Line) -> None:
+def test_other_services_are_answered_on_the_same_connection(line: Line) -> None:
     line.send(line.whole(b"hello"))
     assert answer(line)[0] == 200
 
@@ -133,14 +133,14 @@ def test_requests_for_other_services_share_the_connection(line: Line) -> None:
     assert answer(line)[::2] == (200, b"echo hello")
 
 
-def test_two_requests_sent_at_once_are_answered_in_turn(line: Line) -> None:
+def test_pipelined_requests_are_answered_in_order(line: Line) -> None:
     line.send(line.whole(b"one") + line.whole(b"two"))
 
     assert answer(line)[2] == b"echo one"
     assert answer(line)[2] == b"echo two"
 
 
-def test_connection_is_closed_when_the_client_says_so(line: Line) -> None:
+def test_connection_is_closed_on_request(line: Line) -> None:
     line.send(line.whole(b"hello", "Connection: close"))
 
     status, text, _ = answer(line)
@@ -148,7 +148,7 @@ def test_connection_is_closed_when_the_client_says_so(line: Line) -> None:
     assert line.connection.recv(10) == b""
 
 
-def test_calls_are_recorded_with_principal_and_meet_ordered_faults(
+def test_calls_are_recorded_and_subject_to_injected_faults(
     server: LocalCloudServer,
 ) -> None:
     cloud = server.cloud
@@ -158,22 +158,22 @@ def test_calls_are_recorded_with_principal_and_meet_ordered_faults(
         aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,
         aws_session_token=keys.token,
     )  # fmt: skip
-    cloud.faults.order(kind="call", match="sagemaker:InvokeEndpoint", code="ServiceUnavailable",
+    cloud.faults.inject(kind="call", match="sagemaker:InvokeEndpoint", code="ServiceUnavailable",
                        status=503, principal="*/caller/s")  # fmt: skip
 
-    found = runtime.invoke_endpoint(EndpointName="e", Body="id", InferenceId="n-1", Accept="a/b")
+    actual = runtime.invoke_endpoint(EndpointName="e", Body="id", InferenceId="n-1", Accept="a/b")
 
-    assert found["Body"].read() == b"n-1"  # boto3 has tried again
-    seen = cloud.recorder.calls(action="sagemaker:InvokeEndpoint")[-2:]
-    assert [call.outcome for call in seen] == ["ServiceUnavailable", "OK"]
-    assert seen[-1].principal.endswith("assumed-role/caller/s")
-    assert seen[-1].params == {
+    assert actual["Body"].read() == b"n-1"  # boto3 has retried
+    recorded = cloud.recorder.calls(action="sagemaker:InvokeEndpoint")[-2:]
+    assert [call.outcome for call in recorded] == ["ServiceUnavailable", "OK"]
+    assert recorded[-1].principal.endswith("assumed-role/caller/s")
+    assert recorded[-1].params == {
         "EndpointName": "e", "InferenceId": "n-1", "Accept": "a/b",
     }  # fmt: skip
-    assert seen[-1].resource == "e"
+    assert recorded[-1].resource == "e"
 
 
-def test_unknown_endpoint_reads_as_ever(line: Line) -> None:
+def test_unknown_endpoint_has_the_regular_error(line: Line) -> None:
     line.send(line.whole(b"hello", path=PATH.replace("/e/", "/none/")))
 
     status, text, body = answer(line)
@@ -190,7 +190,7 @@ def test_unknown_endpoint_reads_as_ever(line: Line) -> None:
         (b"text/csv", b"text/tsv", "invalidsignatureexception"),
     ],
 )
-def test_a_request_that_is_not_what_was_signed_is_refused_the_short_way_too(
+def test_changed_request_is_refused_on_the_fast_path(
     server: LocalCloudServer, line: Line, part: bytes, other: bytes, code: str
 ) -> None:
     before = len(server.cloud.recorder.calls())
@@ -199,7 +199,7 @@ def test_a_request_that_is_not_what_was_signed_is_refused_the_short_way_too(
 
     status, text, _ = answer(line)
     assert (status, f"x-amzn-errortype: {code}" in text) == (403, True)
-    invoked = "sagemaker:InvokeEndpoint"  # what the endpoint itself calls is recorded too
+    invoked = "sagemaker:InvokeEndpoint"  # calls of the endpoint itself are recorded too
     (call,) = [c for c in server.cloud.recorder.calls()[before:] if c.action == invoked]
     assert (call.principal, call.action) == ("anonymous", "sagemaker:InvokeEndpoint")
 
@@ -207,7 +207,7 @@ def test_a_request_that_is_not_what_was_signed_is_refused_the_short_way_too(
 @pytest.mark.parametrize(
     "header", ["Origin: http://evil.example", "Referer: http://localhost:1/", "Host: evil.example"]
 )
-def test_what_a_page_sends_is_refused_the_short_way_too(line: Line, header: str) -> None:
+def test_request_of_a_page_is_refused_on_the_fast_path(line: Line, header: str) -> None:
     whole = line.whole(b"hello")
     name = header.split(":", maxsplit=1)[0].encode()
     kept = [part for part in whole.split(b"\r\n") if not part.startswith(name + b":")]

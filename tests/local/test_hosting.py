@@ -1,4 +1,4 @@
-"""Endpoints through boto3: real processes behind a router."""
+"""Endpoints through boto3: processes behind a router."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_created_endpoint_serves_its_model_and_is_described(stage: Stage) -> Non
 
 
 @pytest.mark.feature("serving: the role's credentials and /opt/ml")
-def test_instance_has_its_roles_credentials_and_a_private_opt_ml(stage: Stage) -> None:
+def test_instance_has_role_credentials_and_private_opt_ml(stage: Stage) -> None:
     stage.endpoint()
 
     assert stage.cloud.keys.caller(stage.invoke("role")).name.endswith("/model/SageMaker")
@@ -37,7 +37,7 @@ def test_instance_has_its_roles_credentials_and_a_private_opt_ml(stage: Stage) -
 
 
 @pytest.mark.feature("serving: log streams of instances")
-def test_output_of_instances_lands_in_their_log_stream(stage: Stage) -> None:
+def test_instance_output_is_written_to_its_log_stream(stage: Stage) -> None:
     stage.endpoint()
     assert stage.cloud.settle(180) == []
 
@@ -49,18 +49,18 @@ def test_output_of_instances_lands_in_their_log_stream(stage: Stage) -> None:
     assert events[0]["message"] == "listening"
 
 
-@pytest.mark.feature("serving: headers of the request and of the answer")
+@pytest.mark.feature("serving: headers of the request and of the response")
 def test_invocation_passes_headers_and_publishes_metrics(stage: Stage) -> None:
     stage.endpoint()
 
-    answer = stage.runtime.invoke_endpoint(
+    response = stage.runtime.invoke_endpoint(
         EndpointName=stage.name, Body="id", InferenceId="n-1", CustomAttributes="a=b"
     )
 
-    assert answer["Body"].read() == b"n-1"
-    assert answer["InvokedProductionVariant"] == "AllTraffic"
-    assert answer["CustomAttributes"] == "a=b"
-    assert answer["ContentType"] == "text/csv; charset=utf-8"
+    assert response["Body"].read() == b"n-1"
+    assert response["InvokedProductionVariant"] == "AllTraffic"
+    assert response["CustomAttributes"] == "a=b"
+    assert response["ContentType"] == "text/csv; charset=utf-8"
     assert stage.total("Invocations") == 1
     assert stage.total("Invocations", EndpointConfigName="one") == 1
     assert stage.total("ModelLatency") > 0
@@ -69,7 +69,7 @@ def test_invocation_passes_headers_and_publishes_metrics(stage: Stage) -> None:
 
 @pytest.mark.feature("serving: ModelError and its fields")
 @pytest.mark.parametrize(("status", "side"), [(415, "client"), (500, "server")])
-def test_error_of_the_model_is_a_model_error(stage: Stage, status: int, side: str) -> None:
+def test_error_response_of_container_is_a_model_error(stage: Stage, status: int, side: str) -> None:
     stage.endpoint()
 
     with pytest.raises(stage.runtime.exceptions.ModelError) as caught:
@@ -78,15 +78,15 @@ def test_error_of_the_model_is_a_model_error(stage: Stage, status: int, side: st
     response = caught.value.response
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert response["OriginalStatusCode"] == status
-    assert response["OriginalMessage"] == "the model says no"
+    assert response["OriginalMessage"] == "the model failed"
     assert ":log-stream:AllTraffic/i-" in response["LogStreamArn"]
     assert f"Received {side} error ({status}) from primary" in response["Error"]["Message"]
     assert stage.total(f"Invocation{status // 100}XXErrors") == 1
     assert stage.total("InvocationModelErrors") == 1
 
 
-@pytest.mark.feature("serving: time-out of an invocation")
-def test_slow_model_times_out(stage: Stage) -> None:
+@pytest.mark.feature("serving: timeout of an invocation")
+def test_slow_invocation_times_out(stage: Stage) -> None:
     stage.hosting.timing = Timing(invocation=0.2)
     stage.endpoint()
 
@@ -100,7 +100,7 @@ def test_payloads_above_six_megabytes_are_refused(stage: Stage) -> None:
     assert "exceeds the limit of 6291456" in refusal(stage.invoke, body="big")[1]
 
 
-def test_unknown_endpoint_and_variant_are_named(stage: Stage) -> None:
+def test_unknown_endpoint_and_variant_are_refused(stage: Stage) -> None:
     assert refusal(stage.invoke) == (
         "ValidationError", f"Endpoint {stage.name} of account 123456789012 not found.",
     )  # fmt: skip
@@ -110,7 +110,7 @@ def test_unknown_endpoint_and_variant_are_named(stage: Stage) -> None:
 
 
 @pytest.mark.feature("capture: files in S3")
-def test_captured_exchanges_are_in_s3_once_settled(stage: Stage) -> None:
+def test_data_capture_is_written_to_s3(stage: Stage) -> None:
     stage.config("captured", "winter", DataCaptureConfig=CAPTURE)
     described = stage.endpoint("captured")
     assert described["DataCaptureConfig"]["CaptureStatus"] == "Started"
@@ -121,8 +121,8 @@ def test_captured_exchanges_are_in_s3_once_settled(stage: Stage) -> None:
     assert stage.cloud.settle(180) == []
 
     prefix = f"captured/{stage.name}/AllTraffic/{hour}"
-    found = stage.s3.list_objects_v2(Bucket="data", Prefix=prefix)["Contents"]
-    body = stage.s3.get_object(Bucket="data", Key=found[0]["Key"])["Body"].read().decode()
+    listing = stage.s3.list_objects_v2(Bucket="data", Prefix=prefix)["Contents"]
+    body = stage.s3.get_object(Bucket="data", Key=listing[0]["Key"])["Body"].read().decode()
     first, second = [json.loads(line) for line in body.splitlines()]
     assert first["captureData"]["endpointInput"] == {
         "observedContentType": "text/csv", "mode": "INPUT", "data": "1,2", "encoding": "CSV",
@@ -136,7 +136,7 @@ def test_captured_exchanges_are_in_s3_once_settled(stage: Stage) -> None:
     assert puts[0].principal.endswith("assumed-role/model/service")
 
 
-def test_model_that_fails_its_ping_fails_the_endpoint(stage: Stage) -> None:
+def test_failed_ping_fails_the_endpoint(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=0.5, terminate=2)
     stage.model("mute", PING="broken")
     stage.config("mute", "mute", count=2)
@@ -152,17 +152,17 @@ def test_model_that_fails_its_ping_fails_the_endpoint(stage: Stage) -> None:
     update = {"EndpointName": stage.name, "EndpointConfigName": "one"}
     assert "can only be deleted" in refusal(stage.sagemaker.update_endpoint, **update)[1]
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
 
 
-def test_program_that_exits_fails_the_endpoint_at_once(stage: Stage) -> None:
+def test_exited_container_fails_the_endpoint_at_once(stage: Stage) -> None:
     stage.model("gone", START="exit")
     stage.config("gone", "gone")
 
     assert stage.endpoint("gone")["EndpointStatus"] == "Failed"
 
 
-def test_artifact_that_vanished_is_named(stage: Stage) -> None:
+def test_missing_artifact_is_named_in_failure_reason(stage: Stage) -> None:
     stage.s3.delete_object(Bucket="data", Key="winter.tar.gz")
 
     reason = stage.endpoint()["FailureReason"]
@@ -170,8 +170,8 @@ def test_artifact_that_vanished_is_named(stage: Stage) -> None:
     assert 'from URL: "s3://data/winter.tar.gz"' in reason
 
 
-@pytest.mark.feature("serving: restart of a dead worker")
-def test_dead_worker_is_restarted(stage: Stage) -> None:
+@pytest.mark.feature("serving: restart of an exited worker")
+def test_exited_worker_is_restarted(stage: Stage) -> None:
     stage.endpoint()
     before = stage.invoke("pid")
 
@@ -179,11 +179,11 @@ def test_dead_worker_is_restarted(stage: Stage) -> None:
     assert stage.cloud.settle(180) == []
 
     assert stage.invoke("pid") != before
-    assert stage.rest()["EndpointStatus"] == "InService"
+    assert stage.wait_until_stable()["EndpointStatus"] == "InService"
 
 
-def test_ordered_fault_kills_an_instance_that_comes_back(stage: Stage) -> None:
-    fault = stage.cloud.faults.order(kind="process", match=f"endpoint:{stage.name}")
+def test_injected_fault_kills_an_instance_that_is_restarted(stage: Stage) -> None:
+    fault = stage.cloud.faults.inject(kind="process", match=f"endpoint:{stage.name}")
 
     stage.endpoint()
     stage.cloud.settle(180)
@@ -192,12 +192,12 @@ def test_ordered_fault_kills_an_instance_that_comes_back(stage: Stage) -> None:
     assert stage.invoke() == "echo hello"
 
 
-def test_deleted_endpoint_is_gone_with_its_processes(stage: Stage) -> None:
+def test_deleted_endpoint_ends_its_processes(stage: Stage) -> None:
     stage.endpoint()
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
 
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
     assert stage.cloud.processes.running() == {}
     assert (
         'Could not find endpoint "arn:aws'
@@ -206,7 +206,7 @@ def test_deleted_endpoint_is_gone_with_its_processes(stage: Stage) -> None:
     assert stage.events.statuses()[-1] == "DELETING"
 
 
-def test_in_progress_endpoint_refuses_update_and_delete(stage: Stage) -> None:
+def test_endpoint_in_progress_cannot_be_updated_or_deleted(stage: Stage) -> None:
     stage.sagemaker.create_endpoint(EndpointName=stage.name, EndpointConfigName="one")
 
     for call, more in (
@@ -216,10 +216,10 @@ def test_in_progress_endpoint_refuses_update_and_delete(stage: Stage) -> None:
         code, message = refusal(call, EndpointName=stage.name, **more)
         assert code == "ValidationException"
         assert message.startswith('Cannot update in-progress endpoint "arn:aws:sagemaker')
-    stage.rest()
+    stage.wait_until_stable()
 
 
-def test_names_taken_or_missing_are_refused_in_aws_words(stage: Stage) -> None:
+def test_existing_and_missing_names_are_refused_with_aws_messages(stage: Stage) -> None:
     stage.endpoint()
 
     create = {"EndpointName": stage.name, "EndpointConfigName": "one"}
@@ -236,7 +236,7 @@ def test_names_taken_or_missing_are_refused_in_aws_words(stage: Stage) -> None:
 
 
 @pytest.mark.feature("bad input: image without a local server")
-def test_what_is_not_executed_is_refused_by_name(stage: Stage) -> None:
+def test_unsupported_features_are_refused(stage: Stage) -> None:
     stage.sagemaker.create_model(
         ModelName="foreign", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "elsewhere/image:1"}
     )
@@ -257,8 +257,8 @@ def test_what_is_not_executed_is_refused_by_name(stage: Stage) -> None:
     assert "AcceleratorType" in message
 
 
-@pytest.mark.feature("serving: capacity changed live")
-def test_capacity_and_weights_change_without_a_deployment(stage: Stage) -> None:
+@pytest.mark.feature("serving: capacity changed without a deployment")
+def test_capacity_and_weights_are_updated_without_a_deployment(stage: Stage) -> None:
     stage.endpoint()
 
     stage.sagemaker.update_endpoint_weights_and_capacities(
@@ -267,18 +267,18 @@ def test_capacity_and_weights_change_without_a_deployment(stage: Stage) -> None:
             {"VariantName": "AllTraffic", "DesiredInstanceCount": 3, "DesiredWeight": 0.5}
         ],
     )
-    described = stage.rest()
+    described = stage.wait_until_stable()
 
     variant = described["ProductionVariants"][0]
     assert (variant["CurrentInstanceCount"], variant["CurrentWeight"]) == (3, 0.5)
     assert len({stage.invoke("pid") for _ in range(60)}) == 3
     stage.hosting.set_instance_count(stage.name, "AllTraffic", 1)
-    assert stage.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    assert stage.wait_until_stable()["ProductionVariants"][0]["CurrentInstanceCount"] == 1
     assert len(stage.cloud.processes.running()) == 1
 
 
 @pytest.mark.feature("serving: target variant")
-def test_requests_go_to_variants_by_weight_and_by_target(stage: Stage) -> None:
+def test_requests_are_routed_by_weight_and_by_target_variant(stage: Stage) -> None:
     stage.model("summer")
     stage.sagemaker.create_endpoint_config(
         EndpointConfigName="both",
@@ -292,9 +292,9 @@ def test_requests_go_to_variants_by_weight_and_by_target(stage: Stage) -> None:
     )  # fmt: skip
     stage.endpoint("both")
 
-    answers = [stage.invoke("model") for _ in range(200)]
+    responses = [stage.invoke("model") for _ in range(200)]
 
-    assert 110 < answers.count("winter") < 190
+    assert 110 < responses.count("winter") < 190
     assert {stage.invoke("model", TargetVariant="summer") for _ in range(5)} == {"summer"}
 
 
@@ -307,7 +307,7 @@ def test_endpoints_are_listed_by_status(stage: Stage) -> None:
     assert stage.sagemaker.list_endpoint_configs()["EndpointConfigs"][0]["EndpointConfigName"]
 
 
-def test_waiters_are_released_when_the_cloud_stops() -> None:
+def test_stopping_the_cloud_releases_waiters() -> None:
     with open_stage() as stage:
         stage.begin("stopped")
         stage.model("mute", PING="broken")

@@ -1,4 +1,4 @@
-"""Asynchronous endpoints through boto3: requests, answers in S3, notices, failures."""
+"""Asynchronous endpoints through boto3: requests, results in S3, notifications, failures."""
 
 from __future__ import annotations
 
@@ -16,49 +16,51 @@ NOTICES = "serving: asynchronous notices"
 
 
 @pytest.mark.feature(ENDPOINT)
-def test_request_is_queued_and_its_answer_lands_in_s3(stage: AsyncStage) -> None:
+def test_request_is_queued_and_response_is_stored_in_s3(stage: AsyncStage) -> None:
     stage.stage.s3.put_object(Bucket="data", Key="in/1.csv", Body=b"1,2,3")
     stage.endpoint()
 
-    answer = stage.ask(None, InputLocation="s3://data/in/1.csv")
+    response = stage.invoke(None, InputLocation="s3://data/in/1.csv")
 
-    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 202
-    assert answer["OutputLocation"].startswith("s3://data/out/")
-    assert answer["OutputLocation"].endswith(".out")
-    name = answer["OutputLocation"].removeprefix("s3://data/out/").removesuffix(".out")
-    assert answer["FailureLocation"] == f"s3://data/failed/{name}-error.out"
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 202
+    assert response["OutputLocation"].startswith("s3://data/out/")
+    assert response["OutputLocation"].endswith(".out")
+    name = response["OutputLocation"].removeprefix("s3://data/out/").removesuffix(".out")
+    assert response["FailureLocation"] == f"s3://data/failed/{name}-error.out"
     stage.settle()
-    assert stage.read(answer["OutputLocation"]) == "echo 1,2,3"
-    assert stage.get(answer["OutputLocation"])["ContentType"] == "text/csv; charset=utf-8"
+    assert stage.read(response["OutputLocation"]) == "echo 1,2,3"
+    assert stage.get(response["OutputLocation"])["ContentType"] == "text/csv; charset=utf-8"
     by = {c.principal for c in stage.cloud.recorder.calls() if "in/1.csv" in str(c.params)}
     assert any("assumed-role/model/" in principal for principal in by)
 
 
-def test_inline_body_and_own_names_of_the_answer(stage: AsyncStage) -> None:
+def test_inline_body_and_output_file_name_are_supported(stage: AsyncStage) -> None:
     stage.endpoint()
 
-    answer = stage.ask(
+    response = stage.invoke(
         "id", InferenceId="flight-7", S3OutputPathExtension="2025/07", Filename="seven.csv"
     )
 
-    assert answer["InferenceId"] == "flight-7"
-    assert answer["OutputLocation"] == "s3://data/out/2025/07/seven.csv"
-    assert answer["FailureLocation"] == "s3://data/failed/2025/07/seven-error.csv"
+    assert response["InferenceId"] == "flight-7"
+    assert response["OutputLocation"] == "s3://data/out/2025/07/seven.csv"
+    assert response["FailureLocation"] == "s3://data/failed/2025/07/seven-error.csv"
     stage.settle()
-    assert stage.read(answer["OutputLocation"]) == "flight-7"
+    assert stage.read(response["OutputLocation"]) == "flight-7"
 
 
-def test_input_location_may_be_an_https_address(stage: AsyncStage) -> None:
+def test_input_location_may_be_an_https_url(stage: AsyncStage) -> None:
     stage.stage.s3.put_object(Bucket="data", Key="in/a b.csv", Body=b"x")
     stage.endpoint()
 
-    answer = stage.ask(None, InputLocation="https://data.s3.us-east-1.amazonaws.com/in/a%20b.csv")
+    response = stage.invoke(
+        None, InputLocation="https://data.s3.us-east-1.amazonaws.com/in/a%20b.csv"
+    )
     stage.settle()
 
-    assert stage.read(answer["OutputLocation"]) == "echo x"
+    assert stage.read(response["OutputLocation"]) == "echo x"
 
 
-def test_each_kind_of_endpoint_takes_its_own_requests_only(stage: AsyncStage) -> None:
+def test_asynchronous_endpoint_refuses_real_time_requests(stage: AsyncStage) -> None:
     stage.endpoint()
     assert "only takes InvokeEndpointAsync" in refusal(stage.stage.invoke)[1]
     described = stage.stage.sagemaker.describe_endpoint(EndpointName=stage.stage.name)
@@ -73,40 +75,40 @@ def test_each_kind_of_endpoint_takes_its_own_requests_only(stage: AsyncStage) ->
 
 
 def test_real_time_endpoint_refuses_asynchronous_requests(stage: AsyncStage) -> None:
-    assert "not found" in refusal(stage.ask)[1]
+    assert "not found" in refusal(stage.invoke)[1]
     stage.stage.endpoint("one")
 
-    code, message = refusal(stage.ask)
+    code, message = refusal(stage.invoke)
 
     assert code == "ValidationError"
     assert "only takes InvokeEndpoint" in message
 
 
 @pytest.mark.feature("bad input: a request over the limit, asynchronous")
-def test_wrong_requests_are_refused_at_once(stage: AsyncStage) -> None:
+def test_invalid_requests_are_refused(stage: AsyncStage) -> None:
     stage.endpoint()
 
-    def told(**asked: Any) -> str:
-        code, message = refusal(stage.ask, body=None, **asked)
+    def refusal_message(**parameters: Any) -> str:
+        code, message = refusal(stage.invoke, body=None, **parameters)
         assert code == "ValidationError"
         return message
 
-    assert "Exactly one of Body and InputLocation" in told()
-    assert "Exactly one of" in told(Body="x", InputLocation="s3://data/x")
-    assert "less than or equal to 128000" in told(Body="x" * 128_001)
-    assert "less than or equal to 3600" in told(Body="x", InvocationTimeoutSeconds=3601)
-    assert "less than or equal to 21600" in told(Body="x", RequestTTLSeconds=21_601)
-    assert "'filename' failed to satisfy" in told(Body="x", Filename="a/b")
-    assert "is not a location in S3" in told(InputLocation="https://example.com/x")
+    assert "Exactly one of Body and InputLocation" in refusal_message()
+    assert "Exactly one of" in refusal_message(Body="x", InputLocation="s3://data/x")
+    assert "less than or equal to 128000" in refusal_message(Body="x" * 128_001)
+    assert "less than or equal to 3600" in refusal_message(Body="x", InvocationTimeoutSeconds=3601)
+    assert "less than or equal to 21600" in refusal_message(Body="x", RequestTTLSeconds=21_601)
+    assert "'filename' failed to satisfy" in refusal_message(Body="x", Filename="a/b")
+    assert "is not a location in S3" in refusal_message(InputLocation="https://example.com/x")
 
 
-def test_wrong_configurations_are_refused(stage: AsyncStage) -> None:
+def test_invalid_configurations_are_refused(stage: AsyncStage) -> None:
     variant = {"VariantName": "v", "ModelName": "winter", "InstanceType": "ml.m5.large",
                "InitialInstanceCount": 1}  # fmt: skip
     output = {"S3OutputPath": "s3://data/out"}
     create = stage.stage.sagemaker.create_endpoint_config
 
-    def told(production: dict[str, Any], output: dict[str, Any], **more: Any) -> str:
+    def refusal_message(production: dict[str, Any], output: dict[str, Any], **more: Any) -> str:
         return refusal(
             create, EndpointConfigName="wrong", ProductionVariants=[production],
             AsyncInferenceConfig={"OutputConfig": output}, **more,
@@ -114,49 +116,49 @@ def test_wrong_configurations_are_refused(stage: AsyncStage) -> None:
 
     serverless = {"VariantName": "v", "ModelName": "winter",
                   "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1}}  # fmt: skip
-    assert "not combined with AsyncInferenceConfig" in told(serverless, output)
+    assert "not combined with AsyncInferenceConfig" in refusal_message(serverless, output)
     shadow = {"ShadowProductionVariants": [variant | {"VariantName": "s"}]}
-    assert "exclude each other" in told(variant, output, **shadow)
-    assert "S3OutputPath must be specified" in told(variant, {})
+    assert "cannot be combined" in refusal_message(variant, output, **shadow)
+    assert "S3OutputPath must be specified" in refusal_message(variant, {})
     included = {"IncludeInferenceResponseIn": ["ERROR_NOTIFICATION_TOPIC"]}
-    assert "no ErrorTopic" in told(variant, output | {"NotificationConfig": included})
+    assert "no ErrorTopic" in refusal_message(variant, output | {"NotificationConfig": included})
 
 
 @pytest.mark.feature(ENDPOINT)
-def test_instance_takes_so_many_requests_at_once_and_no_more(stage: AsyncStage) -> None:
+def test_instance_concurrency_is_limited_by_client_config(stage: AsyncStage) -> None:
     stage.endpoint(concurrency=2)
     variant = stage.stage.hosting.router._lifecycle.live(stage.stage.name).fleet.variants
 
     for _ in range(5):
-        stage.ask("sleep 0.3")
+        stage.invoke("sleep 0.3")
 
     assert variant["AllTraffic"].instances[0].outstanding == 2
     stage.settle()
     assert stage.stage.total("InvocationsProcesssed") == 5
 
 
-def test_default_concurrency_is_used_where_none_is_given(stage: AsyncStage) -> None:
+def test_default_concurrency_is_used_without_client_config(stage: AsyncStage) -> None:
     stage.endpoint(concurrency=None)
     variant = stage.stage.hosting.router._lifecycle.live(stage.stage.name).fleet.variants
 
     for _ in range(DEFAULT_CONCURRENCY + 2):
-        stage.ask("sleep 0.3")
+        stage.invoke("sleep 0.3")
 
     assert variant["AllTraffic"].instances[0].outstanding == DEFAULT_CONCURRENCY
     stage.settle()
 
 
 @pytest.mark.feature(NOTICES)
-def test_success_is_told_to_the_topic_in_awss_words(stage: AsyncStage) -> None:
+def test_success_is_notified_in_aws_format(stage: AsyncStage) -> None:
     stage.stage.s3.put_object(Bucket="data", Key="in/2.csv", Body=b"4,5")
     stage.endpoint()
 
-    answer = stage.ask(None, InputLocation="s3://data/in/2.csv", Accept="text/csv")
+    response = stage.invoke(None, InputLocation="s3://data/in/2.csv", Accept="text/csv")
     stage.settle()
 
-    [told] = stage.told("success")
-    assert told.pop("eventTime") >= told.pop("receivedTime")
-    assert told == {
+    [notification] = stage.notifications("success")
+    assert notification.pop("eventTime") >= notification.pop("receivedTime")
+    assert notification == {
         "awsRegion": "us-east-1",
         "invocationStatus": "Completed",
         "requestParameters": {
@@ -164,35 +166,35 @@ def test_success_is_told_to_the_topic_in_awss_words(stage: AsyncStage) -> None:
             "inputLocation": "s3://data/in/2.csv",
         },
         "responseParameters": {
-            "contentType": "text/csv; charset=utf-8", "outputLocation": answer["OutputLocation"],
+            "contentType": "text/csv; charset=utf-8", "outputLocation": response["OutputLocation"],
         },
-        "inferenceId": answer["InferenceId"],
+        "inferenceId": response["InferenceId"],
         "eventVersion": "1.0",
         "eventSource": "aws:sagemaker",
         "eventName": "InferenceResult",
     }  # fmt: skip
-    assert stage.told("error") == []
+    assert stage.notifications("error") == []
 
 
 @pytest.mark.feature(NOTICES)
 @pytest.mark.parametrize(("status", "side"), [(400, "client"), (500, "server")])
-def test_failure_of_the_model_is_stored_told_and_not_retried(
+def test_model_failure_is_stored_and_notified_without_retry(
     stage: AsyncStage, status: int, side: str
 ) -> None:
     stage.endpoint()
 
-    answer = stage.ask(f"status {status}")
+    response = stage.invoke(f"status {status}")
     stage.settle()
 
-    [told] = stage.told("error")
-    assert told["invocationStatus"] == "Failed"
-    assert told["failureReason"] == (
+    [notification] = stage.notifications("error")
+    assert notification["invocationStatus"] == "Failed"
+    assert notification["failureReason"] == (
         f"ClientError: Received {side} error ({status}) from model. See the SageMaker Endpoint "
         "logs in your account for more information."
     )
-    assert told["responseParameters"]["failureLocation"] == answer["FailureLocation"]
-    assert "outputLocation" not in told["responseParameters"]
-    assert stage.read(answer["FailureLocation"]) == "the model says no"
+    assert notification["responseParameters"]["failureLocation"] == response["FailureLocation"]
+    assert "outputLocation" not in notification["responseParameters"]
+    assert stage.read(response["FailureLocation"]) == "the model failed"
     assert stage.stage.total(f"Invocation{status // 100}XXErrors") == 1
     assert stage.stage.total("InvocationFailures") == 1
     logs = stage.cloud.client("logs", principal="tester")
@@ -201,80 +203,80 @@ def test_failure_of_the_model_is_stored_told_and_not_retried(
                logs.describe_log_streams(logGroupName=group)["logStreams"]]  # fmt: skip
     [stream] = [name for name in streams if name.endswith("/data-log")]
     events = logs.get_log_events(logGroupName=group, logStreamName=stream)["events"]
-    assert f"[{answer['InferenceId']}]" in events[0]["message"]
+    assert f"[{response['InferenceId']}]" in events[0]["message"]
 
 
 @pytest.mark.feature(NOTICES)
-def test_response_is_included_in_notices_up_to_128_kb(stage: AsyncStage) -> None:
+def test_response_up_to_128_kb_is_included_in_notifications(stage: AsyncStage) -> None:
     topics = {"SuccessTopic": stage.topics["success"], "ErrorTopic": stage.topics["error"],
               "IncludeInferenceResponseIn":
                   ["SUCCESS_NOTIFICATION_TOPIC", "ERROR_NOTIFICATION_TOPIC"]}  # fmt: skip
     stage.endpoint(output={"NotificationConfig": topics})
 
-    answer = stage.ask("model")
-    stage.ask("status 500")
+    response = stage.invoke("model")
+    stage.invoke("status 500")
     stage.settle()
 
-    assert "OutputLocation" not in answer
-    [told] = stage.told("success")
-    assert told["responseBody"]["encoding"] == "BASE64"
-    assert base64.b64decode(told["responseBody"]["content"]) == b"winter"
-    [failed] = stage.told("error")
-    assert base64.b64decode(failed["responseBody"]["content"]) == b"the model says no"
-    stage.ask("big")
+    assert "OutputLocation" not in response
+    [notification] = stage.notifications("success")
+    assert notification["responseBody"]["encoding"] == "BASE64"
+    assert base64.b64decode(notification["responseBody"]["content"]) == b"winter"
+    [failed] = stage.notifications("error")
+    assert base64.b64decode(failed["responseBody"]["content"]) == b"the model failed"
+    stage.invoke("big")
     stage.settle()
-    [large] = stage.told("success")
+    [large] = stage.notifications("success")
     assert "responseBody" not in large
 
 
-def test_notice_that_cannot_be_sent_is_counted(stage: AsyncStage) -> None:
+def test_failed_notification_is_counted(stage: AsyncStage) -> None:
     gone = {"SuccessTopic": "arn:aws:sns:us-east-1:123456789012:gone"}
     stage.endpoint(output={"S3OutputPath": "s3://data/out", "NotificationConfig": gone})
 
-    answer = stage.ask()
+    response = stage.invoke()
     stage.settle()
 
-    assert stage.read(answer["OutputLocation"]) == "echo hello"
+    assert stage.read(response["OutputLocation"]) == "echo hello"
     assert stage.stage.total("NotificationFailures") == 1
 
 
-def test_missing_input_and_output_bucket_fail_the_request(stage: AsyncStage) -> None:
+def test_missing_input_or_output_bucket_fails_the_request(stage: AsyncStage) -> None:
     stage.endpoint(
         output={"S3OutputPath": "s3://not-there/out",
                 "NotificationConfig": {"ErrorTopic": stage.topics["error"]}}
     )  # fmt: skip
 
-    stage.ask(None, InputLocation="s3://data/not-there")
+    stage.invoke(None, InputLocation="s3://data/not-there")
     stage.settle()
-    [told] = stage.told("error")
-    assert told["failureReason"].startswith("ClientError: Data download failed")
+    [notification] = stage.notifications("error")
+    assert notification["failureReason"].startswith("ClientError: Data download failed")
     assert stage.stage.total("RequestDownloadFailures") == 1
 
-    stage.ask("x")
+    stage.invoke("x")
     stage.settle()
-    [told] = stage.told("error")
-    assert "NoSuchBucket" in told["failureReason"]
+    [notification] = stage.notifications("error")
+    assert "NoSuchBucket" in notification["failureReason"]
     assert stage.stage.total("ResponseUploadFailures") == 1
 
 
-@pytest.mark.feature("bad input: a model that answers late, asynchronous")
-def test_late_answer_times_out_and_is_not_retried(stage: AsyncStage) -> None:
+@pytest.mark.feature("bad input: invocation timeout, asynchronous")
+def test_invocation_timeout_is_not_retried(stage: AsyncStage) -> None:
     stage.endpoint()
 
-    stage.ask("sleep 3", InvocationTimeoutSeconds=1)
+    stage.invoke("sleep 3", InvocationTimeoutSeconds=1)
     stage.settle()
 
-    [told] = stage.told("error")
-    assert "timed out after 1 seconds" in told["failureReason"]
+    [notification] = stage.notifications("error")
+    assert "timed out after 1 seconds" in notification["failureReason"]
 
 
-def test_request_of_a_dead_worker_is_tried_again_and_not_forever(stage: AsyncStage) -> None:
+def test_request_of_exited_worker_is_retried_a_limited_number_of_times(stage: AsyncStage) -> None:
     stage.endpoint()
 
-    stage.ask("die")
-    survivor = stage.ask("hello")
+    stage.invoke("die")
+    survivor = stage.invoke("hello")
     stage.settle()
 
-    [told] = stage.told("error")
-    assert "broke the connection 3 times" in told["failureReason"]
+    [notification] = stage.notifications("error")
+    assert "broke the connection 3 times" in notification["failureReason"]
     assert stage.read(survivor["OutputLocation"]) == "echo hello"

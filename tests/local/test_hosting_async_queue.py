@@ -1,4 +1,4 @@
-"""The queue of an asynchronous endpoint through boto3: backlog, expiry, scale to zero and in."""
+"""The queue of an asynchronous endpoint through boto3: backlog, expiry, scaling to zero."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ ZERO = "serving: scale to zero and back"
 
 
 @pytest.mark.feature(ZERO)
-def test_requests_wait_at_zero_instances_and_are_served_when_one_comes(stage: AsyncStage) -> None:
+def test_requests_wait_at_zero_instances_until_one_starts(stage: AsyncStage) -> None:
     stage.endpoint()
     stage.scale(0)
 
-    answers = [stage.ask(f"{n}") for n in range(3)]
-    stage.settle()  # what waits without capacity is not in flight
+    answers = [stage.invoke(f"{n}") for n in range(3)]
+    stage.settle()  # requests without capacity do not count as work in flight
 
-    assert stage.told("success") == []
+    assert stage.notifications("success") == []
     stage.scale(1)
     stage.settle()
     assert [stage.read(a["OutputLocation"]) for a in answers] == ["echo 0", "echo 1", "echo 2"]
 
 
 @pytest.mark.feature(ZERO)
-def test_only_asynchronous_variants_go_to_zero(stage: AsyncStage) -> None:
+def test_only_asynchronous_variants_scale_to_zero(stage: AsyncStage) -> None:
     stage.stage.endpoint("one")
 
     code, message = refusal(
@@ -42,7 +42,7 @@ def test_only_asynchronous_variants_go_to_zero(stage: AsyncStage) -> None:
 
 
 @pytest.mark.feature(METRICS)
-def test_backlog_is_measured_each_minute(stage: AsyncStage) -> None:
+def test_backlog_metrics_are_published_each_minute(stage: AsyncStage) -> None:
     stage.endpoint()
     stage.minute()
     assert stage.latest("ApproximateBacklogSize") == 0
@@ -51,7 +51,7 @@ def test_backlog_is_measured_each_minute(stage: AsyncStage) -> None:
 
     stage.scale(0)
     for _ in range(4):
-        stage.ask("hello")
+        stage.invoke("hello")
     stage.minute()
 
     assert stage.latest("ApproximateBacklogSize") == 4
@@ -67,11 +67,11 @@ def test_backlog_is_measured_each_minute(stage: AsyncStage) -> None:
 
 
 @pytest.mark.feature(METRICS)
-def test_only_awss_metrics_of_asynchronous_endpoints_are_published(stage: AsyncStage) -> None:
+def test_only_documented_asynchronous_metrics_are_published(stage: AsyncStage) -> None:
     stage.stage.s3.put_object(Bucket="data", Key="in/3.csv", Body=b"4,5")
     stage.endpoint()
 
-    stage.ask(None, InputLocation="s3://data/in/3.csv")
+    stage.invoke(None, InputLocation="s3://data/in/3.csv")
     stage.settle()
     stage.minute()
 
@@ -92,18 +92,18 @@ def test_only_awss_metrics_of_asynchronous_endpoints_are_published(stage: AsyncS
     assert stage.stage.total("ModelLatency") > 0
 
 
-def test_request_expires_in_the_queue_on_the_virtual_clock(stage: AsyncStage) -> None:
+def test_queued_request_expires_in_virtual_time(stage: AsyncStage) -> None:
     stage.endpoint()
     stage.scale(0)
-    answer = stage.ask("hello", RequestTTLSeconds=60)
-    kept = stage.ask("hello", RequestTTLSeconds=600)
+    answer = stage.invoke("hello", RequestTTLSeconds=60)
+    kept = stage.invoke("hello", RequestTTLSeconds=600)
 
     stage.minute()
     stage.settle()
 
-    [told] = stage.told("error")
-    assert told["invocationStatus"] == "Expired"
-    assert told["inferenceId"] == answer["InferenceId"]
+    [notification] = stage.notifications("error")
+    assert notification["invocationStatus"] == "Expired"
+    assert notification["inferenceId"] == answer["InferenceId"]
     assert stage.stage.total("ExpiredRequests") == 1
     assert "RequestTTLSeconds" in stage.read(answer["FailureLocation"])
     stage.scale(1)
@@ -111,15 +111,15 @@ def test_request_expires_in_the_queue_on_the_virtual_clock(stage: AsyncStage) ->
     assert stage.read(kept["OutputLocation"]) == "echo hello"
 
 
-def test_queue_survives_an_update_of_the_endpoint(stage: AsyncStage) -> None:
+def test_queue_is_kept_in_an_endpoint_update(stage: AsyncStage) -> None:
     stage.stage.model("summer")
     stage.endpoint()
     stage.scale(0)
-    answers = [stage.ask("model") for _ in range(3)]
+    answers = [stage.invoke("model") for _ in range(3)]
     stage.config("next", model="summer")
 
     stage.stage.sagemaker.update_endpoint(EndpointName=stage.stage.name, EndpointConfigName="next")
-    assert stage.stage.rest()["EndpointConfigName"] == "next"
+    assert stage.stage.wait_until_stable()["EndpointConfigName"] == "next"
     stage.settle()
 
     assert {stage.read(a["OutputLocation"]) for a in answers} == {"summer"}
@@ -133,12 +133,12 @@ def test_queue_survives_an_update_of_the_endpoint(stage: AsyncStage) -> None:
                                  "WaitIntervalInSeconds": 0}},
     ],
 )  # fmt: skip
-def test_update_keeps_an_endpoint_at_zero_where_capacity_is_retained(
+def test_update_with_retained_capacity_keeps_zero_instances(
     stage: AsyncStage, policy: dict[str, Any]
 ) -> None:
     stage.endpoint()
     stage.scale(0)
-    answer = stage.ask("hello")
+    answer = stage.invoke("hello")
     stage.config("next")
 
     stage.stage.sagemaker.update_endpoint(
@@ -146,7 +146,7 @@ def test_update_keeps_an_endpoint_at_zero_where_capacity_is_retained(
         DeploymentConfig=policy,
     )  # fmt: skip
 
-    described = stage.stage.rest()
+    described = stage.stage.wait_until_stable()
     assert described["EndpointConfigName"] == "next", described
     assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 0
     stage.scale(1)
@@ -154,10 +154,10 @@ def test_update_keeps_an_endpoint_at_zero_where_capacity_is_retained(
     assert stage.read(answer["OutputLocation"]) == "echo hello"
 
 
-@pytest.mark.feature("load: scaling in an asynchronous endpoint loses nothing")
-def test_scale_in_drains_and_loses_nothing(stage: AsyncStage) -> None:
+@pytest.mark.feature("load: scale-in of an asynchronous endpoint loses no request")
+def test_scale_in_loses_no_request(stage: AsyncStage) -> None:
     stage.endpoint(count=2)
-    answers = [stage.ask(f"sleep 0.{n}") for n in range(1, 7)]
+    answers = [stage.invoke(f"sleep 0.{n}") for n in range(1, 7)]
 
     stage.scale(1)
     stage.settle()
@@ -166,33 +166,33 @@ def test_scale_in_drains_and_loses_nothing(stage: AsyncStage) -> None:
     assert bodies == [f"echo sleep 0.{n}" for n in range(1, 7)]
 
 
-def test_deleted_endpoint_takes_its_queue_with_it(stage: AsyncStage) -> None:
+def test_deleted_endpoint_discards_its_queue(stage: AsyncStage) -> None:
     stage.endpoint()
     stage.scale(0)
-    stage.ask("hello")
+    stage.invoke("hello")
     stage.stage.sagemaker.delete_endpoint(EndpointName=stage.stage.name)
-    stage.stage.rest()
+    stage.stage.wait_until_stable()
 
     stage.stage.endpoint("async")
     stage.minute()
 
     assert stage.latest("ApproximateBacklogSize") == 0
-    assert stage.told("success") == []
+    assert stage.notifications("success") == []
 
 
 @pytest.mark.feature("capture: asynchronous endpoint")
 def test_asynchronous_exchanges_are_captured(stage: AsyncStage) -> None:
     stage.endpoint(DataCaptureConfig=CAPTURE)
 
-    stage.ask("7,8")
+    stage.invoke("7,8")
     stage.settle()
 
     prefix = f"captured/{stage.stage.name}/AllTraffic/"
-    found = stage.stage.s3.list_objects_v2(Bucket="data", Prefix=prefix)["Contents"]
-    assert "7,8" in stage.read(f"s3://data/{found[0]['Key']}")
+    listing = stage.stage.s3.list_objects_v2(Bucket="data", Prefix=prefix)["Contents"]
+    assert "7,8" in stage.read(f"s3://data/{listing[0]['Key']}")
 
 
-def test_template_makes_an_asynchronous_configuration(stage: AsyncStage) -> None:
+def test_template_creates_an_asynchronous_configuration(stage: AsyncStage) -> None:
     variant = {"VariantName": "v", "ModelName": "winter", "InstanceType": "ml.m5.large",
                "InitialInstanceCount": "1", "InitialVariantWeight": "1.0"}  # fmt: skip
     output = {"S3OutputPath": "s3://data/out", "S3FailurePath": "s3://data/failed",

@@ -22,20 +22,20 @@ def _policy(kind: str, value: int, wait: int = 0) -> dict[str, Any]:
 
 
 @pytest.mark.feature(COMPONENTS)
-def test_components_share_instances_and_answer_by_name(components: Components) -> None:
+def test_components_share_instances_and_are_invoked_by_name(components: Components) -> None:
     described = components.endpoint()
     assert described["EndpointStatus"] == "InService"
     assert components.processes() == 0
     components.stage.model("summer", GREETING="phew")
     assert components.create("cold")["InferenceComponentStatus"] == "InService"
     assert components.create("warm", model="summer")["InferenceComponentStatus"] == "InService"
-    assert components.ask("model", "cold") == "winter"
-    assert components.ask("model", "warm") == "summer"
+    assert components.invoke("model", "cold") == "winter"
+    assert components.invoke("model", "warm") == "summer"
     assert components.hosts() == 1
 
 
 @pytest.mark.feature("serving: copies of inference components")
-def test_copies_are_processes_of_their_own(components: Components) -> None:
+def test_each_copy_is_a_process(components: Components) -> None:
     components.endpoint()
     described = components.create(copies=2)
     runtime = described["RuntimeConfig"]
@@ -43,10 +43,10 @@ def test_copies_are_processes_of_their_own(components: Components) -> None:
     placed = {"InstanceType": "ml.m5.xlarge", "CurrentCopyCount": 2}
     assert runtime["PlacementStatus"] == [placed]
     assert components.processes() == 2
-    assert len({components.ask("pid") for _ in range(30)}) == 2
+    assert len({components.invoke("pid") for _ in range(30)}) == 2
 
 
-def test_a_container_needs_no_model(components: Components) -> None:
+def test_component_may_have_a_container_without_model(components: Components) -> None:
     components.endpoint()
     specification = components.specification()
     del specification["ModelName"]
@@ -54,8 +54,8 @@ def test_a_container_needs_no_model(components: Components) -> None:
         "Image": IMAGE, "ArtifactUrl": "s3://data/winter.tar.gz", "Environment": {"GREETING": "hi"},
     }  # fmt: skip
     described = components.create(specification=specification)
-    assert components.ask("model") == "winter"
-    assert components.ask("env") == "hi"
+    assert components.invoke("model") == "winter"
+    assert components.invoke("env") == "hi"
     shown = described["Specification"]["Container"]
     assert shown["DeployedImage"]["SpecifiedImage"] == IMAGE
 
@@ -64,15 +64,15 @@ def test_components_are_listed_by_endpoint_and_status(components: Components) ->
     components.endpoint()
     components.create("one")
     components.create("two")
-    found = components.sagemaker.list_inference_components(
+    summaries = components.sagemaker.list_inference_components(
         EndpointNameEquals=components.stage.name, StatusEquals="InService", SortBy="Name",
         SortOrder="Ascending",
     )["InferenceComponents"]  # fmt: skip
-    assert [item["InferenceComponentName"] for item in found] == ["one", "two"]
+    assert [item["InferenceComponentName"] for item in summaries] == ["one", "two"]
 
 
 @pytest.mark.feature("serving: scale to zero copies")
-def test_without_a_copy_a_request_fails_in_awss_words_and_is_counted(
+def test_request_without_copies_fails_with_aws_message(
     components: Components,
 ) -> None:
     components.endpoint()
@@ -81,18 +81,18 @@ def test_without_a_copy_a_request_fails_in_awss_words_and_is_counted(
     assert described["RuntimeConfig"]["CurrentCopyCount"] == 0
     assert components.processes() == 0
     with pytest.raises(ClientError) as caught:
-        components.ask()
+        components.invoke()
     error = caught.value.response["Error"]
     assert error["Code"] == "ValidationError"
     assert error["Message"].startswith("Inference Component has no capacity to process this")
     assert components.total("NoCapacityInvocationFailures") == 1
     components.hosting.set_copy_count(components.first, 1)
-    components.rest()
-    assert components.ask() == "echo hello"
+    components.wait_until_stable()
+    assert components.invoke() == "echo hello"
 
 
-@pytest.mark.feature("bad input: an inference component without room")
-def test_a_component_without_room_fails_in_awss_words(components: Components) -> None:
+@pytest.mark.feature("bad input: an inference component without resources")
+def test_component_without_resources_fails_with_aws_message(components: Components) -> None:
     components.endpoint()
     described = components.create(memory=20_000)
     assert described["InferenceComponentStatus"] == "Failed"
@@ -100,7 +100,7 @@ def test_a_component_without_room_fails_in_awss_words(components: Components) ->
     assert components.processes() == 0
 
 
-def test_copies_beyond_the_room_are_not_there_and_it_says_why(components: Components) -> None:
+def test_copies_beyond_the_resources_fail_with_a_reason(components: Components) -> None:
     components.endpoint()
     components.create(cores=2)
     described = components.resize(3)
@@ -114,7 +114,7 @@ def test_copies_are_spread_over_instances_or_packed(components: Components) -> N
     components.endpoint(2)
     components.create("spread", 2)
     components.create("packed", 2, SchedulingConfig={"PlacementStrategy": "BINPACK"})
-    fleet = components.hosting.components._work.fleet(
+    fleet = components.hosting.components._deployer.fleet(
         {"EndpointName": components.stage.name, "VariantName": "AllTraffic"}
     )
     assert len({copy.host.id for copy in fleet.copies("spread")}) == 2
@@ -122,7 +122,7 @@ def test_copies_are_spread_over_instances_or_packed(components: Components) -> N
 
 
 @pytest.mark.feature("serving: managed instance scaling")
-def test_managed_instances_come_and_go_with_copies(components: Components) -> None:
+def test_managed_instances_scale_with_copies(components: Components) -> None:
     components.endpoint(1, ManagedInstanceScaling=ENABLED)
     components.create(cores=4)
     assert components.hosts() == 1
@@ -135,7 +135,7 @@ def test_managed_instances_come_and_go_with_copies(components: Components) -> No
 
 
 @pytest.mark.feature("serving: managed instance scaling")
-def test_managed_instances_go_to_zero_and_come_back(components: Components) -> None:
+def test_managed_instances_scale_to_zero_and_back(components: Components) -> None:
     scaling = ENABLED | {"MinInstanceCount": 0}
     components.endpoint(1, ManagedInstanceScaling=scaling)
     components.create()
@@ -143,20 +143,20 @@ def test_managed_instances_go_to_zero_and_come_back(components: Components) -> N
     assert components.hosts() == 0
     components.resize(1)
     assert components.hosts() == 1
-    assert components.ask() == "echo hello"
+    assert components.invoke() == "echo hello"
 
 
-def test_copies_move_when_their_instance_goes(components: Components) -> None:
+def test_copies_move_when_their_instance_is_removed(components: Components) -> None:
     components.endpoint(2)
     components.create(copies=2)
     components.hosting.set_instance_count(components.stage.name, "AllTraffic", 1)
-    assert components.stage.rest()["EndpointStatus"] == "InService"
+    assert components.stage.wait_until_stable()["EndpointStatus"] == "InService"
     assert components.hosts() == 1
-    assert components.rest()["RuntimeConfig"]["CurrentCopyCount"] == 2
+    assert components.wait_until_stable()["RuntimeConfig"]["CurrentCopyCount"] == 2
 
 
 @pytest.mark.feature(ROLLING)
-def test_an_update_replaces_copies_batch_by_batch(components: Components) -> None:
+def test_update_replaces_copies_in_batches(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
     components.stage.model("summer")
@@ -166,12 +166,12 @@ def test_an_update_replaces_copies_batch_by_batch(components: Components) -> Non
     assert described["InferenceComponentStatus"] == "InService"
     assert described["Specification"]["ModelName"] == "summer"
     assert described["RuntimeConfig"]["CurrentCopyCount"] == 2
-    assert {components.ask("model") for _ in range(20)} == {"summer"}
+    assert {components.invoke("model") for _ in range(20)} == {"summer"}
     assert components.processes() == 2
 
 
 @pytest.mark.feature(ROLLING)
-def test_an_update_that_does_not_start_leaves_the_old_copies(components: Components) -> None:
+def test_failed_update_keeps_the_old_copies(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
     components.stage.model("broken", START="exit")
@@ -179,12 +179,12 @@ def test_an_update_that_does_not_start_leaves_the_old_copies(components: Compone
     assert described["InferenceComponentStatus"] == "InService"
     assert "did not pass the ping health check" in described["FailureReason"]
     assert described["Specification"]["ModelName"] == "winter"
-    assert components.ask("model") == "winter"
+    assert components.invoke("model") == "winter"
     assert components.processes() == 2
 
 
 @pytest.mark.feature("rollout: an alarm rolls an inference component back")
-def test_an_alarm_rolls_an_update_back(components: Components) -> None:
+def test_alarm_rolls_back_an_update(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
     components.stage.model("summer")
@@ -200,20 +200,20 @@ def test_an_alarm_rolls_an_update_back(components: Components) -> None:
     )  # fmt: skip
     put = components.stage.cloudwatch.set_alarm_state
     put(AlarmName="bad", StateValue="ALARM", StateReason="test")
-    described = components.rest()
+    described = components.wait_until_stable()
     assert described["Specification"]["ModelName"] == "winter"
     assert "the alarm bad is in ALARM" in described["FailureReason"]
-    assert {components.ask("model") for _ in range(20)} == {"winter"}
+    assert {components.invoke("model") for _ in range(20)} == {"winter"}
 
 
 @pytest.mark.feature("serving: metrics of inference components")
-def test_requests_are_told_by_component_and_by_copy(components: Components) -> None:
+def test_requests_are_measured_by_component_and_copy(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
     for _ in range(4):
-        components.ask()
+        components.invoke()
     with pytest.raises(ClientError, match="ModelError"):
-        components.ask("status 500")
+        components.invoke("status 500")
     assert components.total("Invocations") == 5
     assert components.total("InvocationsPerCopy") == 2.5
     assert components.total("Invocation5XXErrors") == 1
@@ -221,16 +221,16 @@ def test_requests_are_told_by_component_and_by_copy(components: Components) -> N
     assert components.total("ConcurrentRequestsPerCopy", statistic="Maximum") == 0.5
 
 
-def test_a_copy_that_dies_is_started_again(components: Components) -> None:
+def test_exited_copy_is_restarted(components: Components) -> None:
     components.endpoint()
     components.create()
     with pytest.raises(ClientError, match="ModelError"):
-        components.ask("die")
+        components.invoke("die")
     assert components.stage.cloud.settle(180) == []
-    assert components.ask() == "echo hello"
+    assert components.invoke() == "echo hello"
 
 
-def test_a_request_must_name_a_component(components: Components) -> None:
+def test_request_without_component_name_is_refused(components: Components) -> None:
     components.endpoint()
     components.create()
     code, message = refusal(
@@ -239,31 +239,31 @@ def test_a_request_must_name_a_component(components: Components) -> None:
     assert code == "ValidationError"
     assert message.startswith("Inference Component Name header is required for endpoints")
     with pytest.raises(ClientError, match="Inference Component other not found"):
-        components.ask(name="other")
+        components.invoke(name="other")
 
 
-def test_an_endpoint_of_models_takes_no_components(components: Components) -> None:
+def test_endpoint_with_models_refuses_components(components: Components) -> None:
     components.stage.endpoint("one")
     with pytest.raises(ClientError, match="has models in its endpoint configuration"):
         components.create()
     with pytest.raises(ClientError, match="does not support inference component name header"):
-        components.ask()
+        components.invoke()
 
 
-def test_an_update_of_the_endpoint_takes_its_components_along(components: Components) -> None:
+def test_endpoint_update_keeps_its_components(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
     components.config("bigger", components.variant(InstanceType="ml.m5.2xlarge"))
     components.sagemaker.update_endpoint(
         EndpointName=components.stage.name, EndpointConfigName="bigger"
     )
-    assert components.stage.rest()["EndpointConfigName"] == "bigger"
-    runtime = components.rest()["RuntimeConfig"]
+    assert components.stage.wait_until_stable()["EndpointConfigName"] == "bigger"
+    runtime = components.wait_until_stable()["RuntimeConfig"]
     assert runtime["PlacementStatus"] == [{"InstanceType": "ml.m5.2xlarge", "CurrentCopyCount": 2}]
-    assert components.ask() == "echo hello"
+    assert components.invoke() == "echo hello"
 
 
-def test_an_endpoint_with_components_is_not_deleted(components: Components) -> None:
+def test_endpoint_with_components_cannot_be_deleted(components: Components) -> None:
     components.endpoint()
     components.create()
     delete = components.sagemaker.delete_endpoint
@@ -273,30 +273,30 @@ def test_an_endpoint_with_components_is_not_deleted(components: Components) -> N
 
 
 @pytest.mark.parametrize(
-    ("member", "value", "told"),
+    ("member", "value", "message"),
     [
         ("BaseInferenceComponentName", "base", "BaseInferenceComponentName"),
         ("ModelName", None, "exactly one of them"),
         ("ComputeResourceRequirements", None, "needs ComputeResourceRequirements"),
     ],
 )
-def test_specifications_that_make_no_sense_are_refused(
-    components: Components, member: str, value: Any, told: str
+def test_invalid_specifications_are_refused(
+    components: Components, member: str, value: Any, message: str
 ) -> None:
     components.endpoint()
     specification = components.specification() | {member: value}
     specification = {k: v for k, v in specification.items() if v is not None}
-    with pytest.raises(ClientError, match=told):
+    with pytest.raises(ClientError, match=message):
         components.create(specification=specification)
 
 
-def test_a_component_without_a_copy_is_refused_at_creation(components: Components) -> None:
+def test_component_without_copies_is_refused_at_creation(components: Components) -> None:
     components.endpoint()
     with pytest.raises(ClientError, match="copy count must be an integer of at least 1"):
         components.create(copies=0)
 
 
-def test_a_configuration_for_components_needs_a_role(components: Components) -> None:
+def test_configuration_for_components_without_role_is_refused(components: Components) -> None:
     create = components.sagemaker.create_endpoint_config
     variants = [components.variant()]
     code, message = refusal(create, EndpointConfigName="odd", ProductionVariants=variants)
@@ -305,7 +305,7 @@ def test_a_configuration_for_components_needs_a_role(components: Components) -> 
 
 
 @pytest.mark.feature("serving: inference components in CloudFormation")
-def test_a_stack_makes_changes_and_deletes_a_component(components: Components) -> None:
+def test_stack_creates_updates_and_deletes_a_component(components: Components) -> None:
     components.endpoint()
     bench = Bench(components.stage.cloud)
     properties = {
@@ -313,14 +313,14 @@ def test_a_stack_makes_changes_and_deletes_a_component(components: Components) -
         "VariantName": "AllTraffic", "Specification": components.specification(),
         "RuntimeConfig": {"CopyCount": 1},
     }  # fmt: skip
-    made = bench.create("AWS::SageMaker::InferenceComponent", properties)
-    assert made["InferenceComponentStatus"] == "InService"
-    assert made.id == made["InferenceComponentArn"]
-    assert components.ask(name="stacked") == "echo hello"
-    made = bench.update(made, RuntimeConfig={"CopyCount": 2})
-    assert components.rest("stacked")["RuntimeConfig"]["CurrentCopyCount"] == 2
+    resource = bench.create("AWS::SageMaker::InferenceComponent", properties)
+    assert resource["InferenceComponentStatus"] == "InService"
+    assert resource.id == resource["InferenceComponentArn"]
+    assert components.invoke(name="stacked") == "echo hello"
+    resource = bench.update(resource, RuntimeConfig={"CopyCount": 2})
+    assert components.wait_until_stable("stacked")["RuntimeConfig"]["CurrentCopyCount"] == 2
     components.stage.model("summer")
-    made = bench.update(made, Specification=components.specification("summer"))
-    assert components.ask("model", "stacked") == "summer"
-    bench.delete_twice(made)
+    resource = bench.update(resource, Specification=components.specification("summer"))
+    assert components.invoke("model", "stacked") == "summer"
+    bench.delete_twice(resource)
     assert components.sagemaker.list_inference_components()["InferenceComponents"] == []

@@ -1,4 +1,4 @@
-"""Metrics of an endpoint: the names, units and dimensions under which AWS publishes them."""
+"""Metrics of an endpoint: names, units and dimensions as AWS publishes them."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def point(stage: Stage, metric: str, namespace: str = "AWS/SageMaker", **more: s
         StartTime=now.replace(year=2020), EndTime=now.replace(year=now.year + 1),
         Dimensions=[{"Name": k, "Value": v} for k, v in dimensions.items()],
     )["Datapoints"]  # fmt: skip
-    (found,) = points
-    return found
+    (result,) = points
+    return result
 
 
 @pytest.mark.feature("serving: metrics in their units and dimensions")
@@ -45,21 +45,21 @@ def test_latencies_are_in_microseconds(stage: Stage) -> None:
 
 
 @pytest.mark.feature("serving: metrics in their units and dimensions")
-def test_a_request_counts_for_its_share_of_an_instance(stage: Stage) -> None:
+def test_invocations_per_instance_is_the_share_of_each_instance(stage: Stage) -> None:
     assert point(stage, "Invocations")["Sum"] == 1
     assert point(stage, "InvocationsPerInstance")["Sum"] == 0.5
     assert point(stage, "Invocation4XXErrors")["Average"] == 0
 
 
 @pytest.mark.feature("serving: metrics in their units and dimensions")
-def test_metrics_are_told_of_the_configuration_too(stage: Stage) -> None:
+def test_metrics_are_published_for_the_endpoint_configuration_too(stage: Stage) -> None:
     assert point(stage, "Invocations", EndpointConfigName="two")["Sum"] == 1
 
 
 @pytest.mark.feature("serving: metrics in their units and dimensions")
 @pytest.mark.parametrize("metric", ["CPUUtilization", "MemoryUtilization", "DiskUtilization"])
-def test_processes_are_measured_in_percent(stage: Stage, metric: str) -> None:
-    found = point(stage, metric, "/aws/sagemaker/Endpoints")
+def test_process_usage_is_published_in_percent(stage: Stage, metric: str) -> None:
+    measured = point(stage, metric, "/aws/sagemaker/Endpoints")
 
-    assert found["Unit"] == "Percent"
-    assert found["Average"] >= 0
+    assert measured["Unit"] == "Percent"
+    assert measured["Average"] >= 0

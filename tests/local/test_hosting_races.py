@@ -1,4 +1,4 @@
-"""Instances whose lives cross: stopped while they start, asked while they are not there yet."""
+"""Concurrent changes of an instance: stop, restart and requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHORT: dict[str, Any] = {"startup_cap": 20, "flush": 0.05, "terminate": 2}
 
 
 class _Gated(Instance):
-    """An instance whose next process is started when the gate is opened."""
+    """An instance that starts its next process when the gate is opened."""
 
     gate: threading.Event
     reached: threading.Event
@@ -42,12 +42,12 @@ def _pids(stage: Stage) -> list[int]:
 def _only(stage: Stage) -> Instance:
     live = stage.hosting._lifecycle.live(stage.name)
     (instance,) = live.fleet.variants["AllTraffic"].instances
-    found: Instance = instance
-    return found
+    only: Instance = instance
+    return only
 
 
 def _frail(stage: Stage, tmp_path: Path) -> Path:
-    """An endpoint whose container hangs at its next start once the path is there."""
+    """An endpoint whose container hangs at its next start once the path exists."""
     hangs = tmp_path / "hangs"
     stage.model("frail", HANGS_IF=str(hangs))
     stage.config("frail", "frail")
@@ -56,23 +56,21 @@ def _frail(stage: Stage, tmp_path: Path) -> Path:
 
 
 def _kill(stage: Stage) -> None:
-    """End the only process, and wait until the restart has begun another."""
+    """Kill the only process and wait until another one is started."""
     (before,) = _pids(stage)
     os.kill(before, signal.SIGKILL)
     until("a restart", lambda: [pid for pid in _pids(stage) if pid != before], seconds=180)
 
 
 def _ended(instance: Instance) -> None:
-    """Wait for the threads that look after an instance."""
+    """Wait for the threads of an instance."""
     for thread in threading.enumerate():
         if thread.name in (f"instance {instance.id}", f"restart {instance.id}"):
             thread.join(20)
             assert not thread.is_alive()
 
 
-def test_instance_stopped_amid_its_restart_leaves_nothing_and_stays_down(
-    stage: Stage, tmp_path: Path
-) -> None:
+def test_instance_stopped_during_its_restart_stays_stopped(stage: Stage, tmp_path: Path) -> None:
     _frail(stage, tmp_path).touch()
     instance = _only(stage)
     _kill(stage)
@@ -83,26 +81,30 @@ def test_instance_stopped_amid_its_restart_leaves_nothing_and_stays_down(
     assert stage.cloud.settle(180) == []
     assert (_pids(stage), instance.folder.exists()) == ([], False)
     instance.check()
-    assert (instance.revive(), instance.start(), instance.coming) == (False, False, False)
+    assert (instance.restart_if_down(), instance.start(), instance.starting_or_serving) == (
+        False,
+        False,
+        False,
+    )
     _ended(instance)
     assert _pids(stage) == []
 
 
-def test_deleting_an_endpoint_amid_a_restart_leaves_nothing(stage: Stage, tmp_path: Path) -> None:
+def test_endpoint_deleted_during_a_restart_leaves_no_process(stage: Stage, tmp_path: Path) -> None:
     _frail(stage, tmp_path).touch()
     instance = _only(stage)
     _kill(stage)
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
 
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
     _ended(instance)
     assert stage.cloud.settle(180) == []
     assert _pids(stage) == []
 
 
 @pytest.mark.parametrize("stopped_first", [True, False])
-def test_stop_and_the_start_of_a_process_never_meet(stage: Stage, *, stopped_first: bool) -> None:
+def test_concurrent_stop_and_start_leave_no_process(stage: Stage, *, stopped_first: bool) -> None:
     stage.endpoint()
     blueprint, timing = _only(stage).blueprint, Timing(**_SHORT)
     instance = _Gated(stage.cloud, blueprint, timing, lambda: None)
@@ -128,7 +130,7 @@ def test_stop_and_the_start_of_a_process_never_meet(stage: Stage, *, stopped_fir
     assert (_pids(stage), instance.healthy, instance.folder.exists()) == (before, False, False)
 
 
-def test_request_waits_for_an_instance_no_longer_than_its_admission(
+def test_request_waits_for_an_instance_at_most_its_admission_time(
     stage: Stage, tmp_path: Path
 ) -> None:
     stage.hosting.timing = Timing(**_SHORT, admission=0.3)
@@ -141,10 +143,12 @@ def test_request_waits_for_an_instance_no_longer_than_its_admission(
     error = caught.value.response["Error"]
     assert error["Code"] == "ModelNotReadyException"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
-    assert _only(stage).coming  # it is still being restarted: the request has not waited for it
+    assert _only(
+        stage
+    ).starting_or_serving  # it is still being restarted: the request did not wait for that
 
 
-def test_request_that_is_admitted_in_time_is_answered_by_the_new_process(
+def test_request_admitted_in_time_is_served_by_the_new_process(
     stage: Stage, tmp_path: Path
 ) -> None:
     hangs = _frail(stage, tmp_path)
@@ -153,28 +157,28 @@ def test_request_that_is_admitted_in_time_is_answered_by_the_new_process(
     _kill(stage)
 
     with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(stage.invoke, "pid")
+        pending = threads.submit(stage.invoke, "pid")
         hangs.unlink()
-        os.kill(_pids(stage)[0], signal.SIGKILL)  # the one that hangs; the next does not
-        answer = asked.result(180)
+        os.kill(_pids(stage)[0], signal.SIGKILL)  # the process that hangs; the next one does not
+        response = pending.result(180)
 
-    assert answer not in (first, "")
+    assert response not in (first, "")
 
 
-def test_request_over_the_drain_is_cut_off_with_awss_error(stage: Stage) -> None:
+def test_request_over_the_drain_limit_fails_with_aws_error(stage: Stage) -> None:
     stage.hosting.timing = Timing(**_SHORT, drain=0.2)
     stage.endpoint()
     stage.model("summer")
     stage.config("green", "summer")
 
     with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(stage.invoke, "sleep 600")
+        pending = threads.submit(stage.invoke, "sleep 600")
         outstanding = stage.hosting.outstanding
         until("it", lambda: outstanding(stage.name, "AllTraffic") == [1] or None, seconds=180)
         stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="green")
-        assert stage.rest()["EndpointConfigName"] == "green"
+        assert stage.wait_until_stable()["EndpointConfigName"] == "green"
         with pytest.raises(ClientError) as caught:
-            asked.result(180)
+            pending.result(180)
 
     assert caught.value.response["Error"]["Code"] == "ModelError"
     assert caught.value.response["OriginalStatusCode"] == 503
@@ -182,16 +186,16 @@ def test_request_over_the_drain_is_cut_off_with_awss_error(stage: Stage) -> None
     assert len(_pids(stage)) == 1
 
 
-def test_request_within_the_drain_is_answered_before_its_process_ends(stage: Stage) -> None:
+def test_request_within_the_drain_limit_is_completed(stage: Stage) -> None:
     stage.endpoint()
     stage.model("summer")
     stage.config("green", "summer")
 
     with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(stage.invoke, "sleep 1")
+        pending = threads.submit(stage.invoke, "sleep 1")
         outstanding = stage.hosting.outstanding
         until("it", lambda: outstanding(stage.name, "AllTraffic") == [1] or None, seconds=180)
         stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="green")
-        assert asked.result(180) == "echo sleep 1"
+        assert pending.result(180) == "echo sleep 1"
 
-    assert stage.rest()["EndpointConfigName"] == "green"
+    assert stage.wait_until_stable()["EndpointConfigName"] == "green"

@@ -1,4 +1,4 @@
-"""Updates of endpoints under load: canary, linear, rolling, rollback."""
+"""Endpoint updates under load: canary, linear, rolling, rollback."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rollout_stage import (  # noqa: F401 - fixtures are found by name
     ROLLING,
     alarm,
     opened,
-    saying,
+    reporting,
     serve_blue,
     stage,
     traffic,
-    trip,
+    trigger_alarm,
     update,
 )
 
@@ -25,17 +25,17 @@ from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 @pytest.fixture
 def two(stage: Stage) -> Stage:
-    """An endpoint of two instances, a second model, and a rollback alarm."""
+    """An endpoint with two instances, a second model, and a rollback alarm."""
     serve_blue(stage, 2)
     return stage
 
 
 @pytest.mark.feature("rollout: all at once")
-def test_update_without_policy_goes_blue_green_all_at_once(two: Stage) -> None:
+def test_update_without_policy_is_blue_green_all_at_once(two: Stage) -> None:
     with traffic(two) as sent:
         update(two)
-        described = two.rest()
-        sent.see("summer")
+        described = two.wait_until_stable()
+        sent.wait_for_responses("summer")
 
     assert described["EndpointConfigName"] == "green"
     assert sent.failures == []
@@ -44,24 +44,24 @@ def test_update_without_policy_goes_blue_green_all_at_once(two: Stage) -> None:
 
 
 @pytest.mark.feature("rollout: canary")
-def test_canary_bakes_then_takes_all_traffic_and_no_request_fails(two: Stage) -> None:
+def test_canary_shifts_all_traffic_after_baking_without_failures(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, CANARY)
-        described = two.until(saying("Baking for 600 seconds (WaitIntervalInSeconds)"))
-        sent.see("summer")
-        sent.see("winter")
+        described = two.until(reporting("Baking for 600 seconds (WaitIntervalInSeconds)"))
+        sent.wait_for_responses("summer")
+        sent.wait_for_responses("winter")
         assert described["EndpointStatus"] == "Updating"
         assert described["EndpointConfigName"] == "blue"
         pending = described["PendingDeploymentSummary"]
         assert pending["EndpointConfigName"] == "green"
         assert "canary capacity of 1 instance(s)" in str(pending)
         two.cloud.clock.advance(600)
-        two.until(saying("Baking for 300 seconds (TerminationWaitInSeconds)"))
-        sent.answers.clear()
-        sent.see("summer", 20)
-        assert sent.answers["winter"] <= 2
+        two.until(reporting("Baking for 300 seconds (TerminationWaitInSeconds)"))
+        sent.responses.clear()
+        sent.wait_for_responses("summer", 20)
+        assert sent.responses["winter"] <= 2
         two.cloud.clock.advance(300)
-        described = two.rest()
+        described = two.wait_until_stable()
 
     assert sent.failures == []
     assert described["EndpointConfigName"] == "green"
@@ -74,14 +74,14 @@ def test_canary_bakes_then_takes_all_traffic_and_no_request_fails(two: Stage) ->
 
 
 @pytest.mark.feature("rollout: rollback on alarm")
-def test_alarm_during_the_bake_rolls_back_to_the_old_configuration(two: Stage) -> None:
+def test_alarm_during_baking_rolls_back(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, CANARY)
-        two.until(saying("Baking for 600 seconds"))
-        sent.see("summer")
-        trip(two)
-        described = two.rest()
-        sent.see("winter")
+        two.until(reporting("Baking for 600 seconds"))
+        sent.wait_for_responses("summer")
+        trigger_alarm(two)
+        described = two.wait_until_stable()
+        sent.wait_for_responses("winter")
 
     assert sent.failures == []
     assert described["EndpointStatus"] == "InService"
@@ -92,11 +92,11 @@ def test_alarm_during_the_bake_rolls_back_to_the_old_configuration(two: Stage) -
     assert two.cloud.settle(180) == []
 
 
-def test_stack_whose_rollout_an_alarm_undoes_is_told_which(two: Stage) -> None:
+def test_stack_failure_names_the_alarm_that_rolled_back(two: Stage) -> None:
     properties = {"EndpointName": two.name, "DeploymentConfig": CANARY}
     bench, kind = Bench(two.cloud), "AWS::SageMaker::Endpoint"
     before = bench.request(kind, properties | {"EndpointConfigName": "blue"})
-    trip(two)
+    trigger_alarm(two)
 
     with pytest.raises(AwsError) as caught:
         bench.update(Made(before, Resource(two.name)), EndpointConfigName="green")
@@ -107,42 +107,42 @@ def test_stack_whose_rollout_an_alarm_undoes_is_told_which(two: Stage) -> None:
     )
 
 
-def test_alarm_that_evaluates_at_the_end_of_the_bake_rolls_back(two: Stage) -> None:
+def test_alarm_evaluated_at_the_end_of_baking_rolls_back(two: Stage) -> None:
     update(two, CANARY)
-    two.until(saying("Baking for 600 seconds"))
+    two.until(reporting("Baking for 600 seconds"))
     two.cloud.clock.advance(599)
     two.cloud.service("cloudwatch").put("n", "m", 5.0, dimensions={})
 
     two.cloud.clock.advance(1)
 
-    assert two.rest()["EndpointConfigName"] == "blue"
+    assert two.wait_until_stable()["EndpointConfigName"] == "blue"
 
 
 @pytest.mark.feature("rollout: rollback on a composite alarm")
-def test_composite_alarm_rolls_back_too(two: Stage) -> None:
+def test_composite_alarm_rolls_back(two: Stage) -> None:
     two.cloudwatch.put_composite_alarm(AlarmName="any", AlarmRule='ALARM("errors")')
     either = {**CANARY, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "any"}]}}
     update(two, either)
-    two.until(saying("Baking for 600 seconds"))
+    two.until(reporting("Baking for 600 seconds"))
 
     alarm(two, "ALARM")
 
-    assert two.rest()["EndpointConfigName"] == "blue"
+    assert two.wait_until_stable()["EndpointConfigName"] == "blue"
     two.cloudwatch.delete_alarms(AlarmNames=["any"])
 
 
-@pytest.mark.feature("rollout: an alarm that is red already")
-def test_alarm_that_is_red_already_aborts_the_update(two: Stage) -> None:
+@pytest.mark.feature("rollout: an alarm in ALARM state before the update")
+def test_rollback_alarm_in_alarm_state_aborts_the_update(two: Stage) -> None:
     alarm(two, "ALARM")
 
     update(two, CANARY)
 
-    assert two.rest()["EndpointConfigName"] == "blue"
+    assert two.wait_until_stable()["EndpointConfigName"] == "blue"
     assert len(two.cloud.processes.running()) == 2
 
 
 @pytest.mark.feature("bad input: a rollback alarm that does not exist")
-def test_rollback_alarm_that_does_not_exist_is_refused(two: Stage) -> None:
+def test_missing_rollback_alarm_is_refused(two: Stage) -> None:
     unknown = {**CANARY, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "no"}]}}
 
     code, message = refusal(lambda: update(two, unknown))
@@ -152,14 +152,14 @@ def test_rollback_alarm_that_does_not_exist_is_refused(two: Stage) -> None:
 
 
 @pytest.mark.feature("bad input: a model that fails its /ping, in an update")
-def test_new_model_that_fails_its_ping_leaves_the_old_one_serving(two: Stage) -> None:
+def test_failed_ping_of_new_model_keeps_the_old_one(two: Stage) -> None:
     two.hosting.timing = Timing(startup_cap=0.5, flush=0.05, terminate=2)
     two.model("mute", PING="broken")
     two.config("mute", "mute", count=2)
 
     with traffic(two) as sent:
         update(two, EndpointConfigName="mute")
-        described = two.rest()
+        described = two.wait_until_stable()
 
     assert sent.failures == []
     assert described["EndpointConfigName"] == "blue"
@@ -168,20 +168,20 @@ def test_new_model_that_fails_its_ping_leaves_the_old_one_serving(two: Stage) ->
 
 
 @pytest.mark.feature("rollout: rolling")
-def test_rolling_update_replaces_batch_by_batch(two: Stage) -> None:
+def test_rolling_update_replaces_instances_in_batches(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, ROLLING)
-        described = two.until(saying("Baking for 600 seconds"))
+        described = two.until(reporting("Baking for 600 seconds"))
         assert (
             described["PendingDeploymentSummary"]["ProductionVariants"][0]["CurrentInstanceCount"]
             == 1
         )
-        sent.see("summer")
-        sent.see("winter")
+        sent.wait_for_responses("summer")
+        sent.wait_for_responses("winter")
         two.cloud.clock.advance(600)
-        two.until(saying("capacity of 2 instance(s)"))
+        two.until(reporting("capacity of 2 instance(s)"))
         two.cloud.clock.advance(600)
-        described = two.rest()
+        described = two.wait_until_stable()
 
     assert sent.failures == []
     assert described["EndpointConfigName"] == "green"
@@ -189,15 +189,15 @@ def test_rolling_update_replaces_batch_by_batch(two: Stage) -> None:
     assert len(two.cloud.processes.running()) == 2
 
 
-@pytest.mark.feature("load: a rollout that is undone fails no request")
-def test_rolling_update_that_alarms_restores_the_old_fleet(two: Stage) -> None:
+@pytest.mark.feature("load: a rollback fails no request")
+def test_alarm_in_rolling_update_restores_the_old_fleet(two: Stage) -> None:
     with traffic(two) as sent:
         update(two, ROLLING)
-        two.until(saying("Baking for 600 seconds"))
+        two.until(reporting("Baking for 600 seconds"))
         two.cloud.clock.advance(600)
-        two.until(saying("capacity of 2 instance(s)"))
-        trip(two)
-        described = two.rest()
+        two.until(reporting("capacity of 2 instance(s)"))
+        trigger_alarm(two)
+        described = two.wait_until_stable()
 
     assert sent.failures == []
     assert described["EndpointConfigName"] == "blue"
@@ -208,20 +208,20 @@ def test_rolling_update_that_alarms_restores_the_old_fleet(two: Stage) -> None:
 @pytest.mark.feature("rollout: capacity retained")
 def test_retained_properties_keep_scaled_instances_and_weights(two: Stage) -> None:
     two.hosting.set_instance_count(two.name, "AllTraffic", 3)
-    two.rest()
+    two.wait_until_stable()
     two.config("captured", "winter", count=1, DataCaptureConfig=CAPTURE)
 
     update(two, EndpointConfigName="captured", RetainAllVariantProperties=True)
-    described = two.rest()
+    described = two.wait_until_stable()
 
     assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 3
-    # The retention of the capture settings is "not currently supported" by AWS.
+    # AWS does "not currently support" the retention of data capture settings.
     assert described["DataCaptureConfig"]["CurrentSamplingPercentage"] == 100
     update(
         two, EndpointConfigName="one", RetainAllVariantProperties=True,
         ExcludeRetainedVariantProperties=[{"VariantPropertyType": "DesiredInstanceCount"}],
     )  # fmt: skip
-    assert two.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    assert two.wait_until_stable()["ProductionVariants"][0]["CurrentInstanceCount"] == 1
 
 
 @pytest.mark.feature("bad input: canary on one instance")
@@ -232,10 +232,10 @@ def test_canary_of_one_instance_is_refused(two: Stage) -> None:
 
     assert code == "ValidationException"
     assert "at least 2 instances" in message
-    assert two.rest()["EndpointStatus"] == "InService"
+    assert two.wait_until_stable()["EndpointStatus"] == "InService"
 
 
-def test_last_deployment_config_is_reused_only_when_asked(two: Stage) -> None:
+def test_last_deployment_config_is_reused_only_if_retained(two: Stage) -> None:
     routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
     quick = {
         "BlueGreenUpdatePolicy": {
@@ -243,24 +243,24 @@ def test_last_deployment_config_is_reused_only_when_asked(two: Stage) -> None:
         }
     }  # fmt: skip
     update(two, quick)
-    two.until(saying("Baking for 60 seconds"))
+    two.until(reporting("Baking for 60 seconds"))
     two.cloud.clock.advance(60)
-    assert two.rest()["LastDeploymentConfig"] == quick
+    assert two.wait_until_stable()["LastDeploymentConfig"] == quick
 
     update(two, EndpointConfigName="blue", RetainDeploymentConfig=True)
-    two.until(saying("Baking for 60 seconds"))
+    two.until(reporting("Baking for 60 seconds"))
     two.cloud.clock.advance(60)
 
-    assert two.rest()["EndpointConfigName"] == "blue"
+    assert two.wait_until_stable()["EndpointConfigName"] == "blue"
 
 
-@pytest.mark.feature("rollout: bake times on the virtual clock")
-def test_bake_counts_as_work_in_flight(two: Stage) -> None:
+@pytest.mark.feature("rollout: baking periods in virtual time")
+def test_baking_counts_as_work_in_flight(two: Stage) -> None:
     update(two, CANARY)
-    two.until(saying("Baking for 600 seconds"))
+    two.until(reporting("Baking for 600 seconds"))
 
     assert any("bake of endpoint" in label for label in two.cloud.settle(0.1))
     two.cloud.clock.advance(600)
-    two.until(saying("Baking for 300 seconds"))
+    two.until(reporting("Baking for 300 seconds"))
     two.cloud.clock.advance(300)
     assert two.cloud.settle(180) == []

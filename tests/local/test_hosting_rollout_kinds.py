@@ -1,4 +1,4 @@
-"""Each kind of rollout under load: through to the end, rolled back, timed out, and worse."""
+"""Each kind of rollout under load: completed, rolled back, timed out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rollout_stage import (  # noqa: F401 - fixtures are found by name
     ROLLING,
     alarm,
     opened,
-    saying,
+    reporting,
     serve_blue,
     stage,
     traffic,
-    trip,
+    trigger_alarm,
     update,
 )
 
@@ -43,13 +43,13 @@ ALL_AT_ONCE = blue_green("ALL_AT_ONCE", 0, 300)
 
 @pytest.fixture
 def three(stage: Stage) -> Stage:
-    """An endpoint of three instances, a second model, and a rollback alarm."""
+    """An endpoint with three instances, a second model, and a rollback alarm."""
     serve_blue(stage, 3)
     return stage
 
 
 def restored(stage: Stage, described: dict[str, Any], count: int = 3) -> None:
-    """Rolled back as AWS does it: the old configuration, InService, and not a word why."""
+    """Assert that the endpoint is rolled back as on AWS: InService without FailureReason."""
     assert described["EndpointStatus"] == "InService"
     assert described["EndpointConfigName"] == "blue"
     assert "FailureReason" not in described
@@ -61,28 +61,28 @@ def restored(stage: Stage, described: dict[str, Any], count: int = 3) -> None:
 
 
 @pytest.mark.feature("rollout: linear")
-def test_linear_rollout_shifts_step_by_step_and_no_request_fails(three: Stage) -> None:
+def test_linear_rollout_shifts_in_steps_without_failures(three: Stage) -> None:
     with traffic(three) as sent:
         update(three, LINEAR)
-        described = three.until(saying("linear capacity of 1 instance(s)"))
-        sent.see("summer")
-        sent.see("winter")
+        described = three.until(reporting("linear capacity of 1 instance(s)"))
+        sent.wait_for_responses("summer")
+        sent.wait_for_responses("winter")
         pending = described["PendingDeploymentSummary"]
         shown = pending["ProductionVariants"][0]
         assert (pending["EndpointConfigName"], shown["DesiredInstanceCount"]) == ("green", 3)
         assert shown["VariantStatus"][0]["Status"] in ("ActivatingTraffic", "Baking")
         assert pending["StartTime"] <= shown["VariantStatus"][0]["StartTime"]
-        three.until(saying("Baking for 300 seconds (WaitIntervalInSeconds)"))
+        three.until(reporting("Baking for 300 seconds (WaitIntervalInSeconds)"))
         three.cloud.clock.advance(300)
-        three.until(saying("Baking for 300 seconds (WaitIntervalInSeconds) with traffic enabled on "
-                           "linear capacity of 2 instance(s)."))  # fmt: skip
-        sent.answers.clear()
-        sent.see("summer", 60)
-        shifted = sent.answers["summer"] / (sent.answers["summer"] + sent.answers["winter"])
+        baking = "Baking for 300 seconds (WaitIntervalInSeconds) with traffic enabled on "
+        three.until(reporting(f"{baking}linear capacity of 2 instance(s)."))
+        sent.responses.clear()
+        sent.wait_for_responses("summer", 60)
+        shifted = sent.responses["summer"] / (sent.responses["summer"] + sent.responses["winter"])
         three.cloud.clock.advance(300)
-        three.until(saying("Baking for 120 seconds (TerminationWaitInSeconds)"))
+        three.until(reporting("Baking for 120 seconds (TerminationWaitInSeconds)"))
         three.cloud.clock.advance(120)
-        described = three.rest()
+        described = three.wait_until_stable()
 
     assert sent.failures == []
     assert 0.45 < shifted < 0.9
@@ -91,64 +91,64 @@ def test_linear_rollout_shifts_step_by_step_and_no_request_fails(three: Stage) -
     assert len(three.cloud.processes.running()) == 3
 
 
-@pytest.mark.feature("load: a rollout that is undone fails no request")
-def test_linear_rollout_that_alarms_in_its_second_step_rolls_back(three: Stage) -> None:
+@pytest.mark.feature("load: a rollback fails no request")
+def test_alarm_in_second_linear_step_rolls_back(three: Stage) -> None:
     with traffic(three) as sent:
         update(three, LINEAR)
-        three.until(saying("Baking for 300 seconds"))
+        three.until(reporting("Baking for 300 seconds"))
         three.cloud.clock.advance(300)
-        three.until(saying("linear capacity of 2 instance(s)"))
-        sent.see("summer")
-        trip(three)
-        described = three.rest()
-        sent.see("winter")
+        three.until(reporting("linear capacity of 2 instance(s)"))
+        sent.wait_for_responses("summer")
+        trigger_alarm(three)
+        described = three.wait_until_stable()
+        sent.wait_for_responses("winter")
 
     assert sent.failures == []
     restored(three, described)
 
 
-def test_all_at_once_that_alarms_in_its_bake_rolls_back(three: Stage) -> None:
+def test_alarm_in_all_at_once_baking_rolls_back(three: Stage) -> None:
     with traffic(three) as sent:
         update(three, ALL_AT_ONCE)
-        three.until(saying("Baking for 300 seconds (TerminationWaitInSeconds)"))
-        sent.see("summer")
-        trip(three)
-        described = three.rest()
-        sent.see("winter")
+        three.until(reporting("Baking for 300 seconds (TerminationWaitInSeconds)"))
+        sent.wait_for_responses("summer")
+        trigger_alarm(three)
+        described = three.wait_until_stable()
+        sent.wait_for_responses("winter")
 
     assert sent.failures == []
     restored(three, described)
 
 
-def test_rolling_rollout_that_alarms_in_its_first_batch_rolls_back(three: Stage) -> None:
+def test_alarm_in_first_rolling_batch_rolls_back(three: Stage) -> None:
     with traffic(three) as sent:
         update(three, ROLLING)
-        three.until(saying("Baking for 600 seconds"))
-        trip(three)
-        described = three.rest()
-        sent.see("winter")
+        three.until(reporting("Baking for 600 seconds"))
+        trigger_alarm(three)
+        described = three.wait_until_stable()
+        sent.wait_for_responses("winter")
 
     assert sent.failures == []
     restored(three, described)
 
 
 @pytest.mark.parametrize("policy", [LINEAR, ALL_AT_ONCE, ROLLING], ids=["linear", "all", "rolling"])
-def test_alarm_red_at_the_start_aborts_before_anything_serves(
+def test_alarm_state_at_the_start_aborts_the_deployment(
     three: Stage, policy: dict[str, Any]
 ) -> None:
-    trip(three)
+    trigger_alarm(three)
 
     with traffic(three) as sent:
         update(three, policy)
-        described = three.rest()
+        described = three.wait_until_stable()
 
     assert sent.failures == []
-    assert set(sent.answers) <= {"winter"}
+    assert set(sent.responses) <= {"winter"}
     restored(three, described)
 
 
 @pytest.mark.feature("rollout: rollback that fails")
-def test_rollback_that_fails_leaves_update_rollback_failed(stage: Stage, tmp_path: Path) -> None:
+def test_failed_rollback_ends_in_update_rollback_failed(stage: Stage, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     stage.model("frail", EXITS_IF=str(gone))
     stage.model("summer")
@@ -159,13 +159,13 @@ def test_rollback_that_fails_leaves_update_rollback_failed(stage: Stage, tmp_pat
 
     with traffic(stage) as sent:
         update(stage, ROLLING)
-        stage.until(saying("Baking for 600 seconds"))
+        stage.until(reporting("Baking for 600 seconds"))
         stage.cloud.clock.advance(600)
-        stage.until(saying("capacity of 2 instance(s)"))
-        gone.touch()  # the old container cannot be started a second time
-        trip(stage)
-        described = stage.rest()
-        sent.see("summer")
+        stage.until(reporting("capacity of 2 instance(s)"))
+        gone.touch()  # the old container cannot be started again
+        trigger_alarm(stage)
+        described = stage.wait_until_stable()
+        sent.wait_for_responses("summer")
 
     assert described["EndpointStatus"] == "UpdateRollbackFailed"
     assert described["EndpointConfigName"] == "blue"
@@ -174,8 +174,8 @@ def test_rollback_that_fails_leaves_update_rollback_failed(stage: Stage, tmp_pat
     assert stage.events.statuses()[-1] == "UPDATE_ROLLBACK_FAILED"
     alarm(stage, "OK")
     update(stage)
-    assert stage.rest()["EndpointConfigName"] == "green"
-    assert stage.rest()["EndpointStatus"] == "InService"
+    assert stage.wait_until_stable()["EndpointConfigName"] == "green"
+    assert stage.wait_until_stable()["EndpointStatus"] == "InService"
     assert len(stage.cloud.processes.running()) == 2
 
 
@@ -191,11 +191,11 @@ def test_rollout_over_its_execution_time_rolls_back(stage: Stage) -> None:
     )["BlueGreenUpdatePolicy"] | {"MaximumExecutionTimeoutInSeconds": 601}  # fmt: skip
 
     update(stage, {"BlueGreenUpdatePolicy": policy})
-    stage.until(saying("Baking for 400 seconds"))
+    stage.until(reporting("Baking for 400 seconds"))
     stage.cloud.clock.advance(400)
-    stage.until(saying("Baking for 200 seconds"))
+    stage.until(reporting("Baking for 200 seconds"))
     stage.cloud.clock.advance(200)
-    described = stage.rest()
+    described = stage.wait_until_stable()
 
     assert described["EndpointConfigName"] == "blue"
     assert "MaximumExecutionTimeoutInSeconds (601)" in described["FailureReason"]
@@ -210,22 +210,24 @@ def test_scaling_in_and_out_under_load_fails_no_request(stage: Stage) -> None:
     with traffic(stage) as sent:
         for count in (1, 3, 2, 4, 1):
             stage.hosting.set_instance_count(stage.name, "AllTraffic", count)
-            assert stage.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == count
-            sent.see("winter")
+            assert (
+                stage.wait_until_stable()["ProductionVariants"][0]["CurrentInstanceCount"] == count
+            )
+            sent.wait_for_responses("winter")
 
     assert sent.failures == []
     assert len(stage.cloud.processes.running()) == 1
 
 
 @pytest.mark.feature("rollout: share of a canary")
-def test_canary_keeps_the_share_of_its_instances(three: Stage) -> None:
+def test_canary_traffic_is_the_share_of_its_instances(three: Stage) -> None:
     update(three, CANARY | {"BlueGreenUpdatePolicy": CANARY["BlueGreenUpdatePolicy"] | {
         "TrafficRoutingConfiguration": {
             "Type": "CANARY", "WaitIntervalInSeconds": 600,
             "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1},
         }
     }})  # fmt: skip
-    three.until(saying("Baking for 600 seconds"))
+    three.until(reporting("Baking for 600 seconds"))
 
     summer = sum(three.invoke("model") == "summer" for _ in range(300))
 
@@ -233,5 +235,5 @@ def test_canary_keeps_the_share_of_its_instances(three: Stage) -> None:
     assert three.total("Invocations", EndpointConfigName="green") == summer
     assert three.total("Invocations", EndpointConfigName="blue") == 300 - summer
     assert three.total("Invocations") == 300
-    trip(three)
-    three.rest()
+    trigger_alarm(three)
+    three.wait_until_stable()

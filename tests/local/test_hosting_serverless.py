@@ -1,4 +1,4 @@
-"""Serverless endpoints through boto3: cold and warm, throttled, provisioned, idle."""
+"""Serverless endpoints through boto3: cold and warm starts, throttling, provisioned concurrency."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ UNSUPPORTED = "One or more endpoint features are not supported using this config
 
 
 class Serverless:
-    """An endpoint stage whose configurations are serverless."""
+    """A hosting stage with serverless configurations."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.hosting = stage.hosting
 
-    def variant(self, most: int = 2, provisioned: int = 0, **more: Any) -> dict[str, Any]:
-        config = {"MemorySizeInMB": 2048, "MaxConcurrency": most}
+    def variant(
+        self, max_concurrency: int = 2, provisioned: int = 0, **more: Any
+    ) -> dict[str, Any]:
+        config = {"MemorySizeInMB": 2048, "MaxConcurrency": max_concurrency}
         if provisioned:
             config["ProvisionedConcurrency"] = provisioned
         return {
@@ -39,9 +41,9 @@ class Serverless:
         }  # fmt: skip
 
     def endpoint(self, name: str = "serverless", *, model: str = "winter", **variant: Any) -> Any:
-        made = self.variant(**variant) | {"ModelName": model}
+        config = self.variant(**variant) | {"ModelName": model}
         self.stage.sagemaker.create_endpoint_config(
-            EndpointConfigName=name, ProductionVariants=[made]
+            EndpointConfigName=name, ProductionVariants=[config]
         )
         return self.stage.endpoint(name)
 
@@ -50,9 +52,9 @@ class Serverless:
         return list(self.stage.cloud.processes.running().values()).count(label)
 
     def refused(self, **params: Any) -> str:
-        given = {"ProductionVariants": [self.variant()]} | params
+        request = {"ProductionVariants": [self.variant()]} | params
         code, message = refusal(
-            self.stage.sagemaker.create_endpoint_config, EndpointConfigName="odd", **given
+            self.stage.sagemaker.create_endpoint_config, EndpointConfigName="odd", **request
         )
         assert code == "ValidationException"
         return message
@@ -81,7 +83,7 @@ def serverless(stage: Stage) -> Iterator[Serverless]:
 
 
 @pytest.mark.feature(SERVERLESS)
-def test_the_first_request_starts_a_process_and_the_next_finds_it_warm(
+def test_first_request_is_cold_and_the_next_is_warm(
     serverless: Serverless,
 ) -> None:
     described = serverless.endpoint()
@@ -94,7 +96,7 @@ def test_the_first_request_starts_a_process_and_the_next_finds_it_warm(
 
 
 @pytest.mark.feature("serving: serverless cold and warm")
-def test_a_cold_start_is_published_as_set_up_and_overhead(serverless: Serverless) -> None:
+def test_cold_start_is_published_as_setup_time_and_overhead(serverless: Serverless) -> None:
     serverless.endpoint()
     serverless.stage.invoke()
     setup = serverless.stage.total("ModelSetupTime")
@@ -106,7 +108,7 @@ def test_a_cold_start_is_published_as_set_up_and_overhead(serverless: Serverless
 
 
 @pytest.mark.feature("serving: serverless cold and warm")
-def test_an_idle_environment_ends(serverless: Serverless) -> None:
+def test_idle_environment_ends(serverless: Serverless) -> None:
     serverless.endpoint()
     first = serverless.stage.invoke("pid")
     serverless.stage.cloud.clock.advance(300)
@@ -121,11 +123,11 @@ def test_an_idle_environment_ends(serverless: Serverless) -> None:
 
 
 @pytest.mark.feature("serving: serverless concurrency")
-def test_requests_over_the_concurrency_are_throttled(serverless: Serverless) -> None:
-    serverless.endpoint(most=1)
+def test_requests_over_the_maximum_concurrency_are_throttled(serverless: Serverless) -> None:
+    serverless.endpoint(max_concurrency=1)
     serverless.stage.invoke()
-    answers: list[str] = []
-    running = threading.Thread(target=lambda: answers.append(serverless.stage.invoke("sleep 2")))
+    responses: list[str] = []
+    running = threading.Thread(target=lambda: responses.append(serverless.stage.invoke("sleep 2")))
     running.start()
     outstanding = serverless.hosting.outstanding
     name = serverless.stage.name
@@ -136,29 +138,29 @@ def test_requests_over_the_concurrency_are_throttled(serverless: Serverless) -> 
         "Code": "ThrottlingException", "Message": "Rate exceeded",
     }  # fmt: skip
     running.join()
-    assert answers == ["echo sleep 2"]
+    assert responses == ["echo sleep 2"]
 
 
 @pytest.mark.feature("serving: serverless concurrency")
-def test_concurrent_requests_get_an_environment_each(serverless: Serverless) -> None:
-    serverless.endpoint(most=3)
-    answers: list[str] = []
+def test_concurrent_requests_use_separate_environments(serverless: Serverless) -> None:
+    serverless.endpoint(max_concurrency=3)
+    responses: list[str] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(serverless.stage.invoke("sleep 1")))
+        threading.Thread(target=lambda: responses.append(serverless.stage.invoke("sleep 1")))
         for _ in range(3)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert answers == ["echo sleep 1"] * 3
+    assert responses == ["echo sleep 1"] * 3
     assert serverless.processes() == 3
     assert serverless.maximum("ServerlessConcurrentExecutionsUtilization") == 1.0
 
 
 @pytest.mark.feature(PROVISIONED)
-def test_provisioned_environments_are_warm_and_stay(serverless: Serverless) -> None:
-    described = serverless.endpoint(most=2, provisioned=1)
+def test_provisioned_environments_stay_warm(serverless: Serverless) -> None:
+    described = serverless.endpoint(max_concurrency=2, provisioned=1)
     shown = described["ProductionVariants"][0]["CurrentServerlessConfig"]
     assert shown == {"MemorySizeInMB": 2048, "MaxConcurrency": 2, "ProvisionedConcurrency": 1}
     assert serverless.processes() == 1
@@ -172,8 +174,8 @@ def test_provisioned_environments_are_warm_and_stay(serverless: Serverless) -> N
 
 
 @pytest.mark.feature(PROVISIONED)
-def test_requests_beyond_the_provisioned_ones_spill_over(serverless: Serverless) -> None:
-    serverless.endpoint(most=2, provisioned=1)
+def test_requests_beyond_provisioned_concurrency_spill_over(serverless: Serverless) -> None:
+    serverless.endpoint(max_concurrency=2, provisioned=1)
     threads = [
         threading.Thread(target=lambda: serverless.stage.invoke("sleep 1")) for _ in range(2)
     ]
@@ -187,7 +189,7 @@ def test_requests_beyond_the_provisioned_ones_spill_over(serverless: Serverless)
 
 @pytest.mark.feature(PROVISIONED)
 def test_provisioned_concurrency_is_changed_in_place(serverless: Serverless) -> None:
-    serverless.endpoint(most=3, provisioned=1)
+    serverless.endpoint(max_concurrency=3, provisioned=1)
     change = {"ProvisionedConcurrency": 2, "MaxConcurrency": 5}
     serverless.stage.sagemaker.update_endpoint_weights_and_capacities(
         EndpointName=serverless.stage.name,
@@ -195,22 +197,22 @@ def test_provisioned_concurrency_is_changed_in_place(serverless: Serverless) -> 
             {"VariantName": "AllTraffic", "ServerlessUpdateConfig": change}
         ],
     )
-    shown = serverless.stage.rest()["ProductionVariants"][0]
-    wanted = {"MemorySizeInMB": 2048, "MaxConcurrency": 5, "ProvisionedConcurrency": 2}
-    assert shown["CurrentServerlessConfig"] == shown["DesiredServerlessConfig"] == wanted
+    shown = serverless.stage.wait_until_stable()["ProductionVariants"][0]
+    desired = {"MemorySizeInMB": 2048, "MaxConcurrency": 5, "ProvisionedConcurrency": 2}
+    assert shown["CurrentServerlessConfig"] == shown["DesiredServerlessConfig"] == desired
     assert serverless.processes() == 2
     serverless.hosting.set_provisioned_concurrency(serverless.stage.name, "AllTraffic", 1)
-    serverless.stage.rest()
+    serverless.stage.wait_until_stable()
     assert serverless.processes() == 1
 
 
-def test_more_provisioned_than_the_most_is_refused(serverless: Serverless) -> None:
-    variant = serverless.variant(most=1, provisioned=2)
+def test_provisioned_concurrency_over_the_maximum_is_refused(serverless: Serverless) -> None:
+    variant = serverless.variant(max_concurrency=1, provisioned=2)
     message = serverless.refused(ProductionVariants=[variant])
     assert "ProvisionedConcurrency (2) must be less than or equal to MaxConcurrency (1)" in message
 
 
-def test_idle_provisioned_environments_tell_that_nothing_uses_them(serverless: Serverless) -> None:
+def test_idle_provisioned_environments_publish_zero_utilization(serverless: Serverless) -> None:
     serverless.endpoint(provisioned=1)
     serverless.stage.cloud.clock.advance(61)
     assert serverless.stage.cloud.settle(180) == []
@@ -218,7 +220,7 @@ def test_idle_provisioned_environments_tell_that_nothing_uses_them(serverless: S
 
 
 @pytest.mark.feature("bad input: a model that crashes at start, serverless")
-def test_a_model_that_does_not_start_fails_the_endpoint_in_awss_words(
+def test_model_that_does_not_start_fails_the_endpoint_with_aws_message(
     serverless: Serverless,
 ) -> None:
     serverless.stage.model("broken", START="exit")
@@ -228,21 +230,21 @@ def test_a_model_that_does_not_start_fails_the_endpoint_in_awss_words(
 
 
 @pytest.mark.feature("bad input: a request over the limit, serverless")
-def test_a_request_over_four_megabytes_is_refused(serverless: Serverless) -> None:
+def test_request_over_four_megabytes_is_refused(serverless: Serverless) -> None:
     serverless.endpoint()
     code, message = refusal(serverless.stage.invoke, body="x" * (4 * MEGABYTE + 1))
     assert code == "ValidationError"
     assert re.fullmatch(r"Request [0-9a-f-]{36} has oversize body\.", message)
 
 
-@pytest.mark.feature("bad input: a model that answers 7 MB, serverless")
-def test_an_answer_over_four_megabytes_is_a_model_error(serverless: Serverless) -> None:
+@pytest.mark.feature("bad input: a response of 7 MB, serverless")
+def test_response_over_four_megabytes_is_a_model_error(serverless: Serverless) -> None:
     serverless.endpoint()
     with pytest.raises(ClientError, match="exceeds the limit of 4194304"):
         serverless.stage.invoke("big")
 
 
-def test_a_process_that_dies_is_replaced_by_the_next_request(serverless: Serverless) -> None:
+def test_exited_process_is_replaced_by_the_next_request(serverless: Serverless) -> None:
     serverless.endpoint()
     with pytest.raises(ClientError, match="ModelError"):
         serverless.stage.invoke("die")
@@ -252,15 +254,15 @@ def test_a_process_that_dies_is_replaced_by_the_next_request(serverless: Serverl
 
 
 @pytest.mark.feature("bad input: a model that crashes at a cold start")
-def test_a_cold_start_that_crashes_is_a_model_error_and_gives_its_place_back(
+def test_crashed_cold_start_is_a_model_error_and_releases_concurrency(
     serverless: Serverless, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
     serverless.stage.model("frail", EXITS_IF=str(broken))
-    serverless.endpoint(model="frail", most=1)
+    serverless.endpoint(model="frail", max_concurrency=1)
     broken.touch()
 
-    for _ in range(2):  # were the place kept, the second would be throttled
+    for _ in range(2):  # without the release the second request would be throttled
         with pytest.raises(ClientError) as caught:
             serverless.stage.invoke()
         assert caught.value.response["Error"]["Code"] == "ModelError"
@@ -272,8 +274,8 @@ def test_a_cold_start_that_crashes_is_a_model_error_and_gives_its_place_back(
     assert serverless.stage.invoke() == "echo hello"
 
 
-def test_a_cold_start_that_cannot_even_begin_gives_its_place_back(serverless: Serverless) -> None:
-    serverless.endpoint(most=1)
+def test_failed_cold_start_releases_concurrency(serverless: Serverless) -> None:
+    serverless.endpoint(max_concurrency=1)
     folder = instance_folder(serverless.stage.cloud, serverless.stage.name)
     shutil.rmtree(folder, ignore_errors=True)
     folder.write_text("in the way")
@@ -286,17 +288,17 @@ def test_a_cold_start_that_cannot_even_begin_gives_its_place_back(serverless: Se
     assert serverless.stage.invoke() == "echo hello"
 
 
-def test_provisioned_environments_that_cannot_be_made_leave_those_there_are(
+def test_failed_provisioning_keeps_existing_environments(
     serverless: Serverless,
 ) -> None:
-    serverless.endpoint(most=3, provisioned=1)
+    serverless.endpoint(max_concurrency=3, provisioned=1)
     folder = instance_folder(serverless.stage.cloud, serverless.stage.name)
     aside = folder.rename(folder.with_name("aside"))
     folder.write_text("in the way")
 
     serverless.hosting.set_provisioned_concurrency(serverless.stage.name, "AllTraffic", 3)
 
-    described = serverless.stage.rest()
+    described = serverless.stage.wait_until_stable()
     folder.unlink()
     aside.rename(folder)
     assert described["EndpointStatus"] == "InService"
@@ -308,7 +310,7 @@ def test_provisioned_environments_that_cannot_be_made_leave_those_there_are(
     assert serverless.stage.invoke() == "echo hello"
 
 
-def test_an_update_keeps_serving_and_the_way_back_is_refused(serverless: Serverless) -> None:
+def test_update_keeps_serving_and_change_to_instances_is_refused(serverless: Serverless) -> None:
     serverless.endpoint()
     serverless.stage.model("summer", GREETING="phew")
     variant = serverless.variant() | {"ModelName": "summer"}
@@ -317,7 +319,7 @@ def test_an_update_keeps_serving_and_the_way_back_is_refused(serverless: Serverl
     )
     update = serverless.stage.sagemaker.update_endpoint
     update(EndpointName=serverless.stage.name, EndpointConfigName="two")
-    assert serverless.stage.rest()["EndpointConfigName"] == "two"
+    assert serverless.stage.wait_until_stable()["EndpointConfigName"] == "two"
     assert serverless.stage.invoke("model") == "summer"
     code, message = refusal(update, EndpointName=serverless.stage.name, EndpointConfigName="one")
     assert code == "ValidationException"
@@ -365,7 +367,7 @@ def test_asynchronous_inference_is_refused(serverless: Serverless) -> None:
 
 @pytest.mark.feature(REFUSED)
 @pytest.mark.parametrize(
-    ("told", "members"),
+    ("message", "members"),
     [
         ("a model's VpcConfig", {"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["s-1"]}}),
         ("a model's EnableNetworkIsolation", {"EnableNetworkIsolation": True}),
@@ -378,12 +380,12 @@ def test_asynchronous_inference_is_refused(serverless: Serverless) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_models_that_are_not_served_serverless_are_refused(
-    serverless: Serverless, told: str, members: dict[str, Any]
+def test_models_unsupported_by_serverless_are_refused(
+    serverless: Serverless, message: str, members: dict[str, Any]
 ) -> None:
     container = {} if "Containers" in members else {"PrimaryContainer": {"Image": IMAGE}}
     serverless.stage.sagemaker.create_model(
         ModelName="odd", ExecutionRoleArn=ROLE, **(container | members)
     )
     variant = serverless.variant() | {"ModelName": "odd"}
-    assert told in serverless.refused(ProductionVariants=[variant])
+    assert message in serverless.refused(ProductionVariants=[variant])

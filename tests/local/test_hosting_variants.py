@@ -49,7 +49,7 @@ def answers(stage: Stage, number: int) -> Counter[str]:
 
 
 @pytest.mark.feature("serving: weights")
-def test_variant_of_weight_0_never_gets_a_request_unless_it_is_named(stage: Stage) -> None:
+def test_variant_with_weight_0_gets_only_targeted_requests(stage: Stage) -> None:
     several(stage, variant("w", "winter", 1.0), variant("s", "summer", 0.0))
     described = stage.endpoint("several")
 
@@ -59,8 +59,8 @@ def test_variant_of_weight_0_never_gets_a_request_unless_it_is_named(stage: Stag
 
 
 @pytest.mark.slow
-@pytest.mark.feature("serving: weights shifted live")
-def test_weights_shift_live_and_shares_follow_them(stage: Stage) -> None:
+@pytest.mark.feature("serving: weights updated without a deployment")
+def test_weight_update_changes_traffic_shares(stage: Stage) -> None:
     several(stage, variant("w", "winter", 9.0), variant("s", "summer", 1.0))
     stage.endpoint("several")
     before = answers(stage, 400)
@@ -71,7 +71,7 @@ def test_weights_shift_live_and_shares_follow_them(stage: Stage) -> None:
             {"VariantName": "w", "DesiredWeight": 1.0}, {"VariantName": "s", "DesiredWeight": 3.0}
         ],
     )  # fmt: skip
-    stage.rest()
+    stage.wait_until_stable()
     after = answers(stage, 400)
 
     assert 15 <= before["summer"] <= 75  # 40 of 400, four deviations either way
@@ -80,7 +80,7 @@ def test_weights_shift_live_and_shares_follow_them(stage: Stage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.feature("bad input: weights that sum to zero")
-def test_weights_that_sum_to_zero_are_refused_at_creation_and_live(stage: Stage) -> None:
+def test_weights_that_sum_to_zero_are_refused(stage: Stage) -> None:
     zero = [variant("w", "winter", 0.0), variant("s", "summer", 0.0)]
     code, message = refusal(
         stage.sagemaker.create_endpoint_config, EndpointConfigName="z", ProductionVariants=zero
@@ -96,7 +96,7 @@ def test_weights_that_sum_to_zero_are_refused_at_creation_and_live(stage: Stage)
     )  # fmt: skip
 
     assert "must be greater than 0" in message
-    assert stage.rest()["ProductionVariants"][0]["CurrentWeight"] == 1.0
+    assert stage.wait_until_stable()["ProductionVariants"][0]["CurrentWeight"] == 1.0
 
 
 @pytest.mark.feature("serving: least outstanding requests")
@@ -110,14 +110,14 @@ def test_least_outstanding_routing_avoids_the_busy_instance(stage: Stage) -> Non
     while not any(i.outstanding for v in live.variants for i in v.instances):
         time.sleep(0.005)
 
-    seen = {stage.invoke("pid") for _ in range(20)}
+    chosen = {stage.invoke("pid") for _ in range(20)}
 
     busy.join()
-    assert len(seen) == 1
+    assert len(chosen) == 1
 
 
 @pytest.mark.feature("serving: random routing")
-def test_random_routing_reaches_every_instance(stage: Stage) -> None:
+def test_random_routing_uses_all_instances(stage: Stage) -> None:
     several(stage, variant("v", "winter", InitialInstanceCount=2))
     stage.endpoint("several")
 
@@ -128,7 +128,7 @@ def test_random_routing_reaches_every_instance(stage: Stage) -> None:
 
 
 @pytest.mark.feature("serving: shadow variant")
-def test_shadow_gets_copies_whose_answers_only_metrics_and_capture_see(stage: Stage) -> None:
+def test_shadow_responses_are_only_measured_and_captured(stage: Stage) -> None:
     shadowed(stage, DataCaptureConfig=CAPTURE)
     described = stage.endpoint("shadowed")
 
@@ -159,8 +159,8 @@ def test_shadow_gets_its_share_of_production_traffic(stage: Stage) -> None:
     assert 25 <= stage.total("Invocations", VariantName="shadow") <= 75
 
 
-@pytest.mark.feature("load: a shadow that dies costs the caller nothing")
-def test_shadow_that_fails_or_dies_costs_the_caller_nothing(stage: Stage) -> None:
+@pytest.mark.feature("load: a failed shadow does not affect callers")
+def test_failed_shadow_does_not_affect_callers(stage: Stage) -> None:
     stage.model("failing", FAILS="500")
     shadowed(stage, model="failing")
     stage.endpoint("shadowed")
@@ -172,8 +172,8 @@ def test_shadow_that_fails_or_dies_costs_the_caller_nothing(stage: Stage) -> Non
     assert stage.total("Invocation5XXErrors") == 0
 
 
-@pytest.mark.feature("load: a shadow slower than its callers gets every copy, later")
-def test_slow_shadow_gets_every_copy_and_callers_wait_for_none(stage: Stage) -> None:
+@pytest.mark.feature("load: a slow shadow gets all copies")
+def test_slow_shadow_gets_all_copies_without_delaying_callers(stage: Stage) -> None:
     stage.model("slow", SLOW="0.2")
     shadowed(stage, model="slow")
     stage.endpoint("shadowed")
@@ -185,7 +185,7 @@ def test_slow_shadow_gets_every_copy_and_callers_wait_for_none(stage: Stage) -> 
     assert behind < 60 == stage.total("Invocations", VariantName="shadow")
 
 
-def test_shadow_whose_instance_restarts_gets_every_copy(stage: Stage) -> None:
+def test_restarting_shadow_gets_all_copies(stage: Stage) -> None:
     stage.model("marked", MARK="shadow")
     shadowed(stage, model="marked")
     stage.endpoint("shadowed")
@@ -199,7 +199,7 @@ def test_shadow_whose_instance_restarts_gets_every_copy(stage: Stage) -> None:
     assert stage.total("Invocations", VariantName="shadow") == 20
 
 
-def test_update_with_shadows_replaces_both_and_shows_both(stage: Stage) -> None:
+def test_update_replaces_production_and_shadow_variants(stage: Stage) -> None:
     shadowed(stage)
     stage.endpoint("shadowed")
     several(
@@ -219,7 +219,7 @@ def test_update_with_shadows_replaces_both_and_shows_both(stage: Stage) -> None:
     )["PendingDeploymentSummary"]  # fmt: skip
     assert pending["ShadowProductionVariants"][0]["CurrentInstanceCount"] == 2
     stage.cloud.clock.advance(60)
-    described = stage.rest()
+    described = stage.wait_until_stable()
 
     assert answers(stage, 5) == {"summer": 5}
     assert described["ShadowProductionVariants"][0]["CurrentInstanceCount"] == 2
@@ -228,7 +228,7 @@ def test_update_with_shadows_replaces_both_and_shows_both(stage: Stage) -> None:
     assert stage.total("Invocations", VariantName="shadow", EndpointConfigName="swapped") == 5
 
 
-def test_shadow_is_scaled_and_sampled_anew_live(stage: Stage) -> None:
+def test_shadow_is_scaled_and_sampled_without_a_deployment(stage: Stage) -> None:
     shadowed(stage)
     stage.endpoint("shadowed")
 
@@ -238,7 +238,7 @@ def test_shadow_is_scaled_and_sampled_anew_live(stage: Stage) -> None:
             {"VariantName": "shadow", "DesiredWeight": 0.0, "DesiredInstanceCount": 2}
         ],
     )
-    described = stage.rest()
+    described = stage.wait_until_stable()
     answers(stage, 20)
 
     assert stage.cloud.settle(180) == []
@@ -246,7 +246,7 @@ def test_shadow_is_scaled_and_sampled_anew_live(stage: Stage) -> None:
     assert stage.total("Invocations", VariantName="shadow") == 0
 
 
-def test_shadow_beside_two_production_variants_is_refused(stage: Stage) -> None:
+def test_shadow_for_two_production_variants_is_refused(stage: Stage) -> None:
     code, message = refusal(
         stage.sagemaker.create_endpoint_config, EndpointConfigName="x",
         ProductionVariants=[variant("a", "winter"), variant("b", "summer")],
@@ -254,21 +254,21 @@ def test_shadow_beside_two_production_variants_is_refused(stage: Stage) -> None:
     )  # fmt: skip
 
     assert code == "ValidationException"
-    assert "one variant beside one production variant, got 1 beside 2" in message
+    assert "one variant for one production variant, got 1 for 2" in message
 
 
 def pooled(**overridden: Any) -> dict[str, Any]:
-    made = variant("v", "winter", InitialInstanceCount=2)
-    del made["InstanceType"]
-    made["InstancePools"] = [
+    pooled_variant = variant("v", "winter", InitialInstanceCount=2)
+    del pooled_variant["InstanceType"]
+    pooled_variant["InstancePools"] = [
         {"InstanceType": "ml.c5.large", "Priority": 2, "ModelNameOverride": "summer"},
         {"InstanceType": "ml.m5.large", "Priority": 1},
     ]
-    return made | overridden
+    return pooled_variant | overridden
 
 
 @pytest.mark.feature("serving: instance pools")
-def test_pools_are_used_by_priority_as_far_as_there_is_capacity(stage: Stage) -> None:
+def test_pools_are_used_by_priority_and_capacity(stage: Stage) -> None:
     several(stage, pooled())
     stage.cloud.faults.refuse_capacity("ml.m5.large", times=1)
 
@@ -291,7 +291,7 @@ def test_pools_without_any_capacity_fail_the_endpoint(stage: Stage) -> None:
     assert "InsufficientInstanceCapacity" in described["FailureReason"]
 
 
-def test_pools_beside_an_instance_type_are_refused(stage: Stage) -> None:
+def test_pools_with_an_instance_type_are_refused(stage: Stage) -> None:
     create = stage.sagemaker.create_endpoint_config
     both = pooled(InstanceType="ml.m5.large")
     _, message = refusal(create, EndpointConfigName="x", ProductionVariants=[both])
@@ -319,7 +319,7 @@ def test_managed_instance_scaling_of_a_variant_with_a_model_is_refused(stage: St
 
 
 @pytest.mark.feature("serving: enhanced metrics")
-def test_enhanced_metrics_tell_of_each_instance(stage: Stage) -> None:
+def test_enhanced_metrics_are_published_for_each_instance(stage: Stage) -> None:
     metrics = {"EnableEnhancedMetrics": True, "MetricPublishFrequencyInSeconds": 10}
     several(
         stage, variant("AllTraffic", "winter", InitialInstanceCount=2), MetricsConfig=metrics
@@ -337,7 +337,7 @@ def test_enhanced_metrics_tell_of_each_instance(stage: Stage) -> None:
     assert stage.total("InvocationsPerInstance") == 20
 
 
-def test_publishing_frequency_off_the_list_is_refused(stage: Stage) -> None:
+def test_unsupported_publish_frequency_is_refused(stage: Stage) -> None:
     _, message = refusal(
         lambda: several(
             stage, variant("v", "winter"), MetricsConfig={"MetricPublishFrequencyInSeconds": 15}

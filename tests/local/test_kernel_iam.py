@@ -1,4 +1,4 @@
-"""AWS's managed policies: there where somebody is, and nowhere else."""
+"""AWS's managed policies are loaded in the used partitions only."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 LAMBDA_BASICS = "service-role/AWSLambdaBasicExecutionRole"
 
 
-def test_managed_policies_are_those_of_the_clouds_own_partition() -> None:
+def test_managed_policies_belong_to_the_clouds_partition() -> None:
     cloud = Cloud(CloudConfig())
     try:
         iam = cloud.client("iam", principal="tester")
         cloud.client("s3", principal="tester").list_buckets()
 
-        found = iam.get_policy(PolicyArn=f"arn:aws:iam::aws:policy/{LAMBDA_BASICS}")["Policy"]
-        assert found["PolicyName"] == "AWSLambdaBasicExecutionRole"
+        actual = iam.get_policy(PolicyArn=f"arn:aws:iam::aws:policy/{LAMBDA_BASICS}")["Policy"]
+        assert actual["PolicyName"] == "AWSLambdaBasicExecutionRole"
 
         from moto.iam.models import iam_backends
 
@@ -26,7 +26,7 @@ def test_managed_policies_are_those_of_the_clouds_own_partition() -> None:
         cloud.stop()
 
 
-def test_managed_policies_of_a_partition_come_with_the_first_cloud_in_it() -> None:
+def test_first_cloud_in_a_partition_loads_its_managed_policies() -> None:
     cloud = Cloud(CloudConfig(region="cn-north-1"))
     try:
         iam = cloud.client("iam", principal="tester")

@@ -1,4 +1,4 @@
-"""Functions: created, invoked, their errors and logs."""
+"""Functions: creation, invocation, errors and logs."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from sageloop.local_cloud.core.cloud import Cloud
 
 def test_create_returns_the_configuration(client: Any, create: Create) -> None:
     name = create(ECHO, Environment={"Variables": {"COLOUR": "blue"}}, MemorySize=256)
-    found = client.get_function(FunctionName=name)["Configuration"]
-    assert found["State"] == "Active"
-    assert found["LastUpdateStatus"] == "Successful"
-    assert found["FunctionArn"] == f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
-    assert found["Version"] == "$LATEST"
-    assert found["Environment"] == {"Variables": {"COLOUR": "blue"}}
-    assert found["LoggingConfig"]["LogGroup"] == f"/aws/lambda/{name}"
-    assert (found["MemorySize"], found["Timeout"], found["PackageType"]) == (256, 10, "Zip")
+    actual = client.get_function(FunctionName=name)["Configuration"]
+    assert actual["State"] == "Active"
+    assert actual["LastUpdateStatus"] == "Successful"
+    assert actual["FunctionArn"] == f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
+    assert actual["Version"] == "$LATEST"
+    assert actual["Environment"] == {"Variables": {"COLOUR": "blue"}}
+    assert actual["LoggingConfig"]["LogGroup"] == f"/aws/lambda/{name}"
+    assert (actual["MemorySize"], actual["Timeout"], actual["PackageType"]) == (256, 10, "Zip")
 
 
-def test_create_of_a_taken_name_conflicts(client: Any, create: Create) -> None:
+def test_create_with_existing_name_conflicts(client: Any, create: Create) -> None:
     name = create(ECHO)
     with pytest.raises(ClientError) as error:
         create(ECHO, FunctionName=name)
@@ -54,16 +54,18 @@ def test_create_of_a_taken_name_conflicts(client: Any, create: Create) -> None:
           "csc-01234567890123456"}, "CodeSigningConfigArn"),
     ],
 )  # fmt: skip
-def test_create_refuses_by_name(create: Create, members: dict[str, Any], named: str) -> None:
+def test_create_refuses_unsupported_members_by_name(
+    create: Create, members: dict[str, Any], named: str
+) -> None:
     with pytest.raises(ClientError, match=named) as error:
         create(ECHO, **members)
     assert code_of(error) == "NotImplemented"
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
-        ({"Role": "arn:aws:iam::123456789012:role/nobody"}, "cannot be assumed by Lambda"),
+        ({"Role": "arn:aws:iam::123456789012:role/missing"}, "cannot be assumed by Lambda"),
         ({"Timeout": 901}, "less than or equal to 900"),
         ({"MemorySize": 20_000}, "less than or equal to 10240"),
         ({"Environment": {"Variables": {"AWS_REGION": "x"}}}, "reserved keys"),
@@ -75,12 +77,14 @@ def test_create_refuses_by_name(create: Create, members: dict[str, Any], named: 
          "dead letter"),
     ],
 )  # fmt: skip
-def test_create_refuses_wrong_values(create: Create, members: dict[str, Any], said: str) -> None:
-    with pytest.raises(ClientError, match=said):
+def test_create_refuses_invalid_values(
+    create: Create, members: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ClientError, match=message):
         create(ECHO, **members)
 
 
-def test_code_comes_from_s3(cloud: Cloud, client: Any, create: Create) -> None:
+def test_code_is_read_from_s3(cloud: Cloud, client: Any, create: Create) -> None:
     s3 = cloud.client("s3", principal="tester")
     s3.create_bucket(Bucket="assets")
     s3.put_object(Bucket="assets", Key="code.zip", Body=package({"index.py": ECHO}))
@@ -88,7 +92,7 @@ def test_code_comes_from_s3(cloud: Cloud, client: Any, create: Create) -> None:
     assert invoke(client, name, {"n": 1})[0] == {"n": 1}
 
 
-def test_event_and_context_are_lambdas(client: Any, create: Create) -> None:
+def test_event_and_context_match_lambda(client: Any, create: Create) -> None:
     name = create(
         "import os, sys\n"
         "def handler(event, context):\n"
@@ -101,9 +105,9 @@ def test_event_and_context_are_lambdas(client: Any, create: Create) -> None:
         Environment={"Variables": {"COLOUR": "blue"}},
     )
     context = base64.b64encode(json.dumps({"custom": {"k": "v"}}).encode()).decode()
-    found, answer = invoke(client, name, {"a": [1]}, ClientContext=context)
+    actual, answer = invoke(client, name, {"a": [1]}, ClientContext=context)
     arn = f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
-    assert found == [
+    assert actual == [
         {"a": [1]}, name, "128", arn, "$LATEST", True, f"/aws/lambda/{name}", 36, "blue", True,
         "AWS_Lambda_python3.14", {"k": "v"},
     ]  # fmt: skip
@@ -122,7 +126,7 @@ def test_function_calls_the_cloud_as_its_role(cloud: Cloud, client: Any, create:
     assert call.principal == f"arn:aws:sts::123456789012:assumed-role/runner/{name}"
 
 
-def test_inherited_variables_never_reach_a_function(
+def test_function_does_not_inherit_variables(
     client: Any, create: Create, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
@@ -135,15 +139,15 @@ def test_inherited_variables_never_reach_a_function(
     assert env["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
 
 
-def test_only_the_standard_library_and_boto3_are_there(client: Any, create: Create) -> None:
+def test_only_the_standard_library_and_boto3_can_be_imported(client: Any, create: Create) -> None:
     name = create("import numpy\ndef handler(event, context):\n    return 1\n")
-    found, answer = invoke(client, name)
+    actual, answer = invoke(client, name)
     assert answer["FunctionError"] == "Unhandled"
-    assert found["errorType"] == "Runtime.ImportModuleError"
-    assert found["errorMessage"] == "Unable to import module 'index': No module named 'numpy'"
+    assert actual["errorType"] == "Runtime.ImportModuleError"
+    assert actual["errorMessage"] == "Unable to import module 'index': No module named 'numpy'"
 
 
-def test_warm_worker_is_used_again(client: Any, create: Create) -> None:
+def test_warm_worker_is_reused(client: Any, create: Create) -> None:
     name = create(
         "import os\nn = 0\n"
         "def handler(event, context):\n    global n\n    n += 1\n    return [n, os.getpid()]\n"
@@ -171,10 +175,10 @@ def test_update_of_configuration_keeps_the_rest(client: Any, create: Create) -> 
         Description="one",
     )
     invoke(client, name)
-    found = client.update_function_configuration(
+    actual = client.update_function_configuration(
         FunctionName=name, Environment={"Variables": {"AB": "2"}}
     )
-    assert found["Description"] == "one"
+    assert actual["Description"] == "one"
     assert invoke(client, name)[0] == "2"
 
 
@@ -187,11 +191,11 @@ def test_update_with_a_stale_revision_is_refused(client: Any, create: Create) ->
 
 def test_exception_becomes_a_function_error(cloud: Cloud, client: Any, create: Create) -> None:
     name = create(RAISE)
-    found, answer = invoke(client, name, LogType="Tail")
+    actual, answer = invoke(client, name, LogType="Tail")
     assert answer["StatusCode"] == 200
     assert answer["FunctionError"] == "Unhandled"
-    assert (found["errorType"], found["errorMessage"]) == ("ValueError", "no luck")
-    assert "line 2, in handler" in found["stackTrace"][0]
+    assert (actual["errorType"], actual["errorMessage"]) == ("ValueError", "no luck")
+    assert "line 2, in handler" in actual["stackTrace"][0]
     tail = base64.b64decode(answer["LogResult"]).decode()
     assert "[ERROR] ValueError: no luck" in tail
 
@@ -209,12 +213,12 @@ def test_exception_becomes_a_function_error(cloud: Cloud, client: Any, create: C
         ("index.handler", "import os\ndef handler(e, c):\n    os._exit(0)\n", "Runtime.ExitError"),
     ],
 )
-def test_broken_function_has_its_error(
+def test_failing_function_returns_its_error(
     client: Any, create: Create, handler: str, source: str, kind: str
 ) -> None:
-    found, answer = invoke(client, create(source, Handler=handler))
+    actual, answer = invoke(client, create(source, Handler=handler))
     assert answer["FunctionError"] == "Unhandled"
-    assert found["errorType"] == kind
+    assert actual["errorType"] == kind
 
 
 def test_time_out_kills_the_worker(cloud: Cloud, client: Any, create: Create) -> None:
@@ -223,16 +227,16 @@ def test_time_out_kills_the_worker(cloud: Cloud, client: Any, create: Create) ->
         "    if event:\n        print('begun', end='')\n        time.sleep(60)\n    return 'ok'\n",
         Timeout=1,
     )
-    found, answer = invoke(client, name, {"sleep": True}, LogType="Tail")
+    actual, answer = invoke(client, name, {"sleep": True}, LogType="Tail")
     assert answer["FunctionError"] == "Unhandled"
-    assert found["errorMessage"].endswith("Task timed out after 1.00 seconds")
+    assert actual["errorMessage"].endswith("Task timed out after 1.00 seconds")
     tail = base64.b64decode(answer["LogResult"]).decode()
     assert "begun" in tail
     assert "Status: timeout" in tail
     assert invoke(client, name)[0] == "ok"
 
 
-def test_log_goes_to_its_group(cloud: Cloud, client: Any, create: Create) -> None:
+def test_log_is_written_to_its_group(cloud: Cloud, client: Any, create: Create) -> None:
     name = create(
         "import logging, os, subprocess\n"
         "def handler(event, context):\n"
@@ -252,14 +256,14 @@ def test_log_goes_to_its_group(cloud: Cloud, client: Any, create: Create) -> Non
     assert "Init Duration: " in lines[6]
 
 
-def test_log_in_virtual_time_is_kept(cloud: Cloud, client: Any, create: Create) -> None:
+def test_log_in_virtual_time_is_stored(cloud: Cloud, client: Any, create: Create) -> None:
     name = create("def handler(event, context):\n    print('later')\n")
     cloud.clock.advance(40 * 86_400)
     invoke(client, name)
     assert "later\n" in log_of(cloud, f"/aws/lambda/{name}")
 
 
-def test_json_log_is_json(cloud: Cloud, client: Any, create: Create) -> None:
+def test_json_log_contains_json_objects(cloud: Cloud, client: Any, create: Create) -> None:
     name = create(
         "import logging\ndef handler(event, context):\n    logging.info('hi %s', 'you')\n",
         LoggingConfig={"LogFormat": "JSON", "LogGroup": "/mine/json"},

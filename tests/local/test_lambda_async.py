@@ -1,4 +1,4 @@
-"""Asynchronous invocation: retries, dead letters, and who may invoke."""
+"""Asynchronous invocation: retries, dead letters, and permissions of services."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ TRUST = json.dumps(
 )  # fmt: skip
 RULE = "arn:aws:events:us-east-1:123456789012:rule/nightly"
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:"
-# Writes each event to SQS, then does as the event says.
+# Writes each event to SQS, then does what the event requests.
 SOURCE = """
 import boto3, json
 sqs = boto3.client("sqs")
 def handler(event, context):
-    url = sqs.get_queue_url(QueueName="seen")["QueueUrl"]
+    url = sqs.get_queue_url(QueueName="received")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody=context.aws_request_id)
     if event.get("fail"):
         raise RuntimeError(event["fail"])
@@ -63,7 +63,7 @@ def client(shared_cloud: Cloud) -> Any:
 @pytest.fixture
 def cloud(shared_cloud: Cloud, client: Any) -> Iterator[Cloud]:
     sqs = shared_cloud.client("sqs", principal="tester")
-    queues = [sqs.create_queue(QueueName=n)["QueueUrl"] for n in ("seen", "dead", "told")]
+    queues = [sqs.create_queue(QueueName=n)["QueueUrl"] for n in ("received", "dead", "records")]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("index.py", SOURCE)
@@ -82,10 +82,10 @@ def cloud(shared_cloud: Cloud, client: Any) -> Iterator[Cloud]:
 def messages(cloud: Cloud, queue: str) -> list[dict[str, Any]]:
     sqs = cloud.client("sqs", principal="tester")
     url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-    found = sqs.receive_message(
+    actual = sqs.receive_message(
         QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0
     )
-    return found.get("Messages", [])  # type: ignore[no-any-return]
+    return actual.get("Messages", [])  # type: ignore[no-any-return]
 
 
 def send(client: Any, event: dict[str, Any]) -> None:
@@ -93,8 +93,8 @@ def send(client: Any, event: dict[str, Any]) -> None:
     assert answer["StatusCode"] == 202
 
 
-def run_out(cloud: Cloud) -> None:
-    """Let everything that is owed happen, a virtual hour in two seconds."""
+def run_pending_work(cloud: Cloud) -> None:
+    """Let all pending work happen, a virtual hour in two seconds."""
     cloud.clock.set_rate(2000)
     assert cloud.settle() == []
     cloud.clock.set_rate(1)
@@ -107,24 +107,24 @@ def wait_for_work(cloud: Cloud) -> bool:
 def test_event_runs_in_the_background(cloud: Cloud, client: Any) -> None:
     send(client, {})
     assert cloud.settle() == []
-    assert len(messages(cloud, "seen")) == 1
+    assert len(messages(cloud, "received")) == 1
 
 
-def test_failing_event_is_tried_three_times_then_dead(cloud: Cloud, client: Any) -> None:
-    given_up: list[tuple[str, bytes, str]] = []
-    cloud.service("lambda").on_async_failure(lambda *what: given_up.append(what))
+def test_failing_event_is_tried_three_times_then_discarded(cloud: Cloud, client: Any) -> None:
+    discarded: list[tuple[str, bytes, str]] = []
+    cloud.service("lambda").on_async_failure(lambda *what: discarded.append(what))
     send(client, {"fail": "no luck"})
-    run_out(cloud)
-    seen = messages(cloud, "seen")
-    assert len(seen) == 3
-    assert len({m["Body"] for m in seen}) == 1
+    run_pending_work(cloud)
+    request_ids = messages(cloud, "received")
+    assert len(request_ids) == 3
+    assert len({m["Body"] for m in request_ids}) == 1
     (letter,) = messages(cloud, "dead")
     assert json.loads(letter["Body"]) == {"fail": "no luck"}
-    told = {k: v["StringValue"] for k, v in letter["MessageAttributes"].items()}
-    assert told == {
-        "RequestID": seen[0]["Body"], "ErrorCode": "200", "ErrorMessage": "no luck",
+    error_text = {k: v["StringValue"] for k, v in letter["MessageAttributes"].items()}
+    assert error_text == {
+        "RequestID": request_ids[0]["Body"], "ErrorCode": "200", "ErrorMessage": "no luck",
     }  # fmt: skip
-    assert given_up == [(f"{ARN}worker", b'{"fail": "no luck"}', "RuntimeError: no luck")]
+    assert discarded == [(f"{ARN}worker", b'{"fail": "no luck"}', "RuntimeError: no luck")]
 
 
 def test_retries_wait_in_virtual_time(cloud: Cloud, client: Any) -> None:
@@ -133,37 +133,37 @@ def test_retries_wait_in_virtual_time(cloud: Cloud, client: Any) -> None:
     assert cloud.clock.held() == ["retry of lambda:worker"]
     cloud.clock.advance(50)
     assert wait_for_work(cloud)
-    assert len(messages(cloud, "seen")) == 1
-    run_out(cloud)
+    assert len(messages(cloud, "received")) == 1
+    run_pending_work(cloud)
 
 
-def test_retry_outlives_a_jump_of_the_clock(cloud: Cloud, client: Any) -> None:
+def test_retry_is_kept_when_the_clock_advances(cloud: Cloud, client: Any) -> None:
     send(client, {"fail": "x"})
     assert wait_for_work(cloud)
     cloud.clock.advance(3 * 86_400)
-    run_out(cloud)
-    assert len(messages(cloud, "seen")) == 3
+    run_pending_work(cloud)
+    assert len(messages(cloud, "received")) == 3
 
 
-def test_busy_function_is_tried_again(cloud: Cloud, client: Any) -> None:
+def test_throttled_event_is_retried(cloud: Cloud, client: Any) -> None:
     client.put_function_concurrency(FunctionName="worker", ReservedConcurrentExecutions=1)
     for _ in range(4):
         send(client, {})
-    run_out(cloud)
-    assert len(messages(cloud, "seen")) == 4
+    run_pending_work(cloud)
+    assert len(messages(cloud, "received")) == 4
     assert messages(cloud, "dead") == []
 
 
-def test_no_retries_and_a_destination(cloud: Cloud, client: Any) -> None:
+def test_event_without_retries_is_sent_to_the_destination(cloud: Cloud, client: Any) -> None:
     client.put_function_event_invoke_config(
         FunctionName="worker", MaximumRetryAttempts=0,
         DestinationConfig={
-            "OnFailure": {"Destination": "arn:aws:sqs:us-east-1:123456789012:told"}
+            "OnFailure": {"Destination": "arn:aws:sqs:us-east-1:123456789012:records"}
         },
     )  # fmt: skip
     send(client, {"fail": "y"})
-    run_out(cloud)
-    (message,) = messages(cloud, "told")
+    run_pending_work(cloud)
+    (message,) = messages(cloud, "records")
     record = json.loads(message["Body"])
     assert record["requestContext"]["condition"] == "RetriesExhausted"
     assert record["requestContext"]["approximateInvokeCount"] == 1
@@ -171,20 +171,22 @@ def test_no_retries_and_a_destination(cloud: Cloud, client: Any) -> None:
     assert record["responsePayload"]["errorMessage"] == "y"
 
 
-def test_zero_concurrency_goes_to_the_dead_letters_at_once(cloud: Cloud, client: Any) -> None:
+def test_event_at_zero_concurrency_is_sent_to_the_dead_letter_queue(
+    cloud: Cloud, client: Any
+) -> None:
     client.put_function_concurrency(FunctionName="worker", ReservedConcurrentExecutions=0)
     send(client, {"n": 1})
     assert cloud.settle() == []
     (letter,) = messages(cloud, "dead")
     assert letter["MessageAttributes"]["ErrorMessage"]["StringValue"] == "ZeroReservedConcurrency"
-    assert messages(cloud, "seen") == []
+    assert messages(cloud, "received") == []
 
 
-def test_killed_worker_is_tried_again(cloud: Cloud, client: Any) -> None:
-    cloud.faults.order(kind="process", match="lambda:worker:answered")
+def test_event_of_a_killed_worker_is_retried(cloud: Cloud, client: Any) -> None:
+    cloud.faults.inject(kind="process", match="lambda:worker:answered")
     send(client, {})
-    run_out(cloud)
-    assert len(messages(cloud, "seen")) == 2
+    run_pending_work(cloud)
+    assert len(messages(cloud, "received")) == 2
     assert messages(cloud, "dead") == []
 
 
@@ -195,7 +197,7 @@ def allow(client: Any, **members: str) -> None:
     )  # fmt: skip
 
 
-def test_service_needs_a_statement(cloud: Cloud, client: Any) -> None:
+def test_service_requires_a_policy_statement(cloud: Cloud, client: Any) -> None:
     with pytest.raises(AwsError, match="no resource-based policy") as error:
         cloud.service("lambda").invoke_for("events.amazonaws.com", f"{ARN}worker", b"{}", RULE)
     assert error.value.code == "AccessDeniedException"
@@ -205,12 +207,12 @@ def test_service_needs_a_statement(cloud: Cloud, client: Any) -> None:
     )  # fmt: skip
 
 
-def test_service_with_the_right_source_is_let_in(cloud: Cloud, client: Any) -> None:
+def test_service_with_the_right_source_is_allowed(cloud: Cloud, client: Any) -> None:
     allow(client, Principal="events.amazonaws.com", SourceArn=f"{RULE[:-3]}*",
           SourceAccount="123456789012")  # fmt: skip
     cloud.service("lambda").invoke_for("events.amazonaws.com", f"{ARN}worker", b"{}", RULE)
     assert cloud.settle() == []
-    assert len(messages(cloud, "seen")) == 1
+    assert len(messages(cloud, "received")) == 1
     for service, source in (("events.amazonaws.com", RULE.replace("nightly", "x")),
                             ("sns.amazonaws.com", RULE)):  # fmt: skip
         with pytest.raises(AwsError, match="AccessDenied"):
@@ -226,7 +228,7 @@ def test_service_by_invoke_has_no_source(cloud: Cloud, client: Any) -> None:
     assert json.load(events.invoke(FunctionName="worker")["Payload"]) == "done"
 
 
-def test_permission_of_an_alias_is_its_own(cloud: Cloud, client: Any) -> None:
+def test_permission_of_an_alias_is_separate(cloud: Cloud, client: Any) -> None:
     client.publish_version(FunctionName="worker")
     client.create_alias(FunctionName="worker", Name="live", FunctionVersion="1")
     allow(client, Principal="events.amazonaws.com", Qualifier="live")

@@ -1,4 +1,4 @@
-"""Where asynchronous invocations end: on-success and on-failure destinations of every kind."""
+"""Destinations of asynchronous invocations, on success and on failure, of every kind."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def invoke(stage: Stage, event: Any, **members: Any) -> None:
     stage.lambdas.invoke(
         FunctionName="worker", InvocationType="Event", Payload=json.dumps(event), **members
     )
-    stage.rest()
+    stage.run_all_work()
 
 
 @pytest.mark.feature("functions: asynchronous destinations")
-def test_success_is_recorded_with_request_and_answer(worker: Stage) -> None:
-    worker.queue("told")
-    configure(worker, OnSuccess=f"{SQS}told", OnFailure=f"{SQS}seen")
+def test_success_record_contains_request_and_response(worker: Stage) -> None:
+    worker.queue("records")
+    configure(worker, OnSuccess=f"{SQS}records", OnFailure=f"{SQS}received")
     invoke(worker, {"n": 1})
 
-    (message,) = worker.messages("told")
+    (message,) = worker.messages("records")
     record = json.loads(message["Body"])
     context = record["requestContext"]
     assert (record["version"], context["condition"]) == ("1.0", "Success")
@@ -56,11 +56,11 @@ def test_success_is_recorded_with_request_and_answer(worker: Stage) -> None:
     assert AS_ROLE in {call.principal for call in sent}
 
 
-def test_failure_goes_to_another_function(worker: Stage) -> None:
+def test_failure_record_invokes_another_function(worker: Stage) -> None:
     worker.function("medic")
     configure(worker, OnFailure=f"{FUNCTION}medic", MaximumRetryAttempts=1)
     invoke(worker, {"fail": "x"})
-    records = [e for e in worker.seen() if "requestContext" in e]
+    records = [e for e in worker.received_events() if "requestContext" in e]
     (record,) = records
     assert record["requestContext"]["condition"] == "RetriesExhausted"
     assert record["requestContext"]["approximateInvokeCount"] == 2
@@ -77,16 +77,16 @@ def listen(stage: Stage, pattern: dict[str, Any]) -> None:
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     events.put_rule(Name="results", EventPattern=json.dumps(pattern))
     events.put_targets(
-        Rule="results", Targets=[{"Id": "q", "Arn": stage.queue("told", Policy=policy)}]
+        Rule="results", Targets=[{"Id": "q", "Arn": stage.queue("records", Policy=policy)}]
     )
 
 
-def test_bus_gets_an_event_of_lambdas_own(worker: Stage) -> None:
+def test_bus_receives_an_event_of_lambda(worker: Stage) -> None:
     listen(worker, {"source": ["lambda"]})
     configure(worker, OnSuccess=BUS, OnFailure=BUS, MaximumRetryAttempts=0)
     invoke(worker, {"n": 1})
     invoke(worker, {"fail": "x"})
-    success, failure = (json.loads(m["Body"]) for m in worker.messages("told"))
+    success, failure = (json.loads(m["Body"]) for m in worker.messages("records"))
     assert success["detail-type"] == "Lambda Function Invocation Result - Success"
     assert failure["detail-type"] == "Lambda Function Invocation Result - Failure"
     assert success["resources"] == [BUS, f"{FUNCTION}worker:$LATEST"]
@@ -94,7 +94,7 @@ def test_bus_gets_an_event_of_lambdas_own(worker: Stage) -> None:
     assert failure["detail"]["requestContext"]["condition"] == "RetriesExhausted"
 
 
-def test_topic_gets_the_record(worker: Stage) -> None:
+def test_topic_receives_the_record(worker: Stage) -> None:
     sns = worker.cloud.client("sns", principal="tester")
     topic = sns.create_topic(Name="results")["TopicArn"]
     configure(worker, OnSuccess=topic)
@@ -104,46 +104,46 @@ def test_topic_gets_the_record(worker: Stage) -> None:
     assert json.loads(call.params["Message"])["responsePayload"] == {"got": 0}
 
 
-def test_bucket_keeps_failures(worker: Stage) -> None:
+def test_bucket_stores_failure_records(worker: Stage) -> None:
     s3 = worker.cloud.client("s3", principal="tester")
     s3.create_bucket(Bucket="failures-of-functions")
     configure(worker, OnFailure="arn:aws:s3:::failures-of-functions", MaximumRetryAttempts=0)
     invoke(worker, {"fail": "x"})
-    (found,) = s3.list_objects_v2(Bucket="failures-of-functions")["Contents"]
-    assert found["Key"].startswith("aws/lambda/async/worker/")
-    body = s3.get_object(Bucket="failures-of-functions", Key=found["Key"])["Body"].read()
+    (actual,) = s3.list_objects_v2(Bucket="failures-of-functions")["Contents"]
+    assert actual["Key"].startswith("aws/lambda/async/worker/")
+    body = s3.get_object(Bucket="failures-of-functions", Key=actual["Key"])["Body"].read()
     assert json.loads(body)["requestPayload"] == {"fail": "x"}
 
 
 @pytest.mark.slow
-def test_event_that_grows_too_old_is_given_up(worker: Stage) -> None:
-    worker.queue("told")
-    configure(worker, OnFailure=f"{SQS}told", MaximumEventAgeInSeconds=90)
+def test_event_older_than_its_maximum_age_is_discarded(worker: Stage) -> None:
+    worker.queue("records")
+    configure(worker, OnFailure=f"{SQS}records", MaximumEventAgeInSeconds=90)
     invoke(worker, {"fail": "x"})
-    (message,) = worker.messages("told")
+    (message,) = worker.messages("records")
     context = json.loads(message["Body"])["requestContext"]
     assert (context["condition"], context["approximateInvokeCount"]) == ("EventAgeExceeded", 2)
 
 
-def test_alias_has_a_configuration_of_its_own(worker: Stage) -> None:
-    worker.queue("told")
+def test_alias_has_a_separate_configuration(worker: Stage) -> None:
+    worker.queue("records")
     worker.lambdas.publish_version(FunctionName="worker")
     worker.lambdas.create_alias(FunctionName="worker", Name="live", FunctionVersion="1")
     worker.lambdas.put_function_event_invoke_config(
         FunctionName="worker", Qualifier="live",
-        DestinationConfig={"OnSuccess": {"Destination": f"{SQS}told"}},
+        DestinationConfig={"OnSuccess": {"Destination": f"{SQS}records"}},
     )  # fmt: skip
     invoke(worker, {"n": 1})
-    assert worker.messages("told") == []
+    assert worker.messages("records") == []
     invoke(worker, {"n": 2}, Qualifier="live")
-    (message,) = worker.messages("told")
+    (message,) = worker.messages("records")
     record = json.loads(message["Body"])
     assert record["requestContext"]["functionArn"] == f"{FUNCTION}worker:live"
     assert record["responseContext"]["executedVersion"] == "1"
 
 
-def test_destination_that_is_gone_is_counted(worker: Stage) -> None:
-    configure(worker, OnSuccess=f"{SQS}nobody")
+def test_failed_delivery_to_a_deleted_destination_is_counted(worker: Stage) -> None:
+    configure(worker, OnSuccess=f"{SQS}missing")
     invoke(worker, {"n": 1})
     store = worker.cloud.service("cloudwatch").metrics
     names = {series.name for series in store.all() if series.namespace == "AWS/Lambda"}
@@ -159,7 +159,7 @@ def test_destination_that_is_gone_is_counted(worker: Stage) -> None:
         ("OnFailure", "arn:aws:sns:us-east-1:123456789012:topic.fifo"),
     ],
 )
-def test_what_cannot_take_records_is_refused(worker: Stage, kind: str, arn: str) -> None:
-    with pytest.raises(ClientError, match="is no standard queue or topic") as error:
+def test_unsupported_destination_is_refused(worker: Stage, kind: str, arn: str) -> None:
+    with pytest.raises(ClientError, match="is not a standard queue or topic") as error:
         configure(worker, **{kind: arn})
     assert error.value.response["Error"]["Code"] == "InvalidParameterValueException"

@@ -45,7 +45,7 @@ def test_layers_are_importable_in_order(client: Any, create: Create) -> None:
     assert client.get_layer_version_by_arn(Arn=arns[0])["Content"]["CodeSize"] > 0
 
 
-def test_functions_own_sdk_wins(client: Any, create: Create) -> None:
+def test_sdk_of_the_package_replaces_the_runtimes(client: Any, create: Create) -> None:
     files = {
         "index.py": "import boto3\ndef handler(e, c):\n    return boto3.__version__\n",
         "boto3/__init__.py": "__version__ = 'mine'\n",
@@ -54,7 +54,7 @@ def test_functions_own_sdk_wins(client: Any, create: Create) -> None:
     assert invoke(client, name)[0] == "mine"
 
 
-def test_versions_and_aliases_freeze_code(client: Any, create: Create) -> None:
+def test_versions_and_aliases_keep_their_code(client: Any, create: Create) -> None:
     name = create("def handler(event, context):\n    return context.invoked_function_arn\n")
     first = client.publish_version(FunctionName=name)
     assert first["Version"] == "1"
@@ -74,14 +74,14 @@ def test_versions_and_aliases_freeze_code(client: Any, create: Create) -> None:
     assert [v["Version"] for v in versions] == ["$LATEST", "1", "2"]
 
 
-def test_dry_run_runs_nothing(cloud: Cloud, client: Any, create: Create) -> None:
+def test_dry_run_does_not_invoke(cloud: Cloud, client: Any, create: Create) -> None:
     name = create(RAISE)
     assert invoke(client, name, InvocationType="DryRun")[1]["StatusCode"] == 204
 
 
-def test_bad_requests_have_lambdas_errors(client: Any, create: Create) -> None:
+def test_invalid_requests_have_lambdas_errors(client: Any, create: Create) -> None:
     with pytest.raises(ClientError, match="Function not found: arn:aws:lambda") as error:
-        client.invoke(FunctionName="nobody")
+        client.invoke(FunctionName="missing")
     assert code_of(error) == "ResourceNotFoundException"
     name = create(ECHO)
     with pytest.raises(ClientError) as error:
@@ -102,20 +102,20 @@ def test_reserved_concurrency_of_zero_throttles(client: Any, create: Create) -> 
     assert invoke(client, name, 1)[0] == 1
 
 
-def test_concurrent_invocations_have_processes_of_their_own(client: Any, create: Create) -> None:
+def test_concurrent_invocations_have_separate_processes(client: Any, create: Create) -> None:
     name = create(
         "import os, time\n"
         "def handler(event, context):\n    time.sleep(0.4)\n    return os.getpid()\n"
     )
-    found: list[int] = []
+    actual: list[int] = []
     threads = [
-        threading.Thread(target=lambda: found.append(invoke(client, name)[0])) for _ in range(3)
+        threading.Thread(target=lambda: actual.append(invoke(client, name)[0])) for _ in range(3)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(set(found)) == 3
+    assert len(set(actual)) == 3
 
 
 def test_delete_ends_the_workers(cloud: Cloud, client: Any, create: Create) -> None:
@@ -135,17 +135,19 @@ def test_code_can_be_downloaded(client: Any, create: Create) -> None:
         assert zipfile.ZipFile(io.BytesIO(answer.read())).read("index.py").decode() == ECHO
 
 
-def test_functions_are_listed_by_pages(client: Any, create: Create) -> None:
+def test_functions_are_listed_in_pages(client: Any, create: Create) -> None:
     names = {create(ECHO) for _ in range(3)}
-    pages = client.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2})
-    assert {f["FunctionName"] for page in pages for f in page["Functions"]} == names
+    name_lists = client.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2})
+    assert {f["FunctionName"] for page in name_lists for f in page["Functions"]} == names
 
 
-def test_ordered_death_is_an_exit_error(cloud: Cloud, client: Any, create: Create) -> None:
+def test_process_killed_by_a_fault_is_an_exit_error(
+    cloud: Cloud, client: Any, create: Create
+) -> None:
     name = create("import time\ndef handler(event, context):\n    time.sleep(event)\n")
-    cloud.faults.order(kind="process", match=f"lambda:{name}")
-    found, _ = invoke(client, name, 5)
-    assert found["errorMessage"].endswith("Runtime exited with error: signal: killed")
+    cloud.faults.inject(kind="process", match=f"lambda:{name}")
+    actual, _ = invoke(client, name, 5)
+    assert actual["errorMessage"].endswith("Runtime exited with error: signal: killed")
     assert "FunctionError" not in invoke(client, name, 0)[1]
 
 
@@ -153,12 +155,12 @@ def test_metrics_are_published(cloud: Cloud, client: Any, create: Create) -> Non
     name = create(RAISE)
     invoke(client, name)
     now = cloud.clock.time()
-    found = cloud.client("cloudwatch", principal="tester").get_metric_statistics(
+    actual = cloud.client("cloudwatch", principal="tester").get_metric_statistics(
         Namespace="AWS/Lambda", MetricName="Errors", Statistics=["Sum"], Period=60,
         Dimensions=[{"Name": "FunctionName", "Value": name}],
         StartTime=now - 120, EndTime=now + 120,
     )  # fmt: skip
-    assert sum(p["Sum"] for p in found["Datapoints"]) == 1
+    assert sum(p["Sum"] for p in actual["Datapoints"]) == 1
 
 
 def test_tags_and_account_settings(client: Any, create: Create) -> None:
@@ -170,7 +172,7 @@ def test_tags_and_account_settings(client: Any, create: Create) -> None:
     assert client.get_account_settings()["AccountUsage"]["FunctionCount"] >= 1
 
 
-def test_answers_without_a_body_leave_nothing_on_the_connection(
+def test_responses_without_a_body_have_no_bytes_on_the_connection(
     cloud: Cloud, client: Any, create: Create
 ) -> None:
     name = create(ECHO)

@@ -1,4 +1,4 @@
-"""What a job, an endpoint or a function has started ends with it, and nothing else does."""
+"""Processes of a job, an endpoint or a function end with it, and no others do."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def start_job(aws: SimpleNamespace, image: str, name: str, **members: Any) -> No
     aws.sagemaker.create_training_job(**request(name, image, **members))
 
 
-@pytest.mark.feature("training: what a job started ends with it")
-def test_stopped_job_leaves_no_process_and_another_jobs_alone(
+@pytest.mark.feature("training: processes of a job end with it")
+def test_stopped_job_ends_its_own_processes_only(
     aws: SimpleNamespace, program: Any, mark: Mark
 ) -> None:
     other = Mark()
@@ -48,30 +48,30 @@ def test_stopped_job_leaves_no_process_and_another_jobs_alone(
     assert aws.cloud.settle(60) == []
 
 
-@pytest.mark.feature("training: what a job started ends with it")
-def test_job_that_ends_leaves_no_process(aws: SimpleNamespace, program: Any, mark: Mark) -> None:
+@pytest.mark.feature("training: processes of a job end with it")
+def test_completed_job_leaves_no_process(aws: SimpleNamespace, program: Any, mark: Mark) -> None:
     image = program(JOB.format(mark=mark, then="print('done', flush=True)"))
     start_job(aws, image, "job")
 
-    # The hidden process holds the job's output open: only its end lets the job end.
+    # The hidden process keeps the job's output open: the job ends only when it does.
     assert aws.cloud.settle(60) == []
-    assert mark.found() == []
+    assert mark.processes() == []
     job = aws.sagemaker.describe_training_job(TrainingJobName="job")
     assert job["TrainingJobStatus"] == "Completed"
 
 
-@pytest.mark.feature("training: what a job started ends with it")
-def test_job_over_its_time_leaves_no_process(
+@pytest.mark.feature("training: processes of a job end with it")
+def test_job_over_its_maximum_runtime_leaves_no_process(
     aws: SimpleNamespace, program: Any, mark: Mark
 ) -> None:
     image = program(JOB.format(mark=mark, then="signal.pause()"))
     start_job(aws, image, "job", StoppingCondition={"MaxRuntimeInSeconds": 1})
 
     assert aws.cloud.settle(60) == []
-    assert mark.found() == []
+    assert mark.processes() == []
 
 
-@pytest.mark.feature("serving: what a container started ends with it")
+@pytest.mark.feature("serving: processes of a container end with it")
 def test_deleted_endpoint_leaves_no_process(stage: Stage, mark: Mark, tmp_path: Path) -> None:
     server = Path(__file__).with_name("hosting_server.py")
     source = f"{HIDE}\nimport runpy\nhide('{mark}')\nrunpy.run_path({str(server)!r}, run_name='__main__')\n"  # fmt: skip # noqa: E501
@@ -94,8 +94,8 @@ def test_deleted_endpoint_leaves_no_process(stage: Stage, mark: Mark, tmp_path: 
 FUNCTION = HIDE + "import time\ndef handler(event, _):\n    hide('{mark}')\n    time.sleep(event)\n"
 
 
-@pytest.mark.feature("functions: what a function started ends with its environment")
-def test_deleted_function_leaves_no_process_and_anothers_alone(
+@pytest.mark.feature("functions: processes of a function end with its environment")
+def test_deleted_function_ends_its_own_processes_only(
     client: Any, create: Create, mark: Mark
 ) -> None:
     other = Mark()
@@ -112,13 +112,13 @@ def test_deleted_function_leaves_no_process_and_anothers_alone(
     assert survivors(others) == []
 
 
-@pytest.mark.feature("functions: what a function started ends with its environment")
+@pytest.mark.feature("functions: processes of a function end with its environment")
 def test_function_that_times_out_leaves_no_process(client: Any, create: Create, mark: Mark) -> None:
     name = create(FUNCTION.format(mark=mark), Timeout=1)
 
     client.invoke(FunctionName=name, Payload=b"60")
 
-    assert survivors(mark.found()) == []
+    assert survivors(mark.processes()) == []
 
 
 def test_function_that_exits_leaves_no_process(client: Any, create: Create, mark: Mark) -> None:
@@ -126,17 +126,17 @@ def test_function_that_exits_leaves_no_process(client: Any, create: Create, mark
 
     client.invoke(FunctionName=create(source), Payload=b"{}")
 
-    assert survivors(mark.found()) == []
+    assert survivors(mark.processes()) == []
 
 
-def test_running_processes_of_a_job_are_those_that_it_started(
+def test_running_processes_of_a_job_are_its_own(
     aws: SimpleNamespace, program: Any, mark: Mark
 ) -> None:
     start_job(aws, program(JOB.format(mark=mark, then="signal.pause()")), "job")
     (hidden,) = [p for p in mark.wait_for() if p.cmdline()[0] == "sleep"]
     ((pid, label),) = aws.cloud.processes.running().items()
 
-    # As a container's first process does, it adopts what its program orphans.
+    # Like a container's first process, it adopts orphans of its program.
     assert label == "training:job"
     assert pid in [parent.pid for parent in hidden.parents()]
     aws.sagemaker.stop_training_job(TrainingJobName="job")

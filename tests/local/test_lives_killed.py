@@ -1,4 +1,4 @@
-"""A cloud that is killed at the worst moment leaves no process behind."""
+"""A killed cloud leaves no process, at any moment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sageloop.local_cloud.client import LocalCloud
 
 __all__ = ["mark"]
 
-# What torchrun starts as a worker is in a session of its own already; this one hides besides.
+# A worker of torchrun already has its own session; this one hides in addition.
 RANK = HIDE + "import signal, sys\nhide(sys.argv[-1])\nsignal.pause()\n"
 BUSY = HIDE + "import signal\ndef handler(event, _):\n    hide(event['mark'])\n    signal.pause()\n"
 CREATING = HIDE + (
@@ -46,7 +46,7 @@ def pid_of(cloud: LocalCloud) -> int:
 
 
 def kill(cloud: LocalCloud, more: list[psutil.Process]) -> list[str]:
-    """Kill the cloud's process; what still runs a moment later of all that it had started."""
+    """Kill the cloud's process; returns its descendants that still run a moment later."""
     everything = [*family(pid_of(cloud)), *more]
     os.kill(pid_of(cloud), signal.SIGKILL)
     return survivors(everything, seconds=30)
@@ -98,7 +98,7 @@ def test_cloud_killed_during_invocations_leaves_no_process(cloud: LocalCloud, ma
 
 @pytest.mark.slow
 @pytest.mark.feature("faults: no process outlives a cloud that is killed")
-def test_cloud_killed_in_mid_deploy_leaves_no_process(cloud: LocalCloud, mark: Mark) -> None:
+def test_cloud_killed_during_a_deployment_leaves_no_process(cloud: LocalCloud, mark: Mark) -> None:
     token = {"Fn::GetAtt": ["Function", "Arn"]}
     custom = {"Type": "Custom::Slow", "Properties": {"ServiceToken": token, "Mark": mark.text}}
     cloud.client("cloudformation").create_stack(
@@ -111,14 +111,14 @@ def test_cloud_killed_in_mid_deploy_leaves_no_process(cloud: LocalCloud, mark: M
 
 
 def supervisors(cloud: LocalCloud) -> list[psutil.Process]:
-    """The outer and the inner one."""
+    """The outer and the inner supervisor."""
     (outer,) = psutil.Process(pid_of(cloud)).children()
     return [outer, next(p for p in outer.children() if p.cmdline() == outer.cmdline())]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [[0], [1], [0, 1]], ids=["outer", "inner", "both"])
-def test_killed_supervisor_takes_all_with_it_and_is_replaced(
+def test_killed_supervisor_ends_its_processes_and_is_replaced(
     cloud: LocalCloud, mark: Mark, killed: list[int]
 ) -> None:
     create_role(cloud)

@@ -1,4 +1,4 @@
-"""What a cloud leaves: nothing, whether it is refused, ended or killed."""
+"""Files and folders of clouds: none remain after a refusal, an end or a kill."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMMAND = Path(sys.executable).with_name("sageloop")
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files of this process and those that it starts."""
+    """The folder for temporary files of this process and its children."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
@@ -38,8 +38,8 @@ def folders(temporary: Path) -> set[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("faults: what a killed cloud leaves is removed by the next")
-def test_folder_of_a_killed_cloud_is_removed_by_the_next(temporary: Path) -> None:
+@pytest.mark.feature("faults: files of a killed cloud are removed by the next one")
+def test_folder_of_a_killed_cloud_is_removed_by_the_next_one(temporary: Path) -> None:
     with LocalCloud.start() as living:
         (kept,) = folders(temporary)
         killed = LocalCloud.start()
@@ -57,7 +57,7 @@ def test_folder_of_a_killed_cloud_is_removed_by_the_next(temporary: Path) -> Non
     assert folders(temporary) == set()
 
 
-def test_folder_that_no_cloud_has_locked_is_left_alone(temporary: Path) -> None:
+def test_folder_without_a_lock_file_is_kept(temporary: Path) -> None:
     (temporary / "sageloop-mine").mkdir()
     (temporary / "sageloop-mine" / "note").touch()
     (temporary / "sageloop-link").symlink_to(temporary / "sageloop-mine")
@@ -71,7 +71,7 @@ def test_folder_that_no_cloud_has_locked_is_left_alone(temporary: Path) -> None:
     assert (temporary / "sageloop-mine" / "note").exists()
 
 
-def test_lock_that_leads_elsewhere_is_not_followed(temporary: Path) -> None:
+def test_lock_file_that_is_a_link_is_not_followed(temporary: Path) -> None:
     (temporary / "sageloop-odd").mkdir()
     (temporary / "elsewhere").touch()
     (temporary / "sageloop-odd" / "lock").symlink_to(temporary / "elsewhere")
@@ -81,9 +81,7 @@ def test_lock_that_leads_elsewhere_is_not_followed(temporary: Path) -> None:
     assert (temporary / "sageloop-odd").exists()
 
 
-def test_folder_of_another_user_is_left_alone(
-    temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folder_of_another_user_is_kept(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dead = WorkFolder()
     for lock in dead.locks:
         os.close(lock)
@@ -109,21 +107,21 @@ def test_folder_of_another_user_is_left_alone(
         ("--region", "", "the region must be one of AWS's"),
     ],
 )
-def test_cloud_that_cannot_be_is_refused_and_leaves_nothing(
+def test_invalid_option_is_refused_and_leaves_no_files(
     temporary: Path, capsys: pytest.CaptureFixture[str], option: str, value: str, reason: str
 ) -> None:
     before = psutil.Process().children()
 
     assert main([f"{option}={value}"]) == 2
 
-    told = capsys.readouterr().err
-    assert told.startswith(reason)
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith(reason)
+    assert message.count("\n") == 1
     assert folders(temporary) == set()
     assert psutil.Process().children() == before
 
 
-def test_refused_region_names_those_that_are_near(
+def test_refused_region_suggests_similar_regions(
     temporary: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--region=eu-cental-1"]) == 2
@@ -154,7 +152,7 @@ def test_refused_up_leaves_no_folder(tmp_path: Path) -> None:
         lambda cloud: cloud.advance(seconds=-1),
     ],
 )
-def test_clock_refuses_what_would_break_it(
+def test_invalid_clock_settings_are_refused(
     shared: LocalCloud, turn: Callable[[LocalCloud], None]
 ) -> None:
     with pytest.raises(LocalCloudError, match=r"the clock's rate|virtual time"):
@@ -172,8 +170,8 @@ def shared() -> Iterator[LocalCloud]:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("faults: down ends a cloud that answers nobody")
-def test_down_ends_a_cloud_that_answers_nobody(tmp_path: Path) -> None:
+@pytest.mark.feature("faults: down ends a cloud that does not respond")
+def test_down_ends_a_cloud_that_does_not_respond(tmp_path: Path) -> None:
     def local(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [COMMAND, "local", *arguments], cwd=tmp_path, text=True, capture_output=True,

@@ -1,4 +1,4 @@
-"""What is too large, too deep or too slow is refused with AWS's errors, and breaks nothing."""
+"""Too large, too deep or too slow input is refused with AWS's errors."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ def cloud() -> Iterator[LocalCloud]:
 
 
 def create(cloud: LocalCloud, body: str, **members: Any) -> tuple[str, str, int]:
-    """The refusal of a template; no stack is there afterwards."""
+    """The error for a template, after which no stack exists."""
     cloudformation = cloud.client("cloudformation")
-    told = refusal(cloudformation.create_stack, StackName="refused", TemplateBody=body, **members)
+    response = refusal(
+        cloudformation.create_stack, StackName="refused", TemplateBody=body, **members
+    )
     assert refusal(cloudformation.describe_stacks, StackName="refused")[0] == "ValidationError"
-    return told
+    return response
 
 
 BOMB = (
@@ -66,7 +68,7 @@ def test_deep_template_is_refused(cloud: LocalCloud, deep: str) -> None:
 
 
 @pytest.mark.feature("bad input: templates that expand or nest without bound are refused")
-def test_functions_that_double_a_string_are_refused(cloud: LocalCloud) -> None:
+def test_functions_that_expand_a_string_are_refused(cloud: LocalCloud) -> None:
     value: Any = "x" * 100
     for _ in range(25):
         value = {"Fn::Sub": ["${a}${a}", {"a": value}]}
@@ -84,7 +86,7 @@ def template(size: int) -> str:
     return body.replace("%", "x") + " " * (size - len(body))
 
 
-def test_template_in_the_request_has_51_200_bytes_at_most(cloud: LocalCloud) -> None:
+def test_template_in_the_request_is_limited_to_51_200_bytes(cloud: LocalCloud) -> None:
     code, message, _ = create(cloud, template(51_201))
 
     assert code == "ValidationError"
@@ -94,7 +96,7 @@ def test_template_in_the_request_has_51_200_bytes_at_most(cloud: LocalCloud) -> 
     assert validated["Description"] == "x"
 
 
-def test_template_in_s3_has_a_megabyte_at_most(cloud: LocalCloud) -> None:
+def test_template_in_s3_is_limited_to_a_megabyte(cloud: LocalCloud) -> None:
     s3, cloudformation = cloud.client("s3"), cloud.client("cloudformation")
     s3.put_object(Bucket="data", Key="large.json", Body=template(1_048_577).encode())
     s3.put_object(Bucket="data", Key="right.json", Body=template(1_048_576).encode())
@@ -109,9 +111,9 @@ def test_template_in_s3_has_a_megabyte_at_most(cloud: LocalCloud) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "reason"),
-    [("(a|aa)+$", "takes more than"), ("(", "is no regular expression")],
+    [("(a|aa)+$", "takes more than"), ("(", "is not a regular expression")],
 )
-def test_pattern_that_cannot_be_matched_is_refused(
+def test_invalid_or_slow_allowed_pattern_is_refused(
     cloud: LocalCloud, pattern: str, reason: str
 ) -> None:
     parameter = {"Type": "String", "AllowedPattern": pattern}
@@ -138,8 +140,8 @@ def test_key_of_more_than_1024_bytes_is_refused(cloud: LocalCloud) -> None:
         )  # fmt: skip
 
 
-def announced(cloud: LocalCloud, service: str, length: int) -> str:
-    """The answer to a request that announces so many bytes and sends none."""
+def declared(cloud: LocalCloud, service: str, length: int) -> str:
+    """The response to a request that declares so many bytes and sends none."""
     host, port = "127.0.0.1", int(cloud.endpoint_url.rsplit(":", 1)[1])
     with socket.create_connection((host, port), 30) as line:
         line.sendall(
@@ -152,18 +154,18 @@ def announced(cloud: LocalCloud, service: str, length: int) -> str:
 
 
 @pytest.mark.parametrize(("service", "most"), [("lambda", 69_905_067), ("dynamodb", 64 * 1024**2)])
-def test_request_that_announces_too_much_is_refused_unread(
+def test_request_with_too_large_declared_length_is_refused_unread(
     cloud: LocalCloud, service: str, most: int
 ) -> None:
-    told = announced(cloud, service, most + 1)
+    response = declared(cloud, service, most + 1)
 
-    assert told.startswith("HTTP/1.1 413 ")
-    assert "RequestEntityTooLargeException" in told
-    assert f"Request must be smaller than {most} bytes" in told
+    assert response.startswith("HTTP/1.1 413 ")
+    assert "RequestEntityTooLargeException" in response
+    assert f"Request must be smaller than {most} bytes" in response
 
 
 def broken(cloud: LocalCloud, service: str, body: bytes | dict[str, str]) -> Any:
-    """A client of its own whose requests have another body than they should."""
+    """A separate client whose requests get a malformed body."""
     import boto3
 
     environment = cloud.environment()
@@ -186,10 +188,10 @@ OPERATIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.feature("bad input: a request that cannot be read is the caller's error")
+@pytest.mark.feature("bad input: a malformed request is a client error")
 @pytest.mark.parametrize("body", [b'{"a": ', b"\xff\xfe", DEEP], ids=["torn", "no text", "deep"])
 @pytest.mark.parametrize("service", OPERATIONS)
-def test_request_that_cannot_be_read_is_a_serialization_error(
+def test_malformed_request_is_a_serialization_error(
     cloud: LocalCloud, service: str, body: bytes
 ) -> None:
     members = {"ServiceNamespace": "sagemaker"} if service.startswith("application") else {}
@@ -201,7 +203,7 @@ def test_request_that_cannot_be_read_is_a_serialization_error(
     getattr(cloud.client(service), called)(**members)
 
 
-def test_compressed_request_is_unpacked_within_bounds(cloud: LocalCloud) -> None:
+def test_compressed_request_is_decompressed_within_a_limit(cloud: LocalCloud) -> None:
     # boto3 compresses it to some kilobytes.
     client = broken(cloud, "cloudwatch", b" " * 20_000_000)
 
@@ -212,7 +214,7 @@ def test_compressed_request_is_unpacked_within_bounds(cloud: LocalCloud) -> None
 
 
 @pytest.mark.parametrize("body", [b"\x9f" * 5000, b"\xa1", b"\xff"], ids=["deep", "torn", "odd"])
-def test_cbor_that_cannot_be_read_is_the_callers_error(cloud: LocalCloud, body: bytes) -> None:
+def test_malformed_cbor_is_a_client_error(cloud: LocalCloud, body: bytes) -> None:
     def as_cbor(params: dict[str, Any], **_: Any) -> None:
         params["headers"] = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
         params["url"] += "service/GraniteServiceVersion20100801/operation/PutMetricData"

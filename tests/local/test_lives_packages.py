@@ -1,4 +1,4 @@
-"""Packages and model archives that are too large or lead elsewhere are refused while unpacked."""
+"""Too large or unsafe packages and model archives are refused during extraction."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def link(name: str) -> zipfile.ZipInfo:
 
 
 def lying(data: bytes, size: int) -> bytes:
-    """The archive with another size of its last member in the directory."""
+    """The archive with another declared size of its last member."""
     at = data.rindex(b"PK\x01\x02") + 24
     return data[:at] + size.to_bytes(4, "little") + data[at + 4 :]
 
@@ -69,17 +69,17 @@ def publish(cloud: LocalCloud, data: bytes) -> tuple[str, str, int]:
     )  # fmt: skip
 
 
-@pytest.mark.feature("functions: packages that are too large or lead elsewhere are refused")
+@pytest.mark.feature("functions: packages that are too large or unsafe are refused")
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
         (zipped(*[(f"f{n}", MEGABYTE) for n in range(263)]), "Unzipped size must be smaller than"),
-        (zipped(("../outside", "x")), "'../outside' leads out of the archive"),
-        (zipped(("/outside", "x")), "'/outside' leads out of the archive"),
-        (zipped(("a/../../outside", "x")), "leads out of the archive"),
-        (zipped((link("out"), "/etc/passwd")), "the link 'out' leads out of the archive"),
-        (zipped((link("out"), "../..")), "the link 'out' leads out of the archive"),
-        (zipped((link("a/b"), ".."), (link("a/b/c"), "../..")), "leads out of the archive"),
+        (zipped(("../outside", "x")), "'../outside' is outside the archive"),
+        (zipped(("/outside", "x")), "'/outside' is outside the archive"),
+        (zipped(("a/../../outside", "x")), "is outside the archive"),
+        (zipped((link("out"), "/etc/passwd")), "the link 'out' points outside the archive"),
+        (zipped((link("out"), "../..")), "the link 'out' points outside the archive"),
+        (zipped((link("a/b"), ".."), (link("a/b/c"), "../..")), "points outside the archive"),
         (lying(zipped(("f", MEGABYTE)), 10), "Could not unzip uploaded file"),
         (encrypted(zipped(("f", "x"))), "Could not unzip uploaded file"),
         (zipped(("a", "x"), ("a/b", "y")), "Could not unzip uploaded file"),
@@ -88,7 +88,7 @@ def publish(cloud: LocalCloud, data: bytes) -> tuple[str, str, int]:
     ids=["large", "parent", "root", "inner parent", "link", "link up", "links", "lie", "secret",
          "file as folder", "torn"],
 )  # fmt: skip
-def test_package_is_refused_while_it_is_unpacked(
+def test_unsafe_package_is_refused_during_extraction(
     cloud: LocalCloud, data: bytes, reason: str
 ) -> None:
     code, message, _ = publish(cloud, data)
@@ -97,7 +97,7 @@ def test_package_is_refused_while_it_is_unpacked(
     assert reason in message
 
 
-def test_links_within_a_package_are_kept(cloud: LocalCloud) -> None:
+def test_links_inside_a_package_are_kept(cloud: LocalCloud) -> None:
     source = "import os\ndef handler(event, _):\n    return [open('lib/data').read(), os.readlink('lib/data')]\n"  # fmt: skip # noqa: E501
     data = zipped(
         ("index.py", f"import os\nos.chdir(os.path.dirname(__file__))\n{source}"),
@@ -114,8 +114,8 @@ def test_links_within_a_package_are_kept(cloud: LocalCloud) -> None:
     assert json.loads(answer) == ["linked", "../real/data"]
 
 
-@pytest.mark.feature("functions: packages that are too large or lead elsewhere are refused")
-def test_code_and_layers_are_bounded_together(cloud: LocalCloud) -> None:
+@pytest.mark.feature("functions: packages that are too large or unsafe are refused")
+def test_code_and_layers_share_one_limit(cloud: LocalCloud) -> None:
     client = cloud.client("lambda")
     half = zipped(*[(f"f{n}", MEGABYTE) for n in range(140)])
     layers = [
@@ -170,7 +170,7 @@ def member(
     return made
 
 
-@pytest.mark.feature("bad input: model archives that lead elsewhere are refused")
+@pytest.mark.feature("bad input: unsafe model archives are refused")
 @pytest.mark.parametrize(
     "archive",
     [
@@ -182,7 +182,7 @@ def member(
     ],
     ids=["parent", "link", "link up", "device", "pipe"],
 )
-def test_model_archive_that_leads_elsewhere_fails_the_endpoint(
+def test_unsafe_model_archive_fails_the_endpoint(
     hosted: SimpleNamespace, archive: bytes, request: pytest.FixtureRequest
 ) -> None:
     name = f"e{abs(hash(request.node.name))}"

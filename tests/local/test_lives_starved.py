@@ -1,4 +1,4 @@
-"""Nothing waits for those who wait, and no client silences the cloud."""
+"""Callers that wait do not block the calls of their functions, and slow clients block nothing."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def client(cloud: LocalCloud, service: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("load: calls of functions never wait behind their callers")
-def test_functions_that_call_back_are_not_starved_by_their_callers(tmp_path: Path) -> None:
+@pytest.mark.feature("load: calls of functions do not wait for their callers")
+def test_calls_of_functions_are_not_blocked_by_their_callers(tmp_path: Path) -> None:
     pipe, started = tmp_path / "pipe", tmp_path / "started"
     os.mkfifo(pipe)
     started.mkdir()
@@ -66,9 +66,9 @@ def test_functions_that_call_back_are_not_starved_by_their_callers(tmp_path: Pat
         ]
         until("all", lambda: len(list(started.iterdir())) == CALLERS, seconds=200)
 
-        # All wait, and none of them has been answered.
+        # All wait, and none of them has a response.
         assert len(client(cloud, "s3").list_buckets()["Buckets"]) == 1
-        assert not any(answer.done() for answer in answers)
+        assert not any(answer.completed() for answer in answers)
         pipe.open("w").close()
 
         assert [a.result()["Payload"].read() for a in answers] == [b"1"] * CALLERS
@@ -89,8 +89,8 @@ def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 
 @pytest.fixture
-def narrow() -> Iterator[int]:
-    """The port of a server with two threads, which waits for long."""
+def two_threads() -> Iterator[int]:
+    """The port of a server with two threads and long time-outs."""
     made = HttpServer("127.0.0.1", 0, application, threads=2, head_seconds=600, body_seconds=600)
     made.prepare()
     threading.Thread(target=made.serve, daemon=True).start()
@@ -98,7 +98,7 @@ def narrow() -> Iterator[int]:
     made.stop()
 
 
-@pytest.mark.feature("load: slow clients cost no thread and end in time")
+@pytest.mark.feature("load: slow clients occupy no thread and are disconnected in time")
 @pytest.mark.parametrize(
     "sent",
     [
@@ -109,18 +109,18 @@ def narrow() -> Iterator[int]:
     ],
     ids=["silent", "head", "body", "invocation"],
 )
-def test_slow_clients_cost_no_thread(narrow: int, sent: bytes) -> None:
+def test_slow_clients_occupy_no_thread(two_threads: int, sent: bytes) -> None:
     with ExitStack() as opened:
         for _ in range(200):
-            line = opened.enter_context(socket.create_connection(("127.0.0.1", narrow), 30))
+            line = opened.enter_context(socket.create_connection(("127.0.0.1", two_threads), 30))
             line.sendall(sent)
-        with socket.create_connection(("127.0.0.1", narrow), 30) as line:
+        with socket.create_connection(("127.0.0.1", two_threads), 30) as line:
             line.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 
             assert line.makefile("rb").read().startswith(b"HTTP/1.1 200 OK")
 
 
-def test_dripping_request_that_comes_in_time_is_answered(server: LocalCloudServer) -> None:
+def test_slow_request_within_the_time_limit_is_answered(server: LocalCloudServer) -> None:
     whole = b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.cloud.port), 30) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -130,7 +130,7 @@ def test_dripping_request_that_comes_in_time_is_answered(server: LocalCloudServe
         assert line.makefile("rb").read().startswith(b"HTTP/1.1 ")
 
 
-def test_request_that_is_cut_short_is_let_go(server: LocalCloudServer) -> None:
+def test_connection_with_a_truncated_request_is_closed(server: LocalCloudServer) -> None:
     for sent in (b"POST / HT", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf"):
         with socket.create_connection(("127.0.0.1", server.cloud.port), 30) as line:
             line.sendall(sent)
@@ -140,8 +140,8 @@ def test_request_that_is_cut_short_is_let_go(server: LocalCloudServer) -> None:
 
 
 @pytest.fixture(scope="module")
-def hasty() -> Iterator[int]:
-    """The port of a server that waits for nobody."""
+def short_time_outs() -> Iterator[int]:
+    """The port of a server with short time-outs."""
     made = HttpServer("127.0.0.1", 0, application, head_seconds=0.3, body_seconds=0.3)
     made.prepare()
     threading.Thread(target=made.serve, daemon=True).start()
@@ -149,7 +149,7 @@ def hasty() -> Iterator[int]:
     made.stop()
 
 
-@pytest.mark.feature("load: slow clients cost no thread and end in time")
+@pytest.mark.feature("load: slow clients occupy no thread and are disconnected in time")
 @pytest.mark.parametrize(
     "sent",
     [
@@ -161,31 +161,31 @@ def hasty() -> Iterator[int]:
     ],
     ids=["head", "body", "long body", "chunks", "invocation"],
 )
-def test_client_that_sends_no_more_is_let_go(hasty: int, sent: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", hasty), 30) as line:
+def test_connection_of_a_stalled_client_is_closed(short_time_outs: int, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", short_time_outs), 30) as line:
         line.sendall(sent)
 
         assert b"200 OK" not in line.makefile("rb").read()
 
 
-def drip(line: socket.socket) -> None:
-    """Send a byte now and then, for as long as it is taken."""
+def send_slowly(line: socket.socket) -> None:
+    """Send a byte at intervals until the connection closes."""
     never = threading.Event()
     while not never.wait(0.01):
         line.sendall(b"x")
 
 
-@pytest.mark.feature("load: slow clients cost no thread and end in time")
-def test_client_that_drips_is_let_go(hasty: int) -> None:
-    with socket.create_connection(("127.0.0.1", hasty), 30) as line:
+@pytest.mark.feature("load: slow clients occupy no thread and are disconnected in time")
+def test_connection_of_a_slow_client_is_closed(short_time_outs: int) -> None:
+    with socket.create_connection(("127.0.0.1", short_time_outs), 30) as line:
         line.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n")
         with pytest.raises(ConnectionError):
-            drip(line)
+            send_slowly(line)
 
 
-def test_long_body_is_answered(hasty: int) -> None:
+def test_long_body_is_answered(short_time_outs: int) -> None:
     body = os.urandom(3_000_000)
-    with socket.create_connection(("127.0.0.1", hasty), 30) as line:
+    with socket.create_connection(("127.0.0.1", short_time_outs), 30) as line:
         head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         threading.Thread(target=line.sendall, args=(head + body,), daemon=True).start()
         read = line.makefile("rb")

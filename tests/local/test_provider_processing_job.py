@@ -46,15 +46,15 @@ def job(bench: Bench, program: str) -> Made:
 
 
 @pytest.mark.feature("training family: processing job as a CloudFormation resource")
-def test_resource_is_there_when_its_job_was_accepted(bench: Bench) -> None:
+def test_resource_is_complete_when_the_job_is_accepted(bench: Bench) -> None:
     made = job(bench, "print('hello')")
     assert made.id == made["ProcessingJobArn"]
     assert made["ProcessingJobStatus"] == "InProgress"
     assert "T" in made["CreationTime"]
     assert bench.cloud.settle(180) == []
     client = bench.client("sagemaker")
-    found = client.describe_processing_job(ProcessingJobName=made["ProcessingJobName"])
-    assert found["ProcessingJobStatus"] == "Completed"
+    actual = client.describe_processing_job(ProcessingJobName=made["ProcessingJobName"])
+    assert actual["ProcessingJobStatus"] == "Completed"
     tags = client.list_tags(ResourceArn=made.id)["Tags"]
     assert tags == [{"Key": "team", "Value": "a"}]
     bench.delete_twice(made)
@@ -65,7 +65,7 @@ def test_deleting_the_resource_stops_its_job(bench: Bench) -> None:
     made = job(bench, "import time; time.sleep(600)")
     bench.delete(made)
     assert bench.cloud.settle(180) == []
-    found = bench.client("sagemaker").describe_processing_job(
+    actual = bench.client("sagemaker").describe_processing_job(
         ProcessingJobName=made["ProcessingJobName"]
     )
-    assert found["ProcessingJobStatus"] == "Stopped"
+    assert actual["ProcessingJobStatus"] == "Stopped"

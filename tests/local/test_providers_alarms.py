@@ -25,7 +25,7 @@ def bench() -> Iterator[Bench]:
     cloud.stop()
 
 
-def test_composite_alarm_is_made_changed_and_removed(bench: Bench) -> None:
+def test_composite_alarm_is_created_updated_and_deleted(bench: Bench) -> None:
     child = bench.create(
         "AWS::CloudWatch::Alarm",
         {
@@ -41,22 +41,25 @@ def test_composite_alarm_is_made_changed_and_removed(bench: Bench) -> None:
     )  # fmt: skip
     client = bench.client("cloudwatch")
 
-    def found() -> list[dict[str, str]]:
+    def description() -> list[dict[str, str]]:
         answer = client.describe_alarms(AlarmNames=[made.id], AlarmTypes=["CompositeAlarm"])
         return list(answer["CompositeAlarms"])
 
-    assert found()[0]["AlarmArn"] == made["Arn"]
+    assert description()[0]["AlarmArn"] == made["Arn"]
     assert client.list_tags_for_resource(ResourceARN=made["Arn"])["Tags"] == [
         {"Key": "a", "Value": "b"}
     ]
     bench.update(made, AlarmRule="TRUE", AlarmDescription=None)
-    assert (found()[0]["StateValue"], found()[0].get("AlarmDescription")) == ("ALARM", None)
+    assert (description()[0]["StateValue"], description()[0].get("AlarmDescription")) == (
+        "ALARM",
+        None,
+    )
     bench.delete_twice(made)
     bench.delete_twice(child)
-    assert found() == []
+    assert description() == []
 
 
-def test_alarm_on_an_expression_is_made(bench: Bench) -> None:
+def test_alarm_on_an_expression_is_created(bench: Bench) -> None:
     metric = {"Metric": {"Namespace": "app", "MetricName": "m"}, "Period": "60", "Stat": "Sum"}
     made = bench.create(
         "AWS::CloudWatch::Alarm",
@@ -72,7 +75,7 @@ def test_alarm_on_an_expression_is_made(bench: Bench) -> None:
     bench.delete_twice(made)
 
 
-def test_anomaly_detector_is_made_changed_and_removed(bench: Bench) -> None:
+def test_anomaly_detector_is_created_updated_and_deleted(bench: Bench) -> None:
     single = {"Namespace": "app", "MetricName": "Load", "Stat": "Average"}
     made = bench.create(
         "AWS::CloudWatch::AnomalyDetector",
@@ -88,17 +91,17 @@ def test_anomaly_detector_is_made_changed_and_removed(bench: Bench) -> None:
     )
     client = bench.client("cloudwatch")
 
-    def found() -> list[dict[str, object]]:
+    def description() -> list[dict[str, object]]:
         return list(client.describe_anomaly_detectors(Namespace="app")["AnomalyDetectors"])
 
-    assert [d["AnomalyDetectorId"] for d in found()] == [made.id] == [made["Id"]]
+    assert [d["AnomalyDetectorId"] for d in description()] == [made.id] == [made["Id"]]
     bench.update(made, Configuration={"MetricTimeZone": "UTC"})
-    assert found()[0]["Configuration"] == {"MetricTimezone": "UTC"}
+    assert description()[0]["Configuration"] == {"MetricTimezone": "UTC"}
     bench.delete_twice(made)
-    assert found() == []
+    assert description() == []
 
 
-def test_mapping_is_made_changed_and_removed(bench: Bench) -> None:
+def test_mapping_is_created_updated_and_deleted(bench: Bench) -> None:
     role = bench.create("AWS::IAM::Role", {"AssumeRolePolicyDocument": TRUST})["Arn"]
     function = bench.create(
         "AWS::Lambda::Function",
@@ -116,9 +119,9 @@ def test_mapping_is_made_changed_and_removed(bench: Bench) -> None:
     client = bench.client("lambda")
     assert client.list_tags(Resource=made["EventSourceMappingArn"])["Tags"] == {"a": "b"}
     bench.update(made, Enabled="false", FilterCriteria=None, BatchSize=None)
-    found = client.get_event_source_mapping(UUID=made.id)
-    assert (found["State"], found["BatchSize"]) == ("Disabled", 10)
-    assert "FilterCriteria" not in found
+    description = client.get_event_source_mapping(UUID=made.id)
+    assert (description["State"], description["BatchSize"]) == ("Disabled", 10)
+    assert "FilterCriteria" not in description
     bench.delete_twice(made)
     with pytest.raises(AwsError, match="ParallelizationFactor"):
         bench.create(

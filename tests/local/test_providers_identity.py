@@ -34,7 +34,7 @@ def bench() -> Iterator[Bench]:
     cloud.stop()
 
 
-def test_role_has_all_it_was_given(bench: Bench) -> None:
+def test_role_has_every_property(bench: Bench) -> None:
     iam = bench.client("iam")
     boundary = bench.create("AWS::IAM::ManagedPolicy", {"PolicyDocument": document("s3:*")})
     made = bench.create(
@@ -67,7 +67,7 @@ def test_role_has_all_it_was_given(bench: Bench) -> None:
     assert iam.list_attached_role_policies(RoleName=made.id)["AttachedPolicies"] == []
 
 
-def test_role_delete_detaches_what_others_attached(bench: Bench) -> None:
+def test_role_delete_detaches_policies_of_other_callers(bench: Bench) -> None:
     iam = bench.client("iam")
     policy = bench.create("AWS::IAM::ManagedPolicy", {"PolicyDocument": document("s3:*")})
     made = bench.create("AWS::IAM::Role", {"AssumeRolePolicyDocument": TRUST})
@@ -77,7 +77,7 @@ def test_role_delete_detaches_what_others_attached(bench: Bench) -> None:
         iam.get_role(RoleName=made.id)
 
 
-def test_role_with_a_missing_policy_is_removed_again(bench: Bench) -> None:
+def test_role_with_a_missing_policy_is_deleted_again(bench: Bench) -> None:
     missing = "arn:aws:iam::123456789012:policy/none"
     with pytest.raises(ClientError, match="NoSuchEntity"):
         bench.create(
@@ -101,13 +101,13 @@ def test_inline_policy_moves_between_roles(bench: Bench) -> None:
     assert iam.list_role_policies(RoleName=first.id)["PolicyNames"] == ["p"]
     made = bench.update(made, Roles=[second.id], PolicyDocument=document("s3:PutObject"))
     assert iam.list_role_policies(RoleName=first.id)["PolicyNames"] == []
-    found = iam.get_role_policy(RoleName=second.id, PolicyName="p")["PolicyDocument"]
-    assert found == document("s3:PutObject")
+    actual = iam.get_role_policy(RoleName=second.id, PolicyName="p")["PolicyDocument"]
+    assert actual == document("s3:PutObject")
     bench.delete_twice(made)
     assert iam.list_role_policies(RoleName=second.id)["PolicyNames"] == []
 
 
-def test_role_policy_is_put_and_removed(bench: Bench) -> None:
+def test_role_policy_is_put_and_deleted(bench: Bench) -> None:
     role = bench.create("AWS::IAM::Role", {"AssumeRolePolicyDocument": TRUST})
     made = bench.create(
         "AWS::IAM::RolePolicy",
@@ -115,12 +115,12 @@ def test_role_policy_is_put_and_removed(bench: Bench) -> None:
     )
     made = bench.update(made, PolicyDocument=document("s3:PutObject"))
     iam = bench.client("iam")
-    found = iam.get_role_policy(RoleName=role.id, PolicyName="p")["PolicyDocument"]
-    assert found == document("s3:PutObject")
+    actual = iam.get_role_policy(RoleName=role.id, PolicyName="p")["PolicyDocument"]
+    assert actual == document("s3:PutObject")
     bench.delete_twice(made)
 
 
-def test_managed_policy_update_makes_versions_and_prunes(bench: Bench) -> None:
+def test_managed_policy_update_creates_and_prunes_versions(bench: Bench) -> None:
     iam = bench.client("iam")
     role = bench.create("AWS::IAM::Role", {"AssumeRolePolicyDocument": TRUST})
     made = bench.create(
@@ -145,13 +145,13 @@ def test_instance_profile_changes_its_role(bench: Bench) -> None:
     )
     made = bench.create("AWS::IAM::InstanceProfile", {"Roles": [first.id]})
     made = bench.update(made, Roles=[second.id])
-    found = iam.get_instance_profile(InstanceProfileName=made.id)["InstanceProfile"]
-    assert [r["RoleName"] for r in found["Roles"]] == [second.id]
-    assert made["Arn"] == found["Arn"]
+    actual = iam.get_instance_profile(InstanceProfileName=made.id)["InstanceProfile"]
+    assert [r["RoleName"] for r in actual["Roles"]] == [second.id]
+    assert made["Arn"] == actual["Arn"]
     bench.delete_twice(made)
 
 
-def test_service_linked_role_is_made_and_removed(bench: Bench) -> None:
+def test_service_linked_role_is_created_and_deleted(bench: Bench) -> None:
     made = bench.create(
         "AWS::IAM::ServiceLinkedRole",
         {"AWSServiceName": "autoscaling.amazonaws.com", "CustomSuffix": "x"},
@@ -160,6 +160,6 @@ def test_service_linked_role_is_made_and_removed(bench: Bench) -> None:
     bench.delete_twice(made)
 
 
-def test_a_property_unknown_to_the_provider_is_refused(bench: Bench) -> None:
+def test_unsupported_property_is_refused(bench: Bench) -> None:
     with pytest.raises(AwsError, match="property RolName is not supported"):
         bench.create("AWS::IAM::Role", {"AssumeRolePolicyDocument": TRUST, "RolName": "x"})

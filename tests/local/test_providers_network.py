@@ -42,8 +42,8 @@ def subnet(bench: Bench, vpc: Made) -> Made:
 
 def test_vpc_has_its_defaults_and_tags(bench: Bench, vpc: Made) -> None:
     ec2 = bench.client("ec2")
-    found = ec2.describe_vpcs(VpcIds=[vpc.id])["Vpcs"][0]
-    assert found["Tags"] == [{"Key": "Name", "Value": "net"}]
+    actual = ec2.describe_vpcs(VpcIds=[vpc.id])["Vpcs"][0]
+    assert actual["Tags"] == [{"Key": "Name", "Value": "net"}]
     hostnames = ec2.describe_vpc_attribute(VpcId=vpc.id, Attribute="enableDnsHostnames")
     assert hostnames["EnableDnsHostnames"]["Value"] is True
     assert vpc["DefaultSecurityGroup"].startswith("sg-")
@@ -52,7 +52,7 @@ def test_vpc_has_its_defaults_and_tags(bench: Bench, vpc: Made) -> None:
     assert len(vpc["CidrBlockAssociations"]) == 1
 
 
-def test_vpc_update_keeps_it_and_its_attributes(bench: Bench) -> None:
+def test_vpc_update_keeps_its_attributes(bench: Bench) -> None:
     made = bench.create("AWS::EC2::VPC", {"CidrBlock": "10.1.0.0/16"}, stack="s")
     changed = bench.update(made, EnableDnsHostnames=True, Tags=[{"Key": "a", "Value": "b"}])
     assert changed.id == made.id
@@ -68,7 +68,7 @@ def test_subnet_attributes_are_read(subnet: Made, vpc: Made) -> None:
     assert subnet["NetworkAclAssociationId"].startswith("aclassoc-")
 
 
-def test_public_network_is_routed(bench: Bench, vpc: Made, subnet: Made) -> None:
+def test_public_network_has_routes(bench: Bench, vpc: Made, subnet: Made) -> None:
     ec2 = bench.client("ec2")
     table = bench.create("AWS::EC2::RouteTable", {"VpcId": vpc.id})
     gateway = bench.create("AWS::EC2::InternetGateway", {"Tags": [{"Key": "a", "Value": "b"}]})
@@ -90,8 +90,8 @@ def test_public_network_is_routed(bench: Bench, vpc: Made, subnet: Made) -> None
     assert route.id == f"{table.id}|0.0.0.0/0"
     assert address.id == address["PublicIp"]
     route = bench.update(route, GatewayId=None, NatGatewayId=nat.id)
-    found = ec2.describe_route_tables(RouteTableIds=[table.id])["RouteTables"][0]
-    assert nat.id in [r.get("NatGatewayId") for r in found["Routes"]]
+    actual = ec2.describe_route_tables(RouteTableIds=[table.id])["RouteTables"][0]
+    assert nat.id in [r.get("NatGatewayId") for r in actual["Routes"]]
     bench.delete_twice(route)
     bench.delete(nat)
     bench.delete_twice(address)
@@ -105,12 +105,12 @@ CLOSED = {"IpProtocol": "icmp", "FromPort": "252", "ToPort": "86", "CidrIp": "25
 
 
 def _rules(bench: Bench, group: Made, direction: str) -> list[dict[str, Any]]:
-    found = bench.client("ec2").describe_security_groups(GroupIds=[group.id])["SecurityGroups"][0]
-    listed: list[dict[str, Any]] = found[direction]
+    actual = bench.client("ec2").describe_security_groups(GroupIds=[group.id])["SecurityGroups"][0]
+    listed: list[dict[str, Any]] = actual[direction]
     return listed
 
 
-def test_group_has_only_the_egress_it_names(bench: Bench, vpc: Made) -> None:
+def test_group_has_only_the_declared_egress(bench: Bench, vpc: Made) -> None:
     made = bench.create(
         "AWS::EC2::SecurityGroup",
         {"GroupDescription": "d", "VpcId": vpc.id, "SecurityGroupEgress": [CLOSED],
@@ -128,7 +128,7 @@ def test_group_has_only_the_egress_it_names(bench: Bench, vpc: Made) -> None:
     bench.delete_twice(made)
 
 
-def test_rules_of_their_own_join_and_leave_the_group(bench: Bench, vpc: Made) -> None:
+def test_separate_rules_are_added_to_and_removed_from_the_group(bench: Bench, vpc: Made) -> None:
     group = bench.create("AWS::EC2::SecurityGroup", {"GroupDescription": "d", "VpcId": vpc.id})
     other = bench.create("AWS::EC2::SecurityGroup", {"GroupDescription": "d", "VpcId": vpc.id})
     ingress = bench.create(
@@ -151,7 +151,7 @@ def test_rules_of_their_own_join_and_leave_the_group(bench: Bench, vpc: Made) ->
     assert len(_rules(bench, other, "IpPermissionsEgress")) == 1
 
 
-def test_rule_with_a_wrong_name_is_refused(bench: Bench, vpc: Made) -> None:
+def test_rule_with_an_unknown_property_is_refused(bench: Bench, vpc: Made) -> None:
     with pytest.raises(AwsError, match="no CidrIpp"):
         bench.create(
             "AWS::EC2::SecurityGroup",
@@ -160,7 +160,7 @@ def test_rule_with_a_wrong_name_is_refused(bench: Bench, vpc: Made) -> None:
         )  # fmt: skip
 
 
-def test_endpoints_of_both_kinds(bench: Bench, vpc: Made, subnet: Made) -> None:
+def test_gateway_and_interface_endpoints_are_created(bench: Bench, vpc: Made, subnet: Made) -> None:
     ec2 = bench.client("ec2")
     table = bench.create("AWS::EC2::RouteTable", {"VpcId": vpc.id})
     gateway = bench.create(
@@ -178,35 +178,35 @@ def test_endpoints_of_both_kinds(bench: Bench, vpc: Made, subnet: Made) -> None:
         "AWS::EC2::VPCEndpoint",
         {"VpcId": vpc.id, "ServiceName": "com.amazonaws.us-east-1.dynamodb"},
     )
-    found = ec2.describe_vpc_endpoints(VpcEndpointIds=[interface.id])["VpcEndpoints"][0]
-    assert found["PrivateDnsEnabled"] is True
-    assert found["SubnetIds"] == [subnet.id]
+    actual = ec2.describe_vpc_endpoints(VpcEndpointIds=[interface.id])["VpcEndpoints"][0]
+    assert actual["PrivateDnsEnabled"] is True
+    assert actual["SubnetIds"] == [subnet.id]
     assert len(interface["NetworkInterfaceIds"]) == 1
     assert ":" in interface["DnsEntries"][0]
     other = bench.create("AWS::EC2::RouteTable", {"VpcId": vpc.id})
     gateway = bench.update(
         gateway, RouteTableIds=[other.id], PolicyDocument={"Statement": [], "Id": "x"}
     )
-    found = ec2.describe_vpc_endpoints(VpcEndpointIds=[gateway.id])["VpcEndpoints"][0]
-    assert found["RouteTableIds"] == [other.id]
-    assert json.loads(found["PolicyDocument"])["Id"] == "x"
+    actual = ec2.describe_vpc_endpoints(VpcEndpointIds=[gateway.id])["VpcEndpoints"][0]
+    assert actual["RouteTableIds"] == [other.id]
+    assert json.loads(actual["PolicyDocument"])["Id"] == "x"
     for made in (gateway, interface, bare):
         bench.delete_twice(made)
 
 
-def test_flow_log_is_made_and_removed(bench: Bench, vpc: Made) -> None:
+def test_flow_log_is_created_and_deleted(bench: Bench, vpc: Made) -> None:
     bench.client("s3").create_bucket(Bucket="flow-logs")
     made = bench.create(
         "AWS::EC2::FlowLog",
         {"ResourceId": vpc.id, "ResourceType": "VPC", "TrafficType": "ALL",
          "LogDestinationType": "s3", "LogDestination": "arn:aws:s3:::flow-logs"},
     )  # fmt: skip
-    found = bench.client("ec2").describe_flow_logs(FlowLogIds=[made.id])["FlowLogs"]
-    assert found[0]["ResourceId"] == vpc.id
+    actual = bench.client("ec2").describe_flow_logs(FlowLogIds=[made.id])["FlowLogs"]
+    assert actual[0]["ResourceId"] == vpc.id
     bench.delete_twice(made)
 
 
-def test_flow_log_to_nowhere_fails_with_its_reason(bench: Bench, vpc: Made) -> None:
+def test_flow_log_without_a_destination_fails_with_its_reason(bench: Bench, vpc: Made) -> None:
     with pytest.raises((AwsError, ClientError), match="no-such"):
         bench.create(
             "AWS::EC2::FlowLog",
@@ -215,7 +215,7 @@ def test_flow_log_to_nowhere_fails_with_its_reason(bench: Bench, vpc: Made) -> N
         )  # fmt: skip
 
 
-def test_network_acl_guards_its_subnet(bench: Bench, vpc: Made) -> None:
+def test_network_acl_is_associated_with_its_subnet(bench: Bench, vpc: Made) -> None:
     ec2 = bench.client("ec2")
     own = bench.create("AWS::EC2::Subnet", {"VpcId": vpc.id, "CidrBlock": "10.0.9.0/24"})
     acl = bench.create("AWS::EC2::NetworkAcl", {"VpcId": vpc.id})
@@ -227,8 +227,8 @@ def test_network_acl_guards_its_subnet(bench: Bench, vpc: Made) -> None:
     association = bench.create(
         "AWS::EC2::SubnetNetworkAclAssociation", {"NetworkAclId": acl.id, "SubnetId": own.id}
     )
-    found = ec2.describe_network_acls(NetworkAclIds=[acl.id])["NetworkAcls"][0]
-    assert 100 in [e["RuleNumber"] for e in found["Entries"]]
-    assert found["Associations"][0]["NetworkAclAssociationId"] == association.id
+    actual = ec2.describe_network_acls(NetworkAclIds=[acl.id])["NetworkAcls"][0]
+    assert 100 in [e["RuleNumber"] for e in actual["Entries"]]
+    assert actual["Associations"][0]["NetworkAclAssociationId"] == association.id
     bench.delete_twice(entry)
     bench.delete(association)

@@ -1,4 +1,4 @@
-"""Types whose APIs are the cloud's own services."""
+"""Resource types of services that the local cloud implements itself."""
 
 from __future__ import annotations
 
@@ -55,20 +55,22 @@ def function(bench: Bench, role: str) -> Made:
     )  # fmt: skip
 
 
-def test_function_is_changed_in_code_and_configuration(bench: Bench, function: Made) -> None:
+def test_function_code_and_configuration_are_updated(bench: Bench, function: Made) -> None:
     client = bench.client("lambda")
     bench.update(
         function, MemorySize=512, Environment=None, ReservedConcurrentExecutions=None,
         Code={"ZipFile": "import cfnresponse\ndef handler(event, context):\n    return 2\n"},
     )  # fmt: skip
-    found = client.get_function(FunctionName=function.id)
-    assert found["Configuration"]["MemorySize"] == 512
-    assert not found["Configuration"].get("Environment", {}).get("Variables")
-    assert found["Tags"] == {"a": "b"}
+    actual = client.get_function(FunctionName=function.id)
+    assert actual["Configuration"]["MemorySize"] == 512
+    assert not actual["Configuration"].get("Environment", {}).get("Variables")
+    assert actual["Tags"] == {"a": "b"}
     assert json.loads(client.invoke(FunctionName=function.id)["Payload"].read()) == 2
 
 
-def test_version_alias_permission_and_invoke_config(bench: Bench, function: Made) -> None:
+def test_version_alias_permission_and_invoke_config_are_created(
+    bench: Bench, function: Made
+) -> None:
     version = bench.create("AWS::Lambda::Version", {"FunctionName": function.id})
     alias = bench.create(
         "AWS::Lambda::Alias",
@@ -89,7 +91,7 @@ def test_version_alias_permission_and_invoke_config(bench: Bench, function: Made
         bench.delete_twice(made)
 
 
-def test_rule_moves_its_targets(bench: Bench, function: Made) -> None:
+def test_rule_update_replaces_its_targets(bench: Bench, function: Made) -> None:
     queue = bench.create("AWS::SQS::Queue", {})
     made = bench.create(
         "AWS::Events::Rule",
@@ -103,7 +105,7 @@ def test_rule_moves_its_targets(bench: Bench, function: Made) -> None:
     bench.delete_twice(made)
 
 
-def test_rule_on_another_bus_is_named_with_it(bench: Bench) -> None:
+def test_rule_on_a_custom_bus_is_named_with_it(bench: Bench) -> None:
     bus = bench.create("AWS::Events::EventBus", {"Name": "mine"})
     rule = bench.create(
         "AWS::Events::Rule", {"EventBusName": "mine", "EventPattern": {"source": ["x"]}}
@@ -113,19 +115,19 @@ def test_rule_on_another_bus_is_named_with_it(bench: Bench) -> None:
     bench.delete_twice(bus)
 
 
-def test_schedule_is_replaced_whole(bench: Bench, function: Made, role: str) -> None:
+def test_schedule_update_replaces_its_definition(bench: Bench, function: Made, role: str) -> None:
     made = bench.create(
         "AWS::Scheduler::Schedule",
         {"ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"},
          "Target": {"Arn": function["Arn"], "RoleArn": role, "Input": "{}"}},
     )  # fmt: skip
     made = bench.update(made, ScheduleExpression="rate(2 days)")
-    found = bench.client("scheduler").get_schedule(Name=made.id)
-    assert (found["ScheduleExpression"], found["Arn"]) == ("rate(2 days)", made["Arn"])
+    actual = bench.client("scheduler").get_schedule(Name=made.id)
+    assert (actual["ScheduleExpression"], actual["Arn"]) == ("rate(2 days)", made["Arn"])
     bench.delete_twice(made)
 
 
-def test_alarm_takes_numbers_as_text(bench: Bench) -> None:
+def test_alarm_accepts_numbers_as_text(bench: Bench) -> None:
     made = bench.create(
         "AWS::CloudWatch::Alarm",
         {"MetricName": "m", "Namespace": "n", "Statistic": "Average", "Period": "60",
@@ -133,12 +135,12 @@ def test_alarm_takes_numbers_as_text(bench: Bench) -> None:
          "ComparisonOperator": "GreaterThanThreshold"},
     )  # fmt: skip
     made = bench.update(made, Threshold=14)
-    found = bench.client("cloudwatch").describe_alarms(AlarmNames=[made.id])["MetricAlarms"][0]
-    assert (found["Threshold"], found["AlarmArn"]) == (14.0, made["Arn"])
+    actual = bench.client("cloudwatch").describe_alarms(AlarmNames=[made.id])["MetricAlarms"][0]
+    assert (actual["Threshold"], actual["AlarmArn"]) == (14.0, made["Arn"])
     bench.delete_twice(made)
 
 
-def test_registry_notebook_and_configuration(bench: Bench, role: str) -> None:
+def test_registry_notebook_and_configuration_are_created(bench: Bench, role: str) -> None:
     group = bench.create("AWS::SageMaker::ModelPackageGroup", {"ModelPackageGroupName": "g"})
     scripts = bench.create(
         "AWS::SageMaker::NotebookInstanceLifecycleConfig", {"OnStart": [{"Content": "ZWNobw=="}]}
@@ -148,16 +150,16 @@ def test_registry_notebook_and_configuration(bench: Bench, role: str) -> None:
         "AWS::SageMaker::NotebookInstance",
         {"RoleArn": role, "InstanceType": "ml.t3.medium", "LifecycleConfigName": name},
     )
-    found = bench.client("sagemaker").describe_notebook_instance(
+    actual = bench.client("sagemaker").describe_notebook_instance(
         NotebookInstanceName=notebook["NotebookInstanceName"]
     )
-    assert found["NotebookInstanceLifecycleConfigName"] == name
+    assert actual["NotebookInstanceLifecycleConfigName"] == name
     assert group.id == group["ModelPackageGroupArn"]
     for made in (notebook, scripts, group):
         bench.delete_twice(made)
 
 
-def test_endpoint_that_fails_says_why_and_is_removed(bench: Bench, role: str) -> None:
+def test_failed_endpoint_has_its_reason_and_is_deleted(bench: Bench, role: str) -> None:
     s3 = bench.client("s3")
     s3.create_bucket(Bucket="models")
     s3.put_object(Bucket="models", Key="m.tar.gz", Body=b"no archive")

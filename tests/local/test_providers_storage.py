@@ -85,7 +85,7 @@ def test_bucket_applies_every_configuration(bench: Bench) -> None:
     assert (logging["TargetBucket"], logging["TargetPrefix"]) == (logs.id, "access/")
     kept = s3_backends["123456789012"]["aws"].get_bucket(made.id).notification_configuration
     assert kept is not None
-    assert kept.event_bridge == {}  # the API's answer leaves it out
+    assert kept.event_bridge == {}  # the API's response omits it
     tags = s3.get_bucket_tagging(Bucket=made.id)["TagSet"]
     assert {t["Key"]: t["Value"] for t in tags} == {"owner": "me", "team": "ml"}
     assert made["Arn"] == f"arn:aws:s3:::{made.id}"
@@ -99,7 +99,7 @@ def test_bucket_logging_to_a_missing_bucket_is_refused(bench: Bench) -> None:
         )
 
 
-def test_bucket_update_changes_and_takes_away(bench: Bench) -> None:
+def test_bucket_update_changes_and_removes_configurations(bench: Bench) -> None:
     s3 = bench.client("s3")
     made = bench.create("AWS::S3::Bucket", FULL_BUCKET)
     bench.update(
@@ -124,14 +124,14 @@ def test_bucket_with_objects_is_not_deleted(bench: Bench) -> None:
     bench.delete_twice(made)
 
 
-def test_bucket_name_is_taken_as_given(bench: Bench) -> None:
+def test_bucket_has_the_name_of_the_template(bench: Bench) -> None:
     made = bench.create(
         "AWS::S3::Bucket", {"BucketName": "a-name-of-mine", "AccessControl": "Private"}
     )
     assert made.id == "a-name-of-mine"
 
 
-def test_bucket_whose_configuration_is_refused_is_removed_again(bench: Bench) -> None:
+def test_bucket_with_a_refused_configuration_is_deleted_again(bench: Bench) -> None:
     with pytest.raises((AwsError, ClientError)):
         bench.create(
             "AWS::S3::Bucket",
@@ -158,7 +158,7 @@ def test_bucket_policy_is_put_updated_and_deleted(bench: Bench) -> None:
         s3.get_bucket_policy(Bucket=bucket.id)
 
 
-def test_key_keeps_its_policy_as_text_and_rotates(bench: Bench) -> None:
+def test_key_has_its_policy_as_text_and_rotation(bench: Bench) -> None:
     kms = bench.client("kms")
     policy = {
         "Version": "2012-10-17",
@@ -192,7 +192,7 @@ def test_key_keeps_its_policy_as_text_and_rotates(bench: Bench) -> None:
     assert kms.describe_key(KeyId=made.id)["KeyMetadata"]["KeyState"] == "PendingDeletion"
 
 
-def test_key_that_is_disabled_is_disabled(bench: Bench) -> None:
+def test_disabled_key_is_disabled(bench: Bench) -> None:
     made = bench.create("AWS::KMS::Key", {"Enabled": False})
     assert bench.client("kms").describe_key(KeyId=made.id)["KeyMetadata"]["Enabled"] is False
 
@@ -201,8 +201,8 @@ def test_alias_follows_its_target(bench: Bench) -> None:
     first, second = bench.create("AWS::KMS::Key", {}), bench.create("AWS::KMS::Key", {})
     made = bench.create("AWS::KMS::Alias", {"AliasName": "alias/mine", "TargetKeyId": first["Arn"]})
     made = bench.update(made, TargetKeyId=second.id)
-    found = bench.client("kms").describe_key(KeyId="alias/mine")["KeyMetadata"]["KeyId"]
-    assert (made.id, found) == ("alias/mine", second.id)
+    actual = bench.client("kms").describe_key(KeyId="alias/mine")["KeyMetadata"]["KeyId"]
+    assert (made.id, actual) == ("alias/mine", second.id)
     bench.delete_twice(made)
 
 
@@ -277,7 +277,7 @@ def test_global_table_of_two_replicas_is_refused(bench: Bench) -> None:
         bench.create("AWS::DynamoDB::GlobalTable", {"Replicas": replicas})
 
 
-def test_repository_takes_its_policies(bench: Bench) -> None:
+def test_repository_has_its_policies(bench: Bench) -> None:
     ecr = bench.client("ecr")
     rules = json.dumps({"rules": [{"rulePriority": 1, "description": "x", "selection": {
         "tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days",
@@ -295,15 +295,15 @@ def test_repository_takes_its_policies(bench: Bench) -> None:
             "Tags": [{"Key": "a", "Value": "b"}],
         },
     )  # fmt: skip
-    found = ecr.describe_repositories(repositoryNames=[made.id])["repositories"][0]
+    actual = ecr.describe_repositories(repositoryNames=[made.id])["repositories"][0]
     assert (made["Arn"], made["RepositoryUri"]) == (
-        found["repositoryArn"], found["repositoryUri"],
+        actual["repositoryArn"], actual["repositoryUri"],
     )  # fmt: skip
-    assert found["imageTagMutability"] == "IMMUTABLE"
+    assert actual["imageTagMutability"] == "IMMUTABLE"
     assert json.loads(ecr.get_lifecycle_policy(repositoryName=made.id)["lifecyclePolicyText"])
     made = bench.update(made, ImageTagMutability="MUTABLE", LifecyclePolicy=None)
-    found = ecr.describe_repositories(repositoryNames=[made.id])["repositories"][0]
-    assert found["imageTagMutability"] == "MUTABLE"
+    actual = ecr.describe_repositories(repositoryNames=[made.id])["repositories"][0]
+    assert actual["imageTagMutability"] == "MUTABLE"
     with pytest.raises(ClientError, match="LifecyclePolicyNotFoundException"):
         ecr.get_lifecycle_policy(repositoryName=made.id)
     bench.delete_twice(made)
@@ -341,7 +341,7 @@ def test_secret_is_generated_from_its_template(bench: Bench) -> None:
     bench.delete_twice(made)
 
 
-def test_backup_vault_and_plan_are_kept(bench: Bench) -> None:
+def test_backup_vault_and_plan_are_stored(bench: Bench) -> None:
     backup = bench.client("backup")
     vault = bench.create("AWS::Backup::BackupVault", {"BackupVaultName": "v"})
     rule = {"RuleName": "daily", "TargetBackupVault": "v", "ScheduleExpression": "rate(1 day)"}
@@ -349,8 +349,8 @@ def test_backup_vault_and_plan_are_kept(bench: Bench) -> None:
         "AWS::Backup::BackupPlan",
         {"BackupPlan": {"BackupPlanName": "p", "BackupPlanRule": [rule]}},
     )
-    found = backup.get_backup_plan(BackupPlanId=plan.id)["BackupPlan"]
-    assert found["Rules"][0]["TargetBackupVaultName"] == "v"
+    actual = backup.get_backup_plan(BackupPlanId=plan.id)["BackupPlan"]
+    assert actual["Rules"][0]["TargetBackupVaultName"] == "v"
     assert vault["BackupVaultArn"]
     bench.delete_twice(plan)
     bench.delete(vault)

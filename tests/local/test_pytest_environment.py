@@ -1,4 +1,4 @@
-"""The fixture `local_cloud` and the process of the test: no account is reached, moto stays moto."""
+"""The fixture `local_cloud` isolates the test process from accounts, and keeps moto's mocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aws_stand_in import StandIn, stand_in
 
-# Each starts pytest, and a cloud, in processes of their own.
+# Each test starts pytest, and a cloud, in separate processes.
 pytestmark = pytest.mark.slow
 
 _CODE_UNDER_TEST = """
@@ -27,7 +27,7 @@ def names(client=None):
 
 @pytest.fixture
 def aws(tmp_path: Path) -> Iterator[StandIn]:
-    """What the code under test reaches, if it reaches out."""
+    """A server that stands for AWS, to record calls of the code under test."""
     with stand_in(tmp_path) as made:
         yield made
 
@@ -35,7 +35,7 @@ def aws(tmp_path: Path) -> Iterator[StandIn]:
 def users_tests(
     folder: Path, aws: StandIn, text: str, *options: str, ini: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run a user's tests in a shell with an account of its own."""
+    """Run a user's tests in a shell with account variables."""
     (folder / "code_under_test.py").write_text(_CODE_UNDER_TEST)
     (folder / "test_users.py").write_text(text)
     (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = .\n{ini}")
@@ -109,7 +109,7 @@ def test_without_the_fixture():
     assert aws.requests != []
 
 
-def test_switched_off_the_process_keeps_its_account(tmp_path: Path, aws: StandIn) -> None:
+def test_disabled_environment_option_keeps_the_account(tmp_path: Path, aws: StandIn) -> None:
     ended = users_tests(tmp_path, aws, """
 import os
 
@@ -121,7 +121,7 @@ def test_account(local_cloud):
     assert ended.returncode == 0, ended.stdout
 
 
-def test_environment_and_default_session_are_as_before_after_the_test(
+def test_environment_and_default_session_are_restored_after_the_test(
     tmp_path: Path, aws: StandIn
 ) -> None:
     ended = users_tests(tmp_path, aws, """
@@ -175,7 +175,7 @@ def test_after():
     assert aws.requests == []
 
 
-def test_calls_inside_mock_aws_are_motos(tmp_path: Path, aws: StandIn) -> None:
+def test_calls_inside_mock_aws_are_answered_by_moto(tmp_path: Path, aws: StandIn) -> None:
     ended = users_tests(tmp_path, aws, """
 import boto3, pytest
 from moto import mock_aws
@@ -273,7 +273,7 @@ class Autouse(unittest.TestCase):
     assert aws.requests == []
 
 
-def test_workers_of_xdist_have_clouds_of_their_own(tmp_path: Path, aws: StandIn) -> None:
+def test_workers_of_xdist_have_separate_clouds(tmp_path: Path, aws: StandIn) -> None:
     text = """
 import boto3, pytest
 from code_under_test import names
@@ -292,7 +292,7 @@ def test_one(local_cloud, number):
 
 
 @pytest.mark.parametrize(("option", "outcome"), [("true", "1 passed"), ("false", "1 failed")])
-def test_well_known_test_keys_are_taken_if_the_option_says_so(
+def test_published_test_keys_are_accepted_by_option_only(
     tmp_path: Path, aws: StandIn, option: str, outcome: str
 ) -> None:
     ended = users_tests(tmp_path, aws, """
@@ -312,7 +312,7 @@ def test_keys(local_cloud, monkeypatch):
     assert aws.requests == []
 
 
-def test_region_rate_and_allowed_types_are_options(tmp_path: Path, aws: StandIn) -> None:
+def test_region_rate_and_allowed_types_are_configurable(tmp_path: Path, aws: StandIn) -> None:
     ended = users_tests(tmp_path, aws, """
 import boto3
 
@@ -332,7 +332,7 @@ def test_options(local_cloud):
     assert ended.returncode == 0, ended.stdout
 
 
-def test_rate_that_is_no_number_is_refused_in_one_line(tmp_path: Path, aws: StandIn) -> None:
+def test_rate_that_is_not_a_number_is_refused_in_one_line(tmp_path: Path, aws: StandIn) -> None:
     ended = users_tests(
         tmp_path, aws, "def test(local_cloud): pass\n", ini="local_cloud_rate = fast\n"
     )

@@ -1,4 +1,4 @@
-"""The `local_cloud` fixture as a user's own tests take it."""
+"""The `local_cloud` fixture in a user's own tests."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_cloud_is_the_modules_own_and_a_stack_can_be_destroyed(local_cloud):
 """
 
 
-def test_a_users_tests_deploy_into_the_fixtures_cloud(tmp_path: Path) -> None:
+def test_users_tests_deploy_into_the_cloud_of_the_fixture(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(_TESTS)
     before = set(psutil.Process().children(recursive=True))
 
@@ -65,7 +65,7 @@ def test_a_users_tests_deploy_into_the_fixtures_cloud(tmp_path: Path) -> None:
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
-def test_the_scope_of_the_fixture_is_a_users_choice(tmp_path: Path) -> None:
+def test_scope_of_the_fixture_is_configurable(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\nlocal_cloud_scope = function\n")
     (tmp_path / "test_mine.py").write_text(
         "def test_one(local_cloud):\n"

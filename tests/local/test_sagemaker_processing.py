@@ -1,4 +1,4 @@
-"""Processing jobs: real programs over files from S3."""
+"""Processing jobs: programs that run on files from S3."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 
 
 def request(stage: Stage, script: str, **members: Any) -> dict[str, Any]:
-    """A job that runs ``script`` from S3 under the scikit-learn image."""
+    """A job that runs ``script`` from S3 with the scikit-learn image."""
     name = stage.name()
     code = stage.put(f"code/{name}/x.py", script)
     return {
@@ -65,15 +65,15 @@ def an_output(job: str, name: str, mode: str = "EndOfJob") -> dict[str, Any]:
     return {"OutputName": name, "S3Output": target}
 
 
-def run(stage: Stage, made: dict[str, Any]) -> dict[str, Any]:
-    stage.sagemaker.create_processing_job(**made)
+def run(stage: Stage, spec: dict[str, Any]) -> dict[str, Any]:
+    stage.sagemaker.create_processing_job(**spec)
     assert stage.cloud.settle(180) == []
-    name = made["ProcessingJobName"]
+    name = spec["ProcessingJobName"]
     return dict(stage.sagemaker.describe_processing_job(ProcessingJobName=name))
 
 
-def results(stage: Stage, made: dict[str, Any], output: str = "out") -> dict[str, bytes]:
-    return stage.under(f"results/{made['ProcessingJobName']}/{output}/")
+def results(stage: Stage, spec: dict[str, Any], output: str = "out") -> dict[str, bytes]:
+    return stage.under(f"results/{spec['ProcessingJobName']}/{output}/")
 
 
 SUM = """\
@@ -89,17 +89,17 @@ print("summed\\t" + str(total))
 
 
 @pytest.mark.feature("training family: processing job")
-def test_script_reads_its_inputs_and_its_outputs_are_uploaded_but_no_links(stage: Stage) -> None:
+def test_outputs_of_script_are_uploaded_without_links(stage: Stage) -> None:
     stage.put("numbers/a/one.txt", "1")
     stage.put("numbers/two.txt", "2")
-    made = request(
+    spec = request(
         stage, SUM, ProcessingInputs=[an_input("data", f"s3://{BUCKET}/numbers/")],
         Environment={"GREETING": "hello"}, Tags=[{"Key": "team", "Value": "a"}],
     )  # fmt: skip
-    made["AppSpecification"]["ContainerArguments"] = ["--fast", "/opt/nothing"]
-    job = run(stage, made)
+    spec["AppSpecification"]["ContainerArguments"] = ["--fast", "/opt/nothing"]
+    job = run(stage, spec)
     assert (job["ProcessingJobStatus"], job.get("FailureReason")) == ("Completed", None)
-    assert results(stage, made) == {"deep/sum.txt": b"3 ['--fast', '/opt/nothing'] hello"}
+    assert results(stage, spec) == {"deep/sum.txt": b"3 ['--fast', '/opt/nothing'] hello"}
     assert "summed#0113" in stage.lines(LOG_GROUP, f"{job['ProcessingJobName']}/algo-1-")
     assert job["ProcessingStartTime"] <= job["ProcessingEndTime"]
     assert statuses(stage, "Processing") == ["InProgress", "InProgress", "Completed"]
@@ -114,32 +114,32 @@ import json, os, pathlib
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 me = json.loads((base / "config" / "resourceconfig.json").read_text())
 job = json.loads((base / "config" / "processingjobconfig.json").read_text())
-seen = {
+report = {
     "hosts": me["hosts"],
     "sharded": sorted(p.name for p in (base / "processing/input/shards").iterdir()),
     "whole": sorted(p.name for p in (base / "processing/input/whole").iterdir()),
     "image": job["AppSpecification"]["ImageUri"],
     "arn": job["ProcessingJobArn"],
 }
-(base / "processing/out" / (me["current_host"] + ".json")).write_text(json.dumps(seen))
+(base / "processing/out" / (me["current_host"] + ".json")).write_text(json.dumps(report))
 """
 
 
 @pytest.mark.feature("training family: processing on several hosts")
-def test_each_host_has_its_own_directory_and_its_shard_of_the_objects(stage: Stage) -> None:
+def test_each_host_has_its_directory_and_shard(stage: Stage) -> None:
     for name in ("a", "b", "c", "d", "e"):
         stage.put(f"shards/{name}", name)
     uri = f"s3://{BUCKET}/shards"
     sharded = an_input("shards", uri, S3DataDistributionType="ShardedByS3Key")
-    made = request(
+    spec = request(
         stage, HOSTS, ProcessingInputs=[sharded, an_input("whole", uri)],
         ProcessingResources=cluster(2),
     )  # fmt: skip
-    job = run(stage, made)
+    job = run(stage, spec)
     assert job["ProcessingJobStatus"] == "Completed"
-    told = {name: json.loads(body) for name, body in results(stage, made).items()}
-    assert sorted(told) == ["algo-1.json", "algo-2.json"]
-    first, second = told["algo-1.json"], told["algo-2.json"]
+    contents = {name: json.loads(body) for name, body in results(stage, spec).items()}
+    assert sorted(contents) == ["algo-1.json", "algo-2.json"]
+    first, second = contents["algo-1.json"], contents["algo-2.json"]
     assert sorted(first["sharded"] + second["sharded"]) == ["a", "b", "c", "d", "e"]
     assert {len(first["sharded"]), len(second["sharded"])} == {2, 3}
     assert first["whole"] == second["whole"] == ["a", "b", "c", "d", "e"]
@@ -147,18 +147,18 @@ def test_each_host_has_its_own_directory_and_its_shard_of_the_objects(stage: Sta
     assert (first["image"], first["arn"]) == (SKLEARN, job["ProcessingJobArn"])
 
 
-def test_manifest_names_the_objects(stage: Stage) -> None:
+def test_manifest_input_is_downloaded(stage: Stage) -> None:
     stage.put("listed/x/1.txt", "10")
     stage.put("listed/2.txt", "20")
     stage.put("listed/3.txt", "40")
     entries = [{"prefix": f"s3://{BUCKET}/listed/"}, "x/1.txt", "2.txt"]
     uri = stage.put("lists/manifest", json.dumps(entries))
-    made = request(
+    spec = request(
         stage, SUM, Environment={"GREETING": ""},
         ProcessingInputs=[an_input("data", uri, S3DataType="ManifestFile")],
     )  # fmt: skip
-    assert run(stage, made)["ProcessingJobStatus"] == "Completed"
-    assert results(stage, made)["deep/sum.txt"].startswith(b"30 ")
+    assert run(stage, spec)["ProcessingJobStatus"] == "Completed"
+    assert results(stage, spec)["deep/sum.txt"].startswith(b"30 ")
 
 
 FAILS = """\
@@ -171,14 +171,14 @@ sys.exit(7)
 
 
 @pytest.mark.feature("training family: processing: exit message and failure reason")
-def test_failed_program_leaves_its_message_and_no_output(stage: Stage) -> None:
-    made = request(stage, FAILS)
-    job = run(stage, made)
+def test_failed_program_sets_exit_message_and_uploads_no_output(stage: Stage) -> None:
+    spec = request(stage, FAILS)
+    job = run(stage, spec)
     assert job["ProcessingJobStatus"] == "Failed"
     assert job["FailureReason"] == "AlgorithmError: , exit code: 7"
     assert job["ExitMessage"].startswith("no such column: fare")
     assert len(job["ExitMessage"]) == 1024
-    assert results(stage, made) == {}
+    assert results(stage, spec) == {}
 
 
 ONE_FAILS = """\
@@ -191,7 +191,7 @@ time.sleep(600)
 """
 
 
-def test_one_failing_host_ends_the_others(stage: Stage) -> None:
+def test_failed_host_stops_the_others(stage: Stage) -> None:
     job = run(stage, request(stage, ONE_FAILS, ProcessingResources=cluster(2)))
     assert job["FailureReason"] == "AlgorithmError: , exit code: 3"
 
@@ -211,26 +211,26 @@ time.sleep(600)
 
 
 @pytest.mark.feature("training family: processing: continuous upload")
-def test_continuous_output_is_there_while_the_job_runs_and_stop_is_a_sigterm(
+def test_continuous_output_is_uploaded_before_stop_with_sigterm(
     stage: Stage,
 ) -> None:
-    made = request(stage, WAITS)
-    name = made["ProcessingJobName"]
-    made["ProcessingOutputConfig"] = {"Outputs": [an_output(name, "live", "Continuous")]}
-    stage.sagemaker.create_processing_job(**made)
-    there = threading.Event()
+    spec = request(stage, WAITS)
+    name = spec["ProcessingJobName"]
+    spec["ProcessingOutputConfig"] = {"Outputs": [an_output(name, "live", "Continuous")]}
+    stage.sagemaker.create_processing_job(**spec)
+    uploaded = threading.Event()
     for _ in range(200):
-        if results(stage, made, "live"):
+        if results(stage, spec, "live"):
             break
-        there.wait(0.05)
-    assert results(stage, made, "live") == {"first.txt": b"early"}
+        uploaded.wait(0.05)
+    assert results(stage, spec, "live") == {"first.txt": b"early"}
     stage.sagemaker.stop_processing_job(ProcessingJobName=name)
     assert stage.cloud.settle(180) == []
-    assert results(stage, made, "live")["last.txt"] == b"bye"
+    assert results(stage, spec, "live")["last.txt"] == b"bye"
     assert statuses(stage, "Processing")[-2:] == ["Stopping", "Stopped"]
 
 
-def test_maximum_run_time_stops_the_job(stage: Stage) -> None:
+def test_max_runtime_stops_the_job(stage: Stage) -> None:
     script = "import time\ntime.sleep(600)\n"
     job = run(stage, request(stage, script, StoppingCondition={"MaxRuntimeInSeconds": 1}))
     assert job["ProcessingJobStatus"] == "Stopped"
@@ -242,10 +242,10 @@ def test_image_without_entrypoint_runs_its_registered_program(stage: Stage, tmp_
     program.write_text("import sys\nprint('own program', sys.argv[1:])\n")
     images.register("own/processor:1", processing=[sys.executable, "-I", str(program)])
     try:
-        made = request(stage, "")
-        made["AppSpecification"] = {"ImageUri": "own/processor:1", "ContainerArguments": ["a"]}
-        assert run(stage, made)["ProcessingJobStatus"] == "Completed"
-        lines = stage.lines(LOG_GROUP, f"{made['ProcessingJobName']}/")
+        spec = request(stage, "")
+        spec["AppSpecification"] = {"ImageUri": "own/processor:1", "ContainerArguments": ["a"]}
+        assert run(stage, spec)["ProcessingJobStatus"] == "Completed"
+        lines = stage.lines(LOG_GROUP, f"{spec['ProcessingJobName']}/")
         assert lines == ["own program ['a']"]
     finally:
         images.unregister("own/processor:1")
@@ -259,27 +259,27 @@ base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 
 
 def test_isolated_job_has_neither_credentials_nor_an_endpoint(stage: Stage) -> None:
-    made = request(stage, ENVIRONMENT, NetworkConfig={"EnableNetworkIsolation": True})
-    run(stage, made)
-    isolated = json.loads(results(stage, made)["env.json"])
+    spec = request(stage, ENVIRONMENT, NetworkConfig={"EnableNetworkIsolation": True})
+    run(stage, spec)
+    isolated = json.loads(results(stage, spec)["env.json"])
     assert not {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID"} & isolated.keys()
-    made = request(stage, ENVIRONMENT)
-    run(stage, made)
+    spec = request(stage, ENVIRONMENT)
+    run(stage, spec)
     assert {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID"} <= json.loads(
-        results(stage, made)["env.json"]
+        results(stage, spec)["env.json"]
     ).keys()
 
 
-def test_output_is_encrypted_under_the_key_that_is_named(stage: Stage) -> None:
-    made = request(stage, ENVIRONMENT)
-    made["ProcessingOutputConfig"]["KmsKeyId"] = "alias/outputs"
-    run(stage, made)
-    key = f"results/{made['ProcessingJobName']}/out/env.json"
+def test_output_is_encrypted_with_the_kms_key(stage: Stage) -> None:
+    spec = request(stage, ENVIRONMENT)
+    spec["ProcessingOutputConfig"]["KmsKeyId"] = "alias/outputs"
+    run(stage, spec)
+    key = f"results/{spec['ProcessingJobName']}/out/env.json"
     head = stage.s3.head_object(Bucket=BUCKET, Key=key)
     assert head["ServerSideEncryption"] == "aws:kms"
 
 
-def test_input_without_objects_fails_the_job_in_the_words_of_training(stage: Stage) -> None:
+def test_input_without_objects_fails_the_job(stage: Stage) -> None:
     job = run(stage, request(
         stage, SUM, ProcessingInputs=[an_input("data", f"s3://{BUCKET}/nothing/")],
     ))  # fmt: skip
@@ -288,19 +288,19 @@ def test_input_without_objects_fails_the_job_in_the_words_of_training(stage: Sta
 
 
 def test_killed_host_is_an_internal_error(stage: Stage) -> None:
-    made = request(stage, WAITS, ProcessingOutputConfig={"Outputs": []})
-    stage.cloud.faults.order(kind="process", match=f"processing:{made['ProcessingJobName']}")
-    made["ProcessingOutputConfig"] = {"Outputs": [an_output("killed", "live")]}
-    assert run(stage, made)["FailureReason"].startswith("InternalServerError")
+    spec = request(stage, WAITS, ProcessingOutputConfig={"Outputs": []})
+    stage.cloud.faults.inject(kind="process", match=f"processing:{spec['ProcessingJobName']}")
+    spec["ProcessingOutputConfig"] = {"Outputs": [an_output("killed", "live")]}
+    assert run(stage, spec)["FailureReason"].startswith("InternalServerError")
 
 
-def test_job_is_listed_described_and_deleted_when_it_has_ended(stage: Stage) -> None:
-    made = request(stage, "print('hello')")
-    name = made["ProcessingJobName"]
-    run(stage, made)
+def test_ended_job_is_listed_described_and_deleted(stage: Stage) -> None:
+    spec = request(stage, "print('hello')")
+    name = spec["ProcessingJobName"]
+    run(stage, spec)
     summaries = stage.sagemaker.list_processing_jobs(NameContains=name)["ProcessingJobSummaries"]
     assert [s["ProcessingJobName"] for s in summaries] == [name]
-    code, message = refusal(stage.sagemaker.create_processing_job, made)
+    code, message = refusal(stage.sagemaker.create_processing_job, spec)
     assert (code, name in message) == ("ResourceInUse", True)
     code, _ = refusal(stage.sagemaker.stop_processing_job, {"ProcessingJobName": name})
     assert code == "ValidationException"
@@ -310,15 +310,15 @@ def test_job_is_listed_described_and_deleted_when_it_has_ended(stage: Stage) -> 
     )  # fmt: skip
 
 
-def test_first_of_the_preferred_instance_types_is_selected(stage: Stage) -> None:
+def test_first_instance_preference_is_selected(stage: Stage) -> None:
     preferred = [{"InstanceType": t, "InstanceCount": n} for t, n in
                  (("ml.c5.xlarge", 2), ("ml.m5.large", 1))]  # fmt: skip
-    made = request(
+    spec = request(
         stage, "print('hello')", ProcessingResources={
             "ClusterConfig": {"InstancePreferences": preferred, "VolumeSizeInGB": 5}
         },
     )  # fmt: skip
-    chosen = run(stage, made)["ProcessingResources"]["ClusterConfig"]
+    chosen = run(stage, spec)["ProcessingResources"]["ClusterConfig"]
     assert (chosen["SelectedInstanceType"], chosen["SelectedInstanceCount"]) == ("ml.c5.xlarge", 2)
 
 
@@ -331,7 +331,7 @@ def dataset() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"ProcessingInputs": [an_input("a", "s3://b/c", LocalPath="/opt/ml/input")]},
          "ProcessingInput a: LocalPath must begin with /opt/ml/processing/, got /opt/ml/input."),
@@ -350,23 +350,23 @@ def dataset() -> dict[str, Any]:
          "more than one OutputName o"),
         ({"AppSpecification": {"ImageUri": "strange/image:1"}},
          "the image strange/image:1 has no program on this machine"),
-        ({"AppSpecification": {"ImageUri": SKLEARN}}, "give AppSpecification.ContainerEntrypoint"),
-        ({"RoleArn": "arn:aws:iam::123456789012:role/nobody"}, "Could not assume role"),
+        ({"AppSpecification": {"ImageUri": SKLEARN}}, "AppSpecification.ContainerEntrypoint"),
+        ({"RoleArn": "arn:aws:iam::123456789012:role/missing"}, "Could not assume role"),
     ],
 )  # fmt: skip
-def test_bad_request_is_refused_and_starts_nothing(
-    stage: Stage, changes: dict[str, Any], told: str
+def test_invalid_request_starts_no_job(
+    stage: Stage, changes: dict[str, Any], expected: str
 ) -> None:
-    made = request(stage, "") | changes
-    code, message = refusal(stage.sagemaker.create_processing_job, made)
+    spec = request(stage, "") | changes
+    code, message = refusal(stage.sagemaker.create_processing_job, spec)
     assert code == "ValidationException"
-    assert told in message
-    name = made["ProcessingJobName"]
+    assert expected in message
+    name = spec["ProcessingJobName"]
     assert not stage.sagemaker.list_processing_jobs(NameContains=name)["ProcessingJobSummaries"]
 
 
-def test_unknown_image_that_is_allowed_is_stored_until_it_is_stopped(stage: Stage) -> None:
-    made = request(stage, "", AppSpecification={"ImageUri": "elsewhere/image:1"})
-    assert run(stage, made)["ProcessingJobStatus"] == "InProgress"
-    stage.sagemaker.stop_processing_job(ProcessingJobName=made["ProcessingJobName"])
+def test_allowed_unknown_image_is_stored_and_can_be_stopped(stage: Stage) -> None:
+    spec = request(stage, "", AppSpecification={"ImageUri": "elsewhere/image:1"})
+    assert run(stage, spec)["ProcessingJobStatus"] == "InProgress"
+    stage.sagemaker.stop_processing_job(ProcessingJobName=spec["ProcessingJobName"])
     assert statuses(stage, "Processing")[-1] == "Stopped"

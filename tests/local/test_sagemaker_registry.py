@@ -21,7 +21,7 @@ SPECIFICATION = {
 
 
 class Events(Service):
-    """Keeps what is emitted."""
+    """An events service that records emitted events."""
 
     model = "events"
 
@@ -59,7 +59,7 @@ def world() -> Iterator[SimpleNamespace]:
 
 @pytest.fixture
 def aws(world: SimpleNamespace) -> Iterator[Any]:
-    """The client; whatever a test leaves is removed."""
+    """The client; all resources of a test are removed."""
     sm = world.sagemaker
     yield sm
     for package in sm.list_model_packages(MaxResults=100)["ModelPackageSummaryList"]:
@@ -83,10 +83,10 @@ def group(aws: Any) -> str:
 
 
 def register(aws: Any, group: str, **members: Any) -> str:
-    made = aws.create_model_package(
+    response = aws.create_model_package(
         ModelPackageGroupName=group, InferenceSpecification=SPECIFICATION, **members
     )
-    return str(made["ModelPackageArn"])
+    return str(response["ModelPackageArn"])
 
 
 def refused(call: Any, **params: Any) -> tuple[str, str]:
@@ -107,7 +107,7 @@ def test_packages_are_numbered_within_their_group(aws: Any, group: str) -> None:
     assert package["InferenceSpecification"] == SPECIFICATION
 
 
-def test_deleted_number_is_not_given_out_again(aws: Any, group: str) -> None:
+def test_deleted_version_number_is_not_reused(aws: Any, group: str) -> None:
     aws.delete_model_package(ModelPackageName=register(aws, group))
 
     assert register(aws, group).endswith("/2")
@@ -120,8 +120,8 @@ def test_same_client_token_registers_once(aws: Any, group: str) -> None:
     assert len(aws.list_model_packages()["ModelPackageSummaryList"]) == 1
 
 
-@pytest.mark.feature("promotion: approval is an event")
-def test_approval_is_an_event(aws: Any, group: str, world: SimpleNamespace) -> None:
+@pytest.mark.feature("promotion: approval sends an event")
+def test_approval_sends_an_event(aws: Any, group: str, world: SimpleNamespace) -> None:
     arn = register(aws, group, CustomerMetadataProperties={"job": "j1"})
 
     aws.update_model_package(
@@ -153,8 +153,8 @@ def test_packages_are_listed_newest_first_and_by_approval(aws: Any, group: str) 
         register(aws, group, ModelApprovalStatus=status)
 
     def versions(**params: Any) -> list[int]:
-        found = aws.list_model_packages(ModelPackageGroupName=group, **params)
-        return [p["ModelPackageVersion"] for p in found["ModelPackageSummaryList"]]
+        listing = aws.list_model_packages(ModelPackageGroupName=group, **params)
+        return [p["ModelPackageVersion"] for p in listing["ModelPackageSummaryList"]]
 
     assert versions() == [3, 2, 1]
     assert versions(ModelApprovalStatus="Approved", SortOrder="Ascending") == [1, 3]
@@ -180,7 +180,7 @@ def test_group_policy_is_stored(aws: Any, group: str) -> None:
     assert code == "ValidationException"
 
 
-def test_group_that_is_not_there_is_named(aws: Any) -> None:
+def test_missing_group_is_named_in_the_error(aws: Any) -> None:
     _, message = refused(aws.describe_model_package_group, ModelPackageGroupName="none")
 
     assert message == (
@@ -193,7 +193,7 @@ def container(**members: Any) -> dict[str, Any]:
     return {"Image": IMAGE, "ModelDataUrl": "s3://registry-tests/model.tar.gz"} | members
 
 
-def test_model_is_kept_as_created(aws: Any) -> None:
+def test_model_is_described_as_created(aws: Any) -> None:
     aws.create_model(
         ModelName="m", PrimaryContainer=container(Environment={"A": "1"}), ExecutionRoleArn=ROLE
     )
@@ -216,7 +216,7 @@ def test_model_without_its_artifact_is_refused(aws: Any) -> None:
     assert message == "Could not find model data at s3://registry-tests/none.tar.gz."
 
 
-def test_model_of_a_package_runs_the_packages_containers(
+def test_model_of_a_package_uses_its_containers(
     aws: Any, group: str, world: SimpleNamespace
 ) -> None:
     arn = register(aws, group)
@@ -231,16 +231,16 @@ def test_model_of_a_package_runs_the_packages_containers(
     assert aws.describe_model(ModelName="m")["PrimaryContainer"]["ModelPackageName"] == arn
 
 
-def test_model_name_is_taken_once(aws: Any) -> None:
-    made = {"ModelName": "m", "PrimaryContainer": container(), "ExecutionRoleArn": ROLE}
-    aws.create_model(**made)
+def test_model_name_is_unique(aws: Any) -> None:
+    model = {"ModelName": "m", "PrimaryContainer": container(), "ExecutionRoleArn": ROLE}
+    aws.create_model(**model)
 
-    _, message = refused(aws.create_model, **made)
+    _, message = refused(aws.create_model, **model)
 
     assert message.startswith("Cannot create already existing model ")
 
 
-def test_notebook_lives_its_stored_life(aws: Any) -> None:
+def test_notebook_instance_changes_status_without_running(aws: Any) -> None:
     name = {"NotebookInstanceName": "nb"}
     aws.create_notebook_instance(**name, InstanceType="ml.t3.medium", RoleArn=ROLE)
     assert aws.describe_notebook_instance(**name)["NotebookInstanceStatus"] == "InService"
@@ -257,7 +257,7 @@ def test_notebook_lives_its_stored_life(aws: Any) -> None:
     assert message == "RecordNotFound"
 
 
-def test_opening_a_notebook_is_refused_by_name(aws: Any) -> None:
+def test_presigned_notebook_url_is_refused(aws: Any) -> None:
     name = {"NotebookInstanceName": "nb"}
     aws.create_notebook_instance(**name, InstanceType="ml.t3.medium", RoleArn=ROLE)
 
@@ -267,7 +267,7 @@ def test_opening_a_notebook_is_refused_by_name(aws: Any) -> None:
     assert "CreatePresignedNotebookInstanceUrl" in message
 
 
-def test_lifecycle_config_in_use_stays(aws: Any) -> None:
+def test_lifecycle_config_in_use_cannot_be_deleted(aws: Any) -> None:
     config = {"NotebookInstanceLifecycleConfigName": "idle-stop"}
     aws.create_notebook_instance_lifecycle_config(**config, OnStart=[{"Content": "ZWNobw=="}])
     aws.create_notebook_instance(
@@ -285,7 +285,7 @@ def test_lifecycle_config_in_use_stays(aws: Any) -> None:
     assert listed == []
 
 
-def test_operation_that_is_not_there_is_named(aws: Any) -> None:
+def test_unsupported_operation_is_named_in_the_error(aws: Any) -> None:
     code, message = refused(aws.list_domains)
 
     assert code == "NotImplemented"

@@ -1,4 +1,4 @@
-"""Training jobs: the container's contract, data, results and failures."""
+"""Training jobs: container contract, data, results and failures."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from training_stage import (  # noqa: F401 - fixtures are found by name
 from sageloop.local_cloud.sagemaker import isolation
 
 
-@pytest.mark.feature("training: XGBoost really XGBoost")
-def test_xgboost_trains_a_real_model_with_metrics_logs_and_events(aws: SimpleNamespace) -> None:
+@pytest.mark.feature("training: XGBoost trains with the XGBoost library")
+def test_xgboost_training_has_model_metrics_logs_and_events(aws: SimpleNamespace) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=csv(150))
     aws.s3.put_object(Bucket=BUCKET, Key="train/more/b.csv", Body=csv(150, 150))
     aws.s3.put_object(Bucket=BUCKET, Key="validation/c.csv", Body=csv(50, 20))
     parameters = {"num_round": "12", "eta": "0.5", "max_depth": "4", "eval_metric": "mae"}
     channels = [channel(n, f"s3://training-tests/{n}/") for n in ("train", "validation")]
-    made = request(
+    spec = request(
         "job-1", HyperParameters=parameters, InputDataConfig=channels,
         Tags=[{"Key": "team", "Value": "ml"}],
     )  # fmt: skip
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed")
     transitions = [t["Status"] for t in job["SecondaryStatusTransitions"]]
@@ -61,7 +61,7 @@ def test_xgboost_trains_a_real_model_with_metrics_logs_and_events(aws: SimpleNam
     assert sent[-1]["Tags"] == {"team": "ml"}
 
 
-def test_data_is_read_and_model_written_as_the_role(aws: SimpleNamespace, program: Any) -> None:
+def test_s3_is_accessed_with_the_execution_role(aws: SimpleNamespace, program: Any) -> None:
     image = program("")
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=b"1,2\n")
 
@@ -78,39 +78,39 @@ CONTRACT = """
 import json, os, pathlib
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 config = base / "input/config"
-seen = {p.stem: json.loads(p.read_text()) for p in config.iterdir()}
-seen["files"] = sorted(str(p.relative_to(base)) for p in (base / "input/data").rglob("*.*"))
-seen["env"] = dict(os.environ)
-seen["base"] = str(base)
-(base / "model/seen.json").write_text(json.dumps(seen))
+contract = {p.stem: json.loads(p.read_text()) for p in config.iterdir()}
+contract["files"] = sorted(str(p.relative_to(base)) for p in (base / "input/data").rglob("*.*"))
+contract["env"] = dict(os.environ)
+contract["base"] = str(base)
+(base / "model/contract.json").write_text(json.dumps(contract))
 (base / "output/data/extra.txt").write_text("kept")
 """
 
 
 @pytest.mark.feature("training: container's directories, files and environment")
-def test_container_finds_its_contract(aws: SimpleNamespace, program: Any) -> None:
+def test_container_contract_is_provided(aws: SimpleNamespace, program: Any) -> None:
     image = program(CONTRACT)
     aws.s3.put_object(Bucket=BUCKET, Key="set/train/x/a.csv", Body=b"1")
-    made = request(
+    spec = request(
         "job", image, HyperParameters={"lr": "0.1"}, Environment={"STAGE": "dev"},
         InputDataConfig=[channel("train", "s3://training-tests/set/train")],
     )  # fmt: skip
 
-    run(aws, made)
+    run(aws, spec)
 
-    seen = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
+    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["contract.json"])
     assert files_in(aws, "out/job/output/output.tar.gz") == {"extra.txt": b"kept"}
-    assert seen["hyperparameters"] == {"lr": "0.1"}
-    assert seen["inputdataconfig"]["train"]["ContentType"] == "text/csv"
-    assert seen["resourceconfig"]["hosts"] == ["algo-1"]
-    assert seen["files"] == ["input/data/train/x/a.csv"]
-    assert seen["env"]["TRAINING_JOB_NAME"] == "job"
-    assert seen["env"]["STAGE"] == "dev"
-    assert seen["env"]["AWS_ACCESS_KEY_ID"].startswith("LKIA")
+    assert contract["hyperparameters"] == {"lr": "0.1"}
+    assert contract["inputdataconfig"]["train"]["ContentType"] == "text/csv"
+    assert contract["resourceconfig"]["hosts"] == ["algo-1"]
+    assert contract["files"] == ["input/data/train/x/a.csv"]
+    assert contract["env"]["TRAINING_JOB_NAME"] == "job"
+    assert contract["env"]["STAGE"] == "dev"
+    assert contract["env"]["AWS_ACCESS_KEY_ID"].startswith("LKIA")
 
 
 @pytest.mark.feature("training: fallback without user namespaces")
-def test_container_has_its_base_in_a_variable_where_mounts_are_not_possible(
+def test_base_directory_is_a_variable_without_mounts(
     aws: SimpleNamespace, program: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = program(CONTRACT)
@@ -120,9 +120,9 @@ def test_container_has_its_base_in_a_variable_where_mounts_are_not_possible(
     data = [channel("train", "s3://training-tests/train/")]
     run(aws, request("job", image, InputDataConfig=data))
 
-    seen = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
-    assert seen["base"] == seen["env"]["SAGEMAKER_BASE_DIR"]
-    assert seen["env"]["SM_CHANNEL_TRAIN"] == f"{seen['base']}/input/data/train"
+    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["contract.json"])
+    assert contract["base"] == contract["env"]["SAGEMAKER_BASE_DIR"]
+    assert contract["env"]["SM_CHANNEL_TRAIN"] == f"{contract['base']}/input/data/train"
 
 
 @pytest.mark.feature("training: isolated containers have no credentials")
@@ -131,12 +131,12 @@ def test_isolated_container_has_no_credentials(aws: SimpleNamespace, program: An
 
     run(aws, request("job", image, EnableNetworkIsolation=True))
 
-    env = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])["env"]
+    env = json.loads(files_in(aws, "out/job/output/model.tar.gz")["contract.json"])["env"]
     assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"} & env.keys()
 
 
 @pytest.mark.feature("training: manifest")
-def test_manifest_names_the_files(aws: SimpleNamespace, program: Any) -> None:
+def test_manifest_channel_is_downloaded(aws: SimpleNamespace, program: Any) -> None:
     image = program(CONTRACT)
     for name in ("a.csv", "sub/b.csv", "not-listed.csv"):
         aws.s3.put_object(Bucket=BUCKET, Key=f"all/{name}", Body=b"1")
@@ -146,12 +146,12 @@ def test_manifest_names_the_files(aws: SimpleNamespace, program: Any) -> None:
 
     run(aws, request("job", image, InputDataConfig=[data]))
 
-    seen = json.loads(files_in(aws, "out/job/output/model.tar.gz")["seen.json"])
-    assert seen["files"] == ["input/data/train/a.csv", "input/data/train/sub/b.csv"]
+    contract = json.loads(files_in(aws, "out/job/output/model.tar.gz")["contract.json"])
+    assert contract["files"] == ["input/data/train/a.csv", "input/data/train/sub/b.csv"]
 
 
 @pytest.mark.feature("training: failure file and exit code as the reason")
-def test_failing_container_tells_its_reason(aws: SimpleNamespace, program: Any) -> None:
+def test_failure_file_becomes_the_failure_reason(aws: SimpleNamespace, program: Any) -> None:
     image = program(
         "import os, pathlib, sys\n"
         "base = pathlib.Path(os.environ.get('SAGEMAKER_BASE_DIR', '/opt/ml'))\n"
@@ -169,7 +169,7 @@ def test_failing_container_tells_its_reason(aws: SimpleNamespace, program: Any) 
     assert aws.cloud.processes.running() == {}
 
 
-def test_failing_container_without_a_reason(aws: SimpleNamespace, program: Any) -> None:
+def test_failure_without_failure_file_has_the_exit_code(aws: SimpleNamespace, program: Any) -> None:
     job = run(aws, request("job", program("raise SystemExit(3)")))
 
     assert job["FailureReason"] == "AlgorithmError: , exit code: 3"
@@ -181,19 +181,19 @@ def test_channel_without_objects_fails_the_job(aws: SimpleNamespace, program: An
     job = run(aws, request("job", program(""), InputDataConfig=data))
 
     assert job["TrainingJobStatus"] == "Failed"
-    told = 'ClientError: No S3 objects found under S3 URL "s3://training-tests/nothing/"'
-    assert job["FailureReason"].startswith(told)
+    reason = 'ClientError: No S3 objects found under S3 URL "s3://training-tests/nothing/"'
+    assert job["FailureReason"].startswith(reason)
 
 
-def test_bad_hyperparameter_fails_the_job_by_name(aws: SimpleNamespace) -> None:
+def test_invalid_hyperparameter_is_named_in_failure_reason(aws: SimpleNamespace) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=csv(10))
-    made = request(
+    spec = request(
         "job", HyperParameters={"num_round": "2", "max_dept": "3"},
         InputDataConfig=[channel("train", "s3://training-tests/train/")],
     )  # fmt: skip
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
-    told = "AlgorithmError: Extraneous hyperparameter found: max_dept"
-    assert job["FailureReason"].startswith(told)
+    reason = "AlgorithmError: Extraneous hyperparameter found: max_dept"
+    assert job["FailureReason"].startswith(reason)
     assert job["FailureReason"].endswith("exit code: 1")

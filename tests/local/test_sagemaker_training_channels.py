@@ -1,4 +1,4 @@
-"""Training jobs' data: input modes, sharding, shuffling, manifests, file systems."""
+"""Data of training jobs: input modes, sharding, shuffling, manifests, file systems."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from training_stage import (  # noqa: F401 - fixtures are found by name
 from sageloop.local_cloud.sagemaker import isolation
 
 needs_mounts = pytest.mark.skipif(
-    not isolation.available(), reason="read-only is enforced by mounts, which are not possible here"
+    not isolation.available(), reason="read-only mounts are not available on this machine"
 )
 TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
 VPC = {"SecurityGroupIds": ["sg-12345678"], "Subnets": ["subnet-12345678"]}
@@ -63,7 +63,7 @@ def read_by(aws: SimpleNamespace) -> dict[str, dict[str, str]]:
 
 @pytest.mark.feature("training: FastFile")
 @needs_mounts
-def test_fast_file_gives_files_that_cannot_be_written(aws: SimpleNamespace, program: Any) -> None:
+def test_fast_file_channel_is_read_only(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **LETTERS)
     image = program(
         FILES + "try:\n    (data / 'train/a').write_text('spoilt')\n"
@@ -78,7 +78,7 @@ def test_fast_file_gives_files_that_cannot_be_written(aws: SimpleNamespace, prog
         assert json.loads(model(aws, name)["algo-1"])["train/c"] == "c"
 
 
-def test_object_that_changed_is_read_anew_by_fast_file(aws: SimpleNamespace, program: Any) -> None:
+def test_fast_file_reads_changed_objects(aws: SimpleNamespace, program: Any) -> None:
     data = [channel("train", "s3://training-tests/set/") | {"InputMode": "FastFile"}]
     for name, body in (("first", b"1"), ("second", b"2")):
         put(aws, **{"set/a": body})
@@ -89,33 +89,33 @@ def test_object_that_changed_is_read_anew_by_fast_file(aws: SimpleNamespace, pro
 
 
 @pytest.mark.feature("training: Pipe")
-def test_pipe_gives_all_objects_anew_in_each_epoch(aws: SimpleNamespace, program: Any) -> None:
+def test_pipe_streams_all_objects_in_each_epoch(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **LETTERS)
-    made = request("job", program(PIPES), InputDataConfig=[pipe()], Environment={"EPOCHS": "3"})
+    spec = request("job", program(PIPES), InputDataConfig=[pipe()], Environment={"EPOCHS": "3"})
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
     assert job["TrainingJobStatus"] == "Completed"
     assert set(model(aws).values()) == {b"abcdefgh"}
     assert len(model(aws)) == 3
 
 
-def test_pipe_mode_of_the_job_counts_for_its_channels(aws: SimpleNamespace, program: Any) -> None:
+def test_pipe_mode_of_the_job_applies_to_its_channels(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **LETTERS)
     image = program(
         PIPES + "(base / 'model/mode').write_text((base / 'input/config/inputdataconfig.json')"
         ".read_text())\n"
     )
-    made = request("job", image, InputDataConfig=[channel("train", "s3://training-tests/set/")])
-    made["AlgorithmSpecification"]["TrainingInputMode"] = "Pipe"
+    spec = request("job", image, InputDataConfig=[channel("train", "s3://training-tests/set/")])
+    spec["AlgorithmSpecification"]["TrainingInputMode"] = "Pipe"
 
-    run(aws, made)
+    run(aws, spec)
 
     assert model(aws)["algo-1-0"] == b"abcdefgh"
     assert json.loads(model(aws)["mode"])["train"]["TrainingInputMode"] == "Pipe"
 
 
-def test_pipe_that_nobody_reads_ends_with_its_container(aws: SimpleNamespace, program: Any) -> None:
+def test_unread_pipe_is_closed_with_its_container(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **{"set/a": b"x" * 3_000_000})
     image = program(BASE + "(data / 'train_0').open('rb').read(10)\n")
     data = [pipe(), pipe("other")]
@@ -136,15 +136,15 @@ def test_pipe_decompresses_gzip(aws: SimpleNamespace, program: Any) -> None:
     assert model(aws)["algo-1-0"] == b"one,two,three"
 
 
-def test_pipe_of_what_is_no_gzip_fails_the_job(aws: SimpleNamespace, program: Any) -> None:
+def test_pipe_with_invalid_gzip_fails_the_job(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **{"set/a.gz": b"plain"})
     data = [pipe() | {"CompressionType": "Gzip"}]
 
     job = run(aws, request("job", program(PIPES + "__import__('signal').pause()"),
                            InputDataConfig=data))  # fmt: skip
 
-    told = "ClientError: s3://training-tests/set/a.gz is not compressed with gzip"
-    assert job["FailureReason"].startswith(told)
+    reason = "ClientError: s3://training-tests/set/a.gz is not compressed with gzip"
+    assert job["FailureReason"].startswith(reason)
 
 
 @pytest.mark.feature("training: Pipe with RecordIO")
@@ -191,15 +191,13 @@ def test_shards_are_disjoint_and_complete(aws: SimpleNamespace, program: Any) ->
 
 
 @pytest.mark.feature("training: shuffling")
-def test_shuffled_pipe_differs_by_epoch_and_seed_and_repeats(
-    aws: SimpleNamespace, program: Any
-) -> None:
+def test_shuffled_pipe_depends_on_epoch_and_seed(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **LETTERS)
     read = {}
     for name, seed in (("one", 1), ("same", 1), ("two", 2)):
         data = [pipe() | {"ShuffleConfig": {"Seed": seed}}]
-        made = request(name, program(PIPES), InputDataConfig=data, Environment={"EPOCHS": "2"})
-        run(aws, made)
+        spec = request(name, program(PIPES), InputDataConfig=data, Environment={"EPOCHS": "2"})
+        run(aws, spec)
         read[name] = model(aws, name)
 
     assert read["one"] == read["same"] != read["two"]
@@ -210,7 +208,7 @@ def test_shuffled_pipe_differs_by_epoch_and_seed_and_repeats(
 @pytest.mark.feature("training: file system")
 @needs_mounts
 @pytest.mark.parametrize("mode", ["ro", "rw"])
-def test_file_system_is_a_directory_of_this_machine(
+def test_file_system_channel_is_a_local_directory(
     aws: SimpleNamespace, program: Any, tmp_path: Path, mode: str
 ) -> None:
     (tmp_path / "share/rows").mkdir(parents=True)
@@ -236,7 +234,7 @@ def test_file_system_is_a_directory_of_this_machine(
 
 
 @pytest.mark.feature("training: large objects")
-def test_large_object_is_read_as_the_role_and_in_full(aws: SimpleNamespace, program: Any) -> None:
+def test_large_object_is_read_with_the_role(aws: SimpleNamespace, program: Any) -> None:
     body = b"0123456789abcdef" * (1 << 20) + b"end"
     put(aws, **{"set/large": body})
     image = program(
@@ -251,26 +249,26 @@ def test_large_object_is_read_as_the_role_and_in_full(aws: SimpleNamespace, prog
     import hashlib
 
     assert model(aws)["sum"].decode() == hashlib.sha256(body).hexdigest()
-    asked = aws.cloud.recorder.calls(after=aws.started, action="s3:GetObject")
-    assert any("assumed-role/training-tests/" in call.principal for call in asked)
+    reads = aws.cloud.recorder.calls(after=aws.started, action="s3:GetObject")
+    assert any("assumed-role/training-tests/" in call.principal for call in reads)
 
 
 def test_denied_large_object_fails_the_job(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **{"set/large": b"x" * (20 << 20)})
-    aws.cloud.faults.order(
+    aws.cloud.faults.inject(
         kind="call", match="s3:GetObject", code="AccessDenied", status=403, message="Access Denied"
     )
     data = [channel("train", "s3://training-tests/set/")]
 
     job = run(aws, request("job", program(""), InputDataConfig=data))
 
-    told = "ClientError: Data download failed:AccessDenied (403): Access Denied"
-    assert job["FailureReason"] == told
+    reason = "ClientError: Data download failed:AccessDenied (403): Access Denied"
+    assert job["FailureReason"] == reason
 
 
 @pytest.mark.feature("bad input: channel without data")
 @pytest.mark.parametrize("mode", ["File", "FastFile", "Pipe"])
-def test_channel_without_objects_never_starts_a_container(
+def test_channel_without_objects_starts_no_container(
     aws: SimpleNamespace, program: Any, mode: str
 ) -> None:
     data = [channel("train", "s3://training-tests/nothing/") | {"InputMode": mode}]

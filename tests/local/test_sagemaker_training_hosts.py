@@ -1,4 +1,4 @@
-"""Training jobs on several hosts, their names, their network and what they leave."""
+"""Training jobs on several hosts: names, network and artifacts."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ GROUPS = {
     ],
 }
 WRITE_NAME = 'echo "$TRAINING_JOB_NAME" > "${SAGEMAKER_BASE_DIR:-/opt/ml}/model/n"'
-TELL = """
+REPORT_HOST = """
 import json, os, pathlib, socket
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-told = json.loads((base / "input/config/resourceconfig.json").read_text())
-host = told["current_host"]
-told |= {
+config = json.loads((base / "input/config/resourceconfig.json").read_text())
+host = config["current_host"]
+config |= {
     "addresses": json.loads(os.environ["SAGELOOP_HOST_ADDRESSES"]),
     "port": os.environ["SAGELOOP_MASTER_PORT"], "cache": os.environ["SAGELOOP_CACHE_DIR"],
     "host_name": socket.gethostname(), "channels": sorted(os.listdir(base / "input/data")),
 }
-(base / f"model/{host}.json").write_text(json.dumps(told))
+(base / f"model/{host}.json").write_text(json.dumps(config))
 (base / f"output/data/{host}.txt").write_text(host)
 print(f"here {host} loss={host[-1]}")
 """
 MEET = """
 import json, os, pathlib, socket
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-told = json.loads((base / "input/config/resourceconfig.json").read_text())
+config = json.loads((base / "input/config/resourceconfig.json").read_text())
 addresses = json.loads(os.environ["SAGELOOP_HOST_ADDRESSES"])
-address = (told["hosts"][0], int(os.environ["SAGELOOP_MASTER_PORT"]))
+address = (config["hosts"][0], int(os.environ["SAGELOOP_MASTER_PORT"]))
 try:
     socket.gethostbyname(address[0])
 except OSError:
     address = (addresses[address[0]], address[1])
-if told["current_host"] == told["hosts"][0]:
+if config["current_host"] == config["hosts"][0]:
     with socket.create_server(address) as server:
         connection, _ = server.accept()
         (base / "model/greeting").write_bytes(connection.recv(100))
@@ -67,15 +67,13 @@ else:
             break
         except ConnectionRefusedError:
             pass
-    connection.sendall(told["current_host"].encode())
+    connection.sendall(config["current_host"].encode())
 """
 
 
 @pytest.mark.feature("training: several instances")
-def test_each_host_has_its_own_opt_ml_and_all_leave_one_model(
-    aws: SimpleNamespace, program: Any
-) -> None:
-    image = program(TELL)
+def test_each_host_has_opt_ml_and_the_models_are_merged(aws: SimpleNamespace, program: Any) -> None:
+    image = program(REPORT_HOST)
     specification = {
         "TrainingImage": image, "TrainingInputMode": "File",
         "MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9]+)"}],
@@ -83,10 +81,10 @@ def test_each_host_has_its_own_opt_ml_and_all_leave_one_model(
 
     run(aws, request("job", image, ResourceConfig=TWO, AlgorithmSpecification=specification))
 
-    told = {name: json.loads(body) for name, body in model(aws).items()}
-    assert sorted(told) == ["algo-1.json", "algo-2.json"]
+    report = {name: json.loads(body) for name, body in model(aws).items()}
+    assert sorted(report) == ["algo-1.json", "algo-2.json"]
     for number in (1, 2):
-        config = told[f"algo-{number}.json"]
+        config = report[f"algo-{number}.json"]
         assert config["current_host"] == f"algo-{number}"
         assert config["hosts"] == ["algo-1", "algo-2"]
         assert config["topology"] is None
@@ -97,40 +95,42 @@ def test_each_host_has_its_own_opt_ml_and_all_leave_one_model(
                 "hosts": ["algo-1", "algo-2"],
             }
         ]  # fmt: skip
-    assert told["algo-1.json"]["port"] == told["algo-2.json"]["port"]
+    assert report["algo-1.json"]["port"] == report["algo-2.json"]["port"]
     assert files_in(aws, "out/job/output/output.tar.gz").keys() == {"algo-1.txt", "algo-2.txt"}
     assert messages(aws, "job", "algo-2") == ["here algo-2 loss=2"]
     assert {s[2] for s in aws.metrics.samples if s[1] == "loss"} == {1.0, 2.0}
 
 
 @pytest.mark.feature("training: heterogeneous groups")
-def test_groups_have_their_types_and_their_channels(aws: SimpleNamespace, program: Any) -> None:
+def test_instance_groups_have_their_types_and_channels(aws: SimpleNamespace, program: Any) -> None:
     put(aws, **{"a/1": b"1", "b/1": b"1"})
     data = [
         channel("rows", "s3://training-tests/a", InstanceGroupNames=["data"]),
         channel("images", "s3://training-tests/b", InstanceGroupNames=["data", "gpu"]),
     ]
 
-    job = run(aws, request("job", program(TELL), ResourceConfig=GROUPS, InputDataConfig=data))
+    job = run(
+        aws, request("job", program(REPORT_HOST), ResourceConfig=GROUPS, InputDataConfig=data)
+    )
 
     assert job["TrainingJobStatus"] == "Completed"
-    told = {name: json.loads(body) for name, body in model(aws).items()}
-    assert told["algo-1.json"]["channels"] == ["images", "rows"]
-    assert told["algo-3.json"]["channels"] == ["images"]
-    assert told["algo-3.json"]["current_group_name"] == "gpu"
-    assert told["algo-3.json"]["current_instance_type"] == "ml.g5.xlarge"
-    groups = told["algo-3.json"]["instance_groups"]
+    report = {name: json.loads(body) for name, body in model(aws).items()}
+    assert report["algo-1.json"]["channels"] == ["images", "rows"]
+    assert report["algo-3.json"]["channels"] == ["images"]
+    assert report["algo-3.json"]["current_group_name"] == "gpu"
+    assert report["algo-3.json"]["current_instance_type"] == "ml.g5.xlarge"
+    groups = report["algo-3.json"]["instance_groups"]
     assert [group["hosts"] for group in groups] == [["algo-1"], ["algo-2", "algo-3"]]
 
 
-@pytest.mark.feature("training: hosts find one another by name")
+@pytest.mark.feature("training: hosts connect by name")
 @pytest.mark.parametrize("isolated", [False, True])
-def test_hosts_meet_by_name_on_the_common_port(
+def test_hosts_connect_by_name_on_the_common_port(
     aws: SimpleNamespace, program: Any, isolated: bool
 ) -> None:
-    made = request("job", program(MEET), ResourceConfig=TWO, EnableNetworkIsolation=isolated)
+    spec = request("job", program(MEET), ResourceConfig=TWO, EnableNetworkIsolation=isolated)
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
     assert job["TrainingJobStatus"] == "Completed"
     assert model(aws) == {"greeting": b"algo-2"}
@@ -138,18 +138,18 @@ def test_hosts_meet_by_name_on_the_common_port(
 
 @pytest.mark.skipif(not isolation.available(), reason="this kernel has no user namespaces")
 def test_host_is_named_as_in_its_configuration(aws: SimpleNamespace, program: Any) -> None:
-    run(aws, request("job", program(TELL), ResourceConfig=TWO))
+    run(aws, request("job", program(REPORT_HOST), ResourceConfig=TWO))
 
     assert json.loads(model(aws)["algo-2.json"])["host_name"] == "algo-2"
 
 
 @pytest.mark.feature("training: one host fails, the job fails with its reason")
-def test_failing_host_ends_the_others(aws: SimpleNamespace, program: Any) -> None:
+def test_failed_host_stops_the_others(aws: SimpleNamespace, program: Any) -> None:
     image = program(
         "import json, os, pathlib, signal, sys\n"
         "base = pathlib.Path(os.environ.get('SAGEMAKER_BASE_DIR', '/opt/ml'))\n"
-        "told = json.loads((base / 'input/config/resourceconfig.json').read_text())\n"
-        "if told['current_host'] == 'algo-1':\n"
+        "config = json.loads((base / 'input/config/resourceconfig.json').read_text())\n"
+        "if config['current_host'] == 'algo-1':\n"
         "    signal.pause()\n"
         "(base / 'output/failure').write_text('algo-2 has no data')\n"
         "sys.exit(4)\n"
@@ -162,8 +162,10 @@ def test_failing_host_ends_the_others(aws: SimpleNamespace, program: Any) -> Non
 
 
 @pytest.mark.feature("training: network isolation")
-@pytest.mark.skipif(not isolation.networks_available(), reason="no network of its own here")
-def test_isolated_container_reaches_nothing(aws: SimpleNamespace, program: Any) -> None:
+@pytest.mark.skipif(
+    not isolation.networks_available(), reason="private networks are not available on this machine"
+)
+def test_isolated_container_has_no_network(aws: SimpleNamespace, program: Any) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as outside:
@@ -176,17 +178,19 @@ def test_isolated_container_reaches_nothing(aws: SimpleNamespace, program: Any) 
             "    sys.exit(0)\n"
             "sys.exit(9)\n"
         )
-        made = request("job", program(source), Environment={"PORT": str(port)})
-        with_network = run(aws, made)
-        made = made | {"TrainingJobName": "alone", "EnableNetworkIsolation": True}
-        without = run(aws, made)
+        spec = request("job", program(source), Environment={"PORT": str(port)})
+        with_network = run(aws, spec)
+        spec = spec | {"TrainingJobName": "isolated", "EnableNetworkIsolation": True}
+        without = run(aws, spec)
 
     assert with_network["FailureReason"] == "AlgorithmError: , exit code: 9"
     assert without["TrainingJobStatus"] == "Completed"
 
 
 @pytest.mark.feature("training: own entry point")
-def test_entry_point_of_the_job_replaces_the_images(aws: SimpleNamespace, program: Any) -> None:
+def test_entry_point_of_the_job_replaces_that_of_the_image(
+    aws: SimpleNamespace, program: Any
+) -> None:
     image = program("raise SystemExit(5)")
     specification = {
         "TrainingImage": image, "TrainingInputMode": "File",
@@ -199,7 +203,7 @@ def test_entry_point_of_the_job_replaces_the_images(aws: SimpleNamespace, progra
     assert model(aws) == {"n": b"job\n"}
 
 
-def test_entry_point_finds_the_python_that_runs_here(aws: SimpleNamespace, program: Any) -> None:
+def test_entry_point_uses_the_local_python(aws: SimpleNamespace, program: Any) -> None:
     image = program("")
     specification = {
         "TrainingImage": image, "TrainingInputMode": "File",
@@ -212,7 +216,7 @@ def test_entry_point_finds_the_python_that_runs_here(aws: SimpleNamespace, progr
 
 
 @pytest.mark.feature("training: model as plain objects")
-def test_uncompressed_model_is_a_prefix(aws: SimpleNamespace, program: Any) -> None:
+def test_uncompressed_model_is_uploaded_as_objects(aws: SimpleNamespace, program: Any) -> None:
     output = {"S3OutputPath": "s3://training-tests/out", "CompressionType": "NONE"}
     image = program(
         "import os, pathlib\n"

@@ -1,4 +1,4 @@
-"""CreateTrainingJob requests that are refused by rules which botocore's model does not state."""
+"""CreateTrainingJob requests that violate constraints outside botocore's model."""
 
 from __future__ import annotations
 
@@ -25,20 +25,22 @@ URI = "s3://training-tests/x"
 
 
 def resources(**members: Any) -> dict[str, Any]:
-    made = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
-    return {"ResourceConfig": made | members}
+    spec = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    return {"ResourceConfig": spec | members}
 
 
-def groups(*given: dict[str, Any], **members: Any) -> dict[str, Any]:
-    return {"ResourceConfig": {"VolumeSizeInGB": 1, "InstanceGroups": list(given)} | members}
+def groups(*instance_groups: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {
+        "ResourceConfig": {"VolumeSizeInGB": 1, "InstanceGroups": list(instance_groups)} | members
+    }
 
 
 def spot(**limits: int) -> dict[str, Any]:
     return {"EnableManagedSpotTraining": True, "StoppingCondition": limits}
 
 
-def data(*given: dict[str, Any], **members: Any) -> dict[str, Any]:
-    return {"InputDataConfig": list(given)} | members
+def data(*channels: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {"InputDataConfig": list(channels)} | members
 
 
 def efs(**members: Any) -> dict[str, Any]:
@@ -55,7 +57,7 @@ AUGMENTED = {"S3DataType": "AugmentedManifestFile"}
 
 @pytest.mark.feature("bad input: illegal training requests")
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "expected"),
     [
         (spot(MaxRuntimeInSeconds=10), "Invalid MaxWaitTimeInSeconds. It must be present"),
         (
@@ -83,7 +85,7 @@ AUGMENTED = {"S3DataType": "AugmentedManifestFile"}
             "VolumeKmsKeyId is not supported for instance type ml.g5.xlarge",
         ),
         (data(channel("t", URI), channel("t", URI)), "more than one channel named t"),
-        (data(channel("..", URI)), "a channel named .., which is no name of a directory"),
+        (data(channel("..", URI)), "a channel named .., which is not a valid directory name"),
         (
             data(channel("t", URI) | {"CompressionType": "Gzip"}),
             "channel t: CompressionType Gzip is used only in Pipe input mode, got File.",
@@ -109,7 +111,7 @@ AUGMENTED = {"S3DataType": "AugmentedManifestFile"}
             data(efs(InputMode="FastFile"), **VPC),
             "channel t: FileSystemDataSource is supported only in File input mode, got FastFile.",
         ),
-        (data(efs(), **VPC), "no directory of this machine stands for the file system fs-0123abcd"),
+        (data(efs(), **VPC), "the file system fs-0123abcd has no local directory"),
         (
             {"CheckpointConfig": {"S3Uri": URI, "LocalPath": "/checkpoints"}},
             "CheckpointConfig.LocalPath /checkpoints cannot be provided by the local cloud",
@@ -120,22 +122,22 @@ AUGMENTED = {"S3DataType": "AugmentedManifestFile"}
         ),
         (
             resources(TrainingPlanArn=f"arn:aws:sagemaker:us-east-1:{'1' * 12}:training-plan/p"),
-            "not executed yet by the local cloud: ResourceConfig.TrainingPlanArn",
+            "not executed by the local cloud: ResourceConfig.TrainingPlanArn",
         ),
     ],
 )
-def test_request_is_refused_in_one_line(
-    aws: SimpleNamespace, program: Any, members: dict[str, Any], told: str
+def test_invalid_request_is_refused_in_one_line(
+    aws: SimpleNamespace, program: Any, members: dict[str, Any], expected: str
 ) -> None:
     code, message = refusal(aws, request("job", program(""), **members))
 
     assert code == "ValidationException"
-    assert told in message
+    assert expected in message
     assert "\n" not in message
     assert aws.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
 
 
-def test_built_in_without_checkpoints_waits_for_spot_an_hour_at_most(
+def test_max_wait_of_algorithm_without_checkpoints_is_one_hour(
     aws: SimpleNamespace,
 ) -> None:
     image = "382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1"
@@ -146,19 +148,19 @@ def test_built_in_without_checkpoints_waits_for_spot_an_hour_at_most(
     assert "may wait at most 3600 seconds, got 3601" in message
 
 
-def test_members_that_ask_for_nothing_are_accepted(aws: SimpleNamespace, program: Any) -> None:
-    made = request(
+def test_disabled_features_are_accepted(aws: SimpleNamespace, program: Any) -> None:
+    spec = request(
         "job", program(""), RemoteDebugConfig={"EnableRemoteDebug": False},
         InfraCheckConfig={"EnableInfraCheck": False}, ProfilerConfig={"DisableProfiler": True},
     )  # fmt: skip
 
-    aws.sagemaker.create_training_job(**made)
+    aws.sagemaker.create_training_job(**spec)
 
     assert aws.cloud.settle(180) == []
 
 
-@pytest.mark.feature("training: faults ordered from another process")
-def test_faults_are_ordered_through_a_handle(tmp_path: Path) -> None:
+@pytest.mark.feature("training: faults injected from another process")
+def test_faults_are_injected_through_the_client(tmp_path: Path) -> None:
     with LocalCloud.start() as cloud:
         cloud.client("iam").create_role(
             RoleName="training-tests", AssumeRolePolicyDocument=_trust()

@@ -1,4 +1,4 @@
-"""Batch transform: how objects become requests and answers become objects."""
+"""Batch transform: objects become requests, responses become objects."""
 
 from __future__ import annotations
 
@@ -48,30 +48,32 @@ def predictions(booster: xgboost.Booster) -> list[str]:
 
 
 @pytest.mark.feature("training family: batch transform: joining")
-def test_real_model_predicts_and_each_id_is_joined_to_its_prediction(
+def test_predictions_are_joined_to_their_ids(
     batch: Batch, xgboost_model: str, booster: xgboost.Booster
 ) -> None:
-    made = batch.request(
+    spec = batch.request(
         xgboost_model, {"rows.csv": ROWS},
         Output={"Accept": "text/csv", "AssembleWith": "Line"},
         DataProcessing={
             "InputFilter": "$[1:]", "JoinSource": "Input", "OutputFilter": "$[0,-1]",
         },
     )  # fmt: skip
-    job = batch.run(made)
+    job = batch.run(spec)
     assert (job["TransformJobStatus"], job.get("FailureReason")) == ("Completed", None)
-    expected = [f"{number},{told}" for number, told in enumerate(predictions(booster))]
-    assert batch.output(made)["rows.csv.out"].decode().splitlines() == expected
-    # The container offered its own limits, and the request set none.
-    told = "MaxConcurrentTransforms=2, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"
-    assert any(line.endswith(f":[sagemaker logs]: {told}") for line in batch.log(made))
+    expected = [
+        f"{number},{limits_line}" for number, limits_line in enumerate(predictions(booster))
+    ]
+    assert batch.output(spec)["rows.csv.out"].decode().splitlines() == expected
+    # The limits are those of the container because the request sets none.
+    limits_line = "MaxConcurrentTransforms=2, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"
+    assert any(line.endswith(f":[sagemaker logs]: {limits_line}") for line in batch.log(spec))
     assert statuses(batch.stage, "Transform") == ["InProgress", "InProgress", "Completed"]
     detail = batch.stage.events.sent[-1][1]
     assert (detail["ModelName"], detail["FailureReason"]) == (xgboost_model, None)
 
 
 @pytest.mark.feature("batch transform: a registry model")
-def test_model_of_a_package_serves_a_batch(
+def test_registered_model_package_is_transformed(
     batch: Batch, xgboost_archive: str, booster: xgboost.Booster
 ) -> None:
     sagemaker = batch.stage.sagemaker
@@ -88,9 +90,9 @@ def test_model_of_a_package_serves_a_batch(
         PrimaryContainer={"ModelPackageName": package},
     )  # fmt: skip
     features = "".join(line.partition(",")[2] + "\n" for line in ROWS.splitlines())
-    made = batch.request("packaged", {"rows.csv": features})
-    assert batch.run(made)["TransformJobStatus"] == "Completed"
-    assert batch.output(made)["rows.csv.out"].decode().split() == predictions(booster)
+    spec = batch.request("packaged", {"rows.csv": features})
+    assert batch.run(spec)["TransformJobStatus"] == "Completed"
+    assert batch.output(spec)["rows.csv.out"].decode().split() == predictions(booster)
 
 
 @pytest.mark.feature("training family: batch transform: splitting")
@@ -102,85 +104,88 @@ def test_model_of_a_package_serves_a_batch(
         ("None", "MultiRecord", ["1,2\n3,4"]),
     ],
 )
-def test_strategy_says_how_many_records_a_request_holds(
+def test_batch_strategy_determines_records_per_request(
     batch: Batch, split: str, strategy: str, bodies: list[str]
 ) -> None:
-    made = batch.request(
+    spec = batch.request(
         batch.model(), {"x": "1,2\n3,4"}, Input={"SplitType": split}, BatchStrategy=strategy,
         Output={"Accept": "text/csv"}, MaxPayloadInMB=1,
     )  # fmt: skip
-    assert batch.run(made)["TransformJobStatus"] == "Completed"
-    asked = batch.asked()
-    assert [request["body"] for request in asked] == bodies
-    assert asked[0]["headers"]["Content-Type"] == "text/csv"
-    assert asked[0]["headers"]["Accept"] == "text/csv"
-    told = asked[0]["env"]
-    assert (told["SAGEMAKER_BATCH"], told["SAGEMAKER_MAX_PAYLOAD_IN_MB"]) == ("true", "1")
-    assert "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS" not in told
+    assert batch.run(spec)["TransformJobStatus"] == "Completed"
+    requests = batch.requests()
+    assert [request["body"] for request in requests] == bodies
+    assert requests[0]["headers"]["Content-Type"] == "text/csv"
+    assert requests[0]["headers"]["Accept"] == "text/csv"
+    environment = requests[0]["env"]
+    assert (environment["SAGEMAKER_BATCH"], environment["SAGEMAKER_MAX_PAYLOAD_IN_MB"]) == (
+        "true",
+        "1",
+    )
+    assert "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS" not in environment
 
 
 @pytest.mark.feature("training family: batch transform: splitting RecordIO and TFRecord")
 @pytest.mark.parametrize("split", ["RecordIO", "TFRecord"])
-def test_binary_records_are_sent_without_their_frame(batch: Batch, split: str) -> None:
+def test_single_binary_records_are_sent_without_frame(batch: Batch, split: str) -> None:
     head = {"RecordIO": struct.pack("<II", 0xCED7230A, 5), "TFRecord": struct.pack("<QI", 5, 0)}
     tail = {"RecordIO": b"\0\0\0", "TFRecord": struct.pack("<I", 0)}
     record = head[split] + b"hello" + tail[split]
-    made = batch.request(
+    spec = batch.request(
         batch.model(), {"x": record * 2}, BatchStrategy="SingleRecord",
         Input={"SplitType": split, "ContentType": "application/octet-stream"},
     )  # fmt: skip
-    assert batch.run(made)["TransformJobStatus"] == "Completed"
-    assert [request["body"] for request in batch.asked()] == ["hello", "hello"]
+    assert batch.run(spec)["TransformJobStatus"] == "Completed"
+    assert [request["body"] for request in batch.requests()] == ["hello", "hello"]
 
 
 @pytest.mark.feature("training family: batch transform: assembling")
-def test_answers_are_assembled_in_the_order_of_the_records(batch: Batch) -> None:
+def test_responses_are_assembled_in_record_order(batch: Batch) -> None:
     rows = "".join(f"{'x' * (number % 7 + 1)}\n" for number in range(50))
-    made = batch.request(
+    spec = batch.request(
         batch.model(MODE="length"), {"deep/er/x.csv": rows}, BatchStrategy="SingleRecord",
         MaxConcurrentTransforms=8, Output={"AssembleWith": "Line"},
     )  # fmt: skip
-    assert batch.run(made)["TransformJobStatus"] == "Completed"
+    assert batch.run(spec)["TransformJobStatus"] == "Completed"
     expected = "".join(f"{number % 7 + 1}\n" for number in range(50)).encode()
-    assert batch.output(made) == {"deep/er/x.csv.out": expected}
+    assert batch.output(spec) == {"deep/er/x.csv.out": expected}
 
 
 @pytest.mark.feature("training family: batch transform: several instances")
-def test_objects_are_dealt_to_the_instances(batch: Batch) -> None:
-    made = batch.request(
+def test_objects_are_distributed_to_instances(batch: Batch) -> None:
+    spec = batch.request(
         batch.model(), {f"{number}.csv": f"{number}\n" for number in range(5)}, InstanceCount=2
     )
-    assert batch.run(made)["TransformJobStatus"] == "Completed"
-    assert batch.output(made) == {f"{n}.csv.out": f"{n}\n".encode() for n in range(5)}
+    assert batch.run(spec)["TransformJobStatus"] == "Completed"
+    assert batch.output(spec) == {f"{n}.csv.out": f"{n}\n".encode() for n in range(5)}
     streams = batch.stage.logs.describe_log_streams(
         logGroupName="/aws/sagemaker/TransformJobs",
-        logStreamNamePrefix=f"{made['TransformJobName']}/",
+        logStreamNamePrefix=f"{spec['TransformJobName']}/",
     )["logStreams"]
     assert sorted(s["logStreamName"].endswith("/data-log") for s in streams) == [
         False, False, True, True,
     ]  # fmt: skip
 
 
-def test_compressed_objects_of_a_manifest_are_read(batch: Batch) -> None:
+def test_compressed_manifest_objects_are_transformed(batch: Batch) -> None:
     put = batch.stage.put
     put("lists/data/a/1.csv.gz", gzip.compress(b"1\n"))
     put("lists/data/2.csv.gz", gzip.compress(b"2\n"))
     put("lists/data/3.csv.gz", gzip.compress(b"3\n"))
     entries = [{"prefix": f"s3://{BUCKET}/lists/data/"}, "a/1.csv.gz", "2.csv.gz"]
     uri = put("lists/manifest.json", json.dumps(entries))
-    made = batch.request(
+    spec = batch.request(
         batch.model(), {}, Input={"CompressionType": "Gzip"},
         Source={"S3DataType": "ManifestFile", "S3Uri": uri},
     )  # fmt: skip
-    assert batch.run(made)["TransformJobStatus"] == "Completed"
-    assert batch.output(made) == {"a/1.csv.gz.out": b"1\n", "2.csv.gz.out": b"2\n"}
+    assert batch.run(spec)["TransformJobStatus"] == "Completed"
+    assert batch.output(spec) == {"a/1.csv.gz.out": b"1\n", "2.csv.gz.out": b"2\n"}
 
 
 @pytest.mark.feature("training family: batch transform: joining JSON")
 def test_json_lines_are_joined_under_sagemaker_output(batch: Batch) -> None:
     rows = '{"id":1,"x":"a"}\n{"id":2,"x":"bb"}\n'
     form = "application/jsonlines"
-    made = batch.request(
+    spec = batch.request(
         batch.model(MODE="json"), {"x.jsonl": rows}, Input={"ContentType": form},
         Output={"Accept": form, "AssembleWith": "Line"},
         DataProcessing={
@@ -188,49 +193,49 @@ def test_json_lines_are_joined_under_sagemaker_output(batch: Batch) -> None:
             "OutputFilter": "$['id','SageMakerOutput']",
         },
     )  # fmt: skip
-    assert batch.run(made)["TransformJobStatus"] == "Completed"
-    assert batch.output(made)["x.jsonl.out"].decode().splitlines() == [
+    assert batch.run(spec)["TransformJobStatus"] == "Completed"
+    assert batch.output(spec)["x.jsonl.out"].decode().splitlines() == [
         '{"id":1,"SageMakerOutput":{"length":3}}', '{"id":2,"SageMakerOutput":{"length":4}}',
     ]  # fmt: skip
 
 
-def test_payload_without_a_limit_is_sent_in_chunks(batch: Batch) -> None:
+def test_unlimited_payload_is_sent_chunked(batch: Batch) -> None:
     body = "".join(f"{number}\n" for number in range(40_000))
-    made = batch.request(batch.model(), {"x": body}, MaxPayloadInMB=0)
-    assert batch.run(made)["TransformJobStatus"] == "Completed"
-    (asked,) = batch.asked()
-    assert asked["headers"]["Transfer-Encoding"] == "chunked"
-    assert batch.output(made)["x.out"].decode() == asked["body"] == body
+    spec = batch.request(batch.model(), {"x": body}, MaxPayloadInMB=0)
+    assert batch.run(spec)["TransformJobStatus"] == "Completed"
+    (request,) = batch.requests()
+    assert request["headers"]["Transfer-Encoding"] == "chunked"
+    assert batch.output(spec)["x.out"].decode() == request["body"] == body
 
 
-def test_container_offers_what_the_request_leaves_open(batch: Batch) -> None:
+def test_execution_parameters_are_used_as_defaults(batch: Batch) -> None:
     offered = {"BatchStrategy": "SINGLE_RECORD", "MaxConcurrentTransforms": 3}
-    made = batch.request(batch.model(OFFERED=json.dumps(offered)), {"x": "1\n2\n"})
-    batch.run(made)
-    assert sorted(request["body"] for request in batch.asked()) == ["1", "2"]
-    told = "MaxConcurrentTransforms=3, MaxPayloadInMB=6, BatchStrategy=SINGLE_RECORD"
-    assert any(line.endswith(told) for line in batch.log(made))
+    spec = batch.request(batch.model(OFFERED=json.dumps(offered)), {"x": "1\n2\n"})
+    batch.run(spec)
+    assert sorted(request["body"] for request in batch.requests()) == ["1", "2"]
+    limits_line = "MaxConcurrentTransforms=3, MaxPayloadInMB=6, BatchStrategy=SINGLE_RECORD"
+    assert any(line.endswith(limits_line) for line in batch.log(spec))
 
 
-def test_capture_lists_what_was_read_and_written(batch: Batch) -> None:
-    made = batch.request(
+def test_data_capture_manifests_list_input_and_output(batch: Batch) -> None:
+    spec = batch.request(
         batch.model(), {"a": "1\n", "b": "2\n"},
         DataCaptureConfig={"DestinationS3Uri": f"s3://{BUCKET}/captured"},
     )  # fmt: skip
-    batch.run(made)
-    found: dict[str, Any] = {
+    batch.run(spec)
+    manifests: dict[str, Any] = {
         key.split("/")[0]: json.loads(body) for key, body in batch.stage.under("captured/").items()
     }
-    prefix = f"s3://{BUCKET}/{made['TransformJobName']}"
-    assert found == {
+    prefix = f"s3://{BUCKET}/{spec['TransformJobName']}"
+    assert manifests == {
         "input": [{"prefix": f"{prefix}/in/"}, "a", "b"],
         "output": [{"prefix": f"{prefix}/out/"}, "a.out", "b.out"],
     }
 
 
-def test_output_is_encrypted_under_the_key_that_is_named(batch: Batch) -> None:
-    made = batch.request(batch.model(), {"a": "1\n"}, Output={"KmsKeyId": "alias/outputs"})
-    batch.run(made)
-    key = f"{made['TransformJobName']}/out/a.out"
+def test_output_is_encrypted_with_the_kms_key(batch: Batch) -> None:
+    spec = batch.request(batch.model(), {"a": "1\n"}, Output={"KmsKeyId": "alias/outputs"})
+    batch.run(spec)
+    key = f"{spec['TransformJobName']}/out/a.out"
     head = batch.stage.s3.head_object(Bucket=BUCKET, Key=key)
     assert head["ServerSideEncryption"] == "aws:kms"

@@ -1,4 +1,4 @@
-"""Tuning jobs: the search, its trials, what is told of them, and how a job ends."""
+"""Tuning jobs: search, training jobs, reported results and completion."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 @pytest.mark.feature("tuning: Random")
-def test_random_search_runs_its_trials_and_tells_the_best(aws: SimpleNamespace, bowl: str) -> None:
+def test_random_search_reports_the_best_training_job(aws: SimpleNamespace, bowl: str) -> None:
     job = tune(aws, tuning("random", bowl, Tags=[{"Key": "team", "Value": "ml"}]))
 
     assert job["HyperParameterTuningJobStatus"] == "Completed"
@@ -62,8 +62,8 @@ def test_random_search_runs_its_trials_and_tells_the_best(aws: SimpleNamespace, 
 
 
 @pytest.mark.feature("tuning: events")
-def test_states_of_a_tuning_job_are_events(aws: SimpleNamespace, bowl: str) -> None:
-    tune(aws, tuning("told", bowl, config(jobs=1), Tags=[{"Key": "team", "Value": "ml"}]))
+def test_tuning_job_status_changes_are_events(aws: SimpleNamespace, bowl: str) -> None:
+    tune(aws, tuning("events", bowl, config(jobs=1), Tags=[{"Key": "team", "Value": "ml"}]))
 
     kind = "SageMaker HyperParameter Tuning Job State Change"
     sent = [(d, arns) for k, d, arns in aws.events.sent if k == kind]
@@ -73,7 +73,7 @@ def test_states_of_a_tuning_job_are_events(aws: SimpleNamespace, bowl: str) -> N
     assert arns == [detail["HyperParameterTuningJobArn"]]
     assert detail["HyperParameterTuningJobConfig"]["Strategy"] == "Random"
     assert isinstance(detail["HyperParameterTuningEndTime"], int)
-    assert detail["BestTrainingJob"]["TrainingJobName"].startswith("told-001-")
+    assert detail["BestTrainingJob"]["TrainingJobName"].startswith("events-001-")
     assert detail["Tags"] == {"team": "ml"}
     assert detail["FailureReason"] is None
 
@@ -89,9 +89,7 @@ def test_same_seed_repeats_the_values_of_a_job(aws: SimpleNamespace, bowl: str) 
 
 @pytest.mark.slow
 @pytest.mark.feature("tuning: Bayesian")
-def test_bayesian_search_goes_where_the_objective_is_better(
-    aws: SimpleNamespace, bowl: str
-) -> None:
+def test_bayesian_search_concentrates_on_better_values(aws: SimpleNamespace, bowl: str) -> None:
     for strategy in ("Bayesian", "Random"):
         tune(aws, tuning(strategy, bowl, config(strategy, jobs=16, RandomSeed=4)))
 
@@ -100,8 +98,8 @@ def test_bayesian_search_goes_where_the_objective_is_better(
 
 
 @pytest.mark.feature("tuning: Grid")
-def test_grid_tries_every_combination_once(aws: SimpleNamespace, program: Any) -> None:
-    image = program(BASE + "tell(len(given['a']) + len(given['b']))")
+def test_grid_search_tries_each_combination_once(aws: SimpleNamespace, program: Any) -> None:
+    image = program(BASE + "report(len(values['a']) + len(values['b']))")
     ranges = choices(a=["1", "22"], b=["x", "yyy"])
     settings = config("Grid", jobs=None, parallel=2, ParameterRanges=ranges)
 
@@ -114,15 +112,13 @@ def test_grid_tries_every_combination_once(aws: SimpleNamespace, program: Any) -
 
 EPOCHS = """
 for epoch in range(9):
-    tell(float(given["x"]) + 1 / (epoch + 1))
+    report(float(values["x"]) + 1 / (epoch + 1))
     time.sleep(0.04)
 """
 
 
 @pytest.mark.feature("tuning: Hyperband")
-def test_hyperband_stops_what_underperforms_at_its_rungs(
-    aws: SimpleNamespace, program: Any
-) -> None:
+def test_hyperband_stops_underperforming_trials(aws: SimpleNamespace, program: Any) -> None:
     bounds = {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 9}}
     settings = config("Hyperband", jobs=10, parallel=1, StrategyConfig=bounds)
 
@@ -142,13 +138,13 @@ GETS_WORSE = """
 import re
 number = int(os.environ["TRAINING_JOB_NAME"].split("-")[1])
 for epoch in range(100 if number == 4 else 3):
-    tell(number * 10)
+    report(number * 10)
     time.sleep(0.05)
 """
 
 
 @pytest.mark.feature("tuning: early stopping")
-def test_early_stopping_ends_a_trial_that_is_worse_than_the_median(
+def test_early_stopping_stops_a_trial_worse_than_the_median(
     aws: SimpleNamespace, program: Any
 ) -> None:
     settings = config(jobs=4, TrainingJobEarlyStoppingType="Auto")
@@ -163,7 +159,7 @@ def test_early_stopping_ends_a_trial_that_is_worse_than_the_median(
 
 
 @pytest.mark.feature("tuning: completion criteria")
-def test_job_is_complete_once_the_target_is_reached(aws: SimpleNamespace, bowl: str) -> None:
+def test_reached_target_completes_the_job(aws: SimpleNamespace, bowl: str) -> None:
     target = {"TargetObjectiveMetricValue": 1.0}
 
     job = tune(aws, tuning("target", bowl, config(jobs=9, TuningJobCompletionCriteria=target)))
@@ -173,11 +169,11 @@ def test_job_is_complete_once_the_target_is_reached(aws: SimpleNamespace, bowl: 
 
 
 @pytest.mark.feature("tuning: completion criteria")
-def test_job_is_complete_once_nothing_improves(aws: SimpleNamespace, program: Any) -> None:
+def test_missing_improvement_completes_the_job(aws: SimpleNamespace, program: Any) -> None:
     patience = {"BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3}}
     settings = config(jobs=None, TuningJobCompletionCriteria=patience)
 
-    job = tune(aws, tuning("patience", program(BASE + "tell(5)"), settings))
+    job = tune(aws, tuning("patience", program(BASE + "report(5)"), settings))
 
     assert job["TrainingJobStatusCounters"]["Completed"] == 4
     details = job["TuningJobCompletionDetails"]
@@ -186,7 +182,7 @@ def test_job_is_complete_once_nothing_improves(aws: SimpleNamespace, program: An
 
 TOGETHER = """
 import datetime
-tell(time.time())
+report(time.time())
 time.sleep(0.4)
 """
 
@@ -203,16 +199,16 @@ def test_trials_run_in_parallel_up_to_the_limit(aws: SimpleNamespace, program: A
 
 
 @pytest.mark.feature("tuning: several training definitions")
-def test_several_definitions_take_turns_and_share_one_best(
+def test_several_definitions_alternate_and_share_one_best(
     aws: SimpleNamespace, program: Any
 ) -> None:
-    better = program(BASE + "tell(float(given['x']))", "better")
-    worse = program(BASE + "tell(10 + float(given['y']))", "worse")
-    made = tuning("several", better, config(jobs=4))
-    del made["TrainingJobDefinition"]
+    better = program(BASE + "report(float(values['x']))", "better")
+    worse = program(BASE + "report(10 + float(values['y']))", "worse")
+    spec = tuning("several", better, config(jobs=4))
+    del spec["TrainingJobDefinition"]
     for member in ("HyperParameterTuningJobObjective", "ParameterRanges"):
-        del made["HyperParameterTuningJobConfig"][member]
-    made["TrainingJobDefinitions"] = [
+        del spec["HyperParameterTuningJobConfig"][member]
+    spec["TrainingJobDefinitions"] = [
         definition(
             image, DefinitionName=name, TuningObjective=OBJECTIVE,
             HyperParameterRanges=continuous({"Name": key, "MinValue": "0", "MaxValue": "1"}),
@@ -221,7 +217,7 @@ def test_several_definitions_take_turns_and_share_one_best(
         for image, name, key in ((better, "first", "x"), (worse, "second", "y"))
     ]  # fmt: skip
 
-    job = tune(aws, made)
+    job = tune(aws, spec)
 
     names = [trial["TrainingJobDefinitionName"] for trial in trials(aws, "several")]
     assert names == ["first", "second", "first", "second"]
@@ -229,7 +225,7 @@ def test_several_definitions_take_turns_and_share_one_best(
 
 
 @pytest.mark.feature("tuning: warm start")
-def test_child_learns_from_its_parent_and_tells_the_overall_best(
+def test_warm_start_uses_parent_results_and_reports_overall_best(
     aws: SimpleNamespace, bowl: str
 ) -> None:
     parent = tune(aws, tuning("parent", bowl, config("Bayesian", jobs=12, RandomSeed=1)))
@@ -253,7 +249,7 @@ def test_child_learns_from_its_parent_and_tells_the_overall_best(
 
 @pytest.mark.slow
 @pytest.mark.feature("tuning: built-in algorithm")
-def test_xgboost_is_tuned_by_its_own_metric(aws: SimpleNamespace) -> None:
+def test_xgboost_is_tuned_by_its_metric(aws: SimpleNamespace) -> None:
     for name in ("train", "validation"):
         aws.s3.put_object(Bucket=BUCKET, Key=f"{name}/a.csv", Body=csv(200))
     objective = {"Type": "Minimize", "MetricName": "validation:rmse"}
@@ -261,16 +257,16 @@ def test_xgboost_is_tuned_by_its_own_metric(aws: SimpleNamespace) -> None:
     settings = config(
         jobs=2, parallel=2, HyperParameterTuningJobObjective=objective, ParameterRanges=ranges
     )
-    made = tuning("trees", XGBOOST, settings)
-    del made["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]
-    made["TrainingJobDefinition"] |= {
+    spec = tuning("trees", XGBOOST, settings)
+    del spec["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]
+    spec["TrainingJobDefinition"] |= {
         "StaticHyperParameters": {"num_round": "3", "objective": "reg:squarederror"},
         "InputDataConfig": [
             channel(n, f"s3://training-tests/{n}/") for n in ("train", "validation")
         ],
     }
 
-    job = tune(aws, made)
+    job = tune(aws, spec)
 
     assert job["HyperParameterTuningJobStatus"] == "Completed"
     assert job["ObjectiveStatusCounters"]["Succeeded"] == 2
@@ -280,10 +276,8 @@ def test_xgboost_is_tuned_by_its_own_metric(aws: SimpleNamespace) -> None:
 
 
 @pytest.mark.feature("tuning: list and sort")
-def test_trials_are_listed_by_name_status_and_objective_in_pages(
-    aws: SimpleNamespace, program: Any
-) -> None:
-    image = program(BASE + "tell(given['x']) if float(given['x']) < 0.5 else sys.exit(1)")
+def test_trials_are_listed_sorted_and_paginated(aws: SimpleNamespace, program: Any) -> None:
+    image = program(BASE + "report(values['x']) if float(values['x']) < 0.5 else sys.exit(1)")
     settings = config(jobs=4, RandomSeed=7)
     tune(aws, tuning("listed", image, settings))
     everything = trials(aws, "listed")
@@ -294,18 +288,18 @@ def test_trials_are_listed_by_name_status_and_objective_in_pages(
     assert all(t["ObjectiveStatus"] == "Failed" for t in failed)
     assert all(t["FailureReason"].startswith("AlgorithmError") for t in failed)
     by_value = trials(aws, "listed", SortBy="FinalObjectiveMetricValue", SortOrder="Descending")
-    found = [t["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for t in by_value]
-    assert found == sorted(objectives(aws, "listed"), reverse=True)
-    assert len(found) == 4 - len(failed)
-    pages = aws.sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
-    paged = [
+    listing = [t["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for t in by_value]
+    assert listing == sorted(objectives(aws, "listed"), reverse=True)
+    assert len(listing) == 4 - len(failed)
+    batches = aws.sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
+    listed_in_batches = [
         one["TrainingJobName"]
-        for page in pages.paginate(
+        for batch in batches.paginate(
             HyperParameterTuningJobName="listed", PaginationConfig={"PageSize": 3}
         )
-        for one in page["TrainingJobSummaries"]
+        for one in batch["TrainingJobSummaries"]
     ]
-    assert paged == [t["TrainingJobName"] for t in everything]
+    assert listed_in_batches == [t["TrainingJobName"] for t in everything]
 
 
 @pytest.mark.feature("tuning: list and sort")
@@ -314,15 +308,15 @@ def test_tuning_jobs_are_listed_with_strategy_and_limits(aws: SimpleNamespace, b
         tune(aws, tuning(name, bowl, config(jobs=1)))
 
     listed = aws.sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
-    found = aws.sagemaker.list_hyper_parameter_tuning_jobs(
+    listing = aws.sagemaker.list_hyper_parameter_tuning_jobs(
         NameContains="zeb", StatusEquals="Completed"
     )["HyperParameterTuningJobSummaries"]
 
     assert [one["HyperParameterTuningJobName"] for one in listed] == ["ape", "zebra"]
-    assert [one["HyperParameterTuningJobName"] for one in found] == ["zebra"]
-    assert found[0]["Strategy"] == "Random"
-    assert found[0]["ResourceLimits"]["MaxNumberOfTrainingJobs"] == 1
-    assert found[0]["TrainingJobStatusCounters"]["Completed"] == 1
+    assert [one["HyperParameterTuningJobName"] for one in listing] == ["zebra"]
+    assert listing[0]["Strategy"] == "Random"
+    assert listing[0]["ResourceLimits"]["MaxNumberOfTrainingJobs"] == 1
+    assert listing[0]["TrainingJobStatusCounters"]["Completed"] == 1
     assert described(aws, "ape")["TrainingJobDefinition"]["StaticHyperParameters"] == {
         "_tuning_objective_metric": "loss"
     }

@@ -196,7 +196,7 @@ def test_what_a_failed_update_left_unregistered_comes_back(deployed: Deployed) -
 
 def test_nothing_is_registered_where_there_is_no_endpoint(deployed: Deployed) -> None:
     deployed.stage.sagemaker.delete_endpoint(EndpointName=deployed.stage.name)
-    deployed.stage.rest()
+    deployed.stage.wait_until_stable()
 
     assert deployed.register_missing(deployed.document()) == []
 

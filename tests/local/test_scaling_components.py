@@ -44,7 +44,7 @@ def copies(components: Components) -> Scaled:
 
 
 def _count(components: Components) -> int:
-    return int(components.rest()["RuntimeConfig"]["CurrentCopyCount"])
+    return int(components.wait_until_stable()["RuntimeConfig"]["CurrentCopyCount"])
 
 
 @pytest.mark.feature("scaling: copies of an inference component")
@@ -73,12 +73,12 @@ def test_component_scales_to_zero_and_back_on_a_request(
     assert _count(components) == 0
     assert components.processes() == 0
 
-    code, _ = refusal(components.ask)
+    code, _ = refusal(components.invoke)
     assert code == "ValidationError"
     copies.next_minute()
 
     assert _count(components) == 1
-    assert components.ask() == "echo hello"
+    assert components.invoke() == "echo hello"
     causes = [activity["Cause"].rpartition(" ")[2] for activity in copies.activities()]
     assert causes == ["wake", "invocations"]
 

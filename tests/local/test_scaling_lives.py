@@ -50,7 +50,7 @@ def test_capacity_is_set_by_the_service_linked_role(scaled: Scaled) -> None:
 
 
 def test_refusal_of_sagemaker_is_listed_as_failed(scaled: Scaled) -> None:
-    scaled.cloud.faults.order(
+    scaled.cloud.faults.inject(
         kind="call", match="sagemaker:UpdateEndpointWeightsAndCapacities",
         code="ResourceLimitExceeded", message="The account-level service limit is reached",
         status=400,
@@ -174,7 +174,7 @@ def test_deleting_the_endpoint_deregisters_its_targets(scaled: Scaled) -> None:
     scaled.track()
 
     scaled.stage.sagemaker.delete_endpoint(EndpointName=scaled.stage.name)
-    scaled.stage.rest()
+    scaled.stage.wait_until_stable()
 
     assert not scaled.client.describe_scalable_targets(ServiceNamespace="sagemaker")[
         "ScalableTargets"
@@ -212,7 +212,7 @@ def test_provisioned_concurrency_is_scaled(stage: Stage) -> None:
     (activity,) = scaled.activities()
     assert activity["Description"] == "Setting desired provisioned concurrency to 2."
     assert activity["StatusCode"] == "Successful"
-    (variant,) = stage.rest()["ProductionVariants"]
+    (variant,) = stage.wait_until_stable()["ProductionVariants"]
     assert variant["CurrentServerlessConfig"]["ProvisionedConcurrency"] == 2
 
     rules = {"PredefinedMetricType": "SageMakerVariantProvisionedConcurrencyUtilization"}
@@ -226,6 +226,6 @@ def test_provisioned_concurrency_is_scaled(stage: Stage) -> None:
         )
     )  # fmt: skip
     scaled.minutes(3)
-    (variant,) = stage.rest()["ProductionVariants"]
+    (variant,) = stage.wait_until_stable()["ProductionVariants"]
     assert variant["CurrentServerlessConfig"]["ProvisionedConcurrency"] == 3
     scaled.end()

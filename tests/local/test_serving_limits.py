@@ -1,4 +1,4 @@
-"""What a request and an answer may be, in AWS's words where they are known."""
+"""Limits of requests and responses, with AWS's messages where they are known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def stage(opened: Stage) -> Iterator[Stage]:
 
 
 @pytest.mark.feature("bad input: a request over the limit")
-def test_request_over_six_megabytes_never_reaches_the_model(stage: Stage) -> None:
+def test_request_over_six_megabytes_is_refused(stage: Stage) -> None:
     code, message = refusal(
         stage.runtime.invoke_endpoint, EndpointName=stage.name, Body=b"x" * 6_291_457
     )
@@ -29,20 +29,20 @@ def test_request_over_six_megabytes_never_reaches_the_model(stage: Stage) -> Non
     assert stage.total("Invocations") == 0
 
 
-@pytest.mark.feature("bad input: a model that answers 7 MB")
-def test_answer_over_six_megabytes_is_a_model_error(stage: Stage) -> None:
+@pytest.mark.feature("bad input: a response of 7 MB")
+def test_response_over_six_megabytes_is_a_model_error(stage: Stage) -> None:
     code, message = refusal(stage.runtime.invoke_endpoint, EndpointName=stage.name, Body="big")
     assert (code, "exceeds the limit of 6291456" in message) == ("ModelError", True)
 
 
 @pytest.mark.feature("serving: inference ids")
-def test_inference_id_reaches_the_model(stage: Stage) -> None:
+def test_inference_id_is_passed_to_the_model(stage: Stage) -> None:
     assert stage.invoke("id", InferenceId="order-17") == "order-17"
 
 
-@pytest.mark.feature("bad input: a request that its endpoint cannot take")
+@pytest.mark.feature("bad input: request members that the endpoint does not support")
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "expected"),
     [({"CustomAttributes": "x" * 1025}, "less than or equal to 1024"),
      ({"InferenceId": "x" * 65}, "less than or equal to 64"),
      ({"TargetModel": "a.tar.gz"}, "not a multi-model endpoint"),
@@ -50,17 +50,17 @@ def test_inference_id_reaches_the_model(stage: Stage) -> None:
      ({"TargetContainerHostname": "one"}, "mode Direct"),
      ({"TargetVariant": "other"}, "Variant other not found")],
 )  # fmt: skip
-def test_request_that_the_endpoint_cannot_take_is_refused(
-    stage: Stage, members: dict[str, Any], told: str
+def test_unsupported_request_members_are_refused(
+    stage: Stage, members: dict[str, Any], expected: str
 ) -> None:
     code, message = refusal(
         stage.runtime.invoke_endpoint, EndpointName=stage.name, Body="x", **members
     )
-    assert (code, told in message) == ("ValidationError", True), message
+    assert (code, expected in message) == ("ValidationError", True), message
 
 
 @pytest.mark.parametrize("member", ["EnableExplanations", "SessionId", "PrefixAwareId"])
-def test_what_is_not_executed_is_refused_by_name(stage: Stage, member: str) -> None:
+def test_unsupported_features_are_refused(stage: Stage, member: str) -> None:
     code, message = refusal(
         stage.runtime.invoke_endpoint, EndpointName=stage.name, Body="x", **{member: "x"}
     )
@@ -69,7 +69,7 @@ def test_what_is_not_executed_is_refused_by_name(stage: Stage, member: str) -> N
 
 @pytest.mark.feature("serving: uncompressed model data")
 @pytest.mark.parametrize("compression", ["None", "Gzip"])
-def test_model_data_source_is_brought_to_the_model(stage: Stage, compression: str) -> None:
+def test_model_data_source_is_provided_to_the_model(stage: Stage, compression: str) -> None:
     stage.s3.put_object(Bucket="data", Key="plain/name.txt", Body=b"from the source")
     stage.s3.put_object(Bucket="data", Key="m.gz", Body=packed({"name.txt": "from the source"}))
     plain = {"S3Uri": "s3://data/plain/", "S3DataType": "S3Prefix", "CompressionType": "None"}
@@ -81,23 +81,23 @@ def test_model_data_source_is_brought_to_the_model(stage: Stage, compression: st
     )  # fmt: skip
     stage.config("sourced", "sourced")
     stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="sourced")
-    stage.rest()
+    stage.wait_until_stable()
 
     assert stage.invoke("model") == "from the source"
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "expected"),
     [({"S3Uri": "s3://data/plain"}, "end with a slash"),
      ({"CompressionType": "Gzip"}, "must be S3Object"),
      ({"ManifestS3Uri": "s3://data/manifest"}, "ManifestS3Uri")],
 )  # fmt: skip
-def test_model_data_source_that_makes_no_sense_is_refused(
-    stage: Stage, changed: dict[str, str], told: str
+def test_invalid_model_data_source_is_refused(
+    stage: Stage, changed: dict[str, str], expected: str
 ) -> None:
     source = {"S3Uri": "s3://data/plain/", "S3DataType": "S3Prefix", "CompressionType": "None"}
     code, message = refusal(
         stage.sagemaker.create_model, ModelName="m", ExecutionRoleArn=ROLE,
         PrimaryContainer={"Image": IMAGE, "ModelDataSource": {"S3DataSource": source | changed}},
     )  # fmt: skip
-    assert (code, told in message) == ("ValidationException", True), message
+    assert (code, expected in message) == ("ValidationException", True), message

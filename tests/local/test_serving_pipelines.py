@@ -35,9 +35,9 @@ def stage(opened: Stage) -> Iterator[Stage]:
 
 def _container(name: str | None = None, **environment: str) -> dict[str, Any]:
     named = {} if name is None else {"ContainerHostname": name, "Environment": {"NAME": name}}
-    made: dict[str, Any] = {"Image": IMAGE, "Environment": {}} | named
-    made["Environment"] = made["Environment"] | environment
-    return made
+    container: dict[str, Any] = {"Image": IMAGE, "Environment": {}} | named
+    container["Environment"] = container["Environment"] | environment
+    return container
 
 
 def _serve(stage: Stage, *parts: dict[str, Any], mode: str | None = None) -> dict[str, Any]:
@@ -50,17 +50,17 @@ def _serve(stage: Stage, *parts: dict[str, Any], mode: str | None = None) -> dic
 
 
 @pytest.mark.feature("serving: pipeline of containers")
-def test_answer_of_one_container_is_the_request_of_the_next(stage: Stage) -> None:
+def test_response_of_a_container_is_the_request_of_the_next(stage: Stage) -> None:
     described = _serve(stage, _container("clean"), _container("score"))
 
-    answer = stage.runtime.invoke_endpoint(
+    response = stage.runtime.invoke_endpoint(
         EndpointName=stage.name, Body="x", ContentType="text/csv", Accept="application/json",
         InferenceId="i-1",
     )  # fmt: skip
-    *seen, before = json.loads(answer["Body"].read())
-    assert seen == ["score", "text/x-clean", "application/json", "i-1"]
+    *headers, before = json.loads(response["Body"].read())
+    assert headers == ["score", "text/x-clean", "application/json", "i-1"]
     assert json.loads(before) == ["clean", "text/csv", "-", "i-1", "x"]
-    assert answer["ContentType"] == "text/x-score"
+    assert response["ContentType"] == "text/x-score"
     images = described["ProductionVariants"][0]["DeployedImages"]
     assert [image["SpecifiedImage"] for image in images] == [IMAGE, IMAGE]
 
@@ -73,32 +73,32 @@ def test_each_container_has_a_process_and_a_log_stream(stage: Stage) -> None:
     assert stage.cloud.settle(180) == []
     logs = stage.cloud.client("logs", principal="tester")
     group = f"/aws/sagemaker/Endpoints/{stage.name}"
-    found = logs.describe_log_streams(logGroupName=group)["logStreams"]
-    streams = [stream["logStreamName"] for stream in found]
+    listed = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    streams = [stream["logStreamName"] for stream in listed]
     assert sorted(stream.split("/")[2] for stream in streams) == ["clean", "score"]
     assert len({stream.split("/")[1] for stream in streams}) == 1
 
 
-def test_failure_of_a_container_is_a_model_error_that_names_it(stage: Stage) -> None:
+def test_container_failure_is_a_model_error_with_its_name(stage: Stage) -> None:
     _serve(stage, _container("clean"), _container("middle", DO="status 500"), _container("score"))
 
     with pytest.raises(ClientError) as caught:
         stage.invoke("x")
-    answer = caught.value.response
-    told = answer["Error"]["Message"]
-    assert told.startswith('Received server error (500) from middle with message "middle says no"')
-    assert answer["OriginalStatusCode"] == 500
-    assert answer["LogStreamArn"].endswith("/middle")
+    response = caught.value.response
+    report = response["Error"]["Message"]
+    assert report.startswith('Received server error (500) from middle with message "middle fails"')
+    assert response["OriginalStatusCode"] == 500
+    assert response["LogStreamArn"].endswith("/middle")
 
 
-def test_containers_without_names_are_numbered_in_errors(stage: Stage) -> None:
+def test_unnamed_containers_are_numbered_in_errors(stage: Stage) -> None:
     _serve(stage, _container(), _container(DO="status 415"))
 
     with pytest.raises(ClientError, match=r"client error \(415\) from container-2"):
         stage.invoke("x")
 
 
-def test_dead_container_is_restarted_and_its_request_fails_by_name(stage: Stage) -> None:
+def test_exited_container_is_restarted_and_named_in_the_error(stage: Stage) -> None:
     _serve(stage, _container("clean"), _container("score"))
 
     stage.runtime.invoke_endpoint(EndpointName=stage.name, Body="x")
@@ -108,7 +108,7 @@ def test_dead_container_is_restarted_and_its_request_fails_by_name(stage: Stage)
     assert json.loads(stage.invoke("x"))[0] == "score"
 
 
-def test_time_out_names_the_container_that_was_waited_for(stage: Stage) -> None:
+def test_timeout_error_names_the_container(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2, invocation=0.4)
     _serve(stage, _container("clean"), _container("score", DO="sleep 5"))
 
@@ -116,7 +116,7 @@ def test_time_out_names_the_container_that_was_waited_for(stage: Stage) -> None:
         stage.invoke("x")
 
 
-def test_container_that_never_pings_fails_the_endpoint_by_name(stage: Stage) -> None:
+def test_failed_ping_names_the_container_in_failure_reason(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=1.5, flush=0.05, terminate=2)
     described = _serve(stage, _container("clean"), _container("score", PING="broken"))
 
@@ -127,16 +127,16 @@ def test_container_that_never_pings_fails_the_endpoint_by_name(stage: Stage) -> 
 
 
 @pytest.mark.feature("serving: containers invoked directly")
-def test_direct_invocation_reaches_the_named_container(stage: Stage) -> None:
+def test_direct_invocation_is_served_by_the_target_container(stage: Stage) -> None:
     _serve(stage, _container("one"), _container("two"), mode="Direct")
 
     for name in ("one", "two"):
-        told = json.loads(stage.invoke("x", TargetContainerHostname=name))
-        assert (told[0], told[4]) == (name, "x")
+        report = json.loads(stage.invoke("x", TargetContainerHostname=name))
+        assert (report[0], report[4]) == (name, "x")
 
 
 @pytest.mark.parametrize("target", [{}, {"TargetContainerHostname": "three"}])
-def test_direct_invocation_needs_a_container_of_the_model(
+def test_direct_invocation_of_unknown_container_is_refused(
     stage: Stage, target: dict[str, str]
 ) -> None:
     _serve(stage, _container("one"), _container("two"), mode="Direct")
@@ -159,7 +159,7 @@ def test_target_container_of_a_serial_pipeline_is_refused(stage: Stage) -> None:
     assert "mode Direct" in message
 
 
-def test_containers_of_one_name_are_refused(stage: Stage) -> None:
+def test_repeated_container_name_is_refused(stage: Stage) -> None:
     code, message = refusal(
         stage.sagemaker.create_model, ModelName="m", ExecutionRoleArn=ROLE,
         Containers=[_container("one"), _container("one")],
@@ -167,7 +167,7 @@ def test_containers_of_one_name_are_refused(stage: Stage) -> None:
     assert (code, "unique" in message) == ("ValidationException", True)
 
 
-def test_direct_mode_needs_a_name_for_each_container(stage: Stage) -> None:
+def test_direct_mode_without_container_names_is_refused(stage: Stage) -> None:
     code, message = refusal(
         stage.sagemaker.create_model, ModelName="m", ExecutionRoleArn=ROLE,
         Containers=[_container("one"), _container()],
@@ -176,7 +176,7 @@ def test_direct_mode_needs_a_name_for_each_container(stage: Stage) -> None:
     assert (code, "ContainerHostname" in message) == ("ValidationException", True)
 
 
-def test_latency_of_each_container_is_a_metric(stage: Stage) -> None:
+def test_latency_of_each_container_is_published(stage: Stage) -> None:
     _serve(stage, _container("clean"), _container("score"))
     stage.invoke("x")
 

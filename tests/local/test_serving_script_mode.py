@@ -1,4 +1,4 @@
-"""Endpoints of framework images whose code is the user's own."""
+"""Endpoints of framework images with user code."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from serving_stage import (
     PYTORCH,
     SCIKIT_LEARN,
     XGBOOST,
-    ask,
-    error,
+    error_of,
+    invoke,
+    invoke_json,
+    is_logged,
     listening,
     log_of,
-    logged,
     own_image,
     packed,
     serve,
-    told,
     wheel,
 )
 
@@ -44,8 +44,8 @@ def input_fn(data, content_type):
 
 def predict_fn(data, model, context):
     attributes = context.get_request_header(0, "X-Amzn-SageMaker-Custom-Attributes")
-    context.set_response_header(0, "X-Amzn-SageMaker-Custom-Attributes", f"seen={attributes}")
-    return {"asked": data, "factor": model}
+    context.set_response_header(0, "X-Amzn-SageMaker-Custom-Attributes", f"received={attributes}")
+    return {"data": data, "factor": model}
 
 def output_fn(prediction, accept):
     return json.dumps(prediction | {"accept": accept})
@@ -61,42 +61,42 @@ FILES: dict[str, str | bytes] = {"factor.txt": "2.5", "code/inference.py": FOUR}
 
 
 @pytest.mark.feature("serving: script-mode handlers")
-def test_functions_of_the_archive_load_read_predict_and_write(stage: Stage) -> None:
+def test_archive_functions_handle_the_request(stage: Stage) -> None:
     serve(stage, OWN, FILES)
 
-    assert told(stage, "[1]") == {
-        "asked": ["str", "application/json", "[1]"], "factor": 2.5, "accept": "application/json"
+    assert invoke_json(stage, "[1]") == {
+        "data": ["str", "application/json", "[1]"], "factor": 2.5, "accept": "application/json"
     }  # fmt: skip
-    asked = told(stage, b"ab", "application/x-own", Accept="text/x")
-    assert (asked["asked"][0], asked["accept"]) == ("bytes", "text/x")
+    handled = invoke_json(stage, b"ab", "application/x-own", Accept="text/x")
+    assert (handled["data"][0], handled["accept"]) == ("bytes", "text/x")
 
 
-def test_context_has_and_sets_headers(stage: Stage) -> None:
+def test_context_gives_access_to_headers(stage: Stage) -> None:
     serve(stage, OWN, FILES)
 
-    answer = stage.runtime.invoke_endpoint(
+    response = stage.runtime.invoke_endpoint(
         EndpointName=stage.name, Body="1", ContentType="text/csv", CustomAttributes="a=1"
     )
-    assert answer["CustomAttributes"] == "seen=a=1"
+    assert response["CustomAttributes"] == "received=a=1"
 
 
-def test_exception_is_answered_with_its_message_and_traceback(stage: Stage) -> None:
+def test_exception_response_has_message_and_traceback(stage: Stage) -> None:
     serve(stage, OWN, FILES)
 
-    status, message = error(stage, "x", "text/odd")
+    status, message = error_of(stage, "x", "text/odd")
     assert status == 500
     assert message.startswith("odd input\nTraceback")
     assert "inference.py" in message
-    assert logged(stage, "ValueError: odd input")
+    assert is_logged(stage, "ValueError: odd input")
 
 
-def test_transform_function_answers_with_a_type_of_its_own(stage: Stage) -> None:
+def test_transform_function_sets_the_content_type(stage: Stage) -> None:
     serve(
         stage, OWN, {"code/mine.py": TRANSFORM}, SAGEMAKER_PROGRAM="mine.py",
         SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/usual",
     )  # fmt: skip
 
-    kind, body = ask(stage, "x", "text/csv", Accept="*/*")
+    kind, body = invoke(stage, "x", "text/csv", Accept="*/*")
     assert (kind, body) == ("text/own", b"loaded x text/csv text/usual")
 
 
@@ -109,27 +109,27 @@ def model_warmup_fn(model_dir, model): model.append("warm")
 def transform_fn(model, data, content_type, accept): return ",".join(model)
 """
     serve(stage, OWN, {"code/inference.py": code})
-    assert ask(stage, "x")[1] == b"pre,load,warm"
+    assert invoke(stage, "x")[1] == b"pre,load,warm"
 
 
 @pytest.mark.feature("bad input: a model that crashes at start")
-def test_model_that_does_not_load_never_serves(stage: Stage) -> None:
+def test_model_load_failure_fails_the_endpoint(stage: Stage) -> None:
     code = "def model_fn(model_dir): raise RuntimeError('no such weights')"
     described = serve(stage, OWN, {"code/inference.py": code})
 
     assert described["EndpointStatus"] == "Failed"
     assert "did not pass the ping health check" in described["FailureReason"]
-    assert logged(stage, "no such weights")
+    assert is_logged(stage, "no such weights")
 
 
-def test_transform_function_beside_the_others_is_refused(stage: Stage) -> None:
+def test_transform_function_with_other_handlers_is_refused(stage: Stage) -> None:
     described = serve(stage, OWN, {"code/inference.py": TRANSFORM + FOUR})
 
     assert described["EndpointStatus"] == "Failed"
-    assert logged(stage, "Cannot use transform_fn")
+    assert is_logged(stage, "Cannot use transform_fn")
 
 
-def test_workers_are_processes_and_a_late_one_is_replaced(stage: Stage) -> None:
+def test_timed_out_worker_process_is_replaced(stage: Stage) -> None:
     code = """
 import os, time
 def model_fn(model_dir): return None
@@ -142,13 +142,13 @@ def transform_fn(model, data, content_type, accept):
         SAGEMAKER_MODEL_SERVER_TIMEOUT="1",
     )  # fmt: skip
 
-    assert len({ask(stage, "0")[1] for _ in range(4)}) == 2
-    status, message = error(stage, "3")
+    assert len({invoke(stage, "0")[1] for _ in range(4)}) == 2
+    status, message = error_of(stage, "3")
     assert (status, "within 1 s" in message) == (500, True)
-    assert ask(stage, "0")[1]
+    assert invoke(stage, "0")[1]
 
 
-def test_code_in_s3_serves_a_model_without_code(stage: Stage) -> None:
+def test_model_without_code_uses_code_in_s3(stage: Stage) -> None:
     stage.s3.put_object(Bucket="data", Key="source.tar.gz", Body=packed({"serve.py": TRANSFORM}))
     with listening(stage):
         serve(
@@ -156,21 +156,21 @@ def test_code_in_s3_serves_a_model_without_code(stage: Stage) -> None:
             SAGEMAKER_SUBMIT_DIRECTORY="s3://data/source.tar.gz",
         )  # fmt: skip
 
-    assert ask(stage, "x")[1] == b"loaded x application/json application/json"
+    assert invoke(stage, "x")[1] == b"loaded x application/json application/json"
 
 
-def test_isolated_model_reaches_neither_its_cloud_nor_code_in_s3(stage: Stage) -> None:
+def test_isolated_model_has_no_access_to_code_in_s3(stage: Stage) -> None:
     described = serve(
         stage, OWN, {"empty": ""}, isolated=True,
         SAGEMAKER_SUBMIT_DIRECTORY="s3://data/source.tar.gz",
     )  # fmt: skip
 
     assert described["EndpointStatus"] == "Failed"
-    assert logged(stage, "network isolation")
+    assert is_logged(stage, "network isolation")
 
 
 @pytest.mark.feature("serving: requirements of inference code")
-def test_requirements_are_installed_for_the_code_alone(
+def test_requirements_are_installed_for_the_model_only(
     stage: Stage, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAGELOOP_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
@@ -186,18 +186,18 @@ def transform_fn(model, data, content_type, accept): return own_helper.ANSWER
     described = serve(stage, OWN, {"code/inference.py": code, **library})
 
     assert described["EndpointStatus"] == "InService", log_of(stage)
-    assert ask(stage, "x")[1] == b"helped"
+    assert invoke(stage, "x")[1] == b"helped"
 
 
 @pytest.mark.slow
-def test_isolated_model_cannot_install_what_is_not_there(stage: Stage) -> None:
+def test_isolated_model_cannot_install_requirements(stage: Stage) -> None:
     files: dict[str, str | bytes] = {
         "code/inference.py": TRANSFORM, "code/requirements.txt": "no-such-package-here==1\n",
     }  # fmt: skip
     described = serve(stage, OWN, files, isolated=True)
 
     assert described["EndpointStatus"] == "Failed"
-    assert logged(stage, "InstallRequirementsError")
+    assert is_logged(stage, "InstallRequirementsError")
 
 
 @pytest.mark.slow
@@ -216,14 +216,14 @@ def test_torchscript_model_is_served_without_code(
     torch.jit.trace(model, torch.zeros(1, 2)).save(str(path))
     serve(stage, PYTORCH, {"model.pt": path.read_bytes()})
 
-    assert ask(stage, "[[1, 1], [2, 0]]") == ("application/json", b"[[5.0], [4.0]]")
-    kind, body = ask(stage, "1,1\n2,0\n", "text/csv", Accept="text/csv")
+    assert invoke(stage, "[[1, 1], [2, 0]]") == ("application/json", b"[[5.0], [4.0]]")
+    kind, body = invoke(stage, "1,1\n2,0\n", "text/csv", Accept="text/csv")
     assert (kind, body.split()) == ("text/csv", [b"5.0", b"4.0"])
-    assert error(stage, "x", "text/odd")[0] == 500
+    assert error_of(stage, "x", "text/odd")[0] == 500
 
 
 @pytest.mark.feature("serving: scikit-learn's server")
-def test_scikit_learn_answers_in_its_formats_and_refuses_others(stage: Stage) -> None:
+def test_scikit_learn_supports_its_formats_and_refuses_others(stage: Stage) -> None:
     import numpy as np
     from sklearn.linear_model import LinearRegression
 
@@ -240,29 +240,29 @@ def model_fn(model_dir):
         SAGEMAKER_SUBMIT_DIRECTORY="/opt/ml/model/code",
     )  # fmt: skip
 
-    assert told(stage, "[[2.0, 0]]") == pytest.approx([5.0])
-    kind, body = ask(stage, "2.0,0.0\n3.0,0.0", "text/csv", Accept="text/csv")
+    assert invoke_json(stage, "[[2.0, 0]]") == pytest.approx([5.0])
+    kind, body = invoke(stage, "2.0,0.0\n3.0,0.0", "text/csv", Accept="text/csv")
     assert kind == "text/csv; charset=utf-8"
     assert [float(line) for line in body.split()] == pytest.approx([5.0, 7.0])
-    sent, wanted = io.BytesIO(), {"Accept": "application/x-npy"}
+    sent, expected = io.BytesIO(), {"Accept": "application/x-npy"}
     np.save(sent, np.array([[2.0, 0.0]]))
-    kind, body = ask(stage, sent.getvalue(), "application/x-npy", **wanted)
+    kind, body = invoke(stage, sent.getvalue(), "application/x-npy", **expected)
     assert np.load(io.BytesIO(body)).tolist() == pytest.approx([5.0])
-    assert error(stage, "x", "text/odd")[0] == 415
-    assert error(stage, "[[2.0, 0]]", Accept="text/odd")[0] == 406
-    status, page = error(stage, "[1")
-    assert (status, "Internal Server Error" in page) == (500, True)
+    assert error_of(stage, "x", "text/odd")[0] == 415
+    assert error_of(stage, "[[2.0, 0]]", Accept="text/odd")[0] == 406
+    status, error_html = error_of(stage, "[1")
+    assert (status, "Internal Server Error" in error_html) == (500, True)
 
 
-def test_scikit_learn_needs_the_name_of_its_script(stage: Stage) -> None:
+def test_scikit_learn_without_script_name_is_refused(stage: Stage) -> None:
     described = serve(stage, SCIKIT_LEARN, {"code/inference.py": TRANSFORM})
 
     assert described["EndpointStatus"] == "Failed"
-    assert logged(stage, "SAGEMAKER_PROGRAM")
+    assert is_logged(stage, "SAGEMAKER_PROGRAM")
 
 
 @pytest.mark.feature("serving: XGBoost's server in script mode")
-def test_xgboost_script_gets_a_matrix_and_predicts(stage: Stage) -> None:
+def test_xgboost_script_receives_a_matrix(stage: Stage) -> None:
     import numpy as np
     import xgboost
 
@@ -282,12 +282,12 @@ def model_fn(model_dir):
     serve(stage, XGBOOST, files, SAGEMAKER_PROGRAM="serve.py")
 
     expected = booster.predict(data).tolist()
-    assert told(stage, "0,0\n1,0", "text/csv") == pytest.approx(expected)
-    assert told(stage, "0:0 1:0\n0:1 1:0", "text/libsvm") == pytest.approx(expected)
-    assert error(stage, "[1]", "application/json")[0] == 500
+    assert invoke_json(stage, "0,0\n1,0", "text/csv") == pytest.approx(expected)
+    assert invoke_json(stage, "0:0 1:0\n0:1 1:0", "text/libsvm") == pytest.approx(expected)
+    assert error_of(stage, "[1]", "application/json")[0] == 500
 
 
-def test_image_without_its_framework_is_refused_by_name(stage: Stage) -> None:
+def test_image_without_installed_framework_is_refused(stage: Stage) -> None:
     from sageloop.local_cloud.images import frameworks, serving_refusal
 
     assert serving_refusal(SCIKIT_LEARN) is None
@@ -295,8 +295,8 @@ def test_image_without_its_framework_is_refused_by_name(stage: Stage) -> None:
     assert "no_such_module_anywhere" in str(frameworks.missing(missing))
 
 
-@pytest.mark.feature("bad input: a model that answers late")
-def test_late_answer_is_a_time_out_that_names_the_container(stage: Stage) -> None:
+@pytest.mark.feature("bad input: invocation timeout")
+def test_timeout_error_names_the_container(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2, invocation=0.5)
     code = """
 import time
@@ -305,11 +305,11 @@ def transform_fn(model, data, content_type, accept): time.sleep(5)
 """
     serve(stage, OWN, {"code/inference.py": code})
 
-    status, _ = error(stage, "x")
+    status, _ = error_of(stage, "x")
     assert status == 0
 
 
-def test_json_is_what_other_results_become(stage: Stage) -> None:
+def test_other_results_are_serialized_as_json(stage: Stage) -> None:
     code = """
 def model_fn(model_dir): return None
 def transform_fn(model, data, content_type, accept):
@@ -317,5 +317,5 @@ def transform_fn(model, data, content_type, accept):
 """
     serve(stage, OWN, {"code/inference.py": code})
 
-    assert json.loads(ask(stage, "1")[1]) == {"a": 1}
-    assert "cannot stream" in error(stage, "2")[1]
+    assert json.loads(invoke(stage, "1")[1]) == {"a": 1}
+    assert "cannot stream" in error_of(stage, "2")[1]

@@ -59,37 +59,40 @@ def over_http(stage: Stage) -> Iterator[Any]:
         )  # fmt: skip
 
 
-def _asked(stage: Stage, body: str, client: Any = None, **more: Any) -> Any:
+def _invoke_stream(stage: Stage, body: str, client: Any = None, **more: Any) -> Any:
     runtime = stage.runtime if client is None else client
     return runtime.invoke_endpoint_with_response_stream(
         EndpointName=stage.name, Body=body, ContentType="text/plain", **more
     )
 
 
-@pytest.mark.feature("serving: streaming answers")
-def test_pieces_reach_the_caller_as_the_container_sends_them(
+@pytest.mark.feature("serving: streamed responses")
+def test_parts_are_forwarded_as_the_container_sends_them(
     stage: Stage, opened: tuple[Stage, Path], over_http: Any
 ) -> None:
     stage.endpoint("talk")
 
-    answer = _asked(stage, "stream gate", over_http)
-    assert answer["ContentType"] == "text/event-stream"
-    assert answer["InvokedProductionVariant"] == "AllTraffic"
-    assert answer["CustomAttributes"] == "k=v"
-    events = iter(answer["Body"])
+    response = _invoke_stream(stage, "stream gate", over_http)
+    assert response["ContentType"] == "text/event-stream"
+    assert response["InvokedProductionVariant"] == "AllTraffic"
+    assert response["CustomAttributes"] == "k=v"
+    events = iter(response["Body"])
     assert next(events)["PayloadPart"]["Bytes"] == b"first"
-    opened[1].write_text("go on")  # the container has waited for this
+    opened[1].write_text("go on")  # the container waits for this file
     assert [event["PayloadPart"]["Bytes"] for event in events] == [b" and second"]
 
 
-@pytest.mark.feature("capture: streaming answers")
-def test_stream_is_counted_captured_and_timed(stage: Stage) -> None:
+@pytest.mark.feature("capture: streamed responses")
+def test_stream_is_measured_and_captured(stage: Stage) -> None:
     stage.config("kept", "talker", DataCaptureConfig=CAPTURE)
     stage.endpoint("kept")
 
-    told = [e["PayloadPart"]["Bytes"] for e in _asked(stage, "stream on", InferenceId="i")["Body"]]
+    text = [
+        e["PayloadPart"]["Bytes"]
+        for e in _invoke_stream(stage, "stream on", InferenceId="i")["Body"]
+    ]
 
-    assert b"".join(told) == b"first and second"
+    assert b"".join(text) == b"first and second"
     assert stage.total("Invocations") == 1
     assert 0 < stage.total("FirstChunkModelLatency") <= stage.total("ModelLatency")
     assert stage.cloud.settle(180) == []
@@ -99,68 +102,68 @@ def test_stream_is_counted_captured_and_timed(stage: Stage) -> None:
     assert "sagemaker:InvokeEndpointWithResponseStream" in actions
 
 
-@pytest.mark.feature("bad input: a stream that breaks off")
-@pytest.mark.parametrize(("how", "told"), [("die", "was closed"), ("hang", "in the allotted time")])
-def test_stream_that_is_not_completed_ends_with_an_error(
-    stage: Stage, how: str, told: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.feature("bad input: an incomplete stream")
+@pytest.mark.parametrize(("how", "text"), [("die", "was closed"), ("hang", "in the allotted time")])
+def test_incomplete_stream_ends_with_an_error(
+    stage: Stage, how: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sageloop.local_cloud.sagemaker.runtime.STREAM_SECONDS", 1.0)
     stage.endpoint("talk")
 
-    events = iter(_asked(stage, f"stream {how}")["Body"])
+    events = iter(_invoke_stream(stage, f"stream {how}")["Body"])
     assert next(events)["PayloadPart"]["Bytes"] == b"first"
     with pytest.raises(EventStreamError) as caught:
         next(events)
 
-    answer = caught.value.response
-    assert answer["Error"]["Code"] == "ModelStreamError"
-    assert told in answer["Error"]["Message"]
+    response = caught.value.response
+    assert response["Error"]["Code"] == "ModelStreamError"
+    assert text in response["Error"]["Message"]
     assert stage.total("InvocationModelErrors") == 1
 
 
-def test_error_before_the_first_piece_is_a_model_error(stage: Stage) -> None:
+def test_error_status_of_a_stream_is_a_model_error(stage: Stage) -> None:
     stage.endpoint("talk")
 
     with pytest.raises(ClientError) as caught:
-        _asked(stage, "status 500")
+        _invoke_stream(stage, "status 500")
     assert caught.value.response["Error"]["Code"] == "ModelError"
     assert caught.value.response["OriginalStatusCode"] == 500
-    assert caught.value.response["OriginalMessage"] == "talker says no"
+    assert caught.value.response["OriginalMessage"] == "talker fails"
 
 
-def test_answer_in_one_piece_is_one_event(stage: Stage) -> None:
+def test_unchunked_response_is_one_event(stage: Stage) -> None:
     stage.endpoint("talk")
 
-    events = list(_asked(stage, "whole")["Body"])
+    events = list(_invoke_stream(stage, "whole")["Body"])
     assert len(events) == 1
     assert b"whole" in events[0]["PayloadPart"]["Bytes"]
 
 
-def test_last_container_of_a_pipeline_streams(stage: Stage) -> None:
+def test_last_container_of_a_pipeline_is_streamed(stage: Stage) -> None:
     parts = [{"Image": IMAGE, "Environment": {"NAME": "a"}},
              {"Image": IMAGE, "Environment": {"NAME": "b", "DO": "stream on"}}]  # fmt: skip
     stage.sagemaker.create_model(ModelName="chain", ExecutionRoleArn=ROLE, Containers=parts)
     stage.config("chain", "chain")
     stage.endpoint("chain")
 
-    told = [event["PayloadPart"]["Bytes"] for event in _asked(stage, "x")["Body"]]
-    assert told == [b"first", b" and second"]
+    text = [event["PayloadPart"]["Bytes"] for event in _invoke_stream(stage, "x")["Body"]]
+    assert text == [b"first", b" and second"]
 
 
 def test_instance_is_busy_until_its_stream_is_closed(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=120, flush=0.05, terminate=2)
     stage.endpoint("talk")
-    answer = _asked(stage, "stream hang")
-    next(iter(answer["Body"]))
+    response = _invoke_stream(stage, "stream hang")
+    next(iter(response["Body"]))
 
     assert stage.hosting.outstanding(stage.name, "AllTraffic") == [1]
-    answer["Body"].close()
+    response["Body"].close()
     assert stage.hosting.outstanding(stage.name, "AllTraffic") == [0]
 
 
 def test_unknown_endpoint_is_refused(stage: Stage) -> None:
     code, message = refusal(
-        stage.runtime.invoke_endpoint_with_response_stream, EndpointName="nobody", Body="x"
+        stage.runtime.invoke_endpoint_with_response_stream, EndpointName="missing", Body="x"
     )
     assert (code, "not found" in message) == ("ValidationError", True)
 
@@ -172,7 +175,7 @@ def test_message_of_the_event_stream_has_lengths_and_checksums() -> None:
     assert message.headers[":event-type"] == "PayloadPart"
 
 
-def test_error_in_a_stream_carries_its_code() -> None:
+def test_stream_error_event_has_its_code() -> None:
     message = _read(streaming.model_stream_error("StreamBroken", "gone"))
 
     assert message.headers[":exception-type"] == "ModelStreamError"

@@ -1,4 +1,4 @@
-"""TensorFlow's inference image: models trained elsewhere, requests as TensorFlow Serving's."""
+"""TensorFlow's inference image: SavedModels and requests as in TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from hosting_stage import Stage, opened, stage
-from serving_stage import TENSORFLOW, ask, error, logged, serve, told
+from serving_stage import TENSORFLOW, error_of, invoke, invoke_json, is_logged, serve
 
 __all__ = ["opened", "stage"]
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
 
-# Made in a process of its own: TensorFlow stays in memory where it was imported.
+# Created in a separate process, because an imported TensorFlow stays in memory.
 _TRAINED = """
 import sys
 import tensorflow as tf
@@ -52,34 +52,34 @@ def _saved_model(folder: Path) -> dict[str, str | bytes]:
 
 
 @pytest.mark.feature("serving: TensorFlow's server")
-def test_saved_model_answers_as_tensorflow_serving_does(stage: Stage, saved: Path) -> None:
+def test_saved_model_responds_as_tensorflow_serving(stage: Stage, saved: Path) -> None:
     serve(stage, TENSORFLOW, _saved_model(saved))
 
     rows = [[1.0, 2.0], [0.0, 1.0]]
     expected = {"predictions": [[6.0], [2.0]]}
-    assert told(stage, json.dumps({"instances": rows})) == expected
-    assert told(stage, json.dumps(rows)) == expected
-    assert told(stage, "1.0,2.0\n0.0,1.0", "text/csv") == expected
-    assert told(stage, "[1.0, 2.0]\n[0.0, 1.0]", "application/jsonlines") == expected
-    assert told(stage, json.dumps({"inputs": rows})) == {"outputs": [[6.0], [2.0]]}
-    status, message = error(stage, json.dumps({"instances": rows, "signature_name": "other"}))
+    assert invoke_json(stage, json.dumps({"instances": rows})) == expected
+    assert invoke_json(stage, json.dumps(rows)) == expected
+    assert invoke_json(stage, "1.0,2.0\n0.0,1.0", "text/csv") == expected
+    assert invoke_json(stage, "[1.0, 2.0]\n[0.0, 1.0]", "application/jsonlines") == expected
+    assert invoke_json(stage, json.dumps({"inputs": rows})) == {"outputs": [[6.0], [2.0]]}
+    status, message = error_of(stage, json.dumps({"instances": rows, "signature_name": "other"}))
     assert (status, "other" in message) == (400, True)
-    assert error(stage, "x", "text/odd")[0] == 415
+    assert error_of(stage, "x", "text/odd")[0] == 415
 
 
-def test_keras_model_is_served_and_said_to_be_no_saved_model(stage: Stage, saved: Path) -> None:
+def test_keras_model_is_served_with_a_warning(stage: Stage, saved: Path) -> None:
     files: dict[str, str | bytes] = {
         "summed.keras": (saved / "summed.keras").read_bytes(), "code/inference.py": HANDLERS,
     }  # fmt: skip
     serve(stage, TENSORFLOW, files)
 
-    kind, body = ask(stage, "1;2", "text/own")
+    kind, body = invoke(stage, "1;2", "text/own")
     assert (kind, json.loads(body)) == ("application/own", {"own": [[3.0]]})
-    assert logged(stage, "serves a SavedModel only")
+    assert is_logged(stage, "serves a SavedModel only")
 
 
 def test_archive_without_a_model_is_refused(stage: Stage) -> None:
     described = serve(stage, TENSORFLOW, {"weights.h5": ""})
 
     assert described["EndpointStatus"] == "Failed"
-    assert logged(stage, "no SavedModel bundles found")
+    assert is_logged(stage, "no SavedModel bundles found")

@@ -1,4 +1,4 @@
-"""The stock CDK command line: a small app's whole life, and the project's own `diff`."""
+"""The stock CDK command line: deploy, diff, update, rollback and destroy of a small app."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def cloud() -> Iterator[LocalCloud]:
 
 
 class SmallApp:
-    """A two-stack app in a folder; what it deploys depends on one number."""
+    """A two-stack app in a folder; one number determines what it deploys."""
 
     def __init__(self, folder: Path, cloud: LocalCloud) -> None:
         (folder / "app.py").write_text(_APP)
@@ -76,8 +76,8 @@ class SmallApp:
         return self.run("deploy", "--all", "--require-approval", "never", size=size)
 
     def statuses(self) -> dict[str, str]:
-        found = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
-        return {s["StackName"]: s["StackStatus"] for s in found}
+        listing = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
+        return {s["StackName"]: s["StackStatus"] for s in listing}
 
     def output(self, key: str) -> str:
         (top,) = self.cloud.client("cloudformation").describe_stacks(StackName="Top")["Stacks"]
@@ -86,14 +86,14 @@ class SmallApp:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, cloud: LocalCloud) -> SmallApp:
-    """The app deployed once, with 20."""
+    """The app deployed with the number 20."""
     app = SmallApp(tmp_path_factory.mktemp("small"), cloud)
     for ended in (app.run("bootstrap", size=20), app.deploy(20)):
         assert ended.code == 0, ended.output
     return app
 
 
-def test_deploy_brings_up_both_stacks_with_their_reference(small: SmallApp) -> None:
+def test_deploy_creates_both_stacks_with_their_reference(small: SmallApp) -> None:
     where = small.cloud.client("ssm").get_parameter(Name="/where")["Parameter"]["Value"]
 
     assert small.statuses() == {
@@ -104,22 +104,22 @@ def test_deploy_brings_up_both_stacks_with_their_reference(small: SmallApp) -> N
 
 
 def test_diff_right_after_deploy_reports_no_differences(small: SmallApp) -> None:
-    told = small.run("diff", "--fail", size=20)
+    result = small.run("diff", "--fail", size=20)
 
-    assert told.code == 0, told.output
-    assert told.output.count("There were no differences") == 2
-    assert "Number of stacks with differences: 0" in told.output
-
-
-def test_diff_names_what_would_change(small: SmallApp) -> None:
-    told = small.run("diff", "--fail", "Base", size=30)
-
-    assert told.code == 1
-    assert "[~] AWS::SQS::Queue Queue" in told.output
-    assert "VisibilityTimeout" in told.output
+    assert result.code == 0, result.output
+    assert result.output.count("There were no differences") == 2
+    assert "Number of stacks with differences: 0" in result.output
 
 
-def test_a_failing_update_ends_with_the_reason_and_goes_back(small: SmallApp) -> None:
+def test_diff_lists_changes(small: SmallApp) -> None:
+    result = small.run("diff", "--fail", "Base", size=30)
+
+    assert result.code == 1
+    assert "[~] AWS::SQS::Queue Queue" in result.output
+    assert "VisibilityTimeout" in result.output
+
+
+def test_failed_update_is_rolled_back_with_its_reason(small: SmallApp) -> None:
     ended = small.deploy(13)
 
     assert ended.code == 1
@@ -129,7 +129,7 @@ def test_a_failing_update_ends_with_the_reason_and_goes_back(small: SmallApp) ->
     assert any("13 is too many" in r for r in reasons(small.cloud, "Top", "UPDATE_FAILED"))
 
 
-def test_an_update_after_a_rollback_goes_through(small: SmallApp) -> None:
+def test_update_after_a_rollback_succeeds(small: SmallApp) -> None:
     before = small.output("BucketName")
 
     ended = small.deploy(40)
@@ -142,7 +142,7 @@ def test_an_update_after_a_rollback_goes_through(small: SmallApp) -> None:
     assert (seconds, small.output("Doubled"), small.output("BucketName")) == ("40", "4040", before)
 
 
-def test_destroy_leaves_nothing(small: SmallApp) -> None:
+def test_destroy_removes_all_resources(small: SmallApp) -> None:
     ended = small.run("destroy", "--all", "--force", size=40)
     cloud = small.cloud
 
@@ -157,21 +157,21 @@ def test_destroy_leaves_nothing(small: SmallApp) -> None:
     assert cloud.health()["processes"] == {}
 
 
-def test_the_projects_own_app_has_no_differences_right_after_its_deploy(
+def test_project_app_has_no_differences_after_its_deploy(
     small: SmallApp, cloud: LocalCloud
 ) -> None:
     folder = assembly("prod")
 
     deployed = _project(cloud, folder, "deploy", "--all", "--require-approval", "never")
     assert deployed.returncode == 0, deployed.stdout
-    told = _project(cloud, folder, "diff", "--all", "--fail")
+    result = _project(cloud, folder, "diff", "--all", "--fail")
 
-    assert told.returncode == 0, told.stdout
-    assert told.stdout.count("There were no differences") == 5
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.count("There were no differences") == 5
 
 
 def _project(cloud: LocalCloud, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The CDK CLI on an assembly that was synthesised before."""
+    """Run the CDK CLI on a synthesized assembly."""
     return subprocess.run(
         ["cdk", *arguments, "--app", str(folder)], cwd=ROOT, text=True, check=False,
         env=cloud.environment() | {"CI": "true", "TMPDIR": os.environ.get("TMPDIR", "/tmp")},  # noqa: S108

@@ -1,4 +1,4 @@
-"""An inference component of a stack goes to zero copies, and comes back for a request."""
+"""An inference component of a stack scales to zero copies, and back for a request."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ RESOURCE = "inference-component/winter"
 
 
 def app(folder: Path) -> App:
-    """One component on an endpoint of its own."""
-    made = App()
-    stack = Stack(made, "shared")
+    """An endpoint with one component."""
+    cdk_app = App()
+    stack = Stack(cdk_app, "shared")
     store = DataStore(stack, "Store")
     network = PrivateNetwork(stack, "Network", key=store.key)
     role = HostingRole(stack, "Role", key=store.key)
@@ -57,12 +57,12 @@ def app(folder: Path) -> App:
         resources=CopyResources(memory_mb=512),
         scaling=Scaling(minimum=0, maximum=2, invocations_per_copy=10, scale_in_seconds=60),
     )  # fmt: skip
-    return made
+    return cdk_app
 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """The deployed component, one copy of it in service."""
+    """The deployed component with one copy in service."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "name.txt").write_text("winter")
     with served_image(), in_process() as (_, cloud):
@@ -84,35 +84,35 @@ def _minutes(cloud: LocalCloud, number: int) -> None:
         cloud.settle(180)
 
 
-def _ask(cloud: LocalCloud) -> str:
-    answer = cloud.client("sagemaker-runtime").invoke_endpoint(
+def _invoke(cloud: LocalCloud) -> str:
+    response = cloud.client("sagemaker-runtime").invoke_endpoint(
         EndpointName="shared", InferenceComponentName="winter", Body=b"hello",
         ContentType="text/csv",
     )  # fmt: skip
-    return str(answer["Body"].read().decode())
+    return str(response["Body"].read().decode())
 
 
 @pytest.mark.feature("scaling: an inference component of a stack to zero and back")
-def test_component_of_a_stack_goes_to_zero_and_comes_back_for_a_request(
+def test_component_of_a_stack_scales_to_zero_and_back_for_a_request(
     cloud: LocalCloud,
 ) -> None:
     assert _copies(cloud) == 1
-    assert _ask(cloud) == "echo hello"
+    assert _invoke(cloud) == "echo hello"
 
     _minutes(cloud, 20)
     assert _copies(cloud) == 0
     with pytest.raises(ClientError, match="ValidationError"):
-        _ask(cloud)
+        _invoke(cloud)
 
     _minutes(cloud, 2)
     assert _copies(cloud) == 1
-    assert _ask(cloud) == "echo hello"
+    assert _invoke(cloud) == "echo hello"
 
 
-def test_destroyed_stack_leaves_no_target(cloud: LocalCloud) -> None:
+def test_destroyed_stack_leaves_no_scalable_target(cloud: LocalCloud) -> None:
     destroy(cloud, "shared")
 
-    found = cloud.client("application-autoscaling").describe_scalable_targets(
+    targets = cloud.client("application-autoscaling").describe_scalable_targets(
         ServiceNamespace="sagemaker", ResourceIds=[RESOURCE]
     )["ScalableTargets"]  # fmt: skip
-    assert found == []
+    assert targets == []

@@ -1,4 +1,4 @@
-"""Processing and batch transform as infrastructure: deployed, started by events, really run."""
+"""Processing and batch transform jobs as infrastructure: deployed, started by events, executed."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
 
 
 def app(code: Path) -> App:
-    """Rows that land are cleaned; clean rows are scored when somebody says so."""
-    made = App()
-    stack = Stack(made, "jobs")
+    """Delivered rows are cleaned; clean rows are scored on a manual request."""
+    cdk_app = App()
+    stack = Stack(cdk_app, "jobs")
     store = DataStore(stack, "Store")
     state = StateTable(stack, "State", key=store.key)
     network = PrivateNetwork(stack, "Network", key=store.key)
@@ -78,38 +78,38 @@ def app(code: Path) -> App:
             output_prefix="scored/", split="Line", assemble="Line", strategy="MultiRecord",
         ),
     )  # fmt: skip
-    JobTriggers(stack, "ByHand", job=score, network=network)
+    JobTriggers(stack, "Manual", job=score, network=network)
     CfnOutput(stack, "Bucket", value=store.bucket.bucket_name)
     CfnOutput(stack, "RoleArn", value=role.role_arn)
-    return made
+    return cdk_app
 
 
 def doubling() -> bytes:
-    """A model that doubles, as an archive."""
+    """An archive with a model that doubles its input."""
     rows = np.arange(20.0).reshape(-1, 1)
     model = xgboost.train({"max_depth": 6, "eta": 1.0}, xgboost.DMatrix(rows, 2 * rows[:, 0]), 40)
-    made, body = io.BytesIO(), bytes(model.save_raw("ubj"))
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+    cdk_app, body = io.BytesIO(), bytes(model.save_raw("ubj"))
+    with tarfile.open(fileobj=cdk_app, mode="w:gz") as archive:
         entry = tarfile.TarInfo("xgboost-model")
         entry.size = len(body)
         archive.addfile(entry, io.BytesIO(body))
-    return made.getvalue()
+    return cdk_app.getvalue()
 
 
 @dataclass
 class Deployed:
-    """The stack, and a client of its cloud."""
+    """The deployed stack with a client of its cloud."""
 
     cloud: LocalCloud
     bucket: str
 
     def read(self, key: str) -> str:
-        """An object as text."""
+        """The text of an object."""
         s3 = self.cloud.client("s3")
         return str(s3.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode())
 
     def jobs(self, kind: str) -> list[dict[str, Any]]:
-        """Jobs of a kind, as the API lists them."""
+        """The jobs of a kind as the API lists them."""
         client = self.cloud.client("sagemaker")
         if kind == "processing":
             return list(client.list_processing_jobs()["ProcessingJobSummaries"])
@@ -118,7 +118,7 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """Deployed, and raw rows delivered: the cleaning has run."""
+    """The stack after raw rows were delivered and cleaned."""
     code = tmp_path_factory.mktemp("code")
     (code / "prepare.py").write_text(PREPARE)
     with in_process() as (_, cloud):
@@ -145,7 +145,7 @@ def test_new_data_starts_the_processing_job(deployed: Deployed) -> None:
 
 
 @pytest.mark.feature("training family: batch transform started manually")
-def test_a_hand_starts_the_transform_job(deployed: Deployed) -> None:
+def test_manual_request_starts_transform_job(deployed: Deployed) -> None:
     place = Place(client=deployed.cloud.client, now=deployed.cloud.time, name="here", pause=0.1)
 
     started = start_job(place, "score")
@@ -158,12 +158,12 @@ def test_a_hand_starts_the_transform_job(deployed: Deployed) -> None:
     assert scored == pytest.approx([2, 4, 8], abs=0.5)
 
 
-def test_ends_are_counted_for_each_job(deployed: Deployed) -> None:
-    found = deployed.cloud.client("cloudwatch").list_metrics(
+def test_job_outcomes_are_counted_for_each_job(deployed: Deployed) -> None:
+    metrics = deployed.cloud.client("cloudwatch").list_metrics(
         Namespace="sageloop", MetricName="JobsCompleted"
     )["Metrics"]
 
-    assert {d["Value"] for metric in found for d in metric["Dimensions"]} >= {"prepare", "score"}
+    assert {d["Value"] for metric in metrics for d in metric["Dimensions"]} >= {"prepare", "score"}
 
 
 def test_destroying_the_stack_leaves_no_job_running(deployed: Deployed) -> None:

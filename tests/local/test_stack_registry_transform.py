@@ -1,4 +1,4 @@
-"""Batch transform of a model of the registry, by constructs alone: new data are scored by it."""
+"""Batch transform of a registered model, with constructs only: new data are scored by it."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ READY = "deliveries/ready"
 
 
 def app(package: str | None) -> App:
-    """A store and a registry; with a package of it, a job that scores what is delivered."""
-    made = App()
-    stack = Stack(made, "scoring")
+    """A store and a registry; with a model package, also a job that scores delivered data."""
+    cdk_app = App()
+    stack = Stack(cdk_app, "scoring")
     store = DataStore(stack, "Store")
     registry = ModelRegistry(stack, "Registry", name="tripling")
     image = AlgorithmImage.xgboost(stack, "3.0-5")
@@ -48,11 +48,11 @@ def app(package: str | None) -> App:
     CfnOutput(stack, "Bucket", value=store.bucket.bucket_name)
     CfnOutput(stack, "Group", value=registry.group_name)
     CfnOutput(stack, "Image", value=image.uri)
-    return made
+    return cdk_app
 
 
 def score(stack: Stack, store: DataStore, image: AlgorithmImage, package: str) -> None:
-    """The model of a package, and the job that asks it."""
+    """The model of a package, and the job that uses it."""
     network = PrivateNetwork(stack, "Network", key=store.key)
     role = HostingRole(stack, "Role", key=store.key, repository_arns=[image.repository_arn])
     store.grant_read(role, prefix="models/")
@@ -71,7 +71,7 @@ def score(stack: Stack, store: DataStore, image: AlgorithmImage, package: str) -
 
 
 def tripling() -> xgboost.Booster:
-    """Trees that triple."""
+    """Trees that triple their input."""
     rows = np.arange(20.0).reshape(-1, 1)
     return xgboost.train(
         {"max_depth": 6, "eta": 1.0, "seed": 7}, xgboost.DMatrix(rows, 3 * rows[:, 0]), 20
@@ -79,11 +79,11 @@ def tripling() -> xgboost.Booster:
 
 
 def register(cloud: LocalCloud, outputs: dict[str, str], trees: xgboost.Booster) -> str:
-    """Upload the trees and register them, approved; the package's ARN."""
+    """Upload the trees and register them as an approved package; return its ARN."""
     bucket, sagemaker = outputs["Bucket"], cloud.client("sagemaker")
     archive = packed({"xgboost-model": bytes(trees.save_raw("ubj"))})
     cloud.client("s3").put_object(Bucket=bucket, Key=ARTIFACT, Body=archive)
-    made = sagemaker.create_model_package(
+    cdk_app = sagemaker.create_model_package(
         ModelPackageGroupName=outputs["Group"], ModelApprovalStatus="Approved",
         InferenceSpecification={
             "Containers": [
@@ -92,12 +92,12 @@ def register(cloud: LocalCloud, outputs: dict[str, str], trees: xgboost.Booster)
             "SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"],
         },
     )  # fmt: skip
-    return str(made["ModelPackageArn"])
+    return str(cdk_app["ModelPackageArn"])
 
 
 @dataclass
 class Scored:
-    """What was deployed, what scored, and what came of it."""
+    """The deployed stack after its job has run."""
 
     cloud: LocalCloud
     bucket: str
@@ -107,7 +107,7 @@ class Scored:
 
 @pytest.fixture(scope="module")
 def scored() -> Iterator[Scored]:
-    """Registered, deployed, and rows delivered: the job has run."""
+    """The stack after registration, deployment and delivery of rows."""
     trees = tripling()
     with in_process() as (_, cloud):
         outputs = deploy_app(cloud, app(None))["scoring"]
@@ -126,13 +126,15 @@ def test_delivered_rows_are_scored_by_the_registered_model(scored: Scored) -> No
 
     body = s3.get_object(Bucket=scored.bucket, Key="scored/rows.csv.out")["Body"].read()
 
-    answers = [[float(value) for value in line.split(",")] for line in body.decode().splitlines()]
+    predictions = [
+        [float(value) for value in line.split(",")] for line in body.decode().splitlines()
+    ]
     expected = scored.trees.predict(xgboost.DMatrix(np.array([[2.0], [5.0], [11.0]])))
-    assert [row[:2] for row in answers] == [[7, 2], [8, 5], [9, 11]]
-    assert [row[2] for row in answers] == pytest.approx(expected.tolist(), abs=1e-4)
+    assert [row[:2] for row in predictions] == [[7, 2], [8, 5], [9, 11]]
+    assert [row[2] for row in predictions] == pytest.approx(expected.tolist(), abs=1e-4)
 
 
-def test_the_jobs_model_is_the_package(scored: Scored) -> None:
+def test_model_of_the_job_is_the_package(scored: Scored) -> None:
     sagemaker = scored.cloud.client("sagemaker")
 
     (job,) = sagemaker.list_transform_jobs()["TransformJobSummaries"]

@@ -1,4 +1,4 @@
-"""The project's app with a search in the place of its training, deployed and driven."""
+"""The project's app with a tuning job in place of the training job, deployed and driven."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JOB = "sageloop-tune-flights"
 
 @pytest.fixture(scope="module")
 def loop() -> Iterator[Loop]:
-    """A search that new data started, its best model promoted and live."""
+    """A tuning job that new data started; its best model is promoted and deployed."""
     with in_process() as (_, client):
         deployed = deploy_project(client, "tune")
         deployed.deliver(date(2013, 1, 1), 20)
@@ -26,25 +26,27 @@ def loop() -> Iterator[Loop]:
 
 @pytest.fixture(scope="module")
 def search(loop: Loop) -> dict[str, Any]:
-    """The search as SageMaker describes it."""
+    """The description of the tuning job."""
     sagemaker = loop.cloud.client("sagemaker")
-    (found,) = sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
+    (description,) = sagemaker.list_hyper_parameter_tuning_jobs()[
+        "HyperParameterTuningJobSummaries"
+    ]
     return dict(
         sagemaker.describe_hyper_parameter_tuning_job(
-            HyperParameterTuningJobName=found["HyperParameterTuningJobName"]
+            HyperParameterTuningJobName=description["HyperParameterTuningJobName"]
         )
     )
 
 
 @pytest.mark.feature("tuning: the retraining loop may tune instead of train")
-def test_new_data_start_a_search(search: dict[str, Any]) -> None:
+def test_new_data_starts_a_tuning_job(search: dict[str, Any]) -> None:
     assert search["HyperParameterTuningJobName"].startswith(f"{JOB}-")
     assert search["HyperParameterTuningJobStatus"] == "Completed"
     assert search["TrainingJobStatusCounters"]["Completed"] == 6
 
 
 @pytest.mark.feature("tuning: the best trial goes through the gate into the registry")
-def test_the_best_trial_is_promoted(loop: Loop, search: dict[str, Any]) -> None:
+def test_best_trial_is_promoted(loop: Loop, search: dict[str, Any]) -> None:
     best = search["BestTrainingJob"]["TrainingJobName"]
 
     (package,) = loop.packages()
@@ -53,7 +55,7 @@ def test_the_best_trial_is_promoted(loop: Loop, search: dict[str, Any]) -> None:
     assert loop.champion()["state"] == "live"
 
 
-def test_trials_see_the_days_that_were_delivered(loop: Loop, search: dict[str, Any]) -> None:
+def test_trials_use_the_delivered_days(loop: Loop, search: dict[str, Any]) -> None:
     best = search["BestTrainingJob"]["TrainingJobName"]
     job = loop.cloud.client("sagemaker").describe_training_job(TrainingJobName=best)
 
@@ -65,15 +67,17 @@ def test_trials_see_the_days_that_were_delivered(loop: Loop, search: dict[str, A
     assert validation.endswith(f"/runs/{name}/validation.manifest")
 
 
-def test_the_start_function_is_found_by_the_jobs_name(loop: Loop) -> None:
+def test_start_function_is_published_under_the_job_name(loop: Loop) -> None:
     ssm = loop.cloud.client("ssm")
 
-    found = ssm.get_parameter(Name=f"/sageloop/jobs/{JOB}/start-function")
+    description = ssm.get_parameter(Name=f"/sageloop/jobs/{JOB}/start-function")
 
-    assert ":function:sageloop-tune-Operations-LoopStartTraining" in found["Parameter"]["Value"]
+    assert (
+        ":function:sageloop-tune-Operations-LoopStartTraining" in description["Parameter"]["Value"]
+    )
 
 
-def test_the_demo_reads_the_holdout_of_the_best_trial(loop: Loop, search: dict[str, Any]) -> None:
+def test_demo_reads_the_hold_out_of_the_best_trial(loop: Loop, search: dict[str, Any]) -> None:
     best = search["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
 
     assert loop.watch.runs() == [search["HyperParameterTuningJobName"]]

@@ -37,7 +37,7 @@ TRUST = {
 
 
 class Events(Service):
-    """Keeps what is emitted."""
+    """An events service that records emitted events."""
 
     model = "events"
 
@@ -53,7 +53,7 @@ class Events(Service):
 
 
 class Metrics(CloudWatchService):
-    """CloudWatch that remembers what other services put."""
+    """A CloudWatch service that records the metrics of other services."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
@@ -81,11 +81,11 @@ def start_cloud() -> SimpleNamespace:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[SimpleNamespace]:
-    made = start_cloud()
-    made.iam.create_role(RoleName="training-tests", AssumeRolePolicyDocument=json.dumps(TRUST))
-    yield made
-    made.iam.delete_role(RoleName="training-tests")
-    made.cloud.stop()
+    started = start_cloud()
+    started.iam.create_role(RoleName="training-tests", AssumeRolePolicyDocument=json.dumps(TRUST))
+    yield started
+    started.iam.delete_role(RoleName="training-tests")
+    started.cloud.stop()
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def program(tmp_path: Path) -> Iterator[Any]:
 
 
 def request(name: str, image: str = XGBOOST, **members: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "TrainingJobName": name,
         "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
         "RoleArn": ROLE,
@@ -136,7 +136,7 @@ def request(name: str, image: str = XGBOOST, **members: Any) -> dict[str, Any]:
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": 300},
     }
-    return made | members
+    return spec | members
 
 
 def channel(name: str, uri: str, **s3: Any) -> dict[str, Any]:
@@ -152,10 +152,10 @@ def csv(rows: int, start: int = 0) -> bytes:
     return "".join(f"{3 * i + 1},{i},{i % 7}\n" for i in range(start, start + rows)).encode()
 
 
-def run(aws: SimpleNamespace, made: dict[str, Any]) -> dict[str, Any]:
-    aws.sagemaker.create_training_job(**made)
+def run(aws: SimpleNamespace, spec: dict[str, Any]) -> dict[str, Any]:
+    aws.sagemaker.create_training_job(**spec)
     assert aws.cloud.settle(180) == []
-    return dict(aws.sagemaker.describe_training_job(TrainingJobName=made["TrainingJobName"]))
+    return dict(aws.sagemaker.describe_training_job(TrainingJobName=spec["TrainingJobName"]))
 
 
 def files_in(aws: SimpleNamespace, key: str) -> dict[str, bytes]:
@@ -165,9 +165,9 @@ def files_in(aws: SimpleNamespace, key: str) -> dict[str, bytes]:
         return {m.name: archive.extractfile(m).read() for m in members}  # type: ignore[union-attr]
 
 
-def refusal(aws: SimpleNamespace, made: dict[str, Any]) -> tuple[str, str]:
+def refusal(aws: SimpleNamespace, spec: dict[str, Any]) -> tuple[str, str]:
     with pytest.raises(ClientError) as caught:
-        aws.sagemaker.create_training_job(**made)
+        aws.sagemaker.create_training_job(**spec)
     error = caught.value.response["Error"]
     return error["Code"], error["Message"]
 
@@ -186,16 +186,16 @@ def model(aws: SimpleNamespace, job: str = "job") -> dict[str, bytes]:
 
 
 def wait_for_log(aws: SimpleNamespace) -> None:
-    """Return once a container has printed something."""
-    seen = threading.Event()
-    aws.cloud.front.after("logs:PutLogEvents", lambda *_: seen.set())
+    """Return once a container has written a log line."""
+    started = threading.Event()
+    aws.cloud.front.after("logs:PutLogEvents", lambda *_: started.set())
     if not aws.cloud.recorder.calls(after=aws.started, action="logs:PutLogEvents"):
-        assert seen.wait(180)
+        assert started.wait(180)
 
 
 def messages(aws: SimpleNamespace, job: str, host: str = "algo-1") -> list[str]:
     prefix = f"{job}/{host}-"
     streams = aws.logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=prefix)
     name = streams["logStreams"][0]["logStreamName"]
-    found = aws.logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=name, startFromHead=True)
-    return [event["message"] for event in found["events"]]
+    events = aws.logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=name, startFromHead=True)
+    return [event["message"] for event in events["events"]]

@@ -1,4 +1,4 @@
-"""Models and transform jobs in a few words, for the tests of batch transform."""
+"""Test harness for batch transform: models and transform jobs."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ LOG_GROUP = "/aws/sagemaker/TransformJobs"
 
 
 class Batch:
-    """The stage, and the file to which the container of a test writes what it was asked."""
+    """The job stage, and the file to which the test's container writes its requests."""
 
-    def __init__(self, stage: Stage, asked: Path) -> None:
+    def __init__(self, stage: Stage, requests: Path) -> None:
         self.stage = stage
-        self._asked = asked
+        self._requests_file = requests
 
-    def asked(self) -> list[dict[str, Any]]:
-        """Every request that the container got."""
-        if not self._asked.exists():
+    def requests(self) -> list[dict[str, Any]]:
+        """All requests that the container received."""
+        if not self._requests_file.exists():
             return []
-        return [json.loads(line) for line in self._asked.read_text().splitlines()]
+        return [json.loads(line) for line in self._requests_file.read_text().splitlines()]
 
     def model(self, **environment: str) -> str:
-        """A model of the test's own container."""
+        """A model with the test's container."""
         name = f"model-{self.stage.name()}"
         self.stage.sagemaker.create_model(
             ModelName=name, ExecutionRoleArn=ROLE,
             PrimaryContainer={
-                "Image": IMAGE, "Environment": {"ASKED": str(self._asked), **environment}
+                "Image": IMAGE,
+                "Environment": {"REQUESTS_FILE": str(self._requests_file), **environment},
             },
         )  # fmt: skip
         return name
@@ -47,7 +48,7 @@ class Batch:
     def request(
         self, model: str, objects: dict[str, bytes | str], **members: Any
     ) -> dict[str, Any]:
-        """A job over objects that are put under a prefix of its own."""
+        """A job on objects that are put under an unused prefix."""
         name = self.stage.name()
         for key, body in objects.items():
             self.stage.put(f"{name}/in/{key}", body)
@@ -65,34 +66,34 @@ class Batch:
             },
         } | members  # fmt: skip
 
-    def run(self, made: dict[str, Any]) -> dict[str, Any]:
-        """Run a job to its end; returns its description."""
-        self.stage.sagemaker.create_transform_job(**made)
+    def run(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Run a job to its end; return its description."""
+        self.stage.sagemaker.create_transform_job(**spec)
         assert self.stage.cloud.settle(180) == []
-        return self.describe(made)
+        return self.describe(spec)
 
-    def describe(self, made: dict[str, Any]) -> dict[str, Any]:
-        name = made["TransformJobName"]
+    def describe(self, spec: dict[str, Any]) -> dict[str, Any]:
+        name = spec["TransformJobName"]
         return dict(self.stage.sagemaker.describe_transform_job(TransformJobName=name))
 
-    def output(self, made: dict[str, Any]) -> dict[str, bytes]:
-        """What the job wrote, by the rest of the keys."""
-        return self.stage.under(f"{made['TransformJobName']}/out/")
+    def output(self, spec: dict[str, Any]) -> dict[str, bytes]:
+        """The output objects of a job, by the rest of their keys."""
+        return self.stage.under(f"{spec['TransformJobName']}/out/")
 
-    def log(self, made: dict[str, Any]) -> list[str]:
-        """Everything that the job logged."""
-        return self.stage.lines(LOG_GROUP, f"{made['TransformJobName']}/")
+    def log(self, spec: dict[str, Any]) -> list[str]:
+        """All log lines of a job."""
+        return self.stage.lines(LOG_GROUP, f"{spec['TransformJobName']}/")
 
 
 def packed(files: dict[str, bytes]) -> bytes:
-    """A tar.gz of files."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+    """A tar.gz archive of files."""
+    spec = io.BytesIO()
+    with tarfile.open(fileobj=spec, mode="w:gz") as archive:
         for name, body in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(body)
             archive.addfile(member, io.BytesIO(body))
-    return made.getvalue()
+    return spec.getvalue()
 
 
 @pytest.fixture
@@ -100,5 +101,5 @@ def batch(stage: Stage, tmp_path: Path) -> Iterator[Batch]:
     program = [sys.executable, "-IS", str(Path(__file__).with_name("batch_server.py"))]
     images.register(IMAGE, serving=program)
     stage.cloud.service("sagemaker").hosting.timing = Timing(startup_cap=120, terminate=2)
-    yield Batch(stage, tmp_path / "asked")
+    yield Batch(stage, tmp_path / "requests")
     images.unregister(IMAGE)

@@ -12,11 +12,11 @@ LOSS = {"Name": "loss", "Regex": r"loss=([-+0-9.e]+)"}
 BASE = """
 import json, os, pathlib, sys, time
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-given = json.loads((base / "input/config/hyperparameters.json").read_text())
-def tell(value):
+values = json.loads((base / "input/config/hyperparameters.json").read_text())
+def report(value):
     print(f"loss={value}", flush=True)
 """
-BOWL = BASE + "tell((float(given['x']) - 0.3) ** 2)\n"
+BOWL = BASE + "report((float(values['x']) - 0.3) ** 2)\n"
 X = {"Name": "x", "MinValue": "0", "MaxValue": "1"}
 
 
@@ -29,7 +29,7 @@ def choices(**values: list[str]) -> dict[str, Any]:
 
 
 def definition(image: str, **members: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "AlgorithmSpecification": {
             "TrainingImage": image,
             "TrainingInputMode": "File",
@@ -44,30 +44,30 @@ def definition(image: str, **members: Any) -> dict[str, Any]:
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": 300},
     }
-    return made | members
+    return spec | members
 
 
 def config(
     strategy: str = "Random", *, jobs: int | None = 4, parallel: int = 1, **members: Any
 ) -> dict[str, Any]:
     limits = {"MaxParallelTrainingJobs": parallel}
-    made: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "Strategy": strategy,
         "RandomSeed": 7,
         "HyperParameterTuningJobObjective": OBJECTIVE,
         "ResourceLimits": limits | ({} if jobs is None else {"MaxNumberOfTrainingJobs": jobs}),
         "ParameterRanges": continuous(X),
     }
-    return made | members
+    return spec | members
 
 
 def tuning(name: str, image: str, settings: dict[str, Any] | None = None, **members: Any) -> Any:
-    made = {
+    spec = {
         "HyperParameterTuningJobName": name,
         "HyperParameterTuningJobConfig": config() if settings is None else settings,
         "TrainingJobDefinition": definition(image),
     }
-    return made | members
+    return spec | members
 
 
 def tune(aws: SimpleNamespace, request: dict[str, Any]) -> dict[str, Any]:
@@ -98,13 +98,13 @@ def objectives(aws: SimpleNamespace, name: str) -> list[float]:
 
 @pytest.fixture
 def bowl(program: Any) -> str:
-    """An image whose loss is least where x is 0.3."""
+    """An image whose loss is minimal at x = 0.3."""
     return str(program(BOWL, "bowl"))
 
 
 @pytest.fixture
 def forgotten(aws: SimpleNamespace, program: Any) -> Iterator[None]:
-    """Ends and deletes the tuning jobs a test leaves, before its training jobs and programs are."""
+    """Stops and deletes the tuning jobs of a test before its training jobs and programs."""
     yield
     client = aws.sagemaker
     for job in client.list_hyper_parameter_tuning_jobs(MaxResults=100)[

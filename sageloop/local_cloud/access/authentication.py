@@ -113,7 +113,7 @@ class Authentication:
         token = query.get(signature_v2.TOKEN, environ.get("HTTP_X_AMZ_SECURITY_TOKEN", ""))
         key = self._key(query[signature_v2.KEY], token)
         signature_v2.verify_url(query, key.secret_key, environ)
-        _hoist(environ, query)
+        _move_query_headers(environ, query)
         take_body(environ, "", None, "")
         scope = f"20000101/{self._region}/s3/aws4_request"
         _move_to_headers(environ, query[signature_v2.KEY], scope)
@@ -211,7 +211,7 @@ def _verify_s3(
         variable_of(name): name for name in claim.signer.signed_headers if "_" in name
     }
     if claim.seconds is not None:
-        _hoist(environ, query)
+        _move_query_headers(environ, query)
     take_body(environ, stated, claim, key.secret_key)
 
 
@@ -219,7 +219,7 @@ def _is_header(name: str) -> bool:
     return name not in _OF_A_SIGNATURE and name.lower().startswith(_HEADERS_OF_A_URL)
 
 
-def _hoist(environ: dict[str, Any], query: Mapping[str, str]) -> None:
+def _move_query_headers(environ: dict[str, Any], query: Mapping[str, str]) -> None:
     """Move the headers that a presigned URL carries in its query to the headers."""
     for name, value in query.items():
         if _is_header(name):

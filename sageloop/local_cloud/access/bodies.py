@@ -130,7 +130,7 @@ def take_body(environ: dict[str, Any], stated: str, claim: Claim | None, secret:
         body, trailing = _chunked_body(environ, streamed, claim, secret)
         digests |= trailing
         environ |= {variable_of(name): value for name, value in trailing.items()}
-        _forget_chunks(environ)
+        _remove_chunk_headers(environ)
     checksums.check(digests, body)
     environ["wsgi.input"] = io.BytesIO(body)
     # The bytes are passed on without another wrapper: no reader counts or copies them.
@@ -177,7 +177,7 @@ def _chunked_body(
     return body, trailing
 
 
-def _forget_chunks(environ: dict[str, Any]) -> None:
+def _remove_chunk_headers(environ: dict[str, Any]) -> None:
     for header in ("x-amz-trailer", "x-amz-decoded-content-length"):
         environ.pop(variable_of(header), None)
     environ["HTTP_X_AMZ_CONTENT_SHA256"] = UNSIGNED

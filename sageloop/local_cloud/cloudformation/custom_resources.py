@@ -137,9 +137,9 @@ class CustomResources:
                 return
             self._listens = True
         if self._cloud.services.has("lambda"):
-            self._cloud.services.functions.on_async_failure(self._on_dead)
+            self._cloud.services.functions.on_async_failure(self._on_discarded)
 
-    def _on_dead(self, function_arn: str, payload: bytes, error: str) -> None:
+    def _on_discarded(self, function_arn: str, payload: bytes, error: str) -> None:
         try:
             request_id = json.loads(payload).get("RequestId")
         except (ValueError, AttributeError):

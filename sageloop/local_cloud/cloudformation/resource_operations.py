@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _REPLACING = (
     "Requested update requires the creation of a new physical resource; hence creating one."
 )
-_KEPT = {"Snapshot": "retained: the local cloud takes no snapshots"}
+_KEPT = {"Snapshot": "retained: the local cloud creates no snapshots"}
 
 
 class ResourceOperations:

@@ -26,14 +26,14 @@ class ClientTimeAllowance:
         """Reset the limit for the next request."""
         self._left = self._most
 
-    def begin_to_wait(self) -> float:
+    def start_wait(self) -> float:
         """Start a wait; returns the seconds that are left. Raises ``TimeoutError`` without any."""
         if self._left <= 0:
             raise TimeoutError("timed out")
         self._since = wall.monotonic()
         return self._left
 
-    def end_to_wait(self, number: int) -> None:
+    def end_wait(self, number: int) -> None:
         """End a wait in which ``number`` bytes were transferred."""
         self._left -= wall.monotonic() - self._since
         self._left = min(self._most, self._left + number / _BYTES_A_SECOND)
@@ -54,16 +54,16 @@ class _LimitedSocket(socket.SocketIO):
 
     def readinto(self, buffer: Any) -> int | None:
         """Read available bytes. Raises ``TimeoutError`` when the client's time is used up."""
-        self._socket.settimeout(self._allowance.begin_to_wait())
+        self._socket.settimeout(self._allowance.start_wait())
         number = super().readinto(buffer)
-        self._allowance.end_to_wait(number or 0)
+        self._allowance.end_wait(number or 0)
         return number
 
     def write(self, data: Any) -> int | None:
         """Write as many bytes as fit. Raises ``TimeoutError`` when the client's time is used up."""
-        self._socket.settimeout(self._allowance.begin_to_wait())
+        self._socket.settimeout(self._allowance.start_wait())
         number = super().write(data)
-        self._allowance.end_to_wait(number or 0)
+        self._allowance.end_wait(number or 0)
         return number
 
 

@@ -9,33 +9,33 @@ from contextlib import contextmanager
 from sageloop.local_cloud.core.errors import AwsError
 
 
-class Places:
+class ConcurrencyLimit:
     """A number of concurrent requests; further requests are throttled."""
 
     def __init__(self, number: int) -> None:
         self._lock = threading.Lock()
         self._free = number
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Occupy a slot. Raises ThrottlingException if none is free."""
         with self._lock:
             if not self._free:
                 raise AwsError("ThrottlingException", "Rate exceeded", 400)
             self._free -= 1
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Free a slot."""
         with self._lock:
             self._free += 1
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Occupy a slot for the ``with`` statement. Raises ThrottlingException."""
-        self.take()
+        self.acquire()
         try:
             yield
         finally:
-            self.give_back()
+            self.release()
 
 
 class Closing:

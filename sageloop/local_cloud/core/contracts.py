@@ -49,7 +49,7 @@ class CloudWatch(Protocol):
 
     @property
     def metrics(self) -> Samples:
-        """The samples themselves, for who has many of them."""
+        """Store of samples, for services that publish many."""
         ...
 
     def put(

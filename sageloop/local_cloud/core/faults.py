@@ -58,19 +58,19 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ordered: list[Fault] = []
+        self._injected: list[Fault] = []
 
-    def order(self, **members: Any) -> Fault:
+    def inject(self, **members: Any) -> Fault:
         """Inject a fault; the arguments are the members of :class:`Fault`."""
         fault = Fault(**members)
         with self._lock:
-            self._ordered.append(fault)
+            self._injected.append(fault)
         return fault
 
     def clear(self) -> None:
         """Remove every fault."""
         with self._lock:
-            self._ordered.clear()
+            self._injected.clear()
 
     def interrupt_spot(
         self, job_pattern: str, *, times: int | None = 1, when_logged: str | None = None
@@ -79,56 +79,56 @@ class Faults:
 
         Without ``when_logged`` it is interrupted as soon as it trains.
         """
-        return self.order(kind="spot", match=job_pattern, times=times, when_logged=when_logged)
+        return self.inject(kind="spot", match=job_pattern, times=times, when_logged=when_logged)
 
     def refuse_capacity(self, instance_type: str, *, times: int | None = 1) -> Fault:
         """Refuse capacity of an instance type: an on-demand job fails, a spot job waits."""
-        return self.order(kind="capacity", match=instance_type, times=times)
+        return self.inject(kind="capacity", match=instance_type, times=times)
 
     def refuse_quota(self, instance_type: str, *, times: int | None = 1) -> Fault:
         """Answer CreateTrainingJob with ResourceLimitExceeded for an instance type."""
-        return self.order(kind="quota", match=instance_type, times=times)
+        return self.inject(kind="quota", match=instance_type, times=times)
 
     def fail_internally(self, job_pattern: str, *, times: int | None = 1) -> Fault:
         """End a job's containers with an internal error, which a RetryStrategy retries."""
-        return self.order(kind="internal", match=job_pattern, times=times)
+        return self.inject(kind="internal", match=job_pattern, times=times)
 
     def on_call(self, action: str, principal: str, *, after: bool) -> AwsError | None:
         """The error that the call must return, or ``None``."""
-        fault = self._strike("call", action, principal=principal, after=after)
+        fault = self._take("call", action, principal=principal, after=after)
         return AwsError(fault.code, fault.message, fault.status) if fault else None
 
     def copies_of_event(self, detail_type: str) -> int:
         """Number of deliveries of an event: 1 without a fault."""
-        fault = self._strike("event", detail_type)
+        fault = self._take("event", detail_type)
         return 1 if fault is None else fault.copies
 
-    def process_dies(self, label: str) -> bool:
+    def kills_process(self, label: str) -> bool:
         """Whether the process that starts under ``label`` is killed."""
-        return self._strike("process", label) is not None
+        return self._take("process", label) is not None
 
     def spot_interrupted(self, job: str, line: str | None = None) -> bool:
         """Whether a spot job is interrupted, at its start or by a line of its log."""
-        return self._strike("spot", job, line=line) is not None
+        return self._take("spot", job, line=line) is not None
 
     def capacity_refused(self, instance_type: str) -> bool:
         """Whether capacity of an instance type is refused now."""
-        return self._strike("capacity", instance_type) is not None
+        return self._take("capacity", instance_type) is not None
 
     def quota_refused(self, instance_type: str) -> bool:
         """Whether the quota of an instance type is exhausted."""
-        return self._strike("quota", instance_type) is not None
+        return self._take("quota", instance_type) is not None
 
     def fails_internally(self, job: str) -> bool:
         """Whether the attempt that starts now ends with an internal error."""
-        return self._strike("internal", job) is not None
+        return self._take("internal", job) is not None
 
-    def _strike(
+    def _take(
         self, kind: Kind, name: str, *, principal: str = "", after: bool = False,
         line: str | None = None,
     ) -> Fault | None:  # fmt: skip
         with self._lock:
-            for fault in self._ordered:
+            for fault in self._injected:
                 spent = fault.times is not None and fault.struck >= fault.times
                 if spent or fault.kind != kind or fault.after != after:
                     continue

@@ -20,8 +20,8 @@ from moto.core.routing import get_service_router
 
 from sageloop.local_cloud.access.authentication import Identity, service_claimed
 from sageloop.local_cloud.access.caller import Caller, CallerKind
-from sageloop.local_cloud.access.gate import CloudParts as GateParts
-from sageloop.local_cloud.access.gate import Gate
+from sageloop.local_cloud.access.request_filter import CloudParts as RequestFilterParts
+from sageloop.local_cloud.access.request_filter import RequestFilter
 from sageloop.local_cloud.core import wire
 from sageloop.local_cloud.core.errors import AwsError, not_supported
 from sageloop.local_cloud.core.fast_path import BufferedRequest, OperationFastPath, body_of
@@ -61,7 +61,7 @@ class _Route:
     admin: bool
 
 
-class CloudParts(GateParts, Protocol):
+class CloudParts(RequestFilterParts, Protocol):
     """Parts of the cloud that the front uses."""
 
     @property
@@ -75,7 +75,7 @@ class Front:
 
     def __init__(self, cloud: CloudParts) -> None:
         self._cloud = cloud
-        self._gate = Gate(cloud)
+        self._request_filter = RequestFilter(cloud)
         self._moto = MotoBridge(cloud.clock, cloud.region, cloud.account_id)
         self._services: dict[str, Operations] = {}
         self._operations: dict[tuple[str, str], Operation] = {}
@@ -118,7 +118,7 @@ class Front:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a WSGI request."""
         environ.setdefault("RAW_URI", environ.get("REQUEST_URI", ""))
-        response = self._gate.refused_at_once(environ)
+        response = self._request_filter.admission_refusal(environ)
         if response is None:
             response = self._invoked(environ) or self.dispatch(Request(environ))
         headers = [
@@ -145,14 +145,14 @@ class Front:
         for route in self._routes:
             if request.path.startswith(route.prefix):
                 if route.admin and not self._is_admin(request):
-                    return self._gate.refuse_route(request.environ)
+                    return self._request_filter.refuse_route(request.environ)
                 return _handled(route.handler, request)
         environ = request.environ
         try:
             bound_body(service_claimed(environ), environ)
         except AwsError as error:
             return wire.refusal(None, error)  # unread: the client may never send it
-        identity = self._gate.identify(environ)
+        identity = self._request_filter.identify(environ)
         if isinstance(identity, wire.Response):
             return identity
         return self._answered(Request(environ), identity)
@@ -196,7 +196,7 @@ class Front:
             return None
         started = wall.perf_counter()
         body = body_of(environ)
-        identity = self._gate.identify_signed(environ, body)
+        identity = self._request_filter.identify_signed(environ, body)
         if isinstance(identity, wire.Response):
             return identity
         request = cast("Request", BufferedRequest(environ, body))
@@ -238,7 +238,7 @@ class Front:
         self, operation: wire.Operation, call: Call, read: Callable[[], dict[str, Any]]
     ) -> wire.Response:
         try:
-            self._gate.check_public(operation, call)
+            self._request_filter.check_public(operation, call)
             call.params.update(_read(operation, read))
             return self._with_faults(call, operation)
         except AwsError as error:
@@ -284,7 +284,7 @@ class Front:
         started = wall.perf_counter()
         try:
             if identity.caller.kind is CallerKind.ANONYMOUS:
-                self._gate.check_form(model, request)
+                self._request_filter.check_form(model, request)
             outcome = self._moto.call(model, request.environ)
         except NotImplementedError:
             named = request.headers.get("X-Amz-Target", f"{request.method} {request.path}")

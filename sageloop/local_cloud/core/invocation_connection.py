@@ -191,11 +191,11 @@ def _variable(header: str) -> str:
 def _exactly(connection: socket.socket, number: int, allowance: ClientTimeAllowance) -> bytes:
     pieces, missing = [], number
     while missing > 0:
-        allowance.begin_to_wait()
+        allowance.start_wait()
         part = connection.recv(min(missing, 1 << 20))
         if not part:
             raise ConnectionResetError("the request was cut short")
-        allowance.end_to_wait(len(part))
+        allowance.end_wait(len(part))
         pieces.append(part)
         missing -= len(part)
     return b"".join(pieces)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.test import run_wsgi_app
 
-from sageloop.local_cloud.core.moto_sqs import in_time_of
+from sageloop.local_cloud.core.moto_sqs import using_clock
 from sageloop.local_cloud.core.naming import moto_part
 from sageloop.local_cloud.core.wire import Response
 
@@ -55,7 +55,7 @@ class MotoBridge:
         # moto would derive the account from the access key, and knows only some keys.
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
         unlocked = nullcontext() if _may_wait(environ) else self._lock_of(service)
-        with unlocked, in_time_of(self._clock):
+        with unlocked, using_clock(self._clock):
             body, status, headers = run_wsgi_app(part, environ, buffered=True)
         answered = Response(int(status.split()[0]), dict(headers.items()), b"".join(body))
         if answered.status in _PAGES and answered.body.startswith(b"<!doctype html>"):
@@ -84,9 +84,9 @@ class MotoBridge:
 
 def _keep_queues_in_virtual_time() -> None:
     # Imported at the first call to SQS: moto's SQS is slow to load.
-    from sageloop.local_cloud.core.moto_queues import accept_virtual_time
+    from sageloop.local_cloud.core.moto_queues import use_virtual_time
 
-    accept_virtual_time()
+    use_virtual_time()
 
 
 def _may_wait(environ: dict[str, Any]) -> bool:
@@ -103,12 +103,12 @@ def load_part(service: str, region: str) -> Any:
     from moto.moto_server.werkzeug_app import create_backend_app
 
     from sageloop.local_cloud.core.moto_iam import load_policies_where
-    from sageloop.local_cloud.core.moto_logs import accept_virtual_time
-    from sageloop.local_cloud.core.moto_s3 import keep_bucket_policies_stored
+    from sageloop.local_cloud.core.moto_logs import use_virtual_time
+    from sageloop.local_cloud.core.moto_s3 import disable_bucket_policies
 
     load_policies_where(region)
-    accept_virtual_time()
-    keep_bucket_policies_stored()
+    use_virtual_time()
+    disable_bucket_policies()
     part = moto_part(service)
     if part is None:
         raise KeyError(f"moto keeps no state of {service}")

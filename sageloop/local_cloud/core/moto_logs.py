@@ -31,6 +31,6 @@ class VirtualTimeLogs(models.LogsBackend):
         return group.put_log_events(log_stream_name, log_events), {}
 
 
-def accept_virtual_time() -> None:
+def use_virtual_time() -> None:
     """Make moto create backends of this class."""
     models.logs_backends.backend = VirtualTimeLogs

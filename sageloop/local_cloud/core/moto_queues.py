@@ -26,7 +26,7 @@ class VirtualTimeQueues(models.SQSBackend):
         return super().receive_message(queue_name, *args, **more)
 
 
-def accept_virtual_time() -> None:
+def use_virtual_time() -> None:
     """Make moto create queues of this class, in virtual time.
 
     Backends that moto has created before stay as they are: call this before the first use of SQS.

@@ -31,7 +31,7 @@ class StoredPolicyBucket(models.FakeBucket):
         return PermissionResult.NEUTRAL
 
 
-def keep_bucket_policies_stored() -> None:
+def disable_bucket_policies() -> None:
     """Make moto create buckets of this class."""
     vars(models)["FakeBucket"] = StoredPolicyBucket
 

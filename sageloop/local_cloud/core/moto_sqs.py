@@ -35,7 +35,7 @@ def now() -> float:
 
 
 @contextmanager
-def in_time_of(clock: VirtualClock) -> Iterator[None]:
+def using_clock(clock: VirtualClock) -> Iterator[None]:
     """Serve the calls inside the ``with`` statement in the time of a clock."""
     token = _TIME.set(clock.time)
     try:

@@ -96,7 +96,7 @@ class Processes:
         else:
             self._link.send(kind="signal", pid=child.pid, signal=int(sig))
 
-    def end_adopted(self, pid: int) -> None:
+    def kill_adopted(self, pid: int) -> None:
         """Kill a registered process with all its descendants."""
         if self._link is not None:
             self._link.send(kind="end", pid=pid)

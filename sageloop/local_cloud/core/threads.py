@@ -84,7 +84,7 @@ class Threads:
             try:
                 connection = self._work.get(timeout=_IDLE_SECONDS)
             except queue.Empty:
-                if self._may_go():
+                if self._may_end():
                     return
                 continue
             if connection is None:
@@ -96,7 +96,7 @@ class Threads:
                 else:
                     self._idle += 1
 
-    def _may_go(self) -> bool:
+    def _may_end(self) -> bool:
         # Without an idle thread beside it, this one must wait for the request on its way.
         with self._lock:
             if not self._idle or len(self._threads) <= self._kept:

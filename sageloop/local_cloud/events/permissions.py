@@ -43,7 +43,7 @@ class _Access:
         return allows(policy, request)
 
     def refused(self, action: str, by: str) -> str:
-        return f"{by} does not let {self.principal} {action}"
+        return f"{by} does not allow {self.principal} to call {action}"
 
 
 def admits(cloud: Cloud, service_principal: str, target_arn: str, source_arn: str) -> str | None:

@@ -48,8 +48,8 @@ class WorkerPool:
         """Fork a worker that has not loaded its handler. Raises ``OSError``."""
         day = self._cloud.clock.now().strftime("%Y/%m/%d")
         stream = f"{day}/[{version.number}]{secrets.token_hex(16)}"
-        worker = Worker(self.forks.fork(), stream=stream, end=self._cloud.processes.end_adopted)
-        if not worker.hello(_FORK_SECONDS):
+        worker = Worker(self.forks.fork(), stream=stream, end=self._cloud.processes.kill_adopted)
+        if not worker.wait_until_ready(_FORK_SECONDS):
             worker.close()
             raise OSError("the fork server did not start a worker")
         self._cloud.processes.adopt(worker.pid, f"lambda:{version.name}")

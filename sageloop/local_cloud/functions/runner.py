@@ -156,10 +156,10 @@ class _Invocation:
                 "client_context": request.client_context,
             },
             self._version.timeout, self._transcript.feed,
-            killed=self._cloud.faults.process_dies(label),
+            killed=self._cloud.faults.kills_process(label),
         )  # fmt: skip
         # A process that ends between the end of its work and its response is a separate case.
-        if isinstance(reply, dict) and self._cloud.faults.process_dies(f"{label}:answered"):
+        if isinstance(reply, dict) and self._cloud.faults.kills_process(f"{label}:answered"):
             worker.kill()
             return "dead"
         return reply
@@ -196,7 +196,7 @@ class _Invocation:
             self._lines.message(text)
             return _error("Sandbox.Timedout", text), "timeout", None
         code = self._pool.forks.exit_code(worker.pid, 2.0)
-        text = f"RequestId: {request_id} Error: {_how_it_ended(code)}"
+        text = f"RequestId: {request_id} Error: {_exit_reason(code)}"
         self._lines.message(text)
         return _error("Runtime.ExitError", text), "error", "Runtime.ExitError"
 
@@ -221,7 +221,7 @@ def _too_large(size: int) -> tuple[bytes, str]:
     return _error(kind, text), kind
 
 
-def _how_it_ended(code: int | None) -> str:
+def _exit_reason(code: int | None) -> str:
     if code is None or code == 0:
         return "Runtime exited without providing a reason"
     if code > 0:

@@ -32,7 +32,7 @@ class Worker:
         self.pid = 0
         self.idle_since = wall.monotonic()
 
-    def hello(self, seconds: float) -> bool:
+    def wait_until_ready(self, seconds: float) -> bool:
         """Wait for the worker's first message; returns ``False`` if it does not arrive."""
         message = self._receive(wall.monotonic() + seconds, lambda _: None)
         if isinstance(message, dict):

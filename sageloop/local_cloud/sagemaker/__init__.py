@@ -1,1 +1,1 @@
-"""SageMaker: jobs, models, endpoints and the registry, with real lifecycles."""
+"""SageMaker: jobs, models, endpoints, model registry and notebook instances."""

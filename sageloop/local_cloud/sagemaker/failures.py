@@ -1,50 +1,50 @@
-"""Why a job fails, in the words of FailureReason."""
+"""Failures of a job and the text that each writes to FailureReason."""
 
 from __future__ import annotations
 
 INTERNAL_ERROR = (
-    "InternalServerError: We encountered an internal error. Please try again."  # AWS's own words
+    "InternalServerError: We encountered an internal error. Please try again."  # AWS's message
 )
 CAPACITY_ERROR = (
     "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
     "different ML instance type."
 )
-_LONGEST = 1024
+_MAX_LENGTH = 1024
 
 
 class JobFailed(Exception):
-    """The job ends as Failed; the text becomes its FailureReason."""
+    """Ends the job with status Failed; the text becomes its FailureReason."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason[:_LONGEST]
+        self.reason = reason[:_MAX_LENGTH]
 
 
 class InternalError(JobFailed):
-    """A failure of the platform's own, which a RetryStrategy retries."""
+    """A platform failure, which a RetryStrategy retries."""
 
     def __init__(self) -> None:
         super().__init__(INTERNAL_ERROR)
 
 
 class CapacityAwaited(Exception):
-    """There are no spot instances now; the job waits for some."""
+    """No spot instances are available; the job waits for capacity."""
 
 
 class SpotInterrupted(Exception):
-    """The job's spot instances were taken away."""
+    """The spot instances of the job were reclaimed."""
 
 
 class JobStopped(Exception):
-    """StopTrainingJob came before there was anything to keep."""
+    """StopTrainingJob was called before the job produced output to upload."""
 
 
 class Abandoned(Exception):
-    """The cloud goes down; the job is left as it is."""
+    """The cloud is shutting down; the job keeps its status."""
 
 
 def algorithm_error(message: str, exit_code: int) -> JobFailed:
-    """The failure of a container that exited with ``exit_code``, not zero."""
+    """The failure of a container that exited with the non-zero code ``exit_code``."""
     tail = f", exit code: {exit_code}"
-    head = f"AlgorithmError: {message[:_LONGEST]}"
-    return JobFailed(head[: _LONGEST - len(tail)] + tail)
+    head = f"AlgorithmError: {message[:_MAX_LENGTH]}"
+    return JobFailed(head[: _MAX_LENGTH - len(tail)] + tail)

@@ -1,4 +1,4 @@
-"""A container's own ``/opt/ml``, ``/etc/hosts``, host name and network on this machine."""
+"""Private ``/opt/ml``, ``/etc/hosts``, host name and network for a container's process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-# The rest of /opt stays visible, as the program's own interpreter may live there.
+# The rest of /opt stays visible because the program's interpreter may be installed in it.
 _PRIVATE_OPT = """\
 set -e
 mkdir -p "$hold"
@@ -35,7 +35,7 @@ _FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A directory of this machine at ``inside``, a path under ``/opt/ml``."""
+    """A host directory that is mounted at ``inside``, a path under ``/opt/ml``."""
 
     source: Path
     inside: str
@@ -43,10 +43,10 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a container has of its own beside ``/opt/ml``; by default nothing.
+class IsolationSettings:
+    """What a container gets in addition to a private ``/opt/ml``; nothing by default.
 
-    ``network`` is the pid of a process whose user and network namespaces are joined.
+    ``network`` is the process id of the process whose user and network namespaces are joined.
     """
 
     host_name: str | None = None
@@ -55,12 +55,12 @@ class Surroundings:
     network: int | None = None
 
 
-_NOTHING = Surroundings()
+_NO_SETTINGS = IsolationSettings()
 
 
 @cache
 def available() -> bool:
-    """Whether this kernel lets a process have mounts of its own without privilege."""
+    """Whether this kernel supports mount namespaces for unprivileged processes."""
     tool = shutil.which("unshare")
     if tool is None or not Path("/opt").is_dir():
         return False
@@ -70,7 +70,7 @@ def available() -> bool:
 
 @cache
 def networks_available() -> bool:
-    """Whether processes can be given a network of their own, shared by several of them."""
+    """Whether several processes can share a private network namespace on this machine."""
     if not available() or shutil.which("nsenter") is None:
         return False
     probe = ["unshare", "-Urn", "true"]
@@ -78,53 +78,53 @@ def networks_available() -> bool:
 
 
 def possible_for(base: Path) -> bool:
-    """Whether ``base`` can become a private ``/opt/ml``."""
+    """Whether ``base`` can be mounted as a private ``/opt/ml``."""
     return available() and Path("/opt") not in base.parents
 
 
 def with_private_opt_ml(
-    command: Sequence[str], base: Path, surroundings: Surroundings = _NOTHING
+    command: Sequence[str], base: Path, settings: IsolationSettings = _NO_SETTINGS
 ) -> list[str]:
-    """``command`` with ``base`` as its ``/opt/ml``; unchanged where that is not possible.
+    """Return ``command`` wrapped to run with ``base`` as its ``/opt/ml``.
 
-    The process keeps its pid. Where it is not possible the program has
-    ``SAGEMAKER_BASE_DIR`` to go by.
+    Returns ``command`` unchanged where the kernel does not support this; the program then finds its
+    directory in ``SAGEMAKER_BASE_DIR``. The process keeps its process id.
     """
     if not possible_for(base):
         return list(command)
-    script = "\n".join(_script(base, surroundings))
-    return [*_unshared(surroundings.network), "sh", "-c", script, "sh", *command]
+    script = "\n".join(_script(base, settings))
+    return [*_unshare_command(settings.network), "sh", "-c", script, "sh", *command]
 
 
 def remove(base: Path) -> None:
-    """Remove a directory that was a container's, and the mount point beside it."""
+    """Remove the directory of a container and the mount point beside it."""
     shutil.rmtree(base, ignore_errors=True)
     with suppress(OSError):
-        _hold(base).rmdir()
+        _mount_point(base).rmdir()
 
 
-def _hold(base: Path) -> Path:
+def _mount_point(base: Path) -> Path:
     return base.parent / f".{base.name}.opt"
 
 
-def _unshared(network: int | None) -> list[str]:
+def _unshare_command(network: int | None) -> list[str]:
     if network is None:
         return ["unshare", "-Urmu"]
-    # The holder's user namespace owns its network; only its members may enter that.
+    # Only members of the user namespace that owns a network namespace may enter it.
     entered = ["nsenter", "-t", str(network), "-U", "-n", "--preserve-credentials"]
     return [*entered, "unshare", "-mu"]
 
 
-def _script(base: Path, surroundings: Surroundings) -> Iterator[str]:
+def _script(base: Path, settings: IsolationSettings) -> Iterator[str]:
     yield f"base={shlex.quote(str(base))}"
-    yield f"hold={shlex.quote(str(_hold(base)))}"
+    yield f"hold={shlex.quote(str(_mount_point(base)))}"
     yield _PRIVATE_OPT
-    for mount in surroundings.mounts:
+    for mount in settings.mounts:
         yield from _mounted(mount)
-    if surroundings.hosts_file is not None and Path("/etc/hosts").exists():
-        yield f"mount --bind {shlex.quote(str(surroundings.hosts_file))} /etc/hosts"
-    if surroundings.host_name is not None and shutil.which("hostname"):
-        yield f"hostname {shlex.quote(surroundings.host_name)}"
+    if settings.hosts_file is not None and Path("/etc/hosts").exists():
+        yield f"mount --bind {shlex.quote(str(settings.hosts_file))} /etc/hosts"
+    if settings.host_name is not None and shutil.which("hostname"):
+        yield f"hostname {shlex.quote(settings.host_name)}"
     yield 'cd /opt/ml\nexec "$@"'
 
 
@@ -132,7 +132,7 @@ def _mounted(mount: Mount) -> Iterator[str]:
     inside = shlex.quote(mount.inside)
     yield f"mount --bind {shlex.quote(str(mount.source))} {inside}"
     if mount.read_only:
-        # A namespace may add to the flags of a mount that it inherits, but drop none.
+        # A namespace may add flags to a mount that it inherits; it may not remove any.
         flags = os.statvfs(mount.source).f_flag
-        kept = [name for flag, name in _FLAGS.items() if flags & flag]
-        yield f"mount -o {','.join(['remount', 'bind', 'ro', *kept])} {inside}"
+        flags_kept = [name for flag, name in _FLAGS.items() if flags & flag]
+        yield f"mount -o {','.join(['remount', 'bind', 'ro', *flags_kept])} {inside}"

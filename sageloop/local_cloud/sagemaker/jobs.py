@@ -1,4 +1,4 @@
-"""The record of a job without secondary statuses: processing jobs and batch transform."""
+"""Records and execution of jobs without secondary statuses: processing and transform jobs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _HIDDEN = ("Tags",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobKind:
-    """How one kind of job is named: ``noun`` heads its members (``ProcessingJobName``).
+    """The API names of one kind of job.
 
-    ``reported`` are the members that its events carry.
+    ``noun`` starts the names of its members (``ProcessingJobName``). ``reported`` are the members
+    that its EventBridge events contain.
     """
 
     family: str
@@ -33,12 +34,12 @@ class JobKind:
     reported: tuple[str, ...]
 
     def member(self, tail: str) -> str:
-        """``JobName`` becomes ``ProcessingJobName``."""
+        """The member name with this ending: ``Name`` gives ``ProcessingJobName``."""
         return f"{self.noun}{tail}"
 
 
 class JobRecords:
-    """Creates and moves jobs of one kind in the store; each move is an event."""
+    """Creates and updates job documents in the store; each status change is an event."""
 
     def __init__(self, account: Account, kind: JobKind) -> None:
         self._account = account
@@ -47,7 +48,7 @@ class JobRecords:
         self.kind = kind
 
     def open(self, request: Document, **more: Any) -> Document:
-        """Add a job as it is asked for. Raises ResourceInUse if the name is taken."""
+        """Create a job from its request. Raises ResourceInUse if the name is taken."""
         name, now = request[self.kind.member("JobName")], self._clock.now()
         document = {m: v for m, v in request.items() if m not in _HIDDEN} | more | {
             self.kind.member("JobArn"): self._store.arn(self.kind.family, name),
@@ -60,15 +61,15 @@ class JobRecords:
         return document
 
     def get(self, name: str) -> Document:
-        """A job. Raises ``AwsError`` if there is none."""
+        """Return a job. Raises ``AwsError`` if it does not exist."""
         return self._store.get(self.kind.family, name)
 
     def all(self) -> list[Document]:
-        """Every job of the kind, in order of creation."""
+        """Return all jobs of the kind in order of creation."""
         return self._store.list(self.kind.family)
 
     def begin(self, name: str) -> None:
-        """Note that the work starts. Raises :class:`JobStopped` if it is not to."""
+        """Record that a job starts. Raises :class:`JobStopped` if a stop was requested."""
 
         def change(document: Document) -> None:
             if document[self.kind.member("JobStatus")] != "InProgress":
@@ -80,11 +81,11 @@ class JobRecords:
         self._emit(self._store.modify(self.kind.family, name, change))
 
     def end(self, name: str, status: str, **members: Any) -> None:
-        """Enter a last status, setting ``members`` along the way."""
+        """Set the final status of a job together with ``members``."""
         self._move(name, status, members | {self.kind.member("EndTime"): self._clock.now()})
 
-    def ask_to_stop(self, name: str) -> bool:
-        """Enter Stopping; false if the job is stopping already.
+    def mark_stopping(self, name: str) -> bool:
+        """Set a job to Stopping; return false if it is stopping already.
 
         Raises ``AwsError`` if the job has ended.
         """
@@ -102,7 +103,7 @@ class JobRecords:
         return True
 
     def delete(self, name: str) -> None:
-        """Forget a job that has ended. Raises ResourceInUse if it has not."""
+        """Delete a job that has ended. Raises ResourceInUse if it has not."""
         with self._store.changed:
             status = self.get(name)[self.kind.member("JobStatus")]
             if status not in ENDED:
@@ -126,20 +127,20 @@ class JobRecords:
 
 
 class Run(Protocol):
-    """A job being carried out."""
+    """Execution of one job."""
 
     def run(self) -> None:
-        """Carry it out; returns when it has its last status."""
+        """Execute the job; return when it has its final status."""
 
     def request_stop(self) -> None:
-        """End it early; it is Stopping already."""
+        """Stop the job early; its status is Stopping already."""
 
     def abandon(self) -> None:
-        """Kill what runs and change no status."""
+        """Kill the job's processes and change no status."""
 
 
 class RunningJobs:
-    """The jobs of one kind that are being carried out, by name."""
+    """The executions of jobs of one kind, by job name."""
 
     def __init__(self, cloud: Cloud, records: JobRecords) -> None:
         self._cloud = cloud
@@ -148,15 +149,15 @@ class RunningJobs:
         self._runs: dict[str, Run] = {}
 
     def start(self, name: str, run: Run) -> None:
-        """Carry a job out in the background."""
+        """Start a job in the background."""
         with self._lock:
             self._runs[name] = run
         label = f"{self._records.kind.noun.lower()} job {name}"
         self._cloud.activity.spawn(label, lambda: self._carry_out(name, run))
 
     def stop(self, name: str) -> None:
-        """Stop a job. Raises ``AwsError`` if there is none, or it has ended."""
-        if not self._records.ask_to_stop(name):
+        """Stop a job. Raises ``AwsError`` if it does not exist or has ended."""
+        if not self._records.mark_stopping(name):
             return
         with self._lock:
             run = self._runs.get(name)
@@ -166,7 +167,7 @@ class RunningJobs:
             run.request_stop()
 
     def abandon(self) -> None:
-        """Kill what runs; jobs stay as they are."""
+        """Kill the processes of all jobs; the jobs keep their statuses."""
         with self._lock:
             runs = list(self._runs.values())
         for run in runs:
@@ -181,7 +182,7 @@ class RunningJobs:
 
 
 def check_role(cloud: Cloud, role_arn: str) -> None:
-    """Refuse a role that is not there or that SageMaker may not assume."""
+    """Refuse a role that does not exist or that SageMaker may not assume."""
     iam = cloud.client("iam", principal=PRINCIPAL)
     try:
         role = iam.get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]

@@ -1,4 +1,4 @@
-"""AWS's list requests: filters, sorting and pages over the store's documents."""
+"""Filters, sorting and pagination of ``List*`` operations over the store's documents."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.paging import paginate
 from sageloop.local_cloud.sagemaker.store import Document
 
-_DEFAULT_PAGE = 10
+_DEFAULT_MAX_RESULTS = 10
 
 
-def page(
+def list_response(
     documents: Iterable[Document], params: Mapping[str, Any], *, result: str, name: str,
     members: tuple[str, ...], status: str = "", sort: Mapping[str, str] | None = None,
     default_order: str = "Descending", default_sort: str = "CreationTime",
 ) -> dict[str, Any]:  # fmt: skip
-    """Answer a ``List*`` request.
+    """Return the response of a ``List*`` request.
 
-    ``result`` is the output's list member, ``name`` and ``status`` the documents' members that
-    NameContains and StatusEquals look at, ``members`` what a summary shows, ``sort`` maps
-    values of SortBy to members.
+    ``result`` is the list member of the response. ``name`` and ``status`` are the document members
+    that NameContains and StatusEquals filter by. ``members`` are the members of a summary. ``sort``
+    maps values of SortBy to document members.
     """
-    kept = [d for d in documents if _admitted(d, params, name, status)]
+    matching = [d for d in documents if _admitted(d, params, name, status)]
     by = (sort or {}).get(params.get("SortBy", ""), "")
     by = by or {"Name": name, "CreationTime": "CreationTime", "Status": status}.get(
         params.get("SortBy", default_sort), default_sort
     )
-    # Sorting is stable: equal stamps keep the order of creation, or its reverse.
+    # Sorting is stable: documents with equal times keep the order of creation, or its reverse.
     descending = params.get("SortOrder", default_order) == "Descending"
-    kept.sort(key=lambda d: d.get(by) or "")
+    matching.sort(key=lambda d: d.get(by) or "")
     if descending:
-        kept.reverse()
-    size = int(params.get("MaxResults", _DEFAULT_PAGE))
-    shown, token = paginate(kept, _decoded(params.get("NextToken")), size, _refused)
-    answer: dict[str, Any] = {
-        result: [{m: d[m] for m in members if d.get(m) is not None} for d in shown]
+        matching.reverse()
+    size = int(params.get("MaxResults", _DEFAULT_MAX_RESULTS))
+    summaries, token = paginate(matching, _decoded(params.get("NextToken")), size, _refused)
+    response: dict[str, Any] = {
+        result: [{m: d[m] for m in members if d.get(m) is not None} for d in summaries]
     }
     if token is not None:
-        answer["NextToken"] = base64.b64encode(token.encode()).decode()
-    return answer
+        response["NextToken"] = base64.b64encode(token.encode()).decode()
+    return response
 
 
 def _admitted(document: Document, params: Mapping[str, Any], name: str, status: str) -> bool:
     if params.get("NameContains", "").lower() not in str(document.get(name, "")).lower():
         return False
-    wanted = params.get("StatusEquals")
-    if wanted is not None and status and document.get(status) != wanted:
+    filters = params.get("StatusEquals")
+    if filters is not None and status and document.get(status) != filters:
         return False
     return all(
         _in_order(document.get(member), params.get(f"{member}{suffix}"), newer)

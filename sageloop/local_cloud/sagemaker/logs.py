@@ -1,4 +1,4 @@
-"""A stream of CloudWatch Logs that a container's output is written to while it runs."""
+"""A CloudWatch Logs stream to which a container's output is written while it runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _EVENT_BYTES = 256 * 1024 - 26
 
 
 def escaped(line: str) -> str:
-    """A line as AWS's log agent stores it: a tab becomes ``#011``, and so on."""
-    return _CONTROL.sub(lambda found: f"#{ord(found[0]):03o}", line)
+    """A line as CloudWatch Logs stores it: a tab becomes ``#011``, and so on."""
+    return _CONTROL.sub(lambda match: f"#{ord(match[0]):03o}", line)
 
 
 class LogStream:
-    """One stream of one group, made when the first lines come.
+    """A log stream of a log group, created with the first lines.
 
     ``principal`` is the role on whose behalf SageMaker writes.
     """
@@ -30,15 +30,15 @@ class LogStream:
         self._group = group
         self._stream = stream
         self._client = cloud.client("logs", principal=principal)
-        self._made = False
+        self._created = False
 
     def write(self, lines: Sequence[str]) -> None:
-        """Append lines, stamped with virtual now."""
+        """Append lines with the virtual time as their timestamp."""
         if not lines:
             return
-        self._make()
+        self._create()
         stamp = int(self._cloud.clock.time() * 1000)
-        # A blank line is no event on AWS either: a message has at least one character.
+        # A log event has at least one character on AWS, so blank lines are left out.
         events = [
             {"timestamp": stamp, "message": line.encode()[:_EVENT_BYTES].decode(errors="ignore")}
             for line in lines if line
@@ -49,8 +49,8 @@ class LogStream:
             logGroupName=self._group, logStreamName=self._stream, logEvents=events
         )
 
-    def _make(self) -> None:
-        if self._made:
+    def _create(self) -> None:
+        if self._created:
             return
         exists = self._client.exceptions.ResourceAlreadyExistsException
         for make, names in (
@@ -62,4 +62,4 @@ class LogStream:
         ):
             with suppress(exists):
                 make(**names)
-        self._made = True
+        self._created = True

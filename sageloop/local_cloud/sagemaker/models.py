@@ -1,4 +1,4 @@
-"""Models: what a container needs to serve, by name."""
+"""Models: the containers that an endpoint or a transform job serves."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.store import Document
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
 
-_KEPT = (
+_STORED_MEMBERS = (
     "ModelName", "PrimaryContainer", "Containers", "InferenceExecutionConfig",
     "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation",
 )  # fmt: skip
@@ -24,12 +24,12 @@ _SUMMARY = ("ModelName", "ModelArn", "CreationTime")
 
 
 def is_multi_model(container: Mapping[str, Any]) -> bool:
-    """Whether a container's data is a prefix of many models."""
+    """Whether a container serves many models from an S3 prefix (Mode MultiModel)."""
     return container.get("Mode") == "MultiModel"
 
 
 class Models:
-    """CreateModel and its companions."""
+    """CreateModel, DescribeModel, DeleteModel and ListModels."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -38,13 +38,13 @@ class Models:
 
     @operation("CreateModel")
     def create_model(self, call: Call) -> dict[str, Any]:
-        """Keep a model once its containers make sense and its artifacts are there."""
+        """Store a model after checking its containers and artifacts."""
         params = call.params
         containers = _containers(params)
         for container in containers:
             self._check(container, params.get("ExecutionRoleArn"))
         name = params["ModelName"]
-        document = {member: params[member] for member in _KEPT if member in params}
+        document = {member: params[member] for member in _STORED_MEMBERS if member in params}
         document["EnableNetworkIsolation"] = params.get("EnableNetworkIsolation", False)
         document["ModelArn"] = self._store.arn("model", name)
         document["CreationTime"] = self._cloud.clock.now()
@@ -53,28 +53,28 @@ class Models:
 
     @operation("DescribeModel")
     def describe_model(self, call: Call) -> dict[str, Any]:
-        """The model as it was created."""
+        """Return the model as it was created."""
         return self._store.get("model", call.params["ModelName"])
 
     @operation("DeleteModel")
     def delete_model(self, call: Call) -> None:
-        """Forget a model; endpoints that serve it go on, as on AWS."""
+        """Delete a model; endpoints that serve it are not affected, as on AWS."""
         self._store.delete("model", call.params["ModelName"])
 
     @operation("ListModels")
     def list_models(self, call: Call) -> dict[str, Any]:
-        """Models by name and creation."""
-        return page(
+        """List models filtered by name and creation time."""
+        return list_response(
             self._store.list("model"), call.params, result="Models", name="ModelName",
             members=_SUMMARY,
         )  # fmt: skip
 
     def containers_of(self, model_name: str) -> list[dict[str, Any]]:
-        """The containers of a model as they are to run.
+        """The resolved containers of a model.
 
-        A container that names a model package gets that package's ``Image``, ``ModelDataUrl``
-        and ``Environment``; what the model itself says wins. Raises ``AwsError`` if the model
-        or its package is not there.
+        A container that names a model package gets ``Image``, ``ModelDataUrl`` and ``Environment``
+        of that package; members of the model itself take precedence. Raises ``AwsError`` if the
+        model or its package does not exist.
         """
         return [self._resolved(c) for c in _containers(self._store.get("model", model_name))]
 
@@ -83,19 +83,19 @@ class Models:
         if package_arn is None:
             return container
         package = self._package(package_arn)
-        offered = package.get("InferenceSpecification", {}).get("Containers", [{}])[0]
-        environment = offered.get("Environment", {}) | container.get("Environment", {})
-        taken = {m: offered[m] for m in ("Image", "ModelDataUrl", "ModelDataSource")
-                 if m in offered}  # fmt: skip
-        own = {m: v for m, v in container.items() if m != "ModelPackageName"}
-        return taken | own | {"Environment": environment}
+        specification = package.get("InferenceSpecification", {}).get("Containers", [{}])[0]
+        environment = specification.get("Environment", {}) | container.get("Environment", {})
+        package_members = {m: specification[m] for m in ("Image", "ModelDataUrl", "ModelDataSource")
+                 if m in specification}  # fmt: skip
+        overrides = {m: v for m, v in container.items() if m != "ModelPackageName"}
+        return package_members | overrides | {"Environment": environment}
 
     def _package(self, arn: str) -> Document:
         return self._store.get("model-package", arn.split("model-package/", 1)[-1])
 
     def _check(self, container: dict[str, Any], role: str | None) -> None:
         if "AdditionalModelDataSources" in container:
-            raise _not_yet("a container's AdditionalModelDataSources")
+            raise _unsupported("a container's AdditionalModelDataSources")
         if is_multi_model(container) and "ModelDataUrl" not in container:
             raise AwsError(
                 "ValidationException",
@@ -140,10 +140,10 @@ def _containers(params: dict[str, Any]) -> list[dict[str, Any]]:
             "ValidationException",
             "Exactly one of PrimaryContainer and Containers must be specified.",
         )
-    found = [primary] if primary is not None else list(several or ())
+    containers = [primary] if primary is not None else list(several or ())
     if several is not None:
-        _check_pipeline(found, params.get("InferenceExecutionConfig", {}))
-    return found
+        _check_pipeline(containers, params.get("InferenceExecutionConfig", {}))
+    return containers
 
 
 def _check_pipeline(containers: list[dict[str, Any]], execution: dict[str, Any]) -> None:
@@ -164,7 +164,7 @@ def _check_pipeline(containers: list[dict[str, Any]], execution: dict[str, Any])
 def _check_source(source: dict[str, Any]) -> None:
     for member in ("HubAccessConfig", "ManifestS3Uri"):
         if member in source:
-            raise _not_yet(f"a model data source's {member}")
+            raise _unsupported(f"a model data source's {member}")
     archive = source["CompressionType"] == "Gzip"
     if archive and source["S3DataType"] != "S3Object":
         raise AwsError(
@@ -179,7 +179,8 @@ def _check_source(source: dict[str, Any]) -> None:
         )
 
 
-def _not_yet(what: str) -> AwsError:
+def _unsupported(feature: str) -> AwsError:
     return AwsError(
-        "ValidationException", f"the local cloud does not serve {what}; nothing was created"
+        "ValidationException",
+        f"the local cloud does not support {feature}; nothing was created",
     )

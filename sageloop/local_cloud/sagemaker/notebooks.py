@@ -1,4 +1,4 @@
-"""Notebook instances and their lifecycle configurations: stored, not executed."""
+"""Notebook instances and lifecycle configurations: stored, not executed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.store import Document
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _SUMMARY = (
 
 
 class Notebooks:
-    """Instances come InService at once; no notebook server runs behind them."""
+    """Operations on notebook instances; they are InService at once and run no notebook server."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -50,7 +50,7 @@ class Notebooks:
 
     @operation("CreateNotebookInstance")
     def create_instance(self, call: Call) -> dict[str, Any]:
-        """Keep an instance."""
+        """Create a notebook instance."""
         params = call.params
         name, now = params[_NAME], self._cloud.clock.now()
         document: Document = {
@@ -69,17 +69,17 @@ class Notebooks:
 
     @operation("DescribeNotebookInstance")
     def describe_instance(self, call: Call) -> dict[str, Any]:
-        """The instance."""
+        """Return a notebook instance."""
         return self._store.get(_INSTANCE, call.params[_NAME])
 
     @operation("UpdateNotebookInstance")
     def update_instance(self, call: Call) -> dict[str, Any]:
-        """Change a stopped instance."""
+        """Update a stopped notebook instance."""
         params = call.params
         self._check_config(params.get("LifecycleConfigName"))
 
         def change(document: Document) -> None:
-            _require(document, "Stopped", "Failed")
+            _require_status(document, "Stopped", "Failed")
             for flag, member in _DISASSOCIATED.items():
                 if params.get(flag):
                     document.pop(member, None)
@@ -91,31 +91,31 @@ class Notebooks:
 
     @operation("StartNotebookInstance")
     def start_instance(self, call: Call) -> None:
-        """Set a stopped instance InService."""
-        self._turn(call.params[_NAME], "InService", "Stopped", "Failed")
+        """Set a stopped notebook instance to InService."""
+        self._set_status(call.params[_NAME], "InService", "Stopped", "Failed")
 
     @operation("StopNotebookInstance")
     def stop_instance(self, call: Call) -> None:
-        """Set an instance Stopped."""
-        self._turn(call.params[_NAME], "Stopped", "InService")
+        """Set a notebook instance to Stopped."""
+        self._set_status(call.params[_NAME], "Stopped", "InService")
 
     @operation("DeleteNotebookInstance")
     def delete_instance(self, call: Call) -> None:
-        """Remove a stopped instance."""
+        """Delete a stopped notebook instance."""
         name = call.params[_NAME]
         with self._store.changed:
-            _require(self._store.get(_INSTANCE, name), "Stopped", "Failed")
+            _require_status(self._store.get(_INSTANCE, name), "Stopped", "Failed")
             document = self._store.delete(_INSTANCE, name)
         self._emit(document | {"NotebookInstanceStatus": "Deleting"})
 
     @operation("ListNotebookInstances")
     def list_instances(self, call: Call) -> dict[str, Any]:
-        """Instances by name, status, times and lifecycle configuration."""
+        """List instances by name, status, times and lifecycle configuration."""
         params = call.params
         config = params.get("NotebookInstanceLifecycleConfigNameContains", "")
         repository = params.get("DefaultCodeRepositoryContains", "")
         additional = params.get("AdditionalCodeRepositoryEquals")
-        kept = self._store.list(
+        matching = self._store.list(
             _INSTANCE,
             lambda d: (
                 config in d.get(_CONFIG_NAME, "")
@@ -123,25 +123,25 @@ class Notebooks:
                 and (additional is None or additional in d.get("AdditionalCodeRepositories", ()))
             ),
         )
-        return page(
-            kept, params, result="NotebookInstances", name=_NAME,
+        return list_response(
+            matching, params, result="NotebookInstances", name=_NAME,
             status="NotebookInstanceStatus", members=_SUMMARY,
         )  # fmt: skip
 
     @operation("CreatePresignedNotebookInstanceUrl")
     def create_url(self, call: Call) -> dict[str, Any]:
-        """Refused: no notebook server runs here yet."""
+        """Refused: the local cloud runs no notebook server."""
         self._store.get(_INSTANCE, call.params[_NAME])
         raise AwsError(
             "NotImplemented",
             "the local cloud does not support sagemaker:CreatePresignedNotebookInstanceUrl: "
-            "notebook instances are stored only, opening one comes later",
+            "notebook instances are stored and run no notebook server",
             501,
         )
 
     @operation("CreateNotebookInstanceLifecycleConfig")
     def create_config(self, call: Call) -> dict[str, Any]:
-        """Keep a lifecycle configuration."""
+        """Create a lifecycle configuration."""
         params = call.params
         name, now = params[_CONFIG_NAME], self._cloud.clock.now()
         document = {
@@ -157,12 +157,12 @@ class Notebooks:
 
     @operation("DescribeNotebookInstanceLifecycleConfig")
     def describe_config(self, call: Call) -> dict[str, Any]:
-        """The lifecycle configuration."""
+        """Return a lifecycle configuration."""
         return self._store.get(_CONFIG, call.params[_CONFIG_NAME])
 
     @operation("UpdateNotebookInstanceLifecycleConfig")
     def update_config(self, call: Call) -> dict[str, Any]:
-        """Replace the scripts that are given."""
+        """Replace the scripts that the request contains."""
         scripts = {m: call.params[m] for m in ("OnCreate", "OnStart") if m in call.params}
         changes = scripts | {"LastModifiedTime": self._cloud.clock.now()}
         self._store.update(_CONFIG, call.params[_CONFIG_NAME], changes)
@@ -170,7 +170,7 @@ class Notebooks:
 
     @operation("DeleteNotebookInstanceLifecycleConfig")
     def delete_config(self, call: Call) -> None:
-        """Remove a configuration that no instance uses."""
+        """Delete a lifecycle configuration that no instance uses."""
         name = call.params[_CONFIG_NAME]
         with self._store.changed:
             if self._store.list(_INSTANCE, lambda d: d.get(_CONFIG_NAME) == name):
@@ -183,8 +183,8 @@ class Notebooks:
 
     @operation("ListNotebookInstanceLifecycleConfigs")
     def list_configs(self, call: Call) -> dict[str, Any]:
-        """Configurations by name and times."""
-        return page(
+        """List lifecycle configurations by name and times."""
+        return list_response(
             self._store.list(_CONFIG), call.params, name=_CONFIG_NAME,
             result="NotebookInstanceLifecycleConfigs",
             members=(
@@ -193,9 +193,9 @@ class Notebooks:
             ),
         )  # fmt: skip
 
-    def _turn(self, name: str, status: str, *allowed: str) -> None:
+    def _set_status(self, name: str, status: str, *allowed: str) -> None:
         def change(document: Document) -> None:
-            _require(document, *allowed)
+            _require_status(document, *allowed)
             document["NotebookInstanceStatus"] = status
             document["LastModifiedTime"] = self._cloud.clock.now()
 
@@ -217,7 +217,7 @@ def _members(params: dict[str, Any]) -> Document:
     return same | {_RENAMED[m]: params[m] for m in _RENAMED if m in params}
 
 
-def _require(document: Document, *allowed: str) -> None:
+def _require_status(document: Document, *allowed: str) -> None:
     status = document["NotebookInstanceStatus"]
     if status not in allowed:
         raise AwsError(

@@ -1,4 +1,4 @@
-"""The model registry: groups, versioned packages, approval."""
+"""The model registry: model package groups, versioned model packages and their approval."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.store import Document
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _PACKAGE_SUMMARY = (
     "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn",
     "ModelPackageDescription", "CreationTime", "ModelPackageStatus", "ModelApprovalStatus",
 )  # fmt: skip
-_KEPT = (
+_STORED_MEMBERS = (
     "ModelPackageGroupName", "ModelPackageDescription", "InferenceSpecification",
     "SourceAlgorithmSpecification", "MetadataProperties", "ModelMetrics", "Domain", "Task",
     "SamplePayloadUrl", "CustomerMetadataProperties", "DriftCheckBaselines",
@@ -42,7 +42,7 @@ _EVENT_MEMBERS = (
 
 
 class ModelPackages:
-    """Model package groups and what is in them."""
+    """Operations on model package groups and model packages."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -52,7 +52,7 @@ class ModelPackages:
 
     @operation("CreateModelPackageGroup")
     def create_group(self, call: Call) -> dict[str, Any]:
-        """Open a group."""
+        """Create a model package group."""
         params = call.params
         if "ManagedConfiguration" in params:
             raise _refused("ManagedConfiguration")
@@ -74,20 +74,20 @@ class ModelPackages:
 
     @operation("DescribeModelPackageGroup")
     def describe_group(self, call: Call) -> dict[str, Any]:
-        """The group."""
+        """Return a model package group."""
         return _public(self._store.get(_GROUP, self._group_name(call)))
 
     @operation("ListModelPackageGroups")
     def list_groups(self, call: Call) -> dict[str, Any]:
-        """Groups by name and creation."""
-        return page(
+        """List model package groups by name and creation time."""
+        return list_response(
             self._store.list(_GROUP), call.params, result="ModelPackageGroupSummaryList",
             name="ModelPackageGroupName", members=_GROUP_SUMMARY,
         )  # fmt: skip
 
     @operation("DeleteModelPackageGroup")
     def delete_group(self, call: Call) -> None:
-        """Close an empty group."""
+        """Delete an empty model package group."""
         name = self._group_name(call)
         with self._store.changed:
             arn = self._store.get(_GROUP, name)["ModelPackageGroupArn"]
@@ -100,26 +100,26 @@ class ModelPackages:
 
     @operation("PutModelPackageGroupPolicy")
     def put_policy(self, call: Call) -> dict[str, Any]:
-        """Keep a resource policy (stored, not enforced)."""
+        """Store a resource policy; it is not enforced."""
         changes = {"_Policy": call.params["ResourcePolicy"]}
         group = self._store.update(_GROUP, self._group_name(call), changes)
         return {"ModelPackageGroupArn": group["ModelPackageGroupArn"]}
 
     @operation("GetModelPackageGroupPolicy")
     def get_policy(self, call: Call) -> dict[str, Any]:
-        """The resource policy as it was put."""
+        """Return the resource policy as it was put."""
         return {"ResourcePolicy": self._policy(self._group_name(call))}
 
     @operation("DeleteModelPackageGroupPolicy")
     def delete_policy(self, call: Call) -> None:
-        """Forget the resource policy."""
+        """Delete the resource policy."""
         name = self._group_name(call)
         self._policy(name)
         self._store.update(_GROUP, name, {"_Policy": None})
 
     @operation("CreateModelPackage")
     def create_package(self, call: Call) -> dict[str, Any]:
-        """Register the next version of a group; the same ClientToken gives the same version."""
+        """Register the next version of a group; a repeated ClientToken returns the same version."""
         params = call.params
         for member in _REFUSED:
             if params.get(member):
@@ -129,7 +129,7 @@ class ModelPackages:
         with self._store.changed:
             token = params.get("ClientToken")
             if token is not None and token in self._by_token:
-                return self._replayed(token, params)
+                return self._registered_before(token, params)
             package = self._register(params)
             arn = package["ModelPackageArn"]
             if token is not None:
@@ -139,12 +139,12 @@ class ModelPackages:
 
     @operation("DescribeModelPackage")
     def describe_package(self, call: Call) -> dict[str, Any]:
-        """One version, by its ARN."""
+        """Return a model package version by its ARN."""
         return self._store.get(_PACKAGE, _package_name(call.params["ModelPackageName"]))
 
     @operation("UpdateModelPackage")
     def update_package(self, call: Call) -> dict[str, Any]:
-        """Approve, reject or annotate a version."""
+        """Update approval status, description and metadata of a version."""
         params = call.params
         name = _package_name(params["ModelPackageArn"])
         if params.get("ModelPackageRegistrationType"):
@@ -156,7 +156,7 @@ class ModelPackages:
 
     @operation("ListModelPackages")
     def list_packages(self, call: Call) -> dict[str, Any]:
-        """Versions of a group, by approval, the newest first unless asked otherwise."""
+        """List the versions of a group by approval status, by default newest first."""
         params = call.params
         if params.get("ModelPackageType", "Versioned") == "Unversioned":
             return {"ModelPackageSummaryList": []}
@@ -165,21 +165,21 @@ class ModelPackages:
             group = group.rsplit("/", 1)[-1]
             self._store.get(_GROUP, group)
         approval = params.get("ModelApprovalStatus")
-        kept = self._store.list(
+        matching = self._store.list(
             _PACKAGE,
             lambda d: (
                 group in (None, d["ModelPackageGroupName"])
                 and approval in (None, d["ModelApprovalStatus"])
             ),
         )
-        return page(
-            kept, params, result="ModelPackageSummaryList", name="ModelPackageGroupName",
+        return list_response(
+            matching, params, result="ModelPackageSummaryList", name="ModelPackageGroupName",
             members=_PACKAGE_SUMMARY,
         )  # fmt: skip
 
     @operation("DeleteModelPackage")
     def delete_package(self, call: Call) -> None:
-        """Remove a version; its number is not given out again."""
+        """Delete a version; its version number is not reused."""
         package = self._store.delete(_PACKAGE, _package_name(call.params["ModelPackageName"]))
         self._emit(package | {"ModelPackageStatus": "Deleted"})
 
@@ -192,7 +192,7 @@ class ModelPackages:
         version = self._store.modify(_GROUP, group, count)["_LastVersion"]
         name = f"{group}/{version}"
         now = self._cloud.clock.now()
-        package = {member: params[member] for member in _KEPT if member in params} | {
+        package = {member: params[member] for member in _STORED_MEMBERS if member in params} | {
             "ModelPackageGroupName": group,
             "ModelPackageVersion": version,
             "ModelPackageArn": self._store.arn(_PACKAGE, name),
@@ -207,7 +207,7 @@ class ModelPackages:
         self._store.create(_PACKAGE, name, package, tags=params.get("Tags"))
         return package
 
-    def _replayed(self, token: str, params: dict[str, Any]) -> dict[str, Any]:
+    def _registered_before(self, token: str, params: dict[str, Any]) -> dict[str, Any]:
         arn, before = self._by_token[token]
         if before != params:
             raise AwsError(
@@ -235,7 +235,7 @@ class ModelPackages:
         detail = {member: package.get(member) for member in _EVENT_MEMBERS} | {
             "ModelPackageName": package["ModelPackageArn"].split("model-package/", 1)[-1],
             "CertifyForMarketplace": False,
-            # This one event writes ISO times, unlike the others.
+            # This event has ISO 8601 times, unlike all other SageMaker events.
             "CreationTime": package["CreationTime"].isoformat().replace("+00:00", "Z"),
             "LastModifiedTime": package["LastModifiedTime"].isoformat().replace("+00:00", "Z"),
         }
@@ -274,7 +274,7 @@ def _public(document: Document) -> Document:
     return {member: value for member, value in document.items() if not member.startswith("_")}
 
 
-def _refused(what: str) -> AwsError:
+def _refused(feature: str) -> AwsError:
     return AwsError(
-        "ValidationException", f"the local cloud's registry does not support {what} yet"
+        "ValidationException", f"the local cloud's registry does not support {feature} yet"
     )

@@ -1,10 +1,10 @@
-"""SageMaker's runtime API: requests to endpoints."""
+"""The SageMaker runtime API: InvokeEndpoint and its variants."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.core.concurrency import Closing, Places
+from sageloop.local_cloud.core.concurrency import Closing, ConcurrencyLimit
 from sageloop.local_cloud.core.service import Call, Service, operation
 from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
@@ -17,50 +17,51 @@ from sageloop.local_cloud.sagemaker.validation import check
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-# Each holds a thread of the server, which has more: see `core/http_server.py`.
+# Each waiting request occupies a thread of the server, which has more threads than that:
+# see `core/http_server.py`.
 WAITING_REQUESTS = 512
-_LATER = ("EnableExplanations", "SessionId", "PrefixAwareId")
+_UNSUPPORTED = ("EnableExplanations", "SessionId", "PrefixAwareId")
 
 
 class SageMakerRuntimeService(Service):
-    """InvokeEndpoint, answered by the endpoint's own processes."""
+    """InvokeEndpoint operations, served by the processes of the endpoint."""
 
     model = "sagemaker-runtime"
 
     def __init__(self, cloud: Cloud, *, waiting: int = WAITING_REQUESTS) -> None:
-        """``waiting`` is how many requests may wait for their answers at once."""
+        """``waiting`` is the maximum number of requests that wait for a response at once."""
         super().__init__(cloud)
-        self._places = Places(waiting)
+        self._limit = ConcurrencyLimit(waiting)
 
     @operation("InvokeEndpoint")
     def invoke_endpoint(self, call: Call) -> Response:
-        """Send one request to the endpoint."""
+        """Send a request to the endpoint and return the response."""
         hosting = self._hosting
-        with self._places.one():
-            return hosting.router.invoke(hosting.components.addressed(_invocation(call)))
+        with self._limit.slot():
+            return hosting.router.invoke(hosting.components.resolve_component(_invocation(call)))
 
     @operation("InvokeEndpointAsync")
     def invoke_endpoint_async(self, call: Call) -> dict[str, Any]:
-        """Queue one request of an asynchronous endpoint."""
+        """Queue a request of an asynchronous endpoint."""
         return self._hosting.asynchronous.invoke(call.params, call.request.get_data())
 
     @operation("InvokeEndpointWithResponseStream")
     def invoke_endpoint_with_response_stream(self, call: Call) -> Response:
-        """Send one request to the endpoint; what its container answers is handed on at once."""
+        """Send a request to the endpoint; parts of the response are forwarded as they arrive."""
         hosting = self._hosting
-        self._places.take()
+        self._limit.acquire()
         try:
-            answered = hosting.router.stream(
-                hosting.components.addressed(_invocation(call, timeout=STREAM_SECONDS))
+            stream_response = hosting.router.stream(
+                hosting.components.resolve_component(_invocation(call, timeout=STREAM_SECONDS))
             )
         except BaseException:
-            self._places.give_back()
+            self._limit.release()
             raise
-        if answered.stream is None:
-            self._places.give_back()
+        if stream_response.stream is None:
+            self._limit.release()
         else:
-            answered.stream = Closing(answered.stream, self._places.give_back)
-        return answered
+            stream_response.stream = Closing(stream_response.stream, self._limit.release)
+        return stream_response
 
     @property
     def _hosting(self) -> Hosting:
@@ -70,7 +71,7 @@ class SageMakerRuntimeService(Service):
 def _invocation(call: Call, *, timeout: float | None = None) -> Invocation:
     params = call.params
     check(call.operation, params, service=call.service, code="ValidationError")
-    for member in _LATER:
+    for member in _UNSUPPORTED:
         if member in params:
             raise not_executed(f"{call.operation}'s {member}")
     return Invocation(

@@ -1,4 +1,4 @@
-"""SageMaker's API: one store, and a section for each family of resources."""
+"""The SageMaker API: one store, and a section for each family of resources."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class SageMakerService(Service):
-    """Training jobs, models, endpoints, the registry and notebooks of one account."""
+    """Jobs, models, endpoints, the model registry and notebook instances of one account."""
 
     model = "sagemaker"
 
@@ -48,27 +48,27 @@ class SageMakerService(Service):
         self.include(self.transform)
 
     def handle(self, call: Call) -> dict[str, Any] | Response | None:
-        """Check a request against the model, then carry it out."""
+        """Validate a request against the service model, then execute it."""
         if call.operation in self._operations:
-            validation.check(call.operation, _as_sent(call))
+            validation.check(call.operation, _with_unknown_members(call))
         return super().handle(call)
 
     @property
     def file_systems(self) -> FileSystems:
-        """Directories that stand for the file systems of jobs."""
+        """The local directories that represent the file systems of jobs."""
         return self.training.file_systems
 
     def wait_endpoint(self, name: str) -> dict[str, Any]:
-        """Wait until an endpoint is at rest; the hosting section says how."""
+        """Block until an endpoint has a stable status; return its description."""
         return self.hosting.wait_endpoint(name)
 
     def start(self) -> None:
-        """Tell the sections that run things."""
+        """Start the background work of the sections."""
         self.training.start()
         self.hosting.start()
 
     def stop(self) -> None:
-        """End what runs."""
+        """Stop the background work of the sections and end their processes."""
         self.tuning.stop()
         self.training.stop()
         self.processing.stop()
@@ -76,8 +76,8 @@ class SageMakerService(Service):
         self.hosting.stop()
 
 
-def _as_sent(call: Call) -> dict[str, Any]:
-    # The parser drops members it does not know; the body still has them, so they are refused.
+def _with_unknown_members(call: Call) -> dict[str, Any]:
+    # The parser drops unknown members; the request body still contains them, and they are refused.
     try:
         sent = json.loads(call.request.get_data() or b"{}")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What SageMaker knows: resources by family, their tags, and a condition to wait on."""
+"""Thread-safe store of SageMaker resources and tags, with a condition that waiters use."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Wording:
-    """How AWS words a resource that is missing, and one that is there already."""
+class _Messages:
+    """AWS's error messages and codes for a missing and for an existing resource."""
 
     missing: str
     exists: str
@@ -25,52 +25,52 @@ class _Wording:
     exists_code: str = "ValidationException"
 
 
-_WORDING = {
-    "training-job": _Wording(
+_MESSAGES = {
+    "training-job": _Messages(
         "Requested resource not found.",
         "Training job names must be unique within an AWS account and region, and a training "
         "job with this name already exists ({arn})",
         exists_code="ResourceInUse",
     ),
-    "hyper-parameter-tuning-job": _Wording(
+    "hyper-parameter-tuning-job": _Messages(
         "Amazon SageMaker can't find a tuning job called {name}. Type another name.",
         "Hyperparameter tuning job names must be unique within an AWS account and region, and a "
         "hyperparameter tuning job with this name already exists ({arn})",
         missing_code="ResourceNotFound",
         exists_code="ResourceInUse",
     ),
-    "processing-job": _Wording(
+    "processing-job": _Messages(
         "Could not find requested job with name: {name}",
         "Processing job names must be unique within an AWS account and region, and a processing "
         "job with this name already exists ({arn})",
         exists_code="ResourceInUse",
     ),
-    "transform-job": _Wording(
+    "transform-job": _Messages(
         "Could not find requested job with name: {name}",
         "Job name must be unique within an AWS account and region, and a job with this name "
         "already exists ({arn})",
         exists_code="ResourceInUse",
     ),
-    "model": _Wording(
+    "model": _Messages(
         'Could not find model "{arn}".', 'Cannot create already existing model "{arn}".'
     ),
-    "endpoint-config": _Wording(
+    "endpoint-config": _Messages(
         'Could not find endpoint configuration "{arn}".',
         'Cannot create already existing endpoint configuration "{arn}".',
     ),
-    "endpoint": _Wording(
+    "endpoint": _Messages(
         'Could not find endpoint "{arn}".', 'Cannot create already existing endpoint "{arn}".'
     ),
-    "model-package-group": _Wording(
+    "model-package-group": _Messages(
         "ModelPackageGroup {arn} does not exist.", "Model Package Group already exists: {arn}"
     ),
-    "model-package": _Wording(
+    "model-package": _Messages(
         "ModelPackage {arn} does not exist.", "Model Package already exists: {arn}"
     ),
-    "notebook-instance": _Wording(
+    "notebook-instance": _Messages(
         "RecordNotFound", "Cannot create a duplicate Notebook Instance ({arn})"
     ),
-    "notebook-instance-lifecycle-config": _Wording(
+    "notebook-instance-lifecycle-config": _Messages(
         "Unable to describe Notebook Instance Lifecycle Config '{arn}'. "
         "(Details: Notebook Instance Lifecycle Config does not exist.)",
         "Unable to create Notebook Instance Lifecycle Config {arn}. "
@@ -82,9 +82,9 @@ _WORDING = {
 class SageMakerStore:
     """Thread-safe documents by family and name.
 
-    A family is the kind in the resource's ARN (``endpoint``, ``endpoint-config``, ``model``,
-    ``training-job`` ...). Documents go in and out as copies; :meth:`modify` changes one
-    atomically. ``changed`` is notified after every change, so that a waiter needs no polling.
+    A family is the resource type in an ARN (``endpoint``, ``endpoint-config``, ``model``,
+    ``training-job`` ...). Documents are copied on read and on write; :meth:`modify` changes one
+    atomically. ``changed`` is notified after every change, which waiters use instead of polling.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -94,16 +94,16 @@ class SageMakerStore:
         self._tags: dict[str, dict[str, str]] = {}
 
     def arn(self, kind: str, name: str) -> str:
-        """The ARN of a resource, whether it is there or not."""
+        """The ARN of a resource, whether or not it exists."""
         return f"arn:aws:sagemaker:{self._cloud.region}:{self._cloud.account_id}:{kind}/{name}"
 
     def create(
         self, family: str, name: str, document: Document,
         *, tags: Iterable[Mapping[str, str]] | None = None,
     ) -> str:  # fmt: skip
-        """Add a resource with its tags (``[{"Key", "Value"}]``); returns its ARN.
+        """Add a resource with its tags (``[{"Key", "Value"}]``); return its ARN.
 
-        Raises ``AwsError`` in AWS's words if the name is taken.
+        Raises ``AwsError`` with AWS's message if the name is taken.
         """
         arn = self.arn(family, name)
         with self.changed:
@@ -115,25 +115,25 @@ class SageMakerStore:
         return arn
 
     def put(self, family: str, name: str, document: Document) -> None:
-        """Add or replace a resource; its tags stay."""
+        """Add or replace a resource; its tags are kept."""
         with self.changed:
             self._family(family)[name] = _copy(document)
             self._tags.setdefault(self.arn(family, name), {})
             self.changed.notify_all()
 
     def get(self, family: str, name: str) -> Document:
-        """A copy of a resource. Raises ``AwsError`` in AWS's words if there is none."""
+        """A copy of a resource. Raises ``AwsError`` with AWS's message if it does not exist."""
         with self.changed:
             return _copy(self._known(family, name))
 
     def find(self, family: str, name: str) -> Document | None:
-        """A copy of a resource, or ``None``."""
+        """A copy of a resource, or ``None`` if it does not exist."""
         with self.changed:
-            found = self._family(family).get(name)
-            return None if found is None else _copy(found)
+            document = self._family(family).get(name)
+            return None if document is None else _copy(document)
 
     def update(self, family: str, name: str, changes: Mapping[str, Any]) -> Document:
-        """Set members of a resource (``None`` removes one); returns the new copy."""
+        """Set members of a resource (``None`` removes a member); return the new copy."""
 
         def apply(document: Document) -> None:
             for member, value in changes.items():
@@ -145,9 +145,9 @@ class SageMakerStore:
         return self.modify(family, name, apply)
 
     def modify(self, family: str, name: str, change: Callable[[Document], None]) -> Document:
-        """Change a resource in place under the lock; returns the new copy.
+        """Change a resource in place under the lock; return the new copy.
 
-        An exception that ``change`` raises leaves the resource as it was.
+        If ``change`` raises an exception, the resource is not changed.
         """
         with self.changed:
             draft = _copy(self._known(family, name))
@@ -157,7 +157,7 @@ class SageMakerStore:
             return _copy(draft)
 
     def delete(self, family: str, name: str) -> Document:
-        """Remove a resource and its tags; returns what it was."""
+        """Delete a resource and its tags; return its last document."""
         with self.changed:
             document = self._known(family, name)
             del self._family(family)[name]
@@ -168,28 +168,28 @@ class SageMakerStore:
     def list(
         self, family: str, where: Callable[[Document], bool] | None = None
     ) -> list[Document]:  # fmt: skip
-        """Copies of a family's resources in order of creation, those that ``where`` admits."""
+        """Copies of the resources of a family that match ``where``, in order of creation."""
         with self.changed:
-            kept = [d for d in self._family(family).values() if where is None or where(d)]
-            return _copy(kept)
+            matching = [d for d in self._family(family).values() if where is None or where(d)]
+            return _copy(matching)
 
     def missing(self, family: str, name: str) -> AwsError:
-        """The error AWS answers when a resource is not there."""
+        """AWS's error for a resource that does not exist."""
         return self._error(family, name, missing=True)
 
     def tags(self, arn: str) -> dict[str, str]:
-        """Tags of a resource by key. Raises ``AwsError`` if there is no such resource."""
+        """Tags of a resource by key. Raises ``AwsError`` if the resource does not exist."""
         with self.changed:
             return dict(self._tags_of(arn))
 
     def add_tags(self, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
-        """Set tags (``[{"Key", "Value"}]``) on a resource."""
+        """Add tags (``[{"Key", "Value"}]``) to a resource."""
         with self.changed:
             self._tags_of(arn).update({tag["Key"]: tag["Value"] for tag in tags})
             self.changed.notify_all()
 
     def remove_tags(self, arn: str, keys: Iterable[str]) -> None:
-        """Remove tags by key; keys that are not set are ignored, as AWS does."""
+        """Remove tags by key; unknown keys are ignored, as on AWS."""
         with self.changed:
             known = self._tags_of(arn)
             for key in keys:
@@ -213,19 +213,19 @@ class SageMakerStore:
 
     def _error(self, family: str, name: str, *, missing: bool) -> AwsError:
         arn = self.arn(family, name)
-        wording = _WORDING.get(
-            family, _Wording(f'Could not find {family} "{{arn}}".', f"{family} {{arn}} exists.")
+        messages = _MESSAGES.get(
+            family, _Messages(f'Could not find {family} "{{arn}}".', f"{family} {{arn}} exists.")
         )
         if missing:
-            return AwsError(wording.missing_code, wording.missing.format(arn=arn, name=name))
-        return AwsError(wording.exists_code, wording.exists.format(arn=arn, name=name))
+            return AwsError(messages.missing_code, messages.missing.format(arn=arn, name=name))
+        return AwsError(messages.exists_code, messages.exists.format(arn=arn, name=name))
 
 
 _Plain = TypeVar("_Plain")
 
 
 def _copy(value: _Plain) -> _Plain:
-    # Documents are plain data: containers are copied, everything else is immutable.
+    # Documents are plain data: dicts and lists are copied, all other values are immutable.
     return cast(_Plain, _copied(value))
 
 

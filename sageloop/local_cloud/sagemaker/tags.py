@@ -1,4 +1,4 @@
-"""AddTags, ListTags and DeleteTags, for every resource of SageMaker."""
+"""AddTags, ListTags and DeleteTags for all SageMaker resources."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from sageloop.local_cloud.sagemaker.store import SageMakerStore
 
 
 class Tags:
-    """Tags of what is in the store, by ARN."""
+    """Tag operations by resource ARN."""
 
     def __init__(self, store: SageMakerStore) -> None:
         self._store = store
 
     @operation("AddTags")
     def add_tags(self, call: Call) -> dict[str, Any]:
-        """Set tags; the answer is all the resource has now."""
+        """Add tags; the response contains all tags of the resource."""
         arn = call.params["ResourceArn"]
         self._store.add_tags(arn, call.params["Tags"])
         return {"Tags": _as_list(self._store.tags(arn))}
 
     @operation("ListTags")
     def list_tags(self, call: Call) -> dict[str, Any]:
-        """All tags; there are at most 50, so there is one page."""
+        """List all tags; a resource has at most 50, so the response is never paginated."""
         return {"Tags": _as_list(self._store.tags(call.params["ResourceArn"]))}
 
     @operation("DeleteTags")

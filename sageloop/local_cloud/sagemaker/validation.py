@@ -1,7 +1,7 @@
-"""Requests held against botocore's model as strictly as AWS holds them.
+"""Validation of requests against botocore's service model, as strict as AWS.
 
-botocore's own validator looks at neither enumerations, patterns nor upper bounds. Here every
-constraint the model states is checked, all violations are told at once, in AWS's wording.
+botocore's own validator checks neither enumerations, patterns nor upper bounds. This module checks
+each constraint of the model and reports all violations at once in AWS's wording.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sageloop.local_cloud.core.errors import AwsError
 
 Check = Callable[[Any, str], Iterator[str]]
 
-# Java's Unicode classes, as near as Python's own come.
+# Python's closest equivalents of Java's Unicode classes.
 _UNICODE = {
     r"\p{L}": r"a-zA-Z\u00aa-\u02af\u0370-\u1fff\u2c00-\ud7ff\uf900-\ufdff",
     r"\p{Alnum}": "a-zA-Z0-9", r"\p{N}": r"\d", r"\p{Z}": r"\s", r"\p{M}": r"\u0300-\u036f",
@@ -28,15 +28,15 @@ def check(
     operation_name: str, params: Mapping[str, Any], *, service: str = "sagemaker",
     code: str = "ValidationException",
 ) -> None:  # fmt: skip
-    """Check a request against the model of its operation.
+    """Validate a request against the model of its operation.
 
-    Raises ``AwsError`` of the code ``code`` that names every violated constraint.
+    Raises ``AwsError`` with the code ``code`` and a message that lists each violated constraint.
     """
-    found = list(_operation(service, operation_name)(params, ""))
-    if not found:
+    violations = list(_operation(service, operation_name)(params, ""))
+    if not violations:
         return
-    count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: "
-    raise AwsError(code, count + "; ".join(found))
+    count = f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected: "
+    raise AwsError(code, count + "; ".join(violations))
 
 
 @cache
@@ -50,7 +50,7 @@ def _nothing(_: Any, __: str) -> Iterator[str]:
 
 
 class _Compiler:
-    """Turns a shape into a function once; recursive shapes refer to themselves by name."""
+    """Compiles a shape into a validation function once; recursive shapes are resolved by name."""
 
     def __init__(self) -> None:
         self._made: dict[str, Check] = {}
@@ -79,20 +79,20 @@ class _Compiler:
 
         def body(value: Any, path: str) -> Iterator[str]:
             if not isinstance(value, Mapping):
-                yield _told(value, path, "Member must be a structure")
+                yield _violation(value, path, "Member must be a structure")
                 return
             for name in required:
                 if value.get(name) is None:
-                    yield _told(None, _under(path, name), "Member must not be null")
-            for name, given in value.items():
+                    yield _violation(None, _under(path, name), "Member must not be null")
+            for name, item in value.items():
                 member = members.get(name)
                 if member is None:
-                    yield _told(
-                        given, _under(path, name),
+                    yield _violation(
+                        item, _under(path, name),
                         f"Member must be one of: [{', '.join(sorted(members))}]",
                     )  # fmt: skip
-                elif given is not None:
-                    yield from member(given, _under(path, name))
+                elif item is not None:
+                    yield from member(item, _under(path, name))
 
         return body
 
@@ -101,11 +101,11 @@ class _Compiler:
 
         def body(value: Any, path: str) -> Iterator[str]:
             if not isinstance(value, list | tuple):
-                yield _told(value, path, "Member must be a list")
+                yield _violation(value, path, "Member must be a list")
                 return
             yield from bounds(len(value), value, path)
-            for number, given in enumerate(value, 1):
-                yield from member(given, f"{path}.{number}.member")
+            for number, item in enumerate(value, 1):
+                yield from member(item, f"{path}.{number}.member")
 
         return body
 
@@ -115,17 +115,17 @@ class _Compiler:
 
         def body(value: Any, path: str) -> Iterator[str]:
             if not isinstance(value, Mapping):
-                yield _told(value, path, "Member must be a map")
+                yield _violation(value, path, "Member must be a map")
                 return
             yield from bounds(len(value), value, path)
-            for key, given in value.items():
+            for key, item in value.items():
                 for violated in keys(key, path):
                     yield _of_map("keys", value, path, violated)
-                if isinstance(given, str):
-                    for violated in values(given, path):
+                if isinstance(item, str):
+                    for violated in values(item, path):
                         yield _of_map("value", value, path, violated)
                 else:
-                    yield from values(given, f"{path}.{key}.member")
+                    yield from values(item, f"{path}.{key}.member")
 
         return body
 
@@ -133,21 +133,21 @@ class _Compiler:
 def _string(shape: Any) -> Check:
     bounds = _bounds(shape, "length")
     pattern = shape.metadata.get("pattern")
-    # An enumeration is matched whole: AWS adds values, a pattern never narrows them.
+    # An enumeration is checked by its values only: AWS adds values that a pattern would refuse.
     allowed = shape.metadata.get("enum")
     compiled = _pattern(pattern) if pattern else None
 
     def body(value: Any, path: str) -> Iterator[str]:
         if not isinstance(value, str):
-            yield _told(value, path, "Member must be a string")
+            yield _violation(value, path, "Member must be a string")
             return
         yield from bounds(len(value), value, path)
         if compiled is not None and compiled.fullmatch(value) is None:
-            yield _told(
+            yield _violation(
                 value, path, f"Member must satisfy regular expression pattern: {pattern}"
             )  # fmt: skip
         if allowed and value not in allowed:
-            yield _told(
+            yield _violation(
                 value, path, f"Member must satisfy enum value set: [{', '.join(allowed)}]"
             )  # fmt: skip
 
@@ -160,7 +160,7 @@ def _number(shape: Any) -> Check:
 
     def body(value: Any, path: str) -> Iterator[str]:
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            yield _told(value, path, f"Member must be a number of type {shape.type_name}")
+            yield _violation(value, path, f"Member must be a number of type {shape.type_name}")
             return
         yield from bounds(value, value, path)
 
@@ -170,21 +170,23 @@ def _number(shape: Any) -> Check:
 def _boolean(_: Any) -> Check:
     def body(value: Any, path: str) -> Iterator[str]:
         if not isinstance(value, bool):
-            yield _told(value, path, "Member must be a boolean")
+            yield _violation(value, path, "Member must be a boolean")
 
     return body
 
 
 def _bounds(shape: Any, measure: str) -> Callable[[float, Any, str], Iterator[str]]:
-    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+    minimum, maximum = shape.metadata.get("min"), shape.metadata.get("max")
 
     def body(size: float, value: Any, path: str) -> Iterator[str]:
-        if least is not None and size < least:
-            yield _told(
-                value, path, f"Member must have {measure} greater than or equal to {least}"
+        if minimum is not None and size < minimum:
+            yield _violation(
+                value, path, f"Member must have {measure} greater than or equal to {minimum}"
             )  # fmt: skip
-        if most is not None and size > most:
-            yield _told(value, path, f"Member must have {measure} less than or equal to {most}")
+        if maximum is not None and size > maximum:
+            yield _violation(
+                value, path, f"Member must have {measure} less than or equal to {maximum}"
+            )
 
     return body
 
@@ -196,7 +198,7 @@ def _pattern(java: str) -> re.Pattern[str] | None:
     try:
         return re.compile(python)
     except re.error:
-        return None  # surrogate ranges and the like, which Python cannot say
+        return None  # patterns such as surrogate ranges, which Python's re does not support
 
 
 def _under(path: str, name: str) -> str:
@@ -204,19 +206,19 @@ def _under(path: str, name: str) -> str:
     return f"{path}.{member}" if path else member
 
 
-def _told(value: Any, path: str, constraint: str) -> str:
-    given = "null" if value is None else f"'{_shown(value)}'"
-    return f"Value {given} at '{path}' failed to satisfy constraint: {constraint}"
+def _violation(value: Any, path: str, constraint: str) -> str:
+    received = "null" if value is None else f"'{_formatted(value)}'"
+    return f"Value {received} at '{path}' failed to satisfy constraint: {constraint}"
 
 
 def _of_map(part: str, value: Any, path: str, violated: str) -> str:
     constraint = violated.split("constraint: ", 1)[1]
-    return _told(value, path, f"Map {part} must satisfy constraint: [{constraint}]")
+    return _violation(value, path, f"Map {part} must satisfy constraint: [{constraint}]")
 
 
-def _shown(value: Any) -> str:
+def _formatted(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}={_shown(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k}={_formatted(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_shown(v) for v in value) + "]"
+        return "[" + ", ".join(_formatted(v) for v in value) + "]"
     return str(value)

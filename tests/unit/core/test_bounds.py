@@ -13,7 +13,7 @@ import pytest
 from sageloop.local_cloud.core import archives
 from sageloop.local_cloud.core.archives import ArchiveRefused, unpack_tar
 from sageloop.local_cloud.core.compression import TooLarge, gunzip
-from sageloop.local_cloud.core.concurrency import Closing, Places
+from sageloop.local_cloud.core.concurrency import Closing, ConcurrencyLimit
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.user_patterns import PatternTooSlow, matches_whole, search_in
 from sageloop.local_cloud.events.inputs import filled
@@ -170,16 +170,16 @@ def test_template_that_multiplies_an_event_is_refused() -> None:
 
 
 def test_slots_are_throttled_when_all_are_in_use() -> None:
-    places = Places(1)
+    limit = ConcurrencyLimit(1)
 
-    with places.one(), pytest.raises(AwsError, match="ThrottlingException: Rate exceeded"):
-        places.take()
-    places.take()
-    stream = Closing(iter([b"x"]), places.give_back)
+    with limit.slot(), pytest.raises(AwsError, match="ThrottlingException: Rate exceeded"):
+        limit.acquire()
+    limit.acquire()
+    stream = Closing(iter([b"x"]), limit.release)
     assert list(stream) == [b"x"]
     stream.close()
     stream.close()
 
-    places.take()
+    limit.acquire()
     with pytest.raises(AwsError):
-        places.take()
+        limit.acquire()

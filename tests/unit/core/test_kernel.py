@@ -73,7 +73,7 @@ def test_unsupported_operation_is_refused_by_name(cloud: Cloud) -> None:
 
 def test_fault_occurs_the_injected_number_of_times(cloud: Cloud) -> None:
     sqs = cloud.client("sqs", principal="tester")
-    cloud.faults.order(kind="call", match="sqs:CreateQueue", code="Throttling", times=1)
+    cloud.faults.inject(kind="call", match="sqs:CreateQueue", code="Throttling", times=1)
 
     with pytest.raises(ClientError, match="Throttling"):
         sqs.create_queue(QueueName="q")
@@ -82,7 +82,7 @@ def test_fault_occurs_the_injected_number_of_times(cloud: Cloud) -> None:
 
 def test_fault_after_the_call_loses_its_response(cloud: Cloud) -> None:
     sqs = cloud.client("sqs", principal="tester")
-    cloud.faults.order(kind="call", match="sqs:CreateQueue", after=True)
+    cloud.faults.inject(kind="call", match="sqs:CreateQueue", after=True)
 
     with pytest.raises(ClientError):
         sqs.create_queue(QueueName="q")
@@ -91,7 +91,7 @@ def test_fault_after_the_call_loses_its_response(cloud: Cloud) -> None:
 
 
 def test_fault_applies_to_its_principal_only(cloud: Cloud) -> None:
-    cloud.faults.order(kind="call", match="sqs:*", principal="victim", times=None)
+    cloud.faults.inject(kind="call", match="sqs:*", principal="victim", times=None)
 
     cloud.client("sqs", principal="other").list_queues()
     with pytest.raises(ClientError):

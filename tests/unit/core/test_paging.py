@@ -48,7 +48,7 @@ def test_pages_contain_all_items_in_order(number: int, sizes: list[int]) -> None
         (lambda t: scaling.page("A", [], Call(NextToken=t)), "InvalidNextTokenException"),
         (lambda t: events_page([], t, None), "ValidationException"),
         (
-            lambda t: listing.page([], {"NextToken": t}, result="A", name="N", members=()),
+            lambda t: listing.list_response([], {"NextToken": t}, result="A", name="N", members=()),
             "ValidationException",
         ),
     ],

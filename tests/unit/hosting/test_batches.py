@@ -1,4 +1,4 @@
-"""Work in batches: none is lost, none overtakes another."""
+"""Batches: no item is lost, and the order is kept."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ _LONG = 60.0
 
 @pytest.fixture
 def activity() -> Iterator[Activity]:
-    made = Activity(threads=8)
-    yield made
-    made.stop()
+    running = Activity(threads=8)
+    yield running
+    running.stop()
 
 
-def _rest(activity: Activity) -> list[str]:
+def _wait_until_idle(activity: Activity) -> list[str]:
     return activity.wait_idle(20, also=list)
 
 
-def test_full_batch_does_not_wait_for_its_delay(activity: Activity) -> None:
+def test_full_batch_is_flushed_before_its_delay(activity: Activity) -> None:
     flushed: list[list[int]] = []
     batcher = Batcher[int](activity, "batch", flushed.append, size=2, delay=_LONG)
 
     for number in range(4):
         batcher.add(number)
         if number % 2:
-            assert _rest(activity) == []
+            assert _wait_until_idle(activity) == []
 
     assert flushed == [[0, 1], [2, 3]]
 
 
-def test_batch_that_fills_while_another_is_flushed_waits_its_turn(activity: Activity) -> None:
+def test_full_batch_waits_for_the_batch_before_it(activity: Activity) -> None:
     flushed: list[int] = []
     began, go_on = threading.Event(), threading.Event()
 
@@ -54,26 +54,26 @@ def test_batch_that_fills_while_another_is_flushed_waits_its_turn(activity: Acti
         batcher.add(number)
     go_on.set()
 
-    assert _rest(activity) == []
+    assert _wait_until_idle(activity) == []
     assert flushed == list(range(7))
 
 
-def test_fullness_of_a_batch_is_not_that_of_the_next(activity: Activity) -> None:
+def test_batch_after_a_full_one_waits_for_its_own_delay(activity: Activity) -> None:
     flushed: list[list[int]] = []
     batcher = Batcher[int](activity, "batch", flushed.append, size=2, delay=_LONG)
     batcher.add(0)
     batcher.add(1)
-    assert _rest(activity) == []
+    assert _wait_until_idle(activity) == []
 
     batcher.add(2)
 
     assert activity.wait_idle(0.05, also=list) == ["batch"]
     batcher.add(3)
-    assert _rest(activity) == []
+    assert _wait_until_idle(activity) == []
     assert flushed == [[0, 1], [2, 3]]
 
 
-def test_batch_that_breaks_takes_no_other_along(activity: Activity) -> None:
+def test_failed_batch_does_not_affect_later_batches(activity: Activity) -> None:
     flushed: list[int] = []
 
     def flush(items: list[int]) -> None:
@@ -83,15 +83,15 @@ def test_batch_that_breaks_takes_no_other_along(activity: Activity) -> None:
 
     batcher = Batcher[int](activity, "batch", flush, size=1, delay=_LONG)
     batcher.add(0)
-    assert _rest(activity) == []
+    assert _wait_until_idle(activity) == []
     batcher.add(1)
 
-    assert _rest(activity) == []
+    assert _wait_until_idle(activity) == []
     assert flushed == [1]
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_items_of_many_threads_are_flushed_once_each_in_their_order(
+def test_items_of_concurrent_threads_are_flushed_once_in_order(
     activity: Activity, size: int
 ) -> None:
     flushed: list[tuple[int, int]] = []
@@ -107,6 +107,6 @@ def test_items_of_many_threads_are_flushed_once_each_in_their_order(
     for thread in threads:
         thread.join()
 
-    assert _rest(activity) == []
+    assert _wait_until_idle(activity) == []
     for sender in range(4):
         assert [n for s, n in flushed if s == sender] == list(range(200))

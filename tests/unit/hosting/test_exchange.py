@@ -1,4 +1,4 @@
-"""HTTP between the platform and containers, where one side does not keep to it."""
+"""HTTP between the platform and containers that violate the protocol."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Connec
 
 
 @contextmanager
-def answering(raw: bytes) -> Iterator[int]:
-    """A port that answers one connection with these bytes and closes it."""
+def responding_with(raw: bytes) -> Iterator[int]:
+    """The port of a server that sends these bytes to one connection and closes it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -51,26 +51,26 @@ def serving(server: Server) -> Iterator[int]:
         b"something else\r\n\r\n",
     ],
 )
-def test_malformed_answer_is_an_error_of_the_exchange(raw: bytes) -> None:
-    with answering(raw) as port, pytest.raises(HTTPException):
+def test_malformed_response_raises_exchange_error(raw: bytes) -> None:
+    with responding_with(raw) as port, pytest.raises(HTTPException):
         Connections(port).request("GET", "/", None, {}, 5)
 
 
-def test_container_answers_500_where_its_code_breaks() -> None:
+def test_container_responds_500_if_its_code_raises() -> None:
     def respond(_: bytes, __: object) -> Reply:
         raise KeyError("column")
 
     with serving(Server(("127.0.0.1", 0), respond, most_bytes=100)) as port:
-        answer = Connections(port).request("POST", "/invocations", b"1,2", {}, 5)
+        response = Connections(port).request("POST", "/invocations", b"1,2", {}, 5)
 
-    assert (answer.status, b"KeyError" in answer.body) == (500, True)
+    assert (response.status, b"KeyError" in response.body) == (500, True)
 
 
-def test_request_that_is_cut_short_never_reaches_the_model() -> None:
-    asked: list[bytes] = []
+def test_truncated_request_does_not_reach_the_model() -> None:
+    requests: list[bytes] = []
 
     def respond(body: bytes, _: object) -> Reply:
-        asked.append(body)
+        requests.append(body)
         return Reply(HTTPStatus.OK, b"", {})
 
     server = Server(("127.0.0.1", 0), respond, most_bytes=100)
@@ -79,4 +79,4 @@ def test_request_that_is_cut_short_never_reaches_the_model() -> None:
         client.shutdown(socket.SHUT_WR)
         assert client.recv(100) == b""
 
-    assert asked == []
+    assert requests == []

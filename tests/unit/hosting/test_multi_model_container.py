@@ -1,4 +1,4 @@
-"""The container of many models: loading and unloading at once."""
+"""Concurrent loading and unloading of models in a multi-model container."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sageloop.local_cloud.images.http_server import Reply, Respond
 from sageloop.local_cloud.images.multi_model.models import Models
 
 
-def test_model_that_is_unloaded_while_it_loads_goes_when_it_has_come() -> None:
+def test_model_unloaded_during_its_load_is_removed_after_it() -> None:
     loading, go_on = threading.Event(), threading.Event()
 
     def load(_: Path) -> Respond:
@@ -19,10 +19,10 @@ def test_model_that_is_unloaded_while_it_loads_goes_when_it_has_come() -> None:
         return lambda body, _: Reply(200, body, {})
 
     models = Models(load, Path)
-    asked = json.dumps({"model_name": "a", "url": "/models/a"}).encode()
+    request = json.dumps({"model_name": "a", "url": "/models/a"}).encode()
     unloaded: list[Reply] = []
     threads = [
-        threading.Thread(target=lambda: models.manage("POST", "/models", asked, {})),
+        threading.Thread(target=lambda: models.manage("POST", "/models", request, {})),
         threading.Thread(
             target=lambda: unloaded.append(models.manage("DELETE", "/models/a", b"", {}))
         ),
@@ -30,7 +30,7 @@ def test_model_that_is_unloaded_while_it_loads_goes_when_it_has_come() -> None:
     threads[0].start()
     assert loading.wait(180)
     threads[1].start()
-    threads[1].join(0.2)  # it does not end before the load
+    threads[1].join(0.2)  # it must not end before the load
     go_on.set()
     for thread in threads:
         thread.join(20)

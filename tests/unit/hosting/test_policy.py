@@ -1,4 +1,4 @@
-"""Deployment plans as pure decisions."""
+"""Deployment plans of DeploymentConfig."""
 
 from __future__ import annotations
 
@@ -28,30 +28,28 @@ def percent(value: int) -> dict[str, Any]:
     return {"Type": "CAPACITY_PERCENT", "Value": value}
 
 
-def test_no_policy_is_all_at_once_without_a_wait() -> None:
-    made = plan(None, {"v": 2})
+def test_default_policy_shifts_all_at_once_without_wait() -> None:
+    result = plan(None, {"v": 2})
 
-    assert [(s.capacity, s.instances, s.wait) for s in made.stages] == [("full", {"v": 2}, 0)]
-
-
-def test_canary_is_one_stage_before_the_whole() -> None:
-    made = plan(blue_green("CANARY", percent(30), TerminationWaitInSeconds=10), {"v": 10})
-
-    assert [(s.instances["v"], s.wait) for s in made.stages] == [(3, 60), (10, 10)]
+    assert [(s.capacity, s.instances, s.wait) for s in result.stages] == [("full", {"v": 2}, 0)]
 
 
-def test_linear_grows_by_equal_steps() -> None:
-    made = plan(blue_green("LINEAR", percent(30)), {"v": 10})
+def test_canary_has_one_stage_before_full_capacity() -> None:
+    result = plan(blue_green("CANARY", percent(30), TerminationWaitInSeconds=10), {"v": 10})
 
-    assert [s.instances["v"] for s in made.stages] == [3, 6, 9, 10]
+    assert [(s.instances["v"], s.wait) for s in result.stages] == [(3, 60), (10, 10)]
+
+
+def test_linear_has_equal_steps() -> None:
+    result = plan(blue_green("LINEAR", percent(30)), {"v": 10})
+
+    assert [s.instances["v"] for s in result.stages] == [3, 6, 9, 10]
 
 
 @given(
     count=st.integers(2, 40), value=st.integers(10, 50), kind=st.sampled_from(["CANARY", "LINEAR"])
 )
-def test_stages_grow_to_the_whole_and_never_start_above_half(
-    count: int, value: int, kind: str
-) -> None:
+def test_stages_grow_to_full_capacity_from_at_most_half(count: int, value: int, kind: str) -> None:
     stages = [s.instances["v"] for s in plan(blue_green(kind, percent(value)), {"v": count}).stages]
 
     assert stages == sorted(set(stages))
@@ -69,7 +67,7 @@ def test_canary_above_half_of_a_variant_is_refused(size: dict[str, Any], count: 
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         (blue_green("CANARY", percent(60)), "CanarySize must be 1 to 50 percent"),
         (blue_green("LINEAR", percent(5)), "LinearStepSize must be 10 to 50 percent"),
@@ -77,12 +75,12 @@ def test_canary_above_half_of_a_variant_is_refused(size: dict[str, Any], count: 
         ({"AutoRollbackConfiguration": {"Alarms": []}}, "1 to 10 alarms"),
     ],
 )
-def test_values_outside_aws_limits_are_refused(config: dict[str, Any], told: str) -> None:
-    with pytest.raises(AwsError, match=told):
+def test_value_outside_aws_limits_is_refused(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(AwsError, match=message):
         check(config)
 
 
-def test_execution_timeout_must_exceed_the_waits() -> None:
+def test_execution_timeout_below_the_waits_is_refused() -> None:
     config = blue_green(
         "CANARY", percent(50), TerminationWaitInSeconds=600, MaximumExecutionTimeoutInSeconds=660
     )
@@ -91,12 +89,12 @@ def test_execution_timeout_must_exceed_the_waits() -> None:
         plan(config, {"v": 2})
 
 
-def test_canary_needs_its_size() -> None:
+def test_canary_without_its_size_is_refused() -> None:
     with pytest.raises(AwsError, match="needs CanarySize"):
         plan(blue_green("CANARY"), {"v": 2})
 
 
-def test_rolling_batches_end_with_the_whole_fleet() -> None:
+def test_rolling_batches_end_with_full_fleet() -> None:
     policy = {"MaximumBatchSize": percent(40), "WaitIntervalInSeconds": 5}
 
     batches = plan({"RollingUpdatePolicy": policy}, {"v": 5}).batches
@@ -107,7 +105,7 @@ def test_rolling_batches_end_with_the_whole_fleet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         (
             blue_green("LINEAR", {"Type": "INSTANCE_COUNT", "Value": 1}),
@@ -124,10 +122,10 @@ def test_rolling_batches_end_with_the_whole_fleet() -> None:
         ),
     ],
 )
-def test_steps_of_too_few_instances_are_refused(config: dict[str, Any], told: str) -> None:
+def test_step_below_minimum_share_is_refused(config: dict[str, Any], message: str) -> None:
     plan(config, {"v": 10})
 
-    with pytest.raises(AwsError, match=told):
+    with pytest.raises(AwsError, match=message):
         plan(config, {"v": 21})
 
 
@@ -139,7 +137,7 @@ def test_rolling_update_of_several_variants_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variant", "guarded"),
+    ("variant", "supported"),
     [
         ({"ModelName": "m", "InstanceType": "ml.m5.large"}, True),
         ({"ModelName": "m", "InstanceType": "ml.inf1.xlarge"}, False),
@@ -149,26 +147,26 @@ def test_rolling_update_of_several_variants_is_refused() -> None:
         ({"InstanceType": "ml.m5.large"}, False),
     ],
 )
-def test_guardrails_are_silently_off_where_aws_has_none(
-    variant: dict[str, Any], guarded: bool
+def test_guardrails_are_ignored_where_aws_does_not_support_them(
+    variant: dict[str, Any], supported: bool
 ) -> None:
-    assert is_guarded({"ProductionVariants": [variant]}) is guarded
+    assert is_guarded({"ProductionVariants": [variant]}) is supported
 
 
 @pytest.mark.parametrize(
-    ("present", "wanted"), [(["a"], ["b"]), (["a"], ["a", "b"]), (["a", "b"], ["b"])]
+    ("current", "desired"), [(["a"], ["b"]), (["a"], ["a", "b"]), (["a", "b"], ["b"])]
 )
-def test_guarded_deployment_to_other_variant_names_is_refused(
-    present: list[str], wanted: list[str]
+def test_deployment_with_guardrails_cannot_change_variant_names(
+    current: list[str], desired: list[str]
 ) -> None:
     with pytest.raises(AwsError) as caught:
-        check_names(blue_green("ALL_AT_ONCE"), present, wanted)
+        check_names(blue_green("ALL_AT_ONCE"), current, desired)
 
     assert caught.value.code == "ValidationException"
-    assert f"the endpoint has {', '.join(present)}, " in str(caught.value)
-    assert f"configuration has {', '.join(wanted)}." in str(caught.value)
+    assert f"the endpoint has {', '.join(current)}, " in str(caught.value)
+    assert f"configuration has {', '.join(desired)}." in str(caught.value)
 
 
-def test_variant_names_are_free_without_a_deployment_configuration() -> None:
+def test_variant_names_may_change_without_deployment_configuration() -> None:
     check_names(None, ["a"], ["b", "c"])
     check_names({}, ["a", "b"], ["b", "a"])

@@ -1,4 +1,4 @@
-"""Copies for a shadow variant: what waits, what is dropped, and that both are counted."""
+"""Copies for a shadow variant: waiting, dropping and counting."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sageloop.local_cloud.sagemaker.hosting.routing.shadow import ShadowCopies
 
 
 class Shadow:
-    """A variant, as far as copies know it."""
+    """The attributes of a variant that copies use."""
 
     spec = SimpleNamespace(name="shadow", blueprint=SimpleNamespace(endpoint="e"))
     weight = 1.0
 
 
 class Copies:
-    """Copies that are held until they are let go."""
+    """Records copies that are sent once ``wait_until_idle`` releases them."""
 
     def __init__(self, **bounds: Any) -> None:
         self.activity = Activity(threads=1)
@@ -39,82 +39,82 @@ class Copies:
         invocation: Any = SimpleNamespace(body=body)
         self.copies.copy(self.production, invocation, {})
 
-    def rest(self) -> list[str]:
+    def wait_until_idle(self) -> list[str]:
         self.gate.set()
         return self.activity.wait_idle(60, also=list)
 
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Copies]]:
-    made: list[Copies] = []
+    all_copies: list[Copies] = []
 
     def build(**bounds: Any) -> Copies:
-        made.append(Copies(**bounds))
-        return made[-1]
+        all_copies.append(Copies(**bounds))
+        return all_copies[-1]
 
     yield build
-    for each in made:
+    for each in all_copies:
         each.gate.set()
         each.copies.stop()
         each.activity.stop()
 
 
-def test_small_copies_wait_however_many_there_are(start: Callable[..., Copies]) -> None:
-    made = start()
+def test_any_number_of_small_copies_waits(start: Callable[..., Copies]) -> None:
+    copies = start()
 
     for number in range(500):
-        made.copy(str(number).encode())
+        copies.copy(str(number).encode())
 
-    assert made.rest() == []
-    assert len(made.sent) == 500
+    assert copies.wait_until_idle() == []
+    assert len(copies.sent) == 500
 
 
-def test_copies_over_the_bound_of_bytes_are_dropped_and_logged(
+def test_copies_over_the_memory_limit_are_dropped_and_logged(
     start: Callable[..., Copies], caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = start(most_bytes=100_000)
+    copies = start(max_bytes=100_000)
 
     with caplog.at_level(logging.WARNING):
         for _ in range(12):
-            made.copy(bytes(10_000))
+            copies.copy(bytes(10_000))
 
-    assert made.rest() == []
-    assert len(made.sent) == 9  # each with what it takes besides its body
+    assert copies.wait_until_idle() == []
+    assert len(copies.sent) == 9  # each counts its body and a fixed overhead
     assert caplog.messages == [
         "shadow variant shadow of endpoint e is busy: 1 copies dropped so far"
     ]
 
 
-def test_a_copy_larger_than_the_bound_is_sent_when_nothing_waits(
+def test_copy_above_the_limit_is_sent_if_none_waits(
     start: Callable[..., Copies],
 ) -> None:
-    made = start(most_bytes=10)
+    copies = start(max_bytes=10)
 
-    made.copy(bytes(100))
+    copies.copy(bytes(100))
 
-    assert made.rest() == []
-    assert len(made.sent) == 1
-
-
-def test_room_of_a_sent_copy_is_free_again(start: Callable[..., Copies]) -> None:
-    made = start(most_bytes=10)
-    made.copy(b"one")
-    made.rest()
-
-    made.copy(b"two")
-
-    assert made.rest() == []
-    assert made.sent == [b"one", b"two"]
+    assert copies.wait_until_idle() == []
+    assert len(copies.sent) == 1
 
 
-def test_a_copy_that_waited_too_long_is_dropped_and_logged(
+def test_sent_copy_releases_its_memory(start: Callable[..., Copies]) -> None:
+    copies = start(max_bytes=10)
+    copies.copy(b"one")
+    copies.wait_until_idle()
+
+    copies.copy(b"two")
+
+    assert copies.wait_until_idle() == []
+    assert copies.sent == [b"one", b"two"]
+
+
+def test_copy_that_waits_too_long_is_dropped_and_logged(
     start: Callable[..., Copies], caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = start(longest_wait=-1.0)
+    copies = start(max_wait=-1.0)
 
     with caplog.at_level(logging.WARNING):
-        made.copy(b"late")
-        assert made.rest() == []
+        copies.copy(b"late")
+        assert copies.wait_until_idle() == []
 
-    assert made.sent == []
+    assert copies.sent == []
     assert "is busy: 1 copies" in caplog.text

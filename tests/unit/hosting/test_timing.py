@@ -1,4 +1,4 @@
-"""The limits of a container are AWS's, unless a test shortens them."""
+"""The default limits of a container are those of AWS."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
 
 @pytest.mark.feature("serving: time-outs")
-def test_limits_are_awss() -> None:
+def test_default_limits_are_those_of_aws() -> None:
     timing = Timing()
 
     assert (timing.invocation, timing.ping_timeout, timing.terminate) == (60, 2, 30)
@@ -17,7 +17,7 @@ def test_limits_are_awss() -> None:
     assert timing.startup(3600) == 3600
 
 
-def test_a_cap_shortens_every_start() -> None:
+def test_startup_cap_limits_all_startup_timeouts() -> None:
     timing = Timing(startup_cap=0.5)
 
     assert timing.startup(None) == timing.startup(60) == 0.5

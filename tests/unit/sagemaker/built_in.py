@@ -1,4 +1,4 @@
-"""Runs a built-in algorithm's programs as the platform does: their files, hosts, requests."""
+"""Runs the programs of built-in algorithms as the platform does: files, hosts and requests."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PACKAGE = "sageloop.local_cloud.images"
 
 
 @dataclass(frozen=True)
-class Done:
+class FinishedRun:
     code: int
     log: str
     failure: str
 
     def metric(self, name: str) -> float:
-        """The last value told in the line that has this text before its number."""
+        """The last value in the log line that has this text before its number."""
         line = [text for text in self.log.splitlines() if name in text][-1]
         return float(line.rpartition("=")[2])
 
@@ -61,15 +61,15 @@ def train(
     parameters: Mapping[str, str],
     channels: Mapping[str, bytes],
     **described: str,
-) -> Done:
+) -> FinishedRun:
     prepare(base, parameters, channels, **described)
     return run(module, base)
 
 
-def run(module: str, base: Path) -> Done:
+def run(module: str, base: Path) -> FinishedRun:
     with started(module, base) as child:
         log = child.communicate(timeout=600)[0]
-    return _done(child, base, log)
+    return _finished_run(child, base, log)
 
 
 def train_together(
@@ -78,13 +78,13 @@ def train_together(
     parameters: Mapping[str, str],
     shards: Mapping[str, Mapping[str, bytes]],
     **described: str,
-) -> dict[str, Done]:
-    """One process a host, each with its own shard of each channel."""
+) -> dict[str, FinishedRun]:
+    """Train with one process for each host, each with its own shard of each channel."""
     hosts = tuple(sorted(shards))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    told = {
+    document = {
         "SAGELOOP_HOST_ADDRESSES": json.dumps(dict.fromkeys(hosts, "127.0.0.1")),
         "SAGELOOP_MASTER_PORT": str(port),
     }
@@ -94,7 +94,7 @@ def train_together(
     children = [
         subprocess.Popen(
             command(f"{module}.train"),
-            env={"SAGEMAKER_BASE_DIR": str(base / host), **told},
+            env={"SAGEMAKER_BASE_DIR": str(base / host), **document},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -103,7 +103,7 @@ def train_together(
     ]
     logs = [child.communicate(timeout=600)[0] for child in children]
     return {
-        host: _done(child, base / host, log)
+        host: _finished_run(child, base / host, log)
         for host, child, log in zip(hosts, children, logs, strict=True)
     }
 
@@ -122,7 +122,7 @@ def started(module: str, base: Path) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def served(module: str, base: Path, **environment: str) -> Iterator[str]:
-    """The address of a server of the model under ``base``."""
+    """The URL of a server of the model under ``base``."""
     env = {"SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": "0", **environment}
     line = command(f"{module}.serve")
     with subprocess.Popen(line, env=env, stdout=subprocess.PIPE, text=True) as child:
@@ -133,10 +133,10 @@ def served(module: str, base: Path, **environment: str) -> Iterator[str]:
         assert child.wait(180) == 0
 
 
-def not_served(module: str, base: Path, **environment: str) -> tuple[int, str]:
-    """The exit code and the words of a server that does not start."""
+def failed_server(module: str, base: Path, **environment: str) -> tuple[int, str]:
+    """The exit code and the output of a server that does not start."""
     env = {"SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": "0", **environment}
-    done = subprocess.run(
+    finished = subprocess.run(
         command(f"{module}.serve"),
         env=env,
         capture_output=True,
@@ -144,22 +144,22 @@ def not_served(module: str, base: Path, **environment: str) -> tuple[int, str]:
         check=False,
         timeout=600,
     )
-    return done.returncode, done.stderr
+    return finished.returncode, finished.stderr
 
 
-def ask(url: str, body: bytes, **headers: str) -> tuple[int, bytes, str]:
+def invoke(url: str, body: bytes, **headers: str) -> tuple[int, bytes, str]:
     request = urllib.request.Request(f"{url}/invocations", body)  # noqa: S310
     for name, value in headers.items():
         request.add_header(name.replace("_", "-"), value)
     try:
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
-            return answer.status, answer.read(), answer.headers.get("Content-Type", "")
+        with urllib.request.urlopen(request) as response:  # noqa: S310
+            return response.status, response.read(), response.headers.get("Content-Type", "")
     except urllib.error.HTTPError as error:
         return error.code, error.read(), error.headers.get("Content-Type", "")
 
 
 def csv(rows: object) -> bytes:
-    """Lines of a matrix."""
+    """The rows of a matrix as CSV."""
     lines = (",".join(map(repr, map(float, row))) for row in rows)  # type: ignore[attr-defined]
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -168,6 +168,6 @@ def _write(config: Path, name: str, content: object) -> None:
     (config / f"{name}.json").write_text(json.dumps(content))
 
 
-def _done(child: subprocess.Popen[str], base: Path, log: str) -> Done:
+def _finished_run(child: subprocess.Popen[str], base: Path, log: str) -> FinishedRun:
     failure = base / "output" / "failure"
-    return Done(child.returncode, log, failure.read_text() if failure.is_file() else "")
+    return FinishedRun(child.returncode, log, failure.read_text() if failure.is_file() else "")

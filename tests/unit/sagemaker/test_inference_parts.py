@@ -1,4 +1,4 @@
-"""What framework servers are made of: formats, settings, the user's functions, replies."""
+"""Parts of the framework servers: formats, settings, user functions and responses."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def test_settings_come_from_the_environment(tmp_path: Path) -> None:
     assert read.accept == "application/json"
 
 
-@pytest.mark.parametrize("given", ["0", "many", "-1"])
-def test_number_of_workers_that_is_none_is_refused(given: str) -> None:
+@pytest.mark.parametrize("value", ["0", "many", "-1"])
+def test_invalid_number_of_workers_is_refused(value: str) -> None:
     with pytest.raises(settings.SettingError, match="SAGEMAKER_MODEL_SERVER_WORKERS"):
-        settings.read({"SAGEMAKER_MODEL_SERVER_WORKERS": given})
+        settings.read({"SAGEMAKER_MODEL_SERVER_WORKERS": value})
 
 
-def test_context_goes_to_functions_that_take_one_argument_more(tmp_path: Path) -> None:
+def test_context_is_passed_to_functions_with_an_extra_argument(tmp_path: Path) -> None:
     context = Context(tmp_path, "test")
 
     assert called(lambda data: data, context, 1) == 1
@@ -96,13 +96,13 @@ def _module(**functions: Any) -> ModuleType:
 
 
 def _handler(tmp_path: Path, **functions: Any) -> Handler:
-    given = {"model_fn": lambda _: "model"} | functions
-    made = Handler(functions_of(_module(**given), Defaults()), tmp_path, codecs.JSON)
-    made.load()
-    return made
+    user_functions = {"model_fn": lambda _: "model"} | functions
+    handler = Handler(functions_of(_module(**user_functions), Defaults()), tmp_path, codecs.JSON)
+    handler.load()
+    return handler
 
 
-def test_first_type_that_can_be_written_is_taken(tmp_path: Path) -> None:
+def test_first_supported_accept_type_is_used(tmp_path: Path) -> None:
     handler = _handler(tmp_path, predict_fn=lambda data, _: data * 2)
 
     reply = handler.reply(b"[1, 2]", {"content-type": codecs.JSON, "accept": "text/x, text/csv"})
@@ -111,7 +111,7 @@ def test_first_type_that_can_be_written_is_taken(tmp_path: Path) -> None:
     assert reply.body == b"2\n4\n"
 
 
-def test_exception_may_choose_its_status(tmp_path: Path) -> None:
+def test_exception_determines_the_status(tmp_path: Path) -> None:
     class TooBusy(Exception):
         status_code = 429
         message = "come back later"
@@ -126,7 +126,7 @@ def test_exception_may_choose_its_status(tmp_path: Path) -> None:
     assert (reply.status, reply.body.startswith(b"come back later\n")) == (429, True)
 
 
-def test_model_without_model_fn_says_what_is_missing(tmp_path: Path) -> None:
+def test_missing_model_fn_is_named_in_the_error(tmp_path: Path) -> None:
     handler = Handler(functions_of(None, Defaults()), tmp_path, codecs.JSON)
 
     with pytest.raises(NotImplementedError, match="model_fn"):
@@ -143,7 +143,7 @@ def test_framework_images_serve(repository: str, serves: bool) -> None:
     assert (images.serving_command(f"{REGISTRY}/{repository}") is not None) is serves
 
 
-def test_xgboost_serves_its_own_model_unless_a_script_is_named() -> None:
+def test_xgboost_image_serves_its_model_without_a_script() -> None:
     image = f"{REGISTRY}/sagemaker-xgboost:1.7-1"
     scripted = {"Environment": {"SAGEMAKER_PROGRAM": "serve.py"}}
 

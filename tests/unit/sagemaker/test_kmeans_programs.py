@@ -1,4 +1,4 @@
-"""The stand-in for K-means: its clusters, its hyperparameters, its answers."""
+"""The K-means stand-in: clusters, hyperparameters and responses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_in import ask, csv, not_served, prepare, served, train, train_together
+from built_in import csv, failed_server, invoke, prepare, served, train, train_together
 from sklearn.cluster import KMeans
 
 from sageloop.local_cloud.images import archive, kmeans, rules
@@ -31,13 +31,13 @@ def blobs(rows: int = 600, seed: int = 3) -> Any:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("kmeans")
+    folder = tmp_path_factory.mktemp("kmeans")
     data = {"train": csv(blobs()), "test": csv(blobs(200, 4))}
     parameters = PARAMETERS | {"eval_metrics": '["msd","ssd"]', "epochs": "2"}
-    done = train("kmeans", made, parameters, data, ContentType=PLAIN)
-    assert done.code == 0, done.log
-    (made / "log").write_text(done.log)
-    return made
+    finished = train("kmeans", folder, parameters, data, ContentType=PLAIN)
+    assert finished.code == 0, finished.log
+    (folder / "log").write_text(finished.log)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -47,30 +47,30 @@ def url(base: Path) -> Iterator[str]:
 
 
 @pytest.mark.feature("training: K-means")
-def test_clusters_are_as_good_as_scikit_learns(base: Path) -> None:
+def test_inertia_matches_scikit_learn(base: Path) -> None:
     best = KMeans(4, n_init=10, random_state=0).fit(blobs()).inertia_
 
-    found = re.findall(r"host=algo-1, train ssd <loss>=(\S+)", (base / "log").read_text())
+    values = re.findall(r"host=algo-1, train ssd <loss>=(\S+)", (base / "log").read_text())
 
-    assert float(found[-1]) == pytest.approx(best, rel=0.02)
+    assert float(values[-1]) == pytest.approx(best, rel=0.02)
 
 
-def test_log_says_at_its_start_that_it_is_a_stand_in(base: Path) -> None:
+def test_log_starts_with_the_stand_in_notice(base: Path) -> None:
     assert "local stand-in: scikit-learn" in (base / "log").read_text().splitlines()[0]
 
 
-def test_metric_definitions_find_every_metric_in_the_log(base: Path) -> None:
+def test_metric_definitions_match_all_metrics_in_the_log(base: Path) -> None:
     log = (base / "log").read_text()
 
-    found = {d["Name"]: re.findall(d["Regex"], log) for d in kmeans.METRIC_DEFINITIONS}
+    values = {d["Name"]: re.findall(d["Regex"], log) for d in kmeans.METRIC_DEFINITIONS}
 
-    assert all(found.values()), found
-    assert float(found["test:ssd"][-1]) == pytest.approx(200 * float(found["test:msd"][-1]))
-    assert found["train:progress"] == ["50", "100"]
+    assert all(values.values()), values
+    assert float(values["test:ssd"][-1]) == pytest.approx(200 * float(values["test:msd"][-1]))
+    assert values["train:progress"] == ["50", "100"]
 
 
 @pytest.mark.parametrize(
-    "given",
+    "hyperparameters",
     [
         {"init_method": "kmeans++"},
         {"extra_center_factor": 1, "init_method": "kmeans++", "epochs": 10},
@@ -78,17 +78,17 @@ def test_metric_definitions_find_every_metric_in_the_log(base: Path) -> None:
         {"half_life_time_size": 300, "epochs": 3},
     ],
 )
-def test_hyperparameters_lead_to_the_same_clusters(given: dict[str, Any]) -> None:
+def test_hyperparameters_give_the_same_clusters(hyperparameters: dict[str, Any]) -> None:
     data = blobs(2000)
     best = KMeans(4, n_init=10, random_state=0).fit(data).inertia_
-    wanted = Settings(k=4, feature_dim=2, mini_batch_size=250, **given)
+    parsed = Settings(k=4, feature_dim=2, mini_batch_size=250, **hyperparameters)
 
-    centers = clustering.fit(data, wanted, lambda _: None, lambda _: None)
+    centers = clustering.fit(data, parsed, lambda _: None, lambda _: None)
 
     assert (clustering.distances(data, centers)[1] ** 2).sum() == pytest.approx(best, rel=0.03)
 
 
-def test_half_life_makes_old_points_count_less() -> None:
+def test_half_life_reduces_the_weight_of_old_points() -> None:
     moved = np.concatenate([np.zeros((500, 1)), np.ones((500, 1))]).astype(np.float32)
     centers, weights = np.zeros((1, 1)), np.zeros(1)
 
@@ -100,24 +100,26 @@ def test_half_life_makes_old_points_count_less() -> None:
 
 
 @pytest.mark.feature("training: K-means on several hosts")
-def test_two_hosts_agree_on_the_model_of_one(tmp_path: Path) -> None:
+def test_two_hosts_train_the_same_model_as_one(tmp_path: Path) -> None:
     whole = blobs()
-    alone = train("kmeans", tmp_path / "one", PARAMETERS, {"train": csv(whole)}, ContentType=PLAIN)
+    one_host = train(
+        "kmeans", tmp_path / "one", PARAMETERS, {"train": csv(whole)}, ContentType=PLAIN
+    )
     shards = {"algo-1": {"train": csv(whole[:250])}, "algo-2": {"train": csv(whole[250:])}}
 
-    done = train_together("kmeans", tmp_path, PARAMETERS, shards, ContentType=PLAIN)
+    finished = train_together("kmeans", tmp_path, PARAMETERS, shards, ContentType=PLAIN)
 
-    assert [alone.code, *(d.code for d in done.values())] == [0, 0, 0], done
+    assert [one_host.code, *(d.code for d in finished.values())] == [0, 0, 0], finished
     assert not list((tmp_path / "algo-2" / "model").iterdir())
     np.testing.assert_array_equal(centers(tmp_path / "algo-1"), centers(tmp_path / "one"))
 
 
-def test_recordio_trains_the_model_of_csv(tmp_path: Path, base: Path) -> None:
+def test_recordio_trains_the_same_model_as_csv(tmp_path: Path, base: Path) -> None:
     data = {"train": matrix.write_recordio(blobs()), "test": matrix.write_recordio(blobs(200, 4))}
 
-    done = train("kmeans", tmp_path, PARAMETERS | {"epochs": "2"}, data)
+    finished = train("kmeans", tmp_path, PARAMETERS | {"epochs": "2"}, data)
 
-    assert done.code == 0, done.log
+    assert finished.code == 0, finished.log
     np.testing.assert_array_equal(centers(tmp_path), centers(base))
 
 
@@ -126,60 +128,62 @@ def centers(folder: Path) -> Any:
 
 
 @pytest.mark.feature("answers: K-means")
-def test_answers_name_the_nearest_cluster_and_its_distance(url: str, base: Path) -> None:
-    status, body, kind = ask(url, b"8,8\n", Content_Type="text/csv")
+def test_response_has_nearest_cluster_and_distance(url: str, base: Path) -> None:
+    status, body, kind = invoke(url, b"8,8\n", Content_Type="text/csv")
 
     assert (status, kind) == (200, "application/json")
-    (told,) = json.loads(body)["predictions"]
-    center = centers(base)[int(told["closest_cluster"])]
+    (prediction,) = json.loads(body)["predictions"]
+    center = centers(base)[int(prediction["closest_cluster"])]
     assert center == pytest.approx([8, 8], abs=0.5)
-    assert told["distance_to_cluster"] == pytest.approx(float(np.linalg.norm(center - 8)), abs=1e-5)
+    assert prediction["distance_to_cluster"] == pytest.approx(
+        float(np.linalg.norm(center - 8)), abs=1e-5
+    )
 
 
-def test_answers_come_in_each_documented_format(url: str) -> None:
+def test_response_is_available_in_each_documented_format(url: str) -> None:
     plain = {"Content_Type": "application/json"}
-    asked = b'{"instances": [{"features": [8, 8]}, {"features": [0, 0]}]}'
-    first, second = json.loads(ask(url, asked, **plain)[1])["predictions"]
+    payload = b'{"instances": [{"features": [8, 8]}, {"features": [0, 0]}]}'
+    first, second = json.loads(invoke(url, payload, **plain)[1])["predictions"]
 
-    lines = ask(url, asked, Accept="application/jsonlines", **plain)[1]
-    table = ask(url, asked, Accept="text/csv", **plain)[1]
-    binary = ask(url, asked, Accept="application/x-recordio-protobuf", **plain)[1]
+    lines = invoke(url, payload, Accept="application/jsonlines", **plain)[1]
+    table = invoke(url, payload, Accept="text/csv", **plain)[1]
+    binary = invoke(url, payload, Accept="application/x-recordio-protobuf", **plain)[1]
 
     assert [json.loads(line) for line in lines.splitlines()] == [first, second]
     assert table.decode().splitlines()[1] == ",".join(map(str, second.values()))
-    told = [record.decode(payload).label for payload in recordio.read(binary)]
-    assert told[0]["closest_cluster"].values.tolist() == [first["closest_cluster"]]
+    labels = [record.decode(payload).label for payload in recordio.read(binary)]
+    assert labels[0]["closest_cluster"].values.tolist() == [first["closest_cluster"]]
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "status", "told"),
+    ("body", "headers", "status", "message"),
     [
         (b"1,2,3", {"Content_Type": "text/csv"}, 400, b"3 features, the model was trained with 2"),
         (b"1,2", {"Content_Type": "image/png"}, 415, b"image/png"),
         (b"1,2", {"Content_Type": "text/csv", "Accept": "image/png"}, 406, b"image/png"),
     ],
 )
-def test_wrong_request_is_refused(
-    url: str, body: bytes, headers: dict[str, str], status: int, told: bytes
+def test_invalid_request_is_refused(
+    url: str, body: bytes, headers: dict[str, str], status: int, message: bytes
 ) -> None:
-    answered, text, _ = ask(url, body, **headers)
+    status_code, text, _ = invoke(url, body, **headers)
 
-    assert (answered, told in text) == (status, True)
+    assert (status_code, message in text) == (status, True)
 
 
-def test_foreign_model_is_not_served(tmp_path: Path) -> None:
+def test_model_of_another_algorithm_is_not_served(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model_algo-1").write_bytes(b"\x12\x01 an MXNet array")
 
-    code, told = not_served("kmeans", tmp_path)
+    code, message = failed_server("kmeans", tmp_path)
 
     assert code == 1
-    assert "was not saved by the local stand-in (sageloop.kmeans/1)" in told
+    assert "was not saved by the local stand-in (sageloop.kmeans/1)" in message
 
 
 @pytest.mark.feature("bad input: hyperparameter of K-means")
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"k": "0"}, "Hyperparameter k: value 0 not in range"),
         ({"kk": "1"}, "Extraneous hyperparameter found: kk"),
@@ -189,14 +193,16 @@ def test_foreign_model_is_not_served(tmp_path: Path) -> None:
         ({"init_method": "best"}, "[random, kmeans++]"),
     ],
 )
-def test_wrong_hyperparameter_is_named(changed: dict[str, str], told: str) -> None:
+def test_invalid_hyperparameter_is_named_in_the_error(
+    changed: dict[str, str], message: str
+) -> None:
     with pytest.raises(rules.HyperparameterError) as caught:
         settings(PARAMETERS | changed)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("job", "told"),
+    ("job", "message"),
     [
         (({"k": "4"}, b"1,2\n", PLAIN), "Missing required hyperparameter: feature_dim"),
         ((PARAMETERS, b"1,2\n", PLAIN), "k is 4, but channel train has only 1 records"),
@@ -209,15 +215,15 @@ def test_wrong_hyperparameter_is_named(changed: dict[str, str], told: str) -> No
         ((PARAMETERS, b"", PLAIN), "No data found in channel train"),
     ],
 )
-def test_wrong_job_fails_with_the_clients_code_and_a_reason(
+def test_invalid_job_fails_with_client_error_and_reason(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     job: tuple[dict[str, str], bytes, str],
-    told: str,
+    message: str,
 ) -> None:
     parameters, content, kind = job
     prepare(tmp_path, parameters, {"train": content}, ContentType=kind)
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
 
     assert program.main() == 2
-    assert told in (tmp_path / "output" / "failure").read_text()
+    assert message in (tmp_path / "output" / "failure").read_text()

@@ -1,4 +1,4 @@
-"""The stand-in for the linear learner: its fits, its metrics, its answers, its refusals."""
+"""The linear learner stand-in: fits, metrics, responses and errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_in import ask, csv, not_served, prepare, served, train, train_together
+from built_in import csv, failed_server, invoke, prepare, served, train, train_together
 from sklearn import linear_model, svm
 from sklearn import metrics as their_metrics
 
@@ -39,7 +39,7 @@ def table(labels: Any, rows: slice = slice(None)) -> bytes:
 def fitted(
     base: Path, monkeypatch: pytest.MonkeyPatch, parameters: dict[str, str], labels: Any
 ) -> Model:
-    """A model trained in this process: what the program does, without its start."""
+    """A model that is trained in this process."""
     prepare(base, parameters, {"train": table(labels)}, ContentType="text/csv")
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(base))
     failure = base / "output" / "failure"
@@ -48,7 +48,7 @@ def fitted(
 
 
 @pytest.mark.feature("training: linear learner")
-def test_regression_is_the_closed_form_of_ridge(
+def test_regressor_matches_closed_form_ridge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scaled = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0)
@@ -63,7 +63,7 @@ def test_regression_is_the_closed_form_of_ridge(
 
 @pytest.mark.feature("training: linear learner, binary classifier")
 @pytest.mark.parametrize(
-    "given",
+    "hyperparameters",
     [
         {},
         {"optimizer": "adam"},
@@ -72,35 +72,35 @@ def test_regression_is_the_closed_form_of_ridge(
     ],
     ids=["auto", "adam", "sgd", "rmsprop"],
 )
-def test_binary_classifier_is_logistic_regression(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+def test_binary_classifier_matches_logistic_regression(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: dict[str, str]
 ) -> None:
     scaled = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0)
-    theirs = linear_model.LogisticRegression(C=np.inf).fit(scaled, YES).predict_proba(scaled)[:, 1]
+    reference = (
+        linear_model.LogisticRegression(C=np.inf).fit(scaled, YES).predict_proba(scaled)[:, 1]
+    )
 
-    model = fitted(tmp_path, monkeypatch, BINARY | {"epochs": "60"} | given, YES)
+    model = fitted(tmp_path, monkeypatch, BINARY | {"epochs": "60"} | hyperparameters, YES)
 
     ours = model.scores(FEATURES)[:, 0]
-    close = 1e-3 if not given else 0.06
-    np.testing.assert_allclose(ours, theirs, atol=close)
-    assert their_metrics.log_loss(YES, ours) < their_metrics.log_loss(YES, theirs) * 1.01
+    close = 1e-3 if not hyperparameters else 0.06
+    np.testing.assert_allclose(ours, reference, atol=close)
+    assert their_metrics.log_loss(YES, ours) < their_metrics.log_loss(YES, reference) * 1.01
 
 
 @pytest.mark.feature("training: linear learner, multiclass classifier")
-def test_multiclass_classifier_is_multinomial_regression(
+def test_multiclass_classifier_matches_multinomial_regression(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scaled = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0)
-    theirs = linear_model.LogisticRegression(C=1 / (0.01 * len(THREE))).fit(scaled, THREE)
+    reference = linear_model.LogisticRegression(C=1 / (0.01 * len(THREE))).fit(scaled, THREE)
 
     model = fitted(tmp_path, monkeypatch, MULTICLASS | {"wd": "0.01"}, THREE)
 
-    np.testing.assert_allclose(model.scores(FEATURES), theirs.predict_proba(scaled), atol=5e-3)
+    np.testing.assert_allclose(model.scores(FEATURES), reference.predict_proba(scaled), atol=5e-3)
 
 
-def test_absolute_penalty_leaves_the_coefficients_of_lasso(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_l1_penalty_matches_lasso(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scaled = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0)
     target = (REAL - REAL.mean()) / REAL.std()
     lasso = linear_model.Lasso(alpha=0.5 / 2).fit(scaled, target)
@@ -113,7 +113,7 @@ def test_absolute_penalty_leaves_the_coefficients_of_lasso(
 
 
 @pytest.mark.parametrize(
-    ("loss", "theirs"),
+    ("loss", "reference"),
     [
         ("absolute_loss", linear_model.QuantileRegressor(quantile=0.5, alpha=0)),
         ("quantile_loss", linear_model.QuantileRegressor(quantile=0.8, alpha=0)),
@@ -122,11 +122,11 @@ def test_absolute_penalty_leaves_the_coefficients_of_lasso(
         ("eps_insensitive_absolute_loss", linear_model.QuantileRegressor(quantile=0.5, alpha=0)),
     ],
 )
-def test_robust_losses_fit_as_scikit_learn_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str, theirs: Any
+def test_robust_losses_match_scikit_learn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str, reference: Any
 ) -> None:
     some = slice(0, 600)
-    expected = theirs.fit(FEATURES[some], REAL[some]).predict(FEATURES[some])
+    expected = reference.fit(FEATURES[some], REAL[some]).predict(FEATURES[some])
     parameters = REGRESSOR | {"loss": loss, "quantile": "0.8", "early_stopping_tolerance": "1e-6"}
     prepare(tmp_path, parameters, {"train": table(REAL, some)}, ContentType="text/csv")
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
@@ -137,20 +137,22 @@ def test_robust_losses_fit_as_scikit_learn_does(
     assert np.abs(ours - expected).mean() < 0.12
 
 
-def test_hinge_loss_is_a_support_vector_machine(
+def test_hinge_loss_matches_support_vector_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scaled = (FEATURES - FEATURES.mean(0)) / FEATURES.std(0)
-    theirs = svm.LinearSVC(loss="hinge", C=1 / (0.01 * len(YES)), max_iter=20000).fit(scaled, YES)
+    reference = svm.LinearSVC(loss="hinge", C=1 / (0.01 * len(YES)), max_iter=20000).fit(
+        scaled, YES
+    )
 
     model = fitted(tmp_path, monkeypatch, BINARY | {"loss": "hinge_loss", "wd": "0.01"}, YES)
 
-    agree = (model.scores(FEATURES)[:, 0] > 0) == (theirs.decision_function(scaled) > 0)
+    agree = (model.scores(FEATURES)[:, 0] > 0) == (reference.decision_function(scaled) > 0)
     assert agree.mean() > 0.98
 
 
 @pytest.mark.parametrize("name", [n for ls in program.hp.LOSSES.values() for n in ls])
-def test_slope_of_a_loss_is_its_derivative(name: str) -> None:
+def test_loss_gradient_matches_numeric_derivative(name: str) -> None:
     kind = next(k for k, names in program.hp.LOSSES.items() if name in names)
     loss = losses.loss_of(settings({"predictor_type": kind, "loss": name, "num_classes": "3"})[0])
     targets = np.array([0.0, 1.0, 1.0, 0.0])
@@ -166,17 +168,17 @@ def test_slope_of_a_loss_is_its_derivative(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("linear")
+    folder = tmp_path_factory.mktemp("linear")
     data = {
         "train": table(YES, slice(0, 2000)),
         "validation": table(YES, slice(2000, 2500)),
         "test": table(YES, slice(2500, 3000)),
     }
     parameters = BINARY | {"feature_dim": "4", "num_models": "32", "f_beta": "2"}
-    done = train("linear_learner", made, parameters, data, ContentType="text/csv")
-    assert done.code == 0, done.log
-    (made / "log").write_text(done.log)
-    return made
+    finished = train("linear_learner", folder, parameters, data, ContentType="text/csv")
+    assert finished.code == 0, finished.log
+    (folder / "log").write_text(finished.log)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +187,7 @@ def url(base: Path) -> Iterator[str]:
         yield place
 
 
-def test_log_says_what_stands_in_and_what_has_no_effect(base: Path) -> None:
+def test_log_names_the_stand_in_and_ignored_hyperparameters(base: Path) -> None:
     log = (base / "log").read_text()
 
     assert "local stand-in" in log.splitlines()[0]
@@ -193,44 +195,44 @@ def test_log_says_what_stands_in_and_what_has_no_effect(base: Path) -> None:
 
 
 @pytest.mark.feature("metrics: linear learner")
-def test_metric_definitions_find_those_of_a_binary_classifier(base: Path) -> None:
+def test_metric_definitions_match_binary_classifier_metrics(base: Path) -> None:
     log = (base / "log").read_text()
 
-    found = {
+    metric_values = {
         d["Name"]: float(values[-1])
         for d in linear_learner.METRIC_DEFINITIONS
         if (values := re.findall(d["Regex"], log))
     }
 
     model = load(base / "model")
-    told = model.labels(model.scores(FEATURES[2500:]))
-    assert found["test:binary_classification_accuracy"] == pytest.approx(
-        (told == YES[2500:]).mean()
+    predicted = model.labels(model.scores(FEATURES[2500:]))
+    assert metric_values["test:binary_classification_accuracy"] == pytest.approx(
+        (predicted == YES[2500:]).mean()
     )
-    assert found["test:binary_f_beta"] == pytest.approx(
-        their_metrics.fbeta_score(YES[2500:], told, beta=2)
+    assert metric_values["test:binary_f_beta"] == pytest.approx(
+        their_metrics.fbeta_score(YES[2500:], predicted, beta=2)
     )
     assert {"validation:objective_loss", "validation:objective_loss:final", "test:objective_loss",
             "train:objective_loss", "train:precision", "validation:recall", "train:progress",
-            "train:throughput"} <= found.keys()  # fmt: skip
+            "train:throughput"} <= metric_values.keys()  # fmt: skip
 
 
-def test_multiclass_metrics_are_scikit_learns() -> None:
-    wanted = settings(MULTICLASS | {"accuracy_top_k": "2"})[0]
+def test_multiclass_metrics_match_scikit_learn() -> None:
+    parsed = settings(MULTICLASS | {"accuracy_top_k": "2"})[0]
     scores = np.random.default_rng(1).dirichlet([1, 1, 1], 200)
-    truth, labels = THREE[:200].astype(int), scores.argmax(axis=1)
+    actual, labels = THREE[:200].astype(int), scores.argmax(axis=1)
 
-    told = {name: value for name, _, value in metrics.of(wanted, scores, labels, truth)}
+    values = {name: value for name, _, value in metrics.of(parsed, scores, labels, actual)}
 
     macro = {"average": "macro", "zero_division": 0}
-    assert told == pytest.approx(
+    assert values == pytest.approx(
         {
-            "multiclass_accuracy": their_metrics.accuracy_score(truth, labels),
-            "multiclass_top_k_accuracy_2": their_metrics.top_k_accuracy_score(truth, scores, k=2),
-            "dcg": their_metrics.dcg_score(np.eye(3)[truth], scores),
-            "macro_recall": their_metrics.recall_score(truth, labels, **macro),
-            "macro_precision": their_metrics.precision_score(truth, labels, **macro),
-            "macro_f_1.000": their_metrics.f1_score(truth, labels, **macro),
+            "multiclass_accuracy": their_metrics.accuracy_score(actual, labels),
+            "multiclass_top_k_accuracy_2": their_metrics.top_k_accuracy_score(actual, scores, k=2),
+            "dcg": their_metrics.dcg_score(np.eye(3)[actual], scores),
+            "macro_recall": their_metrics.recall_score(actual, labels, **macro),
+            "macro_precision": their_metrics.precision_score(actual, labels, **macro),
+            "macro_f_1.000": their_metrics.f1_score(actual, labels, **macro),
         }
     )
 
@@ -243,22 +245,22 @@ def test_multiclass_metrics_are_scikit_learns() -> None:
         ("loss_function", lambda precision, recall: precision > 0.5),
     ],
 )
-def test_threshold_follows_the_criterion(criterion: str, holds: Any) -> None:
+def test_threshold_satisfies_the_selection_criterion(criterion: str, holds: Any) -> None:
     scores = losses.sigmoid(PLAIN)
-    wanted = settings(
+    parsed = settings(
         BINARY
         | {"binary_classifier_model_selection_criteria": criterion}
         | {"target_recall": "0.9", "target_precision": "0.9"}
     )[0]
 
-    labels = scores >= metrics.threshold(wanted, scores, YES, 0.5)
+    labels = scores >= metrics.threshold(parsed, scores, YES, 0.5)
 
     assert holds(
         their_metrics.precision_score(YES, labels), their_metrics.recall_score(YES, labels)
     )
 
 
-def test_balanced_weights_raise_the_score_of_the_rare_class(
+def test_balanced_weights_raise_recall_of_rare_class(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rare = (PLAIN + RANDOM.logistic(0, 1, len(PLAIN)) > 4).astype(np.float32)
@@ -272,8 +274,8 @@ def test_balanced_weights_raise_the_score_of_the_rare_class(
 
 
 @pytest.mark.feature("training: linear learner on several hosts")
-def test_two_hosts_train_the_model_of_one(tmp_path: Path) -> None:
-    alone = train(
+def test_two_hosts_train_the_same_model_as_one(tmp_path: Path) -> None:
+    one_host = train(
         "linear_learner",
         tmp_path / "one",
         REGRESSOR,
@@ -285,21 +287,21 @@ def test_two_hosts_train_the_model_of_one(tmp_path: Path) -> None:
         "algo-2": {"train": table(REAL, slice(2000, None))},
     }
 
-    done = train_together("linear_learner", tmp_path, REGRESSOR, shards, ContentType="text/csv")
+    finished = train_together("linear_learner", tmp_path, REGRESSOR, shards, ContentType="text/csv")
 
-    assert [alone.code, *(d.code for d in done.values())] == [0, 0, 0], done
-    ours, theirs = load(tmp_path / "algo-1" / "model"), load(tmp_path / "one" / "model")
-    np.testing.assert_array_equal(ours.weights, theirs.weights)
+    assert [one_host.code, *(d.code for d in finished.values())] == [0, 0, 0], finished
+    ours, reference = load(tmp_path / "algo-1" / "model"), load(tmp_path / "one" / "model")
+    np.testing.assert_array_equal(ours.weights, reference.weights)
 
 
 @pytest.mark.feature("answers: linear learner")
-def test_answers_have_score_and_label_in_each_documented_format(url: str, base: Path) -> None:
-    asked = csv(FEATURES[:2])
+def test_response_has_score_and_label_in_each_documented_format(url: str, base: Path) -> None:
+    payload = csv(FEATURES[:2])
     expected = load(base / "model").scores(FEATURES[:2])[:, 0]
 
-    status, body, kind = ask(url, asked, Content_Type="text/csv")
-    lines = ask(url, asked, Content_Type="text/csv", Accept="application/jsonlines")[1]
-    binary = ask(
+    status, body, kind = invoke(url, payload, Content_Type="text/csv")
+    lines = invoke(url, payload, Content_Type="text/csv", Accept="application/jsonlines")[1]
+    binary = invoke(
         url,
         matrix.write_recordio(FEATURES[:2]),
         Content_Type="application/x-recordio-protobuf",
@@ -307,16 +309,16 @@ def test_answers_have_score_and_label_in_each_documented_format(url: str, base: 
     )[1]
 
     assert (status, kind) == (200, "application/json")
-    told = json.loads(body)["predictions"]
-    assert [t["score"] for t in told] == pytest.approx(expected)
-    assert set(told[0]) == {"score", "predicted_label"}
-    assert [json.loads(line) for line in lines.splitlines()] == told
+    predictions = json.loads(body)["predictions"]
+    assert [t["score"] for t in predictions] == pytest.approx(expected)
+    assert set(predictions[0]) == {"score", "predicted_label"}
+    assert [json.loads(line) for line in lines.splitlines()] == predictions
     labels = [record.decode(payload).label for payload in recordio.read(binary)]
     assert labels[1]["score"].values[0] == pytest.approx(expected[1], abs=1e-6)
 
 
-def test_csv_answers_are_refused_by_name(url: str) -> None:
-    status, body, _ = ask(url, b"1,2,3,4", Content_Type="text/csv", Accept="text/csv")
+def test_csv_response_is_refused(url: str) -> None:
+    status, body, _ = invoke(url, b"1,2,3,4", Content_Type="text/csv", Accept="text/csv")
 
     assert status == 406
     assert b"use one of application/json, application/jsonlines" in body
@@ -327,15 +329,15 @@ def test_model_of_another_algorithm_is_not_served(tmp_path: Path) -> None:
     with (tmp_path / "model" / "model_algo-1").open("wb") as file:
         np.savez(file, format=np.array("sageloop.kmeans/1"), centers=np.zeros((2, 2)))
 
-    code, told = not_served("linear_learner", tmp_path)
+    code, message = failed_server("linear_learner", tmp_path)
 
     assert code == 1
-    assert "was not saved by the local stand-in (sageloop.linear-learner/1)" in told
+    assert "was not saved by the local stand-in (sageloop.linear-learner/1)" in message
 
 
 @pytest.mark.feature("bad input: hyperparameter of the linear learner")
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("hyperparameters", "message"),
     [
         ({}, "Missing required hyperparameter: predictor_type"),
         ({"predictor_type": "guess"}, "Hyperparameter predictor_type: value guess not in range"),
@@ -347,14 +349,16 @@ def test_model_of_another_algorithm_is_not_served(tmp_path: Path) -> None:
         (REGRESSOR | {"learnig_rate": "1"}, "Extraneous hyperparameter found: learnig_rate"),
     ],
 )
-def test_wrong_hyperparameter_is_named(given: dict[str, str], told: str) -> None:
+def test_invalid_hyperparameter_is_named_in_the_error(
+    hyperparameters: dict[str, str], message: str
+) -> None:
     with pytest.raises(rules.HyperparameterError) as caught:
-        settings(given)
-    assert told in str(caught.value)
+        settings(hyperparameters)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("parameters", "channels", "told"),
+    ("parameters", "channels", "message"),
     [
         (BINARY, {"train": b"2,1\n0,1\n"}, "channel train has label 2; a binary_classifier takes"),
         (BINARY | {"feature_dim": "3"}, {"train": b"1,1\n"}, "has 1 features, hyperparameter"),
@@ -370,15 +374,15 @@ def test_wrong_hyperparameter_is_named(given: dict[str, str], told: str) -> None
     ],
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_wrong_job_fails_with_the_clients_code_and_a_reason(
+def test_invalid_job_fails_with_client_error_and_reason(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     parameters: dict[str, str],
     channels: dict[str, bytes],
-    told: str,
+    message: str,
 ) -> None:
     prepare(tmp_path, parameters, channels, ContentType="text/csv")
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
 
     assert program.main() == 2
-    assert told in (tmp_path / "output" / "failure").read_text()
+    assert message in (tmp_path / "output" / "failure").read_text()

@@ -1,4 +1,4 @@
-"""The pure parts of processing jobs."""
+"""Parts of processing jobs that need no cloud."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from sageloop.local_cloud.sagemaker.training.cluster import HostPlan
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 
 
-def test_entrypoint_replaces_the_program_and_arguments_follow() -> None:
-    given = {
+def test_entrypoint_replaces_program_and_keeps_arguments() -> None:
+    specification = {
         "ImageUri": XGBOOST, "ContainerEntrypoint": ["python3", "/opt/ml/processing/x.py"],
         "ContainerArguments": ["--a"],
     }  # fmt: skip
-    assert program.command_of(given) == ["python3", "/opt/ml/processing/x.py", "--a"]
+    assert program.command_of(specification) == ["python3", "/opt/ml/processing/x.py", "--a"]
     assert program.command_of({"ImageUri": XGBOOST}) is None
-    assert program.command_of(given | {"ImageUri": "who/knows:1"}) is None
+    assert program.command_of(specification | {"ImageUri": "who/knows:1"}) is None
 
 
-def test_without_mounts_paths_of_the_command_line_point_to_the_directory() -> None:
+def test_command_line_is_relocated_without_mounts() -> None:
     command = ["python3", "/opt/ml/processing/x.py", "--in=/opt/ml", "/opt/mls", "/opt/ml"]
     assert program.relocated(command, Path("/job/ml")) == [
         "python3", "/job/ml/processing/x.py", "--in=/opt/ml", "/opt/mls", "/job/ml",
@@ -34,25 +34,25 @@ def test_without_mounts_paths_of_the_command_line_point_to_the_directory() -> No
 
 
 @pytest.mark.parametrize("name", ["python", "python3"])
-def test_python_is_this_interpreter(tmp_path: Path, name: str) -> None:
-    found = program.python_folder(tmp_path) / name
-    told = subprocess.run(
-        [str(found), "-c", "import sys; print(sys.executable, sys.argv[1])", "a b"],
+def test_python_runs_the_local_interpreter(tmp_path: Path, name: str) -> None:
+    interpreter = program.python_folder(tmp_path) / name
+    result = subprocess.run(
+        [str(interpreter), "-c", "import sys; print(sys.executable, sys.argv[1])", "a b"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert told.stdout.strip() == f"{sys.executable} a b"
+    assert result.stdout.strip() == f"{sys.executable} a b"
 
 
-def test_first_preference_decides_type_and_count() -> None:
-    def asked(**cluster: object) -> tuple[str, int]:
+def test_first_instance_preference_is_used() -> None:
+    def instances_of_cluster(**cluster: object) -> tuple[str, int]:
         return requests.instances_of({"ProcessingResources": {"ClusterConfig": cluster}})
 
-    assert asked(InstanceType="ml.m5.large") == ("ml.m5.large", 1)
+    assert instances_of_cluster(InstanceType="ml.m5.large") == ("ml.m5.large", 1)
     listed = [{"InstanceType": "ml.c5.xlarge"}, {"InstanceType": "ml.m5.large"}]
-    assert asked(InstanceCount=3, InstancePreferences=listed) == ("ml.c5.xlarge", 3)
+    assert instances_of_cluster(InstanceCount=3, InstancePreferences=listed) == ("ml.c5.xlarge", 3)
 
 
-def test_message_is_cut_to_a_kilobyte(tmp_path: Path) -> None:
+def test_exit_message_is_truncated_to_a_kilobyte(tmp_path: Path) -> None:
     directory = HostDirectory(HostPlan(1, "ml.m5.large", "g"), tmp_path)
     assert directory.message() == ""
     (tmp_path / "output").mkdir()
@@ -61,7 +61,7 @@ def test_message_is_cut_to_a_kilobyte(tmp_path: Path) -> None:
     assert directory.path("/opt/ml/processing/a/b") == tmp_path / "processing" / "a" / "b"
 
 
-def test_links_are_no_files_to_upload(tmp_path: Path) -> None:
+def test_symbolic_links_are_not_uploaded(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "real").write_text("1")
     (tmp_path / "link").symlink_to("a")

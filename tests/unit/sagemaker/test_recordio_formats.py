@@ -33,18 +33,18 @@ _TENSORS = _KINDS.flatmap(
 
 
 @given(st.lists(st.binary(max_size=40)))
-def test_frames_are_read_as_they_were_written(payloads: list[bytes]) -> None:
+def test_frames_round_trip(payloads: list[bytes]) -> None:
     written = recordio.write(payloads)
 
     assert len(written) % 4 == 0
     assert list(recordio.read(written)) == payloads
 
 
-def test_frame_begins_with_the_magic_number_and_the_length() -> None:
+def test_frame_starts_with_magic_number_and_length() -> None:
     assert recordio.write([b"abc"]) == bytes.fromhex("0a23d7ce 03000000") + b"abc\0"
 
 
-def test_payload_cut_at_its_magic_number_is_joined() -> None:
+def test_payload_split_at_magic_number_is_joined() -> None:
     magic = struct.pack("<I", 0xCED7230A)
     cut = [(1, b"aaaa"), (2, b"bbbb"), (3, b"cc")]
     data = b"".join(
@@ -56,15 +56,15 @@ def test_payload_cut_at_its_magic_number_is_joined() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"1,2,3\n4,5,6\n", "no RecordIO magic number at byte 0"),
         (recordio.write([b"abcdefgh"])[:-1], "ends within the record at byte 0"),
         (recordio.write([b"abcd"]) + b"\x0a\x23", "ends within the header at byte 12"),
     ],
 )
-def test_broken_frames_are_refused(data: bytes, told: str) -> None:
-    with pytest.raises(DataError, match=told):
+def test_invalid_frames_are_refused(data: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         list(recordio.read(data))
 
 
@@ -73,21 +73,21 @@ def test_broken_frames_are_refused(data: bytes, told: str) -> None:
     st.dictionaries(st.text(max_size=5), _TENSORS, max_size=2),
     st.none() | st.text(max_size=5),
 )
-def test_record_is_decoded_as_it_was_encoded(
+def test_record_round_trips(
     features: dict[str, Any], label: dict[str, Any], uid: str | None
 ) -> None:
-    made = record.Record(
+    original = record.Record(
         {n: record.Tensor(v) for n, v in features.items()},
         {n: record.Tensor(v) for n, v in label.items()},
         uid,
     )
 
-    found = record.decode(record.encode(made))
+    decoded = record.decode(record.encode(original))
 
-    assert found.uid == uid
-    assert found.features.keys() == features.keys()
+    assert decoded.uid == uid
+    assert decoded.features.keys() == features.keys()
     for name, values in (*features.items(), *label.items()):
-        read = (found.features | found.label if name in features else found.label)[name]
+        read = (decoded.features | decoded.label if name in features else decoded.label)[name]
         if name in features and name in label:
             continue
         assert read.values.dtype == values.dtype
@@ -99,17 +99,19 @@ def test_record_is_decoded_as_it_was_encoded(
         np.float32, arrays.array_shapes(min_dims=2, max_dims=2), elements=st.floats(-9, 9, width=32)
     )
 )
-def test_matrix_is_the_same_dense_and_sparse(values: Any) -> None:
+def test_dense_and_sparse_records_give_the_same_matrix(values: Any) -> None:
     labels = np.arange(len(values), dtype=np.float32)
 
     for sparse in (False, True):
-        found, told = matrix.read_recordio(matrix.write_recordio(values, labels, sparse=sparse))
+        decoded, decoded_labels = matrix.read_recordio(
+            matrix.write_recordio(values, labels, sparse=sparse)
+        )
 
-        np.testing.assert_array_equal(found, values)
-        np.testing.assert_array_equal(told, labels)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(decoded, values)
+        np.testing.assert_array_equal(decoded_labels, labels)  # type: ignore[arg-type]
 
 
-def test_records_are_those_of_the_protobuf_library() -> None:
+def test_records_match_the_protobuf_library() -> None:
     message = _protobuf_record()
     theirs = message()
     theirs.features["values"].float32_tensor.values.extend([1.5, -2.0])
@@ -128,7 +130,7 @@ def test_records_are_those_of_the_protobuf_library() -> None:
 
 
 def _protobuf_record() -> Any:
-    """SageMaker's schema, made in memory: no generated code is needed."""
+    """SageMaker's protobuf schema, built in memory without generated code."""
     pytest.importorskip("google.protobuf")
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -136,12 +138,12 @@ def _protobuf_record() -> Any:
     kinds = descriptor_pb2.FieldDescriptorProto
 
     def message(name: str, **fields: tuple[int, int, str, bool]) -> Any:
-        made = file.message_type.add(name=name)
+        descriptor = file.message_type.add(name=name)
         for field, (number, kind, of, many) in fields.items():
-            added = made.field.add(name=field, number=number, type=kind, type_name=of or None)
+            added = descriptor.field.add(name=field, number=number, type=kind, type_name=of or None)
             added.label = kinds.LABEL_REPEATED if many else kinds.LABEL_OPTIONAL
             added.options.packed = many and kind != kinds.TYPE_MESSAGE
-        return made
+        return descriptor
 
     for name, kind in (
         ("Float32Tensor", kinds.TYPE_FLOAT),
@@ -183,7 +185,7 @@ def _protobuf_record() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("records", "told"),
+    ("records", "message"),
     [
         ([record.Record()], "record 1 has no features"),
         (
@@ -200,13 +202,15 @@ def _protobuf_record() -> Any:
         ),
     ],
 )
-def test_records_that_make_no_matrix_are_refused(records: list[record.Record], told: str) -> None:
-    with pytest.raises(DataError, match=told):
+def test_records_without_a_common_width_are_refused(
+    records: list[record.Record], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
         matrix.read_recordio(recordio.write(map(record.encode, records)))
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_a_record_or_refused(data: bytes) -> None:
+def test_arbitrary_bytes_are_decoded_or_refused(data: bytes) -> None:
     with suppress(DataError):
         assert record.decode(data) == record.decode(data)
 
@@ -232,12 +236,12 @@ def test_any_bytes_are_a_record_or_refused(data: bytes) -> None:
         ("1,0,2\n0,0,3\n", "text/csv;label_size=0"),
     ],
 )
-def test_requests_say_the_same_in_every_format(body: str, kind: str) -> None:
+def test_request_formats_give_the_same_rows(body: str, kind: str) -> None:
     assert rows.decoded(body.encode(), kind).tolist() == [[1, 0, 2], [0, 0, 3]]
 
 
 @pytest.mark.parametrize(
-    ("body", "kind", "told"),
+    ("body", "kind", "message"),
     [
         ("{", media.JSON, "not application/json"),
         ("[]", media.JSON, "instances"),
@@ -255,22 +259,22 @@ def test_requests_say_the_same_in_every_format(body: str, kind: str) -> None:
         ("x", "image/png", "image/png is not an accepted ContentType"),
     ],
 )
-def test_wrong_requests_are_refused_with_a_reason(body: str, kind: str, told: str) -> None:
-    with pytest.raises(DataError, match=told):
+def test_invalid_request_is_refused_with_reason(body: str, kind: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         rows.decoded(body.encode(), kind)
 
 
-def test_answers_are_written_in_every_format() -> None:
-    told = [{"score": 0.5, "predicted_label": 1}]
+def test_response_is_written_in_each_format() -> None:
+    predictions = [{"score": 0.5, "predicted_label": 1}]
 
-    assert json.loads(rows.encoded(told, media.JSON)) == {"predictions": told}
-    assert rows.encoded(told, media.JSON_LINES) == b'{"score": 0.5, "predicted_label": 1}\n'
-    assert rows.encoded(told, media.CSV) == b"0.5,1\n"
-    (payload,) = recordio.read(rows.encoded(told, media.RECORDIO))
+    assert json.loads(rows.encoded(predictions, media.JSON)) == {"predictions": predictions}
+    assert rows.encoded(predictions, media.JSON_LINES) == b'{"score": 0.5, "predicted_label": 1}\n'
+    assert rows.encoded(predictions, media.CSV) == b"0.5,1\n"
+    (payload,) = recordio.read(rows.encoded(predictions, media.RECORDIO))
     assert record.decode(payload).label["score"].values.tolist() == [0.5]
 
 
-def test_label_size_says_whether_csv_has_a_label(tmp_path: Path) -> None:
+def test_label_size_determines_csv_label_column(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "a.csv").write_text("1,2\n3,4\n")
     reading = tables.Reading(known=(media.CSV,))

@@ -1,4 +1,4 @@
-"""The order in which requests are computed."""
+"""The order in which requests are served."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sageloop.waiting import until
 
 
 def arrive(turns: Turns, name: int, order: list[int]) -> threading.Thread:
-    """Someone who waits for a turn; back once it is known that they wait."""
+    """Start a thread that waits for its turn; return once it waits."""
 
     def come() -> None:
         with turns:
@@ -25,7 +25,7 @@ def arrive(turns: Turns, name: int, order: list[int]) -> threading.Thread:
 
 
 @pytest.mark.feature("load: requests are answered in the order they came")
-def test_turns_come_in_the_order_of_arrival() -> None:
+def test_requests_are_served_in_order_of_arrival() -> None:
     turns, order = Turns(1), list[int]()
     with turns:
         threads = [arrive(turns, name, order) for name in range(8)]
@@ -35,19 +35,19 @@ def test_turns_come_in_the_order_of_arrival() -> None:
     assert order == list(range(8))
 
 
-def test_as_many_as_allowed_are_in_at_once() -> None:
+def test_concurrency_is_limited() -> None:
     turns, order = Turns(2), list[int]()
 
     with turns:
         with turns:
             waiting = arrive(turns, 3, order)
             assert order == []
-        waiting.join(10)  # one of the two has left, the other has not
+        waiting.join(10)  # one of the two has finished, the other has not
 
     assert order == [3]
 
 
-def test_who_fails_leaves_the_turn_to_the_next() -> None:
+def test_failed_request_releases_its_turn() -> None:
     turns = Turns(1)
     with pytest.raises(ValueError, match="wrong"), turns:
         raise ValueError("wrong")

@@ -1,10 +1,11 @@
-"""Script mode's decisions, one by one."""
+"""Parts of script mode that need no cloud."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ XGBOOST = f"{REGISTRY}/sagemaker-xgboost:1.7-1"
 
 
 def job(hyperparameters: dict[str, str] | None = None, **algorithm: Any) -> dict[str, Any]:
-    given = {} if hyperparameters is None else hyperparameters
-    return {"HyperParameters": given, "AlgorithmSpecification": algorithm}
+    hyperparameters = {} if hyperparameters is None else hyperparameters
+    return {"HyperParameters": hyperparameters, "AlgorithmSpecification": algorithm}
 
 
 def read(tmp_path: Path, hyperparameters: dict[str, str], **resources: Any) -> training.Training:
@@ -44,7 +45,7 @@ def read(tmp_path: Path, hyperparameters: dict[str, str], **resources: Any) -> t
     return training.read({"SAGEMAKER_BASE_DIR": str(tmp_path)})
 
 
-def test_xgboost_image_is_the_algorithm_unless_a_program_is_named() -> None:
+def test_xgboost_image_runs_the_algorithm_without_a_program() -> None:
     built_in = images.training_command(XGBOOST, job({"num_round": "1"}))
     scripted = images.training_command(XGBOOST, job({"sagemaker_program": "train.py"}))
 
@@ -56,23 +57,23 @@ def test_xgboost_image_is_the_algorithm_unless_a_program_is_named() -> None:
     ]  # fmt: skip
 
 
-def test_image_may_be_named_by_its_digest() -> None:
+def test_image_digest_is_accepted() -> None:
     image = f"{REGISTRY}/pytorch-training@sha256:{'0' * 64}"
 
     assert images.training_command(image) == images.training_command(PYTORCH_IMAGE)
 
 
-def test_entry_point_replaces_the_program_of_a_known_image_only() -> None:
-    asked = job(ContainerEntrypoint=["/bin/bash"], ContainerArguments=["-c", "exit 3"])
+def test_entry_point_is_used_for_known_images_only() -> None:
+    request = job(ContainerEntrypoint=["/bin/bash"], ContainerArguments=["-c", "exit 3"])
 
-    command = images.training_command(PYTORCH_IMAGE, asked)
+    command = images.training_command(PYTORCH_IMAGE, request)
 
     assert command is not None
     assert command[-3:] == ["/bin/bash", "-c", "exit 3"]
-    assert images.training_command("unknown/image:1", asked) is None
+    assert images.training_command("unknown/image:1", request) is None
 
 
-def test_built_in_algorithms_bring_their_metrics() -> None:
+def test_built_in_algorithms_have_metric_definitions() -> None:
     def names(image: str) -> set[str]:
         return {d["Name"] for d in images.metric_definitions(f"{REGISTRY}/{image}")}
 
@@ -83,47 +84,47 @@ def test_built_in_algorithms_bring_their_metrics() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "/bin/sh", "-c", "../train.py", "a b.py", "x/./y.py", "a;b"])
-def test_program_must_be_a_plain_path_in_the_source(tmp_path: Path, name: str) -> None:
+def test_program_outside_the_source_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(failures.ClientError, match="sagemaker_program"):
         entry.checked(name, tmp_path)
 
 
-def test_link_out_of_the_source_is_refused(tmp_path: Path) -> None:
+def test_link_outside_the_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train.py").symlink_to("/etc/passwd")
 
     with pytest.raises(failures.ClientError, match="leaves the source directory"):
         entry.checked("train.py", tmp_path)
 
 
-def test_torch_jobs_meet_at_the_address_and_port_of_the_runner(tmp_path: Path) -> None:
+def test_torch_job_gets_master_address_and_port(tmp_path: Path) -> None:
     hosts = ["algo-1", "algo-2"]
-    made = read(
+    settings = read(
         tmp_path, {"sagemaker_torch_distributed_enabled": "true"}, hosts=hosts,
         instance_groups=[{"instance_group_name": "homogeneousCluster", "hosts": hosts}],
     )  # fmt: skip
-    given = {"SAGELOOP_HOST_ADDRESSES": '{"algo-1": "127.0.0.1"}', "SAGELOOP_MASTER_PORT": "41234"}
-    made = training.Training(
-        made.base, given, made.hyperparameters, made.platform, made.framework, made.resources,
-        made.channels,
-    )  # fmt: skip
+    environment = {
+        "SAGELOOP_HOST_ADDRESSES": '{"algo-1": "127.0.0.1"}',
+        "SAGELOOP_MASTER_PORT": "41234",
+    }
+    settings = replace(settings, environment=environment)
 
     program = distribution.Program("train.py", Kind.SCRIPT, ["--lr", "1"], "python")
-    launch = distribution.launch(made, program, PYTORCH)
+    launch = distribution.launch(settings, program, PYTORCH)
 
     line = " ".join(launch.command)
     assert "--nnodes 2 --nproc_per_node 1 --master_addr 127.0.0.1 --master_port 41234" in line
     assert line.endswith("--node_rank 0 train.py --lr 1")
 
 
-def test_both_spellings_of_a_hyphen_are_there_and_the_exact_one_wins(tmp_path: Path) -> None:
-    made = read(tmp_path, {"a-b": "1", "a_b": "2"})
+def test_hyperparameter_with_hyphen_is_set_in_both_spellings(tmp_path: Path) -> None:
+    settings = read(tmp_path, {"a-b": "1", "a_b": "2"})
 
-    told = variables.variables(made)
+    environment_variables = variables.variables(settings)
 
-    assert (told["SM_HP_A-B"], told["SM_HP_A_B"]) == ("1", "2")
+    assert (environment_variables["SM_HP_A-B"], environment_variables["SM_HP_A_B"]) == ("1", "2")
 
 
-def test_environment_is_named_by_what_is_required(tmp_path: Path) -> None:
+def test_environment_name_depends_on_requirements(tmp_path: Path) -> None:
     def key(text: str) -> str:
         (tmp_path / "requirements.txt").write_text(text)
         return environments._key(Kind.SCRIPT, tmp_path)
@@ -132,21 +133,21 @@ def test_environment_is_named_by_what_is_required(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("print()")
     assert key("tiny==1\n") == plain
     assert key("tiny==2\n") != plain
-    # What lies beside the file counts as soon as the file names a path.
+    # Local files are part of the key if the requirements refer to a path.
     local = key("./tiny-1.whl\n")
     (tmp_path / "tiny-1.whl").write_text("other")
     assert key("./tiny-1.whl\n") != local
 
 
-def test_overlay_sees_what_this_python_has(tmp_path: Path) -> None:
+def test_overlay_environment_has_base_packages(tmp_path: Path) -> None:
     python = environments.overlay(tmp_path / "environment")
 
-    told = subprocess.run(
+    prefix = subprocess.run(
         [python, "-c", "import sys, boto3; print(sys.prefix)"], capture_output=True, text=True,
         check=True,
     ).stdout.strip()  # fmt: skip
 
-    assert told == str(tmp_path / "environment") != sys.prefix
+    assert prefix == str(tmp_path / "environment") != sys.prefix
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_overlay_sees_what_this_python_has(tmp_path: Path) -> None:
         ("sqs:SendMessage", "*", "implicitDeny"),
     ],
 )
-def test_policies_decide_as_iam_does(action: str, resource: str, expected: str) -> None:
+def test_policy_decision_matches_iam(action: str, resource: str, expected: str) -> None:
     statements = [
         {"Effect": "Allow", "Action": "s3:Get*", "Resource": ["arn:aws:s3:::data/*"]},
         {"Effect": "Deny", "NotAction": "sqs:*", "Resource": "arn:aws:s3:::data/secret"},

@@ -1,4 +1,4 @@
-"""The decisions of the training runner, without a cloud."""
+"""Parts of training jobs that need no cloud."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 
 from sageloop.local_cloud.core.faults import Faults
 from sageloop.local_cloud.sagemaker.failures import JobFailed
-from sageloop.local_cloud.sagemaker.training.allowance import Allowance
 from sageloop.local_cloud.sagemaker.training.artifacts import merged
 from sageloop.local_cloud.sagemaker.training.channels.channel import Channel, channels_of
-from sageloop.local_cloud.sagemaker.training.channels.listing import Item, dealt
+from sageloop.local_cloud.sagemaker.training.channels.listing import Item, shard_of
 from sageloop.local_cloud.sagemaker.training.channels.recordio import record
 from sageloop.local_cloud.sagemaker.training.cluster import cluster_of
+from sageloop.local_cloud.sagemaker.training.stopping_condition import StoppingCondition
 
 
 def job(**members: Any) -> dict[str, Any]:
@@ -30,44 +30,46 @@ def channel(*, seed: int | None = None, sharded: bool = False) -> Channel:
     return Channel("train", "Pipe", s3, {}, None, False, "None", seed)
 
 
-def test_hosts_are_in_order_of_their_names() -> None:
+def test_hosts_are_sorted_by_name() -> None:
     cluster = cluster_of({"InstanceType": "ml.m5.large", "InstanceCount": 11})
 
     assert [host.name for host in cluster.hosts][:4] == ["algo-1", "algo-10", "algo-11", "algo-2"]
     assert len(set(cluster.addresses().values())) in (1, 11)
 
 
-def test_channel_has_its_own_mode_or_the_jobs() -> None:
+def test_channel_mode_defaults_to_the_job_mode() -> None:
     source = {"S3DataSource": {"S3Uri": "s3://b/p", "S3DataType": "S3Prefix"}}
-    given = [
+    configs = [
         {"ChannelName": "a", "DataSource": source},
         {"ChannelName": "b", "DataSource": source, "InputMode": "FastFile"},
     ]
-    made = job(AlgorithmSpecification={"TrainingInputMode": "Pipe"}, InputDataConfig=given)
+    description = job(AlgorithmSpecification={"TrainingInputMode": "Pipe"}, InputDataConfig=configs)
 
-    assert [c.mode for c in channels_of(made)] == ["Pipe", "FastFile"]
+    assert [c.mode for c in channels_of(description)] == ["Pipe", "FastFile"]
 
 
 @pytest.mark.parametrize("hosts", [1, 2, 3, 5])
 @pytest.mark.parametrize("seed", [None, 7])
-def test_shards_of_an_epoch_are_all_objects_once(hosts: int, seed: int | None) -> None:
-    made = channel(seed=seed, sharded=True)
+def test_shards_of_an_epoch_contain_each_object_once(hosts: int, seed: int | None) -> None:
+    sharded = channel(seed=seed, sharded=True)
 
     for epoch in (0, 1):
-        shards = [dealt(range(13), made, rank=r, hosts=hosts, epoch=epoch) for r in range(hosts)]
+        shards = [
+            shard_of(range(13), sharded, rank=r, hosts=hosts, epoch=epoch) for r in range(hosts)
+        ]
         assert sorted(part for shard in shards for part in shard) == list(range(13))
         assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
-def test_shuffled_shards_move_between_hosts_from_epoch_to_epoch() -> None:
-    made = channel(seed=1, sharded=True)
+def test_shuffled_shards_differ_between_epochs() -> None:
+    sharded = channel(seed=1, sharded=True)
 
-    first, second = (dealt(range(50), made, rank=0, hosts=2, epoch=e) for e in (0, 1))
+    first, second = (shard_of(range(50), sharded, rank=0, hosts=2, epoch=e) for e in (0, 1))
 
     assert set(first) != set(second)
 
 
-def test_key_that_leaves_its_channel_is_refused() -> None:
+def test_key_outside_its_channel_is_refused() -> None:
     with pytest.raises(JobFailed, match="leaves its channel"):
         Item("b", "k", "../../etc/passwd").place(Path("/data"))
 
@@ -77,41 +79,41 @@ def test_record_is_padded_to_four_bytes() -> None:
     assert len(record(b"12345")) == 16
 
 
-def test_two_hosts_files_of_one_name_leave_the_first_hosts(tmp_path: Path) -> None:
+def test_first_host_wins_for_equal_file_names(tmp_path: Path) -> None:
     for host in ("one", "two"):
         (tmp_path / host).mkdir()
         (tmp_path / host / "same").write_text(host)
         (tmp_path / host / host).write_text(host)
 
-    found = merged([tmp_path / "one", tmp_path / "two"])
+    files = merged([tmp_path / "one", tmp_path / "two"])
 
-    assert sorted(found) == ["one", "same", "two"]
-    assert found["same"].read_text() == "one"
+    assert sorted(files) == ["one", "same", "two"]
+    assert files["same"].read_text() == "one"
 
 
-def test_waiting_counts_against_the_maximum_wait_only() -> None:
+def test_waiting_counts_only_against_max_wait_time() -> None:
     limits = {"MaxRuntimeInSeconds": 100, "MaxWaitTimeInSeconds": 150}
-    allowance = Allowance(job(EnableManagedSpotTraining=True, StoppingCondition=limits))
+    condition = StoppingCondition(job(EnableManagedSpotTraining=True, StoppingCondition=limits))
 
-    assert allowance.may_run() == (100, "MaxRuntimeExceeded")
-    allowance.wait(120)
-    assert allowance.may_run() == (30, "MaxWaitTimeExceeded")
-    assert allowance.may_wait(60) == 30
-    allowance.wait(30)
-    assert allowance.may_wait(60) == 0
-    assert allowance.times() == {}
+    assert condition.may_run() == (100, "MaxRuntimeExceeded")
+    condition.wait(120)
+    assert condition.may_run() == (30, "MaxWaitTimeExceeded")
+    assert condition.may_wait(60) == 30
+    condition.wait(30)
+    assert condition.may_wait(60) == 0
+    assert condition.times() == {}
 
 
-def test_on_demand_job_is_billed_what_it_trains() -> None:
-    allowance = Allowance(job())
+def test_on_demand_job_is_billed_for_training_time() -> None:
+    condition = StoppingCondition(job())
 
-    with allowance.running():
+    with condition.running():
         pass
 
-    assert allowance.times() == {"TrainingTimeInSeconds": 1, "BillableTimeInSeconds": 1}
+    assert condition.times() == {"TrainingTimeInSeconds": 1, "BillableTimeInSeconds": 1}
 
 
-def test_spot_fault_waits_for_its_line() -> None:
+def test_spot_fault_is_triggered_by_its_line() -> None:
     faults = Faults()
     faults.interrupt_spot("job-*", when_logged="epoch [23]")
 
@@ -122,6 +124,6 @@ def test_spot_fault_waits_for_its_line() -> None:
     assert not faults.spot_interrupted("job-1", "epoch 3")
 
 
-def test_fault_of_an_unknown_kind_is_refused() -> None:
+def test_unknown_fault_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="a fault is one of call, event, process, spot"):
-        Faults().order(kind="weather", match="*")
+        Faults().inject(kind="weather", match="*")

@@ -1,4 +1,4 @@
-"""The pure parts of batch transform: paths, records, payloads, joins, limits."""
+"""Parts of batch transform: paths, records, payloads, joins and limits."""
 
 from __future__ import annotations
 
@@ -47,26 +47,26 @@ THING = {"id": 7, "f": {"x": 1, "y": [1, 2]}, "SageMakerOutput": {"label": 1}}
         ("$.f.y[1]", THING, 2),
     ],
 )
-def test_jsonpath_selects_what_awss_guide_says(expression: str, value: Any, selected: Any) -> None:
+def test_jsonpath_selection_matches_aws_guide(expression: str, value: Any, selected: Any) -> None:
     assert parse(expression).select(value) == selected
 
 
 @pytest.mark.parametrize("expression", ["", "id", "$..id", "$[?(@.a)]", "$[a]", "$.f.", "$[1:2:3]"])
-def test_jsonpath_outside_the_subset_is_refused(expression: str) -> None:
+def test_unsupported_jsonpath_is_refused(expression: str) -> None:
     with pytest.raises(JsonPathError):
         parse(expression)
 
 
 @pytest.mark.parametrize(
-    ("expression", "told"),
+    ("expression", "message"),
     [
-        ("$[9]", r"\$\[9\]: index 9 is not within the 7 elements there are"),
-        ("$[0,-8]", "index -8 is not within"),
+        ("$[9]", r"\$\[9\]: index 9 is outside an array of 7 elements"),
+        ("$[0,-8]", "index -8 is outside an array"),
         ("$.id", "there is no attribute 'id' in list"),
     ],
 )
-def test_jsonpath_that_finds_nothing_says_so(expression: str, told: str) -> None:
-    with pytest.raises(JsonPathError, match=told):
+def test_jsonpath_without_match_is_refused(expression: str, message: str) -> None:
+    with pytest.raises(JsonPathError, match=message):
         parse(expression).select(ROW)
 
 
@@ -79,22 +79,22 @@ def tf_record(content: bytes) -> bytes:
     return struct.pack("<QI", len(content), 0) + content + struct.pack("<I", 0)
 
 
-def test_lines_are_records_and_a_missing_last_newline_makes_no_difference() -> None:
+def test_lines_are_records_without_trailing_newline() -> None:
     for data in (b"1,2\n3,4\n", b"1,2\r\n3,4", b"1,2\n\n3,4\n"):
         assert [r.content for r in records_of(data, "Line")] == [b"1,2", b"3,4"]
 
 
-def test_binary_records_lose_their_frame_only_when_sent_alone() -> None:
+def test_single_binary_records_are_sent_without_frame() -> None:
     for frame, split in ((record_io, "RecordIO"), (tf_record, "TFRecord")):
         data = frame(b"one") + frame(b"twotwo")
         records = records_of(data, split)
-        alone = payloads(records, strategy="SingleRecord", max_bytes=100)
-        assert [p.body for p in alone] == [b"one", b"twotwo"]
+        single = payloads(records, strategy="SingleRecord", max_bytes=100)
+        assert [p.body for p in single] == [b"one", b"twotwo"]
         together = payloads(records, strategy="MultiRecord", max_bytes=100)
         assert [p.body for p in together] == [data]
 
 
-def test_recordio_record_that_was_cut_at_the_magic_number_is_whole_again() -> None:
+def test_recordio_record_split_at_magic_number_is_joined() -> None:
     magic = struct.pack("<I", 0xCED7230A)
     data = record_io(b"ab", 1) + record_io(b"cdcd", 2) + record_io(b"e", 3)
     assert [r.content for r in records_of(data, "RecordIO")] == [
@@ -109,7 +109,7 @@ def test_recordio_record_that_was_cut_at_the_magic_number_is_whole_again() -> No
         (record_io(b"a", 1), "RecordIO"), (b"xx", "TFRecord"), (tf_record(b"ab")[:-1], "TFRecord"),
     ],
 )  # fmt: skip
-def test_broken_binary_data_is_refused(data: bytes, split: str) -> None:
+def test_invalid_binary_data_is_refused(data: bytes, split: str) -> None:
     with pytest.raises(SplitError):
         records_of(data, split)
 
@@ -118,17 +118,17 @@ def test_broken_binary_data_is_refused(data: bytes, split: str) -> None:
     st.lists(st.binary(min_size=1, max_size=9).filter(lambda b: b"\n" not in b and b"\r" not in b)),
     st.integers(10, 40),
 )
-def test_payloads_keep_every_record_in_order_and_the_limit(lines: list[bytes], limit: int) -> None:
+def test_payloads_keep_records_in_order_within_the_limit(lines: list[bytes], limit: int) -> None:
     records = records_of(b"".join(line + b"\n" for line in lines), "Line")
-    made = list(payloads(records, strategy="MultiRecord", max_bytes=limit))
-    assert [r for p in made for r in p.records] == records
-    assert all(0 < len(p.body) <= limit for p in made)
-    # No payload could have taken the first record of the next.
-    for one, following in pairwise(made):
+    rows = list(payloads(records, strategy="MultiRecord", max_bytes=limit))
+    assert [r for p in rows for r in p.records] == records
+    assert all(0 < len(p.body) <= limit for p in rows)
+    # The first record of the next payload would not have fit.
+    for one, following in pairwise(rows):
         assert len(one.body) + len(following.records[0].framed) > limit
 
 
-def test_record_above_the_limit_is_refused_in_awss_words() -> None:
+def test_record_above_the_limit_is_refused_with_aws_message() -> None:
     records = records_of(b"123456\n", "Line")
     for strategy in ("SingleRecord", "MultiRecord"):
         with pytest.raises(SplitError, match="Too much data for max payload size"):
@@ -150,44 +150,44 @@ def lines(*contents: str) -> list[Record]:
     return records_of("".join(f"{c}\n" for c in contents).encode(), "Line")
 
 
-def test_csv_rows_get_their_predictions_at_the_end() -> None:
-    made = processing("text/csv", InputFilter="$[1:]", JoinSource="Input", OutputFilter="$[0,-1]")
-    sent = made.filtered(lines('7,"a, b",2', "8,c,3"))
+def test_predictions_are_appended_to_csv_rows() -> None:
+    rows = processing("text/csv", InputFilter="$[1:]", JoinSource="Input", OutputFilter="$[0,-1]")
+    sent = rows.filtered(lines('7,"a, b",2', "8,c,3"))
     assert [r.content for r in sent] == [b'"a, b",2', b"c,3"]
-    assert made.output(sent, b"0.5\n0.25\n") == [b"7,0.5", b"8,0.25"]
+    assert rows.output(sent, b"0.5\n0.25\n") == [b"7,0.5", b"8,0.25"]
 
 
-def test_json_lines_get_their_predictions_under_a_key() -> None:
-    made = processing("application/jsonlines", InputFilter="$.f", JoinSource="Input")
-    sent = made.filtered(lines('{"id": 1, "f": {"x": 2}}'))
+def test_predictions_are_added_to_json_lines_under_a_key() -> None:
+    rows = processing("application/jsonlines", InputFilter="$.f", JoinSource="Input")
+    sent = rows.filtered(lines('{"id": 1, "f": {"x": 2}}'))
     assert sent[0].content == b'{"x":2}'
-    assert made.output(sent, b'{"score": 0.5}\n') == [
+    assert rows.output(sent, b'{"score": 0.5}\n') == [
         b'{"id":1,"f":{"x":2},"SageMakerOutput":{"score":0.5}}'
     ]
     sent = processing("application/jsonlines", JoinSource="Input").filtered(lines("[1, 2]"))
-    assert made.output(sent, b"3") == [b'{"SageMakerInput":[1,2],"SageMakerOutput":3}']
+    assert rows.output(sent, b"3") == [b'{"SageMakerInput":[1,2],"SageMakerOutput":3}']
 
 
-def test_whole_json_object_is_joined_without_splitting() -> None:
-    made = processing("application/json", split="None", JoinSource="Input")
-    sent = made.filtered(records_of(b'{"key":\n1}', "None"))
-    assert made.output(sent, b'{"label": 1}') == [b'{"key":1,"SageMakerOutput":{"label":1}}']
+def test_json_object_is_joined_without_splitting() -> None:
+    rows = processing("application/json", split="None", JoinSource="Input")
+    sent = rows.filtered(records_of(b'{"key":\n1}', "None"))
+    assert rows.output(sent, b'{"label": 1}') == [b'{"key":1,"SageMakerOutput":{"label":1}}']
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("response", "message"),
     [
-        (b"0.5\n", r"records in the answer \(1\) differs from that in the request \(2\)"),
+        (b"0.5\n", r"records in the response \(1\) differs from that in the request \(2\)"),
         (b'0.5\n"unclosed\n', "Failed to parse output from the algorithm as CSV"),
     ],
 )
-def test_answer_that_cannot_be_joined_is_refused(answer: bytes, told: str) -> None:
-    made = processing("text/csv", JoinSource="Input")
-    with pytest.raises(JoinError, match=told):
-        made.output(made.filtered(lines("1,2", "3,4")), answer)
+def test_response_that_cannot_be_joined_is_refused(response: bytes, message: str) -> None:
+    rows = processing("text/csv", JoinSource="Input")
+    with pytest.raises(JoinError, match=message):
+        rows.output(rows.filtered(lines("1,2", "3,4")), response)
 
 
-def test_output_is_assembled_as_it_is_or_a_line_each() -> None:
+def test_output_is_assembled_with_or_without_newlines() -> None:
     parts = [b"0.5", b"0.25\n"]
     assert assembled(parts, "None") == b"0.50.25\n"
     assert assembled(parts, "Line") == b"0.5\n0.25\n"
@@ -199,7 +199,7 @@ OFFERED = {"MaxConcurrentTransforms": 8, "BatchStrategy": "SINGLE_RECORD", "MaxP
 
 
 @pytest.mark.parametrize(
-    ("request_", "offered", "told"),
+    ("job_request", "offered", "log_line"),
     [
         ({}, {}, "MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"),
         ({}, OFFERED, "MaxConcurrentTransforms=8, MaxPayloadInMB=3, BatchStrategy=SINGLE_RECORD"),
@@ -217,21 +217,21 @@ OFFERED = {"MaxConcurrentTransforms": 8, "BatchStrategy": "SINGLE_RECORD", "MaxP
         ),
     ],
 )  # fmt: skip
-def test_request_goes_before_what_the_container_offers(
-    request_: dict[str, Any], offered: dict[str, Any], told: str
+def test_request_limits_override_container_limits(
+    job_request: dict[str, Any], offered: dict[str, Any], log_line: str
 ) -> None:
-    assert limits_of(request_, offered).told() == told
+    assert limits_of(job_request, offered).log_line() == log_line
 
 
-def test_payload_of_zero_is_no_limit() -> None:
+def test_max_payload_of_zero_means_no_limit() -> None:
     assert limits_of({"MaxPayloadInMB": 0}, {}).payload_bytes is None
     assert limits_of({"MaxPayloadInMB": 2}, {}).payload_bytes == 2 * MEGABYTE
 
 
-def test_container_is_told_only_what_the_user_set() -> None:
+def test_container_environment_has_only_user_settings() -> None:
     assert container_environment({}) == {"SAGEMAKER_BATCH": "true"}
-    asked = {"MaxPayloadInMB": 1, "BatchStrategy": "SingleRecord", "MaxConcurrentTransforms": 4}
-    assert container_environment(asked) == {
+    request = {"MaxPayloadInMB": 1, "BatchStrategy": "SingleRecord", "MaxConcurrentTransforms": 4}
+    assert container_environment(request) == {
         "SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1",
         "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "4",
     }  # fmt: skip

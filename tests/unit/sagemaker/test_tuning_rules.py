@@ -35,12 +35,12 @@ def integer(**changes: str) -> dict[str, Any]:
 
 
 def definition(**members: Any) -> dict[str, Any]:
-    made = {
+    document = {
         "AlgorithmSpecification": {"TrainingImage": "own/a:1", "MetricDefinitions": [METRIC]},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
         "InputDataConfig": ["train"],
     }
-    return {k: v for k, v in (made | members).items() if v is not None}
+    return {k: v for k, v in (document | members).items() if v is not None}
 
 
 def own(name: str, ranges: dict[str, Any], **members: Any) -> dict[str, Any]:
@@ -51,13 +51,13 @@ def own(name: str, ranges: dict[str, Any], **members: Any) -> dict[str, Any]:
 
 def request(ranges: Any = None, *, of: Any = None, **changes: Any) -> dict[str, Any]:
     limits = {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 2}
-    made = {
+    document = {
         "Strategy": "Random",
         "ResourceLimits": limits,
         "HyperParameterTuningJobObjective": OBJECTIVE,
         "ParameterRanges": continuous() if ranges is None else ranges,
     } | changes
-    kept = {k: v for k, v in made.items() if v is not None}
+    kept = {k: v for k, v in document.items() if v is not None}
     several = isinstance(of, list)
     member = "TrainingJobDefinitions" if several else "TrainingJobDefinition"
     return {
@@ -68,20 +68,20 @@ def request(ranges: Any = None, *, of: Any = None, **changes: Any) -> dict[str, 
     }
 
 
-def limits(most: int | None = 4, parallel: int = 2) -> dict[str, int]:
-    made = {"MaxNumberOfTrainingJobs": most, "MaxParallelTrainingJobs": parallel}
-    return {k: v for k, v in made.items() if v is not None}
+def limits(maximum: int | None = 4, parallel: int = 2) -> dict[str, int]:
+    document = {"MaxNumberOfTrainingJobs": maximum, "MaxParallelTrainingJobs": parallel}
+    return {k: v for k, v in document.items() if v is not None}
 
 
 def hyperband(**bounds: int) -> dict[str, Any]:
     return {"Strategy": "Hyperband", "StrategyConfig": {"HyperbandStrategyConfig": bounds}}
 
 
-def test_request_without_mistakes_passes() -> None:
-    (found,) = requests.check(request())
+def test_valid_request_is_accepted() -> None:
+    (accepted,) = requests.check(request())
 
-    assert found.objective == LOSS
-    assert [p.name for p in found.searched] == ["x"]
+    assert accepted.objective == LOSS
+    assert [p.name for p in accepted.searched] == ["x"]
 
 
 BAD: list[tuple[str, dict[str, Any]]] = [
@@ -95,7 +95,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
         request(TrainingJobEarlyStoppingType="Auto", **hyperband(MinResource=1, MaxResource=9)),
     ),
     ("MinResource < MaxResource", request(**hyperband(MinResource=9, MaxResource=9))),
-    ("MaxResource is not given", request(**hyperband(MinResource=1))),
+    ("MaxResource is not specified", request(**hyperband(MinResource=1))),
     (
         "StrategyConfig is for the strategy Hyperband only, got Random",
         request(**(hyperband(MaxResource=3) | {"Strategy": "Random"})),
@@ -209,7 +209,7 @@ SEVERAL: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.feature("tuning: illegal combinations refused")
 @pytest.mark.parametrize(("message", "wrong"), BAD + SEVERAL)
-def test_illegal_request_is_refused_in_one_line(message: str, wrong: dict[str, Any]) -> None:
+def test_invalid_request_is_refused_in_one_line(message: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(AwsError) as caught:
         requests.check(wrong)
 
@@ -220,11 +220,11 @@ def test_illegal_request_is_refused_in_one_line(message: str, wrong: dict[str, A
 
 @pytest.mark.feature("tuning: limits")
 @pytest.mark.parametrize(
-    ("strategy", "given"), [("Bayesian", limits(751)), ("Random", limits(200, 101))]
+    ("strategy", "parameters"), [("Bayesian", limits(751)), ("Random", limits(200, 101))]
 )
-def test_more_than_the_quota_is_refused(strategy: str, given: dict[str, int]) -> None:
+def test_request_over_the_quota_is_refused(strategy: str, parameters: dict[str, int]) -> None:
     with pytest.raises(AwsError) as caught:
-        requests.check(request(Strategy=strategy, ResourceLimits=given))
+        requests.check(request(Strategy=strategy, ResourceLimits=parameters))
 
     assert caught.value.code == "ResourceLimitExceeded"
 
@@ -235,14 +235,14 @@ def test_maximum_resource_is_inferred_from_static_epochs() -> None:
     assert requests.check(request(of=static, **hyperband(MinResource=3)))
 
 
-def warm(made: dict[str, Any], kind: str = "IdenticalDataAndAlgorithm") -> dict[str, Any]:
+def warm(document: dict[str, Any], kind: str = "IdenticalDataAndAlgorithm") -> dict[str, Any]:
     parents = [{"HyperParameterTuningJobName": "parent"}]
     config = {"ParentHyperParameterTuningJobs": parents, "WarmStartType": kind}
-    return made | {"WarmStartConfig": config}
+    return document | {"WarmStartConfig": config}
 
 
-def parent(made: dict[str, Any], **members: Any) -> dict[str, Any]:
-    return made | {"HyperParameterTuningJobName": "parent"} | members
+def parent(document: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return document | {"HyperParameterTuningJobName": "parent"} | members
 
 
 STATIC = definition(StaticHyperParameters={f"s{i}": "1" for i in range(6)})
@@ -277,15 +277,15 @@ WARM: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.feature("tuning: warm start")
 @pytest.mark.parametrize(("message", "child", "before"), WARM)
-def test_warm_start_from_a_parent_that_does_not_fit_is_refused(
+def test_warm_start_from_incompatible_parent_is_refused(
     message: str, child: dict[str, Any], before: dict[str, Any]
 ) -> None:
-    found = list(warm_start.mistakes(warm(child), [before], 4))
+    messages = list(warm_start.violations(warm(child), [before], 4))
 
-    assert any(message in line for line in found), found
+    assert any(message in line for line in messages), messages
 
 
-def test_warm_start_may_change_version_range_data_and_what_is_static() -> None:
+def test_warm_start_may_change_version_ranges_data_and_static_values() -> None:
     child = request(
         continuous(MaxValue="0.5"),
         of=definition(
@@ -296,18 +296,18 @@ def test_warm_start_may_change_version_range_data_and_what_is_static() -> None:
     )
     before = parent(request(continuous() | integer()))
 
-    assert list(warm_start.mistakes(warm(child, "TransferLearning"), [before], 4)) == []
+    assert list(warm_start.violations(warm(child, "TransferLearning"), [before], 4)) == []
 
 
 @pytest.mark.feature("tuning: warm start")
-def test_training_jobs_of_parents_count_against_the_limit() -> None:
-    (line,) = warm_start.mistakes(warm(request(Strategy="Bayesian")), [parent(request())], 747)
+def test_training_jobs_of_parents_count_towards_the_limit() -> None:
+    (line,) = warm_start.violations(warm(request(Strategy="Bayesian")), [parent(request())], 747)
 
     assert "747 of them and 4 new ones are more than the 750" in line
 
 
 @pytest.mark.feature("tuning: early stopping")
-def test_median_rule_compares_with_running_averages_of_ended_jobs() -> None:
+def test_median_rule_uses_running_averages_of_ended_jobs() -> None:
     rule = MedianStopping(LOSS)
     assert not rule.stops([9.0])
     for reported in ([4.0, 2.0], [3.0, 3.0], [8.0, 8.0, 8.0]):
@@ -321,7 +321,7 @@ def test_median_rule_compares_with_running_averages_of_ended_jobs() -> None:
     assert not rule.stops([1.0, 1.0, 1.0, 99.0])
 
 
-def test_median_rule_turns_round_for_what_is_maximised() -> None:
+def test_median_rule_is_reversed_for_maximization() -> None:
     rule = MedianStopping(SCORE)
     rule.ended([0.5])
 
@@ -335,7 +335,7 @@ def completed(criteria: dict[str, Any], *values: float, of: Objective = LOSS) ->
 
 
 @pytest.mark.feature("tuning: completion criteria")
-def test_target_ends_the_job_once_it_is_reached() -> None:
+def test_reached_target_completes_the_job() -> None:
     target = {"TargetObjectiveMetricValue": 0.5}
 
     assert completed(target, 0.9, 0.6, 0.5) == [False, False, True]
@@ -343,14 +343,14 @@ def test_target_ends_the_job_once_it_is_reached() -> None:
 
 
 @pytest.mark.feature("tuning: completion criteria")
-def test_job_ends_when_so_many_trials_improved_by_less_than_one_percent() -> None:
+def test_job_completes_after_trials_without_one_percent_improvement() -> None:
     criteria = {"BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3}}
 
     assert completed(criteria, 1.0, 0.995, 0.98, 0.99, 0.975, 2.0) == [False] * 5 + [True]
 
 
 @pytest.mark.feature("tuning: completion criteria")
-def test_convergence_is_told_and_ends_the_job_only_if_enabled() -> None:
+def test_convergence_is_reported_and_completes_the_job_if_enabled() -> None:
     flat = [1.0] * 20
     enabled = {"ConvergenceDetected": {"CompleteOnConvergence": "Enabled"}}
     watched = Completion({})
@@ -363,13 +363,13 @@ def test_convergence_is_told_and_ends_the_job_only_if_enabled() -> None:
     }
 
 
-def test_trial_gets_static_and_chosen_values_and_checkpoints_of_its_own() -> None:
+def test_trial_has_static_and_chosen_values_and_own_checkpoints() -> None:
     checkpoints = {"S3Uri": "s3://bucket/checkpoints/", "LocalPath": "/opt/ml/checkpoints"}
     (one,) = definitions_of(
         request(of=definition(StaticHyperParameters={"n": "3"}, CheckpointConfig=checkpoints))
     )
 
-    made = training_request(one, name="job-001-0a", values={"x": "0.5"}, resources={})
+    document = training_request(one, name="job-001-0a", values={"x": "0.5"}, resources={})
 
-    assert made["HyperParameters"] == {"n": "3", "x": "0.5", "_tuning_objective_metric": "loss"}
-    assert made["CheckpointConfig"]["S3Uri"] == "s3://bucket/checkpoints/job-001-0a"
+    assert document["HyperParameters"] == {"n": "3", "x": "0.5", "_tuning_objective_metric": "loss"}
+    assert document["CheckpointConfig"]["S3Uri"] == "s3://bucket/checkpoints/job-001-0a"

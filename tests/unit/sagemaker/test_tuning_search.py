@@ -21,7 +21,7 @@ def interval(name: str, low: str, high: str, scale: str = "Linear") -> dict[str,
 
 def definition(kind: str = "Minimize", **members: list[dict[str, Any]]) -> Definition:
     searched = ranges.parameters(
-        {f"{name}ParameterRanges": given for name, given in members.items()}
+        {f"{name}ParameterRanges": searched for name, searched in members.items()}
     )
     return Definition("one", Objective("loss", kind), searched, {})
 
@@ -41,17 +41,17 @@ def run(
     strategy: str, seed: int, trials: int, goal: Callable[[Any], float] = bowl, **members: Any
 ) -> list[float]:
     search = search_for(strategy, members.pop("of", PLANE), seed=seed, **members)
-    found = []
+    objectives = []
     for _ in range(trials):
-        suggestion = search.ask()
+        suggestion = search.suggest()
         assert suggestion is not None
-        found.append(goal(suggestion.values))
-        search.tell(suggestion.ticket, found[-1])
-    return found
+        objectives.append(goal(suggestion.values))
+        search.complete(suggestion.suggestion_id, objectives[-1])
+    return objectives
 
 
-def asked(search: Any, count: int) -> list[Any]:
-    suggestions = [search.ask() for _ in range(count)]
+def suggestions_of(search: Any, count: int) -> list[Any]:
+    suggestions = [search.suggest() for _ in range(count)]
     return [None if s is None else dict(s.values) for s in suggestions]
 
 
@@ -67,7 +67,7 @@ def test_bayesian_search_beats_random_search_on_a_smooth_function() -> None:
 
 @pytest.mark.feature("tuning: RandomSeed")
 @pytest.mark.parametrize("strategy", ["Bayesian", "Random", "Hyperband"])
-def test_same_seed_gives_the_same_sequence_and_another_seed_another(strategy: str) -> None:
+def test_sequence_depends_on_the_seed(strategy: str) -> None:
     bounds = Hyperband(1, 9)
 
     first, again, other = (run(strategy, s, 15, hyperband=bounds) for s in (3, 3, 2**40 + 4))
@@ -77,44 +77,44 @@ def test_same_seed_gives_the_same_sequence_and_another_seed_another(strategy: st
 
 
 @pytest.mark.feature("tuning: Grid")
-def test_grid_is_the_product_of_the_values_in_the_order_given() -> None:
+def test_grid_is_the_product_of_values_in_request_order() -> None:
     grid = definition(
         Categorical=[{"Name": "m", "Values": ["b", "a"]}, {"Name": "k", "Values": ["1", "2"]}]
     )
 
-    found = asked(search_for("Grid", grid, seed=None), 5)
+    values = suggestions_of(search_for("Grid", grid, seed=None), 5)
 
-    assert found == [
+    assert values == [
         {"k": "1", "m": "b"}, {"k": "1", "m": "a"}, {"k": "2", "m": "b"}, {"k": "2", "m": "a"},
         None,
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("strategy", ["Bayesian", "Random"])
-def test_small_space_is_searched_without_repetition_until_it_is_exhausted(strategy: str) -> None:
+def test_small_space_is_exhausted_without_repetition(strategy: str) -> None:
     small = definition(
         Integer=[interval("n", "1", "5")], Categorical=[{"Name": "m", "Values": ["a", "b"]}]
     )
 
-    found = asked(search_for(strategy, small, seed=1), 11)
+    values = suggestions_of(search_for(strategy, small, seed=1), 11)
 
-    assert len({(one["n"], one["m"]) for one in found[:10]}) == 10
-    assert found[10] is None
+    assert len({(one["n"], one["m"]) for one in values[:10]}) == 10
+    assert values[10] is None
 
 
 @pytest.mark.feature("tuning: Hyperband")
-def test_hyperband_stops_the_worse_at_its_rungs_and_what_goes_past_the_maximum() -> None:
+def test_hyperband_stops_worse_trials_at_rungs_and_at_the_maximum() -> None:
     search = search_for("Hyperband", PLANE, seed=5, hyperband=Hyperband(1, 9))
     epochs = {}
     for number in range(27):
-        suggestion = search.ask()
+        suggestion = search.suggest()
         assert suggestion is not None
         loss, step = float(27 - number if number % 2 else 100 + number), 0
         stopped = False
         while not stopped and step < 20:
             step += 1
-            stopped = search.report(suggestion.ticket, step, loss)
-        search.tell(suggestion.ticket, loss)
+            stopped = search.report(suggestion.suggestion_id, step, loss)
+        search.complete(suggestion.suggestion_id, loss)
         epochs[number] = step
 
     assert max(epochs.values()) == 10
@@ -124,7 +124,7 @@ def test_hyperband_stops_the_worse_at_its_rungs_and_what_goes_past_the_maximum()
 
 
 @pytest.mark.feature("tuning: warm start")
-def test_results_of_parents_make_the_first_suggestions_better() -> None:
+def test_parent_results_improve_first_suggestions() -> None:
     known = [
         Result({"x": repr(0.3 + dx / 20), "y": repr(-0.2 + dy / 20)}, (dx**2 + dy**2) / 400)
         for dx in range(-6, 7, 2)
@@ -145,13 +145,11 @@ SCALES = (
 
 @pytest.mark.feature("tuning: scaling")
 @pytest.mark.parametrize(("scale", "low", "high"), SCALES)
-def test_continuous_values_stay_in_their_range_and_come_back_as_written(
-    scale: str, low: str, high: str
-) -> None:
+def test_continuous_values_stay_in_range_and_round_trip(scale: str, low: str, high: str) -> None:
     one = definition(Continuous=[interval("x", low, high, scale)])
     (parameter,) = one.searched
 
-    texts = [found["x"] for found in asked(search_for("Random", one, seed=1), 50)]
+    texts = [values["x"] for values in suggestions_of(search_for("Random", one, seed=1), 50)]
 
     for text in texts:
         assert float(low) <= float(text) <= float(high)
@@ -162,11 +160,11 @@ def test_continuous_values_stay_in_their_range_and_come_back_as_written(
 
 
 @pytest.mark.feature("tuning: scaling")
-def test_scales_spread_values_by_their_logarithm_at_the_end_that_matters() -> None:
+def test_logarithmic_scales_spread_values() -> None:
     def below(scale: str, low: str, high: str, bound: float) -> int:
         one = definition(Continuous=[interval("x", low, high, scale)])
-        found = asked(search_for("Random", one, seed=2), 200)
-        return sum(float(f["x"]) < bound for f in found)
+        values = suggestions_of(search_for("Random", one, seed=2), 200)
+        return sum(float(f["x"]) < bound for f in values)
 
     assert below("Linear", "0.0001", "1", 0.01) < 10
     assert 60 < below("Logarithmic", "0.0001", "1", 0.01) < 140
@@ -176,16 +174,16 @@ def test_scales_spread_values_by_their_logarithm_at_the_end_that_matters() -> No
 
 
 @given(st.integers(-1000, 1000), st.integers(1, 500), st.integers(0, 2**31))
-def test_integers_are_written_without_a_point(low: int, width: int, seed: int) -> None:
+def test_integers_have_no_decimal_point(low: int, width: int, seed: int) -> None:
     one = definition(Integer=[interval("n", str(low), str(low + width), "Auto")])
 
-    suggestion = search_for("Random", one, seed=seed).ask()
+    suggestion = search_for("Random", one, seed=seed).suggest()
 
     assert suggestion is not None
     assert low <= int(suggestion.values["n"]) <= low + width
 
 
-def test_combinations_are_counted_until_a_range_is_continuous() -> None:
+def test_combinations_are_infinite_with_a_continuous_range() -> None:
     countable = definition(
         Integer=[interval("n", "3", "7")], Categorical=[{"Name": "m", "Values": ["a", "b"]}]
     )

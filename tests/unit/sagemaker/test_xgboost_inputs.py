@@ -1,4 +1,4 @@
-"""The built-in XGBoost algorithm: what is wrong with its inputs, and how they are read."""
+"""The built-in XGBoost algorithm: validation and parsing of its inputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xgboost
 from built_in import (
-    Done,
+    FinishedRun,
     command,
     prepare,
 )
@@ -37,13 +37,13 @@ def predicted(base: Path, rows: Any) -> Any:
     return np.array(serve.Model(base / "model").predict(np.asarray(rows, np.float32)))
 
 
-def rounds(done: Done) -> list[int]:
-    return [int(found) for found in re.findall(r"^\[(\d+)\]\t", done.log, re.M)]
+def rounds(finished: FinishedRun) -> list[int]:
+    return [int(number) for number in re.findall(r"^\[(\d+)\]\t", finished.log, re.M)]
 
 
 @pytest.mark.feature("bad input: hyperparameter of XGBoost")
 @pytest.mark.parametrize(
-    ("parameters", "told"),
+    ("parameters", "message"),
     [
         ({}, "Missing required hyperparameter: num_round"),
         ({"num_round": "0"}, "Hyperparameter num_round: value 0 not in range [1, inf]"),
@@ -62,38 +62,40 @@ def rounds(done: Done) -> list[int]:
         ({"num_round": "1", "tweedie_variance_power": "2"}, "not in range (1, 2)"),
     ],
 )
-def test_wrong_hyperparameter_is_named(parameters: dict[str, str], told: str) -> None:
+def test_invalid_hyperparameter_is_named_in_the_error(
+    parameters: dict[str, str], message: str
+) -> None:
     with pytest.raises(HyperparameterError) as caught:
         hp.typed(parameters)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("parameters", "kind", "told"),
+    ("parameters", "kind", "message"),
     [
         ({"num_round": "1"}, "image/png", "image/png is not an accepted ContentType"),
         ({"num_round": "1"}, "application/x-recordio-protobuf", "no RecordIO magic number"),
         ({"num_round": "1", "objective": "binary:logistic"}, "text/csv", "label must be in [0,1]"),
     ],
 )
-def test_wrong_training_writes_its_reason(
+def test_invalid_training_writes_failure_reason(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     parameters: dict[str, str],
     kind: str,
-    told: str,
+    message: str,
 ) -> None:
     prepare(tmp_path, parameters, {"train": csv(10)}, ContentType=kind)
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
 
     assert program.main() == 1
     reason = (tmp_path / "output" / "failure").read_text()
-    assert told in reason
+    assert message in reason
     assert "Stack trace" not in reason
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is here")
-def test_parquet_without_pyarrow_is_refused_by_name(
+def test_parquet_without_pyarrow_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(tmp_path, {"num_round": "1"}, {"train": b"PAR1"}, ContentType="application/x-parquet")
@@ -116,7 +118,7 @@ def test_json_quoted_hyperparameters_and_aliases_are_read() -> None:
     }  # fmt: skip
 
 
-def test_gpu_tree_method_is_mapped_and_said_so() -> None:
+def test_gpu_tree_method_is_mapped_with_a_warning() -> None:
     values = hp.typed({"num_round": "3", "tree_method": "gpu_hist", "predictor": "gpu_predictor"})
 
     assert hp.booster_parameters(values, threads=1) == {"tree_method": "hist", "nthread": 1}
@@ -124,7 +126,7 @@ def test_gpu_tree_method_is_mapped_and_said_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "hyperparameters",
     [
         {"updater": "grow_colmaker,prune"},
         {"tree_method": "hist", "monotone_constraints": "(1,-1)"},
@@ -135,10 +137,10 @@ def test_gpu_tree_method_is_mapped_and_said_so() -> None:
         {"grow_policy": "lossguide", "max_leaves": "4", "max_bin": "16", "tree_method": "hist"},
     ],
 )
-def test_hyperparameters_reach_the_booster(given: dict[str, str]) -> None:
-    values = hp.typed({"num_round": "2"} | given)
+def test_hyperparameters_are_passed_to_the_booster(hyperparameters: dict[str, str]) -> None:
+    values = hp.typed({"num_round": "2"} | hyperparameters)
     rows = xgboost.DMatrix(np.arange(20.0).reshape(10, 2), label=np.arange(1.0, 11))
-    if "aft_loss_distribution" in given:
+    if "aft_loss_distribution" in hyperparameters:
         rows.set_float_info("label_lower_bound", np.arange(1.0, 11))
         rows.set_float_info("label_upper_bound", np.arange(1.0, 11))
 
@@ -160,16 +162,16 @@ def test_hyperparameters_reach_the_booster(given: dict[str, str]) -> None:
         )
     )
 )
-def test_csv_is_read_as_it_was_written(rows: list[list[float | None]]) -> None:
+def test_csv_round_trips(rows: list[list[float | None]]) -> None:
     written = "\n".join(",".join("" if v is None else repr(v) for v in row) for row in rows)
     if written.strip("\n") != written or not written:
-        return  # a lone empty field is an empty line
+        return  # a single empty field is an empty line
     expected = np.array([[np.nan if v is None else v for v in row] for row in rows], np.float32)
 
     np.testing.assert_array_equal(text.parse_csv(written), expected)
 
 
-def test_registered_program_comes_before_the_built_in() -> None:
+def test_registered_program_overrides_the_built_in_one() -> None:
     images.register("*/sagemaker-xgboost:*", ["own"])
     try:
         assert images.training_command(IMAGE) == ["own", "train"]
@@ -179,6 +181,6 @@ def test_registered_program_comes_before_the_built_in() -> None:
     assert images.training_command(IMAGE) == command("xgboost.train")
 
 
-def test_image_without_a_program_has_none() -> None:
+def test_unknown_image_has_no_program() -> None:
     assert images.training_command("elsewhere:2") is None
     assert images.serving_command("elsewhere:2") is None

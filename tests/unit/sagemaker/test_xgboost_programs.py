@@ -1,4 +1,4 @@
-"""The built-in XGBoost algorithm: its training, its formats, its hosts, its answers."""
+"""The built-in XGBoost algorithm: training, formats, hosts and responses."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 from built_in import (
-    Done,
-    ask,
-    not_served,
+    FinishedRun,
+    failed_server,
+    invoke,
     prepare,
     run,
     served,
@@ -42,16 +42,18 @@ def predicted(base: Path, rows: Any) -> Any:
     return np.array(serve.Model(base / "model").predict(np.asarray(rows, np.float32)))
 
 
-def rounds(done: Done) -> list[int]:
-    return [int(found) for found in re.findall(r"^\[(\d+)\]\t", done.log, re.M)]
+def rounds(finished: FinishedRun) -> list[int]:
+    return [int(number) for number in re.findall(r"^\[(\d+)\]\t", finished.log, re.M)]
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("ml")
-    done = train("xgboost", made, {"num_round": "20", "seed": "1"}, {"train": csv(200)}, **CSV)
-    assert done.code == 0, done.log
-    return made
+    folder = tmp_path_factory.mktemp("ml")
+    finished = train(
+        "xgboost", folder, {"num_round": "20", "seed": "1"}, {"train": csv(200)}, **CSV
+    )
+    assert finished.code == 0, finished.log
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -60,22 +62,22 @@ def url(base: Path) -> Iterator[str]:
         yield place
 
 
-def test_ping_is_answered_with_nothing(url: str) -> None:
-    with urllib.request.urlopen(f"{url}/ping") as answer:  # noqa: S310
-        assert (answer.status, answer.read()) == (200, b"")
+def test_ping_returns_an_empty_response(url: str) -> None:
+    with urllib.request.urlopen(f"{url}/ping") as response:  # noqa: S310
+        assert (response.status, response.read()) == (200, b"")
 
 
-def test_execution_parameters_are_told_to_batch_transform(url: str) -> None:
-    with urllib.request.urlopen(f"{url}/execution-parameters") as answer:  # noqa: S310
-        told = json.loads(answer.read())
-    assert told == {
+def test_execution_parameters_are_returned(url: str) -> None:
+    with urllib.request.urlopen(f"{url}/execution-parameters") as response:  # noqa: S310
+        parameters = json.loads(response.read())
+    assert parameters == {
         "MaxConcurrentTransforms": os.cpu_count(), "BatchStrategy": "MULTI_RECORD",
         "MaxPayloadInMB": 6,
     }  # fmt: skip
 
 
-def test_csv_rows_are_answered_on_one_line(url: str) -> None:
-    status, body, kind = ask(url, b"100,1\n150,0\n", Content_Type="text/csv")
+def test_csv_predictions_are_on_one_line(url: str) -> None:
+    status, body, kind = invoke(url, b"100,1\n150,0\n", Content_Type="text/csv")
 
     assert (status, kind) == (200, "text/csv; charset=utf-8")
     first, second = map(float, body.split(b","))
@@ -84,32 +86,32 @@ def test_csv_rows_are_answered_on_one_line(url: str) -> None:
 
 
 @pytest.mark.feature("answers: XGBoost")
-def test_answers_have_scores_in_each_format(url: str) -> None:
-    asked = b"100,1\n150,0\n"
+def test_response_has_scores_in_each_format(url: str) -> None:
+    payload = b"100,1\n150,0\n"
     plain = {"Content_Type": "text/csv"}
 
-    document = json.loads(ask(url, asked, Accept="application/json", **plain)[1])
-    lines = ask(url, asked, Accept="application/jsonlines", **plain)[1].splitlines()
-    binary = ask(url, asked, Accept="application/x-recordio-protobuf", **plain)[1]
+    document = json.loads(invoke(url, payload, Accept="application/json", **plain)[1])
+    lines = invoke(url, payload, Accept="application/jsonlines", **plain)[1].splitlines()
+    binary = invoke(url, payload, Accept="application/x-recordio-protobuf", **plain)[1]
 
     scores = [prediction["score"] for prediction in document["predictions"]]
     assert scores == pytest.approx([200, 300], abs=10)
     assert [json.loads(line)["score"] for line in lines] == scores
-    told = [record.decode(payload).label["score"].values[0] for payload in recordio.read(binary)]
-    assert told == pytest.approx(scores)
+    decoded = [record.decode(payload).label["score"].values[0] for payload in recordio.read(binary)]
+    assert decoded == pytest.approx(scores)
 
 
-def test_requests_come_in_each_format(url: str) -> None:
+def test_request_is_accepted_in_each_format(url: str) -> None:
     dense = matrix.write_recordio(np.array([[100.0, 1.0]]))
 
-    expected = ask(url, b"100,1", Content_Type="text/csv")
+    expected = invoke(url, b"100,1", Content_Type="text/csv")
 
-    assert ask(url, b"0:100 1:1", Content_Type="text/libsvm") == expected
-    assert ask(url, dense, Content_Type="application/x-recordio-protobuf") == expected
+    assert invoke(url, b"0:100 1:1", Content_Type="text/libsvm") == expected
+    assert invoke(url, dense, Content_Type="application/x-recordio-protobuf") == expected
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "status", "told"),
+    ("body", "headers", "status", "message"),
     [
         (
             b"1,2,3",
@@ -122,51 +124,51 @@ def test_requests_come_in_each_format(url: str) -> None:
         (b"1,2", {"Content_Type": "text/csv", "Accept": "image/png"}, 406, b"image/png"),
     ],
 )
-def test_wrong_payload_is_refused_with_a_reason(
-    url: str, body: bytes, headers: dict[str, str], status: int, told: bytes
+def test_invalid_payload_is_refused_with_reason(
+    url: str, body: bytes, headers: dict[str, str], status: int, message: bytes
 ) -> None:
-    answered, words, _ = ask(url, body, **headers)
+    status_code, words, _ = invoke(url, body, **headers)
 
-    assert (answered, told in words) == (status, True)
+    assert (status_code, message in words) == (status, True)
 
 
-def test_features_that_a_row_lacks_are_missing_values(url: str) -> None:
+def test_absent_features_are_missing_values(url: str) -> None:
     whole, short = (
-        ask(url, b"100,", Content_Type="text/csv"),
-        ask(url, b"100", Content_Type="text/csv"),
+        invoke(url, b"100,", Content_Type="text/csv"),
+        invoke(url, b"100", Content_Type="text/csv"),
     )
 
     assert short == whole
     assert short[0] == 200
 
 
-def test_empty_payload_has_no_content(url: str) -> None:
-    assert ask(url, b"", Content_Type="text/csv")[0] == 204
+def test_empty_payload_returns_no_content(url: str) -> None:
+    assert invoke(url, b"", Content_Type="text/csv")[0] == 204
 
 
-def test_batch_answers_are_one_a_line(base: Path) -> None:
+def test_batch_predictions_are_one_per_line(base: Path) -> None:
     with served("xgboost", base, SAGEMAKER_BATCH="true") as url:
-        assert ask(url, b"100,1\n150,0\n", Content_Type="text/csv")[1].count(b"\n") == 2
+        assert invoke(url, b"100,1\n150,0\n", Content_Type="text/csv")[1].count(b"\n") == 2
 
 
 @pytest.mark.parametrize(
-    ("content", "environment", "told"),
+    ("content", "environment", "message"),
     [
         (None, {}, "no model file"),
         (b"a pickle", {}, "xgboost-model is not an XGBoost model"),
         (None, {"SAGEMAKER_INFERENCE_OUTPUT": "labels"}, "SAGEMAKER_INFERENCE_OUTPUT"),
     ],
 )
-def test_server_that_cannot_serve_ends_with_a_reason(
-    tmp_path: Path, content: bytes | None, environment: dict[str, str], told: str
+def test_failed_server_exits_with_reason(
+    tmp_path: Path, content: bytes | None, environment: dict[str, str], message: str
 ) -> None:
     (tmp_path / "model").mkdir()
     if content is not None:
         (tmp_path / "model" / "xgboost-model").write_bytes(content)
 
-    code, words = not_served("xgboost", tmp_path, **environment)
+    code, words = failed_server("xgboost", tmp_path, **environment)
 
-    assert (code, told in words) == (1, True)
+    assert (code, message in words) == (1, True)
 
 
 def test_early_stopping_keeps_the_best_rounds(tmp_path: Path) -> None:
@@ -176,11 +178,11 @@ def test_early_stopping_keeps_the_best_rounds(tmp_path: Path) -> None:
     noisy = "".join(f"{(i * 7919) % 13},{i % 5}\n" for i in range(100)).encode()
     other = "".join(f"{(i * 104729) % 11},{i % 5}\n" for i in range(50)).encode()
 
-    done = train("xgboost", tmp_path, parameters, {"train": noisy, "validation": other}, **CSV)
+    finished = train("xgboost", tmp_path, parameters, {"train": noisy, "validation": other}, **CSV)
 
-    assert done.code == 0, done.log
-    assert len(rounds(done)) < 20
-    assert "\tvalidation-mse:" in done.log
+    assert finished.code == 0, finished.log
+    assert len(rounds(finished)) < 20
+    assert "\tvalidation-mse:" in finished.log
 
 
 @pytest.mark.feature("training: XGBoost reads recordio-protobuf and libsvm")
@@ -195,14 +197,16 @@ def test_every_format_trains_the_same_model(tmp_path: Path, base: Path) -> None:
         ("libsvm", lines, "text/x-libsvm"),
         ("short", csv(200), "csv"),
     ):
-        done = train("xgboost", tmp_path / name, parameters, {"train": content}, ContentType=kind)
+        finished = train(
+            "xgboost", tmp_path / name, parameters, {"train": content}, ContentType=kind
+        )
 
-        assert done.code == 0, done.log
+        assert finished.code == 0, finished.log
         np.testing.assert_array_equal(predicted(tmp_path / name, rows), predicted(base, rows))
 
 
 @pytest.mark.feature("training: XGBoost in Pipe mode")
-def test_pipe_mode_reads_the_fifo_to_its_end(tmp_path: Path, base: Path) -> None:
+def test_pipe_mode_reads_the_whole_pipe(tmp_path: Path, base: Path) -> None:
     described = CSV | {"TrainingInputMode": "Pipe"}
     prepare(tmp_path, {"num_round": "20", "seed": "1"}, {"train": b""}, **described)
     fifo = tmp_path / "input" / "data" / "train_0"
@@ -210,15 +214,15 @@ def test_pipe_mode_reads_the_fifo_to_its_end(tmp_path: Path, base: Path) -> None
     writer = threading.Thread(target=fifo.write_bytes, args=(csv(200),), daemon=True)
     writer.start()
 
-    done = run("xgboost", tmp_path)
+    finished = run("xgboost", tmp_path)
 
-    assert done.code == 0, done.log
+    assert finished.code == 0, finished.log
     rows = [[100, 1], [7, 2]]
     np.testing.assert_array_equal(predicted(tmp_path, rows), predicted(base, rows))
 
 
 @pytest.mark.feature("training: XGBoost on several hosts")
-def test_two_hosts_train_the_model_of_one(tmp_path: Path) -> None:
+def test_two_hosts_train_the_same_model_as_one(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     rows = random.integers(0, 50, (400, 3)).astype(np.float32)
     labels = rows @ [1, -2, 0.5]
@@ -230,37 +234,37 @@ def test_two_hosts_train_the_model_of_one(tmp_path: Path) -> None:
         "nthread": "1",
     }
     single = {"train": "".join(whole).encode()}
-    alone = train("xgboost", tmp_path / "one", parameters, single, **CSV)
+    one_host = train("xgboost", tmp_path / "one", parameters, single, **CSV)
     shards = {
         "algo-1": {"train": "".join(whole[:150]).encode()},
         "algo-2": {"train": "".join(whole[150:]).encode()},
     }
 
-    done = train_together("xgboost", tmp_path, parameters, shards, **CSV)
+    finished = train_together("xgboost", tmp_path, parameters, shards, **CSV)
 
-    assert [alone.code, *(d.code for d in done.values())] == [0, 0, 0], done
+    assert [one_host.code, *(d.code for d in finished.values())] == [0, 0, 0], finished
     assert not list((tmp_path / "algo-2" / "model").iterdir())
-    assert rounds(done["algo-1"]) == list(range(15))
-    assert rounds(done["algo-2"]) == []
+    assert rounds(finished["algo-1"]) == list(range(15))
+    assert rounds(finished["algo-2"]) == []
     np.testing.assert_allclose(
         predicted(tmp_path / "algo-1", rows), predicted(tmp_path / "one", rows), atol=0.5
     )
-    told = [re.findall(r"train-rmse:(\S+)", d.log)[-1] for d in (alone, done["algo-1"])]
-    assert float(told[1]) == pytest.approx(float(told[0]), rel=0.05)
+    errors = [re.findall(r"train-rmse:(\S+)", d.log)[-1] for d in (one_host, finished["algo-1"])]
+    assert float(errors[1]) == pytest.approx(float(errors[0]), rel=0.05)
 
 
-def test_host_without_data_takes_no_part(tmp_path: Path) -> None:
+def test_host_without_data_does_not_participate(tmp_path: Path) -> None:
     shards = {"algo-1": {"train": b""}, "algo-2": {"train": csv(50)}}
 
-    done = train_together("xgboost", tmp_path, {"num_round": "3"}, shards, **CSV)
+    finished = train_together("xgboost", tmp_path, {"num_round": "3"}, shards, **CSV)
 
-    assert [d.code for d in done.values()] == [0, 0], done
-    assert "algo-1 does not have data" in done["algo-1"].log
+    assert [d.code for d in finished.values()] == [0, 0], finished
+    assert "algo-1 does not have data" in finished["algo-1"].log
     assert (tmp_path / "algo-2" / "model" / "xgboost-model").is_file()
 
 
 @pytest.mark.feature("training: XGBoost goes on from its checkpoints")
-def test_training_goes_on_from_the_newest_checkpoint(tmp_path: Path) -> None:
+def test_training_continues_from_latest_checkpoint(tmp_path: Path) -> None:
     data = {"train": csv(100)}
     whole = train("xgboost", tmp_path / "whole", {"num_round": "12"}, data, **CSV)
     base = tmp_path / "cut"
@@ -274,19 +278,19 @@ def test_training_goes_on_from_the_newest_checkpoint(tmp_path: Path) -> None:
     (config / "hyperparameters.json").write_text(json.dumps({"num_round": "12"}))
     (base / "checkpoints" / "xgboost-checkpoint.9").write_bytes(b"cut short")
 
-    done = run("xgboost", base)
+    finished = run("xgboost", base)
 
     assert kept == [f"xgboost-checkpoint.{n}" for n in range(3, 8)]
-    assert (whole.code, done.code) == (0, 0), done.log
-    assert "xgboost-checkpoint.9 cannot be read" in done.log
-    assert rounds(done) == [8, 9, 10, 11]
+    assert (whole.code, finished.code) == (0, 0), finished.log
+    assert "xgboost-checkpoint.9 cannot be read" in finished.log
+    assert rounds(finished) == [8, 9, 10, 11]
     rows = [[50, 2], [3, 0]]
     np.testing.assert_allclose(
         predicted(base, rows), predicted(tmp_path / "whole", rows), rtol=1e-5
     )
 
 
-def test_model_is_saved_when_asked_to_stop(tmp_path: Path) -> None:
+def test_model_is_saved_on_stop(tmp_path: Path) -> None:
     parameters = {"num_round": "1000000", "save_model_on_termination": "true"}
     prepare(tmp_path, parameters, {"train": csv(100)}, **CSV)
 
@@ -300,29 +304,29 @@ def test_model_is_saved_when_asked_to_stop(tmp_path: Path) -> None:
     assert predicted(tmp_path, [[50, 2]])[0] > 0
 
 
-def test_weights_stand_beside_the_label(tmp_path: Path) -> None:
+def test_instance_weights_follow_the_label(tmp_path: Path) -> None:
     rows = "".join(f"{10 if i % 2 else 0},{1000 if i % 2 else 1},1\n" for i in range(100)).encode()
     parameters = {"num_round": "50", "csv_weights": "1"}
 
-    done = train("xgboost", tmp_path, parameters, {"train": rows}, **CSV)
+    finished = train("xgboost", tmp_path, parameters, {"train": rows}, **CSV)
 
-    assert done.code == 0, done.log
+    assert finished.code == 0, finished.log
     assert predicted(tmp_path, [[1]])[0] > 9
 
 
 @pytest.mark.feature("training: XGBoost")
-def test_metrics_are_told_in_lines_that_the_definitions_find(tmp_path: Path) -> None:
+def test_metric_lines_match_the_definitions(tmp_path: Path) -> None:
     rows = "".join(f"{i % 2},{i % 4},{i % 3}\n" for i in range(120)).encode()
     parameters = {
         "num_round": "5", "objective": "binary:logistic", "eval_metric": "auc,f1",
         "_tuning_objective_metric": "validation:logloss",
     }  # fmt: skip
 
-    done = train("xgboost", tmp_path, parameters, {"train": rows, "validation": rows}, **CSV)
+    finished = train("xgboost", tmp_path, parameters, {"train": rows, "validation": rows}, **CSV)
 
-    log = done.log.replace("\t", "#011")
-    found = {d["Name"]: re.findall(d["Regex"], log) for d in METRIC_DEFINITIONS}
-    told = {name: len(values) for name, values in found.items() if values}
-    assert told == {
+    log = finished.log.replace("\t", "#011")
+    values_by_metric = {d["Name"]: re.findall(d["Regex"], log) for d in METRIC_DEFINITIONS}
+    counts = {name: len(values) for name, values in values_by_metric.items() if values}
+    assert counts == {
         f"{d}:{m}": 5 for d in ("train", "validation") for m in ("auc", "f1", "logloss")
     }

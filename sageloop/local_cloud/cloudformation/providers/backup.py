@@ -9,7 +9,7 @@ from sageloop.local_cloud.cloudformation.providers.coverage import CoveredProvid
 from sageloop.local_cloud.cloudformation.providers.stored_only import StoredResource
 from sageloop.local_cloud.cloudformation.providers.tagging import Tagging
 
-_NO_BACKUPS = "stored: the local cloud takes no backups"
+_NO_BACKUPS = "stored: the local cloud creates no backups"
 _GONE = names("ResourceNotFoundException")
 
 

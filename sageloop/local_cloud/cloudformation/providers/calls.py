@@ -52,7 +52,8 @@ def _structure(value: Any, shape: Any, path: str) -> dict[str, Any]:
         if name is None:
             raise AwsError(
                 "ValidationException",
-                f"{path} takes no {member}; it takes {', '.join(sorted(shape.members))}",
+                f"{path} has no member {member}; "
+                f"its members are {', '.join(sorted(shape.members))}",
             )
         if inner is not None:
             shaped[name] = shaped_as(inner, shape.members[name], f"{path}.{member}")

@@ -93,11 +93,11 @@ def _roll_out(context: ProviderContext) -> None:
             "NotStabilized",
             f"endpoint {context.name} rolled back: it serves "
             f"{description.get('EndpointConfigName')} instead of {desired}: "
-            f"{_why(context, description)}",
+            f"{_rollback_reason(context, description)}",
         )
 
 
-def _why(context: ProviderContext, description: dict[str, Any]) -> str:
+def _rollback_reason(context: ProviderContext, description: dict[str, Any]) -> str:
     # As on AWS, the description does not name the alarm of a rollback; the deployment does.
     alarm = context.request.cloud.services.sagemaker.hosting.rolled_back_by(context.name)
     if alarm is not None:

@@ -48,7 +48,7 @@ PROVIDERS = {
         stored=names("Analytics Modules"), note="has no effect on AWS"
     ),
     "AWS::CloudFormation::WaitConditionHandle": StoredResource(
-        stored=frozenset(), note="its URL takes no signals"
+        stored=frozenset(), note="its URL accepts no signals"
     ),
     "AWS::CloudFormation::WaitCondition": StoredResource(
         stored=names("Count Handle Timeout"),

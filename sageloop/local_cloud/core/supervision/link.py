@@ -28,7 +28,7 @@ _open_files: int | None = None
 _adopts = False
 
 
-def prepare_process() -> None:
+def prepare_cloud_process() -> None:
     """Prepare this process to be a cloud.
 
     Raises its limit of open files to the maximum, but not its children's. Makes it the subreaper
@@ -127,7 +127,7 @@ class Link:
                     self._started(message)
                 else:
                     self._ended(message)
-        self._lose()
+        self._connection_lost()
 
     def _started(self, message: dict[str, Any]) -> None:
         with self._lock:
@@ -144,7 +144,7 @@ class Link:
         if child is not None:
             child.end(message["status"])
 
-    def _lose(self) -> None:
+    def _connection_lost(self) -> None:
         """The supervisor has ended, and with it all that it started."""
         with self._lock:
             self.lost = True

@@ -120,10 +120,10 @@ class Launcher:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._kill_cloud()
         if self._control.fileno() in ready:
-            return self._obey()
+            return self._execute_message()
         # Last: an earlier message may have set the time until the cloud is killed.
         if self._alarm in ready:
-            self._hear_alarm(self._alarm)
+            self._receive_signals(self._alarm)
         return True
 
     def _timeout(self) -> float | None:
@@ -131,7 +131,7 @@ class Launcher:
         moments += [] if self._deadline is None else [self._deadline]
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
-    def _obey(self) -> bool:
+    def _execute_message(self) -> bool:
         body, fds, _, _ = socket.recv_fds(self._control, _LARGEST_MESSAGE, 4)
         if not body:
             return False
@@ -178,7 +178,7 @@ class Launcher:
         if pid in self._roots or tree.parent_of(pid) in self._roots:
             tree.kill_tree(pid)
 
-    def _hear_alarm(self, alarm: int) -> None:
+    def _receive_signals(self, alarm: int) -> None:
         # The cloud's wakeup descriptor receives the number of each signal.
         if os.read(alarm, _LARGEST_MESSAGE):
             self._set_deadline(self._grace)

@@ -121,7 +121,7 @@ def _initialise(request: dict[str, Any]) -> Callable[[Any, Context], Any]:
     sys.path[:0] = request["paths"]
     sys.argv = ["bootstrap"]
     if any((Path(folder) / name).exists() for folder in request["paths"] for name in _SDK):
-        _forget_sdk()
+        _unload_sdk()
     sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", 0), "utf-8", "replace", write_through=True)
     sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", 0), "utf-8", "replace", write_through=True)
     root = logging.getLogger()
@@ -130,7 +130,7 @@ def _initialise(request: dict[str, Any]) -> Callable[[Any, Context], Any]:
     return _load(request["handler"])
 
 
-def _forget_sdk() -> None:
+def _unload_sdk() -> None:
     # The package contains its own SDK, which must replace the one that is already loaded.
     for module in list(sys.modules):
         if module.split(".", 1)[0] in _SDK:

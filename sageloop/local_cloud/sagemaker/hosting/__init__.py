@@ -1,1 +1,1 @@
-"""Endpoints: real model processes behind a router, deployed by AWS's guardrails."""
+"""Endpoints: model processes behind a router, deployed with AWS's deployment guardrails."""

@@ -1,4 +1,4 @@
-"""From an endpoint configuration to a fleet that can be started."""
+"""Builds the fleet of an endpoint configuration."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class FleetBuilder:
-    """Makes fleets; nothing runs until they are scaled.
+    """Builds fleets; instances start when a fleet is scaled.
 
-    ``kinds`` are asked in their order; the last one takes what is left. ``role_of`` gives the
-    execution role of a model.
+    The first of ``kinds`` that matches a variant builds it; the last one matches all others.
+    ``role_of`` returns the execution role of a model.
     """
 
     def __init__(self, kinds: Sequence[VariantKind], role_of: Callable[[str], str]) -> None:
@@ -27,38 +27,38 @@ class FleetBuilder:
         self._role_of = role_of
 
     def kind(self, config: Document, variant: Document) -> VariantKind:
-        """How a variant is served: the first kind that takes it."""
-        return next(kind for kind in self._kinds if kind.takes(config, variant))
+        """The kind of a variant: the first one that matches."""
+        return next(kind for kind in self._kinds if kind.matches(config, variant))
 
     def check_config(self, config: Document) -> None:
-        """Refuse what CreateEndpointConfig refuses of a configuration's variants."""
+        """Refuse what CreateEndpointConfig refuses of the variants of a configuration."""
         for variant in every_variant(config):
             self.kind(config, variant).check_config(config, variant)
 
     def check(self, config: Document) -> None:
-        """Refuse a configuration whose models are missing or cannot be served here.
+        """Refuse a configuration whose models do not exist or cannot be served locally.
 
-        Raises ``AwsError``: AWS's if a model is not there, a refusal by name otherwise.
+        Raises ``AwsError``: that of AWS if a model does not exist, else one that names the feature.
         """
         for variant in every_variant(config):
             self.kind(config, variant).check(config, variant)
 
     def initial_counts(self, config: Document) -> dict[str, int]:
-        """Instances each production variant starts with."""
+        """The initial number of instances of each production variant."""
         return {
             variant["VariantName"]: self.kind(config, variant).initial_count(variant)
             for variant in config["ProductionVariants"]
         }
 
     def shadow_counts(self, config: Document) -> dict[str, int]:
-        """Instances each shadow variant starts with."""
+        """The initial number of instances of each shadow variant."""
         return {
             variant["VariantName"]: self.kind(config, variant).initial_count(variant)
             for variant in config.get("ShadowProductionVariants", [])
         }
 
     def role_of(self, config: Document) -> str:
-        """The execution role of a configuration's first model."""
+        """The execution role of the first model of a configuration."""
         role = config.get("ExecutionRoleArn")
         if role is not None:
             return str(role)
@@ -67,21 +67,24 @@ class FleetBuilder:
     def build(
         self, endpoint: str, config: Document, weights: Mapping[str, float] | None = None
     ) -> Fleet:
-        """A fleet for a configuration; ``weights`` win over the configured ones.
+        """Build the fleet of a configuration; ``weights`` replace the configured weights.
 
-        Raises :class:`StartFailure` if model data cannot be had.
+        Raises :class:`StartFailure` if model data is not available.
         """
-        given = {} if weights is None else weights
+        configured_weights = {} if weights is None else weights
 
-        def made(variant: Document, *, shadow: bool) -> VariantFleet:
+        def build_variant(variant: Document, *, shadow: bool) -> VariantFleet:
             request = VariantRequest(
                 endpoint=endpoint, config=config, document=variant, shadow=shadow,
-                weight=given.get(variant["VariantName"], weight_of(variant)),
+                weight=configured_weights.get(variant["VariantName"], weight_of(variant)),
             )  # fmt: skip
             return self.kind(config, variant).build(request)
 
         return Fleet(
             config,
-            [made(variant, shadow=False) for variant in config["ProductionVariants"]],
-            [made(variant, shadow=True) for variant in config.get("ShadowProductionVariants", [])],
+            [build_variant(variant, shadow=False) for variant in config["ProductionVariants"]],
+            [
+                build_variant(variant, shadow=True)
+                for variant in config.get("ShadowProductionVariants", [])
+            ],
         )

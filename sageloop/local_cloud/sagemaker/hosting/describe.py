@@ -1,4 +1,4 @@
-"""DescribeEndpoint's answer, from what is stored and what runs."""
+"""The response of DescribeEndpoint, from the stored document and the running fleets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Progress
 
 
 def describe(document: Mapping[str, Any], live: LiveEndpoint | None) -> dict[str, Any]:
-    """The whole description of an endpoint."""
+    """The description of an endpoint."""
     described = dict(document)
     if live is None:
         return described
@@ -28,7 +28,7 @@ def describe(document: Mapping[str, Any], live: LiveEndpoint | None) -> dict[str
 
 
 def pending(progress: Progress) -> dict[str, Any]:
-    """PendingDeploymentSummary of a deployment under way."""
+    """The PendingDeploymentSummary of a deployment in progress."""
     fleet = progress.fleet
     summary = {
         "EndpointConfigName": progress.config_name,
@@ -74,29 +74,29 @@ def _summary(variant: VariantFleet) -> dict[str, Any]:
 
 
 def _optional(fleet: Fleet, status: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     if "MetricsConfig" in fleet.config:
-        found["MetricsConfig"] = fleet.config["MetricsConfig"]
+        members["MetricsConfig"] = fleet.config["MetricsConfig"]
     if "AsyncInferenceConfig" in fleet.config:
-        found["AsyncInferenceConfig"] = fleet.config["AsyncInferenceConfig"]
+        members["AsyncInferenceConfig"] = fleet.config["AsyncInferenceConfig"]
     capture = fleet.config.get("DataCaptureConfig")
     if capture is not None:
         enabled = capture.get("EnableCapture", True)
-        found["DataCaptureConfig"] = {
+        members["DataCaptureConfig"] = {
             "EnableCapture": enabled,
             "CaptureStatus": "Started" if enabled and status != "Deleting" else "Stopped",
             "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
             "DestinationS3Uri": capture["DestinationS3Uri"],
             "KmsKeyId": capture.get("KmsKeyId", ""),
         }
-    return found
+    return members
 
 
 def resolved(image: str) -> str:
-    """An image by its digest."""
+    """An image reference with a digest."""
     if "@sha256:" in image:
         return image
     repository, _, tag = image.rpartition(":")
     name = repository if repository and "/" not in tag else image
-    # No image is pulled; the digest is one of the name, so that equal images look equal.
+    # No image is pulled; the digest is computed from the name, so equal names give equal digests.
     return f"{name}@sha256:{hashlib.sha256(image.encode()).hexdigest()}"

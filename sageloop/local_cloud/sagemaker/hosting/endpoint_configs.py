@@ -1,4 +1,4 @@
-"""Endpoint configurations."""
+"""Operations on endpoint configurations."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.hosting.requests import check_endpoint_config, weight_of
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
 
 CONFIG_FAMILY = "endpoint-config"
-_KEPT = (
+_STORED_MEMBERS = (
     "EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "KmsKeyId", "MetricsConfig",
     "AsyncInferenceConfig", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation",
 )  # fmt: skip
 
 
 class EndpointConfigs:
-    """CreateEndpointConfig and its companions."""
+    """CreateEndpointConfig, DescribeEndpointConfig, DeleteEndpointConfig, ListEndpointConfigs."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -28,12 +28,12 @@ class EndpointConfigs:
 
     @operation("CreateEndpointConfig")
     def create_endpoint_config(self, call: Call) -> dict[str, Any]:
-        """Keep a configuration whose models are there."""
+        """Store a configuration after checking that its models exist."""
         params, store = call.params, self._account.store
         check_endpoint_config(params)
         self._lifecycle.builder.check_config(params)
         name = params["EndpointConfigName"]
-        document = {member: params[member] for member in _KEPT if member in params}
+        document = {member: params[member] for member in _STORED_MEMBERS if member in params}
         for member in ("ProductionVariants", "ShadowProductionVariants"):
             if params.get(member):
                 document[member] = [
@@ -44,23 +44,23 @@ class EndpointConfigs:
         document["EndpointConfigArn"] = store.arn(CONFIG_FAMILY, name)
         document["CreationTime"] = self._account.cloud.clock.now()
         arn = store.create(CONFIG_FAMILY, name, document, tags=params.get("Tags"))
-        self._lifecycle.announce_config(document)
+        self._lifecycle.publish_config(document)
         return {"EndpointConfigArn": arn}
 
     @operation("DescribeEndpointConfig")
     def describe_endpoint_config(self, call: Call) -> dict[str, Any]:
-        """The configuration as it was created."""
+        """Return the configuration as it was created."""
         return self._account.store.get(CONFIG_FAMILY, call.params["EndpointConfigName"])
 
     @operation("DeleteEndpointConfig")
     def delete_endpoint_config(self, call: Call) -> None:
-        """Forget a configuration; an endpoint that serves it goes on, as on AWS."""
+        """Delete a configuration; endpoints that serve it are not affected, as on AWS."""
         self._account.store.delete(CONFIG_FAMILY, call.params["EndpointConfigName"])
 
     @operation("ListEndpointConfigs")
     def list_endpoint_configs(self, call: Call) -> dict[str, Any]:
-        """Configurations by name and creation."""
-        return page(
+        """List configurations by name and creation time."""
+        return list_response(
             self._account.store.list(CONFIG_FAMILY), call.params, result="EndpointConfigs",
             name="EndpointConfigName",
             members=("EndpointConfigName", "EndpointConfigArn", "CreationTime"),

@@ -1,4 +1,4 @@
-"""Looking after running instances: pings every few seconds, usage as often as asked for."""
+"""Health checks of running instances, and measurement of their resource usage."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _USAGE_SECONDS = 60.0
 _SLACK_SECONDS = 1.0
-_LEAST_WALL_SECONDS = 1.0
+_MIN_WALL_SECONDS = 1.0
 
 
 class HealthChecks:
-    """One thread that pings, one virtual timer that measures."""
+    """A thread that pings instances, and a virtual timer that measures their usage."""
 
     def __init__(
         self, cloud: Cloud, lifecycle: Lifecycle, metrics: EndpointMetrics,
@@ -38,38 +38,38 @@ class HealthChecks:
         self._published: dict[tuple[str, str, str], float] = {}
 
     def start(self) -> None:
-        """Begin."""
+        """Start health checks and measurements."""
         threading.Thread(target=self._ping, name="endpoint pings", daemon=True).start()
         self._schedule()
 
     def stop(self) -> None:
-        """End."""
+        """Stop health checks and measurements."""
         self._stopped.set()
 
     def _ping(self) -> None:
-        while not self._stopped.wait(self._timing().ping_every):
+        while not self._stopped.wait(self._timing().ping_interval):
             for live in self._lifecycle.all():
                 for variant in live.variants:
                     for instance in variant.instances:
                         self._check(instance)
 
     def _check(self, instance: Instance) -> None:
-        # One that breaks must not leave the others without anyone who looks after them.
+        # A failing check must not end the checks of the other instances.
         try:
             instance.check()
         except Exception:
             log.exception("instance %s cannot be checked", instance.id)
 
     def _schedule(self) -> None:
-        wanted = [variant.spec.metrics_every for _, variant in self._variants()]
-        # A fast clock has thousands of minutes a second: an hour's step is enough then.
-        step = max(min([_USAGE_SECONDS, *wanted]), min(self._cloud.clock.rate, 3600.0))
+        periods = [variant.spec.metrics_every for _, variant in self._variants()]
+        # With a fast clock (thousands of virtual minutes a second) an hour's interval is enough.
+        step = max(min([_USAGE_SECONDS, *periods]), min(self._cloud.clock.rate, 3600.0))
         self._cloud.clock.call_later(step, self._measure, label="endpoint usage")
 
     def _measure(self) -> None:
         self._schedule()
-        # A process has no usage to speak of in less.
-        if wall.monotonic() - self._measured < _LEAST_WALL_SECONDS:
+        # The usage of a process within less time is not meaningful.
+        if wall.monotonic() - self._measured < _MIN_WALL_SECONDS:
             return
         self._measured = wall.monotonic()
         now = self._cloud.clock.time()

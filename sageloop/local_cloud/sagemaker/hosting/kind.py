@@ -1,12 +1,12 @@
-"""What a kind of variant is: one way to serve a variant of an endpoint configuration.
+"""The interface of a kind of variant: one way to serve a variant of an endpoint configuration.
 
-To serve a variant otherwise (many models in one container, no instance until it is asked for,
-copies of components …) write a :class:`VariantKind` and name it in
-:mod:`~sageloop.local_cloud.sagemaker.hosting.kinds`. The first kind that ``takes`` a variant
-checks it and builds its fleet: usually a subclass of ``VariantFleet`` that overrides ``admit``
-(which instance takes a request), ``provision`` (what a new instance runs), ``check`` (what a
-request may ask for) or ``summary`` (how DescribeEndpoint shows it), or an ``Instance`` whose
-``serve`` talks to its container otherwise. Nothing else asks for the kind.
+To serve a variant in another way (many models in one container, no instance without requests,
+copies of components …) implement :class:`VariantKind` and add it to
+:mod:`~sageloop.local_cloud.sagemaker.hosting.kinds`. The first kind that ``matches`` a variant
+validates it and builds its fleet. That is usually a subclass of ``VariantFleet`` that overrides
+``admit`` (which instance accepts a request), ``provision`` (what a new instance runs), ``check``
+(which requests are valid) or ``summary`` (the format of DescribeEndpoint), or that uses an
+``Instance`` with its own ``serve``. No other module depends on the kind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class VariantRequest:
-    """What a variant's fleet is built from. ``document`` is the ProductionVariant."""
+    """The input of a fleet's builder; ``document`` is the ProductionVariant."""
 
     endpoint: str
     config: Document
@@ -33,19 +33,19 @@ class VariantRequest:
 
 
 class VariantKind(Protocol):
-    """One way to serve a variant, chosen when its configuration is made."""
+    """One way to serve a variant, chosen when its configuration is created."""
 
-    def takes(self, config: Document, variant: Document) -> bool:
+    def matches(self, config: Document, variant: Document) -> bool:
         """Whether a variant of a configuration is of this kind."""
 
     def check_config(self, config: Document, variant: Document) -> None:
-        """Refuse (``AwsError``) what CreateEndpointConfig refuses of such a variant."""
+        """Refuse what CreateEndpointConfig refuses of such a variant (``AwsError``)."""
 
     def check(self, config: Document, variant: Document) -> None:
-        """Refuse (``AwsError``) what cannot be served when an endpoint is made of it."""
+        """Refuse a variant that cannot be served when an endpoint is created (``AwsError``)."""
 
     def initial_count(self, variant: Document) -> int:
-        """Instances the configuration asks for."""
+        """The initial number of instances."""
 
     def build(self, request: VariantRequest) -> VariantFleet:
-        """The fleet, nothing running yet. Raises ``StartFailure`` if model data is not there."""
+        """Build the fleet without instances. Raises ``StartFailure`` without model data."""

@@ -1,4 +1,4 @@
-"""The kinds of variants there are: the one list that names them."""
+"""The list of all kinds of variants."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ from sageloop.local_cloud.sagemaker.hosting.serverless.kind import ServerlessKin
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
-    from sageloop.local_cloud.sagemaker.hosting.components.board import Board
+    from sageloop.local_cloud.sagemaker.hosting.components.desired_components import (
+        DesiredComponents,
+    )
     from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import InstanceTypes
     from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import ModelContainers
     from sageloop.local_cloud.sagemaker.hosting.kind import VariantKind
 
 
 def variant_kinds(
-    account: Account, containers: ModelContainers, *, types: InstanceTypes, board: Board,
-    pump: Callable[[str], None],
+    account: Account, containers: ModelContainers, *, types: InstanceTypes,
+    desired_components: DesiredComponents, dispatch: Callable[[str], None],
 ) -> list[VariantKind]:  # fmt: skip
-    """Every kind, in the order in which they are asked; the last one takes what is left.
+    """All kinds, in the order in which they are tried; the last one matches all other variants.
 
     Args:
-        account: whose variants they are.
-        containers: what runs models.
-        types: what instances of each type have.
-        board: the inference components that are wanted.
-        pump: called with an asynchronous endpoint's name when its instances may have become free.
+        account: the account that owns the variants.
+        containers: builds the instances of models.
+        types: the resources of each instance type.
+        desired_components: the inference components to run, by endpoint and variant.
+        dispatch: called with an asynchronous endpoint's name when instances may have free slots.
 
     """
     return [
         ServerlessKind(containers, account),
-        ComponentKind(containers, account, types, board),
-        AsyncKind(containers, account, pump),
+        ComponentKind(containers, account, types, desired_components),
+        AsyncKind(containers, account, dispatch),
         MultiModelKind(containers, account, types),
         PooledKind(containers, account),
         InstanceKind(containers, account),

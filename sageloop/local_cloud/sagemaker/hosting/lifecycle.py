@@ -1,4 +1,4 @@
-"""The work behind the endpoint operations: it runs in the background, one piece at a time."""
+"""Background work of the endpoint operations, one task at a time for each endpoint."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.announcer import Announcer
 from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
+from sageloop.local_cloud.sagemaker.hosting.event_publisher import EndpointEventPublisher
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import Fleet, StartFailure
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import instance_folder
 from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Step
-from sageloop.local_cloud.sagemaker.hosting.rollout.bake import Alarms, AlarmTripped, Stopped
+from sageloop.local_cloud.sagemaker.hosting.rollout.bake import (
+    AlarmTripped,
+    RollbackAlarms,
+    Stopped,
+)
 from sageloop.local_cloud.sagemaker.hosting.rollout.deployment import Deployment, begin_progress
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ FAMILY = "endpoint"
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What an update is to lead to."""
+    """The desired state of an update."""
 
     config: Mapping[str, Any]
     counts: Mapping[str, int]
@@ -38,43 +42,43 @@ class Target:
 
 
 class Lifecycle:
-    """Creates, updates, scales and deletes what runs behind endpoints."""
+    """Creates, updates, scales and deletes the fleets of endpoints."""
 
     def __init__(self, account: Account, builder: FleetBuilder) -> None:
         self.builder = builder
         self._account = account
         self._cloud = account.cloud
-        self._announcer = Announcer(account)
-        self._alarms = Alarms(account.cloud)
+        self._events = EndpointEventPublisher(account)
+        self._alarms = RollbackAlarms(account.cloud)
         self._lock = threading.Lock()
         self._live: dict[str, LiveEndpoint] = {}
 
     def live(self, name: str) -> LiveEndpoint | None:
-        """The running side of an endpoint, if it has one."""
+        """The running endpoint, or ``None``."""
         return self._live.get(name)
 
     def all(self) -> list[LiveEndpoint]:
-        """Every endpoint that runs."""
+        """All running endpoints."""
         with self._lock:
             return list(self._live.values())
 
-    def announce_config(self, document: Mapping[str, Any]) -> None:
-        """Tell of a new endpoint configuration."""
-        self._announcer.endpoint_config(document)
+    def publish_config(self, document: Mapping[str, Any]) -> None:
+        """Publish the event of a new endpoint configuration."""
+        self._events.endpoint_config(document)
 
     def create(self, name: str, config: Mapping[str, Any]) -> None:
         """Start the first fleet of an endpoint whose status is Creating."""
         live = LiveEndpoint(name)
         with self._lock:
             self._live[name] = live
-        self._tell(live)
+        self._publish_status(live)
         self._spawn("create", name, lambda: self._create(live, config))
 
     def update(self, name: str, target: Target) -> None:
         """Deploy another configuration to an endpoint whose status is Updating."""
         live = self._live[name]
         live.rolled_back_by = None
-        self._tell(live)
+        self._publish_status(live)
         self._spawn("update", name, lambda: self._update(live, target))
 
     def resize(
@@ -82,16 +86,16 @@ class Lifecycle:
     ) -> None:  # fmt: skip
         """Set instance counts and weights of an endpoint whose status is Updating."""
         live = self._live[name]
-        self._tell(live)
+        self._publish_status(live)
         self._spawn("resize", name, lambda: self._resize(live, counts, weights))
 
     def delete(self, name: str) -> None:
-        """Stop everything behind an endpoint whose status is Deleting, then forget it."""
-        self._tell(self._live.get(name))
+        """Stop the fleets of an endpoint whose status is Deleting, then delete its document."""
+        self._publish_status(self._live.get(name))
         self._spawn("delete", name, lambda: self._delete(name))
 
     def stop(self) -> None:
-        """Let go of everything: the cloud ends the processes."""
+        """Release all fleets: the cloud ends their processes."""
         self._alarms.stop()
         for live in self.all():
             live.close()
@@ -103,7 +107,9 @@ class Lifecycle:
             fleet = self.builder.build(live.name, config)
             counts = self.builder.initial_counts(config)
             begin_progress(live, fleet, self._cloud.clock)
-            self._say(live, fleet, "Creating", f"Launching {sum(counts.values())} instance(s).")
+            self._report_step(
+                live, fleet, "Creating", f"Launching {sum(counts.values())} instance(s)."
+            )
             fleet.scale({**counts, **self.builder.shadow_counts(config)})
         except (StartFailure, AwsError) as failure:
             self._abandon_failed(live)
@@ -113,7 +119,7 @@ class Lifecycle:
             self._abandon_failed(live)
             raise
         live.fleet = fleet
-        live.send_to((fleet, 1.0))
+        live.route_to((fleet, 1.0))
         self._finish(live, "InService")
 
     def _abandon_failed(self, live: LiveEndpoint) -> None:
@@ -123,7 +129,7 @@ class Lifecycle:
     def _update(self, live: LiveEndpoint, target: Target) -> None:
         watch = self._alarms.watch(target.plan.alarms)
         deployment = Deployment(
-            self._cloud.clock, live, target.plan, watch, lambda: self._tell_deployment(live)
+            self._cloud.clock, live, target.plan, watch, lambda: self._publish_deployment(live)
         )
         green: Fleet | None = None
         try:
@@ -132,10 +138,10 @@ class Lifecycle:
             deployment.run(green, target.counts, target.shadow_counts)
         except Stopped:
             return
-        except AlarmTripped as tripped:
-            log.warning("endpoint %s rolls back: alarm %s is in ALARM", live.name, tripped)
-            # AWS gives no reason here: only the configuration's name tells of the rollback.
-            live.rolled_back_by = str(tripped)
+        except AlarmTripped as alarm:
+            log.warning("endpoint %s rolls back: alarm %s is in ALARM", live.name, alarm)
+            # AWS sets no FailureReason; only EndpointConfigName shows the rollback.
+            live.rolled_back_by = str(alarm)
             self._roll_back(live, deployment, green, None)
             return
         except (StartFailure, AwsError) as failure:
@@ -143,7 +149,7 @@ class Lifecycle:
             self._roll_back(live, deployment, green, str(failure))
             return
         except Exception as error:
-            log.exception("update of endpoint %s broke", live.name)
+            log.exception("update of endpoint %s failed unexpectedly", live.name)
             self._roll_back(live, deployment, green, f"InternalServerError: {error}")
             return
         finally:
@@ -158,17 +164,17 @@ class Lifecycle:
         try:
             deployment.roll_back(green)
         except Exception as failure:
-            log.exception("endpoint %s does not roll back", live.name)
+            log.exception("endpoint %s cannot be rolled back", live.name)
             if green is not None:
-                live.remains = [*live.remains, green]
+                live.stranded_fleets = [*live.stranded_fleets, green]
             self._finish(live, "UpdateRollbackFailed", reason=str(failure))
             return
         self._clear(live)
         self._finish(live, "InService", reason=reason)
 
     def _clear(self, live: LiveEndpoint) -> None:
-        remains, live.remains = live.remains, []
-        for fleet in remains:
+        stranded_fleets, live.stranded_fleets = live.stranded_fleets, []
+        for fleet in stranded_fleets:
             fleet.stop()
 
     def _resize(
@@ -178,16 +184,16 @@ class Lifecycle:
         if fleet is None:
             return
         for name, weight in weights.items():
-            fleet.everyone[name].weight = weight
-        live.send_to((fleet, 1.0))
+            fleet.all_variants[name].weight = weight
+        live.route_to((fleet, 1.0))
         try:
             fleet.scale(counts)
         except StartFailure as failure:
             self._finish(live, "InService", reason=str(failure))
             return
         except Exception as error:
-            # What served before serves on.
-            log.exception("resize of endpoint %s broke", live.name)
+            # The instances that served before continue to serve.
+            log.exception("resize of endpoint %s failed unexpectedly", live.name)
             self._finish(live, "InService", reason=f"InternalServerError: {error}")
             return
         self._finish(live, "InService")
@@ -200,7 +206,7 @@ class Lifecycle:
                 fleet.stop()
             with self._lock:
                 self._live.pop(name, None)
-        # Nothing of it runs any more; its instances have removed what was in there.
+        # The instances have stopped and have removed their directories in it.
         with suppress(OSError):
             instance_folder(self._cloud, name).rmdir()
         self._account.store.delete(FAMILY, name)
@@ -218,32 +224,32 @@ class Lifecycle:
     def _set(self, live: LiveEndpoint, **changes: Any) -> None:
         changes["LastModifiedTime"] = self._cloud.clock.now()
         document = self._account.store.update(FAMILY, live.name, changes)
-        self._announcer.endpoint(document, live)
+        self._events.endpoint(document, live)
 
-    def _say(self, live: LiveEndpoint, fleet: Fleet, status: str, message: str) -> None:
+    def _report_step(self, live: LiveEndpoint, fleet: Fleet, status: str, message: str) -> None:
         if live.progress is not None:
             step = Step(status, message, self._cloud.clock.now())
             live.progress.steps = dict.fromkeys(fleet.variants, step)
-            self._tell_deployment(live)
+            self._publish_deployment(live)
 
-    def _tell(self, live: LiveEndpoint | None) -> None:
+    def _publish_status(self, live: LiveEndpoint | None) -> None:
         if live is not None:
-            self._announcer.endpoint(self._account.store.get(FAMILY, live.name), live)
+            self._events.endpoint(self._account.store.get(FAMILY, live.name), live)
 
-    def _tell_deployment(self, live: LiveEndpoint) -> None:
-        self._announcer.deployment(self._account.store.get(FAMILY, live.name), live)
+    def _publish_deployment(self, live: LiveEndpoint) -> None:
+        self._events.deployment(self._account.store.get(FAMILY, live.name), live)
         changed = self._account.store.changed
         with changed:
             changed.notify_all()
 
     def _spawn(self, verb: str, name: str, work: Callable[[], None]) -> None:
-        def guarded() -> None:
+        def run_work() -> None:
             try:
                 work()
             except Exception as error:
-                log.exception("%s of endpoint %s broke", verb, name)
+                log.exception("%s of endpoint %s failed unexpectedly", verb, name)
                 live = self._live.get(name)
                 if live is not None and not self._cloud.stopped.is_set():
                     self._finish(live, "Failed", reason=f"InternalServerError: {error}")
 
-        self._cloud.activity.spawn(f"{verb} endpoint {name}", guarded)
+        self._cloud.activity.spawn(f"{verb} endpoint {name}", run_work)

@@ -1,4 +1,4 @@
-"""An endpoint as it runs: its fleets, the split of traffic, the deployment under way."""
+"""A running endpoint: its fleets, its routes and its deployment in progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Route = tuple[float, VariantFleet]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a variant goes through: VariantStatus's status and message."""
+    """The current VariantStatus of a deployment: status, message and start time."""
 
     status: str
     message: str
@@ -23,7 +23,7 @@ class Step:
 
 @dataclass
 class Progress:
-    """A deployment under way, as PendingDeploymentSummary shows it."""
+    """A deployment in progress, as in PendingDeploymentSummary."""
 
     fleet: Fleet
     config_name: str
@@ -32,26 +32,26 @@ class Progress:
 
 
 class LiveEndpoint:
-    """The running side of an endpoint.
+    """The running fleets and routes of an endpoint.
 
-    ``routes`` is a tuple that is replaced, never changed, so requests read it without a lock.
-    One piece of work at a time changes an endpoint; its status sees to that. ``remains`` are
-    the new fleets that failed rollbacks left in service. ``on_routes`` is called when routes are
-    replaced. ``rolled_back_by`` is the alarm that rolled back the last update; AWS's descriptions
-    do not contain it.
+    ``routes`` is a tuple that is replaced, never changed, so requests read it without a lock. The
+    endpoint's status ensures that one task at a time changes it. ``stranded_fleets`` are new fleets
+    that failed rollbacks left in service. ``on_routes`` is called when routes are replaced.
+    ``rolled_back_by`` is the alarm that rolled back the last update; AWS's descriptions do not
+    contain it.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.fleet: Fleet | None = None
         self.progress: Progress | None = None
-        self.remains: list[Fleet] = []
+        self.stranded_fleets: list[Fleet] = []
         self.routes: tuple[Route, ...] = ()
         self.on_routes: Callable[[], None] | None = None
         self.rolled_back_by: str | None = None
 
-    def send_to(self, *shares: tuple[Fleet, float]) -> None:
-        """Split traffic between fleets by these shares, and in each by its variants' weights."""
+    def route_to(self, *shares: tuple[Fleet, float]) -> None:
+        """Split traffic between fleets by shares, and in each by the weights of its variants."""
         routes: list[Route] = []
         for fleet, share in shares:
             total = sum(variant.weight for variant in fleet.variants.values())
@@ -61,7 +61,7 @@ class LiveEndpoint:
         self._route(tuple(routes))
 
     def close(self) -> None:
-        """Send no request anywhere."""
+        """Remove all routes."""
         self._route(())
 
     def _route(self, routes: tuple[Route, ...]) -> None:
@@ -70,7 +70,7 @@ class LiveEndpoint:
             self.on_routes()
 
     def choose(self, target: str | None) -> VariantFleet | None:
-        """The variant for one request; ``target`` asks for one by name. ``None``: none such."""
+        """Choose the variant of a request, or the variant ``target``; ``None`` if there is none."""
         routes = self.routes
         if target is not None:
             routes = tuple(r for r in routes if r[1].spec.name == target)
@@ -79,19 +79,19 @@ class LiveEndpoint:
         return _by_weight(routes)
 
     def fleets(self) -> list[Fleet]:
-        """Every fleet that has processes."""
+        """All fleets with processes."""
         progress = self.progress
         pending = None if progress is None else progress.fleet
-        found: list[Fleet] = []
-        for fleet in (self.fleet, pending, *self.remains):
-            if fleet is not None and fleet not in found:
-                found.append(fleet)
-        return found
+        fleets_with_processes: list[Fleet] = []
+        for fleet in (self.fleet, pending, *self.stranded_fleets):
+            if fleet is not None and fleet not in fleets_with_processes:
+                fleets_with_processes.append(fleet)
+        return fleets_with_processes
 
     @property
     def variants(self) -> Iterable[VariantFleet]:
-        """Variants of every fleet, shadows too."""
-        return [v for fleet in self.fleets() for v in fleet.everyone.values()]
+        """The variants of all fleets including shadow variants."""
+        return [v for fleet in self.fleets() for v in fleet.all_variants.values()]
 
 
 def _by_weight(routes: tuple[Route, ...]) -> VariantFleet | None:

@@ -1,4 +1,4 @@
-"""Checks of what a request asks for, before anything is done."""
+"""Validation of endpoint requests before anything is created."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Any
 
 from sageloop.local_cloud.core.errors import AwsError
 
-_LATER = ("ExplainerConfig", "CrossRegionTrafficConfig")
-_LATER_OF_VARIANT = ("ServerlessConfig", "AcceleratorType", "CapacityReservationConfig",
+_UNSUPPORTED = ("ExplainerConfig", "CrossRegionTrafficConfig")
+_UNSUPPORTED_VARIANT_MEMBERS = ("ServerlessConfig", "AcceleratorType", "CapacityReservationConfig",
                      "AcceleratorPartitionLayouts")  # fmt: skip
 _FREQUENCIES = (10, 30, 60, 120, 180, 240, 300)
 _ROUTING = ("RANDOM", "LEAST_OUTSTANDING_REQUESTS")
 
 
-def not_executed(what: str) -> AwsError:
-    """The refusal of something SageMaker has and the local cloud does not run yet."""
+def not_executed(feature: str) -> AwsError:
+    """The error for a SageMaker feature that the local cloud does not execute."""
     return AwsError(
         "NotImplemented",
-        f"the local cloud does not execute {what} yet; see docs/local-cloud-coverage.md",
+        f"the local cloud does not execute {feature} yet; see docs/local-cloud-coverage.md",
         501,
     )
 
 
 def invalid(message: str) -> AwsError:
-    """AWS's refusal of a request that makes no sense."""
+    """AWS's error for an invalid request."""
     return AwsError("ValidationException", message)
 
 
 def check_endpoint_config(params: Mapping[str, Any]) -> None:
-    """Refuse an endpoint configuration that is wrong, or that is not executed."""
-    for member in _LATER:
+    """Refuse an endpoint configuration that is invalid or not supported."""
+    for member in _UNSUPPORTED:
         if params.get(member):
             raise not_executed(member)
     names = [variant["VariantName"] for variant in every_variant(params)]
@@ -45,17 +45,17 @@ def check_endpoint_config(params: Mapping[str, Any]) -> None:
 
 
 def every_variant(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Production and shadow variants of a configuration."""
+    """The production and shadow variants of a configuration."""
     return [*config["ProductionVariants"], *config.get("ShadowProductionVariants", [])]
 
 
 def weight_of(variant: Mapping[str, Any]) -> float:
-    """InitialVariantWeight; AWS's default is 1."""
+    """The InitialVariantWeight; AWS's default is 1."""
     return float(variant.get("InitialVariantWeight", 1.0))
 
 
 def check_weights(weights: Mapping[str, float]) -> None:
-    """Refuse weights of production variants of which none is above 0: no one would serve."""
+    """Refuse weights of production variants that are all 0: no variant would get traffic."""
     if weights and sum(weights.values()) <= 0:
         raise invalid(
             "The sum of the weights of the production variants must be greater than 0; got 0 for "
@@ -64,36 +64,36 @@ def check_weights(weights: Mapping[str, float]) -> None:
 
 
 def check_counts(
-    desired: Iterable[Mapping[str, Any]], known: Iterable[str], *, least: int = 1
+    desired: Iterable[Mapping[str, Any]], known: Iterable[str], *, minimum: int = 1
 ) -> None:
     """Refuse weights and capacities of unknown variants or out of range.
 
-    ``least`` is the fewest instances a variant of the endpoint may have.
+    ``minimum`` is the minimum number of instances of a variant of the endpoint.
     """
     names = list(known)
     for change in desired:
         name = change["VariantName"]
         if name not in names:
             raise invalid(f"The variant {name} is not one of the endpoint: {', '.join(names)}")
-        count = change.get("DesiredInstanceCount", least)
-        if count < least:
+        count = change.get("DesiredInstanceCount", minimum)
+        if count < minimum:
             raise invalid(
-                f"DesiredInstanceCount of variant {name} must be at least {least}, got {count}"
+                f"DesiredInstanceCount of variant {name} must be at least {minimum}, got {count}"
             )
 
 
-def check_instances(variant: Mapping[str, Any], *, typed: str = "InstanceType") -> None:
-    """Refuse an instance-based variant that is wrong; ``typed`` says what its instances are."""
+def check_instances(variant: Mapping[str, Any], *, type_member: str = "InstanceType") -> None:
+    """Refuse an invalid instance-based variant; ``type_member`` specifies its instances."""
     name = variant["VariantName"]
-    for member in _LATER_OF_VARIANT:
+    for member in _UNSUPPORTED_VARIANT_MEMBERS:
         if variant.get(member):
             raise not_executed(f"{member} (production variant {name})")
     if "ModelName" not in variant:
         raise not_executed(f"inference components (production variant {name} without ModelName)")
     if variant.get("ManagedInstanceScaling"):
-        # AWS's own words; a variant with a model is scaled by Application Auto Scaling.
+        # AWS's message; a variant with a model is scaled by Application Auto Scaling.
         raise invalid("ManagedInstanceScaling is only supported for inference component endpoints.")
-    for member in (typed, "InitialInstanceCount"):
+    for member in (type_member, "InitialInstanceCount"):
         if member not in variant:
             raise invalid(f"production variant {name} needs {member}")
     if variant["InitialInstanceCount"] < 1:
@@ -107,17 +107,17 @@ def _check_shadow(params: Mapping[str, Any]) -> None:
     production, shadow = params["ProductionVariants"], params["ShadowProductionVariants"]
     if len(production) != 1 or len(shadow) != 1:
         raise invalid(
-            "ShadowProductionVariants takes one variant beside one production variant, got "
-            f"{len(shadow)} beside {len(production)}"
+            "ShadowProductionVariants must be one variant for one production variant, got "
+            f"{len(shadow)} for {len(production)}"
         )
     for variant in every_variant(params):
         if "ServerlessConfig" in variant or "ModelName" not in variant:
             raise invalid(
-                "ShadowProductionVariants are for instance-based variants of one model, which "
-                f"{variant['VariantName']} is not"
+                "ShadowProductionVariants require instance-based variants of one model; variant "
+                f"{variant['VariantName']} is not one"
             )
     if params.get("AsyncInferenceConfig"):
-        raise invalid("ShadowProductionVariants and AsyncInferenceConfig exclude each other")
+        raise invalid("ShadowProductionVariants cannot be combined with AsyncInferenceConfig")
 
 
 def _check_metrics(config: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Endpoints: the section of SageMaker's API that deploys and describes them."""
+"""Operations on endpoints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.endpoints import AsyncEndpoints
 from sageloop.local_cloud.sagemaker.hosting.builder import FleetBuilder
-from sageloop.local_cloud.sagemaker.hosting.components.board import Board
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import DesiredComponents
 from sageloop.local_cloud.sagemaker.hosting.components.section import Components
 from sageloop.local_cloud.sagemaker.hosting.describe import describe
 from sageloop.local_cloud.sagemaker.hosting.endpoint_configs import CONFIG_FAMILY, EndpointConfigs
@@ -33,9 +33,9 @@ from sageloop.local_cloud.sagemaker.hosting.rollout import policy
 from sageloop.local_cloud.sagemaker.hosting.routing.metrics import EndpointMetrics
 from sageloop.local_cloud.sagemaker.hosting.routing.router import Router
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import check_update
-from sageloop.local_cloud.sagemaker.hosting.serverless.updates import limits_of, take
+from sageloop.local_cloud.sagemaker.hosting.serverless.updates import apply, settings_changes_of
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.contracts import AutoScaling
@@ -49,9 +49,9 @@ _UPDATABLE = ("InService", "UpdateRollbackFailed")
 
 
 class Hosting(EndpointConfigs):
-    """Endpoint operations, and what other parts of the cloud ask of endpoints.
+    """Endpoint operations, and the interface of endpoints for other services.
 
-    ``timing`` may be replaced; instances started afterwards go by it.
+    ``timing`` may be replaced; it applies to instances that start afterwards.
     """
 
     def __init__(self, account: Account, models: Models) -> None:
@@ -60,10 +60,10 @@ class Hosting(EndpointConfigs):
         self._store = account.store
         self._cloud = account.cloud
         self.containers = ModelContainers(account, models, lambda: self.timing)
-        self.instance_types, board = InstanceTypes(), Board()
+        self.instance_types, desired_components = InstanceTypes(), DesiredComponents()
         kinds = variant_kinds(
-            account, self.containers, types=self.instance_types, board=board,
-            pump=self._pump,
+            account, self.containers, types=self.instance_types,
+            desired_components=desired_components, dispatch=self._dispatch,
         )  # fmt: skip
         builder = FleetBuilder(kinds, self.containers.role_of)
         self._lifecycle = Lifecycle(account, builder)
@@ -72,17 +72,17 @@ class Hosting(EndpointConfigs):
         capture = DataCapture(account.cloud, delay=self.timing.flush)
         self.router = Router(account.cloud, self._lifecycle, metrics, capture, lambda: self.timing)
         self.asynchronous = AsyncEndpoints(account.cloud, self._lifecycle, capture)
-        self.components = Components(account, self._lifecycle, self.containers, board)
+        self.components = Components(account, self._lifecycle, self.containers, desired_components)
 
     def start(self) -> None:
-        """Begin to look after instances."""
+        """Start health checks, measurements and the dispatch of asynchronous requests."""
         self._health.start()
         self.asynchronous.start()
         if self._cloud.services.has("cloudwatch"):
             self._cloud.services.cloudwatch.before_evaluation(self._measure)
 
     def stop(self) -> None:
-        """Let go of every endpoint."""
+        """Release all endpoints."""
         self._health.stop()
         self.router.stop()
         self.components.stop()
@@ -90,8 +90,8 @@ class Hosting(EndpointConfigs):
         with self._store.changed:
             self._store.changed.notify_all()
 
-    def _pump(self, endpoint: str) -> None:
-        self.asynchronous.pump(endpoint)
+    def _dispatch(self, endpoint: str) -> None:
+        self.asynchronous.dispatch(endpoint)
 
     def _measure(self) -> None:
         for live in self._lifecycle.all():
@@ -100,7 +100,7 @@ class Hosting(EndpointConfigs):
 
     @operation("CreateEndpoint")
     def create_endpoint(self, call: Call) -> dict[str, Any]:
-        """Start an endpoint; its instances come up in the background."""
+        """Create an endpoint; its instances start in the background."""
         params = call.params
         name = params["EndpointName"]
         config = self._store.get(CONFIG_FAMILY, params["EndpointConfigName"])
@@ -123,20 +123,20 @@ class Hosting(EndpointConfigs):
 
     @operation("DescribeEndpoint")
     def describe_endpoint(self, call: Call) -> dict[str, Any]:
-        """The endpoint, its variants and the deployment under way."""
+        """Return the endpoint with its variants and the deployment in progress."""
         return self._describe(call.params["EndpointName"])
 
     @operation("ListEndpoints")
     def list_endpoints(self, call: Call) -> dict[str, Any]:
-        """Endpoints by name, status and times."""
-        return page(
+        """List endpoints by name, status and times."""
+        return list_response(
             self._store.list(FAMILY), call.params, result="Endpoints", name="EndpointName",
             status="EndpointStatus", members=_SUMMARY,
         )  # fmt: skip
 
     @operation("UpdateEndpoint")
     def update_endpoint(self, call: Call) -> dict[str, Any]:
-        """Deploy another configuration by the guardrails asked for."""
+        """Deploy another configuration with the requested deployment guardrails."""
         params = call.params
         name = params["EndpointName"]
         known = self._updatable(name)
@@ -153,11 +153,11 @@ class Hosting(EndpointConfigs):
         if deployment is None and params.get("RetainDeploymentConfig", False):
             deployment = known.get("LastDeploymentConfig")
         policy.check(deployment)
-        guarded = deployment if policy.is_guarded(config) else None
+        guardrails = deployment if policy.is_guarded(config) else None
         if live is not None and live.fleet is not None:
-            wanted = [variant["VariantName"] for variant in config["ProductionVariants"]]
-            policy.check_names(guarded, live.fleet.variants, wanted)
-        target = self._target(name, config, params, guarded)
+            desired = [variant["VariantName"] for variant in config["ProductionVariants"]]
+            policy.check_names(guardrails, live.fleet.variants, desired)
+        target = self._target(name, config, params, guardrails)
         self._check_alarms(target, config)
         self._begin(name, "Updating", {"LastDeploymentConfig": deployment})
         self._lifecycle.update(name, target)
@@ -165,24 +165,26 @@ class Hosting(EndpointConfigs):
 
     @operation("UpdateEndpointWeightsAndCapacities")
     def update_weights_and_capacities(self, call: Call) -> dict[str, Any]:
-        """Set weights and instance counts of variants, under the same configuration."""
+        """Set weights and instance counts of variants under the same configuration."""
         name = call.params["EndpointName"]
         known = self._updatable(name)
         desired = call.params["DesiredWeightsAndCapacities"]
-        check_counts(desired, self._variants(name), least=self.asynchronous.least(name))
+        check_counts(
+            desired, self._variants(name), minimum=self.asynchronous.minimum_instances(name)
+        )
         self._check_weights(name, desired)
-        limits = limits_of(self._fleet_of(name), desired)
+        setting_changes = settings_changes_of(self._fleet_of(name), desired)
         counts = {d["VariantName"]: int(d["DesiredInstanceCount"])
                   for d in desired if "DesiredInstanceCount" in d}  # fmt: skip
         weights = {d["VariantName"]: float(d["DesiredWeight"])
                    for d in desired if "DesiredWeight" in d}  # fmt: skip
         self._begin(name, "Updating", {})
-        self._lifecycle.resize(name, counts | take(limits), weights)
+        self._lifecycle.resize(name, counts | apply(setting_changes), weights)
         return {"EndpointArn": known["EndpointArn"]}
 
     @operation("DeleteEndpoint")
     def delete_endpoint(self, call: Call) -> None:
-        """Drain and stop an endpoint in the background. In-progress ones are refused."""
+        """Drain and delete an endpoint in the background; refused during an update."""
         name = call.params["EndpointName"]
         self.components.check_delete(name)
         self._begin(name, "Deleting", {})
@@ -192,57 +194,63 @@ class Hosting(EndpointConfigs):
         self._lifecycle.delete(name)
 
     def set_instance_count(self, endpoint: str, variant: str, count: int) -> None:
-        """Start or stop processes until a variant has ``count``; returns before they are there.
+        """Set the instance count of a variant; return before its instances have started.
 
         Raises ``AwsError`` as UpdateEndpointWeightsAndCapacities does.
         """
         self._updatable(endpoint)
         change = {"VariantName": variant, "DesiredInstanceCount": count}
-        check_counts([change], self._variants(endpoint), least=self.asynchronous.least(endpoint))
+        check_counts(
+            [change],
+            self._variants(endpoint),
+            minimum=self.asynchronous.minimum_instances(endpoint),
+        )
         self._begin(endpoint, "Updating", {})
         self._lifecycle.resize(endpoint, {variant: count}, {})
 
     def set_copy_count(self, component: str, count: int) -> None:
-        """Start or stop copies of an inference component until there are ``count``, maybe 0.
+        """Set the number of copies of an inference component, which may be 0.
 
-        Returns before they are there; raises ``AwsError`` as UpdateInferenceComponent does.
+        Returns before the copies have started; raises ``AwsError`` as UpdateInferenceComponent
+        does.
         """
         self.components.set_copies(component, count)
 
     def set_provisioned_concurrency(self, endpoint: str, variant: str, count: int) -> None:
-        """Start or stop environments until ``count`` of a serverless variant are always warm.
+        """Set the provisioned concurrency of a serverless variant.
 
-        Returns before they are there; raises ``AwsError`` as UpdateEndpointWeightsAndCapacities.
+        Returns before the environments have started; raises ``AwsError`` as
+        UpdateEndpointWeightsAndCapacities does.
         """
         self._updatable(endpoint)
         update = {"ProvisionedConcurrency": count}
         change = {"VariantName": variant, "ServerlessUpdateConfig": update}
         check_counts([change], self._variants(endpoint))
-        limits = limits_of(self._fleet_of(endpoint), [change])
+        setting_changes = settings_changes_of(self._fleet_of(endpoint), [change])
         self._begin(endpoint, "Updating", {})
-        self._lifecycle.resize(endpoint, take(limits), {})
+        self._lifecycle.resize(endpoint, apply(setting_changes), {})
 
     def wait_endpoint(self, name: str) -> dict[str, Any]:
-        """Block until an endpoint is at rest; returns its description.
+        """Block until an endpoint has a stable status; return its description.
 
-        An endpoint that is gone is described as status ``Deleted``. Returns what is true then
-        if the cloud stops.
+        A deleted endpoint is described with status ``Deleted``. If the cloud stops, returns the
+        current description.
         """
-        found = self.wait_for(name, lambda d: d["EndpointStatus"] in AT_REST, None)
-        return found if found else {"EndpointName": name, "EndpointStatus": "Deleted"}
+        document = self.wait_for(name, lambda d: d["EndpointStatus"] in AT_REST, None)
+        return document if document else {"EndpointName": name, "EndpointStatus": "Deleted"}
 
     def rolled_back_by(self, name: str) -> str | None:
-        """The alarm that undid the last update of an endpoint, if one did."""
+        """The alarm that rolled back the last update of an endpoint, if one did."""
         live = self._lifecycle.live(name)
         return None if live is None else live.rolled_back_by
 
     def wait_for(
         self, name: str, holds: Callable[[dict[str, Any]], bool], timeout: float | None
     ) -> dict[str, Any]:
-        """Block until an endpoint's description satisfies ``holds`` or the endpoint is gone.
+        """Block until an endpoint's description satisfies ``holds`` or the endpoint is deleted.
 
-        Raises ``TimeoutError`` after ``timeout`` wall seconds (``None``: never). The empty
-        description means gone.
+        Raises ``TimeoutError`` after ``timeout`` wall seconds (``None``: no limit). Returns an
+        empty description for a deleted endpoint.
         """
         deadline = None if timeout is None else wall.monotonic() + timeout
         with self._store.changed:
@@ -266,7 +274,7 @@ class Hosting(EndpointConfigs):
         return [instance.outstanding for instance in fleet.variants[variant].instances]
 
     def outstanding_copies(self, component: str) -> list[int]:
-        """Requests in progress in each copy of a component; empty if there is none."""
+        """Requests in progress in each copy of a component; empty if it does not exist."""
         return [copy.outstanding for copy in self.components.copies(component)]
 
     def _scaling(self) -> AutoScaling | None:
@@ -278,11 +286,11 @@ class Hosting(EndpointConfigs):
 
     def _fleet_of(self, name: str) -> Mapping[str, VariantFleet]:
         live = self._lifecycle.live(name)
-        return {} if live is None or live.fleet is None else live.fleet.everyone
+        return {} if live is None or live.fleet is None else live.fleet.all_variants
 
     def _variants(self, name: str) -> list[str]:
         live = self._lifecycle.live(name)
-        return [] if live is None or live.fleet is None else list(live.fleet.everyone)
+        return [] if live is None or live.fleet is None else list(live.fleet.all_variants)
 
     def _updatable(self, name: str) -> dict[str, Any]:
         known = self._store.get(FAMILY, name)
@@ -332,9 +340,9 @@ class Hosting(EndpointConfigs):
         if live is None or live.fleet is None:
             return
         after = {variant: fleet.weight for variant, fleet in live.fleet.variants.items()}
-        given = {d["VariantName"]: float(d["DesiredWeight"])
+        changed = {d["VariantName"]: float(d["DesiredWeight"])
                  for d in desired if "DesiredWeight" in d}  # fmt: skip
-        check_weights({variant: given.get(variant, weight) for variant, weight in after.items()})
+        check_weights({variant: changed.get(variant, weight) for variant, weight in after.items()})
 
     def _check_alarms(self, target: Target, config: Mapping[str, Any]) -> None:
         if not target.plan.alarms:
@@ -342,13 +350,14 @@ class Hosting(EndpointConfigs):
         role = self._lifecycle.builder.role_of(config)
         cloudwatch = self._cloud.client("cloudwatch", principal=role)
         try:
-            found = cloudwatch.describe_alarms(
+            response = cloudwatch.describe_alarms(
                 AlarmNames=list(target.plan.alarms), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
             )
         except ClientError as error:
             raise invalid(f"The rollback alarms cannot be read as {role}: {error}") from error
         known = {
-            alarm["AlarmName"] for alarm in (*found["MetricAlarms"], *found["CompositeAlarms"])
+            alarm["AlarmName"]
+            for alarm in (*response["MetricAlarms"], *response["CompositeAlarms"])
         }
         missing = sorted(set(target.plan.alarms) - known)
         if missing:
@@ -356,7 +365,7 @@ class Hosting(EndpointConfigs):
 
 
 def _served_by(live: LiveEndpoint | None) -> list[Any]:
-    return [] if live is None or live.fleet is None else list(live.fleet.everyone.values())
+    return [] if live is None or live.fleet is None else list(live.fleet.all_variants.values())
 
 
 def _refuse_in_progress(document: Mapping[str, Any]) -> None:

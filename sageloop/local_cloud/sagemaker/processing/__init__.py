@@ -1,1 +1,1 @@
-"""Processing jobs: a program of the user's own over files from S3, on one or several hosts."""
+"""Processing jobs: a container's program that runs on files from S3, on one or several hosts."""

@@ -1,4 +1,4 @@
-"""One host of a processing job: its environment, its process and its log."""
+"""One host of a processing job: its environment, process and log stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sageloop.local_cloud.core.processes import clean_environment
 from sageloop.local_cloud.sagemaker import isolation
-from sageloop.local_cloud.sagemaker.isolation import Surroundings
+from sageloop.local_cloud.sagemaker.isolation import IsolationSettings
 from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
 from sageloop.local_cloud.sagemaker.processing import program
 from sageloop.local_cloud.sagemaker.processing.layout import HostDirectory
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
-_CANNOT_START = 127  # what a shell tells of a command that it does not find
+_CANNOT_START = 127  # the exit code of a shell for an unknown command
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a job runs: its hosts, and their network if it is a private one."""
+class Placement:
+    """Where a processing job runs: its hosts, and their network if it is private."""
 
     cluster: Cluster
     hosts_file: Path
@@ -41,33 +41,33 @@ class Place:
 
 
 class HostRun:
-    """Runs the job's program on one host; ``on_lines`` is called before lines are logged."""
+    """Runs the program of a job on one host; ``on_lines`` is called before lines are logged."""
 
     def __init__(
-        self, cloud: Cloud, job: Document, place: Place, directory: HostDirectory,
+        self, cloud: Cloud, job: Document, placement: Placement, directory: HostDirectory,
         on_lines: Callable[[], None],
     ) -> None:  # fmt: skip
         self._cloud = cloud
         self._job = job
-        self._place = place
+        self._placement = placement
         self._directory = directory
-        self._tell = on_lines
+        self._publish_lines = on_lines
         name, host = job["ProcessingJobName"], directory.host
         stream = f"{name}/{host.name}-{int(cloud.clock.time())}"
         self._log = LogStream(cloud, LOG_GROUP, stream, principal=job["RoleArn"])
-        own = host == place.cluster.leader
+        own = host == placement.cluster.leader
         label = f"processing:{name}" if own else f"processing:{name}/{host.name}"
         self.container = Container(cloud, label, self._on_lines)
 
     def run(self, command: list[str]) -> int:
-        """Run to the end; returns the exit code."""
+        """Run the program to its end; return the exit code."""
         base = self._directory.base
         private = isolation.possible_for(base)
-        around = Surroundings(
-            host_name=self._directory.host.name, hosts_file=self._place.hosts_file,
-            network=self._place.network,
+        settings = IsolationSettings(
+            host_name=self._directory.host.name, hosts_file=self._placement.hosts_file,
+            network=self._placement.network,
         )  # fmt: skip
-        line = isolation.with_private_opt_ml(command, base, around) if private \
+        line = isolation.with_private_opt_ml(command, base, settings) if private \
             else program.relocated(command, base)  # fmt: skip
         try:
             return self.container.run(line, env=self._environment(private=private), cwd=base)
@@ -81,7 +81,7 @@ class HostRun:
         folder = program.python_folder(cloud.work_dir / "processing" / ".python")
         env["PATH"] = f"{folder}{os.pathsep}{env.get('PATH', os.defpath)}"
         env |= job.get("Environment", {})
-        env["SAGELOOP_HOST_ADDRESSES"] = json.dumps(self._place.cluster.addresses())
+        env["SAGELOOP_HOST_ADDRESSES"] = json.dumps(self._placement.cluster.addresses())
         if job.get("NetworkConfig", {}).get("EnableNetworkIsolation", False):
             platform = cloud.child_environment(None)
             del platform["AWS_ENDPOINT_URL"]
@@ -92,9 +92,9 @@ class HostRun:
         return env | platform
 
     def _on_lines(self, lines: list[str]) -> None:
-        self._tell()
+        self._publish_lines()
         try:
             self._log.write([escaped(line) for line in lines])
         except (BotoCoreError, ClientError):
-            # A log that cannot be written never ends a job, on AWS neither.
+            # As on AWS, a job continues if its log cannot be written.
             log.warning("no log of %s could be written", self._job["ProcessingJobName"])

@@ -1,4 +1,4 @@
-"""The directory that is a processing host's ``/opt/ml``."""
+"""The directory that a processing container uses as ``/opt/ml``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sageloop.local_cloud.sagemaker.processing.requests import inputs_of, output
 from sageloop.local_cloud.sagemaker.training.cluster import Cluster, HostPlan
 
 _MESSAGE_BYTES = 1024
-# What processingjobconfig.json repeats of the request, and what it leaves out of the record.
+# Members of the job's document that processingjobconfig.json does not contain.
 _NOT_CONFIGURED = frozenset(
     ("ProcessingJobStatus", "CreationTime", "LastModifiedTime", "ProcessingStartTime")
 )
@@ -20,13 +20,13 @@ _NOT_CONFIGURED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class HostDirectory:
-    """One host of a processing job and the paths under its ``/opt/ml``."""
+    """The ``/opt/ml`` directory of one host of a processing job."""
 
     host: HostPlan
     base: Path
 
     def path(self, local_path: str) -> Path:
-        """Where ``/opt/ml/processing/...`` lies on this machine."""
+        """The local path of ``/opt/ml/processing/...``."""
         return self.base / PurePosixPath(local_path).relative_to("/opt/ml")
 
     def message(self) -> str:
@@ -39,7 +39,7 @@ class HostDirectory:
 
 
 def prepare(root: Path, host: HostPlan, cluster: Cluster, job: dict[str, Any]) -> HostDirectory:
-    """Make a host's directories and write its two configuration files."""
+    """Create the directories of a host and write its two configuration files."""
     directory = HostDirectory(host, root / host.name / "ml")
     config = directory.base / "config"
     for path in (config, directory.base / "output", directory.base / "processing"):

@@ -1,4 +1,4 @@
-"""Which local program stands in for a processing container, and how it finds its files."""
+"""The local program that runs a processing container, and the paths of its files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from sageloop.local_cloud import images
 from sageloop.local_cloud.core.errors import AwsError
 
-# Images whose containers are a Python with libraries: this machine's own Python stands in.
+# Images whose containers are Python with libraries: the local Python interpreter runs them.
 _PYTHON_IMAGES = tuple(
     f"{registry}{name}:*"
     for registry in ("*/", "")
@@ -22,22 +22,22 @@ _OPT_ML = "/opt/ml"
 
 
 def command_of(specification: Mapping[str, Any]) -> list[str] | None:
-    """The command line of an AppSpecification, or ``None`` if the image has no local program.
+    """The command line of an AppSpecification; ``None`` if the image has no local program.
 
-    As in Docker, ContainerEntrypoint replaces the image's own program and ContainerArguments
-    follow either.
+    As in Docker, ContainerEntrypoint replaces the program of the image, and ContainerArguments
+    follow it.
     """
     image = specification["ImageUri"]
     arguments = list(specification.get("ContainerArguments", ()))
     entrypoint = specification.get("ContainerEntrypoint")
     if entrypoint is not None:
         return [*entrypoint, *arguments] if _is_known(image) else None
-    own = images.processing_command(image)
-    return None if own is None else [*own, *arguments]
+    program = images.processing_command(image)
+    return None if program is None else [*program, *arguments]
 
 
 def check_image(specification: Mapping[str, Any], allow: frozenset[str]) -> bool:
-    """Whether a job of this AppSpecification can run here.
+    """Whether a job with this AppSpecification can run on this machine.
 
     Raises ``AwsError`` if it cannot and ``image:<uri>`` is not in ``allow``.
     """
@@ -49,14 +49,14 @@ def check_image(specification: Mapping[str, Any], allow: frozenset[str]) -> bool
     if _is_known(image):
         raise AwsError(
             "ValidationException",
-            f"the image {image} has no program of its own for processing on this machine; give "
+            f"the image {image} has no processing program on this machine; specify "
             "AppSpecification.ContainerEntrypoint",
         )
     known = sorted({*_PYTHON_IMAGES, *images.known_images()})
     raise AwsError(
         "ValidationException",
-        f"the image {image} has no program on this machine (there is one for "
-        f"{', '.join(known)}). Allow it by name to have its jobs stored, not executed: "
+        f"the image {image} has no program on this machine (images with a program: "
+        f"{', '.join(known)}). To store its jobs without executing them: "
         f"--allow image:{image}",
     )
 
@@ -64,8 +64,8 @@ def check_image(specification: Mapping[str, Any], allow: frozenset[str]) -> bool
 def relocated(command: Sequence[str], base: Path) -> list[str]:
     """The command line for a machine without private mounts.
 
-    Where a process cannot have an ``/opt/ml`` of its own, words of the command line that lie
-    below it point to the directory itself, and ``SAGEMAKER_BASE_DIR`` tells the program.
+    Without a private ``/opt/ml``, words of the command line below ``/opt/ml`` are replaced by paths
+    below ``base``; the program gets ``base`` in ``SAGEMAKER_BASE_DIR``.
     """
     return [
         f"{base}{word[len(_OPT_ML):]}" if word == _OPT_ML or word.startswith(f"{_OPT_ML}/")
@@ -75,7 +75,7 @@ def relocated(command: Sequence[str], base: Path) -> list[str]:
 
 
 def python_folder(folder: Path) -> Path:
-    """A folder in which ``python`` and ``python3`` are this machine's interpreter."""
+    """A folder in which ``python`` and ``python3`` run the local interpreter."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("python", "python3"):
         path = folder / name

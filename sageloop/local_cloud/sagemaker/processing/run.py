@@ -1,4 +1,4 @@
-"""One processing job from its download to its last status."""
+"""Execution of one processing job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sageloop.local_cloud.sagemaker.failures import (
 )
 from sageloop.local_cloud.sagemaker.jobs import JobRecords
 from sageloop.local_cloud.sagemaker.processing import layout, program
-from sageloop.local_cloud.sagemaker.processing.host import HostRun, Place
+from sageloop.local_cloud.sagemaker.processing.host import HostRun, Placement
 from sageloop.local_cloud.sagemaker.processing.requests import (
     inputs_of,
     instances_of,
@@ -31,7 +31,7 @@ from sageloop.local_cloud.sagemaker.processing.uploads import ContinuousUpload, 
 from sageloop.local_cloud.sagemaker.store import Document
 from sageloop.local_cloud.sagemaker.training.channels.channel import Channel
 from sageloop.local_cloud.sagemaker.training.channels.files import copy_items
-from sageloop.local_cloud.sagemaker.training.channels.listing import dealt, items_of
+from sageloop.local_cloud.sagemaker.training.channels.listing import items_of, shard_of
 from sageloop.local_cloud.sagemaker.training.cluster import cluster_of
 from sageloop.local_cloud.sagemaker.training.container import Container
 from sageloop.local_cloud.sagemaker.training.network import PrivateNetwork
@@ -46,11 +46,11 @@ _DAY = 86_400
 
 
 class ProcessingRun:
-    """Carries one job out. :meth:`run` blocks; the other methods come from other threads.
+    """Executes a job. :meth:`run` blocks; the other methods are called from other threads.
 
-    Outputs with ``EndOfJob`` are uploaded when every host's program has ended with 0; those
-    with ``Continuous`` whatever the end is. Every host has a process group, a log stream and an
-    ``/opt/ml`` of its own.
+    Outputs with ``EndOfJob`` are uploaded when the program of every host has exited with 0; outputs
+    with ``Continuous`` are uploaded however the job ends. Each host has its own process group, log
+    stream and ``/opt/ml``.
     """
 
     def __init__(self, cloud: Cloud, records: JobRecords, job: Document) -> None:
@@ -65,13 +65,13 @@ class ProcessingRun:
         self._lock = threading.Lock()
         self._containers: list[Container] = []
         self._first_failure = 0
-        self._stop_asked = False
+        self._stop_requested = False
         self._timed_out = False
         self._abandoned = False
-        self._dies = False
+        self._machine_fails = False
 
     def run(self) -> None:
-        """Carry the job out; every end is a status, none an exception."""
+        """Execute the job; each outcome is a status, never an exception."""
         try:
             with suppress(Abandoned):
                 self._run_to_a_status()
@@ -79,38 +79,38 @@ class ProcessingRun:
             shutil.rmtree(self._root, ignore_errors=True)
 
     def request_stop(self) -> None:
-        """End the containers; the job is Stopping already."""
+        """Stop the containers; the status is Stopping already."""
         with self._lock:
-            self._stop_asked = True
-        self._tell_containers(Container.stop)
+            self._stop_requested = True
+        self._apply_to_containers(Container.stop)
 
     def abandon(self) -> None:
-        """Kill the containers and change no status: the cloud goes down."""
+        """Kill the containers and change no status: the cloud is shutting down."""
         with self._lock:
             self._abandoned = True
-        self._tell_containers(Container.kill)
+        self._apply_to_containers(Container.kill)
 
-    def _tell_containers(self, tell: Callable[[Container], None]) -> None:
+    def _apply_to_containers(self, action: Callable[[Container], None]) -> None:
         with self._lock:
             containers = list(self._containers)
         for container in containers:
-            tell(container)
+            action(container)
 
     def _run_to_a_status(self) -> None:
         directories: list[layout.HostDirectory] = []
         reason = None
         try:
             self._records.begin(self._name)
-            directories = self._prepared()
-            self._carry_out(directories)
-            status = "Stopped" if self._stop_asked or self._timed_out else "Completed"
+            directories = self._download_inputs()
+            self._execute(directories)
+            status = "Stopped" if self._stop_requested or self._timed_out else "Completed"
         except JobStopped:
             status = "Stopped"
         except JobFailed as failure:
             status, reason = "Failed", failure.reason
         except Exception:
             self._check_abandoned()
-            log.exception("processing job %s broke", self._name)
+            log.exception("processing job %s failed unexpectedly", self._name)
             status, reason = "Failed", INTERNAL_ERROR
         self._check_abandoned()
         messages = (directory.message() for directory in directories)
@@ -119,19 +119,19 @@ class ProcessingRun:
             ExitMessage=next((message for message in messages if message), None),
         )  # fmt: skip
 
-    def _prepared(self) -> list[layout.HostDirectory]:
+    def _download_inputs(self) -> list[layout.HostDirectory]:
         hosts = self._cluster.hosts
-        made = [layout.prepare(self._root, host, self._cluster, self._job) for host in hosts]
+        directories = [layout.prepare(self._root, host, self._cluster, self._job) for host in hosts]
         for entry in inputs_of(self._job):
             channel = _channel(entry)
-            found = items_of(channel, self._storage)
-            for rank, directory in enumerate(made):
-                own = dealt(found, channel, rank=rank, hosts=len(made))
-                copy_items(own, directory.path(entry["S3Input"]["LocalPath"]), self._storage)
-            self._check_going_on()
-        return made
+            items = items_of(channel, self._storage)
+            for rank, directory in enumerate(directories):
+                host_items = shard_of(items, channel, rank=rank, hosts=len(directories))
+                copy_items(host_items, directory.path(entry["S3Input"]["LocalPath"]), self._storage)
+            self._check_not_stopped()
+        return directories
 
-    def _carry_out(self, directories: list[layout.HostDirectory]) -> None:
+    def _execute(self, directories: list[layout.HostDirectory]) -> None:
         uploads = [self._upload(d, output) for d in directories for output in outputs_of(self._job)]
         network = PrivateNetwork(self._cloud, self._name)
         if self._job.get("NetworkConfig", {}).get("EnableNetworkIsolation", False):
@@ -142,28 +142,28 @@ class ProcessingRun:
         finally:
             network.close()
         self._check_abandoned()
-        if self._dies:
+        if self._machine_fails:
             raise InternalError
-        done = not (self._first_failure or self._stop_asked or self._timed_out)
+        completed = not (self._first_failure or self._stop_requested or self._timed_out)
         for upload in uploads:
-            if upload.continuous or done:
+            if upload.continuous or completed:
                 upload.send()
         if self._first_failure:
-            # The program's own words are the ExitMessage.
+            # What the program wrote to its message file becomes the ExitMessage.
             raise algorithm_error("", self._first_failure)
 
     def _run_hosts(self, directories: list[layout.HostDirectory], network: int | None) -> None:
         command = program.command_of(self._job["AppSpecification"])
         if command is None:
-            raise InternalError  # unregistered since the job was created
+            raise InternalError  # the image was unregistered after the job was created
         hosts_file = self._root / "hosts"
         hosts_file.write_text(self._cluster.hosts_file())
-        place = Place(self._cluster, hosts_file, network)
-        self._dies = self._cloud.faults.process_dies(f"processing:{self._name}")
-        runs = [HostRun(self._cloud, self._job, place, d, self._on_lines) for d in directories]
+        placement = Placement(self._cluster, hosts_file, network)
+        self._machine_fails = self._cloud.faults.kills_process(f"processing:{self._name}")
+        runs = [HostRun(self._cloud, self._job, placement, d, self._on_lines) for d in directories]
         with self._lock:
             self._containers = [run.container for run in runs]
-        self._check_going_on()
+        self._check_not_stopped()
         seconds = self._job.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DAY)
         limit = threading.Timer(seconds, self._on_limit)
         limit.daemon = True
@@ -175,11 +175,11 @@ class ProcessingRun:
     def _run_host(self, run: HostRun, command: list[str]) -> None:
         code = run.run(command)
         with self._lock:
-            ended = self._stop_asked or self._timed_out or self._first_failure
+            ended = self._stop_requested or self._timed_out or self._first_failure
             if code == 0 or ended:
                 return
             self._first_failure = code
-        self._tell_containers(Container.stop)  # where one host fails, the job fails
+        self._apply_to_containers(Container.stop)  # where one host fails, the job fails
 
     def _upload(self, directory: layout.HostDirectory, output: Document) -> Upload:
         folder = directory.path(output["S3Output"]["LocalPath"])
@@ -187,19 +187,19 @@ class ProcessingRun:
         return Upload(self._storage, folder, output, kms_key)
 
     def _on_lines(self) -> None:
-        if self._dies:
-            self._tell_containers(Container.kill)
+        if self._machine_fails:
+            self._apply_to_containers(Container.kill)
 
     def _on_limit(self) -> None:
         with self._lock:
             self._timed_out = True
         with suppress(AwsError):
-            self._records.ask_to_stop(self._name)
-        self._tell_containers(Container.stop)
+            self._records.mark_stopping(self._name)
+        self._apply_to_containers(Container.stop)
 
-    def _check_going_on(self) -> None:
+    def _check_not_stopped(self) -> None:
         self._check_abandoned()
-        if self._stop_asked:
+        if self._stop_requested:
             raise JobStopped
 
     def _check_abandoned(self) -> None:

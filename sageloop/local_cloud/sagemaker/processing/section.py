@@ -1,4 +1,4 @@
-"""CreateProcessingJob and its companions."""
+"""CreateProcessingJob and the other operations on processing jobs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, RunningJobs, check_role
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.processing import program, requests
 from sageloop.local_cloud.sagemaker.processing.run import ProcessingRun
 from sageloop.local_cloud.sagemaker.store import Document
@@ -32,7 +32,7 @@ _SUMMARY = (
 
 
 class ProcessingJobs:
-    """Processing jobs, each host of each a process group of its own."""
+    """Operations on processing jobs; each host of a job is a process group."""
 
     def __init__(self, account: Account) -> None:
         self._cloud = account.cloud
@@ -45,39 +45,39 @@ class ProcessingJobs:
         request = call.params
         allow = self._cloud.config.allow
         requests.check(request, allow)
-        runs_here = program.check_image(request["AppSpecification"], allow)
+        is_executable = program.check_image(request["AppSpecification"], allow)
         check_role(self._cloud, request["RoleArn"])
         document = self._records.open(_with_instance(request))
-        if runs_here:
+        if is_executable:
             run = ProcessingRun(self._cloud, self._records, document)
             self._running.start(document["ProcessingJobName"], run)
         return {"ProcessingJobArn": document["ProcessingJobArn"]}
 
     @operation("DescribeProcessingJob")
     def describe_processing_job(self, call: Call) -> dict[str, Any]:
-        """The job."""
+        """Return the job."""
         return self._records.get(call.params["ProcessingJobName"])
 
     @operation("ListProcessingJobs")
     def list_processing_jobs(self, call: Call) -> dict[str, Any]:
-        """Jobs by name, status and times."""
-        return page(
+        """List jobs by name, status and times."""
+        return list_response(
             self._records.all(), call.params, result="ProcessingJobSummaries",
             name="ProcessingJobName", status="ProcessingJobStatus", members=_SUMMARY,
         )  # fmt: skip
 
     @operation("StopProcessingJob")
     def stop_processing_job(self, call: Call) -> None:
-        """Ask a job to end: SIGTERM, and SIGKILL when its grace is over."""
+        """Stop a job: SIGTERM, then SIGKILL after the grace period."""
         self._running.stop(call.params["ProcessingJobName"])
 
     @operation("DeleteProcessingJob")
     def delete_processing_job(self, call: Call) -> None:
-        """Forget a job that has ended."""
+        """Delete a job that has ended."""
         self._records.delete(call.params["ProcessingJobName"])
 
     def stop(self) -> None:
-        """Kill what runs; jobs stay as they are."""
+        """Kill the processes of all jobs; the jobs keep their statuses."""
         self._running.abandon()
 
 

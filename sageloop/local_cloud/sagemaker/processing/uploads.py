@@ -1,4 +1,4 @@
-"""Outputs on their way to S3: once at the end, or as they change."""
+"""Upload of outputs to S3, at the end of a job or continuously."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sageloop.local_cloud.sagemaker.failures import JobFailed
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
 
 log = logging.getLogger(__name__)
-# Files announce nothing: a directory is looked through this often (wall seconds).
+# Wall seconds between two scans of a directory: file changes raise no event.
 _EVERY_SECONDS = 0.5
 
 
 class Upload:
-    """One output of one host. Each file goes up when it is new or changed; links never do."""
+    """One output of one host: uploads each new or changed file; symbolic links are skipped."""
 
     def __init__(
         self, storage: JobStorage, folder: Path, output: Mapping[str, Any], kms_key: str | None
@@ -30,7 +30,7 @@ class Upload:
         self.continuous = output["S3Output"]["S3UploadMode"] == "Continuous"
 
     def send(self) -> None:
-        """Upload what is new or changed. Raises :class:`JobFailed` if it cannot be written."""
+        """Upload new and changed files. Raises :class:`JobFailed` if an upload fails."""
         for path in regular_files(self._folder):
             try:
                 stamp = path.stat()
@@ -40,7 +40,7 @@ class Upload:
                 key = self._key(path.relative_to(self._folder).as_posix())
                 self._storage.upload(self._bucket, key, path.read_bytes(), kms_key=self._kms_key)
             except FileNotFoundError:
-                continue  # removed by the program since it was listed
+                continue  # the program removed the file after it was listed
             self._sent[path] = state
 
     def _key(self, relative: str) -> str:
@@ -48,7 +48,7 @@ class Upload:
 
 
 class ContinuousUpload:
-    """Sends outputs with ``S3UploadMode`` Continuous while the containers run."""
+    """Uploads outputs with ``S3UploadMode`` Continuous while the containers run."""
 
     def __init__(self, uploads: list[Upload]) -> None:
         self._uploads = [upload for upload in uploads if upload.continuous]
@@ -70,12 +70,12 @@ class ContinuousUpload:
                 try:
                     upload.send()
                 except JobFailed as failure:
-                    # The last round, at the end of the job, tells it to the user.
+                    # The last upload, at the end of the job, reports the failure to the user.
                     log.warning("an output could not be uploaded yet: %s", failure.reason)
 
 
 def regular_files(folder: Path) -> Iterator[Path]:
-    """Files below a folder in order; symbolic links are neither followed nor given."""
+    """The regular files below a folder in order; symbolic links are skipped."""
     for path in sorted(folder.iterdir()):
         if path.is_symlink():
             continue

@@ -1,1 +1,1 @@
-"""Training jobs: real processes under SageMaker's container contract."""
+"""Training jobs: processes that follow SageMaker's training container contract."""

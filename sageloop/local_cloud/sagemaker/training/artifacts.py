@@ -1,4 +1,4 @@
-"""What a job leaves: the model and the output data of all its hosts, in S3."""
+"""Upload of a training job's artifacts: the model and the output data of all hosts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COMPRESSION = 5
 
 
 class Artifacts:
-    """Where one job's artifacts go, as its OutputDataConfig says."""
+    """The S3 locations of a job's artifacts, from its OutputDataConfig."""
 
     def __init__(self, job: dict[str, Any], storage: JobStorage) -> None:
         self._output = job["OutputDataConfig"]
@@ -24,44 +24,44 @@ class Artifacts:
 
     @property
     def model_uri(self) -> str:
-        """ModelArtifacts.S3ModelArtifacts."""
+        """The value of ModelArtifacts.S3ModelArtifacts."""
         tail = "model/" if self._plain else "model.tar.gz"
         return f"{self._output['S3OutputPath'].rstrip('/')}/{self._name}/output/{tail}"
 
     def upload(self, kind: str, folders: Iterable[Path]) -> None:
-        """Store ``model`` or ``output`` from the folders of all hosts, merged."""
+        """Upload ``model`` or ``output``, merged from the folders of all hosts."""
         bucket, prefix = split_uri(self._output["S3OutputPath"])
         place = "/".join(part for part in (prefix.rstrip("/"), self._name, "output") if part)
-        found = merged(folders)
-        bodies = self._files(f"{place}/{kind}", found) if self._plain else [
-            (f"{place}/{kind}.tar.gz", packed(found))
+        files = merged(folders)
+        bodies = self._files(f"{place}/{kind}", files) if self._plain else [
+            (f"{place}/{kind}.tar.gz", packed(files))
         ]  # fmt: skip
         for key, body in bodies:
             self._storage.upload(bucket, key, body, kms_key=self._output.get("KmsKeyId"))
 
-    def _files(self, place: str, found: Mapping[str, Path]) -> Iterable[tuple[str, bytes]]:
-        for name, path in found.items():
+    def _files(self, place: str, files: Mapping[str, Path]) -> Iterable[tuple[str, bytes]]:
+        for name, path in files.items():
             if path.is_file():
                 yield f"{place}/{name}", path.read_bytes()
 
 
 def merged(folders: Iterable[Path]) -> dict[str, Path]:
-    """What lies in several folders, by relative name in order.
+    """The files and folders in several folders, by relative name in order.
 
-    AWS merges the hosts' folders and leaves open which of two files of one name stays; here
-    it is the first host's.
+    AWS merges the folders of all hosts and does not document which of two files with the same name
+    is kept; the local cloud keeps that of the first host.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for folder in folders:
         for path in folder.rglob("*"):
-            found.setdefault(path.relative_to(folder).as_posix(), path)
-    return dict(sorted(found.items()))
+            files.setdefault(path.relative_to(folder).as_posix(), path)
+    return dict(sorted(files.items()))
 
 
-def packed(found: Mapping[str, Path]) -> bytes:
-    """A ``tar.gz`` of files and folders under their relative names."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz", compresslevel=_COMPRESSION) as archive:
-        for name, path in found.items():
+def packed(files: Mapping[str, Path]) -> bytes:
+    """A ``tar.gz`` archive of files and folders under their relative names."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=_COMPRESSION) as archive:
+        for name, path in files.items():
             archive.add(path, arcname=name, recursive=False)
-    return made.getvalue()
+    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""One attempt at a job: its containers on all hosts, and what came of them."""
+"""One attempt at a training job: the containers on all hosts and how they ended."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sageloop.local_cloud.sagemaker.failures import JobFailed, algorithm_error
 from sageloop.local_cloud.sagemaker.training.host import HostRun
 
 
-class Ending(StrEnum):
-    """Why the containers have ended, when it was not of their own accord."""
+class EndReason(StrEnum):
+    """Why an attempt ended before its containers exited by themselves."""
 
     STOP = "stop"
     LIMIT = "limit"
@@ -21,19 +21,19 @@ class Ending(StrEnum):
 
 
 class Attempt:
-    """Runs all hosts and waits for all. The first reason for an end is the one that counts."""
+    """Runs the containers of all hosts; the first end reason is kept."""
 
     def __init__(self, runs: Sequence[HostRun], *, on_limit: Callable[[], None]) -> None:
         self._runs = runs
         self._on_limit = on_limit
         self._lock = threading.Lock()
-        self.ending: Ending | None = None
+        self.reason: EndReason | None = None
         self.failure: JobFailed | None = None
 
     def run(self, command: Sequence[str], *, max_seconds: float) -> None:
-        """Run to the end of the last host; ``max_seconds`` are wall seconds.
+        """Run until the container of the last host has ended; ``max_seconds`` are wall seconds.
 
-        Afterwards :attr:`ending` is ``None`` if every host ended with code zero.
+        Afterwards :attr:`reason` is ``None`` if every container exited with code zero.
         """
         limit = threading.Timer(max_seconds, self._limit)
         limit.daemon = True
@@ -49,33 +49,33 @@ class Attempt:
             thread.join()
         limit.cancel()
 
-    def end(self, ending: Ending, failure: JobFailed | None = None) -> None:
-        """Stop all hosts with SIGTERM and grace; with SIGKILL if the machine breaks down."""
+    def end(self, reason: EndReason, failure: JobFailed | None = None) -> None:
+        """Stop all hosts with SIGTERM and a grace period; with SIGKILL on a machine failure."""
         with self._lock:
-            if self.ending is not None:
+            if self.reason is not None:
                 return
-            self.ending, self.failure = ending, failure
+            self.reason, self.failure = reason, failure
         for run in self._runs:
-            if ending is Ending.MACHINE:
+            if reason is EndReason.MACHINE:
                 run.container.kill()
             else:
                 run.container.stop()
 
     def kill(self) -> None:
-        """SIGKILL to everything, whatever the reason was."""
+        """Send SIGKILL to all containers, whatever the end reason is."""
         for run in self._runs:
             run.container.kill()
 
     def _run_host(self, run: HostRun, command: Sequence[str]) -> None:
         try:
             code = run.run(command)
-        except Exception as error:  # what a thread raises would be lost
-            self.end(Ending.FAILURE, JobFailed(f"ClientError: {type(error).__name__}: {error}"))
+        except Exception as error:  # an exception in a thread would be lost
+            self.end(EndReason.FAILURE, JobFailed(f"ClientError: {type(error).__name__}: {error}"))
             return
         if code != 0:
-            told = algorithm_error(run.host.directory.failure_text(), code)
-            self.end(Ending.FAILURE, told)
+            failure = algorithm_error(run.host.directory.failure_text(), code)
+            self.end(EndReason.FAILURE, failure)
 
     def _limit(self) -> None:
         self._on_limit()
-        self.end(Ending.LIMIT)
+        self.end(EndReason.LIMIT)

@@ -1,4 +1,4 @@
-"""Checkpoints both ways: down to every host at the start, up as they change."""
+"""Checkpoints: downloaded to each host at the start, uploaded when they change."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from sageloop.local_cloud.sagemaker.training.s3 import JobStorage, split_uri
 
 log = logging.getLogger(__name__)
 
-# Wall seconds between looks at a container's files: its writing is no event of ours.
-_LOOK_SECONDS = 1.0
+# Wall seconds between two scans of the checkpoint folders: file changes raise no event.
+_SCAN_SECONDS = 1.0
 
 _Stamp = tuple[int, int]
 
 
 class CheckpointSync:
-    """Keeps one prefix and the checkpoint folders of all hosts together.
+    """Synchronizes an S3 prefix with the checkpoint folders of all hosts.
 
-    Whole at the start: the prefix is copied to every folder. Then one way only: files that
-    are new or changed go up, files that a host removes are removed from S3; what others put
-    under the prefix is not fetched.
+    At the start the objects under the prefix are copied to each folder. Afterwards new and changed
+    files are uploaded, and files that a host removes are deleted from S3. Objects that others write
+    under the prefix are not downloaded.
     """
 
     def __init__(self, storage: JobStorage, uri: str, folders: Sequence[Path]) -> None:
@@ -31,78 +31,78 @@ class CheckpointSync:
         self._uri = uri
         self._bucket, prefix = split_uri(uri)
         self._prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
-        self._seen: dict[Path, dict[str, _Stamp]] = {folder: {} for folder in folders}
-        self._done = threading.Event()
+        self._uploaded: dict[Path, dict[str, _Stamp]] = {folder: {} for folder in folders}
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="checkpoints", daemon=True)
 
     def restore(self) -> None:
-        """Copy what lies under the prefix to every host."""
+        """Copy the objects under the prefix to each host."""
         bucket = self._bucket
         keys = self._storage.keys(f"s3://{bucket}/{self._prefix}", needed=False)
-        for folder, seen in self._seen.items():
+        for folder, uploaded in self._uploaded.items():
             for key in keys:
                 self._storage.save(bucket, key, folder / key[len(self._prefix) :])
-            seen.update(_stamps(folder))
+            uploaded.update(_stamps(folder))
 
     def start(self) -> None:
-        """Watch the folders in the background."""
+        """Scan the folders in the background."""
         self._thread.start()
 
     def finish(self) -> None:
-        """Stop watching and bring up what is left. Raises :class:`JobFailed` if that fails."""
+        """Stop scanning and upload the remaining changes. Raises :class:`JobFailed` on failure."""
         self.abandon()
-        self._bring_up()
+        self._upload_changes()
 
     def abandon(self) -> None:
-        """Stop watching and leave the rest as it is."""
-        self._done.set()
+        """Stop scanning without uploading the remaining changes."""
+        self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def _watch(self) -> None:
-        while not self._done.wait(_LOOK_SECONDS):
+        while not self._stopped.wait(_SCAN_SECONDS):
             try:
-                self._bring_up()
+                self._upload_changes()
             except (JobFailed, OSError) as error:
-                # The last look tries again, and fails the job if it still cannot be.
+                # finish() uploads again, and fails the job if that is still not possible.
                 log.warning("checkpoints to %s: %s", self._uri, error)
 
-    def _bring_up(self) -> None:
-        for folder, seen in self._seen.items():
+    def _upload_changes(self) -> None:
+        for folder, uploaded in self._uploaded.items():
             now = _stamps(folder)
-            for name in sorted(seen.keys() - now.keys()):
+            for name in sorted(uploaded.keys() - now.keys()):
                 self._storage.delete(self._bucket, self._prefix + name)
-                del seen[name]
+                del uploaded[name]
             for name, stamp in sorted(now.items()):
-                if seen.get(name) != stamp:
+                if uploaded.get(name) != stamp:
                     self._put(folder / name, name)
-                    seen[name] = stamp
+                    uploaded[name] = stamp
 
     def _put(self, path: Path, name: str) -> None:
         try:
             body = path.read_bytes()
         except FileNotFoundError:
-            return  # renamed or removed meanwhile: the next look sees it
+            return  # renamed or removed since the scan: the next scan handles it
         self._storage.upload(self._bucket, self._prefix + name, body)
 
 
 def _stamps(folder: Path) -> dict[str, _Stamp]:
-    found = {}
+    stamps = {}
     for path in folder.rglob("*"):
         try:
-            told = path.stat()
+            state = path.stat()
         except FileNotFoundError:
             continue
         if path.is_file():
-            found[path.relative_to(folder).as_posix()] = (told.st_size, told.st_mtime_ns)
-    return found
+            stamps[path.relative_to(folder).as_posix()] = (state.st_size, state.st_mtime_ns)
+    return stamps
 
 
 class NoCheckpoints:
-    """Stands for the checkpoints of a job that keeps none."""
+    """A job without a CheckpointConfig."""
 
     def start(self) -> None:
-        """Nothing to watch."""
+        """Do nothing: there are no folders to scan."""
 
     def finish(self) -> None:
-        """Nothing to bring up."""
+        """Do nothing: there are no files to upload."""

@@ -1,4 +1,4 @@
-"""The hosts of a job: their names, types and groups, and where they find one another."""
+"""The hosts of a job: their names, instance types, groups and addresses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 _GROUP = "homogeneousCluster"
 _ON_LINUX = sys.platform == "linux"
-# On AWS this is eth0. Programs bind their collectives to the interface named here (gloo's
-# GLOO_SOCKET_IFNAME and its like), so it must be one that this machine has.
+# On AWS this is eth0. Programs bind collective communication to this interface (for example
+# by GLOO_SOCKET_IFNAME of gloo), so it must exist on this machine.
 NETWORK_INTERFACE = "lo" if _ON_LINUX else "lo0"
 
 
 @dataclass(frozen=True, slots=True)
 class HostPlan:
-    """One host: ``algo-<number>``, its instance type and its group."""
+    """One host: its number, instance type and instance group."""
 
     number: int
     instance_type: str
@@ -25,25 +25,25 @@ class HostPlan:
 
     @property
     def name(self) -> str:
-        """The name by which other hosts find it."""
+        """The host name that the other hosts use: ``algo-<number>``."""
         return f"algo-{self.number}"
 
     @property
     def address(self) -> str:
-        """An address of its own on loopback, where the system has more than one."""
+        """The host's own loopback address, where the system has more than one."""
         return str(IPv4Address("127.0.0.0") + self.number) if _ON_LINUX else "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A job's hosts in AWS's order, which is that of their names (algo-10 before algo-2)."""
+    """The hosts of a job in AWS's order, sorted by name (algo-10 before algo-2)."""
 
     hosts: tuple[HostPlan, ...]
     groups: tuple[str, ...]
 
     @property
     def instance_types(self) -> list[str]:
-        """The types in use, each once, in the order of the groups."""
+        """The distinct instance types in the order of the groups."""
         by_number = sorted(self.hosts, key=lambda host: host.number)
         return list(dict.fromkeys(host.instance_type for host in by_number))
 
@@ -53,11 +53,11 @@ class Cluster:
         return self.hosts[0]
 
     def addresses(self) -> dict[str, str]:
-        """Where each host is."""
+        """The address of each host by name."""
         return {host.name: host.address for host in self.hosts}
 
     def resource_config(self, current: HostPlan) -> dict[str, Any]:
-        """What ``resourceconfig.json`` tells one host."""
+        """The content of ``resourceconfig.json`` for one host."""
         return {
             "current_host": current.name,
             "current_instance_type": current.instance_type,
@@ -69,7 +69,7 @@ class Cluster:
         }
 
     def hosts_file(self) -> str:
-        """``/etc/hosts`` as every host of the job has it."""
+        """The ``/etc/hosts`` file of all hosts of the job."""
         lines = ["127.0.0.1 localhost", "::1 localhost"]
         return "\n".join([*lines, *(f"{h.address} {h.name}" for h in self.hosts)]) + "\n"
 
@@ -83,7 +83,7 @@ class Cluster:
 
 
 def cluster_of(resources: dict[str, Any]) -> Cluster:
-    """The hosts that a ResourceConfig asks for."""
+    """The hosts that a ResourceConfig requests."""
     groups = resources.get("InstanceGroups") or [
         {
             "InstanceGroupName": _GROUP, "InstanceType": resources["InstanceType"],

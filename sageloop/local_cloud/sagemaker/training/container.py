@@ -1,4 +1,4 @@
-"""A container's process: started, listened to, stopped, waited for."""
+"""The process of a container: start, output, stop and exit code."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
 STOP_GRACE_SECONDS = 120.0
-# Lines are gathered for a moment, so that a chatty program costs few calls.
-_GATHER_SECONDS = 0.1
+# Lines are collected for this long, which reduces the calls for a program with much output.
+_BATCH_SECONDS = 0.1
 _CHUNK = 65_536
 
 
 class Container:
-    """One process group and what it prints. All seconds are wall seconds."""
+    """A container's process group and its output. All times are wall seconds."""
 
     def __init__(
         self, cloud: Cloud, label: str, on_lines: Callable[[list[str]], None],
@@ -32,10 +32,10 @@ class Container:
         self._cloud = cloud
         self._label = label
         self._on_lines = on_lines
-        self._tell_limit = on_limit
+        self._notify_limit = on_limit
         self._lock = threading.Lock()
         self._child: Child | None = None
-        self._asked_to_stop = False
+        self._stop_requested = False
         self._grace: threading.Timer | None = None
         self.timed_out = False
 
@@ -43,18 +43,18 @@ class Container:
         self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path,
         max_seconds: float | None = None,
     ) -> int:  # fmt: skip
-        """Run to the end; returns the exit code as a shell tells it (128 + signal).
+        """Run to the end; return the exit code as a shell reports it (128 + signal).
 
         After ``max_seconds`` the container is stopped and :attr:`timed_out` is true.
         """
         with self._lock:
-            if self._asked_to_stop:
+            if self._stop_requested:
                 return 128 + signal.SIGTERM
             child = self._child = self._cloud.processes.start(
                 self._label, command, env=env, cwd=cwd, stdout=subprocess.PIPE
             )
         started = wall.monotonic()
-        reader = threading.Thread(target=self._listen, args=(child,), daemon=True)
+        reader = threading.Thread(target=self._read_output, args=(child,), daemon=True)
         reader.start()
         limit = None if max_seconds is None else threading.Timer(max_seconds, self._on_limit)
         if limit is not None:
@@ -73,11 +73,11 @@ class Container:
         return code if code >= 0 else 128 - code
 
     def stop(self) -> None:
-        """SIGTERM to the whole group; SIGKILL when the grace is over."""
+        """Send SIGTERM to the process group, and SIGKILL after the grace period."""
         with self._lock:
-            if self._asked_to_stop:
+            if self._stop_requested:
                 return
-            self._asked_to_stop = True
+            self._stop_requested = True
             if self._child is None:
                 return
             self._cloud.processes.kill(self._child, signal.SIGTERM)
@@ -86,30 +86,30 @@ class Container:
             self._grace.start()
 
     def kill(self) -> None:
-        """SIGKILL to the whole group."""
+        """Send SIGKILL to the process group."""
         with self._lock:
-            self._asked_to_stop = True
+            self._stop_requested = True
             if self._child is not None:
                 self._cloud.processes.kill(self._child, signal.SIGKILL)
 
     def _on_limit(self) -> None:
         self.timed_out = True
-        if self._tell_limit is not None:
-            self._tell_limit()
+        if self._notify_limit is not None:
+            self._notify_limit()
         self.stop()
 
-    def _listen(self, child: Child) -> None:
+    def _read_output(self, child: Child) -> None:
         if child.stdout is None:
             return
         with child.stdout as stream:
-            for lines in _gathered(stream.fileno()):
+            for lines in _line_batches(stream.fileno()):
                 self._on_lines(lines)
 
 
-def _gathered(descriptor: int) -> Iterator[list[str]]:
+def _line_batches(descriptor: int) -> Iterator[list[str]]:
     rest = b""
     while True:
-        chunk, open_still = _read_for_a_moment(descriptor)
+        chunk, open_still = _read_batch(descriptor)
         *lines, rest = (rest + chunk).split(b"\n")
         if not open_still and rest:
             lines.append(rest)
@@ -119,11 +119,11 @@ def _gathered(descriptor: int) -> Iterator[list[str]]:
             return
 
 
-def _read_for_a_moment(descriptor: int) -> tuple[bytes, bool]:
-    poll = select.poll()  # select() knows descriptors below 1024 only
+def _read_batch(descriptor: int) -> tuple[bytes, bool]:
+    poll = select.poll()  # select() supports only descriptors below 1024
     poll.register(descriptor, select.POLLIN)
     read = os.read(descriptor, _CHUNK)
-    chunks, until = [read], wall.monotonic() + _GATHER_SECONDS
+    chunks, until = [read], wall.monotonic() + _BATCH_SECONDS
     while read:
         left = until - wall.monotonic()
         if left <= 0 or not poll.poll(left * 1000):

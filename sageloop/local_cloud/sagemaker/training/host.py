@@ -1,4 +1,4 @@
-"""One host of a job: its directory, its environment, its process and its log."""
+"""One host of a training job: its directory, environment, process and log stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sageloop.local_cloud.core.processes import clean_environment
 from sageloop.local_cloud.sagemaker import isolation
-from sageloop.local_cloud.sagemaker.isolation import Mount, Surroundings
+from sageloop.local_cloud.sagemaker.isolation import IsolationSettings, Mount
 from sageloop.local_cloud.sagemaker.logs import LogStream, escaped
 from sageloop.local_cloud.sagemaker.training import layout
 from sageloop.local_cloud.sagemaker.training.channels.channel import Channel
@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _CACHE_VARIABLE = "SAGELOOP_CACHE_DIR"
 
-Heard = Callable[["Host", list[str]], None]
+OnHostLines = Callable[["Host", list[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """Where an attempt runs: its hosts, their common port, and their network if it is private."""
 
     cluster: Cluster
@@ -46,7 +46,7 @@ class Place:
 
 @dataclass
 class Host:
-    """A host that is ready to run; ``mounts`` and ``feeds`` bring its data."""
+    """A host that is ready to run; ``mounts`` and ``feeds`` provide its data."""
 
     plan: HostPlan
     directory: layout.JobDirectory
@@ -56,36 +56,37 @@ class Host:
 
 
 class HostRun:
-    """Runs a job's program on one host."""
+    """Runs the program of a job on one host."""
 
     def __init__(
-        self, cloud: Cloud, job: dict[str, Any], place: Place, host: Host, hear: Heard,
+        self, cloud: Cloud, job: dict[str, Any], placement: Placement, host: Host,
+        on_lines: OnHostLines,
     ) -> None:  # fmt: skip
         self._cloud = cloud
         self._job = job
-        self._place = place
+        self._placement = placement
         self.host = host
-        self._hear = hear
+        self._on_host_lines = on_lines
         name = job["TrainingJobName"]
         stream = f"{name}/{host.plan.name}-{int(cloud.clock.time())}"
         self._log = LogStream(cloud, LOG_GROUP, stream, principal=job["RoleArn"])
-        own = host.plan == place.cluster.leader
+        own = host.plan == placement.cluster.leader
         label = f"training:{name}" if own else f"training:{name}/{host.plan.name}"
         self.container = Container(cloud, label, self._on_lines)
 
     def run(self, command: Sequence[str]) -> int:
-        """Run to the end; returns the exit code."""
+        """Run the program to its end; return the exit code."""
         base = self.host.directory.base
         private = isolation.possible_for(base)
-        around = Surroundings(
-            host_name=self.host.plan.name, hosts_file=self._place.hosts_file,
-            mounts=tuple(self.host.mounts), network=self._place.network,
+        settings = IsolationSettings(
+            host_name=self.host.plan.name, hosts_file=self._placement.hosts_file,
+            mounts=tuple(self.host.mounts), network=self._placement.network,
         )  # fmt: skip
         for feed in self.host.feeds:
             feed.start()
         try:
             return self.container.run(
-                isolation.with_private_opt_ml(command, base, around),
+                isolation.with_private_opt_ml(command, base, settings),
                 env=self._environment(private=private), cwd=base,
             )  # fmt: skip
         finally:
@@ -93,7 +94,7 @@ class HostRun:
                 feed.close()
 
     def _environment(self, *, private: bool) -> dict[str, str]:
-        job, cloud, cluster = self._job, self._cloud, self._place.cluster
+        job, cloud, cluster = self._job, self._cloud, self._placement.cluster
         env = clean_environment()
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
         env |= job.get("Environment", {})
@@ -101,7 +102,7 @@ class HostRun:
             "TRAINING_JOB_NAME": job["TrainingJobName"],
             "TRAINING_JOB_ARN": job["TrainingJobArn"],
             "SAGELOOP_HOST_ADDRESSES": json.dumps(cluster.addresses()),
-            "SAGELOOP_MASTER_PORT": str(self._place.port),
+            "SAGELOOP_MASTER_PORT": str(self._placement.port),
             _CACHE_VARIABLE: str(cache_folder()),
         }
         if "WarmPoolStatus" in job:
@@ -117,19 +118,19 @@ class HostRun:
         return env | platform
 
     def _on_lines(self, lines: list[str]) -> None:
-        told = [escaped(line) for line in lines]
-        self._hear(self.host, told)
+        text = [escaped(line) for line in lines]
+        self._on_host_lines(self.host, text)
         try:
-            self._log.write(told)
+            self._log.write(text)
         except (BotoCoreError, ClientError):
-            # A log that cannot be written never ends a job, on AWS neither.
+            # As on AWS, a job continues if its log cannot be written.
             log.warning("no log of training job %s is written", self._job["TrainingJobName"])
 
 
 def cache_folder() -> Path:
-    """Where environments of requirements are kept from one cloud to the next."""
-    given = os.environ.get(_CACHE_VARIABLE)
-    if given:
-        return Path(given)
+    """The folder that keeps environments of requirements.txt files between clouds."""
+    configured = os.environ.get(_CACHE_VARIABLE)
+    if configured:
+        return Path(configured)
     caches = os.environ.get("XDG_CACHE_HOME")
     return (Path(caches) if caches else Path.home() / ".cache") / "sageloop"

@@ -1,4 +1,4 @@
-"""The directory that is a host's ``/opt/ml``, and the files in it that say what the job is."""
+"""The directory that a training container uses as ``/opt/ml``, with its configuration files."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ WARM_CACHE = "sagemaker/warmpoolcache"
 
 @dataclass(frozen=True, slots=True)
 class JobDirectory:
-    """Paths under a host's ``/opt/ml``."""
+    """Paths below the ``/opt/ml`` directory of a host."""
 
     base: Path
 
     @property
     def config(self) -> Path:
-        """Where the configuration files lie."""
+        """The directory of the configuration files."""
         return self.base / "input" / "config"
 
     @property
     def model(self) -> Path:
-        """What becomes ``model.tar.gz``."""
+        """The directory that is uploaded as ``model.tar.gz``."""
         return self.base / "model"
 
     @property
     def output(self) -> Path:
-        """What becomes ``output.tar.gz``."""
+        """The directory that is uploaded as ``output.tar.gz``."""
         return self.base / "output" / "data"
 
     @property
     def failure(self) -> Path:
-        """The file in which a container says why it failed."""
+        """The file to which a container writes its failure reason."""
         return self.base / "output" / "failure"
 
     @property
     def warm_cache(self) -> Path:
-        """What a warm pool keeps for the next job."""
+        """The directory that a warm pool keeps for the next job."""
         return self.base / WARM_CACHE
 
     def channel(self, name: str) -> Path:
-        """Where a channel's files lie."""
+        """The directory of a channel's files."""
         return self.base / "input" / "data" / name
 
     def inside(self, path: str) -> Path:
-        """Where a path under ``/opt/ml`` lies on this machine."""
+        """The local path of a path under ``/opt/ml``."""
         return self.base / PurePosixPath(path).relative_to(INSIDE)
 
     def failure_text(self) -> str:
-        """What the container wrote as the reason of its failure, or nothing."""
+        """The failure reason that the container wrote, or an empty string."""
         if not self.failure.is_file():
             return ""
         with self.failure.open(errors="replace") as file:
@@ -66,7 +66,7 @@ class JobDirectory:
 def prepare(
     base: Path, job: dict[str, Any], cluster: Cluster, host: HostPlan, channels: Sequence[Channel]
 ) -> JobDirectory:
-    """Make one host's directory and write its configuration files from the job's description."""
+    """Create the directory of a host and write its configuration files."""
     directory = JobDirectory(base)
     checkpoints = job.get("CheckpointConfig", {})
     checkpoint_path = checkpoints.get("LocalPath", CHECKPOINTS)
@@ -77,19 +77,19 @@ def prepare(
     ):  # fmt: skip
         path.mkdir(parents=True, exist_ok=True)
     _write(directory, "hyperparameters", job.get("HyperParameters", {}))
-    _write(directory, "inputdataconfig", {c.name: c.described() for c in channels})
+    _write(directory, "inputdataconfig", {c.name: c.config_entry() for c in channels})
     _write(directory, "resourceconfig", cluster.resource_config(host))
     if checkpoints:
-        told = {
+        document = {
             "S3Uri": checkpoints["S3Uri"],
             "LocalPath": checkpoint_path,
         }
-        _write(directory, "checkpointconfig", told)
+        _write(directory, "checkpointconfig", document)
     return directory
 
 
 def fallback_environment(directory: JobDirectory, channels: Sequence[Channel]) -> dict[str, str]:
-    """Variables for programs that cannot have a private ``/opt/ml`` on this machine."""
+    """Environment variables for programs without a private ``/opt/ml``."""
     base = directory.base
     return {
         "SAGEMAKER_BASE_DIR": str(base),

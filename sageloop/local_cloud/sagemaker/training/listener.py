@@ -1,4 +1,4 @@
-"""What a job's containers print, heard: metrics, and the faults that wait for a line."""
+"""Processing of container output: metrics, and injected faults that are triggered by a line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.sagemaker.training.attempt import Attempt, Ending
+from sageloop.local_cloud.sagemaker.training.attempt import Attempt, EndReason
 from sageloop.local_cloud.sagemaker.training.host import LOG_GROUP, Host
 from sageloop.local_cloud.sagemaker.training.metrics import MetricReader, Observation
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Listener:
-    """Hears all hosts of a job, one after another."""
+class OutputListener:
+    """Processes the output lines of all hosts of a job, one host at a time."""
 
     def __init__(
         self, cloud: Cloud, job: dict[str, Any], on_metric: Callable[[str, float], None] | None
@@ -30,40 +30,40 @@ class Listener:
         self._on_metric = on_metric
         self._lock = threading.Lock()
         self._attempt: Attempt | None = None
-        self._breaks_down = False
+        self._machine_fails = False
         self.metrics = MetricReader(job["AlgorithmSpecification"].get("MetricDefinitions", ()))
 
     @contextmanager
     def listening(self, attempt: Attempt) -> Iterator[None]:
-        """Let ordered faults strike an attempt while the body runs it."""
+        """Apply injected faults to an attempt in the ``with`` block."""
         faults = self._cloud.faults
         self._attempt = attempt
-        self._breaks_down = faults.process_dies(f"training:{self._name}") or (
+        self._machine_fails = faults.kills_process(f"training:{self._name}") or (
             faults.fails_internally(self._name)
         )
         if self._spot and faults.spot_interrupted(self._name):
-            attempt.end(Ending.INTERRUPTION)
+            attempt.end(EndReason.INTERRUPTION)
         yield
-        if self._breaks_down:
-            # A program that has printed nothing breaks down at its end.
-            attempt.ending, attempt.failure = Ending.MACHINE, None
+        if self._machine_fails:
+            # Without any output, the fault takes effect when the program ends.
+            attempt.reason, attempt.failure = EndReason.MACHINE, None
 
-    def hear(self, host: Host, lines: list[str]) -> None:
-        """Take in lines of one host, control characters escaped."""
+    def receive(self, host: Host, lines: list[str]) -> None:
+        """Process output lines of a host; control characters are escaped."""
         with self._lock:
             now = self._cloud.clock.now()
             for line in lines:
                 for observed in self.metrics.read(line, now):
                     self._publish(observed)
-                self._strike(line)
+                self._inject_faults(line)
 
-    def _strike(self, line: str) -> None:
+    def _inject_faults(self, line: str) -> None:
         if self._attempt is None:
             return
-        if self._breaks_down:
-            self._attempt.end(Ending.MACHINE)
+        if self._machine_fails:
+            self._attempt.end(EndReason.MACHINE)
         elif self._spot and self._cloud.faults.spot_interrupted(self._name, line):
-            self._attempt.end(Ending.INTERRUPTION)
+            self._attempt.end(EndReason.INTERRUPTION)
 
     def _publish(self, observed: Observation) -> None:
         if self._cloud.services.has("cloudwatch"):
@@ -73,5 +73,5 @@ class Listener:
             return
         try:
             self._on_metric(observed.name, observed.value)
-        except Exception:  # nobody would read the container's output any more
-            log.exception("whoever hears metrics of training job %s broke", self._name)
+        except Exception:  # an exception would stop the thread that reads the container's output
+            log.exception("the metric callback of training job %s failed", self._name)

@@ -1,4 +1,4 @@
-"""Metrics read from what a container prints."""
+"""Metrics that are parsed from container output."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from sageloop.local_cloud.core.user_patterns import PatternTooSlow, search_in
 log = logging.getLogger(__name__)
 
 
-def definitions_for(image: str, given: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """The metric definitions of a job: the algorithm's own, then the user's."""
-    return [dict(d) for d in (*images.metric_definitions(image), *given)]
+def definitions_for(
+    image: str, user_definitions: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """The metric definitions of a job: those of the algorithm, then those of the user."""
+    return [dict(d) for d in (*images.metric_definitions(image), *user_definitions)]
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One value of one metric."""
+    """A value of a metric."""
 
     name: str
     value: float
@@ -30,22 +32,22 @@ class Observation:
 
 @dataclass
 class MetricReader:
-    """Finds metrics in lines and remembers the last value of each."""
+    """Parses metrics from output lines and keeps the last value of each."""
 
     definitions: Sequence[Mapping[str, str]]
     last: dict[str, tuple[float, datetime]] = field(default_factory=dict)
     _slow: set[str] = field(default_factory=set)
 
     def read(self, line: str, now: datetime) -> list[Observation]:
-        """What a line (control characters escaped) tells."""
-        found = []
+        """The metric values in a line (control characters escaped)."""
+        observations = []
         for definition in self.definitions:
             name, match = definition["Name"], self._match(definition, line)
             value = _number(match[1]) if match else None
             if value is not None:
-                found.append(Observation(name, value))
+                observations.append(Observation(name, value))
                 self.last[name] = (value, now)
-        return found
+        return observations
 
     def _match(self, definition: Mapping[str, str], line: str) -> Any:
         name = definition["Name"]
@@ -54,13 +56,13 @@ class MetricReader:
         try:
             return search_in(definition["Regex"], line)
         except PatternTooSlow as error:
-            # What CloudWatch does with such an expression AWS does not say.
-            log.warning("metric %s is read no more: %s", name, error)
+            # AWS does not document how it handles such an expression.
+            log.warning("metric %s is no longer parsed: %s", name, error)
             self._slow.add(name)
             return None
 
     def final(self) -> list[dict[str, Any]]:
-        """FinalMetricDataList."""
+        """The value of FinalMetricDataList."""
         return [
             {"MetricName": name, "Value": value, "Timestamp": at}
             for name, (value, at) in self.last.items()

@@ -1,4 +1,4 @@
-"""A network of a job's own: loopback and nothing else, shared by the job's hosts."""
+"""A private network with only a loopback interface, shared by the hosts of a job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.child import Child
     from sageloop.local_cloud.core.cloud import Cloud
 
-# SIOCSIFFLAGS with IFF_UP | IFF_RUNNING: a new network's loopback is down.
+# SIOCSIFFLAGS with IFF_UP | IFF_RUNNING: the loopback interface of a new network is down.
 _HOLDER = """\
 import fcntl, signal, socket, struct
 fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh", b"lo", 0x41))
@@ -24,7 +24,7 @@ signal.pause()
 
 
 class PrivateNetwork:
-    """A process that holds a network open while a job's containers come and go."""
+    """A process that keeps a network namespace open for the containers of a job."""
 
     def __init__(self, cloud: Cloud, job: str) -> None:
         self._cloud = cloud
@@ -33,25 +33,25 @@ class PrivateNetwork:
 
     @property
     def pid(self) -> int | None:
-        """The process whose namespaces are to be joined, or ``None`` if there is none."""
+        """The process whose namespaces are joined, or ``None`` if there is none."""
         return None if self._holder is None else self._holder.pid
 
     def open(self) -> None:
-        """Make the network and bring its loopback up, where this machine can."""
+        """Create the network with its loopback interface, where this machine supports it."""
         if not isolation.networks_available():
             return
         holder = self._cloud.processes.start(
             f"network:{self._job}", ["unshare", "-Urn", sys.executable, "-I", "-S", "-c", _HOLDER],
             env=clean_environment(), stdout=subprocess.PIPE, hidden=True,
         )  # fmt: skip
-        told = holder.stdout.readline() if holder.stdout else b""
-        if told.strip() != b"up":
+        first_line = holder.stdout.readline() if holder.stdout else b""
+        if first_line.strip() != b"up":
             self._end(holder)
-            raise OSError(f"no network of its own could be made for training job {self._job}")
+            raise OSError(f"no private network could be created for training job {self._job}")
         self._holder = holder
 
     def close(self) -> None:
-        """Let the network go."""
+        """Release the network."""
         if self._holder is not None:
             self._end(self._holder)
             self._holder = None

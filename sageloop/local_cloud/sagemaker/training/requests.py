@@ -1,4 +1,4 @@
-"""What CreateTrainingJob refuses beyond the model's own constraints."""
+"""Constraints of CreateTrainingJob that the service model does not declare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from sageloop.local_cloud import images
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.training.rules import Request, mistakes
+from sageloop.local_cloud.sagemaker.training.rules import Request, violations
 
 _NOT_EXECUTED = (
     "DebugHookConfig", "DebugRuleConfigurations", "TensorBoardOutputConfig",
@@ -22,13 +22,12 @@ _NOT_UPDATED = ("ProfilerConfig", "ProfilerRuleConfigurations", "RemoteDebugConf
 
 
 def check(request: Request, allow: frozenset[str], file_systems: Container[str]) -> None:
-    """Refuse a request that AWS would refuse or that cannot be executed here.
+    """Refuse a request that AWS would refuse or that the local cloud cannot execute.
 
-    ``file_systems`` are the ids of those that have a directory on this machine. Members in
-    ``allow`` as ``training:<Member>`` are stored and not executed. Raises ``AwsError``
-    ValidationException.
+    ``file_systems`` are the ids of file systems with a local directory. Members in ``allow`` as
+    ``training:<Member>`` are stored and not executed. Raises ``AwsError`` ValidationException.
     """
-    for message in mistakes(request):
+    for message in violations(request):
         raise AwsError("ValidationException", message)
     _refuse(_not_executed(request), allow)
     for channel in request.get("InputDataConfig", ()):
@@ -36,21 +35,21 @@ def check(request: Request, allow: frozenset[str], file_systems: Container[str])
         if system is not None and system not in file_systems:
             raise AwsError(
                 "ValidationException",
-                f"channel {channel['ChannelName']}: no directory of this machine stands for the "
-                f"file system {system}; register one with "
+                f"channel {channel['ChannelName']}: the file system {system} has no local "
+                "directory; register one with "
                 "training.file_systems.register(file_system_id, path).",
             )
 
 
 def check_update(request: Request) -> None:
-    """Refuse what UpdateTrainingJob cannot change here. Raises ``AwsError``."""
+    """Refuse an update that UpdateTrainingJob does not support. Raises ``AwsError``."""
     _refuse((m for m in _NOT_UPDATED if request.get(m)), frozenset())
 
 
 def check_image(request: Request, allow: frozenset[str]) -> bool:
-    """Whether a job's image has a local program that can carry it out.
+    """Whether a local program can run the image of a job.
 
-    Raises ``AwsError`` if not and ``image:<uri>`` is not in ``allow``.
+    Raises ``AwsError`` if none can and ``image:<uri>`` is not in ``allow``.
     """
     image = request["AlgorithmSpecification"].get("TrainingImage", "")
     refused = images.refusal(image, request)
@@ -62,24 +61,24 @@ def check_image(request: Request, allow: frozenset[str]) -> bool:
         raise AwsError("ValidationException", refused)
     raise AwsError(
         "ValidationException",
-        f"the training image {image} has no program on this machine (there is one for "
-        f"{', '.join(images.known_images())}). Allow it by name to have its jobs stored, "
-        f"not executed: --allow image:{image}",
+        f"the training image {image} has no program on this machine (images with a program: "
+        f"{', '.join(images.known_images())}). To store its jobs without executing them: "
+        f"--allow image:{image}",
     )
 
 
-def _refuse(found: Iterator[str], allow: frozenset[str]) -> None:
-    missing = [what for what in found if f"training:{what}" not in allow]
+def _refuse(members: Iterator[str], allow: frozenset[str]) -> None:
+    missing = [what for what in members if f"training:{what}" not in allow]
     if missing:
         raise AwsError(
             "ValidationException",
-            f"not executed yet by the local cloud: {', '.join(missing)}; nothing was started. "
-            f"Allow by name to have it stored only: --allow training:{missing[0]}",
+            f"not executed by the local cloud: {', '.join(missing)}; nothing was started. "
+            f"To store it without executing it: --allow training:{missing[0]}",
         )
 
 
 def _not_executed(request: Request) -> Iterator[str]:
-    yield from (member for member in _NOT_EXECUTED if _asks(request.get(member)))
+    yield from (member for member in _NOT_EXECUTED if _is_enabled(request.get(member)))
     profiler = request.get("ProfilerConfig", {})
     if profiler and not profiler.get("DisableProfiler"):
         yield "ProfilerConfig"
@@ -91,8 +90,8 @@ def _not_executed(request: Request) -> Iterator[str]:
         yield from _channel(channel)
 
 
-def _asks(value: Any) -> bool:
-    """Whether a member asks for something: ``{"EnableRemoteDebug": False}`` does not."""
+def _is_enabled(value: Any) -> bool:
+    """Whether a member requests a feature: ``{"EnableRemoteDebug": False}`` does not."""
     if isinstance(value, dict):
         return any(item is not False for item in value.values())
     return bool(value)

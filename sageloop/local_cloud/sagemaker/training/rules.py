@@ -1,7 +1,7 @@
-"""What AWS refuses of a CreateTrainingJob request and botocore's model does not state.
+"""Constraints of CreateTrainingJob that botocore's model does not declare.
 
-The rules are those of the API reference and the developer guide; where a guide gives no
-words for a refusal, the words are our own.
+The rules are those of the API reference and the developer guide. Where they do not document AWS's
+message, the message is the local cloud's own.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _LOCAL_STORAGE = re.compile(
     r"ml\.(g4dn|g5|g6|g6e|g7|g7e|p3dn|p4d|p4de|p5|p5e|p5en|p6-\w+|p6e-\w+|r5d|trn1|trn1n|trn2)\."
 )
 _WITHOUT_CHECKPOINTS = re.compile(r"(^|/)(kmeans|linear-learner)(:|$)")
-_LONGEST_WAIT_WITHOUT_CHECKPOINTS = 3600
+_MAX_WAIT_WITHOUT_CHECKPOINTS = 3600
 _OPT_ML = PurePosixPath("/opt/ml")
-_TAKEN = ("code", "input", "model", "output", "sagemaker")
+_RESERVED = ("code", "input", "model", "output", "sagemaker")
 _MODE = "TrainingInputMode"
 
 
-def mistakes(request: Request) -> Iterator[str]:
-    """What is wrong with a request, in one line each."""
+def violations(request: Request) -> Iterator[str]:
+    """The violated constraints of a request, one line each."""
     specification = request.get("AlgorithmSpecification")
     if specification is None:
         yield "AlgorithmSpecification is required."
@@ -54,9 +54,9 @@ def _resources(request: Request) -> Iterator[str]:
     resources = request["ResourceConfig"]
     groups = resources.get("InstanceGroups", ())
     if groups:
-        alone = [m for m in ("InstanceType", "InstanceCount") if resources.get(m)]
-        if alone:
-            yield f"ResourceConfig.{alone[0]} cannot be specified together with InstanceGroups."
+        excluded = [m for m in ("InstanceType", "InstanceCount") if resources.get(m)]
+        if excluded:
+            yield f"ResourceConfig.{excluded[0]} cannot be specified together with InstanceGroups."
         names = [group["InstanceGroupName"] for group in groups]
         if len(set(names)) < len(names):
             yield f"InstanceGroupName must be unique within InstanceGroups, got {', '.join(names)}."
@@ -87,27 +87,27 @@ def _volumes(resources: Mapping[str, Any]) -> Iterator[str]:
 
 def _spot(request: Request) -> Iterator[str]:
     limits = request.get("StoppingCondition", {})
-    longest = limits.get("MaxWaitTimeInSeconds")
+    max_wait = limits.get("MaxWaitTimeInSeconds")
     if not request.get("EnableManagedSpotTraining"):
-        if longest is not None:
+        if max_wait is not None:
             yield (
                 "Invalid MaxWaitTimeInSeconds. It can be specified only when "
                 "EnableManagedSpotTraining is true."
             )
         return
-    least = limits.get("MaxRuntimeInSeconds", 86_400)
-    if longest is None or longest < least:
+    max_runtime = limits.get("MaxRuntimeInSeconds", 86_400)
+    if max_wait is None or max_wait < max_runtime:
         yield (
             "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
-            f"MaxRuntimeInSeconds ({least}) when EnableManagedSpotTraining is true, "
-            f"got {longest}."
+            f"MaxRuntimeInSeconds ({max_runtime}) when EnableManagedSpotTraining is true, "
+            f"got {max_wait}."
         )
         return
     image = request["AlgorithmSpecification"].get("TrainingImage", "")
-    if _WITHOUT_CHECKPOINTS.search(image) and longest > _LONGEST_WAIT_WITHOUT_CHECKPOINTS:
+    if _WITHOUT_CHECKPOINTS.search(image) and max_wait > _MAX_WAIT_WITHOUT_CHECKPOINTS:
         yield (
             "Invalid MaxWaitTimeInSeconds. An algorithm that does not checkpoint may wait at most "
-            f"{_LONGEST_WAIT_WITHOUT_CHECKPOINTS} seconds, got {longest}."
+            f"{_MAX_WAIT_WITHOUT_CHECKPOINTS} seconds, got {max_wait}."
         )
 
 
@@ -118,11 +118,13 @@ def _channels(request: Request, mode: str) -> Iterator[str]:
         if names.count(name) > 1:
             yield f"InputDataConfig has more than one channel named {name}; names must be unique."
         if name in (".", ".."):
-            yield f"InputDataConfig has a channel named {name}, which is no name of a directory."
+            yield (
+                f"InputDataConfig has a channel named {name}, which is not a valid directory name."
+            )
     for channel in channels:
         own_mode = channel.get("InputMode", mode)
-        told = f"channel {channel['ChannelName']}"
-        yield from (f"{told}: {rule}" for rule in _channel(request, channel, own_mode))
+        label = f"channel {channel['ChannelName']}"
+        yield from (f"{label}: {rule}" for rule in _channel(request, channel, own_mode))
 
 
 def _channel(request: Request, channel: Mapping[str, Any], mode: str) -> Iterator[str]:
@@ -148,7 +150,7 @@ def _channel(request: Request, channel: Mapping[str, Any], mode: str) -> Iterato
             lambda: "FileSystemDataSource requires a VpcConfig with access to the file system.",
         ),
     )
-    yield from (told() for broken, told in tests if broken)
+    yield from (label() for broken, label in tests if broken)
     yield from _s3_source(request, s3, mode)
 
 
@@ -176,10 +178,10 @@ def _checkpoints(request: Request) -> Iterator[str]:
         yield "CheckpointConfig.S3Uri must be an S3 URI."
     path = PurePosixPath(config.get("LocalPath", _OPT_ML / "checkpoints"))
     inside = path.is_relative_to(_OPT_ML) and ".." not in path.parts
-    if not inside or path == _OPT_ML or path.parts[3] in _TAKEN:
+    if not inside or path == _OPT_ML or path.parts[3] in _RESERVED:
         yield (
             f"CheckpointConfig.LocalPath {path} cannot be provided by the local cloud: it must be "
-            f"under /opt/ml and not in one of its directories {', '.join(_TAKEN)}."
+            f"under /opt/ml and not in one of its directories {', '.join(_RESERVED)}."
         )
 
 

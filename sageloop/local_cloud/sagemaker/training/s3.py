@@ -1,8 +1,9 @@
-"""A job's inputs from S3 and its artifacts to S3, both as its role."""
+"""S3 access of a job with the permissions of its execution role."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlparse
@@ -15,9 +16,9 @@ from sageloop.local_cloud.sagemaker.failures import InternalError, JobFailed
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-_Answer = TypeVar("_Answer")
+_Response = TypeVar("_Response")
 _ATTEMPTS = 3
-# Above this an object is read in pieces from the store, not as the body of an answer.
+# Objects above this size are read in pieces from the store, not as a response body.
 _LARGE = 4 << 20
 
 
@@ -28,7 +29,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 class JobStorage:
-    """S3 as one job sees it: every call is made as the job's execution role."""
+    """S3 operations of a job; each call is made with its execution role."""
 
     def __init__(self, cloud: Cloud, role_arn: str) -> None:
         self._client = cloud.client("s3", principal=role_arn)
@@ -37,48 +38,48 @@ class JobStorage:
         self._role_arn = role_arn
 
     def keys(self, uri: str, *, needed: bool = True) -> list[str]:
-        """Keys under a prefix, folders' own objects left out.
+        """Object keys under a prefix without folder objects.
 
-        Raises :class:`JobFailed` in AWS's words if the bucket cannot be listed, or if there
-        are none and some are ``needed``.
+        Raises :class:`JobFailed` with AWS's message if the bucket cannot be listed, or if there are
+        no objects and some are ``needed``.
         """
         bucket, prefix = split_uri(uri)
         keys: list[str] = []
         more: dict[str, str] = {}
         while True:
-            asked = {"Bucket": bucket, "Prefix": prefix} | more
+            parameters = {"Bucket": bucket, "Prefix": prefix} | more
             try:
-                answer = _retried(lambda asked=asked: self._client.list_objects_v2(**asked))  # type: ignore[misc]
+                response = _retried(partial(self._client.list_objects_v2, **parameters))
             except ClientError as error:
-                raise self._no_objects(uri, bucket, f" Error message from S3: {_told(error)}") \
-                    from error  # fmt: skip
-            keys += [o["Key"] for o in answer.get("Contents", ()) if not o["Key"].endswith("/")]
-            if "NextContinuationToken" not in answer:
+                tail = f" Error message from S3: {_error_text(error)}"
+                raise self._no_objects(uri, bucket, tail) from error
+            keys += [o["Key"] for o in response.get("Contents", ()) if not o["Key"].endswith("/")]
+            if "NextContinuationToken" not in response:
                 break
-            more = {"ContinuationToken": answer["NextContinuationToken"]}
+            more = {"ContinuationToken": response["NextContinuationToken"]}
         if needed and not keys:
             raise self._no_objects(uri, bucket, "")
         return keys
 
     def pieces(self, bucket: str, key: str) -> Iterator[bytes]:
-        """An object's body, in pieces. Raises :class:`JobFailed` in AWS's words."""
+        """The body of an object in pieces. Raises :class:`JobFailed` with AWS's message."""
         stored = moto_bodies.find(self._account, bucket, key)
         if stored is None or stored.size <= _LARGE:
             yield self.read(bucket, key)
             return
-        self._ask(bucket, key, stored.etag)
+        self._check_access(bucket, key, stored.etag)
         yield from stored.pieces()
 
     def read(self, bucket: str, key: str) -> bytes:
-        """An object's whole body. Raises :class:`JobFailed` in AWS's words."""
+        """The body of an object. Raises :class:`JobFailed` with AWS's message."""
         try:
-            answer = _retried(lambda: self._client.get_object(Bucket=bucket, Key=key))
-            return bytes(answer["Body"].read())
+            response = _retried(lambda: self._client.get_object(Bucket=bucket, Key=key))
+            return bytes(response["Body"].read())
         except ClientError as error:
-            raise JobFailed(f"ClientError: Data download failed:{_told(error)}") from error
+            raise JobFailed(f"ClientError: Data download failed:{_error_text(error)}") from error
 
     def save(self, bucket: str, key: str, path: Path) -> None:
-        """Copy an object into a file, making the folders above it."""
+        """Copy an object into a file; missing parent folders are created."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb", buffering=0) as file:
             for piece in self.pieces(bucket, key):
@@ -88,7 +89,7 @@ class JobStorage:
         self, bucket: str, key: str, body: bytes, *, kms_key: str | None = None,
         content_type: str | None = None,
     ) -> None:  # fmt: skip
-        """Write one object, encrypted under ``kms_key`` if one is given."""
+        """Put an object, encrypted with ``kms_key`` if one is specified."""
         extra = {} if kms_key is None else {
             "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key,
         }  # fmt: skip
@@ -99,33 +100,39 @@ class JobStorage:
                 lambda: self._client.put_object(Bucket=bucket, Key=key, Body=body, **extra)
             )  # fmt: skip
         except ClientError as error:
-            raise JobFailed(f"ClientError: Artifact upload failed:{_told(error)}") from error
+            raise JobFailed(f"ClientError: Artifact upload failed:{_error_text(error)}") from error
 
     def delete(self, bucket: str, key: str) -> None:
-        """Remove one object."""
+        """Delete an object."""
         try:
             _retried(lambda: self._client.delete_object(Bucket=bucket, Key=key))
         except ClientError as error:
-            raise JobFailed(f"ClientError: Checkpoint removal failed:{_told(error)}") from error
+            raise JobFailed(
+                f"ClientError: Checkpoint removal failed:{_error_text(error)}"
+            ) from error
 
-    def ask(self, bucket: str, key: str) -> str:
-        """Be allowed to read an object; returns its ETag. Raises :class:`JobFailed`."""
+    def authorize(self, bucket: str, key: str) -> str:
+        """Check that the role may read an object; return its ETag. Raises :class:`JobFailed`."""
         stored = moto_bodies.find(self._account, bucket, key)
         if stored is None:
-            self.read(bucket, key)  # which says in AWS's words why it cannot be
-            raise JobFailed(f"ClientError: Data download failed: s3://{bucket}/{key} is gone")
-        self._ask(bucket, key, stored.etag)
+            self.read(bucket, key)  # raises AWS's message for a missing object
+            raise JobFailed(
+                f"ClientError: Data download failed: s3://{bucket}/{key} does not exist"
+            )
+        self._check_access(bucket, key, stored.etag)
         return stored.etag
 
-    def _ask(self, bucket: str, key: str, etag: str) -> None:
-        # A GetObject like any other to the front and its faults, answered without the body.
+    def _check_access(self, bucket: str, key: str, etag: str) -> None:
+        # For access decisions and injected faults this is a GetObject; the response has no body.
         try:
             _retried(
                 lambda: self._client.get_object(Bucket=bucket, Key=key, IfNoneMatch=etag)
             )  # fmt: skip
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != 304:
-                raise JobFailed(f"ClientError: Data download failed:{_told(error)}") from error
+                raise JobFailed(
+                    f"ClientError: Data download failed:{_error_text(error)}"
+                ) from error
 
     def _no_objects(self, uri: str, bucket: str, tail: str) -> JobFailed:
         return JobFailed(
@@ -136,7 +143,7 @@ class JobStorage:
         )
 
 
-def _retried(call: Callable[[], _Answer]) -> _Answer:
+def _retried(call: Callable[[], _Response]) -> _Response:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return call()
@@ -148,7 +155,7 @@ def _retried(call: Callable[[], _Answer]) -> _Answer:
     raise AssertionError("unreachable")
 
 
-def _told(error: ClientError) -> str:
+def _error_text(error: ClientError) -> str:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     named = error.response["Error"]
     return f"{named['Code']} ({status}): {named['Message']}"

@@ -1,4 +1,4 @@
-"""CreateTrainingJob and its companions."""
+"""CreateTrainingJob and the other operations on training jobs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.jobs import check_role
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.store import Document
 from sageloop.local_cloud.sagemaker.training import requests
-from sageloop.local_cloud.sagemaker.training.book import FAMILY, JobBook
 from sageloop.local_cloud.sagemaker.training.channels.file_systems import FileSystems
 from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
 from sageloop.local_cloud.sagemaker.training.cluster import cluster_of
-from sageloop.local_cloud.sagemaker.training.run import Surroundings, TrainingRun
+from sageloop.local_cloud.sagemaker.training.repository import FAMILY, TrainingJobRepository
+from sageloop.local_cloud.sagemaker.training.run import SharedResources, TrainingRun
 from sageloop.local_cloud.sagemaker.training.warm_pools import WarmPools
 
 if TYPE_CHECKING:
@@ -32,19 +32,19 @@ _SUMMARY = (
 
 
 class TrainingJobs:
-    """Training jobs, each run by processes of its own.
+    """Operations on training jobs; each job runs in its own processes.
 
-    ``file_systems`` says which directories stand for EFS and FSx file systems.
+    ``file_systems`` maps EFS and FSx file systems to local directories.
     """
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._cloud = account.cloud
         self._store = account.store
-        self._book = JobBook(account)
+        self._repository = TrainingJobRepository(account)
         self._pools = WarmPools(account.cloud, account.store)
         self.file_systems = FileSystems()
-        self._shared = Surroundings(
+        self._shared = SharedResources(
             self._pools, self.file_systems, SharedBodies(account.cloud.work_dir / "objects")
         )
         self._lock = threading.Lock()
@@ -60,65 +60,66 @@ class TrainingJobs:
         self, request: dict[str, Any], *, tuning_job_arn: str | None = None,
         on_metric: OnMetric | None = None, on_end: OnEnd | None = None,
     ) -> str:  # fmt: skip
-        """Start a job as CreateTrainingJob does once its request is well formed; returns its ARN.
+        """Start a job from a validated CreateTrainingJob request; return its ARN.
 
-        ``on_metric`` is told every observed value of a metric, ``on_end`` once the job's last
-        document; both in the job's own thread. Raises ``AwsError``.
+        ``on_metric`` is called with each observed value of a metric, ``on_end`` once with the job's
+        final document; both are called in the thread of the job. Raises ``AwsError``.
         """
-        runs_here = self.check(request)
+        is_executable = self.check(request)
         image = request["AlgorithmSpecification"].get("TrainingImage", "")
         name = request["TrainingJobName"]
-        document = self._book.open(request, tuning_job_arn=tuning_job_arn)
+        document = self._repository.open(request, tuning_job_arn=tuning_job_arn)
         arn: str = document["TrainingJobArn"]
-        if not runs_here:
+        if not is_executable:
             with self._lock:
                 self._stored[name] = on_end
-            told = f"stored, not executed: {image} has no program on this machine"
-            self._book.move(name, "Pending", message=told)
+            message = f"stored, not executed: {image} has no program on this machine"
+            self._repository.move(name, "Pending", message=message)
             return arn
         self._start(document, on_metric, on_end)
         return arn
 
     def check(self, request: dict[str, Any]) -> bool:
-        """Whether a job would run here; refuses with ``AwsError`` what a launch would refuse.
+        """Whether a job would be executed; raises the ``AwsError`` that a launch would raise.
 
-        Starts nothing. A request for an image that is only allowed by name gives ``False``.
+        Starts nothing. Returns ``False`` for an image without a local program that is allowed by
+        name.
         """
         allow = self._cloud.config.allow
         requests.check(request, allow, self.file_systems)
-        runs_here = requests.check_image(request, allow)
+        is_executable = requests.check_image(request, allow)
         check_role(self._cloud, request["RoleArn"])
         self._check_quota(request)
-        return runs_here
+        return is_executable
 
     @operation("DescribeTrainingJob")
     def describe_training_job(self, call: Call) -> dict[str, Any]:
-        """The job."""
+        """Return the job."""
         return self._store.get(FAMILY, call.params["TrainingJobName"])
 
     @operation("ListTrainingJobs")
     def list_training_jobs(self, call: Call) -> dict[str, Any]:
-        """Jobs by name, status and times."""
+        """List jobs by name, status and times."""
         if "TrainingPlanArnEquals" in call.params:
-            return {"TrainingJobSummaries": []}  # there are no plans
+            return {"TrainingJobSummaries": []}  # there are no training plans
         pool = call.params.get("WarmPoolStatusEquals")
 
         def admitted(job: Document) -> bool:
             return pool is None or job.get("WarmPoolStatus", {}).get("Status") == pool
 
-        return page(
+        return list_response(
             self._store.list(FAMILY, admitted), call.params, result="TrainingJobSummaries",
             name="TrainingJobName", status="TrainingJobStatus", members=_SUMMARY,
         )  # fmt: skip
 
     @operation("StopTrainingJob")
     def stop_training_job(self, call: Call) -> None:
-        """Ask a job to end: SIGTERM, and SIGKILL when its grace is over."""
+        """Stop a job: SIGTERM, then SIGKILL after the grace period."""
         self.stop_job(call.params["TrainingJobName"])
 
     def stop_job(self, name: str) -> None:
-        """What StopTrainingJob does. Raises ``AwsError`` if the job has ended."""
-        if not self._book.ask_to_stop(name):
+        """Stop a job as StopTrainingJob does. Raises ``AwsError`` if the job has ended."""
+        if not self._repository.mark_stopping(name):
             return
         with self._lock:
             run = self._runs.get(name)
@@ -126,13 +127,13 @@ class TrainingJobs:
         if run is not None:
             run.request_stop()
         elif stored:
-            last = self._book.move(name, "Stopped")
+            last = self._repository.move(name, "Stopped")
             if on_end is not None:
                 on_end(last)
 
     @operation("UpdateTrainingJob")
     def update_training_job(self, call: Call) -> dict[str, Any]:
-        """Keep a warm pool for longer or shorter."""
+        """Change how long a warm pool is kept."""
         name = call.params["TrainingJobName"]
         job = self._store.get(FAMILY, name)
         requests.check_update(call.params)
@@ -143,7 +144,7 @@ class TrainingJobs:
 
     @operation("DeleteTrainingJob")
     def delete_training_job(self, call: Call) -> None:
-        """Forget a job that has ended."""
+        """Delete a job that has ended."""
         name = call.params["TrainingJobName"]
         with self._store.changed:
             status = self._store.get(FAMILY, name)["TrainingJobStatus"]
@@ -156,15 +157,15 @@ class TrainingJobs:
                 raise AwsError(
                     "ResourceInUse",
                     f"Training job {name} cannot be deleted while its warm pool is Available; set "
-                    "KeepAlivePeriodInSeconds to 0 by UpdateTrainingJob first.",
+                    "KeepAlivePeriodInSeconds to 0 with UpdateTrainingJob first.",
                 )
             self._store.delete(FAMILY, name)
 
     def start(self) -> None:
-        """Nothing runs before the first job."""
+        """Do nothing: the first job starts the background work."""
 
     def stop(self) -> None:
-        """Kill what runs; jobs stay as they are."""
+        """Kill the processes of all jobs; the jobs keep their statuses."""
         with self._lock:
             runs = list(self._runs.values())
         for run in runs:
@@ -180,12 +181,12 @@ class TrainingJobs:
                 on_end(last)
 
         run = TrainingRun(
-            self._cloud, self._book, document, self._shared, on_metric=on_metric, on_end=ended
+            self._cloud, self._repository, document, self._shared, on_metric=on_metric, on_end=ended
         )
         with self._lock:
             self._runs[name] = run
-        if self._book.describe(name)["TrainingJobStatus"] == "Stopping":
-            run.request_stop()  # asked for before there was a run to ask
+        if self._repository.describe(name)["TrainingJobStatus"] == "Stopping":
+            run.request_stop()  # the stop was requested before the run was registered
         run.start()
 
     def _check_quota(self, request: dict[str, Any]) -> None:
@@ -193,11 +194,11 @@ class TrainingJobs:
         cluster = cluster_of(request["ResourceConfig"])
         for kind in cluster.instance_types:
             if self._cloud.faults.quota_refused(kind):
-                asked = sum(host.instance_type == kind for host in cluster.hosts)
+                requested = sum(host.instance_type == kind for host in cluster.hosts)
                 raise AwsError(
                     "ResourceLimitExceeded",
                     f"The account-level service limit '{kind} for {spot} job usage' is 0 "
-                    f"Instances, with current utilization of 0 Instances and a request delta of "
-                    f"{asked} Instances. Please use AWS Service Quotas to request an increase for "
-                    "this quota.",
+                    "Instances, with current utilization of 0 Instances and a request delta of "
+                    f"{requested} Instances. Please use AWS Service Quotas to request an increase "
+                    "for this quota.",
                 )

@@ -1,4 +1,4 @@
-"""What one attempt at a job needs: hosts made, data brought, results kept."""
+"""The resources of one attempt: hosts, channels, checkpoints and artifacts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sageloop.local_cloud.core.ports import free_port
 from sageloop.local_cloud.sagemaker.failures import InternalError, JobFailed
 from sageloop.local_cloud.sagemaker.training import layout
 from sageloop.local_cloud.sagemaker.training.artifacts import Artifacts
+from sageloop.local_cloud.sagemaker.training.channel_delivery import ChannelDelivery
 from sageloop.local_cloud.sagemaker.training.channels.channel import channels_of
 from sageloop.local_cloud.sagemaker.training.channels.file_systems import FileSystems
 from sageloop.local_cloud.sagemaker.training.channels.files import SharedBodies
 from sageloop.local_cloud.sagemaker.training.checkpoints import CheckpointSync, NoCheckpoints
 from sageloop.local_cloud.sagemaker.training.cluster import Cluster, HostPlan
-from sageloop.local_cloud.sagemaker.training.delivery import Delivery
-from sageloop.local_cloud.sagemaker.training.host import Heard, Host, HostRun, Place
+from sageloop.local_cloud.sagemaker.training.host import Host, HostRun, OnHostLines, Placement
 from sageloop.local_cloud.sagemaker.training.s3 import JobStorage
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One attempt's means. ``on_error`` hears of data that a pipe could not get."""
+    """The resources of one attempt; ``on_error`` receives failures of its pipes."""
 
     def __init__(
         self, cloud: Cloud, job: dict[str, Any], cluster: Cluster, file_systems: FileSystems,
@@ -39,38 +39,40 @@ class Session:
         self._network = network
         self._storage = JobStorage(cloud, job["RoleArn"])
         self._channels = channels_of(job)
-        self._delivery = Delivery(self._storage, file_systems, bodies, self._tell_error)
+        self._channel_delivery = ChannelDelivery(
+            self._storage, file_systems, bodies, self._report_error
+        )
         self.artifacts = Artifacts(job, self._storage)
         self.on_error: Callable[[JobFailed], None] | None = None
 
     def make_hosts(self, root: Path, pool: Path | None) -> list[Host]:
-        """Make every host's directory; a pool's caches move in."""
+        """Create the directory of each host; the caches of a warm pool are moved into them."""
         root.mkdir(parents=True, exist_ok=True)
         (root / "hosts").write_text(self._cluster.hosts_file())
         self._hosts_file = root / "hosts"
         return [self._host(root, plan, pool) for plan in self._cluster.hosts]
 
-    def bring_data(self, hosts: list[Host]) -> None:
-        """Bring every channel to the hosts. Raises :class:`JobFailed`."""
+    def deliver_channels(self, hosts: list[Host]) -> None:
+        """Deliver all channels to the hosts. Raises :class:`JobFailed`."""
         for channel in self._channels:
-            self._delivery.bring(channel, hosts)
+            self._channel_delivery.deliver(channel, hosts)
 
-    def runs(self, hosts: list[Host], hear: Heard) -> list[HostRun]:
-        """What will run on the hosts."""
-        place = Place(self._cluster, free_port(), self._network, self._hosts_file)
-        return [HostRun(self._cloud, self._job, place, host, hear) for host in hosts]
+    def runs(self, hosts: list[Host], on_lines: OnHostLines) -> list[HostRun]:
+        """The programs to run, one for each host."""
+        placement = Placement(self._cluster, free_port(), self._network, self._hosts_file)
+        return [HostRun(self._cloud, self._job, placement, host, on_lines) for host in hosts]
 
     def command(self) -> list[str]:
-        """The container's command line."""
+        """The command line of the container."""
         image = self._job["AlgorithmSpecification"]["TrainingImage"]
         command = images.training_command(image, self._job)
         if command is None:
-            raise InternalError  # unregistered since the job was created
+            raise InternalError  # the image was unregistered after the job was created
         return command
 
     @contextmanager
     def checkpoints(self, hosts: list[Host]) -> Iterator[CheckpointSync | NoCheckpoints]:
-        """Checkpoints restored on entering, no longer watched on leaving."""
+        """Context of the checkpoints: restored on entry, no longer scanned on exit."""
         config = self._job.get("CheckpointConfig")
         if not config:
             yield NoCheckpoints()
@@ -84,8 +86,8 @@ class Session:
         finally:
             sync.abandon()
 
-    def keep(self, hosts: list[Host], failure: JobFailed | None) -> None:
-        """Upload what the hosts leave; raises ``failure`` if there is one."""
+    def upload_outputs(self, hosts: list[Host], failure: JobFailed | None) -> None:
+        """Upload the artifacts of the hosts; then raise ``failure`` if there is one."""
         outputs = [host.directory.output for host in hosts]
         upload_output = any(any(folder.iterdir()) for folder in outputs)
         if upload_output:
@@ -98,7 +100,7 @@ class Session:
         try:
             self.artifacts.upload("output", folders)
         except JobFailed:
-            if failure is None:  # else the first failure is the one to tell
+            if failure is None:  # else the first failure is the one to report
                 raise
 
     def _host(self, root: Path, plan: HostPlan, pool: Path | None) -> Host:
@@ -107,13 +109,13 @@ class Session:
         directory = layout.prepare(base, self._job, self._cluster, plan, channels)
         if "WarmPoolStatus" in self._job:
             directory.warm_cache.parent.mkdir(parents=True)
-            kept = None if pool is None else pool / plan.name
-            if kept is not None and kept.is_dir():
-                shutil.move(kept, directory.warm_cache)
+            cache = None if pool is None else pool / plan.name
+            if cache is not None and cache.is_dir():
+                shutil.move(cache, directory.warm_cache)
             else:
                 directory.warm_cache.mkdir()
         return Host(plan, directory, channels)
 
-    def _tell_error(self, failure: JobFailed) -> None:
+    def _report_error(self, failure: JobFailed) -> None:
         if self.on_error is not None:
             self.on_error(failure)

@@ -1,7 +1,7 @@
-"""Instances kept after a job for the next one like it.
+"""Managed warm pools: instances kept after a job for the next job with the same configuration.
 
-Nothing is provisioned here, so what a pool really keeps is its persistent cache directory,
-its hold on capacity, and what Describe tells of it.
+The local cloud provisions no instances. A pool keeps its persistent cache directory, its capacity
+and its WarmPoolStatus.
 https://docs.aws.amazon.com/sagemaker/latest/dg/train-warm-pools.html
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.store import Document
-from sageloop.local_cloud.sagemaker.training.book import FAMILY
+from sageloop.local_cloud.sagemaker.training.repository import FAMILY
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.clock import Timer
@@ -29,7 +29,7 @@ _SAME = (
 
 
 class WarmPools:
-    """The pools that are available, by the job that left them."""
+    """The available warm pools, by the name of the job that created them."""
 
     def __init__(self, cloud: Cloud, store: SageMakerStore) -> None:
         self._clock = cloud.clock
@@ -40,23 +40,23 @@ class WarmPools:
         self._timers: dict[str, Timer] = {}
 
     def take(self, job: Document) -> Path | None:
-        """Give a job the pool that matches it; returns the pool's caches, one a host."""
+        """Assign the matching pool to a job; return the caches of the pool, one for each host."""
         with self._lock:
             for name in self._since:
                 if _key(self._store.get(FAMILY, name)) == _key(job):
                     self._close(name, "Reused", ReusedByJob=job["TrainingJobName"])
-                    self._tell(job["TrainingJobName"], {"Status": "InUse"})
+                    self._set_status(job["TrainingJobName"], {"Status": "InUse"})
                     return self._folder / name
         return None
 
     def keep(self, name: str, caches: Iterable[tuple[str, Path]]) -> None:
-        """Keep a job's instances if it asks for that; ``caches`` are by host."""
+        """Keep the instances of a job if it requests a pool; ``caches`` are by host."""
         job = self._store.get(FAMILY, name)
         seconds = job["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
         with self._lock:
             if not seconds:
                 if "WarmPoolStatus" in job:
-                    self._tell(name, {"Status": "Terminated"})
+                    self._set_status(name, {"Status": "Terminated"})
                 return
             folder = self._folder / name
             folder.mkdir(parents=True, exist_ok=True)
@@ -64,16 +64,18 @@ class WarmPools:
                 if cache.is_dir():
                     shutil.move(cache, folder / host)
             self._since[name] = self._clock.time()
-            self._tell(name, {"Status": "Available", "ResourceRetainedBillableTimeInSeconds": 0})
+            self._set_status(
+                name, {"Status": "Available", "ResourceRetainedBillableTimeInSeconds": 0}
+            )
             self._expire_after(name, seconds)
 
     def drop(self, name: str) -> None:
-        """A job ended without instances worth keeping."""
+        """Record that a job ended without instances to keep."""
         if "WarmPoolStatus" in self._store.get(FAMILY, name):
-            self._tell(name, {"Status": "Terminated"})
+            self._set_status(name, {"Status": "Terminated"})
 
     def update(self, name: str, seconds: int) -> None:
-        """UpdateTrainingJob: keep a pool for ``seconds`` from its job's end; 0 ends it.
+        """Keep a pool for ``seconds`` from the end of its job (UpdateTrainingJob); 0 ends it.
 
         Raises ``AwsError`` if the job has no available pool.
         """
@@ -95,7 +97,7 @@ class WarmPools:
             self._expire_after(name, seconds)
 
     def available(self, name: str) -> bool:
-        """Whether a job's pool waits for another job."""
+        """Whether the pool of a job is available for another job."""
         with self._lock:
             return name in self._since
 
@@ -115,16 +117,16 @@ class WarmPools:
                 shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def _close(self, name: str, status: str, **members: str) -> None:
-        kept = round(self._clock.time() - self._since.pop(name))
+        entry = round(self._clock.time() - self._since.pop(name))
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
         limit = self._store.get(FAMILY, name)["ResourceConfig"]["KeepAlivePeriodInSeconds"]
-        retained = kept if status == "Reused" else min(kept, limit)
-        told = {"Status": status, "ResourceRetainedBillableTimeInSeconds": retained}
-        self._tell(name, told | members)
+        retained = entry if status == "Reused" else min(entry, limit)
+        status_document = {"Status": status, "ResourceRetainedBillableTimeInSeconds": retained}
+        self._set_status(name, status_document | members)
 
-    def _tell(self, name: str, status: dict[str, Any]) -> None:
+    def _set_status(self, name: str, status: dict[str, Any]) -> None:
         self._store.update(FAMILY, name, {"WarmPoolStatus": status})
 
 

@@ -1,1 +1,1 @@
-"""Batch transform: a model's real containers over the objects of a prefix."""
+"""Batch transform: runs the containers of a model on the objects under an S3 prefix."""

@@ -1,4 +1,4 @@
-"""Data capture of batch transform: manifests of what was read and written, no copies.
+"""Data capture of batch transform: manifests of the input and output objects.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture-batch.html
 """
@@ -12,9 +12,9 @@ from typing import Any
 from sageloop.local_cloud.sagemaker.training.channels.listing import Item
 
 
-def manifests(done: Sequence[Item], output_path: str) -> dict[str, list[Any]]:
-    """For ``input`` and ``output`` the manifest of the objects that were transformed."""
-    ordered = sorted(done, key=lambda item: item.key)
+def manifests(transformed: Sequence[Item], output_path: str) -> dict[str, list[Any]]:
+    """The manifests ``input`` and ``output`` of the objects that were transformed."""
+    ordered = sorted(transformed, key=lambda item: item.key)
     if not ordered:
         return {}
     first = ordered[0]
@@ -29,6 +29,6 @@ def manifests(done: Sequence[Item], output_path: str) -> dict[str, list[Any]]:
 
 
 def manifest_key(prefix: str, side: str, now: datetime, name: str) -> str:
-    """Where a manifest goes: by side and hour below the destination's prefix."""
+    """The key of a manifest: by side and hour under the prefix of the destination."""
     place = f"{side}/{now:%Y/%m/%d/%H}/{name}.json"
     return "/".join(part for part in (prefix.strip("/"), place) if part)

@@ -1,4 +1,4 @@
-"""DataProcessing: what of the input goes to the model, and what of both goes to the output."""
+"""DataProcessing: filters of the input and the output, and their join."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ FORMATS = (CSV, JSON, JSON_LINES)
 
 
 class JoinError(ValueError):
-    """An answer or a record that cannot be read or joined."""
+    """A response or record that cannot be parsed or joined."""
 
 
 def media_type(content_type: str | None) -> str:
-    """A content type without its parameters, in lower case."""
+    """A content type in lower case without its parameters."""
     return (content_type or "").split(";", 1)[0].strip().lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataProcessing:
-    """The three members of DataProcessing, with the formats they are applied to."""
+    """The members of DataProcessing and the formats of input and output."""
 
     input_filter: JsonPath
     output_filter: JsonPath
@@ -40,37 +40,37 @@ class DataProcessing:
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> DataProcessing:
-        """What a CreateTransformJob request asks for. Raises ``JsonPathError``."""
-        wanted = request.get("DataProcessing", {})
-        given, taken = request["TransformInput"], request["TransformOutput"]
-        reads = media_type(given.get("ContentType"))
+        """The DataProcessing of a CreateTransformJob request. Raises ``JsonPathError``."""
+        config = request.get("DataProcessing", {})
+        content_type, accept = request["TransformInput"], request["TransformOutput"]
+        reads = media_type(content_type.get("ContentType"))
         return cls(
-            input_filter=parse(wanted.get("InputFilter", "$")),
-            output_filter=parse(wanted.get("OutputFilter", "$")),
-            joins=wanted.get("JoinSource", "None") == "Input",
+            input_filter=parse(config.get("InputFilter", "$")),
+            output_filter=parse(config.get("OutputFilter", "$")),
+            joins=config.get("JoinSource", "None") == "Input",
             reads=reads,
-            writes=media_type(taken.get("Accept")) or reads,
-            by_line=given.get("SplitType", "None") == "Line",
+            writes=media_type(accept.get("Accept")) or reads,
+            by_line=content_type.get("SplitType", "None") == "Line",
         )
 
     @property
     def touches_output(self) -> bool:
-        """Whether an answer has to be read at all."""
+        """Whether responses must be parsed."""
         return self.joins or not self.output_filter.is_whole
 
     def filtered(self, records: Iterable[Record]) -> list[Record]:
-        """The records as the model gets them. Raises ``JsonPathError`` or :class:`JoinError`."""
+        """The records after InputFilter. Raises ``JsonPathError`` or :class:`JoinError`."""
         if self.input_filter.is_whole:
             return list(records)
         return [self._filtered(record) for record in records]
 
-    def output(self, records: Sequence[Record], answer: bytes) -> list[bytes]:
-        """What goes to the output for the records of one request and the model's answer.
+    def output(self, records: Sequence[Record], response: bytes) -> list[bytes]:
+        """The output for the records of a request and the model's response.
 
-        Raises ``JsonPathError`` or :class:`JoinError`, among others if the answer does not have
-        one record for each that was sent.
+        Raises ``JsonPathError`` or :class:`JoinError`, for example if the numbers of records in
+        request and response differ.
         """
-        predicted = self._records_in(answer, len(records))
+        predicted = self._records_in(response, len(records))
         if not self.joins:
             return [self._written(self.output_filter.select(p), self.writes) for p in predicted]
         joined = [
@@ -80,16 +80,16 @@ class DataProcessing:
         return [self._written(self.output_filter.select(j), self.writes) for j in joined]
 
     def _filtered(self, record: Record) -> Record:
-        kept = self._written(self.input_filter.select(self._read(record.original)), self.reads)
-        return Record(kept, kept + (b"\n" if self.by_line else b""), record.original)
+        selected = self._written(self.input_filter.select(self._read(record.original)), self.reads)
+        return Record(selected, selected + (b"\n" if self.by_line else b""), record.original)
 
-    def _records_in(self, answer: bytes, count: int) -> list[Any]:
-        lines = [answer]
+    def _records_in(self, response: bytes, count: int) -> list[Any]:
+        lines = [response]
         if self.by_line:
-            lines = [line.removesuffix(b"\r") for line in answer.split(b"\n") if line.strip()]
+            lines = [line.removesuffix(b"\r") for line in response.split(b"\n") if line.strip()]
         if len(lines) != count:
             raise JoinError(
-                f"The number of records in the answer ({len(lines)}) differs from that in the "
+                f"The number of records in the response ({len(lines)}) differs from that in the "
                 f"request ({count})"
             )
         return [_parsed(line, self.writes, "output from the algorithm") for line in lines]
@@ -97,12 +97,12 @@ class DataProcessing:
     def _read(self, content: bytes) -> Any:
         return _parsed(content, self.reads, "input")
 
-    def _joined(self, given: Any, prediction: Any) -> Any:
+    def _joined(self, record: Any, prediction: Any) -> Any:
         if self.reads == CSV:
-            return [*given, *prediction]
-        if isinstance(given, dict):
-            return given | {"SageMakerOutput": prediction}
-        return {"SageMakerInput": given, "SageMakerOutput": prediction}
+            return [*record, *prediction]
+        if isinstance(record, dict):
+            return record | {"SageMakerOutput": prediction}
+        return {"SageMakerInput": record, "SageMakerOutput": prediction}
 
     @staticmethod
     def _written(value: Any, form: str) -> bytes:
@@ -123,7 +123,7 @@ def _parsed(content: bytes, form: str, what: str) -> Any:
 
 
 def _row(value: Any) -> str:
-    made = io.StringIO()
+    row = io.StringIO()
     fields = value if isinstance(value, list) else [value]
-    csv.writer(made, lineterminator="").writerow(fields)
-    return made.getvalue()
+    csv.writer(row, lineterminator="").writerow(fields)
+    return row.getvalue()

@@ -1,13 +1,13 @@
-"""The JSONPath that batch transform's filters know, which is a subset of its own.
+"""The JSONPath subset of batch transform's filters.
 
-Supported are ``$``, ``.name``, ``['name','other']``, ``[0,-1]``, ``[1:]`` (also mixed, as in
-AWS's example ``$[0,5:]``) and ``*`` in place of a name or a number. Several names select an
-object, several indexes or a slice an array. No library has these semantics: general JSONPath
-gives a list of matches, knows no mixed unions, and finds nothing where AWS fails.
+Supported are ``$``, ``.name``, ``['name','other']``, ``[0,-1]``, ``[1:]`` (also mixed, as in AWS's
+example ``$[0,5:]``) and ``*`` in place of a name or a number. Several names select an object,
+several indexes or a slice an array. No library has these semantics: general JSONPath returns a list
+of matches, has no mixed unions, and returns nothing where AWS fails.
 
-https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html
-calls the end of a slice inclusive in its prose; JsonPath, to which it refers, and the jobs
-that people publish take it as exclusive, and so does this module.
+https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html describes the
+end of a slice as inclusive; JsonPath, to which it refers, and published jobs treat it as exclusive.
+This module treats it as exclusive.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SLICE = re.compile(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*")
 
 
 class JsonPathError(ValueError):
-    """An expression that is not supported, or data that does not have what it names."""
+    """An unsupported expression, or data without the selected member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class JsonPath:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it selects everything (``$``)."""
+        """Whether the expression selects the whole value (``$``)."""
         return not self.steps
 
     def select(self, value: Any) -> Any:
-        """What it selects of a value. Raises :class:`JsonPathError` if that is not there."""
+        """The selected part of a value. Raises :class:`JsonPathError` if it does not exist."""
         for step in self.steps:
             try:
                 value = step(value)
@@ -52,7 +52,7 @@ class JsonPath:
 
 
 def parse(expression: str) -> JsonPath:
-    """Compile an expression. Raises :class:`JsonPathError` in words for the user."""
+    """Compile an expression. Raises :class:`JsonPathError` with a message for the user."""
     if not expression.startswith("$"):
         raise JsonPathError(f"a JSONPath begins with $, got {expression!r}")
     return JsonPath(expression, tuple(_steps(expression)))
@@ -61,15 +61,15 @@ def parse(expression: str) -> JsonPath:
 def _steps(expression: str) -> Iterator[Select]:
     position = 1
     while position < len(expression):
-        found = _STEP.match(expression, position)
-        if found is None:
+        match = _STEP.match(expression, position)
+        if match is None:
             raise JsonPathError(
                 f"{expression!r} is not supported from {expression[position:]!r} on; supported "
                 "are .name, ['name','other'], [0,-1], [1:] and *"
             )
-        name = found["name"]
-        yield _bracket(found["inside"], expression) if name is None else _child(name)
-        position = found.end()
+        name = match["name"]
+        yield _bracket(match["inside"], expression) if name is None else _child(name)
+        position = match.end()
 
 
 def _child(name: str) -> Select:
@@ -90,9 +90,9 @@ def _bracket(inside: str, expression: str) -> Select:
 
 
 def _unquoted(part: str) -> str:
-    found = _QUOTED.fullmatch(part)
-    assert found is not None
-    return str(found[1] if found[1] is not None else found[2])
+    match = _QUOTED.fullmatch(part)
+    assert match is not None
+    return str(match[1] if match[1] is not None else match[2])
 
 
 def _pick(part: str, expression: str) -> Callable[[Any], list[Any]]:
@@ -128,7 +128,7 @@ def _members(value: Any, names: list[str]) -> dict[str, Any]:
 def _element(value: Any, index: int) -> Any:
     array = _array(value)
     if not -len(array) <= index < len(array):
-        raise JsonPathError(f"index {index} is not within the {len(array)} elements there are")
+        raise JsonPathError(f"index {index} is outside an array of {len(array)} elements")
     return array[index]
 
 

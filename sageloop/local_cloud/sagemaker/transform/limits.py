@@ -1,4 +1,4 @@
-"""How large requests are, how many records they hold and how many run at once."""
+"""Request limits of a transform job: payload size, records per request and concurrency."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DEFAULT_PAYLOAD_MB = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What holds for a job. ``payload_mb`` 0 is no limit: bodies are sent in chunks."""
+    """The limits of a job. ``payload_mb`` 0 means no limit; bodies are then sent in chunks."""
 
     concurrent: int
     payload_mb: int
@@ -22,29 +22,31 @@ class Limits:
 
     @property
     def payload_bytes(self) -> int | None:
-        """The largest body, ``None`` without a limit."""
+        """The maximum size of a request body, or ``None`` without a limit."""
         return self.payload_mb * MEGABYTE if self.payload_mb else None
 
-    def told(self) -> str:
-        """The line with which the data log begins."""
+    def log_line(self) -> str:
+        """The first line of the data log."""
         return (
             f"MaxConcurrentTransforms={self.concurrent}, MaxPayloadInMB={self.payload_mb}, "
-            f"BatchStrategy={_screaming(self.strategy)}"
+            f"BatchStrategy={_upper_snake_case(self.strategy)}"
         )
 
 
 def limits_of(request: Mapping[str, Any], offered: Mapping[str, Any]) -> Limits:
-    """The request's limits before those the container offers before AWS's defaults.
+    """The limits of a job: from the request, else from the container, else AWS's defaults.
 
-    ``offered`` is what ``GET /execution-parameters`` answered; a value of another type than
-    AWS's is none. A request's MaxConcurrentTransforms of 0 counts as unset.
+    ``offered`` is the response to ``GET /execution-parameters``; values of a wrong type are
+    ignored. A MaxConcurrentTransforms of 0 in the request counts as not specified.
     """
-    asked = request.get("MaxConcurrentTransforms", 0)
+    requested = request.get("MaxConcurrentTransforms", 0)
     payload = request.get("MaxPayloadInMB")
     strategy = request.get("BatchStrategy")
     own_strategy = _STRATEGIES.get(str(offered.get("BatchStrategy")), "MultiRecord")
     return Limits(
-        concurrent=asked if asked > 0 else max(1, _number(offered, "MaxConcurrentTransforms", 1)),
+        concurrent=requested
+        if requested > 0
+        else max(1, _number(offered, "MaxConcurrentTransforms", 1)),
         payload_mb=_number(offered, "MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)
         if payload is None
         else payload,
@@ -53,19 +55,19 @@ def limits_of(request: Mapping[str, Any], offered: Mapping[str, Any]) -> Limits:
 
 
 def container_environment(request: Mapping[str, Any]) -> dict[str, str]:
-    """The variables by which a container knows that it serves a batch; only what the user set."""
-    made = {"SAGEMAKER_BATCH": "true"}
+    """The environment variables that a batch container gets; only those that the user set."""
+    environment = {"SAGEMAKER_BATCH": "true"}
     if "MaxPayloadInMB" in request:
-        made["SAGEMAKER_MAX_PAYLOAD_IN_MB"] = str(request["MaxPayloadInMB"])
+        environment["SAGEMAKER_MAX_PAYLOAD_IN_MB"] = str(request["MaxPayloadInMB"])
     if "BatchStrategy" in request:
-        made["SAGEMAKER_BATCH_STRATEGY"] = _screaming(request["BatchStrategy"])
+        environment["SAGEMAKER_BATCH_STRATEGY"] = _upper_snake_case(request["BatchStrategy"])
     if "MaxConcurrentTransforms" in request:
-        made["SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"] = str(request["MaxConcurrentTransforms"])
-    return made
+        environment["SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"] = str(request["MaxConcurrentTransforms"])
+    return environment
 
 
-def _screaming(strategy: str) -> str:
-    return next(name for name, own in _STRATEGIES.items() if own == strategy)
+def _upper_snake_case(strategy: str) -> str:
+    return next(name for name, default in _STRATEGIES.items() if default == strategy)
 
 
 def _number(offered: Mapping[str, Any], name: str, default: int) -> int:

@@ -1,4 +1,4 @@
-"""One input object on its way through the model."""
+"""Transformation of one input object."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sageloop.local_cloud.core.compression import gunzip
-from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import ContainerResponse
 from sageloop.local_cloud.sagemaker.training.channels.listing import Item
 from sageloop.local_cloud.sagemaker.transform.assembling import assembled
 from sageloop.local_cloud.sagemaker.transform.joining import DataProcessing, JoinError
 from sageloop.local_cloud.sagemaker.transform.jsonpath import JsonPathError
 from sageloop.local_cloud.sagemaker.transform.limits import Limits
-from sageloop.local_cloud.sagemaker.transform.server import NoAnswer, Server, chunked
+from sageloop.local_cloud.sagemaker.transform.server import NoResponse, Server, chunked
 from sageloop.local_cloud.sagemaker.transform.splitting import (
     Payload,
     SplitError,
@@ -24,13 +24,14 @@ from sageloop.local_cloud.sagemaker.transform.splitting import (
 )
 
 _TIMEOUT_SECONDS = 600
-# An object is split in memory. AWS documents no limit of what Gzip may unpack to; this is ours.
-_MOST_UNPACKED = 1024**3
+# Objects are split in memory. AWS documents no limit for the decompressed size; this is the
+# local cloud's own.
+_MAX_UNPACKED_BYTES = 1024**3
 _RETRIES = 3
 
 
 class ObjectFailed(Exception):
-    """One object failed. ``kind`` heads the job's FailureReason, ``lines`` go to the data log."""
+    """One object failed. ``kind`` starts the job's FailureReason; the data log gets ``lines``."""
 
     def __init__(self, kind: str, *lines: str) -> None:
         super().__init__(*lines)
@@ -39,12 +40,12 @@ class ObjectFailed(Exception):
 
 
 class Stopped(Exception):
-    """The job is to stop."""
+    """The job was stopped."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transformation:
-    """What is done to every object of a job; requests of one server run on ``pool``."""
+    """Sends the records of objects to a server; requests run on ``pool``."""
 
     request: Mapping[str, Any]
     limits: Limits
@@ -52,14 +53,14 @@ class Transformation:
     server: Server
     pool: Executor
     stopping: threading.Event
-    _room: threading.Semaphore = field(init=False)
+    _payload_slots: threading.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
-        # Bounds what is read ahead of the requests in flight.
-        object.__setattr__(self, "_room", threading.Semaphore(2 * self.limits.concurrent))
+        # Limits how many payloads are read before their requests are sent.
+        object.__setattr__(self, "_payload_slots", threading.Semaphore(2 * self.limits.concurrent))
 
     def begin(self, item: Item, data: bytes) -> Callable[[], bytes]:
-        """Send an object's requests; the function that is returned waits for its output.
+        """Start the requests of an object; the returned function waits for the output.
 
         Both raise :class:`ObjectFailed` or :class:`Stopped`.
         """
@@ -71,33 +72,33 @@ class Transformation:
         return lambda: assembled([p for r in requests for p in r.result()], together)
 
     def _payloads(self, data: bytes) -> Iterator[Payload]:
-        given = self.request["TransformInput"]
-        if given.get("CompressionType", "None") == "Gzip":
+        fields = self.request["TransformInput"]
+        if fields.get("CompressionType", "None") == "Gzip":
             try:
-                data = gunzip(data, most=_MOST_UNPACKED)
+                data = gunzip(data, most=_MAX_UNPACKED_BYTES)
             except ValueError as error:
                 raise SplitError(f"Failed to decompress the object: {error}") from error
-        records = self.processing.filtered(records_of(data, given.get("SplitType", "None")))
+        records = self.processing.filtered(records_of(data, fields.get("SplitType", "None")))
         return payloads(records, strategy=self.limits.strategy, max_bytes=self.limits.payload_bytes)
 
     def _submit(self, payload: Payload) -> Future[list[bytes]]:
         if self.stopping.is_set():
             raise Stopped
-        self._room.acquire()
+        self._payload_slots.acquire()
         sent = self.pool.submit(self._transformed, payload)
-        sent.add_done_callback(lambda _: self._room.release())
+        sent.add_done_callback(lambda _: self._payload_slots.release())
         return sent
 
     def _transformed(self, payload: Payload) -> list[bytes]:
-        answer = self._answer(payload.body)
+        response = self._invoke(payload.body)
         if not self.processing.touches_output:
-            return [answer.body]
+            return [response.body]
         try:
-            return self.processing.output(payload.records, answer.body)
+            return self.processing.output(payload.records, response.body)
         except (JoinError, JsonPathError) as error:
             raise ObjectFailed("ClientError", f"ClientError: {error}") from error
 
-    def _answer(self, body: bytes) -> Answer:
+    def _invoke(self, body: bytes) -> ContainerResponse:
         client = self.request.get("ModelClientConfig", {})
         timeout = client.get("InvocationsTimeoutInSeconds", _TIMEOUT_SECONDS)
         failure = ObjectFailed("AlgorithmError", "Unable to get response from algorithm")
@@ -105,17 +106,17 @@ class Transformation:
             if self.stopping.is_set():
                 raise Stopped
             try:
-                answer = self._ask(body, timeout)
-            except NoAnswer:
+                response = self._send(body, timeout)
+            except NoResponse:
                 continue
-            if answer.status < 300:
-                return answer
-            failure = _refusal(answer)
-            if answer.status < 500:
+            if response.status < 300:
+                return response
+            failure = _refusal(response)
+            if response.status < 500:
                 break
         raise failure
 
-    def _ask(self, body: bytes, timeout: float) -> Answer:
+    def _send(self, body: bytes, timeout: float) -> ContainerResponse:
         headers = {}
         if "ContentType" in self.request["TransformInput"]:
             headers["Content-Type"] = self.request["TransformInput"]["ContentType"]
@@ -128,10 +129,13 @@ class Transformation:
         return self.server.invoke(body, headers, timeout)
 
 
-def _refusal(answer: Answer) -> ObjectFailed:
-    told = answer.body.decode(errors="replace").splitlines()
-    if answer.status < 500:
-        first, kind = f"ClientError: {answer.status}", "ClientError"
+def _refusal(response: ContainerResponse) -> ObjectFailed:
+    text = response.body.decode(errors="replace").splitlines()
+    if response.status < 500:
+        first, kind = f"ClientError: {response.status}", "ClientError"
     else:
-        first, kind = f"Bad HTTP status received from algorithm: {answer.status}", "AlgorithmError"
-    return ObjectFailed(kind, first, "", "Message:", *told)
+        first, kind = (
+            f"Bad HTTP status received from algorithm: {response.status}",
+            "AlgorithmError",
+        )
+    return ObjectFailed(kind, first, "", "Message:", *text)

@@ -1,4 +1,4 @@
-"""What CreateTransformJob refuses beyond the model's own constraints."""
+"""Constraints of CreateTransformJob that the service model does not declare."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from sageloop.local_cloud.sagemaker.transform.jsonpath import JsonPathError
 
 Request = dict[str, Any]
 
-_MOST_MB = 100
+_MAX_MB = 100
 
 
 def check(request: Request, allow: frozenset[str]) -> None:
-    """Refuse a request that AWS would refuse or that cannot be executed here.
+    """Refuse a request that AWS would refuse or that the local cloud cannot execute.
 
-    Members in ``allow`` as ``transform:<Member>`` are stored and not executed. Raises
-    ``AwsError`` ValidationException.
+    Members in ``allow`` as ``transform:<Member>`` are stored and not executed. Raises ``AwsError``
+    ValidationException.
     """
-    for message in _mistakes(request):
+    for message in _violations(request):
         raise AwsError("ValidationException", message)
     missing = [what for what in _not_executed(request) if f"transform:{what}" not in allow]
     if missing:
         raise AwsError(
             "ValidationException",
             f"not executed by the local cloud: {', '.join(missing)}; nothing was started. "
-            f"Allow by name to have it stored only: --allow transform:{missing[0]}",
+            f"To store it without executing it: --allow transform:{missing[0]}",
         )
 
 
 def check_image(image: str, allow: frozenset[str]) -> bool:
-    """Whether an image has a local program that serves.
+    """Whether an image has a local serving program.
 
     Raises ``AwsError`` if it has none and ``image:<uri>`` is not in ``allow``.
     """
@@ -43,29 +43,29 @@ def check_image(image: str, allow: frozenset[str]) -> bool:
         return False
     raise AwsError(
         "ValidationException",
-        f"the model's image {image} has no serving program on this machine (known are "
-        f"{', '.join(images.known_images())}). Allow it by name to have its jobs stored, not "
-        f"executed: --allow image:{image}",
+        f"the model's image {image} has no serving program on this machine (images with a "
+        f"program: {', '.join(images.known_images())}). To store its jobs without executing "
+        f"them: --allow image:{image}",
     )
 
 
-def _mistakes(request: Request) -> Iterator[str]:
+def _violations(request: Request) -> Iterator[str]:
     kind = request["TransformInput"]["DataSource"]["S3DataSource"]["S3DataType"]
     if kind not in ("S3Prefix", "ManifestFile"):
         yield f"S3DataType must be S3Prefix or ManifestFile for a transform job, got {kind}."
     payload = request.get("MaxPayloadInMB", 0)
-    if payload > _MOST_MB:
-        yield f"MaxPayloadInMB must not be greater than {_MOST_MB}, got {payload}."
+    if payload > _MAX_MB:
+        yield f"MaxPayloadInMB must not be greater than {_MAX_MB}, got {payload}."
     product = payload * request.get("MaxConcurrentTransforms", 0)
-    if product > _MOST_MB:
+    if product > _MAX_MB:
         yield (
             "MaxConcurrentTransforms * MaxPayloadInMB must not be greater than "
-            f"{_MOST_MB}, got {product}."
+            f"{_MAX_MB}, got {product}."
         )
-    yield from _processing_mistakes(request)
+    yield from _processing_violations(request)
 
 
-def _processing_mistakes(request: Request) -> Iterator[str]:
+def _processing_violations(request: Request) -> Iterator[str]:
     try:
         processing = DataProcessing.of(request)
     except JsonPathError as error:
@@ -75,11 +75,11 @@ def _processing_mistakes(request: Request) -> Iterator[str]:
     together = request["TransformOutput"].get("AssembleWith", "None")
     accept = request["TransformOutput"].get("Accept")
     if not processing.input_filter.is_whole or processing.joins:
-        yield from _format_mistake("TransformInput.ContentType", processing.reads)
+        yield from _format_violation("TransformInput.ContentType", processing.reads)
         if processing.reads == CSV and split != "Line":
             yield f"DataProcessing of {CSV} needs SplitType Line, got {split}."
     if processing.touches_output:
-        yield from _format_mistake("TransformOutput.Accept", processing.writes)
+        yield from _format_violation("TransformOutput.Accept", processing.writes)
     if processing.joins and (accept is None or processing.reads != processing.writes):
         yield (
             "JoinSource Input needs the same TransformInput.ContentType and "
@@ -92,7 +92,7 @@ def _processing_mistakes(request: Request) -> Iterator[str]:
         )
 
 
-def _format_mistake(member: str, value: str) -> Iterator[str]:
+def _format_violation(member: str, value: str) -> Iterator[str]:
     if value not in FORMATS:
         formats = ", ".join(FORMATS)
         yield f"DataProcessing needs {member} to be one of {formats}, got {value or 'none'}."

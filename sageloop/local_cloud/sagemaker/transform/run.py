@@ -1,4 +1,4 @@
-"""One transform job from its containers' start to its last status."""
+"""Execution of one transform job."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ LOG_GROUP = "/aws/sagemaker/TransformJobs"
 
 
 class TransformRun:
-    """Carries one job out. :meth:`run` blocks; the other methods come from other threads.
+    """Executes a job. :meth:`run` blocks; the other methods are called from other threads.
 
-    Objects are dealt to the instances by key. An object that fails does not keep the others
-    from being done: what succeeded is written, and the job is Failed in the end.
+    Objects are distributed to the instances by key. If an object fails, the other objects are still
+    transformed and written; the job then ends as Failed.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class TransformRun:
         self._lock = threading.Lock()
         self._servers: list[Server] = []
         self._failures: list[str] = []
-        self._done: list[Item] = []
+        self._transformed: list[Item] = []
         self._stopping = threading.Event()
         self._abandoned = False
 
     def run(self) -> None:
-        """Carry the job out; every end is a status, none an exception."""
+        """Execute the job; each outcome is a status, never an exception."""
         try:
             with suppress(Abandoned):
                 self._run_to_a_status()
@@ -87,12 +87,12 @@ class TransformRun:
             shutil.rmtree(self._root, ignore_errors=True)
 
     def request_stop(self) -> None:
-        """Send no more requests and end the containers; the job is Stopping already."""
+        """Send no more requests and stop the containers; the status is Stopping already."""
         self._stopping.set()
         self._kill()
 
     def abandon(self) -> None:
-        """Kill the containers and change no status: the cloud goes down."""
+        """Kill the containers and change no status: the cloud is shutting down."""
         self._abandoned = True
         self._stopping.set()
         self._kill()
@@ -118,7 +118,7 @@ class TransformRun:
             status, reason = "Failed", failure.reason
         except Exception:
             self._check_abandoned()
-            log.exception("transform job %s broke", self._name)
+            log.exception("transform job %s failed unexpectedly", self._name)
             status, reason = "Failed", INTERNAL_ERROR
         self._check_abandoned()
         if self._stopping.is_set():
@@ -126,23 +126,23 @@ class TransformRun:
         self._records.end(self._name, status, FailureReason=reason)
 
     def _transform_all(self) -> None:
-        found = items_of(_channel(self._job), self._storage)
+        items = items_of(_channel(self._job), self._storage)
         try:
             serving = self._containers.serving(self._job["ModelName"])
         except ArtifactError as error:
             raise JobFailed(f"ClientError: {error}") from error
         count = self._job["TransformResources"]["InstanceCount"]
-        parts = [found[number::count] for number in range(count)]
+        parts = [items[number::count] for number in range(count)]
         with ThreadPoolExecutor(count, thread_name_prefix=f"transform {self._name}") as pool:
             instances = [
-                pool.submit(self._instance, number, serving, part)
+                pool.submit(self._run_instance, number, serving, part)
                 for number, part in enumerate(parts)
             ]
         for instance in instances:
             instance.result()
         self._capture()
 
-    def _instance(self, number: int, serving: Serving, items: list[Item]) -> None:
+    def _run_instance(self, number: int, serving: Serving, items: list[Item]) -> None:
         stream = f"{self._name}/i-{secrets.token_hex(8)}-{secrets.token_hex(4)}"
         server = Server(
             self._cloud, serving, label=f"transform:{self._name}",
@@ -161,43 +161,47 @@ class TransformRun:
             server.stop()
 
     def _transform_part(
-        self, server: Server, items: list[Item], tell: Callable[[list[str]], None]
+        self, server: Server, items: list[Item], write: Callable[[list[str]], None]
     ) -> None:
         limits = limits_of(self._job, server.execution_parameters())
-        tell([self._line(limits.told())])
+        write([self._line(limits.log_line())])
         with ThreadPoolExecutor(limits.concurrent) as pool:
             work = Transformation(
                 request=self._job, limits=limits, processing=self._processing, server=server,
                 pool=pool, stopping=self._stopping,
             )  # fmt: skip
-            begun: deque[tuple[Item, Callable[[], bytes]]] = deque()
+            started: deque[tuple[Item, Callable[[], bytes]]] = deque()
             for item in items:
-                with self._noted(item, tell):
+                with self._recording_failure(item, write):
                     data = self._storage.read(item.bucket, item.key)
-                    begun.append((item, work.begin(item, data)))
-                while len(begun) > limits.concurrent:
-                    self._finish(*begun.popleft(), tell)
-            while begun:
-                self._finish(*begun.popleft(), tell)
+                    started.append((item, work.begin(item, data)))
+                while len(started) > limits.concurrent:
+                    self._finish(*started.popleft(), write)
+            while started:
+                self._finish(*started.popleft(), write)
 
     def _finish(
-        self, item: Item, output: Callable[[], bytes], tell: Callable[[list[str]], None]
+        self, item: Item, output: Callable[[], bytes], write: Callable[[list[str]], None]
     ) -> None:
-        with self._noted(item, tell):
+        with self._recording_failure(item, write):
             target = self._job["TransformOutput"]
             bucket, prefix = split_uri(target["S3OutputPath"])
             key = output_key(prefix, item.relative)
             self._storage.upload(bucket, key, output(), kms_key=target.get("KmsKeyId"))
             with self._lock:
-                self._done.append(item)
+                self._transformed.append(item)
 
-    def _noted(self, item: Item, tell: Callable[[list[str]], None]) -> _Noted:
-        return _Noted(lambda failure: self._note(item, failure, tell))
+    def _recording_failure(
+        self, item: Item, write: Callable[[list[str]], None]
+    ) -> _FailureRecorder:
+        return _FailureRecorder(lambda failure: self._record_failure(item, failure, write))
 
-    def _note(self, item: Item, failure: ObjectFailed, tell: Callable[[list[str]], None]) -> None:
+    def _record_failure(
+        self, item: Item, failure: ObjectFailed, write: Callable[[list[str]], None]
+    ) -> None:
         with self._lock:
             self._failures.append(failure.kind)
-        tell([self._line(f"{item.bucket}/{item.key}: {line}") for line in failure.lines])
+        write([self._line(f"{item.bucket}/{item.key}: {line}") for line in failure.lines])
 
     def _line(self, text: str) -> str:
         stamp = self._cloud.clock.now()
@@ -210,7 +214,7 @@ class TransformRun:
             try:
                 written.write([escaped(line) for line in lines])
             except (BotoCoreError, ClientError):
-                # A log that cannot be written never ends a job, on AWS neither.
+                # As on AWS, a job continues if its log cannot be written.
                 log.warning("no log of transform job %s could be written", self._name)
 
         return write
@@ -221,7 +225,7 @@ class TransformRun:
             return
         bucket, prefix = split_uri(config["DestinationS3Uri"])
         target = self._job["TransformOutput"]["S3OutputPath"]
-        for side, manifest in manifests(self._done, target).items():
+        for side, manifest in manifests(self._transformed, target).items():
             key = manifest_key(prefix, side, self._cloud.clock.now(), str(uuid.uuid4()))
             body = json.dumps(manifest).encode()
             self._storage.upload(bucket, key, body, kms_key=config.get("KmsKeyId"))
@@ -231,19 +235,19 @@ class TransformRun:
             raise Abandoned
 
 
-class _Noted:
-    """A context in which the failure of one object, and no other, is noted and passed over."""
+class _FailureRecorder:
+    """Context manager that records the failure of one object and continues with the next."""
 
     def __init__(self, note: Callable[[ObjectFailed], None]) -> None:
-        self._note = note
+        self._record_failure = note
 
     def __enter__(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> bool:
         if not isinstance(error, ObjectFailed):
             return False
-        self._note(error)
+        self._record_failure(error)
         return True
 
 

@@ -1,4 +1,4 @@
-"""CreateTransformJob and its companions."""
+"""CreateTransformJob and the other operations on transform jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
 from sageloop.local_cloud.sagemaker.jobs import JobKind, JobRecords, RunningJobs
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.models import is_multi_model
 from sageloop.local_cloud.sagemaker.transform import requests
 from sageloop.local_cloud.sagemaker.transform.run import TransformRun
@@ -33,7 +33,7 @@ _SUMMARY = (
 
 
 class TransformJobs:
-    """Transform jobs, each over containers of its model of their own."""
+    """Operations on transform jobs; each job runs its own containers of its model."""
 
     def __init__(self, account: Account, containers: ModelContainers) -> None:
         self._account = account
@@ -47,7 +47,7 @@ class TransformJobs:
         """Start a job in the background."""
         request = call.params
         allow = self._cloud.config.allow
-        if any(map(is_multi_model, self._containers.all_of(request["ModelName"]))):
+        if any(map(is_multi_model, self._containers.all_containers(request["ModelName"]))):
             raise AwsError(
                 "ValidationException",
                 f"Batch transform does not support multi-model containers, which model "
@@ -55,31 +55,31 @@ class TransformJobs:
             )
         image = self._containers.image_of(request["ModelName"])
         requests.check(request, allow)
-        runs_here = requests.check_image(image, allow)
+        is_executable = requests.check_image(image, allow)
         document = self._records.open(request)
-        if runs_here:
+        if is_executable:
             run = TransformRun(self._account, self._containers, self._records, document)
             self._running.start(document["TransformJobName"], run)
         return {"TransformJobArn": document["TransformJobArn"]}
 
     @operation("DescribeTransformJob")
     def describe_transform_job(self, call: Call) -> dict[str, Any]:
-        """The job."""
+        """Return the job."""
         return self._records.get(call.params["TransformJobName"])
 
     @operation("ListTransformJobs")
     def list_transform_jobs(self, call: Call) -> dict[str, Any]:
-        """Jobs by name, status and times."""
-        return page(
+        """List jobs by name, status and times."""
+        return list_response(
             self._records.all(), call.params, result="TransformJobSummaries",
             name="TransformJobName", status="TransformJobStatus", members=_SUMMARY,
         )  # fmt: skip
 
     @operation("StopTransformJob")
     def stop_transform_job(self, call: Call) -> None:
-        """End a job: requests in flight are broken off, objects not done have no output."""
+        """Stop a job: requests in flight are aborted, unfinished objects have no output."""
         self._running.stop(call.params["TransformJobName"])
 
     def stop(self) -> None:
-        """Kill what runs; jobs stay as they are."""
+        """Kill the processes of all jobs; the jobs keep their statuses."""
         self._running.abandon()

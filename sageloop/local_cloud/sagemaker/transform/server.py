@@ -1,4 +1,4 @@
-"""One serving container of a transform job: started, asked, stopped."""
+"""One serving container of a transform job."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sageloop.local_cloud.core.ports import free_port
 from sageloop.local_cloud.sagemaker.failures import InternalError, JobFailed
 from sageloop.local_cloud.sagemaker.hosting.instances import container_process
 from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
-    Answer,
     Connections,
+    ContainerResponse,
     NotSent,
 )
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.instances.model_containers import Serving
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
-# AWS names no limit for batch; its support speaks of half an hour.
+# AWS documents no limit for batch transform; AWS Support has named half an hour.
 _STARTUP_SECONDS = 1800
 NO_PING = (
     "AlgorithmError: Model container failed to respond to ping; see job logs for more information"
 )
 
 
-class NoAnswer(Exception):
-    """The container did not answer a request."""
+class NoResponse(Exception):
+    """The container did not respond to a request."""
 
 
 class Server:
-    """A process that serves a model under ``base``. All seconds are wall seconds."""
+    """A process that serves a model under ``base``. All times are wall seconds."""
 
     def __init__(
         self, cloud: Cloud, serving: Serving, *, label: str, base: Path,
@@ -66,32 +66,32 @@ class Server:
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(child.stdout,), daemon=True)
         self._reader.start()
-        if not self._answers_ping(child):
+        if not self._passes_ping(child):
             raise JobFailed(NO_PING)
-        if self._cloud.faults.process_dies(self._label):
+        if self._cloud.faults.kills_process(self._label):
             self.kill()
             raise InternalError
 
     def execution_parameters(self) -> dict[str, Any]:
-        """What ``GET /execution-parameters`` offers; nothing where it is not implemented."""
+        """The response to ``GET /execution-parameters``, or ``{}`` if it is not implemented."""
         try:
-            answer = self._connections.request(
+            response = self._connections.request(
                 "GET", "/execution-parameters", None, {}, self._timing.ping_timeout
             )
-            offered = json.loads(answer.body) if answer.status == 200 else {}
+            offered = json.loads(response.body) if response.status == 200 else {}
         except (OSError, HTTPException, NotSent, ValueError):
             return {}
         return offered if isinstance(offered, dict) else {}
 
-    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
-        """``POST /invocations``. Raises :class:`NoAnswer` if none comes in time."""
+    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float) -> ContainerResponse:
+        """Send ``POST /invocations``. Raises :class:`NoResponse` without a response in time."""
         try:
             return self._connections.request("POST", "/invocations", body, headers, timeout)
         except (OSError, HTTPException, NotSent) as error:
-            raise NoAnswer from error
+            raise NoResponse from error
 
     def stop(self) -> None:
-        """SIGTERM, then SIGKILL when the grace is over."""
+        """Send SIGTERM, then SIGKILL after the grace period."""
         self._ended.set()
         child = self._child
         if child is None:
@@ -102,17 +102,17 @@ class Server:
             self._reader.join()
 
     def kill(self) -> None:
-        """SIGKILL to the whole group."""
+        """Send SIGKILL to the process group."""
         self._ended.set()
         if self._child is not None:
             self._cloud.processes.kill(self._child, signal.SIGKILL)
 
-    def _answers_ping(self, child: Child) -> bool:
+    def _passes_ping(self, child: Child) -> bool:
         return container_process.await_ping(
-            child, lambda left: container_process.answers_ping(self._connections, left),
+            child, lambda left: container_process.passes_ping(self._connections, left),
             deadline=wall.monotonic() + self._timing.startup(_STARTUP_SECONDS),
             patience=self._timing.ping_timeout,
-            given_up=lambda: self._ended.is_set() or self._cloud.stopped.is_set(),
+            is_abandoned=lambda: self._ended.is_set() or self._cloud.stopped.is_set(),
         )  # fmt: skip
 
     def _read(self, output: IO[bytes] | None) -> None:
@@ -124,7 +124,7 @@ class Server:
 
 
 def chunked(body: bytes) -> bytes:
-    """A body as HTTP's chunked encoding sends it, for payloads without a limit."""
+    """A body in HTTP's chunked encoding, for payloads without a size limit."""
     size = 1 << 16
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])

@@ -1,4 +1,4 @@
-"""From an object to records, and from records to the payloads of requests."""
+"""Splitting of objects into records, and grouping of records into request payloads."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class SplitError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record: what it says, and the bytes that hold it in a file (``framed``).
+    """A record: its content, and its bytes in a file (``framed``).
 
-    ``original`` is the record of the input that it was filtered from.
+    ``original`` is the input record before InputFilter.
     """
 
     content: bytes
@@ -37,9 +37,9 @@ class Payload:
 
 
 def records_of(data: bytes, split_type: str) -> list[Record]:
-    """The records of an object. Raises :class:`SplitError` for a broken binary format.
+    """The records of an object. Raises :class:`SplitError` for an invalid binary format.
 
-    Lines that are empty are no records, as CSV readers have it.
+    Empty lines are no records, as in CSV readers.
     """
     if split_type == "Line":
         return [Record(line, line + b"\n", line) for line in _lines(data) if line]
@@ -55,9 +55,9 @@ def payloads(
 ) -> Iterator[Payload]:
     """Group records into requests.
 
-    ``SingleRecord`` sends each record by itself, without the bytes that frame it;
-    ``MultiRecord`` as many as fit. ``max_bytes`` ``None`` is no limit. Raises
-    :class:`SplitError` in AWS's words for a record that is larger.
+    ``SingleRecord`` sends each record in a request of its own, without its framing; ``MultiRecord``
+    sends as many records as fit. ``max_bytes`` ``None`` is no limit. Raises :class:`SplitError`
+    with AWS's message for a record that is larger.
     """
     if strategy == "SingleRecord":
         for record in records:
@@ -69,15 +69,15 @@ def payloads(
     for record in records:
         _check(len(record.framed), max_bytes)
         if gathered and max_bytes is not None and size + len(record.framed) > max_bytes:
-            yield _together(gathered)
+            yield _joined(gathered)
             gathered, size = [], 0
         gathered.append(record)
         size += len(record.framed)
     if gathered:
-        yield _together(gathered)
+        yield _joined(gathered)
 
 
-def _together(records: Sequence[Record]) -> Payload:
+def _joined(records: Sequence[Record]) -> Payload:
     return Payload(b"".join(record.framed for record in records), tuple(records))
 
 
@@ -98,7 +98,7 @@ def _recordio(data: bytes) -> Iterator[Record]:
         flag, content, position = _recordio_part(data, position)
         parts.append(content)
         if flag in (_WHOLE, _LAST):
-            # A record that contains the magic number is stored cut there.
+            # A record that contains the magic number is stored in parts that are cut at it.
             content = _MAGIC_BYTES.join(parts)
             yield Record(content, data[begin:position], content)
             parts, begin = [], position

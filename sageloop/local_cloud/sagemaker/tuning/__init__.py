@@ -1,1 +1,1 @@
-"""Hyperparameter tuning jobs, really searched: trials are training jobs, values are optuna's."""
+"""Hyperparameter tuning jobs: training jobs with values that optuna suggests."""

@@ -1,8 +1,8 @@
-"""When a tuning job has done enough: TuningJobCompletionCriteria.
+"""TuningJobCompletionCriteria: when a tuning job completes before its limits.
 
-See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-progress.html. How
-AWS finds convergence is its own; here a job has converged when of at least 20 evaluated
-training jobs the last 10 together improved the best objective by less than 1 %.
+See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-progress.html. AWS does
+not publish how it detects convergence. The local cloud detects it when, after at least 20 evaluated
+training jobs, the last 10 have improved the best objective by less than 1 % in total.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _WITHOUT_PROGRESS = 10
 
 
 class Completion:
-    """Watches objectives in the order training jobs end."""
+    """Evaluates the criteria with the objectives of training jobs in the order they end."""
 
     def __init__(self, criteria: Mapping[str, Any]) -> None:
         self._target: float | None = criteria.get("TargetObjectiveMetricValue")
         improving = criteria.get("BestObjectiveNotImproving", {})
-        self._most: int | None = improving.get("MaxNumberOfTrainingJobsNotImproving")
+        self._max_not_improving: int | None = improving.get("MaxNumberOfTrainingJobsNotImproving")
         convergence = criteria.get("ConvergenceDetected", {})
         self._on_convergence = convergence.get("CompleteOnConvergence") == "Enabled"
         self._best: dict[Objective, float] = {}
@@ -33,7 +33,7 @@ class Completion:
         self._converged: datetime | None = None
 
     def observe(self, objective: Objective, value: float, now: datetime) -> bool:
-        """Take one objective; whether the tuning job is complete with it."""
+        """Record an objective; return whether the tuning job is complete."""
         self._evaluated += 1
         best = self._best.get(objective)
         if best is None or improves(objective, value, best):
@@ -46,11 +46,11 @@ class Completion:
         return self._complete(objective, value)
 
     def details(self) -> dict[str, Any]:
-        """TuningJobCompletionDetails."""
-        told: dict[str, Any] = {"NumberOfTrainingJobsObjectiveNotImproving": self._not_improving}
+        """The value of TuningJobCompletionDetails."""
+        result: dict[str, Any] = {"NumberOfTrainingJobsObjectiveNotImproving": self._not_improving}
         if self._converged is not None:
-            told["ConvergenceDetectedTime"] = self._converged
-        return told
+            result["ConvergenceDetectedTime"] = self._converged
+        return result
 
     def _converges(self) -> bool:
         return self._evaluated >= _EVALUATED and self._not_improving >= _WITHOUT_PROGRESS
@@ -58,13 +58,13 @@ class Completion:
     def _complete(self, objective: Objective, value: float) -> bool:
         if self._target is not None and not objective.better(self._target, value):
             return True
-        if self._most is not None and self._not_improving >= self._most:
+        if self._max_not_improving is not None and self._not_improving >= self._max_not_improving:
             return True
         return self._on_convergence and self._converged is not None
 
 
 def improves(objective: Objective, value: float, best: float) -> bool:
-    """Whether a value is better than the best by 1 % of it or more."""
+    """Whether a value improves the best value by 1 % or more."""
     if not objective.better(value, best):
         return False
     return abs(value - best) >= _SIGNIFICANT * abs(best)

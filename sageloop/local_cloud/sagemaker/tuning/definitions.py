@@ -1,4 +1,4 @@
-"""Training job definitions of a tuning job, and the training jobs made from them."""
+"""Training job definitions of a tuning job, and the training job requests made from them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _OF_TRAINING = (
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """The metric to be optimised and the direction."""
+    """The objective metric and the direction of its optimization."""
 
     metric: str
     type: str
 
     @property
     def maximize(self) -> bool:
-        """Whether more is better."""
+        """Whether the metric is maximized."""
         return self.type == "Maximize"
 
     def better(self, value: float, other: float) -> bool:
@@ -36,7 +36,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One training job definition with what is searched in it."""
+    """A training job definition and its searched hyperparameters."""
 
     name: str | None
     objective: Objective
@@ -45,65 +45,65 @@ class Definition:
 
     @property
     def static(self) -> dict[str, str]:
-        """Hyperparameters that every trial gets, without the one the service adds."""
-        given = self.document.get("StaticHyperParameters", {})
-        return {k: v for k, v in given.items() if k != OBJECTIVE_PARAMETER}
+        """Static hyperparameters of each trial, without the one that the service adds."""
+        parameters = self.document.get("StaticHyperParameters", {})
+        return {k: v for k, v in parameters.items() if k != OBJECTIVE_PARAMETER}
 
     @property
     def combinations(self) -> float:
-        """How many combinations can be tried."""
+        """The number of combinations of the searched values."""
         return combinations(self.searched)
 
     @property
     def resources(self) -> list[dict[str, Any]]:
-        """ResourceConfigs of a trial in the order they are to be tried (Prioritized)."""
+        """The ResourceConfigs of a trial in the order in which they are tried (Prioritized)."""
         flexible = self.document.get("HyperParameterTuningResourceConfig")
         if flexible is None:
             return [dict(self.document["ResourceConfig"])]
         key = {m: flexible[m] for m in ("VolumeKmsKeyId",) if m in flexible}
-        given = flexible.get("InstanceConfigs")
-        if given is not None:
-            return [dict(one) | key for one in given]
+        instances = flexible.get("InstanceConfigs")
+        if instances is not None:
+            return [dict(one) | key for one in instances]
         members = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
         return [{m: flexible[m] for m in members if m in flexible} | key]
 
 
 def documents_of(request: Request) -> list[Mapping[str, Any]]:
-    """The definitions as they were given, one or several."""
+    """The training job definitions of a request, one or several."""
     if "TrainingJobDefinition" in request:
         return [request["TrainingJobDefinition"]]
     return list(request.get("TrainingJobDefinitions", ()))
 
 
-def objective_given(request: Request, document: Mapping[str, Any]) -> Mapping[str, str] | None:
-    """The objective of a definition: its own, or the tuning job's."""
+def objective_of(request: Request, document: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """The objective of a definition: its own, or that of the tuning job."""
     config = request["HyperParameterTuningJobConfig"]
-    found: Mapping[str, str] | None = document.get(
+    objective: Mapping[str, str] | None = document.get(
         "TuningObjective", config.get("HyperParameterTuningJobObjective")
     )
-    return found
+    return objective
 
 
-def ranges_given(request: Request, document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The ranges of a definition: its own, or the tuning job's."""
+def ranges_of(request: Request, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The ranges of a definition: its own, or those of the tuning job."""
     config = request["HyperParameterTuningJobConfig"]
-    found: Mapping[str, Any] = document.get(
+    ranges: Mapping[str, Any] = document.get(
         "HyperParameterRanges", config.get("ParameterRanges", {})
     )
-    return found
+    return ranges
 
 
 def definitions_of(request: Request) -> list[Definition]:
-    """The definitions of a request that holds no mistakes."""
+    """The definitions of a valid request."""
     return [_definition(request, document) for document in documents_of(request)]
 
 
 def _definition(request: Request, document: Mapping[str, Any]) -> Definition:
-    objective = objective_given(request, document) or {"MetricName": "", "Type": "Minimize"}
+    objective = objective_of(request, document) or {"MetricName": "", "Type": "Minimize"}
     return Definition(
         document.get("DefinitionName"),
         Objective(objective["MetricName"], objective["Type"]),
-        parameters(ranges_given(request, document)),
+        parameters(ranges_of(request, document)),
         document,
     )
 
@@ -112,15 +112,15 @@ def training_request(
     definition: Definition, *, name: str, values: Mapping[str, str],
     resources: Mapping[str, Any], tags: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """The CreateTrainingJob request of one trial.
+    """The CreateTrainingJob request of a trial.
 
-    A trial's checkpoints go to a prefix of its own under the definition's, so that none starts
-    from another's.
+    Each trial has its own checkpoint prefix below that of the definition, so no trial starts from
+    the checkpoint of another.
     """
     document = definition.document
-    made = {m: document[m] for m in _OF_TRAINING if m in document}
+    request = {m: document[m] for m in _OF_TRAINING if m in document}
     injected = {OBJECTIVE_PARAMETER: definition.objective.metric}
-    made |= {
+    request |= {
         "TrainingJobName": name,
         "HyperParameters": definition.static | dict(values) | injected,
         "ResourceConfig": dict(resources),
@@ -128,7 +128,7 @@ def training_request(
     checkpoints = document.get("CheckpointConfig")
     if checkpoints is not None:
         prefix = checkpoints["S3Uri"].rstrip("/")
-        made["CheckpointConfig"] = dict(checkpoints) | {"S3Uri": f"{prefix}/{name}"}
+        request["CheckpointConfig"] = dict(checkpoints) | {"S3Uri": f"{prefix}/{name}"}
     if tags:
-        made["Tags"] = [dict(tag) for tag in tags]
-    return made
+        request["Tags"] = [dict(tag) for tag in tags]
+    return request

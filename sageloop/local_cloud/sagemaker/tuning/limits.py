@@ -1,7 +1,7 @@
-"""Strategies, limits and what goes with what: the rules that look at a whole request.
+"""Constraints between strategies, limits and other members of a tuning request.
 
-See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html and the
-API's pages on ResourceLimits, HyperbandStrategyConfig and HyperParameterTuningJobConfig.
+See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html and, in the
+API reference, ResourceLimits, HyperbandStrategyConfig and HyperParameterTuningJobConfig.
 """
 
 from __future__ import annotations
@@ -17,46 +17,46 @@ from sageloop.local_cloud.sagemaker.tuning.definitions import (
 )
 from sageloop.local_cloud.sagemaker.tuning.search import Hyperband
 
-_MOST_ENVIRONMENT = 48
-_MOST_PARALLEL = 100
-_MOST_RESOURCE = 20_000
+_MAX_ENVIRONMENT_VARIABLES = 48
+_MAX_PARALLEL_JOBS = 100
+_MAX_RESOURCE = 20_000
 _EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
-_MOST_JOBS = {"Random": 10_000}
-_MOST_JOBS_ELSE = 750
+_MAX_JOBS_BY_STRATEGY = {"Random": 10_000}
+_MAX_JOBS = 750
 
 
 def jobs_limit(strategy: str) -> int:
-    """How many training jobs AWS allows one tuning job."""
-    return _MOST_JOBS.get(strategy, _MOST_JOBS_ELSE)
+    """The maximum number of training jobs of a tuning job on AWS."""
+    return _MAX_JOBS_BY_STRATEGY.get(strategy, _MAX_JOBS)
 
 
-def most_jobs(request: Request) -> int:
-    """How many training jobs a tuning job may launch, given or not."""
+def max_jobs(request: Request) -> int:
+    """The maximum number of training jobs of a tuning job: as requested, else AWS's limit."""
     config = request["HyperParameterTuningJobConfig"]
     limit = jobs_limit(config["Strategy"])
-    given = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", limit)
+    configured = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", limit)
     if config["Strategy"] == "Grid":
         return int(sum(d.combinations for d in definitions_of(request)))
-    return int(given)
+    return int(configured)
 
 
 def hyperband_of(request: Request, document: Mapping[str, Any]) -> Hyperband | None:
-    """Hyperband's bounds for a definition; ``None`` if MaxResource cannot be inferred."""
+    """The Hyperband bounds of a definition; ``None`` if MaxResource cannot be inferred."""
     config = request["HyperParameterTuningJobConfig"]
-    given = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
-    most = given.get("MaxResource")
-    if most is None:
+    configured = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+    maximum = configured.get("MaxResource")
+    if maximum is None:
         static = document.get("StaticHyperParameters", {})
-        found = (ranges.number(static[key]) for key in _EPOCHS if key in static)
-        inferred = next((value for value in found if value is not None), None)
+        epochs = (ranges.number(static[key]) for key in _EPOCHS if key in static)
+        inferred = next((value for value in epochs if value is not None), None)
         if inferred is None:
             return None
-        most = int(inferred)
-    return Hyperband(given.get("MinResource", 1), most)
+        maximum = int(inferred)
+    return Hyperband(configured.get("MinResource", 1), maximum)
 
 
-def mistakes(request: Request) -> Iterator[str]:
-    """What does not go together in a request whose parts are right, a line each."""
+def violations(request: Request) -> Iterator[str]:
+    """The violated constraints between valid members of a request, one line each."""
     config = request["HyperParameterTuningJobConfig"]
     yield from _of_limits(config)
     yield from _of_strategy(request)
@@ -67,25 +67,25 @@ def mistakes(request: Request) -> Iterator[str]:
     if several and "WarmStartConfig" in request:
         yield "WarmStartConfig is for one training job definition, got several."
     variables = sum(len(d.get("Environment", {})) for d in documents_of(request))
-    if variables > _MOST_ENVIRONMENT:
+    if variables > _MAX_ENVIRONMENT_VARIABLES:
         yield (
             f"The training job definitions have {variables} environment variables together; the "
-            f"maximum is {_MOST_ENVIRONMENT}."
+            f"maximum is {_MAX_ENVIRONMENT_VARIABLES}."
         )
 
 
 def _of_limits(config: Mapping[str, Any]) -> Iterator[str]:
     limits = config["ResourceLimits"]
-    most, parallel = limits.get("MaxNumberOfTrainingJobs"), limits["MaxParallelTrainingJobs"]
-    if most is not None and parallel > most:
+    maximum, parallel = limits.get("MaxNumberOfTrainingJobs"), limits["MaxParallelTrainingJobs"]
+    if maximum is not None and parallel > maximum:
         yield (
             f"MaxParallelTrainingJobs must not be greater than MaxNumberOfTrainingJobs, got "
-            f"{parallel} and {most}."
+            f"{parallel} and {maximum}."
         )
     ends = config["Strategy"] == "Grid" or "MaxRuntimeInSeconds" in limits
-    if most is None and not ends and not config.get("TuningJobCompletionCriteria"):
+    if maximum is None and not ends and not config.get("TuningJobCompletionCriteria"):
         yield (
-            "The tuning job would not end: give ResourceLimits.MaxNumberOfTrainingJobs, "
+            "The tuning job would not end: specify ResourceLimits.MaxNumberOfTrainingJobs, "
             "ResourceLimits.MaxRuntimeInSeconds or TuningJobCompletionCriteria."
         )
 
@@ -113,13 +113,13 @@ def _of_hyperband(request: Request) -> Iterator[str]:
         bounds = hyperband_of(request, document)
         if bounds is None:
             yield (
-                "HyperbandStrategyConfig.MaxResource is not given and cannot be inferred from "
+                "HyperbandStrategyConfig.MaxResource is not specified and cannot be inferred from "
                 f"StaticHyperParameters, which have none of {', '.join(_EPOCHS)}."
             )
-        elif not bounds.least < bounds.most <= _MOST_RESOURCE:
+        elif not bounds.minimum < bounds.maximum <= _MAX_RESOURCE:
             yield (
                 "HyperbandStrategyConfig needs MinResource < MaxResource <= "
-                f"{_MOST_RESOURCE}, got {bounds.least} and {bounds.most}."
+                f"{_MAX_RESOURCE}, got {bounds.minimum} and {bounds.maximum}."
             )
 
 
@@ -132,39 +132,41 @@ def _of_grid(request: Request) -> Iterator[str]:
                 f"{parameter.kind.lower()} range {parameter.name}."
             )
             return
-    most = request["HyperParameterTuningJobConfig"]["ResourceLimits"].get("MaxNumberOfTrainingJobs")
-    product = most_jobs(request)
-    if most is not None and most != product:
+    maximum = request["HyperParameterTuningJobConfig"]["ResourceLimits"].get(
+        "MaxNumberOfTrainingJobs"
+    )
+    product = max_jobs(request)
+    if maximum is not None and maximum != product:
         yield (
             "With the strategy Grid, MaxNumberOfTrainingJobs must be the number of combinations, "
-            f"{product}, or left out; got {most}."
+            f"{product}, or left out; got {maximum}."
         )
 
 
 def _of_combinations(request: Request) -> Iterator[str]:
     config = request["HyperParameterTuningJobConfig"]
-    most = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
+    maximum = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
     total = sum(d.combinations for d in definitions_of(request))
-    if config["Strategy"] != "Grid" and most is not None and total < most:
+    if config["Strategy"] != "Grid" and maximum is not None and total < maximum:
         yield (
             "You don't have enough combinations of hyperparameter ranges. The total number of "
             f"hyperparameter combinations for the provided ranges [{total}] must be equal or "
-            f"greater than the value of MaxNumberOfJobs, [{most}]. Provide additional ranges."
+            f"greater than the value of MaxNumberOfJobs, [{maximum}]. Provide additional ranges."
         )
 
 
 def over_quota(request: Request) -> Iterator[str]:
-    """What is more than an account may ask for, a line each."""
+    """The exceeded account quotas, one line each."""
     config = request["HyperParameterTuningJobConfig"]
     limit = jobs_limit(config["Strategy"])
     parallel = config["ResourceLimits"]["MaxParallelTrainingJobs"]
-    if most_jobs(request) > limit:
+    if max_jobs(request) > limit:
         yield (
             f"A tuning job of the strategy {config['Strategy']} may launch {limit} training "
-            f"jobs, got {most_jobs(request)}."
+            f"jobs, got {max_jobs(request)}."
         )
-    if parallel > _MOST_PARALLEL:
+    if parallel > _MAX_PARALLEL_JOBS:
         yield (
-            f"A tuning job may run {_MOST_PARALLEL} training jobs at a time, got "
+            f"A tuning job may run {_MAX_PARALLEL_JOBS} training jobs at a time, got "
             f"MaxParallelTrainingJobs {parallel}."
         )

@@ -1,8 +1,8 @@
-"""What CreateHyperParameterTuningJob refuses beyond the model's own constraints.
+"""Constraints of CreateHyperParameterTuningJob that the service model does not declare.
 
-The rules are those of the developer guide's pages on automatic model tuning
-(https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning.html) and of the API's
-reference. Each mistake is one line.
+The rules are those of the developer guide on automatic model tuning
+(https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning.html) and of the API
+reference. Each violation is one line.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from sageloop.local_cloud.sagemaker.tuning.definitions import (
     Request,
     definitions_of,
     documents_of,
-    objective_given,
-    ranges_given,
+    objective_of,
+    ranges_of,
 )
 
-_MOST_HYPERPARAMETERS = 100
+_MAX_HYPERPARAMETERS = 100
 
 
 def check(request: Request) -> list[Definition]:
-    """The definitions of a request. Raises ``AwsError`` with its first mistake."""
-    for stage in (_of_structure, _of_ranges, limits.mistakes):
+    """The definitions of a request. Raises ``AwsError`` with the first violation."""
+    for stage in (_of_structure, _of_ranges, limits.violations):
         for message in stage(request):
             raise AwsError("ValidationException", message)
     for message in limits.over_quota(request):
@@ -50,33 +50,33 @@ def _of_structure(request: Request) -> Iterator[str]:
     else:
         yield from _of_one(config, request["TrainingJobDefinition"])
     for document in documents_of(request):
-        yield from resources.mistakes(document)
+        yield from resources.violations(document)
 
 
 def _not_executed(request: Request) -> Iterator[str]:
-    found = ["Autotune"] if "Autotune" in request else []
+    members = ["Autotune"] if "Autotune" in request else []
     config = request["HyperParameterTuningJobConfig"]
-    given = [config.get("ParameterRanges", {})]
-    given += [d.get("HyperParameterRanges", {}) for d in documents_of(request)]
-    if any(one.get("AutoParameters") for one in given):
-        found.append("ParameterRanges.AutoParameters")
-    if found:
+    configured = [config.get("ParameterRanges", {})]
+    configured += [d.get("HyperParameterRanges", {}) for d in documents_of(request)]
+    if any(one.get("AutoParameters") for one in configured):
+        members.append("ParameterRanges.AutoParameters")
+    if members:
         yield (
-            f"not executed by the local cloud: {', '.join(found)}; nothing was started. Give "
-            "every searched hyperparameter a range of its own."
+            f"not executed by the local cloud: {', '.join(members)}; nothing was started. "
+            "Specify a range for each searched hyperparameter."
         )
 
 
 def _of_one(config: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
-    for member, own in (
+    for member, own_member in (
         ("HyperParameterTuningJobObjective", "TuningObjective"),
         ("ParameterRanges", "HyperParameterRanges"),
     ):
-        if (member in config) == (own in document):
+        if (member in config) == (own_member in document):
             yield (
                 f"With one TrainingJobDefinition, exactly one of HyperParameterTuningJobConfig."
-                f"{member} and TrainingJobDefinition.{own} must be specified, got "
-                f"{'both' if own in document else 'none'}."
+                f"{member} and TrainingJobDefinition.{own_member} must be specified, got "
+                f"{'both' if own_member in document else 'none'}."
             )
 
 
@@ -102,23 +102,23 @@ def _of_several(config: Mapping[str, Any], documents: list[Mapping[str, Any]]) -
 
 def _of_ranges(request: Request) -> Iterator[str]:
     for document in documents_of(request):
-        given = ranges_given(request, document)
-        yield from ranges.mistakes(given)
-        yield from _of_names(document, given)
+        searched = ranges_of(request, document)
+        yield from ranges.violations(searched)
+        yield from _of_names(document, searched)
         yield from _of_objective(request, document)
 
 
-def _of_names(document: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+def _of_names(document: Mapping[str, Any], configured: Mapping[str, Any]) -> Iterator[str]:
     static = document.get("StaticHyperParameters", {})
-    searched = [one["Name"] for listed in given.values() for one in listed]
+    searched = [one["Name"] for listed in configured.values() for one in listed]
     for name in searched:
         if name in static:
             yield f"The hyperparameter {name} is in StaticHyperParameters and has a range too."
     total = len(static.keys() | set(searched))
-    if total > _MOST_HYPERPARAMETERS:
+    if total > _MAX_HYPERPARAMETERS:
         yield (
             f"{total} hyperparameters are static or searched; the maximum is "
-            f"{_MOST_HYPERPARAMETERS}."
+            f"{_MAX_HYPERPARAMETERS}."
         )
     image = document["AlgorithmSpecification"].get("TrainingImage", "")
     known = resources.known_hyperparameters(image, document)
@@ -131,7 +131,7 @@ def _of_names(document: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator
 
 
 def _of_objective(request: Request, document: Mapping[str, Any]) -> Iterator[str]:
-    objective = objective_given(request, document)
+    objective = objective_of(request, document)
     specification = document["AlgorithmSpecification"]
     known = [
         d["Name"]

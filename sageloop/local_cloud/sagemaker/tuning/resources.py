@@ -1,4 +1,4 @@
-"""What a definition says of its instances, and what its image says of its hyperparameters."""
+"""Constraints of a definition's resources, and the hyperparameters of a built-in algorithm."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Document = Mapping[str, Any]
 _SINGLE = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
 
 
-def mistakes(document: Document) -> Iterator[str]:
-    """What is wrong with the resources of a definition, a line each."""
+def violations(document: Document) -> Iterator[str]:
+    """The violated constraints of the resources of a definition, one line each."""
     flexible = document.get("HyperParameterTuningResourceConfig")
     if (flexible is None) == ("ResourceConfig" not in document):
         yield (
@@ -36,7 +36,7 @@ def mistakes(document: Document) -> Iterator[str]:
 
 
 def known_hyperparameters(image: str, document: Document) -> Collection[str]:
-    """The names a built-in algorithm takes; empty if a program of the user's decides."""
+    """The hyperparameters of a built-in algorithm; empty for a user's program."""
     algorithm = builtin.algorithm_of(image)
     scripted = "sagemaker_program" in document.get("StaticHyperParameters", {})
     if scripted or algorithm is None or algorithm.algorithm is None:

@@ -1,7 +1,7 @@
-"""One tuning job from its first trial to its last status.
+"""Execution of one tuning job.
 
-Nothing waits here: a trial's end, in its own thread, starts the next one. The run's lock is
-never held while a training job is started or stopped.
+No thread waits: the end of a trial, in the thread of its training job, starts the next one. The
+run's lock is not held while a training job is started or stopped.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.failures import INTERNAL_ERROR
-from sageloop.local_cloud.sagemaker.tuning.book import TuningBook
 from sageloop.local_cloud.sagemaker.tuning.completion import Completion
 from sageloop.local_cloud.sagemaker.tuning.definitions import Definition, training_request
+from sageloop.local_cloud.sagemaker.tuning.repository import TuningJobRepository
 from sageloop.local_cloud.sagemaker.tuning.search import (
     Hyperband,
     Result,
@@ -37,40 +37,40 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 5  # so many trials without one success, and AWS gives up
+_ATTEMPTS = 5  # trials without a success after which AWS fails the tuning job
 _NO_CAPACITY = ("CapacityError", "ResourceLimitExceeded")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a tuning job is to do."""
+    """The parameters of a tuning job's execution."""
 
     name: str
     arn: str
     strategy: str
     definitions: Sequence[Definition]
-    most: int
+    max_jobs: int
     parallel: int
-    max_runtime: float | None = None  # wall seconds, as every run time of a process
+    max_runtime: float | None = None  # wall seconds, as all run times of processes
     seed: int | None = None
     early_stopping: bool = False
     criteria: Mapping[str, Any]
     hyperband: Sequence[Hyperband | None]
     tags: Sequence[Mapping[str, str]] = ()
     parents: Sequence[Trial] = ()
-    overall: bool = False  # whether the best of parents and children is told too
+    overall: bool = False  # whether the best training job of parents and children is reported
 
 
 class TuningRun:
-    """Carries one tuning job out; every method may come from any thread."""
+    """Executes a tuning job; all methods may be called from any thread."""
 
     def __init__(
-        self, account: Account, training: TrainingJobs, book: TuningBook, plan: Plan
+        self, account: Account, training: TrainingJobs, repository: TuningJobRepository, plan: Plan
     ) -> None:
         self._account = account
         self._training = training
         self._cloud = account.cloud
-        self._book = book
+        self._repository = repository
         self._plan = plan
         self._label = f"tuning job {plan.name}"
         self._lock = threading.Lock()
@@ -85,38 +85,40 @@ class TuningRun:
         self._timer: threading.Timer | None = None
         self._closing = False
         self._end: tuple[str, str | None] | None = None  # status and reason, if they are known
-        self._done = False
+        self._ended = False
 
     @property
     def trials(self) -> list[Trial]:
-        """The trials whose training jobs are there, in order of their creation."""
+        """The trials that have a training job, in order of creation."""
         with self._lock:
-            return self._there()
+            return self._launched()
 
     @property
     def runtime(self) -> int:
-        """Wall seconds the job has taken."""
+        """Wall seconds that the job has run."""
         running = round(wall.monotonic() - self._began)
         return running if self._runtime is None else self._runtime
 
     def start(self) -> None:
-        """Begin in the background; the job counts as work in flight until it has ended."""
+        """Start the job in the background; it counts as work in flight until it has ended."""
         self._cloud.activity.begin(self._label)
         if self._plan.max_runtime is not None:
-            self._timer = threading.Timer(self._plan.max_runtime, self._guarded(self._on_time))
+            self._timer = threading.Timer(
+                self._plan.max_runtime, self._failing_job_on_error(self._on_timeout)
+            )
             self._timer.daemon = True
             self._timer.start()
-        self._cloud.activity.spawn(self._label, self._guarded(self._open))
+        self._cloud.activity.spawn(self._label, self._failing_job_on_error(self._open))
 
     def request_stop(self) -> None:
-        """Stop all that runs; the job is Stopping already."""
-        self._guarded(partial(self._close, "Stopped"))()
+        """Stop the running training jobs; the status is Stopping already."""
+        self._failing_job_on_error(partial(self._close, "Stopped"))()
 
     def abandon(self) -> None:
-        """Start nothing more and change no status: the cloud goes down."""
+        """Start no more training jobs and change no status: the cloud is shutting down."""
         with self._lock:
-            was_done, self._done = self._done, True
-        self._settled(was_done=was_done)
+            was_ended, self._ended = self._ended, True
+        self._record_end(was_ended=was_ended)
 
     def _open(self) -> None:
         plan, searches = self._plan, []
@@ -132,16 +134,16 @@ class TuningRun:
             )  # fmt: skip
         with self._lock:
             self._searches = searches
-        self._fill()
+        self._start_trials()
 
-    def _fill(self) -> None:
-        while (trial := self._next()) is not None:
+    def _start_trials(self) -> None:
+        while (trial := self._next_trial()) is not None:
             self._launch(trial)
         self._finish_if_idle()
 
-    def _next(self) -> Trial | None:
+    def _next_trial(self) -> Trial | None:
         with self._lock:
-            if self._closing or self._done or self._running() >= self._plan.parallel:
+            if self._closing or self._ended or self._running() >= self._plan.parallel:
                 return None
             if self._replacements:
                 return self._added(self._replacements.pop(0))
@@ -149,34 +151,34 @@ class TuningRun:
             if suggested is None:
                 return None
             index, suggestion = suggested
-            return self._added(self._trial(index, suggestion.ticket, suggestion.values))
+            return self._added(self._trial(index, suggestion.suggestion_id, suggestion.values))
 
     def _suggested(self) -> tuple[int, Suggestion] | None:
-        # Definitions take turns: the one with the fewest trials is next.
-        while self._wanted():
+        # The definition with the fewest trials is next.
+        while self._requested_count():
             open_ones = [i for i in range(len(self._searches)) if i not in self._exhausted]
             index = min(open_ones, key=lambda i: sum(t.index == i for t in self._trials))
-            suggestion = self._searches[index].ask()
+            suggestion = self._searches[index].suggest()
             if suggestion is not None:
                 return index, suggestion
             self._exhausted.add(index)
         return None
 
-    def _wanted(self) -> bool:
-        asked = sum(not trial.replaced for trial in self._trials)
-        return asked < self._plan.most and len(self._exhausted) < len(self._searches)
+    def _requested_count(self) -> bool:
+        requested = sum(not trial.replaced for trial in self._trials)
+        return requested < self._plan.max_jobs and len(self._exhausted) < len(self._searches)
 
     def _running(self) -> int:
         return sum(trial.document is None for trial in self._trials)
 
     def _trial(
-        self, index: int, ticket: int, values: Mapping[str, str], *, resources: int = 0
+        self, index: int, suggestion_id: int, values: Mapping[str, str], *, resources: int = 0
     ) -> Trial:
         number = len(self._trials) + len(self._replacements) + 1
         name = f"{self._plan.name}-{number:03d}-{secrets.token_hex(4)}"
         arn = self._account.store.arn("training-job", name)
         return Trial(
-            name, arn, self._plan.definitions[index], index, ticket, values,
+            name, arn, self._plan.definitions[index], index, suggestion_id, values,
             self._cloud.clock.now(), resources,
         )  # fmt: skip
 
@@ -184,7 +186,7 @@ class TuningRun:
         self._trials.append(trial)
         return trial
 
-    def _there(self) -> list[Trial]:
+    def _launched(self) -> list[Trial]:
         return [t for t in self._trials if t.launched or t.document is not None]
 
     def _launch(self, trial: Trial) -> None:
@@ -200,8 +202,8 @@ class TuningRun:
             return
         with self._lock:
             trial.launched = True
-            if not self._done:
-                self._tell_book()
+            if not self._ended:
+                self._update_repository()
             stop = (self._closing or trial.stopping) and trial.document is None
         if stop:
             self._stop_trial(trial)
@@ -213,54 +215,58 @@ class TuningRun:
         )  # fmt: skip
         self._training.launch(
             request, tuning_job_arn=self._plan.arn,
-            on_metric=self._guarded(partial(self._on_metric, trial)),
-            on_end=self._guarded(partial(self._on_end, trial)),
+            on_metric=self._failing_job_on_error(partial(self._on_metric, trial)),
+            on_end=self._failing_job_on_error(partial(self._on_end, trial)),
         )  # fmt: skip
 
     def _not_launched(self, trial: Trial, error: AwsError) -> None:
-        # What AWS refuses once it would refuse again: no training job, no more trials.
+        # AWS would refuse the following training jobs for the same reason.
         with self._lock:
             self._trials.remove(trial)
-            self._searches[trial.index].tell(trial.ticket, None)
+            self._searches[trial.index].complete(trial.suggestion_id, None)
         self._close("Failed", f"{error.code}: {error.message}")
 
     def _on_metric(self, trial: Trial, name: str, value: float) -> None:
         if name != trial.definition.objective.metric:
             return
         with self._lock:
-            if self._done or trial.stopping or trial.document is not None:
+            if self._ended or trial.stopping or trial.document is not None:
                 return
             trial.reported.append(value)
-            trial.stopping = self._stops_early(trial, value)
+            trial.stopping = self._should_stop(trial, value)
             stop = trial.stopping and trial.launched
         if stop:
             self._stop_trial(trial)
 
-    def _stops_early(self, trial: Trial, value: float) -> bool:
-        halved = self._searches[trial.index].report(trial.ticket, len(trial.reported), value)
-        return halved or (self._plan.early_stopping and self._median.stops(trial.reported))
+    def _should_stop(self, trial: Trial, value: float) -> bool:
+        halving_stops = self._searches[trial.index].report(
+            trial.suggestion_id, len(trial.reported), value
+        )
+        return halving_stops or (self._plan.early_stopping and self._median.stops(trial.reported))
 
     def _on_end(self, trial: Trial, document: Mapping[str, Any]) -> None:
         with self._lock:
-            if self._done or trial.document is not None:
+            if self._ended or trial.document is not None:
                 return
             trial.document = document
-            end = self._judged(trial)
-            self._tell_book()
+            end = self._end_after(trial)
+            self._update_repository()
         if end is not None:
             self._close(*end)
         else:
-            self._fill()
+            self._start_trials()
 
-    def _judged(self, trial: Trial) -> tuple[str, str | None] | None:
-        """What a trial's end means for the job: its end, or ``None`` to go on."""
+    def _end_after(self, trial: Trial) -> tuple[str, str | None] | None:
+        """The end of the tuning job after a trial has ended, or ``None`` to continue."""
         if trial.no_capacity and trial.resources + 1 < len(trial.definition.resources):
             trial.replaced = True
             self._replacements.append(
-                self._trial(trial.index, trial.ticket, trial.values, resources=trial.resources + 1)
+                self._trial(
+                    trial.index, trial.suggestion_id, trial.values, resources=trial.resources + 1
+                )
             )
             return None
-        self._searches[trial.index].tell(trial.ticket, trial.value)
+        self._searches[trial.index].complete(trial.suggestion_id, trial.value)
         if trial.value is None:
             ended = [t for t in self._trials if t.document is not None and not t.replaced]
             failing = len(ended) >= _ATTEMPTS and best_of(ended) is None
@@ -271,23 +277,23 @@ class TuningRun:
             return "Completed", None
         return None
 
-    def _tell_book(self) -> None:
-        self._book.refresh(
-            self._plan.name, self._there(),
+    def _update_repository(self) -> None:
+        self._repository.refresh(
+            self._plan.name, self._launched(),
             parents=self._plan.parents if self._plan.overall else None,
             TuningJobCompletionDetails=self._completion.details(),
         )  # fmt: skip
 
-    def _on_time(self) -> None:
+    def _on_timeout(self) -> None:
         self._close("Completed")
 
     def _close(self, status: str, reason: str | None = None) -> None:
-        """Start nothing more, stop what runs, and end so when all has ended."""
+        """Start no more training jobs, stop the running ones, and set the status afterwards."""
         with self._lock:
             if not self._closing:
                 self._closing, self._end = True, (status, reason)
             elif status == "Stopped" and self._end == ("Completed", None):
-                self._end = (status, reason)  # a user's stop wins over a criterion that was met
+                self._end = (status, reason)  # a user's stop takes precedence over completion
             running = [t for t in self._trials if t.document is None and t.launched]
             for trial in running:
                 trial.stopping = True
@@ -297,20 +303,20 @@ class TuningRun:
 
     def _stop_trial(self, trial: Trial) -> None:
         def stop() -> None:
-            with suppress(AwsError):  # it has ended by itself
+            with suppress(AwsError):  # the training job has ended
                 self._training.stop_job(trial.name)
 
-        # Not in this thread: it may be the trial's own, in the midst of its output.
+        # Not in this thread: it may be the one that processes the trial's output.
         self._cloud.activity.spawn(self._label, stop)
 
     def _finish_if_idle(self) -> None:
         with self._lock:
-            if self._done or self._running():
+            if self._ended or self._running():
                 return
-            left = self._replacements or not self._searches or self._wanted()
+            left = self._replacements or not self._searches or self._requested_count()
             if left and not self._closing:
                 return
-            self._done = True
+            self._ended = True
             status, reason = self._last_status()
         self._finish(status, reason)
 
@@ -323,44 +329,44 @@ class TuningRun:
     def _finish(self, status: str, reason: str | None) -> None:
         self._runtime = self.runtime
         try:
-            self._book.refresh(
+            self._repository.refresh(
                 self._plan.name, self.trials, ConsumedResources={"RuntimeInSeconds": self._runtime}
             )
-            self._book.move(self._plan.name, status, reason=reason)
+            self._repository.move(self._plan.name, status, reason=reason)
         finally:
-            self._settled(was_done=False)
+            self._record_end(was_ended=False)
 
-    def _settled(self, *, was_done: bool) -> None:
+    def _record_end(self, *, was_ended: bool) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if not was_done:
+        if not was_ended:
             self._cloud.activity.end(self._label)
 
-    def _guarded(self, step: Callable[..., None]) -> Callable[..., None]:
-        """A step after whose failure the job has failed, not stuck."""
+    def _failing_job_on_error(self, step: Callable[..., None]) -> Callable[..., None]:
+        """Wrap a step: an exception in it fails the tuning job instead of blocking it."""
 
-        def guarded(*args: Any) -> None:
+        def run_step(*args: Any) -> None:
             try:
                 step(*args)
             except Exception:
-                log.exception("%s broke", self._label)
-                self._break()
+                log.exception("%s failed unexpectedly", self._label)
+                self._fail()
 
-        return guarded
+        return run_step
 
-    def _break(self) -> None:
+    def _fail(self) -> None:
         with self._lock:
-            was_done, self._done, self._closing = self._done, True, True
-            self._trials = self._there()
+            was_ended, self._ended, self._closing = self._ended, True, True
+            self._trials = self._launched()
             running = [t for t in self._trials if t.document is None and t.launched]
         for trial in running:
             self._stop_trial(trial)
-        if not was_done:
+        if not was_ended:
             self._finish("Failed", INTERNAL_ERROR)
 
 
 def _without_success(trials: Sequence[Trial]) -> str:
-    """Why a tuning job without any objective fails, in AWS's words."""
+    """AWS's failure reason of a tuning job without an objective value."""
     if any(trial.status == "Completed" for trial in trials):
         return (
             f"No objective metrics found after running {len(trials)} training jobs. Please ensure "

@@ -1,8 +1,7 @@
-"""How the next values are chosen: optuna's samplers behind AWS's strategies, and a plain grid.
+"""Search strategies: optuna's samplers for AWS's strategies, and a grid.
 
-Bayesian is a tree-structured Parzen estimator, Random and Hyperband draw independently, Grid
-goes through the product of the values in the order they were given. Optuna is imported with
-the first tuning job, not before.
+Bayesian is a tree-structured Parzen estimator, Random and Hyperband draw independently, Grid uses
+the product of the values in the order of the request. Optuna is imported with the first tuning job.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ if TYPE_CHECKING:
     import optuna
 
 _SEEDS = 2**32
-_STARTUP = 5  # trials drawn at random before the estimator has something to go by
-_REDUCTION = 3  # of Hyperband's trials at a rung, one in three goes on
+_STARTUP = 5  # random trials before the estimator is used
+_REDUCTION = 3  # Hyperband continues one in three trials at each rung
 _REPEATS = 20
 _ENUMERABLE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Values to try; ``ticket`` is how the search knows them again."""
+    """Values to try; ``suggestion_id`` identifies them in later calls."""
 
-    ticket: int
+    suggestion_id: int
     values: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Values and what they came to, from a parent tuning job."""
+    """Values and their objective in a parent tuning job."""
 
     values: Mapping[str, str]
     value: float
@@ -42,30 +41,30 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Hyperband:
-    """Bounds of the resource: how often a training job tells its objective."""
+    """Bounds of the resource: how many times a training job reports its objective."""
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
 
 
 class Search(Protocol):
-    """One definition's search. Not thread-safe: its caller has a lock."""
+    """The search of one definition. Not thread-safe: the caller holds a lock."""
 
-    def ask(self) -> Suggestion | None:
-        """The next values, or ``None`` if there are none left."""
+    def suggest(self) -> Suggestion | None:
+        """The next values, or ``None`` if there are no more."""
 
-    def report(self, ticket: int, step: int, value: float) -> bool:
-        """Take the objective after ``step`` reports; whether the trial is to be stopped."""
+    def report(self, suggestion_id: int, step: int, value: float) -> bool:
+        """Record the objective after ``step`` reports; return whether to stop the trial."""
 
-    def tell(self, ticket: int, value: float | None) -> None:
-        """Take what a trial came to; ``None`` if nothing."""
+    def complete(self, suggestion_id: int, value: float | None) -> None:
+        """Record the final objective of a trial; ``None`` if it has none."""
 
 
 def search_for(
     strategy: str, definition: Definition, *, seed: int | None,
     hyperband: Hyperband | None = None, known: Iterable[Result] = (),
 ) -> Search:  # fmt: skip
-    """The search of a strategy. The same seed gives the same sequence when run one by one."""
+    """The search of a strategy. The same seed gives the same sequence for sequential trials."""
     if strategy == "Grid":
         return GridSearch(definition)
     import optuna
@@ -81,35 +80,35 @@ def search_for(
         sampler = optuna.samplers.RandomSampler(seed=drawn)
     search = StudySearch(definition, sampler, hyperband if strategy == "Hyperband" else None)
     for result in known:
-        search.learn(result)
+        search.add_result(result)
     return search
 
 
 class GridSearch:
-    """Every combination of categorical values, once."""
+    """All combinations of categorical values, each once."""
 
     def __init__(self, definition: Definition) -> None:
         self._names = [p.name for p in definition.searched]
         products = itertools.product(*(tuple(p.texts()) for p in definition.searched))
         self._left = enumerate(products)
 
-    def ask(self) -> Suggestion | None:
+    def suggest(self) -> Suggestion | None:
         """The next combination."""
-        ticket, values = next(self._left, (0, None))
+        suggestion_id, values = next(self._left, (0, None))
         if values is None:
             return None
-        return Suggestion(ticket, dict(zip(self._names, values, strict=True)))
+        return Suggestion(suggestion_id, dict(zip(self._names, values, strict=True)))
 
-    def report(self, ticket: int, step: int, value: float) -> bool:
-        """A grid stops nothing."""
+    def report(self, suggestion_id: int, step: int, value: float) -> bool:
+        """Return ``False``: a grid search stops no trial."""
         return False
 
-    def tell(self, ticket: int, value: float | None) -> None:
-        """A grid learns nothing."""
+    def complete(self, suggestion_id: int, value: float | None) -> None:
+        """Do nothing: a grid search does not use results."""
 
 
 class StudySearch:
-    """A search by an optuna study in memory."""
+    """A search with an optuna study in memory."""
 
     def __init__(
         self, definition: Definition, sampler: optuna.samplers.BaseSampler,
@@ -123,25 +122,25 @@ class StudySearch:
         self._size = definition.combinations
         self._tried: set[tuple[str, ...]] = set()
         self._trials: dict[int, optuna.Trial] = {}
-        # Hyperband derives a trial's bracket from the study's name, so the name is a constant.
+        # Hyperband derives the bracket of a trial from the study's name, so the name is constant.
         self._study = optuna.create_study(
             study_name="tuning", sampler=sampler, pruner=_pruner(hyperband),
             direction="maximize" if definition.objective.maximize else "minimize",
         )  # fmt: skip
 
-    def learn(self, result: Result) -> None:
-        """Take a parent's result if its values lie within the ranges searched now."""
+    def add_result(self, result: Result) -> None:
+        """Add the result of a parent job if its values lie within the current ranges."""
         import optuna
 
         drawn = {p.name: _drawn(p, result.values.get(p.name)) for p in self._searched}
         if None in drawn.values():
             return
-        made = optuna.trial.create_trial(
+        trial = optuna.trial.create_trial(
             params=drawn, distributions=self._space, value=result.value
         )
-        self._study.add_trial(made)
+        self._study.add_trial(trial)
 
-    def ask(self) -> Suggestion | None:
+    def suggest(self) -> Suggestion | None:
         """Values that were not tried before, as long as there are any."""
         if len(self._tried) >= self._size:
             return None
@@ -153,17 +152,17 @@ class StudySearch:
         self._enqueue_untried()
         return self._suggest(self._study.ask(self._space))
 
-    def report(self, ticket: int, step: int, value: float) -> bool:
-        """Hyperband's successive halving; a trial that goes past MaxResource is stopped too."""
+    def report(self, suggestion_id: int, step: int, value: float) -> bool:
+        """Hyperband's successive halving; a trial that exceeds MaxResource is stopped too."""
         if self._hyperband is None:
             return False
-        trial = self._trials[ticket]
+        trial = self._trials[suggestion_id]
         trial.report(value, step)
-        return step > self._hyperband.most or trial.should_prune()
+        return step > self._hyperband.maximum or trial.should_prune()
 
-    def tell(self, ticket: int, value: float | None) -> None:
-        """Let the sampler learn."""
-        trial = self._trials.pop(ticket)
+    def complete(self, suggestion_id: int, value: float | None) -> None:
+        """Pass the result to the sampler."""
+        trial = self._trials.pop(suggestion_id)
         if value is None:
             self._study.tell(trial, state=_failed())
         else:
@@ -195,7 +194,7 @@ def _pruner(hyperband: Hyperband | None) -> optuna.pruners.BasePruner:
     if hyperband is None:
         return optuna.pruners.NopPruner()
     return optuna.pruners.HyperbandPruner(
-        min_resource=hyperband.least, max_resource=hyperband.most, reduction_factor=_REDUCTION
+        min_resource=hyperband.minimum, max_resource=hyperband.maximum, reduction_factor=_REDUCTION
     )
 
 

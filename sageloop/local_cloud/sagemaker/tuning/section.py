@@ -1,4 +1,4 @@
-"""CreateHyperParameterTuningJob and its companions."""
+"""CreateHyperParameterTuningJob and the other operations on tuning jobs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.core.service import Call, operation
-from sageloop.local_cloud.sagemaker.listing import page
+from sageloop.local_cloud.sagemaker.listing import list_response
 from sageloop.local_cloud.sagemaker.tuning import limits, requests, warm_start
-from sageloop.local_cloud.sagemaker.tuning.book import ENDED, FAMILY, TuningBook
 from sageloop.local_cloud.sagemaker.tuning.definitions import Definition, training_request
+from sageloop.local_cloud.sagemaker.tuning.repository import ENDED, FAMILY, TuningJobRepository
 from sageloop.local_cloud.sagemaker.tuning.run import Plan, TuningRun
 from sageloop.local_cloud.sagemaker.tuning.trials import Trial
 
@@ -33,13 +33,13 @@ _VALUE = "FinalObjectiveMetricValue"
 
 
 class TuningJobs:
-    """Tuning jobs, each a run whose trials are training jobs."""
+    """Operations on tuning jobs; the trials of a job are training jobs."""
 
     def __init__(self, account: Account, training: TrainingJobs) -> None:
         self._account = account
         self._training = training
         self._store = account.store
-        self._book = TuningBook(account)
+        self._repository = TuningJobRepository(account)
         self._lock = threading.Lock()
         self._runs: dict[str, TuningRun] = {}
 
@@ -49,13 +49,13 @@ class TuningJobs:
         request = call.params
         definitions = requests.check(request)
         parents = self._parents(request)
-        runs_here = [self._check_training(request, definition) for definition in definitions]
-        document = self._book.open(request, definitions)
+        is_executable = [self._check_training(request, definition) for definition in definitions]
+        document = self._repository.open(request, definitions)
         arn = document["HyperParameterTuningJobArn"]
-        # An image that is only stored, because it was allowed by name, gives no objective.
-        if all(runs_here):
+        # A job of an image that is stored without execution (--allow) reports no objective.
+        if all(is_executable):
             plan = _plan(request, arn, definitions, parents)
-            run = TuningRun(self._account, self._training, self._book, plan)
+            run = TuningRun(self._account, self._training, self._repository, plan)
             with self._lock:
                 self._runs[request["HyperParameterTuningJobName"]] = run
             run.start()
@@ -63,7 +63,7 @@ class TuningJobs:
 
     @operation("DescribeHyperParameterTuningJob")
     def describe(self, call: Call) -> dict[str, Any]:
-        """The tuning job."""
+        """Return the tuning job."""
         name = call.params["HyperParameterTuningJobName"]
         document = self._store.get(FAMILY, name)
         run = self._run(name)
@@ -73,9 +73,9 @@ class TuningJobs:
 
     @operation("ListHyperParameterTuningJobs")
     def list_jobs(self, call: Call) -> dict[str, Any]:
-        """Tuning jobs by name, status and times."""
+        """List tuning jobs by name, status and times."""
         known = [_with_config(document) for document in self._store.list(FAMILY)]
-        return page(
+        return list_response(
             known, call.params, result="HyperParameterTuningJobSummaries",
             name="HyperParameterTuningJobName", status="HyperParameterTuningJobStatus",
             members=_SUMMARY, default_order="Ascending", default_sort="Name",
@@ -83,34 +83,34 @@ class TuningJobs:
 
     @operation("ListTrainingJobsForHyperParameterTuningJob")
     def list_trials(self, call: Call) -> dict[str, Any]:
-        """The training jobs of a tuning job; by objective, those that have one."""
+        """List the training jobs of a tuning job; sorted by objective, those that have one."""
         name = call.params["HyperParameterTuningJobName"]
         self._store.get(FAMILY, name)
         run = self._run(name)
-        told = [self._summary(trial) for trial in (run.trials if run is not None else ())]
+        summaries = [self._summary(trial) for trial in (run.trials if run is not None else ())]
         if call.params.get("SortBy") == _VALUE:
-            told = [_with_value(one) for one in told if _OBJECTIVE in one]
-        return page(
-            told, call.params, result="TrainingJobSummaries", name="TrainingJobName",
+            summaries = [_with_value(one) for one in summaries if _OBJECTIVE in one]
+        return list_response(
+            summaries, call.params, result="TrainingJobSummaries", name="TrainingJobName",
             status="TrainingJobStatus", members=_TRIAL, sort={_VALUE: _VALUE},
             default_order="Ascending", default_sort="Name",
         )  # fmt: skip
 
     @operation("StopHyperParameterTuningJob")
     def stop_job(self, call: Call) -> None:
-        """Stop a tuning job and the training jobs it runs."""
+        """Stop a tuning job and its running training jobs."""
         name = call.params["HyperParameterTuningJobName"]
-        if not self._book.ask_to_stop(name):
+        if not self._repository.mark_stopping(name):
             return
         run = self._run(name)
         if run is None:
-            self._book.move(name, "Stopped")
+            self._repository.move(name, "Stopped")
         else:
             run.request_stop()
 
     @operation("DeleteHyperParameterTuningJob")
     def delete_job(self, call: Call) -> None:
-        """Forget a tuning job that has ended; its training jobs stay."""
+        """Delete a tuning job that has ended; its training jobs are kept."""
         name = call.params["HyperParameterTuningJobName"]
         with self._store.changed:
             status = self._store.get(FAMILY, name)["HyperParameterTuningJobStatus"]
@@ -125,7 +125,7 @@ class TuningJobs:
             self._runs.pop(name, None)
 
     def stop(self) -> None:
-        """Start no more trials; tuning jobs stay as they are."""
+        """Start no more training jobs; the tuning jobs keep their statuses."""
         with self._lock:
             runs = list(self._runs.values())
         for run in runs:
@@ -139,22 +139,22 @@ class TuningJobs:
         return trial.summary(self._store.find("training-job", trial.name))
 
     def _check_training(self, request: dict[str, Any], definition: Definition) -> bool:
-        # What would be refused of a trial is refused before there is any; a quota only if there
-        # is none for any of the instance types.
+        # A request whose trials would be refused is refused before the first trial; an exceeded
+        # quota only if it is exceeded for each instance type.
         name = f"{request['HyperParameterTuningJobName']}-001-00000000"
         values = {p.name: p.sample for p in definition.searched}
-        refusals, runs_here = [], False
+        refusals, is_executable = [], False
         for resources in definition.resources:
-            made = training_request(definition, name=name, values=values, resources=resources)
+            training = training_request(definition, name=name, values=values, resources=resources)
             try:
-                runs_here = self._training.check(made)
+                is_executable = self._training.check(training)
             except AwsError as error:
                 if error.code != "ResourceLimitExceeded":
                     raise
                 refusals.append(error)
         if len(refusals) == len(definition.resources):
             raise refusals[-1]
-        return runs_here
+        return is_executable
 
     def _parents(self, request: dict[str, Any]) -> list[Trial]:
         if "WarmStartConfig" not in request:
@@ -163,7 +163,7 @@ class TuningJobs:
         documents = [self._store.get(FAMILY, name) for name in names]
         runs = [run for run in map(self._run, names) if run is not None]
         trials = [trial for run in runs for trial in run.trials]
-        for message in warm_start.mistakes(request, documents, len(trials)):
+        for message in warm_start.violations(request, documents, len(trials)):
             raise AwsError("ValidationException", message)
         return trials
 
@@ -174,7 +174,7 @@ def _with_config(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_value(summary: dict[str, Any]) -> dict[str, Any]:
-    # A tuple, so that zero sorts as a value and not as a missing one.
+    # A tuple, because zero must sort as a value and not as a missing one.
     return summary | {_VALUE: (summary[_OBJECTIVE]["Value"],)}
 
 
@@ -189,7 +189,7 @@ def _plan(
         arn=arn,
         strategy=config["Strategy"],
         definitions=definitions,
-        most=limits.most_jobs(request),
+        max_jobs=limits.max_jobs(request),
         parallel=bounds["MaxParallelTrainingJobs"],
         max_runtime=bounds.get("MaxRuntimeInSeconds"),
         seed=config.get("RandomSeed"),

@@ -1,4 +1,4 @@
-"""TrainingJobEarlyStoppingType Auto: the median rule over running averages.
+"""TrainingJobEarlyStoppingType Auto: the median rule with running averages.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-early-stopping.html
 """
@@ -12,14 +12,14 @@ from sageloop.local_cloud.sagemaker.tuning.definitions import Objective
 
 
 class MedianStopping:
-    """Remembers the running averages of the training jobs that have ended."""
+    """Keeps the running averages of the training jobs that have ended."""
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
         self._averages: list[list[float]] = []
 
     def ended(self, reported: Sequence[float]) -> None:
-        """Take what an ended job told, epoch by epoch."""
+        """Record the objective of an ended job, epoch by epoch."""
         total, averages = 0.0, []
         for epoch, value in enumerate(reported, 1):
             total += value
@@ -27,7 +27,7 @@ class MedianStopping:
         self._averages.append(averages)
 
     def stops(self, reported: Sequence[float]) -> bool:
-        """Whether the last value is worse than the median of what others had by that epoch."""
+        """Whether the last value is worse than the median of ended jobs at that epoch."""
         epoch = len(reported)
         reached = [averages[epoch - 1] for averages in self._averages if len(averages) >= epoch]
         if not reached:

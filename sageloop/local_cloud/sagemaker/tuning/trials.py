@@ -1,4 +1,4 @@
-"""Trials: the training jobs of a tuning job, and what is told about them."""
+"""Trials: the training jobs of a tuning job, and their summaries."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ _RETRYABLE = ("InternalServerError", "CapacityError")
 
 @dataclass(eq=False)
 class Trial:
-    """One training job from its suggestion to its end."""
+    """A training job of a tuning job."""
 
     name: str
     arn: str
     definition: Definition
     index: int  # of the definition
-    ticket: int  # of the suggestion
+    suggestion_id: int  # of the suggestion
     values: Mapping[str, str]
     created: datetime
-    resources: int = 0  # which of the definition's instance configurations it has
+    resources: int = 0  # index of its instance configuration in the definition
     reported: list[float] = field(default_factory=list)
     launched: bool = False
     stopping: bool = False
     replaced: bool = False  # by one with the next instance configuration
-    document: Mapping[str, Any] | None = None  # the training job's last one
+    document: Mapping[str, Any] | None = None  # the training job's final document
 
     @property
     def status(self) -> str:
-        """The training job's status, as far as the tuning job knows."""
+        """The status of the training job as the tuning job knows it."""
         if self.document is None:
             return "Stopping" if self.stopping else "InProgress"
         return str(self.document["TrainingJobStatus"])
 
     @property
     def value(self) -> float | None:
-        """The objective it came to; a failed training job has none."""
+        """The final objective; ``None`` for a failed training job."""
         if self.document is None or self.status == "Failed":
             return None
         metric = self.definition.objective.metric
@@ -58,14 +58,14 @@ class Trial:
 
     @property
     def no_capacity(self) -> bool:
-        """Whether it ended because there were no instances of its type."""
+        """Whether the training job ended because no instances of its type were available."""
         reason = "" if self.document is None else self.document.get("FailureReason", "")
         return self.status == "Failed" and reason.startswith("CapacityError")
 
     def summary(self, live: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """HyperParameterTrainingJobSummary; ``live`` is the training job as it is now."""
+        """The HyperParameterTrainingJobSummary; ``live`` is the current training job document."""
         document = self.document if self.document is not None else live
-        told: dict[str, Any] = {
+        described: dict[str, Any] = {
             "TrainingJobName": self.name,
             "TrainingJobArn": self.arn,
             "CreationTime": self.created,
@@ -74,25 +74,25 @@ class Trial:
             "ObjectiveStatus": self.objective_status,
         }
         if self.definition.name is not None:
-            told["TrainingJobDefinitionName"] = self.definition.name
+            described["TrainingJobDefinitionName"] = self.definition.name
         if document is not None:
             members = ("TrainingStartTime", "TrainingEndTime", "FailureReason", "CreationTime")
-            told |= {m: document[m] for m in members if document.get(m) is not None}
-            told["TrainingJobStatus"] = document["TrainingJobStatus"]
+            described |= {m: document[m] for m in members if document.get(m) is not None}
+            described["TrainingJobStatus"] = document["TrainingJobStatus"]
         if self.value is not None:
-            told["FinalHyperParameterTuningJobObjectiveMetric"] = {
+            described["FinalHyperParameterTuningJobObjectiveMetric"] = {
                 "Type": self.definition.objective.type,
                 "MetricName": self.definition.objective.metric,
                 "Value": self.value,
             }
-        return told
+        return described
 
 
 def best_of(trials: Iterable[Trial]) -> Trial | None:
-    """The trial with the best objective; of equals, the first."""
-    told = [(trial, trial.value) for trial in trials]
+    """The trial with the best objective; of equal ones the first."""
+    evaluated = [(trial, trial.value) for trial in trials]
     best: tuple[Trial, float] | None = None
-    for trial, value in told:
+    for trial, value in evaluated:
         if value is None:
             continue
         if best is None or trial.definition.objective.better(value, best[1]):

@@ -1,4 +1,4 @@
-"""Warm start: what a child may change, and what it learns from its parents.
+"""Warm start: permitted changes of a child job, and the results of its parent jobs.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-warm-start.html
 """
@@ -13,36 +13,36 @@ from sageloop.local_cloud.sagemaker.tuning.definitions import (
     definitions_of,
     documents_of,
 )
-from sageloop.local_cloud.sagemaker.tuning.limits import jobs_limit, most_jobs
+from sageloop.local_cloud.sagemaker.tuning.limits import jobs_limit, max_jobs
 
 Document = Mapping[str, Any]
 _ENDED = ("Completed", "Stopped", "Failed")
-_MOST_CHANGES = 10
+_MAX_CHANGES = 10
 IDENTICAL = "IdenticalDataAndAlgorithm"
 
 
 def parent_names(request: Document) -> list[str]:
-    """The parents a request names."""
-    given = request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", ())
-    return [parent.get("HyperParameterTuningJobName", "") for parent in given]
+    """The names of the parent tuning jobs in a request."""
+    config = request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", ())
+    return [parent.get("HyperParameterTuningJobName", "") for parent in config]
 
 
-def mistakes(request: Document, parents: Sequence[Document], launched: int) -> Iterator[str]:
-    """What keeps a request from starting from its parents, a line each.
+def violations(request: Document, parents: Sequence[Document], launched: int) -> Iterator[str]:
+    """The reasons why a request cannot start from its parents, one line each.
 
-    ``launched`` is how many training jobs the parents launched together.
+    ``launched`` is the number of training jobs that the parents launched together.
     """
     names = parent_names(request)
     for name in dict.fromkeys(names):
         if names.count(name) > 1:
-            yield f"The parent tuning job {name} is named more than once."
+            yield f"The parent tuning job {name} is specified more than once."
     limit = jobs_limit(request["HyperParameterTuningJobConfig"]["Strategy"])
-    given = request["HyperParameterTuningJobConfig"]["ResourceLimits"]
-    most = most_jobs(request) if "MaxNumberOfTrainingJobs" in given else 0
-    if launched + most > limit:
+    config = request["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    requested = max_jobs(request) if "MaxNumberOfTrainingJobs" in config else 0
+    if launched + requested > limit:
         yield (
-            f"The training jobs of the parents count: {launched} of them and {most} new ones are "
-            f"more than the {limit} of one tuning job."
+            f"The training jobs of the parents count: {launched} of them and {requested} new ones "
+            f"are more than the {limit} of one tuning job."
         )
     identical = request["WarmStartConfig"]["WarmStartType"] == IDENTICAL
     for parent in parents:
@@ -70,13 +70,13 @@ def _of_parent(request: Document, parent: Document, *, identical: bool) -> Itera
 
 
 def _of_hyperparameters(child: Definition, before: Definition, name: str) -> Iterator[str]:
-    own, theirs = _names(child), _names(before)
-    if own != theirs:
+    names, theirs = _names(child), _names(before)
+    if names != theirs:
         yield (
             "The set of tunable plus static HyperParameter names is not the same across current "
             "and parent tuning jobs. Please ensure this set is constant when warm starting. Note "
             "that previously static HyperParameters can be tuned in warm start jobs and vice "
-            f"versa. Different from {name}: {', '.join(sorted(own ^ theirs))}."
+            f"versa. Different from {name}: {', '.join(sorted(names ^ theirs))}."
         )
     kinds = {p.name: p.kind for p in before.searched}
     for parameter in child.searched:
@@ -87,10 +87,10 @@ def _of_hyperparameters(child: Definition, before: Definition, name: str) -> Ite
                 f"{name}, got {parameter.kind}."
             )
     changed = _changes(child, before)
-    if changed > _MOST_CHANGES:
+    if changed > _MAX_CHANGES:
         yield (
             f"{changed} changes of static hyperparameters since {name}; the maximum is "
-            f"{_MOST_CHANGES} (each categorical value counts, a changed value as two)."
+            f"{_MAX_CHANGES} (each categorical value counts, a changed value as two)."
         )
 
 
@@ -128,6 +128,6 @@ def _image(definition: Definition) -> str:
 
 
 def _repository(image: str) -> str:
-    # A new version of the image is allowed: what follows the repository's name does not count.
+    # A new version of the image is allowed, so the tag or digest is ignored.
     head, _, tail = image.partition("@")[0].rpartition("/")
     return f"{head}/{tail.partition(':')[0]}"

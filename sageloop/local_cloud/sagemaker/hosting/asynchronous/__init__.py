@@ -1,1 +1,1 @@
-"""Asynchronous endpoints: a queue in front of the instances, answers in S3, notices by SNS."""
+"""Asynchronous endpoints: a request queue, responses in S3 and notifications by SNS."""

@@ -1,4 +1,4 @@
-"""Asynchronous endpoints: queues by endpoint, and what brings requests to instances."""
+"""InvokeEndpointAsync: the queues of asynchronous endpoints and their dispatch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.asynchronous.backlog import Backlog, Seat
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.backlog import Backlog, Slot
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.metrics import AsyncMetrics
-from sageloop.local_cloud.sagemaker.hosting.asynchronous.notices import Outcome
-from sageloop.local_cloud.sagemaker.hosting.asynchronous.request import Ticket, accept
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.notifications import Outcome
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.request import QueuedRequest, accept
+from sageloop.local_cloud.sagemaker.hosting.asynchronous.request_processor import RequestProcessor
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.settings import AsyncSettings
-from sageloop.local_cloud.sagemaker.hosting.asynchronous.work import Work
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid
 
 if TYPE_CHECKING:
@@ -24,33 +24,33 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _MINUTE = 60.0
-# After a jump of the clock, an empty queue is told of for so many minutes at most.
-_MOST_MINUTES = 60
+# After a jump of the clock, an empty queue is reported for at most this many minutes.
+_MAX_MINUTES = 60
 
 
 class AsyncEndpoints:
-    """InvokeEndpointAsync and the work behind it.
+    """InvokeEndpointAsync and the dispatch of queued requests.
 
-    Nothing looks for work: whatever may make some possible (a request, an instance that serves,
-    a request that ended, other routes) calls :meth:`pump`.
+    Dispatch does not poll: each event that can make it possible (a new request, an instance that
+    becomes healthy, a completed request, changed routes) calls :meth:`dispatch`.
     """
 
     def __init__(self, cloud: Cloud, lifecycle: Lifecycle, capture: DataCapture) -> None:
         self._cloud = cloud
         self._lifecycle = lifecycle
         self._metrics = AsyncMetrics(cloud)
-        self._work = Work(cloud, self._metrics, capture)
+        self._processor = RequestProcessor(cloud, self._metrics, capture)
         self._lock = threading.Lock()
         self._backlogs: dict[str, Backlog] = {}
         self._measured: dict[LiveEndpoint, float] = {}
 
     def start(self) -> None:
-        """Publish the state of queues every virtual minute."""
+        """Publish the state of the queues every virtual minute."""
         if self._cloud.services.has("cloudwatch"):
             self._cloud.services.cloudwatch.before_evaluation(self._measure)
 
     def invoke(self, params: Mapping[str, Any], body: bytes) -> dict[str, Any]:
-        """Queue a request; returns InvokeEndpointAsync's answer. Raises ``AwsError``."""
+        """Queue a request; return InvokeEndpointAsync's response. Raises ``AwsError``."""
         name = params["EndpointName"]
         live = self._lifecycle.live(name)
         if live is None or live.fleet is None or not live.routes:
@@ -66,10 +66,10 @@ class AsyncEndpoints:
                 "AsyncInferenceConfig) and only takes InvokeEndpoint.",
             )
         request = accept(params, body, settings, now=self._cloud.clock.time())
-        backlog, ticket = self._backlog(live), Ticket(request)
-        backlog.put(ticket)
-        self._expire_later(backlog, ticket)
-        self.pump(name)
+        backlog, queued = self._backlog(live), QueuedRequest(request)
+        backlog.put(queued)
+        self._expire_later(backlog, queued)
+        self.dispatch(name)
         return {
             "InferenceId": request.inference_id,
             "OutputLocation": request.output_location,
@@ -77,7 +77,7 @@ class AsyncEndpoints:
         }
 
     def check_update(self, name: str, config: Mapping[str, Any]) -> None:
-        """Refuse an update that would turn an endpoint into one of the other kind."""
+        """Refuse an update between an asynchronous and another type of endpoint."""
         live = self._lifecycle.live(name)
         if live is None or live.fleet is None:
             return
@@ -90,81 +90,83 @@ class AsyncEndpoints:
             "To change the endpoint type, create a new endpoint."
         )
 
-    def least(self, name: str) -> int:
-        """The fewest instances a variant may have: none if requests can wait for one."""
+    def minimum_instances(self, name: str) -> int:
+        """The minimum number of instances of a variant: 0 if requests can wait in a queue."""
         live = self._lifecycle.live(name)
         return 0 if live is not None and _is_asynchronous(live) else 1
 
-    def pump(self, name: str) -> None:
-        """Give waiting requests to instances that can take some."""
+    def dispatch(self, name: str) -> None:
+        """Dispatch waiting requests to instances with free slots."""
         backlog = self._backlogs.get(name)
         if backlog is None or self._cloud.stopped.is_set():
             return
-        if not backlog.live.routes:  # closed: the endpoint goes, and its queue with it
+        if not backlog.live.routes:  # the endpoint is being deleted together with its queue
             with self._lock:
                 if self._backlogs.get(name) is backlog:
                     del self._backlogs[name]
-            _forget(backlog)
+            _discard(backlog)
             return
-        while (taken := backlog.take()) is not None:
-            self._begin(backlog, *taken)
+        while (dequeued := backlog.take()) is not None:
+            self._begin(backlog, *dequeued)
 
     def _backlog(self, live: LiveEndpoint) -> Backlog:
         with self._lock:
             known = self._backlogs.get(live.name)
             if known is None or known.live is not live:
                 known = self._backlogs[live.name] = Backlog(live)
-                live.on_routes = lambda: self.pump(live.name)
+                live.on_routes = lambda: self.dispatch(live.name)
             return known
 
-    def _begin(self, backlog: Backlog, ticket: Ticket, seat: Seat) -> None:
-        if ticket.expiry is not None:
-            ticket.expiry.cancel()
+    def _begin(self, backlog: Backlog, queued: QueuedRequest, slot: Slot) -> None:
+        if queued.expiry is not None:
+            queued.expiry.cancel()
         label = f"asynchronous request to {backlog.live.name}"
         self._cloud.activity.begin(label)
 
         def work() -> None:
             try:
-                self._carry_out(backlog, ticket, seat)
+                self._carry_out(backlog, queued, slot)
             finally:
-                # The next request is in flight before this one no longer is.
-                self.pump(backlog.live.name)
+                # The next request is in flight before this one ends.
+                self.dispatch(backlog.live.name)
                 self._cloud.activity.end(label)
 
-        # A request may take an hour: it must not hold one of the cloud's own few threads.
+        # A request may take an hour: it must not occupy a thread of the cloud's thread pool.
         threading.Thread(target=work, name=label, daemon=True).start()
 
-    def _carry_out(self, backlog: Backlog, ticket: Ticket, seat: Seat) -> None:
+    def _carry_out(self, backlog: Backlog, queued: QueuedRequest, slot: Slot) -> None:
         try:
-            ended = self._work.carry_out(ticket, seat)
+            ended = self._processor.carry_out(queued, slot)
         except Exception:
             if not self._cloud.stopped.is_set():
-                log.exception("asynchronous request %s broke", ticket.request.inference_id)
+                log.exception(
+                    "asynchronous request %s failed unexpectedly", queued.request.inference_id
+                )
             ended = True
         if ended:
-            backlog.done(ticket)
+            backlog.complete(queued)
         else:
-            backlog.put_back(ticket)
-            self._expire_later(backlog, ticket)
+            backlog.put_back(queued)
+            self._expire_later(backlog, queued)
 
-    def _expire_later(self, backlog: Backlog, ticket: Ticket) -> None:
-        request = ticket.request
-        ticket.expiry = self._cloud.clock.call_at(
-            request.received + request.ttl, lambda: self._expire(backlog, ticket),
+    def _expire_later(self, backlog: Backlog, queued: QueuedRequest) -> None:
+        request = queued.request
+        queued.expiry = self._cloud.clock.call_at(
+            request.received + request.ttl, lambda: self._expire(backlog, queued),
             label=f"expiry of {request.inference_id}",
         )  # fmt: skip
 
-    def _expire(self, backlog: Backlog, ticket: Ticket) -> None:
+    def _expire(self, backlog: Backlog, queued: QueuedRequest) -> None:
         routes = backlog.live.routes
-        if not backlog.withdraw(ticket) or not routes:
+        if not backlog.withdraw(queued) or not routes:
             return
-        request, variant = ticket.request, max(routes, key=lambda route: route[0])[1]
+        request, variant = queued.request, max(routes, key=lambda route: route[0])[1]
         self._metrics.count(request.endpoint, variant.spec.name, "ExpiredRequests")
         reason = (
             f"ClientError: The request expired after {request.ttl:g} seconds in the queue "
             "(RequestTTLSeconds)."
         )
-        self._work.end(request, variant, Outcome(status="Expired", reason=reason))
+        self._processor.end(request, variant, Outcome(status="Expired", reason=reason))
 
     def _measure(self) -> None:
         now = self._cloud.clock.time()
@@ -184,14 +186,14 @@ class AsyncEndpoints:
             size=size,
             instances=sum(variant.count for _, variant in live.routes),
             age=0.0 if oldest is None else max(0.0, now - oldest),
-            moments=[*(_passed(last, now) if size == 0 else ()), now],
+            moments=[*(_skipped_minutes(last, now) if size == 0 else ()), now],
         )
 
 
-def _passed(last: float, now: float) -> list[float]:
-    """A moment of each whole minute that a jump of the clock left out between two measures."""
+def _skipped_minutes(last: float, now: float) -> list[float]:
+    """One time within each whole minute between two measurements, after a jump of the clock."""
     first, end = last // _MINUTE + 1, now // _MINUTE
-    first = max(first, end - _MOST_MINUTES)
+    first = max(first, end - _MAX_MINUTES)
     return [(first + n + 0.5) * _MINUTE for n in range(int(end - first))]
 
 
@@ -199,7 +201,7 @@ def _is_asynchronous(live: LiveEndpoint) -> bool:
     return live.fleet is not None and "AsyncInferenceConfig" in live.fleet.config
 
 
-def _forget(backlog: Backlog) -> None:
-    for ticket in backlog.drop():
-        if ticket.expiry is not None:
-            ticket.expiry.cancel()
+def _discard(backlog: Backlog) -> None:
+    for queued in backlog.clear():
+        if queued.expiry is not None:
+            queued.expiry.cancel()

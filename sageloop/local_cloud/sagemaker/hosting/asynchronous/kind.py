@@ -1,4 +1,4 @@
-"""The asynchronous kind of variant: its instances are given work by the endpoint's queue."""
+"""The asynchronous kind of variant: its instances get requests from the endpoint's queue."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncInvocation(Invocation):
-    """A request of the queue and the instance that has taken it in."""
+    """A queued request and the instance that accepted it."""
 
     instance: Instance
 
 
 class AsyncFleet(VariantFleet):
-    """Instances that take up to ``concurrency`` requests each, from the queue only.
+    """Instances that process up to ``concurrency`` requests each, from the queue only.
 
-    ``changed`` is called when other instances serve than before.
+    ``changed`` is called when the set of healthy instances changes.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class AsyncFleet(VariantFleet):
             )
 
     def admit(self, invocation: Invocation) -> Instance | None:
-        """The instance that took the request in when it left the queue."""
+        """The instance that accepted the request when it was dequeued."""
         return invocation.instance if isinstance(invocation, AsyncInvocation) else None
 
     def _refresh(self) -> None:
@@ -66,25 +66,25 @@ class AsyncFleet(VariantFleet):
 
 
 class AsyncKind:
-    """Variants of configurations with an AsyncInferenceConfig.
+    """The kind of variants in a configuration with AsyncInferenceConfig.
 
-    ``pump`` is called with an endpoint's name when its instances may have become free.
+    ``dispatch`` is called with the name of an endpoint when its instances may have free slots.
     """
 
     def __init__(
-        self, containers: ModelContainers, account: Account, pump: Callable[[str], None]
+        self, containers: ModelContainers, account: Account, dispatch: Callable[[str], None]
     ) -> None:
         self._containers = containers
         self._account = account
         self._instances = InstanceKind(containers, account)
-        self._pump = pump
+        self._dispatch = dispatch
 
-    def takes(self, config: Document, variant: Document) -> bool:
-        """Every variant of an asynchronous configuration."""
+    def matches(self, config: Document, variant: Document) -> bool:
+        """Whether the configuration is asynchronous; this applies to all its variants."""
         return config.get("AsyncInferenceConfig") is not None
 
     def check_config(self, config: Document, variant: Document) -> None:
-        """Refuse what asynchronous inference is not combined with."""
+        """Refuse features that cannot be combined with asynchronous inference."""
         check(config)
         if variant.get("InstancePools"):
             raise not_executed(
@@ -104,17 +104,17 @@ class AsyncKind:
         self._instances.check(config, variant)
 
     def initial_count(self, variant: Document) -> int:
-        """InitialInstanceCount."""
+        """The InitialInstanceCount."""
         return self._instances.initial_count(variant)
 
     def build(self, request: VariantRequest) -> VariantFleet:
-        """The fleet. Raises ``StartFailure`` if model data cannot be had."""
+        """Build the fleet. Raises ``StartFailure`` if model data is not available."""
         settings = AsyncSettings.of(request.config)
         if settings is None:
             raise ValueError(f"variant {request.document['VariantName']} is not asynchronous")
         built = self._instances.build(request)
-        # Whatever instances the usual kind makes of such a model, these are the same.
+        # The instances are those that InstanceKind creates for the same model.
         return AsyncFleet(
             built.spec, built._make, weight=request.weight,
-            concurrency=settings.concurrency, changed=lambda: self._pump(request.endpoint),
+            concurrency=settings.concurrency, changed=lambda: self._dispatch(request.endpoint),
         )  # fmt: skip

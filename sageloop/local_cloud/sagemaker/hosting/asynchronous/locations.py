@@ -1,4 +1,4 @@
-"""S3 locations as asynchronous inference takes and makes them."""
+"""S3 locations of requests and results of asynchronous inference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PATH = re.compile(r"^s3(?:[.-][a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?$")
 def split_location(location: str) -> tuple[str, str]:
     """Bucket and key of an ``s3://`` or ``https://`` location.
 
-    Raises ``AwsError`` ValidationException if it names no bucket of S3.
+    Raises ``AwsError`` ValidationException if it is not a location in S3.
     """
     parts = urlparse(location)
     path = parts.path.lstrip("/")
@@ -33,8 +33,8 @@ def split_location(location: str) -> tuple[str, str]:
     )
 
 
-def placed(base: str, extension: str | None, name: str) -> str:
-    """A file's location under a path, with an extension of that path between them."""
+def location_under(base: str, extension: str | None, name: str) -> str:
+    """The location of a file under a base path, with an extension of that path in between."""
     parts = [base.rstrip("/")]
     if extension is not None:
         parts.append(extension.strip("/"))
@@ -42,6 +42,6 @@ def placed(base: str, extension: str | None, name: str) -> str:
 
 
 def failure_name(name: str) -> str:
-    """The failure's file beside an answer's: ``x.out`` becomes ``x-error.out``."""
+    """The file name of a failure beside a result: ``x.out`` becomes ``x-error.out``."""
     stem, dot, suffix = name.partition(".")
     return f"{stem}-error{dot}{suffix}"

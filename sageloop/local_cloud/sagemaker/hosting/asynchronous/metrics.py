@@ -1,4 +1,4 @@
-"""Metrics of asynchronous endpoints; the list is AWS's whole list, and no other is published.
+"""Metrics of asynchronous endpoints: all that AWS documents for them, and no others.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html
 """
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
 
 _NAMESPACE = "AWS/SageMaker"
-# AWS's own spelling.
+# AWS's spelling.
 PROCESSED = "InvocationsProcesssed"
 
 
 class AsyncMetrics:
-    """Publishes what happens to requests, and how long the queue is."""
+    """Publishes metrics of requests and of the queue."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
     def count(self, endpoint: str, variant: str, name: str) -> None:
-        """One of something: a failure, a request that expired, one that was processed."""
+        """Add 1 to a counter: a failure, an expired request or a processed request."""
         self._put(endpoint, variant, name, 1.0, "Count")
 
-    def took(self, endpoint: str, variant: str, name: str, seconds: float) -> None:
-        """A duration in AWS's unit: microseconds, but milliseconds of TotalProcessingTime."""
+    def duration(self, endpoint: str, variant: str, name: str, seconds: float) -> None:
+        """Publish a duration in microseconds, TotalProcessingTime in milliseconds, as AWS does."""
         if name == "TotalProcessingTime":
             self._put(endpoint, variant, name, seconds * 1e3, "Milliseconds")
         else:
             self._put(endpoint, variant, name, seconds * 1e6, "Microseconds")
 
     def invoked(self, endpoint: str, variant: VariantFleet, status: int, seconds: float) -> None:
-        """An answer of the model (0: none came); the three metrics real-time endpoints share."""
+        """Publish the invocation metrics of real-time endpoints; status 0 means no response."""
         plain = {"EndpointName": endpoint, "VariantName": variant.spec.name}
         put = self._cloud.services.cloudwatch.put
         for dimensions in (plain, plain | {"EndpointConfigName": variant.spec.config_name}):
@@ -51,7 +51,7 @@ class AsyncMetrics:
     def backlog(
         self, endpoint: str, *, size: int, instances: int, age: float, moments: Sequence[float]
     ) -> None:
-        """The queue's state at some moments; ``age`` of the oldest request in virtual seconds."""
+        """Publish the queue's state at some times; ``age`` of the oldest in virtual seconds."""
         values = [
             ("ApproximateBacklogSize", float(size), "Count"),
             ("ApproximateAgeOfOldestRequest", age, "Seconds"),

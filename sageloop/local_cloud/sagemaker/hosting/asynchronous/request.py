@@ -1,4 +1,4 @@
-"""One request of InvokeEndpointAsync: checked, and with the places of its outcome.
+"""A request of InvokeEndpointAsync, validated, with the locations of its outcome.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointAsync.html
 """
@@ -14,7 +14,7 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker import validation
 from sageloop.local_cloud.sagemaker.hosting.asynchronous.locations import (
     failure_name,
-    placed,
+    location_under,
     split_location,
 )
 
@@ -29,9 +29,9 @@ DEFAULT_TTL = 21_600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncRequest:
-    """What was asked. ``received`` is virtual; ``timeout`` wall and ``ttl`` virtual seconds.
+    """A validated request: ``timeout`` in wall seconds, ``ttl`` in virtual seconds.
 
-    Exactly one of ``body`` and ``input_location`` is there.
+    ``received`` is a virtual time. Exactly one of ``body`` and ``input_location`` is set.
     """
 
     endpoint: str
@@ -50,8 +50,8 @@ class AsyncRequest:
 
 
 @dataclass(slots=True, eq=False)
-class Ticket:
-    """A request's place in the queue: how often it was tried, and when it expires."""
+class QueuedRequest:
+    """A request in the queue with the number of its attempts and its expiry."""
 
     request: AsyncRequest
     attempts: int = 0
@@ -61,7 +61,7 @@ class Ticket:
 def accept(
     params: Mapping[str, Any], body: bytes, settings: AsyncSettings, *, now: float
 ) -> AsyncRequest:
-    """Check a request as AWS does and name the objects of its outcome.
+    """Validate a request as AWS does and determine the locations of its outcome.
 
     Raises ``AwsError`` ValidationError.
     """
@@ -83,23 +83,23 @@ def accept(
         timeout=float(params.get("InvocationTimeoutSeconds", DEFAULT_TIMEOUT)),
         ttl=float(params.get("RequestTTLSeconds", DEFAULT_TTL)),
         received=now,
-        output_location=None if output is None else placed(output, extension, name),
+        output_location=None if output is None else location_under(output, extension, name),
         failure_location=(
-            None if failure is None else placed(failure, extension, failure_name(name))
+            None if failure is None else location_under(failure, extension, failure_name(name))
         ),
         settings=settings,
     )
 
 
 def _check(params: Mapping[str, Any], body: bytes) -> None:
-    given = {name: value for name, value in params.items() if name != "Body"}
-    location = given.get("InputLocation")
+    sources = {name: value for name, value in params.items() if name != "Body"}
+    location = sources.get("InputLocation")
     try:
-        validation.check("InvokeEndpointAsync", given, service="sagemaker-runtime")
+        validation.check("InvokeEndpointAsync", sources, service="sagemaker-runtime")
         if location is not None:
             split_location(location)
     except AwsError as error:
-        # The runtime's own name of the same refusal.
+        # The runtime API has another error code for this refusal.
         raise AwsError("ValidationError", error.message, error.status) from None
     if (location is None) == (not body):
         raise AwsError(

@@ -1,4 +1,4 @@
-"""AsyncInferenceConfig: what an asynchronous endpoint does with answers and failures.
+"""AsyncInferenceConfig: destinations of responses and failures of an asynchronous endpoint.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AsyncInferenceConfig.html
 """
@@ -14,13 +14,13 @@ from sageloop.local_cloud.sagemaker.hosting.requests import every_variant, inval
 
 IN_SUCCESS = "SUCCESS_NOTIFICATION_TOPIC"
 IN_ERROR = "ERROR_NOTIFICATION_TOPIC"
-# AWS "chooses an optimal value" where none is given; this is the local one.
+# AWS "chooses an optimal value" if none is specified; this is the local cloud's value.
 DEFAULT_CONCURRENCY = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncSettings:
-    """OutputConfig and ClientConfig, one attribute a member."""
+    """OutputConfig and ClientConfig, one attribute for each member."""
 
     output_path: str | None
     failure_path: str | None
@@ -33,29 +33,29 @@ class AsyncSettings:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> AsyncSettings | None:
         """The settings of an endpoint configuration; ``None`` if it is not asynchronous."""
-        given = config.get("AsyncInferenceConfig")
-        if given is None:
+        async_config = config.get("AsyncInferenceConfig")
+        if async_config is None:
             return None
-        output = given["OutputConfig"]
-        notices = output.get("NotificationConfig", {})
-        client = given.get("ClientConfig", {})
+        output = async_config["OutputConfig"]
+        notifications = output.get("NotificationConfig", {})
+        client = async_config.get("ClientConfig", {})
         return cls(
             output_path=output.get("S3OutputPath"),
             failure_path=output.get("S3FailurePath"),
             kms_key=output.get("KmsKeyId"),
-            success_topic=notices.get("SuccessTopic"),
-            error_topic=notices.get("ErrorTopic"),
-            included_in=frozenset(notices.get("IncludeInferenceResponseIn", ())),
+            success_topic=notifications.get("SuccessTopic"),
+            error_topic=notifications.get("ErrorTopic"),
+            included_in=frozenset(notifications.get("IncludeInferenceResponseIn", ())),
             concurrency=client.get("MaxConcurrentInvocationsPerInstance", DEFAULT_CONCURRENCY),
         )
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Refuse an asynchronous configuration that is wrong or that AWS does not combine.
+    """Refuse an invalid asynchronous configuration, or one that AWS does not support.
 
-    Asynchronous inference is for instance-based variants of one model without shadows
-    (https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests-exclusions.html); a request
-    to it names no model, container or component. Raises ``AwsError`` ValidationException.
+    Asynchronous inference supports instance-based variants of one model without shadow variants
+    (https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests-exclusions.html); its requests
+    have no target model, container or component. Raises ``AwsError`` ValidationException.
     """
     settings = AsyncSettings.of(config)
     if settings is None:
@@ -81,7 +81,7 @@ def check(config: Mapping[str, Any]) -> None:
 
 def _check_models(config: Mapping[str, Any]) -> None:
     for variant in every_variant(config):
-        # A serverless variant's own rules name this configuration among what they exclude.
+        # Serverless variants are refused by the rules of serverless inference.
         if "ModelName" not in variant:
             raise invalid(
                 "AsyncInferenceConfig is for variants with a model; production variant "

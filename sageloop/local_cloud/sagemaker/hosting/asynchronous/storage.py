@@ -1,4 +1,4 @@
-"""Payloads from S3 and answers to S3, as the model's role."""
+"""Download of payloads from S3 and upload of responses to S3 with the role of the model."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MAX_PAYLOAD = 1 << 30
 
 
 class NotDownloaded(Exception):
-    """The payload cannot be had; the text is the request's failure reason."""
+    """The payload cannot be downloaded; the text is the failure reason of the request."""
 
 
 class NotUploaded(Exception):
-    """An answer cannot be written; the text is the request's failure reason."""
+    """A result cannot be uploaded; the text is the failure reason of the request."""
 
 
 def download(cloud: Cloud, role: str, location: str) -> bytes:
-    """A request's payload, at most 1 GB. Raises :class:`NotDownloaded`."""
+    """The payload of a request, at most 1 GB. Raises :class:`NotDownloaded`."""
     bucket, key = split_location(location)
     stored = moto_bodies.find(cloud.account_id, bucket, key)
     if stored is not None and stored.size > MAX_PAYLOAD:
@@ -42,7 +42,7 @@ def upload(
     cloud: Cloud, role: str, location: str, body: bytes, *, content_type: str | None,
     kms_key: str | None,
 ) -> None:  # fmt: skip
-    """Write an outcome's object. Raises :class:`NotUploaded`."""
+    """Write the object of a result or failure. Raises :class:`NotUploaded`."""
     bucket, key = split_location(location)
     try:
         JobStorage(cloud, role).upload(

@@ -1,1 +1,1 @@
-"""Inference components: copies of several models' containers that share an endpoint's instances."""
+"""Inference components: copies of model containers that share the instances of an endpoint."""

@@ -1,11 +1,11 @@
-"""One copy of a component: a process of its container."""
+"""One copy of an inference component: a process of its container."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import Plan
 from sageloop.local_cloud.sagemaker.hosting.instances.container_logs import ContainerLog
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def log_group(component: str) -> str:
-    """The log group of a component's copies."""
+    """The log group of the copies of a component."""
     return f"/aws/sagemaker/InferenceComponents/{component}"
 
 
 class Copy(Instance):
-    """A process on a host, by a plan of its component."""
+    """A process on an instance that runs the plan of its component."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The instances of a variant for components, and the copies that run on them."""
+"""The instances of a variant for inference components, and the copies that run on them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from sageloop.local_cloud.core.errors import AwsError
-from sageloop.local_cloud.sagemaker.hosting.components.board import Board, Plan
 from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
-from sageloop.local_cloud.sagemaker.hosting.components.hosts import Host, leaving, place
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import (
+    DesiredComponents,
+    Plan,
+)
+from sageloop.local_cloud.sagemaker.hosting.components.hosts import Host, hosts_to_remove, place
 from sageloop.local_cloud.sagemaker.hosting.components.metrics import ComponentMetrics
-from sageloop.local_cloud.sagemaker.hosting.components.requests import ManagedScaling, no_capacity
+from sageloop.local_cloud.sagemaker.hosting.components.requests import (
+    ManagedScaling,
+    no_capacity_error,
+)
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
     StartFailure,
     VariantFleet,
@@ -24,9 +30,9 @@ from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
 from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Resources
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
     Invocation,
-    NoAnswer,
-    Served,
-    refuse_addressed,
+    NoResponse,
+    ServedResponse,
+    refuse_unsupported_target,
 )
 
 if TYPE_CHECKING:
@@ -42,48 +48,49 @@ _NO_ROOM = (
 
 
 class ComponentFleet(VariantFleet):
-    """Its count is that of instances; what it runs are copies of the board's components.
+    """A fleet that counts instances and runs copies of the desired components.
 
-    One piece of work at a time changes it.
+    Changes are serialized by a lock.
     """
 
     def __init__(
-        self, cloud: Cloud, spec: VariantSpec, make: MakeCopy, board: Board, *,
-        has: Resources, managed: ManagedScaling | None, weight: float,
+        self, cloud: Cloud, spec: VariantSpec, make: MakeCopy,
+        desired_components: DesiredComponents, *, capacity: Resources,
+        managed: ManagedScaling | None, weight: float,
     ) -> None:  # fmt: skip
         super().__init__(spec, _no_instance, weight=weight)
         self.hosts: tuple[Host[Copy], ...] = ()
         self._cloud = cloud
         self._make_copy = make
-        self._board = board
-        self._has = has
+        self._desired_components = desired_components
+        self._capacity = capacity
         self._managed = managed
         self._metrics = ComponentMetrics(cloud)
         self._changing = threading.RLock()
 
     @property
     def endpoint(self) -> str:
-        """The endpoint it is of."""
+        """The name of the endpoint."""
         return self.spec.blueprint.endpoint
 
     @property
     def count(self) -> int:
-        """Instances."""
+        """The number of instances."""
         return len(self.hosts)
 
     def copies(self, component: str) -> list[Copy]:
-        """Copies of a component, healthy or not."""
+        """The copies of a component, healthy or not."""
         return [copy for copy in self._all() if copy.plan.component == component]
 
     def restore(self) -> None:
-        """Nothing: each component looks after its copies."""
+        """Do nothing: the copies of components are restored by their health checks."""
 
     def expose(self, limit: int | None) -> None:
-        """Components are deployed by themselves: there is no canary of their instances."""
+        """Do nothing: components are deployed separately, without a canary of instances."""
 
     def check(self, invocation: Invocation) -> None:
-        """Refuse a request that names no component of the variant."""
-        refuse_addressed(invocation, components=True)
+        """Refuse a request without the name of a component of the variant."""
+        refuse_unsupported_target(invocation, components=True)
         if invocation.component is None:
             raise AwsError(
                 "ValidationError",
@@ -91,7 +98,10 @@ class ComponentFleet(VariantFleet):
                 "deploy inference components. Please include Inference Component Name header or "
                 "consider using SageMaker models.",
             )
-        if self._board.find(self.endpoint, self.spec.name, invocation.component) is None:
+        if (
+            self._desired_components.find(self.endpoint, self.spec.name, invocation.component)
+            is None
+        ):
             raise AwsError(
                 "ValidationError",
                 f"Inference Component {invocation.component} not found for endpoint "
@@ -99,11 +109,11 @@ class ComponentFleet(VariantFleet):
             )
 
     def admit(self, invocation: Invocation) -> Instance | None:
-        """A copy of the component. Raises ``AwsError`` if there is none at all."""
+        """A copy of the component. Raises ``AwsError`` if the component has no copy."""
         component = str(invocation.component)
         if not self.copies(component):
             self._metrics.refused(component)
-            raise no_capacity()
+            raise no_capacity_error()
         serving = cast("tuple[Copy, ...]", self.serving)
         healthy = [copy for copy in serving if copy.plan.component == component]
         if not healthy:
@@ -118,21 +128,23 @@ class ComponentFleet(VariantFleet):
         self._metrics.busy(component, healthy)
         return chosen
 
-    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Served:
-        """One exchange with a copy, told in the component's metrics."""
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> ServedResponse:
+        """Send a request to a copy and publish the metrics of the component."""
         began, component = wall.perf_counter(), str(invocation.component)
         try:
             served = super().serve(invocation, headers)
-        except NoAnswer as broken:
-            self._told(component, 0, wall.perf_counter() - broken.sent, began)
+        except NoResponse as broken:
+            self._publish_request(component, 0, wall.perf_counter() - broken.sent, began)
             raise
-        self._told(component, served.answer.status, served.answered - served.sent, began)
+        self._publish_request(
+            component, served.response.status, served.received - served.sent, began
+        )
         return served
 
     def scale(self, count: int) -> None:
-        """Add or remove instances; copies that lose theirs move. Raises :class:`StartFailure`.
+        """Set the number of instances; copies of removed instances are moved.
 
-        0 of them ends everything.
+        A count of 0 stops all copies. Raises :class:`StartFailure`.
         """
         with self._changing:
             self.desired = count
@@ -141,50 +153,50 @@ class ComponentFleet(VariantFleet):
                 self.hosts = ()
                 return
             self._add(count - self.count)
-            for host in leaving(self.hosts, self.count - count):
+            for host in hosts_to_remove(self.hosts, self.count - count):
                 self.hosts = tuple(h for h in self.hosts if h is not host)
                 self._move(host)
-            for wanted in self._board.of(self.endpoint, self.spec.name):
-                self.bring(wanted.plan, wanted.copies)
+            for desired_component in self._desired_components.of(self.endpoint, self.spec.name):
+                self.ensure_copies(desired_component.plan, desired_component.copies)
 
-    def bring(self, plan: Plan, number: int) -> None:
-        """Have so many copies by a plan; raises :class:`StartFailure` with as many as there can be.
+    def ensure_copies(self, plan: Plan, number: int) -> None:
+        """Set the number of copies of a plan; copies of the component's other plans are kept.
 
-        Copies by another plan of the component stay.
+        Raises :class:`StartFailure` after starting as many copies as possible.
         """
         with self._changing:
-            there = [copy for copy in self.copies(plan.component) if copy.plan is plan]
-            self.end(there[number:])
-            self._start(plan, number - len(there))
+            current = [copy for copy in self.copies(plan.component) if copy.plan is plan]
+            self.stop_copies(current[number:])
+            self._start(plan, number - len(current))
 
-    def end(self, copies: list[Copy]) -> None:
-        """End copies and let instances go that nobody needs."""
+    def stop_copies(self, copies: list[Copy]) -> None:
+        """Stop copies and release instances without copies."""
         with self._changing:
             self._end(copies)
             self._release_later()
 
     def measure(self) -> None:
-        """Publish how busy copies are, and what they reserve."""
-        for wanted in self._board.of(self.endpoint, self.spec.name):
-            copies = self.copies(wanted.plan.component)
-            self._metrics.busy(wanted.plan.component, copies)
-            self._metrics.reserved(wanted.plan.component, copies)
+        """Publish concurrent requests and reserved resources of copies."""
+        for desired_component in self._desired_components.of(self.endpoint, self.spec.name):
+            copies = self.copies(desired_component.plan.component)
+            self._metrics.busy(desired_component.plan.component, copies)
+            self._metrics.reserved(desired_component.plan.component, copies)
         self._metrics.instances(self.endpoint, self.spec.name, self.hosts)
 
     def summary(self) -> dict[str, Any]:
-        """Weights, counts and routing as DescribeEndpoint shows them."""
+        """Weights, counts and routing in the format of DescribeEndpoint."""
         summary = super().summary()
         if self._managed is not None:
             summary["ManagedInstanceScaling"] = {
-                "Status": "ENABLED", "MinInstanceCount": self._managed.least,
-                "MaxInstanceCount": self._managed.most,
+                "Status": "ENABLED", "MinInstanceCount": self._managed.minimum,
+                "MaxInstanceCount": self._managed.maximum,
             }  # fmt: skip
         return summary
 
     def _all(self) -> list[Copy]:
         return cast("list[Copy]", self.instances)
 
-    def _told(self, component: str, status: int, model: float, began: float) -> None:
+    def _publish_request(self, component: str, status: int, model: float, began: float) -> None:
         overhead = wall.perf_counter() - began - model
         copies = len(self.copies(component))
         self._metrics.invoked(component, copies, status=status, model=model, overhead=overhead)
@@ -197,26 +209,26 @@ class ComponentFleet(VariantFleet):
                     f"Unable to provision requested ML compute capacity for variant "
                     f"{self.spec.name}: InsufficientInstanceCapacity error."
                 )
-            self.hosts += (Host(self._has),)
+            self.hosts += (Host(self._capacity),)
 
     def _start(self, plan: Plan, number: int) -> None:
-        made: list[Copy] = []
+        started: list[Copy] = []
         failure: StartFailure | None = None
         for _ in range(number):
             try:
-                host = self._room(plan)
-            except StartFailure as short:
-                failure = short
+                host = self._find_host(plan)
+            except StartFailure as error:
+                failure = error
                 break
             copy = self._make_copy(plan, host, self._refresh)
             host.copies.append(copy)
-            made.append(copy)
+            started.append(copy)
         with self._lock:
-            self._instances += made
-        outcomes = run_all([copy.start for copy in made]) if made else []
-        failed = [copy for copy, passed in zip(made, outcomes, strict=True) if not passed]
+            self._instances += started
+        outcomes = run_all([copy.start for copy in started]) if started else []
+        failed = [copy for copy, passed in zip(started, outcomes, strict=True) if not passed]
         if failed:
-            self.end(failed)
+            self.stop_copies(failed)
             raise StartFailure(
                 f"The primary container for inference component {plan.component} did not pass the "
                 "ping health check. Please check CloudWatch logs for this inference component."
@@ -224,19 +236,19 @@ class ComponentFleet(VariantFleet):
         if failure is not None:
             raise failure
 
-    def _room(self, plan: Plan) -> Host[Copy]:
-        found = place(self.hosts, plan.component, plan.needs, packed=plan.packed)
-        if found is not None:
-            return found
+    def _find_host(self, plan: Plan) -> Host[Copy]:
+        host = place(self.hosts, plan.component, plan.needs, packed=plan.packed)
+        if host is not None:
+            return host
         managed = self._managed
-        if managed is None or self.count >= managed.most or not self._has.holds(plan.needs):
+        if managed is None or self.count >= managed.maximum or not self._capacity.holds(plan.needs):
             raise StartFailure(_NO_ROOM)
         self._add(1)
         self.desired = self.count
         return self.hosts[-1]
 
     def _move(self, host: Host[Copy]) -> None:
-        """Start a host's copies elsewhere first, so that no request finds none."""
+        """Start the copies of an instance on other instances before stopping them."""
         failures: list[StartFailure] = []
         for copy in list(host.copies):
             try:
@@ -273,9 +285,9 @@ class ComponentFleet(VariantFleet):
         managed = self._managed
         with self._changing:
             empty = [host for host in self.hosts if not host.copies]
-            spare = self.count - (0 if managed is None else managed.least)
-            going = empty[len(empty) - max(0, min(spare, len(empty))) :]
-            self.hosts = tuple(host for host in self.hosts if host not in going)
+            spare = self.count - (0 if managed is None else managed.minimum)
+            surplus = empty[len(empty) - max(0, min(spare, len(empty))) :]
+            self.hosts = tuple(host for host in self.hosts if host not in surplus)
             self.desired = self.count
 
 

@@ -1,4 +1,4 @@
-"""The instances of a variant for components, and where a copy has room. Pure."""
+"""Instances of a variant for components, and placement of copies on them. Pure functions."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import Plan
 from sageloop.local_cloud.sagemaker.hosting.instances.instance_types import Resources
 
 
-class Placed(Protocol):
-    """A copy of a component, as its host sees it."""
+class PlacedCopy(Protocol):
+    """A copy of a component as its instance uses it."""
 
     @property
     def plan(self) -> Plan:
-        """What it runs, and what that needs."""
+        """The plan of the copy."""
         ...
 
 
-AnyCopy = TypeVar("AnyCopy", bound=Placed)
+AnyCopy = TypeVar("AnyCopy", bound=PlacedCopy)
 
 
 @dataclass(eq=False)
 class Host(Generic[AnyCopy]):
-    """An instance: what it has, and the copies that are placed on it."""
+    """An instance with its capacity and the copies that are placed on it."""
 
-    has: Resources
+    capacity: Resources
     id: str = field(default_factory=lambda: f"i-{secrets.token_hex(8)}")
     copies: list[AnyCopy] = field(default_factory=list)
 
     @property
     def free(self) -> Resources:
-        """What no copy has reserved."""
-        left = self.has
+        """The resources that no copy has reserved."""
+        left = self.capacity
         for copy in self.copies:
             left = left.minus(copy.plan.needs)
         return left
@@ -43,7 +43,7 @@ class Host(Generic[AnyCopy]):
 def place(
     hosts: Iterable[Host[AnyCopy]], component: str, needs: Resources, *, packed: bool
 ) -> Host[AnyCopy] | None:  # fmt: skip
-    """Where a copy goes, or ``None``: spread over instances, or on the fullest one with room."""
+    """The instance for a new copy, or ``None``: spread over instances, or packed."""
     roomy = [host for host in hosts if host.free.holds(needs)]
     if packed:
         return min(roomy, key=lambda host: host.free.memory_mb, default=None)
@@ -57,7 +57,7 @@ def place(
     )
 
 
-def leaving(hosts: Sequence[Host[AnyCopy]], number: int) -> list[Host[AnyCopy]]:
-    """The instances that go when there are to be fewer: the emptiest, the latest first."""
+def hosts_to_remove(hosts: Sequence[Host[AnyCopy]], number: int) -> list[Host[AnyCopy]]:
+    """The instances to remove in a scale-in: those with the fewest copies, latest first."""
     order = sorted(enumerate(hosts), key=lambda pair: (len(pair[1].copies), -pair[0]))
     return [host for _, host in order[:number]]

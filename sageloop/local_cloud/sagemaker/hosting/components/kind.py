@@ -1,12 +1,15 @@
-"""The kind of variant that components share."""
+"""The kind of variants for inference components."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.sagemaker.hosting.components.board import Board, Plan
 from sageloop.local_cloud.sagemaker.hosting.components.copies import Copy
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import (
+    DesiredComponents,
+    Plan,
+)
 from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
 from sageloop.local_cloud.sagemaker.hosting.components.hosts import Host
 from sageloop.local_cloud.sagemaker.hosting.components.requests import (
@@ -27,35 +30,39 @@ if TYPE_CHECKING:
 
 
 class ComponentKind:
-    """Variants without a ModelName: what they serve are the board's components."""
+    """Variants without a ModelName; they serve the desired inference components."""
 
     def __init__(
-        self, containers: ModelContainers, account: Account, types: InstanceTypes, board: Board
+        self,
+        containers: ModelContainers,
+        account: Account,
+        types: InstanceTypes,
+        desired_components: DesiredComponents,
     ) -> None:
         self._containers = containers
         self._account = account
         self._types = types
-        self._board = board
+        self._desired_components = desired_components
 
-    def takes(self, config: Document, variant: Document) -> bool:
-        """Variants that name no model."""
+    def matches(self, config: Document, variant: Document) -> bool:
+        """Whether a variant has no ModelName."""
         return "ModelName" not in variant
 
     def check_config(self, config: Document, variant: Document) -> None:
-        """Refuse what is wrong, and instance types whose resources are not known."""
+        """Refuse invalid variants, and instance types whose resources are unknown."""
         check_variant(config, variant)
-        self._has(variant)
+        self._capacity_of(variant)
 
     def check(self, config: Document, variant: Document) -> None:
-        """Refuse instances that are not known; models come with components."""
-        self._has(variant)
+        """Refuse unknown instance types; the models are checked with the components."""
+        self._capacity_of(variant)
 
     def initial_count(self, variant: Document) -> int:
-        """InitialInstanceCount."""
+        """The InitialInstanceCount."""
         return initial_count(variant)
 
     def build(self, request: VariantRequest) -> ComponentFleet:
-        """The fleet; it starts the components that the board has for the variant."""
+        """Build the fleet; scaling it starts the desired components of the variant."""
         variant, config = request.document, request.config
         blueprint = Blueprint(
             endpoint=request.endpoint, variant=variant["VariantName"],
@@ -69,12 +76,12 @@ class ComponentKind:
             return Copy(cloud, plan, host, self._containers.timing(), on_change)
 
         return ComponentFleet(
-            cloud, spec, make, self._board, has=self._has(variant),
+            cloud, spec, make, self._desired_components, capacity=self._capacity_of(variant),
             managed=ManagedScaling.of(variant), weight=request.weight,
         )  # fmt: skip
 
-    def _has(self, variant: Document) -> Resources:
-        found = self._types.of(variant["InstanceType"])
-        if found is None:
+    def _capacity_of(self, variant: Document) -> Resources:
+        resources = self._types.of(variant["InstanceType"])
+        if resources is None:
             raise not_executed(f"inference components on {variant['InstanceType']}")
-        return found
+        return resources

@@ -19,17 +19,17 @@ _INSTANCES = "/aws/sagemaker/Endpoints"
 
 
 class ComponentMetrics:
-    """Publishes by the component's name."""
+    """Publishes metrics with the dimension InferenceComponentName."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
     def refused(self, component: str) -> None:
-        """A request found no copy."""
+        """Publish a request that was refused because the component has no copy."""
         self._put(_REQUESTS, component, "NoCapacityInvocationFailures", 1.0, "Count")
 
     def busy(self, component: str, copies: Sequence[Copy]) -> None:
-        """Requests in progress, by copy."""
+        """Publish the requests in progress by copy."""
         if copies:
             running = sum(copy.outstanding for copy in copies) / len(copies)
             self._put(_REQUESTS, component, "ConcurrentRequestsPerCopy", running, "Count")
@@ -37,7 +37,7 @@ class ComponentMetrics:
     def invoked(
         self, component: str, copies: int, *, status: int, model: float, overhead: float
     ) -> None:
-        """One request; ``status`` is the model's (0: none came), times in wall seconds."""
+        """Publish a request; ``status`` 0 means no response; times in wall seconds."""
         for name, value, unit in (
             ("Invocations", 1.0, "None"),
             ("Invocation4XXErrors", float(400 <= status < 500), "None"),
@@ -50,25 +50,28 @@ class ComponentMetrics:
             self._put(_REQUESTS, component, name, value, unit)
 
     def reserved(self, component: str, copies: Sequence[Copy]) -> None:
-        """What a component's copies reserve of their instances, in percent."""
+        """Publish the percentage of instance resources that a component's copies reserve."""
         if not copies:
             return
         for name, share in (
-            ("CPUReservation", [c.plan.needs.cores / c.host.has.cores for c in copies]),
-            ("MemoryReservation", [c.plan.needs.memory_mb / c.host.has.memory_mb for c in copies]),
+            ("CPUReservation", [c.plan.needs.cores / c.host.capacity.cores for c in copies]),
+            (
+                "MemoryReservation",
+                [c.plan.needs.memory_mb / c.host.capacity.memory_mb for c in copies],
+            ),
         ):
             value = 100 * sum(share) / len(share)
             self._put(_COMPONENTS, component, name, value, "Percent")
 
     def instances(self, endpoint: str, variant: str, hosts: Sequence[Host[Copy]]) -> None:
-        """What is reserved of a variant's instances, in percent."""
+        """Publish the reserved percentage of a variant's instances."""
         if not hosts:
             return
         dimensions = {"EndpointName": endpoint, "VariantName": variant}
         put = self._cloud.services.cloudwatch.put
         for name, share in (
-            ("CPUReservation", [1 - h.free.cores / h.has.cores for h in hosts]),
-            ("MemoryReservation", [1 - h.free.memory_mb / h.has.memory_mb for h in hosts]),
+            ("CPUReservation", [1 - h.free.cores / h.capacity.cores for h in hosts]),
+            ("MemoryReservation", [1 - h.free.memory_mb / h.capacity.memory_mb for h in hosts]),
         ):
             value = 100 * sum(share) / len(share)
             put(_INSTANCES, name, value, dimensions=dimensions, unit="Percent")

@@ -1,4 +1,4 @@
-"""How an updated component replaces its copies: in batches, with waits, back on an alarm.
+"""Rolling update of an inference component's copies, with rollback on an alarm.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentRollingUpdatePolicy.html
 """
@@ -11,18 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sageloop.local_cloud.sagemaker.hosting.components.board import Plan
+from sageloop.local_cloud.sagemaker.hosting.components.desired_components import Plan
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import StartFailure
 from sageloop.local_cloud.sagemaker.hosting.requests import invalid
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.components.fleet import ComponentFleet
-    from sageloop.local_cloud.sagemaker.hosting.rollout.bake import Watch
+    from sageloop.local_cloud.sagemaker.hosting.rollout.bake import AlarmWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """Copies a batch (``None``: all), virtual seconds between batches and for all of it."""
+    """The rolling update policy of a component.
+
+    ``batch`` is the number of copies in a batch (``None``: all). ``wait`` is the virtual seconds
+    after each batch, ``budget`` the maximum seconds of the update.
+    """
 
     batch: int | None = None
     wait: int = 0
@@ -31,51 +35,52 @@ class Rollout:
 
     @classmethod
     def of(cls, config: Mapping[str, Any] | None, copies: int) -> Rollout:
-        """The rollout a DeploymentConfig asks for, of so many copies. Raises ``AwsError``."""
+        """The rolling update policy in a DeploymentConfig. Raises ``AwsError``."""
         if not config:
             return cls()
         policy = config["RollingUpdatePolicy"]
         alarms = config.get("AutoRollbackConfiguration", {}).get("Alarms", [])
-        made = cls(
+        rollout = cls(
             batch=_size(policy["MaximumBatchSize"], copies),
             wait=int(policy["WaitIntervalInSeconds"]),
             budget=policy.get("MaximumExecutionTimeoutInSeconds"),
             alarms=tuple(alarm["AlarmName"] for alarm in alarms),
         )
-        waits = made.wait * len(made.batches(copies))
-        if made.budget is not None and made.budget <= waits:
+        waits = rollout.wait * len(rollout.batches(copies))
+        if rollout.budget is not None and rollout.budget <= waits:
             raise invalid(
-                f"MaximumExecutionTimeoutInSeconds ({made.budget}) must be above the sum of the "
+                f"MaximumExecutionTimeoutInSeconds ({rollout.budget}) must be above the sum of the "
                 f"deployment's waits ({waits})"
             )
-        return made
+        return rollout
 
     def batches(self, copies: int) -> list[int]:
-        """New copies after each batch."""
+        """The number of new copies after each batch."""
         step = max(1, copies if self.batch is None else self.batch)
         return [min(copies, n) for n in range(step, copies + step, step)]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From copies by ``old`` to ``copies`` by ``new``."""
+    """An update from copies of ``old`` to ``copies`` copies of ``new``."""
 
     old: Plan
     new: Plan
     copies: int
 
 
-def run(fleet: ComponentFleet, change: Change, rollout: Rollout, watch: Watch) -> None:
-    """Replace a component's copies: new ones come before old ones go.
+def run(fleet: ComponentFleet, change: Change, rollout: Rollout, watch: AlarmWatch) -> None:
+    """Replace the copies of a component: new copies start before old ones stop.
 
-    Raises :class:`StartFailure`, or what the watch raises; :func:`back` undoes it.
+    Raises :class:`StartFailure`, or the exception of the watch; :func:`roll_back` undoes the
+    update.
     """
     old, new, copies = change.old, change.new, change.copies
     began, waited = wall.monotonic(), 0.0
     watch.check()
     for number in rollout.batches(copies):
-        fleet.bring(new, number)
-        _keep(fleet, old, copies - number)
+        fleet.ensure_copies(new, number)
+        _stop_surplus(fleet, old, copies - number)
         before = wall.monotonic()
         watch.bake(rollout.wait, f"bake of inference component {new.component}")
         waited += wall.monotonic() - before
@@ -85,24 +90,24 @@ def run(fleet: ComponentFleet, change: Change, rollout: Rollout, watch: Watch) -
                 "The deployment was not completed within MaximumExecutionTimeoutInSeconds "
                 f"({rollout.budget})."
             )
-    _keep(fleet, old, 0)
+    _stop_surplus(fleet, old, 0)
 
 
-def back(fleet: ComponentFleet, change: Change, copies: int) -> None:
-    """So many copies by the old plan again. Raises :class:`StartFailure` if they do not come."""
+def roll_back(fleet: ComponentFleet, change: Change, copies: int) -> None:
+    """Restore the copies of the old plan. Raises :class:`StartFailure` if they do not start."""
     old, new = change.old, change.new
     try:
-        fleet.bring(old, copies)
+        fleet.ensure_copies(old, copies)
     except StartFailure:
-        # There is room once the new copies are gone.
-        _keep(fleet, new, 0)
-        fleet.bring(old, copies)
-    _keep(fleet, new, 0)
+        # Stopping the new copies releases their resources.
+        _stop_surplus(fleet, new, 0)
+        fleet.ensure_copies(old, copies)
+    _stop_surplus(fleet, new, 0)
 
 
-def _keep(fleet: ComponentFleet, plan: Plan, number: int) -> None:
-    there = [copy for copy in fleet.copies(plan.component) if copy.plan is plan]
-    fleet.end(there[max(0, number) :])
+def _stop_surplus(fleet: ComponentFleet, plan: Plan, number: int) -> None:
+    current = [copy for copy in fleet.copies(plan.component) if copy.plan is plan]
+    fleet.stop_copies(current[max(0, number) :])
 
 
 def _size(size: Mapping[str, Any], copies: int) -> int:

@@ -1,1 +1,1 @@
-"""What runs behind a variant: processes of a container, by fleets; and what they are made from."""
+"""Instances of a variant: container processes, fleets of them, and the model data they use."""

@@ -1,4 +1,4 @@
-"""Archives of model data."""
+"""Extraction of model data archives."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ _BROKEN = (
 
 
 class BadArchive(Exception):
-    """What was downloaded cannot be unpacked."""
+    """A downloaded archive that cannot be extracted."""
 
 
 def unpack(archive: Path, target: Path, *, most_bytes: int = MOST_BYTES) -> int:
-    """Unpack an archive into a directory and remove it; returns the bytes of its files.
+    """Extract an archive into a directory and delete it; return the total size of its files.
 
-    Raises :class:`BadArchive`, if it has more than ``most_bytes`` too; the directory is gone then.
+    Raises :class:`BadArchive` if it is invalid or its files exceed ``most_bytes``; the directory is
+    then removed.
     """
     try:
         with tarfile.open(archive, "r:*") as opened:
             return unpack_tar(opened, target, most_bytes=most_bytes)
     except _BROKEN as error:
         shutil.rmtree(target, ignore_errors=True)
-        raise BadArchive(f"it is no valid tar.gz archive ({error})") from error
+        raise BadArchive(f"it is not a valid tar.gz archive ({error})") from error
     finally:
         archive.unlink()

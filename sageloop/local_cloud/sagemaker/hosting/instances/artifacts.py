@@ -1,4 +1,4 @@
-"""Model artifacts: fetched from S3 as the model's role, unpacked once, shared read-only."""
+"""Model artifacts: downloaded with the role of the model, extracted once, shared read-only."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PIECE = 1 << 20
 
 
 class ArtifactError(Exception):
-    """A model's data cannot be had; the text is what DescribeEndpoint shows."""
+    """Model data is not available; the text is the FailureReason of the endpoint."""
 
 
 class Artifacts:
-    """Directories of unpacked model data, by location and content."""
+    """Directories of extracted model data, by location and content."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -39,10 +39,10 @@ class Artifacts:
     def directory(
         self, container: Mapping[str, Any], role: str, seconds: float | None = None
     ) -> Path | None:
-        """Where a container's model data lies unpacked; ``None`` if it has none.
+        """The directory of a container's extracted model data; ``None`` if it has none.
 
-        ``seconds`` of wall time are allowed for the download. Raises :class:`ArtifactError`, in
-        AWS's words where they are known.
+        The download may take ``seconds`` of wall time. Raises :class:`ArtifactError`, with AWS's
+        message where it is known.
         """
         source = container.get("ModelDataSource", {}).get("S3DataSource")
         url = container.get("ModelDataUrl") if source is None else source["S3Uri"]
@@ -89,7 +89,7 @@ class Artifacts:
 
 
 class _Download:
-    """Fetches one container's model data from S3, as its role and in time."""
+    """Downloads the model data of one container from S3 with its role, within a time limit."""
 
     def __init__(self, s3: Any, url: str, container: str, seconds: float | None) -> None:
         self._s3 = s3
@@ -99,30 +99,30 @@ class _Download:
         self._until = None if seconds is None else wall.monotonic() + seconds
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
-        """The objects under a prefix; there must be one."""
+        """The objects under a prefix, at least one."""
         try:
-            pages = self._s3.get_paginator("list_objects_v2")
-            found = [
+            batches = self._s3.get_paginator("list_objects_v2")
+            names = [
                 item["Key"]
-                for page in pages.paginate(Bucket=bucket, Prefix=prefix)
-                for item in page.get("Contents", [])
+                for batch in batches.paginate(Bucket=bucket, Prefix=prefix)
+                for item in batch.get("Contents", [])
                 if not item["Key"].endswith("/")
             ]
         except (ClientError, BotoCoreError) as error:
             raise self._unreachable() from error
-        if not found:
+        if not names:
             raise self._unreachable()
-        return found
+        return names
 
     def __call__(self, bucket: str, key: str) -> tuple[bytes, str]:
-        """An object's content and ETag."""
+        """The content and the ETag of an object."""
         try:
-            answer = self._s3.get_object(Bucket=bucket, Key=key)
-            body = b"".join(map(self._in_time, answer["Body"].iter_chunks(_PIECE)))
+            response = self._s3.get_object(Bucket=bucket, Key=key)
+            body = b"".join(map(self._in_time, response["Body"].iter_chunks(_PIECE)))
         except (ClientError, BotoCoreError) as error:
             raise self._unreachable() from error
         self._in_time(b"")
-        return body, answer["ETag"]
+        return body, response["ETag"]
 
     def _in_time(self, piece: bytes) -> bytes:
         if self._until is not None and wall.monotonic() > self._until:
@@ -155,7 +155,7 @@ def _unpack(body: bytes, target: Path, url: str) -> None:
 def _write(root: Path, relative: str, body: bytes) -> None:
     path = (root / relative).resolve()
     if not path.is_relative_to(root.resolve()):
-        raise ArtifactError(f"the key {relative!r} leads out of the model directory")
+        raise ArtifactError(f"the key {relative!r} is outside the model directory")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(body)
 

@@ -1,4 +1,4 @@
-"""What serving processes print, in CloudWatch Logs."""
+"""The output of serving containers in CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def group_of(endpoint: str) -> str:
 
 
 class ContainerLog:
-    """One log stream ``<variant>/<instance>``, written as the model's role.
+    """A log stream ``<variant>/<instance>``, written with the role of the model.
 
-    It is in the endpoint's log group, or in ``group``.
+    Its log group is that of the endpoint, or ``group``.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ContainerLog:
         )
 
     def follow(self, output: IO[bytes]) -> None:
-        """Ship what comes out of ``output`` until it ends."""
+        """Write the lines of ``output`` to the log stream until it ends."""
         threading.Thread(
             target=self._read, args=(output,), name=f"log {self._name}", daemon=True
         ).start()

@@ -1,4 +1,4 @@
-"""A container's process, whoever runs it: its model, its port, its ``/ping`` and its end."""
+"""The process of a serving container: its model, port, health check and end."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.child import Child
     from sageloop.local_cloud.core.cloud import Cloud
 
-# An idle connection would occupy a server that serves one at a time.
+# An idle connection would occupy a server that accepts one connection at a time.
 _PING_HEADERS = {"Connection": "close"}
 
 
 def place_model(base: Path, model_dir: Path | None) -> None:
-    """Make the folder that a container sees as ``/opt/ml``, with its model in it."""
+    """Create the directory that a container uses as ``/opt/ml``, with its model."""
     base.mkdir(parents=True, exist_ok=True)
     model = base / "model"
     if model.is_symlink() or model.exists():
@@ -38,39 +38,39 @@ def launch(
     cloud: Cloud, label: str, command: tuple[str, ...], environment: Mapping[str, str], *,
     base: Path, port: int,
 ) -> Child:  # fmt: skip
-    """Start a serving process on a port; what it prints is piped."""
-    told = {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_BASE_DIR": str(base)}
+    """Start a serving process on a port; its output is piped."""
+    definition = {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_BASE_DIR": str(base)}
     return cloud.processes.start(
-        label, with_private_opt_ml(command, base), env={**environment, **told}, cwd=base,
+        label, with_private_opt_ml(command, base), env={**environment, **definition}, cwd=base,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
 
-def answers_ping(connections: Connections, seconds: float) -> bool:
-    """Whether ``GET /ping`` is answered with 200 within so many wall seconds."""
+def passes_ping(connections: Connections, seconds: float) -> bool:
+    """Whether ``GET /ping`` returns 200 within so many wall seconds."""
     try:
-        answer = connections.request("GET", "/ping", None, _PING_HEADERS, seconds)
+        response = connections.request("GET", "/ping", None, _PING_HEADERS, seconds)
     except (OSError, HTTPException, NotSent):
         return False
-    return answer.status == 200
+    return response.status == 200
 
 
 def await_ping(
     child: Child, ping: Callable[[float], bool], *, deadline: float,
-    patience: float, given_up: Callable[[], bool],
+    patience: float, is_abandoned: Callable[[], bool],
 ) -> bool:  # fmt: skip
-    """Ping a process until it answers, ends, is ``given_up``, or ``deadline`` is over.
+    """Ping a process until it passes, exits, ``is_abandoned``, or ``deadline`` is reached.
 
-    ``deadline`` is of ``time.monotonic()``, ``patience`` the wall seconds of one ping.
+    ``deadline`` is a time of ``time.monotonic()``, ``patience`` the wall seconds of one ping.
     """
     pause = 0.05
-    while child.poll() is None and not given_up():
+    while child.poll() is None and not is_abandoned():
         left = deadline - wall.monotonic()
         if left <= 0:
             return False
         if ping(min(left, patience)):
             return True
-        # A process announces nothing: looking again is all that is left.
+        # A process does not signal that it is ready, so it is pinged repeatedly.
         with suppress(subprocess.TimeoutExpired):
             child.wait(min(pause, left))
         pause = min(pause * 1.3, 0.5)
@@ -78,7 +78,7 @@ def await_ping(
 
 
 def end(cloud: Cloud, child: Child, grace: float) -> None:
-    """SIGTERM, then SIGKILL after ``grace`` wall seconds."""
+    """Send SIGTERM, then SIGKILL after ``grace`` wall seconds."""
     cloud.processes.kill(child, signal.SIGTERM)
     try:
         child.wait(grace)

@@ -1,4 +1,4 @@
-"""The instances behind one endpoint configuration: a fleet of variants."""
+"""The fleet of an endpoint configuration: its variants and their instances."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from sageloop.local_cloud.sagemaker.hosting.invocation.connections import NotSen
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
     PRIMARY,
     Invocation,
-    NoAnswer,
-    Served,
+    NoResponse,
+    ServedResponse,
     Unavailable,
-    refuse_addressed,
+    refuse_unsupported_target,
 )
 
 MakeInstance = Callable[[Blueprint, Callable[[], None]], Instance]
 
 
 class StartFailure(Exception):
-    """Instances did not come up; the text is the endpoint's FailureReason."""
+    """Instances did not start; the text is the FailureReason of the endpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariantSpec:
-    """A production variant ready to run."""
+    """The properties of a production or shadow variant that its fleet needs."""
 
     name: str
     config_name: str
@@ -50,13 +50,13 @@ class VariantSpec:
 class VariantFleet:
     """The running instances of a variant.
 
-    ``serving`` is what the router picks from: a tuple that is replaced, never changed.
-    ``exposed`` limits it to the first instances, as in a canary. Other kinds of variants
-    override :meth:`check`, :meth:`admit`, :meth:`provision` and :meth:`summary`. An answer may
-    have ``most_bytes``.
+    ``serving`` are the instances that the router chooses from: a tuple that is replaced, never
+    changed. ``exposed`` limits it to the first instances, as for a canary. Other kinds of variants
+    override :meth:`check`, :meth:`admit`, :meth:`provision` and :meth:`summary`.
+    ``max_response_bytes`` is the maximum size of a response.
     """
 
-    most_bytes = 6_291_456
+    max_response_bytes = 6_291_456
 
     def __init__(self, spec: VariantSpec, make: MakeInstance, *, weight: float) -> None:
         self.spec = spec
@@ -71,7 +71,7 @@ class VariantFleet:
 
     @property
     def count(self) -> int:
-        """Instances there are, healthy or not."""
+        """The number of instances, healthy or not."""
         return len(self._instances)
 
     @property
@@ -81,12 +81,12 @@ class VariantFleet:
             return list(self._instances)
 
     def expose(self, limit: int | None) -> None:
-        """Serve from the first ``limit`` instances only (``None``: all)."""
+        """Serve only from the first ``limit`` instances (``None``: all)."""
         self._exposed = limit
         self._refresh()
 
     def pick(self) -> Instance | None:
-        """An instance for one request, by the variant's routing strategy."""
+        """Choose an instance for a request by the routing strategy of the variant."""
         serving = self.serving
         if len(serving) <= 1:
             return serving[0] if serving else None
@@ -95,19 +95,19 @@ class VariantFleet:
         return random.choice(serving)  # noqa: S311 - routing, not a secret
 
     def check(self, invocation: Invocation) -> None:
-        """Refuse (``AwsError``) a request that this kind of variant does not take."""
-        refuse_addressed(invocation)
+        """Refuse a request that this kind of variant does not support (``AwsError``)."""
+        refuse_unsupported_target(invocation)
 
     def admit(self, invocation: Invocation) -> Instance | None:
-        """An instance that has taken the request in (``begin``), or ``None`` if none does."""
+        """An instance that has accepted the request (``begin``), or ``None`` if none does."""
         instance = self.pick()
         return instance if instance is not None and instance.begin() else None
 
-    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Served:
-        """One exchange with an instance.
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> ServedResponse:
+        """Send a request to an instance and return its response.
 
-        Raises :class:`Unavailable` if none took the request, :class:`NoAnswer` if one took it
-        and gave no answer.
+        Raises :class:`Unavailable` if no instance accepted the request, :class:`NoResponse` if an
+        instance accepted it and did not respond.
         """
         instance = self.admit(invocation)
         if instance is None:
@@ -116,36 +116,37 @@ class VariantFleet:
         try:
             prepared = instance.prepare(invocation)
             sent = wall.perf_counter()
-            answer = instance.serve(prepared, headers)
+            response = instance.serve(prepared, headers)
         except NotSent as error:
-            instance.suspect()
+            instance.check_process()
             raise Unavailable(str(error)) from error
         except (OSError, HTTPException) as error:
             if not isinstance(error, TimeoutError):
-                instance.suspect()
-            raise NoAnswer(
+                instance.check_process()
+            raise NoResponse(
                 error, instance=instance.id, log_arn=instance.log.arn, sent=sent
             ) from error
         finally:
             instance.finish()
-        return Served(
-            answer=answer, instance=instance.id, log_arn=answer.log_arn or instance.log.arn,
-            sent=sent, answered=wall.perf_counter(), container=answer.container or PRIMARY,
+        return ServedResponse(
+            response=response, instance=instance.id, log_arn=response.log_arn or instance.log.arn,
+            sent=sent, received=wall.perf_counter(), container=response.container or PRIMARY,
         )  # fmt: skip
 
     def await_instance(self, seconds: float) -> None:
-        """Wait until an instance serves, or none is about to, for up to so many wall seconds."""
+        """Wait up to so many wall seconds until an instance is healthy or none is starting."""
         with self._lock:
             self._lock.wait_for(
-                lambda: self.serving or not any(i.coming for i in self._instances), seconds
+                lambda: self.serving or not any(i.starting_or_serving for i in self._instances),
+                seconds,
             )
 
     def provision(self, number: int) -> list[Blueprint]:
-        """What so many new instances run. Raises :class:`StartFailure` if they cannot be had."""
+        """The blueprints of new instances. Raises :class:`StartFailure` without capacity."""
         return [self.spec.blueprint] * number
 
     def summary(self) -> dict[str, Any]:
-        """Weights and counts as DescribeEndpoint shows them."""
+        """Weights and counts in the format of DescribeEndpoint."""
         return {
             "CurrentWeight": self.weight,
             "DesiredWeight": self.weight,
@@ -163,26 +164,26 @@ class VariantFleet:
             self._shrink(-missing)
 
     def restore(self) -> None:
-        """Have an instance serve if there are any; raises :class:`StartFailure` if none can.
+        """Ensure that an instance is healthy if there are any; else raise :class:`StartFailure`.
 
-        One that is down is started once more, and one that is being started is waited for.
+        An instance that is down is restarted once, and one that is starting is waited for.
         """
         for instance in self.instances:
             if not instance.healthy:
-                instance.revive()
+                instance.restart_if_down()
         self.await_instance(self.spec.blueprint.startup_seconds)
         if self._instances and not self.serving:
             raise self._unready(self._instances[0])
 
     def measure(self) -> None:
-        """Publish what is told of the variant every minute; nothing of this kind."""
+        """Publish the metrics of a variant that are due every minute; none for this kind."""
 
     def stop(self) -> None:
-        """Drain and stop every instance."""
+        """Drain and stop all instances."""
         self.scale(0)
 
     def abandon(self) -> None:
-        """Let go of every instance at once; the cloud is going down."""
+        """Release all instances at once; the cloud is shutting down."""
         for instance in self.instances:
             instance.abandon()
 
@@ -192,18 +193,18 @@ class VariantFleet:
         except StartFailure:
             self.desired = self.count
             raise
-        made = [self._make(blueprint, self._refresh) for blueprint in blueprints]
+        started = [self._make(blueprint, self._refresh) for blueprint in blueprints]
         with self._lock:
-            self._instances += made
+            self._instances += started
         try:
-            outcomes = run_all([instance.start for instance in made])
+            outcomes = run_all([instance.start for instance in started])
         except BaseException:
-            self._take_back(made)
+            self._remove_failed(started)
             raise
         if all(outcomes):
             return
-        self._take_back(made)
-        raise self._unready(made[outcomes.index(False)])
+        self._remove_failed(started)
+        raise self._unready(started[outcomes.index(False)])
 
     def _unready(self, failed: Instance) -> StartFailure:
         return StartFailure(
@@ -211,18 +212,18 @@ class VariantFleet:
             "the ping health check. Please check CloudWatch logs for this endpoint."
         )
 
-    def _take_back(self, made: list[Instance]) -> None:
+    def _remove_failed(self, failed: list[Instance]) -> None:
         with self._lock:
-            self._instances = [i for i in self._instances if i not in made]
+            self._instances = [i for i in self._instances if i not in failed]
         self._refresh()
-        run_all([instance.stop for instance in made])
+        run_all([instance.stop for instance in failed])
         self.desired = self.count
 
     def _shrink(self, number: int) -> None:
         with self._lock:
-            kept = len(self._instances) - number
-            leaving, self._instances = self._instances[kept:], self._instances[:kept]
-        # Out of the router's sight first, so that no request meets a stopping process.
+            kept_count = len(self._instances) - number
+            leaving, self._instances = self._instances[kept_count:], self._instances[:kept_count]
+        # Remove them from routing first, because a stopping process must not get a request.
         self._refresh()
         run_all([instance.stop for instance in leaving])
 
@@ -234,9 +235,9 @@ class VariantFleet:
 
 
 class Fleet:
-    """All variants of one endpoint configuration.
+    """The variants of one endpoint configuration.
 
-    ``shadows`` get copies of requests; counts and traffic are of the production variants.
+    ``shadows`` get copies of requests; counts and traffic are those of the production variants.
     """
 
     def __init__(
@@ -252,32 +253,32 @@ class Fleet:
                 variant.shadow = shadow
 
     @property
-    def everyone(self) -> dict[str, VariantFleet]:
-        """Production and shadow variants."""
+    def all_variants(self) -> dict[str, VariantFleet]:
+        """Production and shadow variants by name."""
         return self.variants | self.shadows
 
     @property
     def counts(self) -> dict[str, int]:
-        """Desired instances a variant."""
+        """The desired number of instances of each variant."""
         return {name: variant.desired for name, variant in self.variants.items()}
 
     @property
     def size(self) -> int:
-        """Instances there are, over all production variants."""
+        """The number of instances of all production variants."""
         return sum(variant.count for variant in self.variants.values())
 
     @property
     def serving(self) -> int:
-        """Instances that take requests, over all production variants."""
+        """The number of healthy instances of all production variants."""
         return sum(len(variant.serving) for variant in self.variants.values())
 
     def scale(self, counts: Mapping[str, int]) -> None:
-        """Bring variants to these counts, in parallel; raises :class:`StartFailure`."""
+        """Scale variants to these counts in parallel; raises :class:`StartFailure`."""
         failures: list[StartFailure] = []
 
         def one(name: str, count: int) -> None:
             try:
-                self.everyone[name].scale(count)
+                self.all_variants[name].scale(count)
             except StartFailure as failure:
                 failures.append(failure)
 
@@ -286,28 +287,28 @@ class Fleet:
             raise failures[0]
 
     def restore(self) -> None:
-        """Have each variant serve that gets traffic; raises :class:`StartFailure` if one cannot."""
+        """Ensure that each variant with traffic is healthy; else raise :class:`StartFailure`."""
         run_all([variant.restore for variant in self.variants.values() if variant.weight > 0])
 
     def expose(self, counts: Mapping[str, int] | None) -> None:
-        """Limit what serves to so many instances a variant."""
+        """Limit the instances that serve requests to these counts by variant."""
         for name, variant in self.variants.items():
             variant.expose(None if counts is None else counts.get(name))
 
     def stop(self) -> None:
-        """Drain and stop everything."""
-        self.scale(dict.fromkeys(self.everyone, 0))
+        """Drain and stop all instances."""
+        self.scale(dict.fromkeys(self.all_variants, 0))
 
     def abandon(self) -> None:
-        """Let go of everything at once."""
-        for variant in self.everyone.values():
+        """Release all instances at once; the cloud is shutting down."""
+        for variant in self.all_variants.values():
             variant.abandon()
 
 
 def run_all(calls: list[Callable[[], Any]]) -> list[Any]:
-    """Make calls in parallel and return their results in order.
+    """Call functions in parallel and return their results in order.
 
-    Raises what the first of them raised, once all have ended.
+    Raises the first exception once all calls have ended.
     """
     if not calls:
         return []

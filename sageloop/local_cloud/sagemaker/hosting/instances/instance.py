@@ -19,9 +19,9 @@ from sageloop.local_cloud.sagemaker import isolation
 from sageloop.local_cloud.sagemaker.hosting.instances import container_process
 from sageloop.local_cloud.sagemaker.hosting.instances.container_logs import ContainerLog
 from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
-    Answer,
     Connections,
-    Streamed,
+    ContainerResponse,
+    StreamedResponse,
 )
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import PRIMARY
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _STARTS = 3
-_EXIT_SECONDS = 0.2  # from a socket that closes to a process that is gone
+_EXIT_SECONDS = 0.2  # time between the close of a socket and the exit of its process
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
-    """What every instance of a variant has in common. Times in wall seconds.
+    """The common properties of all instances of a variant. Times in wall seconds.
 
-    ``container`` names one of several containers, each with a blueprint of its own.
+    ``container`` is the name of one of several containers, each of which has its own blueprint.
     """
 
     endpoint: str
@@ -56,7 +56,7 @@ class Blueprint:
 
 
 class Instance:
-    """A serving process that is started, pinged, restarted when it dies, drained, stopped.
+    """A serving process: started, pinged, restarted after a crash, drained and stopped.
 
     ``on_change`` is called whenever :attr:`healthy` changes.
     """
@@ -90,27 +90,27 @@ class Instance:
         self._restarting = f"restart of {self.id} of endpoint {blueprint.endpoint}"
 
     @property
-    def coming(self) -> bool:
-        """Whether it serves, or is about to."""
+    def starting_or_serving(self) -> bool:
+        """Whether the instance is healthy or starting."""
         return not self._stopping and not self._down
 
     @property
     def outstanding(self) -> int:
-        """Requests in flight."""
+        """The number of requests in progress."""
         return self._outstanding
 
     @property
     def folder(self) -> Path:
-        """What its containers have as ``/opt/ml``, one below the other if there are several."""
+        """The ``/opt/ml`` of its container; with several containers, their parent directory."""
         return self._base
 
     @property
     def processes(self) -> list[Child]:
-        """What runs of it."""
+        """The running processes."""
         return [] if self.process is None else [self.process]
 
     def start(self) -> bool:
-        """Start the process and wait until ``/ping`` passes; whether it did in time."""
+        """Start the process and wait for ``/ping``; return whether it passed in time."""
         deadline = wall.monotonic() + self.blueprint.startup_seconds
         for _ in range(_STARTS):
             child = self._launch()
@@ -129,7 +129,7 @@ class Instance:
         return False
 
     def begin(self) -> bool:
-        """Take a request in; ``False`` if the instance takes none any more."""
+        """Accept a request; return ``False`` if the instance accepts no more requests."""
         with self._requests:
             if self._stopping or not self.healthy:
                 return False
@@ -137,7 +137,7 @@ class Instance:
             return True
 
     def finish(self) -> None:
-        """Close a request taken in by :meth:`begin`."""
+        """End a request that was accepted by :meth:`begin`."""
         with self._requests:
             self._outstanding -= 1
             if self._outstanding == 0:
@@ -145,30 +145,31 @@ class Instance:
 
     def invoke(
         self, body: bytes, headers: Mapping[str, str], timeout: float | None = None
-    ) -> Answer:
-        """``POST /invocations``; raises as :meth:`Connections.request` does."""
+    ) -> ContainerResponse:
+        """Send ``POST /invocations``; raises the exceptions of :meth:`Connections.request`."""
         allowed = self._timing.invocation if timeout is None else timeout
         return self._connections.request("POST", "/invocations", body, headers, allowed)
 
     def prepare(self, invocation: Invocation) -> Invocation:
-        """See to what the container must have for a request; what is served then.
+        """Prepare the container for a request; return the request to serve.
 
-        What it takes is no latency of the model. Raises as :meth:`serve` does, or ``AwsError``.
+        The time for this does not count as model latency. Raises the exceptions of :meth:`serve`,
+        or ``AwsError``.
         """
         return invocation
 
-    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Answer:
-        """Answer a request; where a container wants it otherwise, a subclass says how."""
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> ContainerResponse:
+        """Return the response to a request; subclasses call their containers differently."""
         return self.invoke(invocation.body, headers, invocation.timeout)
 
-    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> Streamed:
-        """Begin to answer a request; the body comes piece by piece."""
+    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> StreamedResponse:
+        """Start a streamed response; its body is read in parts."""
         allowed = self._timing.invocation if invocation.timeout is None else invocation.timeout
         return self._connections.stream("POST", "/invocations", invocation.body, headers, allowed)
 
     def check(self) -> None:
-        """Ping once; a process that keeps failing is killed, one that is down is started."""
-        if self.revive():
+        """Ping once; kill a process that fails repeatedly, restart one that is down."""
+        if self.restart_if_down():
             return
         child = self.process
         if not self.healthy or child is None:
@@ -178,11 +179,12 @@ class Instance:
             return
         self._failed_pings += 1
         if self._failed_pings >= self._timing.pings_failed:
-            log.warning("instance %s of %s fails its pings", self.id, self.blueprint.endpoint)
+            endpoint = self.blueprint.endpoint
+            log.warning("instance %s of %s fails its health checks", self.id, endpoint)
             self._cloud.processes.kill(child, signal.SIGKILL)
 
-    def revive(self) -> bool:
-        """Start it in the background if it is down; whether it was."""
+    def restart_if_down(self) -> bool:
+        """Restart the instance in the background if it is down; return whether it was."""
         with self._requests:
             if self._stopping or not self._down:
                 return False
@@ -191,14 +193,14 @@ class Instance:
         return True
 
     def drain(self) -> None:
-        """Take no more requests and wait for those in flight."""
+        """Accept no more requests and wait for those in progress."""
         with self._requests:
             self._stopping = True
             self.healthy = False
             self._requests.wait_for(lambda: self._outstanding == 0, self._timing.drain)
 
     def stop(self) -> None:
-        """Drain, then SIGTERM, then SIGKILL after AWS's 30 seconds."""
+        """Drain, send SIGTERM, then SIGKILL after AWS's 30 seconds."""
         self.drain()
         if self.process is not None:
             self._end(self.process)
@@ -206,7 +208,7 @@ class Instance:
         isolation.remove(self._base)
 
     def abandon(self) -> None:
-        """Never restart again; the process is left to whoever ends all of them."""
+        """Never restart again; the process is ended with all others of the cloud."""
         self._stopping = True
         self.healthy = False
 
@@ -214,7 +216,7 @@ class Instance:
         return [self.id] if blueprint.container is None else [self.id, blueprint.container]
 
     def _launch(self) -> Child | None:
-        # Whoever stops the instance either sees the process, or it is not started at all.
+        # A concurrent stop() either stops the process or prevents its start.
         with self._requests:
             if self._stopping or self._cloud.stopped.is_set():
                 return None
@@ -236,11 +238,11 @@ class Instance:
     def _await_ping(self, child: Child, deadline: float) -> bool:
         return container_process.await_ping(
             child, self._ping, deadline=deadline, patience=self._timing.ping_timeout,
-            given_up=lambda: self._stopping or self._cloud.stopped.is_set(),
+            is_abandoned=lambda: self._stopping or self._cloud.stopped.is_set(),
         )  # fmt: skip
 
     def _ping(self, timeout: float) -> bool:
-        return container_process.answers_ping(self._connections, timeout)
+        return container_process.passes_ping(self._connections, timeout)
 
     def _enter_service(self, child: Child) -> None:
         self._failed_pings = 0
@@ -250,13 +252,13 @@ class Instance:
             target=self._watch, args=(child,), name=f"instance {self.id}", daemon=True
         ).start()
         self._on_change()
-        if self._cloud.faults.process_dies(f"endpoint:{self.blueprint.endpoint}"):
+        if self._cloud.faults.kills_process(f"endpoint:{self.blueprint.endpoint}"):
             self._cloud.processes.kill(child, signal.SIGKILL)
             child.wait()
             self._mark_dead(child)
 
-    def suspect(self) -> None:
-        """A request broke: see whether the process is dead, so that no other is sent there."""
+    def check_process(self) -> None:
+        """Check after a failed request whether the process has exited, to stop routing to it."""
         child = self.process
         if child is not None:
             with suppress(subprocess.TimeoutExpired):
@@ -269,7 +271,7 @@ class Instance:
                 return
             self._dead = child
             self.healthy = False
-        # From here on, not from when the watcher wakes, is the restart work in flight.
+        # The restart counts as work in flight from now on, not from when the watcher wakes.
         self._cloud.activity.begin(self._restarting)
         self._on_change()
 
@@ -281,7 +283,7 @@ class Instance:
         try:
             self._cloud.processes.forget(child)
             log.warning(
-                "instance %s of endpoint %s died (%s) and is restarted",
+                "instance %s of endpoint %s exited (%s) and is restarted",
                 self.id, self.blueprint.endpoint, child.returncode,
             )  # fmt: skip
             self._restart()
@@ -292,7 +294,7 @@ class Instance:
         try:
             started = self.start()
         except Exception:
-            log.exception("instance %s of %s broke", self.id, self.blueprint.endpoint)
+            log.exception("instance %s of %s failed unexpectedly", self.id, self.blueprint.endpoint)
             started = False
         if not started and not self._stopping:
             log.error("instance %s of %s is down", self.id, self.blueprint.endpoint)
@@ -304,5 +306,5 @@ class Instance:
 
 
 def instance_folder(cloud: Cloud, endpoint: str) -> Path:
-    """Where the instances of an endpoint have their directories."""
+    """The parent directory of the directories of an endpoint's instances."""
     return cloud.work_dir / "sagemaker" / "endpoints" / endpoint

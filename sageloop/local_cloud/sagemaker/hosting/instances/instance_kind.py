@@ -1,4 +1,4 @@
-"""The usual kind of variant: so many instances, each a process of the model's container."""
+"""The default kind of variant: a number of instances that run the model's container."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class InstanceKind:
         self._containers = containers
         self._account = account
 
-    def takes(self, config: Document, variant: Document) -> bool:
-        """Any variant: this kind is asked last."""
+    def matches(self, config: Document, variant: Document) -> bool:
+        """Return ``True``: this kind is the last one and matches all other variants."""
         return True
 
     def check_config(self, config: Document, variant: Document) -> None:
-        """Refuse a variant that is wrong, or whose model is not there."""
+        """Refuse a variant that is invalid or whose model does not exist."""
         check_instances(variant)
         self._account.store.get("model", variant["ModelName"])
 
@@ -37,11 +37,11 @@ class InstanceKind:
         self._check_image(variant["ModelName"])
 
     def initial_count(self, variant: Document) -> int:
-        """InitialInstanceCount."""
+        """The InitialInstanceCount."""
         return int(variant["InitialInstanceCount"])
 
     def build(self, request: VariantRequest) -> VariantFleet:
-        """The fleet. Raises ``StartFailure`` if model data cannot be had."""
+        """Build the fleet. Raises ``StartFailure`` if model data is not available."""
         image = self._containers.image_of(request.document["ModelName"])
         spec = self._containers.spec(request, self._containers.blueprint(request), image)
         return VariantFleet(spec, self._containers.instance, weight=request.weight)

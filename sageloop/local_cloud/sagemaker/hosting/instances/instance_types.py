@@ -1,4 +1,4 @@
-"""What the instance types of endpoints have: cores, memory, accelerators.
+"""Cores, memory and accelerators of the instance types of endpoints.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/notebooks-available-instance-types.html
 """
@@ -11,10 +11,10 @@ from typing import Any
 
 _TYPE = re.compile(r"ml\.([a-z]+)(\d+)([a-z]*)\.(?:(\d*)(xlarge)|(medium|large))")
 _T2 = {"medium": (2, 4), "large": (2, 8), "xlarge": (4, 16), "2xlarge": (8, 32)}
-# Gigabytes of memory a core, by the letters of the family.
+# Gigabytes of memory for each core, by instance family.
 _PER_CORE = {"c": 2.0, "m": 4.0, "r": 8.0, "g": 4.0}
-# Cores, gigabytes and accelerators of what follows no rule.
-_ODD = {
+# Cores, gigabytes and accelerators of types that follow no rule.
+_IRREGULAR = {
     "ml.c4.8xlarge": (36, 60, 0),
     "ml.p2.xlarge": (4, 61, 1), "ml.p2.8xlarge": (32, 488, 8), "ml.p2.16xlarge": (64, 732, 16),
     "ml.p3.2xlarge": (8, 61, 1), "ml.p3.8xlarge": (32, 244, 4), "ml.p3.16xlarge": (64, 488, 8),
@@ -35,14 +35,14 @@ _MANY_GPUS = {"12xlarge": 4, "24xlarge": 4}
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Cores, megabytes of memory and accelerators, of an instance or for a container."""
+    """Cores, megabytes of memory and accelerators of an instance or a container."""
 
     cores: float
     memory_mb: int
     accelerators: float = 0.0
 
     def minus(self, other: Resources) -> Resources:
-        """What is left."""
+        """The difference of the resources."""
         return Resources(
             self.cores - other.cores,
             self.memory_mb - other.memory_mb,
@@ -50,7 +50,7 @@ class Resources:
         )
 
     def holds(self, other: Resources) -> bool:
-        """Whether there is as much of everything."""
+        """Whether there is at least as much of each resource."""
         return (
             self.cores >= other.cores
             and self.memory_mb >= other.memory_mb
@@ -59,39 +59,39 @@ class Resources:
 
 
 class InstanceTypes:
-    """The table; entries may be replaced, so that a test can be short of memory."""
+    """Resources by instance type; tests may replace entries, for example to limit memory."""
 
     def __init__(self) -> None:
-        self._own: dict[str, Resources] = {}
+        self._overrides: dict[str, Resources] = {}
 
     def of(self, name: str) -> Resources | None:
-        """What an instance type has; ``None`` if it is not known."""
-        own = self._own.get(name)
-        return _known(name) if own is None else own
+        """The resources of an instance type; ``None`` if it is unknown."""
+        override = self._overrides.get(name)
+        return _known(name) if override is None else override
 
     def change(self, name: str, **members: Any) -> None:
-        """Give a type other ``cores``, ``memory_mb`` or ``accelerators``.
+        """Replace ``cores``, ``memory_mb`` or ``accelerators`` of a type.
 
-        Raises ``ValueError`` if the type is not known. Instances that run keep what they have.
+        Raises ``ValueError`` if the type is unknown. Running instances keep their resources.
         """
-        found = self.of(name)
-        if found is None:
-            raise ValueError(f"the instance type {name} is not known")
-        self._own[name] = replace(found, **members)
+        resources = self.of(name)
+        if resources is None:
+            raise ValueError(f"unknown instance type {name}")
+        self._overrides[name] = replace(resources, **members)
 
     def reset(self) -> None:
-        """Forget every change."""
-        self._own.clear()
+        """Discard all changes."""
+        self._overrides.clear()
 
 
 def _known(name: str) -> Resources | None:
-    if name in _ODD:
-        cores, gigabytes, accelerators = _ODD[name]
+    if name in _IRREGULAR:
+        cores, gigabytes, accelerators = _IRREGULAR[name]
         return Resources(cores, gigabytes * 1024, accelerators)
-    found = _TYPE.fullmatch(name)
-    if found is None or found[1] not in (*_PER_CORE, "t"):
+    match = _TYPE.fullmatch(name)
+    if match is None or match[1] not in (*_PER_CORE, "t"):
         return None
-    family, generation, extra, times, xlarge, small = found.groups()
+    family, generation, extra, times, xlarge, small = match.groups()
     size = small if xlarge is None else f"{times}xlarge"
     if family == "t":
         known = _T2.get(size)

@@ -1,4 +1,4 @@
-"""From a model to the containers that serve it: images, data, environment, instances."""
+"""The containers that serve a model: images, model data, environment and instances."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _DOWNLOAD = "ModelDataDownloadTimeoutInSeconds"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """What runs one container of a model, whoever sends it requests."""
+    """The command, environment and model directory of one container of a model."""
 
     role: str
     command: tuple[str, ...]
@@ -50,9 +50,9 @@ class Serving:
 
 
 class ModelContainers:
-    """Says what runs a model's containers here; starts nothing.
+    """Determines how the containers of models run locally; starts no process.
 
-    ``timing`` gives the wall-clock limits that hold when it is called.
+    ``timing`` returns the current wall-clock limits.
     """
 
     def __init__(self, account: Account, models: Models, timing: Callable[[], Timing]) -> None:
@@ -63,19 +63,19 @@ class ModelContainers:
         self._artifacts = Artifacts(account.cloud)
 
     def image_of(self, model: str) -> str:
-        """The image of a model's first container."""
-        return str(self.all_of(model)[0]["Image"])
+        """The image of the first container of a model."""
+        return str(self.all_containers(model)[0]["Image"])
 
     def serving(self, model: str) -> Serving:
-        """What runs a model's one container.
+        """The command and environment of a model with one container.
 
-        Raises ``AwsError`` if it has several, ``ArtifactError`` if its data cannot be had.
+        Raises ``AwsError`` if it has several, ``ArtifactError`` if its data is not available.
         """
-        return self._serving(model, self.one_of(model), None)
+        return self._serving(model, self.single_container(model), None)
 
     def check_images(self, model: str) -> None:
-        """Refuse (``AwsError``) a model of which a container has no local program."""
-        for container in self.all_of(model):
+        """Refuse a model with a container that has no local program (``AwsError``)."""
+        for container in self.all_containers(model):
             why = serving_refusal(container["Image"], container)
             if why is not None:
                 raise not_executed(why)
@@ -87,21 +87,21 @@ class ModelContainers:
         return Instance(self._cloud, blueprint, self.timing(), on_change)
 
     def blueprint(self, request: VariantRequest, model: str | None = None) -> Blueprint:
-        """What an instance of a variant runs: its own model, or ``model``.
+        """The blueprint of a variant's instances: for its own model, or for ``model``.
 
-        Raises :class:`StartFailure` if model data cannot be had.
+        Raises :class:`StartFailure` if model data is not available.
         """
         name = request.document["ModelName"] if model is None else model
-        containers = self.all_of(name)
+        containers = self.all_containers(name)
         parts = [self._part(request, name, container) for container in containers]
         if len(parts) == 1:
             return replace(parts[0], container=None)
         mode = self._account.store.get("model", name).get("InferenceExecutionConfig", {})
         members = {field.name: getattr(parts[0], field.name) for field in fields(Blueprint)}
         images = tuple(str(container["Image"]) for container in containers)
-        own = {"container": None, "images": images}
+        first = {"container": None, "images": images}
         direct = mode.get("Mode") == "Direct"
-        return PipelineBlueprint(**members | own, parts=tuple(parts), direct=direct)
+        return PipelineBlueprint(**members | first, parts=tuple(parts), direct=direct)
 
     def _part(self, request: VariantRequest, model: str, container: Document) -> Blueprint:
         variant = request.document
@@ -123,10 +123,10 @@ class ModelContainers:
     def serving_of(
         self, container: Document, role: str, *, isolated: bool, download: int | None
     ) -> Serving:
-        """What runs a container. Raises ``ArtifactError`` if its data cannot be had."""
+        """The command and environment of a container. Raises ``ArtifactError`` without its data."""
         environment = self._environment(container, role, isolated=isolated)
         if is_multi_model(container):
-            # Its data is a prefix: what is under it comes when it is asked for.
+            # Its model data is an S3 prefix; the models under it are downloaded on demand.
             return Serving(
                 role=role,
                 command=tuple(multi_model_command(container["Image"]) or ()),
@@ -146,7 +146,7 @@ class ModelContainers:
         return self.serving_of(container, role, isolated=isolated, download=download)
 
     def spec(self, request: VariantRequest, blueprint: Blueprint, image: str) -> VariantSpec:
-        """What a fleet of a variant is told."""
+        """The properties of a variant that its fleet needs."""
         config, variant = request.config, request.document
         metrics = config.get("MetricsConfig", {})
         routing = variant.get("RoutingConfig", {}).get("RoutingStrategy")
@@ -165,28 +165,28 @@ class ModelContainers:
         )
 
     def _environment(self, container: Document, role: str, *, isolated: bool) -> dict[str, str]:
-        # The platform's own variables win over the user's, as they do on AWS.
+        # As on AWS, variables of the platform take precedence over those of the user.
         env = clean_environment() | dict(container.get("Environment", {}))
         env["SAGELOOP_CACHE_DIR"] = str(cache_folder())
-        # Isolated, it gets no credentials and no address of this cloud. Its network is the
-        # machine's all the same: in one of its own, nobody could reach its port.
+        # An isolated container gets neither credentials nor the address of this cloud. It uses the
+        # network of the machine, because its port would not be reachable in a private one.
         if isolated:
             region = self._cloud.region
             return env | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
         credentials = self._cloud.credentials_of(role, "SageMaker")
         return env | self._cloud.child_environment(credentials)
 
-    def one_of(self, model: str) -> dict[str, Any]:
-        """A model's one container. Raises ``AwsError`` if it has several."""
-        containers = self.all_of(model)
+    def single_container(self, model: str) -> dict[str, Any]:
+        """The container of a model. Raises ``AwsError`` if it has several."""
+        containers = self.all_containers(model)
         if len(containers) != 1:
-            raise not_executed(f"a model of several containers here (model {model})")
+            raise not_executed(f"a model with several containers (model {model})")
         return containers[0]
 
-    def all_of(self, model: str) -> list[dict[str, Any]]:
-        """A model's containers, each with a name: ``container-1`` … where it was given none."""
-        found = self._models.containers_of(model)
-        return [{"ContainerHostname": f"container-{n}"} | c for n, c in enumerate(found, 1)]
+    def all_containers(self, model: str) -> list[dict[str, Any]]:
+        """The containers of a model by name; ``container-1`` … without a ContainerHostname."""
+        containers = self._models.containers_of(model)
+        return [{"ContainerHostname": f"container-{n}"} | c for n, c in enumerate(containers, 1)]
 
     def role_of(self, model: str) -> str:
         """The execution role of a model; empty if it has none."""
@@ -194,5 +194,5 @@ class ModelContainers:
 
     @staticmethod
     def command_of(container: Document) -> list[str] | None:
-        """What serves a container's image here, if anything does."""
+        """The local command line that serves the image of a container, if there is one."""
         return serving_command(container["Image"], container)

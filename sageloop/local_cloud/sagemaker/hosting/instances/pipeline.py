@@ -1,7 +1,7 @@
-"""Models of several containers: a process each on every instance.
+"""Models with several containers: each instance runs one process for each container.
 
-In a serial pipeline what one container answers is the next one's request; with direct
-invocation a request names the container that answers it.
+In a serial pipeline the response of a container is the request of the next one. With direct
+invocation a request specifies the container that serves it.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/inference-pipelines.html
 """
@@ -18,8 +18,12 @@ from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker import isolation
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import run_all
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
-from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer, NotSent, Streamed
-from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
+    ContainerResponse,
+    NotSent,
+    StreamedResponse,
+)
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoResponse
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.child import Child
@@ -33,14 +37,14 @@ _BROKEN = (OSError, HTTPException)
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineBlueprint(Blueprint):
-    """What an instance of several containers runs; its own members are the first one's."""
+    """The blueprint of an instance with several containers; its own members are the first's."""
 
     parts: tuple[Blueprint, ...]
     direct: bool
 
 
 class PipelineInstance(Instance):
-    """An instance whose containers live and die each by itself; it serves while all do."""
+    """An instance with several containers; it is healthy while all containers are."""
 
     def __init__(
         self, cloud: Cloud, blueprint: PipelineBlueprint, timing: Timing,
@@ -54,17 +58,17 @@ class PipelineInstance(Instance):
         ]
 
     @property
-    def coming(self) -> bool:
-        """Whether all containers serve, or are about to."""
-        return not self._stopping and all(member.coming for member in self._members)
+    def starting_or_serving(self) -> bool:
+        """Whether all containers are healthy or starting."""
+        return not self._stopping and all(member.starting_or_serving for member in self._members)
 
     @property
     def processes(self) -> list[Child]:
-        """A process a container."""
+        """The processes of all containers."""
         return [process for member in self._members for process in member.processes]
 
     def start(self) -> bool:
-        """Start every container and wait until all pass ``/ping``."""
+        """Start all containers and wait until all pass ``/ping``."""
         outcomes = run_all([member.start for member in self._members])
         if all(outcomes):
             return True
@@ -72,39 +76,39 @@ class PipelineInstance(Instance):
         self.unready = failed.container
         return False
 
-    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Answer:
-        """Answer a request: the last container's answer, or the first that is no success."""
-        member, request, given, until = self._before_last(invocation, headers)
-        if isinstance(request, Answer):
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> ContainerResponse:
+        """The response of the last container, or the first response that is no success."""
+        member, request, request_headers, until = self._before_last(invocation, headers)
+        if isinstance(request, ContainerResponse):
             return request
-        return self._asked(member, request, given, until)
+        return self._invoke_member(member, request, request_headers, until)
 
-    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> Streamed:
-        """Answer a request piece by piece, as the last container answers."""
-        member, request, given, until = self._before_last(invocation, headers)
-        if isinstance(request, Answer):
+    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> StreamedResponse:
+        """Start a streamed response of the last container."""
+        member, request, request_headers, until = self._before_last(invocation, headers)
+        if isinstance(request, ContainerResponse):
             name = str(request.container)
-            return Streamed(request.status, request.headers, iter([request.body]), name)
-        asked = replace(invocation, body=request, timeout=_left(until))
-        return replace(member.open(asked, given), container=member.container)
+            return StreamedResponse(request.status, request.headers, iter([request.body]), name)
+        invocation_headers = replace(invocation, body=request, timeout=_left(until))
+        return replace(member.open(invocation_headers, request_headers), container=member.container)
 
     def check(self) -> None:
-        """Ping every container."""
+        """Ping all containers."""
         for member in self._members:
             member.check()
 
-    def revive(self) -> bool:
-        """Start the containers that are down; whether there were any."""
-        down = [member for member in self._members if member.revive()]
+    def restart_if_down(self) -> bool:
+        """Restart the containers that are down; return whether there were any."""
+        down = [member for member in self._members if member.restart_if_down()]
         return bool(down)
 
-    def suspect(self) -> None:
-        """See which containers are dead."""
+    def check_process(self) -> None:
+        """Check which containers have exited."""
         for member in self._members:
-            member.suspect()
+            member.check_process()
 
     def stop(self) -> None:
-        """Drain, then end every container."""
+        """Drain, then stop all containers."""
         self.drain()
         run_all([member.stop for member in self._members])
         isolation.remove(self._base)
@@ -117,49 +121,49 @@ class PipelineInstance(Instance):
 
     def _before_last(
         self, invocation: Invocation, headers: Mapping[str, str]
-    ) -> tuple[Instance, bytes | Answer, Mapping[str, str], float]:
-        """The container that answers and its request; an answer if one before it refused."""
+    ) -> tuple[Instance, bytes | ContainerResponse, Mapping[str, str], float]:
+        """The last container with its request, or the response of an earlier one that refused."""
         allowed = self._timing.invocation if invocation.timeout is None else invocation.timeout
         until = wall.monotonic() + allowed
-        body, given = invocation.body, dict(headers)
+        body, request_headers = invocation.body, dict(headers)
         if self._direct:
-            return self._named(invocation.target_container), body, given, until
-        accept = given.pop(_ACCEPT, None)  # it is meant for the last container
+            return self._named(invocation.target_container), body, request_headers, until
+        accept = request_headers.pop(_ACCEPT, None)  # it applies to the last container
         *others, last = self._members
         for member in others:
-            answer = self._asked(member, body, given, until)
-            if not 200 <= answer.status < 300:
-                return last, answer, given, until
-            body = answer.body
-            given.pop(_CONTENT_TYPE, None)
-            kind = answer.headers.get(_CONTENT_TYPE)
-            given |= {} if kind is None else {_CONTENT_TYPE: kind}
-        return last, body, given | ({} if accept is None else {_ACCEPT: accept}), until
+            response = self._invoke_member(member, body, request_headers, until)
+            if not 200 <= response.status < 300:
+                return last, response, request_headers, until
+            body = response.body
+            request_headers.pop(_CONTENT_TYPE, None)
+            kind = response.headers.get(_CONTENT_TYPE)
+            request_headers |= {} if kind is None else {_CONTENT_TYPE: kind}
+        return last, body, request_headers | ({} if accept is None else {_ACCEPT: accept}), until
 
-    def _asked(
+    def _invoke_member(
         self, member: Instance, body: bytes, headers: Mapping[str, str], until: float
-    ) -> Answer:
+    ) -> ContainerResponse:
         sent = wall.perf_counter()
         try:
-            answer = member.invoke(body, headers, _left(until))
+            response = member.invoke(body, headers, _left(until))
         except NotSent as error:
-            member.suspect()
+            member.check_process()
             if member is self._members[0] or self._direct:
-                raise  # no container has seen the request
-            raise self._no_answer(member, error, sent) from error
+                raise  # no container has received the request
+            raise self._no_response(member, error, sent) from error
         except _BROKEN as error:
             if not isinstance(error, TimeoutError):
-                member.suspect()
-            raise self._no_answer(member, error, sent) from error
-        self._tell_latency(member, wall.perf_counter() - sent)
-        return replace(answer, container=member.container, log_arn=member.log.arn)
+                member.check_process()
+            raise self._no_response(member, error, sent) from error
+        self._publish_latency(member, wall.perf_counter() - sent)
+        return replace(response, container=member.container, log_arn=member.log.arn)
 
-    def _no_answer(self, member: Instance, error: Exception, sent: float) -> NoAnswer:
-        return NoAnswer(
+    def _no_response(self, member: Instance, error: Exception, sent: float) -> NoResponse:
+        return NoResponse(
             error, instance=self.id, log_arn=member.log.arn, sent=sent, container=member.container
         )
 
-    def _tell_latency(self, member: Instance, seconds: float) -> None:
+    def _publish_latency(self, member: Instance, seconds: float) -> None:
         dimensions = {
             "EndpointName": self.blueprint.endpoint, "VariantName": self.blueprint.variant,
             "ContainerName": member.container,
@@ -179,25 +183,25 @@ class PipelineInstance(Instance):
 
 
 def check_target(blueprint: Blueprint, invocation: Invocation) -> None:
-    """Refuse a TargetContainerHostname that the variant's model has not, or that is missing."""
-    wanted = invocation.target_container
+    """Refuse a TargetContainerHostname that is missing or unknown to the model."""
+    target = invocation.target_container
     direct = isinstance(blueprint, PipelineBlueprint) and blueprint.direct
     if not direct:
-        if wanted is not None:
+        if target is not None:
             raise AwsError(
                 "ValidationError",
                 "TargetContainerHostname is for endpoints whose model has several containers and "
                 "the InferenceExecutionConfig mode Direct; endpoint "
-                f"{invocation.endpoint} has not",
+                f"{invocation.endpoint} has no such model",
             )
         return
     names = list(_names(blueprint))
-    if wanted not in names:
-        given = "none was given" if wanted is None else f"got {wanted}"
+    if target not in names:
+        received = "none was given" if target is None else f"got {target}"
         raise AwsError(
             "ValidationError",
-            f"Endpoint {invocation.endpoint} is invoked directly: TargetContainerHostname must be "
-            f"one of {', '.join(names)}; {given}",
+            f"Endpoint {invocation.endpoint} uses direct invocation: TargetContainerHostname must "
+            f"be one of {', '.join(names)}; {received}",
         )
 
 

@@ -1,4 +1,4 @@
-"""Variants on instance pools: several instance types, tried in their order of priority.
+"""Variants on instance pools: several instance types in order of priority.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InstancePool.html
 """
@@ -24,37 +24,37 @@ if TYPE_CHECKING:
 
     Document = Mapping[str, Any]
 
-_MOST_POOLS = 5
+_MAX_POOLS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Instances of one type and what they run."""
+    """An instance type and the blueprint of its instances."""
 
     instance_type: str
     blueprint: Blueprint
 
 
 class PooledFleet(VariantFleet):
-    """Takes each new instance from the first pool that has one.
+    """A fleet that takes each new instance from the first pool with capacity.
 
-    ``refused`` tells whether there is no capacity of a type now.
+    ``has_no_capacity`` returns whether an instance type has no capacity now.
     """
 
     def __init__(
         self, spec: VariantSpec, make: MakeInstance, pools: tuple[Pool, ...],
-        refused: Callable[[str], bool], *, weight: float,
+        has_no_capacity: Callable[[str], bool], *, weight: float,
     ) -> None:  # fmt: skip
         super().__init__(spec, make, weight=weight)
         self._pools = pools
-        self._refused = refused
+        self._has_no_capacity = has_no_capacity
 
     def provision(self, number: int) -> list[Blueprint]:
-        """Blueprints by priority. Raises :class:`StartFailure` if no pool has capacity."""
-        return [self._from_a_pool() for _ in range(number)]
+        """The blueprints by priority. Raises :class:`StartFailure` if no pool has capacity."""
+        return [self._next_blueprint() for _ in range(number)]
 
     def summary(self) -> dict[str, Any]:
-        """Counts, and how many instances there are of each type."""
+        """Counts, and the number of instances of each type."""
         running = [instance.blueprint.instance_type for instance in self.instances]
         pools = [
             {"InstanceType": pool.instance_type,
@@ -63,9 +63,9 @@ class PooledFleet(VariantFleet):
         ]  # fmt: skip
         return super().summary() | {"InstancePools": pools}
 
-    def _from_a_pool(self) -> Blueprint:
+    def _next_blueprint(self) -> Blueprint:
         for pool in self._pools:
-            if not self._refused(pool.instance_type):
+            if not self._has_no_capacity(pool.instance_type):
                 return pool.blueprint
         types = ", ".join(pool.instance_type for pool in self._pools)
         raise StartFailure(
@@ -77,22 +77,22 @@ class PooledFleet(VariantFleet):
 class PooledKind(InstanceKind):
     """Real-time variants with ``InstancePools`` instead of ``InstanceType``."""
 
-    def takes(self, config: Document, variant: Document) -> bool:
-        """Variants that name pools."""
+    def matches(self, config: Document, variant: Document) -> bool:
+        """Whether a variant has InstancePools."""
         return bool(variant.get("InstancePools"))
 
     def check_config(self, config: Document, variant: Document) -> None:
-        """Refuse pools beside an instance type, too many of them, or a priority given twice."""
-        check_instances(variant, typed="InstancePools")
+        """Refuse pools with an InstanceType, too many pools, or a repeated priority."""
+        check_instances(variant, type_member="InstancePools")
         name, pools = variant["VariantName"], variant["InstancePools"]
         if "InstanceType" in variant:
-            raise invalid(f"variant {name} takes InstanceType or InstancePools, not both")
-        if len(pools) > _MOST_POOLS:
-            raise invalid(f"variant {name} takes up to {_MOST_POOLS} pools, got {len(pools)}")
+            raise invalid(f"variant {name} must have InstanceType or InstancePools, not both")
+        if len(pools) > _MAX_POOLS:
+            raise invalid(f"variant {name} may have up to {_MAX_POOLS} pools, got {len(pools)}")
         for member in ("Priority", "InstanceType"):
-            given = [pool[member] for pool in pools]
-            if len(set(given)) != len(given):
-                raise invalid(f"the {member} of variant {name}'s pools must differ, got {given}")
+            values = [pool[member] for pool in pools]
+            if len(set(values)) != len(values):
+                raise invalid(f"the {member} of variant {name}'s pools must differ, got {values}")
         for model in _models(variant):
             self._account.store.get("model", model)
 
@@ -102,7 +102,7 @@ class PooledKind(InstanceKind):
             self._check_image(model)
 
     def build(self, request: VariantRequest) -> VariantFleet:
-        """The fleet. Raises ``StartFailure`` if model data cannot be had."""
+        """Build the fleet. Raises ``StartFailure`` if model data is not available."""
         image = self._containers.image_of(request.document["ModelName"])
         pools = tuple(self._pool(request, pool) for pool in _by_priority(request.document))
         spec = self._containers.spec(request, pools[0].blueprint, image)

@@ -1,4 +1,4 @@
-"""What an instance's processes take of the machine: a container may be a whole tree of them."""
+"""Resource usage of an instance: its processes with all their descendants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Usage(NamedTuple):
-    """Percent of one core, of the machine's memory and of its disk."""
+    """Usage in percent of one core, of the machine's memory and of its disk."""
 
     cpu: float
     memory: float
@@ -26,8 +26,8 @@ class Usage(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What one process has taken: seconds of a core since it began, bytes and percent now."""
+class ProcessUsage:
+    """The usage of one process: core seconds since its start, current bytes and percent."""
 
     process: tuple[int, float]
     seconds: float
@@ -35,30 +35,30 @@ class Taken:
     percent: float
 
 
-class Meter:
-    """Measures instances; what a processor has done is known from the second look on."""
+class UsageMeter:
+    """Measures instances; processor usage is known from the second measurement on."""
 
     def __init__(self) -> None:
         self._before: WeakKeyDictionary[Instance, tuple[float, dict[tuple[int, float], float]]]
         self._before = WeakKeyDictionary()
 
     def read(self, instance: Instance) -> Usage | None:
-        """The usage of an instance, or ``None`` if nothing of it runs."""
-        found = list(taken_by(instance.processes))
-        if not found:
+        """The usage of an instance, or ``None`` if it has no running process."""
+        current = list(usage_of_processes(instance.processes))
+        if not current:
             return None
-        now, seconds = wall.monotonic(), {one.process: one.seconds for one in found}
+        now, seconds = wall.monotonic(), {one.process: one.seconds for one in current}
         since, before = self._before.get(instance, (now, seconds))
         self._before[instance] = (now, seconds)
-        # A process that was not there before has worked since; one that ended is lost.
+        # A process that started in between counts from its start; one that ended is not counted.
         worked = sum(spent - before.get(process, 0.0) for process, spent in seconds.items())
         cpu = 100 * worked / (now - since) if now > since else 0.0
         disk = 100 * _bytes_under(instance.folder) / shutil.disk_usage("/").total
-        return Usage(cpu, sum(one.percent for one in found), disk)
+        return Usage(cpu, sum(one.percent for one in current), disk)
 
 
-def taken_by(processes: Iterable[Child]) -> Iterator[Taken]:
-    """What processes and all their descendants have taken; those that ended are left out."""
+def usage_of_processes(processes: Iterable[Child]) -> Iterator[ProcessUsage]:
+    """The usage of processes and their descendants without those that have ended."""
     import psutil
 
     for process in processes:
@@ -69,14 +69,14 @@ def taken_by(processes: Iterable[Child]) -> Iterator[Taken]:
             for one in (first, *first.children(recursive=True)):
                 with suppress(psutil.Error):
                     times = one.cpu_times()
-                    yield Taken(
+                    yield ProcessUsage(
                         (one.pid, one.create_time()), times.user + times.system,
                         one.memory_info().rss, one.memory_percent(),
                     )  # fmt: skip
 
 
 def _bytes_under(folder: Path, *, linked: bool = True) -> int:
-    """Bytes of files; a model that is linked to counts, the links in it do not."""
+    """The total size of files; a linked model directory counts, links in it do not."""
     total = 0
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

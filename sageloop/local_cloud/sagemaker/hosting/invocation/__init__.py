@@ -1,1 +1,1 @@
-"""A request to a model and its answer: how they are told, exchanged and captured."""
+"""Requests to a model and their responses: HTTP exchange and data capture."""

@@ -1,4 +1,4 @@
-"""Work gathered for a moment and done at once, in the background."""
+"""Background processing of items in batches."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Item = TypeVar("Item")
 
 
 class Batcher(Generic[Item]):
-    """Hands items to ``flush`` in batches: ``size`` of them, or what came in ``delay`` seconds.
+    """Calls ``flush`` with batches: ``size`` items, or the items of ``delay`` seconds.
 
-    As long as an item waits the batch counts as work in flight, so ``settle()`` implies that
-    it was flushed. Batches are flushed one after the other, in the order of their items.
+    A batch counts as work in flight while it waits, so ``settle()`` implies that it was flushed.
+    Batches are flushed one after another in the order of their items.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Batcher(Generic[Item]):
         self._full = threading.Event()
 
     def add(self, item: Item) -> None:
-        """Take an item; returns at once."""
+        """Add an item and return at once."""
         with self._lock:
             self._items.append(item)
             first = len(self._items) == 1
@@ -47,7 +47,7 @@ class Batcher(Generic[Item]):
 
     def _run(self) -> None:
         self._full.wait(self._delay)
-        # The batch is closed only when its turn has come: none overtakes the one before it.
+        # A batch is closed when the one before it was flushed, which keeps the order.
         with self._flushing:
             with self._lock:
                 items, self._items = self._items, []

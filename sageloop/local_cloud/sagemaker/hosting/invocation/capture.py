@@ -1,4 +1,4 @@
-"""Data capture: requests and answers as JSON lines in S3."""
+"""Data capture: requests and responses as JSON lines in S3."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureSettings:
-    """DataCaptureConfig as it is applied. ``percent`` is 0 to 100."""
+    """The DataCaptureConfig of an endpoint; ``percent`` is the sampling percentage."""
 
     percent: int
     destination: str
@@ -37,7 +37,7 @@ class CaptureSettings:
 
     @classmethod
     def of(cls, config: Mapping[str, Any] | None) -> CaptureSettings | None:
-        """The settings of a DataCaptureConfig; ``None`` if nothing is to be captured."""
+        """The settings of a DataCaptureConfig; ``None`` if nothing is captured."""
         if config is None or not config.get("EnableCapture", True):
             return None
         modes = {option["CaptureMode"] for option in config["CaptureOptions"]}
@@ -53,13 +53,13 @@ class CaptureSettings:
         )
 
     def samples(self) -> bool:
-        """Whether this request is one of the sample."""
+        """Whether to capture this request, by the sampling percentage."""
         return self.percent > 0 and random.random() * 100 < self.percent  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One request and its answer. ``time`` is virtual epoch seconds."""
+    """A request and its response; ``time`` is virtual epoch seconds."""
 
     time: float
     request: bytes
@@ -81,7 +81,7 @@ class _Line:
 
 
 class DataCapture:
-    """Collects captured exchanges and writes them as the model's execution role."""
+    """Collects captured exchanges and writes them with the execution role of the model."""
 
     def __init__(self, cloud: Cloud, *, delay: float) -> None:
         self._cloud = cloud
@@ -92,7 +92,7 @@ class DataCapture:
     def add(
         self, settings: CaptureSettings, endpoint: str, variant: str, role: str, exchange: Exchange
     ) -> None:
-        """Take one exchange that was sampled; it reaches S3 in the background."""
+        """Add a sampled exchange; it is written to S3 in the background."""
         line = capture_line(settings, exchange)
         self._lines.add(_Line(settings, endpoint, variant, role, exchange.time, line))
 
@@ -101,12 +101,12 @@ class DataCapture:
         for line in lines:
             folder = f"{line.endpoint}/{line.variant}/{_moment(line.time):%Y/%m/%d/%H}"
             groups.setdefault((line.settings, line.role, folder), []).append(line)
-        for (settings, role, folder), kept in groups.items():
+        for (settings, role, folder), captured in groups.items():
             try:
-                self._put(settings, role, folder, kept)
+                self._put(settings, role, folder, captured)
             except (ClientError, BotoCoreError) as error:
-                # What belongs elsewhere is written all the same.
-                log.warning("%d captured of %s are lost: %s", len(kept), folder, error)
+                # The other groups are still written.
+                log.warning("%d captured requests of %s are lost: %s", len(captured), folder, error)
 
     def _put(self, settings: CaptureSettings, role: str, folder: str, lines: list[_Line]) -> None:
         destination = urlsplit(settings.destination)
@@ -125,7 +125,7 @@ class DataCapture:
 
 
 def capture_line(settings: CaptureSettings, exchange: Exchange) -> str:
-    """One line of a capture file, in the format of SageMaker's ``eventVersion`` 0."""
+    """A line of a capture file in SageMaker's format with ``eventVersion`` 0."""
     data: dict[str, Any] = {}
     if settings.inputs:
         data["endpointInput"] = _side(settings, "INPUT", exchange.request, exchange.request_type)

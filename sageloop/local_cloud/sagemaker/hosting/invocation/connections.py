@@ -8,12 +8,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import RemoteDisconnected
 
-from sageloop.local_cloud.sagemaker.hosting.invocation.exchange import Ask, Head, Headers, Wire
+from sageloop.local_cloud.sagemaker.hosting.invocation.exchange import (
+    Headers,
+    HttpConnection,
+    HttpRequest,
+    ResponseHead,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a container answered; one of several says its name and its log."""
+class ContainerResponse:
+    """The response of a container; one of several containers adds its name and its log."""
 
     status: int
     headers: Headers
@@ -23,8 +28,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
-    """What a container begins to answer; ``parts`` must be read to the end, or closed."""
+class StreamedResponse:
+    """The head of a streamed response; ``parts`` must be read to the end or closed."""
 
     status: int
     headers: Headers
@@ -33,42 +38,42 @@ class Streamed:
 
 
 class NotSent(Exception):
-    """The request never left: it may be tried elsewhere."""
+    """The request was not sent; it may be sent to another instance."""
 
 
 class Connections:
-    """A thread-safe pool; each connection serves one request at a time.
+    """A thread-safe connection pool; each connection serves one request at a time.
 
-    Exchanges raise :class:`NotSent` if no connection could be made, ``TimeoutError`` after
-    ``timeout`` wall seconds without a whole answer, ``OSError`` or ``HTTPException`` if the
-    exchange broke.
+    Exchanges raise :class:`NotSent` if no connection could be opened, ``TimeoutError`` after
+    ``timeout`` wall seconds without a complete response, ``OSError`` or ``HTTPException`` if the
+    exchange failed.
     """
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._idle: deque[Wire] = deque()
+        self._idle: deque[HttpConnection] = deque()
 
     def request(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str],
         timeout: float,
-    ) -> Answer:  # fmt: skip
-        """One exchange."""
-        wire, head = self._begin(Ask(method, path, body, headers, timeout))
+    ) -> ContainerResponse:  # fmt: skip
+        """Send a request and return its response."""
+        wire, head = self._begin(HttpRequest(method, path, body, headers, timeout))
         try:
             content = wire.body(head)
         except BaseException:
             wire.close()
             raise
         self._release(wire, head)
-        return Answer(head.status, head.headers, content)
+        return ContainerResponse(head.status, head.headers, content)
 
     def stream(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str],
         timeout: float,
-    ) -> Streamed:  # fmt: skip
-        """One exchange whose body is handed on as it comes."""
-        wire, head = self._begin(Ask(method, path, body, headers, timeout))
-        return Streamed(head.status, head.headers, self._parts(wire, head))
+    ) -> StreamedResponse:  # fmt: skip
+        """Send a request and return its response with a body that is read in parts."""
+        wire, head = self._begin(HttpRequest(method, path, body, headers, timeout))
+        return StreamedResponse(head.status, head.headers, self._parts(wire, head))
 
     def close(self) -> None:
         """Close idle connections."""
@@ -76,7 +81,7 @@ class Connections:
             while True:
                 self._idle.pop().close()
 
-    def _parts(self, wire: Wire, head: Head) -> Iterator[bytes]:
+    def _parts(self, wire: HttpConnection, head: ResponseHead) -> Iterator[bytes]:
         try:
             yield from wire.parts(head)
         except BaseException:
@@ -84,29 +89,29 @@ class Connections:
             raise
         self._release(wire, head)
 
-    def _begin(self, ask: Ask) -> tuple[Wire, Head]:
-        kept = self._take()
-        if kept is None:
-            fresh = self._connect(ask.timeout)
-            return fresh, _asked(fresh, ask)
+    def _begin(self, request: HttpRequest) -> tuple[HttpConnection, ResponseHead]:
+        idle = self._take()
+        if idle is None:
+            fresh = self._connect(request.timeout)
+            return fresh, _exchanged(fresh, request)
         try:
-            return kept, _asked(kept, ask)
+            return idle, _exchanged(idle, request)
         except (RemoteDisconnected, BrokenPipeError, ConnectionResetError) as broken:
-            # The server may have closed the idle connection just now. If it is there, it gets
-            # the request again; if it is not, it died with the request.
+            # The server may have closed the idle connection just now. If it is running, it gets
+            # the request again; otherwise it exited with the request.
             try:
-                fresh = self._connect(ask.timeout)
+                fresh = self._connect(request.timeout)
             except NotSent:
                 raise broken from None
-            return fresh, _asked(fresh, ask)
+            return fresh, _exchanged(fresh, request)
 
-    def _release(self, wire: Wire, head: Head) -> None:
-        if head.keeps:
+    def _release(self, wire: HttpConnection, head: ResponseHead) -> None:
+        if head.keep_alive:
             self._idle.append(wire)
         else:
             wire.close()
 
-    def _take(self) -> Wire | None:
+    def _take(self) -> HttpConnection | None:
         with suppress(IndexError):
             while True:
                 wire = self._idle.pop()
@@ -115,16 +120,16 @@ class Connections:
                 wire.close()
         return None
 
-    def _connect(self, timeout: float) -> Wire:
+    def _connect(self, timeout: float) -> HttpConnection:
         try:
-            return Wire(self._port, timeout)
+            return HttpConnection(self._port, timeout)
         except OSError as error:
             raise NotSent(str(error)) from error
 
 
-def _asked(wire: Wire, ask: Ask) -> Head:
+def _exchanged(wire: HttpConnection, request: HttpRequest) -> ResponseHead:
     try:
-        wire.send(ask)
+        wire.send(request)
         return wire.receive()
     except BaseException:
         wire.close()

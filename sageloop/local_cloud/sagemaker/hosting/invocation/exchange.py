@@ -1,7 +1,7 @@
-"""HTTP/1.1 with a serving process, spoken directly: one request and its answer on a connection.
+"""A minimal HTTP/1.1 client for serving processes: one request and response at a time.
 
-``http.client`` reads headers with the parser of e-mails and sends a request in two pieces,
-which costs more than the rest of an invocation together.
+``http.client`` parses headers with the e-mail parser and sends a request in two parts, which costs
+more than the rest of an invocation.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
 from typing import NamedTuple, overload
 
 _READ = 65_536
-_SLACK = 0.05  # less than this too late is in time
-_MOST_HEAD = 131_072
-_JOINED = 65_536  # a body up to this size is copied behind its head and sent with it
+_SLACK = 0.05  # seconds past a deadline that still count as in time
+_MAX_HEAD_BYTES = 131_072
+_JOINED = 65_536  # a body up to this size is sent in one piece with its head
 _BODILESS = (204, 304)
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
 class Headers(dict[str, str]):
-    """Headers of an answer by lower-case name; asked for in any case."""
+    """The headers of a response by lower-case name; lookup ignores case."""
 
     @overload  # type: ignore[override]
     def get(self, name: str) -> str | None: ...
@@ -34,8 +34,8 @@ class Headers(dict[str, str]):
         return super().get(name.lower(), default)
 
 
-class Ask(NamedTuple):
-    """A request. ``timeout`` is wall seconds until all of its answer must be there."""
+class HttpRequest(NamedTuple):
+    """A request; ``timeout`` is wall seconds until the complete response must be received."""
 
     method: str
     path: str
@@ -44,18 +44,18 @@ class Ask(NamedTuple):
     timeout: float
 
 
-class Head(NamedTuple):
-    """What precedes a body. ``length`` is ``None`` for chunks and for all until the end."""
+class ResponseHead(NamedTuple):
+    """The status line and headers; ``length`` is ``None`` without a Content-Length."""
 
     status: int
     headers: Headers
     length: int | None
     chunked: bool
-    keeps: bool
+    keep_alive: bool
 
 
-class Wire:
-    """A connection on which one request is under way at a time."""
+class HttpConnection:
+    """A connection with one request in progress at a time."""
 
     def __init__(self, port: int, timeout: float) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
@@ -65,25 +65,25 @@ class Wire:
         self._host = f"Host: 127.0.0.1:{port}\r\n"
         self._read = b""
         self._deadline = 0.0
-        # The kernel keeps time: Python would ask it before every step, and let go of its lock.
+        # The kernel enforces the timeout: in Python it would cost a poll and the GIL at each step.
         self._socket.settimeout(None)
         self._allowed = 0.0
 
     @property
     def open(self) -> bool:
-        """Whether an idle connection is of use: readable means that the server closed it."""
+        """Whether an idle connection is usable: it is readable once the server has closed it."""
         return not self._poll.poll(0)
 
     def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         self._socket.close()
 
-    def send(self, ask: Ask) -> None:
+    def send(self, request: HttpRequest) -> None:
         """Send a request."""
-        self._deadline = wall.monotonic() + ask.timeout
-        self._allow(ask.timeout)
+        self._deadline = wall.monotonic() + request.timeout
+        self._allow(request.timeout)
         self._read = b""
-        head, body = self._head(ask), ask.body
+        head, body = self._head(request), request.body
         try:
             if body is None:
                 self._socket.sendall(head)
@@ -95,8 +95,8 @@ class Wire:
         except BlockingIOError:
             raise TimeoutError("timed out") from None
 
-    def receive(self) -> Head:
-        """The head of the answer. Raises ``RemoteDisconnected`` if none came at all."""
+    def receive(self) -> ResponseHead:
+        """The head of the response. Raises ``RemoteDisconnected`` without any data."""
         while True:
             end = self._read.find(b"\r\n\r\n")
             if end >= 0:
@@ -104,13 +104,13 @@ class Wire:
                 self._read = self._read[end + 4 :]
                 if head.status >= 200:
                     return head
-            elif len(self._read) > _MOST_HEAD:
-                raise BadStatusLine("the head of the answer does not end")
+            elif len(self._read) > _MAX_HEAD_BYTES:
+                raise BadStatusLine("the head of the response is incomplete")
             else:
                 self._more()
 
-    def body(self, head: Head) -> bytes:
-        """All of an answer's body."""
+    def body(self, head: ResponseHead) -> bytes:
+        """The complete body of a response."""
         length = head.length
         if length is None:
             return b"".join(self.parts(head))
@@ -118,8 +118,8 @@ class Wire:
             return self._read
         return self._exactly(length)
 
-    def parts(self, head: Head) -> Iterator[bytes]:
-        """An answer's body as it comes."""
+    def parts(self, head: ResponseHead) -> Iterator[bytes]:
+        """The body of a response in parts as they are received."""
         if head.chunked:
             yield from self._chunks()
         elif head.length is None:
@@ -127,14 +127,14 @@ class Wire:
         else:
             yield from self._counted(head.length)
 
-    def _head(self, ask: Ask) -> bytes:
-        lines = [f"{ask.method} {ask.path} HTTP/1.1\r\n", self._host]
-        headers = ask.headers
-        if ask.body is not None and "Transfer-Encoding" not in headers:
-            lines.append(f"Content-Length: {len(ask.body)}\r\n")
+    def _head(self, request: HttpRequest) -> bytes:
+        lines = [f"{request.method} {request.path} HTTP/1.1\r\n", self._host]
+        headers = request.headers
+        if request.body is not None and "Transfer-Encoding" not in headers:
+            lines.append(f"Content-Length: {len(request.body)}\r\n")
         for name, value in headers.items():
             if "\r" in value or "\n" in value:
-                raise ValueError(f"the header {name} holds the end of a line")
+                raise ValueError(f"the header {name} contains a line break")
             lines.append(f"{name}: {value}\r\n")
         lines.append("\r\n")
         return "".join(lines).encode("latin-1", "replace")
@@ -146,7 +146,7 @@ class Wire:
         part = self._receive(left)
         if not part:
             if not self._read:
-                raise RemoteDisconnected("the server closed the connection without an answer")
+                raise RemoteDisconnected("the server closed the connection without a response")
             raise IncompleteRead(self._read)
         self._read += part
         return part
@@ -167,7 +167,7 @@ class Wire:
     def _exactly(self, number: int) -> bytes:
         pieces, missing = [self._read], number - len(self._read)
         while missing > 0:
-            self._read = b"."  # from here on an end is an answer cut short
+            self._read = b"."  # an end of the stream from now on means a truncated response
             pieces.append(self._more())
             missing -= len(pieces[-1])
         whole = b"".join(pieces)
@@ -199,7 +199,7 @@ class Wire:
             size = _chunk_size(self._line())
             if size == 0:
                 while self._line():
-                    pass  # trailers say nothing of use
+                    pass  # trailers are ignored
                 return
             yield self._exactly(size)
             self._line()
@@ -219,7 +219,7 @@ class Wire:
 
 
 def set_time_out(connection: socket.socket, seconds: float) -> None:
-    """Let a blocking socket's steps end with ``BlockingIOError`` after so many wall seconds."""
+    """Make operations of a blocking socket raise ``BlockingIOError`` after so many wall seconds."""
     whole = int(seconds)
     packed = struct.pack("ll", whole, max(1, int((seconds - whole) * 1e6)))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, packed)
@@ -227,13 +227,13 @@ def set_time_out(connection: socket.socket, seconds: float) -> None:
 
 
 def _chunk_size(line: bytes) -> int:
-    told = line.split(b";", 1)[0].strip()
-    if not told or not set(told) <= _HEX:
-        raise BadStatusLine(f"not the size of a chunk: {line[:80]!r}")
-    return int(told, 16)
+    digits = line.split(b";", 1)[0].strip()
+    if not digits or not set(digits) <= _HEX:
+        raise BadStatusLine(f"invalid chunk size: {line[:80]!r}")
+    return int(digits, 16)
 
 
-def _parsed(text: bytes) -> Head:
+def _parsed(text: bytes) -> ResponseHead:
     lines = text.decode("latin-1").split("\r\n")
     version, _, rest = lines[0].partition(" ")
     if not version.startswith("HTTP/") or not _digits(rest[:3]):
@@ -243,16 +243,20 @@ def _parsed(text: bytes) -> Head:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     chunked = headers.get("transfer-encoding", "").lower() == "chunked"
-    wanted = headers.get("connection", "").lower()
-    keeps = wanted != "close" if version != "HTTP/1.0" else wanted == "keep-alive"
-    given = headers.get("content-length", "")
+    connection_options = headers.get("connection", "").lower()
+    keep_alive = (
+        connection_options != "close"
+        if version != "HTTP/1.0"
+        else connection_options == "keep-alive"
+    )
+    length = headers.get("content-length", "")
     if status in _BODILESS or status < 200:
-        return Head(status, headers, 0, chunked=False, keeps=keeps)
+        return ResponseHead(status, headers, 0, chunked=False, keep_alive=keep_alive)
     if chunked:
-        return Head(status, headers, None, chunked=True, keeps=keeps)
-    if not _digits(given):
-        return Head(status, headers, None, chunked=False, keeps=False)
-    return Head(status, headers, int(given), chunked=False, keeps=keeps)
+        return ResponseHead(status, headers, None, chunked=True, keep_alive=keep_alive)
+    if not _digits(length):
+        return ResponseHead(status, headers, None, chunked=False, keep_alive=False)
+    return ResponseHead(status, headers, int(length), chunked=False, keep_alive=keep_alive)
 
 
 def _digits(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the router and the instances behind it hand each other: requests and answers."""
+"""Requests and responses that the router and the instances exchange."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sageloop.local_cloud.core.errors import AwsError
 
 if TYPE_CHECKING:
-    from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
+    from sageloop.local_cloud.sagemaker.hosting.invocation.connections import ContainerResponse
 
 PRIMARY = "primary"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -16,7 +16,7 @@ ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """InvokeEndpoint's input. ``timeout`` (wall seconds) replaces the 60 of real-time ones."""
+    """The input of InvokeEndpoint; ``timeout`` (wall seconds) replaces the default of 60."""
 
     endpoint: str
     body: bytes
@@ -33,7 +33,7 @@ class Invocation:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What of it a container gets as headers."""
+        """The headers that the container gets."""
         pairs = (
             ("Content-Type", self.content_type),
             ("Accept", self.accept),
@@ -43,10 +43,10 @@ class Invocation:
         return {name: value for name, value in pairs if value is not None}
 
 
-def refuse_addressed(
+def refuse_unsupported_target(
     invocation: Invocation, *, models: bool = False, components: bool = False
 ) -> None:  # fmt: skip
-    """Refuse a request for one of many models, or a component, where there are none such."""
+    """Refuse a target model or component for an endpoint that does not have any."""
     if invocation.target_model is not None and not models:
         raise AwsError(
             "ValidationError",
@@ -62,23 +62,23 @@ def refuse_addressed(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """An answer and who gave it. ``sent`` and ``answered`` are ``perf_counter`` seconds."""
+class ServedResponse:
+    """A response and its source. ``sent`` and ``received`` are ``perf_counter`` seconds."""
 
-    answer: Answer
+    response: ContainerResponse
     instance: str
     log_arn: str
     sent: float
-    answered: float
+    received: float
     container: str = PRIMARY
 
 
 class Unavailable(Exception):
-    """Nothing takes the request now, and nothing has seen it: another may have it."""
+    """No instance accepts the request now, and none has received it; it may be retried."""
 
 
-class NoAnswer(Exception):
-    """A request reached a container and nothing came of it: it timed out or the exchange broke."""
+class NoResponse(Exception):
+    """A container received a request and did not respond: a timeout or a broken connection."""
 
     def __init__(
         self, cause: Exception, *, instance: str, log_arn: str, sent: float,

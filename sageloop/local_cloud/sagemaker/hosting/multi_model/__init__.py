@@ -1,1 +1,1 @@
-"""Multi-model endpoints: one container, many models that are loaded when they are asked for."""
+"""Multi-model endpoints: one container that loads many models on demand."""

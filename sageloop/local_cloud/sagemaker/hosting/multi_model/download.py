@@ -1,4 +1,4 @@
-"""A target model's archive: from S3 to an instance's disk."""
+"""Download of a target model's archive from S3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PIECE = 1 << 20
 
 
 def fetch(s3: Any, bucket: str, key: str, archive: Path) -> None:
-    """Download an object. Raises ``AwsError`` in AWS's words if it cannot be had."""
+    """Download an object. Raises ``AwsError`` with AWS's message if that is not possible."""
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"]
         archive.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The instances of a multi-model variant, and which of them has a model."""
+"""The instances of a multi-model variant, and the choice of an instance for a model."""
 
 from __future__ import annotations
 
@@ -11,32 +11,35 @@ from typing import cast
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Instance
-from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation, refuse_addressed
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
+    Invocation,
+    refuse_unsupported_target,
+)
 from sageloop.local_cloud.sagemaker.hosting.multi_model.instance import MultiModelInstance
 
-# From so many requests in progress on, a model is worth loading on an idle instance too.
+# From this number of requests in progress on, a model is loaded on an idle instance too.
 BUSY = 8
 
 
 class MultiModelFleet(VariantFleet):
-    """Sends a request to an instance that has its model loaded, if there is one."""
+    """Routes a request to an instance that has loaded its model, if there is one."""
 
     def check(self, invocation: Invocation) -> None:
         """Refuse a request without a target model."""
-        refuse_addressed(invocation, models=True)
+        refuse_unsupported_target(invocation, models=True)
         if invocation.target_model is None:
             raise AwsError(
                 "ValidationError", f"Request {uuid.uuid4()} is missing a target model header."
             )
 
     def admit(self, invocation: Invocation) -> Instance | None:
-        """The instance that has the model; else the one that the model's name leads to."""
+        """An instance that has the model, else the one that a hash of the model's name selects."""
         serving = cast("tuple[MultiModelInstance, ...]", self.serving)
         instance = self._chosen(serving, str(invocation.target_model))
         return instance if instance is not None and instance.begin() else None
 
     def measure(self) -> None:
-        """Publish how many models each instance has loaded."""
+        """Publish the number of loaded models of each instance."""
         for instance in self.serving:
             cast(MultiModelInstance, instance).measure()
 
@@ -55,5 +58,5 @@ class MultiModelFleet(VariantFleet):
 
 
 def _rank(instance: str, target: str) -> bytes:
-    """Spreads models over instances; one more or less moves as few models as can be."""
+    """The rank of an instance for a model; adding or removing an instance moves few models."""
     return hashlib.sha256(f"{instance}\n{target}".encode()).digest()

@@ -1,4 +1,4 @@
-"""An instance whose container loads models when they are asked for."""
+"""An instance whose container loads models on demand."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.sagemaker.hosting.instances.archives import BadArchive, unpack
 from sageloop.local_cloud.sagemaker.hosting.instances.instance import Blueprint, Instance
-from sageloop.local_cloud.sagemaker.hosting.instances.usage import taken_by
-from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer, NotSent, Streamed
+from sageloop.local_cloud.sagemaker.hosting.instances.usage import usage_of_processes
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
+    ContainerResponse,
+    NotSent,
+    StreamedResponse,
+)
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 from sageloop.local_cloud.sagemaker.hosting.multi_model.cache import Model, ModelCache
 from sageloop.local_cloud.sagemaker.hosting.multi_model.container import Container, refusal
@@ -37,15 +41,16 @@ _NO_MEMORY = 507
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInvocation(Invocation):
-    """A request and the model that was made ready for it."""
+    """A request and the loaded model that serves it."""
 
     model: Model
 
 
 class MultiModelInstance(Instance):
-    """Downloads and loads models on demand; unloads the least recently used where room lacks.
+    """Downloads and loads models on demand; evicts the least recently used ones.
 
-    A model's memory is what the container has grown by with it, its files' size at least.
+    The memory of a model is the growth of the container while it was loaded, at least the size of
+    its files.
     """
 
     def __init__(
@@ -61,22 +66,22 @@ class MultiModelInstance(Instance):
 
     @property
     def loaded(self) -> int:
-        """Models that are loaded."""
+        """The number of loaded models."""
         return self._cache.loaded
 
     def has(self, target: str) -> bool:
-        """Whether a model is loaded, or about to be."""
+        """Whether a model is loaded or being loaded."""
         return self._cache.has(target)
 
     def prepare(self, invocation: Invocation) -> Invocation:
-        """Have the target model loaded. Raises ``AwsError`` if it cannot be had in time."""
+        """Load the target model. Raises ``AwsError`` if it is not available in time."""
         began = wall.perf_counter()
         model, first = self._cache.claim(str(invocation.target_model))
         hit = model.ready.is_set()
-        self._metrics.asked(hit=hit)
+        self._metrics.requested(hit=hit)
         if first:
             label = f"loading {model.target} on {self.id}"
-            self._cloud.activity.spawn(label, lambda: self._bring(model))
+            self._cloud.activity.spawn(label, lambda: self._download_and_load(model))
         in_time = model.ready.wait(self._allowed(invocation))
         if not hit:
             self._metrics.waited(wall.perf_counter() - began)
@@ -87,10 +92,10 @@ class MultiModelInstance(Instance):
         members = {f.name: getattr(invocation, f.name) for f in fields(Invocation)}
         return ModelInvocation(**members, model=model)
 
-    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> Answer:
-        """Ask the model, or answer what it was refused with."""
+    def serve(self, invocation: Invocation, headers: Mapping[str, str]) -> ContainerResponse:
+        """The response of the model, or that of a container that did not load it."""
         if not isinstance(invocation, ModelInvocation):
-            raise TypeError("no model was made ready for the request")
+            raise TypeError("the request has no loaded model")
         model = invocation.model
         try:
             if model.refusal is not None:
@@ -101,12 +106,12 @@ class MultiModelInstance(Instance):
         finally:
             self._release(model)
 
-    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> Streamed:
-        """Refused by name."""
+    def open(self, invocation: Invocation, headers: Mapping[str, str]) -> StreamedResponse:
+        """Refused: streamed responses of multi-model endpoints are not supported."""
         raise not_executed("InvokeEndpointWithResponseStream to a multi-model endpoint")
 
     def measure(self) -> None:
-        """Publish how many models there are."""
+        """Publish the number of loaded models."""
         self._metrics.count(self._cache.loaded)
 
     @property
@@ -118,7 +123,7 @@ class MultiModelInstance(Instance):
 
     def _prepare(self) -> None:
         super()._prepare()
-        # A new process has no model, whatever the one before had.
+        # A new process has no loaded models.
         self._cache = ModelCache()
         self._container_bytes = None
         shutil.rmtree(self._base / "models", ignore_errors=True)
@@ -134,24 +139,24 @@ class MultiModelInstance(Instance):
 
     def _release(self, model: Model) -> None:
         self._cache.release(model)
-        self._let_go_unless_kept(model)
+        self._discard_unless_cached(model)
 
-    def _let_go_unless_kept(self, model: Model) -> None:
+    def _discard_unless_cached(self, model: Model) -> None:
         if self._settings.cached or model.users > 0 or not model.loaded:
             return
         self._cloud.activity.spawn(
-            f"unloading {model.target} on {self.id}", lambda: self._let_go(model)
+            f"unloading {model.target} on {self.id}", lambda: self._discard(model)
         )
 
-    def _let_go(self, model: Model) -> None:
+    def _discard(self, model: Model) -> None:
         with self._loading:
             if self._cache.take_idle(model) is not None:
                 self._unload(model)
 
-    def _bring(self, model: Model) -> None:
+    def _download_and_load(self, model: Model) -> None:
         cache = self._cache
         try:
-            model.refusal = self._downloaded(model) or self._loaded(model)
+            model.refusal = self._download(model) or self._load(model)
             model.loaded = model.refusal is None
         except Exception as error:
             model.failure = error
@@ -161,9 +166,9 @@ class MultiModelInstance(Instance):
                 shutil.rmtree(self._directory(model).parent, ignore_errors=True)
             model.ready.set()
         self.measure()
-        self._let_go_unless_kept(model)
+        self._discard_unless_cached(model)
 
-    def _downloaded(self, model: Model) -> Answer | None:
+    def _download(self, model: Model) -> ContainerResponse | None:
         began = wall.perf_counter()
         archive = self._base / "models" / f"{model.id}.tar.gz"
         s3 = self._cloud.client("s3", principal=self.blueprint.role)
@@ -173,42 +178,42 @@ class MultiModelInstance(Instance):
             model.disk = unpack(archive, self._directory(model))
         except BadArchive as error:
             where = f"s3://{self._settings.bucket}/{key}"
-            said = f"Failed to extract model data archive from URL {where}: {error}"
-            return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, said)
+            reason = f"Failed to extract model data archive from URL {where}: {error}"
+            return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, reason)
         self._metrics.downloaded(wall.perf_counter() - began)
         return None
 
-    def _loaded(self, model: Model) -> Answer | None:
-        """Load it; returns why the container has not."""
+    def _load(self, model: Model) -> ContainerResponse | None:
+        """Load a model; return the response of a container that did not load it."""
         with self._loading:
             if self._container_bytes is None:
                 self._container_bytes = self._resident()
             model.memory = model.disk
             if not self._fits():
-                return self._too_much(model)
+                return self._insufficient_storage(model)
             before, began = self._resident(), wall.perf_counter()
-            answer = self._asked_to_load(model)
-            while answer.status == _NO_MEMORY and self._evict():
-                answer = self._asked_to_load(model)
-            if answer.status not in (200, _ALREADY_LOADED):
-                return answer
+            response = self._request_load(model)
+            while response.status == _NO_MEMORY and self._evict():
+                response = self._request_load(model)
+            if response.status not in (200, _ALREADY_LOADED):
+                return response
             self._metrics.loaded(wall.perf_counter() - began)
             model.memory = max(model.disk, self._resident() - before)
             if self._fits():
                 return None
             self._unload(model)
-            return self._too_much(model)
+            return self._insufficient_storage(model)
 
-    def _asked_to_load(self, model: Model) -> Answer:
+    def _request_load(self, model: Model) -> ContainerResponse:
         try:
             return self._container.load(model.id, f"/opt/ml/models/{model.id}/model")
         except TimeoutError:
-            # The container may have it in the end, where nobody would ask for it.
+            # The container may still load the model later, when it is no longer used.
             self._unload(model)
             raise
 
     def _fits(self) -> bool:
-        """Unload models until the others fit; whether they do."""
+        """Evict models until the others fit; return whether they do."""
         room, base = self._settings, self._container_bytes or 0
         while base + self._cache.memory > room.memory or self._cache.disk > room.disk:
             if not self._evict():
@@ -216,10 +221,10 @@ class MultiModelInstance(Instance):
         return True
 
     def _evict(self) -> bool:
-        found = self._cache.take_idle()
-        if found is None:
+        model = self._cache.take_idle()
+        if model is None:
             return False
-        self._unload(found)
+        self._unload(model)
         return True
 
     def _unload(self, model: Model) -> None:
@@ -230,19 +235,19 @@ class MultiModelInstance(Instance):
         shutil.rmtree(self._directory(model).parent, ignore_errors=True)
         self._metrics.unloaded(wall.perf_counter() - began)
 
-    def _too_much(self, model: Model) -> Answer:
+    def _insufficient_storage(self, model: Model) -> ContainerResponse:
         room = self._settings
         return refusal(
             HTTPStatus.INSUFFICIENT_STORAGE,
             f"Model {model.target} takes {model.memory} bytes of memory and {model.disk} of disk; "
-            f"the instance has {room.memory} and {room.disk}, and no model that is loaded can go",
+            f"the instance has {room.memory} and {room.disk}, and no loaded model can be unloaded",
         )
 
     def _directory(self, model: Model) -> Path:
         return self._base / "models" / model.id / "model"
 
     def _resident(self) -> int:
-        return sum(taken.resident for taken in taken_by(self.processes))
+        return sum(usage.resident for usage in usage_of_processes(self.processes))
 
 
 def _not_ready(target: str) -> AwsError:

@@ -27,32 +27,32 @@ if TYPE_CHECKING:
 
 
 class MultiModelKind(InstanceKind):
-    """Variants whose model's container has ``Mode: MultiModel``."""
+    """Variants whose model has a container with ``Mode: MultiModel``."""
 
     def __init__(self, containers: ModelContainers, account: Account, types: InstanceTypes) -> None:
         super().__init__(containers, account)
         self._types = types
 
-    def takes(self, config: Document, variant: Document) -> bool:
-        """Variants of such models; of an unknown model another kind says so."""
+    def matches(self, config: Document, variant: Document) -> bool:
+        """Whether the model is multi-model; an unknown model is left to another kind."""
         name = variant.get("ModelName")
         known = name is not None and self._account.store.find("model", name) is not None
-        return known and any(map(is_multi_model, self._containers.all_of(str(name))))
+        return known and any(map(is_multi_model, self._containers.all_containers(str(name))))
 
     def check_config(self, config: Document, variant: Document) -> None:
-        """Refuse what a multi-model variant is not combined with."""
+        """Refuse features that cannot be combined with a multi-model variant."""
         name = variant["VariantName"]
         if variant.get("InstancePools"):
             raise not_executed(f"InstancePools of a multi-model variant ({name})")
-        if len(self._containers.all_of(variant["ModelName"])) > 1:
+        if len(self._containers.all_containers(variant["ModelName"])) > 1:
             raise not_executed(f"a multi-model container in an inference pipeline ({name})")
         super().check_config(config, variant)
         if self._types.of(variant["InstanceType"]) is None:
             raise not_executed(f"multi-model endpoints on {variant['InstanceType']}")
 
     def check(self, config: Document, variant: Document) -> None:
-        """Refuse an image that does not serve many models, in AWS's words."""
-        container = self._containers.one_of(variant["ModelName"])
+        """Refuse an image without multi-model support, with AWS's message."""
+        container = self._containers.single_container(variant["ModelName"])
         image = container["Image"]
         why = serving_refusal(image, container)
         if why is not None:
@@ -64,9 +64,9 @@ class MultiModelKind(InstanceKind):
             )
 
     def build(self, request: VariantRequest) -> MultiModelFleet:
-        """The fleet; no model is fetched before it is asked for."""
+        """Build the fleet; models are downloaded on demand."""
         variant = request.document
-        container = self._containers.one_of(variant["ModelName"])
+        container = self._containers.single_container(variant["ModelName"])
         blueprint = self._containers.blueprint(request)
         spec = self._containers.spec(request, blueprint, container["Image"])
         has = self._types.of(variant["InstanceType"])

@@ -1,4 +1,4 @@
-"""What is published of the models behind multi-model endpoints.
+"""Metrics of the models behind multi-model endpoints.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 """
@@ -15,37 +15,37 @@ _INSTANCES = "/aws/sagemaker/Endpoints"
 
 
 class ModelMetrics:
-    """Metrics of one variant's models; durations are given in wall seconds."""
+    """Metrics of the models of one variant; durations are in wall seconds."""
 
     def __init__(self, cloud: Cloud, endpoint: str, variant: str) -> None:
         self._cloud = cloud
         self._dimensions = {"EndpointName": endpoint, "VariantName": variant}
 
-    def asked(self, *, hit: bool) -> None:
-        """A request whose model was loaded already, or was not."""
+    def requested(self, *, hit: bool) -> None:
+        """Publish whether the model of a request was loaded (ModelCacheHit)."""
         self._put(_REQUESTS, "ModelCacheHit", float(hit), "None")
 
     def waited(self, seconds: float) -> None:
-        """A request has waited for its model."""
-        self._took("ModelLoadingWaitTime", seconds)
+        """Publish how long a request waited for its model."""
+        self._put_duration("ModelLoadingWaitTime", seconds)
 
     def downloaded(self, seconds: float) -> None:
-        """A model came from S3."""
-        self._took("ModelDownloadingTime", seconds)
+        """Publish how long the download of a model took."""
+        self._put_duration("ModelDownloadingTime", seconds)
 
     def loaded(self, seconds: float) -> None:
-        """The container has loaded a model."""
-        self._took("ModelLoadingTime", seconds)
+        """Publish how long the container took to load a model."""
+        self._put_duration("ModelLoadingTime", seconds)
 
     def unloaded(self, seconds: float) -> None:
-        """The container has unloaded a model."""
-        self._took("ModelUnloadingTime", seconds)
+        """Publish how long the container took to unload a model."""
+        self._put_duration("ModelUnloadingTime", seconds)
 
     def count(self, models: int) -> None:
-        """Models that an instance has loaded."""
+        """Publish the number of loaded models of an instance."""
         self._put(_INSTANCES, "LoadedModelCount", float(models), "None")
 
-    def _took(self, name: str, seconds: float) -> None:
+    def _put_duration(self, name: str, seconds: float) -> None:
         self._put(_REQUESTS, name, seconds * 1e6, "Microseconds")
 
     def _put(self, namespace: str, name: str, value: float, unit: str) -> None:

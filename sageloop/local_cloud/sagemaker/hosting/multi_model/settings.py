@@ -1,4 +1,4 @@
-"""What a model's container says of the many models it serves."""
+"""The multi-model settings of a container definition."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _GIGABYTE = 1024**3
-# Without VolumeSizeInGB; AWS names no figure for endpoints.
+# Used without VolumeSizeInGB; AWS documents no default for endpoints.
 _DEFAULT_VOLUME = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiModelSettings:
-    """Where the models are and how many an instance holds.
+    """The location of the models and the capacity of an instance for them.
 
-    ``memory`` and ``disk`` are bytes. Without ``cached`` a model is unloaded when nobody uses it.
+    ``memory`` and ``disk`` are bytes. Without ``cached`` a model is unloaded when it is idle.
     """
 
     bucket: str
@@ -29,7 +29,7 @@ class MultiModelSettings:
     def of(
         cls, container: Mapping[str, Any], variant: Mapping[str, Any], memory_mb: int
     ) -> MultiModelSettings:
-        """The settings of a container on instances with so much memory."""
+        """The settings of a container on instances with this memory."""
         split = urlsplit(container["ModelDataUrl"])
         caching = container.get("MultiModelConfig", {}).get("ModelCacheSetting", "Enabled")
         return cls(
@@ -41,5 +41,5 @@ class MultiModelSettings:
         )
 
     def key(self, target: str) -> str:
-        """The object of a target model: the path behind the prefix."""
+        """The key of a target model: its path under the prefix."""
         return f"{self.prefix.rstrip('/')}/{target.lstrip('/')}".lstrip("/")

@@ -1,1 +1,1 @@
-"""How an update of an endpoint is carried out: its plan, its steps, its waits for alarms."""
+"""Deployment of an endpoint update: plan, execution, and baking periods with alarms."""

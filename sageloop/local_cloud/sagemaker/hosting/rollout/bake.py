@@ -1,4 +1,4 @@
-"""Waits of a deployment: virtual time, cut short by an alarm."""
+"""Baking periods of a deployment in virtual time, ended early by an alarm."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ class AlarmTripped(Exception):
 
 
 class Stopped(Exception):
-    """The cloud goes down."""
+    """The cloud is shutting down."""
 
 
-class Alarms:
-    """Tells running deployments about alarms."""
+class RollbackAlarms:
+    """Notifies deployments in progress of alarm state changes."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self._lock = threading.Lock()
-        self._watches: list[Watch] = []
+        self._watches: list[AlarmWatch] = []
         self._listening = False
 
-    def watch(self, names: Iterable[str]) -> Watch:
-        """Begin to watch; end it with :meth:`Watch.close`."""
-        watch = Watch(self, frozenset(names))
+    def watch(self, names: Iterable[str]) -> AlarmWatch:
+        """Watch alarms until :meth:`AlarmWatch.close`."""
+        watch = AlarmWatch(self, frozenset(names))
         with self._lock:
             self._watches.append(watch)
             listen, self._listening = not self._listening, True
@@ -37,13 +37,13 @@ class Alarms:
             self.cloud.services.cloudwatch.on_alarm(self._changed)
         return watch
 
-    def drop(self, watch: Watch) -> None:
-        """End a watch."""
+    def drop(self, watch: AlarmWatch) -> None:
+        """Remove a watch."""
         with self._lock:
             self._watches.remove(watch)
 
     def stop(self) -> None:
-        """Release everyone who waits."""
+        """Release all waiting deployments."""
         with self._lock:
             watches = list(self._watches)
         for watch in watches:
@@ -53,21 +53,21 @@ class Alarms:
         with self._lock:
             watches = list(self._watches)
         for watch in watches:
-            watch.note(name, state)
+            watch.record_state(name, state)
 
 
-class Watch:
+class AlarmWatch:
     """The rollback alarms of one deployment."""
 
-    def __init__(self, alarms: Alarms, names: frozenset[str]) -> None:
+    def __init__(self, alarms: RollbackAlarms, names: frozenset[str]) -> None:
         self._alarms = alarms
         self._names = names
-        self._cut = threading.Event()
+        self._interrupted = threading.Event()
         self._tripped: str | None = None
         self._released = False
 
     def check(self) -> None:
-        """Raise :class:`AlarmTripped` if an alarm is, or was seen, in ALARM."""
+        """Raise :class:`AlarmTripped` if an alarm is or was in ALARM since the watch began."""
         for name in sorted(self._names):
             if self._alarms.cloud.services.cloudwatch.alarm_state(name) == "ALARM":
                 self._tripped = self._tripped or name
@@ -77,31 +77,31 @@ class Watch:
             raise AlarmTripped(self._tripped)
 
     def bake(self, seconds: float, label: str) -> None:
-        """Wait virtual ``seconds``; raises :class:`AlarmTripped` as soon as an alarm does."""
+        """Wait virtual ``seconds``; raise :class:`AlarmTripped` as soon as an alarm is in ALARM."""
         self.check()
         if seconds > 0:
             timer = self._alarms.cloud.clock.call_later(
-                seconds, self._cut.set, label=label, holds=True
+                seconds, self._interrupted.set, label=label, holds=True
             )
-            self._cut.wait()
+            self._interrupted.wait()
             timer.cancel()
-            self._cut.clear()
+            self._interrupted.clear()
         if self._names and not self._released:
-            # A jump of the clock ends the bake in the very moment the alarms are due.
+            # A jump of the clock ends the period at the time at which alarms are evaluated.
             self._alarms.cloud.services.cloudwatch.evaluate_alarms()
         self.check()
 
-    def note(self, name: str, state: str) -> None:
-        """An alarm has changed."""
+    def record_state(self, name: str, state: str) -> None:
+        """Record the new state of an alarm."""
         if state == "ALARM" and name in self._names:
             self._tripped = name
-            self._cut.set()
+            self._interrupted.set()
 
     def release(self) -> None:
-        """Let go of who waits."""
+        """Release a waiting deployment."""
         self._released = True
-        self._cut.set()
+        self._interrupted.set()
 
     def close(self) -> None:
-        """Watch no more."""
+        """End the watch."""
         self._alarms.drop(self)

@@ -1,4 +1,4 @@
-"""An update of an endpoint: blue/green in stages or rolling in batches, with rollback."""
+"""Execution of an endpoint update: blue/green in stages or rolling in batches, with rollback."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sageloop.local_cloud.sagemaker.hosting.instances.fleet import Fleet, StartFailure
 from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint, Progress, Step
-from sageloop.local_cloud.sagemaker.hosting.rollout.bake import Watch
+from sageloop.local_cloud.sagemaker.hosting.rollout.bake import AlarmWatch
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.clock import VirtualClock
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 
 class TimedOut(StartFailure):
-    """MaximumExecutionTimeoutInSeconds is over."""
+    """MaximumExecutionTimeoutInSeconds was exceeded."""
 
 
 class Deployment:
-    """Brings a new fleet into service beside the old one.
+    """Replaces the fleet of an endpoint by a new one.
 
-    ``tell`` is called at each step, for DescribeEndpoint and events. :meth:`run` raises what
-    makes it fail and leaves the undoing to :meth:`roll_back`.
+    ``on_step`` is called at each step to update DescribeEndpoint and publish events. :meth:`run`
+    raises the exception that makes it fail; the caller then calls :meth:`roll_back`.
     """
 
     def __init__(
-        self, clock: VirtualClock, live: LiveEndpoint, plan: Plan, watch: Watch,
-        tell: Callable[[], None],
+        self, clock: VirtualClock, live: LiveEndpoint, plan: Plan, watch: AlarmWatch,
+        on_step: Callable[[], None],
     ) -> None:  # fmt: skip
         self._clock = clock
         self._live = live
         self._plan = plan
         self._watch = watch
-        self._tell = tell
+        self._on_step = on_step
         self._began = wall.monotonic()
         self._waited_wall = 0.0
         self._waited = 0.0
@@ -43,14 +43,14 @@ class Deployment:
     def run(
         self, green: Fleet, counts: Mapping[str, int], shadows: Mapping[str, int]
     ) -> None:  # fmt: skip
-        """Replace the live fleet by ``green`` with ``counts`` instances a variant.
+        """Replace the live fleet by ``green`` with ``counts`` instances for each variant.
 
-        ``shadows`` are the instances of its shadow variants: they get no traffic of callers, so
-        all of them start at once and have no part in stages or batches.
+        ``shadows`` are the instance counts of its shadow variants. They get no traffic of callers,
+        so they start at once and are not part of stages or batches.
         """
         blue = self._live.fleet
         if blue is None:
-            raise ValueError(f"endpoint {self._live.name} serves nothing to be replaced")
+            raise ValueError(f"endpoint {self._live.name} has no fleet to replace")
         self._before = blue.counts
         self._watch.check()
         green.scale(shadows)
@@ -59,53 +59,53 @@ class Deployment:
         else:
             self._blue_green(blue, green, counts)
         self._live.fleet = green
-        self._say(green, "Deleting", f"Terminating {blue.size} instance(s).")
+        self._report_step(green, "Deleting", f"Terminating {blue.size} instance(s).")
         blue.stop()
 
     def roll_back(self, green: Fleet | None) -> None:
-        """All traffic to the old fleet, at its old size; the new one, if it was built, stops.
+        """Route all traffic to the old fleet at its old size, and stop the new fleet.
 
-        Raises :class:`StartFailure` if the old fleet cannot be restored: whatever serves of any
-        fleet goes on serving then.
+        Raises :class:`StartFailure` if the old fleet cannot be restored; the instances of all
+        fleets that are healthy then continue to serve.
         """
         blue = self._live.fleet
         if blue is None or blue is green:
             return
         try:
             if green is not None:
-                self._regrow(blue, green)
+                self._restore_capacity(blue, green)
             blue.restore()
         except Exception:
-            self._mix()
+            self._split_by_healthy_instances()
             raise
-        self._live.send_to((blue, 1.0))
+        self._live.route_to((blue, 1.0))
         if green is not None:
-            self._say(green, "Deleting", f"Terminating {green.size} instance(s).")
+            self._report_step(green, "Deleting", f"Terminating {green.size} instance(s).")
             green.stop()
 
-    def _regrow(self, blue: Fleet, green: Fleet) -> None:
+    def _restore_capacity(self, blue: Fleet, green: Fleet) -> None:
         if self._plan.batches is not None:
             for step in self._plan.batches.rollback_steps:
-                wanted = {
+                target = {
                     name: max(blue.counts[name], min(before, step.get(name, before)))
                     for name, before in self._before.items()
                 }
-                blue.scale(wanted)
+                blue.scale(target)
                 self._split(blue, green)
             blue.scale(self._before)
 
-    def _mix(self) -> None:
-        """Send traffic to every fleet by the instances that it serves from, if there are any."""
+    def _split_by_healthy_instances(self) -> None:
+        """Split traffic between all fleets in proportion to their healthy instances."""
         fleets = self._live.fleets()
         for fleet in fleets:
             fleet.expose(None)
         total = sum(fleet.serving for fleet in fleets)
         if total > 0:
-            self._live.send_to(*((f, f.serving / total) for f in fleets if f.serving > 0))
+            self._live.route_to(*((f, f.serving / total) for f in fleets if f.serving > 0))
 
     def _blue_green(self, blue: Fleet, green: Fleet, counts: Mapping[str, int]) -> None:
         total = sum(counts.values())
-        self._say(green, "Creating", f"Launching {total} instance(s).")
+        self._report_step(green, "Creating", f"Launching {total} instance(s).")
         green.scale(counts)
         for stage in self._plan.stages:
             self._shift(blue, green, stage, total)
@@ -113,41 +113,41 @@ class Deployment:
 
     def _shift(self, blue: Fleet, green: Fleet, stage: Stage, total: int) -> None:
         self._watch.check()
-        self._say(green, "ActivatingTraffic", f"Activating traffic on {_capacity(stage)}.")
+        self._report_step(green, "ActivatingTraffic", f"Activating traffic on {_capacity(stage)}.")
         if stage.capacity == "full":
             green.expose(None)
-            self._live.send_to((green, 1.0))
+            self._live.route_to((green, 1.0))
             return
         share = sum(stage.instances.values()) / total
         green.expose(stage.instances)
-        self._live.send_to((blue, 1 - share), (green, share))
+        self._live.route_to((blue, 1 - share), (green, share))
 
     def _roll(self, blue: Fleet, green: Fleet, batches: Batches) -> None:
         for step in batches.steps:
             self._watch.check()
             added = sum(step.values()) - green.size
-            self._say(green, "Creating", f"Launching {added} instance(s).")
+            self._report_step(green, "Creating", f"Launching {added} instance(s).")
             green.scale(step)
             self._split(blue, green)
-            said = f"capacity of {green.size} instance(s)"
-            self._bake(green, batches.wait, "WaitIntervalInSeconds", said)
-            left = _left(self._before, batches, step)
+            reported = f"capacity of {green.size} instance(s)"
+            self._bake(green, batches.wait, "WaitIntervalInSeconds", reported)
+            left = _remaining(self._before, batches, step)
             if step != batches.steps[-1]:
-                self._say(green, "Deleting", f"Terminating {blue.size - sum(left.values())} "
-                          "instance(s).")  # fmt: skip
+                surplus = blue.size - sum(left.values())
+                self._report_step(green, "Deleting", f"Terminating {surplus} instance(s).")
                 blue.scale(left)
                 self._split(blue, green)
-        self._live.send_to((green, 1.0))
+        self._live.route_to((green, 1.0))
 
     def _split(self, blue: Fleet, green: Fleet) -> None:
         total = blue.size + green.size
-        # An asynchronous endpoint may have no instance at all; requests wait for the new ones.
+        # An asynchronous endpoint may have no instances; requests then wait for the new ones.
         share = green.size / total if total > 0 else 1.0
-        self._live.send_to((blue, 1 - share), (green, share))
+        self._live.route_to((blue, 1 - share), (green, share))
 
     def _bake(self, green: Fleet, seconds: int, setting: str, capacity: str) -> None:
         if seconds > 0:
-            self._say(
+            self._report_step(
                 green, "Baking",
                 f"Baking for {seconds} seconds ({setting}) with traffic enabled on {capacity}.",
             )  # fmt: skip
@@ -165,22 +165,22 @@ class Deployment:
     def _time_left(self) -> float:
         if self._plan.budget is None:
             return float("inf")
-        # Bakes count in virtual time; what processes take to start counts in wall time, or a
-        # fast clock would time every deployment out.
+        # Baking periods count in virtual time, the start of processes in wall time. Otherwise a
+        # fast clock would make all deployments exceed their limit.
         working = wall.monotonic() - self._began - self._waited_wall
         return max(0.0, self._plan.budget - working - self._waited)
 
-    def _say(self, green: Fleet, status: str, message: str) -> None:
+    def _report_step(self, green: Fleet, status: str, message: str) -> None:
         progress = self._live.progress
         if progress is None:
             return
         step = Step(status, message, self._clock.now())
         progress.steps = dict.fromkeys(green.variants, step)
-        self._tell()
+        self._on_step()
 
 
 def begin_progress(live: LiveEndpoint, fleet: Fleet, clock: VirtualClock) -> None:
-    """Show ``fleet`` as the endpoint's pending deployment."""
+    """Set ``fleet`` as the pending deployment of the endpoint."""
     live.progress = Progress(fleet, fleet.config_name, clock.now())
 
 
@@ -188,11 +188,13 @@ def _capacity(stage: Stage) -> str:
     return f"{stage.capacity} capacity of {sum(stage.instances.values())} instance(s)"
 
 
-def _left(before: Mapping[str, int], batches: Batches, step: Mapping[str, int]) -> dict[str, int]:
-    """What the old fleet keeps beside this step of the new one: never the last instance."""
+def _remaining(
+    before: Mapping[str, int], batches: Batches, step: Mapping[str, int]
+) -> dict[str, int]:
+    """The old fleet's instance counts after a step, at least one instance for each variant."""
     last = batches.steps[-1]
     left = {}
     for name, count in before.items():
-        done = step[name] / last[name] if last.get(name, 0) > 0 else 1.0
-        left[name] = min(count, max(1, round(count * (1 - done))))
+        replaced = step[name] / last[name] if last.get(name, 0) > 0 else 1.0
+        left[name] = min(count, max(1, round(count * (1 - replaced))))
     return left

@@ -1,4 +1,4 @@
-"""Deployment guardrails as pure plans: which share of traffic, how long, in which order."""
+"""Deployment plans from DeploymentConfig: traffic shares, baking periods and batches. Pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from sageloop.local_cloud.core.errors import AwsError
 
 Counts = Mapping[str, int]
 _UNGUARDED = "ml.inf1."
-_LEAST_PERCENT = {
+_BOTH_POLICIES = "DeploymentConfig must have BlueGreenUpdatePolicy or RollingUpdatePolicy, not both"
+_MIN_PERCENT = {
     "CanarySize": 1, "LinearStepSize": 10, "MaximumBatchSize": 5, "RollbackMaximumBatchSize": 5,
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Traffic on so many of the new fleet's instances a variant, then a bake.
+    """Traffic on a number of new instances for each variant, followed by a baking period.
 
-    ``wait`` is virtual seconds, ``waits_for`` the name of AWS's setting behind it.
+    ``wait`` is virtual seconds, ``waits_for`` the AWS member that specifies it.
     """
 
     capacity: Literal["canary", "linear", "full"]
@@ -31,7 +32,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """A rolling deployment: instances of the new fleet a variant after each batch."""
+    """A rolling deployment: new instances for each variant after each batch."""
 
     steps: tuple[dict[str, int], ...]
     rollback_steps: tuple[dict[str, int], ...]
@@ -40,7 +41,7 @@ class Batches:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an update does: blue/green ``stages``, or rolling ``batches``."""
+    """The plan of an update: blue/green ``stages``, or rolling ``batches``."""
 
     stages: tuple[Stage, ...]
     batches: Batches | None
@@ -49,55 +50,58 @@ class Plan:
 
     @property
     def total_wait(self) -> int:
-        """Sum of the bakes in virtual seconds."""
+        """The sum of the baking periods in virtual seconds."""
         if self.batches is not None:
             return len(self.batches.steps) * self.batches.wait
         return sum(stage.wait for stage in self.stages)
 
 
 def plan(config: Mapping[str, Any] | None, counts: Counts) -> Plan:
-    """The plan of an update to ``counts`` instances a variant.
+    """The plan of an update to ``counts`` instances for each variant.
 
-    Without a policy AWS goes blue/green, all at once. Raises ``AwsError``
-    (``ValidationException``) for what AWS refuses: two policies, a size outside its limits,
-    bakes longer than the execution time-out.
+    Without a policy AWS deploys blue/green, all at once. Raises ``AwsError``
+    (``ValidationException``) for what AWS refuses: two policies, a size outside its limits, baking
+    periods longer than the execution timeout.
     """
-    given = config or {}
-    blue_green, rolling = given.get("BlueGreenUpdatePolicy"), given.get("RollingUpdatePolicy")
+    config_document = config or {}
+    blue_green, rolling = (
+        config_document.get("BlueGreenUpdatePolicy"),
+        config_document.get("RollingUpdatePolicy"),
+    )
     if blue_green is not None and rolling is not None:
-        raise _invalid("DeploymentConfig takes BlueGreenUpdatePolicy or RollingUpdatePolicy")
-    alarms = given.get("AutoRollbackConfiguration", {}).get("Alarms", [])
+        raise _invalid(_BOTH_POLICIES)
+    alarms = config_document.get("AutoRollbackConfiguration", {}).get("Alarms", [])
     policy = rolling if rolling is not None else (blue_green or {})
-    made = Plan(
+    result = Plan(
         stages=() if rolling is not None else _stages(blue_green, counts),
         batches=None if rolling is None else _batches(rolling, counts),
         alarms=tuple(alarm["AlarmName"] for alarm in alarms),
         budget=policy.get("MaximumExecutionTimeoutInSeconds"),
     )
-    if made.budget is not None and made.budget <= made.total_wait:
+    if result.budget is not None and result.budget <= result.total_wait:
         raise _invalid(
-            f"MaximumExecutionTimeoutInSeconds ({made.budget}) must be above the sum of the "
-            f"deployment's waits ({made.total_wait})"
+            f"MaximumExecutionTimeoutInSeconds ({result.budget}) must be above the sum of the "
+            f"deployment's waits ({result.total_wait})"
         )
-    return made
+    return result
 
 
 def check(config: Mapping[str, Any] | None) -> None:
-    """Refuse what is wrong with a deployment configuration whatever the fleet's size."""
-    given = config or {}
-    alarms = given.get("AutoRollbackConfiguration", {}).get("Alarms")
+    """Refuse a deployment configuration that is invalid for all fleet sizes."""
+    config_document = config or {}
+    alarms = config_document.get("AutoRollbackConfiguration", {}).get("Alarms")
     if alarms is not None and not 1 <= len(alarms) <= 10:
-        raise _invalid(f"AutoRollbackConfiguration takes 1 to 10 alarms, got {len(alarms)}")
-    blue_green = given.get("BlueGreenUpdatePolicy", {})
-    rolling = given.get("RollingUpdatePolicy", {})
+        raise _invalid(f"AutoRollbackConfiguration must have 1 to 10 alarms, got {len(alarms)}")
+    blue_green = config_document.get("BlueGreenUpdatePolicy", {})
+    rolling = config_document.get("RollingUpdatePolicy", {})
     if blue_green and rolling:
-        raise _invalid("DeploymentConfig takes BlueGreenUpdatePolicy or RollingUpdatePolicy")
+        raise _invalid(_BOTH_POLICIES)
     routing = blue_green.get("TrafficRoutingConfiguration", {})
-    _within(routing, "WaitIntervalInSeconds", 0, 3600)
-    _within(blue_green, "TerminationWaitInSeconds", 0, 3600)
-    _within(rolling, "WaitIntervalInSeconds", 0, 3600)
+    _check_seconds(routing, "WaitIntervalInSeconds", 0, 3600)
+    _check_seconds(blue_green, "TerminationWaitInSeconds", 0, 3600)
+    _check_seconds(rolling, "WaitIntervalInSeconds", 0, 3600)
     for policy in (blue_green, rolling):
-        _within(policy, "MaximumExecutionTimeoutInSeconds", 600, 28_800)
+        _check_seconds(policy, "MaximumExecutionTimeoutInSeconds", 600, 28_800)
     _percent(routing.get("CanarySize"), "CanarySize", 50)
     _percent(routing.get("LinearStepSize"), "LinearStepSize", 50)
     _percent(rolling.get("MaximumBatchSize"), "MaximumBatchSize", 50)
@@ -105,17 +109,17 @@ def check(config: Mapping[str, Any] | None) -> None:
 
 
 def check_names(
-    deployment: Mapping[str, Any] | None, present: Iterable[str], wanted: Iterable[str]
+    deployment: Mapping[str, Any] | None, current: Iterable[str], desired: Iterable[str]
 ) -> None:
-    """Refuse a guarded deployment to production variants of other names than the present ones.
+    """Refuse a deployment with guardrails that changes the names of production variants.
 
-    Without a deployment configuration variants may come, go and change their names.
+    Without a deployment configuration an update may add, remove and rename variants.
     https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
     """
-    old, new = sorted(present), sorted(wanted)
+    old, new = sorted(current), sorted(desired)
     if deployment is None or old == new:
         return
-    # AWS documents the rule and not its words: these are ours.
+    # AWS documents the rule, not the message; the message is the local cloud's own.
     raise _invalid(
         "A deployment with a DeploymentConfig must keep the names of the production variants: the "
         f"endpoint has {', '.join(old)}, the new endpoint configuration has {', '.join(new)}. "
@@ -124,9 +128,10 @@ def check_names(
 
 
 def is_guarded(config: Mapping[str, Any]) -> bool:
-    """Whether guardrails work for an endpoint configuration.
+    """Whether an endpoint configuration supports deployment guardrails.
 
-    Where they do not, AWS says nothing: all traffic moves at once, and nothing is watched.
+    Without support AWS ignores the deployment configuration: all traffic moves at once and no alarm
+    is watched.
     https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
     """
     return not any(
@@ -143,12 +148,12 @@ def _instance_types(variant: Mapping[str, Any]) -> list[str]:
 
 
 def _stages(policy: Mapping[str, Any] | None, counts: Counts) -> tuple[Stage, ...]:
-    given = policy or {}
-    routing = given.get("TrafficRoutingConfiguration", {"Type": "ALL_AT_ONCE"})
+    routing_config = policy or {}
+    routing = routing_config.get("TrafficRoutingConfiguration", {"Type": "ALL_AT_ONCE"})
     kind = routing["Type"]
     wait = int(routing.get("WaitIntervalInSeconds", 0))
     last = Stage(
-        "full", dict(counts), int(given.get("TerminationWaitInSeconds", 0)),
+        "full", dict(counts), int(routing_config.get("TerminationWaitInSeconds", 0)),
         "TerminationWaitInSeconds",
     )  # fmt: skip
     if kind == "CANARY":
@@ -156,7 +161,7 @@ def _stages(policy: Mapping[str, Any] | None, counts: Counts) -> tuple[Stage, ..
         return (Stage("canary", size, wait, "WaitIntervalInSeconds"), last)
     if kind == "LINEAR":
         size = _size(routing, "LinearStepSize", counts)
-        steps = _grown(size, counts)[:-1]
+        steps = _cumulative_steps(size, counts)[:-1]
         return (*(Stage("linear", s, wait, "WaitIntervalInSeconds") for s in steps), last)
     if kind != "ALL_AT_ONCE":
         raise _invalid(f"traffic routing Type must be ALL_AT_ONCE, CANARY or LINEAR, got {kind}")
@@ -179,11 +184,11 @@ def _batches(policy: Mapping[str, Any], counts: Counts) -> Batches:
                 f"MaximumBatchSize of {size[name]} instance(s) is above 50 % of variant {name} "
                 f"({count} instance(s))"
             )
-        _at_least(policy["MaximumBatchSize"], "MaximumBatchSize", name, count)
+        _check_minimum(policy["MaximumBatchSize"], "MaximumBatchSize", name, count)
     back = policy.get("RollbackMaximumBatchSize", {"Type": "CAPACITY_PERCENT", "Value": 100})
     undo = {name: max(1, _instances(back, count)) for name, count in counts.items()}
     return Batches(
-        tuple(_grown(size, counts)), tuple(_grown(undo, counts)),
+        tuple(_cumulative_steps(size, counts)), tuple(_cumulative_steps(undo, counts)),
         int(policy["WaitIntervalInSeconds"]),
     )  # fmt: skip
 
@@ -194,7 +199,7 @@ def _size(routing: Mapping[str, Any], member: str, counts: Counts) -> dict[str, 
     sizes = {}
     for name, count in counts.items():
         sizes[name] = max(1, _instances(routing[member], count))
-        _at_least(routing[member], member, name, count)
+        _check_minimum(routing[member], member, name, count)
         if 2 * sizes[name] > count:
             raise _invalid(
                 f"{member} of {sizes[name]} instance(s) is above 50 % of variant {name} "
@@ -203,12 +208,12 @@ def _size(routing: Mapping[str, Any], member: str, counts: Counts) -> dict[str, 
     return sizes
 
 
-def _at_least(size: Mapping[str, Any], member: str, variant: str, count: int) -> None:
-    """Refuse so few instances that they are below the least share of a variant."""
-    least = _LEAST_PERCENT[member]
-    if size["Type"] == "INSTANCE_COUNT" and 100 * size["Value"] < least * count:
+def _check_minimum(size: Mapping[str, Any], member: str, variant: str, count: int) -> None:
+    """Refuse a number of instances below the minimum share of a variant."""
+    minimum = _MIN_PERCENT[member]
+    if size["Type"] == "INSTANCE_COUNT" and 100 * size["Value"] < minimum * count:
         raise _invalid(
-            f"{member} of {size['Value']} instance(s) is below {least} % of variant {variant} "
+            f"{member} of {size['Value']} instance(s) is below {minimum} % of variant {variant} "
             f"({count} instance(s))"
         )
 
@@ -217,11 +222,11 @@ def _instances(size: Mapping[str, Any], count: int) -> int:
     value = int(size["Value"])
     if size["Type"] == "INSTANCE_COUNT":
         return value
-    # Rounded down, so that a share never exceeds what was asked; never below one instance.
+    # Rounded down, because a share must not exceed the requested one; at least one instance.
     return math.floor(count * value / 100)
 
 
-def _grown(size: Mapping[str, int], counts: Counts) -> list[dict[str, int]]:
+def _cumulative_steps(size: Mapping[str, int], counts: Counts) -> list[dict[str, int]]:
     steps: list[dict[str, int]] = []
     while not steps or steps[-1] != dict(counts):
         number = len(steps) + 1
@@ -232,14 +237,14 @@ def _grown(size: Mapping[str, int], counts: Counts) -> list[dict[str, int]]:
 def _percent(size: Mapping[str, Any] | None, member: str, high: int) -> None:
     if size is None:
         return
-    value, kind, low = size["Value"], size["Type"], _LEAST_PERCENT[member]
+    value, kind, low = size["Value"], size["Type"], _MIN_PERCENT[member]
     if kind not in ("INSTANCE_COUNT", "CAPACITY_PERCENT"):
         raise _invalid(f"{member}.Type must be INSTANCE_COUNT or CAPACITY_PERCENT, got {kind}")
     if value < 1 or (kind == "CAPACITY_PERCENT" and not low <= value <= high):
         raise _invalid(f"{member} must be {low} to {high} percent of the capacity, got {value}")
 
 
-def _within(policy: Mapping[str, Any], member: str, low: int, high: int) -> None:
+def _check_seconds(policy: Mapping[str, Any], member: str, low: int, high: int) -> None:
     value = policy.get(member)
     if value is not None and not low <= value <= high:
         raise _invalid(f"{member} must be {low} to {high} seconds, got {value}")

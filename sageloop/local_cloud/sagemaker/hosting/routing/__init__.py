@@ -1,1 +1,1 @@
-"""Which instance takes a request: production, shadow and streamed ones, and their metrics."""
+"""Routing of requests to instances of production and shadow variants, and their metrics."""

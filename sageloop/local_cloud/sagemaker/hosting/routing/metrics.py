@@ -1,4 +1,4 @@
-"""Metrics of endpoints, as SageMaker publishes them."""
+"""Metrics of endpoints as SageMaker publishes them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from sageloop.local_cloud.core.samples import Series
-from sageloop.local_cloud.sagemaker.hosting.instances.usage import Meter
+from sageloop.local_cloud.sagemaker.hosting.instances.usage import UsageMeter
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
-    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer, Served
+    from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoResponse, ServedResponse
 
 _REQUESTS = "AWS/SageMaker"
 _INSTANCES = "/aws/sagemaker/Endpoints"
@@ -24,8 +24,11 @@ _UNITS = ("None",) * 5 + ("Microseconds",) * 2
 _USAGE = ("CPUUtilization", "MemoryUtilization", "DiskUtilization")
 
 
-class Request(NamedTuple):
-    """What is told of one request. ``status`` is the model's (0: none came); wall seconds."""
+class RequestMeasurement(NamedTuple):
+    """The measured values of one request.
+
+    ``status`` is that of the model's response (0: no response). Times are wall seconds.
+    """
 
     status: int
     instance: str
@@ -33,31 +36,31 @@ class Request(NamedTuple):
     overhead: float
 
     @classmethod
-    def served(cls, served: Served, began: float) -> Request:
-        """A request that was answered."""
-        model = served.answered - served.sent
+    def served(cls, served: ServedResponse, began: float) -> RequestMeasurement:
+        """The measurement of a request with a response."""
+        model = served.received - served.sent
         overhead = wall.perf_counter() - began - model
-        return cls(served.answer.status, served.instance, model, overhead)
+        return cls(served.response.status, served.instance, model, overhead)
 
     @classmethod
-    def broken(cls, broken: NoAnswer, began: float) -> Request:
-        """A request that nothing came of."""
-        model = wall.perf_counter() - broken.sent
-        return cls(0, broken.instance, model, broken.sent - began)
+    def failed(cls, failed: NoResponse, began: float) -> RequestMeasurement:
+        """The measurement of a request without a response."""
+        model = wall.perf_counter() - failed.sent
+        return cls(0, failed.instance, model, failed.sent - began)
 
 
 class EndpointMetrics:
-    """Publishes per request, and every minute or so about the processes.
+    """Publishes metrics of requests, and periodically of processes.
 
-    Variants with enhanced metrics get a copy of each metric with the instance's id.
+    Variants with enhanced metrics get a copy of each metric with the instance id.
     """
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._meter = Meter()
+        self._meter = UsageMeter()
 
-    def invoked(self, variant: VariantFleet, request: Request) -> None:
-        """One request."""
+    def invoked(self, variant: VariantFleet, request: RequestMeasurement) -> None:
+        """Publish the metrics of one request."""
         status = request.status
         values = (
             1.0,
@@ -80,7 +83,7 @@ class EndpointMetrics:
     def first_chunk(
         self, variant: VariantFleet, first: float | None, *, sent: float, began: float
     ) -> None:
-        """How long the first piece of a streamed answer took; ``perf_counter`` seconds."""
+        """Publish the time to the first part of a streamed response (``perf_counter`` seconds)."""
         if first is None:
             return
         spec = variant.spec
@@ -94,7 +97,7 @@ class EndpointMetrics:
             put(_REQUESTS, name, seconds * 1e6, dimensions=dimensions, unit="Microseconds")
 
     def processes(self, variant: VariantFleet) -> None:
-        """What a variant's processes take of the machine, averaged over instances."""
+        """Publish the resource usage of a variant's processes, averaged over its instances."""
         spec = variant.spec
         dimensions = {"EndpointName": spec.blueprint.endpoint, "VariantName": spec.name}
         usage = [
@@ -107,13 +110,13 @@ class EndpointMetrics:
             mean = sum(used[at] for _, used in usage) / len(usage)
             put(_INSTANCES, name, mean, dimensions=dimensions, unit="Percent")
             for instance, used in usage if spec.enhanced_metrics else ():
-                own = dimensions | {"InstanceId": instance}
-                put(_INSTANCES, name, used[at], dimensions=own, unit="Percent")
+                series = dimensions | {"InstanceId": instance}
+                put(_INSTANCES, name, used[at], dimensions=series, unit="Percent")
 
 
 @lru_cache(maxsize=1024)
 def _series(endpoint: str, variant: str, config: str, instance: str) -> tuple[Series, ...]:
     names = ("EndpointName", "VariantName", "EndpointConfigName", "InstanceId")
     pairs = zip(names, (endpoint, variant, config, instance), strict=True)
-    given = {name: value for name, value in pairs if value}
-    return tuple(Series.of(_REQUESTS, name, given) for name in _NAMES)
+    selected = {name: value for name, value in pairs if value}
+    return tuple(Series.of(_REQUESTS, name, selected) for name in _NAMES)

@@ -1,4 +1,4 @@
-"""The way of one request: a variant by weight, an instance, the container, the answer."""
+"""Routing of one request: a variant by weight, an instance, the container, the response."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from sageloop.local_cloud.core.wire import Response
 from sageloop.local_cloud.sagemaker.hosting.instances.container_logs import group_of
 from sageloop.local_cloud.sagemaker.hosting.instances.pipeline import check_target
 from sageloop.local_cloud.sagemaker.hosting.invocation.capture import DataCapture, Exchange
-from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import ContainerResponse
 from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
     ATTRIBUTES,
     Invocation,
-    NoAnswer,
-    Served,
+    NoResponse,
+    ServedResponse,
     Unavailable,
 )
 from sageloop.local_cloud.sagemaker.hosting.routing import streaming
-from sageloop.local_cloud.sagemaker.hosting.routing.metrics import EndpointMetrics, Request
+from sageloop.local_cloud.sagemaker.hosting.routing.metrics import (
+    EndpointMetrics,
+    RequestMeasurement,
+)
 from sageloop.local_cloud.sagemaker.hosting.routing.shadow import ShadowCopies
 
 if TYPE_CHECKING:
@@ -27,12 +30,12 @@ if TYPE_CHECKING:
 
     from sageloop.local_cloud.core.cloud import Cloud
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
-    from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Streamed
+    from sageloop.local_cloud.sagemaker.hosting.invocation.connections import StreamedResponse
     from sageloop.local_cloud.sagemaker.hosting.lifecycle import Lifecycle
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
     from sageloop.local_cloud.sagemaker.hosting.timing import Timing
 
-    Ask = Callable[[VariantFleet, Mapping[str, str]], "Outcome"]
+    Send = Callable[[VariantFleet, Mapping[str, str]], "Outcome"]
 
 MAX_PAYLOAD = 6_291_456
 _TRIES = 8
@@ -40,7 +43,7 @@ Outcome = TypeVar("Outcome")
 
 
 class Router:
-    """Sends requests to instances; holds no lock while it waits for one."""
+    """Routes requests to instances; holds no lock while it waits for one."""
 
     def __init__(
         self, cloud: Cloud, lifecycle: Lifecycle, metrics: EndpointMetrics, capture: DataCapture,
@@ -51,66 +54,70 @@ class Router:
         self._metrics = metrics
         self._capture = capture
         self._timing = timing
-        self._shadows = ShadowCopies(cloud.activity, self._mirrored)
+        self._shadows = ShadowCopies(cloud.activity, self._send_to_shadow)
 
     def invoke(self, invocation: Invocation) -> Response:
-        """Answer one request; raises ``AwsError`` in the runtime's own words."""
+        """Return the response to a request; raises the ``AwsError`` of the runtime API."""
         began = wall.perf_counter()
-        variant, served = self._tried(
+        variant, served = self._send_with_retries(
             invocation, began, lambda variant, headers: variant.serve(invocation, headers)
         )
-        self._metrics.invoked(variant, Request.served(served, began))
-        return self._answered(invocation, variant, served)
+        self._metrics.invoked(variant, RequestMeasurement.served(served, began))
+        return self._output_of(invocation, variant, served)
 
     def stream(self, invocation: Invocation) -> Response:
-        """Answer one request piece by piece; raises ``AwsError`` in the runtime's own words."""
+        """Return a streamed response to a request; raises the ``AwsError`` of the runtime API."""
         began = wall.perf_counter()
-        variant, opened = self._tried(
-            invocation, began, lambda variant, headers: streaming.opened(
+        variant, opened = self._send_with_retries(
+            invocation, began, lambda variant, headers: streaming.open_stream(
                 variant, invocation, headers)
         )  # fmt: skip
         return self._streamed(invocation, variant, opened, began)
 
-    def _tried(
-        self, invocation: Invocation, began: float, ask: Ask[Outcome]
+    def _send_with_retries(
+        self, invocation: Invocation, began: float, send: Send[Outcome]
     ) -> tuple[VariantFleet, Outcome]:
-        """Who took a request, and what came of it; shadows get their copy of it."""
+        """The variant that served a request and its outcome; shadow variants get a copy."""
         live = self._live(invocation)
         headers, patience = invocation.headers, self._timing().admission
         for _ in range(_TRIES):
             variant = _variant(live, invocation)
             try:
-                outcome = ask(variant, headers)
+                outcome = send(variant, headers)
             except Unavailable:
-                # Nothing was sent, so another instance may have it, or this one restarted.
+                # The request was not sent: another instance, or this one restarted, may serve it.
                 variant.await_instance(max(0.0, patience - (wall.perf_counter() - began)))
                 continue
-            except NoAnswer as broken:
-                self._metrics.invoked(variant, Request.broken(broken, began))
+            except NoResponse as broken:
+                self._metrics.invoked(variant, RequestMeasurement.failed(broken, began))
                 self._shadows.copy(variant, invocation, headers)
-                self._broken(invocation, broken)
+                self._error_of(invocation, broken)
             self._shadows.copy(variant, invocation, headers)
             return variant, outcome
         raise _not_ready(invocation.endpoint)
 
     def _streamed(
-        self, invocation: Invocation, variant: VariantFleet, opened: streaming.Opened, began: float
+        self,
+        invocation: Invocation,
+        variant: VariantFleet,
+        opened: streaming.OpenedStream,
+        began: float,
     ) -> Response:
         streamed = opened.streamed
 
-        def ended(told: streaming.Ended) -> None:
-            answer = Answer(streamed.status, streamed.headers, told.body)
-            model = told.last - opened.sent
-            status = streamed.status if told.complete else 0
-            request = Request(status, opened.instance.id, model, opened.sent - began)
+        def ended(end: streaming.StreamEnd) -> None:
+            response = ContainerResponse(streamed.status, streamed.headers, end.body)
+            model = end.last - opened.sent
+            status = streamed.status if end.complete else 0
+            request = RequestMeasurement(status, opened.instance.id, model, opened.sent - began)
             self._metrics.invoked(variant, request)
-            self._metrics.first_chunk(variant, told.first, sent=opened.sent, began=began)
-            if told.complete and 200 <= streamed.status < 300:
-                self._keep(invocation, variant, answer, _content_type(answer))
+            self._metrics.first_chunk(variant, end.first, sent=opened.sent, began=began)
+            if end.complete and 200 <= streamed.status < 300:
+                self._capture_exchange(invocation, variant, response, _content_type(response))
 
-        events = streaming.Events(opened, ended)
+        events = streaming.ResponseEvents(opened, ended)
         if not 200 <= streamed.status < 300:
-            return self._answered(invocation, variant, events.refused())
+            return self._output_of(invocation, variant, events.error_response())
         headers = {
             "Content-Type": streaming.CONTENT_TYPE,
             "X-Amzn-SageMaker-Content-Type": _content_type(streamed),
@@ -122,15 +129,15 @@ class Router:
         return Response(200, headers, stream=events)
 
     def stop(self) -> None:
-        """Send no more copies."""
+        """Stop sending copies to shadow variants."""
         self._shadows.stop()
 
-    def _mirrored(
+    def _send_to_shadow(
         self, shadow: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
     ) -> None:
-        """Send a copy to a shadow variant; only metrics and captured data tell of its answer.
+        """Send a copy to a shadow variant; the response is only measured and captured.
 
-        Like a caller's request it waits for an instance that is being restarted.
+        Like a request of a caller it waits for an instance that is being restarted.
         """
         began, patience = wall.perf_counter(), self._timing().admission
         for _ in range(_TRIES):
@@ -139,12 +146,14 @@ class Router:
             except Unavailable:
                 shadow.await_instance(max(0.0, patience - (wall.perf_counter() - began)))
                 continue
-            except NoAnswer as broken:
-                self._metrics.invoked(shadow, Request.broken(broken, began))
+            except NoResponse as broken:
+                self._metrics.invoked(shadow, RequestMeasurement.failed(broken, began))
                 return
-            self._metrics.invoked(shadow, Request.served(served, began))
-            if 200 <= served.answer.status < 300:
-                self._keep(invocation, shadow, served.answer, _content_type(served.answer))
+            self._metrics.invoked(shadow, RequestMeasurement.served(served, began))
+            if 200 <= served.response.status < 300:
+                self._capture_exchange(
+                    invocation, shadow, served.response, _content_type(served.response)
+                )
             return
         self._shadows.dropped(shadow)
 
@@ -164,35 +173,41 @@ class Router:
             )
         return live
 
-    def _answered(self, invocation: Invocation, variant: VariantFleet, served: Served) -> Response:
-        answer = served.answer
-        if not 200 <= answer.status < 300:
-            text = answer.body.decode(errors="replace")
-            side = "client" if 400 <= answer.status < 500 else "server"
+    def _output_of(
+        self, invocation: Invocation, variant: VariantFleet, served: ServedResponse
+    ) -> Response:
+        response = served.response
+        if not 200 <= response.status < 300:
+            text = response.body.decode(errors="replace")
+            side = "client" if 400 <= response.status < 500 else "server"
             self._model_error(
-                invocation, served.log_arn, answer.status, text,
-                f"Received {side} error ({answer.status}) from {served.container} with message "
+                invocation, served.log_arn, response.status, text,
+                f"Received {side} error ({response.status}) from {served.container} with message "
                 f'"{text}"',
             )  # fmt: skip
-        if len(answer.body) > variant.most_bytes:
+        if len(response.body) > variant.max_response_bytes:
             self._model_error(
-                invocation, served.log_arn, answer.status, "",
-                f"The response of {len(answer.body)} bytes exceeds the limit of "
-                f"{variant.most_bytes}",
+                invocation, served.log_arn, response.status, "",
+                f"The response of {len(response.body)} bytes exceeds the limit of "
+                f"{variant.max_response_bytes}",
             )  # fmt: skip
-        content_type = _content_type(answer)
-        self._keep(invocation, variant, answer, content_type)
+        content_type = _content_type(response)
+        self._capture_exchange(invocation, variant, response, content_type)
         headers = {
             "Content-Type": content_type,
             "x-Amzn-Invoked-Production-Variant": variant.spec.name,
         }
-        attributes = answer.headers.get(ATTRIBUTES)
+        attributes = response.headers.get(ATTRIBUTES)
         if attributes is not None:
             headers[ATTRIBUTES] = attributes
-        return Response(200, headers, answer.body)
+        return Response(200, headers, response.body)
 
-    def _keep(
-        self, invocation: Invocation, variant: VariantFleet, answer: Answer, content_type: str
+    def _capture_exchange(
+        self,
+        invocation: Invocation,
+        variant: VariantFleet,
+        response: ContainerResponse,
+        content_type: str,
     ) -> None:
         settings = variant.spec.capture
         if settings is None or not settings.samples():
@@ -201,7 +216,7 @@ class Router:
             time=self._cloud.clock.time(),
             request=invocation.body,
             request_type=invocation.content_type or "application/octet-stream",
-            response=answer.body,
+            response=response.body,
             response_type=content_type,
             inference_id=invocation.inference_id,
             custom_attributes=invocation.custom_attributes,
@@ -209,18 +224,18 @@ class Router:
         spec = variant.spec
         self._capture.add(settings, invocation.endpoint, spec.name, spec.blueprint.role, exchange)
 
-    def _broken(self, invocation: Invocation, broken: NoAnswer) -> NoReturn:
-        if broken.timed_out:
+    def _error_of(self, invocation: Invocation, failure: NoResponse) -> NoReturn:
+        if failure.timed_out:
             self._model_error(
-                invocation, broken.log_arn, 0, "",
-                f'Received server error (0) from {broken.container} with message "Your invocation '
-                f"timed out while waiting for a response from container {broken.container}. Review "
-                "the latency metrics for each container in Amazon CloudWatch, resolve the issue, "
-                'and try again."',
+                invocation, failure.log_arn, 0, "",
+                f'Received server error (0) from {failure.container} with message "Your invocation '
+                f"timed out while waiting for a response from container {failure.container}. "
+                "Review the latency metrics for each container in Amazon CloudWatch, resolve the "
+                'issue, and try again."',
             )  # fmt: skip
         self._model_error(
-            invocation, broken.log_arn, 503, "",
-            f"Received server error (503) from {broken.container} and could not load the entire "
+            invocation, failure.log_arn, 503, "",
+            f"Received server error (503) from {failure.container} and could not load the entire "
             "response body",
         )  # fmt: skip
 
@@ -244,20 +259,20 @@ class Router:
         )
 
 
-def _variant(live: LiveEndpoint, wanted: Invocation) -> VariantFleet:
-    variant = live.choose(wanted.target_variant)
+def _variant(live: LiveEndpoint, invocation: Invocation) -> VariantFleet:
+    variant = live.choose(invocation.target_variant)
     if variant is None:
         raise AwsError(
             "ValidationError",
-            f"Variant {wanted.target_variant} not found for endpoint {live.name}.",
+            f"Variant {invocation.target_variant} not found for endpoint {live.name}.",
         )
-    check_target(variant.spec.blueprint, wanted)
-    variant.check(wanted)
+    check_target(variant.spec.blueprint, invocation)
+    variant.check(invocation)
     return variant
 
 
-def _content_type(answer: Answer | Streamed) -> str:
-    return answer.headers.get("Content-Type", "application/octet-stream")
+def _content_type(response: ContainerResponse | StreamedResponse) -> str:
+    return response.headers.get("Content-Type", "application/octet-stream")
 
 
 def _not_ready(endpoint: str) -> AwsError:

@@ -1,4 +1,4 @@
-"""Copies of production requests to a shadow variant, behind the caller's back.
+"""Copies of production requests that are sent to a shadow variant in the background.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests.html
 """
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _THREADS = 16
-# Copies wait in memory for a shadow that is slower than its callers. AWS documents no bound; here
-# it is what their bodies take, so that small requests are all copied however busy the machine is.
-MOST_BYTES = 64 * 1024 * 1024
-_OVERHEAD = 1024  # of a copy besides its body
-# Wall seconds after which a copy that waits is dropped: a shadow that hangs must not keep the cloud
-# busy for hours.
-LONGEST_WAIT = 60.0
+# Copies wait in memory for a shadow variant that is slower than the callers. AWS documents no
+# limit. The local cloud limits the size of their bodies, so small requests are copied even on a
+# busy machine.
+MAX_BYTES = 64 * 1024 * 1024
+_OVERHEAD = 1024  # bytes of a copy in addition to its body
+# Wall seconds after which a waiting copy is dropped, because a shadow variant that does not
+# respond must not keep the cloud busy for hours.
+MAX_WAIT = 60.0
 
 
 def share_of(production: float, shadow: float) -> float:
@@ -39,29 +40,29 @@ def share_of(production: float, shadow: float) -> float:
 
 
 class ShadowCopies:
-    """Sends copies in the background by ``send``; drops those that cannot wait.
+    """Sends copies in the background with ``send``; drops copies that cannot wait.
 
-    ``most_bytes`` bounds what the copies for one shadow variant may take in memory,
-    ``longest_wait`` (wall seconds) how long one may wait before it is sent.
+    ``max_bytes`` is the maximum memory of the waiting copies of one shadow variant,
+    ``max_wait`` the maximum wall seconds that a copy waits.
     """
 
     def __init__(
-        self, activity: Activity, send: Send, *, most_bytes: int = MOST_BYTES,
-        longest_wait: float = LONGEST_WAIT,
+        self, activity: Activity, send: Send, *, max_bytes: int = MAX_BYTES,
+        max_wait: float = MAX_WAIT,
     ) -> None:  # fmt: skip
         self._activity = activity
         self._send = send
-        self._most_bytes = most_bytes
-        self._longest_wait = longest_wait
+        self._max_bytes = max_bytes
+        self._max_wait = max_wait
         self._lock = threading.Lock()
-        self._under_way: dict[VariantFleet, int] = {}
+        self._in_flight: dict[VariantFleet, int] = {}
         self._dropped: dict[str, int] = {}
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="shadow")
 
     def copy(
         self, production: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
     ) -> None:
-        """Copy a request that ``production`` got, if its shadow's sample wants it."""
+        """Copy a request of ``production`` if its shadow's sample includes it."""
         shadow = production.shadow
         if shadow is None:
             return
@@ -77,7 +78,7 @@ class ShadowCopies:
             self._end(shadow, size)
 
     def stop(self) -> None:
-        """Copy no more; what is under way is left to end."""
+        """Send no more copies; copies in progress are completed."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(
@@ -85,37 +86,37 @@ class ShadowCopies:
         size: int, since: float,
     ) -> None:  # fmt: skip
         try:
-            if wall.monotonic() - since > self._longest_wait:
+            if wall.monotonic() - since > self._max_wait:
                 self.dropped(shadow)
             else:
                 self._send(shadow, invocation, headers)
         except Exception:
-            log.exception("a copy for shadow variant %s broke", shadow.spec.name)
+            log.exception("a copy for shadow variant %s failed unexpectedly", shadow.spec.name)
         finally:
             self._end(shadow, size)
 
     def _begin(self, shadow: VariantFleet, size: int) -> bool:
         with self._lock:
-            waiting = self._under_way.get(shadow, 0)
-            if waiting and waiting + size > self._most_bytes:
+            waiting = self._in_flight.get(shadow, 0)
+            if waiting and waiting + size > self._max_bytes:
                 return False
-            self._under_way[shadow] = waiting + size
+            self._in_flight[shadow] = waiting + size
         self._activity.begin(_label(shadow))
         return True
 
     def _end(self, shadow: VariantFleet, size: int) -> None:
         with self._lock:
-            self._under_way[shadow] -= size
-            if not self._under_way[shadow]:
-                del self._under_way[shadow]
+            self._in_flight[shadow] -= size
+            if not self._in_flight[shadow]:
+                del self._in_flight[shadow]
         self._activity.end(_label(shadow))
 
     def dropped(self, shadow: VariantFleet) -> None:
-        """Count a copy that the shadow variant does not get, and log it."""
+        """Count a dropped copy of a shadow variant, and log it."""
         name = f"{shadow.spec.name} of endpoint {shadow.spec.blueprint.endpoint}"
         with self._lock:
             count = self._dropped[name] = self._dropped.get(name, 0) + 1
-        if str(count).strip("0") == "1":  # 1, 10, 100, …: told, but not each time
+        if str(count).strip("0") == "1":  # log the counts 1, 10, 100, … only
             log.warning("shadow variant %s is busy: %d copies dropped so far", name, count)
 
 

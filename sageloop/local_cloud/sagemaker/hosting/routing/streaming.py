@@ -1,4 +1,4 @@
-"""Answers piece by piece: events of AWS's event stream encoding, made of what a container sends.
+"""Streamed responses: the parts of a container's response as messages of AWS's event stream.
 
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_ResponseStream.html
 """
@@ -14,8 +14,16 @@ from http.client import HTTPException
 from struct import pack
 from typing import TYPE_CHECKING
 
-from sageloop.local_cloud.sagemaker.hosting.invocation.connections import Answer, NotSent, Streamed
-from sageloop.local_cloud.sagemaker.hosting.invocation.serving import NoAnswer, Served, Unavailable
+from sageloop.local_cloud.sagemaker.hosting.invocation.connections import (
+    ContainerResponse,
+    NotSent,
+    StreamedResponse,
+)
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
+    NoResponse,
+    ServedResponse,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.instances.fleet import VariantFleet
@@ -23,23 +31,23 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
-# An answer in one piece has 60 seconds, a streamed one 8 minutes.
+# The limit is 60 seconds for other responses and 8 minutes for streamed ones.
 STREAM_SECONDS = 480.0
 _STRING = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """An answer that has begun; its instance is busy until it ends. ``perf_counter`` seconds."""
+class OpenedStream:
+    """A started response; its instance is busy until it ends. ``perf_counter`` seconds."""
 
-    streamed: Streamed
+    streamed: StreamedResponse
     instance: Instance
     sent: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How an answer ended: all that came, and when its first piece came, if one did."""
+class StreamEnd:
+    """The end of a response: its received body, and the times of its first and last part."""
 
     body: bytes
     complete: bool
@@ -47,12 +55,13 @@ class Ended:
     last: float
 
 
-def opened(
+def open_stream(
     variant: VariantFleet, invocation: Invocation, headers: Mapping[str, str]
-) -> Opened:  # fmt: skip
-    """Send a request to an instance and wait for the head of the answer.
+) -> OpenedStream:  # fmt: skip
+    """Send a request to an instance and wait for the head of the response.
 
-    Raises ``Unavailable`` if none took the request, ``NoAnswer`` if nothing came of it.
+    Raises ``Unavailable`` if no instance accepted the request, ``NoResponse`` if one did and did
+    not respond.
     """
     instance = variant.admit(invocation)
     if instance is None:
@@ -62,30 +71,32 @@ def opened(
         streamed = instance.open(invocation, headers)
     except NotSent as error:
         instance.finish()
-        instance.suspect()
+        instance.check_process()
         raise Unavailable(str(error)) from error
     except (OSError, HTTPException) as error:
         instance.finish()
         if not isinstance(error, TimeoutError):
-            instance.suspect()
-        raise NoAnswer(error, instance=instance.id, log_arn=instance.log.arn, sent=sent) from error
+            instance.check_process()
+        raise NoResponse(
+            error, instance=instance.id, log_arn=instance.log.arn, sent=sent
+        ) from error
     except BaseException:
         instance.finish()
         raise
-    return Opened(streamed=streamed, instance=instance, sent=sent)
+    return OpenedStream(streamed=streamed, instance=instance, sent=sent)
 
 
-class Events:
-    """The events of an answer. ``ended`` is called once, whether it was read to the end or not."""
+class ResponseEvents:
+    """The events of a response. ``ended`` is called once, also if it is not read to the end."""
 
-    def __init__(self, answer: Opened, ended: Callable[[Ended], None]) -> None:
-        self._answer = answer
+    def __init__(self, response: OpenedStream, ended: Callable[[StreamEnd], None]) -> None:
+        self._response = response
         self._ended = ended
         self._pieces: list[bytes] = []
         self._first: float | None = None
         self._complete = False
         self._over = False
-        self._events: Generator[bytes] = self._made()
+        self._events: Generator[bytes] = self._generate()
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -93,31 +104,31 @@ class Events:
     def __next__(self) -> bytes:
         return next(self._events)
 
-    def refused(self) -> Served:
-        """All of an answer that is an error, to be told in one piece."""
+    def error_response(self) -> ServedResponse:
+        """The complete body of a response with an error status."""
         for _ in self:
             pass
-        instance = self._answer.instance
-        status, headers = self._answer.streamed.status, self._answer.streamed.headers
-        return Served(
-            answer=Answer(status, headers, b"".join(self._pieces)), instance=instance.id,
-            log_arn=instance.log.arn, sent=self._answer.sent, answered=wall.perf_counter(),
-            container=self._answer.streamed.container,
+        instance = self._response.instance
+        status, headers = self._response.streamed.status, self._response.streamed.headers
+        return ServedResponse(
+            response=ContainerResponse(status, headers, b"".join(self._pieces)),
+            instance=instance.id, log_arn=instance.log.arn, sent=self._response.sent,
+            received=wall.perf_counter(), container=self._response.streamed.container,
         )  # fmt: skip
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._events.close()
         self._end()
 
     def __del__(self) -> None:
         self.close()
 
-    def _made(self) -> Generator[bytes]:
-        container = self._answer.streamed.container
+    def _generate(self) -> Generator[bytes]:
+        container = self._response.streamed.container
         failure: bytes | None = None
         try:
-            for piece in self._answer.streamed.parts:
+            for piece in self._response.streamed.parts:
                 if self._first is None:
                     self._first = wall.perf_counter()
                 self._pieces.append(piece)
@@ -135,10 +146,10 @@ class Events:
                 f"The connection to your model {container} was closed before its response was "
                 "complete.",
             )
-            self._answer.instance.suspect()
+            self._response.instance.check_process()
         finally:
             self._end()
-        # Last: whoever reads an error reads no further, and by then all must be told.
+        # Last, because a client that receives an error reads no further events.
         if failure is not None:
             yield failure
 
@@ -146,19 +157,19 @@ class Events:
         if self._over:
             return
         self._over = True
-        close = getattr(self._answer.streamed.parts, "close", None)
+        close = getattr(self._response.streamed.parts, "close", None)
         if close is not None:
             close()
-        self._answer.instance.finish()
-        told = Ended(
+        self._response.instance.finish()
+        end = StreamEnd(
             body=b"".join(self._pieces), complete=self._complete, first=self._first,
             last=wall.perf_counter(),
         )  # fmt: skip
-        self._ended(told)
+        self._ended(end)
 
 
 def payload_part(piece: bytes) -> bytes:
-    """The event that carries a piece of the answer."""
+    """The PayloadPart event of a part of the response."""
     return message(
         {":event-type": "PayloadPart", ":content-type": "application/octet-stream",
          ":message-type": "event"}, piece,
@@ -166,7 +177,7 @@ def payload_part(piece: bytes) -> bytes:
 
 
 def model_stream_error(code: str, text: str) -> bytes:
-    """The event that ends an answer which the model did not complete."""
+    """The event that ends an incomplete response (ModelStreamError)."""
     return message(
         {":exception-type": "ModelStreamError", ":content-type": "application/json",
          ":message-type": "exception"},

@@ -1,1 +1,1 @@
-"""Serverless endpoints: environments that start when requests come and end when they are idle."""
+"""Serverless endpoints: environments that start with requests and end when they are idle."""

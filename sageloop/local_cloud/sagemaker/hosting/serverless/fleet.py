@@ -1,4 +1,4 @@
-"""The environments of a serverless variant: warm ones are used again, cold ones are started."""
+"""The execution environments of a serverless variant: warm starts and cold starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from sageloop.local_cloud.sagemaker.hosting.instances.fleet import (
     VariantSpec,
     run_all,
 )
-from sageloop.local_cloud.sagemaker.hosting.invocation.serving import Invocation, refuse_addressed
+from sageloop.local_cloud.sagemaker.hosting.invocation.serving import (
+    Invocation,
+    refuse_unsupported_target,
+)
 from sageloop.local_cloud.sagemaker.hosting.serverless.environment import Environment
 from sageloop.local_cloud.sagemaker.hosting.serverless.metrics import Load, ServerlessMetrics
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
@@ -26,7 +29,7 @@ from sageloop.local_cloud.sagemaker.hosting.serverless.settings import (
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
-# Virtual seconds until an idle environment ends; AWS names no figure.
+# Virtual seconds until an idle environment ends; AWS documents no value.
 IDLE_SECONDS = 600.0
 _NOT_UP = (
     f"Unable to successfully stand up your model within the allotted {STARTUP_SECONDS} second "
@@ -36,13 +39,13 @@ _NOT_UP = (
 
 
 class ServerlessFleet(VariantFleet):
-    """Starts environments for requests, up to ``settings.most`` at once.
+    """Starts environments for requests, up to ``settings.max_concurrency`` at once.
 
-    Its count is that of provisioned environments. As on AWS the model is tried when the variant
-    comes into service, and the environment it is tried in ends before the first request.
+    Its count is that of provisioned environments. As on AWS the model is started once when the
+    variant is created; that environment ends before the first request.
     """
 
-    most_bytes = MAX_PAYLOAD
+    max_response_bytes = MAX_PAYLOAD
 
     def __init__(
         self, cloud: Cloud, spec: VariantSpec, make: MakeInstance, settings: ServerlessSettings,
@@ -57,19 +60,19 @@ class ServerlessFleet(VariantFleet):
 
     @property
     def count(self) -> int:
-        """Provisioned environments."""
+        """The number of provisioned environments."""
         with self._lock:
             return len(self._provisioned())
 
     def check(self, invocation: Invocation) -> None:
-        """Refuse a request over the limit of serverless inference."""
-        refuse_addressed(invocation)
+        """Refuse a request over the payload limit of serverless inference."""
+        refuse_unsupported_target(invocation)
         if len(invocation.body) > MAX_PAYLOAD:
             raise AwsError("ValidationError", f"Request {uuid.uuid4()} has oversize body.")
 
     def admit(self, invocation: Invocation) -> Environment | None:
-        """A warm environment that is free, or a new one; throttled if there are too many."""
-        environment, cold = self._taken()
+        """A warm free environment or a new one; throttled at the maximum concurrency."""
+        environment, cold = self._acquire()
         if cold:
             began = wall.perf_counter()
             try:
@@ -79,49 +82,49 @@ class ServerlessFleet(VariantFleet):
                 raise
             if not started:
                 self._end([environment])
-                raise _no_environment()
+                raise _start_error()
             self._metrics.cold_start(wall.perf_counter() - began)
         if not environment.begin():
             self._free(environment)
             return None
-        self._metrics.taken(self._load(), provisioned=environment.provisioned)
+        self._metrics.request_taken(self._load(), provisioned=environment.provisioned)
         return environment
 
     def scale(self, count: int) -> None:
-        """Bring provisioned environments to ``count``; 0 of a variant that serves ends all."""
+        """Set the number of provisioned environments; 0 for a running variant ends all."""
         self.desired = count
         if count > 0:
             self._provision(count)
         elif self._launched:
             self._end(self.instances)
         else:
-            self._try()
+            self._probe_model()
         self._launched = True
 
     def restore(self) -> None:
-        """Nothing: requests start what they need."""
+        """Do nothing: requests start environments."""
 
-    def limit(self, settings: ServerlessSettings) -> None:
-        """Take other settings; :meth:`scale` brings environments to them."""
+    def apply_settings(self, settings: ServerlessSettings) -> None:
+        """Set other settings; :meth:`scale` applies them to environments."""
         self.settings = settings
 
     def measure(self) -> None:
-        """Publish how busy the variant is."""
+        """Publish the concurrency of the variant."""
         self._metrics.load(self._load())
 
     def summary(self) -> dict[str, Any]:
-        """Weights and settings as DescribeEndpoint shows them."""
+        """Weights and settings in the format of DescribeEndpoint."""
         return {
             "CurrentWeight": self.weight,
             "DesiredWeight": self.weight,
-            "CurrentServerlessConfig": self.settings.shown(self.count),
-            "DesiredServerlessConfig": self.settings.shown(self.desired),
+            "CurrentServerlessConfig": self.settings.described(self.count),
+            "DesiredServerlessConfig": self.settings.described(self.desired),
         }
 
-    def _taken(self) -> tuple[Environment, bool]:
-        """An environment that is busy from now on, and whether it must be started."""
+    def _acquire(self) -> tuple[Environment, bool]:
+        """Reserve an environment; return it and whether it must be started."""
         with self._lock:
-            if len(self._busy) >= self.settings.most:
+            if len(self._busy) >= self.settings.max_concurrency:
                 raise AwsError("ThrottlingException", "Rate exceeded", 400)
             warm = [e for e in self._environments() if e.healthy and e not in self._busy]
             warm.sort(key=lambda e: not e.provisioned)
@@ -130,11 +133,11 @@ class ServerlessFleet(VariantFleet):
             return chosen, not warm
 
     def _new(self) -> Environment:
-        made = cast(Environment, self._make(self.spec.blueprint, self._refresh))
-        made.on_free, made.on_gone = self._free, self._gone
+        environment = cast(Environment, self._make(self.spec.blueprint, self._refresh))
+        environment.on_free, environment.on_exit = self._free, self._exited
         with self._lock:
-            self._instances.append(made)
-        return made
+            self._instances.append(environment)
+        return environment
 
     def _free(self, environment: Environment) -> None:
         with self._lock:
@@ -163,7 +166,7 @@ class ServerlessFleet(VariantFleet):
             self._refresh()
             self._stop_later(environment)
 
-    def _gone(self, environment: Environment) -> None:
+    def _exited(self, environment: Environment) -> None:
         self._remove(environment)
         self._stop_later(environment)
 
@@ -179,21 +182,21 @@ class ServerlessFleet(VariantFleet):
 
     def _provision(self, count: int) -> None:
         with self._lock:
-            there = self._provisioned()
-            made = [self._new() for _ in range(count - len(there))]
-            surplus = sorted(there, key=lambda e: e in self._busy)[: max(0, len(there) - count)]
-        for environment in made:
+            current = self._provisioned()
+            started = [self._new() for _ in range(count - len(current))]
+            surplus = sorted(current, key=lambda e: e in self._busy)[: max(0, len(current) - count)]
+        for environment in started:
             environment.provisioned = True
         try:
-            if not all(run_all([environment.start for environment in made])):
+            if not all(run_all([environment.start for environment in started])):
                 raise StartFailure(_NOT_UP)
         except BaseException:
-            self._end(made)
+            self._end(started)
             self.desired = self.count
             raise
         self._end(surplus)
 
-    def _try(self) -> None:
+    def _probe_model(self) -> None:
         with self._lock:
             environment = self._new()
         try:
@@ -214,7 +217,7 @@ class ServerlessFleet(VariantFleet):
         with self._lock:
             provisioned = self._provisioned()
             used = sum(1 for environment in self._busy if environment.provisioned)
-            return Load(len(self._busy), self.settings.most, used, len(provisioned))
+            return Load(len(self._busy), self.settings.max_concurrency, used, len(provisioned))
 
     def _provisioned(self) -> list[Environment]:
         return [e for e in self._environments() if e.provisioned]
@@ -223,7 +226,7 @@ class ServerlessFleet(VariantFleet):
         return cast("list[Environment]", self._instances)
 
 
-def _no_environment() -> AwsError:
+def _start_error() -> AwsError:
     return AwsError(
         "ModelError", _NOT_UP, 424,
         fields={"OriginalStatusCode": 500, "OriginalMessage": _NOT_UP, "LogStreamArn": ""},

@@ -30,29 +30,29 @@ class ServerlessKind:
         self._containers = containers
         self._account = account
 
-    def takes(self, config: Document, variant: Document) -> bool:
-        """Variants that say so."""
+    def matches(self, config: Document, variant: Document) -> bool:
+        """Whether a variant has a ServerlessConfig."""
         return variant.get("ServerlessConfig") is not None
 
     def check_config(self, config: Document, variant: Document) -> None:
-        """Refuse settings out of range and what serverless inference is not combined with."""
+        """Refuse settings out of range and features that serverless inference excludes."""
         model = variant.get("ModelName")
         known = {} if model is None else self._account.store.get("model", model)
-        containers = [] if model is None else self._containers.all_of(model)
+        containers = [] if model is None else self._containers.all_containers(model)
         check_combination(config, variant, known, containers)
         ServerlessSettings.of(variant["ServerlessConfig"])
 
     def check(self, config: Document, variant: Document) -> None:
-        """Refuse a model whose image has no local program, or that has changed since."""
+        """Refuse a model without a local program, or one that is no longer supported."""
         self.check_config(config, variant)
         self._containers.check_images(variant["ModelName"])
 
     def initial_count(self, variant: Document) -> int:
-        """ProvisionedConcurrency."""
+        """The ProvisionedConcurrency."""
         return ServerlessSettings.of(variant["ServerlessConfig"]).provisioned
 
     def build(self, request: VariantRequest) -> ServerlessFleet:
-        """The fleet. Raises ``StartFailure`` if model data cannot be had."""
+        """Build the fleet. Raises ``StartFailure`` if model data is not available."""
         blueprint = replace(
             self._containers.blueprint(request),
             startup_seconds=self._containers.timing().startup(STARTUP_SECONDS),

@@ -15,35 +15,37 @@ _PREFIX = "ServerlessProvisionedConcurrency"
 
 
 class Load(NamedTuple):
-    """Requests in progress, of how many; the same of provisioned environments."""
+    """Requests in progress and the maximum, in total and of provisioned environments."""
 
     running: int
-    most: int
+    max_concurrency: int
     provisioned_running: int
     provisioned: int
 
 
 class ServerlessMetrics:
-    """Publishes how much of a variant's concurrency is used."""
+    """Publishes the used concurrency of a variant."""
 
     def __init__(self, cloud: Cloud, endpoint: str, variant: str) -> None:
         self._cloud = cloud
         self._dimensions = {"EndpointName": endpoint, "VariantName": variant}
 
     def cold_start(self, seconds: float) -> None:
-        """An environment was started for a request."""
+        """Publish the duration of a cold start."""
         self._put("ModelSetupTime", seconds * 1e6, "Microseconds")
 
     def load(self, load: Load) -> None:
-        """How busy the variant is."""
-        self._put("ServerlessConcurrentExecutionsUtilization", load.running / load.most, "None")
+        """Publish the used concurrency."""
+        self._put(
+            "ServerlessConcurrentExecutionsUtilization", load.running / load.max_concurrency, "None"
+        )
         if load.provisioned:
             used = load.provisioned_running
             self._put(f"{_PREFIX}Executions", float(used), "Count")
             self._put(f"{_PREFIX}Utilization", used / load.provisioned, "None")
 
-    def taken(self, load: Load, *, provisioned: bool) -> None:
-        """A request was taken in, by a provisioned environment or another."""
+    def request_taken(self, load: Load, *, provisioned: bool) -> None:
+        """Publish a request and whether a provisioned environment serves it."""
         self.load(load)
         if load.provisioned:
             name = "Invocations" if provisioned else "SpilloverInvocations"

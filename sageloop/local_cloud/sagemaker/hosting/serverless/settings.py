@@ -1,4 +1,4 @@
-"""What a serverless variant says, and what it is not combined with.
+"""ServerlessConfig: its settings, and the features that it excludes.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
 """
@@ -15,7 +15,7 @@ from sageloop.local_cloud.sagemaker.models import is_multi_model
 
 Document = Mapping[str, Any]
 MAX_PAYLOAD = 4 * 1024**2
-# Until a container passes /ping, wall seconds.
+# Maximum wall seconds until a container passes /ping.
 STARTUP_SECONDS = 180
 _GIGABYTE = 1024
 _OF_INSTANCES = (
@@ -30,54 +30,55 @@ _OF_CONFIGS = ("AsyncInferenceConfig", "DataCaptureConfig", "ExplainerConfig",
 
 @dataclass(frozen=True, slots=True)
 class ServerlessSettings:
-    """Memory of an environment and how many there may be; ``provisioned`` ones are always warm."""
+    """Memory and maximum concurrency; ``provisioned`` environments are always warm."""
 
     memory_mb: int
-    most: int
+    max_concurrency: int
     provisioned: int = 0
 
     @classmethod
     def of(cls, config: Document) -> ServerlessSettings:
-        """A ServerlessConfig's settings. Raises ``AwsError`` if they make no sense."""
-        made = cls(
+        """The settings of a ServerlessConfig. Raises ``AwsError`` if they are invalid."""
+        settings = cls(
             int(config["MemorySizeInMB"]),
             int(config["MaxConcurrency"]),
             int(config.get("ProvisionedConcurrency", 0)),
         )
-        if made.memory_mb % _GIGABYTE:
+        if settings.memory_mb % _GIGABYTE:
             raise invalid(
-                f"MemorySizeInMB must be 1024, 2048, 3072, 4096, 5120 or 6144, got {made.memory_mb}"
+                "MemorySizeInMB must be 1024, 2048, 3072, 4096, 5120 or 6144, got "
+                f"{settings.memory_mb}"
             )
-        return made._checked()
+        return settings._checked()
 
     def changed(self, update: Document) -> ServerlessSettings:
         """The settings after a ServerlessUpdateConfig. Raises ``AwsError`` as :meth:`of` does."""
-        most = int(update.get("MaxConcurrency", self.most))
+        max_concurrency = int(update.get("MaxConcurrency", self.max_concurrency))
         provisioned = int(update.get("ProvisionedConcurrency", self.provisioned))
-        return replace(self, most=most, provisioned=provisioned)._checked()
+        return replace(self, max_concurrency=max_concurrency, provisioned=provisioned)._checked()
 
-    def shown(self, provisioned: int) -> dict[str, int]:
-        """As DescribeEndpoint shows them, with so many provisioned environments."""
-        told = {"MemorySizeInMB": self.memory_mb, "MaxConcurrency": self.most}
-        return told | ({"ProvisionedConcurrency": provisioned} if provisioned else {})
+    def described(self, provisioned: int) -> dict[str, int]:
+        """The settings in the format of DescribeEndpoint."""
+        document = {"MemorySizeInMB": self.memory_mb, "MaxConcurrency": self.max_concurrency}
+        return document | ({"ProvisionedConcurrency": provisioned} if provisioned else {})
 
     def _checked(self) -> ServerlessSettings:
-        if self.provisioned > self.most:
+        if self.provisioned > self.max_concurrency:
             raise invalid(
                 f"ProvisionedConcurrency ({self.provisioned}) must be less than or equal to "
-                f"MaxConcurrency ({self.most})"
+                f"MaxConcurrency ({self.max_concurrency})"
             )
         return self
 
 
 def is_serverless(config: Document) -> bool:
-    """Whether an endpoint configuration is a serverless endpoint's."""
+    """Whether an endpoint configuration is serverless."""
     return any(variant.get("ServerlessConfig") for variant in config["ProductionVariants"])
 
 
-def check_update(served: Document, wanted: Document) -> None:
-    """Refuse the way back from a serverless endpoint to one with instances."""
-    if is_serverless(served) and not is_serverless(wanted):
+def check_update(served: Document, desired: Document) -> None:
+    """Refuse an update from a serverless endpoint to one with instances."""
+    if is_serverless(served) and not is_serverless(desired):
         raise invalid(
             "A serverless endpoint cannot be updated to an instance-based one; create a new "
             "endpoint."
@@ -87,14 +88,14 @@ def check_update(served: Document, wanted: Document) -> None:
 def check_combination(
     config: Document, variant: Document, model: Document, containers: list[dict[str, Any]]
 ) -> None:
-    """Refuse what serverless inference is not combined with."""
-    found = list(_excluded(config, variant, model, containers))
-    if found:
-        raise unsupported(variant["VariantName"], found)
+    """Refuse features that serverless inference excludes."""
+    features = list(_excluded(config, variant, model, containers))
+    if features:
+        raise unsupported(variant["VariantName"], features)
 
 
 def unsupported(variant: str, features: list[str]) -> AwsError:
-    """AWS's refusal, and which features it is about."""
+    """AWS's error, with the unsupported features."""
     return invalid(
         "One or more endpoint features are not supported using this configuration: variant "
         f"{variant} has a ServerlessConfig, which is not combined with {', '.join(features)}."

@@ -1,4 +1,4 @@
-"""Changes of serverless variants under the same endpoint configuration."""
+"""Updates of serverless variants under the same endpoint configuration."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from sageloop.local_cloud.sagemaker.hosting.requests import invalid
 from sageloop.local_cloud.sagemaker.hosting.serverless.fleet import ServerlessFleet
 from sageloop.local_cloud.sagemaker.hosting.serverless.settings import ServerlessSettings
 
-Limits = list[tuple[ServerlessFleet, ServerlessSettings]]
+SettingsChanges = list[tuple[ServerlessFleet, ServerlessSettings]]
 
 
-def limits_of(
+def settings_changes_of(
     variants: Mapping[str, VariantFleet], desired: Iterable[Mapping[str, Any]]
-) -> Limits:  # fmt: skip
+) -> SettingsChanges:  # fmt: skip
     """The new settings of serverless variants in DesiredWeightsAndCapacities.
 
-    Raises ``AwsError`` for settings that make no sense, for a variant of the other kind.
+    Raises ``AwsError`` for invalid settings and for variants of another kind.
     """
-    found: Limits = []
+    changes: SettingsChanges = []
     for change in desired:
         name, update = change["VariantName"], change.get("ServerlessUpdateConfig")
         variant = variants[name]
@@ -28,15 +28,15 @@ def limits_of(
             if "DesiredInstanceCount" in change:
                 raise invalid(f"The variant {name} is serverless and has no DesiredInstanceCount.")
             if update is not None:
-                found.append((variant, variant.settings.changed(update)))
+                changes.append((variant, variant.settings.changed(update)))
         elif update is not None:
-            raise invalid(f"The variant {name} is not serverless; it takes no "
+            raise invalid(f"The variant {name} is not serverless and has no "
                           "ServerlessUpdateConfig.")  # fmt: skip
-    return found
+    return changes
 
 
-def take(limits: Limits) -> dict[str, int]:
-    """Give variants their new settings; returns the provisioned environments of each to come."""
-    for variant, settings in limits:
-        variant.limit(settings)
-    return {v.spec.name: s.provisioned for v, s in limits if s.provisioned > 0}
+def apply(changes: SettingsChanges) -> dict[str, int]:
+    """Apply new settings to variants; return the new provisioned concurrency of each."""
+    for variant, settings in changes:
+        variant.apply_settings(settings)
+    return {v.spec.name: s.provisioned for v, s in changes if s.provisioned > 0}

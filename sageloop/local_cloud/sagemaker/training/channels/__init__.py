@@ -1,1 +1,1 @@
-"""How a job's data reaches its hosts: as files, as read-only files, through pipes, as mounts."""
+"""Input channels of a training job: files, read-only files, pipes and file systems."""

@@ -1,4 +1,4 @@
-"""One channel as its request describes it."""
+"""An input channel of a job, from its request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from sageloop.local_cloud.sagemaker.training.cluster import HostPlan
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel; ``s3`` or ``file_system`` is its source. ``seed`` is its ShuffleConfig's."""
+    """An input channel; its source is ``s3`` or ``file_system``.
+
+    ``seed`` is the seed of its ShuffleConfig.
+    """
 
     name: str
     mode: str
@@ -23,38 +26,38 @@ class Channel:
 
     @property
     def sharded(self) -> bool:
-        """Whether each host has a part of the objects instead of all of them."""
+        """Whether each host gets a part of the objects (ShardedByS3Key)."""
         return bool(self.s3.get("S3DataDistributionType") == "ShardedByS3Key")
 
     def reaches(self, host: HostPlan) -> bool:
-        """Whether a host is of a group that has this channel."""
+        """Whether a host belongs to an instance group that gets this channel."""
         groups = self.s3.get("InstanceGroupNames")
         return not groups or host.group in groups
 
-    def described(self) -> dict[str, str]:
-        """Its entry in ``inputdataconfig.json``."""
-        described = {
+    def config_entry(self) -> dict[str, str]:
+        """The channel's entry in ``inputdataconfig.json``."""
+        config_entry = {
             "TrainingInputMode": self.mode,
             "S3DistributionType": self.s3.get("S3DataDistributionType", "FullyReplicated"),
             "RecordWrapperType": self.record_wrapper,
         }
         if self.content_type is not None:
-            described["ContentType"] = self.content_type
-        return described
+            config_entry["ContentType"] = self.content_type
+        return config_entry
 
 
 def channels_of(job: dict[str, Any]) -> list[Channel]:
-    """A job's channels, each in its own input mode or the job's."""
+    """The channels of a job, each with its own input mode or that of the job."""
     mode = job["AlgorithmSpecification"].get("TrainingInputMode", "File")
-    return [_channel(given, mode) for given in job.get("InputDataConfig", ())]
+    return [_channel(config, mode) for config in job.get("InputDataConfig", ())]
 
 
-def _channel(given: dict[str, Any], mode: str) -> Channel:
-    source = given["DataSource"]
+def _channel(config: dict[str, Any], mode: str) -> Channel:
+    source = config["DataSource"]
     return Channel(
-        name=given["ChannelName"], mode=given.get("InputMode", mode),
+        name=config["ChannelName"], mode=config.get("InputMode", mode),
         s3=source.get("S3DataSource", {}), file_system=source.get("FileSystemDataSource", {}),
-        content_type=given.get("ContentType"), gzipped=given.get("CompressionType") == "Gzip",
-        record_wrapper=given.get("RecordWrapperType", "None"),
-        seed=given.get("ShuffleConfig", {}).get("Seed"),
+        content_type=config.get("ContentType"), gzipped=config.get("CompressionType") == "Gzip",
+        record_wrapper=config.get("RecordWrapperType", "None"),
+        seed=config.get("ShuffleConfig", {}).get("Seed"),
     )  # fmt: skip

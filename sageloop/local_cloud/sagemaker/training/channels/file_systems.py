@@ -1,4 +1,4 @@
-"""File systems of the network (EFS, FSx for Lustre), each a directory of this machine."""
+"""Network file systems (EFS, FSx for Lustre), each represented by a local directory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sageloop.local_cloud.sagemaker.failures import JobFailed
 
 
 class FileSystems:
-    """Which directory stands for which file system.
+    """Local directories by file system id.
 
     Example::
 
@@ -22,7 +22,7 @@ class FileSystems:
         self._known: dict[str, Path] = {}
 
     def register(self, file_system_id: str, path: str | Path) -> None:
-        """Let a directory stand for a file system. Raises ``ValueError`` if it is none."""
+        """Use a local directory as a file system. Raises ``ValueError`` if it is no directory."""
         directory = Path(path).resolve()
         if not directory.is_dir():
             raise ValueError(f"file system {file_system_id}: {directory} is not a directory")
@@ -30,7 +30,7 @@ class FileSystems:
             self._known[file_system_id] = directory
 
     def unregister(self, file_system_id: str) -> None:
-        """Forget a file system; unknown ones are ignored."""
+        """Remove a file system; unknown ids are ignored."""
         with self._lock:
             self._known.pop(file_system_id, None)
 
@@ -39,17 +39,21 @@ class FileSystems:
             return file_system_id in self._known
 
     def directory(self, source: dict[str, Any]) -> Path:
-        """The directory that a FileSystemDataSource names.
+        """The local directory of a FileSystemDataSource.
 
-        Raises :class:`JobFailed` if there is none, or it is outside its file system.
+        Raises :class:`JobFailed` if it does not exist or is outside its file system.
         """
         with self._lock:
             root = self._known.get(source["FileSystemId"])
         inside = PurePosixPath(source["DirectoryPath"]).as_posix().lstrip("/")
-        found = None if root is None else (root / inside).resolve()
-        if root is None or found is None or not (found.is_dir() and found.is_relative_to(root)):
+        resolved = None if root is None else (root / inside).resolve()
+        if (
+            root is None
+            or resolved is None
+            or not (resolved.is_dir() and resolved.is_relative_to(root))
+        ):
             raise JobFailed(
                 f"ClientError: Unable to mount file system: {source['FileSystemId']} directory "
                 f"path: {source['DirectoryPath']}. No such directory."
             )
-        return found
+        return resolved

@@ -1,4 +1,4 @@
-"""File and FastFile: a channel's objects as files, private ones or shared and read-only."""
+"""Input modes File and FastFile: private copies of objects, or shared read-only files."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _READ_ONLY = 0o444
 
 
 def copy_items(items: Iterable[Item], target: Path, storage: JobStorage) -> None:
-    """Give a host files of its own (File)."""
+    """Copy objects into a host's channel directory (File mode)."""
     for item in items:
         storage.save(item.bucket, item.key, item.place(target))
 
 
 class SharedBodies:
-    """Bodies kept once for all hosts and jobs that read them (FastFile).
+    """Object bodies stored once for all hosts and jobs that read them (FastFile mode).
 
-    There is no lazy reading: the first job that names an object copies it in full, every
-    later host and job has it by a hard link.
+    There is no lazy reading: the first job that reads an object copies it completely, later hosts
+    and jobs get hard links to it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,28 +32,28 @@ class SharedBodies:
         self._lock = threading.Lock()
 
     def link_items(self, items: Iterable[Item], target: Path, storage: JobStorage) -> None:
-        """Give a host links to files that nobody may write."""
+        """Create read-only links to objects in a host's channel directory."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for item in items:
             place = item.place(target)
             place.parent.mkdir(parents=True, exist_ok=True)
-            os.link(self._kept(item, storage), place)
+            os.link(self._cached(item, storage), place)
 
-    def _kept(self, item: Item, storage: JobStorage) -> Path:
-        etag = storage.ask(item.bucket, item.key)  # each host and job asks as its own role
+    def _cached(self, item: Item, storage: JobStorage) -> Path:
+        etag = storage.authorize(item.bucket, item.key)  # for the role of each job
         named = hashlib.sha256(f"{item.bucket}/{item.key}/{etag}".encode()).hexdigest()
-        kept = self._folder / named
+        cached = self._folder / named
         with self._lock:
-            if not kept.exists():
-                fresh = kept.with_suffix(".new")
+            if not cached.exists():
+                fresh = cached.with_suffix(".new")
                 storage.save(item.bucket, item.key, fresh)
                 fresh.chmod(_READ_ONLY)
-                fresh.rename(kept)
-        return kept
+                fresh.rename(cached)
+        return cached
 
 
 def make_read_only(target: Path) -> None:
-    """Take the right to write off a channel's files, where no mount can."""
+    """Remove write permission from a channel's files where mounts are not available."""
     for path in target.rglob("*"):
         if path.is_file():
             path.chmod(_READ_ONLY)

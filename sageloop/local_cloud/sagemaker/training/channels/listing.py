@@ -1,4 +1,4 @@
-"""What a channel is made of: the objects under a prefix or in a manifest, dealt to hosts."""
+"""The objects of a channel, from a prefix or a manifest, and their distribution to hosts."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _Part = TypeVar("_Part")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One object, and where its file goes within the channel."""
+    """An object and the relative path of its file in the channel."""
 
     bucket: str
     key: str
     relative: str
 
     def place(self, target: Path) -> Path:
-        """Its file under ``target``. Raises :class:`JobFailed` if that leaves the channel."""
+        """The file of the object in ``target``. Raises :class:`JobFailed` if it is outside."""
         parts = PurePosixPath(self.relative).parts
         if not parts or ".." in parts or self.relative.startswith("/"):
             raise JobFailed(
@@ -35,9 +35,9 @@ class Item:
 
 
 def items_of(channel: Channel, storage: JobStorage) -> list[Item]:
-    """A channel's objects, in the order of their keys or of the manifest.
+    """The objects of a channel, ordered by key or as in the manifest.
 
-    Raises :class:`JobFailed` in AWS's words.
+    Raises :class:`JobFailed` with AWS's message.
     """
     uri = channel.s3["S3Uri"]
     if channel.s3.get("S3DataType", "S3Prefix") == "ManifestFile":
@@ -47,10 +47,10 @@ def items_of(channel: Channel, storage: JobStorage) -> list[Item]:
 
 
 def lines_of(channel: Channel, storage: JobStorage) -> list[dict[str, Any]]:
-    """The lines of an augmented manifest. Raises :class:`JobFailed` for one that is no JSON."""
+    """The lines of an augmented manifest. Raises :class:`JobFailed` if a line is no JSON object."""
     uri = channel.s3["S3Uri"]
     text = storage.read(*split_uri(uri)).decode(errors="replace")
-    found = []
+    lines = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -63,17 +63,17 @@ def lines_of(channel: Channel, storage: JobStorage) -> list[dict[str, Any]]:
                 f"ClientError: Line {number} of the augmented manifest file {uri} is not a JSON "
                 "object"
             )
-        found.append(parsed)
-    return found
+        lines.append(parsed)
+    return lines
 
 
-def dealt(
+def shard_of(
     parts: Sequence[_Part], channel: Channel, *, rank: int, hosts: int, epoch: int = 0
 ) -> list[_Part]:
-    """What one of several hosts gets of a channel in an epoch, in its order.
+    """The part of a channel that one of several hosts reads in an epoch, in reading order.
 
-    Shuffling comes before sharding, so that a shuffled shard differs from epoch to epoch, as
-    the ShuffleConfig of AWS's API says.
+    Shuffling comes before sharding, which gives each epoch a different shard, as documented for
+    ShuffleConfig.
     """
     ordered = list(parts)
     if channel.seed is not None:
@@ -100,5 +100,5 @@ def _relative(key: str, prefix: str) -> str:
     folder = prefix if prefix.endswith("/") else f"{prefix}/"
     if prefix and key.startswith(folder):
         return key[len(folder) :]
-    # The prefix ends within a name: files keep their own, beside one another.
+    # The prefix ends within a file name: the files keep their names, in one folder.
     return key[prefix.rfind("/") + 1 :]

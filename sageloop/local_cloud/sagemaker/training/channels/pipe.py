@@ -1,4 +1,4 @@
-"""Pipe mode: a named pipe for each epoch, fed while the container reads it."""
+"""Input mode Pipe: a named pipe for each epoch, written while the container reads it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Produce = Callable[[int], Iterator[bytes]]
 
 
 class PipeFeed:
-    """Feeds ``<path>_0``, ``<path>_1`` ... from ``produce(epoch)``, one after another.
+    """Writes the pipes ``<path>_0``, ``<path>_1`` ... from ``produce(epoch)``, in order.
 
-    The next epoch's pipe is there before this one's data flows, so that a reader may open it
-    as soon as it has come to the end. A reader that closes early ends its epoch. ``on_error``
-    is told why data could not be had.
+    The pipe of the next epoch is created before the data of this epoch is written, so a reader may
+    open it immediately after the end of this one. A reader that closes early ends its epoch.
+    ``on_error`` is called with the failure if data cannot be read.
     """
 
     def __init__(self, path: Path, produce: Produce, on_error: Callable[[JobFailed], None]) -> None:
@@ -35,7 +35,7 @@ class PipeFeed:
         self._thread.start()
 
     def close(self) -> None:
-        """Feed nothing more; the container has ended."""
+        """Stop writing; the container has ended."""
         self._closed.set()
         while self._thread.is_alive():
             self._release()
@@ -50,7 +50,7 @@ class PipeFeed:
         except JobFailed as failure:
             self._on_error(failure)
         except OSError:
-            if not self._closed.is_set():  # else the job's directory has gone already
+            if not self._closed.is_set():  # else the job's directory has been removed
                 raise
 
     def _serve(self, epoch: int) -> None:
@@ -71,7 +71,7 @@ class PipeFeed:
         return self._path.with_name(f"{self._path.name}_{epoch}")
 
     def _release(self) -> None:
-        # Opening blocks until somebody reads: a reader for a moment lets the thread go on.
+        # Opening for writing blocks without a reader: a temporary reader releases the thread.
         for name in self._path.parent.glob(f"{self._path.name}_*"):
             with suppress(OSError):
                 os.close(os.open(name, os.O_RDONLY | os.O_NONBLOCK))

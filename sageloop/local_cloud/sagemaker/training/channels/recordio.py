@@ -1,4 +1,4 @@
-"""MXNet's RecordIO framing: magic number, length, data, padding to four bytes."""
+"""MXNet's RecordIO format: magic number, length, data, padding to four bytes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import struct
 from collections.abc import Iterator
 
 _MAGIC = 0xCED7230A
-_LONGEST = (1 << 29) - 1
+_MAX_FRAME_BYTES = (1 << 29) - 1
 _WHOLE, _FIRST, _MIDDLE, _LAST = 0, 1, 2, 3
 
 
 def record(data: bytes) -> bytes:
-    """``data`` as one record, in several frames if it is 512 MiB or longer."""
+    """``data`` as one record, split into several frames from 512 MiB on."""
     frames = list(_cut(data))
     if len(frames) == 1:
         return _frame(data, _WHOLE)
@@ -20,8 +20,8 @@ def record(data: bytes) -> bytes:
 
 
 def _cut(data: bytes) -> Iterator[bytes]:
-    for start in range(0, max(1, len(data)), _LONGEST):
-        yield data[start : start + _LONGEST]
+    for start in range(0, max(1, len(data)), _MAX_FRAME_BYTES):
+        yield data[start : start + _MAX_FRAME_BYTES]
 
 
 def _frame(data: bytes, part: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What flows through a pipe: objects decompressed, wrapped, one after another."""
+"""The data of a pipe: objects decompressed, wrapped and concatenated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REFERENCE = "-ref"
 
 
 def of_objects(channel: Channel, items: Iterable[Item], storage: JobStorage) -> Iterator[bytes]:
-    """Objects, one after another; each a record of its own if RecordIO is asked for."""
+    """The objects in order; each is one record if RecordWrapperType is RecordIO."""
     for item in items:
         yield from _wrapped(channel, _body(channel, item.bucket, item.key, storage))
 
@@ -28,7 +28,8 @@ def of_lines(
 ) -> Iterator[bytes]:
     """The attributes of an augmented manifest's lines, in the order of AttributeNames.
 
-    An attribute named ``...-ref`` stands for the object it names, any other for its value.
+    An attribute named ``...-ref`` gives the body of the object that it references, any other
+    attribute gives its value.
     https://docs.aws.amazon.com/sagemaker/latest/dg/augmented-manifest-stream.html
     """
     for line in lines:
@@ -63,7 +64,7 @@ def _body(channel: Channel, bucket: str, key: str, storage: JobStorage) -> Itera
     yield from _gunzipped(pieces, f"s3://{bucket}/{key}") if channel.gzipped else pieces
 
 
-def _gunzipped(pieces: Iterable[bytes], told: str) -> Iterator[bytes]:
+def _gunzipped(pieces: Iterable[bytes], location: str) -> Iterator[bytes]:
     open_member: Any = zlib.decompressobj(_GZIP)
     try:
         for piece in pieces:
@@ -71,7 +72,7 @@ def _gunzipped(pieces: Iterable[bytes], told: str) -> Iterator[bytes]:
             while rest:
                 yield open_member.decompress(rest)
                 rest = open_member.unused_data
-                if open_member.eof:  # a file may hold several members, one after another
+                if open_member.eof:  # a gzip file may contain several members
                     open_member = zlib.decompressobj(_GZIP)
     except zlib.error as error:
-        raise JobFailed(f"ClientError: {told} is not compressed with gzip: {error}") from error
+        raise JobFailed(f"ClientError: {location} is not compressed with gzip: {error}") from error

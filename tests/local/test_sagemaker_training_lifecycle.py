@@ -1,4 +1,4 @@
-"""Training jobs' lives: checkpoints, spot, capacity, internal errors, warm pools."""
+"""Lifecycle of training jobs: checkpoints, spot, capacity, internal errors, warm pools."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def described(aws: SimpleNamespace, name: str = "job") -> dict[str, Any]:
     return dict(aws.sagemaker.describe_training_job(TrainingJobName=name))
 
 
-def pool_of(aws: SimpleNamespace, name: str) -> dict[str, Any]:
+def warm_pool_status(aws: SimpleNamespace, name: str) -> dict[str, Any]:
     return dict(described(aws, name)["WarmPoolStatus"])
 
 
 @pytest.mark.feature("training: checkpoints both ways")
-def test_checkpoints_come_down_and_go_up_and_are_removed(
+def test_checkpoints_are_downloaded_uploaded_and_deleted(
     aws: SimpleNamespace, program: Any
 ) -> None:
     put(aws, **{"kept/old": b"old", "kept/sub/gone": b"gone", "kept-not/x": b"x"})
@@ -92,20 +92,20 @@ def test_checkpoints_come_down_and_go_up_and_are_removed(
     run(aws, request("job", image, CheckpointConfig=KEPT))
 
     assert model(aws)["found"] == b"old sub/gone"
-    told = b'{"S3Uri": "s3://training-tests/kept", "LocalPath": "/opt/ml/checkpoints"}'
-    assert model(aws)["config"] == told
+    files = b'{"S3Uri": "s3://training-tests/kept", "LocalPath": "/opt/ml/checkpoints"}'
+    assert model(aws)["config"] == files
     keys = [o["Key"] for o in aws.s3.list_objects_v2(Bucket=BUCKET, Prefix="kept/")["Contents"]]
     assert keys == ["kept/old", "kept/sub/new"]
 
 
-def test_checkpoints_go_up_while_the_job_runs(aws: SimpleNamespace, program: Any) -> None:
+def test_checkpoints_are_uploaded_while_the_job_runs(aws: SimpleNamespace, program: Any) -> None:
     up = __import__("threading").Event()
 
-    def seen(call: Any, _: Any) -> None:
+    def on_call(call: Any, _: Any) -> None:
         if call.params["Key"] == "kept/half":
             up.set()
 
-    aws.cloud.front.after("s3:PutObject", seen)
+    aws.cloud.front.after("s3:PutObject", on_call)
     image = program(BASE + "(kept / 'half').write_text('h')\nsignal.pause()\n")
     aws.sagemaker.create_training_job(**request("job", image, CheckpointConfig=KEPT))
 
@@ -117,7 +117,7 @@ def test_checkpoints_go_up_while_the_job_runs(aws: SimpleNamespace, program: Any
 
 
 @pytest.mark.feature("training: spot with checkpoints")
-def test_interrupted_spot_job_goes_on_from_its_checkpoint(
+def test_interrupted_spot_job_continues_from_its_checkpoint(
     aws: SimpleNamespace, program: Any
 ) -> None:
     aws.cloud.faults.interrupt_spot("job", when_logged="epoch 1 done")
@@ -132,8 +132,8 @@ def test_interrupted_spot_job_goes_on_from_its_checkpoint(
     assert job["EnableManagedSpotTraining"]
 
 
-@pytest.mark.feature("training: spot is billed less than it trains")
-def test_spot_that_waits_for_capacity_goes_on_and_saves(aws: SimpleNamespace, program: Any) -> None:
+@pytest.mark.feature("training: billable time of spot is below training time")
+def test_spot_job_continues_after_waiting_for_capacity(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.interrupt_spot("job", when_logged="epoch 1 done")
     once = [lambda: aws.cloud.faults.refuse_capacity("ml.m5.large")]
     aws.cloud.front.after("logs:PutLogEvents", lambda *_: once.pop()() if once else None)
@@ -152,7 +152,7 @@ def test_spot_that_waits_for_capacity_goes_on_and_saves(aws: SimpleNamespace, pr
 
 
 @pytest.mark.feature("training: maximum wait")
-def test_spot_that_waits_too_long_is_stopped(aws: SimpleNamespace, program: Any) -> None:
+def test_spot_job_over_max_wait_time_is_stopped(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.refuse_capacity("ml.m5.large", times=None)
     run(aws, request("job", program(""), **SPOT))
 
@@ -166,7 +166,7 @@ def test_spot_that_waits_too_long_is_stopped(aws: SimpleNamespace, program: Any)
     assert "TrainingTimeInSeconds" not in job
 
 
-def test_spot_that_waits_can_be_stopped(aws: SimpleNamespace, program: Any) -> None:
+def test_waiting_spot_job_can_be_stopped(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.refuse_capacity("ml.m5.large")
     run(aws, request("job", program(""), **SPOT))
 
@@ -204,7 +204,7 @@ def test_quota_is_refused_at_creation(aws: SimpleNamespace, program: Any) -> Non
 
 
 @pytest.mark.feature("training: internal errors are retried")
-def test_internal_error_is_retried_from_its_start(aws: SimpleNamespace, program: Any) -> None:
+def test_internal_error_restarts_the_job(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.fail_internally("job", times=2)
     image = program("print('here', flush=True)\n")
 
@@ -217,18 +217,18 @@ def test_internal_error_is_retried_from_its_start(aws: SimpleNamespace, program:
 def test_run_time_of_all_attempts_is_limited_together(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.interrupt_spot("job", when_logged="epoch 1 done")
     limits = {"MaxRuntimeInSeconds": 2, "MaxWaitTimeInSeconds": 100}
-    made = request(
+    spec = request(
         "job", program(RESUMING + "signal.pause()"), **SPOT | {"StoppingCondition": limits}
     )
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
     assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
     assert job["TrainingTimeInSeconds"] <= 4
 
 
 @pytest.mark.feature("training: warm pools")
-def test_matching_job_takes_the_warm_pool_and_its_cache(
+def test_matching_job_reuses_the_warm_pool_and_its_cache(
     pools: SimpleNamespace, program: Any
 ) -> None:
     image = program(CACHING)
@@ -237,27 +237,27 @@ def test_matching_job_takes_the_warm_pool_and_its_cache(
         "Status": "Available", "ResourceRetainedBillableTimeInSeconds": 0
     }  # fmt: skip
     pools.cloud.clock.advance(100)
-    pools.cloud.faults.refuse_capacity("ml.m5.large")  # who has instances needs none
+    pools.cloud.faults.refuse_capacity("ml.m5.large")  # a job with a warm pool needs no capacity
 
     second = run(pools, request("second", image, ResourceConfig=WARM))
 
     assert second["TrainingJobStatus"] == "Completed"
     assert model(pools, "first") == {"found": b"nothing"}
     assert model(pools, "second") == {"found": b"first"}
-    told = pool_of(pools, "first")
-    assert (told["Status"], told["ReusedByJob"]) == ("Reused", "second")
-    assert told["ResourceRetainedBillableTimeInSeconds"] >= 100
+    status = warm_pool_status(pools, "first")
+    assert (status["Status"], status["ReusedByJob"]) == ("Reused", "second")
+    assert status["ResourceRetainedBillableTimeInSeconds"] >= 100
     listed = pools.sagemaker.list_training_jobs(WarmPoolStatusEquals="Available")
     assert [s["TrainingJobName"] for s in listed["TrainingJobSummaries"]] == ["second"]
 
 
-def test_other_job_does_not_take_the_warm_pool(pools: SimpleNamespace, program: Any) -> None:
+def test_different_job_does_not_use_the_warm_pool(pools: SimpleNamespace, program: Any) -> None:
     image = program("")
     run(pools, request("first", image, ResourceConfig=WARM))
 
     run(pools, request("second", image, ResourceConfig=WARM | {"VolumeSizeInGB": 2}))
 
-    assert pool_of(pools, "first")["Status"] == "Available"
+    assert warm_pool_status(pools, "first")["Status"] == "Available"
 
 
 def test_warm_pool_ends_after_its_period(pools: SimpleNamespace, program: Any) -> None:
@@ -268,7 +268,7 @@ def test_warm_pool_ends_after_its_period(pools: SimpleNamespace, program: Any) -
     pools.cloud.clock.advance(600)
 
     assert pools.cloud.settle(180) == []
-    assert pool_of(pools, "first") == {
+    assert warm_pool_status(pools, "first") == {
         "Status": "Terminated", "ResourceRetainedBillableTimeInSeconds": 600
     }  # fmt: skip
 
@@ -299,7 +299,7 @@ def test_warm_pool_is_updated(
     expected = act(pools)
 
     assert pools.cloud.settle(180) == []
-    assert pool_of(pools, "first")["Status"] == expected
+    assert warm_pool_status(pools, "first")["Status"] == expected
 
 
 def test_job_without_a_pool_cannot_be_updated(aws: SimpleNamespace, program: Any) -> None:
@@ -309,7 +309,7 @@ def test_job_without_a_pool_cannot_be_updated(aws: SimpleNamespace, program: Any
         update(aws, 10)
 
 
-def test_pool_of_an_internal_error_is_not_kept(aws: SimpleNamespace, program: Any) -> None:
+def test_no_warm_pool_after_an_internal_error(aws: SimpleNamespace, program: Any) -> None:
     aws.cloud.faults.fail_internally("job")
 
     job = run(aws, request("job", program(""), ResourceConfig=WARM))
@@ -318,7 +318,7 @@ def test_pool_of_an_internal_error_is_not_kept(aws: SimpleNamespace, program: An
 
 
 @pytest.mark.feature("training: live logs")
-def test_lines_are_in_the_log_while_the_job_runs(aws: SimpleNamespace, program: Any) -> None:
+def test_log_is_written_while_the_job_runs(aws: SimpleNamespace, program: Any) -> None:
     image = program("import signal\nprint('now', flush=True)\nsignal.pause()")
     aws.sagemaker.create_training_job(**request("job", image))
 
@@ -330,31 +330,34 @@ def test_lines_are_in_the_log_while_the_job_runs(aws: SimpleNamespace, program: 
     assert aws.cloud.settle(180) == []
 
 
-@pytest.mark.feature("training: a launcher hears metrics and the end")
-def test_launcher_hears_metrics_and_the_last_document(aws: SimpleNamespace, program: Any) -> None:
+@pytest.mark.feature("training: launch callbacks receive metrics and the end")
+def test_launch_callbacks_receive_metrics_and_final_document(
+    aws: SimpleNamespace, program: Any
+) -> None:
     image = program("print('loss=2')\nprint('loss=1')")
-    made = request("job", image)
-    made["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "l", "Regex": "loss=(.)"}]
-    heard: list[Any] = []
+    spec = request("job", image)
+    spec["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "l", "Regex": "loss=(.)"}]
+    events: list[Any] = []
 
     arn = aws.cloud.service("sagemaker").training.launch(
-        made, tuning_job_arn="arn:tuning", on_metric=lambda *told: heard.append(told),
-        on_end=lambda job: heard.append(job["TrainingJobStatus"]),
+        spec, tuning_job_arn="arn:tuning", on_metric=lambda *values: events.append(values),
+        on_end=lambda job: events.append(job["TrainingJobStatus"]),
     )  # fmt: skip
 
     assert aws.cloud.settle(180) == []
-    assert heard == [("l", 2.0), ("l", 1.0), "Completed"]
+    assert events == [("l", 2.0), ("l", 1.0), "Completed"]
     job = described(aws)
     assert (job["TrainingJobArn"], job["TuningJobArn"]) == (arn, "arn:tuning")
 
 
-def test_launcher_hears_the_end_of_a_job_that_is_only_stored(aws: SimpleNamespace) -> None:
-    heard: list[Any] = []
+def test_launch_callback_receives_the_end_of_a_stored_job(aws: SimpleNamespace) -> None:
+    events: list[Any] = []
     training = aws.cloud.service("sagemaker").training
     training.launch(
-        request("job", "elsewhere/image:1"), on_end=lambda job: heard.append(job["SecondaryStatus"])
+        request("job", "elsewhere/image:1"),
+        on_end=lambda job: events.append(job["SecondaryStatus"]),
     )
 
     training.stop_job("job")
 
-    assert heard == ["Stopped"]
+    assert events == ["Stopped"]

@@ -1,7 +1,8 @@
-"""The built-in algorithm, except where a file in a folder says that something goes wrong.
+"""The built-in algorithm with faults that files in a folder switch on.
 
-Called with the folder and ``train`` or ``serve``. ``exits-3``: training tells why and ends
-with 3; ``sick``: the model answers every request with 500; ``silent``: it never answers a ping.
+Called with the folder and ``train`` or ``serve``. ``exits-3``: training writes a failure reason and
+exits with 3; ``sick``: the model responds 500 to each request; ``silent``: it never responds to a
+ping.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def serve(folder: Path) -> None:
     address = ("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"]))
     if (folder / "silent").exists():
         taken = socket.create_server(address)
-        sys.stdout.write(f"bound to {taken.getsockname()}, answering nobody\n")
+        sys.stdout.write(f"bound to {taken.getsockname()}, not responding\n")
         sys.stdout.flush()
         threading.Event().wait()
     if (folder / "sick").exists():

@@ -1,4 +1,4 @@
-"""The record of tuning jobs: what each is, how it moves, and who is told."""
+"""The stored documents of tuning jobs and their status changes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _EVENT_MEMBERS = (
     "TrainingJobStatusCounters", "ObjectiveStatusCounters", "FailureReason", "BestTrainingJob",
     "TuningJobCompletionReason", "TuningJobCompletionDetails",
 )  # fmt: skip
-_LONGEST_REASON = 1024
+_MAX_REASON_LENGTH = 1024
 
 
-class TuningBook:
-    """Creates and moves tuning jobs in the store; each move is an event."""
+class TuningJobRepository:
+    """Creates and updates tuning jobs in the store; each status change is an event."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -35,7 +35,7 @@ class TuningBook:
         self._clock = account.cloud.clock
 
     def open(self, request: Mapping[str, Any], definitions: Sequence[Definition]) -> Document:
-        """Add a tuning job as it is asked for. Raises ResourceInUse if the name is taken."""
+        """Create a tuning job from its request. Raises ResourceInUse if the name is taken."""
         name, now = request["HyperParameterTuningJobName"], self._clock.now()
         described = [_described(definition) for definition in definitions]
         several = "TrainingJobDefinitions" in request
@@ -57,9 +57,9 @@ class TuningBook:
         self, name: str, trials: Sequence[Trial], *, parents: Sequence[Trial] | None = None,
         **members: Any,
     ) -> None:  # fmt: skip
-        """Count the trials anew and name the best.
+        """Update the counters of the training jobs and the best training job.
 
-        ``parents`` are the parents' trials if an overall best is to be told
+        ``parents`` are the trials of the parent jobs if an overall best training job is reported
         (IdenticalDataAndAlgorithm).
         """
         changes: dict[str, Any] = {**counters(trials), **members}
@@ -75,19 +75,19 @@ class TuningBook:
         self._store.update(FAMILY, name, changes)
 
     def move(self, name: str, status: str, *, reason: str | None = None) -> None:
-        """Enter a status; ``reason`` is the FailureReason."""
+        """Set a status; ``reason`` is the FailureReason."""
         now = self._clock.now()
         changes: dict[str, Any] = {
             "HyperParameterTuningJobStatus": status, "LastModifiedTime": now
         }  # fmt: skip
         if reason is not None:
-            changes["FailureReason"] = reason[:_LONGEST_REASON]
+            changes["FailureReason"] = reason[:_MAX_REASON_LENGTH]
         if status in ENDED:
             changes["HyperParameterTuningEndTime"] = now
         self._emit(self._store.update(FAMILY, name, changes))
 
-    def ask_to_stop(self, name: str) -> bool:
-        """Enter Stopping; false if the job is stopping already.
+    def mark_stopping(self, name: str) -> bool:
+        """Set a job to Stopping; return false if it is stopping already.
 
         Raises ``AwsError`` if the job has ended.
         """
@@ -112,7 +112,7 @@ class TuningBook:
 
 
 def _described(definition: Definition) -> dict[str, Any]:
-    # As AWS describes it: with the algorithm's own metrics and the parameter it adds.
+    # As in AWS's description: with the metrics of the algorithm and the parameter that AWS adds.
     document = dict(definition.document)
     specification = dict(document["AlgorithmSpecification"])
     metrics = definitions_for(

@@ -1,4 +1,4 @@
-"""The record of training jobs: what each is, how it moves, and who is told."""
+"""The stored documents of training jobs and their status changes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _STATUS_OF = {
     "Completed": "Completed", "Failed": "Failed", "Stopping": "Stopping", "Stopped": "Stopped",
     "MaxRuntimeExceeded": "Stopped", "MaxWaitTimeExceeded": "Stopped",
 }  # fmt: skip
-_CARRIES_ON = ("Starting", "Downloading", "Training", "Interrupted", "Restarting")
-_TOLD = {
+_ACTIVE_STATUSES = ("Starting", "Downloading", "Training", "Interrupted", "Restarting")
+_STATUS_MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Pending": "Training job waiting for capacity",
     "Downloading": "Downloading input data",
@@ -46,8 +46,8 @@ _EVENT_MEMBERS = (
 _NOT_DESCRIBED = ("Tags",)
 
 
-class JobBook:
-    """Creates and moves jobs in the store; each move is an event."""
+class TrainingJobRepository:
+    """Creates and updates training jobs in the store; each status change is an event."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -58,7 +58,7 @@ class JobBook:
         self, request: dict[str, Any], *, secondary: str = "Starting",
         tuning_job_arn: str | None = None,
     ) -> Document:  # fmt: skip
-        """Add a job as it is asked for. Raises ResourceInUse if the name is taken."""
+        """Create a job from its request. Raises ResourceInUse if the name is taken."""
         name, now = request["TrainingJobName"], self._clock.now()
         specification = dict(request["AlgorithmSpecification"])
         definitions = definitions_for(
@@ -80,7 +80,9 @@ class JobBook:
             "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
             "CreationTime": now,
             "LastModifiedTime": now,
-            "SecondaryStatusTransitions": [_transition(secondary, now, _TOLD[secondary])],
+            "SecondaryStatusTransitions": [
+                _transition(secondary, now, _STATUS_MESSAGES[secondary])
+            ],
         }
         if tuning_job_arn is not None:
             document["TuningJobArn"] = tuning_job_arn
@@ -93,24 +95,25 @@ class JobBook:
     def move(
         self, name: str, secondary: str, *, message: str | None = None, **members: Any
     ) -> Document:
-        """Enter a secondary status, setting ``members`` along the way.
+        """Enter a secondary status and set ``members``.
 
-        Raises :class:`JobStopped` if the job is to be stopped and this would carry it on.
+        Raises :class:`JobStopped` if the job is Stopping and the secondary status would continue
+        it.
         """
         now = self._clock.now()
 
         def change(document: Document) -> None:
             stopping = document["TrainingJobStatus"] == "Stopping"
-            if stopping and secondary in _CARRIES_ON:
+            if stopping and secondary in _ACTIVE_STATUSES:
                 raise JobStopped
-            kept = "Stopping" if stopping else "InProgress"
-            document["TrainingJobStatus"] = _STATUS_OF.get(secondary, kept)
+            status = "Stopping" if stopping else "InProgress"
+            document["TrainingJobStatus"] = _STATUS_OF.get(secondary, status)
             document["SecondaryStatus"] = secondary
             document["LastModifiedTime"] = now
             document.update(members)
             transitions = document["SecondaryStatusTransitions"]
             transitions[-1]["EndTime"] = now
-            transitions.append(_transition(secondary, now, message or _TOLD[secondary]))
+            transitions.append(_transition(secondary, now, message or _STATUS_MESSAGES[secondary]))
             if document["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"):
                 transitions[-1]["EndTime"] = now
                 document.setdefault("TrainingEndTime", now)
@@ -120,11 +123,11 @@ class JobBook:
         return document
 
     def describe(self, name: str) -> Document:
-        """A job as it is now. Raises ``AwsError`` if there is none."""
+        """Return a job. Raises ``AwsError`` if it does not exist."""
         return self._store.get(FAMILY, name)
 
-    def ask_to_stop(self, name: str) -> bool:
-        """Enter Stopping; false if the job is stopping already.
+    def mark_stopping(self, name: str) -> bool:
+        """Set a job to Stopping; return false if it is stopping already.
 
         Raises ``AwsError`` if the job has ended.
         """

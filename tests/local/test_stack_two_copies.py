@@ -1,4 +1,4 @@
-"""Two copies of the project's app in one account, side by side, and what is left of them."""
+"""Two copies of the project's app in one account, and the resources that remain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sageloop.local_cloud.client import LocalCloud
 pytestmark = pytest.mark.slow
 
 NAMES = ("sageloop-prod", "sageloop-two")
-# Data, what encrypts them, the history of models, and the logs of who read them.
+# Data, their encryption keys, the model history, and the access logs.
 KEPT = {
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
@@ -27,7 +27,7 @@ KEPT = {
 
 
 class Copies:
-    """Both copies deployed, and the order in which their stacks came."""
+    """The two deployed copies, and the order in which their stacks were deployed."""
 
     def __init__(self, cloud: LocalCloud, folders: list[Path]) -> None:
         self.cloud = cloud
@@ -36,15 +36,15 @@ class Copies:
         self.folders = folders
 
     def statuses(self) -> dict[str, str]:
-        found = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
-        return {s["StackName"]: s["StackStatus"] for s in found}
+        listing = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
+        return {s["StackName"]: s["StackStatus"] for s in listing}
 
     def destroy(self, copy: int) -> None:
         for stack in reversed(self.stacks[copy]):
             destroy(self.cloud, stack)
 
     def retained(self) -> list[dict[str, Any]]:
-        """Events of resources that deletes left, by design."""
+        """The events of resources that deletes retained by design."""
         client = self.cloud.client("cloudformation")
         gone = client.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"]
         return [
@@ -62,14 +62,14 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copies]:
         yield Copies(cloud, [assembly("prod"), assembly(other)])
 
 
-def test_two_copies_stand_side_by_side(copies: Copies) -> None:
+def test_two_copies_are_deployed_in_one_account(copies: Copies) -> None:
     assert set(copies.statuses().values()) == {"CREATE_COMPLETE"}
     assert len(copies.statuses()) == 10
     first, second = (o[f"{n}-Data"]["DataBucket"] for o, n in zip(copies.outputs, NAMES, strict=True))  # fmt: skip # noqa: E501
     assert first != second
 
 
-def test_a_second_deploy_of_the_same_assembly_changes_nothing(copies: Copies) -> None:
+def test_repeated_deploy_of_the_same_assembly_changes_nothing(copies: Copies) -> None:
     before = len(copies.cloud.calls(action="cloudformation:ExecuteChangeSet"))
 
     deploy_assembly(copies.cloud, copies.folders[0])
@@ -77,9 +77,11 @@ def test_a_second_deploy_of_the_same_assembly_changes_nothing(copies: Copies) ->
     assert len(copies.cloud.calls(action="cloudformation:ExecuteChangeSet")) == before
 
 
-def test_destroying_both_leaves_only_what_is_retained_by_design(copies: Copies) -> None:
+def test_destroyed_copies_leave_only_retained_resources(copies: Copies) -> None:
     copies.destroy(1)
-    assert {n.split("-")[1] for n in copies.statuses()} == {"prod"}  # the other copy stands
+    assert {n.split("-")[1] for n in copies.statuses()} == {
+        "prod"
+    }  # the other copy is still deployed
     copies.destroy(0)
 
     assert copies.statuses() == {}
@@ -89,7 +91,7 @@ def test_destroying_both_leaves_only_what_is_retained_by_design(copies: Copies) 
     assert copies.cloud.health()["processes"] == {}
 
 
-def test_what_is_retained_is_still_there_and_readable(copies: Copies) -> None:
+def test_retained_resources_are_readable(copies: Copies) -> None:
     bucket = copies.outputs[0]["sageloop-prod-Data"]["DataBucket"]
     s3 = copies.cloud.client("s3")
 
@@ -98,7 +100,7 @@ def test_what_is_retained_is_still_there_and_readable(copies: Copies) -> None:
     assert s3.get_object(Bucket=bucket, Key="kept")["Body"].read() == b"still here"
 
 
-def test_the_second_life_of_a_copy_deploys_and_destroys(copies: Copies) -> None:
+def test_destroyed_copy_is_deployed_and_destroyed_again(copies: Copies) -> None:
     deploy_assembly(copies.cloud, copies.folders[0])
     assert set(copies.statuses().values()) == {"CREATE_COMPLETE"}
 
@@ -110,10 +112,10 @@ def test_the_second_life_of_a_copy_deploys_and_destroys(copies: Copies) -> None:
 
 
 def _left(cloud: LocalCloud) -> dict[str, list[str]]:
-    """What must not outlive the stacks, by kind."""
+    """Resources that must not outlive the stacks, by kind."""
     iam, ec2 = cloud.client("iam"), cloud.client("ec2")
     sagemaker, mine = cloud.client("sagemaker"), ("sageloop-",)
-    found = {
+    listing = {
         "roles": [r["RoleName"] for r in iam.list_roles(MaxItems=1000)["Roles"]],
         "policies": [p["PolicyName"] for p in iam.list_policies(Scope="Local")["Policies"]],
         "functions": [
@@ -136,7 +138,7 @@ def _left(cloud: LocalCloud) -> dict[str, list[str]]:
             for n in sagemaker.list_notebook_instances()["NotebookInstances"]
         ],
     }
-    left = {kind: [n for n in names if n.startswith(mine)] for kind, names in found.items()}
+    left = {kind: [n for n in names if n.startswith(mine)] for kind, names in listing.items()}
     left["endpoints of networks"] = [
         e["VpcEndpointId"]
         for e in ec2.describe_vpc_endpoints()["VpcEndpoints"]

@@ -1,4 +1,4 @@
-"""A champion's scaled variant gets another instance type by one deployment, or keeps both."""
+"""A champion's scaled variant gets another instance type in one deployment, or keeps its own."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ NIGHT = {
 
 
 def app(instance_type: str, environment: dict[str, str]) -> App:
-    """A champion's endpoint that is scaled."""
-    made = App()
-    stack = Stack(made, "champion")
+    """A scaled champion endpoint."""
+    cdk_app = App()
+    stack = Stack(cdk_app, "champion")
     store = DataStore(stack, "Store")
     registry = ModelRegistry(stack, "Registry", name="winter")
     scaling = Scaling(minimum=1, maximum=3, invocations_per_instance=600)
@@ -57,12 +57,12 @@ def app(instance_type: str, environment: dict[str, str]) -> App:
     )  # fmt: skip
     CfnOutput(stack, "Bucket", value=store.bucket.bucket_name)
     CfnOutput(stack, "Group", value=registry.group_name)
-    return made
+    return cdk_app
 
 
 @dataclass
-class Retyped:
-    """The champion's endpoint and its scaling as clients see them."""
+class ScaledStack:
+    """The champion endpoint and its scaling as clients see them."""
 
     cloud: LocalCloud
 
@@ -72,7 +72,7 @@ class Retyped:
         return outputs
 
     def promote(self, outputs: dict[str, str]) -> None:
-        """Register an approved package: the first champion."""
+        """Register an approved package, which becomes the first champion."""
         bucket = outputs["Bucket"]
         body = packed({"name.txt": b"winter"})
         self.cloud.client("s3").put_object(Bucket=bucket, Key=ARTIFACT, Body=body)
@@ -95,12 +95,18 @@ class Retyped:
         self.cloud.settle()
 
     def served(self) -> tuple[str, str, int]:
-        """State of the endpoint, instance type, and instances there are."""
+        """Endpoint status, instance type and current instance count."""
         client = self.cloud.client("sagemaker")
-        told = client.describe_endpoint(EndpointName=ENDPOINT)
-        config = client.describe_endpoint_config(EndpointConfigName=told["EndpointConfigName"])
-        (wanted,), (there,) = config["ProductionVariants"], told["ProductionVariants"]
-        return told["EndpointStatus"], wanted["InstanceType"], there["CurrentInstanceCount"]
+        description = client.describe_endpoint(EndpointName=ENDPOINT)
+        config = client.describe_endpoint_config(
+            EndpointConfigName=description["EndpointConfigName"]
+        )
+        (desired,), (current,) = config["ProductionVariants"], description["ProductionVariants"]
+        return (
+            description["EndpointStatus"],
+            desired["InstanceType"],
+            current["CurrentInstanceCount"],
+        )
 
     def scaling(self) -> dict[str, Any]:
         client = self.cloud.client("application-autoscaling")
@@ -120,45 +126,45 @@ class Retyped:
 
 
 @pytest.fixture(scope="module")
-def retyped() -> Iterator[Retyped]:
-    """Deployed and promoted on ``ml.m5.large``."""
+def scaled() -> Iterator[ScaledStack]:
+    """The stack deployed and promoted with ``ml.m5.large``."""
     with served_image(), in_process() as (inside, cloud):
         inside.service("sagemaker").hosting.timing = Timing(startup_cap=120)
-        made = Retyped(cloud)
-        made.promote(made.deploy("ml.m5.large"))
-        yield made
+        cdk_app = ScaledStack(cloud)
+        cdk_app.promote(cdk_app.deploy("ml.m5.large"))
+        yield cdk_app
 
 
 @pytest.mark.feature("scaling: another instance type of a champion in one deploy")
-def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(retyped: Retyped) -> None:
-    before = retyped.scaling()
+def test_deployment_changes_instance_type_and_keeps_scaled_capacity(scaled: ScaledStack) -> None:
+    before = scaled.scaling()
     assert before["bounds"] == [(1, 3)]
-    retyped.scale(2)
+    scaled.scale(2)
 
-    retyped.deploy("ml.c5.large")
+    scaled.deploy("ml.c5.large")
 
-    assert retyped.served() == ("InService", "ml.c5.large", 2)
-    assert retyped.scaling() == before
-    assert retyped.calls("DeregisterScalableTarget") == 1
+    assert scaled.served() == ("InService", "ml.c5.large", 2)
+    assert scaled.scaling() == before
+    assert scaled.calls("DeregisterScalableTarget") == 1
 
 
 @pytest.mark.feature("scaling: a rollback brings a champion's target back")
-def test_rollout_that_fails_brings_the_target_back_with_all_it_had(retyped: Retyped) -> None:
-    served = retyped.served()
-    retyped.cloud.client("application-autoscaling").put_scheduled_action(
+def test_failed_rollout_restores_the_scalable_target(scaled: ScaledStack) -> None:
+    served = scaled.served()
+    scaled.cloud.client("application-autoscaling").put_scheduled_action(
         **TARGET, ScalableDimension="sagemaker:variant:DesiredInstanceCount", **NIGHT
     )
-    before = retyped.scaling()
+    before = scaled.scaling()
 
-    retyped.deploy("ml.m5.xlarge", PING="broken")
+    scaled.deploy("ml.m5.xlarge", PING="broken")
 
-    assert retyped.calls("DeregisterScalableTarget") == 2
-    assert retyped.served() == served
-    assert retyped.scaling() == before
+    assert scaled.calls("DeregisterScalableTarget") == 2
+    assert scaled.served() == served
+    assert scaled.scaling() == before
     assert before["actions"] == ["night"]
 
 
-def test_destroyed_stack_leaves_no_target(retyped: Retyped) -> None:
-    destroy(retyped.cloud, "champion")
+def test_destroyed_stack_leaves_no_scalable_target(scaled: ScaledStack) -> None:
+    destroy(scaled.cloud, "champion")
 
-    assert retyped.scaling() == {"bounds": [], "policies": [], "actions": []}
+    assert scaled.scaling() == {"bounds": [], "policies": [], "actions": []}

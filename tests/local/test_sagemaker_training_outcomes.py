@@ -1,4 +1,4 @@
-"""Training jobs: stopping, limits, retries, and requests that are refused."""
+"""Training jobs: stopping, limits, retries, and refused requests."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_stopped_job_keeps_its_artifacts(aws: SimpleNamespace, program: Any) -> 
         aws.sagemaker.stop_training_job(TrainingJobName="job")
 
 
-@pytest.mark.feature("training: SIGKILL when the grace is over")
+@pytest.mark.feature("training: SIGKILL after the grace period")
 def test_container_that_ignores_sigterm_is_killed(
     aws: SimpleNamespace, program: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,26 +81,26 @@ def test_container_that_ignores_sigterm_is_killed(
 
 
 @pytest.mark.feature("training: run-time limits")
-def test_job_that_runs_too_long_is_stopped(aws: SimpleNamespace, program: Any) -> None:
-    made = request("job", program(ENDLESS), StoppingCondition={"MaxRuntimeInSeconds": 1})
+def test_max_runtime_stops_the_job(aws: SimpleNamespace, program: Any) -> None:
+    spec = request("job", program(ENDLESS), StoppingCondition={"MaxRuntimeInSeconds": 1})
 
-    job = run(aws, made)
+    job = run(aws, spec)
 
     assert job["TrainingJobStatus"] == "Stopped"
     assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
 
 
 def test_killed_container_is_an_internal_error(aws: SimpleNamespace, program: Any) -> None:
-    aws.cloud.faults.order(kind="process", match="training:job")
+    aws.cloud.faults.inject(kind="process", match="training:job")
 
     job = run(aws, request("job", program("print('epoch', flush=True)\nimport signal\n")))
 
-    told = "InternalServerError: We encountered an internal error. Please try again."
-    assert job["FailureReason"] == told
+    reason = "InternalServerError: We encountered an internal error. Please try again."
+    assert job["FailureReason"] == reason
 
 
 def test_internal_error_is_retried(aws: SimpleNamespace, program: Any) -> None:
-    aws.cloud.faults.order(kind="process", match="training:job")
+    aws.cloud.faults.inject(kind="process", match="training:job")
 
     job = run(aws, request("job", program(""), RetryStrategy={"MaximumRetryAttempts": 1}))
 
@@ -108,9 +108,9 @@ def test_internal_error_is_retried(aws: SimpleNamespace, program: Any) -> None:
     assert "Restarting" in [t["Status"] for t in job["SecondaryStatusTransitions"]]
 
 
-def test_lost_s3_answer_is_asked_for_again(aws: SimpleNamespace, program: Any) -> None:
+def test_lost_s3_response_is_retried(aws: SimpleNamespace, program: Any) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=b"1,2\n")
-    aws.cloud.faults.order(kind="call", match="s3:GetObject", times=2)
+    aws.cloud.faults.inject(kind="call", match="s3:GetObject", times=2)
     data = [channel("train", "s3://training-tests/train/")]
 
     job = run(aws, request("job", program(""), InputDataConfig=data))
@@ -120,19 +120,19 @@ def test_lost_s3_answer_is_asked_for_again(aws: SimpleNamespace, program: Any) -
 
 def test_denied_data_fails_the_job(aws: SimpleNamespace, program: Any) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key="train/a.csv", Body=b"1,2\n")
-    aws.cloud.faults.order(
+    aws.cloud.faults.inject(
         kind="call", match="s3:GetObject", code="AccessDenied", status=403, message="Access Denied"
     )
     data = [channel("train", "s3://training-tests/train/")]
 
     job = run(aws, request("job", program(""), InputDataConfig=data))
 
-    told = "ClientError: Data download failed:AccessDenied (403): Access Denied"
-    assert job["FailureReason"] == told
+    reason = "ClientError: Data download failed:AccessDenied (403): Access Denied"
+    assert job["FailureReason"] == reason
 
 
 @pytest.mark.feature("training: metric definitions")
-def test_own_metrics_are_read_from_the_log(aws: SimpleNamespace, program: Any) -> None:
+def test_user_defined_metrics_are_parsed_from_the_log(aws: SimpleNamespace, program: Any) -> None:
     image = program("print('loss=0.75 epoch=1')\nprint('loss=0.5 epoch=2')")
     specification = {
         "TrainingImage": image,
@@ -146,7 +146,7 @@ def test_own_metrics_are_read_from_the_log(aws: SimpleNamespace, program: Any) -
 
 
 @pytest.mark.feature("training: encryption of output")
-def test_artifacts_are_encrypted_under_the_given_key(aws: SimpleNamespace, program: Any) -> None:
+def test_artifacts_are_encrypted_with_the_kms_key(aws: SimpleNamespace, program: Any) -> None:
     output = {"S3OutputPath": "s3://training-tests/out", "KmsKeyId": "alias/models"}
 
     run(aws, request("job", program(""), OutputDataConfig=output))
@@ -163,7 +163,7 @@ def test_logs_are_kept_when_the_clock_is_ahead(aws: SimpleNamespace, program: An
     assert messages(aws, "job") == ["here"]
 
 
-def test_name_is_taken_once(aws: SimpleNamespace, program: Any) -> None:
+def test_job_name_is_unique(aws: SimpleNamespace, program: Any) -> None:
     image = program("")
     run(aws, request("job", image))
 
@@ -174,7 +174,7 @@ def test_name_is_taken_once(aws: SimpleNamespace, program: Any) -> None:
 
 
 def test_role_must_exist_and_trust_sagemaker(aws: SimpleNamespace) -> None:
-    missing = "arn:aws:iam::123456789012:role/nobody"
+    missing = "arn:aws:iam::123456789012:role/missing"
 
     code, message = refusal(aws, request("job", RoleArn=missing))
 
@@ -182,8 +182,8 @@ def test_role_must_exist_and_trust_sagemaker(aws: SimpleNamespace) -> None:
     assert message.startswith(f"Could not assume role {missing}.")
 
 
-@pytest.mark.feature("bad input: image that has no local runner")
-def test_image_without_a_program_is_refused_by_name(aws: SimpleNamespace) -> None:
+@pytest.mark.feature("bad input: image without a local program")
+def test_image_without_a_program_is_refused(aws: SimpleNamespace) -> None:
     code, message = refusal(aws, request("job", "763104351884.dkr/pytorch:2"))
 
     assert code == "ValidationException"
@@ -213,7 +213,7 @@ def test_allowed_image_is_stored_and_can_be_stopped(aws: SimpleNamespace) -> Non
         ),
     ],
 )
-def test_what_is_not_executed_is_refused_by_name(
+def test_unsupported_members_are_refused(
     aws: SimpleNamespace, members: dict[str, Any], named: str
 ) -> None:
     code, message = refusal(aws, request("job", **members))
@@ -222,11 +222,11 @@ def test_what_is_not_executed_is_refused_by_name(
     assert named in message
 
 
-def test_wrong_requests_are_refused_with_every_mistake(aws: SimpleNamespace) -> None:
-    made = request("bad_name", RoleArn="x" * 30)
-    made["ResourceConfig"]["InstanceType"] = "ml.none.large"
+def test_all_violations_of_a_request_are_reported(aws: SimpleNamespace) -> None:
+    spec = request("bad_name", RoleArn="x" * 30)
+    spec["ResourceConfig"]["InstanceType"] = "ml.none.large"
 
-    code, message = refusal(aws, made)
+    code, message = refusal(aws, spec)
 
     assert code == "ValidationException"
     assert message.startswith("3 validation errors detected: ")
@@ -237,21 +237,21 @@ def test_wrong_requests_are_refused_with_every_mistake(aws: SimpleNamespace) -> 
     assert "at 'resourceConfig.instanceType' failed to satisfy constraint: Member must" in message
 
 
-def test_unknown_job_is_not_found(aws: SimpleNamespace) -> None:
+def test_unknown_job_is_refused(aws: SimpleNamespace) -> None:
     with pytest.raises(ClientError, match="Requested resource not found"):
         aws.sagemaker.describe_training_job(TrainingJobName="none")
 
 
-def test_jobs_are_listed_by_status_and_page(aws: SimpleNamespace, program: Any) -> None:
+def test_jobs_are_listed_by_status_with_pagination(aws: SimpleNamespace, program: Any) -> None:
     good, bad = program("", "good"), program("raise SystemExit(1)", "bad")
     for name, image in (("job-a", good), ("job-b", bad), ("job-c", good)):
         run(aws, request(name, image))
 
-    pages = aws.sagemaker.get_paginator("list_training_jobs").paginate(
+    batches = aws.sagemaker.get_paginator("list_training_jobs").paginate(
         StatusEquals="Completed", SortBy="CreationTime", SortOrder="Ascending",
         PaginationConfig={"PageSize": 1},
     )  # fmt: skip
-    assert [s["TrainingJobName"] for p in pages for s in p["TrainingJobSummaries"]] == [
+    assert [s["TrainingJobName"] for p in batches for s in p["TrainingJobSummaries"]] == [
         "job-a",
         "job-c",
     ]
@@ -261,7 +261,7 @@ def test_jobs_are_listed_by_status_and_page(aws: SimpleNamespace, program: Any) 
     assert [s["TrainingJobName"] for s in left] == ["job-c", "job-b"]
 
 
-def test_cloud_that_stops_leaves_no_container(program: Any, aws: SimpleNamespace) -> None:
+def test_stopped_cloud_leaves_no_container(program: Any, aws: SimpleNamespace) -> None:
     other = start_cloud()
     other.sagemaker.create_training_job(**request("job", program(ENDLESS)))
     wait_for_log(other)
@@ -272,7 +272,7 @@ def test_cloud_that_stops_leaves_no_container(program: Any, aws: SimpleNamespace
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_tags_are_kept_for_a_job(aws: SimpleNamespace, program: Any) -> None:
+def test_tags_of_a_job_are_stored(aws: SimpleNamespace, program: Any) -> None:
     image = program("")
     run(aws, request("job", image, Tags=[{"Key": "a", "Value": "1"}]))
     arn = aws.sagemaker.describe_training_job(TrainingJobName="job")["TrainingJobArn"]

@@ -1,4 +1,4 @@
-"""Tuning jobs that are refused, stopped, fail or run out of time."""
+"""Tuning jobs that are refused, stopped, fail or exceed their runtime."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sageloop.local_cloud.core.errors import AwsError
 pytestmark = pytest.mark.usefixtures("forgotten")
 
 
-def refused(call: Any, **params: Any) -> tuple[str, str]:
+def refusal_of(call: Any, **params: Any) -> tuple[str, str]:
     with pytest.raises(ClientError) as caught:
         call(**params)
     error = caught.value.response["Error"]
@@ -41,11 +41,11 @@ def wait_for(aws: SimpleNamespace, name: str, member: str, count: int) -> None:
         )
 
 
-SLEEPS = BASE + "tell(1)\ntime.sleep(60)"
+SLEEPS = BASE + "report(1)\ntime.sleep(60)"
 
 
 @pytest.mark.feature("tuning: stop")
-def test_stopping_a_job_stops_its_trials(aws: SimpleNamespace, program: Any) -> None:
+def test_stopped_job_stops_its_trials(aws: SimpleNamespace, program: Any) -> None:
     client = aws.sagemaker
     client.create_hyper_parameter_tuning_job(
         **tuning("stopped", program(SLEEPS), config(jobs=8, parallel=2))
@@ -59,17 +59,19 @@ def test_stopping_a_job_stops_its_trials(aws: SimpleNamespace, program: Any) -> 
     assert job["HyperParameterTuningJobStatus"] == "Stopped"
     assert job["TrainingJobStatusCounters"]["Stopped"] == 2
     assert {t["TrainingJobStatus"] for t in trials(aws, "stopped")} == {"Stopped"}
-    code, message = refused(
+    code, message = refusal_of(
         client.stop_hyper_parameter_tuning_job, HyperParameterTuningJobName="stopped"
     )
     assert (code, message.endswith("is in status Stopped.")) == ("ValidationException", True)
 
 
 @pytest.mark.feature("tuning: stop")
-def test_trial_that_is_stopped_by_hand_counts_and_the_search_goes_on(
+def test_manually_stopped_trial_counts_and_search_continues(
     aws: SimpleNamespace, program: Any
 ) -> None:
-    image = program(BASE + "tell(1)\nif '-001-' in os.environ['TRAINING_JOB_NAME']: time.sleep(60)")
+    image = program(
+        BASE + "report(1)\nif '-001-' in os.environ['TRAINING_JOB_NAME']: time.sleep(60)"
+    )
     aws.sagemaker.create_hyper_parameter_tuning_job(**tuning("one", image, config(jobs=2)))
     wait_for(aws, "one", "InProgress", 1)
     (first,) = trials(aws, "one")
@@ -83,9 +85,7 @@ def test_trial_that_is_stopped_by_hand_counts_and_the_search_goes_on(
     assert (counters["Stopped"], counters["Completed"]) == (1, 1)
 
 
-def test_cloud_that_stops_leaves_no_tuning_job_in_flight(
-    aws: SimpleNamespace, program: Any
-) -> None:
+def test_stopped_cloud_leaves_no_tuning_job_in_flight(aws: SimpleNamespace, program: Any) -> None:
     image = program(SLEEPS)
     other = start_cloud()
     other.sagemaker.create_hyper_parameter_tuning_job(**tuning("left", image, config(parallel=2)))
@@ -97,9 +97,7 @@ def test_cloud_that_stops_leaves_no_tuning_job_in_flight(
 
 
 @pytest.mark.feature("tuning: failing trials")
-def test_job_fails_after_five_trials_without_one_success(
-    aws: SimpleNamespace, program: Any
-) -> None:
+def test_job_fails_after_five_failed_trials(aws: SimpleNamespace, program: Any) -> None:
     job = tune(aws, tuning("failing", program("raise SystemExit(2)"), config(jobs=9)))
 
     assert job["HyperParameterTuningJobStatus"] == "Failed"
@@ -110,9 +108,7 @@ def test_job_fails_after_five_trials_without_one_success(
 
 
 @pytest.mark.feature("tuning: failing trials")
-def test_job_whose_trials_tell_no_objective_fails_and_says_so(
-    aws: SimpleNamespace, program: Any
-) -> None:
+def test_job_without_objective_values_fails_with_reason(aws: SimpleNamespace, program: Any) -> None:
     job = tune(aws, tuning("silent", program("print('nothing')"), config(jobs=2)))
 
     assert job["HyperParameterTuningJobStatus"] == "Failed"
@@ -125,7 +121,7 @@ def test_job_whose_trials_tell_no_objective_fails_and_says_so(
 def test_internal_errors_of_trials_are_counted_as_retryable(
     aws: SimpleNamespace, bowl: str
 ) -> None:
-    aws.cloud.faults.order(kind="process", match="training:*", times=1)
+    aws.cloud.faults.inject(kind="process", match="training:*", times=1)
 
     job = tune(aws, tuning("flaky", bowl, config(jobs=3)))
 
@@ -134,7 +130,7 @@ def test_internal_errors_of_trials_are_counted_as_retryable(
     assert job["TrainingJobStatusCounters"]["Completed"] == 2
 
 
-def test_trial_that_cannot_be_started_fails_the_job_with_its_reason(
+def test_refused_trial_fails_the_job_with_its_reason(
     aws: SimpleNamespace, bowl: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> str:
@@ -149,7 +145,7 @@ def test_trial_that_cannot_be_started_fails_the_job_with_its_reason(
     assert trials(aws, "refused") == []
 
 
-def test_exception_in_the_coordinator_fails_the_job_and_never_hangs(
+def test_internal_exception_fails_the_job(
     aws: SimpleNamespace, bowl: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*_: Any, **__: Any) -> str:
@@ -164,15 +160,15 @@ def test_exception_in_the_coordinator_fails_the_job_and_never_hangs(
 
 
 def flexible(name: str, image: str, *kinds: str) -> dict[str, Any]:
-    made = tuning(name, image, config(jobs=2))
-    del made["TrainingJobDefinition"]["ResourceConfig"]
-    made["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = {
+    spec = tuning(name, image, config(jobs=2))
+    del spec["TrainingJobDefinition"]["ResourceConfig"]
+    spec["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = {
         "AllocationStrategy": "Prioritized",
         "InstanceConfigs": [
             {"InstanceType": kind, "InstanceCount": 1, "VolumeSizeInGB": 5} for kind in kinds
         ],
     }
-    return dict(made)
+    return dict(spec)
 
 
 def types_used(aws: SimpleNamespace, name: str) -> list[tuple[str, str]]:
@@ -184,23 +180,21 @@ def types_used(aws: SimpleNamespace, name: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.feature("tuning: instance type flexibility")
-def test_next_instance_type_is_taken_where_the_quota_is_refused(
-    aws: SimpleNamespace, bowl: str
-) -> None:
+def test_next_instance_type_is_used_if_quota_is_exceeded(aws: SimpleNamespace, bowl: str) -> None:
     aws.cloud.faults.refuse_quota("ml.m5.xlarge", times=None)
 
     job = tune(aws, flexible("quota", bowl, "ml.m5.xlarge", "ml.m5.large"))
 
     assert job["HyperParameterTuningJobStatus"] == "Completed"
     assert types_used(aws, "quota") == [("ml.m5.large", "Completed")] * 2
-    code, _ = refused(
+    code, _ = refusal_of(
         aws.sagemaker.create_hyper_parameter_tuning_job, **flexible("none", bowl, "ml.m5.xlarge")
     )
     assert code == "ResourceLimitExceeded"
 
 
 @pytest.mark.feature("tuning: instance type flexibility")
-def test_trial_without_capacity_is_replaced_by_one_of_the_next_instance_type(
+def test_trial_without_capacity_is_retried_on_next_instance_type(
     aws: SimpleNamespace, bowl: str
 ) -> None:
     aws.cloud.faults.refuse_capacity("ml.m5.xlarge", times=1)
@@ -216,10 +210,10 @@ def test_trial_without_capacity_is_replaced_by_one_of_the_next_instance_type(
 
 
 @pytest.mark.feature("tuning: limits")
-def test_maximum_runtime_ends_the_job_with_the_best_so_far(
+def test_max_runtime_completes_the_job_with_the_best_trial(
     aws: SimpleNamespace, program: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Two minutes are the least that may be asked for: the timer is made to fire sooner.
+    # Two minutes are the minimum; the timer is patched to fire sooner.
     timer = threading.Timer
     monkeypatch.setattr(threading, "Timer", lambda seconds, call: timer(seconds / 100, call))
     settings = config(jobs=None)
@@ -234,16 +228,16 @@ def test_maximum_runtime_ends_the_job_with_the_best_so_far(
 
 
 @pytest.mark.feature("bad input: tuning")
-def test_refused_job_creates_nothing(aws: SimpleNamespace, bowl: str) -> None:
+def test_refused_request_creates_no_job(aws: SimpleNamespace, bowl: str) -> None:
     create = aws.sagemaker.create_hyper_parameter_tuning_job
     no_role = definition(bowl, RoleArn="arn:aws:iam::123456789012:role/not-there")
 
-    grid = refused(create, **tuning("bad", bowl, config("Grid")))
-    image = refused(create, **tuning("bad", "nowhere/image:1"))
-    role = refused(create, **tuning("bad", bowl, TrainingJobDefinition=no_role))
-    name = refused(create, **tuning("n" * 33, bowl))
-    parent = refused(create, **tuning("bad", bowl, WarmStartConfig={
-        "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "nobody"}],
+    grid = refusal_of(create, **tuning("bad", bowl, config("Grid")))
+    image = refusal_of(create, **tuning("bad", "nowhere/image:1"))
+    role = refusal_of(create, **tuning("bad", bowl, TrainingJobDefinition=no_role))
+    name = refusal_of(create, **tuning("n" * 33, bowl))
+    parent = refusal_of(create, **tuning("bad", bowl, WarmStartConfig={
+        "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "missing"}],
         "WarmStartType": "TransferLearning",
     }))  # fmt: skip
 
@@ -253,22 +247,22 @@ def test_refused_job_creates_nothing(aws: SimpleNamespace, bowl: str) -> None:
     assert "less than or equal to 32" in name[1]
     assert parent == (
         "ResourceNotFound",
-        "Amazon SageMaker can't find a tuning job called nobody. Type another name.",
+        "Amazon SageMaker can't find a tuning job called missing. Type another name.",
     )
     assert not aws.sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
     assert not aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]
 
 
-def test_name_is_taken_until_the_job_is_deleted_and_trials_stay(
+def test_name_is_reusable_after_deletion_and_trials_are_kept(
     aws: SimpleNamespace, bowl: str
 ) -> None:
     tune(aws, tuning("once", bowl, config(jobs=1)))
 
     create = aws.sagemaker.create_hyper_parameter_tuning_job
-    assert refused(create, **tuning("once", bowl))[0] == "ResourceInUse"
+    assert refusal_of(create, **tuning("once", bowl))[0] == "ResourceInUse"
     aws.sagemaker.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName="once")
 
-    code, _ = refused(
+    code, _ = refusal_of(
         aws.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job,
         HyperParameterTuningJobName="once",
     )
@@ -276,16 +270,18 @@ def test_name_is_taken_until_the_job_is_deleted_and_trials_stay(
     assert len(aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]) == 1
 
 
-def test_running_job_is_not_deleted(aws: SimpleNamespace, program: Any) -> None:
+def test_running_job_cannot_be_deleted(aws: SimpleNamespace, program: Any) -> None:
     client = aws.sagemaker
     client.create_hyper_parameter_tuning_job(**tuning("busy", program(SLEEPS), config(jobs=1)))
 
-    code, _ = refused(client.delete_hyper_parameter_tuning_job, HyperParameterTuningJobName="busy")
+    code, _ = refusal_of(
+        client.delete_hyper_parameter_tuning_job, HyperParameterTuningJobName="busy"
+    )
 
     assert code == "ResourceInUse"
 
 
-def test_image_that_is_only_allowed_is_stored_and_can_be_stopped(aws: SimpleNamespace) -> None:
+def test_allowed_unknown_image_is_stored_and_can_be_stopped(aws: SimpleNamespace) -> None:
     job = tune(aws, tuning("stored", "elsewhere/image:1"))
 
     assert job["HyperParameterTuningJobStatus"] == "InProgress"

@@ -1,4 +1,4 @@
-"""A scaled endpoint of one's own gets another instance type by one deployment, as from the CDK."""
+"""A scaled endpoint gets another instance type in one deployment, as by the CDK."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ NIGHT = ScheduledScaling(schedule="cron(0 22 * * ? *)", minimum=1)
 
 
 def app(folder: Path, instance_type: str, *, maximum: int = 4, broken: bool = False) -> App:
-    """An endpoint that is scaled in every way; broken: something after it cannot be made."""
-    made = App()
-    stack = Stack(made, "retyped")
+    """An endpoint with all kinds of scaling; ``broken`` adds a resource that fails to create."""
+    cdk_app = App()
+    stack = Stack(cdk_app, "instance-type")
     store = DataStore(stack, "Store")
     network = PrivateNetwork(stack, "Network", key=store.key)
     role = HostingRole(stack, "Role", key=store.key)
@@ -58,11 +58,11 @@ def app(folder: Path, instance_type: str, *, maximum: int = 4, broken: bool = Fa
     if broken:
         other = sagemaker.CfnEndpoint(stack, "Broken", endpoint_config_name="is-not-there")
         other.node.add_dependency(endpoint.resource)
-    return made
+    return cdk_app
 
 
 @dataclass
-class Retyped:
+class ScaledStack:
     """The deployed endpoint and its scaling as clients see them."""
 
     cloud: LocalCloud
@@ -73,7 +73,7 @@ class Retyped:
         self.cloud.settle(180)
 
     def served(self) -> tuple[str, int]:
-        """Instance type, and instances there are."""
+        """The instance type and the current instance count."""
         client = self.cloud.client("sagemaker")
         endpoint = client.describe_endpoint(EndpointName="greets")
         config = client.describe_endpoint_config(
@@ -84,84 +84,84 @@ class Retyped:
 
     def scaling(self) -> dict[str, Any]:
         client = self.cloud.client("application-autoscaling")
-        asked = {"ServiceNamespace": "sagemaker", "ResourceId": RESOURCE}
+        parameters = {"ServiceNamespace": "sagemaker", "ResourceId": RESOURCE}
         targets = client.describe_scalable_targets(
             ServiceNamespace="sagemaker", ResourceIds=[RESOURCE]
         )["ScalableTargets"]  # fmt: skip
-        policies = client.describe_scaling_policies(**asked)["ScalingPolicies"]
-        actions = client.describe_scheduled_actions(**asked)["ScheduledActions"]
+        policies = client.describe_scaling_policies(**parameters)["ScalingPolicies"]
+        actions = client.describe_scheduled_actions(**parameters)["ScheduledActions"]
         return {
             "bounds": [(t["MinCapacity"], t["MaxCapacity"]) for t in targets],
             "policies": {each["PolicyName"]: each["PolicyARN"] for each in policies},
             "actions": [each["Schedule"] for each in actions],
         }
 
-    def steps_are_run(self) -> bool:
-        """Whether the alarm of the steps runs the policy that there is."""
+    def step_alarm_runs_the_policy(self) -> bool:
+        """Whether the step scaling alarm invokes the existing policy."""
         (alarm,) = self.cloud.client("cloudwatch").describe_alarms(
             AlarmNames=["greets-scaling-0-0"]
         )["MetricAlarms"]  # fmt: skip
         return alarm["AlarmActions"] == [self.scaling()["policies"]["Step0"]]
 
-    def is_whole(self, maximum: int = 4) -> bool:
+    def scaling_is_complete(self, maximum: int = 4) -> bool:
         scaling = self.scaling()
         named = sorted(scaling["policies"]) == ["InvocationsPerInstance", "Step0"]
         kept = scaling["actions"] == [NIGHT.schedule] and scaling["bounds"] == [(1, maximum)]
-        return named and kept and self.steps_are_run()
+        return named and kept and self.step_alarm_runs_the_policy()
 
 
 @pytest.fixture(scope="module")
-def retyped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retyped]:
-    """Deployed on ``ml.m5.large``."""
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaledStack]:
+    """The stack deployed with ``ml.m5.large``."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "name.txt").write_text("winter")
     with served_image(), in_process() as (_, cloud):
-        made = Retyped(cloud, folder)
-        made.deploy("ml.m5.large")
-        yield made
+        cdk_app = ScaledStack(cloud, folder)
+        cdk_app.deploy("ml.m5.large")
+        yield cdk_app
 
 
 @pytest.mark.feature("scaling: another instance type in one deploy")
-def test_one_deployment_changes_the_type_and_keeps_scaled_capacity(retyped: Retyped) -> None:
-    assert retyped.is_whole()
-    retyped.cloud.client("sagemaker").update_endpoint_weights_and_capacities(
+def test_deployment_changes_instance_type_and_keeps_scaled_capacity(scaled: ScaledStack) -> None:
+    assert scaled.scaling_is_complete()
+    scaled.cloud.client("sagemaker").update_endpoint_weights_and_capacities(
         EndpointName="greets",
         DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 3}],
     )
-    retyped.cloud.settle(180)
+    scaled.cloud.settle(180)
 
-    retyped.deploy("ml.c5.large")
+    scaled.deploy("ml.c5.large")
 
-    assert retyped.served() == ("ml.c5.large", 3)
-    assert retyped.is_whole()
+    assert scaled.served() == ("ml.c5.large", 3)
+    assert scaled.scaling_is_complete()
 
 
 @pytest.mark.feature("scaling: a failed deploy leaves scaling as it was")
-def test_a_deployment_that_fails_leaves_type_and_scaling(retyped: Retyped) -> None:
-    before, _ = retyped.served()
+def test_failed_deployment_keeps_instance_type_and_scaling(scaled: ScaledStack) -> None:
+    before, _ = scaled.served()
 
     with pytest.raises(DeploymentError, match="is-not-there"):
-        retyped.deploy("ml.r5.large", broken=True)
-    retyped.cloud.advance(minutes=16)
-    retyped.cloud.settle(180)
+        scaled.deploy("ml.r5.large", broken=True)
+    scaled.cloud.advance(minutes=16)
+    scaled.cloud.settle(180)
 
-    assert retyped.served()[0] == before
-    assert retyped.is_whole()
+    assert scaled.served()[0] == before
+    assert scaled.scaling_is_complete()
 
 
-def test_bounds_change_without_touching_the_endpoint(retyped: Retyped) -> None:
-    instance_type, _ = retyped.served()
-    client = retyped.cloud.client("sagemaker")
+def test_capacity_limits_change_without_an_endpoint_update(scaled: ScaledStack) -> None:
+    instance_type, _ = scaled.served()
+    client = scaled.cloud.client("sagemaker")
     before = client.describe_endpoint(EndpointName="greets")["LastModifiedTime"]
 
-    retyped.deploy(instance_type, maximum=5)
+    scaled.deploy(instance_type, maximum=5)
 
-    assert retyped.is_whole(maximum=5)
+    assert scaled.scaling_is_complete(maximum=5)
     after = client.describe_endpoint(EndpointName="greets")["LastModifiedTime"]
     assert after == before
 
 
-def test_destroyed_stack_leaves_no_target(retyped: Retyped) -> None:
-    destroy(retyped.cloud, "retyped")
+def test_destroyed_stack_leaves_no_scalable_target(scaled: ScaledStack) -> None:
+    destroy(scaled.cloud, "instance-type")
 
-    assert retyped.scaling() == {"bounds": [], "policies": {}, "actions": []}
+    assert scaled.scaling() == {"bounds": [], "policies": {}, "actions": []}

@@ -1,6 +1,6 @@
-"""A local cloud whose containers misbehave on demand (see ``odd_container``).
+"""A local cloud whose containers fail on demand (see ``faulty_container``).
 
-Called with the folder that says how. Prints its access; ends when its standard input closes.
+Called with the folder of the fault files. Prints its access; ends when its standard input closes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sageloop.local_cloud.server import LocalCloudServer
 
 
 def main(folder: str) -> None:
-    program = [sys.executable, "-I", str(Path(__file__).with_name("odd_container.py")), folder]
+    program = [sys.executable, "-I", str(Path(__file__).with_name("faulty_container.py")), folder]
     images.register("*/sagemaker-xgboost:*", program)
     images.register("own/silent:1", program)
     forget_accounts()

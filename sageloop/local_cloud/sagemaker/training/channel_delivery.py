@@ -1,4 +1,4 @@
-"""Brings a job's channels to its hosts."""
+"""Delivery of a job's channels to its hosts."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ OnError = Callable[[JobFailed], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """What bringing data needs. ``on_error`` is told what goes wrong while a pipe flows."""
+class ChannelDelivery:
+    """Delivers channels to hosts; ``on_error`` receives failures of a pipe while it is read."""
 
     storage: JobStorage
     file_systems: FileSystems
     bodies: SharedBodies
     on_error: OnError
 
-    def bring(self, channel: Channel, hosts: Sequence[Host]) -> None:
-        """Make a channel ready on every host that has it. Raises :class:`JobFailed`."""
+    def deliver(self, channel: Channel, hosts: Sequence[Host]) -> None:
+        """Make a channel available on each host that gets it. Raises :class:`JobFailed`."""
         receivers = [host for host in hosts if channel.reaches(host.plan)]
         if channel.file_system:
             for host in receivers:
                 self._mount(channel, host)
             return
-        # Listed once for all hosts, so that no object is in two shards or in none.
+        # Listed once for all hosts, so each object is in exactly one shard.
         augmented = channel.s3.get("S3DataType") == "AugmentedManifestFile"
         list_parts: Any = listing.lines_of if augmented else listing.items_of
         parts = list_parts(channel, self.storage)
         flow: Any = streams.of_lines if augmented else streams.of_objects
         for rank, host in enumerate(receivers):
 
-            def dealt(epoch: int, rank: int = rank) -> list[Any]:
-                return listing.dealt(
+            def shard_of(epoch: int, rank: int = rank) -> list[Any]:
+                return listing.shard_of(
                     parts, channel, rank=rank, hosts=len(receivers), epoch=epoch
                 )  # fmt: skip
 
             if channel.mode == "Pipe":
 
-                def produce(epoch: int, dealt: Any = dealt) -> Iterator[bytes]:
-                    flowing: Iterator[bytes] = flow(channel, dealt(epoch), self.storage)
+                def produce(epoch: int, shard_of: Any = shard_of) -> Iterator[bytes]:
+                    flowing: Iterator[bytes] = flow(channel, shard_of(epoch), self.storage)
                     return flowing
 
                 path = host.directory.channel(channel.name)
                 host.feeds.append(PipeFeed(path, produce, self.on_error))
             else:
-                self._write(channel, host, dealt(0))
+                self._write(channel, host, shard_of(0))
 
     def _write(self, channel: Channel, host: Host, items: list[listing.Item]) -> None:
         target = host.directory.channel(channel.name)
@@ -68,7 +68,7 @@ class Delivery:
             self.bodies.link_items(items, target, self.storage)
             host.mounts.append(Mount(target, _inside(channel), read_only=True))
         else:
-            # Without a mount a program that is root could write through a link.
+            # Without a read-only mount, a program that runs as root could write through a link.
             files.copy_items(items, target, self.storage)
             files.make_read_only(target)
 

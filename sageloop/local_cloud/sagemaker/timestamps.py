@@ -1,4 +1,4 @@
-"""Times as SageMaker's events write them: epoch milliseconds, as numbers."""
+"""Times in the format of SageMaker events: epoch milliseconds as numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def in_milliseconds(value: Any) -> Any:
-    """A copy of plain data with every ``datetime`` as epoch milliseconds."""
+    """A copy of plain data in which each ``datetime`` is a number of epoch milliseconds."""
     if isinstance(value, datetime):
         return int(value.timestamp() * 1000)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What endpoints leave behind, and what their breaking does to others."""
+"""Cleanup after endpoints, and isolation of failures."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def _processes(stage: Stage) -> list[int]:
 def _instance(stage: Stage) -> Instance:
     live = stage.hosting._lifecycle.live(stage.name)
     (instance,) = live.fleet.variants["AllTraffic"].instances
-    found: Instance = instance
-    return found
+    only: Instance = instance
+    return only
 
 
 def test_deleted_endpoint_leaves_no_process_thread_or_folder(stage: Stage) -> None:
@@ -56,17 +56,17 @@ def test_deleted_endpoint_leaves_no_process_thread_or_folder(stage: Stage) -> No
     stage.endpoint("two")
     stage.invoke()
     stage.hosting.set_instance_count(stage.name, "AllTraffic", 1)
-    stage.rest()
+    stage.wait_until_stable()
     assert len(_processes(stage)) == 1
     stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="one")
-    stage.rest()
+    stage.wait_until_stable()
     (dying,) = _processes(stage)
     os.kill(dying, signal.SIGKILL)
-    until("the death to be seen", lambda: dying not in _processes(stage), seconds=180)
+    until("the exit to be detected", lambda: dying not in _processes(stage), seconds=180)
     assert stage.cloud.settle(180) == []
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
 
     assert stage.cloud.settle(180) == []
     for thread in threading.enumerate():
@@ -75,7 +75,7 @@ def test_deleted_endpoint_leaves_no_process_thread_or_folder(stage: Stage) -> No
     assert (_processes(stage), _threads(stage), _folders(stage)) == ([], [], [])
 
 
-def test_queue_of_a_deleted_endpoint_is_forgotten(stage: Stage) -> None:
+def test_queue_of_a_deleted_endpoint_is_removed(stage: Stage) -> None:
     stage.config("queued", "winter", AsyncInferenceConfig={
         "OutputConfig": {"S3OutputPath": "s3://data/out"}})  # fmt: skip
     stage.endpoint("queued")
@@ -84,12 +84,12 @@ def test_queue_of_a_deleted_endpoint_is_forgotten(stage: Stage) -> None:
     assert stage.name in stage.hosting.asynchronous._backlogs
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
-    stage.rest()
+    stage.wait_until_stable()
 
     assert stage.name not in stage.hosting.asynchronous._backlogs
 
 
-def test_endpoint_of_which_one_process_cannot_be_started_at_all_fails(stage: Stage) -> None:
+def test_process_that_cannot_be_started_fails_the_endpoint(stage: Stage) -> None:
     stage.model("impossible", GREETING="a\0b")
     variants = [
         {"VariantName": name, "ModelName": model, "InitialInstanceCount": 1,
@@ -105,25 +105,25 @@ def test_endpoint_of_which_one_process_cannot_be_started_at_all_fails(stage: Sta
     assert _processes(stage) == []
 
 
-def test_instance_that_cannot_be_restarted_is_tried_again_at_the_next_check(stage: Stage) -> None:
+def test_failed_restart_is_repeated_at_the_next_health_check(stage: Stage) -> None:
     stage.endpoint()
     instance, folder = _instance(stage), _instance(stage).folder
     shutil.rmtree(folder)
     folder.write_text("in the way")
     os.kill(_processes(stage)[0], signal.SIGKILL)
-    until("the death to be seen", lambda: not instance.healthy, seconds=180)
+    until("the exit to be detected", lambda: not instance.healthy, seconds=180)
     assert stage.cloud.settle(180) == []
     with pytest.raises(stage.runtime.exceptions.ModelNotReadyException):
         stage.invoke()
 
     folder.unlink()
-    # The cloud's own check may be at it just now, and have found the folder in the way.
+    # The cloud's health check may run at the same time and fail because of the file.
     until("it to serve", lambda: instance.check() or instance.healthy, seconds=180)
 
     assert stage.invoke() == "echo hello"
 
 
-def test_capture_that_cannot_be_written_takes_no_other_along(
+def test_failed_capture_does_not_affect_other_endpoints(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     lost = f"s3://no-such-bucket-{stage.name}"
@@ -142,12 +142,12 @@ def test_capture_that_cannot_be_written_takes_no_other_along(
 
     stage.sagemaker.delete_endpoint(EndpointName=other)
     stage.hosting.wait_endpoint(other)
-    found = stage.s3.list_objects_v2(Bucket="data", Prefix=f"kept-{stage.name}/")
-    assert found["KeyCount"] == 1
-    assert f"captured of {stage.name}/AllTraffic" in caplog.text
+    listing = stage.s3.list_objects_v2(Bucket="data", Prefix=f"kept-{stage.name}/")
+    assert listing["KeyCount"] == 1
+    assert f"captured requests of {stage.name}/AllTraffic" in caplog.text
 
 
-def test_archive_that_is_damaged_inside_fails_the_endpoint_in_awss_words(stage: Stage) -> None:
+def test_damaged_archive_fails_the_endpoint_with_aws_message(stage: Stage) -> None:
     whole = stage.s3.get_object(Bucket="data", Key="winter.tar.gz")["Body"].read()
     damaged = whole[:12] + b"\xff" * 20 + whole[32:]
     stage.s3.put_object(Bucket="data", Key="winter.tar.gz", Body=damaged)
@@ -158,8 +158,8 @@ def test_archive_that_is_damaged_inside_fails_the_endpoint_in_awss_words(stage: 
     assert described["FailureReason"].startswith("Failed to extract model data archive from URL")
 
 
-@pytest.mark.feature("rollout: no guardrails on ml.inf1, silently")
-def test_canary_on_inf1_is_silently_all_at_once(stage: Stage) -> None:
+@pytest.mark.feature("rollout: no guardrails on ml.inf1")
+def test_canary_on_inf1_is_deployed_all_at_once(stage: Stage) -> None:
     def config(name: str) -> None:
         variant: dict[str, Any] = {
             "VariantName": "AllTraffic", "ModelName": "winter", "InitialInstanceCount": 1,
@@ -177,18 +177,18 @@ def test_canary_on_inf1_is_silently_all_at_once(stage: Stage) -> None:
         EndpointName=stage.name, EndpointConfigName="new", DeploymentConfig=_CANARY
     )
 
-    # Neither refused for its one instance, nor baked for ten minutes.
-    assert stage.rest()["EndpointConfigName"] == "new"
+    # It is neither refused for its single instance nor baked for ten minutes.
+    assert stage.wait_until_stable()["EndpointConfigName"] == "new"
 
 
 @pytest.fixture
 def components(stage: Stage) -> Iterator[Components]:
-    made = Components(stage)
-    yield made
-    made.clear()
+    harness = Components(stage)
+    yield harness
+    harness.clear()
 
 
-def test_requests_in_progress_are_told_by_copy_of_a_component(components: Components) -> None:
+def test_requests_in_progress_are_reported_by_copy(components: Components) -> None:
     components.endpoint()
     components.create(copies=2)
 
@@ -196,15 +196,15 @@ def test_requests_in_progress_are_told_by_copy_of_a_component(components: Compon
     assert components.hosting.outstanding_copies("no-such-component") == []
 
 
-def test_no_copy_stays_on_an_instance_that_goes(components: Components) -> None:
+def test_no_copy_stays_on_a_removed_instance(components: Components) -> None:
     components.endpoint(2)
     components.create(copies=2, cores=3)
     for name in ("left", "right"):
         components.create(name)
 
     components.hosting.set_instance_count(components.stage.name, "AllTraffic", 1)
-    described = components.stage.rest()
+    described = components.stage.wait_until_stable()
 
-    # One instance has room for half of them; the others end with theirs.
+    # One instance has resources for half of the copies; the others are stopped.
     assert "not enough hardware resources" in described["FailureReason"]
     assert (components.hosts(), components.processes()) == (1, 2)

@@ -1,4 +1,4 @@
-"""Deployments that break between their steps, and rollbacks that break themselves."""
+"""Deployments that fail between their steps, and rollbacks that fail."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from rollout_stage import (  # noqa: F401 - fixtures are found by name
     ROLLING,
     alarm,
     opened,
-    saying,
+    reporting,
     serve_blue,
     stage,
     traffic,
-    trip,
+    trigger_alarm,
     update,
 )
 
 
 @pytest.fixture
 def gone(stage: Stage, tmp_path: Path) -> Path:
-    """Two frail instances serve; once the path is there, none can be started any more."""
+    """Two instances serve; once the path exists, no further instance can start."""
     path = tmp_path / "gone"
     stage.model("frail", EXITS_IF=str(path))
     serve_blue(stage, 2, model="frail")
@@ -34,35 +34,37 @@ def gone(stage: Stage, tmp_path: Path) -> Path:
 
 def old(stage: Stage) -> list[Any]:
     live = stage.hosting._lifecycle.live(stage.name)
-    found: list[Any] = live.fleet.variants["AllTraffic"].instances
-    return found
+    instances: list[Any] = live.fleet.variants["AllTraffic"].instances
+    return instances
 
 
 def kill_old(stage: Stage) -> None:
-    """End the processes of the old fleet, and wait until nobody tries to start them."""
-    for instance in old(stage):
-        os.kill(instance.process.pid, signal.SIGKILL)
-    for instance in old(stage):
-        instance.process.wait(180)
+    """Kill the processes of the old fleet and wait until no restart is attempted."""
+    killed = [(instance, instance.process) for instance in old(stage)]
+    for _, child in killed:
+        os.kill(child.pid, signal.SIGKILL)
+    for instance, child in killed:
+        child.wait(180)
+        instance._mark_dead(child)  # else a rollback may begin before the watcher has woken
     variant = stage.hosting._lifecycle.live(stage.name).fleet.variants["AllTraffic"]
     variant.await_instance(20)
 
 
 def break_rollback(stage: Stage, gone: Path, policy: dict[str, Any]) -> dict[str, Any]:
-    """Let a rollback fail amid a deployment to ``green``: its old fleet has died."""
+    """Make a rollback fail during a deployment of ``green``: its old fleet has exited."""
     update(stage, policy)
-    stage.until(saying("Baking for 600 seconds"))
+    stage.until(reporting("Baking for 600 seconds"))
     gone.touch()
     kill_old(stage)
-    trip(stage)
-    described = stage.rest()
+    trigger_alarm(stage)
+    described = stage.wait_until_stable()
     alarm(stage, "OK")
     return described
 
 
 @pytest.mark.feature("rollout: rollback that fails")
 @pytest.mark.parametrize("policy", [CANARY, ROLLING], ids=["canary", "rolling"])
-def test_old_fleet_that_died_meanwhile_lets_the_rollback_fail(
+def test_rollback_fails_if_the_old_fleet_has_exited(
     stage: Stage, gone: Path, policy: dict[str, Any]
 ) -> None:
     described = break_rollback(stage, gone, policy)
@@ -72,16 +74,16 @@ def test_old_fleet_that_died_meanwhile_lets_the_rollback_fail(
     assert "did not pass the ping health check" in described["FailureReason"]
     assert "PendingDeploymentSummary" not in described
     assert stage.events.statuses()[-2:] == ["ROLLING_BACK", "UPDATE_ROLLBACK_FAILED"]
-    # What there is of the new fleet serves all of it.
+    # The instances of the new fleet get all traffic.
     assert {stage.invoke("model") for _ in range(20)} == {"summer"}
 
 
-def test_next_update_of_such_an_endpoint_works(stage: Stage, gone: Path) -> None:
+def test_update_after_failed_rollback_succeeds(stage: Stage, gone: Path) -> None:
     break_rollback(stage, gone, CANARY)
 
     update(stage)
 
-    described = stage.rest()
+    described = stage.wait_until_stable()
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "green")
     assert "FailureReason" not in described
     assert stage.cloud.settle(180) == []
@@ -90,24 +92,24 @@ def test_next_update_of_such_an_endpoint_works(stage: Stage, gone: Path) -> None
 
 
 @pytest.mark.slow
-def test_next_update_that_fails_too_keeps_what_serves(stage: Stage, gone: Path) -> None:
+def test_failed_update_after_failed_rollback_keeps_serving(stage: Stage, gone: Path) -> None:
     break_rollback(stage, gone, CANARY)
     stage.model("never", START="exit")
     stage.config("never", "never", count=2)
 
     for _ in range(2):
         update(stage, EndpointConfigName="never")
-        described = stage.rest()
+        described = stage.wait_until_stable()
         assert described["EndpointStatus"] == "UpdateRollbackFailed"
         assert {stage.invoke("model") for _ in range(20)} == {"summer"}
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
     assert stage.cloud.settle(180) == []
     assert stage.cloud.processes.running() == {}
 
 
-def test_next_update_that_cannot_even_be_built_keeps_what_serves(stage: Stage, gone: Path) -> None:
+def test_unbuildable_update_after_failed_rollback_keeps_serving(stage: Stage, gone: Path) -> None:
     break_rollback(stage, gone, CANARY)
     stage.model("lost")
     stage.config("lost", "lost", count=2)
@@ -115,60 +117,60 @@ def test_next_update_that_cannot_even_be_built_keeps_what_serves(stage: Stage, g
 
     update(stage, EndpointConfigName="lost")
 
-    assert stage.rest()["EndpointStatus"] == "UpdateRollbackFailed"
+    assert stage.wait_until_stable()["EndpointStatus"] == "UpdateRollbackFailed"
     assert {stage.invoke("model") for _ in range(20)} == {"summer"}
 
 
-def test_rollback_starts_what_can_be_started_again(stage: Stage, gone: Path) -> None:
+def test_rollback_restarts_exited_instances(stage: Stage, gone: Path) -> None:
     update(stage, CANARY)
-    stage.until(saying("Baking for 600 seconds"))
+    stage.until(reporting("Baking for 600 seconds"))
     gone.touch()
     kill_old(stage)
     gone.unlink()
 
-    trip(stage)
+    trigger_alarm(stage)
 
-    described = stage.rest()
+    described = stage.wait_until_stable()
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "blue")
     assert stage.invoke("model") == "frail"
 
 
-def test_alarm_between_two_batches_begins_no_other_batch(stage: Stage, gone: Path) -> None:
+def test_alarm_between_batches_starts_no_further_batch(stage: Stage, gone: Path) -> None:
     stage.events.emitted.clear()
     update(stage, ROLLING)
-    stage.until(saying("Baking for 600 seconds"))
-    # The first old instance has a request to end: until then the next batch does not begin.
+    stage.until(reporting("Baking for 600 seconds"))
+    # The first old instance has a request in progress, which delays the next batch.
     with traffic(stage) as sent:
         instance = old(stage)[-1]
         assert instance.begin()
         stage.cloud.clock.advance(600)
-        stage.until(saying("Terminating 1 instance(s)."))
-        trip(stage)
+        stage.until(reporting("Terminating 1 instance(s)."))
+        trigger_alarm(stage)
         instance.finish()
-        described = stage.rest()
+        described = stage.wait_until_stable()
 
     assert sent.failures == []
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "blue")
     assert "FailureReason" not in described
     details = [d for kind, d in stage.events.emitted if "Deployment" in kind]
-    said = [
+    messages = [
         each["VariantStatus"][0]["StatusMessage"]
         for detail in details
         for each in detail["PendingDeploymentSummary"]["ProductionVariants"]
         if each.get("VariantStatus")
     ]
-    assert [m for m in said if "Launching" in m] == ["Launching 1 instance(s)."]
+    assert [m for m in messages if "Launching" in m] == ["Launching 1 instance(s)."]
     assert stage.invoke("model") == "frail"
     assert len(stage.cloud.processes.running()) == 2
 
 
 def variants(stage: Stage, config: str, *names: str) -> None:
-    made = [
+    production = [
         {"VariantName": name, "ModelName": "winter", "InitialInstanceCount": 1,
          "InstanceType": "ml.m5.large"}
         for name in names
     ]  # fmt: skip
-    stage.sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=made)
+    stage.sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=production)
 
 
 _AT_ONCE: dict[str, Any] = {
@@ -179,7 +181,7 @@ _AT_ONCE: dict[str, Any] = {
 
 
 @pytest.mark.feature("rollout: variants keep their names")
-def test_guarded_update_to_other_variant_names_is_refused(stage: Stage) -> None:
+def test_update_with_guardrails_cannot_change_variant_names(stage: Stage) -> None:
     variants(stage, "old", "Champion", "Challenger")
     variants(stage, "new", "Champion")
     stage.endpoint("old")
@@ -188,14 +190,14 @@ def test_guarded_update_to_other_variant_names_is_refused(stage: Stage) -> None:
 
     assert code == "ValidationException"
     assert "the endpoint has Challenger, Champion, the new endpoint configuration has" in message
-    assert stage.rest()["EndpointConfigName"] == "old"
+    assert stage.wait_until_stable()["EndpointConfigName"] == "old"
     update(stage, EndpointConfigName="new")
-    described = stage.rest()
+    described = stage.wait_until_stable()
     assert described["EndpointConfigName"] == "new"
     assert [v["VariantName"] for v in described["ProductionVariants"]] == ["Champion"]
 
 
-def test_retained_deployment_configuration_keeps_names_too(stage: Stage) -> None:
+def test_retained_deployment_configuration_requires_the_same_names(stage: Stage) -> None:
     variants(stage, "old", "Champion")
     variants(stage, "new", "Champion", "Challenger")
     stage.endpoint("old", DeploymentConfig=_AT_ONCE)
@@ -204,10 +206,10 @@ def test_retained_deployment_configuration_keeps_names_too(stage: Stage) -> None
 
     assert code == "ValidationException"
     update(stage, EndpointConfigName="new")
-    assert stage.rest()["EndpointConfigName"] == "new"
+    assert stage.wait_until_stable()["EndpointConfigName"] == "new"
 
 
-def test_names_are_free_where_there_are_no_guardrails(stage: Stage) -> None:
+def test_variant_names_may_change_without_guardrails(stage: Stage) -> None:
     for config, name in (("old", "first"), ("new", "second")):
         stage.sagemaker.create_endpoint_config(
             EndpointConfigName=config,
@@ -220,4 +222,4 @@ def test_names_are_free_where_there_are_no_guardrails(stage: Stage) -> None:
 
     update(stage, _AT_ONCE, EndpointConfigName="new")
 
-    assert stage.rest()["EndpointConfigName"] == "new"
+    assert stage.wait_until_stable()["EndpointConfigName"] == "new"

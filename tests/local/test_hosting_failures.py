@@ -1,4 +1,4 @@
-"""Workers that die, hang, never come up or answer what they must not."""
+"""Containers that exit, hang, do not start or send invalid responses."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def pids(stage: Stage) -> list[int]:
     return [p for p, label in stage.cloud.processes.running().items() if "endpoint:" in label]
 
 
-def only(stage: Stage) -> Instance:
+def only_instance(stage: Stage) -> Instance:
     live = stage.hosting._lifecycle.live(stage.name)
     (instance,) = [i for v in live.variants for i in v.instances]
-    made: Instance = instance
-    return made
+    only: Instance = instance
+    return only
 
 
 def model_error(stage: Stage, body: str) -> dict[str, Any]:
@@ -40,13 +40,13 @@ def model_error(stage: Stage, body: str) -> dict[str, Any]:
 
 
 class Senders:
-    """Threads that send a number of requests in all, killing a worker now and then."""
+    """Threads that send a number of requests in total and occasionally kill a worker."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._lock = threading.Lock()
         self._left = REQUESTS
-        self.answers: Counter[str] = Counter()
+        self.responses: Counter[str] = Counter()
         self.failures: list[ClientError] = []
 
     def run(self) -> None:
@@ -61,12 +61,12 @@ class Senders:
             if number % (REQUESTS // KILLS) == 0:
                 os.kill(pids(self._stage)[0], signal.SIGKILL)
             try:
-                answer = self._stage.invoke("model")
+                response = self._stage.invoke("model")
             except ClientError as error:
                 self.failures.append(error)
             else:
                 with self._lock:
-                    self.answers[answer] += 1
+                    self.responses[response] += 1
 
     def _next(self) -> int | None:
         with self._lock:
@@ -75,8 +75,8 @@ class Senders:
 
 
 @pytest.mark.slow
-@pytest.mark.feature("load: a killed worker costs at most the requests it held")
-def test_killed_workers_cost_at_most_the_requests_they_held(stage: Stage) -> None:
+@pytest.mark.feature("load: a killed worker fails at most its requests in progress")
+def test_killed_workers_fail_at_most_their_requests_in_progress(stage: Stage) -> None:
     stage.config("two", "winter", count=2)
     stage.endpoint("two")
     senders = Senders(stage)
@@ -85,23 +85,23 @@ def test_killed_workers_cost_at_most_the_requests_they_held(stage: Stage) -> Non
 
     assert stage.cloud.settle(180) == []
     assert len(senders.failures) <= KILLS * SENDERS
-    assert senders.answers["winter"] == REQUESTS - len(senders.failures)
+    assert senders.responses["winter"] == REQUESTS - len(senders.failures)
     assert {f.response["Error"]["Code"] for f in senders.failures} <= {"ModelError"}
-    assert stage.rest()["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    assert stage.wait_until_stable()["ProductionVariants"][0]["CurrentInstanceCount"] == 2
     assert len(pids(stage)) == 2
 
 
-@pytest.mark.feature("serving: restart of a dead worker")
-def test_requests_wait_for_the_restart_of_an_only_worker(stage: Stage) -> None:
+@pytest.mark.feature("serving: restart of an exited worker")
+def test_requests_wait_for_the_restart_of_a_single_worker(stage: Stage) -> None:
     stage.endpoint()
     assert model_error(stage, "die")["OriginalStatusCode"] == 503
 
     assert stage.invoke("model") == "winter"
 
 
-def test_worker_killed_while_idle_costs_no_request(stage: Stage) -> None:
+def test_worker_killed_while_idle_fails_no_request(stage: Stage) -> None:
     stage.endpoint()
-    before, child = stage.invoke("pid"), only(stage).process
+    before, child = stage.invoke("pid"), only_instance(stage).process
     assert child is not None
 
     stage.cloud.processes.kill(child, signal.SIGKILL)
@@ -111,7 +111,7 @@ def test_worker_killed_while_idle_costs_no_request(stage: Stage) -> None:
 
 
 @pytest.mark.feature("bad input: a model that crashes at start")
-def test_model_that_crashes_at_start_fails_its_endpoint_in_awss_words(stage: Stage) -> None:
+def test_container_crash_at_start_fails_the_endpoint_with_aws_message(stage: Stage) -> None:
     stage.model("crashing", START="exit")
     stage.config("crashing", "crashing")
 
@@ -126,13 +126,13 @@ def test_model_that_crashes_at_start_fails_its_endpoint_in_awss_words(stage: Sta
 
 
 @pytest.mark.feature("bad input: a model that crashes at start, in an update")
-def test_update_to_a_model_that_crashes_at_start_goes_back(stage: Stage) -> None:
+def test_update_with_container_crash_at_start_is_rolled_back(stage: Stage) -> None:
     stage.model("crashing", START="exit")
     stage.config("crashing", "crashing")
     stage.endpoint()
 
     stage.sagemaker.update_endpoint(EndpointName=stage.name, EndpointConfigName="crashing")
-    described = stage.rest()
+    described = stage.wait_until_stable()
 
     assert described["EndpointStatus"] == "InService"
     assert described["EndpointConfigName"] == "one"
@@ -142,7 +142,7 @@ def test_update_to_a_model_that_crashes_at_start_goes_back(stage: Stage) -> None
 
 
 @pytest.mark.feature("bad input: a model that hangs in /ping")
-def test_model_that_hangs_in_ping_fails_its_endpoint_in_time(stage: Stage) -> None:
+def test_hanging_ping_fails_the_endpoint_in_time(stage: Stage) -> None:
     stage.hosting.timing = Timing(startup_cap=0.6, ping_timeout=0.2, flush=0.05, terminate=1)
     stage.model("hanging", PING="hangs")
     stage.config("hanging", "hanging")
@@ -157,23 +157,23 @@ def test_model_that_hangs_in_ping_fails_its_endpoint_in_time(stage: Stage) -> No
 
 
 @pytest.mark.feature("serving: health checks")
-def test_model_that_stops_answering_pings_is_restarted(stage: Stage) -> None:
+def test_container_with_failing_pings_is_restarted(stage: Stage) -> None:
     stage.hosting.timing = Timing(
-        startup_cap=120, ping_timeout=0.1, ping_every=0.02, flush=0.05, terminate=1
+        startup_cap=120, ping_timeout=0.1, ping_interval=0.02, flush=0.05, terminate=1
     )
     stage.endpoint()
-    before, child = stage.invoke("pid"), only(stage).process
+    before, child = stage.invoke("pid"), only_instance(stage).process
     stage.invoke("mute")
     for _ in range(3):
-        only(stage).check()
+        only_instance(stage).check()
     assert child is not None
     child.wait(180)
 
     assert stage.invoke("pid") != before
 
 
-@pytest.mark.feature("bad input: a model that answers 500")
-def test_model_that_answers_500_is_a_model_error_and_stays(stage: Stage) -> None:
+@pytest.mark.feature("bad input: a model that responds 500")
+def test_response_500_is_a_model_error_without_restart(stage: Stage) -> None:
     stage.model("failing", FAILS="500")
     stage.config("failing", "failing")
     stage.endpoint("failing")
@@ -187,8 +187,8 @@ def test_model_that_answers_500_is_a_model_error_and_stays(stage: Stage) -> None
     assert pids(stage) == before
 
 
-@pytest.mark.feature("bad input: a model that answers late")
-def test_model_that_answers_late_is_told_so_and_serves_on(stage: Stage) -> None:
+@pytest.mark.feature("bad input: invocation timeout")
+def test_invocation_timeout_is_a_model_error_without_restart(stage: Stage) -> None:
     stage.hosting.timing = Timing(invocation=0.3, flush=0.05, terminate=2)
     stage.endpoint()
     before = pids(stage)
@@ -201,8 +201,8 @@ def test_model_that_answers_late_is_told_so_and_serves_on(stage: Stage) -> None:
     assert pids(stage) == before
 
 
-@pytest.mark.feature("bad input: a model that answers 7 MB")
-def test_model_that_answers_more_than_the_limit_is_a_model_error(stage: Stage) -> None:
+@pytest.mark.feature("bad input: a response of 7 MB")
+def test_response_over_the_limit_is_a_model_error(stage: Stage) -> None:
     stage.endpoint()
 
     response = model_error(stage, "big")
@@ -211,7 +211,7 @@ def test_model_that_answers_more_than_the_limit_is_a_model_error(stage: Stage) -
     assert stage.invoke("model") == "winter"
 
 
-def test_model_that_never_closes_a_connection_is_stopped_all_the_same(stage: Stage) -> None:
+def test_container_with_open_connections_is_stopped(stage: Stage) -> None:
     stage.endpoint()
     for _ in range(3):
         stage.invoke("model")
@@ -219,12 +219,12 @@ def test_model_that_never_closes_a_connection_is_stopped_all_the_same(stage: Sta
 
     stage.sagemaker.delete_endpoint(EndpointName=stage.name)
 
-    assert stage.rest()["EndpointStatus"] == "Deleted"
+    assert stage.wait_until_stable()["EndpointStatus"] == "Deleted"
     assert time.monotonic() - began < 60  # not the minutes that a client would wait
     assert pids(stage) == []
 
 
-def test_model_that_streams_chunks_or_until_it_closes_is_read_whole(stage: Stage) -> None:
+def test_chunked_and_unterminated_responses_are_read_completely(stage: Stage) -> None:
     stage.endpoint()
 
     assert stage.invoke("chunks") == "one,two,three"
@@ -232,8 +232,8 @@ def test_model_that_streams_chunks_or_until_it_closes_is_read_whole(stage: Stage
     assert stage.invoke("model") == "winter"
 
 
-@pytest.mark.feature("bad input: a model that breaks off its answer")
-def test_model_that_breaks_off_its_answer_is_a_model_error(stage: Stage) -> None:
+@pytest.mark.feature("bad input: a truncated response")
+def test_truncated_response_is_a_model_error(stage: Stage) -> None:
     stage.endpoint()
 
     response = model_error(stage, "cut short")

@@ -1,4 +1,4 @@
-"""How long a job may run and wait, and what of it is billed."""
+"""The StoppingCondition of a training job and its billable time."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Prices are not modelled: a spot hour is counted as three tenths of an on-demand hour, so
-# that the saving a user computes from the two times is of the usual size.
+# Prices are not modelled: a spot hour counts as 0.3 on-demand hours, which gives the savings
+# that a user computes from training and billable time a realistic value.
 _SPOT_SHARE = 0.3
 
 
-class Allowance:
-    """Wall seconds that a job has run and virtual seconds that it has waited for capacity.
+class StoppingCondition:
+    """Tracks the wall seconds a job has run and the virtual seconds it has waited for capacity.
 
-    MaxRuntimeInSeconds counts what all attempts run, MaxWaitTimeInSeconds that and waiting.
+    MaxRuntimeInSeconds limits the run time of all attempts. MaxWaitTimeInSeconds limits the run
+    time and the waiting time together.
     """
 
     def __init__(self, job: dict[str, Any]) -> None:
@@ -31,7 +32,7 @@ class Allowance:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Count the body as time on the instances."""
+        """Count the time in the ``with`` block as time on instances."""
         self._started = True
         began = wall.monotonic()
         try:
@@ -40,19 +41,19 @@ class Allowance:
             self._ran += wall.monotonic() - began
 
     def wait(self, seconds: float) -> None:
-        """Count virtual seconds without instances."""
+        """Count virtual seconds of waiting for instances."""
         self._waited += seconds
         if self._started:
             self._waited_since_start += seconds
 
     def may_wait(self, seconds: float) -> float:
-        """How much of ``seconds`` of waiting is left, at least 0."""
+        """The part of ``seconds`` that the job may still wait, at least 0."""
         if self._max_wait is None:
             return seconds
         return max(0.0, min(seconds, self._max_wait - self._waited - self._ran))
 
     def may_run(self) -> tuple[float, str]:
-        """Seconds left to run, and the secondary status of a job that takes longer."""
+        """Remaining run time in seconds, and the secondary status when it is exceeded."""
         by_run = self._max_runtime - self._ran
         by_wait = math.inf if self._max_wait is None else self.may_wait(math.inf)
         if by_wait < by_run:
@@ -60,7 +61,7 @@ class Allowance:
         return max(0.0, by_run), "MaxRuntimeExceeded"
 
     def times(self) -> dict[str, int]:
-        """TrainingTimeInSeconds and BillableTimeInSeconds, if the job has ever started."""
+        """TrainingTimeInSeconds and BillableTimeInSeconds, if the job has started."""
         if not self._started:
             return {}
         trained = max(1, math.ceil(self._ran + self._waited_since_start))

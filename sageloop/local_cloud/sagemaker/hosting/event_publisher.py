@@ -1,4 +1,4 @@
-"""What SageMaker tells EventBridge about endpoints."""
+"""EventBridge events of endpoints."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.sagemaker.account import Account
     from sageloop.local_cloud.sagemaker.hosting.live import LiveEndpoint
 
-_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-class Announcer:
-    """Emits state-change events in SageMaker's formats."""
+class EndpointEventPublisher:
+    """Publishes state change events in SageMaker's formats."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
 
     def endpoint(self, document: Mapping[str, Any], live: LiveEndpoint | None) -> None:
-        """An endpoint has a new status."""
+        """Publish the status of an endpoint."""
         detail = self._detail(document, live)
         self._account.emit("SageMaker Endpoint State Change", detail, detail["EndpointArn"])
 
     def deployment(self, document: Mapping[str, Any], live: LiveEndpoint) -> None:
-        """A deployment has come a step further."""
+        """Publish the current step of a deployment."""
         progress = live.progress
         if progress is None:
             return
@@ -39,7 +39,7 @@ class Announcer:
         )
 
     def endpoint_config(self, document: Mapping[str, Any]) -> None:
-        """An endpoint configuration is there."""
+        """Publish that an endpoint configuration was created."""
         arn = document["EndpointConfigArn"]
         detail = {
             "EndpointConfigName": document["EndpointConfigName"],
@@ -58,7 +58,7 @@ class Announcer:
             "EndpointConfigName": whole["EndpointConfigName"],
             "ProductionVariants": whole.get("ProductionVariants"),
             "DataCaptureConfig": whole.get("DataCaptureConfig"),
-            "EndpointStatus": screaming(whole["EndpointStatus"]),
+            "EndpointStatus": upper_snake_case(whole["EndpointStatus"]),
             "FailureReason": whole.get("FailureReason"),
             "CreationTime": whole["CreationTime"],
             "LastModifiedTime": whole["LastModifiedTime"],
@@ -72,6 +72,6 @@ class Announcer:
             return {}
 
 
-def screaming(status: str) -> str:
-    """A status as events spell it: ``InService`` becomes ``IN_SERVICE``."""
-    return _HUMP.sub("_", status).upper()
+def upper_snake_case(status: str) -> str:
+    """A status in the format of events: ``InService`` becomes ``IN_SERVICE``."""
+    return _WORD_START.sub("_", status).upper()

@@ -42,7 +42,7 @@ _UNKNOWN = "Unknown"
 
 
 class CloudParts(Protocol):
-    """Parts of the cloud that the gate uses."""
+    """Parts of the cloud that the filter uses."""
 
     @property
     def account_id(self) -> str:
@@ -75,14 +75,14 @@ class CloudParts(Protocol):
         ...
 
 
-class Gate:
+class RequestFilter:
     """Admits requests, and answers and records those that it refuses."""
 
     def __init__(self, cloud: CloudParts) -> None:
         self._cloud = cloud
         self._authentication = Authentication(cloud.keys, cloud.account_id, cloud.region)
 
-    def refused_at_once(self, environ: Mapping[str, Any]) -> wire.Response | None:
+    def admission_refusal(self, environ: Mapping[str, Any]) -> wire.Response | None:
         """The refusal of a request for another host or of a web page, or ``None``."""
         try:
             admit(environ, self._cloud.port)

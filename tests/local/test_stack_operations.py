@@ -1,4 +1,4 @@
-"""The development stacks deployed: alarms, dashboard and cost switch beside an endpoint to come."""
+"""The deployed development stacks: alarms, dashboard and endpoint schedule without an endpoint."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def cloud() -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="module")
 def outputs(cloud: LocalCloud) -> dict[str, Any]:
-    """Outputs of the operations' stack."""
+    """The outputs of the operations stack."""
     return dict(deploy_assembly(cloud, assembly("dev"))["sageloop-dev-Operations"])
 
 
-def test_dashboard_of_the_stacks_names_alarms_that_are_there(
+def test_dashboard_of_the_stacks_refers_to_existing_alarms(
     cloud: LocalCloud, outputs: dict[str, Any]
 ) -> None:
     client = cloud.client("cloudwatch")
     board = client.get_dashboard(DashboardName=outputs["DashboardName"])
-    found = client.describe_alarms()
-    there = {alarm["AlarmArn"] for alarm in found["MetricAlarms"]}
+    listing = client.describe_alarms()
+    existing = {alarm["AlarmArn"] for alarm in listing["MetricAlarms"]}
 
     (shown,) = [
         widget["properties"]["alarms"]
@@ -44,11 +44,11 @@ def test_dashboard_of_the_stacks_names_alarms_that_are_there(
         if widget["type"] == "alarm"
     ]
     assert len(shown) == 6
-    assert set(shown) <= there
+    assert set(shown) <= existing
 
 
 @pytest.mark.feature("operations: endpoint schedule of the project's own stacks")
-def test_switch_of_an_endpoint_that_never_was_does_no_harm(
+def test_schedule_of_a_missing_endpoint_has_no_effect(
     cloud: LocalCloud, outputs: dict[str, Any]
 ) -> None:
     for action in ("stop", "start"):
@@ -56,19 +56,17 @@ def test_switch_of_an_endpoint_that_never_was_does_no_harm(
             "source": "manual", "action": action, "id": action,
             "time": datetime.fromtimestamp(cloud.time(), UTC).isoformat(),
         }  # fmt: skip
-        answer = cloud.client("lambda").invoke(
+        response = cloud.client("lambda").invoke(
             FunctionName=outputs["CostSwitchFunction"], Payload=json.dumps(event)
         )
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        assert "FunctionError" not in response, response["Payload"].read()
         cloud.settle()
 
     assert cloud.client("sagemaker").list_endpoints()["Endpoints"] == []
 
 
-@pytest.mark.feature("bad input: an HTTPS front where there is no API Gateway")
-def test_front_is_refused_by_name_here_and_nothing_is_created(
-    cloud: LocalCloud, tmp_path: Path
-) -> None:
+@pytest.mark.feature("bad input: a REST API, which the local cloud does not support")
+def test_rest_api_is_refused_before_anything_is_created(cloud: LocalCloud, tmp_path: Path) -> None:
     text = (ROOT / "settings" / "dev.toml").read_text()
     fronted = tmp_path / "fronted.toml"
     fronted.write_text(text.replace("sageloop-dev", "sageloop-front") + "\n[https_front]\n")
@@ -76,5 +74,5 @@ def test_front_is_refused_by_name_here_and_nothing_is_created(
     with pytest.raises(ClientError, match="does not support resource type AWS::ApiGateway::Rest"):
         deploy_assembly(cloud, assembly(str(fronted)))
 
-    found = cloud.client("cloudformation").describe_stacks()["Stacks"]
-    assert "sageloop-front-Serving" not in {stack["StackName"] for stack in found}
+    listing = cloud.client("cloudformation").describe_stacks()["Stacks"]
+    assert "sageloop-front-Serving" not in {stack["StackName"] for stack in listing}

@@ -1,4 +1,4 @@
-"""What SageMaker tells a topic about the outcome of an asynchronous request.
+"""SNS notifications of the outcomes of asynchronous requests.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-check-predictions.html
 """
@@ -22,7 +22,7 @@ _ELSEWHERE = "Check S3 path location(if configured) or Cloudwatch for additional
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a request ended. ``body`` is the container's answer, if it gave one."""
+    """The outcome of a request; ``body`` is the response of the container, if there is one."""
 
     status: Literal["Completed", "Failed", "Expired"]
     body: bytes | None = None
@@ -31,18 +31,18 @@ class Outcome:
 
     @property
     def succeeded(self) -> bool:
-        """Whether there is an answer of the model."""
+        """Whether the model returned a response."""
         return self.status == "Completed"
 
 
 def topic_of(request: AsyncRequest, outcome: Outcome) -> str | None:
-    """The topic that hears of an outcome."""
+    """The topic that is notified of an outcome, or ``None``."""
     settings = request.settings
     return settings.success_topic if outcome.succeeded else settings.error_topic
 
 
-def notice(request: AsyncRequest, outcome: Outcome, *, region: str, now: float) -> str:
-    """The message: JSON in AWS's order of members."""
+def notification(request: AsyncRequest, outcome: Outcome, *, region: str, now: float) -> str:
+    """The message as JSON, with members in AWS's order."""
     message: dict[str, Any] = {
         "awsRegion": region,
         "eventTime": _stamp(now),
@@ -55,9 +55,9 @@ def notice(request: AsyncRequest, outcome: Outcome, *, region: str, now: float) 
         accept=request.accept, contentType=request.content_type,
         endpointName=request.endpoint, inputLocation=request.input_location,
     )  # fmt: skip
-    answered = _response(request, outcome)
-    if answered:
-        message["responseParameters"] = answered
+    receipt = _response(request, outcome)
+    if receipt:
+        message["responseParameters"] = receipt
     included = _included(request, outcome)
     if included is not None:
         message["responseBody"] = included
@@ -79,9 +79,9 @@ def _response(request: AsyncRequest, outcome: Outcome) -> dict[str, str]:
 
 
 def _included(request: AsyncRequest, outcome: Outcome) -> dict[str, str] | None:
-    wanted = IN_SUCCESS if outcome.succeeded else IN_ERROR
+    destination = IN_SUCCESS if outcome.succeeded else IN_ERROR
     body = outcome.body
-    if wanted not in request.settings.included_in or body is None or len(body) > MAX_INCLUDED:
+    if destination not in request.settings.included_in or body is None or len(body) > MAX_INCLUDED:
         return None
     return {
         "content": base64.b64encode(body).decode(),
@@ -95,5 +95,5 @@ def _present(**members: str | None) -> dict[str, str]:
 
 
 def _stamp(moment: float) -> str:
-    told = datetime.fromtimestamp(moment, UTC)
-    return told.strftime("%Y-%m-%dT%H:%M:%S.") + f"{told.microsecond // 1000:03d}Z"
+    text = datetime.fromtimestamp(moment, UTC)
+    return text.strftime("%Y-%m-%dT%H:%M:%S.") + f"{text.microsecond // 1000:03d}Z"
