@@ -7,7 +7,7 @@ from typing import Any
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
-from constructs_lib import DataStore, Pages, PrivateNetwork, StateTable
+from constructs_lib import AlertTopic, DataStore, PrivateNetwork, StateTable
 
 from .settings import Settings
 
@@ -22,8 +22,8 @@ class DataStack(Stack):
         super().__init__(scope, construct_id, **kwargs)
         data = settings.data
         self.store = DataStore(self, "Store", noncurrent_days=data.noncurrent_days)
-        self.pages = Pages(
-            self, "Pages", key=self.store.key, emails=tuple(settings.project.page_emails)
+        self.alerts = AlertTopic(
+            self, "Pages", key=self.store.key, emails=tuple(settings.project.alert_emails)
         )
         self.state = StateTable(
             self, "State", key=self.store.key, deletion_protection=data.protect_state
@@ -34,7 +34,7 @@ class DataStack(Stack):
             key=self.store.key,
             cidr=settings.network.cidr,
             zones=settings.network.zones,
-            page_topic=self.pages.topic,
+            alert_topic=self.alerts.topic,
             reserve_concurrency=settings.project.reserve_concurrency,
         )
         CfnOutput(self, "DataBucket", value=self.store.bucket.bucket_name)

@@ -7,7 +7,13 @@ from typing import Any
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
-from constructs_lib import Alarms, CostSwitch, Dashboard, RetrainingLoop, ServingAlarms
+from constructs_lib import (
+    Dashboard,
+    EndpointAlarms,
+    EndpointSchedule,
+    ModelQualityAlarms,
+    RetrainingLoop,
+)
 
 from .data import DataStack
 from .serving import ServingStack
@@ -33,14 +39,18 @@ class OperationsStack(Stack):
         """Wire the loop; ``kwargs`` are the stack's."""
         super().__init__(scope, construct_id, **kwargs)
         watch, reserve = settings.monitoring, settings.project.reserve_concurrency
-        self.alarms = Alarms(
-            self, "Alarms", endpoint=serving.endpoint, page_topic=data.pages.topic, **alarms(watch)
-        )
-        self.serving_alarms = ServingAlarms(
+        self.alarms = ModelQualityAlarms(
             self,
-            "ServingAlarms",
+            "Alarms",
             endpoint=serving.endpoint,
-            page_topic=data.pages.topic,
+            alert_topic=data.alerts.topic,
+            **alarms(watch),
+        )
+        self.serving_alarms = EndpointAlarms(
+            self,
+            "EndpointAlarms",
+            endpoint=serving.endpoint,
+            alert_topic=data.alerts.topic,
             **limits(watch.serving, settings.serving),
         )
         self.loop = RetrainingLoop(
@@ -49,21 +59,21 @@ class OperationsStack(Stack):
             job=training.job,
             endpoint=serving.endpoint,
             network=data.network,
-            live_error=self.alarms.live_error,
+            model_quality_alarm=self.alarms.model_quality,
             reserve_concurrency=reserve,
             **looping(watch, settings.gate),
         )
-        self.switch = None if settings.cost_switch is None else CostSwitch(
-            self, "CostSwitch", endpoint=serving.endpoint, state=data.state, network=data.network,
-            page_topic=data.pages.topic, reserve_concurrency=reserve,
-            **switching(settings.cost_switch),
+        self.switch = None if settings.endpoint_schedule is None else EndpointSchedule(
+            self, "EndpointSchedule", endpoint=serving.endpoint, state=data.state,
+            network=data.network, alert_topic=data.alerts.topic, reserve_concurrency=reserve,
+            **switching(settings.endpoint_schedule),
         )  # fmt: skip
         self.board = None if not watch.dashboard else Dashboard(
             self, "Dashboard", endpoints=[serving.endpoint], loops=[self.loop],
             alarms=[*self.alarms.all, *self.serving_alarms.alarms.values()],
         )  # fmt: skip
         if self.switch is not None:
-            CfnOutput(self, "CostSwitchFunction", value=self.switch.function.arn)
+            CfnOutput(self, "EndpointScheduleFunction", value=self.switch.function.arn)
         if self.board is not None:
             CfnOutput(self, "DashboardName", value=self.board.dashboard.dashboard_name)
-        CfnOutput(self, "LiveErrorAlarm", value=self.alarms.live_error.alarm_name)
+        CfnOutput(self, "ModelQualityAlarm", value=self.alarms.model_quality.alarm_name)

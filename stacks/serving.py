@@ -16,7 +16,7 @@ from constructs_lib import (
 )
 
 from .data import DataStack
-from .fronts import front
+from .inference_api import front
 from .settings import Settings
 from .values import canary, variant
 
@@ -50,7 +50,7 @@ class ServingStack(Stack):
             state=data.state,
             network=data.network,
             role=self.role,
-            page_topic=data.pages.topic,
+            alert_topic=data.alerts.topic,
             variants=[variant(serving)],
             capture=DataCapture(
                 percentage=serving.capture.percentage, prefix=serving.capture.prefix

@@ -14,7 +14,12 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from constructs_lib.operations.cooldown import RedTime
 from constructs_lib.operations.values import gate_fault
 
-from .keeping import STRICT, CostSwitchSettings, HttpsFrontSettings, ServingWatch
+from .settings_operations import (
+    STRICT,
+    EndpointScheduleSettings,
+    InferenceApiSettings,
+    ServingWatch,
+)
 
 _FOLDER = Path(__file__).resolve().parent.parent / "settings"
 _DEFAULT = "prod"
@@ -38,7 +43,7 @@ class Project(_Part):
     name: Annotated[str, Field(pattern=_NAME, max_length=24)]
     model: Annotated[str, Field(pattern=_NAME, max_length=15)]
     permissions_boundary_arn: str | None = None
-    page_emails: list[str] = []
+    alert_emails: list[str] = []
     reserve_concurrency: bool = True
 
 
@@ -193,12 +198,12 @@ class Serving(_Part):
 class Monitoring(_Part):
     """What is watched, and what happens then."""
 
-    live_error: float
+    model_quality_threshold: float
     breaching: Annotated[int, Field(ge=1)] = 3
     windows: Annotated[int, Field(ge=1, le=100)] = 3
-    truth_prefix: _PREFIX = "truth/"
+    ground_truth_prefix: _PREFIX = "truth/"
     window_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
-    truth_delay_minutes: Annotated[int, Field(ge=0, le=10080)] = 15
+    ground_truth_delay_minutes: Annotated[int, Field(ge=0, le=10080)] = 15
     cooldown_seconds: Annotated[int, Field(ge=1)] = 21600
     reconcile_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
     backoff_seconds: Annotated[int, Field(ge=1)] = 900
@@ -228,8 +233,8 @@ class Settings(_Part):
     gate: GateSettings
     serving: Serving
     monitoring: Monitoring
-    cost_switch: CostSwitchSettings | None = None
-    https_front: HttpsFrontSettings | None = None
+    endpoint_schedule: EndpointScheduleSettings | None = None
+    inference_api: InferenceApiSettings | None = None
 
     @model_validator(mode="after")
     def _outlasts_the_alarm(self) -> Settings:
@@ -254,7 +259,7 @@ class Settings(_Part):
         red = RedTime(
             window_seconds=watch.window_minutes * 60,
             windows=watch.windows,
-            truth_delay_seconds=watch.truth_delay_minutes * 60,
+            ground_truth_delay_seconds=watch.ground_truth_delay_minutes * 60,
         )
         if rollout is None:
             return red

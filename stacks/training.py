@@ -37,8 +37,8 @@ class TrainingStack(Stack):
             repository_arns=[algorithm.image(self).repository_arn],
             tunes=tuning is not None,
         )
-        group = data.network.workload_group(
-            self, "Group", description="Training", together=training.instance_count > 1
+        group = data.network.security_group(
+            self, "Group", description="Training", allow_self=training.instance_count > 1
         )
         specification = JobSpecification(
             algorithm=algorithm,
@@ -56,7 +56,7 @@ class TrainingStack(Stack):
             "state": data.state,
             "network": data.network,
             "start_on_deploy": training.start_on_deploy,
-            "page_topic": data.pages.topic,
+            "alert_topic": data.alerts.topic,
             "reserve_concurrency": settings.project.reserve_concurrency,
         }
         self.job: TrainingJob | TuningJob

@@ -9,21 +9,21 @@ from aws_cdk import Duration
 from constructs_lib import (
     Canary,
     CategoricalRange,
-    Compute,
     ContinuousRange,
-    DailyData,
+    DatePartitionedDataset,
     Evaluation,
     Gate,
     IntegerRange,
+    NoTrafficAlarm,
     Objective,
+    ResourceConfig,
     Scaling,
-    Silence,
-    SwitchTimes,
+    StopStartSchedule,
     Variant,
 )
 
-from .keeping import CostSwitchSettings, ServingWatch
 from .settings import Data, GateSettings, Monitoring, Serving, Training, Tuning
+from .settings_operations import EndpointScheduleSettings, ServingWatch
 
 
 def variant(serving: Serving) -> Variant:
@@ -54,9 +54,9 @@ def canary(serving: Serving) -> Canary | None:
     )
 
 
-def daily_data(data: Data) -> DailyData:
+def daily_data(data: Data) -> DatePartitionedDataset:
     """The data set."""
-    return DailyData(
+    return DatePartitionedDataset(
         prefix=data.prefix,
         manifest=data.manifest,
         validation_days=data.validation_days,
@@ -64,9 +64,9 @@ def daily_data(data: Data) -> DailyData:
     )
 
 
-def compute(training: Training) -> Compute:
+def compute(training: Training) -> ResourceConfig:
     """What a job runs on."""
-    return Compute(
+    return ResourceConfig(
         instance_type=training.instance_type,
         instance_count=training.instance_count,
         volume_gb=training.volume_gb,
@@ -96,7 +96,7 @@ def search(tuning: Tuning, gate: GateSettings) -> dict[str, Any]:
 def alarms(watch: Monitoring) -> dict[str, Any]:
     """When the live error asks for retraining, and when p99 and answers 5xx are told."""
     return {
-        "live_error": watch.live_error,
+        "model_quality_threshold": watch.model_quality_threshold,
         "window": Duration.minutes(watch.window_minutes),
         "breaching": watch.breaching,
         "windows": watch.windows,
@@ -110,9 +110,9 @@ def looping(watch: Monitoring, gate: GateSettings) -> dict[str, Any]:
     return {
         "gate": Gate(**gate.model_dump()),
         "evaluation": Evaluation(
-            truth_prefix=watch.truth_prefix,
+            ground_truth_prefix=watch.ground_truth_prefix,
             window_minutes=watch.window_minutes,
-            truth_delay_minutes=watch.truth_delay_minutes,
+            ground_truth_delay_minutes=watch.ground_truth_delay_minutes,
         ),
         "cooldown": Duration.seconds(watch.cooldown_seconds),
         "reconcile_every": Duration.minutes(watch.reconcile_minutes),
@@ -124,25 +124,25 @@ def looping(watch: Monitoring, gate: GateSettings) -> dict[str, Any]:
 def limits(watch: ServingWatch, serving: Serving) -> dict[str, Any]:
     """Limits of the serving alarms; p99 and answers 5xx are watched beside the live error."""
     latency = {50: watch.p50_ms, 90: watch.p90_ms}
-    scaling = serving.scaling if watch.at_most_instances else None
-    silence = watch.silence
+    scaling = serving.scaling if watch.max_capacity_alarm else None
+    traffic = watch.expected_traffic
     return {
         "latency": {p: Duration.millis(most) for p, most in latency.items() if most is not None},
         "server_error_percent": None,
         "client_error_percent": watch.client_error_percent,
         "cpu_percent": watch.cpu_percent,
         "memory_percent": watch.memory_percent,
-        "most_instances": None if scaling is None else scaling.maximum,
-        "unusual": watch.unusual,
+        "max_capacity": None if scaling is None else scaling.maximum,
+        "anomaly_metrics": watch.anomaly_metrics,
         "band_width": watch.band_width,
-        "silence": None if silence is None else Silence(**silence.model_dump()),
+        "expected_traffic": None if traffic is None else NoTrafficAlarm(**traffic.model_dump()),
     }
 
 
-def switching(switch: CostSwitchSettings) -> dict[str, Any]:
+def switching(switch: EndpointScheduleSettings) -> dict[str, Any]:
     """When the cost switch acts."""
-    times = None
-    if switch.down is not None and switch.up is not None:
-        times = SwitchTimes(down=switch.down, up=switch.up, timezone=switch.timezone)
-    idle = switch.idle_minutes
-    return {"times": times, "idle_after": None if idle is None else Duration.minutes(idle)}
+    schedule = None
+    if switch.stop is not None and switch.start is not None:
+        schedule = StopStartSchedule(stop=switch.stop, start=switch.start, timezone=switch.timezone)
+    idle = switch.idle_timeout_minutes
+    return {"schedule": schedule, "idle_timeout": None if idle is None else Duration.minutes(idle)}

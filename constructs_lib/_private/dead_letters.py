@@ -14,14 +14,14 @@ from .encryption import admit_service
 
 
 def dead_letter_queue(
-    scope: Construct, *, key: kms.IKey | None, page_topic: sns.ITopic | None
+    scope: Construct, *, key: kms.IKey | None, alert_topic: sns.ITopic | None
 ) -> sqs.Queue:
     """A queue for what a function could not handle, kept 14 days.
 
     Args:
         scope: The function's construct.
         key: Key of the messages; SQS's own by default.
-        page_topic: Topic told when a message lies there; without it there is no alarm.
+        alert_topic: Topic told when a message lies there; without it there is no alarm.
 
     """
     queue = sqs.Queue(
@@ -34,7 +34,7 @@ def dead_letter_queue(
     )
     if key is not None:
         admit_service(key, "events")
-    if page_topic is not None:
+    if alert_topic is not None:
         alarm = cloudwatch.Alarm(
             scope,
             "DeadLettersAlarm",
@@ -47,5 +47,5 @@ def dead_letter_queue(
             comparison_operator=(cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(actions.SnsAction(page_topic))
+        alarm.add_alarm_action(actions.SnsAction(alert_topic))
     return queue

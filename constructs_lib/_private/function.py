@@ -61,8 +61,8 @@ class FunctionNetwork(Protocol):
         """The subnets of its interfaces."""
         ...
 
-    def workload_group(
-        self, scope: Construct, construct_id: str, *, description: str, together: bool = False
+    def security_group(
+        self, scope: Construct, construct_id: str, *, description: str, allow_self: bool = False
     ) -> ec2.SecurityGroup:
         """A security group of its own."""
         ...
@@ -90,7 +90,7 @@ class ProjectFunction(Construct):
         memory_size: int = 256,
         reserved_concurrency: int | None = 2,
         invokes_itself: bool = False,
-        page_topic: sns.ITopic | None = None,
+        alert_topic: sns.ITopic | None = None,
         keeps_dead_letters: bool = True,
     ) -> None:
         """Define the function.
@@ -107,7 +107,7 @@ class ProjectFunction(Construct):
             memory_size: MB.
             reserved_concurrency: Copies at one time; none leaves it to the account.
             invokes_itself: Whether it may call itself, to wait without running.
-            page_topic: Topic told when a dead letter lies in the queue.
+            alert_topic: Topic told when a dead letter lies in the queue.
             keeps_dead_letters: Whether what it could not handle is kept; one whose callers wait
                 for its answer needs not.
 
@@ -116,7 +116,7 @@ class ProjectFunction(Construct):
         self.key = key
         self._dead_letters: sqs.Queue | None = None
         if keeps_dead_letters:
-            self._dead_letters = dead_letter_queue(self, key=key, page_topic=page_topic)
+            self._dead_letters = dead_letter_queue(self, key=key, alert_topic=alert_topic)
         self.log_group = self._build_log_group()
         self.role = self._build_role()
         self.policy = managed_policy(self, "Duty", [], role=self.role)
@@ -135,7 +135,7 @@ class ProjectFunction(Construct):
             vpc=network.vpc,
             vpc_subnets=network.selection,
             security_groups=[
-                network.workload_group(self, "Group", description=_group_description(folder))
+                network.security_group(self, "Group", description=_group_description(folder))
             ],
             dead_letter_queue=self._dead_letters,
             reserved_concurrent_executions=reserved_concurrency,

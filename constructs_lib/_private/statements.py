@@ -23,7 +23,7 @@ def alarm_statement() -> iam.PolicyStatement:
     return allow(["cloudwatch:DescribeAlarms"], ["*"])
 
 
-def page_statements(topic: sns.ITopic) -> list[iam.PolicyStatement]:
+def alert_statements(topic: sns.ITopic) -> list[iam.PolicyStatement]:
     """Send a page to a topic, with the use of its key if it is known to have one."""
     key = [] if topic.master_key is None else [use_statement(topic.master_key, ["sns"])]
     return [allow(["sns:Publish"], [topic.topic_arn]), *key]

@@ -9,7 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .._private.statements import alarm_statement, page_statements
+from .._private.statements import alarm_statement, alert_statements
 from .execution import ExecutionRole
 
 
@@ -84,4 +84,4 @@ class HostingRole(ExecutionRole):
     def allow_notifications(self, topics: Sequence[sns.ITopic]) -> None:
         """Let SageMaker tell topics of asynchronous answers."""
         for topic in topics:
-            self.add(*page_statements(topic))
+            self.add(*alert_statements(topic))

@@ -30,7 +30,7 @@ class PrivateNetwork(Construct):
 
     Example:
         >>> network = PrivateNetwork(stack, "Network", key=store.key)
-        >>> group = network.workload_group(stack, "Functions", description="Functions")
+        >>> group = network.security_group(stack, "Functions", description="Functions")
 
     """
 
@@ -44,7 +44,7 @@ class PrivateNetwork(Construct):
         zones: int = 2,
         interfaces: Sequence[str] = tuple(INTERFACES),
         flow_log_days: logs.RetentionDays = logs.RetentionDays.ONE_YEAR,
-        page_topic: sns.ITopic | None = None,
+        alert_topic: sns.ITopic | None = None,
         reserve_concurrency: bool = True,
         vpc: ec2.IVpc | None = None,
     ) -> None:
@@ -59,7 +59,7 @@ class PrivateNetwork(Construct):
             interfaces: Interface endpoints, by name; all that the loop needs by default. Each
                 costs about 7 USD per zone and month.
             flow_log_days: How long flow logs are kept.
-            page_topic: Topic told when the function of the default group fails.
+            alert_topic: Topic told when the function of the default group fails.
             reserve_concurrency: Whether that function reserves its concurrency in the account.
             vpc: A VPC you already have, see ``from_vpc``.
 
@@ -73,7 +73,7 @@ class PrivateNetwork(Construct):
             check.literal("zones", zones)
             for name in interfaces:
                 check.one_of("interfaces", name, INTERFACES)
-        self.ready: list[IDependable] = []
+        self.dependencies: list[IDependable] = []
         if vpc is not None:
             self.vpc: ec2.IVpc = vpc
             with Checks(self) as check:
@@ -82,12 +82,12 @@ class PrivateNetwork(Construct):
         own = self._build_vpc(cidr, zones)
         self.vpc = own
         self._build_flow_log(own, key, flow_log_days)
-        self.ready = [
+        self.dependencies = [
             *own.isolated_subnets,
             *add_gateways(own),
             *add_interfaces(self, own, cidr, interfaces),
         ]
-        self._close_default_group(own, key, page_topic, 1 if reserve_concurrency else None)
+        self._close_default_group(own, key, alert_topic, 1 if reserve_concurrency else None)
 
     @classmethod
     def from_vpc(cls, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> PrivateNetwork:
@@ -114,8 +114,8 @@ class PrivateNetwork(Construct):
         """The subnets, as CDK's constructs take them."""
         return ec2.SubnetSelection(subnets=self.subnets)
 
-    def workload_group(
-        self, scope: Construct, construct_id: str, *, description: str, together: bool = False
+    def security_group(
+        self, scope: Construct, construct_id: str, *, description: str, allow_self: bool = False
     ) -> ec2.SecurityGroup:
         """A group for workloads: out to endpoints by TLS, nothing in.
 
@@ -123,7 +123,7 @@ class PrivateNetwork(Construct):
             scope: Where the group belongs, usually the workload's own construct.
             construct_id: Id of the group.
             description: What it is for.
-            together: Whether its members may talk to each other, as distributed training does.
+            allow_self: Whether its members may talk to each other, as distributed training does.
 
         """
         group = ec2.SecurityGroup(
@@ -131,7 +131,7 @@ class PrivateNetwork(Construct):
         )
         # Gateway endpoints answer on public addresses; there is no other way out to reach any.
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "TLS to VPC endpoints")
-        if together:
+        if allow_self:
             group.add_ingress_rule(group, ec2.Port.all_traffic(), "Members of one job")
             group.add_egress_rule(group, ec2.Port.all_traffic(), "Members of one job")
             acknowledge_packs(group, "EC2RestrictedCommonPorts", "only members of one job meet")
@@ -194,7 +194,7 @@ class PrivateNetwork(Construct):
         self,
         vpc: ec2.Vpc,
         key: kms.IKey | None,
-        page_topic: sns.ITopic | None,
+        alert_topic: sns.ITopic | None,
         concurrency: int | None,
     ) -> None:
         function = ProjectFunction(
@@ -205,7 +205,7 @@ class PrivateNetwork(Construct):
             network=self,
             key=key,
             timeout=Duration.minutes(2),
-            page_topic=page_topic,
+            alert_topic=alert_topic,
             reserved_concurrency=concurrency,
         )
         group = vpc.vpc_default_security_group
@@ -223,6 +223,6 @@ class PrivateNetwork(Construct):
             properties={"SecurityGroupId": group},
         )
         # On deletion the function must still have its way to CloudFormation.
-        closed.node.add_dependency(*function.permissions, *self.ready)
+        closed.node.add_dependency(*function.permissions, *self.dependencies)
         reason = "the default group is closed by Custom::DefaultSecurityGroup"
         acknowledge_packs(vpc, "VPCDefaultSecurityGroupClosed", reason)

@@ -23,20 +23,24 @@ class RedTime:
     Attributes:
         window_seconds: Period of the alarm.
         windows: Windows that the alarm looks at.
-        truth_delay_seconds: How long the truth may take to arrive.
+        ground_truth_delay_seconds: How long the truth may take to arrive.
         rollout_seconds: The canary's waits; those of a rollout all at once by default.
 
     """
 
     window_seconds: float
     windows: float
-    truth_delay_seconds: float
+    ground_truth_delay_seconds: float
     rollout_seconds: float = _ALL_AT_ONCE
 
     @property
     def seconds(self) -> float:
         """All together."""
-        return self.windows * self.window_seconds + self.truth_delay_seconds + self.rollout_seconds
+        return (
+            self.windows * self.window_seconds
+            + self.ground_truth_delay_seconds
+            + self.rollout_seconds
+        )
 
     def fault(self, label: str, cooldown: float) -> str | None:
         """What is wrong with a pause of so many seconds; nothing if it is long enough."""
@@ -45,7 +49,7 @@ class RedTime:
         return (
             f"{label} must be more than {self.seconds:g} seconds, got {cooldown:g}: the alarm's "
             f"windows take {self.windows:g} x {self.window_seconds:g}, the truth may take "
-            f"{self.truth_delay_seconds:g}, the rollout waits {self.rollout_seconds:g}"
+            f"{self.ground_truth_delay_seconds:g}, the rollout waits {self.rollout_seconds:g}"
         )
 
 
@@ -72,8 +76,8 @@ def red_time(
         windows = resource.evaluation_periods or 1.0
         if isinstance(alarm.metric, cloudwatch.Metric | cloudwatch.MathExpression):
             window = alarm.metric.period.to_seconds()
-    baking, delay = endpoint.setup.bake_seconds, evaluation.truth_delay_minutes
+    baking, delay = endpoint.setup.bake_seconds, evaluation.ground_truth_delay_minutes
     if baking is None or not known(evaluation.window_minutes, windows, delay):
         return None
-    red = RedTime(window_seconds=window, windows=windows, truth_delay_seconds=delay * 60)
+    red = RedTime(window_seconds=window, windows=windows, ground_truth_delay_seconds=delay * 60)
     return replace(red, rollout_seconds=baking)

@@ -12,8 +12,8 @@ from constructs import Construct
 from .._private.checks import Checks
 from ..serving import Asynchronous, EndpointBase
 from ..training import JobBase
+from .endpoint_metrics import kind_of, watched_variant
 from .retraining import RetrainingLoop
-from .watched import kind_of, watched_variant
 
 _WIDTH = 8
 _PERIOD = Duration.minutes(5)
@@ -108,7 +108,7 @@ class Dashboard(Construct):
         endpoint = loop.endpoint
         on: dict[str, Any] = {"period": _PERIOD}
         live = cloudwatch.GraphWidget(
-            title="Live error", left=[endpoint.metric_live_error(**on)],
+            title="Live error", left=[endpoint.metric_model_quality(**on)],
             right=[endpoint.metric_evaluated_predictions(**on)], width=_WIDTH,
         )  # fmt: skip
         self._heading(f"Loop of {loop.job.job}")

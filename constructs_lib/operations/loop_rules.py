@@ -11,7 +11,7 @@ from .values import Gate, gate_fault
 def check_job(check: Checks, job: TrainingJob | TuningJob, gate: Gate) -> None:
     """Refuse a job whose models could not be held out, compared with a champion, or served."""
     if job.data is None:
-        check.refuse("DataMissing", "the job of a loop needs daily data (DailyData): its last "
+        check.refuse("DataMissing", "the job of a loop needs a DatePartitionedDataset: its last "
                      "days are the gate's hold-out")  # fmt: skip
     if isinstance(job, TuningJob):
         for definition in job.definitions:

@@ -18,7 +18,7 @@ from .._private.statements import metric_statement
 from ..network import PrivateNetwork
 from ..serving import ChampionEndpoint
 from ..training import TrainingJob, TuningJob
-from ..training.daily import DailyData
+from ..training.date_partitioned_dataset import DatePartitionedDataset
 from ..training.starting import (
     NAMESPACE,
     check_starting,
@@ -50,7 +50,8 @@ class RetrainingLoop(Construct):
 
     Example:
         >>> loop = RetrainingLoop(stack, "Loop", job=job, endpoint=endpoint, network=network,
-        ...                       live_error=alarms.live_error, gate=Gate(threshold=20.0))
+        ...                       model_quality_alarm=alarms.model_quality,
+        ...                       gate=Gate(threshold=20.0))
         >>> loop.metric_pages().create_alarm(stack, "Paged", threshold=1, evaluation_periods=1)
 
     """
@@ -63,7 +64,7 @@ class RetrainingLoop(Construct):
         job: TrainingJob | TuningJob,
         endpoint: ChampionEndpoint,
         network: PrivateNetwork,
-        live_error: cloudwatch.IAlarm,
+        model_quality_alarm: cloudwatch.IAlarm,
         gate: Gate,
         evaluation: Evaluation | None = None,
         cooldown: Duration | None = None,
@@ -83,7 +84,7 @@ class RetrainingLoop(Construct):
                 your own that serves its artifact as well.
             endpoint: What serves.
             network: Network of the functions.
-            live_error: Alarm that asks for retraining.
+            model_quality_alarm: Alarm that asks for retraining.
             gate: What a challenger must show.
             evaluation: How live answers are judged.
             cooldown: Pause between the starts of two trainings that the alarm asks for, 6 hours
@@ -111,9 +112,16 @@ class RetrainingLoop(Construct):
             self.evaluation.check(check)
             check_starting(check, max_attempts=max_attempts)
             check_job(check, job, gate)
-            check_cooldown(check, self._cooldown, red_time(endpoint, self.evaluation, live_error))
-        claim(self, [live_error], RETRAINING)
-        self.job, self.endpoint, self.live_error, self.gate = job, endpoint, live_error, gate
+            check_cooldown(
+                check, self._cooldown, red_time(endpoint, self.evaluation, model_quality_alarm)
+            )
+        claim(self, [model_quality_alarm], RETRAINING)
+        self.job, self.endpoint, self.model_quality_alarm, self.gate = (
+            job,
+            endpoint,
+            model_quality_alarm,
+            gate,
+        )
         self._network, self._reserve, self._content_type = (
             network,
             reserve_concurrency,
@@ -181,16 +189,16 @@ class RetrainingLoop(Construct):
     def metric_pages(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
         """Calls for a human, about the job and about the endpoint."""
         by = [{"Job": self.job.job}, {"EndpointName": self.endpoint.endpoint_name}]
-        return project_sum("Pages", "AlertsSent", by, period=period)
+        return project_sum("Alerts", "AlertsSent", by, period=period)
 
     def _build_start_training(self, every: Duration | None) -> ProjectFunction:
         function = start_function(
             self, self.job, network=self._network, environment=self._start_environment(),
-            reserve_concurrency=self._reserve, page_topic=self.endpoint.page_topic,
+            reserve_concurrency=self._reserve, alert_topic=self.endpoint.alert_topic,
         )  # fmt: skip
         start_on_data(function, self.job, [self._data.manifest_key])
         start_on_alarms(
-            function, [self.live_error],
+            function, [self.model_quality_alarm],
             description=f"The model of {self.endpoint.endpoint_name} errs too much",
         )  # fmt: skip
         if every is not None:
@@ -233,9 +241,9 @@ class RetrainingLoop(Construct):
         environment = {
             **self._common(),
             "CAPTURE_URI": self.endpoint.capture_uri,
-            "GROUND_TRUTH_URI": store.uri(evaluation.truth_prefix).rstrip("/"),
+            "GROUND_TRUTH_URI": store.uri(evaluation.ground_truth_prefix).rstrip("/"),
             "WINDOW_MINUTES": text_of(evaluation.window_minutes),
-            "GROUND_TRUTH_DELAY_MINUTES": text_of(evaluation.truth_delay_minutes),
+            "GROUND_TRUTH_DELAY_MINUTES": text_of(evaluation.ground_truth_delay_minutes),
             "METRIC_NAME": "MeanAbsoluteError",
         }
         function = self._function("evaluate", "Holds live answers against the truth", 1,
@@ -245,7 +253,7 @@ class RetrainingLoop(Construct):
         function.allow(
             *self.job.state.statements("GetItem"),
             *store.read_statements(prefix),
-            *store.read_statements(evaluation.truth_prefix)[:2],
+            *store.read_statements(evaluation.ground_truth_prefix)[:2],
             metric_statement(),
         )
         function.schedule(
@@ -260,8 +268,8 @@ class RetrainingLoop(Construct):
             **self._start_environment(),
             "ENDPOINT_NAME": self.endpoint.endpoint_name,
             "MODEL_PACKAGE_GROUP": self.endpoint.registry.group_name,
-            "ALERT_TOPIC_ARN": self.endpoint.page_topic.topic_arn,
-            "ALARM_NAME": self.live_error.alarm_name,
+            "ALERT_TOPIC_ARN": self.endpoint.alert_topic.topic_arn,
+            "ALARM_NAME": self.model_quality_alarm.alarm_name,
             "BACKOFF_SECONDS": text_of(self._backoff.to_seconds()),
             "ON_JOB_CHANGE_FUNCTION": self.on_job_change.arn,
             "START_FUNCTION": self.start_training.arn,
@@ -289,7 +297,7 @@ class RetrainingLoop(Construct):
         return start_environment(self.job, cooldown=self._cooldown, max_attempts=self._max_attempts)
 
     @property
-    def _data(self) -> DailyData:
+    def _data(self) -> DatePartitionedDataset:
         data = self.job.data
         assert data is not None
         return data
@@ -314,5 +322,5 @@ class RetrainingLoop(Construct):
             timeout=Duration.minutes(5),
             memory_size=memory_size,
             reserved_concurrency=concurrency if self._reserve else None,
-            page_topic=self.endpoint.page_topic,
+            alert_topic=self.endpoint.alert_topic,
         )

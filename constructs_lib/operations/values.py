@@ -79,23 +79,25 @@ class Evaluation:
     """How live answers are held against the truth.
 
     Attributes:
-        truth_prefix: Where the truth arrives in the store, ending in a slash.
+        ground_truth_prefix: Where the truth arrives in the store, ending in a slash.
         window_minutes: Length of a window, and how often it is evaluated.
-        truth_delay_minutes: How long the truth may take to arrive.
+        ground_truth_delay_minutes: How long the truth may take to arrive.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-model-quality-merge.html
 
     Example:
-        >>> Evaluation(truth_prefix="truth/", window_minutes=60, truth_delay_minutes=15)
+        >>> Evaluation(ground_truth_prefix="truth/", ground_truth_delay_minutes=15)
 
     """
 
-    truth_prefix: str = "truth/"
+    ground_truth_prefix: str = "truth/"
     window_minutes: int = 60
-    truth_delay_minutes: int = 15
+    ground_truth_delay_minutes: int = 15
 
     def check(self, check: Checks) -> None:
         """Refuse windows that no schedule can keep."""
-        check.prefix("evaluation.truth_prefix", self.truth_prefix)
+        check.prefix("evaluation.ground_truth_prefix", self.ground_truth_prefix)
         check.whole("evaluation.window_minutes", self.window_minutes, 1, 1440)
-        check.whole("evaluation.truth_delay_minutes", self.truth_delay_minutes, 0, 10080)
+        check.whole(
+            "evaluation.ground_truth_delay_minutes", self.ground_truth_delay_minutes, 0, 10080
+        )

@@ -16,7 +16,7 @@ from .._private.alarm_duties import ROLLBACK, claim
 from .._private.checks import Checks
 from .._private.function import ProjectFunction
 from .._private.policies import allow, attach
-from .._private.statements import alarm_statement, metric_statement, page_statements
+from .._private.statements import alarm_statement, alert_statements, metric_statement
 from ..data import DataStoreBase, StateTable
 from ..identity import HostingRole
 from ..network import PrivateNetwork
@@ -48,7 +48,7 @@ class ChampionEndpoint(EndpointBase):
         >>> role = HostingRole(stack, "Role", key=store.key)
         >>> endpoint = ChampionEndpoint(stack, "Endpoint", endpoint_name="demo-flights",
         ...     registry=registry, store=store, state=state, network=network, role=role,
-        ...     page_topic=pages.topic, rollout=Canary(instances=1))
+        ...     alert_topic=alerts.topic, rollout=Canary(instances=1))
         >>> endpoint.metric_model_latency(percentile=50)  # microseconds
 
     """
@@ -64,7 +64,7 @@ class ChampionEndpoint(EndpointBase):
         state: StateTable,
         network: PrivateNetwork,
         role: HostingRole,
-        page_topic: sns.ITopic,
+        alert_topic: sns.ITopic,
         variants: Sequence[Variant] = (Variant(),),
         shadow: Variant | None = None,
         capture: DataCapture | None = None,
@@ -87,7 +87,7 @@ class ChampionEndpoint(EndpointBase):
             state: Table of documents and champions.
             network: Network of instances and functions.
             role: Role of the models.
-            page_topic: Topic told when someone must look. One of your own that is encrypted comes
+            alert_topic: Topic told when someone must look. One of your own that is encrypted comes
                 by ``Topic.from_topic_attributes`` with its ``key_arn``.
             variants: One variant ``AllTraffic`` of two ``ml.m5.large`` by default; all serve the
                 champion.
@@ -120,9 +120,9 @@ class ChampionEndpoint(EndpointBase):
             check.prefix("models_prefix", models_prefix)
         self.endpoint_name = endpoint_name
         self.registry, self.store, self.state, self.role = registry, store, state, role
-        self.network, self.page_topic, self.capture = network, page_topic, capture
+        self.network, self.alert_topic, self.capture = network, alert_topic, capture
         self._concurrency = 2 if reserve_concurrency else None
-        self.group = network.workload_group(self, "Group", description=f"Models {endpoint_name}")
+        self.group = network.security_group(self, "Group", description=f"Models {endpoint_name}")
         self.setup = setup
         self.rollback_alarms = self._build_alarms()
         self._allow_role(models_prefix)
@@ -161,7 +161,7 @@ class ChampionEndpoint(EndpointBase):
             *scaling_statements(scope, self.endpoint_name),
             alarm_statement(),
             metric_statement(),
-            *page_statements(self.page_topic),
+            *alert_statements(self.alert_topic),
         ]
 
     def _build_alarms(self) -> list[cloudwatch.IAlarm]:
@@ -173,7 +173,7 @@ class ChampionEndpoint(EndpointBase):
             self,
             self.setup.variants,
             latency=Duration.seconds(1) if latency is None else latency,
-            page_topic=self.page_topic,
+            alert_topic=self.alert_topic,
         )
         return [*own_alarms, *given]
 
@@ -204,7 +204,7 @@ class ChampionEndpoint(EndpointBase):
                 "STATE_TABLE": self.state.table_name,
                 "ENDPOINT_NAME": self.endpoint_name,
                 "MODEL_PACKAGE_GROUP": self.registry.group_name,
-                "ALERT_TOPIC_ARN": self.page_topic.topic_arn,
+                "ALERT_TOPIC_ARN": self.alert_topic.topic_arn,
                 "METRIC_NAMESPACE": "sageloop",
             },
         )
@@ -251,7 +251,7 @@ class ChampionEndpoint(EndpointBase):
             description=f"Records what {self.endpoint_name} is, takes it away when it goes",
             environment={
                 "STATE_TABLE": self.state.table_name,
-                "ALERT_TOPIC_ARN": self.page_topic.topic_arn,
+                "ALERT_TOPIC_ARN": self.alert_topic.topic_arn,
             },
             invokes_itself=True,
         )
@@ -284,7 +284,7 @@ class ChampionEndpoint(EndpointBase):
             timeout=Duration.minutes(5),
             reserved_concurrency=self._concurrency,
             invokes_itself=invokes_itself,
-            page_topic=self.page_topic,
+            alert_topic=self.alert_topic,
         )
 
     def _build_resource(self) -> CustomResource:
@@ -303,7 +303,7 @@ class ChampionEndpoint(EndpointBase):
         # On deletion the function must still have its permissions and its way out; models must
         # still have their role and group, or their keys' grants and interfaces stay behind.
         functions = [*self.resource_function.permissions, *self.promoter.permissions]
-        resource.node.add_dependency(*functions, *self.role.policies, *self.network.ready)
+        resource.node.add_dependency(*functions, *self.role.policies, *self.network.dependencies)
         return resource
 
 

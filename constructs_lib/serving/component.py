@@ -29,7 +29,7 @@ _WHAT = "an inference component"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopyResources:
+class ComputeResourceRequirements:
     """What one copy of a component needs.
 
     Attributes:
@@ -41,7 +41,7 @@ class CopyResources:
     See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentComputeResourceRequirements.html
 
     Example:
-        >>> CopyResources(memory_mb=1024, cpu_cores=1)
+        >>> ComputeResourceRequirements(memory_mb=1024, cpu_cores=1)
 
     """
 
@@ -96,7 +96,7 @@ class InferenceComponent(Construct):
         model: ModelBase | None = None,
         base: InferenceComponent | None = None,
         artifact_uri: str | None = None,
-        resources: CopyResources | None = None,
+        resources: ComputeResourceRequirements | None = None,
         copies: int = 1,
         scaling: Scaling | None = None,
         rollout: Rolling | None = None,
@@ -226,7 +226,7 @@ class InferenceComponent(Construct):
         check: Checks,
         model: ModelBase | None,
         artifact_uri: str | None,
-        resources: CopyResources | None,
+        resources: ComputeResourceRequirements | None,
     ) -> None:
         if not isinstance(self.endpoint.kind, InferenceComponents):
             check.refuse("EndpointNotOfKind", f"{_WHAT} needs an endpoint of the kind "
@@ -245,7 +245,7 @@ class InferenceComponent(Construct):
             resources.check(check)
 
     def _check_adapter(
-        self, check: Checks, artifact_uri: str | None, resources: CopyResources | None
+        self, check: Checks, artifact_uri: str | None, resources: ComputeResourceRequirements | None
     ) -> None:
         if self.base is None and artifact_uri is not None:
             check.refuse("ArtifactNotAllowed", "artifact_uri is an adapter's: give base too")
@@ -261,7 +261,10 @@ class InferenceComponent(Construct):
                          f"{self.base.name!r}")  # fmt: skip
 
     def _specification(
-        self, model: ModelBase | None, artifact_uri: str | None, resources: CopyResources | None
+        self,
+        model: ModelBase | None,
+        artifact_uri: str | None,
+        resources: ComputeResourceRequirements | None,
     ) -> dict[str, Any]:
         if model is None:
             assert self.base is not None
@@ -269,7 +272,7 @@ class InferenceComponent(Construct):
                 "BaseInferenceComponentName": self.base.name,
                 "Container": {"ArtifactUrl": artifact_uri},
             }
-        needed = CopyResources() if resources is None else resources
+        needed = ComputeResourceRequirements() if resources is None else resources
         return {"ModelName": model.model_name, "ComputeResourceRequirements": needed.rendered()}
 
     def _build(

@@ -54,7 +54,7 @@ class Endpoint(EndpointBase):
     A variant whose instances are scaled may change its instance type in one deployment: a function
     of this library registers variants and makes way before an update. To end scaling and change
     the type takes two. SageMaker guards a rollout only between variants of the same names, so
-    those that come, go or are renamed need a deployment with ``guarded=False``.
+    those that come, go or are renamed need a deployment with ``blue_green=False``.
 
     See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-sagemaker-endpoint.html
 
@@ -85,13 +85,13 @@ class Endpoint(EndpointBase):
         shadow: Variant | None = None,
         capture: DataCapture | None = None,
         rollout: Rollout | None = None,
-        guarded: bool = True,
+        blue_green: bool = True,
         metrics: EnhancedMetrics | None = None,
         environment: Mapping[str, str] | None = None,
         rollback_latency: Duration | None = None,
         rollback_alarms: Sequence[cloudwatch.IAlarm] = (),
-        keep_weights: bool = False,
-        page_topic: sns.ITopic | None = None,
+        retain_weights: bool = False,
+        alert_topic: sns.ITopic | None = None,
         reserve_concurrency: bool = True,
     ) -> None:
         """Define the endpoint.
@@ -116,16 +116,17 @@ class Endpoint(EndpointBase):
                 share that is copied.
             capture: What is kept of requests and answers; nothing by default.
             rollout: How a changed configuration comes in; all at once by default.
-            guarded: Whether SageMaker watches the rollout. It takes that only between variants of
-                the same names: to add, remove or rename one, deploy once without. See
+            blue_green: Whether updates are blue/green deployments with the rollout's guardrails.
+                SageMaker allows these only between variants of the same names: to add, remove or
+                rename a variant, deploy once with ``False``. See
                 https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
             metrics: Metrics in more detail; none by default.
             environment: Environment of the image's container.
             rollback_latency: p99 of answers above which a rollout is undone, 1 second by default;
                 an asynchronous endpoint's is not watched by default.
             rollback_alarms: Alarms of your own that undo a rollout too; 10 with those per variant.
-            keep_weights: Whether weights that were shifted since stay at an update.
-            page_topic: Topic told by the rollback alarms, and when the function that scales fails.
+            retain_weights: Whether weights that were shifted since stay at an update.
+            alert_topic: Topic told by the rollback alarms, and when the function that scales fails.
             reserve_concurrency: Whether that function reserves its concurrency in the account.
 
         Raises:
@@ -150,8 +151,7 @@ class Endpoint(EndpointBase):
         self.endpoint_name, self.store = endpoint_name, store
         self.group: ec2.SecurityGroup | None = None
         if network is not None and (image is not None or self._has_components):
-            description = "Instances of a model"
-            self.group = network.workload_group(self, "Group", description=description)
+            self.group = network.security_group(self, "Group", description="Instances of a model")
         self.model = model
         if image is not None:
             assert store is not None
@@ -162,12 +162,14 @@ class Endpoint(EndpointBase):
         self.roles = self._find_roles(role)
         self.config = self._build_config(network, role)
         self._allow_roles()
-        self.alarms = self._build_alarms(page_topic)
-        self.resource = self._build_endpoint(network, keep_weights=keep_weights, guarded=guarded)
+        self.alarms = self._build_alarms(alert_topic)
+        self.resource = self._build_endpoint(
+            network, retain_weights=retain_weights, blue_green=blue_green
+        )
         if isinstance(self.kind, Serverless):
             self._scale_serverless(self.kind)
         else:
-            self._scale_instances(network, page_topic, reserve=reserve_concurrency)
+            self._scale_instances(network, alert_topic, reserve=reserve_concurrency)
 
     def grant_invoke(
         self, grantee: iam.IGrantable, *, streaming: bool = False, asynchronous: bool | None = None
@@ -281,7 +283,7 @@ class Endpoint(EndpointBase):
             acknowledge_packs(config, rule, reason)
         return config
 
-    def _build_alarms(self, page_topic: sns.ITopic | None) -> list[cloudwatch.Alarm]:
+    def _build_alarms(self, alert_topic: sns.ITopic | None) -> list[cloudwatch.Alarm]:
         if isinstance(self.kind, Serverless | InferenceComponents):
             return []
         queued, latency = isinstance(self.kind, Asynchronous), self.setup.rollback_latency
@@ -290,7 +292,7 @@ class Endpoint(EndpointBase):
         given = list(self.setup.rollback_alarms)
         claim(self, given, ROLLBACK)
         alarms = own_rollback_alarms(
-            self, self, self.setup.variants, latency=latency, page_topic=page_topic, queued=queued
+            self, self, self.setup.variants, latency=latency, alert_topic=alert_topic, queued=queued
         )
         with Checks(self) as check:
             total = len(alarms) + len(given)
@@ -302,7 +304,7 @@ class Endpoint(EndpointBase):
         return alarms
 
     def _build_endpoint(
-        self, network: PrivateNetwork | None, *, keep_weights: bool, guarded: bool
+        self, network: PrivateNetwork | None, *, retain_weights: bool, blue_green: bool
     ) -> sagemaker.CfnEndpoint:
         properties: dict[str, Any] = {
             "EndpointName": self.endpoint_name,
@@ -311,24 +313,24 @@ class Endpoint(EndpointBase):
         if not isinstance(self.kind, Serverless | InferenceComponents):
             properties |= {
                 "RetainAllVariantProperties": True,
-                "ExcludeRetainedVariantProperties": self._told_anew(keep_weights),
+                "ExcludeRetainedVariantProperties": self._told_anew(retain_weights),
             }
-            if guarded:
+            if blue_green:
                 properties["DeploymentConfig"] = self._deployment()
         kind = sagemaker.CfnEndpoint
         endpoint = kind(self, "Resource", **arguments(kind, properties))
         for role in self.roles:
             endpoint.node.add_dependency(*role.policies)
         if network is not None:
-            endpoint.node.add_dependency(*network.ready)
+            endpoint.node.add_dependency(*network.dependencies)
         return endpoint
 
-    def _told_anew(self, keep_weights: bool) -> list[dict[str, str]]:
+    def _told_anew(self, retain_weights: bool) -> list[dict[str, str]]:
         """What an update takes from the template: all but what scaling and people changed."""
         scaled = any(variant.scaling is not None for variant in self.setup.all_variants)
         anew = ["DataCaptureConfig"]
         anew += [] if scaled else ["DesiredInstanceCount"]
-        anew += [] if keep_weights else ["DesiredWeight"]
+        anew += [] if retain_weights else ["DesiredWeight"]
         return [{"VariantPropertyType": name} for name in anew]
 
     def _deployment(self) -> dict[str, Any]:
@@ -349,7 +351,7 @@ class Endpoint(EndpointBase):
         ))  # fmt: skip
 
     def _scale_instances(
-        self, network: PrivateNetwork | None, page_topic: sns.ITopic | None, *, reserve: bool
+        self, network: PrivateNetwork | None, alert_topic: sns.ITopic | None, *, reserve: bool
     ) -> None:
         variants = [variant for variant in self.setup.variants if variant.scaling is not None]
         if not variants:
@@ -366,7 +368,7 @@ class Endpoint(EndpointBase):
             wake = Wake(metric=self.metric_backlog_without_capacity(), periods=2)
         self.scaled = ScaledVariants(
             self, "Scaling", endpoint=self, variants=variants, network=found, wake=wake,
-            key=None if self.store is None else self.store.key, page_topic=page_topic,
+            key=None if self.store is None else self.store.key, alert_topic=alert_topic,
             reserve_concurrency=reserve,
         )  # fmt: skip
         self.scaled.register_after(self.resource)

@@ -234,7 +234,7 @@ class KindMetrics(QueueMetrics):
         """Models that are loaded."""
         return self.metric("LoadedModelCount", **{**_OF_INSTANCES, **options})
 
-    def metric_live_error(self, **options: Any) -> cloudwatch.Metric:
+    def metric_model_quality(self, **options: Any) -> cloudwatch.Metric:
         """Mean absolute error of answers against the truth, as ``evaluate`` publishes it."""
         return self._project_metric("MeanAbsoluteError", **{**_AVERAGE, **options})
 

@@ -133,7 +133,7 @@ class Model(ModelBase):
         self.role, self.network, self.network_isolation = role, network, network_isolation
         self.group = group
         if network is not None and group is None:
-            self.group = network.workload_group(self, "Group", description="Instances of a model")
+            self.group = network.security_group(self, "Group", description="Instances of a model")
         self.request = request = self._render(role)
         with Checks(self) as check:
             for violation in violations("CreateModel", request, without=("ModelName",)):
@@ -145,7 +145,7 @@ class Model(ModelBase):
         # SageMaker reads the artifact at once, with a role that must already be allowed to.
         self.resource.node.add_dependency(*role.policies)
         if network is not None:
-            self.resource.node.add_dependency(*network.ready)
+            self.resource.node.add_dependency(*network.dependencies)
         self._acknowledge()
 
     def _render(self, role: HostingRole) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def rollback_alarms(
     variants: Sequence[Variant],
     *,
     latency: Duration | None,
-    page_topic: sns.ITopic | None,
+    alert_topic: sns.ITopic | None,
     queued: bool = False,
 ) -> list[cloudwatch.Alarm]:
     """Two alarms per variant: any answer 5xx in a minute, and slow answers for two minutes.
@@ -38,7 +38,7 @@ def rollback_alarms(
         endpoint: What is watched.
         variants: Its variants.
         latency: p99 of answers above which a rollout is undone; none watches errors only.
-        page_topic: Topic told as well.
+        alert_topic: Topic told as well.
         queued: Whether failures are those of an asynchronous endpoint.
 
     """
@@ -58,9 +58,9 @@ def rollback_alarms(
         alarms.append(errors)
         if latency is not None:
             alarms.append(_slow(scope, f"Latency{index}", endpoint, variant, latency))
-    if page_topic is not None:
+    if alert_topic is not None:
         for alarm in alarms:
-            alarm.add_alarm_action(actions.SnsAction(page_topic))
+            alarm.add_alarm_action(actions.SnsAction(alert_topic))
     else:
         for alarm in alarms:
             acknowledge_packs(alarm, "CloudWatchAlarmAction", _UNTOLD, packs="nist hipaa")

@@ -46,7 +46,7 @@ class ScaledVariants(Construct):
         variants: Sequence[Variant],
         network: PrivateNetwork,
         key: kms.IKey | None,
-        page_topic: sns.ITopic | None,
+        alert_topic: sns.ITopic | None,
         reserve_concurrency: bool,
         wake: Wake | None,
     ) -> None:
@@ -59,7 +59,7 @@ class ScaledVariants(Construct):
             variants: Its variants that are scaled.
             network: Network of the function.
             key: Key of the function.
-            page_topic: Topic told when the function fails.
+            alert_topic: Topic told when the function fails.
             reserve_concurrency: Whether the function reserves its concurrency in the account.
             wake: How a variant leaves zero, if it may go there.
 
@@ -85,11 +85,11 @@ class ScaledVariants(Construct):
             environment={"SCALING": self._document},
             # One after the other: a resource that CloudFormation cancels may run still.
             reserved_concurrency=1 if reserve_concurrency else None,
-            page_topic=page_topic,
+            alert_topic=alert_topic,
         )
         self._allow(endpoint.endpoint_arn)
         self._listen()
-        self._ready: list[IDependable] = [*self.function.permissions, *network.ready]
+        self._dependencies: list[IDependable] = [*self.function.permissions, *network.dependencies]
         self.before = self._resource("Before", "Custom::ScalingBeforeEndpoint", "BeforeEndpoint")
 
     def register_after(self, endpoint: Construct) -> CustomResource:
@@ -168,7 +168,7 @@ class ScaledVariants(Construct):
             service_timeout=Duration.minutes(10),
             properties={"Place": place, "Document": self._document},
         )
-        resource.node.add_dependency(*self._ready)
+        resource.node.add_dependency(*self._dependencies)
         return resource
 
 

@@ -12,9 +12,9 @@ from constructs import Construct
 
 from .._private.checks import Checks, known
 from .channel import Channel
-from .compute import Compute
 from .images import AlgorithmImage
 from .metric import MetricDefinition
+from .resource_config import ResourceConfig
 
 Directions = Mapping[str, str]
 """Names of metrics with the direction in which they get better: Minimize or Maximize."""
@@ -52,7 +52,7 @@ class SpecifiedJob(Protocol):
         ...
 
     @property
-    def compute(self) -> Compute:
+    def compute(self) -> ResourceConfig:
         """Instances."""
         ...
 

@@ -145,14 +145,14 @@ class JobBase(Construct):
         self,
         construct_id: str,
         *,
-        page_topic: sns.ITopic | None = None,
+        alert_topic: sns.ITopic | None = None,
         period: Duration | None = None,
     ) -> cloudwatch.Alarm:
         """Define an alarm that is red while a job has failed lately.
 
         Args:
             construct_id: Id of the alarm among this construct's children.
-            page_topic: Topic told when it turns red, and when it turns green again.
+            alert_topic: Topic told when it turns red, and when it turns green again.
             period: How long one failure is looked at, 5 minutes by default.
 
         """
@@ -166,8 +166,8 @@ class JobBase(Construct):
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             comparison_operator=(cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
         )
-        if page_topic is not None:
-            action = actions.SnsAction(page_topic)
+        if alert_topic is not None:
+            action = actions.SnsAction(alert_topic)
             alarm.add_alarm_action(action)
             alarm.add_ok_action(action)
         return alarm

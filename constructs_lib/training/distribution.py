@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._private.checks import Checks, known
-from .compute import Compute
 from .instances import data_parallel_types
+from .resource_config import ResourceConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Distribution:
         """SageMaker's data parallel library, on the types that have it."""
         return cls(kind="data_parallel", custom_mpi_options=custom_mpi_options)
 
-    def check(self, check: Checks, compute: Compute) -> None:
+    def check(self, check: Checks, compute: ResourceConfig) -> None:
         """Refuse what does not go with the instances."""
         if self.processes_per_host is not None:
             check.whole("distribution.processes_per_host", self.processes_per_host, 1, 1024)
@@ -96,7 +96,7 @@ class Distribution:
         return told
 
 
-def check_data_parallel(check: Checks, compute: Compute) -> None:
+def check_data_parallel(check: Checks, compute: ResourceConfig) -> None:
     """Refuse instances on which SageMaker's data parallel library does not run."""
     allowed = data_parallel_types()
     for each in dict.fromkeys(compute.types):

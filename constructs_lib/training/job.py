@@ -14,7 +14,7 @@ from ..identity import ExecutionRole
 from ..network import PrivateNetwork
 from .base import NAME_LIMIT, TrainingJobBase
 from .resource import JobResource
-from .specification import DailyData, JobSpecification
+from .specification import DatePartitionedDataset, JobSpecification
 
 
 class TrainingJob(JobResource, TrainingJobBase):
@@ -42,7 +42,7 @@ class TrainingJob(JobResource, TrainingJobBase):
         network: PrivateNetwork,
         start_on_deploy: bool = False,
         reserve_concurrency: bool = True,
-        page_topic: sns.ITopic | None = None,
+        alert_topic: sns.ITopic | None = None,
     ) -> None:
         """Define the job.
 
@@ -56,7 +56,7 @@ class TrainingJob(JobResource, TrainingJobBase):
             start_on_deploy: Start a job when the specification is created or changes; a
                 deployment with an empty data set is then refused.
             reserve_concurrency: Whether the function reserves its concurrency in the account.
-            page_topic: Topic told when the function fails.
+            alert_topic: Topic told when the function fails.
 
         Raises:
             ConfigurationError: If a name or a value is not allowed.
@@ -74,7 +74,7 @@ class TrainingJob(JobResource, TrainingJobBase):
             network=network,
             start_on_deploy=start_on_deploy,
             reserve_concurrency=reserve_concurrency,
-            page_topic=page_topic,
+            alert_topic=alert_topic,
         )
 
     @property
@@ -88,7 +88,7 @@ class TrainingJob(JobResource, TrainingJobBase):
         return self.specification.input_prefixes
 
     @property
-    def data(self) -> DailyData | None:
+    def data(self) -> DatePartitionedDataset | None:
         """The data set in daily partitions."""
         return self.specification.data
 

@@ -132,7 +132,7 @@ class ProcessingSpecification:
         overrides: Fields of the request that the library does not model, by path.
 
     Example:
-        >>> group = network.workload_group(stack, "Group", description="Processing")
+        >>> group = network.security_group(stack, "Group", description="Processing")
         >>> ProcessingSpecification(
         ...     image=AlgorithmImage.find(stack, "sklearn", "1.4-2"), store=store, code=source,
         ...     role=ProcessingRole(stack, "Role", key=store.key),

@@ -46,7 +46,7 @@ class ProcessingJob(JobResource):
         network: PrivateNetwork,
         start_on_deploy: bool = False,
         reserve_concurrency: bool = True,
-        page_topic: sns.ITopic | None = None,
+        alert_topic: sns.ITopic | None = None,
     ) -> None:
         """Define the job.
 
@@ -59,7 +59,7 @@ class ProcessingJob(JobResource):
             network: Network of the function behind the resource.
             start_on_deploy: Start a job when the specification is created or changes.
             reserve_concurrency: Whether the function reserves its concurrency in the account.
-            page_topic: Topic told when the function fails.
+            alert_topic: Topic told when the function fails.
 
         Raises:
             ConfigurationError: If a name, a value or a combination is not allowed.
@@ -77,7 +77,7 @@ class ProcessingJob(JobResource):
             network=network,
             start_on_deploy=start_on_deploy,
             reserve_concurrency=reserve_concurrency,
-            page_topic=page_topic,
+            alert_topic=alert_topic,
         )
 
     @property

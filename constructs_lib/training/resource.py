@@ -20,7 +20,7 @@ from ..data import DataStoreBase, StateTable
 from ..identity import ExecutionRole
 from ..network import PrivateNetwork
 from .base import JobBase
-from .daily import DailyData
+from .date_partitioned_dataset import DatePartitionedDataset
 from .overrides import merged
 
 _VERBS = ("DeleteItem", "GetItem", "PutItem", "UpdateItem")
@@ -56,7 +56,7 @@ class JobResource(JobBase):
         """Roles that are handed to SageMaker."""
 
     @property
-    def data(self) -> DailyData | None:
+    def data(self) -> DatePartitionedDataset | None:
         """The data set in daily partitions, if the job takes one."""
         return None
 
@@ -111,7 +111,7 @@ class JobResource(JobBase):
         network: PrivateNetwork,
         start_on_deploy: bool,
         reserve_concurrency: bool,
-        page_topic: sns.ITopic | None,
+        alert_topic: sns.ITopic | None,
     ) -> None:
         """Define the function and the custom resource, once all attributes stand.
 
@@ -133,7 +133,7 @@ class JobResource(JobBase):
             environment={"STATE_TABLE": self.state.table_name},
             timeout=Duration.minutes(5),
             reserved_concurrency=2 if reserve_concurrency else None,
-            page_topic=page_topic,
+            alert_topic=alert_topic,
         )
         self.function.allow(
             *self.state.statements(*_VERBS),
@@ -157,7 +157,9 @@ class JobResource(JobBase):
         )
         # On deletion the function must still have its permissions and its way out.
         policies = [policy for role in self.roles for policy in role.policies]
-        self.resource.node.add_dependency(*self.function.permissions, *policies, *network.ready)
+        self.resource.node.add_dependency(
+            *self.function.permissions, *policies, *network.dependencies
+        )
 
 
 def guards(request: Mapping[str, Any]) -> dict[str, Any] | None:

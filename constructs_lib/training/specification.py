@@ -16,10 +16,10 @@ from ..data import DataStoreBase
 from ..identity import ExecutionRole
 from .algorithm import Algorithm, Program
 from .channel import INPUT_MODES, Channel
-from .compute import Compute, Spot
-from .daily import DailyData
+from .date_partitioned_dataset import DatePartitionedDataset
 from .metric import MetricDefinition, check_definitions
 from .overrides import merged
+from .resource_config import ResourceConfig, Spot
 
 _CHANNELS = 20
 _ENVIRONMENT = 100
@@ -60,11 +60,11 @@ class JobSpecification:
 
     Example:
         >>> role = TrainingRole(stack, "Role", key=store.key)
-        >>> group = network.workload_group(stack, "Group", description="Training")
+        >>> group = network.security_group(stack, "Group", description="Training")
         >>> specification = JobSpecification(
         ...     algorithm=XGBoost(hyperparameters={"num_round": 100}), store=store,
-        ...     data=DailyData(prefix="datasets/flights/"), role=role,
-        ...     compute=Compute(instance_type="ml.m5.2xlarge"),
+        ...     data=DatePartitionedDataset(prefix="datasets/flights/"), role=role,
+        ...     compute=ResourceConfig(instance_type="ml.m5.2xlarge"),
         ...     subnet_ids=network.subnet_ids, security_group_ids=[group.security_group_id])
 
     """
@@ -74,9 +74,9 @@ class JobSpecification:
     role: ExecutionRole
     subnet_ids: Sequence[str]
     security_group_ids: Sequence[str]
-    data: DailyData | None = None
+    data: DatePartitionedDataset | None = None
     channels: Sequence[Channel] = ()
-    compute: Compute = field(default_factory=Compute)
+    compute: ResourceConfig = field(default_factory=ResourceConfig)
     spot: Spot | None = None
     input_mode: str = "File"
     max_runtime_seconds: int = 3600
@@ -298,4 +298,4 @@ def _distinct(statements: Sequence[iam.PolicyStatement]) -> list[iam.PolicyState
     return list(found.values())
 
 
-__all__ = ["DailyData", "JobSpecification"]
+__all__ = ["DatePartitionedDataset", "JobSpecification"]

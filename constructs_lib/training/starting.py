@@ -16,7 +16,7 @@ from .._private.alarm_duties import RETRAINING, claim
 from .._private.checks import Checks, known, text_of
 from .._private.function import ProjectFunction
 from .._private.policies import allow, attach
-from .._private.statements import alarm_statement, metric_statement, page_statements
+from .._private.statements import alarm_statement, alert_statements, metric_statement
 from ..network import PrivateNetwork
 from .resource import JobResource
 
@@ -42,7 +42,7 @@ def start_function(
     network: PrivateNetwork,
     environment: Mapping[str, str],
     reserve_concurrency: bool,
-    page_topic: sns.ITopic | None,
+    alert_topic: sns.ITopic | None,
     watches_alarms: bool = True,
     pages_itself: bool = False,
 ) -> ProjectFunction:
@@ -54,14 +54,14 @@ def start_function(
         network: Its network.
         environment: What it is told, see ``start_environment``.
         reserve_concurrency: Whether it reserves its concurrency in the account.
-        page_topic: Topic told of its dead letters.
+        alert_topic: Topic told of its dead letters.
         watches_alarms: Whether an alarm may start the job.
         pages_itself: Whether it sends pages, because no reconciler does.
 
     """
     told = dict(environment)
-    if pages_itself and page_topic is not None:
-        told["ALERT_TOPIC_ARN"] = page_topic.topic_arn
+    if pages_itself and alert_topic is not None:
+        told["ALERT_TOPIC_ARN"] = alert_topic.topic_arn
     function = ProjectFunction(
         scope,
         "StartTraining",
@@ -72,15 +72,15 @@ def start_function(
         environment=told,
         timeout=Duration.minutes(5),
         reserved_concurrency=2 if reserve_concurrency else None,
-        page_topic=page_topic,
+        alert_topic=alert_topic,
     )
     function.allow(
         *job.state.statements("GetItem", "PutItem", "UpdateItem"),
         metric_statement(),
         *([alarm_statement()] if watches_alarms else []),
     )
-    if pages_itself and page_topic is not None:
-        function.allow(*page_statements(page_topic))
+    if pages_itself and alert_topic is not None:
+        function.allow(*alert_statements(alert_topic))
     function.allow_apart("Start", [*job.start_statements(), *_manifest_statements(job)])
     ssm.StringParameter(
         scope,

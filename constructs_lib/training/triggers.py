@@ -15,7 +15,7 @@ from constructs import Construct
 from .._private.checks import Checks, text_of
 from .._private.errors import ConfigurationError
 from .._private.function import ProjectFunction
-from .._private.statements import metric_statement, page_statements
+from .._private.statements import alert_statements, metric_statement
 from ..network import PrivateNetwork
 from .resource import JobResource
 from .starting import (
@@ -41,7 +41,7 @@ class JobTriggers(Construct):
 
     Example:
         >>> triggers = JobTriggers(stack, "Triggers", job=job, network=network, on_data=True,
-        ...                        schedule=Duration.days(7), page_topic=pages.topic)
+        ...                        schedule=Duration.days(7), alert_topic=alerts.topic)
         >>> triggers.grant_start(people)
 
     """
@@ -60,7 +60,7 @@ class JobTriggers(Construct):
         backoff: Duration | None = None,
         look_after_every: Duration | None = None,
         max_attempts: int = 3,
-        page_topic: sns.ITopic | None = None,
+        alert_topic: sns.ITopic | None = None,
         reserve_concurrency: bool = True,
     ) -> None:
         """Define what starts the job; without any rule, a hand does.
@@ -80,7 +80,7 @@ class JobTriggers(Construct):
                 default.
             look_after_every: How often lost events are looked for, 15 minutes by default.
             max_attempts: Jobs that one trigger may cost, 1 to 10.
-            page_topic: Topic told when a job fails, or a function does.
+            alert_topic: Topic told when a job fails, or a function does.
             reserve_concurrency: Whether functions reserve their concurrency in the account.
 
         Raises:
@@ -91,14 +91,14 @@ class JobTriggers(Construct):
         with Checks(self) as check:
             check_starting(check, max_attempts=max_attempts)
         keys = _keys(self, job, on_data)
-        self.job, self.page_topic = job, page_topic
+        self.job, self.alert_topic = job, alert_topic
         self._backoff = Duration.minutes(15) if backoff is None else backoff
         self._max_attempts = max_attempts
         common: dict[str, Any] = {
             "network": network, "reserve_concurrency": reserve_concurrency,
         }  # fmt: skip
         self.start_training = start_function(
-            self, job, page_topic=page_topic, pages_itself=True,
+            self, job, alert_topic=alert_topic, pages_itself=True,
             watches_alarms=len(alarms) > 0, **common,
             environment=start_environment(
                 job, cooldown=Duration.hours(6) if cooldown is None else cooldown,
@@ -143,7 +143,7 @@ class JobTriggers(Construct):
     def _build_on_job_change(
         self, *, network: PrivateNetwork, reserve_concurrency: bool
     ) -> ProjectFunction:
-        job, topic = self.job, self.page_topic
+        job, topic = self.job, self.alert_topic
         environment = {
             "STATE_TABLE": job.state.table_name,
             "JOB": job.job,
@@ -164,14 +164,14 @@ class JobTriggers(Construct):
             environment=environment,
             timeout=Duration.minutes(5),
             reserved_concurrency=2 if reserve_concurrency else None,
-            page_topic=topic,
+            alert_topic=topic,
         )
         function.allow(
             *job.state.statements("GetItem", "PutItem", "UpdateItem"),
             *job.describe_statements(),
             invoke_statement(self.start_training),
             metric_statement(),
-            *([] if topic is None else page_statements(topic)),
+            *([] if topic is None else alert_statements(topic)),
         )
         function.listen(
             "OnJob", description=f"A job of {job.job} ended", pattern=job.state_pattern()

@@ -15,14 +15,14 @@ from .._private.policies import allow, arn
 from ..data import StateTable
 from ..identity import ExecutionRole, TrainingRole
 from ..network import PrivateNetwork
-from .daily import DailyData
+from .date_partitioned_dataset import DatePartitionedDataset
 from .kinds import TUNING
 from .ranges import Range, render_ranges
 from .resource import JobResource
 from .specification import JobSpecification
 from .tuning_definition import TuningDefinition
 from .tuning_rules import (
-    Completion,
+    CompletionCriteria,
     Hyperband,
     Limits,
     Objective,
@@ -72,15 +72,15 @@ class TuningJob(JobResource):
         max_jobs: int | None = None,
         max_parallel: int = 1,
         max_runtime_seconds: int | None = None,
-        raised_quota: bool = False,
+        quota_override: bool = False,
         early_stopping: bool = False,
-        completion: Completion | None = None,
+        completion: CompletionCriteria | None = None,
         warm_start: WarmStart | None = None,
         random_seed: int | None = None,
         overrides: Mapping[str, Any] | None = None,
         start_on_deploy: bool = False,
         reserve_concurrency: bool = True,
-        page_topic: sns.ITopic | None = None,
+        alert_topic: sns.ITopic | None = None,
     ) -> None:
         """Define the search.
 
@@ -100,7 +100,7 @@ class TuningJob(JobResource):
             max_jobs: Trials in all, 750 at most; a grid's number follows from its ranges.
             max_parallel: Trials at one time, 10 at most.
             max_runtime_seconds: Seconds in all, 120 to 15,768,000; no limit by default.
-            raised_quota: Whether the account may run more trials, see ``Limits``.
+            quota_override: Whether the account may run more trials, see ``Limits``.
             early_stopping: Whether SageMaker stops trials that fall behind the median.
             completion: What ends the search before its limits.
             warm_start: Earlier searches to begin from.
@@ -110,7 +110,7 @@ class TuningJob(JobResource):
             start_on_deploy: Start a search when it is created or changes; a deployment with an
                 empty data set is then refused.
             reserve_concurrency: Whether the function reserves its concurrency in the account.
-            page_topic: Topic told when the function fails.
+            alert_topic: Topic told when the function fails.
 
         Raises:
             ConfigurationError: If a name, a value or a combination is not allowed.
@@ -123,7 +123,7 @@ class TuningJob(JobResource):
         )
         self.limits = Limits(
             jobs=max_jobs, parallel=max_parallel, runtime_seconds=max_runtime_seconds,
-            raised=raised_quota,
+            raised=quota_override,
         )  # fmt: skip
         self.strategy, self.early_stopping = strategy, early_stopping
         self.completion, self.warm_start, self.random_seed = completion, warm_start, random_seed
@@ -139,7 +139,7 @@ class TuningJob(JobResource):
             network=network,
             start_on_deploy=start_on_deploy,
             reserve_concurrency=reserve_concurrency,
-            page_topic=page_topic,
+            alert_topic=alert_topic,
         )
 
     @property
@@ -167,7 +167,7 @@ class TuningJob(JobResource):
         return self.specification.input_prefixes
 
     @property
-    def data(self) -> DailyData | None:
+    def data(self) -> DatePartitionedDataset | None:
         """The data set in daily partitions, the same for all definitions."""
         return self.specification.data
 

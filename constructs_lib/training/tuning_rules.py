@@ -97,7 +97,7 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
+class CompletionCriteria:
     """When a search ends before its limits.
 
     Attributes:
@@ -117,7 +117,7 @@ class Completion:
             check.between("completion.target", self.target)
         if self.not_improving_jobs is not None:
             check.whole("completion.not_improving_jobs", self.not_improving_jobs, 3)
-        if self == Completion():
+        if self == CompletionCriteria():
             check.refuse("ValueMissing", "completion must say target, not_improving_jobs or "
                          "on_convergence, got none")  # fmt: skip
 

@@ -125,7 +125,7 @@ class Notebook(NotebookBase):
             check.whole("volume_gb", volume_gb, 5, 16384)
             check.whole("idle_minutes", idle_minutes, 10, 1440)
         self.role = role
-        self.group = network.workload_group(self, "Group", description="Notebook")
+        self.group = network.security_group(self, "Group", description="Notebook")
         script = _IDLE_STOP.replace("{minutes}", text_of(idle_minutes))
         hook = sagemaker.CfnNotebookInstanceLifecycleConfig.NotebookInstanceLifecycleHookProperty
         self.lifecycle = sagemaker.CfnNotebookInstanceLifecycleConfig(
@@ -146,7 +146,7 @@ class Notebook(NotebookBase):
             lifecycle_config_name=self.lifecycle.attr_notebook_instance_lifecycle_config_name,
             instance_metadata_service_configuration=_METADATA_V2,
         )
-        self.resource.node.add_dependency(*role.policies, *network.ready)
+        self.resource.node.add_dependency(*role.policies, *network.dependencies)
         self.notebook_name = self.resource.attr_notebook_instance_name
         self._allow_to_stop_itself()
 

@@ -123,7 +123,7 @@ def test_malformed_settings_are_told_by_key_value_and_what_is_allowed(tmp_path: 
         ('name = "sageloop-prod"', 'name = "Bad_Name"'),
         ("zones = 2 ", "zones = 9 "),
         ("canary_instances = 1", "canary_instances = 2"),
-        ("live_error = 12.0", 'live_error = "high"'),
+        ("model_quality_threshold = 12.0", 'model_quality_threshold = "high"'),
         ("[monitoring]", "[monitoring]\nlive_eror = 3"),
     ):
         assert text.count(old) == 1
@@ -140,7 +140,7 @@ def test_malformed_settings_are_told_by_key_value_and_what_is_allowed(tmp_path: 
     assert "'Bad_Name'" in told["project.name"]
     assert told["network.zones"] == "got 9; input should be less than or equal to 3"
     assert "at most half of instance_count" in told["serving"]
-    assert "'high'" in told["monitoring.live_error"]
+    assert "'high'" in told["monitoring.model_quality_threshold"]
     assert "there is no such key" in told["monitoring.live_eror"]
     assert len(told) == 5
     assert not (tmp_path / "out").exists()

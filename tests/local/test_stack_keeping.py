@@ -57,7 +57,7 @@ def test_switch_of_an_endpoint_that_never_was_does_no_harm(
             "time": datetime.fromtimestamp(cloud.time(), UTC).isoformat(),
         }  # fmt: skip
         answer = cloud.client("lambda").invoke(
-            FunctionName=outputs["CostSwitchFunction"], Payload=json.dumps(event)
+            FunctionName=outputs["EndpointScheduleFunction"], Payload=json.dumps(event)
         )
         assert "FunctionError" not in answer, answer["Payload"].read()
         cloud.settle()
@@ -71,7 +71,7 @@ def test_front_is_refused_by_name_here_and_nothing_is_created(
 ) -> None:
     text = (ROOT / "settings" / "dev.toml").read_text()
     fronted = tmp_path / "fronted.toml"
-    fronted.write_text(text.replace("sageloop-dev", "sageloop-front") + "\n[https_front]\n")
+    fronted.write_text(text.replace("sageloop-dev", "sageloop-front") + "\n[inference_api]\n")
 
     with pytest.raises(ClientError, match="does not support resource type AWS::ApiGateway::Rest"):
         deploy_assembly(cloud, assembly(str(fronted)))

@@ -82,7 +82,7 @@ def test_endpoint_metric_takes_variant_period_and_statistic(endpoint: EndpointBa
 @pytest.mark.parametrize(
     ("metric", "name"),
     [
-        (EndpointBase.metric_live_error, "MeanAbsoluteError"),
+        (EndpointBase.metric_model_quality, "MeanAbsoluteError"),
         (EndpointBase.metric_evaluated_predictions, "EvaluatedPredictions"),
         (EndpointBase.metric_promotions, "Promotions"),
         (EndpointBase.metric_rollbacks, "RollbacksDetected"),

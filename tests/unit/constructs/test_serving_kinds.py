@@ -302,7 +302,7 @@ def test_asynchronous_refuses_what_its_requests_cannot_name(anew: Ground) -> Non
 
 def _fresh(ground: Ground) -> dict[str, Any]:
     stack = Stack(ground.stack.node.root, f"{ground.stack.stack_name}More")  # type: ignore[arg-type]
-    return {"stack": stack, "store": ground.store, "state": ground.state, "pages": ground.pages,
+    return {"stack": stack, "store": ground.store, "state": ground.state, "alerts": ground.alerts,
             "network": ground.network}  # fmt: skip
 
 
@@ -346,7 +346,7 @@ def test_endpoint_refuses(anew: Ground, changes: dict[str, Any], message: str) -
 def test_nag_finds_nothing_in_any_kind() -> None:
     app = App()
     ground = ground_of(Stack(app, "Test"))
-    topic = ground.pages.topic
+    topic = ground.alerts.topic
     endpoint(ground, capture=DataCapture(), variants=[Variant(instance_type="ml.g5.xlarge")])
     endpoint(
         ground, "Queued", endpoint_name="queued", model=model(ground, "QueuedModel"),

@@ -50,7 +50,7 @@ def test_all_at_once_is_the_default() -> None:
 @pytest.mark.feature("rollout constructs: variants come and go without a guard")
 def test_one_deployment_can_do_without_a_guard() -> None:
     ground = ground_of(Stack(App(), "Test"))
-    endpoint(ground, guarded=False, rollout=Canary(percent=10))
+    endpoint(ground, blue_green=False, rollout=Canary(percent=10))
 
     found = properties(ground.template(), "AWS::SageMaker::Endpoint")
     assert "DeploymentConfig" not in found
@@ -182,7 +182,7 @@ def test_the_alarm_of_a_loop_cannot_undo_the_champion(
     anew: Ground, loop: Callable[..., RetrainingLoop]
 ) -> None:
     alarm = anew.alarm()
-    loop(live_error=alarm)
+    loop(model_quality_alarm=alarm)
 
     with pytest.raises(ConfigurationError, match="AlarmHasOtherDuty"):
         endpoint(anew, model=model(anew, "Other"), rollback_alarms=[alarm])
@@ -196,7 +196,7 @@ def test_an_alarm_that_undoes_rollouts_cannot_ask_for_retraining(
     endpoint(anew, rollback_alarms=[alarm])
 
     with pytest.raises(ConfigurationError, match="it is red when the better model comes"):
-        loop(live_error=alarm)
+        loop(model_quality_alarm=alarm)
 
 
 def _within(ground: Ground, alarm: cloudwatch.IAlarm, construct_id: str) -> cloudwatch.IAlarm:
@@ -213,7 +213,7 @@ def test_a_composite_of_the_loops_alarm_cannot_undo_rollouts(
     anew: Ground, loop: Callable[..., RetrainingLoop]
 ) -> None:
     alarm = anew.alarm()
-    loop(live_error=alarm)
+    loop(model_quality_alarm=alarm)
     outer = _within(anew, _within(anew, alarm, "Inner"), "Outer")
 
     with pytest.raises(ConfigurationError, match=r"Outer \(with .*\) asks for retraining"):
@@ -228,7 +228,7 @@ def test_a_member_of_a_rollback_composite_cannot_ask_for_retraining(
     endpoint(anew, rollback_alarms=[_within(anew, alarm, "Either")])
 
     with pytest.raises(ConfigurationError, match="AlarmHasOtherDuty"):
-        loop(live_error=alarm)
+        loop(model_quality_alarm=alarm)
 
 
 @pytest.mark.feature("rollout constructs: champion endpoint, linear with shadow and own alarms")

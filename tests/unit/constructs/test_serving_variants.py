@@ -45,7 +45,7 @@ def test_a_variant_without_traffic_is_rendered_so(anew: Ground) -> None:
 @pytest.mark.feature("serving constructs: weights shifted live are kept by an update when told so")
 @pytest.mark.parametrize("keep", [True, False])
 def test_an_update_keeps_shifted_weights_only_when_told_so(anew: Ground, keep: bool) -> None:
-    made = endpoint(anew, keep_weights=keep)
+    made = endpoint(anew, retain_weights=keep)
 
     excluded = anew.stack.resolve(made.resource.exclude_retained_variant_properties)
     told = {each["variantPropertyType"] for each in excluded}

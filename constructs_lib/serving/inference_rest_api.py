@@ -15,7 +15,7 @@ from .._private.acknowledge import acknowledge, acknowledge_checkov, acknowledge
 from .._private.checks import Checks
 from .._private.policies import allow, attach, managed_policy
 from .base import EndpointBase
-from .front_parts import STAGE, access_log_group, check_front
+from .inference_api_parts import STAGE, access_log_group, check_front
 
 _HEADERS = {
     "Content-Type": True, "Accept": False, "X-Amzn-SageMaker-Inference-Id": False,
@@ -34,14 +34,14 @@ _NO_WAF = "callers are known by IAM or by a token and throttled; give web_acl_ar
 _IAM = "callers sign with IAM; give user_pools for callers with tokens of Cognito"
 
 
-class HttpsFront(Construct):
+class InferenceRestApi(Construct):
     """Defines a REST API whose ``POST /invocations`` asks an endpoint, with no function between.
 
     Callers sign with IAM, or bring a token of a Cognito user pool. Requests of other content
     types than those named are refused (415), those that do not fit the schema too (400), and
     those beyond the rate (429). A model's error (424) is told as 502. API Gateway takes 10 MB and
-    waits 29 seconds; bodies are text. Tokens of other issuers are for ``JwtFront``. The local
-    cloud has no API Gateway: there its types must be allowed by name, and are left out.
+    waits 29 seconds; bodies are text. Tokens of other issuers are for ``InferenceHttpApi``. The
+    local cloud has no API Gateway: there its types must be allowed by name, and are left out.
 
     See https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-api-integration-types.html
 
@@ -50,7 +50,7 @@ class HttpsFront(Construct):
         url: Address that requests are posted to.
 
     Example:
-        >>> front = HttpsFront(stack, "Front", endpoint=endpoint, key=store.key,
+        >>> front = InferenceRestApi(stack, "Front", endpoint=endpoint, key=store.key,
         ...                    content_types=["text/csv"], requests_per_second=50)
         >>> front.grant_call(people)
 

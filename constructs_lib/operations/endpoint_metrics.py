@@ -17,7 +17,7 @@ from ..serving import (
 
 _USUAL = "AllTraffic"
 _QUEUE_ONLY: tuple[str, ...] = ("backlog", "oldest_request")
-_UNCOUNTED = ("silence", "unusual invocations")
+_UNCOUNTED = ("expected_traffic", "anomaly_metrics invocations")
 
 
 def kind_of(endpoint: EndpointBase) -> EndpointKind | None:
@@ -65,7 +65,7 @@ def check_metrics(check: Checks, endpoint: EndpointBase, limits: Mapping[str, bo
     if isinstance(kind, Asynchronous):
         refused, why = _UNCOUNTED, "which does not count its requests; use backlog, oldest_request"
     elif isinstance(kind, Serverless):
-        refused = (*_QUEUE_ONLY, "most_instances")
+        refused = (*_QUEUE_ONLY, "max_capacity")
         why = "which has neither queue nor instances"
     for name in refused:
         if limits.get(name, False):

@@ -45,7 +45,7 @@ class InstanceGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compute:
+class ResourceConfig:
     """Instances of a training job.
 
     Attributes:
@@ -58,7 +58,7 @@ class Compute:
         check_region: Whether accelerators that a region is not known to have are refused.
 
     Example:
-        >>> Compute(instance_type="ml.g5.2xlarge", instance_count=2, volume_gb=100,
+        >>> ResourceConfig(instance_type="ml.g5.2xlarge", instance_count=2, volume_gb=100,
         ...         fallback_instance_types=["ml.g6.2xlarge"])
 
     """

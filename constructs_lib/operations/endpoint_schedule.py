@@ -22,7 +22,7 @@ from ..network import PrivateNetwork
 from ..serving import Asynchronous, ChampionEndpoint, Endpoint, InferenceComponents
 from ..serving.permissions import alarm_statements, scaling_statements
 
-__all__ = ["CRON", "CostSwitch", "SwitchTimes", "zone_fault"]
+__all__ = ["CRON", "EndpointSchedule", "StopStartSchedule", "zone_fault"]
 
 _FIELD, _DAY = r"[^()\s]+", r"[^()\s?]+"
 CRON = rf"cron\({_FIELD} {_FIELD} (\? {_FIELD} {_DAY}|{_DAY} {_FIELD} \?) {_FIELD}\)"
@@ -30,35 +30,35 @@ CRON = rf"cron\({_FIELD} {_FIELD} (\? {_FIELD} {_DAY}|{_DAY} {_FIELD} \?) {_FIEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwitchTimes:
+class StopStartSchedule:
     """When an endpoint goes and comes, on the clock of a place.
 
     Attributes:
-        down: ``cron(...)`` of EventBridge Scheduler at which it is taken down: minutes, hours, day
+        stop: ``cron(...)`` of EventBridge Scheduler at which it is taken down: minutes, hours, day
             of the month, month, day of the week, year; one of both days is ``?``.
-        up: The same at which it is brought back.
+        start: The same at which it is brought back.
         timezone: IANA name of the clock, for example ``Europe/Paris``.
 
     See https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 
     Example:
-        >>> SwitchTimes(down="cron(0 20 ? * MON-FRI *)", up="cron(0 7 ? * MON-FRI *)",
+        >>> StopStartSchedule(stop="cron(0 20 ? * MON-FRI *)", start="cron(0 7 ? * MON-FRI *)",
         ...             timezone="Europe/Paris")
 
     """
 
-    down: str
-    up: str
+    stop: str
+    start: str
     timezone: str = "UTC"
 
     def check(self, check: Checks) -> None:
         """Refuse what Scheduler does not take."""
-        check.matches("times.down", self.down, CRON, 256)
-        check.matches("times.up", self.up, CRON, 256)
-        check.timezone("times.timezone", self.timezone)
+        check.matches("schedule.stop", self.stop, CRON, 256)
+        check.matches("schedule.start", self.start, CRON, 256)
+        check.timezone("schedule.timezone", self.timezone)
 
 
-class CostSwitch(Construct):
+class EndpointSchedule(Construct):
     """Defines a switch that deletes an endpoint and creates it again, as it was.
 
     Name, configuration, model, tags and scaling stay the same; capacity is that of the
@@ -74,10 +74,12 @@ class CostSwitch(Construct):
             "action": "stop", "id": "<any>", "time": "<ISO 8601>"}``, or ``start``.
 
     Example:
-        >>> switch = CostSwitch(stack, "Switch", endpoint=endpoint, state=state, network=network,
-        ...     page_topic=pages.topic, idle_after=Duration.hours(2),
-        ...     times=SwitchTimes(down="cron(0 20 ? * MON-FRI *)", up="cron(0 7 ? * MON-FRI *)"))
-        >>> switch.grant_switch(people)
+        >>> working_hours = StopStartSchedule(
+        ...     stop="cron(0 20 ? * MON-FRI *)", start="cron(0 7 ? * MON-FRI *)")
+        >>> schedule = EndpointSchedule(
+        ...     stack, "Schedule", endpoint=endpoint, state=state, network=network,
+        ...     alert_topic=alerts.topic, schedule=working_hours, idle_timeout=Duration.hours(2))
+        >>> schedule.grant_stop_start(people)
 
     """
 
@@ -89,9 +91,9 @@ class CostSwitch(Construct):
         endpoint: Endpoint | ChampionEndpoint,
         state: StateTable,
         network: PrivateNetwork,
-        page_topic: sns.ITopic,
-        times: SwitchTimes | None = None,
-        idle_after: Duration | None = None,
+        alert_topic: sns.ITopic,
+        schedule: StopStartSchedule | None = None,
+        idle_timeout: Duration | None = None,
         reserve_concurrency: bool = True,
     ) -> None:
         """Define the switch.
@@ -103,9 +105,9 @@ class CostSwitch(Construct):
                 would have to go first; one without instances to pay for need not.
             state: Table in which the switch remembers what it took down.
             network: Network of the function.
-            page_topic: Topic told when the function fails.
-            times: When it goes and comes; only by hand or idleness by default.
-            idle_after: Without a request for so long it goes, 15 minutes to 14 days; never by
+            alert_topic: Topic told when the function fails.
+            schedule: When it goes and comes; only by hand or idleness by default.
+            idle_timeout: Without a request for so long it goes, 15 minutes to 14 days; never by
                 default.
             reserve_concurrency: Whether the function reserves its concurrency in the account.
 
@@ -115,23 +117,23 @@ class CostSwitch(Construct):
         """
         super().__init__(scope, construct_id)
         with Checks(self) as check:
-            if times is not None:
-                times.check(check)
-            if idle_after is not None and not idle_after.is_unresolved():
-                check.between("idle_after in seconds", idle_after.to_seconds(), 900, 14 * 86400)
-            _check_kind(check, endpoint, idle=idle_after is not None)
-        self.endpoint, self._state, self._idle = endpoint, state, idle_after
-        self.function = self._build_function(network, page_topic, reserve_concurrency)
+            if schedule is not None:
+                schedule.check(check)
+            if idle_timeout is not None and not idle_timeout.is_unresolved():
+                check.between("idle_timeout in seconds", idle_timeout.to_seconds(), 900, 14 * 86400)
+            _check_kind(check, endpoint, idle=idle_timeout is not None)
+        self.endpoint, self._state, self._idle = endpoint, state, idle_timeout
+        self.function = self._build_function(network, alert_topic, reserve_concurrency)
         self._allow()
         self._listen()
-        self.schedules = [] if times is None else self._build_schedules(times)
+        self.schedules = [] if schedule is None else self._build_schedules(schedule)
 
-    def grant_switch(self, grantee: iam.IGrantable) -> iam.Grant:
+    def grant_stop_start(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone take the endpoint down and bring it back by hand."""
         return attach(grantee, [allow(["lambda:InvokeFunction"], [self.function.arn])])
 
     def _build_function(
-        self, network: PrivateNetwork, page_topic: sns.ITopic, reserve: bool
+        self, network: PrivateNetwork, alert_topic: sns.ITopic, reserve: bool
     ) -> ProjectFunction:
         endpoint = self.endpoint
         environment = {
@@ -145,14 +147,14 @@ class CostSwitch(Construct):
             environment["IDLE_TIMEOUT_SECONDS"] = text_of(self._idle.to_seconds())
         return ProjectFunction(
             self,
-            "CostSwitch",
+            "EndpointSchedule",
             folder="endpoint_schedule",
             description=f"Takes {endpoint.endpoint_name} down and brings it back",
             network=network,
             key=self._state.key,
             environment=environment,
             reserved_concurrency=1 if reserve else None,
-            page_topic=page_topic,
+            alert_topic=alert_topic,
         )
 
     def _allow(self) -> None:
@@ -196,7 +198,7 @@ class CostSwitch(Construct):
             "Every", description=f"Looks after {name}", every=Duration.minutes(15)
         )
 
-    def _build_schedules(self, times: SwitchTimes) -> list[scheduler.CfnSchedule]:
+    def _build_schedules(self, schedule: StopStartSchedule) -> list[scheduler.CfnSchedule]:
         function = self.function
         account = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
         caller = iam.ServicePrincipal("scheduler.amazonaws.com", conditions=account)
@@ -207,17 +209,17 @@ class CostSwitch(Construct):
             allow(["sqs:SendMessage"], [function.dead_letters.queue_arn]),
             *key,
         ], role=role)  # fmt: skip
-        made = [self._schedule("Down", times.down, times, role),
-                self._schedule("Up", times.up, times, role)]  # fmt: skip
+        made = [self._schedule("Stop", schedule.stop, schedule, role),
+                self._schedule("Start", schedule.start, schedule, role)]  # fmt: skip
         for each in made:
             each.node.add_dependency(policy, *function.permissions)
         return made
 
     def _schedule(
-        self, construct_id: str, cron: str, times: SwitchTimes, role: iam.IRole
+        self, construct_id: str, cron: str, schedule: StopStartSchedule, role: iam.IRole
     ) -> scheduler.CfnSchedule:
         event = {
-            "source": "schedule", "action": "stop" if construct_id == "Down" else "start",
+            "source": "schedule", "action": construct_id.lower(),
             "id": "<aws.scheduler.execution-id>", "time": "<aws.scheduler.scheduled-time>",
         }  # fmt: skip
         cfn = scheduler.CfnSchedule
@@ -226,7 +228,7 @@ class CostSwitch(Construct):
             construct_id,
             description=f"{self.endpoint.endpoint_name} goes {construct_id.lower()}",
             schedule_expression=cron,
-            schedule_expression_timezone=times.timezone,
+            schedule_expression_timezone=schedule.timezone,
             flexible_time_window=cfn.FlexibleTimeWindowProperty(mode="OFF"),
             target=cfn.TargetProperty(
                 arn=self.function.arn,
@@ -251,4 +253,4 @@ def _check_kind(check: Checks, endpoint: Endpoint | ChampionEndpoint, *, idle: b
                      "before they are: scale its copies to zero instead")  # fmt: skip
     if idle and isinstance(endpoint.kind, Asynchronous):
         check.refuse("KindNotAllowed", "an asynchronous endpoint is idle while its queue is "
-                     "empty: leave idle_after out and scale it to zero (minimum=0)")  # fmt: skip
+                     "empty: leave idle_timeout out and scale it to zero (minimum=0)")  # fmt: skip

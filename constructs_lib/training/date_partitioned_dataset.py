@@ -10,7 +10,7 @@ from ..data import DataStoreBase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DailyData:
+class DatePartitionedDataset:
     """A data set that lies in daily partitions, ``<prefix>dt=YYYY-MM-DD/``.
 
     Attributes:

@@ -14,7 +14,7 @@ from constructs import Construct
 
 from .._private.checks import Checks
 from ..serving import Asynchronous, EndpointBase, MultiModel, RealTime
-from .watched import check_metrics, kind_of, watched_variant
+from .endpoint_metrics import check_metrics, kind_of, watched_variant
 
 _OPERATORS = cloudwatch.ComparisonOperator
 _ABOVE, _BELOW = _OPERATORS.GREATER_THAN_THRESHOLD, _OPERATORS.LESS_THAN_THRESHOLD
@@ -24,7 +24,7 @@ _USUAL = {"invocations": "how often it is asked", "latency": "how long it takes 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Silence:
+class NoTrafficAlarm:
     """When requests are expected, and how long none may come.
 
     An endpoint that its cost switch took down is silent by intent: the alarm looks away.
@@ -38,7 +38,7 @@ class Silence:
     See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 
     Example:
-        >>> Silence(minutes=30, from_hour=8, to_hour=20, weekdays_only=True)
+        >>> NoTrafficAlarm(minutes=30, from_hour=8, to_hour=20, weekdays_only=True)
 
     """
 
@@ -49,9 +49,9 @@ class Silence:
 
     def check(self, check: Checks) -> None:
         """Refuse what is no time of a day."""
-        check.whole("silence.minutes", self.minutes, 5, 1440)
-        check.whole("silence.from_hour", self.from_hour, 0, 23)
-        check.whole("silence.to_hour", self.to_hour, self.from_hour + 1, 24)
+        check.whole("expected_traffic.minutes", self.minutes, 5, 1440)
+        check.whole("expected_traffic.from_hour", self.from_hour, 0, 23)
+        check.whole("expected_traffic.to_hour", self.to_hour, self.from_hour + 1, 24)
 
     def expression(self, *, running: bool) -> str:
         """Requests while some are expected, one where none are.
@@ -73,7 +73,7 @@ class Silence:
         return f"IF({' && '.join(times)}, {counted}, 1)" if times else counted
 
 
-class ServingAlarms(Construct):
+class EndpointAlarms(Construct):
     """Defines alarms on latency, errors, saturation, silence, backlog and scaling.
 
     Each limit that is not given has no alarm, but for p99 and answers 5xx. Latency is in
@@ -83,13 +83,13 @@ class ServingAlarms(Construct):
     See https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 
     Attributes:
-        alarms: The alarms by name: ``LatencyP99``, ``ServerErrors``, ``Memory`` and so on.
+        alarms: The alarms by name: ``LatencyP99``, ``ServerErrors``, ``MemoryUtilization`` …
 
     Example:
-        >>> alarms = ServingAlarms(stack, "ServingAlarms", endpoint=endpoint,
-        ...     page_topic=pages.topic, latency={50: Duration.millis(40), 99: Duration.millis(400)},
-        ...     memory_percent=90, silence=Silence(minutes=30), most_instances=4,
-        ...     unusual=["invocations"])
+        >>> alarms = EndpointAlarms(stack, "EndpointAlarms", endpoint=endpoint,
+        ...     alert_topic=alerts.topic, latency={50: Duration.millis(40)},
+        ...     memory_percent=90, expected_traffic=NoTrafficAlarm(minutes=30), max_capacity=4,
+        ...     anomaly_metrics=["invocations"])
         >>> alarms.alarms["LatencyP50"].alarm_arn
 
     """
@@ -100,18 +100,18 @@ class ServingAlarms(Construct):
         construct_id: str,
         *,
         endpoint: EndpointBase,
-        page_topic: sns.ITopic,
+        alert_topic: sns.ITopic,
         variant: str | None = None,
         latency: Mapping[float, Duration] | None = None,
         server_error_percent: float | None = 1.0,
         client_error_percent: float | None = None,
         cpu_percent: float | None = None,
         memory_percent: float | None = None,
-        silence: Silence | None = None,
+        expected_traffic: NoTrafficAlarm | None = None,
         backlog: float | None = None,
         oldest_request: Duration | None = None,
-        most_instances: int | None = None,
-        unusual: Sequence[str] = (),
+        max_capacity: int | None = None,
+        anomaly_metrics: Sequence[str] = (),
         band_width: float = 3.0,
     ) -> None:
         """Define the alarms.
@@ -120,7 +120,7 @@ class ServingAlarms(Construct):
             scope: Parent.
             construct_id: Id among its siblings.
             endpoint: What is watched.
-            page_topic: Topic that is told when an alarm turns red.
+            alert_topic: Topic that is told when an alarm turns red.
             variant: Variant that is watched; the endpoint's first by default.
             latency: Limit by percentile (50, 90, 99 or any other); p99 of 500 milliseconds by
                 default, none of an asynchronous endpoint, for whose answers nobody waits. An empty
@@ -129,13 +129,13 @@ class ServingAlarms(Construct):
             client_error_percent: Share of answers 4xx in five minutes.
             cpu_percent: Use of processors in percent, 100 for each core.
             memory_percent: Use of memory in percent.
-            silence: When requests are expected, and how long none may come.
+            expected_traffic: When requests are expected, and how long none may come.
             backlog: Requests waiting at an asynchronous endpoint.
             oldest_request: How long a request may wait at an asynchronous endpoint.
-            most_instances: The maximum of the variant's scaling: told when it is reached for
+            max_capacity: The maximum of the variant's scaling: told when it is reached for
                 fifteen minutes, so that more requests would find no more room.
-            unusual: ``invocations``, ``latency`` or both: told when they leave the band that
-                CloudWatch learnt from their past.
+            anomaly_metrics: ``invocations``, ``latency`` or both: told when they leave the band
+                that CloudWatch learnt from their past.
             band_width: Width of that band in standard deviations.
 
         Raises:
@@ -156,32 +156,33 @@ class ServingAlarms(Construct):
                 },
                 counts={"cpu_percent": cpu_percent, "backlog": backlog},
             )
-            if most_instances is not None:
-                check.whole("most_instances", most_instances, 1)
-            if silence is not None:
-                silence.check(check)
-            for each in unusual:
-                check.one_of("unusual", each, _USUAL)
+            if max_capacity is not None:
+                check.whole("max_capacity", max_capacity, 1)
+            if expected_traffic is not None:
+                expected_traffic.check(check)
+            for each in anomaly_metrics:
+                check.one_of("anomaly_metrics", each, _USUAL)
             check.between("band_width", band_width, 0.1, 1000)
             check_metrics(check, endpoint, {
                 "backlog": backlog is not None, "oldest_request": oldest_request is not None,
-                "silence": silence is not None, "most_instances": most_instances is not None,
-                "unusual invocations": "invocations" in unusual,
+                "expected_traffic": expected_traffic is not None,
+                "max_capacity": max_capacity is not None,
+                "anomaly_metrics invocations": "invocations" in anomaly_metrics,
             })  # fmt: skip
             self._variant = watched_variant(check, endpoint, variant)
-        self._endpoint, self._topic = endpoint, page_topic
+        self._endpoint, self._topic = endpoint, alert_topic
         self.alarms: dict[str, cloudwatch.AlarmBase] = {}
         for percentile, most in limits.items():
             self._slow(percentile, most)
         self._shares(server_error_percent, client_error_percent)
         self._saturated(cpu_percent, memory_percent)
         self._queued(backlog, oldest_request)
-        if silence is not None:
-            self._silent(silence)
-        if most_instances is not None:
-            self._at_ceiling(most_instances)
-        for each in unusual:
-            self._unusual(each, band_width)
+        if expected_traffic is not None:
+            self._no_traffic(expected_traffic)
+        if max_capacity is not None:
+            self._at_ceiling(max_capacity)
+        for each in anomaly_metrics:
+            self._anomaly(each, band_width)
 
     def metric_instances(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
         """Instances that serve, as the requests tell: all of them over those of one instance.
@@ -224,10 +225,11 @@ class ServingAlarms(Construct):
         on: dict[str, Any] = {"variant": self._variant, "period": _FIVE}
         if cpu is not None:
             metric = self._endpoint.metric_cpu(**on)
-            self._add("Processors", "has no processor left (percent)", metric, cpu, windows=3)
+            self._add("CPUUtilization", "has no processor left (percent)", metric, cpu, windows=3)
         if memory is not None:
             metric = self._endpoint.metric_memory(**on)
-            self._add("Memory", "has no memory left (percent)", metric, memory, windows=3)
+            self._add("MemoryUtilization", "has no memory left (percent)", metric, memory,
+                      windows=3)  # fmt: skip
 
     def _queued(self, backlog: float | None, oldest: Duration | None) -> None:
         if backlog is not None:
@@ -237,7 +239,7 @@ class ServingAlarms(Construct):
             metric = self._endpoint.metric_oldest_request(period=_FIVE)
             self._add("OldestRequest", "lets a request wait (seconds)", metric, oldest.to_seconds())
 
-    def _silent(self, silence: Silence) -> None:
+    def _no_traffic(self, traffic: NoTrafficAlarm) -> None:
         on: dict[str, Any] = {"variant": self._variant, "period": _FIVE}
         metrics = {"asked": self._endpoint.metric_invocations(**on)}
         # These have instances, asked or not, unless they were taken down.
@@ -245,18 +247,18 @@ class ServingAlarms(Construct):
         if running:
             metrics["running"] = self._endpoint.metric_cpu(**on)
         metric = cloudwatch.MathExpression(
-            expression=silence.expression(running=running), using_metrics=metrics, period=_FIVE,
+            expression=traffic.expression(running=running), using_metrics=metrics, period=_FIVE,
             label="Requests while some are expected",
         )  # fmt: skip
-        self._add("Silence", "is asked by nobody", metric, 1, windows=-(-silence.minutes // 5),
+        self._add("NoTraffic", "is asked by nobody", metric, 1, windows=-(-traffic.minutes // 5),
                   operator=_BELOW)  # fmt: skip
 
     def _at_ceiling(self, most: int) -> None:
         # Between two counts the quotient lies between them; half an instance decides.
-        self._add("ScalingCeiling", f"runs all {most} instances that its scaling allows",
+        self._add("MaxCapacity", f"runs all {most} instances that its scaling allows",
                   self.metric_instances(), most - 0.5, windows=3)  # fmt: skip
 
-    def _unusual(self, what: str, width: float) -> None:
+    def _anomaly(self, what: str, width: float) -> None:
         on: dict[str, Any] = {"variant": self._variant, "period": _FIVE}
         endpoint = self._endpoint
         metric = (
@@ -264,12 +266,13 @@ class ServingAlarms(Construct):
             if what == "invocations"
             else endpoint.metric_model_latency(**on)
         )
+        name = f"{what.capitalize()}Anomaly"
         alarm = cloudwatch.AnomalyDetectionAlarm(
-            self, f"Unusual{what.capitalize()}",
+            self, name,
             alarm_description=f"{endpoint.endpoint_name}: {_USUAL[what]} is unusual",
             metric=metric, std_devs=width, evaluation_periods=3, treat_missing_data=_MISSING.IGNORE,
         )  # fmt: skip
-        self._keep(f"Unusual{what.capitalize()}", alarm)
+        self._keep(name, alarm)
 
     def _add(
         self,

@@ -10,13 +10,13 @@ from constructs import Construct
 
 from .._private.checks import Checks
 from ..serving import EndpointBase
-from .watched import watched_variant
+from .endpoint_metrics import watched_variant
 
 _ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _QUIET = cloudwatch.TreatMissingData.NOT_BREACHING
 
 
-class Alarms(Construct):
+class ModelQualityAlarms(Construct):
     """Defines alarms on latency, errors, silence and the live error of an endpoint.
 
     The live error's alarm asks for retraining; it keeps its state while no truth arrives.
@@ -24,16 +24,17 @@ class Alarms(Construct):
     See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
 
     Attributes:
-        live_error: The alarm that asks for retraining.
+        model_quality: The alarm that asks for retraining.
         latency: The alarm on p99.
         errors: The alarm on answers 5xx.
-        silence: The alarm on requests that do not come, or ``None``.
+        no_traffic: The alarm on requests that do not come, or ``None``.
         all: Those there are.
 
     Example:
-        >>> alarms = Alarms(stack, "Alarms", endpoint=endpoint, page_topic=pages.topic,
-        ...                 live_error=12.0)
-        >>> alarms.live_error.alarm_arn
+        >>> alarms = ModelQualityAlarms(
+        ...     stack, "Alarms", endpoint=endpoint, alert_topic=alerts.topic,
+        ...     model_quality_threshold=12.0)
+        >>> alarms.model_quality.alarm_arn
 
     """
 
@@ -43,15 +44,15 @@ class Alarms(Construct):
         construct_id: str,
         *,
         endpoint: EndpointBase,
-        page_topic: sns.ITopic,
-        live_error: float,
+        alert_topic: sns.ITopic,
+        model_quality_threshold: float,
         window: Duration | None = None,
         breaching: int = 3,
         windows: int = 3,
         variant: str | None = None,
         latency: Duration | None = None,
         error_rate_percent: float = 1.0,
-        silence: Duration | None = None,
+        expected_traffic: Duration | None = None,
     ) -> None:
         """Define the alarms.
 
@@ -59,15 +60,15 @@ class Alarms(Construct):
             scope: Parent.
             construct_id: Id among its siblings.
             endpoint: What is watched.
-            page_topic: Topic that is told.
-            live_error: Mean absolute error above which the model is found wanting.
+            alert_topic: Topic that is told.
+            model_quality_threshold: Mean absolute error above which the model is found wanting.
             window: Period of the live error, 1 hour by default; as long as the evaluation's.
             breaching: Windows above the threshold, of ``windows``.
             windows: Windows looked at.
             variant: Variant whose traffic is watched; the endpoint's first by default.
             latency: p99 of answers, 500 milliseconds by default.
             error_rate_percent: Share of answers 5xx in five minutes.
-            silence: Without a request for so long someone is told; never by default.
+            expected_traffic: Without a request for so long someone is told; never by default.
 
         Raises:
             ConfigurationError: If a number is out of range, or there is no such variant.
@@ -75,7 +76,7 @@ class Alarms(Construct):
         """
         super().__init__(scope, construct_id)
         with Checks(self) as check:
-            check.between("live_error", live_error)
+            check.between("model_quality_threshold", model_quality_threshold)
             check.whole("windows", windows, 1, 100)
             check.whole("breaching", breaching, 1, windows)
             check.between("error_rate_percent", error_rate_percent, 0, 100)
@@ -83,14 +84,14 @@ class Alarms(Construct):
             if latency is not None:
                 check.literal("latency", latency)
             watched = watched_variant(check, endpoint, variant)
-        self.live_error = cloudwatch.Alarm(
+        self.model_quality = cloudwatch.Alarm(
             self,
-            "LiveError",
+            "ModelQuality",
             alarm_description=f"The model of {endpoint.endpoint_name} errs too much: retrain",
-            metric=endpoint.metric_live_error(
+            metric=endpoint.metric_model_quality(
                 period=Duration.hours(1) if window is None else window
             ),
-            threshold=live_error,
+            threshold=model_quality_threshold,
             evaluation_periods=windows,
             datapoints_to_alarm=breaching,
             comparison_operator=_ABOVE,
@@ -98,11 +99,15 @@ class Alarms(Construct):
         )
         self.latency = self._build_latency(endpoint, watched, latency)
         self.errors = self._build_errors(endpoint, watched, error_rate_percent)
-        self.silence = None if silence is None else self._build_silence(endpoint, watched, silence)
-        found = (self.live_error, self.latency, self.errors, self.silence)
+        self.no_traffic = (
+            None
+            if expected_traffic is None
+            else self._build_no_traffic(endpoint, watched, expected_traffic)
+        )
+        found = (self.model_quality, self.latency, self.errors, self.no_traffic)
         self.all = [alarm for alarm in found if alarm is not None]
         for alarm in self.all:
-            alarm.add_alarm_action(actions.SnsAction(page_topic))
+            alarm.add_alarm_action(actions.SnsAction(alert_topic))
 
     def _build_latency(
         self, endpoint: EndpointBase, variant: str, latency: Duration | None
@@ -137,14 +142,14 @@ class Alarms(Construct):
             treat_missing_data=_QUIET,
         )
 
-    def _build_silence(
-        self, endpoint: EndpointBase, variant: str, silence: Duration
+    def _build_no_traffic(
+        self, endpoint: EndpointBase, variant: str, expected_traffic: Duration
     ) -> cloudwatch.Alarm:
         return cloudwatch.Alarm(
             self,
-            "Silence",
+            "NoTraffic",
             alarm_description=f"Nobody asks {endpoint.endpoint_name}",
-            metric=endpoint.metric_invocations(variant=variant, period=silence),
+            metric=endpoint.metric_invocations(variant=variant, period=expected_traffic),
             threshold=1,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,

@@ -17,7 +17,7 @@ from .._private.encryption import admit_service, use_statement
 from .._private.policies import allow, attach, colon_arn
 
 
-class Pages(Construct):
+class AlertTopic(Construct):
     """Defines an encrypted topic that alarms and functions of this account may publish to.
 
     CDK lets no alarm use the key of an encrypted topic; this construct does, or pages would be
@@ -26,7 +26,7 @@ class Pages(Construct):
     See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
 
     Example:
-        >>> pages = Pages(stack, "Pages", key=store.key, emails=["oncall@example.org"])
+        >>> alerts = AlertTopic(stack, "AlertTopic", key=store.key, emails=["oncall@example.org"])
 
     """
 
@@ -63,7 +63,7 @@ class Pages(Construct):
         *,
         topic: sns.ITopic,
         key: kms.IKey | None = None,
-    ) -> Pages:
+    ) -> AlertTopic:
         """Use a topic you already have; its policy and key must admit CloudWatch.
 
         Args:
@@ -73,7 +73,7 @@ class Pages(Construct):
             key: The key that encrypts the topic; none by default.
 
         """
-        return Pages(scope, construct_id, topic=topic, key=key)
+        return AlertTopic(scope, construct_id, topic=topic, key=key)
 
     def grant_publish(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone send pages."""

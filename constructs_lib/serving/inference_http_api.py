@@ -19,7 +19,7 @@ from .._private.checks import Checks, known
 from .._private.function import ProjectFunction
 from ..network import PrivateNetwork
 from .base import EndpointBase
-from .front_parts import STAGE, access_log_group, check_front
+from .inference_api_parts import STAGE, access_log_group, check_front
 
 ISSUER = r"https://[^\s/?#@]+(/[^\s?#]*)?"
 CLAIM = r"\S+"
@@ -43,7 +43,7 @@ _FIELDS = {
 """What the access logs tell; an HTTP API has no other logs."""
 
 
-class JwtFront(Construct):
+class InferenceHttpApi(Construct):
     """Defines an HTTP API whose ``POST /invocations`` asks an endpoint for bearers of a token.
 
     Callers bring a JSON Web Token of an OpenID issuer (Auth0, Okta, Entra ID, Keycloak ...), which
@@ -55,8 +55,8 @@ class JwtFront(Construct):
 
     API Gateway takes 10 MB and waits 30 seconds, but a function takes and gives 6 MB, of which
     base64 leaves 4.5 MB to bodies that are no text. WAF does not filter HTTP APIs, and there is no
-    schema. For IAM's signatures, or tokens of Cognito without a function, see ``HttpsFront``. The
-    local cloud has no API Gateway: there its types must be allowed by name, and are left out;
+    schema. For IAM's signatures, or tokens of Cognito without a function, see ``InferenceRestApi``.
+    The local cloud has no API Gateway: there its types must be allowed by name, and are left out;
     the function runs.
 
     See https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
@@ -69,7 +69,7 @@ class JwtFront(Construct):
         url: Address that requests are posted to.
 
     Example:
-        >>> front = JwtFront(stack, "Front", endpoint=endpoint, network=network, key=store.key,
+        >>> api = InferenceHttpApi(stack, "Api", endpoint=endpoint, network=network, key=store.key,
         ...                  issuer="https://login.example.com/", audience=["scores"],
         ...                  scopes=["scores/ask"], content_types=["text/csv"])
 

@@ -7,30 +7,32 @@ from typing import Any
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
-from constructs_lib import EndpointBase, HttpsFront, JwtFront
+from constructs_lib import EndpointBase, InferenceHttpApi, InferenceRestApi
 
 from .data import DataStack
-from .keeping import HttpsFrontSettings
 from .settings import Settings
+from .settings_operations import InferenceApiSettings
 
 
 def front(
     scope: Construct, settings: Settings, *, data: DataStack, endpoint: EndpointBase
-) -> HttpsFront | JwtFront | None:
+) -> InferenceRestApi | InferenceHttpApi | None:
     """The front, if there is one."""
-    chosen, key = settings.https_front, data.store.key
+    chosen, key = settings.inference_api, data.store.key
     if chosen is None:
         return None
     if chosen.issuer is None:
-        return HttpsFront(scope, "Front", endpoint=endpoint, key=key, **_signed(scope, chosen))
+        return InferenceRestApi(
+            scope, "Front", endpoint=endpoint, key=key, **_signed(scope, chosen)
+        )
     # An id of its own: CloudFormation makes no API of one type into one of the other.
-    return JwtFront(
+    return InferenceHttpApi(
         scope, "JwtFront", endpoint=endpoint, network=data.network, key=key,
         reserve_concurrency=settings.project.reserve_concurrency, **_told(chosen),
     )  # fmt: skip
 
 
-def _signed(scope: Construct, chosen: HttpsFrontSettings) -> dict[str, Any]:
+def _signed(scope: Construct, chosen: InferenceApiSettings) -> dict[str, Any]:
     pools = [
         cognito.UserPool.from_user_pool_arn(scope, f"UserPool{index}", pool)
         for index, pool in enumerate(chosen.user_pool_arns)
@@ -38,7 +40,7 @@ def _signed(scope: Construct, chosen: HttpsFrontSettings) -> dict[str, Any]:
     return {"user_pools": pools, **_told(chosen)}
 
 
-def _told(chosen: HttpsFrontSettings) -> dict[str, Any]:
+def _told(chosen: InferenceApiSettings) -> dict[str, Any]:
     """What the file says and the construct takes under the same name."""
     ways = {"authorizer", "user_pool_arns"}
     if chosen.issuer is None:
