@@ -32,8 +32,8 @@ MEANING = {
     "project.model": "Ends the names of job and endpoint: `<name>-<model>`.",
     "project.permissions_boundary_arn": "A managed policy set as the boundary of every role.",
     "project.alert_emails": "Addresses that are asked to subscribe to the page topic.",
-    "project.reserve_concurrency": "Whether functions reserve concurrency; an account that has "
-    "only 10 in all must say false.",
+    "project.reserve_concurrency": "Whether functions reserve concurrency (the CDK context key "
+    "`sageloop:reserveConcurrency`); `false` for an account whose limit is 10 executions.",
     "network.cidr": "Addresses of the VPC.",
     "network.zones": "Availability zones; each costs 13 interface endpoints.",
     "data.prefix": "Where the daily partitions lie: `<prefix>dt=YYYY-MM-DD/`.",

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput
 from constructs import Construct
 
 from constructs_lib import AlertTopic, DataStore, PrivateNetwork, StateTable
 
+from .base import ProjectStack
 from .settings import Settings
 
 
-class DataStack(Stack):
+class DataStack(ProjectStack):
     """Network, encrypted stores and pages."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, settings: Settings, **kwargs: Any
     ) -> None:
         """Wire the foundations; ``kwargs`` are the stack's."""
-        super().__init__(scope, construct_id, **kwargs)
+        super().__init__(scope, construct_id, settings=settings, **kwargs)
         data = settings.data
         self.store = DataStore(self, "Store", noncurrent_days=data.noncurrent_days)
         self.alerts = AlertTopic(
@@ -35,7 +36,6 @@ class DataStack(Stack):
             cidr=settings.network.cidr,
             zones=settings.network.zones,
             alert_topic=self.alerts.topic,
-            reserve_concurrency=settings.project.reserve_concurrency,
         )
         CfnOutput(self, "DataBucket", value=self.store.bucket.bucket_name)
         CfnOutput(self, "StateTable", value=self.state.table_name)

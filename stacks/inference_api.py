@@ -28,7 +28,7 @@ def front(
     # An id of its own: CloudFormation makes no API of one type into one of the other.
     return InferenceHttpApi(
         scope, "JwtFront", endpoint=endpoint, network=data.network, key=key,
-        reserve_concurrency=settings.project.reserve_concurrency, **_told(chosen),
+        **_told(chosen),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput
 from constructs import Construct
 
 from constructs_lib import (
@@ -15,6 +15,7 @@ from constructs_lib import (
     RetrainingLoop,
 )
 
+from .base import ProjectStack
 from .data import DataStack
 from .serving import ServingStack
 from .settings import Settings
@@ -22,7 +23,7 @@ from .training import TrainingStack
 from .values import alarms, limits, looping, switching
 
 
-class OperationsStack(Stack):
+class OperationsStack(ProjectStack):
     """What watches the model and replaces it."""
 
     def __init__(
@@ -37,8 +38,8 @@ class OperationsStack(Stack):
         **kwargs: Any,
     ) -> None:
         """Wire the loop; ``kwargs`` are the stack's."""
-        super().__init__(scope, construct_id, **kwargs)
-        watch, reserve = settings.monitoring, settings.project.reserve_concurrency
+        super().__init__(scope, construct_id, settings=settings, **kwargs)
+        watch = settings.monitoring
         self.alarms = ModelQualityAlarms(
             self,
             "Alarms",
@@ -60,12 +61,11 @@ class OperationsStack(Stack):
             endpoint=serving.endpoint,
             network=data.network,
             model_quality_alarm=self.alarms.model_quality,
-            reserve_concurrency=reserve,
             **looping(watch, settings.gate),
         )
         self.switch = None if settings.endpoint_schedule is None else EndpointSchedule(
             self, "EndpointSchedule", endpoint=serving.endpoint, state=data.state,
-            network=data.network, alert_topic=data.alerts.topic, reserve_concurrency=reserve,
+            network=data.network, alert_topic=data.alerts.topic,
             **switching(settings.endpoint_schedule),
         )  # fmt: skip
         self.board = None if not watch.dashboard else Dashboard(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Acknowledgment, CfnOutput, Duration, Stack, Validations
+from aws_cdk import Acknowledgment, CfnOutput, Duration, Validations
 from constructs import Construct
 
 from constructs_lib import (
@@ -15,13 +15,14 @@ from constructs_lib import (
     ModelRegistry,
 )
 
+from .base import ProjectStack
 from .data import DataStack
 from .inference_api import front
 from .settings import Settings
 from .values import canary, variant
 
 
-class ServingStack(Stack):
+class ServingStack(ProjectStack):
     """The champion's endpoint."""
 
     def __init__(
@@ -34,7 +35,7 @@ class ServingStack(Stack):
         **kwargs: Any,
     ) -> None:
         """Wire the endpoint; ``kwargs`` are the stack's."""
-        super().__init__(scope, construct_id, **kwargs)
+        super().__init__(scope, construct_id, settings=settings, **kwargs)
         serving = settings.serving
         image = AlgorithmImage.xgboost(self, settings.training.version)
         self.registry = ModelRegistry(self, "Registry", name=settings.name)
@@ -57,7 +58,6 @@ class ServingStack(Stack):
             ),
             rollout=canary(serving),
             rollback_latency=Duration.millis(serving.rollback_latency_ms),
-            reserve_concurrency=settings.project.reserve_concurrency,
         )
         if serving.instance_count < 2:
             reason = "one instance by the settings: half the price, and its zone's faults are felt"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput
 from constructs import Construct
 
 from constructs_lib import JobSpecification, TrainingJob, TrainingRole, TuningJob, XGBoost
 
+from .base import ProjectStack
 from .data import DataStack
 from .settings import Settings
 from .values import compute, daily_data, search
 
 
-class TrainingStack(Stack):
+class TrainingStack(ProjectStack):
     """The training or tuning job that data, an alarm or a hand starts."""
 
     def __init__(
@@ -27,7 +28,7 @@ class TrainingStack(Stack):
         **kwargs: Any,
     ) -> None:
         """Wire the job; ``kwargs`` are the stack's."""
-        super().__init__(scope, construct_id, **kwargs)
+        super().__init__(scope, construct_id, settings=settings, **kwargs)
         training, tuning = settings.training, settings.tuning
         algorithm = XGBoost(version=training.version, hyperparameters=training.hyperparameters)
         self.role = TrainingRole(
@@ -57,7 +58,6 @@ class TrainingStack(Stack):
             "network": data.network,
             "start_on_deploy": training.start_on_deploy,
             "alert_topic": data.alerts.topic,
-            "reserve_concurrency": settings.project.reserve_concurrency,
         }
         self.job: TrainingJob | TuningJob
         if tuning is None:

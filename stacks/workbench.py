@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Stack
 from constructs import Construct
 
 from constructs_lib import Notebook, NotebookRole
 
+from .base import ProjectStack
 from .data import DataStack
 from .settings import Settings
 from .training import TrainingStack
 
 
-class WorkbenchStack(Stack):
+class WorkbenchStack(ProjectStack):
     """Where people look at data."""
 
     def __init__(
@@ -28,7 +28,7 @@ class WorkbenchStack(Stack):
         **kwargs: Any,
     ) -> None:
         """Wire the notebook; ``kwargs`` are the stack's."""
-        super().__init__(scope, construct_id, **kwargs)
+        super().__init__(scope, construct_id, settings=settings, **kwargs)
         work, key = settings.workbench, data.store.encryption_key
         self.role = NotebookRole(
             self,

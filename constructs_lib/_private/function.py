@@ -20,6 +20,7 @@ from constructs import Construct
 
 from .acknowledge import acknowledge, acknowledge_checkov, acknowledge_packs, acknowledge_wildcards
 from .assets import function_code
+from .concurrency import reserved_executions
 from .dead_letters import dead_letter_queue
 from .encryption import admit_logs, use_statement
 from .policies import allow, attach, managed_policy
@@ -88,7 +89,7 @@ class ProjectFunction(Construct):
         environment: Mapping[str, str] | None = None,
         timeout: Duration | None = None,
         memory_size: int = 256,
-        reserved_concurrency: int | None = 2,
+        reserved_concurrency: int = 2,
         invokes_itself: bool = False,
         alert_topic: sns.ITopic | None = None,
         keeps_dead_letters: bool = True,
@@ -105,7 +106,8 @@ class ProjectFunction(Construct):
             environment: Environment variables.
             timeout: 2 minutes by default.
             memory_size: MB.
-            reserved_concurrency: Copies at one time; none leaves it to the account.
+            reserved_concurrency: Concurrent executions; not reserved where the context key
+                ``sageloop:reserveConcurrency`` is false.
             invokes_itself: Whether it may call itself, to wait without running.
             alert_topic: Topic told when a dead letter lies in the queue.
             keeps_dead_letters: Whether what it could not handle is kept; one whose callers wait
@@ -138,7 +140,7 @@ class ProjectFunction(Construct):
                 network.security_group(self, "Group", description=_group_description(folder))
             ],
             dead_letter_queue=self._dead_letters,
-            reserved_concurrent_executions=reserved_concurrency,
+            reserved_concurrent_executions=reserved_executions(self, reserved_concurrency),
             recursive_loop=lambda_.RecursiveLoop.ALLOW if invokes_itself else None,
             tracing=lambda_.Tracing.ACTIVE,
             log_group=self.log_group,

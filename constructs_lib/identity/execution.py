@@ -141,6 +141,29 @@ class ExecutionRole(Construct):
             ]),
         )  # fmt: skip
 
+    def _add_workload(
+        self,
+        *,
+        log_group: str,
+        namespaces: Sequence[str],
+        repository_arns: Sequence[str],
+        key: kms.IKey | None,
+    ) -> None:
+        """Add what every SageMaker workload needs: logs, metrics, network, images and key.
+
+        Args:
+            log_group: Name of the log group, or a pattern of names.
+            namespaces: CloudWatch namespaces of the workload's metrics.
+            repository_arns: ECR repositories of the workload's images.
+            key: Key of volumes and of data in S3.
+
+        """
+        self._add_logs(log_group)
+        self._add_metrics(*namespaces)
+        self._add_network()
+        self._add_pull(repository_arns)
+        self._add_key(key)
+
     def _add_pull(self, repositories: Sequence[str]) -> None:
         if repositories:
             self.add(allow(_PULL, repositories), allow(["ecr:GetAuthorizationToken"], ["*"]))

@@ -57,13 +57,12 @@ class HostingRole(ExecutionRole):
             existing=existing,
         )  # fmt: skip
         self._repositories = list(repository_arns) if existing is None else []
-        if existing is not None:
-            return
-        self._add_logs("/aws/sagemaker/Endpoints/*")
-        self._add_metrics("AWS/SageMaker", "/aws/sagemaker/Endpoints")
-        self._add_network()
-        self._add_pull(repository_arns)
-        self._add_key(key)
+        if existing is None:
+            self._add_workload(
+                log_group="/aws/sagemaker/Endpoints/*",
+                namespaces=["AWS/SageMaker", "/aws/sagemaker/Endpoints"],
+                repository_arns=repository_arns, key=key,
+            )  # fmt: skip
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> HostingRole:

@@ -59,10 +59,11 @@ class NotebookRole(ExecutionRole):
         )  # fmt: skip
         if existing is not None:
             return
-        self._add_logs("/aws/sagemaker/NotebookInstances")
-        self._add_metrics("/aws/sagemaker/NotebookInstances")
-        self._add_network()
-        self._add_key(key)
+        self._add_workload(
+            log_group="/aws/sagemaker/NotebookInstances",
+            namespaces=["/aws/sagemaker/NotebookInstances"],
+            repository_arns=(), key=key,
+        )  # fmt: skip
         if jobs is not None:
             self.add(*_isolated_jobs(arn(self, "sagemaker", "training-job", f"{jobs}*")))
         if training_role is not None:

@@ -50,13 +50,12 @@ class ProcessingRole(ExecutionRole):
             scope, construct_id, source="processing-job/*",
             permissions_boundary=permissions_boundary, existing=existing,
         )  # fmt: skip
-        if existing is not None:
-            return
-        self._add_logs("/aws/sagemaker/ProcessingJobs")
-        self._add_metrics("/aws/sagemaker/ProcessingJobs")
-        self._add_network()
-        self._add_pull(repository_arns)
-        self._add_key(key)
+        if existing is None:
+            self._add_workload(
+                log_group="/aws/sagemaker/ProcessingJobs",
+                namespaces=["/aws/sagemaker/ProcessingJobs"],
+                repository_arns=repository_arns, key=key,
+            )  # fmt: skip
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> ProcessingRole:

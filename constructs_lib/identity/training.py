@@ -55,13 +55,11 @@ class TrainingRole(ExecutionRole):
             permissions_boundary=permissions_boundary, existing=existing,
         )  # fmt: skip
         self.tunes = tunes or existing is not None
-        if existing is not None:
-            return
-        self._add_logs("/aws/sagemaker/TrainingJobs")
-        self._add_metrics("/aws/sagemaker/TrainingJobs")
-        self._add_network()
-        self._add_pull(repository_arns)
-        self._add_key(key)
+        if existing is None:
+            self._add_workload(
+                log_group="/aws/sagemaker/TrainingJobs", namespaces=["/aws/sagemaker/TrainingJobs"],
+                repository_arns=repository_arns, key=key,
+            )  # fmt: skip
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> TrainingRole:

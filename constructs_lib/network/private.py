@@ -45,7 +45,6 @@ class PrivateNetwork(Construct):
         interfaces: Sequence[str] = tuple(INTERFACES),
         flow_log_days: logs.RetentionDays = logs.RetentionDays.ONE_YEAR,
         alert_topic: sns.ITopic | None = None,
-        reserve_concurrency: bool = True,
         vpc: ec2.IVpc | None = None,
     ) -> None:
         """Define the network.
@@ -60,7 +59,6 @@ class PrivateNetwork(Construct):
                 costs about 7 USD per zone and month.
             flow_log_days: How long flow logs are kept.
             alert_topic: Topic told when the function of the default group fails.
-            reserve_concurrency: Whether that function reserves its concurrency in the account.
             vpc: A VPC you already have, see ``from_vpc``.
 
         Raises:
@@ -87,7 +85,7 @@ class PrivateNetwork(Construct):
             *add_gateways(own),
             *add_interfaces(self, own, cidr, interfaces),
         ]
-        self._close_default_group(own, key, alert_topic, 1 if reserve_concurrency else None)
+        self._close_default_group(own, key, alert_topic)
 
     @classmethod
     def from_vpc(cls, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> PrivateNetwork:
@@ -195,7 +193,6 @@ class PrivateNetwork(Construct):
         vpc: ec2.Vpc,
         key: kms.IKey | None,
         alert_topic: sns.ITopic | None,
-        concurrency: int | None,
     ) -> None:
         function = ProjectFunction(
             self,
@@ -206,7 +203,7 @@ class PrivateNetwork(Construct):
             key=key,
             timeout=Duration.minutes(2),
             alert_topic=alert_topic,
-            reserved_concurrency=concurrency,
+            reserved_concurrency=1,
         )
         group = vpc.vpc_default_security_group
         revoke = ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"]

@@ -94,7 +94,6 @@ class EndpointSchedule(Construct):
         alert_topic: sns.ITopic,
         schedule: StopStartSchedule | None = None,
         idle_timeout: Duration | None = None,
-        reserve_concurrency: bool = True,
     ) -> None:
         """Define the switch.
 
@@ -109,7 +108,6 @@ class EndpointSchedule(Construct):
             schedule: When it goes and comes; only by hand or idleness by default.
             idle_timeout: Without a request for so long it goes, 15 minutes to 14 days; never by
                 default.
-            reserve_concurrency: Whether the function reserves its concurrency in the account.
 
         Raises:
             ConfigurationError: If a value is not allowed, or the endpoint cannot be switched.
@@ -123,7 +121,7 @@ class EndpointSchedule(Construct):
                 check.between("idle_timeout in seconds", idle_timeout.to_seconds(), 900, 14 * 86400)
             _check_kind(check, endpoint, idle=idle_timeout is not None)
         self.endpoint, self._state, self._idle = endpoint, state, idle_timeout
-        self.function = self._build_function(network, alert_topic, reserve_concurrency)
+        self.function = self._build_function(network, alert_topic)
         self._allow()
         self._listen()
         self.schedules = [] if schedule is None else self._build_schedules(schedule)
@@ -132,9 +130,7 @@ class EndpointSchedule(Construct):
         """Let someone take the endpoint down and bring it back by hand."""
         return attach(grantee, [allow(["lambda:InvokeFunction"], [self.function.arn])])
 
-    def _build_function(
-        self, network: PrivateNetwork, alert_topic: sns.ITopic, reserve: bool
-    ) -> ProjectFunction:
+    def _build_function(self, network: PrivateNetwork, alert_topic: sns.ITopic) -> ProjectFunction:
         endpoint = self.endpoint
         environment = {
             "STATE_TABLE": self._state.table_name,
@@ -153,7 +149,7 @@ class EndpointSchedule(Construct):
             network=network,
             key=self._state.key,
             environment=environment,
-            reserved_concurrency=1 if reserve else None,
+            reserved_concurrency=1,
             alert_topic=alert_topic,
         )
 

@@ -73,7 +73,6 @@ class RetrainingLoop(Construct):
         backoff: Duration | None = None,
         max_attempts: int = 3,
         content_type: str = "text/csv",
-        reserve_concurrency: bool = True,
     ) -> None:
         """Define the loop.
 
@@ -97,7 +96,6 @@ class RetrainingLoop(Construct):
                 by default.
             max_attempts: Trainings that one trigger may cost, 1 to 10.
             content_type: Type of the hold-out that the champion is asked with.
-            reserve_concurrency: Whether functions reserve their concurrency in the account.
 
         Raises:
             ConfigurationError: If a value is not allowed, the cooldown is too short, the job does
@@ -116,17 +114,9 @@ class RetrainingLoop(Construct):
                 check, self._cooldown, red_time(endpoint, self.evaluation, model_quality_alarm)
             )
         claim(self, [model_quality_alarm], RETRAINING)
-        self.job, self.endpoint, self.model_quality_alarm, self.gate = (
-            job,
-            endpoint,
-            model_quality_alarm,
-            gate,
-        )
-        self._network, self._reserve, self._content_type = (
-            network,
-            reserve_concurrency,
-            content_type,
-        )
+        self.job, self.endpoint, self.gate = job, endpoint, gate
+        self.model_quality_alarm = model_quality_alarm
+        self._network, self._content_type = network, content_type
         self._backoff = Duration.minutes(15) if backoff is None else backoff
         self._max_attempts = max_attempts
         self.start_training = self._build_start_training(retrain_every)
@@ -194,7 +184,7 @@ class RetrainingLoop(Construct):
     def _build_start_training(self, every: Duration | None) -> ProjectFunction:
         function = start_function(
             self, self.job, network=self._network, environment=self._start_environment(),
-            reserve_concurrency=self._reserve, alert_topic=self.endpoint.alert_topic,
+            alert_topic=self.endpoint.alert_topic,
         )  # fmt: skip
         start_on_data(function, self.job, [self._data.manifest_key])
         start_on_alarms(
@@ -321,6 +311,6 @@ class RetrainingLoop(Construct):
             environment=environment,
             timeout=Duration.minutes(5),
             memory_size=memory_size,
-            reserved_concurrency=concurrency if self._reserve else None,
+            reserved_concurrency=concurrency,
             alert_topic=self.endpoint.alert_topic,
         )

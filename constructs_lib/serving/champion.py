@@ -74,7 +74,6 @@ class ChampionEndpoint(EndpointBase):
         environment: Mapping[str, str] | None = None,
         rollback_latency: Duration | None = None,
         rollback_alarms: Sequence[cloudwatch.IAlarm] = (),
-        reserve_concurrency: bool = True,
     ) -> None:
         """Define the endpoint.
 
@@ -101,7 +100,6 @@ class ChampionEndpoint(EndpointBase):
             environment: Environment of the container.
             rollback_latency: p99 of answers above which a rollout is undone, 1 second by default.
             rollback_alarms: Alarms of your own that undo a rollout too; 10 with those per variant.
-            reserve_concurrency: Whether functions reserve their concurrency in the account.
 
         Raises:
             ConfigurationError: If a value is not allowed, a step of the rollout has no room, or an
@@ -121,7 +119,6 @@ class ChampionEndpoint(EndpointBase):
         self.endpoint_name = endpoint_name
         self.registry, self.store, self.state, self.role = registry, store, state, role
         self.network, self.alert_topic, self.capture = network, alert_topic, capture
-        self._concurrency = 2 if reserve_concurrency else None
         self.group = network.security_group(self, "Group", description=f"Models {endpoint_name}")
         self.setup = setup
         self.rollback_alarms = self._build_alarms()
@@ -282,7 +279,6 @@ class ChampionEndpoint(EndpointBase):
             key=self.state.key,
             environment=environment,
             timeout=Duration.minutes(5),
-            reserved_concurrency=self._concurrency,
             invokes_itself=invokes_itself,
             alert_topic=self.alert_topic,
         )

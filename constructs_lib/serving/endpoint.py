@@ -92,7 +92,6 @@ class Endpoint(EndpointBase):
         rollback_alarms: Sequence[cloudwatch.IAlarm] = (),
         retain_weights: bool = False,
         alert_topic: sns.ITopic | None = None,
-        reserve_concurrency: bool = True,
     ) -> None:
         """Define the endpoint.
 
@@ -127,7 +126,6 @@ class Endpoint(EndpointBase):
             rollback_alarms: Alarms of your own that undo a rollout too; 10 with those per variant.
             retain_weights: Whether weights that were shifted since stay at an update.
             alert_topic: Topic told by the rollback alarms, and when the function that scales fails.
-            reserve_concurrency: Whether that function reserves its concurrency in the account.
 
         Raises:
             ConfigurationError: If a value is not allowed, a combination is not SageMaker's, a
@@ -169,7 +167,7 @@ class Endpoint(EndpointBase):
         if isinstance(self.kind, Serverless):
             self._scale_serverless(self.kind)
         else:
-            self._scale_instances(network, alert_topic, reserve=reserve_concurrency)
+            self._scale_instances(network, alert_topic)
 
     def grant_invoke(
         self, grantee: iam.IGrantable, *, streaming: bool = False, asynchronous: bool | None = None
@@ -351,7 +349,7 @@ class Endpoint(EndpointBase):
         ))  # fmt: skip
 
     def _scale_instances(
-        self, network: PrivateNetwork | None, alert_topic: sns.ITopic | None, *, reserve: bool
+        self, network: PrivateNetwork | None, alert_topic: sns.ITopic | None
     ) -> None:
         variants = [variant for variant in self.setup.variants if variant.scaling is not None]
         if not variants:
@@ -369,7 +367,6 @@ class Endpoint(EndpointBase):
         self.scaled = ScaledVariants(
             self, "Scaling", endpoint=self, variants=variants, network=found, wake=wake,
             key=None if self.store is None else self.store.key, alert_topic=alert_topic,
-            reserve_concurrency=reserve,
         )  # fmt: skip
         self.scaled.register_after(self.resource)
 

@@ -90,7 +90,6 @@ class InferenceHttpApi(Construct):
         requests_per_second: float = 100,
         burst: int = 200,
         concurrency: int = 50,
-        reserve_concurrency: bool = True,
     ) -> None:
         """Define the front.
 
@@ -109,8 +108,6 @@ class InferenceHttpApi(Construct):
             requests_per_second: Requests that are let through for long.
             burst: Requests that are let through at one moment.
             concurrency: Requests that the function handles at one time; more are refused.
-            reserve_concurrency: Whether the function reserves its concurrency in the account, and
-                so is held to it.
 
         Raises:
             ConfigurationError: If a value is not allowed, or the endpoint does not answer at once.
@@ -129,9 +126,7 @@ class InferenceHttpApi(Construct):
             _check_claims(check, "scopes", scopes, SCOPES)
         self._endpoint = endpoint
         self.log_group = access_log_group(self, key)
-        self.function = self._build_function(
-            network, key, content_types, concurrency if reserve_concurrency else None
-        )
+        self.function = self._build_function(network, key, content_types, concurrency)
         self.api = apigatewayv2.HttpApi(
             self, "Api", description=f"Asks {endpoint.endpoint_name}", create_default_stage=False
         )
@@ -144,7 +139,7 @@ class InferenceHttpApi(Construct):
         network: PrivateNetwork,
         key: kms.IKey | None,
         content_types: Sequence[str],
-        concurrency: int | None,
+        concurrency: int,
     ) -> ProjectFunction:
         name = self._endpoint.endpoint_name
         function = ProjectFunction(

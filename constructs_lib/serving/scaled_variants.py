@@ -47,7 +47,6 @@ class ScaledVariants(Construct):
         network: PrivateNetwork,
         key: kms.IKey | None,
         alert_topic: sns.ITopic | None,
-        reserve_concurrency: bool,
         wake: Wake | None,
     ) -> None:
         """Define function and custom resources.
@@ -60,7 +59,6 @@ class ScaledVariants(Construct):
             network: Network of the function.
             key: Key of the function.
             alert_topic: Topic told when the function fails.
-            reserve_concurrency: Whether the function reserves its concurrency in the account.
             wake: How a variant leaves zero, if it may go there.
 
         Raises:
@@ -84,7 +82,7 @@ class ScaledVariants(Construct):
             key=key,
             environment={"SCALING": self._document},
             # One after the other: a resource that CloudFormation cancels may run still.
-            reserved_concurrency=1 if reserve_concurrency else None,
+            reserved_concurrency=1,
             alert_topic=alert_topic,
         )
         self._allow(endpoint.endpoint_arn)

@@ -41,7 +41,6 @@ class TrainingJob(JobResource, TrainingJobBase):
         state: StateTable,
         network: PrivateNetwork,
         start_on_deploy: bool = False,
-        reserve_concurrency: bool = True,
         alert_topic: sns.ITopic | None = None,
     ) -> None:
         """Define the job.
@@ -55,7 +54,6 @@ class TrainingJob(JobResource, TrainingJobBase):
             network: Network of the function behind the resource.
             start_on_deploy: Start a job when the specification is created or changes; a
                 deployment with an empty data set is then refused.
-            reserve_concurrency: Whether the function reserves its concurrency in the account.
             alert_topic: Topic told when the function fails.
 
         Raises:
@@ -73,7 +71,6 @@ class TrainingJob(JobResource, TrainingJobBase):
         self._declare(
             network=network,
             start_on_deploy=start_on_deploy,
-            reserve_concurrency=reserve_concurrency,
             alert_topic=alert_topic,
         )
 

@@ -45,7 +45,6 @@ class ProcessingJob(JobResource):
         state: StateTable,
         network: PrivateNetwork,
         start_on_deploy: bool = False,
-        reserve_concurrency: bool = True,
         alert_topic: sns.ITopic | None = None,
     ) -> None:
         """Define the job.
@@ -58,7 +57,6 @@ class ProcessingJob(JobResource):
             state: Table in which the specification is kept.
             network: Network of the function behind the resource.
             start_on_deploy: Start a job when the specification is created or changes.
-            reserve_concurrency: Whether the function reserves its concurrency in the account.
             alert_topic: Topic told when the function fails.
 
         Raises:
@@ -76,7 +74,6 @@ class ProcessingJob(JobResource):
         self._declare(
             network=network,
             start_on_deploy=start_on_deploy,
-            reserve_concurrency=reserve_concurrency,
             alert_topic=alert_topic,
         )
 

@@ -110,7 +110,6 @@ class JobResource(JobBase):
         *,
         network: PrivateNetwork,
         start_on_deploy: bool,
-        reserve_concurrency: bool,
         alert_topic: sns.ITopic | None,
     ) -> None:
         """Define the function and the custom resource, once all attributes stand.
@@ -132,7 +131,6 @@ class JobResource(JobBase):
             key=self.state.key,
             environment={"STATE_TABLE": self.state.table_name},
             timeout=Duration.minutes(5),
-            reserved_concurrency=2 if reserve_concurrency else None,
             alert_topic=alert_topic,
         )
         self.function.allow(

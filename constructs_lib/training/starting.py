@@ -41,7 +41,6 @@ def start_function(
     *,
     network: PrivateNetwork,
     environment: Mapping[str, str],
-    reserve_concurrency: bool,
     alert_topic: sns.ITopic | None,
     watches_alarms: bool = True,
     pages_itself: bool = False,
@@ -53,7 +52,6 @@ def start_function(
         job: What it starts.
         network: Its network.
         environment: What it is told, see ``start_environment``.
-        reserve_concurrency: Whether it reserves its concurrency in the account.
         alert_topic: Topic told of its dead letters.
         watches_alarms: Whether an alarm may start the job.
         pages_itself: Whether it sends pages, because no reconciler does.
@@ -71,7 +69,6 @@ def start_function(
         key=job.state.key,
         environment=told,
         timeout=Duration.minutes(5),
-        reserved_concurrency=2 if reserve_concurrency else None,
         alert_topic=alert_topic,
     )
     function.allow(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -61,7 +60,6 @@ class JobTriggers(Construct):
         look_after_every: Duration | None = None,
         max_attempts: int = 3,
         alert_topic: sns.ITopic | None = None,
-        reserve_concurrency: bool = True,
     ) -> None:
         """Define what starts the job; without any rule, a hand does.
 
@@ -81,7 +79,6 @@ class JobTriggers(Construct):
             look_after_every: How often lost events are looked for, 15 minutes by default.
             max_attempts: Jobs that one trigger may cost, 1 to 10.
             alert_topic: Topic told when a job fails, or a function does.
-            reserve_concurrency: Whether functions reserve their concurrency in the account.
 
         Raises:
             ConfigurationError: If a value is not allowed, or there is no data to wait for.
@@ -94,18 +91,15 @@ class JobTriggers(Construct):
         self.job, self.alert_topic = job, alert_topic
         self._backoff = Duration.minutes(15) if backoff is None else backoff
         self._max_attempts = max_attempts
-        common: dict[str, Any] = {
-            "network": network, "reserve_concurrency": reserve_concurrency,
-        }  # fmt: skip
         self.start_training = start_function(
             self, job, alert_topic=alert_topic, pages_itself=True,
-            watches_alarms=len(alarms) > 0, **common,
+            watches_alarms=len(alarms) > 0, network=network,
             environment=start_environment(
                 job, cooldown=Duration.hours(6) if cooldown is None else cooldown,
                 max_attempts=max_attempts,
             ),
         )  # fmt: skip
-        self.on_job_change = self._build_on_job_change(**common)
+        self.on_job_change = self._build_on_job_change(network)
         self.on_job_change.schedule(
             "Every",
             description=f"Looks after {job.job}",
@@ -140,9 +134,7 @@ class JobTriggers(Construct):
             )
         return rules
 
-    def _build_on_job_change(
-        self, *, network: PrivateNetwork, reserve_concurrency: bool
-    ) -> ProjectFunction:
+    def _build_on_job_change(self, network: PrivateNetwork) -> ProjectFunction:
         job, topic = self.job, self.alert_topic
         environment = {
             "STATE_TABLE": job.state.table_name,
@@ -163,7 +155,6 @@ class JobTriggers(Construct):
             key=job.state.key,
             environment=environment,
             timeout=Duration.minutes(5),
-            reserved_concurrency=2 if reserve_concurrency else None,
             alert_topic=topic,
         )
         function.allow(

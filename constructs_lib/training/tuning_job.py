@@ -79,7 +79,6 @@ class TuningJob(JobResource):
         random_seed: int | None = None,
         overrides: Mapping[str, Any] | None = None,
         start_on_deploy: bool = False,
-        reserve_concurrency: bool = True,
         alert_topic: sns.ITopic | None = None,
     ) -> None:
         """Define the search.
@@ -109,7 +108,6 @@ class TuningJob(JobResource):
                 (``"HyperParameterTuningJobConfig.ParameterRanges.AutoParameters"``) or nested.
             start_on_deploy: Start a search when it is created or changes; a deployment with an
                 empty data set is then refused.
-            reserve_concurrency: Whether the function reserves its concurrency in the account.
             alert_topic: Topic told when the function fails.
 
         Raises:
@@ -138,7 +136,6 @@ class TuningJob(JobResource):
         self._declare(
             network=network,
             start_on_deploy=start_on_deploy,
-            reserve_concurrency=reserve_concurrency,
             alert_topic=alert_topic,
         )
 

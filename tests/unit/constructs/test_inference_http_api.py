@@ -119,7 +119,7 @@ def test_url_is_that_of_the_stage(ground: Ground) -> None:
 
 
 def test_defaults_take_any_token_of_the_audience(ground: Ground) -> None:
-    front(ground, key=None, reserve_concurrency=False)
+    front(ground, key=None)
 
     found = ground.template()
     (route,) = found.find_resources("AWS::ApiGatewayV2::Route").values()

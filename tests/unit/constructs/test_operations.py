@@ -132,12 +132,26 @@ def test_every_rule_keeps_what_its_target_did_not_take(template: Template) -> No
         }
 
 
-def test_concurrency_is_the_accounts_if_asked_for(loop: Loop) -> None:
-    made = loop(reserve_concurrency=False)
+@pytest.mark.parametrize(
+    ("value", "reserved"), [(None, 2), (True, 2), ("true", 2), (False, None), ("false", None)]
+)
+def test_context_key_switches_reserved_concurrency(
+    anew: Ground, value: bool | str | None, reserved: int | None
+) -> None:
+    if value is not None:
+        anew.stack.node.set_context("sageloop:reserveConcurrency", value)
 
-    resource = made.evaluate.function.node.default_child
-    assert isinstance(resource, lambda_.CfnFunction)
-    assert resource.reserved_concurrent_executions is None
+    function = anew.job().function.function.node.default_child
+
+    assert isinstance(function, lambda_.CfnFunction)
+    assert function.reserved_concurrent_executions == reserved
+
+
+def test_other_values_of_the_concurrency_context_are_refused(anew: Ground) -> None:
+    anew.stack.node.set_context("sageloop:reserveConcurrency", "no")
+
+    with pytest.raises(ConfigurationError, match="must be true or false, got 'no'"):
+        anew.job()
 
 
 @pytest.mark.parametrize(
