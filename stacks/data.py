@@ -1,4 +1,4 @@
-"""What everything else stands on: network, stores and the topic for pages."""
+"""Network, data store, state table and alert topic."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from .settings import Settings
 
 
 class DataStack(ProjectStack):
-    """Network, encrypted stores and pages."""
+    """Stack of the network, the data store, the state table and the alert topic."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, settings: Settings, **kwargs: Any
     ) -> None:
-        """Wire the foundations; ``kwargs`` are the stack's."""
+        """Define the resources; ``kwargs`` are arguments of ``Stack``."""
         super().__init__(scope, construct_id, settings=settings, **kwargs)
         data = settings.data
         self.store = DataStore(self, "Store", noncurrent_days=data.noncurrent_days)
+        # Another id would replace the topic, and with it the confirmed subscriptions.
         self.alerts = AlertTopic(
             self, "Pages", key=self.store.key, emails=tuple(settings.project.alert_emails)
         )

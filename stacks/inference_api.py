@@ -1,4 +1,4 @@
-"""The HTTPS front of the endpoint: which of the two the settings ask for."""
+"""The inference API of the endpoint, REST or HTTP, from the settings."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from .settings import Settings
 from .settings_operations import InferenceApiSettings
 
 
-def front(
+def inference_api(
     scope: Construct, settings: Settings, *, data: DataStack, endpoint: EndpointBase
 ) -> InferenceRestApi | InferenceHttpApi | None:
-    """The front, if there is one."""
+    """The inference API; ``None`` if the settings have none."""
     chosen, key = settings.inference_api, data.store.key
     if chosen is None:
         return None
     if chosen.issuer is None:
         return InferenceRestApi(
-            scope, "Front", endpoint=endpoint, key=key, **_signed(scope, chosen)
+            scope, "Front", endpoint=endpoint, key=key, **_rest_arguments(scope, chosen)
         )
-    # An id of its own: CloudFormation makes no API of one type into one of the other.
+    # The two types need different ids: CloudFormation cannot replace one with the other.
     return InferenceHttpApi(
         scope, "JwtFront", endpoint=endpoint, network=data.network, key=key,
-        **_told(chosen),
+        **_arguments(chosen),
     )  # fmt: skip
 
 
-def _signed(scope: Construct, chosen: InferenceApiSettings) -> dict[str, Any]:
+def _rest_arguments(scope: Construct, chosen: InferenceApiSettings) -> dict[str, Any]:
     pools = [
         cognito.UserPool.from_user_pool_arn(scope, f"UserPool{index}", pool)
         for index, pool in enumerate(chosen.user_pool_arns)
     ]
-    return {"user_pools": pools, **_told(chosen)}
+    return {"user_pools": pools, **_arguments(chosen)}
 
 
-def _told(chosen: InferenceApiSettings) -> dict[str, Any]:
-    """What the file says and the construct takes under the same name."""
+def _arguments(chosen: InferenceApiSettings) -> dict[str, Any]:
+    """Arguments that the settings and the construct have under the same name."""
     ways = {"authorizer", "user_pool_arns"}
     if chosen.issuer is None:
         ways |= {"audience"}

@@ -1,4 +1,4 @@
-"""Alarms, the retraining loop, the dashboard and the cost switch."""
+"""Alarms, retraining loop, dashboard and endpoint schedule."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .data import DataStack
 from .serving import ServingStack
 from .settings import Settings
 from .training import TrainingStack
-from .values import alarms, limits, looping, switching
+from .values import alarm_arguments, endpoint_alarm_arguments, loop_arguments, schedule_arguments
 
 
 class OperationsStack(ProjectStack):
-    """What watches the model and replaces it."""
+    """Stack of the alarms, the retraining loop, the dashboard and the endpoint schedule."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class OperationsStack(ProjectStack):
         serving: ServingStack,
         **kwargs: Any,
     ) -> None:
-        """Wire the loop; ``kwargs`` are the stack's."""
+        """Define the resources; ``kwargs`` are arguments of ``Stack``."""
         super().__init__(scope, construct_id, settings=settings, **kwargs)
         watch = settings.monitoring
         self.alarms = ModelQualityAlarms(
@@ -45,14 +45,14 @@ class OperationsStack(ProjectStack):
             "Alarms",
             endpoint=serving.endpoint,
             alert_topic=data.alerts.topic,
-            **alarms(watch),
+            **alarm_arguments(watch),
         )
-        self.serving_alarms = EndpointAlarms(
+        self.endpoint_alarms = EndpointAlarms(
             self,
             "EndpointAlarms",
             endpoint=serving.endpoint,
             alert_topic=data.alerts.topic,
-            **limits(watch.serving, settings.serving),
+            **endpoint_alarm_arguments(watch.serving, settings.serving),
         )
         self.loop = RetrainingLoop(
             self,
@@ -61,19 +61,19 @@ class OperationsStack(ProjectStack):
             endpoint=serving.endpoint,
             network=data.network,
             model_quality_alarm=self.alarms.model_quality,
-            **looping(watch, settings.gate),
+            **loop_arguments(watch, settings.gate),
         )
-        self.switch = None if settings.endpoint_schedule is None else EndpointSchedule(
+        self.schedule = None if settings.endpoint_schedule is None else EndpointSchedule(
             self, "EndpointSchedule", endpoint=serving.endpoint, state=data.state,
             network=data.network, alert_topic=data.alerts.topic,
-            **switching(settings.endpoint_schedule),
+            **schedule_arguments(settings.endpoint_schedule),
         )  # fmt: skip
-        self.board = None if not watch.dashboard else Dashboard(
+        self.dashboard = None if not watch.dashboard else Dashboard(
             self, "Dashboard", endpoints=[serving.endpoint], loops=[self.loop],
-            alarms=[*self.alarms.all, *self.serving_alarms.alarms.values()],
+            alarms=[*self.alarms.all, *self.endpoint_alarms.alarms.values()],
         )  # fmt: skip
-        if self.switch is not None:
-            CfnOutput(self, "EndpointScheduleFunction", value=self.switch.function.arn)
-        if self.board is not None:
-            CfnOutput(self, "DashboardName", value=self.board.dashboard.dashboard_name)
+        if self.schedule is not None:
+            CfnOutput(self, "EndpointScheduleFunction", value=self.schedule.function.arn)
+        if self.dashboard is not None:
+            CfnOutput(self, "DashboardName", value=self.dashboard.dashboard.dashboard_name)
         CfnOutput(self, "ModelQualityAlarm", value=self.alarms.model_quality.alarm_name)

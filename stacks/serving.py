@@ -1,4 +1,4 @@
-"""Registry and endpoint."""
+"""Model registry and champion endpoint."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from constructs_lib import (
 
 from .base import ProjectStack
 from .data import DataStack
-from .inference_api import front
+from .inference_api import inference_api
 from .settings import Settings
 from .values import canary, variant
 
 
 class ServingStack(ProjectStack):
-    """The champion's endpoint."""
+    """Stack of the model registry, the champion endpoint and its inference API."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class ServingStack(ProjectStack):
         data: DataStack,
         **kwargs: Any,
     ) -> None:
-        """Wire the endpoint; ``kwargs`` are the stack's."""
+        """Define the resources; ``kwargs`` are arguments of ``Stack``."""
         super().__init__(scope, construct_id, settings=settings, **kwargs)
         serving = settings.serving
         image = AlgorithmImage.xgboost(self, settings.training.version)
@@ -60,11 +60,13 @@ class ServingStack(ProjectStack):
             rollback_latency=Duration.millis(serving.rollback_latency_ms),
         )
         if serving.instance_count < 2:
-            reason = "one instance by the settings: half the price, and its zone's faults are felt"
+            reason = (
+                "the settings choose one instance: half the cost, without redundancy across zones"
+            )
             acknowledgment = Acknowledgment(id="SageMaker.4", reason=reason)
             Validations.of(self.endpoint.resource).acknowledge(acknowledgment)
-        self.front = front(self, settings, data=data, endpoint=self.endpoint)
-        if self.front is not None:
-            CfnOutput(self, "FrontUrl", value=self.front.url)
+        self.inference_api = inference_api(self, settings, data=data, endpoint=self.endpoint)
+        if self.inference_api is not None:
+            CfnOutput(self, "InferenceApiUrl", value=self.inference_api.url)
         CfnOutput(self, "EndpointName", value=settings.name)
         CfnOutput(self, "ModelPackageGroup", value=self.registry.group_name)

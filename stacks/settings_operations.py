@@ -1,4 +1,4 @@
-"""Settings of what keeps an endpoint in service: its alarms, the cost switch, the HTTPS front."""
+"""Settings of the endpoint's alarms, schedule and inference API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from constructs_lib.operations.endpoint_schedule import CRON, zone_fault
 from constructs_lib.serving.inference_http_api import AUDIENCES, CLAIM, ISSUER, SCOPES
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
-"""A table knows each of its keys, and takes a value only as it is written."""
+"""Unknown keys and values of another type are refused."""
 
 
 def _zone(name: str) -> str:
@@ -36,7 +36,7 @@ class _Part(BaseModel):
 
 
 class NoTrafficAlarmSettings(_Part):
-    """When requests are expected, and how long none may come."""
+    """When traffic is expected, and how long there may be none."""
 
     minutes: Annotated[int, Field(ge=5, le=1440)] = 30
     from_hour: Annotated[int, Field(ge=0, le=23)] = 0
@@ -44,7 +44,7 @@ class NoTrafficAlarmSettings(_Part):
     weekdays_only: bool = False
 
     @model_validator(mode="after")
-    def _begins_before_it_ends(self) -> NoTrafficAlarmSettings:
+    def _check_hours(self) -> NoTrafficAlarmSettings:
         if self.to_hour <= self.from_hour:
             raise ValueError(
                 f"to_hour must be later than from_hour ({self.from_hour}), got {self.to_hour}"
@@ -52,8 +52,8 @@ class NoTrafficAlarmSettings(_Part):
         return self
 
 
-class ServingWatch(_Part):
-    """Beyond which limits of its serving a person is told."""
+class EndpointAlarmSettings(_Part):
+    """Limits of the endpoint alarms."""
 
     p50_ms: _MILLISECONDS | None = None
     p90_ms: _MILLISECONDS | None = None
@@ -67,7 +67,7 @@ class ServingWatch(_Part):
     expected_traffic: NoTrafficAlarmSettings | None = None
 
     @model_validator(mode="after")
-    def _names_each_band_once(self) -> ServingWatch:
+    def _check_anomaly_metrics(self) -> EndpointAlarmSettings:
         if len(set(self.anomaly_metrics)) < len(self.anomaly_metrics):
             raise ValueError(
                 f"anomaly_metrics must name each metric at most once, got {self.anomaly_metrics}"
@@ -76,7 +76,7 @@ class ServingWatch(_Part):
 
 
 class EndpointScheduleSettings(_Part):
-    """When the endpoint is taken down, and when it comes back."""
+    """When the endpoint stops and starts."""
 
     stop: _CRON | None = None
     start: _CRON | None = None
@@ -84,7 +84,7 @@ class EndpointScheduleSettings(_Part):
     idle_timeout_minutes: Annotated[int, Field(ge=15, le=20_160)] | None = None
 
     @model_validator(mode="after")
-    def _says_when(self) -> EndpointScheduleSettings:
+    def _check_times(self) -> EndpointScheduleSettings:
         if (self.stop is None) != (self.start is None):
             missing = "stop" if self.stop is None else "start"
             raise ValueError(f"stop and start must be given together: {missing} is missing")
@@ -96,7 +96,7 @@ class EndpointScheduleSettings(_Part):
 
 
 class InferenceApiSettings(_Part):
-    """Who may ask the endpoint over HTTPS, and how often."""
+    """Authentication and throttling of the inference API."""
 
     authorizer: Literal["IAM", "JWT"] = "IAM"
     user_pool_arns: list[_POOL] = []
@@ -110,7 +110,7 @@ class InferenceApiSettings(_Part):
     web_acl_arn: _ACL | None = None
 
     @model_validator(mode="after")
-    def _knows_whose_tokens_it_takes(self) -> InferenceApiSettings:
+    def _check_authorizer(self) -> InferenceApiSettings:
         tokens = self.user_pool_arns or self.issuer or self.audience
         if self.authorizer == "IAM" and (tokens or self.scopes):
             raise ValueError(
@@ -125,22 +125,24 @@ class InferenceApiSettings(_Part):
         return self
 
     @model_validator(mode="after")
-    def _knows_one_issuer(self) -> InferenceApiSettings:
+    def _check_issuer(self) -> InferenceApiSettings:
         if (self.issuer is None) != (not self.audience):
             missing = "issuer" if self.issuer is None else "audience"
             raise ValueError(f"issuer and audience must be given together: {missing} is missing")
         if self.issuer is not None and self.user_pool_arns:
-            raise ValueError("user_pool_arns and issuer exclude each other: give one of them")
+            raise ValueError("user_pool_arns and issuer are mutually exclusive")
         return self
 
     @model_validator(mode="after")
-    def _asks_of_each_api_what_it_has(self) -> InferenceApiSettings:
+    def _check_api_features(self) -> InferenceApiSettings:
         if self.issuer is not None and self.web_acl_arn is not None:
-            raise ValueError("web_acl_arn is not allowed with issuer: WAF filters no HTTP API")
+            raise ValueError(
+                "web_acl_arn is not allowed with issuer: AWS WAF does not support HTTP APIs"
+            )
         if self.issuer is not None and len(self.scopes) > SCOPES:
             raise ValueError(
                 f"scopes must have at most {SCOPES} entries with issuer, got {len(self.scopes)}"
             )
         if self.issuer is None and self.concurrency is not None:
-            raise ValueError("concurrency is of the function that issuer needs: give issuer too")
+            raise ValueError("concurrency is allowed only with issuer")
         return self

@@ -1,4 +1,4 @@
-"""The training job, or the search in its place, and its role."""
+"""Training or tuning job, and its role."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from constructs_lib import JobSpecification, TrainingJob, TrainingRole, TuningJo
 from .base import ProjectStack
 from .data import DataStack
 from .settings import Settings
-from .values import compute, daily_data, search
+from .values import dataset, resource_config, tuning_arguments
 
 
 class TrainingStack(ProjectStack):
-    """The training or tuning job that data, an alarm or a hand starts."""
+    """Stack of the training or tuning job that data, an alarm or a manual request starts."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class TrainingStack(ProjectStack):
         data: DataStack,
         **kwargs: Any,
     ) -> None:
-        """Wire the job; ``kwargs`` are the stack's."""
+        """Define the resources; ``kwargs`` are arguments of ``Stack``."""
         super().__init__(scope, construct_id, settings=settings, **kwargs)
         training, tuning = settings.training, settings.tuning
         algorithm = XGBoost(version=training.version, hyperparameters=training.hyperparameters)
@@ -44,11 +44,11 @@ class TrainingStack(ProjectStack):
         specification = JobSpecification(
             algorithm=algorithm,
             store=data.store,
-            data=daily_data(settings.data),
+            data=dataset(settings.data),
             role=self.role,
             subnet_ids=data.network.subnet_ids,
             security_group_ids=[group.security_group_id],
-            compute=compute(training),
+            compute=resource_config(training),
             max_runtime_seconds=training.max_runtime_seconds,
         )
         common: dict[str, Any] = {
@@ -63,5 +63,5 @@ class TrainingStack(ProjectStack):
         if tuning is None:
             self.job = TrainingJob(self, "Job", **common)
         else:
-            self.job = TuningJob(self, "Job", **common, **search(tuning, settings.gate))
+            self.job = TuningJob(self, "Job", **common, **tuning_arguments(tuning, settings.gate))
         CfnOutput(self, "JobName", value=settings.name)

@@ -1,4 +1,4 @@
-"""From settings to the values that constructs take."""
+"""Arguments of constructs from the settings."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from constructs_lib import (
 )
 
 from .settings import Data, GateSettings, Monitoring, Serving, Training, Tuning
-from .settings_operations import EndpointScheduleSettings, ServingWatch
+from .settings_operations import EndpointAlarmSettings, EndpointScheduleSettings
 
 
 def variant(serving: Serving) -> Variant:
-    """The one variant of the endpoint."""
+    """The endpoint's variant."""
     bounds = serving.scaling
     scaling = None if bounds is None else Scaling(
         minimum=bounds.minimum,
@@ -42,7 +42,7 @@ def variant(serving: Serving) -> Variant:
 
 
 def canary(serving: Serving) -> Canary | None:
-    """The rollout, if there is one."""
+    """The rollout; ``None`` if the settings have none."""
     rollout = serving.rollout
     if rollout is None:
         return None
@@ -54,8 +54,8 @@ def canary(serving: Serving) -> Canary | None:
     )
 
 
-def daily_data(data: Data) -> DatePartitionedDataset:
-    """The data set."""
+def dataset(data: Data) -> DatePartitionedDataset:
+    """The dataset."""
     return DatePartitionedDataset(
         prefix=data.prefix,
         manifest=data.manifest,
@@ -64,8 +64,8 @@ def daily_data(data: Data) -> DatePartitionedDataset:
     )
 
 
-def compute(training: Training) -> ResourceConfig:
-    """What a job runs on."""
+def resource_config(training: Training) -> ResourceConfig:
+    """Instances of the job."""
     return ResourceConfig(
         instance_type=training.instance_type,
         instance_count=training.instance_count,
@@ -73,8 +73,8 @@ def compute(training: Training) -> ResourceConfig:
     )
 
 
-def search(tuning: Tuning, gate: GateSettings) -> dict[str, Any]:
-    """What a tuning job is told beyond what a training job is; it improves the gate's metric."""
+def tuning_arguments(tuning: Tuning, gate: GateSettings) -> dict[str, Any]:
+    """Arguments of a tuning job; its objective is the gate's metric."""
     return {
         "ranges": [
             *[IntegerRange(name, **ends.model_dump()) for name, ends in tuning.integer.items()],
@@ -93,8 +93,8 @@ def search(tuning: Tuning, gate: GateSettings) -> dict[str, Any]:
     }
 
 
-def alarms(watch: Monitoring) -> dict[str, Any]:
-    """When the live error asks for retraining, and when p99 and answers 5xx are told."""
+def alarm_arguments(watch: Monitoring) -> dict[str, Any]:
+    """Arguments of the alarms on model quality, p99 latency and 5xx responses."""
     return {
         "model_quality_threshold": watch.model_quality_threshold,
         "window": Duration.minutes(watch.window_minutes),
@@ -105,8 +105,8 @@ def alarms(watch: Monitoring) -> dict[str, Any]:
     }
 
 
-def looping(watch: Monitoring, gate: GateSettings) -> dict[str, Any]:
-    """How the loop judges, and how long it waits."""
+def loop_arguments(watch: Monitoring, gate: GateSettings) -> dict[str, Any]:
+    """Arguments of the retraining loop."""
     return {
         "gate": Gate(**gate.model_dump()),
         "evaluation": Evaluation(
@@ -121,8 +121,8 @@ def looping(watch: Monitoring, gate: GateSettings) -> dict[str, Any]:
     }
 
 
-def limits(watch: ServingWatch, serving: Serving) -> dict[str, Any]:
-    """Limits of the serving alarms; p99 and answers 5xx are watched beside the live error."""
+def endpoint_alarm_arguments(watch: EndpointAlarmSettings, serving: Serving) -> dict[str, Any]:
+    """Arguments of the endpoint alarms; p99 and 5xx have ``ModelQualityAlarms``."""
     latency = {50: watch.p50_ms, 90: watch.p90_ms}
     scaling = serving.scaling if watch.max_capacity_alarm else None
     traffic = watch.expected_traffic
@@ -139,10 +139,12 @@ def limits(watch: ServingWatch, serving: Serving) -> dict[str, Any]:
     }
 
 
-def switching(switch: EndpointScheduleSettings) -> dict[str, Any]:
-    """When the cost switch acts."""
+def schedule_arguments(settings: EndpointScheduleSettings) -> dict[str, Any]:
+    """Arguments of the endpoint schedule."""
     schedule = None
-    if switch.stop is not None and switch.start is not None:
-        schedule = StopStartSchedule(stop=switch.stop, start=switch.start, timezone=switch.timezone)
-    idle = switch.idle_timeout_minutes
+    if settings.stop is not None and settings.start is not None:
+        schedule = StopStartSchedule(
+            stop=settings.stop, start=settings.start, timezone=settings.timezone
+        )
+    idle = settings.idle_timeout_minutes
     return {"schedule": schedule, "idle_timeout": None if idle is None else Duration.minutes(idle)}

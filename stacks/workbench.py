@@ -1,4 +1,4 @@
-"""The notebook and its role."""
+"""Notebook instance and its role."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .training import TrainingStack
 
 
 class WorkbenchStack(ProjectStack):
-    """Where people look at data."""
+    """Stack of the notebook instance."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class WorkbenchStack(ProjectStack):
         training: TrainingStack,
         **kwargs: Any,
     ) -> None:
-        """Wire the notebook; ``kwargs`` are the stack's."""
+        """Define the resources; ``kwargs`` are arguments of ``Stack``."""
         super().__init__(scope, construct_id, settings=settings, **kwargs)
         work, key = settings.workbench, data.store.encryption_key
         self.role = NotebookRole(

@@ -47,7 +47,7 @@ class StateTable(Construct):
             deletion_protection: Whether DynamoDB refuses to delete the table.
             removal_policy: ``RETAIN`` by default. ``DESTROY`` also needs the context
                 ``sageloop:destroyData``.
-            table: A table you already have, see ``from_table``.
+            table: An existing table, see ``from_table``.
 
         """
         super().__init__(scope, construct_id)
@@ -67,7 +67,7 @@ class StateTable(Construct):
         table: dynamodb.ITable,
         key: kms.IKey | None = None,
     ) -> StateTable:
-        """Use a table you already have, with the partition key ``id``."""
+        """Import an existing table, with the partition key ``id``."""
         return StateTable(scope, construct_id, table=table, key=key)
 
     @property
@@ -76,11 +76,11 @@ class StateTable(Construct):
         return self.table.table_name
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone read entries; never scan."""
+        """Grant permission to read entries; never scan."""
         return attach(grantee, self.statements("GetItem"))
 
     def grant_read_write(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone read and write entries; never scan, never change the table."""
+        """Grant permission to read and write entries; never scan, never change the table."""
         return attach(grantee, self.statements("GetItem", "PutItem", "UpdateItem"))
 
     def metric(self, name: str, **options: Any) -> cloudwatch.Metric:

@@ -54,15 +54,15 @@ class DataStoreBase(Construct):
         return f"s3://{self.bucket.bucket_name}/{prefix}"
 
     def grant_list(self, grantee: iam.IGrantable, *, prefix: str) -> iam.Grant:
-        """Let someone list one prefix."""
+        """Grant permission to list one prefix."""
         return attach(grantee, [self.list_statement(prefix)])
 
     def grant_read(self, grantee: iam.IGrantable, *, prefix: str) -> iam.Grant:
-        """Let someone list and read one prefix."""
+        """Grant permission to list and read one prefix."""
         return attach(grantee, self.read_statements(prefix))
 
     def grant_write(self, grantee: iam.IGrantable, *, prefix: str) -> iam.Grant:
-        """Let someone add objects below one prefix; nothing is read, nothing deleted."""
+        """Grant permission to add objects below one prefix; nothing is read, nothing deleted."""
         return attach(grantee, self.write_statements(prefix))
 
     def metric_size(self, **options: Any) -> cloudwatch.Metric:
@@ -134,7 +134,7 @@ class DataStore(DataStoreBase):
         Args:
             scope: Parent.
             construct_id: Id among its siblings.
-            key: A key you already have; one of its own by default.
+            key: KMS key of the store; a new one by default.
             removal_policy: ``RETAIN`` by default. ``DESTROY`` also needs the context
                 ``sageloop:destroyData``.
             noncurrent_days: Days that overwritten and deleted objects are kept.
@@ -164,7 +164,7 @@ class DataStore(DataStoreBase):
         bucket: s3.IBucket,
         key: kms.IKey | None = None,
     ) -> DataStoreBase:
-        """Use a bucket you already have; switch on its EventBridge notifications yourself."""
+        """Import an existing bucket; switch on its EventBridge notifications yourself."""
         store = DataStoreBase(scope, construct_id)
         store.bucket = bucket
         store.key = bucket.encryption_key if key is None else key

@@ -60,7 +60,7 @@ class ExecutionRole(Construct):
             construct_id: Id among its siblings.
             source: Resource part of ``aws:SourceArn`` for which the role may be assumed, for
                 example ``training-job/*``.
-            permissions_boundary: Limit of what the role can ever do.
+            permissions_boundary: Permissions boundary of the role.
             existing: A role of your own, taken as it is.
 
         """
@@ -81,7 +81,7 @@ class ExecutionRole(Construct):
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> ExecutionRole:
-        """Use a role you already have; grants go to it as CDK would write them.
+        """Import an existing role; grants are added to it.
 
         What every role of the duty has (logs, metrics, network, images) is yours to see to.
         """
@@ -114,7 +114,7 @@ class ExecutionRole(Construct):
             acknowledge_wildcards(self.policy, statements, _REASON)
 
     def grant_pass(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone hand this role to SageMaker, and to nobody else."""
+        """Grant permission to hand this role to SageMaker, and to nobody else."""
         return iam.Grant.add_to_principal(
             grantee=grantee,
             actions=["iam:PassRole"],

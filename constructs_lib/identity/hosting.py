@@ -47,8 +47,8 @@ class HostingRole(ExecutionRole):
             construct_id: Id among its siblings.
             key: Key of volumes and of data in S3.
             repository_arns: ECR repositories of the inference images.
-            permissions_boundary: Limit of what the role can ever do.
-            existing: A role of your own, see ``from_role``.
+            permissions_boundary: Permissions boundary of the role.
+            existing: An existing role, see ``from_role``.
 
         """
         # SageMaker sends this very text for inference; a narrower one breaks endpoints.
@@ -66,7 +66,7 @@ class HostingRole(ExecutionRole):
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> HostingRole:
-        """Use a role you already have; grants of data go to it as CDK would write them."""
+        """Import an existing role; grants of data are added to it."""
         return HostingRole(scope, construct_id, existing=role)
 
     def allow_rollback_alarms(self, alarm_arns: Sequence[str]) -> None:

@@ -48,8 +48,8 @@ class NotebookRole(ExecutionRole):
             training_role: The one role it may give to those jobs.
             endpoints: Names of the endpoints it may ask.
             key: Key of volumes and of data in S3.
-            permissions_boundary: Limit of what the role can ever do.
-            existing: A role of your own, see ``from_role``.
+            permissions_boundary: Permissions boundary of the role.
+            existing: An existing role, see ``from_role``.
 
         """
         # Whether notebooks send a narrower source is not documented; a wrong one denies all.
@@ -74,7 +74,7 @@ class NotebookRole(ExecutionRole):
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> NotebookRole:
-        """Use a role you already have; grants of data go to it as CDK would write them."""
+        """Import an existing role; grants of data are added to it."""
         return NotebookRole(scope, construct_id, existing=role)
 
 

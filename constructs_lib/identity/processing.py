@@ -42,8 +42,8 @@ class ProcessingRole(ExecutionRole):
             construct_id: Id among its siblings.
             key: Key of volumes and of data in S3.
             repository_arns: ECR repositories of the images.
-            permissions_boundary: Limit of what the role can ever do.
-            existing: A role of your own, see ``from_role``.
+            permissions_boundary: Permissions boundary of the role.
+            existing: An existing role, see ``from_role``.
 
         """
         super().__init__(
@@ -59,5 +59,5 @@ class ProcessingRole(ExecutionRole):
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> ProcessingRole:
-        """Use a role you already have; grants of data go to it as CDK would write them."""
+        """Import an existing role; grants of data are added to it."""
         return ProcessingRole(scope, construct_id, existing=role)

@@ -45,8 +45,8 @@ class TrainingRole(ExecutionRole):
             key: Key of volumes and of data in S3.
             repository_arns: ECR repositories of the training images.
             tunes: Whether tuning jobs may assume it too.
-            permissions_boundary: Limit of what the role can ever do.
-            existing: A role of your own, see ``from_role``.
+            permissions_boundary: Permissions boundary of the role.
+            existing: An existing role, see ``from_role``.
 
         """
         # What a tuning job sends as its source is not documented; a wrong one denies all.
@@ -63,5 +63,5 @@ class TrainingRole(ExecutionRole):
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> TrainingRole:
-        """Use a role you already have; grants of data go to it as CDK would write them."""
+        """Import an existing role; grants of data are added to it."""
         return TrainingRole(scope, construct_id, existing=role)

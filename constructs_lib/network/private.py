@@ -58,8 +58,8 @@ class PrivateNetwork(Construct):
             interfaces: Interface endpoints, by name; all that the loop needs by default. Each
                 costs about 7 USD per zone and month.
             flow_log_days: How long flow logs are kept.
-            alert_topic: Topic told when the function of the default group fails.
-            vpc: A VPC you already have, see ``from_vpc``.
+            alert_topic: SNS topic that is notified when the function fails.
+            vpc: An existing VPC, see ``from_vpc``.
 
         Raises:
             ConfigurationError: If a number or a name is not allowed.
@@ -89,7 +89,7 @@ class PrivateNetwork(Construct):
 
     @classmethod
     def from_vpc(cls, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> PrivateNetwork:
-        """Use a VPC you already have; its endpoints and default group are yours to see to.
+        """Import an existing VPC; its endpoints and default group are yours to see to.
 
         Raises:
             ConfigurationError: If it has neither isolated nor private subnets.

@@ -1,4 +1,4 @@
-"""Pages, alarms, dashboard, the retraining loop and the cost switch."""
+"""Alert topic, alarms, dashboard, retraining loop and endpoint schedule."""
 
 from .alert_topic import AlertTopic
 from .dashboard import Dashboard

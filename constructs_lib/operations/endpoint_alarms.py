@@ -1,4 +1,4 @@
-"""Alarms on how an endpoint of any kind serves."""
+"""CloudWatch alarms on the service metrics of an endpoint."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from constructs import Construct
 
 from .._private.checks import Checks
 from ..serving import Asynchronous, EndpointBase, MultiModel, RealTime
-from .endpoint_metrics import check_metrics, kind_of, watched_variant
+from .endpoint_metrics import check_metrics, kind_of, monitored_variant
 
 _OPERATORS = cloudwatch.ComparisonOperator
 _ABOVE, _BELOW = _OPERATORS.GREATER_THAN_THRESHOLD, _OPERATORS.LESS_THAN_THRESHOLD
 _MISSING = cloudwatch.TreatMissingData
 _FIVE = Duration.minutes(5)
-_USUAL = {"invocations": "how often it is asked", "latency": "how long it takes to answer"}
+_ANOMALY = {"invocations": "the number of invocations", "latency": "the model latency"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoTrafficAlarm:
-    """When requests are expected, and how long none may come.
+    """When an endpoint expects traffic, and how long it may have none.
 
-    An endpoint that its cost switch took down is silent by intent: the alarm looks away.
+    While an ``EndpointSchedule`` has stopped the endpoint the alarm has no data and stays OK.
 
     Attributes:
-        minutes: Minutes without a request, 5 to 1440.
-        from_hour: First hour of the day (UTC) with requests.
-        to_hour: Hour of the day (UTC) from which on none are expected.
-        weekdays_only: Whether none are expected on Saturdays and Sundays.
+        minutes: Minutes without an invocation before the alarm goes to ALARM, 5 to 1440.
+        from_hour: First hour of the day (UTC) with expected traffic, 0 to 23.
+        to_hour: Hour of the day (UTC) at which expected traffic ends, up to 24.
+        weekdays_only: Whether no traffic is expected on Saturdays and Sundays.
 
     See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 
@@ -48,22 +48,22 @@ class NoTrafficAlarm:
     weekdays_only: bool = False
 
     def check(self, check: Checks) -> None:
-        """Refuse what is no time of a day."""
+        """Refuse minutes and hours out of range."""
         check.whole("expected_traffic.minutes", self.minutes, 5, 1440)
         check.whole("expected_traffic.from_hour", self.from_hour, 0, 23)
         check.whole("expected_traffic.to_hour", self.to_hour, self.from_hour + 1, 24)
 
     def expression(self, *, running: bool) -> str:
-        """Requests while some are expected, one where none are.
+        """CloudWatch metric math: invocations while traffic is expected, otherwise 1.
 
-        A request is a datapoint, none is not, so the clock is read off what is always there.
+        ``Invocations`` has no datapoint without a request, so that missing ones are filled with 0.
 
         Args:
-            running: Whether ``running`` has datapoints while there are instances; where it has
-                none, because the endpoint was taken down, nobody can ask.
+            running: Whether the metric ``running`` has datapoints while the endpoint has
+                instances. A stopped endpoint then has no datapoints.
 
         """
-        filled = "FILL(asked, 0)"
+        filled = "FILL(invocations, 0)"
         counted, clock = (f"{filled} + 0 * running", "running") if running else (filled, filled)
         times = []
         if (self.from_hour, self.to_hour) != (0, 24):
@@ -74,16 +74,16 @@ class NoTrafficAlarm:
 
 
 class EndpointAlarms(Construct):
-    """Defines alarms on latency, errors, saturation, silence, backlog and scaling.
+    """Defines alarms on latency, errors, utilization, traffic, backlog and capacity.
 
-    Each limit that is not given has no alarm, but for p99 and answers 5xx. Latency is in
-    milliseconds here and in microseconds at AWS; the alarms divide. None of them asks for
-    retraining or undoes a rollout.
+    A limit that is ``None`` has no alarm; by default there are alarms on p99 latency and on 5xx
+    responses. Limits of latency are in milliseconds; CloudWatch reports microseconds, which the
+    alarms convert. These alarms neither start retraining nor roll back a deployment.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 
     Attributes:
-        alarms: The alarms by name: ``LatencyP99``, ``ServerErrors``, ``MemoryUtilization`` …
+        alarms: The alarms by name: ``LatencyP99``, ``ServerErrors``, ``MaxCapacity``, …
 
     Example:
         >>> alarms = EndpointAlarms(stack, "EndpointAlarms", endpoint=endpoint,
@@ -119,32 +119,31 @@ class EndpointAlarms(Construct):
         Args:
             scope: Parent.
             construct_id: Id among its siblings.
-            endpoint: What is watched.
-            alert_topic: Topic that is told when an alarm turns red.
-            variant: Variant that is watched; the endpoint's first by default.
-            latency: Limit by percentile (50, 90, 99 or any other); p99 of 500 milliseconds by
-                default, none of an asynchronous endpoint, for whose answers nobody waits. An empty
-                mapping has none.
-            server_error_percent: Share of answers 5xx in five minutes; ``None`` has no alarm.
-            client_error_percent: Share of answers 4xx in five minutes.
-            cpu_percent: Use of processors in percent, 100 for each core.
-            memory_percent: Use of memory in percent.
-            expected_traffic: When requests are expected, and how long none may come.
-            backlog: Requests waiting at an asynchronous endpoint.
-            oldest_request: How long a request may wait at an asynchronous endpoint.
-            max_capacity: The maximum of the variant's scaling: told when it is reached for
-                fifteen minutes, so that more requests would find no more room.
-            anomaly_metrics: ``invocations``, ``latency`` or both: told when they leave the band
-                that CloudWatch learnt from their past.
-            band_width: Width of that band in standard deviations.
+            endpoint: Endpoint to monitor.
+            alert_topic: SNS topic that is notified when an alarm goes to ALARM.
+            variant: Variant to monitor; the endpoint's first by default.
+            latency: Limits by percentile, for example 50, 90 or 99; p99 of 500 milliseconds by
+                default, no limit for an asynchronous endpoint. An empty mapping defines no alarm.
+            server_error_percent: Percentage of 5xx responses in 5 minutes.
+            client_error_percent: Percentage of 4xx responses in 5 minutes.
+            cpu_percent: CPU utilization in percent, 100 for each core.
+            memory_percent: Memory utilization in percent.
+            expected_traffic: When traffic is expected, and how long there may be none.
+            backlog: Queued requests of an asynchronous endpoint.
+            oldest_request: Age of the oldest queued request of an asynchronous endpoint.
+            max_capacity: Maximum capacity of the variant's scaling; the alarm fires when all
+                these instances have run for 15 minutes.
+            anomaly_metrics: ``invocations``, ``latency`` or both; alarms on values outside
+                CloudWatch's anomaly detection band.
+            band_width: Width of the anomaly detection band in standard deviations.
 
         Raises:
-            ConfigurationError: If a number is out of range, or the endpoint has no such variant
-                or does not publish what is to be watched.
+            ConfigurationError: If a number is out of range, or the endpoint does not have the
+                variant or does not publish the metric.
 
         """
         super().__init__(scope, construct_id)
-        limits = _usual_latency(endpoint) if latency is None else latency
+        limits = _default_latency(endpoint) if latency is None else latency
         with Checks(self) as check:
             _check_latency(check, limits)
             _check_limits(
@@ -161,7 +160,7 @@ class EndpointAlarms(Construct):
             if expected_traffic is not None:
                 expected_traffic.check(check)
             for each in anomaly_metrics:
-                check.one_of("anomaly_metrics", each, _USUAL)
+                check.one_of("anomaly_metrics", each, _ANOMALY)
             check.between("band_width", band_width, 0.1, 1000)
             check_metrics(check, endpoint, {
                 "backlog": backlog is not None, "oldest_request": oldest_request is not None,
@@ -169,93 +168,97 @@ class EndpointAlarms(Construct):
                 "max_capacity": max_capacity is not None,
                 "anomaly_metrics invocations": "invocations" in anomaly_metrics,
             })  # fmt: skip
-            self._variant = watched_variant(check, endpoint, variant)
+            self._variant = monitored_variant(check, endpoint, variant)
         self._endpoint, self._topic = endpoint, alert_topic
         self.alarms: dict[str, cloudwatch.AlarmBase] = {}
         for percentile, most in limits.items():
-            self._slow(percentile, most)
-        self._shares(server_error_percent, client_error_percent)
-        self._saturated(cpu_percent, memory_percent)
-        self._queued(backlog, oldest_request)
+            self._latency(percentile, most)
+        self._error_rates(server_error_percent, client_error_percent)
+        self._utilization(cpu_percent, memory_percent)
+        self._backlog(backlog, oldest_request)
         if expected_traffic is not None:
             self._no_traffic(expected_traffic)
         if max_capacity is not None:
-            self._at_ceiling(max_capacity)
+            self._max_capacity(max_capacity)
         for each in anomaly_metrics:
             self._anomaly(each, band_width)
 
     def metric_instances(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
-        """Instances that serve, as the requests tell: all of them over those of one instance.
+        """The number of instances: all invocations divided by invocations per instance.
 
-        Of an asynchronous endpoint it is those that wait, since it does not tell the others.
+        An asynchronous endpoint does not report invocations; its backlog is used instead.
         """
         each = _FIVE if period is None else period
         endpoint, variant = self._endpoint, self._variant
         if isinstance(kind_of(endpoint), Asynchronous):
-            asked = endpoint.metric_backlog(period=each, statistic="Average")
+            total = endpoint.metric_backlog(period=each, statistic="Average")
             share = endpoint.metric_backlog_per_instance(period=each, statistic="Average")
         else:
-            asked = endpoint.metric_invocations(variant=variant, period=each)
+            total = endpoint.metric_invocations(variant=variant, period=each)
             share = endpoint.metric_invocations_per_instance(variant=variant, period=each)
         return cloudwatch.MathExpression(
-            expression="asked / share",
-            using_metrics={"asked": asked, "share": share},
+            expression="total / per_instance",
+            using_metrics={"total": total, "per_instance": share},
             label="Instances",
             period=each,
         )
 
-    def _slow(self, percentile: float, most: Duration) -> None:
+    def _latency(self, percentile: float, most: Duration) -> None:
         metric = self._endpoint.metric_latency(
             percentile=percentile, variant=self._variant, period=_FIVE
         )
         name = f"LatencyP{percentile:g}".replace(".", "_")
-        self._add(name, f"answers slowly (p{percentile:g}, milliseconds)", metric,
+        self._add(name, f"has a high latency (p{percentile:g}, milliseconds)", metric,
                   most.to_milliseconds(), windows=3)  # fmt: skip
 
-    def _shares(self, server: float | None, client: float | None) -> None:
+    def _error_rates(self, server: float | None, client: float | None) -> None:
         on: dict[str, Any] = {"variant": self._variant, "period": _FIVE}
         if server is not None:
             metric = self._endpoint.metric_server_error_rate(**on)
-            self._add("ServerErrors", "answers with 5xx (percent)", metric, server)
+            self._add("ServerErrors", "returns too many 5xx responses (percent)", metric, server)
         if client is not None:
             metric = self._endpoint.metric_client_error_rate(**on)
-            self._add("ClientErrors", "is asked wrongly: 4xx (percent)", metric, client)
+            self._add("ClientErrors", "returns too many 4xx responses (percent)", metric, client)
 
-    def _saturated(self, cpu: float | None, memory: float | None) -> None:
+    def _utilization(self, cpu: float | None, memory: float | None) -> None:
         on: dict[str, Any] = {"variant": self._variant, "period": _FIVE}
         if cpu is not None:
             metric = self._endpoint.metric_cpu(**on)
-            self._add("CPUUtilization", "has no processor left (percent)", metric, cpu, windows=3)
+            self._add(
+                "CPUUtilization", "has a high CPU utilization (percent)", metric, cpu, windows=3
+            )
         if memory is not None:
             metric = self._endpoint.metric_memory(**on)
-            self._add("MemoryUtilization", "has no memory left (percent)", metric, memory,
+            self._add("MemoryUtilization", "has a high memory use (percent)", metric, memory,
                       windows=3)  # fmt: skip
 
-    def _queued(self, backlog: float | None, oldest: Duration | None) -> None:
+    def _backlog(self, backlog: float | None, oldest: Duration | None) -> None:
         if backlog is not None:
             metric = self._endpoint.metric_backlog(period=_FIVE)
-            self._add("Backlog", "has too many requests waiting", metric, backlog, windows=3)
+            self._add("Backlog", "has too many queued requests", metric, backlog, windows=3)
         if oldest is not None:
             metric = self._endpoint.metric_oldest_request(period=_FIVE)
-            self._add("OldestRequest", "lets a request wait (seconds)", metric, oldest.to_seconds())
+            self._add(
+                "OldestRequest", "has an old queued request (seconds)", metric, oldest.to_seconds()
+            )
 
     def _no_traffic(self, traffic: NoTrafficAlarm) -> None:
         on: dict[str, Any] = {"variant": self._variant, "period": _FIVE}
-        metrics = {"asked": self._endpoint.metric_invocations(**on)}
-        # These have instances, asked or not, unless they were taken down.
+        metrics = {"invocations": self._endpoint.metric_invocations(**on)}
+        # These kinds always have instances, unless a schedule stopped the endpoint.
         running = isinstance(kind_of(self._endpoint), RealTime | MultiModel)
         if running:
             metrics["running"] = self._endpoint.metric_cpu(**on)
         metric = cloudwatch.MathExpression(
             expression=traffic.expression(running=running), using_metrics=metrics, period=_FIVE,
-            label="Requests while some are expected",
+            label="Invocations while traffic is expected",
         )  # fmt: skip
-        self._add("NoTraffic", "is asked by nobody", metric, 1, windows=-(-traffic.minutes // 5),
-                  operator=_BELOW)  # fmt: skip
+        self._add("NoTraffic", "has no invocations while traffic is expected", metric, 1,
+                  windows=-(-traffic.minutes // 5), operator=_BELOW)  # fmt: skip
 
-    def _at_ceiling(self, most: int) -> None:
-        # Between two counts the quotient lies between them; half an instance decides.
-        self._add("MaxCapacity", f"runs all {most} instances that its scaling allows",
+    def _max_capacity(self, most: int) -> None:
+        # The quotient is fractional while the number changes: half an instance decides.
+        self._add("MaxCapacity", f"runs at its maximum capacity of {most} instances",
                   self.metric_instances(), most - 0.5, windows=3)  # fmt: skip
 
     def _anomaly(self, what: str, width: float) -> None:
@@ -269,7 +272,9 @@ class EndpointAlarms(Construct):
         name = f"{what.capitalize()}Anomaly"
         alarm = cloudwatch.AnomalyDetectionAlarm(
             self, name,
-            alarm_description=f"{endpoint.endpoint_name}: {_USUAL[what]} is unusual",
+            alarm_description=(
+                f"{endpoint.endpoint_name}: {_ANOMALY[what]} is outside the expected band"
+            ),
             metric=metric, std_devs=width, evaluation_periods=3, treat_missing_data=_MISSING.IGNORE,
         )  # fmt: skip
         self._keep(name, alarm)
@@ -296,14 +301,14 @@ class EndpointAlarms(Construct):
         self.alarms[name] = alarm
 
 
-def _usual_latency(endpoint: EndpointBase) -> Mapping[float, Duration]:
+def _default_latency(endpoint: EndpointBase) -> Mapping[float, Duration]:
     queued = isinstance(kind_of(endpoint), Asynchronous)
     return {} if queued else {99: Duration.millis(500)}
 
 
 def _check_latency(check: Checks, limits: Mapping[float, Duration]) -> None:
     for percentile, most in limits.items():
-        check.between("latency's percentile", percentile, 1, 99.99)
+        check.between("a percentile of latency", percentile, 1, 99.99)
         check.literal("latency", most)
 
 

@@ -1,4 +1,4 @@
-"""Taking an endpoint down when nobody needs it, and bringing it back."""
+"""Stops an endpoint on a schedule or when idle, and starts it again."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ __all__ = ["CRON", "EndpointSchedule", "StopStartSchedule", "zone_fault"]
 
 _FIELD, _DAY = r"[^()\s]+", r"[^()\s?]+"
 CRON = rf"cron\({_FIELD} {_FIELD} (\? {_FIELD} {_DAY}|{_DAY} {_FIELD} \?) {_FIELD}\)"
-"""Six fields, of which either the day of the month or that of the week is ``?``."""
+"""Cron expression of EventBridge Scheduler: six fields, one of the two days is ``?``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopStartSchedule:
-    """When an endpoint goes and comes, on the clock of a place.
+    """When an endpoint stops and starts, in a time zone.
 
     Attributes:
-        stop: ``cron(...)`` of EventBridge Scheduler at which it is taken down: minutes, hours, day
-            of the month, month, day of the week, year; one of both days is ``?``.
-        start: The same at which it is brought back.
-        timezone: IANA name of the clock, for example ``Europe/Paris``.
+        stop: ``cron(...)`` expression of EventBridge Scheduler: minutes, hours, day of the month,
+            month, day of the week, year; one of the two days is ``?``.
+        start: ``cron(...)`` expression at which the endpoint starts again.
+        timezone: IANA name of the time zone, for example ``Europe/Paris``.
 
     See https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 
@@ -52,26 +52,27 @@ class StopStartSchedule:
     timezone: str = "UTC"
 
     def check(self, check: Checks) -> None:
-        """Refuse what Scheduler does not take."""
+        """Refuse expressions and time zones that EventBridge Scheduler does not accept."""
         check.matches("schedule.stop", self.stop, CRON, 256)
         check.matches("schedule.start", self.start, CRON, 256)
         check.timezone("schedule.timezone", self.timezone)
 
 
 class EndpointSchedule(Construct):
-    """Defines a switch that deletes an endpoint and creates it again, as it was.
+    """Defines a schedule that deletes an endpoint and creates it again, unchanged.
 
     Name, configuration, model, tags and scaling stay the same; capacity is that of the
-    configuration. A champion endpoint is parked by its promoter: it comes back with its champion,
-    no package is promoted and no model judged meanwhile. While an ``Endpoint`` is down its stack
-    cannot be updated in a way that touches it: take it up first. What nobody asked for is not
-    brought back by a request: schedule ``up``, or use the switch by hand.
+    configuration. The promoter of a ``ChampionEndpoint`` stops and starts it: it starts with its
+    champion, and no package is promoted or evaluated while it is stopped. While an ``Endpoint`` is
+    stopped, updates of its stack that change the endpoint fail: start it first. Requests do not
+    restart a stopped endpoint: use ``start`` of the schedule, or start it manually.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
 
     Attributes:
-        function: The function that switches. By hand it is invoked with ``{"source": "manual",
-            "action": "stop", "id": "<any>", "time": "<ISO 8601>"}``, or ``start``.
+        function: The function that stops and starts the endpoint. To do so manually, invoke it
+            with ``{"source": "manual", "action": "stop", "id": "<any>", "time": "<ISO 8601>"}``;
+            the other action is ``start``.
 
     Example:
         >>> working_hours = StopStartSchedule(
@@ -95,22 +96,22 @@ class EndpointSchedule(Construct):
         schedule: StopStartSchedule | None = None,
         idle_timeout: Duration | None = None,
     ) -> None:
-        """Define the switch.
+        """Define the schedule.
 
         Args:
             scope: Parent.
             construct_id: Id among its siblings.
-            endpoint: What goes and comes. One with inference components cannot: its components
-                would have to go first; one without instances to pay for need not.
-            state: Table in which the switch remembers what it took down.
+            endpoint: Endpoint to stop and start. Endpoints with inference components are refused:
+                SageMaker does not delete an endpoint that has components.
+            state: Table with the state of the stopped endpoint.
             network: Network of the function.
-            alert_topic: Topic told when the function fails.
-            schedule: When it goes and comes; only by hand or idleness by default.
-            idle_timeout: Without a request for so long it goes, 15 minutes to 14 days; never by
-                default.
+            alert_topic: SNS topic that is notified when the function fails.
+            schedule: When the endpoint stops and starts; by default only manually or when idle.
+            idle_timeout: Time without invocations after which the endpoint stops, 15 minutes to
+                14 days; no timeout by default.
 
         Raises:
-            ConfigurationError: If a value is not allowed, or the endpoint cannot be switched.
+            ConfigurationError: If a value is not allowed, or the endpoint cannot be stopped.
 
         """
         super().__init__(scope, construct_id)
@@ -127,7 +128,7 @@ class EndpointSchedule(Construct):
         self.schedules = [] if schedule is None else self._build_schedules(schedule)
 
     def grant_stop_start(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone take the endpoint down and bring it back by hand."""
+        """Grant permission to stop and start the endpoint manually."""
         return attach(grantee, [allow(["lambda:InvokeFunction"], [self.function.arn])])
 
     def _build_function(self, network: PrivateNetwork, alert_topic: sns.ITopic) -> ProjectFunction:
@@ -145,7 +146,7 @@ class EndpointSchedule(Construct):
             self,
             "EndpointSchedule",
             folder="endpoint_schedule",
-            description=f"Takes {endpoint.endpoint_name} down and brings it back",
+            description=f"Stops and starts {endpoint.endpoint_name}",
             network=network,
             key=self._state.key,
             environment=environment,
@@ -162,9 +163,9 @@ class EndpointSchedule(Construct):
             function.allow(allow(["lambda:InvokeFunction"], [endpoint.promoter.arn]))
             return
         function.allow(*self._state.statements("GetItem", "UpdateItem"))
-        function.allow_apart("Switch", self._switch_statements(endpoint))
+        function.allow_apart("Switch", self._stop_start_statements(endpoint))
 
-    def _switch_statements(self, endpoint: Endpoint) -> list[iam.PolicyStatement]:
+    def _stop_start_statements(self, endpoint: Endpoint) -> list[iam.PolicyStatement]:
         own, config = endpoint.endpoint_arn, endpoint.config.ref
         key = None if endpoint.store is None else endpoint.store.key
         return [
@@ -181,7 +182,7 @@ class EndpointSchedule(Construct):
         if not isinstance(self.endpoint, ChampionEndpoint):
             self.function.listen(
                 "OnEndpoint",
-                description=f"The endpoint {name} changed its state",
+                description=f"State changes of endpoint {name}",
                 pattern=events.EventPattern(
                     source=["aws.sagemaker"],
                     detail_type=["SageMaker Endpoint State Change"],
@@ -191,7 +192,7 @@ class EndpointSchedule(Construct):
         elif self._idle is None:
             return
         self.function.schedule(
-            "Every", description=f"Looks after {name}", every=Duration.minutes(15)
+            "Every", description=f"Checks the state of {name}", every=Duration.minutes(15)
         )
 
     def _build_schedules(self, schedule: StopStartSchedule) -> list[scheduler.CfnSchedule]:
@@ -205,11 +206,11 @@ class EndpointSchedule(Construct):
             allow(["sqs:SendMessage"], [function.dead_letters.queue_arn]),
             *key,
         ], role=role)  # fmt: skip
-        made = [self._schedule("Stop", schedule.stop, schedule, role),
+        schedules = [self._schedule("Stop", schedule.stop, schedule, role),
                 self._schedule("Start", schedule.start, schedule, role)]  # fmt: skip
-        for each in made:
+        for each in schedules:
             each.node.add_dependency(policy, *function.permissions)
-        return made
+        return schedules
 
     def _schedule(
         self, construct_id: str, cron: str, schedule: StopStartSchedule, role: iam.IRole
@@ -222,7 +223,7 @@ class EndpointSchedule(Construct):
         return cfn(
             self,
             construct_id,
-            description=f"{self.endpoint.endpoint_name} goes {construct_id.lower()}",
+            description=f"{construct_id}s {self.endpoint.endpoint_name}",
             schedule_expression=cron,
             schedule_expression_timezone=schedule.timezone,
             flexible_time_window=cfn.FlexibleTimeWindowProperty(mode="OFF"),
@@ -241,12 +242,12 @@ class EndpointSchedule(Construct):
 
 
 def _check_kind(check: Checks, endpoint: Endpoint | ChampionEndpoint, *, idle: bool) -> None:
-    """Refuse endpoints that cannot go, or whose idleness their requests do not tell."""
+    """Refuse endpoints that cannot be stopped, or do not report invocations."""
     if not isinstance(endpoint, Endpoint):
         return
     if isinstance(endpoint.kind, InferenceComponents):
-        check.refuse("KindNotAllowed", "an endpoint with inference components cannot be deleted "
-                     "before they are: scale its copies to zero instead")  # fmt: skip
+        check.refuse("KindNotAllowed", "an endpoint with inference components cannot be deleted: "
+                     "scale its copies to zero instead")  # fmt: skip
     if idle and isinstance(endpoint.kind, Asynchronous):
-        check.refuse("KindNotAllowed", "an asynchronous endpoint is idle while its queue is "
-                     "empty: leave idle_timeout out and scale it to zero (minimum=0)")  # fmt: skip
+        check.refuse("KindNotAllowed", "idle_timeout is not allowed for an asynchronous endpoint: "
+                     "scale it to zero instead (minimum=0)")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Alarms on a served endpoint."""
+"""CloudWatch alarms on the model quality, latency and errors of an endpoint."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from constructs import Construct
 
 from .._private.checks import Checks
 from ..serving import EndpointBase
-from .endpoint_metrics import watched_variant
+from .endpoint_metrics import monitored_variant
 
 _ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
-_QUIET = cloudwatch.TreatMissingData.NOT_BREACHING
+_NOT_BREACHING = cloudwatch.TreatMissingData.NOT_BREACHING
 
 
 class ModelQualityAlarms(Construct):
-    """Defines alarms on latency, errors, silence and the live error of an endpoint.
+    """Defines alarms on the model quality, latency, errors and traffic of an endpoint.
 
-    The live error's alarm asks for retraining; it keeps its state while no truth arrives.
+    The model quality alarm starts retraining. It keeps its state while no ground truth arrives.
 
     See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
 
     Attributes:
-        model_quality: The alarm that asks for retraining.
-        latency: The alarm on p99.
-        errors: The alarm on answers 5xx.
-        no_traffic: The alarm on requests that do not come, or ``None``.
-        all: Those there are.
+        model_quality: Alarm on the mean absolute error; starts retraining.
+        latency: Alarm on p99 latency.
+        errors: Alarm on 5xx responses.
+        no_traffic: Alarm on missing traffic, or ``None``.
+        all: All alarms.
 
     Example:
         >>> alarms = ModelQualityAlarms(
@@ -59,19 +59,22 @@ class ModelQualityAlarms(Construct):
         Args:
             scope: Parent.
             construct_id: Id among its siblings.
-            endpoint: What is watched.
-            alert_topic: Topic that is told.
-            model_quality_threshold: Mean absolute error above which the model is found wanting.
-            window: Period of the live error, 1 hour by default; as long as the evaluation's.
-            breaching: Windows above the threshold, of ``windows``.
-            windows: Windows looked at.
-            variant: Variant whose traffic is watched; the endpoint's first by default.
-            latency: p99 of answers, 500 milliseconds by default.
-            error_rate_percent: Share of answers 5xx in five minutes.
-            expected_traffic: Without a request for so long someone is told; never by default.
+            endpoint: Endpoint to monitor.
+            alert_topic: SNS topic that is notified when an alarm goes to ALARM.
+            model_quality_threshold: Mean absolute error above which a window is breaching.
+            window: Period of the model quality metric, 1 hour by default; must equal the window of
+                the evaluation.
+            breaching: Breaching windows, out of ``windows``, for ALARM.
+            windows: Windows that are evaluated, 1 to 100.
+            variant: Variant to monitor; the endpoint's first by default.
+            latency: Limit of p99 latency, 500 milliseconds by default.
+            error_rate_percent: Percentage of 5xx responses in 5 minutes.
+            expected_traffic: Time without invocations after which the traffic alarm fires; no such
+                alarm by default.
 
         Raises:
-            ConfigurationError: If a number is out of range, or there is no such variant.
+            ConfigurationError: If a number is out of range, or the endpoint does not have the
+                variant.
 
         """
         super().__init__(scope, construct_id)
@@ -83,11 +86,11 @@ class ModelQualityAlarms(Construct):
             check.literal("error_rate_percent", error_rate_percent)
             if latency is not None:
                 check.literal("latency", latency)
-            watched = watched_variant(check, endpoint, variant)
+            watched = monitored_variant(check, endpoint, variant)
         self.model_quality = cloudwatch.Alarm(
             self,
             "ModelQuality",
-            alarm_description=f"The model of {endpoint.endpoint_name} errs too much: retrain",
+            alarm_description=f"Mean absolute error of {endpoint.endpoint_name} is too high",
             metric=endpoint.metric_model_quality(
                 period=Duration.hours(1) if window is None else window
             ),
@@ -104,8 +107,8 @@ class ModelQualityAlarms(Construct):
             if expected_traffic is None
             else self._build_no_traffic(endpoint, watched, expected_traffic)
         )
-        found = (self.model_quality, self.latency, self.errors, self.no_traffic)
-        self.all = [alarm for alarm in found if alarm is not None]
+        alarms = (self.model_quality, self.latency, self.errors, self.no_traffic)
+        self.all = [alarm for alarm in alarms if alarm is not None]
         for alarm in self.all:
             alarm.add_alarm_action(actions.SnsAction(alert_topic))
 
@@ -116,30 +119,30 @@ class ModelQualityAlarms(Construct):
         return cloudwatch.Alarm(
             self,
             "Latency",
-            alarm_description=f"{endpoint.endpoint_name} answers slowly (microseconds, p99)",
+            alarm_description=f"{endpoint.endpoint_name} has a high latency (p99, microseconds)",
             metric=endpoint.metric_model_latency(variant=variant, period=Duration.minutes(5)),
             threshold=limit.to_milliseconds() * 1000,
             evaluation_periods=3,
             comparison_operator=_ABOVE,
-            treat_missing_data=_QUIET,
+            treat_missing_data=_NOT_BREACHING,
         )
 
     def _build_errors(
         self, endpoint: EndpointBase, variant: str, percent: float
     ) -> cloudwatch.Alarm:
-        # Each request counts as 0 or 1, so the average is the share of errors.
+        # Each request is a datapoint of 0 or 1, so the average is the error rate.
         metric = endpoint.metric_server_errors(
             variant=variant, statistic="Average", period=Duration.minutes(5)
         )
         return cloudwatch.Alarm(
             self,
             "Errors",
-            alarm_description=f"{endpoint.endpoint_name} answers with errors",
+            alarm_description=f"{endpoint.endpoint_name} returns too many 5xx responses",
             metric=metric,
             threshold=percent / 100,
             evaluation_periods=1,
             comparison_operator=_ABOVE,
-            treat_missing_data=_QUIET,
+            treat_missing_data=_NOT_BREACHING,
         )
 
     def _build_no_traffic(
@@ -148,7 +151,7 @@ class ModelQualityAlarms(Construct):
         return cloudwatch.Alarm(
             self,
             "NoTraffic",
-            alarm_description=f"Nobody asks {endpoint.endpoint_name}",
+            alarm_description=f"No invocations on {endpoint.endpoint_name}",
             metric=endpoint.metric_invocations(variant=variant, period=expected_traffic),
             threshold=1,
             evaluation_periods=1,

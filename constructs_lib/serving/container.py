@@ -1,4 +1,4 @@
-"""One container of a model."""
+"""Container definition of a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LENGTH = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelContainer:
-    """What runs, on which artifact.
+    """Image, artifact and environment of a container.
 
     Attributes:
         image: An image of AWS (``AlgorithmImage.find``), of your own (``CustomImage``) or its
@@ -64,7 +64,7 @@ class ModelContainer:
         return self.image.repository_arn if known_one else ""  # type: ignore[union-attr]
 
     def check(self, check: Checks, *, isolated: bool) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         package = self.artifact is not None and self.artifact.is_package
         if package and self.image is not None:
             check.refuse("ImageTwice", "a model package brings its image: leave image out, got "

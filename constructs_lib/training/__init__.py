@@ -1,4 +1,4 @@
-"""Job specification, jobs of three kinds, algorithms, code, instances and triggers."""
+"""Training, tuning and processing jobs, algorithms, instances and triggers."""
 
 from .algorithm import Algorithm
 from .base import JobBase, TrainingJobBase

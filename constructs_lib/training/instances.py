@@ -1,4 +1,4 @@
-"""What is known of instance types. A family that is not known is let through.
+"""Facts about instance types; unknown families are accepted.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/instance-types-az.html
 """
@@ -23,12 +23,12 @@ def family(instance_type: str) -> str:
 
 
 def is_accelerated(instance_type: str) -> bool:
-    """Whether the type has GPUs or Neuron devices; a token is taken to have none."""
+    """Whether the type has GPUs or Neuron devices; ``False`` for a token."""
     return known(instance_type) and family(instance_type).startswith((*_GPU, *_NEURON))
 
 
 def has_local_disk(instance_type: str) -> bool:
-    """Whether the type keeps its volume on disks of its own, which take neither key nor size."""
+    """Whether the type has instance storage, which takes neither key nor size."""
     if not known(instance_type):
         return False
     found = family(instance_type)
@@ -36,7 +36,7 @@ def has_local_disk(instance_type: str) -> bool:
 
 
 def data_parallel_types() -> list[str]:
-    """Types on which SageMaker's data parallel library runs.
+    """Instance types that the distributed data parallel library supports.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/distributed-data-parallel-support.html
     """
@@ -44,9 +44,9 @@ def data_parallel_types() -> list[str]:
 
 
 def check_training_type(check: Checks, label: str, instance_type: str) -> None:
-    """Refuse what is no instance type, and a size that a known family does not have.
+    """Refuse invalid instance types, and sizes that a known family does not have.
 
-    A family that botocore's model does not name may have come since, and passes.
+    A family that botocore's model does not have is accepted: it may be newer.
     """
     if not known(instance_type):
         return
@@ -60,7 +60,7 @@ def check_training_type(check: Checks, label: str, instance_type: str) -> None:
 
 
 def check_region(check: Checks, label: str, instance_type: str, region: str) -> None:
-    """Refuse accelerators that SageMaker has nowhere in the region, as far as is known."""
+    """Refuse accelerators that are not known to be available in the region."""
     table: dict[str, list[str]] = instances()["regions"]
     if not known(instance_type, region) or region not in table or not is_accelerated(instance_type):
         return

@@ -33,9 +33,9 @@ TABLE = Table(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KMeans(BuiltIn):
-    """The built-in K-means algorithm: groups of rows that lie near each other.
+    """The built-in K-means algorithm: clusters of similar rows.
 
-    CSV has no header and no label; say ``text/csv;label_size=0`` as content type.
+    CSV has no header and no label; the content type is ``text/csv;label_size=0``.
 
     Attributes:
         version: Version of the image.

@@ -121,7 +121,7 @@ class LinearLearner(BuiltIn):
 
     Raises:
         ConfigurationError: If a hyperparameter is unknown, missing, out of its range, or for
-            another type of predictor.
+            another predictor type.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/ll_hyperparameters.html
 
@@ -138,12 +138,12 @@ class LinearLearner(BuiltIn):
     _CONTENT_TYPES: ClassVar[tuple[str, ...]] = (CSV, PROTOBUF)
 
     def __post_init__(self) -> None:
-        """Check each hyperparameter by itself, then those that go together."""
+        """Check each hyperparameter, then their combinations."""
         TABLE.check(self.hyperparameters)
 
     @property
     def metrics(self) -> Directions:
-        """Metrics of the validation and test channels that fit the type of predictor.
+        """Metrics of the validation and test channels for the predictor type.
 
         See https://docs.aws.amazon.com/sagemaker/latest/dg/linear-learner-tuning.html
         """

@@ -1,4 +1,4 @@
-"""What starts a job that no retraining loop watches."""
+"""Triggers of jobs outside of a retraining loop."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from .starting import (
 
 
 class JobTriggers(Construct):
-    """Defines what starts a job: new data, a schedule, an alarm, a hand.
+    """Defines the triggers of a job: new data, a schedule, alarms and manual requests.
 
-    Each event starts one job, never two at a time. What comes while a job runs is started when
-    it ends; a failed job is counted and paged, and the next of its instance types is tried where
-    it has others. A job of a retraining loop needs none of this: the loop brings its own.
+    Each event starts one job, one job at a time; an event during a job starts another job after it.
+    A failed job is counted, sends an alert, and is retried on the next fallback instance type. A
+    job of a ``RetrainingLoop`` needs no ``JobTriggers``.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
 
@@ -57,31 +57,30 @@ class JobTriggers(Construct):
         alarms: Sequence[cloudwatch.IAlarm] = (),
         cooldown: Duration | None = None,
         backoff: Duration | None = None,
-        look_after_every: Duration | None = None,
+        reconcile_every: Duration | None = None,
         max_attempts: int = 3,
         alert_topic: sns.ITopic | None = None,
     ) -> None:
-        """Define what starts the job; without any rule, a hand does.
+        """Define the triggers; without any, only manual requests start the job.
 
         Args:
             scope: Parent.
             construct_id: Id among its siblings.
             job: A training, tuning, processing or batch transform job.
             network: Network of the functions.
-            on_data: Whether a completed delivery of the job's daily data starts it; or keys of
-                objects in its store, or prefixes that end in a slash, whose arrival does.
-            schedule: How often it is started, or a cron expression of ``events.Schedule``.
-            alarms: Alarms that start it when they turn red.
-            cooldown: Pause between the starts of two jobs that alarms ask for, 6 hours by
-                default.
-            backoff: Pause before a failed job is tried again, doubled each time; 15 minutes by
-                default.
-            look_after_every: How often lost events are looked for, 15 minutes by default.
-            max_attempts: Jobs that one trigger may cost, 1 to 10.
-            alert_topic: Topic told when a job fails, or a function does.
+            on_data: Whether a completed delivery of the job's dataset starts it; or keys of objects
+                in its data store, or prefixes that end in a slash.
+            schedule: Interval, or a schedule of EventBridge; none by default.
+            alarms: Alarms that start the job when they go to ALARM.
+            cooldown: Minimum time between two jobs that alarms start, 6 hours by default.
+            backoff: Time before a failed job is retried, 15 minutes by default; doubled with each
+                attempt.
+            reconcile_every: Interval of the check for lost events, 15 minutes by default.
+            max_attempts: Jobs that one trigger may start, 1 to 10.
+            alert_topic: SNS topic that is notified when a job or a function fails.
 
         Raises:
-            ConfigurationError: If a value is not allowed, or there is no data to wait for.
+            ConfigurationError: If a value is not allowed, or the job has no dataset.
 
         """
         super().__init__(scope, construct_id)
@@ -92,7 +91,7 @@ class JobTriggers(Construct):
         self._backoff = Duration.minutes(15) if backoff is None else backoff
         self._max_attempts = max_attempts
         self.start_training = start_function(
-            self, job, alert_topic=alert_topic, pages_itself=True,
+            self, job, alert_topic=alert_topic, sends_alerts=True,
             watches_alarms=len(alarms) > 0, network=network,
             environment=start_environment(
                 job, cooldown=Duration.hours(6) if cooldown is None else cooldown,
@@ -102,16 +101,16 @@ class JobTriggers(Construct):
         self.on_job_change = self._build_on_job_change(network)
         self.on_job_change.schedule(
             "Every",
-            description=f"Looks after {job.job}",
-            every=Duration.minutes(15) if look_after_every is None else look_after_every,
+            description=f"Checks jobs of {job.job}",
+            every=Duration.minutes(15) if reconcile_every is None else reconcile_every,
         )
         self.rules = self._build_rules(keys, schedule, alarms)
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone start a job by hand.
+        """Grant permission to start a job manually.
 
-        They invoke the function ``start_training`` with ``{"source": "manual", "id": "<any>",
-        "time": "<ISO 8601>"}``; an id starts one job, however often it comes.
+        Invoke the function ``start_training`` with ``{"source": "manual", "id": "<any>",
+        "time": "<ISO 8601>"}``; an id starts one job, even if the request is repeated.
         """
         return grant_invoke(grantee, self.start_training)
 
@@ -126,7 +125,7 @@ class JobTriggers(Construct):
         if keys:
             rules.append(start_on_data(function, job, keys))
         if alarms:
-            description = f"An alarm asks for a job of {job.job}"
+            description = f"Alarms that start a job of {job.job}"
             rules.append(start_on_alarms(function, alarms, description=description))
         if schedule is not None:
             rules.append(
@@ -150,7 +149,7 @@ class JobTriggers(Construct):
             self,
             "OnJobChange",
             folder="on_job_change",
-            description=f"Counts, pages and goes on when a job ends ({job.job})",
+            description=f"Handles the end of jobs ({job.job})",
             network=network,
             key=job.state.key,
             environment=environment,

@@ -37,7 +37,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mae", "mape", "mphe", "mse", "r2", "rmse", "rmsle"),
                     ("binary:", "count:", "reg:")),
 }  # fmt: skip
-"""Beginnings of objectives that a metric can be reckoned for; others go with all."""
+"""Prefixes of objectives that support a metric; other metrics support all objectives."""
 
 
 def _float(
@@ -106,7 +106,7 @@ _DEFAULTS = {
     "reg:squaredlogerror": "rmsle", "reg:tweedie": "tweedie-nloglik",
     "survival:aft": "aft-nloglik", "survival:cox": "cox-nloglik",
 }  # fmt: skip
-"""XGBoost's own metric of each objective, where ``eval_metric`` names none."""
+"""The default metric of each objective."""
 
 
 def _check_classes(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
@@ -125,7 +125,7 @@ def _check_metrics(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
 
 
 def _named(metrics: Hyperparameter) -> list[str]:
-    """The metrics that ``eval_metric`` names."""
+    """The metrics in ``eval_metric``."""
     return [each.strip().strip("\"'") for each in text(metrics).strip("[]").split(",")]
 
 
@@ -153,7 +153,7 @@ def _check_gpu_training(check: Checks, given: Mapping[str, Hyperparameter]) -> N
 
 
 def _objective(given: Mapping[str, Hyperparameter]) -> str | None:
-    """The objective, XGBoost's own by default; none if it is not known now."""
+    """The objective, by default that of XGBoost; ``None`` for a token."""
     objective = given.get("objective", "reg:squarederror")
     return objective if isinstance(objective, str) and known(objective) else None
 
@@ -172,12 +172,12 @@ class XGBoost(BuiltIn):
 
     Attributes:
         version: Version of the image.
-        hyperparameters: XGBoost's own names; ``num_round`` is required. With ``csv_weights`` 1
+        hyperparameters: XGBoost's names; ``num_round`` is required. With ``csv_weights`` 1
             the second column of CSV is the weight of its row.
 
     Raises:
         ConfigurationError: If a hyperparameter is unknown, missing, or out of its range, or a
-            metric cannot be reckoned for the objective.
+            metric does not support the objective.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html
 
@@ -197,11 +197,11 @@ class XGBoost(BuiltIn):
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        """Check each hyperparameter by itself, then those that go together."""
+        """Check each hyperparameter, then their combinations."""
         TABLE.check(self.hyperparameters)
 
     def reported(self, definitions: Sequence[MetricDefinition]) -> Collection[str] | None:
-        """Names of the metrics that a job of these hyperparameters publishes."""
+        """Names of the metrics that a job publishes."""
         del definitions
         given = self.hyperparameters.get("eval_metric")
         if given is None:
@@ -215,7 +215,7 @@ class XGBoost(BuiltIn):
 
     @property
     def metrics(self) -> Directions:
-        """``train:`` and ``validation:`` metrics with the direction in which they get better.
+        """``train:`` and ``validation:`` metrics with their direction.
 
         See https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost-tuning.html
         """

@@ -52,7 +52,7 @@ class NotebookBase(Construct):
     def from_notebook_name(
         cls, scope: Construct, construct_id: str, *, notebook_name: str
     ) -> NotebookBase:
-        """Use a notebook you already have: open it, start and stop it."""
+        """Import an existing notebook instance."""
         with Checks(f"{scope.node.path}/{construct_id}") as check:
             check.name("notebook_name", notebook_name)
         notebook = NotebookBase(scope, construct_id)
@@ -65,12 +65,12 @@ class NotebookBase(Construct):
         return arn(self, "sagemaker", "notebook-instance", self.notebook_name)
 
     def grant_open(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone open this notebook, and with it all that its role may do."""
+        """Grant permission to open this notebook, and with it all that its role may do."""
         actions = ["sagemaker:CreatePresignedNotebookInstanceUrl"]
         return attach(grantee, [allow(actions, [self.notebook_arn])])
 
     def grant_start_stop(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone start and stop the instance, and see its state."""
+        """Grant permission to start and stop the instance, and see its state."""
         actions = ["sagemaker:DescribeNotebookInstance", "sagemaker:StartNotebookInstance",
                    "sagemaker:StopNotebookInstance"]  # fmt: skip
         return attach(grantee, [allow(actions, [self.notebook_arn])])

@@ -19,7 +19,7 @@ def counted(
     stage: Stage, silence: NoTrafficAlarm, start: datetime, *, running: bool = True
 ) -> list[float]:
     """What the alarm sees of three minutes; below one is silence."""
-    metrics = [query("asked", "Invocations", ReturnData=False)]
+    metrics = [query("invocations", "Invocations", ReturnData=False)]
     if running:
         metrics.append(query("running", "CPUUtilization", ReturnData=False))
     (found,) = stage.client.get_metric_data(

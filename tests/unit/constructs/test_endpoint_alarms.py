@@ -86,9 +86,9 @@ def test_silence_counts_only_while_requests_are_expected(stack: Stack) -> None:
     )
 
     alarm = found(stack, "NoTraffic")
-    clock = "FILL(asked, 0)"
+    clock = "FILL(invocations, 0)"
     assert expression_of(alarm) == (
-        f"IF(HOUR({clock}) >= 8 && HOUR({clock}) < 20 && DAY({clock}) < 6, FILL(asked, 0), 1)"
+        f"IF(HOUR({clock}) >= 8 && HOUR({clock}) < 20 && DAY({clock}) < 6, FILL(invocations, 0), 1)"
     )
     assert (alarm["EvaluationPeriods"], alarm["Threshold"]) == (6, 1)
     assert alarm["ComparisonOperator"] == "LessThanThreshold"
@@ -106,7 +106,7 @@ def test_silence_of_instances_is_counted_while_they_run(stack: Stack) -> None:
 
     alarm = found(stack, "NoTraffic")
     names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
-    assert expression_of(alarm) == "FILL(asked, 0) + 0 * running"
+    assert expression_of(alarm) == "FILL(invocations, 0) + 0 * running"
     assert names == {"CPUUtilization", "Invocations"}
 
 
@@ -146,7 +146,7 @@ def test_ceiling_compares_the_instances_with_the_maximum(stack: Stack) -> None:
     alarms_in(stack, max_capacity=4)
 
     alarm = found(stack, "MaxCapacity")
-    assert (expression_of(alarm), alarm["Threshold"]) == ("asked / share", 3.5)
+    assert (expression_of(alarm), alarm["Threshold"]) == ("total / per_instance", 3.5)
     names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
     assert names == {"Invocations", "InvocationsPerInstance"}
 
@@ -187,12 +187,12 @@ def test_all_that_is_wrong_with_limits_is_said_at_once(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("kind", "limits", "told"),
     [
-        (None, {"backlog": 9}, "backlog cannot be watched on a real-time endpoint, which has no"),
-        (Serverless(), {"max_capacity": 3}, "max_capacity cannot be watched on a serverless"),
+        (None, {"backlog": 9}, "backlog is not available on a real-time endpoint, which has no"),
+        (Serverless(), {"max_capacity": 3}, "max_capacity is not available on a serverless"),
         (Asynchronous(output_prefix="out/"), {"expected_traffic": NoTrafficAlarm()},
-         "expected_traffic cannot be watched on an asynchronous endpoint, which does not count"),
+         "expected_traffic is not available on an asynchronous endpoint, which does not count"),
         (Asynchronous(output_prefix="out/"), {"anomaly_metrics": ["invocations"]},
-         "anomaly_metrics invocations cannot be watched on an asynchronous endpoint"),
+         "anomaly_metrics invocations is not available on an asynchronous endpoint"),
     ],
 )  # fmt: skip
 def test_limit_on_what_the_kind_does_not_publish_is_refused(
@@ -269,7 +269,7 @@ def test_dashboard_shows_endpoint_loop_jobs_and_alarms(board: list[dict[str, Any
 
     assert headings == ["## Endpoint demo", "## Loop of demo", "## Job demo"]
     assert titles[0] == "Alarms"
-    assert {"Requests", "Latency (ms)", "Errors (%)", "Use of instances (%)", "Live error",
+    assert {"Requests", "Latency (ms)", "Errors (%)", "Utilization (%)", "Model quality",
             "Champions", "Jobs", "Duration (s)"} <= set(titles)  # fmt: skip
     assert len(next(w for w in board if w["type"] == "alarm")["properties"]["alarms"]) == 2
 

@@ -187,7 +187,7 @@ def test_loop_refuses_a_cooldown_that_ends_while_the_alarm_may_be_red(
 
     assert str(refused.value) == (
         "[Case/Loop] CooldownTooShort: cooldown must be more than 12120 seconds, got 12120: the "
-        "alarm's windows take 3 x 3600, the truth may take 900, the rollout waits 420"
+        "alarm's windows take 3 x 3600, ground truth may take 900, the rollout waits 420"
     ).replace("Case", anew.stack.node.path)
 
 

@@ -331,7 +331,7 @@ def test_asynchronous_refuses(anew: Ground, kind: Asynchronous, message: str) ->
     [
         ({"kind": MultiModel()}, "needs a model whose container says multi_model=True"),
         ({"model": None}, "variant AllTraffic has no model"),
-        ({"image": IMAGE}, "model and image say the same"),
+        ({"image": IMAGE}, "model and image are mutually exclusive"),
         ({"image": IMAGE, "model": None}, "image needs model_data and role as well"),
         ({"kind": InferenceComponents()}, "names no model: give it to an InferenceComponent"),
         ({"kind": InferenceComponents(), "model": None}, "needs role and network as well"),

@@ -124,7 +124,7 @@ def test_a_variant_that_scales_in_to_one_has_no_room_either(anew: Ground) -> Non
     [
         (Canary(percent=51), 4, "rollout.percent must be between 1 and 50, got 51"),
         (Canary(instances=3), 4, "rollout.instances must be between 1 and 2, got 3"),
-        (Canary(instances=1, percent=10), 4, "rollout.instances and rollout.percent say the same"),
+        (Canary(instances=1, percent=10), 4, "rollout.instances and rollout.percent are mutually"),
         (Canary(wait_seconds=3601), 4, "rollout.wait_seconds must be between 0 and 3600"),
         (Canary(maximum_seconds=599), 4, "rollout.maximum_seconds must be between 600 and 28800"),
         (AllAtOnce(termination_wait_seconds=3601), 4, "termination_wait_seconds must be between 0"),
@@ -144,7 +144,7 @@ def test_a_variant_that_scales_in_to_one_has_no_room_either(anew: Ground) -> Non
         (Rolling(rollback_instances=5), 4, "rollback_instances must be between 1 and 4"),
         (
             Rolling(rollback_instances=1, rollback_percent=50), 4,
-            "rollback_instances and rollback_percent say the same",
+            "rollback_instances and rollback_percent are mutually exclusive",
         ),
         (
             Rolling(instances=1, wait_seconds=900, maximum_seconds=3600), 4,

@@ -132,7 +132,7 @@ def test_disks_of_their_own_take_no_key(anew: Ground) -> None:
                 instance_type="ml.m5.large",
                 pools=[InstancePool(instance_type="ml.m5.large", priority=1)],
             ),
-            "variant.instance_type and pools say the same",
+            "variant.instance_type and pools are mutually exclusive",
         ),
         (
             Variant(managed_scaling=ManagedInstanceScaling()),

@@ -178,17 +178,17 @@ def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
         (
             "inference_api",
             {**ISSUED, "user_pool_arns": [POOL]},
-            "issuer exclude each other: give on",
+            "issuer are mutually exclusive",
         ),
         (
             "inference_api",
             {**ISSUED, "web_acl_arn": ACL},
-            "not allowed with issuer: WAF filters no ",
+            "not allowed with issuer: AWS WAF does no",
         ),
         (
             "inference_api",
             {**JWT, "user_pool_arns": [POOL], "concurrency": 5},
-            "concurrency is of th",
+            "concurrency is allo",
         ),
         ("inference_api", {"scopes": ["a"]}, "scopes are allowed only when authorizer is 'JWT'"),
         (
@@ -249,7 +249,7 @@ def test_a_cooldown_that_ends_while_the_alarm_may_be_red_has_one_line(
     assert str(refused.value).splitlines() == [
         "prod.toml cannot be used:",
         "  monitoring.cooldown_seconds must be more than 12120 seconds, got 3600: the alarm's "
-        "windows take 3 x 3600, the truth may take 900, the rollout waits 420",
+        "windows take 3 x 3600, ground truth may take 900, the rollout waits 420",
     ]
 
 
