@@ -201,7 +201,7 @@ class Monitoring(_Part):
     model_quality_threshold: float
     breaching: Annotated[int, Field(ge=1)] = 3
     windows: Annotated[int, Field(ge=1, le=100)] = 3
-    ground_truth_prefix: _PREFIX = "truth/"
+    ground_truth_prefix: _PREFIX = "ground-truth/"
     window_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     ground_truth_delay_minutes: Annotated[int, Field(ge=0, le=10080)] = 15
     cooldown_seconds: Annotated[int, Field(ge=1)] = 21600

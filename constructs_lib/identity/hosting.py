@@ -1,4 +1,4 @@
-"""The role of models behind endpoints."""
+"""Execution role of models."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .execution import ExecutionRole
 class HostingRole(ExecutionRole):
     """Defines the role that SageMaker uses to serve models.
 
-    It may log, publish metrics of endpoints, open network interfaces, pull the given images,
-    encrypt volumes and look at rollback alarms. Artifacts it reads and the place of captured
-    data are granted by the store.
+    It has permissions for logs, metrics, network interfaces, the images of ``repository_arns``,
+    volume encryption and rollback alarms. The data store grants access to artifacts and captured
+    data.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
 
@@ -43,15 +43,15 @@ class HostingRole(ExecutionRole):
         """Define the role.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            key: Key of volumes and of data in S3.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            key: KMS key of volumes and of data in S3.
             repository_arns: ECR repositories of the inference images.
             permissions_boundary: Permissions boundary of the role.
             existing: An existing role, see ``from_role``.
 
         """
-        # SageMaker sends this very text for inference; a narrower one breaks endpoints.
+        # For inference aws:SourceArn has no narrower value: a narrower condition fails endpoints.
         super().__init__(
             scope, construct_id, source="*", permissions_boundary=permissions_boundary,
             existing=existing,
@@ -70,17 +70,17 @@ class HostingRole(ExecutionRole):
         return HostingRole(scope, construct_id, existing=role)
 
     def allow_rollback_alarms(self, alarm_arns: Sequence[str]) -> None:
-        """Let SageMaker read the alarms that end a bad rollout, composite ones among them."""
+        """Allow SageMaker to describe rollback alarms, composite ones included."""
         if alarm_arns:
             self.add(alarm_statement())
 
     def allow_images(self, repository_arns: Sequence[str]) -> None:
-        """Let SageMaker pull images of more repositories."""
+        """Allow SageMaker to pull images of more repositories."""
         new = [each for each in repository_arns if each not in self._repositories]
         self._repositories += new
         self._add_pull(new)
 
     def allow_notifications(self, topics: Sequence[sns.ITopic]) -> None:
-        """Let SageMaker tell topics of asynchronous answers."""
+        """Allow SageMaker to publish results of asynchronous inference to topics."""
         for topic in topics:
             self.add(*alert_statements(topic))

@@ -1,4 +1,4 @@
-"""The role of processing jobs."""
+"""Execution role of processing jobs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .execution import ExecutionRole
 class ProcessingRole(ExecutionRole):
     """Defines the role that SageMaker uses to run processing jobs.
 
-    It may log, publish metrics of processing jobs, open network interfaces in the network, pull
-    the given images and encrypt volumes. What it reads and writes is granted by the job.
+    It has permissions for logs, metrics, network interfaces, the images of ``repository_arns``
+    and volume encryption. The job grants access to its inputs and outputs.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 
@@ -38,9 +38,9 @@ class ProcessingRole(ExecutionRole):
         """Define the role.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            key: Key of volumes and of data in S3.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            key: KMS key of volumes and of data in S3.
             repository_arns: ECR repositories of the images.
             permissions_boundary: Permissions boundary of the role.
             existing: An existing role, see ``from_role``.

@@ -1,4 +1,4 @@
-"""The role of training jobs."""
+"""Execution role of training jobs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .execution import ExecutionRole
 class TrainingRole(ExecutionRole):
     """Defines the role that SageMaker uses to run training jobs of one name prefix.
 
-    It may log, publish metrics of training jobs, open network interfaces in the network, pull
-    the given images and encrypt volumes. Data it reads and writes is granted by the store.
+    It has permissions for logs, metrics, network interfaces, the images of ``repository_arns``
+    and volume encryption. The job grants access to its inputs and outputs.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 
@@ -40,16 +40,16 @@ class TrainingRole(ExecutionRole):
         """Define the role.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            key: Key of volumes and of data in S3.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            key: KMS key of volumes and of data in S3.
             repository_arns: ECR repositories of the training images.
-            tunes: Whether tuning jobs may assume it too.
+            tunes: Whether tuning jobs can assume it as well.
             permissions_boundary: Permissions boundary of the role.
             existing: An existing role, see ``from_role``.
 
         """
-        # What a tuning job sends as its source is not documented; a wrong one denies all.
+        # The aws:SourceArn of tuning jobs is not documented; a wrong condition denies all.
         super().__init__(
             scope, construct_id, source="*" if tunes else "training-job/*",
             permissions_boundary=permissions_boundary, existing=existing,

@@ -1,4 +1,4 @@
-"""A network without a way out."""
+"""Private network: a VPC without internet access."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .endpoints import INTERFACES, add_gateways, add_interfaces
 
 
 class PrivateNetwork(Construct):
-    """Defines a VPC without internet gateway or NAT, with endpoints for what the loop calls.
+    """Defines a VPC without internet gateway and NAT, with VPC endpoints.
 
-    Two zones, flow logs in an encrypted group, the default security group emptied by a function
-    of this library. No account look-up happens: zones are chosen by the region itself.
+    It has two Availability Zones, encrypted flow logs, and a default security group without rules.
+    It needs no lookup in the account: the zones are those of the region.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/train-vpc.html
 
@@ -50,14 +50,14 @@ class PrivateNetwork(Construct):
         """Define the network.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            key: Key of the flow logs.
-            cidr: Addresses of the network.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            key: KMS key of the flow logs.
+            cidr: CIDR range of the VPC.
             zones: Availability zones, 2 or 3. Stacks without a fixed region have 2.
-            interfaces: Interface endpoints, by name; all that the loop needs by default. Each
+            interfaces: Interface endpoints, by name; by default all that the constructs need. Each
                 costs about 7 USD per zone and month.
-            flow_log_days: How long flow logs are kept.
+            flow_log_days: Retention of the flow logs.
             alert_topic: SNS topic that is notified when the function fails.
             vpc: An existing VPC, see ``from_vpc``.
 
@@ -89,7 +89,7 @@ class PrivateNetwork(Construct):
 
     @classmethod
     def from_vpc(cls, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> PrivateNetwork:
-        """Import an existing VPC; its endpoints and default group are yours to see to.
+        """Import an existing VPC; its VPC endpoints and default security group are not changed.
 
         Raises:
             ConfigurationError: If it has neither isolated nor private subnets.
@@ -99,7 +99,7 @@ class PrivateNetwork(Construct):
 
     @property
     def subnets(self) -> list[ec2.ISubnet]:
-        """The subnets in which everything runs."""
+        """The subnets of functions, jobs and models."""
         return self.vpc.isolated_subnets or self.vpc.private_subnets
 
     @property
@@ -109,30 +109,32 @@ class PrivateNetwork(Construct):
 
     @property
     def selection(self) -> ec2.SubnetSelection:
-        """The subnets, as CDK's constructs take them."""
+        """The subnets as a ``SubnetSelection``."""
         return ec2.SubnetSelection(subnets=self.subnets)
 
     def security_group(
         self, scope: Construct, construct_id: str, *, description: str, allow_self: bool = False
     ) -> ec2.SecurityGroup:
-        """A group for workloads: out to endpoints by TLS, nothing in.
+        """A security group for workloads: outbound HTTPS, no inbound traffic.
 
         Args:
-            scope: Where the group belongs, usually the workload's own construct.
+            scope: Parent, usually the construct of the workload.
             construct_id: Id of the group.
-            description: What it is for.
-            allow_self: Whether its members may talk to each other, as distributed training does.
+            description: Description of the group.
+            allow_self: Whether to allow traffic between members, for distributed training.
 
         """
         group = ec2.SecurityGroup(
             scope, construct_id, vpc=self.vpc, description=description, allow_all_outbound=False
         )
-        # Gateway endpoints answer on public addresses; there is no other way out to reach any.
+        # Gateway endpoints have public addresses; the VPC has no other route to any.
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "TLS to VPC endpoints")
         if allow_self:
             group.add_ingress_rule(group, ec2.Port.all_traffic(), "Members of one job")
             group.add_egress_rule(group, ec2.Port.all_traffic(), "Members of one job")
-            acknowledge_packs(group, "EC2RestrictedCommonPorts", "only members of one job meet")
+            acknowledge_packs(
+                group, "EC2RestrictedCommonPorts", "the group has members of one job only"
+            )
         return group
 
     def _build_vpc(self, cidr: str, zones: int) -> ec2.Vpc:
@@ -147,7 +149,7 @@ class PrivateNetwork(Construct):
             nat_gateways=0,
             create_internet_gateway=False,
             subnet_configuration=[isolated],
-            # CDK's own way brings a Node function with a managed policy.
+            # CDK's option would add a Node.js function with an AWS managed policy.
             restrict_default_security_group=False,
         )
 
@@ -198,7 +200,7 @@ class PrivateNetwork(Construct):
             self,
             "DefaultGroupFunction",
             folder="default_security_group_resource",
-            description="Empties the VPC's default security group",
+            description="Removes the rules of the VPC's default security group",
             network=self,
             key=key,
             timeout=Duration.minutes(2),
@@ -219,7 +221,7 @@ class PrivateNetwork(Construct):
             service_timeout=Duration.minutes(10),
             properties={"SecurityGroupId": group},
         )
-        # On deletion the function must still have its way to CloudFormation.
+        # On deletion the function still needs network access to CloudFormation.
         closed.node.add_dependency(*function.permissions, *self.dependencies)
-        reason = "the default group is closed by Custom::DefaultSecurityGroup"
+        reason = "Custom::DefaultSecurityGroup removes the rules of the default group"
         acknowledge_packs(vpc, "VPCDefaultSecurityGroupClosed", reason)

@@ -42,8 +42,8 @@ class AlertTopic(Construct):
         """Define the topic.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             key: KMS key of the messages.
             emails: Addresses to subscribe; each must confirm its subscription.
             topic: An existing topic, see ``from_topic``.
@@ -67,8 +67,8 @@ class AlertTopic(Construct):
         """Import an existing topic; its policy and its key must admit CloudWatch.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             topic: The topic.
             key: KMS key of the topic; none by default.
 

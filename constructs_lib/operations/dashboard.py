@@ -48,8 +48,8 @@ class Dashboard(Construct):
         """Define the dashboard.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoints: Endpoints; each has a row of requests and latency, and a row of errors and
                 instances.
             jobs: Jobs in addition to those of the loops.

@@ -117,8 +117,8 @@ class EndpointAlarms(Construct):
         """Define the alarms.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint: Endpoint to monitor.
             alert_topic: SNS topic that is notified when an alarm goes to ALARM.
             variant: Variant to monitor; the endpoint's first by default.

@@ -99,8 +99,8 @@ class EndpointSchedule(Construct):
         """Define the schedule.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint: Endpoint to stop and start. Endpoints with inference components are refused:
                 SageMaker does not delete an endpoint that has components.
             state: Table with the state of the stopped endpoint.

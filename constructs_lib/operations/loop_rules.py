@@ -48,6 +48,6 @@ def _check_objectives(check: Checks, job: TuningJob, gate: Gate) -> None:
     """Refuse a tuning job whose objective differs from the gate's metric."""
     for objective in job.objectives:
         if (objective.metric, objective.type) != (gate.metric, gate.objective):
-            wanted = f"{gate.objective} {gate.metric}"
-            check.refuse("ObjectiveNotTheGates", f"a tuning job in a loop must {wanted} as the "
+            expected = f"{gate.objective} {gate.metric}"
+            check.refuse("ObjectiveNotTheGates", f"a tuning job in a loop must {expected} as the "
                          f"gate does, got {objective.type} {objective.metric}")  # fmt: skip

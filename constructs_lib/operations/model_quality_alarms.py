@@ -57,8 +57,8 @@ class ModelQualityAlarms(Construct):
         """Define the alarms.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint: Endpoint to monitor.
             alert_topic: SNS topic that is notified when an alarm goes to ALARM.
             model_quality_threshold: Mean absolute error above which a window is breaching.

@@ -52,7 +52,7 @@ class RetrainingLoop(Construct):
         >>> loop = RetrainingLoop(stack, "Loop", job=job, endpoint=endpoint, network=network,
         ...                       model_quality_alarm=alarms.model_quality,
         ...                       gate=Gate(threshold=20.0))
-        >>> loop.metric_alerts().create_alarm(stack, "Paged", threshold=1, evaluation_periods=1)
+        >>> loop.metric_alerts().create_alarm(stack, "Alerted", threshold=1, evaluation_periods=1)
 
     """
 
@@ -77,8 +77,8 @@ class RetrainingLoop(Construct):
         """Define the loop.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             job: Training or tuning job with a ``DatePartitionedDataset``, of a built-in algorithm
                 or of a custom image that can serve its artifact.
             endpoint: Endpoint that serves the champion.

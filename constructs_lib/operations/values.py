@@ -88,11 +88,11 @@ class Evaluation:
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-model-quality-merge.html
 
     Example:
-        >>> Evaluation(ground_truth_prefix="truth/", ground_truth_delay_minutes=15)
+        >>> Evaluation(ground_truth_prefix="ground-truth/", ground_truth_delay_minutes=15)
 
     """
 
-    ground_truth_prefix: str = "truth/"
+    ground_truth_prefix: str = "ground-truth/"
     window_minutes: int = 60
     ground_truth_delay_minutes: int = 15
 

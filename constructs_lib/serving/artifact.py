@@ -90,12 +90,12 @@ class ModelArtifact(ABC):
 
         """
         _check_key(key)
-        found = bucket.encryption_key if encryption_key is None else encryption_key
+        effective_key = bucket.encryption_key if encryption_key is None else encryption_key
         statements = [
             allow(["s3:ListBucket"], [bucket.bucket_arn],
                   {"StringLike": {"s3:prefix": [key, f"{key}*"]}}),
             allow(["s3:GetObject"], [bucket.arn_for_objects(f"{key}*")]),
-            *([] if found is None else [use_statement(found, ["s3"])]),
+            *([] if effective_key is None else [use_statement(effective_key, ["s3"])]),
         ]  # fmt: skip
         uri = f"s3://{bucket.bucket_name}/{key}"
         return _Stored(uri=uri, statements=tuple(statements), key=key)

@@ -44,8 +44,8 @@ class EndpointBase(Construct, KindMetrics):
         """Import an existing endpoint.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint_name: Name of the endpoint, in this account and region.
 
         Raises:

@@ -44,9 +44,9 @@ class DataCapture:
         for mode in self.modes:
             check.one_of("capture.modes", mode, {"Input", "Output"})
         for label in ("content_types", "json_content_types"):
-            given = getattr(self, label)
-            if len(given) > _TYPES:
-                message = f"capture.{label} must be {_TYPES} at most, got {len(given)}"
+            types = getattr(self, label)
+            if len(types) > _TYPES:
+                message = f"capture.{label} must be {_TYPES} at most, got {len(types)}"
                 check.refuse("ValueOutOfRange", message)
 
     def rendered(self, destination: str, key_arn: str | None) -> dict[str, Any]:

@@ -78,8 +78,8 @@ class ChampionEndpoint(EndpointBase):
         """Define the endpoint.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint_name: Name of the endpoint, 63 characters at most.
             registry: Model registry of the model packages.
             store: Data store of artifacts and captured data.
@@ -163,8 +163,8 @@ class ChampionEndpoint(EndpointBase):
 
     def _build_alarms(self) -> list[cloudwatch.IAlarm]:
         """Two alarms per variant, and the additional rollback alarms."""
-        given, latency = self.setup.rollback_alarms, self.setup.rollback_latency
-        claim(self, given, ROLLBACK)
+        additional, latency = self.setup.rollback_alarms, self.setup.rollback_latency
+        claim(self, additional, ROLLBACK)
         own_alarms = own_rollback_alarms(
             self,
             self,
@@ -172,7 +172,7 @@ class ChampionEndpoint(EndpointBase):
             latency=Duration.seconds(1) if latency is None else latency,
             alert_topic=self.alert_topic,
         )
-        return [*own_alarms, *given]
+        return [*own_alarms, *additional]
 
     def _build_document(self, environment: Mapping[str, str] | None) -> ServingDocument:
         return ServingDocument(

@@ -108,8 +108,8 @@ class InferenceComponent(Construct):
         """Define the component.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint: Endpoint of the kind ``InferenceComponents``.
             name: Name of the inference component, which requests specify.
             model: Model that it serves.
@@ -144,9 +144,9 @@ class InferenceComponent(Construct):
             "ContainerStartupHealthCheckTimeoutInSeconds": startup_seconds,
             "ModelDataDownloadTimeoutInSeconds": download_seconds,
         }
-        given = {key: value for key, value in startup.items() if value is not None}
-        if given:
-            specification["StartupParameters"] = given
+        parameters = {key: value for key, value in startup.items() if value is not None}
+        if parameters:
+            specification["StartupParameters"] = parameters
         self.resource = self._build(specification, rollout, rollback_alarms)
         if scaling is not None:
             self._scale(scaling)

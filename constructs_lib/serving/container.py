@@ -24,14 +24,14 @@ class ModelContainer:
     """Image, artifact and environment of a container.
 
     Attributes:
-        image: An image of AWS (``AlgorithmImage.find``), of your own (``CustomImage``) or its
-            address; none for a model package, which brings its own.
-        artifact: The model's artifact; none for an image that has it inside.
-        code: Inference code of your own for a framework's image.
-        environment: Environment, 100 variables at most.
-        hostname: Name of the container among several, by which ``TargetContainerHostname`` asks.
-        multi_model: Whether the artifact is a prefix with an archive for each of many models.
-        cache: Whether models stay in memory; only for many, by default they do.
+        image: An AWS image (``AlgorithmImage.find``), a ``CustomImage`` or a URI; ``None`` for a
+            model package, which has its image.
+        artifact: Artifact of the model; ``None`` for an image that contains the model.
+        code: Inference code for a framework image.
+        environment: Environment variables, at most 100.
+        hostname: Name of the container, for ``TargetContainerHostname``.
+        multi_model: Whether the artifact is a prefix with one archive for each model.
+        cache: Whether a multi-model container caches models; ``True`` by default.
 
     See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
 

@@ -96,8 +96,8 @@ class Endpoint(EndpointBase):
         """Define the endpoint.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint_name: Name of the endpoint, 63 characters at most.
             model: Model of all variants that have no model.
             image: URI of an inference image, in place of a model.
@@ -133,8 +133,8 @@ class Endpoint(EndpointBase):
 
         """
         super().__init__(scope, construct_id)
-        asked = MultiModel() if kind is None and _is_prefix(model_data) else kind
-        self.kind = kind_for(asked, model)
+        requested = MultiModel() if kind is None and _is_prefix(model_data) else kind
+        self.kind = kind_for(requested, model)
         self.setup = Setup(
             endpoint_name=endpoint_name, kind=self.kind, variants=variants, shadow=shadow,
             capture=capture, rollout=rollout, metrics=metrics, rollback_latency=rollback_latency,
@@ -198,8 +198,8 @@ class Endpoint(EndpointBase):
         if self._has_components:
             return []
         pools = [pool.model for variant in self.setup.all_variants for pool in variant.pools]
-        given = [variant.model or self.model for variant in self.setup.all_variants]
-        return list(dict.fromkeys(model for model in [*given, *pools] if model is not None))
+        own = [variant.model or self.model for variant in self.setup.all_variants]
+        return list(dict.fromkeys(model for model in [*own, *pools] if model is not None))
 
     @property
     def _has_components(self) -> bool:
@@ -217,8 +217,8 @@ class Endpoint(EndpointBase):
                                  "to it or to the endpoint")  # fmt: skip
 
     def _find_roles(self, role: HostingRole | None) -> list[HostingRole]:
-        found = [model.role for model in self.models] if self.models else [role]
-        return list(dict.fromkeys(each for each in found if each is not None))
+        roles = [model.role for model in self.models] if self.models else [role]
+        return list(dict.fromkeys(each for each in roles if each is not None))
 
     def _allow_roles(self) -> None:
         kind = self.kind
@@ -287,18 +287,18 @@ class Endpoint(EndpointBase):
         queued, latency = isinstance(self.kind, Asynchronous), self.setup.rollback_latency
         if latency is None and not queued:
             latency = Duration.seconds(1)
-        given = list(self.setup.rollback_alarms)
-        claim(self, given, ROLLBACK)
+        additional = list(self.setup.rollback_alarms)
+        claim(self, additional, ROLLBACK)
         alarms = own_rollback_alarms(
             self, self, self.setup.variants, latency=latency, alert_topic=alert_topic, queued=queued
         )
         with Checks(self) as check:
-            total = len(alarms) + len(given)
+            total = len(alarms) + len(additional)
             if total > _MOST_ALARMS:
                 message = f"a rollout has {_MOST_ALARMS} alarms at most, got {len(alarms)} of the "
-                check.refuse("ValueOutOfRange", f"{message}variants, {len(given)} of your own")
+                check.refuse("ValueOutOfRange", f"{message}variants, {len(additional)} of your own")
         for role in self.roles:
-            role.allow_rollback_alarms([alarm.alarm_arn for alarm in [*alarms, *given]])
+            role.allow_rollback_alarms([alarm.alarm_arn for alarm in [*alarms, *additional]])
         return alarms
 
     def _build_endpoint(
@@ -355,17 +355,17 @@ class Endpoint(EndpointBase):
         if not variants:
             return
         own = [model.network for model in self.models if model.network is not None]
-        found = network if network is not None else next(iter(own), None)
+        function_network = network if network is not None else next(iter(own), None)
         with Checks(self) as check:
-            if found is None:
+            if function_network is None:
                 check.refuse("NetworkMissing", "scaled variants need network, for the function "
                              "that registers them")  # fmt: skip
-        assert found is not None
+        assert function_network is not None
         wake = None
         if isinstance(self.kind, Asynchronous):
             wake = Wake(metric=self.metric_backlog_without_capacity(), periods=2)
         self.scaled = ScaledVariants(
-            self, "Scaling", endpoint=self, variants=variants, network=found, wake=wake,
+            self, "Scaling", endpoint=self, variants=variants, network=function_network, wake=wake,
             key=None if self.store is None else self.store.key, alert_topic=alert_topic,
         )  # fmt: skip
         self.scaled.register_after(self.resource)

@@ -69,7 +69,7 @@ class InferenceHttpApi(Construct):
     Example:
         >>> api = InferenceHttpApi(stack, "Api", endpoint=endpoint, network=network, key=store.key,
         ...                  issuer="https://login.example.com/", audience=["scores"],
-        ...                  scopes=["scores/ask"], content_types=["text/csv"])
+        ...                  scopes=["scores/invoke"], content_types=["text/csv"])
 
     """
 
@@ -92,8 +92,8 @@ class InferenceHttpApi(Construct):
         """Define the API.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint: Endpoint to invoke, with synchronous inference.
             network: Network of the function.
             issuer: Issuer, exactly as in the claim ``iss`` of the tokens.
@@ -142,7 +142,7 @@ class InferenceHttpApi(Construct):
         name = self._endpoint.endpoint_name
         function = ProjectFunction(
             self,
-            "AskEndpoint",
+            "InvokeProxy",
             folder="invoke_proxy",
             description=f"Invokes {name} for the HTTP API",
             network=network,

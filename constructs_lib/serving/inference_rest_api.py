@@ -74,8 +74,8 @@ class InferenceRestApi(Construct):
         """Define the API.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint: Endpoint to invoke, with synchronous inference.
             key: Key of the access logs.
             user_pools: Cognito user pools that authorize requests; IAM by default.
@@ -119,7 +119,7 @@ class InferenceRestApi(Construct):
         return apigateway.RestApi(
             self,
             "Api",
-            description=f"Asks {self._endpoint.endpoint_name}",
+            description=f"Invokes {self._endpoint.endpoint_name}",
             cloud_watch_role=False,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             deploy_options=apigateway.StageOptions(

@@ -209,15 +209,17 @@ class Asynchronous(EndpointKind):
             output["S3FailurePath"] = address(self.failure_prefix).rstrip("/")
         if key_arn is not None:
             output["KmsKeyId"] = key_arn
-        told: dict[str, Any] = {}
+        notifications: dict[str, Any] = {}
         if self.success_topic is not None:
-            told["SuccessTopic"] = self.success_topic.topic_arn
+            notifications["SuccessTopic"] = self.success_topic.topic_arn
         if self.error_topic is not None:
-            told["ErrorTopic"] = self.error_topic.topic_arn
+            notifications["ErrorTopic"] = self.error_topic.topic_arn
         if self.include_response_in:
-            told["IncludeInferenceResponseIn"] = [_INCLUDE[e] for e in self.include_response_in]
-        if told:
-            output["NotificationConfig"] = told
+            notifications["IncludeInferenceResponseIn"] = [
+                _INCLUDE[e] for e in self.include_response_in
+            ]
+        if notifications:
+            output["NotificationConfig"] = notifications
         config: dict[str, Any] = {"OutputConfig": output}
         if self.max_concurrent_per_instance is not None:
             config["ClientConfig"] = {

@@ -57,8 +57,8 @@ class ModelBase(Construct):
         """Import an existing model.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             model_name: Name of the model.
             role: Role of the model, for grants of alarms, data capture and topics.
 
@@ -111,8 +111,8 @@ class Model(ModelBase):
         """Define the model.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             containers: One container, or 2 to 15.
             role: Role of the model.
             network: Network of the instances; none for a serverless endpoint.

@@ -61,6 +61,6 @@ def _check_serverless(check: Checks, model: ModelBase) -> None:
         ) and not model.is_multi_model,
         "an image for GPUs": any("-gpu" in each for each in images),
     }  # fmt: skip
-    for what, found in broken.items():
-        if found:
+    for what, is_used in broken.items():
+        if is_used:
             check.refuse("ServerlessCannot", f"a serverless endpoint cannot have {what}")

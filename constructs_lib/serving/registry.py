@@ -37,8 +37,8 @@ class ModelRegistry(Construct):
         """Define the registry.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             name: Prefix of the group's name, at most 54 characters.
             description: Description of the group.
             group_name: An existing group, see ``from_group_name``.
@@ -73,8 +73,8 @@ class ModelRegistry(Construct):
         """Import an existing model package group.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             group_name: Name of the group, in this account and region.
 
         """

@@ -151,14 +151,14 @@ def _no_rule(check: Checks, setup: Setup) -> None:
 
 def _check_serverless(check: Checks, setup: Setup) -> None:
     """Refuse options that a serverless endpoint does not support."""
-    given = [variant for variant in setup.variants if variant != Variant()]
+    custom = [variant for variant in setup.variants if variant != Variant()]
     if len(setup.variants) > 1:
         check.refuse("VariantsNotAllowed", "a serverless endpoint has one variant, got "
                      f"{len(setup.variants)}")  # fmt: skip
-    elif any(is_accelerated(each) for variant in given for each in variant.instance_types):
+    elif any(is_accelerated(each) for variant in custom for each in variant.instance_types):
         check.refuse("AcceleratorNotAllowed", "a serverless endpoint runs on CPUs only, got "
-                     f"{given[0].instance_types[0]!r}")  # fmt: skip
-    elif given:
+                     f"{custom[0].instance_types[0]!r}")  # fmt: skip
+    elif custom:
         check.refuse("VariantsNotAllowed", "variants are not allowed for a serverless endpoint: "
                      "use the arguments of Serverless")  # fmt: skip
     refused = {

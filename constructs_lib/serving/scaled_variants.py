@@ -52,8 +52,8 @@ class ScaledVariants(Construct):
         """Define the function and the custom resources.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint: The endpoint.
             variants: Variants with scaling.
             network: Network of the function.
@@ -69,8 +69,10 @@ class ScaledVariants(Construct):
         self._endpoint_name = endpoint_name = endpoint.endpoint_name
         self._variants, self._wake = variants, wake
         stack = Stack.of(self)
-        said = [_said(endpoint_name, n, variant, wake) for n, variant in enumerate(variants)]
-        document = {"endpoint_name": endpoint_name, "scaling": said}
+        scaling = [
+            _scaling_document(endpoint_name, n, variant, wake) for n, variant in enumerate(variants)
+        ]
+        document = {"endpoint_name": endpoint_name, "scaling": scaling}
         self._check(stack.resolve(document))
         self._document = stack.to_json_string(document)
         self.function = ProjectFunction(
@@ -172,7 +174,9 @@ class ScaledVariants(Construct):
         return resource
 
 
-def _said(endpoint_name: str, index: int, variant: Variant, wake: Wake | None) -> dict[str, Any]:
+def _scaling_document(
+    endpoint_name: str, index: int, variant: Variant, wake: Wake | None
+) -> dict[str, Any]:
     """The scaling document of a variant."""
     scaling = variant.scaling
     assert scaling is not None

@@ -89,8 +89,8 @@ class Step:
             "MetricIntervalLowerBound": self.lower,
             "MetricIntervalUpperBound": self.upper,
         }
-        given = {name: value for name, value in bounds.items() if value is not None}
-        return {**given, "ScalingAdjustment": self.change}
+        known_bounds = {name: value for name, value in bounds.items() if value is not None}
+        return {**known_bounds, "ScalingAdjustment": self.change}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,8 +293,8 @@ class Scaling:
     def targets(self) -> dict[str, float]:
         """Target values by name."""
         names = [each.name for each in fields(self) if each.name in TARGETS]
-        given = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in given.items() if value is not None}
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def reaches_zero(self) -> bool:
@@ -328,8 +328,8 @@ class Scaling:
                              f"{', '.join(targets)}")  # fmt: skip
             check.between(f"scaling.{name}", value, TARGETS[name].low, TARGETS[name].high)
         if not self.targets and not self.steps and not self.schedules:
-            wanted = ", ".join(targets)
-            message = f"scaling needs a target ({wanted}), steps or schedules, got none"
+            allowed = ", ".join(targets)
+            message = f"scaling needs a target ({allowed}), steps or schedules, got none"
             check.refuse("ValueMissing", message)
         for step in self.steps:
             step.check(check)

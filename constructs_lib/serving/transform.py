@@ -225,8 +225,8 @@ class TransformSpecification:
             "InvocationsTimeoutInSeconds": self.timeout_seconds,
             "InvocationsMaxRetries": self.max_retries,
         }
-        given = {key: value for key, value in client.items() if value is not None}
-        return given if given else None
+        values = {key: value for key, value in client.items() if value is not None}
+        return values if values else None
 
     def _check_places(self, check: Checks) -> None:
         check.prefix("input_prefix", self.input_prefix)

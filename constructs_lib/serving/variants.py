@@ -273,10 +273,10 @@ def check_hosting_type(check: Checks, label: str, instance_type: str) -> None:
     if not known(instance_type):
         return
     check.instance_type(label, instance_type)
-    given: object = instance_type
-    wanted = family(given) if isinstance(given, str) else ""
+    value: object = instance_type
+    name = family(value) if isinstance(value, str) else ""
     known_types = enumeration("ProductionVariantInstanceType")
-    sizes = [each for each in known_types if family(each) == wanted]
+    sizes = [each for each in known_types if family(each) == name]
     if sizes and instance_type not in sizes:
         message = f"{label} must be one of {', '.join(sizes)}, got {instance_type!r}"
         check.refuse("InstanceTypeNotAllowed", message)

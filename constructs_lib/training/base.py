@@ -206,6 +206,6 @@ class TrainingJobBase(JobBase):
         """
         with Checks(f"{scope.node.path}/{construct_id}") as check:
             check.name("job", job, NAME_LIMIT)
-        found = TrainingJobBase(scope, construct_id)
-        found.job = job
-        return found
+        imported = TrainingJobBase(scope, construct_id)
+        imported.job = job
+        return imported

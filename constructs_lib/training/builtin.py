@@ -81,10 +81,10 @@ class BuiltIn(Algorithm):
             )
             check.refuse("MetricsNotAllowed", message)
 
-    def _check_content_type(self, check: Checks, channel: str, given: str) -> None:
-        plain = given.split(";", maxsplit=1)[0].strip().lower()
-        if known(given) and plain not in self._CONTENT_TYPES:
+    def _check_content_type(self, check: Checks, channel: str, content_type: str) -> None:
+        plain = content_type.split(";", maxsplit=1)[0].strip().lower()
+        if known(content_type) and plain not in self._CONTENT_TYPES:
             listed = ", ".join(self._CONTENT_TYPES)
-            told = "none" if given == "" else repr(given)
-            message = f"content_type of channel {channel!r} must be one of {listed}, got {told}"
+            actual = "none" if content_type == "" else repr(content_type)
+            message = f"content_type of channel {channel!r} must be one of {listed}, got {actual}"
             check.refuse("ContentTypeNotAllowed", message)

@@ -79,20 +79,20 @@ class Distribution:
 
     def rendered(self, instance_type: str) -> dict[str, Any]:
         """The hyperparameters that configure framework images."""
-        told: dict[str, Any] = {
+        hyperparameters: dict[str, Any] = {
             "torchrun": {"sagemaker_torch_distributed_enabled": True},
             "mpi": {"sagemaker_mpi_enabled": True},
             "data_parallel": {"sagemaker_distributed_dataparallel_enabled": True},
         }[self.kind]
-        told["sagemaker_instance_type"] = instance_type
+        hyperparameters["sagemaker_instance_type"] = instance_type
         if self.processes_per_host is not None:
-            told["sagemaker_mpi_num_of_processes_per_host"] = self.processes_per_host
+            hyperparameters["sagemaker_mpi_num_of_processes_per_host"] = self.processes_per_host
         if self.custom_mpi_options:
             prefix = "sagemaker_mpi" if self.kind == "mpi" else "sagemaker_distributed_dataparallel"
-            told[f"{prefix}_custom_mpi_options"] = self.custom_mpi_options
+            hyperparameters[f"{prefix}_custom_mpi_options"] = self.custom_mpi_options
         if self.instance_groups:
-            told["sagemaker_distribution_instance_groups"] = list(self.instance_groups)
-        return told
+            hyperparameters["sagemaker_distribution_instance_groups"] = list(self.instance_groups)
+        return hyperparameters
 
 
 def check_data_parallel(check: Checks, compute: ResourceConfig) -> None:

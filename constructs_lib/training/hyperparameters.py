@@ -77,9 +77,9 @@ class Parameter:
 
     def _check_choice(self, check: Checks, name: str, value: Hyperparameter) -> None:
         allowed = (*self.choices, "false", "true") if self.kind == "boolean" else self.choices
-        given = text(value)
-        if given not in allowed:
-            close = nearest(given, allowed)
+        choice = text(value)
+        if choice not in allowed:
+            close = nearest(choice, allowed)
             hint = "" if close is None else f"; did you mean {close!r}?"
             message = f"{name} must be one of {', '.join(sorted(allowed))}, got {value!r}{hint}"
             check.refuse("ValueNotAllowed", message)
@@ -101,18 +101,18 @@ class Table:
 
     Attributes:
         algorithm: Name of the algorithm, for error messages.
-        page: Page of the AWS documentation.
+        documentation: URL of the AWS documentation.
         parameters: Hyperparameters by name.
         rules: Checks of combinations.
 
     """
 
     algorithm: str
-    page: str
+    documentation: str
     parameters: Mapping[str, Parameter]
     rules: Sequence[Rule] = field(default_factory=tuple)
 
-    def check(self, given: Mapping[str, Hyperparameter]) -> None:
+    def check(self, values: Mapping[str, Hyperparameter]) -> None:
         """Check each hyperparameter, then their combinations.
 
         Raises:
@@ -121,12 +121,12 @@ class Table:
         """
         with Checks(self.algorithm) as check:
             for name, parameter in self.parameters.items():
-                if parameter.required and name not in given:
+                if parameter.required and name not in values:
                     check.refuse("HyperparameterMissing", f"{name} is required")
-            for name, value in given.items():
+            for name, value in values.items():
                 self._check_one(check, name, value)
             for rule in self.rules:
-                rule(check, given)
+                rule(check, values)
 
     def _check_one(self, check: Checks, name: str, value: Hyperparameter) -> None:
         parameter = self.parameters.get(name)
@@ -140,9 +140,9 @@ class Table:
         check.refuse("HyperparameterUnknown", message)
 
 
-def rendered(given: Mapping[str, Hyperparameter]) -> dict[str, str]:
+def rendered(values: Mapping[str, Hyperparameter]) -> dict[str, str]:
     """Hyperparameters for the request: sorted, all strings."""
-    return {name: text(given[name]) for name in sorted(given)}
+    return {name: text(values[name]) for name in sorted(values)}
 
 
 def text(value: Hyperparameter) -> str:
@@ -162,8 +162,8 @@ def _members(value: Hyperparameter) -> list[str] | None:
         return [str(each) for each in value] if isinstance(value, list | tuple) else None
     if value.startswith("["):
         try:
-            found = json.loads(value)
+            members = json.loads(value)
         except ValueError:
             return None
-        return [str(each) for each in found]
+        return [str(each) for each in members]
     return [each.strip() for each in value.split(",")]

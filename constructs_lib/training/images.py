@@ -65,11 +65,11 @@ class AlgorithmImage:
         """
         with Checks(scope) as check:
             check.one_of("name", name, images()["images"])
-        found = _release(scope, name, version)
+        release = _release(scope, name, version)
         with Checks(scope) as check:
-            tag = _tag(check, f"{name} {version}", found["tags"], instance_type)
-        account, region = _account(scope, name, found["registry"]), Stack.of(scope).region
-        repository = found["repository"]
+            tag = _tag(check, f"{name} {version}", release["tags"], instance_type)
+        account, region = _account(scope, name, release["registry"]), Stack.of(scope).region
+        repository = release["repository"]
         return cls(
             uri=f"{account}.dkr.ecr.{region}.{Aws.URL_SUFFIX}/{repository}:{tag}",
             repository_arn=f"arn:{Aws.PARTITION}:ecr:{region}:{account}:repository/{repository}",
@@ -95,8 +95,8 @@ def _release(scope: Construct, name: str, version: str) -> Mapping[str, Any]:
             listed = _listed(versions(name))
             message = f"version must be one of {listed} for {name}, got {version!r}"
             check.refuse("ValueNotAllowed", message)
-    found: Mapping[str, Any] = entry["versions"][full]
-    return found
+    release: Mapping[str, Any] = entry["versions"][full]
+    return release
 
 
 def _tag(check: Checks, what: str, tags: Mapping[str, str], instance_type: str | None) -> str:
@@ -126,11 +126,11 @@ def _account(scope: Construct, name: str, registry: int) -> str:
         return accounts[stack.region]
     # Images of the same accounts share one mapping.
     construct_id = f"ImageAccounts{registry}"
-    found = stack.node.try_find_child(construct_id)
-    if not isinstance(found, CfnMapping):
+    accounts = stack.node.try_find_child(construct_id)
+    if not isinstance(accounts, CfnMapping):
         table = {region: {"account": account} for region, account in accounts.items()}
-        found = CfnMapping(stack, construct_id, mapping=table)
-    return found.find_in_map(Aws.REGION, "account")
+        accounts = CfnMapping(stack, construct_id, mapping=table)
+    return accounts.find_in_map(Aws.REGION, "account")
 
 
 def _listed(values: Iterable[str]) -> str:

@@ -31,8 +31,8 @@ def has_local_disk(instance_type: str) -> bool:
     """Whether the type has instance storage, which takes neither key nor size."""
     if not known(instance_type):
         return False
-    found = family(instance_type)
-    return found in _LOCAL_DISK or found.startswith("p6") or found.endswith("d")
+    name = family(instance_type)
+    return name in _LOCAL_DISK or name.startswith("p6") or name.endswith("d")
 
 
 def data_parallel_types() -> list[str]:
@@ -51,9 +51,9 @@ def check_training_type(check: Checks, label: str, instance_type: str) -> None:
     if not known(instance_type):
         return
     check.instance_type(label, instance_type)
-    given: object = instance_type
-    wanted = family(given) if isinstance(given, str) else ""
-    sizes = [each for each in enumeration("TrainingInstanceType") if family(each) == wanted]
+    value: object = instance_type
+    name = family(value) if isinstance(value, str) else ""
+    sizes = [each for each in enumeration("TrainingInstanceType") if family(each) == name]
     if sizes and instance_type not in sizes:
         message = f"{label} must be one of {', '.join(sizes)}, got {instance_type!r}"
         check.refuse("InstanceTypeNotAllowed", message)
@@ -64,8 +64,8 @@ def check_region(check: Checks, label: str, instance_type: str, region: str) -> 
     table: dict[str, list[str]] = instances()["regions"]
     if not known(instance_type, region) or region not in table or not is_accelerated(instance_type):
         return
-    wanted = family(instance_type)
-    where = sorted(each for each, families in table.items() if wanted in families)
+    name = family(instance_type)
+    where = sorted(each for each, families in table.items() if name in families)
     if where and region not in where:
         source = instances()["source"]
         message = (

@@ -45,8 +45,8 @@ class TrainingJob(JobResource, TrainingJobBase):
         """Define the job.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             job: Name prefix of the jobs, at most 40 characters.
             specification: Specification of the job.
             state: State table that holds the specification.

@@ -13,7 +13,7 @@ from .hyperparameters import Hyperparameter, Parameter, Table
 _INIT = ("kmeans++", "random")
 TABLE = Table(
     algorithm="KMeans",
-    page="https://docs.aws.amazon.com/sagemaker/latest/dg/k-means-api-config.html",
+    documentation="https://docs.aws.amazon.com/sagemaker/latest/dg/k-means-api-config.html",
     parameters={
         "feature_dim": Parameter(kind="integer", low=1, required=True),
         "k": Parameter(kind="integer", low=1, required=True),

@@ -218,13 +218,13 @@ def isolation_conditions(request: Mapping[str, Any]) -> dict[str, Any] | None:
     See https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
     """
     parts = _parts(request)
-    wanted = {
+    fields = {
         "sagemaker:InterContainerTrafficEncryption": "EnableInterContainerTrafficEncryption",
         "sagemaker:NetworkIsolation": "EnableNetworkIsolation",
     }
     bools = {
         key: "true"
-        for key, field in wanted.items()
+        for key, field in fields.items()
         if all(part.get(field) is True for part in parts)
     }
     conditions: dict[str, Any] = {"Bool": bools} if bools else {}

@@ -92,7 +92,7 @@ def script_program(
     """Hyperparameters for script mode: each as JSON."""
     asset = source.asset(scope)
     key = asset.s3_object_key
-    told = {
+    values = {
         **own,
         "sagemaker_container_log_level": _LOG_LEVEL,
         "sagemaker_program": source.entry_point,
@@ -102,7 +102,7 @@ def script_program(
             f"{_FOLDER}/{key.rsplit('/', 1)[-1]}" if isolated else _address(asset)
         ),
     }
-    hyperparameters = {name: encoded(told[name]) for name in sorted(told)}
+    hyperparameters = {name: encoded(values[name]) for name in sorted(values)}
     channels = [_code_channel(asset)] if isolated else []
     return Program(hyperparameters=hyperparameters, channels=channels)
 
@@ -117,9 +117,9 @@ def check_source(check: Checks, source: SourceCode, *, isolated: bool) -> None:
         check.refuse("RequirementsNotAllowed", message)
 
 
-def check_values(check: Checks, given: Mapping[str, Any]) -> None:
+def check_values(check: Checks, values: Mapping[str, Any]) -> None:
     """Refuse reserved hyperparameters, and values that are not JSON."""
-    for name, value in given.items():
+    for name, value in values.items():
         if not isinstance(name, str) or name.startswith(_RESERVED):
             message = f"{name!r} is SageMaker's own; names beginning with {_RESERVED!r} are"
             check.refuse("HyperparameterNotAllowed", message)

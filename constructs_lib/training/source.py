@@ -57,19 +57,19 @@ class SourceCode:
             raise ConfigurationError("FolderMissing", _WHERE, f"no folder {str(self.folder)!r}")
         with Checks(_WHERE) as check:
             names = sorted(name for name, _ in self.files())
-            told = f"{self.entry_point!r} of folder {str(self.folder)!r}"
+            location = f"{self.entry_point!r} of folder {str(self.folder)!r}"
             if not names:
                 message = f"folder {str(self.folder)!r} has no files, or all are excluded"
                 check.refuse("FolderEmpty", message)
             elif not is_inside(root, root / self.entry_point):
-                message = f"entry_point must lie inside the folder, got {told}"
+                message = f"entry_point must lie inside the folder, got {location}"
                 check.refuse("EntryPointOutside", message)
             elif not (root / self.entry_point).is_file():
                 scripts = ", ".join(name for name in names if name.endswith(".py"))
-                found = f"; there are {scripts}" if scripts else ""
-                check.refuse("EntryPointMissing", f"no entry_point {told}{found}")
+                hint = f"; there are {scripts}" if scripts else ""
+                check.refuse("EntryPointMissing", f"no entry_point {location}{hint}")
             elif Path(self.entry_point).as_posix() not in names:
-                check.refuse("EntryPointExcluded", f"entry_point {told} is excluded")
+                check.refuse("EntryPointExcluded", f"entry_point {location} is excluded")
 
     @property
     def has_requirements(self) -> bool:

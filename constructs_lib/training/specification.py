@@ -138,8 +138,8 @@ class JobSpecification:
             self.compute.check_in(check, scope)
             self._check_images(check, scope)
             request = merged(check, self._rendered(scope, program), self.overrides)
-            for found in violations("CreateTrainingJob", request, without=("TrainingJobName",)):
-                check.refuse("RequestNotAllowed", found)
+            for error in violations("CreateTrainingJob", request, without=("TrainingJobName",)):
+                check.refuse("RequestNotAllowed", error)
         return request
 
     def document(self, scope: Construct, *, job: str, start_on_deploy: bool) -> dict[str, Any]:
@@ -292,10 +292,10 @@ class JobSpecification:
 
 def _distinct(statements: Sequence[iam.PolicyStatement]) -> list[iam.PolicyStatement]:
     """Statements without duplicates."""
-    found: dict[str, iam.PolicyStatement] = {}
+    distinct: dict[str, iam.PolicyStatement] = {}
     for statement in statements:
-        found.setdefault(str(statement.to_json()), statement)
-    return list(found.values())
+        distinct.setdefault(str(statement.to_json()), statement)
+    return list(distinct.values())
 
 
 __all__ = ["DatePartitionedDataset", "JobSpecification"]

@@ -57,9 +57,9 @@ def start_function(
         sends_alerts: Whether it sends alerts, for jobs without a reconciler.
 
     """
-    told = dict(environment)
+    variables = dict(environment)
     if sends_alerts and alert_topic is not None:
-        told["ALERT_TOPIC_ARN"] = alert_topic.topic_arn
+        variables["ALERT_TOPIC_ARN"] = alert_topic.topic_arn
     function = ProjectFunction(
         scope,
         "StartTraining",
@@ -67,7 +67,7 @@ def start_function(
         description=f"Starts a {job.kind.name} job once per event ({job.job})",
         network=network,
         key=job.state.key,
-        environment=told,
+        environment=variables,
         timeout=Duration.minutes(5),
         alert_topic=alert_topic,
     )
@@ -91,7 +91,7 @@ def start_function(
 
 
 def invoke_statement(function: ProjectFunction) -> iam.PolicyStatement:
-    """Start a job by hand."""
+    """Start a job manually."""
     return allow(["lambda:InvokeFunction"], [function.arn])
 
 

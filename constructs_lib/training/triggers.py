@@ -64,8 +64,8 @@ class JobTriggers(Construct):
         """Define the triggers; without any, only manual requests start the job.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             job: A training, tuning, processing or batch transform job.
             network: Network of the functions.
             on_data: Whether a completed delivery of the job's dataset starts it; or keys of objects

@@ -83,9 +83,9 @@ def _check_values(check: Checks, parameter: Parameter, searched: Range) -> None:
 
 
 def _xgboost_objective(algorithm: XGBoost) -> str | None:
-    given = algorithm.hyperparameters.get("eval_metric")
-    if given is None:
+    metric = algorithm.hyperparameters.get("eval_metric")
+    if metric is None:
         family = str(algorithm.hyperparameters.get("objective", "reg")).split(":")[0]
-        given = _BY_OBJECTIVE.get(family)
-    name = f"validation:{given}"
+        metric = _BY_OBJECTIVE.get(family)
+    name = f"validation:{metric}"
     return name if name in algorithm.metrics else None

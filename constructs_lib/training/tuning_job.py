@@ -84,8 +84,8 @@ class TuningJob(JobResource):
         """Define the tuning job.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             job: Name prefix of the jobs, at most 21 characters.
             state: State table that holds the request.
             network: Network of the custom resource's function.
@@ -243,8 +243,8 @@ class TuningJob(JobResource):
 
     def _objectives(self) -> list[Objective]:
         with Checks(self) as check:
-            found = [definition.improved(check) for definition in self.definitions]
-        return [objective for objective in found if objective is not None]
+            objectives = [definition.improved(check) for definition in self.definitions]
+        return [objective for objective in objectives if objective is not None]
 
 
 def _definitions(
@@ -256,8 +256,8 @@ def _definitions(
     static: Mapping[str, str | int | float] | None,
     objective: Objective | None,
 ) -> list[TuningDefinition]:
-    alone = specification is not None or len(ranges) > 0 or static or objective is not None
-    if definitions and alone:
+    single = specification is not None or len(ranges) > 0 or static or objective is not None
+    if definitions and single:
         raise ConfigurationError(
             "DefinitionTwice",
             scope,

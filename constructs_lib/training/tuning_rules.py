@@ -210,7 +210,7 @@ class Limits:
 
 
 def check_ranges(check: Checks, ranges: Sequence[Range], static: Mapping[str, str]) -> None:
-    """Refuse ranges that SageMaker does not accept, alone or with static hyperparameters.
+    """Refuse ranges, and combinations with static hyperparameters, that are not allowed.
 
     Args:
         check: Collects the errors.
@@ -305,8 +305,8 @@ def strategy_name(strategy: Strategy | Hyperband | str) -> str:
 
 
 def _check_grid(check: Checks, searches: Sequence[Sequence[Range]], jobs: int | None) -> None:
-    found = [each for ranges in searches for each in ranges]
-    others = sorted(each.name for each in found if not isinstance(each, CategoricalRange))
+    ranges_of_all = [each for ranges in searches for each in ranges]
+    others = sorted(each.name for each in ranges_of_all if not isinstance(each, CategoricalRange))
     if others:
         check.refuse("RangeNotAllowed", "the strategy Grid takes categorical ranges only, got "
                      f"others for {', '.join(others)}")  # fmt: skip

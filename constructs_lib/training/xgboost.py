@@ -109,19 +109,19 @@ _DEFAULTS = {
 """The default metric of each objective."""
 
 
-def _check_classes(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
-    objective = _objective(given)
-    if objective is not None and objective.startswith("multi:") and "num_class" not in given:
+def _check_classes(check: Checks, values: Mapping[str, Hyperparameter]) -> None:
+    objective = _objective(values)
+    if objective is not None and objective.startswith("multi:") and "num_class" not in values:
         message = f"num_class is required for the objective {objective!r}"
         check.refuse("HyperparameterMissing", message)
 
 
-def _check_metrics(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
-    metrics = given.get("eval_metric")
+def _check_metrics(check: Checks, values: Mapping[str, Hyperparameter]) -> None:
+    metrics = values.get("eval_metric")
     if metrics is None or not known(metrics):
         return
     for metric in _named(metrics):
-        _check_metric(check, metric, _objective(given))
+        _check_metric(check, metric, _objective(values))
 
 
 def _named(metrics: Hyperparameter) -> list[str]:
@@ -142,25 +142,25 @@ def _check_metric(check: Checks, metric: str, objective: str | None) -> None:
         check.refuse("MetricNotForObjective", message)
 
 
-def _check_gpu_training(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
-    method = given.get("tree_method")
-    wanted = given.get("use_dask_gpu_training")
-    if wanted is not None and known(wanted, method) and text(wanted) == "true" and (
-        method != "gpu_hist"
-    ):  # fmt: skip
+def _check_gpu_training(check: Checks, values: Mapping[str, Hyperparameter]) -> None:
+    method = values.get("tree_method")
+    on_gpu = values.get("use_dask_gpu_training")
+    if on_gpu is None or not known(on_gpu, method):
+        return
+    if text(on_gpu) == "true" and method != "gpu_hist":
         message = f"use_dask_gpu_training needs tree_method 'gpu_hist', got {method!r}"
         check.refuse("HyperparameterNotAllowed", message)
 
 
-def _objective(given: Mapping[str, Hyperparameter]) -> str | None:
+def _objective(values: Mapping[str, Hyperparameter]) -> str | None:
     """The objective, by default that of XGBoost; ``None`` for a token."""
-    objective = given.get("objective", "reg:squarederror")
+    objective = values.get("objective", "reg:squarederror")
     return objective if isinstance(objective, str) and known(objective) else None
 
 
 TABLE = Table(
     algorithm="XGBoost",
-    page="https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html",
+    documentation="https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html",
     parameters=_PARAMETERS,
     rules=(_check_classes, _check_metrics, _check_gpu_training),
 )
@@ -203,12 +203,12 @@ class XGBoost(BuiltIn):
     def reported(self, definitions: Sequence[MetricDefinition]) -> Collection[str] | None:
         """Names of the metrics that a job publishes."""
         del definitions
-        given = self.hyperparameters.get("eval_metric")
-        if given is None:
+        eval_metric = self.hyperparameters.get("eval_metric")
+        if eval_metric is None:
             objective = _objective(self.hyperparameters)
             names = [] if objective is None else [_DEFAULTS[objective]]
         else:
-            names = _named(given) if known(given) else []
+            names = _named(eval_metric) if known(eval_metric) else []
         if not names:
             return None
         return [f"{part}:{name}" for part in ("train", "validation") for name in names]

@@ -102,7 +102,7 @@ class Story:
         watcher = Watcher(cloud, names_of(cloud))
         route = Route(
             endpoint=watcher.names.endpoint, bucket=watcher.names.bucket,
-            data_prefix="datasets/flights/", ground_truth_prefix="truth/",
+            data_prefix="datasets/flights/", ground_truth_prefix="ground-truth/",
         )  # fmt: skip
         self._winter(cloud, watcher, route, days)
         self._replay(cloud, watcher, route, days)

@@ -130,7 +130,12 @@ def test_every_object_of_the_store_lies_under_its_key(closed: Closed) -> None:
         for item in page["Contents"]
     }
 
-    assert {name.split("/")[0] for name in heads} >= {"capture", "datasets", "models", "truth"}
+    assert {name.split("/")[0] for name in heads} >= {
+        "capture",
+        "datasets",
+        "models",
+        "ground-truth",
+    }
     assert {(head["ServerSideEncryption"], head["SSEKMSKeyId"]) for head in heads.values()} == {
         ("aws:kms", key)
     }

@@ -245,7 +245,7 @@ def test_serverless_refuses_capture(anew: Ground) -> None:
     ("changes", "message"),
     [
         ({"shadow": Variant(name="S")}, "cannot have a shadow variant"),
-        ({"rollout": Canary()}, "cannot have a guarded rollout"),
+        ({"rollout": Canary()}, "cannot have a rollout"),
         ({"metrics": EnhancedMetrics()}, "cannot have enhanced metrics"),
         ({"variants": [Variant(name="A"), Variant(name="B")]}, "has one variant, got 2"),
         ({"variants": [Variant(instance_type="ml.g5.xlarge")]}, "runs on CPUs only"),
