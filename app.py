@@ -1,4 +1,4 @@
-"""The project's own stacks, from one settings file: no account look-up, clock or network."""
+"""App with the project's stacks, from one settings file; synthesis needs no AWS account."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from stacks import (
     load_settings,
 )
 
-# Traces hold temporary paths, which would make each assembly differ from the one before. The CDK
-# CLI keeps keys of this kind to itself in cdk.json, so they are set here.
+# Stack traces have temporary paths, so that each assembly would differ. The CDK CLI does not pass
+# these keys from cdk.json to the app.
 _NO_TRACES = {
     "aws:cdk:disable-stack-trace": True,
     "aws:cdk:disable-creation-stack-traces": True,
@@ -28,7 +28,7 @@ _NO_TRACES = {
 
 
 def build(app: App, settings: Settings) -> None:
-    """Add the five stacks of one project to an app."""
+    """Add the five stacks of a project to an app."""
     name = settings.project.name
     tags = {"sageloop:project": name}
     data = DataStack(app, f"{name}-Data", settings=settings, tags=tags)
@@ -48,7 +48,7 @@ def build(app: App, settings: Settings) -> None:
 
 
 def main() -> int:
-    """Synthesise the app; wrong settings end in their own words, not in a stack trace."""
+    """Synthesise the app; invalid settings are reported without a stack trace."""
     try:
         settings = load_settings()
     except SettingsError as error:

@@ -31,9 +31,9 @@ MEANING = {
     "live in one account.",
     "project.model": "Ends the names of job and endpoint: `<name>-<model>`.",
     "project.permissions_boundary_arn": "A managed policy set as the boundary of every role.",
-    "project.page_emails": "Addresses that are asked to subscribe to the page topic.",
-    "project.reserve_concurrency": "Whether functions reserve concurrency; an account that has "
-    "only 10 in all must say false.",
+    "project.alert_emails": "Addresses that are asked to subscribe to the page topic.",
+    "project.reserve_concurrency": "Whether functions reserve concurrency (the CDK context key "
+    "`sageloop:reserveConcurrency`); `false` for an account whose limit is 10 executions.",
     "network.cidr": "Addresses of the VPC.",
     "network.zones": "Availability zones; each costs 13 interface endpoints.",
     "data.prefix": "Where the daily partitions lie: `<prefix>dt=YYYY-MM-DD/`.",
@@ -85,12 +85,12 @@ MEANING = {
     "serving.scaling.maximum": "Most instances; not fewer than `minimum`.",
     "serving.scaling.invocations_per_instance": "Requests a minute that one instance should "
     "answer.",
-    "monitoring.live_error": "Mean absolute error above which a window is bad.",
+    "monitoring.model_quality_threshold": "Mean absolute error above which a window is bad.",
     "monitoring.breaching": "Bad windows, of `windows`, that set the alarm off.",
     "monitoring.windows": "Windows the alarm looks at.",
-    "monitoring.truth_prefix": "Where the truth of answered requests arrives.",
+    "monitoring.ground_truth_prefix": "Where the truth of answered requests arrives.",
     "monitoring.window_minutes": "Length of a window, and how often it is evaluated.",
-    "monitoring.truth_delay_minutes": "How long the truth may take to arrive.",
+    "monitoring.ground_truth_delay_minutes": "How long the truth may take to arrive.",
     "monitoring.cooldown_seconds": "How long after a training begins no alarm starts another.",
     "monitoring.reconcile_minutes": "How often lost events are looked for.",
     "monitoring.backoff_seconds": "Pause before a failed training is tried again; doubled each "
@@ -104,37 +104,37 @@ MEANING = {
     "monitoring.serving.client_error_percent": "Share of answers 4xx in five minutes.",
     "monitoring.serving.cpu_percent": "Use of processors, 100 for each core.",
     "monitoring.serving.memory_percent": "Use of memory.",
-    "monitoring.serving.at_most_instances": "Whether a person is told when all instances that "
+    "monitoring.serving.max_capacity_alarm": "Whether a person is told when all instances that "
     "`serving.scaling` allows have run for fifteen minutes.",
-    "monitoring.serving.unusual": "What a person is told of when it leaves the band that "
+    "monitoring.serving.anomaly_metrics": "What a person is told of when it leaves the band that "
     "CloudWatch learnt: `invocations`, `latency`.",
     "monitoring.serving.band_width": "Width of that band, in standard deviations.",
-    "monitoring.serving.silence.minutes": "Minutes without a request. Without this table silence "
-    "is nobody's business.",
-    "monitoring.serving.silence.from_hour": "First hour of the day (UTC) with requests.",
-    "monitoring.serving.silence.to_hour": "Hour (UTC) from which on none are expected; later than "
-    "`from_hour`.",
-    "monitoring.serving.silence.weekdays_only": "Whether none are expected at weekends.",
-    "cost_switch.down": "When the endpoint is taken down: minutes, hours, day of the month, month, "
-    "day of the week, year; one of both days is `?`. Without this table it never is.",
-    "cost_switch.up": "When it comes back with its champion; needed with `down`.",
-    "cost_switch.timezone": "IANA name of the clock of both.",
-    "cost_switch.idle_minutes": "Minutes without a request after which it goes too.",
-    "https_front.authorizer": "How callers say who they are: `IAM` signatures, or tokens (`JWT`): "
+    "monitoring.serving.expected_traffic.minutes": "Minutes without a request. Without this table "
+    "there is no such alarm.",
+    "monitoring.serving.expected_traffic.from_hour": "First hour of the day (UTC) with requests.",
+    "monitoring.serving.expected_traffic.to_hour": "Hour (UTC) from which on none are expected; "
+    "later than `from_hour`.",
+    "monitoring.serving.expected_traffic.weekdays_only": "Whether none are expected at weekends.",
+    "endpoint_schedule.stop": "When the endpoint is stopped: minutes, hours, day of the month, "
+    "month, day of the week, year; one of both days is `?`. Without this table it never is.",
+    "endpoint_schedule.start": "When it comes back with its champion; needed with `stop`.",
+    "endpoint_schedule.timezone": "IANA name of the clock of both.",
+    "endpoint_schedule.idle_timeout_minutes": "Minutes without a request after which it goes too.",
+    "inference_api.authorizer": "How callers authenticate: `IAM` signatures, or tokens (`JWT`) "
     "of Cognito by `user_pool_arns`, or of another issuer by `issuer` and `audience`. Without this "
-    "table there is no front; the local cloud has no API Gateway.",
-    "https_front.user_pool_arns": "User pools of Cognito whose tokens are taken.",
-    "https_front.issuer": "OpenID issuer whose tokens are taken, as their claim `iss` says it; a "
+    "table there is no API; the local cloud has no API Gateway.",
+    "inference_api.user_pool_arns": "User pools of Cognito whose tokens are taken.",
+    "inference_api.issuer": "OpenID issuer whose tokens are taken, as their claim `iss` says it; a "
     "function then asks the endpoint.",
-    "https_front.audience": "Of which a token's claim `aud` must name one; needed with `issuer`.",
-    "https_front.scopes": "OAuth scopes of which a token must have one; only with `JWT`, "
+    "inference_api.audience": "Of which a token's claim `aud` must name one; needed with `issuer`.",
+    "inference_api.scopes": "OAuth scopes of which a token must have one; only with `JWT`, "
     "and with `issuer` 10 at most.",
-    "https_front.content_types": "Types that requests may have.",
-    "https_front.requests_per_second": "Requests that are let through for long.",
-    "https_front.burst": "Requests that are let through at one moment.",
-    "https_front.concurrency": "Requests that the function handles at one time, where it reserves "
-    "concurrency; 50 unless given. Only with `issuer`.",
-    "https_front.web_acl_arn": "Web ACL of WAF that filters requests; not with `issuer`.",
+    "inference_api.content_types": "Types that requests may have.",
+    "inference_api.requests_per_second": "Requests that are let through for long.",
+    "inference_api.burst": "Requests that are let through at one moment.",
+    "inference_api.concurrency": "Requests that the function handles at one time, where it "
+    "reserves concurrency; 50 unless given. Only with `issuer`.",
+    "inference_api.web_acl_arn": "Web ACL of WAF that filters requests; not with `issuer`.",
 }
 _LIMITS = {
     "minimum": "at least {}",

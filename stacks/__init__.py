@@ -1,4 +1,4 @@
-"""The project's stacks: wiring of constructs, nothing else."""
+"""The project's stacks, each composed of constructs."""
 
 from .data import DataStack
 from .operations import OperationsStack

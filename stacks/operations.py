@@ -1,23 +1,30 @@
-"""Alarms, the retraining loop, the dashboard and the cost switch."""
+"""Alarms, retraining loop, dashboard and endpoint schedule."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput
 from constructs import Construct
 
-from constructs_lib import Alarms, CostSwitch, Dashboard, RetrainingLoop, ServingAlarms
+from constructs_lib import (
+    Dashboard,
+    EndpointAlarms,
+    EndpointSchedule,
+    ModelQualityAlarms,
+    RetrainingLoop,
+)
 
+from .base import ProjectStack
 from .data import DataStack
 from .serving import ServingStack
 from .settings import Settings
 from .training import TrainingStack
-from .values import alarms, limits, looping, switching
+from .values import alarm_arguments, endpoint_alarm_arguments, loop_arguments, schedule_arguments
 
 
-class OperationsStack(Stack):
-    """What watches the model and replaces it."""
+class OperationsStack(ProjectStack):
+    """Stack of the alarms, the retraining loop, the dashboard and the endpoint schedule."""
 
     def __init__(
         self,
@@ -30,18 +37,22 @@ class OperationsStack(Stack):
         serving: ServingStack,
         **kwargs: Any,
     ) -> None:
-        """Wire the loop; ``kwargs`` are the stack's."""
-        super().__init__(scope, construct_id, **kwargs)
-        watch, reserve = settings.monitoring, settings.project.reserve_concurrency
-        self.alarms = Alarms(
-            self, "Alarms", endpoint=serving.endpoint, page_topic=data.pages.topic, **alarms(watch)
-        )
-        self.serving_alarms = ServingAlarms(
+        """Define the resources; ``kwargs`` are arguments of ``Stack``."""
+        super().__init__(scope, construct_id, settings=settings, **kwargs)
+        watch = settings.monitoring
+        self.alarms = ModelQualityAlarms(
             self,
-            "ServingAlarms",
+            "Alarms",
             endpoint=serving.endpoint,
-            page_topic=data.pages.topic,
-            **limits(watch.serving, settings.serving),
+            alert_topic=data.alerts.topic,
+            **alarm_arguments(watch),
+        )
+        self.endpoint_alarms = EndpointAlarms(
+            self,
+            "EndpointAlarms",
+            endpoint=serving.endpoint,
+            alert_topic=data.alerts.topic,
+            **endpoint_alarm_arguments(watch.serving, settings.serving),
         )
         self.loop = RetrainingLoop(
             self,
@@ -49,21 +60,20 @@ class OperationsStack(Stack):
             job=training.job,
             endpoint=serving.endpoint,
             network=data.network,
-            live_error=self.alarms.live_error,
-            reserve_concurrency=reserve,
-            **looping(watch, settings.gate),
+            model_quality_alarm=self.alarms.model_quality,
+            **loop_arguments(watch, settings.gate),
         )
-        self.switch = None if settings.cost_switch is None else CostSwitch(
-            self, "CostSwitch", endpoint=serving.endpoint, state=data.state, network=data.network,
-            page_topic=data.pages.topic, reserve_concurrency=reserve,
-            **switching(settings.cost_switch),
+        self.schedule = None if settings.endpoint_schedule is None else EndpointSchedule(
+            self, "EndpointSchedule", endpoint=serving.endpoint, state=data.state,
+            network=data.network, alert_topic=data.alerts.topic,
+            **schedule_arguments(settings.endpoint_schedule),
         )  # fmt: skip
-        self.board = None if not watch.dashboard else Dashboard(
+        self.dashboard = None if not watch.dashboard else Dashboard(
             self, "Dashboard", endpoints=[serving.endpoint], loops=[self.loop],
-            alarms=[*self.alarms.all, *self.serving_alarms.alarms.values()],
+            alarms=[*self.alarms.all, *self.endpoint_alarms.alarms.values()],
         )  # fmt: skip
-        if self.switch is not None:
-            CfnOutput(self, "CostSwitchFunction", value=self.switch.function.arn)
-        if self.board is not None:
-            CfnOutput(self, "DashboardName", value=self.board.dashboard.dashboard_name)
-        CfnOutput(self, "LiveErrorAlarm", value=self.alarms.live_error.alarm_name)
+        if self.schedule is not None:
+            CfnOutput(self, "EndpointScheduleFunction", value=self.schedule.function.arn)
+        if self.dashboard is not None:
+            CfnOutput(self, "DashboardName", value=self.dashboard.dashboard.dashboard_name)
+        CfnOutput(self, "ModelQualityAlarm", value=self.alarms.model_quality.alarm_name)

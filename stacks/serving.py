@@ -1,10 +1,10 @@
-"""Registry and endpoint."""
+"""Model registry and champion endpoint."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Acknowledgment, CfnOutput, Duration, Stack, Validations
+from aws_cdk import Acknowledgment, CfnOutput, Duration, Validations
 from constructs import Construct
 
 from constructs_lib import (
@@ -15,14 +15,15 @@ from constructs_lib import (
     ModelRegistry,
 )
 
+from .base import ProjectStack
 from .data import DataStack
-from .fronts import front
+from .inference_api import inference_api
 from .settings import Settings
 from .values import canary, variant
 
 
-class ServingStack(Stack):
-    """The champion's endpoint."""
+class ServingStack(ProjectStack):
+    """Stack of the model registry, the champion endpoint and its inference API."""
 
     def __init__(
         self,
@@ -33,8 +34,8 @@ class ServingStack(Stack):
         data: DataStack,
         **kwargs: Any,
     ) -> None:
-        """Wire the endpoint; ``kwargs`` are the stack's."""
-        super().__init__(scope, construct_id, **kwargs)
+        """Define the resources; ``kwargs`` are arguments of ``Stack``."""
+        super().__init__(scope, construct_id, settings=settings, **kwargs)
         serving = settings.serving
         image = AlgorithmImage.xgboost(self, settings.training.version)
         self.registry = ModelRegistry(self, "Registry", name=settings.name)
@@ -50,21 +51,22 @@ class ServingStack(Stack):
             state=data.state,
             network=data.network,
             role=self.role,
-            page_topic=data.pages.topic,
+            alert_topic=data.alerts.topic,
             variants=[variant(serving)],
             capture=DataCapture(
                 percentage=serving.capture.percentage, prefix=serving.capture.prefix
             ),
             rollout=canary(serving),
             rollback_latency=Duration.millis(serving.rollback_latency_ms),
-            reserve_concurrency=settings.project.reserve_concurrency,
         )
         if serving.instance_count < 2:
-            reason = "one instance by the settings: half the price, and its zone's faults are felt"
+            reason = (
+                "the settings choose one instance: half the cost, without redundancy across zones"
+            )
             acknowledgment = Acknowledgment(id="SageMaker.4", reason=reason)
             Validations.of(self.endpoint.resource).acknowledge(acknowledgment)
-        self.front = front(self, settings, data=data, endpoint=self.endpoint)
-        if self.front is not None:
-            CfnOutput(self, "FrontUrl", value=self.front.url)
+        self.inference_api = inference_api(self, settings, data=data, endpoint=self.endpoint)
+        if self.inference_api is not None:
+            CfnOutput(self, "InferenceApiUrl", value=self.inference_api.url)
         CfnOutput(self, "EndpointName", value=settings.name)
         CfnOutput(self, "ModelPackageGroup", value=self.registry.group_name)

@@ -1,4 +1,4 @@
-"""What a user would change, read from one TOML file and checked before anything is built."""
+"""Settings of an environment: one TOML file, validated before synthesis."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from constructs_lib.operations.cooldown import RedTime
+from constructs_lib.operations.cooldown import AlarmDuration
 from constructs_lib.operations.values import gate_fault
 
-from .keeping import STRICT, CostSwitchSettings, HttpsFrontSettings, ServingWatch
+from .settings_operations import (
+    STRICT,
+    EndpointAlarmSettings,
+    EndpointScheduleSettings,
+    InferenceApiSettings,
+)
 
 _FOLDER = Path(__file__).resolve().parent.parent / "settings"
 _DEFAULT = "prod"
@@ -25,7 +30,7 @@ _SEARCH_NAME = 21
 
 
 class SettingsError(ValueError):
-    """A settings file says something that cannot be deployed; one line per fault."""
+    """A settings file is invalid; the message has one line per error."""
 
 
 class _Part(BaseModel):
@@ -33,24 +38,24 @@ class _Part(BaseModel):
 
 
 class Project(_Part):
-    """What this copy is called; two copies of different names live in one account."""
+    """Names of the deployment; deployments of different names can share an account."""
 
     name: Annotated[str, Field(pattern=_NAME, max_length=24)]
     model: Annotated[str, Field(pattern=_NAME, max_length=15)]
     permissions_boundary_arn: str | None = None
-    page_emails: list[str] = []
+    alert_emails: list[str] = []
     reserve_concurrency: bool = True
 
 
 class Network(_Part):
-    """Addresses and zones."""
+    """CIDR range and Availability Zones of the VPC."""
 
     cidr: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+\.\d+/(1[6-9]|2[0-4])$")] = "10.0.0.0/16"
     zones: Annotated[int, Field(ge=2, le=3)] = 2
 
 
 class Data(_Part):
-    """Where the data set lies and how it is split."""
+    """Location of the dataset and its split."""
 
     prefix: _PREFIX
     manifest: Annotated[str, Field(min_length=1)]
@@ -67,7 +72,7 @@ class Data(_Part):
 
 
 class Workbench(_Part):
-    """The notebook."""
+    """Notebook instance."""
 
     instance_type: _INSTANCE = "ml.t3.medium"
     volume_gb: Annotated[int, Field(ge=5, le=16384)] = 20
@@ -75,7 +80,7 @@ class Workbench(_Part):
 
 
 class Training(_Part):
-    """The training job."""
+    """Training job."""
 
     algorithm: Literal["xgboost"]
     version: str
@@ -88,7 +93,7 @@ class Training(_Part):
 
 
 class IntegerEnds(_Part):
-    """Whole numbers that are searched."""
+    """Range of an integer hyperparameter."""
 
     minimum: int
     maximum: int
@@ -96,7 +101,7 @@ class IntegerEnds(_Part):
 
 
 class ContinuousEnds(_Part):
-    """Numbers that are searched."""
+    """Range of a continuous hyperparameter."""
 
     minimum: float
     maximum: float
@@ -104,7 +109,7 @@ class ContinuousEnds(_Part):
 
 
 class Tuning(_Part):
-    """The search that takes the place of the one training, for the gate's metric."""
+    """Tuning job in place of the training job; its objective is the gate's metric."""
 
     strategy: Literal["Bayesian", "Random", "Hyperband", "Grid"] = "Bayesian"
     max_jobs: Annotated[int, Field(ge=1, le=750)] | None = None
@@ -125,7 +130,7 @@ class Tuning(_Part):
 
 
 class GateSettings(_Part):
-    """What a challenger must show."""
+    """Conditions that a challenger must meet."""
 
     metric: str
     objective: Literal["Minimize", "Maximize"]
@@ -142,14 +147,14 @@ class GateSettings(_Part):
 
 
 class Capture(_Part):
-    """What is kept of requests and answers."""
+    """Data capture of requests and responses."""
 
     percentage: Annotated[int, Field(ge=0, le=100)]
     prefix: _PREFIX = "capture/"
 
 
 class Rollout(_Part):
-    """How a new model comes in."""
+    """Canary rollout of a new model."""
 
     canary_instances: Annotated[int, Field(ge=1)]
     wait_seconds: Annotated[int, Field(ge=0, le=3600)]
@@ -158,7 +163,7 @@ class Rollout(_Part):
 
 
 class ScalingSettings(_Part):
-    """Between how many instances the endpoint moves."""
+    """Limits and target of the endpoint's scaling."""
 
     minimum: Annotated[int, Field(ge=1)]
     maximum: Annotated[int, Field(ge=1)]
@@ -166,7 +171,7 @@ class ScalingSettings(_Part):
 
 
 class Serving(_Part):
-    """The endpoint."""
+    """Endpoint."""
 
     instance_type: _INSTANCE
     instance_count: Annotated[int, Field(ge=1)]
@@ -191,21 +196,21 @@ class Serving(_Part):
 
 
 class Monitoring(_Part):
-    """What is watched, and what happens then."""
+    """Model quality, alarms and retraining."""
 
-    live_error: float
+    model_quality_threshold: float
     breaching: Annotated[int, Field(ge=1)] = 3
     windows: Annotated[int, Field(ge=1, le=100)] = 3
-    truth_prefix: _PREFIX = "truth/"
+    ground_truth_prefix: _PREFIX = "ground-truth/"
     window_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
-    truth_delay_minutes: Annotated[int, Field(ge=0, le=10080)] = 15
+    ground_truth_delay_minutes: Annotated[int, Field(ge=0, le=10080)] = 15
     cooldown_seconds: Annotated[int, Field(ge=1)] = 21600
     reconcile_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
     backoff_seconds: Annotated[int, Field(ge=1)] = 900
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     latency_ms: Annotated[int, Field(ge=1)] = 500
     dashboard: bool = True
-    serving: ServingWatch = ServingWatch()
+    serving: EndpointAlarmSettings = EndpointAlarmSettings()
 
     @model_validator(mode="after")
     def _can_breach(self) -> Monitoring:
@@ -217,7 +222,7 @@ class Monitoring(_Part):
 
 
 class Settings(_Part):
-    """One environment."""
+    """Settings of one environment."""
 
     project: Project
     network: Network = Network()
@@ -228,19 +233,19 @@ class Settings(_Part):
     gate: GateSettings
     serving: Serving
     monitoring: Monitoring
-    cost_switch: CostSwitchSettings | None = None
-    https_front: HttpsFrontSettings | None = None
+    endpoint_schedule: EndpointScheduleSettings | None = None
+    inference_api: InferenceApiSettings | None = None
 
     @model_validator(mode="after")
-    def _outlasts_the_alarm(self) -> Settings:
-        watch, red = self.monitoring, self._red_time()
-        fault = red.fault("monitoring.cooldown_seconds", watch.cooldown_seconds)
+    def _check_cooldown(self) -> Settings:
+        watch, alarm = self.monitoring, self._alarm_duration()
+        fault = alarm.fault("monitoring.cooldown_seconds", watch.cooldown_seconds)
         if fault is not None:
             raise ValueError(fault)
         return self
 
     @model_validator(mode="after")
-    def _leaves_room_for_trials(self) -> Settings:
+    def _check_name_length(self) -> Settings:
         if self.tuning is not None and len(self.name) > _SEARCH_NAME:
             raise ValueError(
                 f"project.name and project.model must have at most {_SEARCH_NAME - 1} characters "
@@ -249,17 +254,17 @@ class Settings(_Part):
             )
         return self
 
-    def _red_time(self) -> RedTime:
+    def _alarm_duration(self) -> AlarmDuration:
         watch, rollout = self.monitoring, self.serving.rollout
-        red = RedTime(
+        alarm = AlarmDuration(
             window_seconds=watch.window_minutes * 60,
             windows=watch.windows,
-            truth_delay_seconds=watch.truth_delay_minutes * 60,
+            ground_truth_delay_seconds=watch.ground_truth_delay_minutes * 60,
         )
         if rollout is None:
-            return red
+            return alarm
         waits = rollout.wait_seconds + rollout.termination_wait_seconds
-        return replace(red, rollout_seconds=waits)
+        return replace(alarm, rollout_seconds=waits)
 
     @property
     def name(self) -> str:
@@ -268,22 +273,22 @@ class Settings(_Part):
 
 
 def load_settings(chosen: str | None = None) -> Settings:
-    """Read one settings file.
+    """Load and validate a settings file.
 
     Args:
-        chosen: ``dev``, ``prod`` or the path of a TOML file; by default what the environment
-            variable ``SAGELOOP_SETTINGS`` says, else ``prod``.
+        chosen: ``dev``, ``prod`` or the path of a TOML file; by default the value of
+            ``SAGELOOP_SETTINGS``, or ``prod``.
 
     Raises:
-        SettingsError: If there is no such file, or it says what is not allowed.
+        SettingsError: If the file does not exist or is invalid.
 
     """
-    wanted = os.environ.get("SAGELOOP_SETTINGS", _DEFAULT) if chosen is None else chosen
-    path = Path(wanted) if wanted.endswith(".toml") else _FOLDER / f"{wanted}.toml"
+    name = os.environ.get("SAGELOOP_SETTINGS", _DEFAULT) if chosen is None else chosen
+    path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in _FOLDER.glob("*.toml")))
         raise SettingsError(
-            f"no settings {wanted!r}: allowed are {names} or the path of a .toml file"
+            f"no settings {name!r}: allowed are {names} or the path of a .toml file"
         )
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -293,10 +298,10 @@ def load_settings(chosen: str | None = None) -> Settings:
 
 
 def read_settings(values: Mapping[str, Any], *, source: str = "settings") -> Settings:
-    """Check values that were read from somewhere.
+    """Validate the values of a settings file.
 
     Raises:
-        SettingsError: With one line per fault: key, value given, what is allowed.
+        SettingsError: With one line per error: key, value, and what is allowed.
 
     """
     try:

@@ -1,21 +1,22 @@
-"""The training job, or the search in its place, and its role."""
+"""Training or tuning job, and its role."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput
 from constructs import Construct
 
 from constructs_lib import JobSpecification, TrainingJob, TrainingRole, TuningJob, XGBoost
 
+from .base import ProjectStack
 from .data import DataStack
 from .settings import Settings
-from .values import compute, daily_data, search
+from .values import dataset, resource_config, tuning_arguments
 
 
-class TrainingStack(Stack):
-    """The training or tuning job that data, an alarm or a hand starts."""
+class TrainingStack(ProjectStack):
+    """Stack of the training or tuning job that data, an alarm or a manual request starts."""
 
     def __init__(
         self,
@@ -26,8 +27,8 @@ class TrainingStack(Stack):
         data: DataStack,
         **kwargs: Any,
     ) -> None:
-        """Wire the job; ``kwargs`` are the stack's."""
-        super().__init__(scope, construct_id, **kwargs)
+        """Define the resources; ``kwargs`` are arguments of ``Stack``."""
+        super().__init__(scope, construct_id, settings=settings, **kwargs)
         training, tuning = settings.training, settings.tuning
         algorithm = XGBoost(version=training.version, hyperparameters=training.hyperparameters)
         self.role = TrainingRole(
@@ -37,17 +38,17 @@ class TrainingStack(Stack):
             repository_arns=[algorithm.image(self).repository_arn],
             tunes=tuning is not None,
         )
-        group = data.network.workload_group(
-            self, "Group", description="Training", together=training.instance_count > 1
+        group = data.network.security_group(
+            self, "Group", description="Training", allow_self=training.instance_count > 1
         )
         specification = JobSpecification(
             algorithm=algorithm,
             store=data.store,
-            data=daily_data(settings.data),
+            data=dataset(settings.data),
             role=self.role,
             subnet_ids=data.network.subnet_ids,
             security_group_ids=[group.security_group_id],
-            compute=compute(training),
+            compute=resource_config(training),
             max_runtime_seconds=training.max_runtime_seconds,
         )
         common: dict[str, Any] = {
@@ -56,12 +57,11 @@ class TrainingStack(Stack):
             "state": data.state,
             "network": data.network,
             "start_on_deploy": training.start_on_deploy,
-            "page_topic": data.pages.topic,
-            "reserve_concurrency": settings.project.reserve_concurrency,
+            "alert_topic": data.alerts.topic,
         }
         self.job: TrainingJob | TuningJob
         if tuning is None:
             self.job = TrainingJob(self, "Job", **common)
         else:
-            self.job = TuningJob(self, "Job", **common, **search(tuning, settings.gate))
+            self.job = TuningJob(self, "Job", **common, **tuning_arguments(tuning, settings.gate))
         CfnOutput(self, "JobName", value=settings.name)

@@ -1,4 +1,4 @@
-"""From settings to the values that constructs take."""
+"""Arguments of constructs from the settings."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from aws_cdk import Duration
 from constructs_lib import (
     Canary,
     CategoricalRange,
-    Compute,
     ContinuousRange,
-    DailyData,
+    DatePartitionedDataset,
     Evaluation,
     Gate,
     IntegerRange,
+    NoTrafficAlarm,
     Objective,
+    ResourceConfig,
     Scaling,
-    Silence,
-    SwitchTimes,
+    StopStartSchedule,
     Variant,
 )
 
-from .keeping import CostSwitchSettings, ServingWatch
 from .settings import Data, GateSettings, Monitoring, Serving, Training, Tuning
+from .settings_operations import EndpointAlarmSettings, EndpointScheduleSettings
 
 
 def variant(serving: Serving) -> Variant:
-    """The one variant of the endpoint."""
+    """The endpoint's variant."""
     bounds = serving.scaling
     scaling = None if bounds is None else Scaling(
         minimum=bounds.minimum,
@@ -42,7 +42,7 @@ def variant(serving: Serving) -> Variant:
 
 
 def canary(serving: Serving) -> Canary | None:
-    """The rollout, if there is one."""
+    """The rollout; ``None`` if the settings have none."""
     rollout = serving.rollout
     if rollout is None:
         return None
@@ -54,9 +54,9 @@ def canary(serving: Serving) -> Canary | None:
     )
 
 
-def daily_data(data: Data) -> DailyData:
-    """The data set."""
-    return DailyData(
+def dataset(data: Data) -> DatePartitionedDataset:
+    """The dataset."""
+    return DatePartitionedDataset(
         prefix=data.prefix,
         manifest=data.manifest,
         validation_days=data.validation_days,
@@ -64,17 +64,17 @@ def daily_data(data: Data) -> DailyData:
     )
 
 
-def compute(training: Training) -> Compute:
-    """What a job runs on."""
-    return Compute(
+def resource_config(training: Training) -> ResourceConfig:
+    """Instances of the job."""
+    return ResourceConfig(
         instance_type=training.instance_type,
         instance_count=training.instance_count,
         volume_gb=training.volume_gb,
     )
 
 
-def search(tuning: Tuning, gate: GateSettings) -> dict[str, Any]:
-    """What a tuning job is told beyond what a training job is; it improves the gate's metric."""
+def tuning_arguments(tuning: Tuning, gate: GateSettings) -> dict[str, Any]:
+    """Arguments of a tuning job; its objective is the gate's metric."""
     return {
         "ranges": [
             *[IntegerRange(name, **ends.model_dump()) for name, ends in tuning.integer.items()],
@@ -93,10 +93,10 @@ def search(tuning: Tuning, gate: GateSettings) -> dict[str, Any]:
     }
 
 
-def alarms(watch: Monitoring) -> dict[str, Any]:
-    """When the live error asks for retraining, and when p99 and answers 5xx are told."""
+def alarm_arguments(watch: Monitoring) -> dict[str, Any]:
+    """Arguments of the alarms on model quality, p99 latency and 5xx responses."""
     return {
-        "live_error": watch.live_error,
+        "model_quality_threshold": watch.model_quality_threshold,
         "window": Duration.minutes(watch.window_minutes),
         "breaching": watch.breaching,
         "windows": watch.windows,
@@ -105,14 +105,14 @@ def alarms(watch: Monitoring) -> dict[str, Any]:
     }
 
 
-def looping(watch: Monitoring, gate: GateSettings) -> dict[str, Any]:
-    """How the loop judges, and how long it waits."""
+def loop_arguments(watch: Monitoring, gate: GateSettings) -> dict[str, Any]:
+    """Arguments of the retraining loop."""
     return {
         "gate": Gate(**gate.model_dump()),
         "evaluation": Evaluation(
-            truth_prefix=watch.truth_prefix,
+            ground_truth_prefix=watch.ground_truth_prefix,
             window_minutes=watch.window_minutes,
-            truth_delay_minutes=watch.truth_delay_minutes,
+            ground_truth_delay_minutes=watch.ground_truth_delay_minutes,
         ),
         "cooldown": Duration.seconds(watch.cooldown_seconds),
         "reconcile_every": Duration.minutes(watch.reconcile_minutes),
@@ -121,28 +121,30 @@ def looping(watch: Monitoring, gate: GateSettings) -> dict[str, Any]:
     }
 
 
-def limits(watch: ServingWatch, serving: Serving) -> dict[str, Any]:
-    """Limits of the serving alarms; p99 and answers 5xx are watched beside the live error."""
+def endpoint_alarm_arguments(watch: EndpointAlarmSettings, serving: Serving) -> dict[str, Any]:
+    """Arguments of the endpoint alarms; p99 and 5xx have ``ModelQualityAlarms``."""
     latency = {50: watch.p50_ms, 90: watch.p90_ms}
-    scaling = serving.scaling if watch.at_most_instances else None
-    silence = watch.silence
+    scaling = serving.scaling if watch.max_capacity_alarm else None
+    traffic = watch.expected_traffic
     return {
         "latency": {p: Duration.millis(most) for p, most in latency.items() if most is not None},
         "server_error_percent": None,
         "client_error_percent": watch.client_error_percent,
         "cpu_percent": watch.cpu_percent,
         "memory_percent": watch.memory_percent,
-        "most_instances": None if scaling is None else scaling.maximum,
-        "unusual": watch.unusual,
+        "max_capacity": None if scaling is None else scaling.maximum,
+        "anomaly_metrics": watch.anomaly_metrics,
         "band_width": watch.band_width,
-        "silence": None if silence is None else Silence(**silence.model_dump()),
+        "expected_traffic": None if traffic is None else NoTrafficAlarm(**traffic.model_dump()),
     }
 
 
-def switching(switch: CostSwitchSettings) -> dict[str, Any]:
-    """When the cost switch acts."""
-    times = None
-    if switch.down is not None and switch.up is not None:
-        times = SwitchTimes(down=switch.down, up=switch.up, timezone=switch.timezone)
-    idle = switch.idle_minutes
-    return {"times": times, "idle_after": None if idle is None else Duration.minutes(idle)}
+def schedule_arguments(settings: EndpointScheduleSettings) -> dict[str, Any]:
+    """Arguments of the endpoint schedule."""
+    schedule = None
+    if settings.stop is not None and settings.start is not None:
+        schedule = StopStartSchedule(
+            stop=settings.stop, start=settings.start, timezone=settings.timezone
+        )
+    idle = settings.idle_timeout_minutes
+    return {"schedule": schedule, "idle_timeout": None if idle is None else Duration.minutes(idle)}

@@ -1,21 +1,21 @@
-"""The notebook and its role."""
+"""Notebook instance and its role."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Stack
 from constructs import Construct
 
 from constructs_lib import Notebook, NotebookRole
 
+from .base import ProjectStack
 from .data import DataStack
 from .settings import Settings
 from .training import TrainingStack
 
 
-class WorkbenchStack(Stack):
-    """Where people look at data."""
+class WorkbenchStack(ProjectStack):
+    """Stack of the notebook instance."""
 
     def __init__(
         self,
@@ -27,8 +27,8 @@ class WorkbenchStack(Stack):
         training: TrainingStack,
         **kwargs: Any,
     ) -> None:
-        """Wire the notebook; ``kwargs`` are the stack's."""
-        super().__init__(scope, construct_id, **kwargs)
+        """Define the resources; ``kwargs`` are arguments of ``Stack``."""
+        super().__init__(scope, construct_id, settings=settings, **kwargs)
         work, key = settings.workbench, data.store.encryption_key
         self.role = NotebookRole(
             self,

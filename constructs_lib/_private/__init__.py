@@ -1,1 +1,1 @@
-"""Helpers of the constructs; nothing here is part of the API."""
+"""Private helpers of the constructs; not part of the API."""

@@ -1,4 +1,4 @@
-"""Acknowledgments: a rule that does not fit one resource, with the reason beside the cause."""
+"""Acknowledgments of findings of security rules, each with its reason."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _PREFIXED = {"nist": _NIST, "hipaa": _HIPAA, "pci": _PCI}
 
 
 def acknowledge(construct: IConstruct, rules: Iterable[str], reason: str) -> None:
-    """Accept findings of rules on one construct and nothing beside it.
+    """Acknowledge findings of rules on one construct, without its children.
 
     Args:
-        construct: The construct that the rules find fault with.
+        construct: The construct with the findings.
         rules: Full rule ids, for example ``AwsSolutions-S1``.
-        reason: Why the rule does not fit; it stands in the generated page.
+        reason: Reason, for the generated documentation.
 
     """
     for rule in rules:
@@ -32,12 +32,12 @@ def acknowledge(construct: IConstruct, rules: Iterable[str], reason: str) -> Non
 def acknowledge_packs(
     construct: IConstruct, rule: str, reason: str, *, packs: str = "nist hipaa pci"
 ) -> None:
-    """Accept one rule's finding in several packs, by the packs' short names."""
+    """Acknowledge one rule's finding in several rule packs."""
     acknowledge(construct, [f"{_PREFIXED[pack]}-{rule}" for pack in packs.split()], reason)
 
 
 def acknowledge_checkov(resource: Construct, check: str, reason: str) -> None:
-    """Accept one checkov finding; checkov reads it from the resource's metadata."""
+    """Acknowledge one checkov finding in the resource's metadata."""
     target = resource if isinstance(resource, CfnResource) else resource.node.default_child
     assert isinstance(target, CfnResource)
     noted = target.get_metadata("checkov")
@@ -48,23 +48,23 @@ def acknowledge_checkov(resource: Construct, check: str, reason: str) -> None:
 def acknowledge_wildcards(
     policy: Construct, statements: Iterable[iam.PolicyStatement], reason: str
 ) -> None:
-    """Accept the wildcards that stand in ``statements`` and no other ones.
+    """Acknowledge the wildcards in ``statements``, and no other ones.
 
-    The rule names each wildcard by its text in the template, which holds logical ids or names
-    of exports. Both are worked out here, so that no list goes stale.
+    The rule identifies a wildcard by its text in the template, with logical ids or names of
+    exports. Both are derived from the statements.
     """
     stack = Stack.of(policy)
-    found: dict[str, None] = {}
+    findings: dict[str, None] = {}
     for statement in statements:
         for resource in statement.resources:
             for text in _texts(stack, resource):
                 if "*" in text:
-                    found[f"AwsSolutions-IAM5[Resource::{text}]"] = None
-    acknowledge(policy, found, reason)
+                    findings[f"AwsSolutions-IAM5[Resource::{text}]"] = None
+    acknowledge(policy, findings, reason)
 
 
 def _texts(stack: Stack, resource: str) -> Iterator[str]:
-    """The texts by which a resource is known before and after references are resolved."""
+    """The texts of a resource before and after references are resolved."""
     yield _flat(stack.resolve(resource))
     if not Token.is_unresolved(resource):
         return
@@ -84,13 +84,13 @@ def _texts(stack: Stack, resource: str) -> Iterator[str]:
 
 
 def _owner(token: Any) -> Stack | None:
-    """The stack of the resource that a reference points to; none for pseudo parameters."""
+    """The stack of the referenced resource; ``None`` for pseudo parameters."""
     target = token.target
     return Stack.of(target) if isinstance(target, CfnResource) else None
 
 
 def _flat(value: Any) -> str:
-    """A resolved value as one line, in the rule pack's way of writing it."""
+    """A resolved value as one line, in the notation of the rule pack."""
     if isinstance(value, str):
         return value
     if "Fn::Join" in value:

@@ -1,4 +1,4 @@
-"""What alarms are for: one that asks for retraining is red before the rollout that mends it."""
+"""Roles of alarms: a retraining alarm cannot be a rollback alarm."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from constructs import IConstruct
 
 from .errors import ConfigurationError
 
-RETRAINING = "asks for retraining"
-ROLLBACK = "ends a bad rollout"
+RETRAINING = "starts retraining"
+ROLLBACK = "rolls back a rollout"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Claim:
-    """A duty of an alarm; ``rule`` is what a composite alarm is made of, down to the last."""
+    """The role of an alarm; ``rule`` is the expanded rule of a composite alarm."""
 
     duty: str
     arn: str
@@ -26,29 +26,28 @@ class _Claim:
     rule: str
 
     def meets(self, other: _Claim) -> bool:
-        """Whether one of the two is the other, or turns red because of it."""
+        """Whether one of the two alarms is, or contains, the other."""
         if self.arn == other.arn:
             return True
         mine = _mentions(self.rule, other.arn, other.name)
         return mine or _mentions(other.rule, self.arn, self.name)
 
 
-# By app, because alarms of one stack may be given duties in another. Beside its root, which may be
+# By app, because an alarm of one stack can have a role in another. Beside its root, which may be
 # an object of any class that is not ours to add to; weakly, so that claims end with their app.
 _claims: WeakKeyDictionary[IConstruct, list[_Claim]] = WeakKeyDictionary()
 
 
 def claim(where: IConstruct, alarms: Iterable[cloudwatch.IAlarm], duty: str) -> None:
-    """Give alarms a duty.
+    """Assign a role to alarms.
 
     Args:
-        where: The construct that uses them.
+        where: Construct that uses the alarms.
         alarms: The alarms.
         duty: ``RETRAINING`` or ``ROLLBACK``.
 
     Raises:
-        ConfigurationError: If an alarm, or one that a composite alarm is made of, has the other
-            duty: it would undo each better model.
+        ConfigurationError: If an alarm, or one within a composite alarm, has the other role.
 
     """
     claims = _claims.setdefault(where.node.root, [])
@@ -62,25 +61,25 @@ def claim(where: IConstruct, alarms: Iterable[cloudwatch.IAlarm], duty: str) -> 
                 among = "" if made.arn == other.arn else f" (with {other.path})"
                 message = (
                     f"the alarm {made.path}{among} {other.duty}, so it cannot be one that {duty}: "
-                    "it is red when the better model comes, and would undo it"
+                    "it is in ALARM when the rollout of a better model begins"
                 )
                 raise ConfigurationError("AlarmHasOtherDuty", where, message)
         claims.append(made)
 
 
 def _rule_of(where: IConstruct, alarm: cloudwatch.IAlarm) -> str:
-    """A composite alarm's rule with the rules of the composite alarms in it, else nothing."""
+    """The rule of a composite alarm, with those of composite alarms in it; otherwise empty."""
     if not isinstance(alarm, cloudwatch.CompositeAlarm):
         return ""
     nested = [each for each in where.node.root.node.find_all()
               if isinstance(each, cloudwatch.CompositeAlarm)]  # fmt: skip
-    whole, seen = _own_rule(alarm), {alarm.alarm_arn}
+    whole, expanded = _own_rule(alarm), {alarm.alarm_arn}
     while True:
-        more = [each for each in nested if each.alarm_arn not in seen
+        more = [each for each in nested if each.alarm_arn not in expanded
                 and _mentions(whole, each.alarm_arn, each.alarm_name)]  # fmt: skip
         if not more:
             return whole
-        seen |= {each.alarm_arn for each in more}
+        expanded |= {each.alarm_arn for each in more}
         whole += "".join(_own_rule(each) for each in more)
 
 
@@ -91,5 +90,5 @@ def _own_rule(alarm: cloudwatch.CompositeAlarm) -> str:
 
 
 def _mentions(rule: str, arn: str, name: str) -> bool:
-    """Whether a rule has ``ALARM(...)`` or the like of an alarm, by ARN or name, quoted or not."""
+    """Whether a rule contains an alarm, by ARN or name, quoted or not."""
     return any(f"({each})" in rule for one in (arn, name) for each in (one, f'"{one}"'))

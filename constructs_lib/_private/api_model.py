@@ -1,6 +1,6 @@
-"""Requests held against botocore's model of SageMaker, which its own validator does in part.
+"""Validation of requests against botocore's model of SageMaker's API.
 
-Tokens pass: what they stand for is known at deployment only. All that is wrong is told.
+Tokens are not checked: their values are known at deployment only. All errors are reported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from .checks import known
 
-# Java's Unicode classes, as near as Python's own come.
+# Java's Unicode classes in Python's syntax.
 _UNICODE = {r"\p{L}": r"^\W\d_", r"\p{Z}": r"\s", r"\p{N}": r"\d", r"\p{Alnum}": "a-zA-Z0-9"}
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,), "integer": (int,), "long": (int,), "float": (int, float),
@@ -24,13 +24,13 @@ _SPOKEN = {"string": "a text", "integer": "a whole number", "long": "a whole num
            "float": "a number", "double": "a number", "boolean": "true or false",
            "list": "a list", "map": "a mapping", "structure": "a mapping"}  # fmt: skip
 
-_JUDGED_APART = {"ProductionVariantInstanceType", "TrainingInstanceType"}
-"""Enumerations that grow faster than botocore is updated; whoever renders them judges them."""
+_NOT_CHECKED = {"ProductionVariantInstanceType", "TrainingInstanceType"}
+"""Enumerations that grow faster than botocore; the constructs check them."""
 
 
 @cache
 def _model() -> Any:
-    # Read when first needed: the model has several megabytes.
+    # Loaded at first use: the model has several megabytes.
     from botocore.loaders import Loader
     from botocore.model import ServiceModel
 
@@ -39,25 +39,25 @@ def _model() -> Any:
 
 @cache
 def enumeration(shape: str) -> tuple[str, ...]:
-    """Values of an enumeration of SageMaker, for example ``TrainingInstanceType``."""
+    """Values of an enumeration of SageMaker's API, for example ``TrainingInstanceType``."""
     return tuple(_model().shape_for(shape).enum)
 
 
-def nearest(given: str, allowed: tuple[str, ...] | list[str]) -> str | None:
-    """What was probably meant."""
-    found = get_close_matches(given, allowed, n=1, cutoff=0.6)
-    return found[0] if found else None
+def nearest(name: str, allowed: tuple[str, ...] | list[str]) -> str | None:
+    """A suggestion for a misspelled name."""
+    matches = get_close_matches(name, allowed, n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
 def violations(
     operation: str, request: Mapping[str, Any], *, without: tuple[str, ...] = ()
 ) -> list[str]:
-    """All that is wrong with a request, one sentence each.
+    """The errors of a request, one sentence each.
 
     Args:
         operation: Name of the operation, for example ``CreateTrainingJob``.
-        request: Its input; tokens pass.
-        without: Required members that somebody else adds later.
+        request: Input of the operation; tokens are not checked.
+        without: Required members that are added later.
 
     """
     shape = _model().operation_model(operation).input_shape
@@ -68,10 +68,10 @@ def _check(shape: Any, value: Any, path: str) -> Iterator[str]:
     if not known(value):
         return
     kind: str = shape.type_name
-    wanted = _TYPES.get(kind)
-    if wanted is None:
+    expected = _TYPES.get(kind)
+    if expected is None:
         return
-    if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "boolean"):
+    if not isinstance(value, expected) or (isinstance(value, bool) and kind != "boolean"):
         yield f"{path} must be {_SPOKEN[kind]}, got {value!r}"
         return
     by_kind: dict[str, Callable[[Any, Any, str], Iterator[str]]] = {
@@ -87,34 +87,34 @@ def _structure(
     for name in shape.metadata.get("required", []):
         if value.get(name) is None and name not in without:
             yield f"{_under(path, name)} is required"
-    for name, given in value.items():
+    for name, each in value.items():
         member = shape.members.get(name)
         if member is None:
             yield f"{_under(path, name)} is unknown{_hint(name, list(shape.members))}"
-        elif given is None:
+        elif each is None:
             yield f"{_under(path, name)} must have a value, got None"
         else:
-            yield from _check(member, given, _under(path, name))
+            yield from _check(member, each, _under(path, name))
 
 
 def _list(shape: Any, value: Any, path: str) -> Iterator[str]:
     yield from _bounds(shape, len(value), value, path, " entries")
-    for number, given in enumerate(value):
-        yield from _check(shape.member, given, f"{path}.{number}")
+    for number, each in enumerate(value):
+        yield from _check(shape.member, each, f"{path}.{number}")
 
 
 def _map(shape: Any, value: Mapping[Any, Any], path: str) -> Iterator[str]:
     yield from _bounds(shape, len(value), value, path, " entries")
-    for key, given in value.items():
+    for key, each in value.items():
         yield from _check(shape.key, key, f"{path} (key {key!r})")
-        yield from _check(shape.value, given, f"{path}.{key}")
+        yield from _check(shape.value, each, f"{path}.{key}")
 
 
 def _string(shape: Any, value: str, path: str) -> Iterator[str]:
     if not known(value):
         return
     yield from _bounds(shape, len(value), value, path, " characters")
-    allowed = None if shape.name in _JUDGED_APART else shape.metadata.get("enum")
+    allowed = None if shape.name in _NOT_CHECKED else shape.metadata.get("enum")
     if allowed and value not in allowed:
         hint = _hint(value, allowed)
         listed = "" if hint else f"; allowed are {', '.join(sorted(allowed))}"
@@ -135,15 +135,15 @@ def _nothing(_: Any, __: Any, ___: str) -> Iterator[str]:
 
 def _bounds(shape: Any, size: float, value: Any, path: str, unit: str) -> Iterator[str]:
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
-    told = f"{size}{unit}" if unit else f"{value}"
+    actual = f"{size}{unit}" if unit else f"{value}"
     if least is not None and size < least:
-        yield f"{path} must have at least {least}{unit}, got {told}"
+        yield f"{path} must have at least {least}{unit}, got {actual}"
     if most is not None and size > most:
-        yield f"{path} must have at most {most}{unit}, got {told}"
+        yield f"{path} must have at most {most}{unit}, got {actual}"
 
 
-def _hint(given: str, allowed: list[str]) -> str:
-    close = nearest(given, allowed)
+def _hint(name: str, allowed: list[str]) -> str:
+    close = nearest(name, allowed)
     return "" if close is None else f"; did you mean {close!r}?"
 
 
@@ -154,7 +154,7 @@ def _under(path: str, name: str) -> str:
 @cache
 def _pattern(java: str) -> re.Pattern[str] | None:
     if r"\p{L}" in java:
-        return None  # a class inside a class, which Python cannot say
+        return None  # Python has no nested character classes.
     python = java
     for name, members in _UNICODE.items():
         python = python.replace(name, members)

@@ -1,4 +1,4 @@
-"""Archives that are the same bytes on every machine."""
+"""Reproducible archives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EXECUTABLE = 0o100
 
 
 def tar_of(files: Iterable[tuple[str, Path]]) -> bytes:
-    """A tar of files by name: sorted, without times and owners, with one of two modes."""
+    """A tar archive of files by name: sorted, without times and owners."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, path in sorted(files):
@@ -34,7 +34,7 @@ def tar_of(files: Iterable[tuple[str, Path]]) -> bytes:
 
 
 def gzipped(content: bytes) -> bytes:
-    """The content under a gzip header without name and time."""
+    """The content as gzip, without name and time in the header."""
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as archive:
         archive.write(content)
@@ -42,18 +42,18 @@ def gzipped(content: bytes) -> bytes:
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 in hex: of what is packed, for compressors differ from machine to machine."""
+    """SHA-256 of the uncompressed content: compressors differ between machines."""
     return hashlib.sha256(content).hexdigest()
 
 
 def archive_asset(
     scope: Construct, prefix: str, name: str, files: Iterable[tuple[str, Path]]
 ) -> assets.Asset:
-    """Files as an archived asset of the scope's stack, made once for the same files.
+    """Files as an archived asset of the stack, shared by equal contents.
 
     Args:
-        scope: Whose stack it is of.
-        prefix: What its construct id begins with; the rest is of its content.
+        scope: Any construct of the stack.
+        prefix: Prefix of the construct id; the suffix is a hash of the content.
         name: Name of the archive.
         files: Names and paths.
 
@@ -62,9 +62,9 @@ def archive_asset(
     hashed = digest(content)
     stack = Stack.of(scope)
     construct_id = f"{prefix}{hashed[:16]}"
-    found = stack.node.try_find_child(construct_id)
-    if isinstance(found, assets.Asset):
-        return found
+    existing = stack.node.try_find_child(construct_id)
+    if isinstance(existing, assets.Asset):
+        return existing
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / name
         archive.write_bytes(gzipped(content))
@@ -75,7 +75,7 @@ def archive_asset(
 
 
 def read_statements(asset: assets.Asset) -> list[iam.PolicyStatement]:
-    """What a role must be allowed to read an asset, and nothing beside it."""
+    """Statements that allow a role to read an asset."""
     key = asset.s3_object_key
     return [
         allow(["s3:ListBucket"], [asset.bucket.bucket_arn], {"StringEquals": {"s3:prefix": key}}),

@@ -1,4 +1,4 @@
-"""Where the code of the functions lies: inside the wheel, or beside the checkout."""
+"""Code of the functions, from the wheel or from the checkout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from .errors import ConfigurationError
 
-# Byte code differs from machine to machine and would change the asset's hash.
+# Byte code differs between machines and would change the asset's hash.
 _EXCLUDED = ["**/__pycache__", "**/__pycache__/**", "**/*.pyc", "**/*.pyo", "**/.DS_Store"]
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -28,10 +28,10 @@ def function_folder(name: str, *, package: Path = _PACKAGE) -> Path:
     for place in places:
         if place.is_dir():
             return place
-    message = f"no code for {name!r}: looked in {places[0]} (wheel) and {places[1]} (checkout)"
+    message = f"no code for {name!r}: searched in {places[0]} (wheel) and {places[1]} (checkout)"
     raise ConfigurationError("FunctionCodeMissing", name, message)
 
 
 def function_code(name: str) -> lambda_.Code:
-    """The code of one function as an asset that hashes alike on every machine."""
+    """The code of one function as an asset with a reproducible hash."""
     return lambda_.Code.from_asset(str(function_folder(name)), exclude=_EXCLUDED)

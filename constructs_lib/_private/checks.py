@@ -1,4 +1,4 @@
-"""Small checks that know what a token is and let it pass."""
+"""Checks of arguments; tokens are not checked."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
 
 
 def known(*values: Any) -> bool:
-    """Whether values can be judged now, that is, none is a token."""
+    """Whether no value is a token."""
     return not any(_is_token(value) for value in values)
 
 
 def _is_token(value: Any) -> bool:
-    # NaN and infinity would end jsii's process: they cannot be sent to it.
+    # NaN and infinity cannot be sent to jsii: they would end its process.
     if isinstance(value, int) or (isinstance(value, float) and not math.isfinite(value)):
         return False
     return Token.is_unresolved(value)
 
 
 def text_of(number: float) -> str:
-    """A number as text; a token keeps what it stands for, which ``str`` would destroy."""
+    """A number as a string; a token stays a token, which ``str`` would not preserve."""
     return Tokenization.stringify_number(number)
 
 
 class Checks:
-    """Collects all that is wrong with a construct's arguments, and says it at once.
+    """Collects the errors of a construct's arguments, and raises them together.
 
     Example:
         >>> with Checks("Demo") as check:
@@ -59,13 +59,13 @@ class Checks:
             raise ConfigurationError.of(self._where, self._faults)
 
     def refuse(self, code: str, message: str) -> None:
-        """Say that something is wrong."""
+        """Add an error."""
         self._faults.append(Fault(code, message))
 
     def between(
         self, name: str, value: float, low: float | None = None, high: float | None = None
     ) -> None:
-        """Refuse a number outside ``low``..``high`` (both included), and what is not finite."""
+        """Refuse a number that is not finite or not from ``low`` to ``high`` (inclusive)."""
         if not known(value):
             return
         bounds = (low if known(low) else None, high if known(high) else None)
@@ -75,20 +75,20 @@ class Checks:
             self.refuse("ValueOutOfRange", f"{name} must be {_range(*bounds)}, got {value}")
 
     def whole(self, name: str, value: float, low: float, high: float | None = None) -> None:
-        """Refuse a number outside ``low``..``high``, and a fraction."""
+        """Refuse a number outside of ``low`` to ``high``, and one that is not an integer."""
         if known(value) and _is_number(value) and math.isfinite(value) and value % 1 != 0:
             self.refuse("ValueNotWhole", f"{name} must be a whole number, got {value}")
         else:
             self.between(name, value, low, high)
 
     def one_of(self, name: str, value: str, allowed: Collection[str]) -> None:
-        """Refuse a text that is not one of ``allowed``."""
+        """Refuse a string that is not one of ``allowed``."""
         if known(value) and value not in allowed:
             listed = ", ".join(sorted(allowed))
             self.refuse("ValueNotAllowed", f"{name} must be one of {listed}, got {value!r}")
 
     def matches(self, name: str, value: str, pattern: str, limit: int) -> None:
-        """Refuse a text longer than ``limit`` or not of the whole ``pattern``."""
+        """Refuse a string that is longer than ``limit`` or does not match ``pattern``."""
         if not known(value) or not self._is_text(name, value):
             return
         if len(value) > limit:
@@ -98,7 +98,7 @@ class Checks:
             self.refuse("NameNotAllowed", f"{name} must match {pattern}, got {value!r}")
 
     def name(self, label: str, value: str, limit: int = 63) -> None:
-        """Refuse what SageMaker does not take as a name."""
+        """Refuse an invalid name of a SageMaker resource."""
         self.matches(label, value, _NAME, limit)
 
     def prefix(self, label: str, value: str) -> None:
@@ -110,7 +110,7 @@ class Checks:
             self.refuse("PrefixNotAllowed", message)
 
     def instance_type(self, label: str, value: str) -> None:
-        """Refuse what is not written like an ML instance type (``ml.m5.large``)."""
+        """Refuse an invalid ML instance type; valid is ``ml.m5.large``."""
         if not known(value) or not self._is_text(label, value):
             return
         if _INSTANCE_TYPE.fullmatch(value) is None:
@@ -118,7 +118,7 @@ class Checks:
             self.refuse("InstanceTypeNotAllowed", message)
 
     def timezone(self, label: str, value: str) -> None:
-        """Refuse what is not the IANA name of a time zone."""
+        """Refuse an invalid IANA time zone."""
         if not known(value) or not self._is_text(label, value):
             return
         fault = zone_fault(value)
@@ -131,7 +131,7 @@ class Checks:
             self.refuse("ValueMissing", f"{label} must have at least one entry, got none")
 
     def literal(self, label: str, value: float | Duration | None) -> None:
-        """Refuse a token where the value itself is reckoned with."""
+        """Refuse a token where the value is required at synthesis."""
         unknown = value.is_unresolved() if isinstance(value, Duration) else not known(value)
         if unknown:
             message = f"{label} must be known when the stack is built, got a token"

@@ -1,4 +1,4 @@
-"""Dead-letter queues, each with an alarm: what failed is kept, and someone is told."""
+"""Dead-letter queues with an alarm."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .encryption import admit_service
 
 
 def dead_letter_queue(
-    scope: Construct, *, key: kms.IKey | None, page_topic: sns.ITopic | None
+    scope: Construct, *, key: kms.IKey | None, alert_topic: sns.ITopic | None
 ) -> sqs.Queue:
-    """A queue for what a function could not handle, kept 14 days.
+    """The dead-letter queue of a function, with a retention of 14 days.
 
     Args:
         scope: The function's construct.
-        key: Key of the messages; SQS's own by default.
-        page_topic: Topic told when a message lies there; without it there is no alarm.
+        key: KMS key of the messages; SSE-SQS by default.
+        alert_topic: SNS topic that is notified of messages; without it there is no alarm.
 
     """
     queue = sqs.Queue(
@@ -34,11 +34,11 @@ def dead_letter_queue(
     )
     if key is not None:
         admit_service(key, "events")
-    if page_topic is not None:
+    if alert_topic is not None:
         alarm = cloudwatch.Alarm(
             scope,
             "DeadLettersAlarm",
-            alarm_description="Events that a function could not handle wait in its queue",
+            alarm_description="Failed events are in the dead-letter queue",
             metric=queue.metric_approximate_number_of_messages_visible(
                 period=Duration.minutes(1), statistic="Maximum"
             ),
@@ -47,5 +47,5 @@ def dead_letter_queue(
             comparison_operator=(cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(actions.SnsAction(page_topic))
+        alarm.add_alarm_action(actions.SnsAction(alert_topic))
     return queue

@@ -1,4 +1,4 @@
-"""Statements for keys: who in the account, and which service, may use one."""
+"""Statements of KMS key policies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from constructs import Construct
 
 USE = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey",
        "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"]  # fmt: skip
-"""What reading and writing encrypted things takes, without a wildcard."""
+"""KMS actions for reading and writing, without a wildcard."""
 
 _ADMINISTER = [
     "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey",
@@ -31,7 +31,7 @@ def via(*services: str) -> list[str]:
 
 
 def account_statements() -> list[iam.PolicyStatement]:
-    """The account administers the key; IAM decides on its use, and only through services.
+    """The account administers the key; IAM policies allow its use through services.
 
     See https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     """
@@ -52,7 +52,7 @@ def account_statements() -> list[iam.PolicyStatement]:
 
 
 def admit_logs(key: kms.IKey, scope: Construct) -> None:
-    """Let CloudWatch Logs of this account and region encrypt its groups.
+    """Allow CloudWatch Logs of this account and region to use the key.
 
     See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     """
@@ -66,10 +66,10 @@ def admit_logs(key: kms.IKey, scope: Construct) -> None:
 
 
 def admit_service(key: kms.IKey, service: str) -> None:
-    """Let a service of this account write to encrypted topics or queues of the key.
+    """Allow a service of this account to write to encrypted topics and queues.
 
     CDK adds no such statement for an alarm's topic or a rule's dead-letter queue; without it
-    messages are lost and nothing says so.
+    messages are dropped without an error.
     """
     _add(key, iam.PolicyStatement(
         sid=f"Admit{service.capitalize()}",
@@ -80,7 +80,7 @@ def admit_service(key: kms.IKey, service: str) -> None:
 
 
 def use_statement(key: kms.IKey, services: Sequence[str]) -> iam.PolicyStatement:
-    """A role's statement to use the key through ``services`` only."""
+    """A statement to use the key through ``services`` only."""
     return iam.PolicyStatement(
         actions=USE,
         resources=[key.key_arn],
@@ -89,7 +89,7 @@ def use_statement(key: kms.IKey, services: Sequence[str]) -> iam.PolicyStatement
 
 
 def grant_statement(key: kms.IKey) -> iam.PolicyStatement:
-    """A role's statement to let AWS services encrypt volumes with the key."""
+    """A statement to create grants for AWS services, which encrypt volumes with the key."""
     return iam.PolicyStatement(
         actions=["kms:CreateGrant"],
         resources=[key.key_arn],
@@ -98,5 +98,5 @@ def grant_statement(key: kms.IKey) -> iam.PolicyStatement:
 
 
 def _add(key: kms.IKey, statement: iam.PolicyStatement) -> None:
-    """Add to a key of this app; a foreign key's policy is its owner's business."""
+    """Add a statement to the key policy; policies of imported keys are not changed."""
     key.add_to_resource_policy(statement, True)

@@ -10,19 +10,19 @@ from constructs import IConstruct
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong: the name of the rule that was broken, and a sentence."""
+    """One error: the name of the violated rule, and a message."""
 
     code: str
     message: str
 
 
 class ConfigurationError(ValueError):
-    """A construct was given something it cannot provision.
+    """The arguments of a construct are invalid.
 
     Attributes:
-        code: Stable name of the rule that was broken; ``SeveralFaults`` if there were several.
-        path: Path of the construct in the tree, or the name of the value.
-        faults: All that is wrong, each with its code and message.
+        code: Stable name of the violated rule; ``SeveralFaults`` for several errors.
+        path: Path of the construct, or the name of the value.
+        faults: The errors, each with code and message.
 
     Example:
         >>> raise ConfigurationError("ValueOutOfRange", "Demo/Endpoint", "weight must be >= 0")
@@ -39,7 +39,7 @@ class ConfigurationError(ValueError):
 
     @classmethod
     def of(cls, path: IConstruct | str, faults: Sequence[Fault]) -> ConfigurationError:
-        """One error for all faults of one construct; at least one."""
+        """One exception for one or more errors of a construct."""
         if len(faults) == 1:
             return cls(faults[0].code, path, faults[0].message)
         lines = [f"  {fault.code}: {fault.message}" for fault in faults]

@@ -1,4 +1,4 @@
-"""The files of a folder that are packed."""
+"""Files of a folder for an archive."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from .errors import ConfigurationError
 
 
 def files_in(root: Path, exclude: Sequence[str], *, where: str) -> Iterator[tuple[str, Path]]:
-    """Names and paths of a folder's files, in order.
+    """Names and paths of a folder's files, sorted.
 
     Args:
         root: The folder, resolved.
         exclude: Patterns in Git's way; one that begins with ``!`` takes files in again.
-        where: Who is named in errors.
+        where: Name in error messages.
 
     Raises:
-        ConfigurationError: If a link leaves the folder or is one to a folder, or something is
+        ConfigurationError: If a link leaves the folder or points to a folder, or an entry is
             neither a file nor a link to one.
 
     """
     options = CopyOptions(exclude=list(exclude), ignore_mode=IgnoreMode.GIT)
     ignored = IgnoreStrategy.from_copy_options(options, str(root))
-    for here, folders, names in os.walk(root):
-        at = Path(here)
+    for directory, folders, names in os.walk(root):
+        at = Path(directory)
         folders[:] = sorted(f for f in folders if not ignored.completely_ignores(str(at / f)))
         for folder in folders:
             if (at / folder).is_symlink():

@@ -1,4 +1,4 @@
-"""One function of the project: private, encrypted, traced, with a dead-letter queue watched."""
+"""Lambda functions of the library."""
 
 from __future__ import annotations
 
@@ -20,36 +20,34 @@ from constructs import Construct
 
 from .acknowledge import acknowledge, acknowledge_checkov, acknowledge_packs, acknowledge_wildcards
 from .assets import function_code
+from .concurrency import reserved_executions
 from .dead_letters import dead_letter_queue
 from .encryption import admit_logs, use_statement
 from .policies import allow, attach, managed_policy
+from .previous_release import PREVIOUS_FOLDERS
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
-"""The Python of all functions: the newest on which their tests run (see ADR 11)."""
+"""Lambda runtime of all functions: the newest with tests (see ADR 11)."""
 _RUNTIME_REASON = (
     "Python 3.13 is the newest version on which the tests of these functions run; AWS supports it "
     "until 2029"
 )
 _REASON = (
-    "interfaces and traces have no resource level, and alarms are described on all of them or "
-    "composite ones are left out; other wildcards end a prefix of this project"
+    "network interfaces and traces have no resource level, DescribeAlarms needs all resources for "
+    "composite alarms, and other wildcards end a name prefix of this project"
 )
 _INTERFACES_REASON = (
-    "Lambda itself makes the interfaces of a function in a VPC, and asks for the right on all of "
-    "them before it takes the function"
+    "Lambda creates the network interfaces of a function in a VPC, and requires the permissions on "
+    "all resources"
 )
-_NO_DEAD_LETTERS = "whoever calls it waits for its answer and is told what failed: nothing is lost"
+_NO_DEAD_LETTERS = "invoked synchronously; the caller receives errors"
 _INTERFACES = ["ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface",
                "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
                "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"]  # fmt: skip
 
 
-PREVIOUS_FOLDERS = {"endpoint_schedule": "cost_switch", "invoke_proxy": "ask_endpoint"}
-"""Renamed folders: deployed security groups have the previous name in their description."""
-
-
 class FunctionNetwork(Protocol):
-    """What a function asks of the network in which it runs; a network has such functions too."""
+    """Network of a function."""
 
     @property
     def vpc(self) -> ec2.IVpc:
@@ -58,22 +56,22 @@ class FunctionNetwork(Protocol):
 
     @property
     def selection(self) -> ec2.SubnetSelection:
-        """The subnets of its interfaces."""
+        """The subnets of the function."""
         ...
 
-    def workload_group(
-        self, scope: Construct, construct_id: str, *, description: str, together: bool = False
+    def security_group(
+        self, scope: Construct, construct_id: str, *, description: str, allow_self: bool = False
     ) -> ec2.SecurityGroup:
-        """A security group of its own."""
+        """A new security group."""
         ...
 
 
 @jsii.implements(iam.IGrantable)
 class ProjectFunction(Construct):
-    """A function of ``lambda/<folder>``.
+    """Defines a function of ``lambda/<folder>``: in the VPC, encrypted, traced, with dead letters.
 
-    Two policies: what Lambda needs to run it, which exists before the function, and what the
-    code may do, which may name the function itself.
+    It has two policies: one with the permissions that Lambda needs, which exists before the
+    function, and one with the permissions of the code, which can refer to the function.
     """
 
     def __init__(
@@ -88,35 +86,36 @@ class ProjectFunction(Construct):
         environment: Mapping[str, str] | None = None,
         timeout: Duration | None = None,
         memory_size: int = 256,
-        reserved_concurrency: int | None = 2,
+        reserved_concurrency: int = 2,
         invokes_itself: bool = False,
-        page_topic: sns.ITopic | None = None,
+        alert_topic: sns.ITopic | None = None,
         keeps_dead_letters: bool = True,
     ) -> None:
         """Define the function.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            folder: Folder of its code.
-            description: What it does.
-            network: Network in which it runs.
-            key: Key of its environment, logs and dead letters.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            folder: Folder of the code.
+            description: Description of the function.
+            network: Network of the function.
+            key: KMS key of environment, logs and dead letters.
             environment: Environment variables.
             timeout: 2 minutes by default.
-            memory_size: MB.
-            reserved_concurrency: Copies at one time; none leaves it to the account.
-            invokes_itself: Whether it may call itself, to wait without running.
-            page_topic: Topic told when a dead letter lies in the queue.
-            keeps_dead_letters: Whether what it could not handle is kept; one whose callers wait
-                for its answer needs not.
+            memory_size: Memory in MB.
+            reserved_concurrency: Concurrent executions; not reserved where the context key
+                ``sageloop:reserveConcurrency`` is false.
+            invokes_itself: Whether the function can invoke itself, to wait between invocations.
+            alert_topic: SNS topic that is notified of dead letters.
+            keeps_dead_letters: Whether there is a dead-letter queue; not needed for synchronous
+                invocations.
 
         """
         super().__init__(scope, construct_id)
         self.key = key
         self._dead_letters: sqs.Queue | None = None
         if keeps_dead_letters:
-            self._dead_letters = dead_letter_queue(self, key=key, page_topic=page_topic)
+            self._dead_letters = dead_letter_queue(self, key=key, alert_topic=alert_topic)
         self.log_group = self._build_log_group()
         self.role = self._build_role()
         self.policy = managed_policy(self, "Duty", [], role=self.role)
@@ -135,17 +134,17 @@ class ProjectFunction(Construct):
             vpc=network.vpc,
             vpc_subnets=network.selection,
             security_groups=[
-                network.workload_group(self, "Group", description=_group_description(folder))
+                network.security_group(self, "Group", description=_group_description(folder))
             ],
             dead_letter_queue=self._dead_letters,
-            reserved_concurrent_executions=reserved_concurrency,
+            reserved_concurrent_executions=reserved_executions(self, reserved_concurrency),
             recursive_loop=lambda_.RecursiveLoop.ALLOW if invokes_itself else None,
             tracing=lambda_.Tracing.ACTIVE,
             log_group=self.log_group,
             timeout=Duration.minutes(2) if timeout is None else timeout,
             memory_size=memory_size,
         )
-        # CDK orders the function after its role twice; the role's own reference is enough.
+        # CDK adds a dependency on the role; the reference to the role is enough.
         resource = self.function.node.default_child
         assert isinstance(resource, lambda_.CfnFunction)
         resource.add_deletion_override("DependsOn")
@@ -158,7 +157,7 @@ class ProjectFunction(Construct):
 
     @property
     def dead_letters(self) -> sqs.Queue:
-        """What it could not handle; whoever listens or keeps a schedule has such a queue."""
+        """The dead-letter queue, which functions with event rules have."""
         assert self._dead_letters is not None
         return self._dead_letters
 
@@ -169,31 +168,31 @@ class ProjectFunction(Construct):
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
-        """The policy of its duty receives grants."""
+        """The policy of the code receives grants."""
         return self.policy.grant_principal
 
     def allow(self, *statements: iam.PolicyStatement) -> None:
-        """Let the code do more."""
+        """Allow statements in the policy of the code."""
         attach(self, statements)
 
     def allow_apart(self, name: str, statements: Sequence[iam.PolicyStatement]) -> None:
-        """Let the code do more, by a policy of its own (a policy holds 6,144 characters)."""
+        """Allow statements in a separate policy: a policy has at most 6,144 characters."""
         self.permissions.append(managed_policy(self, name, statements, role=self.role))
 
-    def granted(self, statements: Sequence[iam.PolicyStatement], _: iam.Grant) -> None:
-        """Accept the wildcards of statements in the function's own policy."""
+    def record_grant(self, statements: Sequence[iam.PolicyStatement], _: iam.Grant) -> None:
+        """Acknowledge the wildcards of statements in the function's policy."""
         acknowledge_wildcards(self.policy, statements, _REASON)
 
     def listen(
         self, construct_id: str, *, description: str, pattern: events.EventPattern
     ) -> events.Rule:
-        """Run the function at events."""
+        """Define an event rule that invokes the function."""
         return self._rule(construct_id, description, event_pattern=pattern)
 
     def schedule(
         self, construct_id: str, *, description: str, every: Duration | events.Schedule
     ) -> events.Rule:
-        """Run the function again and again."""
+        """Define a schedule that invokes the function."""
         rate = events.Schedule.rate(every) if isinstance(every, Duration) else every
         return self._rule(construct_id, description, schedule=rate)
 
@@ -258,15 +257,15 @@ def _group_description(folder: str) -> str:
 
 
 def runtime_layer(scope: Construct) -> lambda_.LayerVersion:
-    """The code that all functions of one stack share."""
+    """The layer with the shared code, one for each stack."""
     stack = Stack.of(scope)
-    found = stack.node.try_find_child("FunctionRuntime")
-    if isinstance(found, lambda_.LayerVersion):
-        return found
+    existing = stack.node.try_find_child("FunctionRuntime")
+    if isinstance(existing, lambda_.LayerVersion):
+        return existing
     return lambda_.LayerVersion(
         stack,
         "FunctionRuntime",
         code=function_code("layer"),
         compatible_runtimes=[RUNTIME],
-        description="Shared code of the project's functions",
+        description="Shared code of the functions",
     )

@@ -1,7 +1,7 @@
-"""From a request in SageMaker's own words to CloudFormation's typed properties.
+"""Typed CloudFormation properties from SageMaker API requests.
 
-What is rendered once serves three: botocore's model judges it, a document carries it, and the
-template gets it. No name is lost on the way, as it would be in a mapping given to jsii.
+The same request is validated, stored in a document, and used in the template. jsii would drop
+unknown names of a mapping; this module refuses them.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def arguments(owner: type, properties: Mapping[str, Any]) -> dict[str, Any]:
     known = _members(owner)
     made = {}
     for name, value in properties.items():
-        found = known.get(_plain(name))
-        if found is None:
+        member = known.get(_plain(name))
+        if member is None:
             raise ConfigurationError("PropertyUnknown", owner.__name__, f"no property {name!r}")
-        made[found[0]] = _typed(found[1], value)
+        made[member[0]] = _typed(member[1], value)
     return made
 
 
@@ -55,13 +55,13 @@ def _members(owner: type) -> dict[str, tuple[str, type | None]]:
 
 
 def _structure(hint: Any) -> type | None:
-    """The typed structure that a member takes, alone or in a list."""
+    """The type of a member, or of the items of a list."""
     if isinstance(hint, type) and hint.__name__.endswith("Property"):
         return hint
     for each in get_args(hint):
-        found = _structure(each)
-        if found is not None:
-            return found
+        structure = _structure(each)
+        if structure is not None:
+            return structure
     return None
 
 

@@ -1,4 +1,4 @@
-"""Customer-managed policies: what a role may do, each wildcard with its reason."""
+"""Customer-managed IAM policies, with acknowledged wildcards."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def managed_policy(
     *,
     role: iam.IRole | None = None,
 ) -> iam.ManagedPolicy:
-    """A managed policy (never inline) whose wildcards are acknowledged one by one."""
+    """A managed policy with acknowledged wildcards."""
     policy = iam.ManagedPolicy(
         scope,
         construct_id,
@@ -62,14 +62,14 @@ def managed_policy(
 
 @runtime_checkable
 class PolicyHolder(Protocol):
-    """Something of ours that must know what it was granted."""
+    """A grantee that records its grants."""
 
-    def granted(self, statements: Sequence[iam.PolicyStatement], grant: iam.Grant) -> None:
-        """Accept the wildcards of statements that were added, and what must wait for them."""
+    def record_grant(self, statements: Sequence[iam.PolicyStatement], grant: iam.Grant) -> None:
+        """Acknowledge the wildcards of added statements, and record the dependency."""
 
 
 def attach(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -> iam.Grant:
-    """Give statements to whoever is given, as ``grant_*`` methods do."""
+    """Add statements to a grantee, as ``grant_*`` methods do."""
     grants = [
         iam.Grant.add_to_principal(
             grantee=grantee,
@@ -83,5 +83,5 @@ def attach(grantee: iam.IGrantable, statements: Sequence[iam.PolicyStatement]) -
     for grant in grants[1:]:
         combined = combined.combine(grant)
     if isinstance(grantee, PolicyHolder):
-        grantee.granted(statements, combined)
+        grantee.record_grant(statements, combined)
     return combined

@@ -1,4 +1,4 @@
-"""Data is kept unless two keys are turned."""
+"""Removal policies of resources with data."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from aws_cdk import Annotations, RemovalPolicy
 from constructs import Construct
 
 DESTROY_DATA = "sageloop:destroyData"
-"""Context switch that, together with the argument, allows data to be destroyed."""
+"""CDK context key that, with the argument ``removal_policy``, allows deleting data."""
 
 
-def guarded(scope: Construct, wanted: RemovalPolicy | None) -> RemovalPolicy:
-    """The removal policy that is safe to use.
+def retained_unless_confirmed(scope: Construct, policy: RemovalPolicy | None) -> RemovalPolicy:
+    """The effective removal policy.
 
     ``DESTROY`` needs the argument and the context switch ``sageloop:destroyData``; with the
-    argument alone data is kept and a warning says so.
+    argument only, the data is retained, with a warning.
     """
-    if wanted is None:
+    if policy is None:
         return RemovalPolicy.RETAIN
-    if wanted is not RemovalPolicy.DESTROY:
-        return wanted
+    if policy is not RemovalPolicy.DESTROY:
+        return policy
     if scope.node.try_get_context(DESTROY_DATA) in (True, "true"):
         return RemovalPolicy.DESTROY
     Annotations.of(scope).add_warning_v2(

@@ -1,4 +1,4 @@
-"""Statements that functions of several capabilities have in common."""
+"""IAM statements that several functions share."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from .policies import allow
 
 
 def metric_statement() -> iam.PolicyStatement:
-    """Publish the project's own metrics and no others."""
+    """Publish the project's custom metrics only."""
     return allow(["cloudwatch:PutMetricData"], ["*"],
                  {"StringEquals": {"cloudwatch:namespace": "sageloop"}})  # fmt: skip
 
 
 def alarm_statement() -> iam.PolicyStatement:
-    """Describe alarms; with any narrower resource CloudWatch returns no composite alarm.
+    """Describe alarms; with a narrower resource CloudWatch returns no composite alarms.
 
     See https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
     """
     return allow(["cloudwatch:DescribeAlarms"], ["*"])
 
 
-def page_statements(topic: sns.ITopic) -> list[iam.PolicyStatement]:
-    """Send a page to a topic, with the use of its key if it is known to have one."""
+def alert_statements(topic: sns.ITopic) -> list[iam.PolicyStatement]:
+    """Publish alerts to a topic, and use its key if there is one."""
     key = [] if topic.master_key is None else [use_statement(topic.master_key, ["sns"])]
     return [allow(["sns:Publish"], [topic.topic_arn]), *key]

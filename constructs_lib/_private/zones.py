@@ -1,4 +1,4 @@
-"""Time zones by their names."""
+"""IANA time zones."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from zoneinfo import available_timezones
 
 _FORM = re.compile(r"[A-Za-z_]+(/[A-Za-z0-9_+-]+)*")
 
-# Names are read off a directory of hundreds of files, and each schedule asks for one.
+# Cached: the names are read from a directory of hundreds of files.
 _zones = cache(available_timezones)
 
 
 def zone_fault(name: str) -> str | None:
-    """What is wrong with the name of a zone; ``None`` if it is one.
+    """The error message for an invalid time zone; ``None`` for a valid one.
 
-    A machine without IANA's data can judge the form alone.
+    Without IANA's data on the machine only the format is checked.
     """
     zones = _zones()
     if name in zones or (not zones and _FORM.fullmatch(name)):

@@ -1,4 +1,4 @@
-"""Where the loop keeps what it knows."""
+"""State table: a DynamoDB table."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from constructs import Construct
 from .._private.acknowledge import acknowledge_packs
 from .._private.encryption import use_statement
 from .._private.policies import allow, attach
-from .._private.removal import guarded
+from .._private.removal import retained_unless_confirmed
 
 
 class StateTable(Construct):
-    """Defines the table of the loop: documents, champions, locks, handled events.
+    """Defines the DynamoDB table of job documents, champions, locks and handled events.
 
     Partition key ``id``, time to live ``expires``, point-in-time recovery, pay per request.
 
@@ -41,19 +41,19 @@ class StateTable(Construct):
         """Define the table.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            key: Key of the table; DynamoDB's own by default.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            key: KMS key of the table; an AWS owned key by default.
             deletion_protection: Whether DynamoDB refuses to delete the table.
             removal_policy: ``RETAIN`` by default. ``DESTROY`` also needs the context
                 ``sageloop:destroyData``.
-            table: A table you already have, see ``from_table``.
+            table: An existing table, see ``from_table``.
 
         """
         super().__init__(scope, construct_id)
         self.key = key
         self.table: dynamodb.ITable = (
-            self._build_table(deletion_protection, guarded(self, removal_policy))
+            self._build_table(deletion_protection, retained_unless_confirmed(self, removal_policy))
             if table is None
             else table
         )
@@ -67,7 +67,7 @@ class StateTable(Construct):
         table: dynamodb.ITable,
         key: kms.IKey | None = None,
     ) -> StateTable:
-        """Use a table you already have, with the partition key ``id``."""
+        """Import an existing table, with the partition key ``id``."""
         return StateTable(scope, construct_id, table=table, key=key)
 
     @property
@@ -76,11 +76,11 @@ class StateTable(Construct):
         return self.table.table_name
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone read entries; never scan."""
+        """Grant permission to read entries; never scan."""
         return attach(grantee, self.statements("GetItem"))
 
     def grant_read_write(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone read and write entries; never scan, never change the table."""
+        """Grant permission to read and write entries; never scan, never change the table."""
         return attach(grantee, self.statements("GetItem", "PutItem", "UpdateItem"))
 
     def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
@@ -109,6 +109,6 @@ class StateTable(Construct):
             removal_policy=removal_policy,
         )
         acknowledge_packs(table, "DynamoDBInBackupPlan", packs="nist hipaa", reason=(
-            "point-in-time recovery is on; a backup plan is the account's, not the project's"
+            "point-in-time recovery is on; backup plans are defined for the account"
         ))  # fmt: skip
         return table

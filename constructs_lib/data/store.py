@@ -1,4 +1,4 @@
-"""Where data sets, models and captured traffic lie."""
+"""Data store: an S3 bucket of datasets, models and captured data."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .._private.checks import Checks
 from .._private.encryption import account_statements, admit_logs, use_statement
 from .._private.errors import ConfigurationError
 from .._private.policies import allow, attach
-from .._private.removal import guarded
+from .._private.removal import retained_unless_confirmed
 
 _ENCRYPTION = "s3:x-amz-server-side-encryption"
 _KEY_ID = f"{_ENCRYPTION}-aws-kms-key-id"
 _CUSTOMER_KEY = f"{_ENCRYPTION}-customer-algorithm"
-_NO_REPLICA = "one region by design; a second copy of the data is the owner's decision"
+_NO_REPLICA = "single-region by design; replication is the owner's decision"
 
 
 class DataStoreBase(Construct):
-    """What a data store offers, whoever owns its bucket.
+    """Base of data stores, imported ones included.
 
     Attributes:
         bucket: The bucket.
-        key: Its key; none for a bucket of your own without one.
+        key: KMS key; ``None`` for an imported bucket without one.
 
     """
 
@@ -39,38 +39,40 @@ class DataStoreBase(Construct):
 
     @property
     def encryption_key(self) -> kms.IKey:
-        """The key, where one is needed.
+        """The KMS key.
 
         Raises:
-            ConfigurationError: If the bucket is your own and has none.
+            ConfigurationError: If there is none.
 
         """
         if self.key is None:
-            raise ConfigurationError("KeyMissing", self, "this needs a store with a key, got none")
+            raise ConfigurationError(
+                "KeyMissing", self, "a data store with a key is required, got none"
+            )
         return self.key
 
     def uri(self, prefix: str = "") -> str:
-        """``s3://`` address of a prefix."""
+        """``s3://`` URI of a prefix."""
         return f"s3://{self.bucket.bucket_name}/{prefix}"
 
     def grant_list(self, grantee: iam.IGrantable, *, prefix: str) -> iam.Grant:
-        """Let someone list one prefix."""
+        """Grant permission to list one prefix."""
         return attach(grantee, [self.list_statement(prefix)])
 
     def grant_read(self, grantee: iam.IGrantable, *, prefix: str) -> iam.Grant:
-        """Let someone list and read one prefix."""
+        """Grant permission to list and read one prefix."""
         return attach(grantee, self.read_statements(prefix))
 
     def grant_write(self, grantee: iam.IGrantable, *, prefix: str) -> iam.Grant:
-        """Let someone add objects below one prefix; nothing is read, nothing deleted."""
+        """Grant permission to create objects below one prefix, without read and delete."""
         return attach(grantee, self.write_statements(prefix))
 
     def metric_size(self, **options: Any) -> cloudwatch.Metric:
-        """Bytes in the bucket, all versions together, once a day."""
+        """Size of the bucket in bytes, all versions included; daily."""
         return self._daily("BucketSizeBytes", "StandardStorage", options)
 
     def metric_objects(self, **options: Any) -> cloudwatch.Metric:
-        """Objects in the bucket, all versions together, once a day."""
+        """Number of objects, all versions included; daily."""
         return self._daily("NumberOfObjects", "AllStorageTypes", options)
 
     def _daily(self, name: str, storage: str, options: Mapping[str, Any]) -> cloudwatch.Metric:
@@ -103,15 +105,15 @@ class DataStoreBase(Construct):
         return [allow(actions, [objects]), *self.key_statements()]
 
     def key_statements(self) -> list[iam.PolicyStatement]:
-        """Statements to use the key, if there is one, through S3 only."""
+        """Statements to use the key through S3; empty without a key."""
         return [] if self.key is None else [use_statement(self.key, ["s3"])]
 
 
 class DataStore(DataStoreBase):
-    """Defines an encrypted, versioned, private bucket with a key of its own, and keeps both.
+    """Defines an encrypted, versioned, private S3 bucket with a KMS key, and retains both.
 
-    Only TLS 1.2 and the store's own key are admitted; accesses are logged to a second bucket;
-    object events go to EventBridge. Names are left to CloudFormation.
+    TLS 1.2 and the store's key are required; access logs are in a second bucket; object events are
+    sent to EventBridge. CloudFormation generates the names.
 
     Example:
         >>> store = DataStore(stack, "Store")
@@ -132,13 +134,13 @@ class DataStore(DataStoreBase):
         """Define the store.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            key: A key you already have; one of its own by default.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            key: KMS key of the store; a new one by default.
             removal_policy: ``RETAIN`` by default. ``DESTROY`` also needs the context
                 ``sageloop:destroyData``.
-            noncurrent_days: Days that overwritten and deleted objects are kept.
-            log_days: Days that access logs are kept.
+            noncurrent_days: Retention of noncurrent object versions in days.
+            log_days: Retention of access logs in days.
 
         Raises:
             ConfigurationError: If a number of days is out of range.
@@ -148,7 +150,7 @@ class DataStore(DataStoreBase):
         with Checks(self) as check:
             check.whole("noncurrent_days", noncurrent_days, 1, 3650)
             check.whole("log_days", log_days, 1, 3650)
-        self.removal_policy = guarded(self, removal_policy)
+        self.removal_policy = retained_unless_confirmed(self, removal_policy)
         self.key = self._build_key() if key is None else key
         self.log_bucket = self._build_log_bucket(log_days)
         self.bucket = self._build_bucket(self.key, noncurrent_days)
@@ -164,7 +166,7 @@ class DataStore(DataStoreBase):
         bucket: s3.IBucket,
         key: kms.IKey | None = None,
     ) -> DataStoreBase:
-        """Use a bucket you already have; switch on its EventBridge notifications yourself."""
+        """Import an existing bucket; enable its EventBridge notifications."""
         store = DataStoreBase(scope, construct_id)
         store.bucket = bucket
         store.key = bucket.encryption_key if key is None else key
@@ -198,7 +200,7 @@ class DataStore(DataStoreBase):
         acknowledge_packs(bucket, "S3DefaultEncryptionKMS", packs="nist hipaa pci",
                           reason="log delivery of S3 writes to SSE-S3 buckets only")  # fmt: skip
         acknowledge_packs(bucket, "S3BucketReplicationEnabled", _NO_REPLICA)
-        acknowledge_checkov(bucket, "CKV_AWS_18", "it is the bucket of the logs itself")
+        acknowledge_checkov(bucket, "CKV_AWS_18", "this is the bucket of access logs")
         return bucket
 
     def _build_bucket(self, key: kms.IKey, noncurrent_days: int) -> s3.Bucket:
@@ -221,7 +223,7 @@ class DataStore(DataStoreBase):
         resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
             destination_bucket_name=self.log_bucket.bucket_name, log_file_prefix="access/"
         )
-        # The L2's switch brings a function of its own; the property does the same without one.
+        # The L2's argument would add a function; the property has the same effect.
         resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
                 event_bridge_enabled=True
@@ -231,7 +233,7 @@ class DataStore(DataStoreBase):
         return bucket
 
     def _log_accesses(self, bucket: s3.IBucket) -> None:
-        """Admit S3's log delivery by policy, as buckets without ACLs need it."""
+        """Allow S3 log delivery by bucket policy, since the bucket has no ACLs."""
         self.log_bucket.add_to_resource_policy(iam.PolicyStatement(
             sid="AdmitAccessLogs",
             principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
@@ -244,7 +246,7 @@ class DataStore(DataStoreBase):
         ))  # fmt: skip
 
     def _admit_only_own_key(self, key: kms.IKey) -> None:
-        """Refuse uploads whose encryption headers would put the object under another key.
+        """Deny uploads whose encryption headers select another key.
 
         A request without such headers is allowed: the bucket's default encrypts with ``key``.
         """

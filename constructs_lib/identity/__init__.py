@@ -1,4 +1,4 @@
-"""Execution roles, one per duty."""
+"""Execution roles."""
 
 from .execution import ExecutionRole
 from .hosting import HostingRole

@@ -1,4 +1,4 @@
-"""What every execution role of SageMaker has in common."""
+"""Base class of execution roles."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ _PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloa
 
 @jsii.implements(iam.IGrantable)
 class ExecutionRole(Construct):
-    """Defines a role that SageMaker assumes for one duty, and for this account only.
+    """Defines a role that SageMaker assumes for one kind of workload in this account.
 
-    Permissions stand in customer-managed policies, so ``grant_*`` methods given this construct
-    write no inline policy.
+    Permissions are in customer-managed policies: ``grant_*`` methods add no inline policy.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html
 
@@ -53,15 +52,15 @@ class ExecutionRole(Construct):
         permissions_boundary: iam.IManagedPolicy | None = None,
         existing: iam.IRole | None = None,
     ) -> None:
-        """Args are the duty's.
+        """Define the role.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             source: Resource part of ``aws:SourceArn`` for which the role may be assumed, for
                 example ``training-job/*``.
-            permissions_boundary: Limit of what the role can ever do.
-            existing: A role of your own, taken as it is.
+            permissions_boundary: Permissions boundary of the role.
+            existing: An existing role, which is not changed.
 
         """
         super().__init__(scope, construct_id)
@@ -81,9 +80,9 @@ class ExecutionRole(Construct):
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> ExecutionRole:
-        """Use a role you already have; grants go to it as CDK would write them.
+        """Import an existing role; grants are added to it.
 
-        What every role of the duty has (logs, metrics, network, images) is yours to see to.
+        Permissions for logs, metrics, network and images are not added.
         """
         return ExecutionRole(scope, construct_id, source="*", existing=role)
 
@@ -94,27 +93,27 @@ class ExecutionRole(Construct):
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
-        """Who receives grants: the managed policy, or your own role."""
+        """The managed policy, or the existing role, which receives grants."""
         return self.role.grant_principal if self.policy is None else self.policy.grant_principal
 
     @property
     def policies(self) -> list[IDependable]:
-        """What whoever uses the role must wait for: its policy, or the grants to your own."""
+        """Dependencies of resources with this role: its policy, or grants to an existing role."""
         return list(self._grants) if self.policy is None else [self.policy]
 
     def add(self, *statements: iam.PolicyStatement) -> None:
         """Add statements to the role's policy, their wildcards acknowledged."""
         attach(self, statements)
 
-    def granted(self, statements: Sequence[iam.PolicyStatement], grant: iam.Grant) -> None:
-        """Accept the wildcards of statements in the role's own policy."""
+    def record_grant(self, statements: Sequence[iam.PolicyStatement], grant: iam.Grant) -> None:
+        """Acknowledge the wildcards of statements in the role's policy."""
         if self.policy is None:
             self._grants.append(grant)
         else:
             acknowledge_wildcards(self.policy, statements, _REASON)
 
     def grant_pass(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone hand this role to SageMaker, and to nobody else."""
+        """Grant permission to pass this role to SageMaker only."""
         return iam.Grant.add_to_principal(
             grantee=grantee,
             actions=["iam:PassRole"],
@@ -140,6 +139,29 @@ class ExecutionRole(Construct):
                 for kind in ("network-interface", "security-group", "subnet")
             ]),
         )  # fmt: skip
+
+    def _add_workload(
+        self,
+        *,
+        log_group: str,
+        namespaces: Sequence[str],
+        repository_arns: Sequence[str],
+        key: kms.IKey | None,
+    ) -> None:
+        """Add what every SageMaker workload needs: logs, metrics, network, images and key.
+
+        Args:
+            log_group: Name of the log group, or a pattern of names.
+            namespaces: CloudWatch namespaces of the workload's metrics.
+            repository_arns: ECR repositories of the workload's images.
+            key: KMS key of volumes and of data in S3.
+
+        """
+        self._add_logs(log_group)
+        self._add_metrics(*namespaces)
+        self._add_network()
+        self._add_pull(repository_arns)
+        self._add_key(key)
 
     def _add_pull(self, repositories: Sequence[str]) -> None:
         if repositories:

@@ -1,4 +1,4 @@
-"""The role of models behind endpoints."""
+"""Execution role of models."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .._private.statements import alarm_statement, page_statements
+from .._private.statements import alarm_statement, alert_statements
 from .execution import ExecutionRole
 
 
 class HostingRole(ExecutionRole):
     """Defines the role that SageMaker uses to serve models.
 
-    It may log, publish metrics of endpoints, open network interfaces, pull the given images,
-    encrypt volumes and look at rollback alarms. Artifacts it reads and the place of captured
-    data are granted by the store.
+    It has permissions for logs, metrics, network interfaces, the images of ``repository_arns``,
+    volume encryption and rollback alarms. The data store grants access to artifacts and captured
+    data.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
 
@@ -43,45 +43,44 @@ class HostingRole(ExecutionRole):
         """Define the role.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            key: Key of volumes and of data in S3.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            key: KMS key of volumes and of data in S3.
             repository_arns: ECR repositories of the inference images.
-            permissions_boundary: Limit of what the role can ever do.
-            existing: A role of your own, see ``from_role``.
+            permissions_boundary: Permissions boundary of the role.
+            existing: An existing role, see ``from_role``.
 
         """
-        # SageMaker sends this very text for inference; a narrower one breaks endpoints.
+        # For inference aws:SourceArn has no narrower value: a narrower condition fails endpoints.
         super().__init__(
             scope, construct_id, source="*", permissions_boundary=permissions_boundary,
             existing=existing,
         )  # fmt: skip
         self._repositories = list(repository_arns) if existing is None else []
-        if existing is not None:
-            return
-        self._add_logs("/aws/sagemaker/Endpoints/*")
-        self._add_metrics("AWS/SageMaker", "/aws/sagemaker/Endpoints")
-        self._add_network()
-        self._add_pull(repository_arns)
-        self._add_key(key)
+        if existing is None:
+            self._add_workload(
+                log_group="/aws/sagemaker/Endpoints/*",
+                namespaces=["AWS/SageMaker", "/aws/sagemaker/Endpoints"],
+                repository_arns=repository_arns, key=key,
+            )  # fmt: skip
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> HostingRole:
-        """Use a role you already have; grants of data go to it as CDK would write them."""
+        """Import an existing role; grants of data are added to it."""
         return HostingRole(scope, construct_id, existing=role)
 
     def allow_rollback_alarms(self, alarm_arns: Sequence[str]) -> None:
-        """Let SageMaker read the alarms that end a bad rollout, composite ones among them."""
+        """Allow SageMaker to describe rollback alarms, composite ones included."""
         if alarm_arns:
             self.add(alarm_statement())
 
     def allow_images(self, repository_arns: Sequence[str]) -> None:
-        """Let SageMaker pull images of more repositories."""
+        """Allow SageMaker to pull images of more repositories."""
         new = [each for each in repository_arns if each not in self._repositories]
         self._repositories += new
         self._add_pull(new)
 
     def allow_notifications(self, topics: Sequence[sns.ITopic]) -> None:
-        """Let SageMaker tell topics of asynchronous answers."""
+        """Allow SageMaker to publish results of asynchronous inference to topics."""
         for topic in topics:
-            self.add(*page_statements(topic))
+            self.add(*alert_statements(topic))

@@ -1,4 +1,4 @@
-"""The role of notebook instances."""
+"""Execution role of notebook instances."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _JOBS = ["sagemaker:AddTags", "sagemaker:CreateTrainingJob", "sagemaker:Describe
 
 
 class NotebookRole(ExecutionRole):
-    """Defines the role of the people who work in a notebook.
+    """Defines the role of a notebook instance and its users.
 
-    It starts training jobs of one name prefix, isolated and in a VPC, with one role and no other.
-    It opens no notebook and hands out no presigned address.
+    It can start training jobs of one name prefix, with network isolation, in a VPC and with one
+    role. It cannot open notebooks or create presigned URLs.
 
     Example:
         >>> training = TrainingRole(stack, "Training", key=store.key)
@@ -42,27 +42,28 @@ class NotebookRole(ExecutionRole):
         """Define the role.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            jobs: Prefix of the training jobs it may start; none by default.
-            training_role: The one role it may give to those jobs.
-            endpoints: Names of the endpoints it may ask.
-            key: Key of volumes and of data in S3.
-            permissions_boundary: Limit of what the role can ever do.
-            existing: A role of your own, see ``from_role``.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            jobs: Name prefix of training jobs that it can start; none by default.
+            training_role: Role that it can pass to these jobs.
+            endpoints: Names of endpoints that it can invoke.
+            key: KMS key of volumes and of data in S3.
+            permissions_boundary: Permissions boundary of the role.
+            existing: An existing role, see ``from_role``.
 
         """
-        # Whether notebooks send a narrower source is not documented; a wrong one denies all.
+        # The aws:SourceArn of notebooks is not documented; a wrong condition denies all.
         super().__init__(
             scope, construct_id, source="*", permissions_boundary=permissions_boundary,
             existing=existing,
         )  # fmt: skip
         if existing is not None:
             return
-        self._add_logs("/aws/sagemaker/NotebookInstances")
-        self._add_metrics("/aws/sagemaker/NotebookInstances")
-        self._add_network()
-        self._add_key(key)
+        self._add_workload(
+            log_group="/aws/sagemaker/NotebookInstances",
+            namespaces=["/aws/sagemaker/NotebookInstances"],
+            repository_arns=(), key=key,
+        )  # fmt: skip
         if jobs is not None:
             self.add(*_isolated_jobs(arn(self, "sagemaker", "training-job", f"{jobs}*")))
         if training_role is not None:
@@ -73,7 +74,7 @@ class NotebookRole(ExecutionRole):
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> NotebookRole:
-        """Use a role you already have; grants of data go to it as CDK would write them."""
+        """Import an existing role; grants of data are added to it."""
         return NotebookRole(scope, construct_id, existing=role)
 
 

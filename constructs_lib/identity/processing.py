@@ -1,4 +1,4 @@
-"""The role of processing jobs."""
+"""Execution role of processing jobs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .execution import ExecutionRole
 class ProcessingRole(ExecutionRole):
     """Defines the role that SageMaker uses to run processing jobs.
 
-    It may log, publish metrics of processing jobs, open network interfaces in the network, pull
-    the given images and encrypt volumes. What it reads and writes is granted by the job.
+    It has permissions for logs, metrics, network interfaces, the images of ``repository_arns``
+    and volume encryption. The job grants access to its inputs and outputs.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 
@@ -38,27 +38,26 @@ class ProcessingRole(ExecutionRole):
         """Define the role.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            key: Key of volumes and of data in S3.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            key: KMS key of volumes and of data in S3.
             repository_arns: ECR repositories of the images.
-            permissions_boundary: Limit of what the role can ever do.
-            existing: A role of your own, see ``from_role``.
+            permissions_boundary: Permissions boundary of the role.
+            existing: An existing role, see ``from_role``.
 
         """
         super().__init__(
             scope, construct_id, source="processing-job/*",
             permissions_boundary=permissions_boundary, existing=existing,
         )  # fmt: skip
-        if existing is not None:
-            return
-        self._add_logs("/aws/sagemaker/ProcessingJobs")
-        self._add_metrics("/aws/sagemaker/ProcessingJobs")
-        self._add_network()
-        self._add_pull(repository_arns)
-        self._add_key(key)
+        if existing is None:
+            self._add_workload(
+                log_group="/aws/sagemaker/ProcessingJobs",
+                namespaces=["/aws/sagemaker/ProcessingJobs"],
+                repository_arns=repository_arns, key=key,
+            )  # fmt: skip
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> ProcessingRole:
-        """Use a role you already have; grants of data go to it as CDK would write them."""
+        """Import an existing role; grants of data are added to it."""
         return ProcessingRole(scope, construct_id, existing=role)

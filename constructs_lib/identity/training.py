@@ -1,4 +1,4 @@
-"""The role of training jobs."""
+"""Execution role of training jobs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .execution import ExecutionRole
 class TrainingRole(ExecutionRole):
     """Defines the role that SageMaker uses to run training jobs of one name prefix.
 
-    It may log, publish metrics of training jobs, open network interfaces in the network, pull
-    the given images and encrypt volumes. Data it reads and writes is granted by the store.
+    It has permissions for logs, metrics, network interfaces, the images of ``repository_arns``
+    and volume encryption. The job grants access to its inputs and outputs.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 
@@ -40,30 +40,28 @@ class TrainingRole(ExecutionRole):
         """Define the role.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            key: Key of volumes and of data in S3.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            key: KMS key of volumes and of data in S3.
             repository_arns: ECR repositories of the training images.
-            tunes: Whether tuning jobs may assume it too.
-            permissions_boundary: Limit of what the role can ever do.
-            existing: A role of your own, see ``from_role``.
+            tunes: Whether tuning jobs can assume it as well.
+            permissions_boundary: Permissions boundary of the role.
+            existing: An existing role, see ``from_role``.
 
         """
-        # What a tuning job sends as its source is not documented; a wrong one denies all.
+        # The aws:SourceArn of tuning jobs is not documented; a wrong condition denies all.
         super().__init__(
             scope, construct_id, source="*" if tunes else "training-job/*",
             permissions_boundary=permissions_boundary, existing=existing,
         )  # fmt: skip
         self.tunes = tunes or existing is not None
-        if existing is not None:
-            return
-        self._add_logs("/aws/sagemaker/TrainingJobs")
-        self._add_metrics("/aws/sagemaker/TrainingJobs")
-        self._add_network()
-        self._add_pull(repository_arns)
-        self._add_key(key)
+        if existing is None:
+            self._add_workload(
+                log_group="/aws/sagemaker/TrainingJobs", namespaces=["/aws/sagemaker/TrainingJobs"],
+                repository_arns=repository_arns, key=key,
+            )  # fmt: skip
 
     @classmethod
     def from_role(cls, scope: Construct, construct_id: str, role: iam.IRole) -> TrainingRole:
-        """Use a role you already have; grants of data go to it as CDK would write them."""
+        """Import an existing role; grants of data are added to it."""
         return TrainingRole(scope, construct_id, existing=role)

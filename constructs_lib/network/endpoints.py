@@ -1,4 +1,4 @@
-"""VPC endpoints: how a network without a way out reaches AWS."""
+"""VPC endpoints."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ INTERFACES: dict[str, ec2.InterfaceVpcEndpointAwsService] = {
 }
 """Interface endpoints by construct id; each is billed per zone and hour.
 
-Functions call all but three: notebooks ask STS who they are, and images come from ECR's two
-(Security Hub's EC2.55 and EC2.56 want them in every VPC).
+Functions use all but three: notebooks use STS, and images are pulled from the two of ECR
+(Security Hub's EC2.55 and EC2.56 require them in every VPC).
 """
 
 
 def gateway_policies() -> tuple[list[iam.PolicyStatement], list[iam.PolicyStatement]]:
     """Policies of the S3 and the DynamoDB gateway.
 
-    S3 admits the account's own buckets, the bucket through which CloudFormation takes the
-    answers of custom resources (without it a deployment hangs for an hour) and ECR's layers.
+    The S3 policy allows the account's buckets, CloudFormation's bucket for responses of custom
+    resources (without it a deployment waits for an hour), and the layers of ECR images.
     """
     own = {"StringEquals": {"aws:ResourceAccount": Aws.ACCOUNT_ID}}
     region = Fn.join("", Fn.split("-", Aws.REGION))
@@ -60,7 +60,7 @@ def gateway_policies() -> tuple[list[iam.PolicyStatement], list[iam.PolicyStatem
 
 
 def add_gateways(vpc: ec2.Vpc) -> list[ec2.IVpcEndpoint]:
-    """Add the gateways of S3 and DynamoDB; they cost nothing."""
+    """Add the gateway endpoints of S3 and DynamoDB, which have no cost."""
     s3_statements, dynamodb_statements = gateway_policies()
     s3 = vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
     dynamodb = vpc.add_gateway_endpoint(
@@ -76,7 +76,7 @@ def add_gateways(vpc: ec2.Vpc) -> list[ec2.IVpcEndpoint]:
 def add_interfaces(
     scope: Construct, vpc: ec2.IVpc, cidr: str, names: Sequence[str]
 ) -> list[ec2.IVpcEndpoint]:
-    """Add one interface endpoint per name, open to the network's own addresses on 443."""
+    """Add one interface endpoint per name, reachable from the VPC on port 443."""
     group = ec2.SecurityGroup(
         scope,
         "EndpointGroup",

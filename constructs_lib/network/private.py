@@ -1,4 +1,4 @@
-"""A network without a way out."""
+"""Private network: a VPC without internet access."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .endpoints import INTERFACES, add_gateways, add_interfaces
 
 
 class PrivateNetwork(Construct):
-    """Defines a VPC without internet gateway or NAT, with endpoints for what the loop calls.
+    """Defines a VPC without internet gateway and NAT, with VPC endpoints.
 
-    Two zones, flow logs in an encrypted group, the default security group emptied by a function
-    of this library. No account look-up happens: zones are chosen by the region itself.
+    It has two Availability Zones, encrypted flow logs, and a default security group without rules.
+    It needs no lookup in the account: the zones are those of the region.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/train-vpc.html
 
     Example:
         >>> network = PrivateNetwork(stack, "Network", key=store.key)
-        >>> group = network.workload_group(stack, "Functions", description="Functions")
+        >>> group = network.security_group(stack, "Functions", description="Functions")
 
     """
 
@@ -44,24 +44,22 @@ class PrivateNetwork(Construct):
         zones: int = 2,
         interfaces: Sequence[str] = tuple(INTERFACES),
         flow_log_days: logs.RetentionDays = logs.RetentionDays.ONE_YEAR,
-        page_topic: sns.ITopic | None = None,
-        reserve_concurrency: bool = True,
+        alert_topic: sns.ITopic | None = None,
         vpc: ec2.IVpc | None = None,
     ) -> None:
         """Define the network.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            key: Key of the flow logs.
-            cidr: Addresses of the network.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            key: KMS key of the flow logs.
+            cidr: CIDR range of the VPC.
             zones: Availability zones, 2 or 3. Stacks without a fixed region have 2.
-            interfaces: Interface endpoints, by name; all that the loop needs by default. Each
+            interfaces: Interface endpoints, by name; by default all that the constructs need. Each
                 costs about 7 USD per zone and month.
-            flow_log_days: How long flow logs are kept.
-            page_topic: Topic told when the function of the default group fails.
-            reserve_concurrency: Whether that function reserves its concurrency in the account.
-            vpc: A VPC you already have, see ``from_vpc``.
+            flow_log_days: Retention of the flow logs.
+            alert_topic: SNS topic that is notified when the function fails.
+            vpc: An existing VPC, see ``from_vpc``.
 
         Raises:
             ConfigurationError: If a number or a name is not allowed.
@@ -73,7 +71,7 @@ class PrivateNetwork(Construct):
             check.literal("zones", zones)
             for name in interfaces:
                 check.one_of("interfaces", name, INTERFACES)
-        self.ready: list[IDependable] = []
+        self.dependencies: list[IDependable] = []
         if vpc is not None:
             self.vpc: ec2.IVpc = vpc
             with Checks(self) as check:
@@ -82,16 +80,16 @@ class PrivateNetwork(Construct):
         own = self._build_vpc(cidr, zones)
         self.vpc = own
         self._build_flow_log(own, key, flow_log_days)
-        self.ready = [
+        self.dependencies = [
             *own.isolated_subnets,
             *add_gateways(own),
             *add_interfaces(self, own, cidr, interfaces),
         ]
-        self._close_default_group(own, key, page_topic, 1 if reserve_concurrency else None)
+        self._close_default_group(own, key, alert_topic)
 
     @classmethod
     def from_vpc(cls, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> PrivateNetwork:
-        """Use a VPC you already have; its endpoints and default group are yours to see to.
+        """Import an existing VPC; its VPC endpoints and default security group are not changed.
 
         Raises:
             ConfigurationError: If it has neither isolated nor private subnets.
@@ -101,7 +99,7 @@ class PrivateNetwork(Construct):
 
     @property
     def subnets(self) -> list[ec2.ISubnet]:
-        """The subnets in which everything runs."""
+        """The subnets of functions, jobs and models."""
         return self.vpc.isolated_subnets or self.vpc.private_subnets
 
     @property
@@ -111,30 +109,32 @@ class PrivateNetwork(Construct):
 
     @property
     def selection(self) -> ec2.SubnetSelection:
-        """The subnets, as CDK's constructs take them."""
+        """The subnets as a ``SubnetSelection``."""
         return ec2.SubnetSelection(subnets=self.subnets)
 
-    def workload_group(
-        self, scope: Construct, construct_id: str, *, description: str, together: bool = False
+    def security_group(
+        self, scope: Construct, construct_id: str, *, description: str, allow_self: bool = False
     ) -> ec2.SecurityGroup:
-        """A group for workloads: out to endpoints by TLS, nothing in.
+        """A security group for workloads: outbound HTTPS, no inbound traffic.
 
         Args:
-            scope: Where the group belongs, usually the workload's own construct.
+            scope: Parent, usually the construct of the workload.
             construct_id: Id of the group.
-            description: What it is for.
-            together: Whether its members may talk to each other, as distributed training does.
+            description: Description of the group.
+            allow_self: Whether to allow traffic between members, for distributed training.
 
         """
         group = ec2.SecurityGroup(
             scope, construct_id, vpc=self.vpc, description=description, allow_all_outbound=False
         )
-        # Gateway endpoints answer on public addresses; there is no other way out to reach any.
+        # Gateway endpoints have public addresses; the VPC has no other route to any.
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "TLS to VPC endpoints")
-        if together:
+        if allow_self:
             group.add_ingress_rule(group, ec2.Port.all_traffic(), "Members of one job")
             group.add_egress_rule(group, ec2.Port.all_traffic(), "Members of one job")
-            acknowledge_packs(group, "EC2RestrictedCommonPorts", "only members of one job meet")
+            acknowledge_packs(
+                group, "EC2RestrictedCommonPorts", "the group has members of one job only"
+            )
         return group
 
     def _build_vpc(self, cidr: str, zones: int) -> ec2.Vpc:
@@ -149,7 +149,7 @@ class PrivateNetwork(Construct):
             nat_gateways=0,
             create_internet_gateway=False,
             subnet_configuration=[isolated],
-            # CDK's own way brings a Node function with a managed policy.
+            # CDK's option would add a Node.js function with an AWS managed policy.
             restrict_default_security_group=False,
         )
 
@@ -194,19 +194,18 @@ class PrivateNetwork(Construct):
         self,
         vpc: ec2.Vpc,
         key: kms.IKey | None,
-        page_topic: sns.ITopic | None,
-        concurrency: int | None,
+        alert_topic: sns.ITopic | None,
     ) -> None:
         function = ProjectFunction(
             self,
             "DefaultGroupFunction",
             folder="default_security_group_resource",
-            description="Empties the VPC's default security group",
+            description="Removes the rules of the VPC's default security group",
             network=self,
             key=key,
             timeout=Duration.minutes(2),
-            page_topic=page_topic,
-            reserved_concurrency=concurrency,
+            alert_topic=alert_topic,
+            reserved_concurrency=1,
         )
         group = vpc.vpc_default_security_group
         revoke = ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"]
@@ -222,7 +221,7 @@ class PrivateNetwork(Construct):
             service_timeout=Duration.minutes(10),
             properties={"SecurityGroupId": group},
         )
-        # On deletion the function must still have its way to CloudFormation.
-        closed.node.add_dependency(*function.permissions, *self.ready)
-        reason = "the default group is closed by Custom::DefaultSecurityGroup"
+        # On deletion the function still needs network access to CloudFormation.
+        closed.node.add_dependency(*function.permissions, *self.dependencies)
+        reason = "Custom::DefaultSecurityGroup removes the rules of the default group"
         acknowledge_packs(vpc, "VPCDefaultSecurityGroupClosed", reason)

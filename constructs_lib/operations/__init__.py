@@ -1,14 +1,22 @@
-"""Pages, alarms, dashboard, the retraining loop and the cost switch."""
+"""Alert topic, alarms, dashboard, retraining loop and endpoint schedule."""
 
-from .alarms import Alarms
-from .cost_switch import CostSwitch, SwitchTimes
+from .alert_topic import AlertTopic
 from .dashboard import Dashboard
-from .pages import Pages
+from .endpoint_alarms import EndpointAlarms, NoTrafficAlarm
+from .endpoint_schedule import EndpointSchedule, StopStartSchedule
+from .model_quality_alarms import ModelQualityAlarms
 from .retraining import RetrainingLoop
-from .serving_alarms import ServingAlarms, Silence
 from .values import Evaluation, Gate
 
 __all__ = [
-    "Alarms", "CostSwitch", "Dashboard", "Evaluation", "Gate", "Pages", "RetrainingLoop",
-    "ServingAlarms", "Silence", "SwitchTimes",
+    "AlertTopic",
+    "Dashboard",
+    "EndpointAlarms",
+    "EndpointSchedule",
+    "Evaluation",
+    "Gate",
+    "ModelQualityAlarms",
+    "NoTrafficAlarm",
+    "RetrainingLoop",
+    "StopStartSchedule",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""How long the alarm may stay red after a better model came."""
+"""How long the model quality alarm can stay in ALARM after a promotion."""
 
 from __future__ import annotations
 
@@ -15,55 +15,59 @@ _ALL_AT_ONCE = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RedTime:
-    """How long the live error's alarm may be red because of a model that is already replaced.
+class AlarmDuration:
+    """How long the model quality alarm can be in ALARM because of a model already replaced.
 
-    A pause between trainings that is not longer would start a second one that nobody needs.
+    A shorter cooldown would start a second, unnecessary training job.
 
     Attributes:
         window_seconds: Period of the alarm.
-        windows: Windows that the alarm looks at.
-        truth_delay_seconds: How long the truth may take to arrive.
-        rollout_seconds: The canary's waits; those of a rollout all at once by default.
+        windows: Evaluation periods of the alarm.
+        ground_truth_delay_seconds: Maximum delay of ground truth.
+        rollout_seconds: Waits of the rollout; by default those of an all-at-once rollout.
 
     """
 
     window_seconds: float
     windows: float
-    truth_delay_seconds: float
+    ground_truth_delay_seconds: float
     rollout_seconds: float = _ALL_AT_ONCE
 
     @property
     def seconds(self) -> float:
-        """All together."""
-        return self.windows * self.window_seconds + self.truth_delay_seconds + self.rollout_seconds
+        """The sum of windows, ground truth delay and rollout, in seconds."""
+        return (
+            self.windows * self.window_seconds
+            + self.ground_truth_delay_seconds
+            + self.rollout_seconds
+        )
 
     def fault(self, label: str, cooldown: float) -> str | None:
-        """What is wrong with a pause of so many seconds; nothing if it is long enough."""
+        """The error message for a cooldown that is too short; ``None`` if it is long enough."""
         if cooldown > self.seconds:
             return None
         return (
             f"{label} must be more than {self.seconds:g} seconds, got {cooldown:g}: the alarm's "
-            f"windows take {self.windows:g} x {self.window_seconds:g}, the truth may take "
-            f"{self.truth_delay_seconds:g}, the rollout waits {self.rollout_seconds:g}"
+            f"windows take {self.windows:g} x {self.window_seconds:g}, ground truth may take "
+            f"{self.ground_truth_delay_seconds:g}, the rollout waits {self.rollout_seconds:g}"
         )
 
 
-def check_cooldown(check: Checks, cooldown: Duration, red: RedTime | None) -> None:
-    """Refuse a pause that ends while the alarm may still be red; pass what a token hides."""
-    if red is None or cooldown.is_unresolved():
+def check_cooldown(check: Checks, cooldown: Duration, longest: AlarmDuration | None) -> None:
+    """Refuse a cooldown that ends while the alarm may be in ALARM; tokens are not checked."""
+    if longest is None or cooldown.is_unresolved():
         return
-    fault = red.fault("cooldown", cooldown.to_seconds())
+    fault = longest.fault("cooldown", cooldown.to_seconds())
     if fault is not None:
         check.refuse("CooldownTooShort", fault)
 
 
-def red_time(
+def alarm_duration(
     endpoint: ChampionEndpoint, evaluation: Evaluation, alarm: cloudwatch.IAlarm
-) -> RedTime | None:
-    """How long an alarm may stay red after a promotion; none if a token hides it.
+) -> AlarmDuration | None:
+    """How long an alarm can stay in ALARM after a promotion; ``None`` if a token hides it.
 
-    An alarm of your own, known by its name only, counts as one window of the evaluation.
+    An imported alarm counts as one evaluation window.
     """
     window, windows = evaluation.window_minutes * 60.0, 1.0
     if isinstance(alarm, cloudwatch.Alarm):
@@ -72,8 +76,10 @@ def red_time(
         windows = resource.evaluation_periods or 1.0
         if isinstance(alarm.metric, cloudwatch.Metric | cloudwatch.MathExpression):
             window = alarm.metric.period.to_seconds()
-    baking, delay = endpoint.setup.bake_seconds, evaluation.truth_delay_minutes
+    baking, delay = endpoint.setup.bake_seconds, evaluation.ground_truth_delay_minutes
     if baking is None or not known(evaluation.window_minutes, windows, delay):
         return None
-    red = RedTime(window_seconds=window, windows=windows, truth_delay_seconds=delay * 60)
-    return replace(red, rollout_seconds=baking)
+    longest = AlarmDuration(
+        window_seconds=window, windows=windows, ground_truth_delay_seconds=delay * 60
+    )
+    return replace(longest, rollout_seconds=baking)

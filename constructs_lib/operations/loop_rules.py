@@ -1,4 +1,4 @@
-"""Which jobs a retraining loop can judge and serve."""
+"""Checks of the job of a retraining loop."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .values import Gate, gate_fault
 
 
 def check_job(check: Checks, job: TrainingJob | TuningJob, gate: Gate) -> None:
-    """Refuse a job whose models could not be held out, compared with a champion, or served."""
+    """Refuse a job without a hold-out, without the gate's metric, or that cannot be served."""
     if job.data is None:
-        check.refuse("DataMissing", "the job of a loop needs daily data (DailyData): its last "
+        check.refuse("DataMissing", "the job of a loop needs a DatePartitionedDataset: its last "
                      "days are the gate's hold-out")  # fmt: skip
     if isinstance(job, TuningJob):
         for definition in job.definitions:
@@ -23,7 +23,7 @@ def check_job(check: Checks, job: TrainingJob | TuningJob, gate: Gate) -> None:
 
 
 def _check_serves(check: Checks, specification: JobSpecification) -> None:
-    """Refuse an image that needs code to serve: a model package of the loop carries none."""
+    """Refuse an image that needs inference code: the loop's model packages have none."""
     algorithm = specification.algorithm
     if not algorithm.serves:
         check.refuse("ImageCannotServe", "the job of a loop must train with a built-in algorithm "
@@ -33,9 +33,9 @@ def _check_serves(check: Checks, specification: JobSpecification) -> None:
 
 
 def _check_reported(check: Checks, specification: JobSpecification, gate: Gate) -> None:
-    """Refuse a gate on a metric that the job does not report; SageMaker would keep no value."""
+    """Refuse a gate on a metric that the job does not report."""
     if gate_fault(gate.metric, gate.objective) is not None or not specification.algorithm.serves:
-        return  # refused already, in one line
+        return  # Gate.check has refused it.
     reported = specification.algorithm.reported(specification.metric_definitions)
     if reported is None or not known(gate.metric) or gate.metric in reported:
         return
@@ -45,9 +45,9 @@ def _check_reported(check: Checks, specification: JobSpecification, gate: Gate) 
 
 
 def _check_objectives(check: Checks, job: TuningJob, gate: Gate) -> None:
-    """Refuse a search for something other than the gate's metric."""
+    """Refuse a tuning job whose objective differs from the gate's metric."""
     for objective in job.objectives:
         if (objective.metric, objective.type) != (gate.metric, gate.objective):
-            wanted = f"{gate.objective} {gate.metric}"
-            check.refuse("ObjectiveNotTheGates", f"a search in a loop must {wanted} as the gate "
-                         f"does, got {objective.type} {objective.metric}")  # fmt: skip
+            expected = f"{gate.objective} {gate.metric}"
+            check.refuse("ObjectiveNotTheGates", f"a tuning job in a loop must {expected} as the "
+                         f"gate does, got {objective.type} {objective.metric}")  # fmt: skip

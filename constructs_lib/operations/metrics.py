@@ -1,4 +1,4 @@
-"""Sums of the project's own metrics."""
+"""Sums of the project's custom metrics."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 def project_sum(
     label: str, name: str, by: Sequence[Mapping[str, str]], *, period: Duration | None
 ) -> cloudwatch.MathExpression:
-    """One metric summed over several sets of dimensions; one without a sample counts as zero.
+    """The sum of a metric over several sets of dimensions; a set without data counts as 0.
 
     Args:
-        label: What the sum is called.
+        label: Label of the sum.
         name: Name of the metric.
         by: Sets of dimensions.
         period: 5 minutes by default.
 
     """
     each = Duration.minutes(5) if period is None else period
-    stem = name[0].lower() + name[1:]  # ids must differ within a graph
+    stem = name[0].lower() + name[1:]  # Ids must be unique within a graph.
     metrics = {
         f"{stem}{index}": cloudwatch.Metric(
             namespace="sageloop",

@@ -1,4 +1,4 @@
-"""The loop that retrains a model which is found wanting."""
+"""Retrains a model when its quality alarm fires."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .._private.statements import metric_statement
 from ..network import PrivateNetwork
 from ..serving import ChampionEndpoint
 from ..training import TrainingJob, TuningJob
-from ..training.daily import DailyData
+from ..training.date_partitioned_dataset import DatePartitionedDataset
 from ..training.starting import (
     NAMESPACE,
     check_starting,
@@ -29,7 +29,7 @@ from ..training.starting import (
     start_on_alarms,
     start_on_data,
 )
-from .cooldown import check_cooldown, red_time
+from .cooldown import alarm_duration, check_cooldown
 from .loop_rules import check_job
 from .metrics import project_sum
 from .values import Evaluation, Gate
@@ -38,20 +38,21 @@ _REASONS = ("cooldown", "duplicate", "in_flight", "stale")
 
 
 class RetrainingLoop(Construct):
-    """Defines the functions and rules that lead from an alarm to a better model.
+    """Defines a retraining loop: its functions, event rules and schedules.
 
-    New data or the live error's alarm start a job, once per event, never two at a time, with a
-    pause in between. The job trains, or it tunes: then its best trial stands for it. A finished
-    job goes through the gate into the registry. Live answers are
-    evaluated on schedule. A reconciler finds what an event lost, tries again with back-off, and
-    pages when it gives up.
+    New data or the model quality alarm start a job: once per event, one job at a time, with a
+    cooldown. Of a tuning job the best trial is the candidate. The gate evaluates the model of a
+    completed job and registers it in the model registry. Model quality is evaluated on a schedule.
+    A reconciler replaces lost events, retries failed jobs with back-off, and sends an alert after
+    the last attempt.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
 
     Example:
         >>> loop = RetrainingLoop(stack, "Loop", job=job, endpoint=endpoint, network=network,
-        ...                       live_error=alarms.live_error, gate=Gate(threshold=20.0))
-        >>> loop.metric_pages().create_alarm(stack, "Paged", threshold=1, evaluation_periods=1)
+        ...                       model_quality_alarm=alarms.model_quality,
+        ...                       gate=Gate(threshold=20.0))
+        >>> loop.metric_alerts().create_alarm(stack, "Alerted", threshold=1, evaluation_periods=1)
 
     """
 
@@ -63,7 +64,7 @@ class RetrainingLoop(Construct):
         job: TrainingJob | TuningJob,
         endpoint: ChampionEndpoint,
         network: PrivateNetwork,
-        live_error: cloudwatch.IAlarm,
+        model_quality_alarm: cloudwatch.IAlarm,
         gate: Gate,
         evaluation: Evaluation | None = None,
         cooldown: Duration | None = None,
@@ -72,31 +73,29 @@ class RetrainingLoop(Construct):
         backoff: Duration | None = None,
         max_attempts: int = 3,
         content_type: str = "text/csv",
-        reserve_concurrency: bool = True,
     ) -> None:
         """Define the loop.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            job: What trains, or tunes, on daily data: by a built-in algorithm, or by an image of
-                your own that serves its artifact as well.
-            endpoint: What serves.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            job: Training or tuning job with a ``DatePartitionedDataset``, of a built-in algorithm
+                or of a custom image that can serve its artifact.
+            endpoint: Endpoint that serves the champion.
             network: Network of the functions.
-            live_error: Alarm that asks for retraining.
-            gate: What a challenger must show.
-            evaluation: How live answers are judged.
-            cooldown: Pause between the starts of two trainings that the alarm asks for, 6 hours
-                by default. It must be longer than the alarm stays red after a better model
-                came (its windows, the truth's delay, the rollout's waits); leave room for the
-                training itself as well.
-            reconcile_every: How often lost events are looked for, 15 minutes by default.
-            retrain_every: Train on a schedule as well; never by default.
-            backoff: Pause before a failed training is tried again, doubled each time; 15 minutes
-                by default.
-            max_attempts: Trainings that one trigger may cost, 1 to 10.
-            content_type: Type of the hold-out that the champion is asked with.
-            reserve_concurrency: Whether functions reserve their concurrency in the account.
+            model_quality_alarm: Alarm that starts retraining.
+            gate: Conditions that a challenger must meet.
+            evaluation: How model quality is evaluated.
+            cooldown: Minimum time between two jobs that the alarm starts, 6 hours by default. It
+                must be longer than the alarm can stay in ALARM after a promotion (its windows,
+                the delay of ground truth and the waits of the rollout); add the duration of
+                the job.
+            reconcile_every: Interval of the reconciler, 15 minutes by default.
+            retrain_every: Interval of scheduled retraining; none by default.
+            backoff: Time before a failed job is retried, 15 minutes by default; doubled with each
+                attempt.
+            max_attempts: Jobs that one trigger may start, 1 to 10.
+            content_type: Content type of the hold-out that is sent to the champion.
 
         Raises:
             ConfigurationError: If a value is not allowed, the cooldown is too short, the job does
@@ -111,14 +110,15 @@ class RetrainingLoop(Construct):
             self.evaluation.check(check)
             check_starting(check, max_attempts=max_attempts)
             check_job(check, job, gate)
-            check_cooldown(check, self._cooldown, red_time(endpoint, self.evaluation, live_error))
-        claim(self, [live_error], RETRAINING)
-        self.job, self.endpoint, self.live_error, self.gate = job, endpoint, live_error, gate
-        self._network, self._reserve, self._content_type = (
-            network,
-            reserve_concurrency,
-            content_type,
-        )
+            check_cooldown(
+                check,
+                self._cooldown,
+                alarm_duration(endpoint, self.evaluation, model_quality_alarm),
+            )
+        claim(self, [model_quality_alarm], RETRAINING)
+        self.job, self.endpoint, self.gate = job, endpoint, gate
+        self.model_quality_alarm = model_quality_alarm
+        self._network, self._content_type = network, content_type
         self._backoff = Duration.minutes(15) if backoff is None else backoff
         self._max_attempts = max_attempts
         self.start_training = self._build_start_training(retrain_every)
@@ -129,46 +129,46 @@ class RetrainingLoop(Construct):
         )
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone start a training by hand.
+        """Grant permission to start a job manually.
 
-        They invoke the function ``start_training`` with ``{"source": "manual", "id": "<any>",
-        "time": "<ISO 8601>"}``; an id starts one job, however often it comes.
+        Invoke the function ``start_training`` with ``{"source": "manual", "id": "<any>",
+        "time": "<ISO 8601>"}``; an id starts one job, even if the request is repeated.
         """
         return grant_invoke(grantee, self.start_training)
 
     def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
-        """A metric of the project about the loop's job.
+        """A custom metric of the loop's job.
 
         Args:
             name: Name of the metric, for example ``ChallengersRejected``.
-            options: CDK's own.
+            options: Options of CDK's ``Metric``.
 
         """
         return self.job.metric(name, **options)
 
     def metric_rejections(self, **options: Any) -> cloudwatch.Metric:
-        """Finished models that did not pass the gate."""
+        """Models that the gate rejected."""
         return self.job.metric_rejections(**options)
 
     def metric_promotions(self, **options: Any) -> cloudwatch.Metric:
-        """Champions that came to serve."""
+        """Champions that were promoted."""
         return self.endpoint.metric_promotions(**options)
 
     def metric_rollbacks(self, **options: Any) -> cloudwatch.Metric:
-        """Rollouts that ended with the configuration before."""
+        """Rollouts that were rolled back."""
         return self.endpoint.metric_rollbacks(**options)
 
     def metric_suppressed(
         self, *, reason: str | None = None, period: Duration | None = None
     ) -> cloudwatch.MathExpression:
-        """Triggers that started no training.
+        """Triggers that started no job.
 
         Args:
             reason: ``cooldown``, ``duplicate``, ``in_flight`` or ``stale``; all by default.
             period: 5 minutes by default.
 
         Raises:
-            ConfigurationError: If there is no such reason.
+            ConfigurationError: If the reason is unknown.
 
         """
         with Checks(self) as check:
@@ -178,20 +178,20 @@ class RetrainingLoop(Construct):
         by = [{"Job": self.job.job, "Reason": each} for each in counted]
         return project_sum("Triggers suppressed", "TriggersSuppressed", by, period=period)
 
-    def metric_pages(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
-        """Calls for a human, about the job and about the endpoint."""
+    def metric_alerts(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
+        """Alerts about the job and the endpoint."""
         by = [{"Job": self.job.job}, {"EndpointName": self.endpoint.endpoint_name}]
-        return project_sum("Pages", "AlertsSent", by, period=period)
+        return project_sum("Alerts", "AlertsSent", by, period=period)
 
     def _build_start_training(self, every: Duration | None) -> ProjectFunction:
         function = start_function(
             self, self.job, network=self._network, environment=self._start_environment(),
-            reserve_concurrency=self._reserve, page_topic=self.endpoint.page_topic,
+            alert_topic=self.endpoint.alert_topic,
         )  # fmt: skip
         start_on_data(function, self.job, [self._data.manifest_key])
         start_on_alarms(
-            function, [self.live_error],
-            description=f"The model of {self.endpoint.endpoint_name} errs too much",
+            function, [self.model_quality_alarm],
+            description=f"Model quality alarm of {self.endpoint.endpoint_name}",
         )  # fmt: skip
         if every is not None:
             function.schedule("OnSchedule", description=f"Trains {self.job.job}", every=every)
@@ -206,7 +206,7 @@ class RetrainingLoop(Construct):
             "GATE": self.gate.rendered(self),
             "CONTENT_TYPE": self._content_type,
         }
-        function = self._function("on_job_change", "Lets a finished model through the gate", 2,
+        function = self._function("on_job_change", "Evaluates and registers completed models", 2,
                                   environment, memory_size=512)  # fmt: skip
         specification = self.job.specification
         store = specification.store
@@ -233,19 +233,19 @@ class RetrainingLoop(Construct):
         environment = {
             **self._common(),
             "CAPTURE_URI": self.endpoint.capture_uri,
-            "GROUND_TRUTH_URI": store.uri(evaluation.truth_prefix).rstrip("/"),
+            "GROUND_TRUTH_URI": store.uri(evaluation.ground_truth_prefix).rstrip("/"),
             "WINDOW_MINUTES": text_of(evaluation.window_minutes),
-            "GROUND_TRUTH_DELAY_MINUTES": text_of(evaluation.truth_delay_minutes),
+            "GROUND_TRUTH_DELAY_MINUTES": text_of(evaluation.ground_truth_delay_minutes),
             "METRIC_NAME": "MeanAbsoluteError",
         }
-        function = self._function("evaluate", "Holds live answers against the truth", 1,
+        function = self._function("evaluate", "Evaluates model quality against ground truth", 1,
                                   environment, memory_size=1024)  # fmt: skip
         capture = self.endpoint.capture
         prefix = "capture/" if capture is None else capture.prefix
         function.allow(
             *self.job.state.statements("GetItem"),
             *store.read_statements(prefix),
-            *store.read_statements(evaluation.truth_prefix)[:2],
+            *store.read_statements(evaluation.ground_truth_prefix)[:2],
             metric_statement(),
         )
         function.schedule(
@@ -260,13 +260,13 @@ class RetrainingLoop(Construct):
             **self._start_environment(),
             "ENDPOINT_NAME": self.endpoint.endpoint_name,
             "MODEL_PACKAGE_GROUP": self.endpoint.registry.group_name,
-            "ALERT_TOPIC_ARN": self.endpoint.page_topic.topic_arn,
-            "ALARM_NAME": self.live_error.alarm_name,
+            "ALERT_TOPIC_ARN": self.endpoint.alert_topic.topic_arn,
+            "ALARM_NAME": self.model_quality_alarm.alarm_name,
             "BACKOFF_SECONDS": text_of(self._backoff.to_seconds()),
             "ON_JOB_CHANGE_FUNCTION": self.on_job_change.arn,
             "START_FUNCTION": self.start_training.arn,
         }
-        function = self._function("reconcile", "Finds what an event lost", 1, environment)
+        function = self._function("reconcile", "Reconciles jobs and promotions", 1, environment)
         function.allow(
             *self.job.state.statements("GetItem", "UpdateItem"),
             self.endpoint.registry.read_statement(function),
@@ -289,7 +289,7 @@ class RetrainingLoop(Construct):
         return start_environment(self.job, cooldown=self._cooldown, max_attempts=self._max_attempts)
 
     @property
-    def _data(self) -> DailyData:
+    def _data(self) -> DatePartitionedDataset:
         data = self.job.data
         assert data is not None
         return data
@@ -313,6 +313,6 @@ class RetrainingLoop(Construct):
             environment=environment,
             timeout=Duration.minutes(5),
             memory_size=memory_size,
-            reserved_concurrency=concurrency if self._reserve else None,
-            page_topic=self.endpoint.page_topic,
+            reserved_concurrency=concurrency,
+            alert_topic=self.endpoint.alert_topic,
         )

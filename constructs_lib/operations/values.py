@@ -1,4 +1,4 @@
-"""What a challenger must show, and how answers are judged, as plain values."""
+"""Values of the quality gate and of the evaluation of model quality."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _COMPUTED = ("mae", "rmse")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What a challenger must show before it is registered.
+    """Conditions that a challenger must meet before it is registered.
 
     Attributes:
         metric: Final metric of the job on the held-out days. It must be ``mae`` or ``rmse`` of
-            the validation data, for example ``validation:mae``: those two are computed for a
-            champion, with whom each later model is compared.
-        objective: ``Minimize``, the direction in which both get better.
-        threshold: The worst value allowed when there is no champion.
-        improvement: Share by which it must beat a champion, 0 to 1.
-        approval: ``Automatic``: what passes is promoted; ``Manual``: it waits in the registry
-            (``PendingManualApproval``) until a person approves it.
+            the validation data, for example ``validation:mae``: only these are computed for the
+            champion.
+        objective: ``Minimize``, for both metrics.
+        threshold: Highest value allowed for a model if there is no champion.
+        improvement: Relative improvement on the champion's value that is required, 0 to 1.
+        approval: ``Automatic`` promotes a model that passes; ``Manual`` registers it as
+            ``PendingManualApproval``.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-approve.html
 
@@ -40,7 +40,7 @@ class Gate:
     approval: str = "Automatic"
 
     def check(self, check: Checks) -> None:
-        """Refuse a metric that is not computed for a champion, and numbers out of range."""
+        """Refuse a metric that is not computed for the champion, and numbers out of range."""
         fault = gate_fault(self.metric, self.objective)
         if fault is not None:
             check.refuse("GateNotComputed", f"gate.{fault}")
@@ -49,7 +49,7 @@ class Gate:
         check.one_of("gate.approval", self.approval, {"Automatic", "Manual"})
 
     def rendered(self, scope: Construct) -> str:
-        """The gate as the functions read it."""
+        """The gate as JSON for the functions."""
         return Stack.of(scope).to_json_string({
             "metric": self.metric, "objective": self.objective, "threshold": self.threshold,
             "improvement": self.improvement, "approval": self.approval,
@@ -57,18 +57,20 @@ class Gate:
 
 
 def gate_fault(metric: str, objective: str) -> str | None:
-    """Why a gate could compare no model with a champion; none if it can, or if it is a token.
+    """The error message for a metric or objective that the gate cannot compare, or ``None``.
 
     Args:
         metric: Metric of the job.
-        objective: Direction in which it gets better.
+        objective: Direction in which the metric improves.
 
     """
     if known(metric):
         part, _, name = metric.rpartition(":")
         if part == "train" or name.lower() not in _COMPUTED:
             allowed = " or ".join(f"validation:{each}" for each in _COMPUTED)
-            return f"metric must be {allowed} (no other is computed for a champion), got {metric!r}"
+            return (
+                f"metric must be {allowed} (no other is computed for the champion), got {metric!r}"
+            )
     if known(objective) and objective != "Minimize":
         return f"objective must be Minimize for {' and '.join(_COMPUTED)}, got {objective!r}"
     return None
@@ -76,26 +78,28 @@ def gate_fault(metric: str, objective: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """How live answers are held against the truth.
+    """How model quality is evaluated from captured responses and ground truth.
 
     Attributes:
-        truth_prefix: Where the truth arrives in the store, ending in a slash.
-        window_minutes: Length of a window, and how often it is evaluated.
-        truth_delay_minutes: How long the truth may take to arrive.
+        ground_truth_prefix: Prefix of ground truth in the data store, ending in a slash.
+        window_minutes: Length of a window, and interval of the evaluation, 1 to 1440.
+        ground_truth_delay_minutes: Maximum delay of ground truth, 0 to 10080.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-model-quality-merge.html
 
     Example:
-        >>> Evaluation(truth_prefix="truth/", window_minutes=60, truth_delay_minutes=15)
+        >>> Evaluation(ground_truth_prefix="ground-truth/", ground_truth_delay_minutes=15)
 
     """
 
-    truth_prefix: str = "truth/"
+    ground_truth_prefix: str = "ground-truth/"
     window_minutes: int = 60
-    truth_delay_minutes: int = 15
+    ground_truth_delay_minutes: int = 15
 
     def check(self, check: Checks) -> None:
-        """Refuse windows that no schedule can keep."""
-        check.prefix("evaluation.truth_prefix", self.truth_prefix)
+        """Refuse values out of range."""
+        check.prefix("evaluation.ground_truth_prefix", self.ground_truth_prefix)
         check.whole("evaluation.window_minutes", self.window_minutes, 1, 1440)
-        check.whole("evaluation.truth_delay_minutes", self.truth_delay_minutes, 0, 10080)
+        check.whole(
+            "evaluation.ground_truth_delay_minutes", self.ground_truth_delay_minutes, 0, 10080
+        )

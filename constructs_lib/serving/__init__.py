@@ -3,12 +3,12 @@
 from .artifact import ModelArtifact
 from .capture import DataCapture
 from .champion import ChampionEndpoint
-from .component import CopyResources, InferenceComponent
+from .component import ComputeResourceRequirements, InferenceComponent
 from .container import ModelContainer
 from .endpoint import Endpoint, EndpointBase
-from .http_front import HttpsFront
 from .inference_code import InferenceCode
-from .jwt_front import JwtFront
+from .inference_http_api import InferenceHttpApi
+from .inference_rest_api import InferenceRestApi
 from .kinds import (
     Asynchronous,
     EndpointKind,
@@ -26,10 +26,40 @@ from .transform_job import TransformJob
 from .variants import EnhancedMetrics, InstancePool, ManagedInstanceScaling, Variant
 
 __all__ = [
-    "AllAtOnce", "Asynchronous", "Canary", "ChampionEndpoint", "CopyResources", "DataCapture",
-    "DataProcessing", "Endpoint", "EndpointBase", "EndpointKind", "EnhancedMetrics", "HttpsFront",
-    "InferenceCode", "InferenceComponent", "InferenceComponents", "InstancePool", "JwtFront",
-    "Linear", "ManagedInstanceScaling", "Model", "ModelArtifact", "ModelBase", "ModelContainer",
-    "ModelRegistry", "MultiModel", "RealTime", "Rolling", "Rollout", "Scaling", "ScheduledScaling",
-    "Serverless", "Step", "StepScaling", "TransformJob", "TransformSpecification", "Variant",
+    "AllAtOnce",
+    "Asynchronous",
+    "Canary",
+    "ChampionEndpoint",
+    "ComputeResourceRequirements",
+    "DataCapture",
+    "DataProcessing",
+    "Endpoint",
+    "EndpointBase",
+    "EndpointKind",
+    "EnhancedMetrics",
+    "InferenceCode",
+    "InferenceComponent",
+    "InferenceComponents",
+    "InferenceHttpApi",
+    "InferenceRestApi",
+    "InstancePool",
+    "Linear",
+    "ManagedInstanceScaling",
+    "Model",
+    "ModelArtifact",
+    "ModelBase",
+    "ModelContainer",
+    "ModelRegistry",
+    "MultiModel",
+    "RealTime",
+    "Rolling",
+    "Rollout",
+    "Scaling",
+    "ScheduledScaling",
+    "Serverless",
+    "Step",
+    "StepScaling",
+    "TransformJob",
+    "TransformSpecification",
+    "Variant",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where a model's artifact comes from."""
+"""Model artifacts from data stores, buckets, jobs, model packages and folders."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ Files = Sequence[tuple[str, Path]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundArtifact:
-    """An artifact in its stack.
+    """A model artifact, resolved in one stack.
 
     Attributes:
-        container: What a container definition says of it.
-        statements: What the model's role must be allowed to read it.
+        container: Members of the container definition.
+        statements: Statements that allow the model's role to read the artifact.
 
     """
 
@@ -46,7 +46,7 @@ class BoundArtifact:
 
 
 class ModelArtifact(ABC):
-    """Where a model's artifact comes from: a store, a bucket, a job, a package or a folder.
+    """A model artifact: from a data store, bucket, training job, model package or folder.
 
     See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3ModelDataSource.html
 
@@ -60,7 +60,7 @@ class ModelArtifact(ABC):
 
     @staticmethod
     def from_store(store: DataStoreBase, key: str) -> ModelArtifact:
-        """An object of a store, or a prefix.
+        """An object or a prefix of a data store.
 
         Args:
             store: The store.
@@ -78,11 +78,11 @@ class ModelArtifact(ABC):
     def from_bucket(
         bucket: s3.IBucket, key: str, *, encryption_key: kms.IKey | None = None
     ) -> ModelArtifact:
-        """An object of a bucket that you already have, or a prefix.
+        """An object or a prefix of an existing bucket.
 
         Args:
             bucket: The bucket.
-            key: As ``from_store`` has it.
+            key: See ``from_store``.
             encryption_key: Key of the objects; the bucket's own by default.
 
         Raises:
@@ -90,19 +90,19 @@ class ModelArtifact(ABC):
 
         """
         _check_key(key)
-        found = bucket.encryption_key if encryption_key is None else encryption_key
+        effective_key = bucket.encryption_key if encryption_key is None else encryption_key
         statements = [
             allow(["s3:ListBucket"], [bucket.bucket_arn],
                   {"StringLike": {"s3:prefix": [key, f"{key}*"]}}),
             allow(["s3:GetObject"], [bucket.arn_for_objects(f"{key}*")]),
-            *([] if found is None else [use_statement(found, ["s3"])]),
+            *([] if effective_key is None else [use_statement(effective_key, ["s3"])]),
         ]  # fmt: skip
         uri = f"s3://{bucket.bucket_name}/{key}"
         return _Stored(uri=uri, statements=tuple(statements), key=key)
 
     @staticmethod
     def from_job(job: TrainingJob, name: str) -> ModelArtifact:
-        """What one run of a training job made.
+        """The artifact of one training job.
 
         Args:
             job: The job.
@@ -123,7 +123,7 @@ class ModelArtifact(ABC):
 
     @staticmethod
     def from_package(arn: str) -> ModelArtifact:
-        """A version of a model package: it brings image and artifact, and must be approved.
+        """A model package version, which has image and artifact; it must be approved.
 
         The model's role must be able to read what the package names; grant it on the store.
 
@@ -137,11 +137,11 @@ class ModelArtifact(ABC):
 
     @staticmethod
     def from_folder(folder: str | Path, *, exclude: Sequence[str] = ()) -> ModelArtifact:
-        """A local folder, packed when the stack is built: same files, same archive.
+        """A local folder, packed into a reproducible archive at synthesis.
 
         Args:
-            folder: The folder; what lies in it lies in ``/opt/ml/model``.
-            exclude: Patterns in Git's way.
+            folder: The folder; its files are extracted into ``/opt/ml/model``.
+            exclude: Patterns of files to exclude, in the syntax of ``.gitignore``.
 
         Raises:
             ConfigurationError: If the folder is missing or empty, or a link leaves it or is
@@ -152,17 +152,17 @@ class ModelArtifact(ABC):
 
     @property
     def is_package(self) -> bool:
-        """Whether it brings its image."""
+        """Whether the artifact has its image."""
         return False
 
     @property
     def is_folder(self) -> bool:
-        """Whether its files are there when the stack is built."""
+        """Whether the files are available at synthesis."""
         return False
 
     @property
     def is_prefix(self) -> bool:
-        """Whether it is many objects."""
+        """Whether the artifact is a prefix."""
         return False
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Scaling as CloudFormation's own resources, and the alarms of steps."""
+"""Application Auto Scaling resources, and the alarms of step policies."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _OF_INSTANCES = {"CPUUtilization", "DiskUtilization", "GPUMemoryUtilization", "G
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wake:
-    """What calls the first one back when nothing is left.
+    """Scale-out from zero: the metric that starts the first instance.
 
     Attributes:
-        metric: 1 or more while something waits in vain.
-        periods: Periods it must do so.
+        metric: Metric of 1 or more while requests wait without capacity.
+        periods: Evaluation periods.
 
     """
 
@@ -37,15 +37,15 @@ class Wake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaled:
-    """Something that is scaled.
+    """A scalable target.
 
     Attributes:
-        resource_id: Application Auto Scaling's id of it.
-        dimension: What of it is scaled.
-        endpoint_name: Name of its endpoint.
-        dimensions: Dimensions of its metrics.
-        after: What must exist before.
-        wake: How it leaves zero, if it may go there.
+        resource_id: Resource id of Application Auto Scaling.
+        dimension: Scalable dimension.
+        endpoint_name: Name of the endpoint.
+        dimensions: Dimensions of the metrics.
+        after: Resources that must exist before.
+        wake: Scale-out from zero, if the minimum is 0.
 
     """
 
@@ -58,13 +58,13 @@ class Scaled:
 
 
 def declare(scope: Construct, suffix: str, scaling: Scaling, scaled: Scaled) -> None:
-    """Define target, policies, scheduled actions, and alarms of steps.
+    """Define scalable target, policies, scheduled actions and alarms of step policies.
 
     Args:
         scope: Parent.
         suffix: End of the ids, free of values.
-        scaling: Bounds and targets.
-        scaled: What is scaled.
+        scaling: Capacity and policies.
+        scaled: Scalable target.
 
     """
     target = _target(scope, f"Target{suffix}", scaling, scaled)
@@ -118,12 +118,12 @@ def step_alarm(
     *,
     name: str | None = None,
 ) -> cloudwatch.Alarm:
-    """The alarm that runs a step policy.
+    """The alarm that invokes a step policy.
 
     Args:
         scope: Parent.
         construct_id: Id of the policy; the alarm's ends in ``Alarm``.
-        step: The steps, and the metric that asks for them.
+        step: Step policy with its metric.
         dimensions: Dimensions of a metric that is given by name.
         action: ARN of the policy.
         name: Name of the alarm, CloudFormation's by default.
@@ -152,12 +152,12 @@ def step_alarm(
 def wake_alarm(
     scope: Construct, construct_id: str, wake: Wake, action: str, *, name: str | None = None
 ) -> cloudwatch.Alarm:
-    """The alarm that runs ``leave_zero``: something waits and nothing is there to answer."""
+    """The alarm that invokes ``leave_zero``: requests wait and there is no capacity."""
     alarm = cloudwatch.Alarm(
         scope,
         f"{construct_id}Alarm",
         alarm_name=name,
-        alarm_description="Something waits, and nothing is there to answer",
+        alarm_description="Requests wait and there is no capacity",
         metric=wake.metric,
         threshold=1,
         evaluation_periods=wake.periods,
@@ -169,7 +169,7 @@ def wake_alarm(
 
 
 def leave_zero() -> dict[str, Any]:
-    """One more at once: a step policy without the target's three names."""
+    """A step policy that adds one unit, without the target's three names."""
     steps = [Step(lower=0, change=1)]
     return step_policy("LeaveZero", steps, adjustment="ChangeInCapacity", cooldown=300)
 

@@ -1,4 +1,4 @@
-"""What every endpoint offers, whoever owns it."""
+"""Base of all endpoints, imported ones included."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .metrics import KindMetrics
 
 
 def acknowledge_platform_registry(construct: IConstruct) -> None:
-    """Say why models do not ask for a registry inside the network."""
+    """Acknowledge the findings on the repository access mode of models."""
     acknowledge(
         construct,
         ["SageMaker.16"],
         "the images lie in ECR, which SageMaker reads in the mode Platform; the mode Vpc is for a "
-        "Docker registry of one's own inside the network",
+        "Docker registry of your own inside the network",
     )
 
 
 class EndpointBase(Construct, KindMetrics):
-    """An endpoint by its name.
+    """A SageMaker endpoint.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints.html
 
@@ -41,11 +41,11 @@ class EndpointBase(Construct, KindMetrics):
     def from_endpoint_name(
         cls, scope: Construct, construct_id: str, *, endpoint_name: str
     ) -> EndpointBase:
-        """Use an endpoint you already have: ask it, and look at its metrics.
+        """Import an existing endpoint.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint_name: Name of the endpoint, in this account and region.
 
         Raises:
@@ -66,13 +66,13 @@ class EndpointBase(Construct, KindMetrics):
     def grant_invoke(
         self, grantee: iam.IGrantable, *, streaming: bool = False, asynchronous: bool = False
     ) -> iam.Grant:
-        """Let someone ask this endpoint, and no other.
+        """Grant permission to invoke this endpoint.
 
         Args:
-            grantee: Who.
-            streaming: Whether answers may come piece by piece as well.
-            asynchronous: Whether requests may be queued instead; an ``Asynchronous`` endpoint of
-                this library knows by itself, and grants its prefixes too.
+            grantee: Principal that receives the permission.
+            streaming: Whether to allow response streaming as well.
+            asynchronous: Whether to allow ``InvokeEndpointAsync`` instead; by default as the
+                endpoint's kind requires.
 
         """
         return attach(grantee, [self.invoke_statement(streaming, asynchronous)])
@@ -83,8 +83,8 @@ class EndpointBase(Construct, KindMetrics):
         """The statement of ``grant_invoke``.
 
         Args:
-            streaming: Whether answers may come piece by piece as well.
-            asynchronous: Whether requests may be queued instead.
+            streaming: Whether to allow response streaming as well.
+            asynchronous: Whether to allow ``InvokeEndpointAsync`` instead.
 
         """
         actions = ["sagemaker:InvokeEndpointAsync" if asynchronous else "sagemaker:InvokeEndpoint"]

@@ -1,4 +1,4 @@
-"""Keeping requests and answers."""
+"""Data capture."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _TYPES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataCapture:
-    """Keeping requests and answers in S3.
+    """Data capture of requests and responses in Amazon S3.
 
     Attributes:
-        percentage: Share of the requests, 0 to 100.
-        prefix: Where they go in the store, ending in a slash.
-        content_types: CSV types that are kept readable, 10 at most; others are kept as base64.
-        json_content_types: JSON types that are kept readable, 10 at most.
+        percentage: Sampling percentage, 0 to 100.
+        prefix: Prefix in the data store, ending in a slash.
+        content_types: CSV content types, at most 10; other types are captured as base64.
+        json_content_types: JSON content types, at most 10.
         modes: ``Input``, ``Output`` or both.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture.html
@@ -37,16 +37,16 @@ class DataCapture:
     modes: Sequence[str] = ("Input", "Output")
 
     def check(self, check: Checks) -> None:
-        """Refuse a share above all and a prefix that is none."""
+        """Refuse an invalid percentage, prefix, mode or content type."""
         check.whole("capture.percentage", self.percentage, 0, _LIMIT)
         check.prefix("capture.prefix", self.prefix)
         check.not_empty("capture.modes", self.modes)
         for mode in self.modes:
             check.one_of("capture.modes", mode, {"Input", "Output"})
         for label in ("content_types", "json_content_types"):
-            given = getattr(self, label)
-            if len(given) > _TYPES:
-                message = f"capture.{label} must be {_TYPES} at most, got {len(given)}"
+            types = getattr(self, label)
+            if len(types) > _TYPES:
+                message = f"capture.{label} must be {_TYPES} at most, got {len(types)}"
                 check.refuse("ValueOutOfRange", message)
 
     def rendered(self, destination: str, key_arn: str | None) -> dict[str, Any]:

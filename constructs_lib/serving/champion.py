@@ -1,4 +1,4 @@
-"""An endpoint that serves the registry's champion."""
+"""Endpoint that serves the champion of a model registry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .._private.alarm_duties import ROLLBACK, claim
 from .._private.checks import Checks
 from .._private.function import ProjectFunction
 from .._private.policies import allow, attach
-from .._private.statements import alarm_statement, metric_statement, page_statements
+from .._private.statements import alarm_statement, alert_statements, metric_statement
 from ..data import DataStoreBase, StateTable
 from ..identity import HostingRole
 from ..network import PrivateNetwork
@@ -35,12 +35,12 @@ _MOST_ALARMS = 10
 
 
 class ChampionEndpoint(EndpointBase):
-    """Defines an endpoint whose model is the champion of a registry.
+    """Defines an endpoint that serves the champion of a model registry.
 
-    The template holds one serving document; the champion is decided at run time. A deployment
-    that changes nothing of the document starts no rollout, one that does rolls out the champion.
-    Without a champion there is no endpoint yet. Deleting takes endpoint, configurations and
-    models away, and keeps the registry.
+    The template has one serving document; the champion is promoted at run time. A deployment that
+    changes the document starts a rollout with the champion; any other starts none. Without a
+    champion there is no endpoint. Deleting the construct deletes endpoint, configurations and
+    models, and retains the registry.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
 
@@ -48,7 +48,7 @@ class ChampionEndpoint(EndpointBase):
         >>> role = HostingRole(stack, "Role", key=store.key)
         >>> endpoint = ChampionEndpoint(stack, "Endpoint", endpoint_name="demo-flights",
         ...     registry=registry, store=store, state=state, network=network, role=role,
-        ...     page_topic=pages.topic, rollout=Canary(instances=1))
+        ...     alert_topic=alerts.topic, rollout=Canary(instances=1))
         >>> endpoint.metric_model_latency(percentile=50)  # microseconds
 
     """
@@ -64,7 +64,7 @@ class ChampionEndpoint(EndpointBase):
         state: StateTable,
         network: PrivateNetwork,
         role: HostingRole,
-        page_topic: sns.ITopic,
+        alert_topic: sns.ITopic,
         variants: Sequence[Variant] = (Variant(),),
         shadow: Variant | None = None,
         capture: DataCapture | None = None,
@@ -74,38 +74,36 @@ class ChampionEndpoint(EndpointBase):
         environment: Mapping[str, str] | None = None,
         rollback_latency: Duration | None = None,
         rollback_alarms: Sequence[cloudwatch.IAlarm] = (),
-        reserve_concurrency: bool = True,
     ) -> None:
         """Define the endpoint.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint_name: Name of the endpoint, 63 characters at most.
-            registry: Where packages of models come from.
-            store: Where artifacts lie and captured data goes.
-            state: Table of documents and champions.
+            registry: Model registry of the model packages.
+            store: Data store of artifacts and captured data.
+            state: State table of serving documents and champions.
             network: Network of instances and functions.
             role: Role of the models.
-            page_topic: Topic told when someone must look. One of your own that is encrypted comes
-                by ``Topic.from_topic_attributes`` with its ``key_arn``.
+            alert_topic: SNS topic for alerts. Import an encrypted topic with
+                ``Topic.from_topic_attributes`` and its ``key_arn``.
             variants: One variant ``AllTraffic`` of two ``ml.m5.large`` by default; all serve the
                 champion.
-            shadow: A variant that gets copies of requests, to try other instances with the
-                champion.
-            capture: What is kept of requests and answers; nothing by default.
-            rollout: How a new model comes in; all at once by default. Where variants come, go or
-                are renamed it comes in all at once and unwatched, as SageMaker wants it.
-            metrics: Metrics in more detail; none by default.
-            models_prefix: Where artifacts lie in the store, ending in a slash.
+            shadow: Shadow variant, which receives copies of requests and serves the champion on
+                other instances.
+            capture: Data capture of requests and responses; none by default.
+            rollout: Rollout of a new model; all at once by default. An update that adds, removes
+                or renames variants is all at once without rollback, as SageMaker requires.
+            metrics: Enhanced metrics; none by default.
+            models_prefix: Prefix of artifacts in the data store, ending in a slash.
             environment: Environment of the container.
-            rollback_latency: p99 of answers above which a rollout is undone, 1 second by default.
-            rollback_alarms: Alarms of your own that undo a rollout too; 10 with those per variant.
-            reserve_concurrency: Whether functions reserve their concurrency in the account.
+            rollback_latency: p99 latency above which a rollout is rolled back, 1 second by default.
+            rollback_alarms: Additional alarms that roll back; at most 10 with those of variants.
 
         Raises:
-            ConfigurationError: If a value is not allowed, a step of the rollout has no room, or an
-                alarm of retraining would undo rollouts.
+            ConfigurationError: If a value is not allowed, a step of the rollout is too large, or a
+                model quality alarm is given as rollback alarm.
 
         """
         super().__init__(scope, construct_id)
@@ -120,9 +118,8 @@ class ChampionEndpoint(EndpointBase):
             check.prefix("models_prefix", models_prefix)
         self.endpoint_name = endpoint_name
         self.registry, self.store, self.state, self.role = registry, store, state, role
-        self.network, self.page_topic, self.capture = network, page_topic, capture
-        self._concurrency = 2 if reserve_concurrency else None
-        self.group = network.workload_group(self, "Group", description=f"Models {endpoint_name}")
+        self.network, self.alert_topic, self.capture = network, alert_topic, capture
+        self.group = network.security_group(self, "Group", description=f"Models {endpoint_name}")
         self.setup = setup
         self.rollback_alarms = self._build_alarms()
         self._allow_role(models_prefix)
@@ -134,16 +131,16 @@ class ChampionEndpoint(EndpointBase):
 
     @property
     def capture_uri(self) -> str:
-        """``s3://`` address below which captured data lies."""
+        """``s3://`` URI of the captured data."""
         prefix = "capture/" if self.capture is None else self.capture.prefix
         return self.store.uri(prefix).rstrip("/")
 
     def grant_promote(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone bring the champion to the endpoint, as the promoter does."""
+        """Grant permission to promote the champion, as the promoter does."""
         return attach(grantee, [*self.promote_statements(self), *self.scaling_statements(self)])
 
     def grant_rollback(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone bring a former champion back (``sageloop rollback``), and see the history."""
+        """Grant permission to roll back to a former champion, and to read the history."""
         return attach(grantee, [
             allow(["lambda:InvokeFunction"], [self.promoter.arn]),
             allow(["ssm:GetParameter"], [self.parameter.parameter_arn]),
@@ -152,30 +149,30 @@ class ChampionEndpoint(EndpointBase):
         ])  # fmt: skip
 
     def promote_statements(self, scope: Construct) -> list[iam.PolicyStatement]:
-        """Statements to create, update and tidy up what the endpoint is made of."""
+        """Statements to create, update and delete the endpoint, its configurations and models."""
         return rollout_statements(scope, self.endpoint_name, self.role, self.store)
 
     def scaling_statements(self, scope: Construct) -> list[iam.PolicyStatement]:
-        """Statements to scale, to look at alarms, to publish metrics and to page."""
+        """Statements to scale, to describe alarms, and to publish metrics and alerts."""
         return [
             *scaling_statements(scope, self.endpoint_name),
             alarm_statement(),
             metric_statement(),
-            *page_statements(self.page_topic),
+            *alert_statements(self.alert_topic),
         ]
 
     def _build_alarms(self) -> list[cloudwatch.IAlarm]:
-        """Two alarms per variant, and those of the user's own."""
-        given, latency = self.setup.rollback_alarms, self.setup.rollback_latency
-        claim(self, given, ROLLBACK)
+        """Two alarms per variant, and the additional rollback alarms."""
+        additional, latency = self.setup.rollback_alarms, self.setup.rollback_latency
+        claim(self, additional, ROLLBACK)
         own_alarms = own_rollback_alarms(
             self,
             self,
             self.setup.variants,
             latency=Duration.seconds(1) if latency is None else latency,
-            page_topic=self.page_topic,
+            alert_topic=self.alert_topic,
         )
-        return [*own_alarms, *given]
+        return [*own_alarms, *additional]
 
     def _build_document(self, environment: Mapping[str, str] | None) -> ServingDocument:
         return ServingDocument(
@@ -204,7 +201,7 @@ class ChampionEndpoint(EndpointBase):
                 "STATE_TABLE": self.state.table_name,
                 "ENDPOINT_NAME": self.endpoint_name,
                 "MODEL_PACKAGE_GROUP": self.registry.group_name,
-                "ALERT_TOPIC_ARN": self.page_topic.topic_arn,
+                "ALERT_TOPIC_ARN": self.alert_topic.topic_arn,
                 "METRIC_NAMESPACE": "sageloop",
             },
         )
@@ -230,7 +227,7 @@ class ChampionEndpoint(EndpointBase):
         return promoter
 
     def _build_parameter(self) -> ssm.StringParameter:
-        """Where ``sageloop history`` and ``sageloop rollback`` find what they ask."""
+        """Parameters that ``sageloop history`` and ``sageloop rollback`` read."""
         return ssm.StringParameter(
             self,
             "PromotionParameter",
@@ -251,7 +248,7 @@ class ChampionEndpoint(EndpointBase):
             description=f"Records what {self.endpoint_name} is, takes it away when it goes",
             environment={
                 "STATE_TABLE": self.state.table_name,
-                "ALERT_TOPIC_ARN": self.page_topic.topic_arn,
+                "ALERT_TOPIC_ARN": self.alert_topic.topic_arn,
             },
             invokes_itself=True,
         )
@@ -282,9 +279,8 @@ class ChampionEndpoint(EndpointBase):
             key=self.state.key,
             environment=environment,
             timeout=Duration.minutes(5),
-            reserved_concurrency=self._concurrency,
             invokes_itself=invokes_itself,
-            page_topic=self.page_topic,
+            alert_topic=self.alert_topic,
         )
 
     def _build_resource(self) -> CustomResource:
@@ -300,18 +296,18 @@ class ChampionEndpoint(EndpointBase):
             },
         )
         acknowledge_platform_registry(resource)
-        # On deletion the function must still have its permissions and its way out; models must
+        # On deletion the function still needs its permissions and its network access; models must
         # still have their role and group, or their keys' grants and interfaces stay behind.
         functions = [*self.resource_function.permissions, *self.promoter.permissions]
-        resource.node.add_dependency(*functions, *self.role.policies, *self.network.ready)
+        resource.node.add_dependency(*functions, *self.role.policies, *self.network.dependencies)
         return resource
 
 
 def _check_champion(check: Checks, setup: Setup) -> None:
-    """Refuse what only an endpoint with models of one's own can have."""
+    """Refuse options that only ``Endpoint`` supports."""
     alarms = 2 * len(setup.variants) + len(setup.rollback_alarms)
     if alarms > _MOST_ALARMS:
-        message = f"a rollout has {_MOST_ALARMS} alarms at most: two per variant and your own make "
+        message = f"a rollout has {_MOST_ALARMS} alarms at most, two per variant included, got "
         check.refuse("ValueOutOfRange", f"{message}{alarms}")
     for variant in setup.all_variants:
         pooled = [pool.model for pool in variant.pools]

@@ -1,4 +1,4 @@
-"""One of several models on the instances of one endpoint."""
+"""Inference component: one of several models on the instances of an endpoint."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _WHAT = "an inference component"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopyResources:
-    """What one copy of a component needs.
+class ComputeResourceRequirements:
+    """Compute resources that one copy of an inference component requires.
 
     Attributes:
-        memory_mb: Memory that it must have, at least 128.
-        max_memory_mb: Memory that it may have.
-        cpu_cores: Cores, at least 0.25.
+        memory_mb: Minimum memory in MB, at least 128.
+        max_memory_mb: Maximum memory in MB.
+        cpu_cores: vCPU cores, at least 0.25.
         accelerators: GPUs or Neuron devices, at least 1.
 
     See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentComputeResourceRequirements.html
 
     Example:
-        >>> CopyResources(memory_mb=1024, cpu_cores=1)
+        >>> ComputeResourceRequirements(memory_mb=1024, cpu_cores=1)
 
     """
 
@@ -52,7 +52,7 @@ class CopyResources:
     accelerators: int | None = None
 
     def check(self, check: Checks) -> None:
-        """Refuse less than SageMaker gives."""
+        """Refuse values below SageMaker's minimum."""
         check.whole("resources.memory_mb", self.memory_mb, self.LEAST_MEMORY)
         if self.max_memory_mb is not None:
             check.whole("resources.max_memory_mb", self.max_memory_mb, self.memory_mb)
@@ -73,7 +73,7 @@ class CopyResources:
 
 
 class InferenceComponent(Construct):
-    """Defines a model on an endpoint of inference components, in so many copies.
+    """Defines an inference component: a model with a number of copies on an endpoint.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/inference-components.html
 
@@ -96,7 +96,7 @@ class InferenceComponent(Construct):
         model: ModelBase | None = None,
         base: InferenceComponent | None = None,
         artifact_uri: str | None = None,
-        resources: CopyResources | None = None,
+        resources: ComputeResourceRequirements | None = None,
         copies: int = 1,
         scaling: Scaling | None = None,
         rollout: Rolling | None = None,
@@ -108,22 +108,22 @@ class InferenceComponent(Construct):
         """Define the component.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint: Endpoint of the kind ``InferenceComponents``.
-            name: Name of the component, by which requests ask for it.
-            model: What it serves.
-            base: Component whose model an adapter is put on, in place of a model.
-            artifact_uri: ``s3://`` address of the adapter's artifact.
-            resources: What a copy needs: 1 core and 1024 MB by default; an adapter has its
-                base's.
-            copies: Copies at first.
+            name: Name of the inference component, which requests specify.
+            model: Model that it serves.
+            base: Base inference component of an adapter, in place of a model.
+            artifact_uri: ``s3://`` URI of the adapter's artifact.
+            resources: Resources of a copy, 1 core and 1024 MB by default; an adapter uses those
+                of its base.
+            copies: Initial number of copies.
             scaling: Automatic scaling of the copies; none by default.
-            rollout: How a change comes in, in copies or percent; SageMaker's way by default.
-            rollback_alarms: Alarms that undo a rollout, 10 at most.
-            variant: Variant whose instances it runs on; the endpoint's first by default.
-            startup_seconds: How long a copy may take to answer its first ping, 60 to 3600.
-            download_seconds: How long the artifact may take to arrive, 60 to 3600.
+            rollout: Rolling update, in copies or percent; SageMaker's default otherwise.
+            rollback_alarms: Alarms that roll back a rollout, at most 10.
+            variant: Variant on whose instances it runs; the endpoint's first by default.
+            startup_seconds: Time limit of a copy's first health check, 60 to 3600.
+            download_seconds: Time limit of downloading the artifact, 60 to 3600.
 
         Raises:
             ConfigurationError: If a value or a combination is not allowed.
@@ -144,9 +144,9 @@ class InferenceComponent(Construct):
             "ContainerStartupHealthCheckTimeoutInSeconds": startup_seconds,
             "ModelDataDownloadTimeoutInSeconds": download_seconds,
         }
-        given = {key: value for key, value in startup.items() if value is not None}
-        if given:
-            specification["StartupParameters"] = given
+        parameters = {key: value for key, value in startup.items() if value is not None}
+        if parameters:
+            specification["StartupParameters"] = parameters
         self.resource = self._build(specification, rollout, rollback_alarms)
         if scaling is not None:
             self._scale(scaling)
@@ -157,11 +157,11 @@ class InferenceComponent(Construct):
         return arn(self, "sagemaker", "inference-component", self.name)
 
     def grant_invoke(self, grantee: iam.IGrantable, *, streaming: bool = False) -> iam.Grant:
-        """Let someone ask this component, and no other of the endpoint.
+        """Grant permission to invoke this component.
 
         Args:
-            grantee: Who.
-            streaming: Whether answers may come piece by piece as well.
+            grantee: Principal that receives the permission.
+            streaming: Whether to allow response streaming as well.
 
         """
         actions = ["sagemaker:InvokeEndpoint"]
@@ -182,9 +182,9 @@ class InferenceComponent(Construct):
 
         Args:
             name: Name of the metric, for example ``InvocationsPerCopy``.
-            statistic: CloudWatch's own name.
+            statistic: CloudWatch statistic.
             period: 1 minute by default.
-            options: CDK's own.
+            options: Options of CDK's ``Metric``.
 
         """
         return cloudwatch.Metric(
@@ -200,25 +200,25 @@ class InferenceComponent(Construct):
         return self.metric("Invocations", **options)
 
     def metric_invocations_per_copy(self, **options: Any) -> cloudwatch.Metric:
-        """Requests of a minute, divided by the copies."""
+        """Invocations per minute and copy."""
         return self.metric("InvocationsPerCopy", **options)
 
     def metric_concurrency_per_copy(self, **options: Any) -> cloudwatch.Metric:
-        """Requests that a copy works on at a time."""
+        """Concurrent requests per copy."""
         return self.metric("ConcurrentRequestsPerCopy", **{"statistic": "Maximum", **options})
 
     def metric_model_latency(self, *, percentile: float = 99, **options: Any) -> cloudwatch.Metric:
-        """Time that the model takes to answer, in MICROSECONDS.
+        """Model latency in MICROSECONDS.
 
         Args:
-            percentile: Which percentile of the minute's requests, for example 50.
-            options: CDK's own.
+            percentile: Percentile, for example 50.
+            options: Options of CDK's ``Metric``.
 
         """
         return self.metric("ModelLatency", **{"statistic": f"p{percentile:g}", **options})
 
     def metric_without_capacity(self, **options: Any) -> cloudwatch.Metric:
-        """Requests that found no copy."""
+        """Invocations that failed because there was no copy."""
         return self.metric("NoCapacityInvocationFailures", **options)
 
     def _check_place(
@@ -226,7 +226,7 @@ class InferenceComponent(Construct):
         check: Checks,
         model: ModelBase | None,
         artifact_uri: str | None,
-        resources: CopyResources | None,
+        resources: ComputeResourceRequirements | None,
     ) -> None:
         if not isinstance(self.endpoint.kind, InferenceComponents):
             check.refuse("EndpointNotOfKind", f"{_WHAT} needs an endpoint of the kind "
@@ -235,8 +235,8 @@ class InferenceComponent(Construct):
         if known(self.variant, *names):
             check.one_of("variant", self.variant, names)
         if (model is None) == (self.base is None):
-            check.refuse("ModelMissing", f"{_WHAT} needs a model, or the component that an adapter "
-                         "is put on, and not both")  # fmt: skip
+            check.refuse("ModelMissing", f"{_WHAT} needs either a model or the base of an "
+                         "adapter")  # fmt: skip
         self._check_adapter(check, artifact_uri, resources)
         if model is not None and (model.is_multi_model or model.is_pipeline):
             check.refuse("ModelNotOfKind", f"{_WHAT} serves a model of one container, not "
@@ -245,23 +245,28 @@ class InferenceComponent(Construct):
             resources.check(check)
 
     def _check_adapter(
-        self, check: Checks, artifact_uri: str | None, resources: CopyResources | None
+        self, check: Checks, artifact_uri: str | None, resources: ComputeResourceRequirements | None
     ) -> None:
         if self.base is None and artifact_uri is not None:
-            check.refuse("ArtifactNotAllowed", "artifact_uri is an adapter's: give base too")
+            check.refuse(
+                "ArtifactNotAllowed", "artifact_uri is allowed only for an adapter: give base too"
+            )
         if self.base is None:
             return
         if artifact_uri is None:
             check.refuse("ArtifactMissing", "an adapter needs artifact_uri")
         if resources is not None:
-            check.refuse("ResourcesNotAllowed", "an adapter runs in its base's copies: leave "
+            check.refuse("ResourcesNotAllowed", "an adapter uses the resources of its base: leave "
                          "resources out")  # fmt: skip
         if self.base.base is not None:
-            check.refuse("BaseNotAllowed", "an adapter cannot be put on an adapter, got "
+            check.refuse("BaseNotAllowed", "the base of an adapter cannot be an adapter, got "
                          f"{self.base.name!r}")  # fmt: skip
 
     def _specification(
-        self, model: ModelBase | None, artifact_uri: str | None, resources: CopyResources | None
+        self,
+        model: ModelBase | None,
+        artifact_uri: str | None,
+        resources: ComputeResourceRequirements | None,
     ) -> dict[str, Any]:
         if model is None:
             assert self.base is not None
@@ -269,7 +274,7 @@ class InferenceComponent(Construct):
                 "BaseInferenceComponentName": self.base.name,
                 "Container": {"ArtifactUrl": artifact_uri},
             }
-        needed = CopyResources() if resources is None else resources
+        needed = ComputeResourceRequirements() if resources is None else resources
         return {"ModelName": model.model_name, "ComputeResourceRequirements": needed.rendered()}
 
     def _build(
@@ -286,7 +291,7 @@ class InferenceComponent(Construct):
             "RuntimeConfig": {"CopyCount": self.copies},
         }
         if self.base is not None:
-            # An adapter is in each copy of its base, and has none of its own.
+            # An adapter is loaded into each copy of its base.
             del self.request["RuntimeConfig"], self.request["VariantName"]
         with Checks(self) as check:
             for violation in violations("CreateInferenceComponent", self.request):
@@ -312,7 +317,7 @@ class InferenceComponent(Construct):
 
 
 def _deployment(rollout: Rolling | None, alarms: Sequence[cloudwatch.IAlarm]) -> dict[str, Any]:
-    """A ``DeploymentConfig`` whose sizes count copies."""
+    """A ``DeploymentConfig`` in units of copies."""
     if rollout is None:
         return {}
     policy = rollout.rendered()["RollingUpdatePolicy"]
@@ -339,7 +344,7 @@ def _check_changes(
     rollout: Rolling | None,
     alarms: Sequence[cloudwatch.IAlarm],
 ) -> None:
-    """Refuse targets of other kinds, and steps without room."""
+    """Refuse scaling targets of other kinds, and rollout steps that are too large."""
     if scaling is not None:
         scaling.check(check, targets=_TARGETS, zero=True, kind=_WHAT)
     if rollout is not None:
@@ -347,4 +352,4 @@ def _check_changes(
     if len(alarms) > 10:
         check.refuse("ValueOutOfRange", f"rollback_alarms must be 10 at most, got {len(alarms)}")
     if alarms and rollout is None:
-        check.refuse("RolloutMissing", "rollback_alarms watch a rollout: give rollout too")
+        check.refuse("RolloutMissing", "rollback_alarms needs rollout")

@@ -1,4 +1,4 @@
-"""An endpoint configuration: one request, whoever makes it."""
+"""Endpoint configuration as a ``CreateEndpointConfig`` request."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Configuration:
     """A ``CreateEndpointConfig`` request without names of models.
 
     Attributes:
-        setup: What the endpoint is.
-        store: Where captured data and answers go, and whose key encrypts volumes.
+        setup: Configuration of the endpoint.
+        store: Data store of captured data and responses, whose key encrypts volumes.
 
     """
 
@@ -27,14 +27,14 @@ class Configuration:
 
     @property
     def key_arn(self) -> str | None:
-        """Key of what is written; none without a store that has one."""
+        """KMS key of written objects; ``None`` without a store with a key."""
         if self.store is None or self.store.key is None:
             return None
         return self.store.key.key_arn
 
     @property
     def volume_key_arn(self) -> str | None:
-        """Key of the volumes; none for disks that SageMaker takes no key for."""
+        """KMS key of the volumes; ``None`` for instance storage, which takes no key."""
         local = any(variant.has_local_disk for variant in self.setup.all_variants)
         return None if local else self.key_arn
 
@@ -59,7 +59,7 @@ class Configuration:
         return config
 
     def address(self, prefix: str) -> str:
-        """``s3://`` address of a prefix in the store.
+        """``s3://`` URI of a prefix in the data store.
 
         Raises:
             ConfigurationError: If there is no store.
@@ -81,7 +81,7 @@ class Configuration:
 
     @property
     def written(self) -> list[str]:
-        """Prefixes of the store that a model's role must be allowed to write below."""
+        """Prefixes of the data store to which a model's role writes."""
         setup = self.setup
         dumps = [each.core_dump_prefix for each in setup.all_variants]
         captured = [] if setup.capture is None else [setup.capture.prefix]

@@ -1,4 +1,4 @@
-"""One container of a model."""
+"""Container definition of a model."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _LENGTH = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelContainer:
-    """What runs, on which artifact.
+    """Image, artifact and environment of a container.
 
     Attributes:
-        image: An image of AWS (``AlgorithmImage.find``), of your own (``CustomImage``) or its
-            address; none for a model package, which brings its own.
-        artifact: The model's artifact; none for an image that has it inside.
-        code: Inference code of your own for a framework's image.
-        environment: Environment, 100 variables at most.
-        hostname: Name of the container among several, by which ``TargetContainerHostname`` asks.
-        multi_model: Whether the artifact is a prefix with an archive for each of many models.
-        cache: Whether models stay in memory; only for many, by default they do.
+        image: An AWS image (``AlgorithmImage.find``), a ``CustomImage`` or a URI; ``None`` for a
+            model package, which has its image.
+        artifact: Artifact of the model; ``None`` for an image that contains the model.
+        code: Inference code for a framework image.
+        environment: Environment variables, at most 100.
+        hostname: Name of the container, for ``TargetContainerHostname``.
+        multi_model: Whether the artifact is a prefix with one archive for each model.
+        cache: Whether a multi-model container caches models; ``True`` by default.
 
     See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
 
@@ -64,7 +64,7 @@ class ModelContainer:
         return self.image.repository_arn if known_one else ""  # type: ignore[union-attr]
 
     def check(self, check: Checks, *, isolated: bool) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         package = self.artifact is not None and self.artifact.is_package
         if package and self.image is not None:
             check.refuse("ImageTwice", "a model package brings its image: leave image out, got "

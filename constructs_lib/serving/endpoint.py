@@ -44,17 +44,17 @@ _MOST_ALARMS = 10
 
 
 class Endpoint(EndpointBase):
-    """Defines configuration and endpoint for a model that you name, of any kind.
+    """Defines an endpoint of any kind, with its configuration, for a given model.
 
-    Nothing is promoted at run time: a new artifact is a new deployment. The endpoint's name is
-    stable; those of model and configuration are left to CloudFormation, so that a change can
-    replace them. Capacity that automatic scaling added survives an update; weights and capture
-    are what the template says.
+    A new artifact needs a new deployment; no model is promoted at run time. The endpoint's name is
+    stable; CloudFormation generates the names of model and configuration, so that an update can
+    replace them. Capacity that automatic scaling added is retained by an update; weights and data
+    capture are taken from the template.
 
-    A variant whose instances are scaled may change its instance type in one deployment: a function
-    of this library registers variants and makes way before an update. To end scaling and change
-    the type takes two. SageMaker guards a rollout only between variants of the same names, so
-    those that come, go or are renamed need a deployment with ``guarded=False``.
+    The instance type of a scaled variant can change in one deployment: a function of this library
+    deregisters the variant before the update. Removing the scaling and changing the type takes two
+    deployments. SageMaker allows blue/green deployments only between variants of the same names:
+    adding, removing or renaming one needs a deployment with ``blue_green=False``.
 
     See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-sagemaker-endpoint.html
 
@@ -85,57 +85,56 @@ class Endpoint(EndpointBase):
         shadow: Variant | None = None,
         capture: DataCapture | None = None,
         rollout: Rollout | None = None,
-        guarded: bool = True,
+        blue_green: bool = True,
         metrics: EnhancedMetrics | None = None,
         environment: Mapping[str, str] | None = None,
         rollback_latency: Duration | None = None,
         rollback_alarms: Sequence[cloudwatch.IAlarm] = (),
-        keep_weights: bool = False,
-        page_topic: sns.ITopic | None = None,
-        reserve_concurrency: bool = True,
+        retain_weights: bool = False,
+        alert_topic: sns.ITopic | None = None,
     ) -> None:
         """Define the endpoint.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint_name: Name of the endpoint, 63 characters at most.
-            model: What it serves, unless each variant names a model of its own.
-            image: Address of an inference image, in place of a model.
+            model: Model of all variants that have no model.
+            image: URI of an inference image, in place of a model.
             model_data: Key of the image's artifact (``model.tar.gz``) in the store; for a
                 multi-model endpoint a prefix that ends in a slash.
-            store: Where captured data and answers go, and the image's artifact lies; its key
+            store: Data store of captured data, responses and the image's artifact; its key
                 encrypts volumes.
-            network: Network of the image's instances, of inference components, and of the function
-                that scales instances; its model's by default.
+            network: Network of the image's instances, of inference components, and of the scaling
+                function; by default that of the model.
             role: Role of the image's model, or of inference components.
-            kind: How it answers: ``RealTime`` by default, ``MultiModel``, ``Serverless``,
+            kind: Kind of the endpoint: ``RealTime`` by default, ``MultiModel``, ``Serverless``,
                 ``Asynchronous`` or ``InferenceComponents``.
-            variants: One variant of two ``ml.m5.large`` by default.
-            shadow: A variant that gets copies of requests; its weight to the other's is the
-                share that is copied.
-            capture: What is kept of requests and answers; nothing by default.
-            rollout: How a changed configuration comes in; all at once by default.
-            guarded: Whether SageMaker watches the rollout. It takes that only between variants of
-                the same names: to add, remove or rename one, deploy once without. See
+            variants: Production variants; one of two ``ml.m5.large`` by default.
+            shadow: Shadow variant, which receives copies of requests; the ratio of its weight to
+                that of the production variant is the share of copied requests.
+            capture: Data capture of requests and responses; none by default.
+            rollout: Rollout of a changed configuration; all at once by default.
+            blue_green: Whether updates are blue/green deployments with the rollout's guardrails.
+                SageMaker allows these only between variants of the same names: to add, remove or
+                rename a variant, deploy once with ``False``. See
                 https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
-            metrics: Metrics in more detail; none by default.
+            metrics: Enhanced metrics; none by default.
             environment: Environment of the image's container.
-            rollback_latency: p99 of answers above which a rollout is undone, 1 second by default;
-                an asynchronous endpoint's is not watched by default.
-            rollback_alarms: Alarms of your own that undo a rollout too; 10 with those per variant.
-            keep_weights: Whether weights that were shifted since stay at an update.
-            page_topic: Topic told by the rollback alarms, and when the function that scales fails.
-            reserve_concurrency: Whether that function reserves its concurrency in the account.
+            rollback_latency: p99 latency above which a rollout is rolled back, 1 second by default;
+                an asynchronous endpoint has no such limit by default.
+            rollback_alarms: Additional alarms that roll back; at most 10 with those of variants.
+            retain_weights: Whether an update retains weights that were changed at run time.
+            alert_topic: SNS topic of the rollback alarms and of failures of the scaling function.
 
         Raises:
-            ConfigurationError: If a value is not allowed, a combination is not SageMaker's, a
-                step of the rollout has no room, or an alarm of retraining would undo rollouts.
+            ConfigurationError: If a value or a combination is not allowed, a step of the rollout is
+                too large, or a model quality alarm is given as rollback alarm.
 
         """
         super().__init__(scope, construct_id)
-        asked = MultiModel() if kind is None and _is_prefix(model_data) else kind
-        self.kind = kind_for(asked, model)
+        requested = MultiModel() if kind is None and _is_prefix(model_data) else kind
+        self.kind = kind_for(requested, model)
         self.setup = Setup(
             endpoint_name=endpoint_name, kind=self.kind, variants=variants, shadow=shadow,
             capture=capture, rollout=rollout, metrics=metrics, rollback_latency=rollback_latency,
@@ -150,8 +149,7 @@ class Endpoint(EndpointBase):
         self.endpoint_name, self.store = endpoint_name, store
         self.group: ec2.SecurityGroup | None = None
         if network is not None and (image is not None or self._has_components):
-            description = "Instances of a model"
-            self.group = network.workload_group(self, "Group", description=description)
+            self.group = network.security_group(self, "Group", description="Instances of a model")
         self.model = model
         if image is not None:
             assert store is not None
@@ -162,24 +160,26 @@ class Endpoint(EndpointBase):
         self.roles = self._find_roles(role)
         self.config = self._build_config(network, role)
         self._allow_roles()
-        self.alarms = self._build_alarms(page_topic)
-        self.resource = self._build_endpoint(network, keep_weights=keep_weights, guarded=guarded)
+        self.alarms = self._build_alarms(alert_topic)
+        self.resource = self._build_endpoint(
+            network, retain_weights=retain_weights, blue_green=blue_green
+        )
         if isinstance(self.kind, Serverless):
             self._scale_serverless(self.kind)
         else:
-            self._scale_instances(network, page_topic, reserve=reserve_concurrency)
+            self._scale_instances(network, alert_topic)
 
     def grant_invoke(
         self, grantee: iam.IGrantable, *, streaming: bool = False, asynchronous: bool | None = None
     ) -> iam.Grant:
-        """Let someone ask this endpoint, and no other.
+        """Grant permission to invoke this endpoint.
 
-        Of an asynchronous endpoint they may write requests and read answers too.
+        For an asynchronous endpoint this includes writing requests and reading responses.
 
         Args:
-            grantee: Who.
-            streaming: Whether answers may come piece by piece as well.
-            asynchronous: What the kind says by default.
+            grantee: Principal that receives the permission.
+            streaming: Whether to allow response streaming as well.
+            asynchronous: By default as the endpoint's kind requires.
 
         """
         kind = self.kind
@@ -194,12 +194,12 @@ class Endpoint(EndpointBase):
 
     @property
     def models(self) -> list[ModelBase]:
-        """Models of all variants, each once."""
+        """The distinct models of all variants."""
         if self._has_components:
             return []
         pools = [pool.model for variant in self.setup.all_variants for pool in variant.pools]
-        given = [variant.model or self.model for variant in self.setup.all_variants]
-        return list(dict.fromkeys(model for model in [*given, *pools] if model is not None))
+        own = [variant.model or self.model for variant in self.setup.all_variants]
+        return list(dict.fromkeys(model for model in [*own, *pools] if model is not None))
 
     @property
     def _has_components(self) -> bool:
@@ -217,8 +217,8 @@ class Endpoint(EndpointBase):
                                  "to it or to the endpoint")  # fmt: skip
 
     def _find_roles(self, role: HostingRole | None) -> list[HostingRole]:
-        found = [model.role for model in self.models] if self.models else [role]
-        return list(dict.fromkeys(each for each in found if each is not None))
+        roles = [model.role for model in self.models] if self.models else [role]
+        return list(dict.fromkeys(each for each in roles if each is not None))
 
     def _allow_roles(self) -> None:
         kind = self.kind
@@ -276,33 +276,33 @@ class Endpoint(EndpointBase):
         kind = sagemaker.CfnEndpointConfig
         config = kind(self, "Config", **arguments(kind, request))
         if self.configuration.key_arn is not None and self.configuration.volume_key_arn is None:
-            reason = "instances with disks of their own encrypt them by hardware, and take no key"
+            reason = "instance storage is encrypted by hardware, and takes no key"
             rule = "SageMakerEndpointConfigurationKMSKeyConfigured"
             acknowledge_packs(config, rule, reason)
         return config
 
-    def _build_alarms(self, page_topic: sns.ITopic | None) -> list[cloudwatch.Alarm]:
+    def _build_alarms(self, alert_topic: sns.ITopic | None) -> list[cloudwatch.Alarm]:
         if isinstance(self.kind, Serverless | InferenceComponents):
             return []
         queued, latency = isinstance(self.kind, Asynchronous), self.setup.rollback_latency
         if latency is None and not queued:
             latency = Duration.seconds(1)
-        given = list(self.setup.rollback_alarms)
-        claim(self, given, ROLLBACK)
+        additional = list(self.setup.rollback_alarms)
+        claim(self, additional, ROLLBACK)
         alarms = own_rollback_alarms(
-            self, self, self.setup.variants, latency=latency, page_topic=page_topic, queued=queued
+            self, self, self.setup.variants, latency=latency, alert_topic=alert_topic, queued=queued
         )
         with Checks(self) as check:
-            total = len(alarms) + len(given)
+            total = len(alarms) + len(additional)
             if total > _MOST_ALARMS:
                 message = f"a rollout has {_MOST_ALARMS} alarms at most, got {len(alarms)} of the "
-                check.refuse("ValueOutOfRange", f"{message}variants, {len(given)} of your own")
+                check.refuse("ValueOutOfRange", f"{message}variants, {len(additional)} of your own")
         for role in self.roles:
-            role.allow_rollback_alarms([alarm.alarm_arn for alarm in [*alarms, *given]])
+            role.allow_rollback_alarms([alarm.alarm_arn for alarm in [*alarms, *additional]])
         return alarms
 
     def _build_endpoint(
-        self, network: PrivateNetwork | None, *, keep_weights: bool, guarded: bool
+        self, network: PrivateNetwork | None, *, retain_weights: bool, blue_green: bool
     ) -> sagemaker.CfnEndpoint:
         properties: dict[str, Any] = {
             "EndpointName": self.endpoint_name,
@@ -311,24 +311,24 @@ class Endpoint(EndpointBase):
         if not isinstance(self.kind, Serverless | InferenceComponents):
             properties |= {
                 "RetainAllVariantProperties": True,
-                "ExcludeRetainedVariantProperties": self._told_anew(keep_weights),
+                "ExcludeRetainedVariantProperties": self._excluded_properties(retain_weights),
             }
-            if guarded:
+            if blue_green:
                 properties["DeploymentConfig"] = self._deployment()
         kind = sagemaker.CfnEndpoint
         endpoint = kind(self, "Resource", **arguments(kind, properties))
         for role in self.roles:
             endpoint.node.add_dependency(*role.policies)
         if network is not None:
-            endpoint.node.add_dependency(*network.ready)
+            endpoint.node.add_dependency(*network.dependencies)
         return endpoint
 
-    def _told_anew(self, keep_weights: bool) -> list[dict[str, str]]:
-        """What an update takes from the template: all but what scaling and people changed."""
+    def _excluded_properties(self, retain_weights: bool) -> list[dict[str, str]]:
+        """Variant properties that an update takes from the template."""
         scaled = any(variant.scaling is not None for variant in self.setup.all_variants)
         anew = ["DataCaptureConfig"]
         anew += [] if scaled else ["DesiredInstanceCount"]
-        anew += [] if keep_weights else ["DesiredWeight"]
+        anew += [] if retain_weights else ["DesiredWeight"]
         return [{"VariantPropertyType": name} for name in anew]
 
     def _deployment(self) -> dict[str, Any]:
@@ -349,25 +349,24 @@ class Endpoint(EndpointBase):
         ))  # fmt: skip
 
     def _scale_instances(
-        self, network: PrivateNetwork | None, page_topic: sns.ITopic | None, *, reserve: bool
+        self, network: PrivateNetwork | None, alert_topic: sns.ITopic | None
     ) -> None:
         variants = [variant for variant in self.setup.variants if variant.scaling is not None]
         if not variants:
             return
         own = [model.network for model in self.models if model.network is not None]
-        found = network if network is not None else next(iter(own), None)
+        function_network = network if network is not None else next(iter(own), None)
         with Checks(self) as check:
-            if found is None:
-                check.refuse("NetworkMissing", "a function registers scaled variants, so that "
-                             "their instance types can change: give network")  # fmt: skip
-        assert found is not None
+            if function_network is None:
+                check.refuse("NetworkMissing", "scaled variants need network, for the function "
+                             "that registers them")  # fmt: skip
+        assert function_network is not None
         wake = None
         if isinstance(self.kind, Asynchronous):
             wake = Wake(metric=self.metric_backlog_without_capacity(), periods=2)
         self.scaled = ScaledVariants(
-            self, "Scaling", endpoint=self, variants=variants, network=found, wake=wake,
-            key=None if self.store is None else self.store.key, page_topic=page_topic,
-            reserve_concurrency=reserve,
+            self, "Scaling", endpoint=self, variants=variants, network=function_network, wake=wake,
+            key=None if self.store is None else self.store.key, alert_topic=alert_topic,
         )  # fmt: skip
         self.scaled.register_after(self.resource)
 

@@ -1,4 +1,4 @@
-"""How an endpoint is told its model."""
+"""Checks of the model arguments of an endpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .model import ModelBase
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """In which of the two ways the model is given."""
+    """The model arguments of an endpoint: ``model``, or ``image`` with its artifact."""
 
     kind: EndpointKind
     model: ModelBase | None
@@ -25,7 +25,7 @@ class Form:
     role: HostingRole | None
 
     def check(self, check: Checks) -> None:
-        """Refuse two models in one, and half a model."""
+        """Refuse conflicting and missing arguments."""
         if isinstance(self.kind, InferenceComponents):
             self._check_components(check)
         elif self.image is not None:
@@ -33,13 +33,13 @@ class Form:
 
     def _check_components(self, check: Checks) -> None:
         if self.model is not None or self.image is not None:
-            check.refuse("ModelNotAllowed", "an endpoint of inference components names no model: "
-                         "give it to an InferenceComponent")  # fmt: skip
+            check.refuse("ModelNotAllowed", "model and image are not allowed for an endpoint of "
+                         "inference components: use InferenceComponent")  # fmt: skip
         self._require(check, "an endpoint of inference components", "role", "network")
 
     def _check_image(self, check: Checks) -> None:
         if self.model is not None:
-            check.refuse("ModelTwice", "model and image say the same: give one")
+            check.refuse("ModelTwice", "model and image are mutually exclusive")
         self._require(check, "image", "model_data", "store", "role")
         if isinstance(self.kind, Serverless) and self.network is not None:
             check.refuse("ServerlessCannot", "a serverless endpoint cannot have a network (leave "
@@ -48,4 +48,4 @@ class Form:
     def _require(self, check: Checks, what: str, *names: str) -> None:
         missing = [name for name in names if getattr(self, name) is None]
         if missing:
-            check.refuse("ValueMissing", f"{what} needs {' and '.join(missing)} as well")
+            check.refuse("ValueMissing", f"{what} needs {' and '.join(missing)} too")

@@ -1,4 +1,4 @@
-"""Inference code of one's own in a framework's image."""
+"""Inference code for framework images."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _LOG_LEVEL = "20"
 class InferenceCode:
     """A folder with the functions ``model_fn``, ``input_fn``, ``predict_fn`` and ``output_fn``.
 
-    In a model without a network the code is packed into the archive of a folder
-    (``ModelArtifact.from_folder``); an archive that is already made has to bring its own.
+    For a model without network access the code is packed into the archive of a folder
+    (``ModelArtifact.from_folder``); an existing archive must contain its code.
 
     Attributes:
         folder: The folder.
-        entry_point: The script that has the functions, relative to the folder.
-        exclude: Patterns in Git's way.
+        entry_point: Script with the functions, relative to the folder.
+        exclude: Patterns of files to exclude, in the syntax of ``.gitignore``.
 
     Raises:
         ConfigurationError: If the folder or the entry point is missing.
@@ -45,22 +45,22 @@ class InferenceCode:
     exclude: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        """Check what can be known before anything is packed."""
+        """Check folder and entry point."""
         self._source()
 
     def check(self, check: Checks, *, isolated: bool, packable: bool) -> None:
-        """Refuse code that the container could not get or prepare.
+        """Refuse code that the container cannot download.
 
         Args:
-            check: Where it is said.
+            check: Collects the errors.
             isolated: Whether the container has no network.
-            packable: Whether the artifact is packed here.
+            packable: Whether the artifact is packed at synthesis.
 
         """
         check_source(check, self._source(), isolated=isolated)
         if isolated and not packable:
-            check.refuse("CodeNotAllowed", "code cannot reach a container without a network unless "
-                         "it is packed with the artifact: use ModelArtifact.from_folder, put it "
+            check.refuse("CodeNotAllowed", "a container without network access cannot download "
+                         "code: use ModelArtifact.from_folder, put it "
                          "into code/ of the archive, or set network_isolation=False")  # fmt: skip
 
     def files(self) -> list[tuple[str, Path]]:
@@ -68,7 +68,7 @@ class InferenceCode:
         return list(self._source().files())
 
     def environment(self, scope: Construct, *, packed: bool) -> dict[str, str]:
-        """What tells the container where the code is."""
+        """Environment variables with the location of the code."""
         address = _FOLDER
         if not packed:
             asset = self._source().asset(scope)
@@ -81,7 +81,7 @@ class InferenceCode:
         }
 
     def statements(self, scope: Construct) -> list[iam.PolicyStatement]:
-        """What the model's role must be allowed to read the code apart from the artifact."""
+        """Statements that allow the model's role to read the code."""
         return self._source().statements(scope)
 
     def _source(self) -> SourceCode:

@@ -1,4 +1,4 @@
-"""How an endpoint answers. Kinds exclude each other; what each cannot do stands here.
+"""Kinds of endpoints, and the limits of each.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/deploy-model-options.html
 """
@@ -20,9 +20,9 @@ _REAL_TIME = ("invocations_per_instance", "concurrency_per_model")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointKind:
-    """What all kinds have in common: nothing but rules.
+    """Base class of the kinds.
 
-    It is ``RealTime``, ``Serverless``, ``Asynchronous``, ``MultiModel`` or
+    The kinds are ``RealTime``, ``Serverless``, ``Asynchronous``, ``MultiModel`` and
     ``InferenceComponents``.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/deploy-model-options.html
@@ -34,12 +34,12 @@ class EndpointKind:
     DIMENSION: ClassVar[str] = "sagemaker:variant:DesiredInstanceCount"
 
     def check(self, check: Checks) -> None:
-        """Refuse values of the kind's own."""
+        """Refuse values that the kind does not allow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealTime(EndpointKind):
-    """Instances that answer at once: the default.
+    """Real-time inference on instances: the default.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints.html
 
@@ -54,9 +54,9 @@ class RealTime(EndpointKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiModel(EndpointKind):
-    """Instances that answer at once for many models, each loaded when it is asked for.
+    """Real-time inference for many models, each loaded at its first request.
 
-    The model's one container says ``multi_model=True`` and names a prefix of artifacts.
+    The model has one container with ``multi_model=True`` and a prefix of artifacts.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/multi-model-endpoints.html
 
@@ -71,16 +71,16 @@ class MultiModel(EndpointKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serverless(EndpointKind):
-    """No instances: workers come with the requests, and go.
+    """Serverless inference: capacity follows the requests.
 
-    The model is neither isolated nor in a network, by SageMaker's rule.
+    SageMaker allows neither network isolation nor a VPC for its model.
 
     Attributes:
-        memory_mb: Memory of a worker: 1024 to 6144 in steps of 1024.
-        max_concurrency: Most workers at a time, 1 to 200.
-        provisioned_concurrency: Workers kept ready, at most ``max_concurrency``.
-        scaling: Between how many workers kept ready it moves, by ``provisioned_utilization``.
-        variant: Name of the one variant.
+        memory_mb: Memory in MB: 1024 to 6144 in steps of 1024.
+        max_concurrency: Maximum concurrent invocations, 1 to 200.
+        provisioned_concurrency: Provisioned concurrency, at most ``max_concurrency``.
+        scaling: Scaling of the provisioned concurrency, by ``provisioned_utilization``.
+        variant: Name of the variant.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
 
@@ -99,7 +99,7 @@ class Serverless(EndpointKind):
     variant: str = "AllTraffic"
 
     def check(self, check: Checks) -> None:
-        """Refuse memory between the steps, and more ready workers than there may be."""
+        """Refuse an invalid memory size, and a provisioned concurrency above the maximum."""
         check.name("serverless.variant", self.variant)
         check.whole("serverless.memory_mb", self.memory_mb, 1024, 6144)
         if known(self.memory_mb) and self.memory_mb % 1024:
@@ -135,19 +135,20 @@ class Serverless(EndpointKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asynchronous(EndpointKind):
-    """Requests wait in a queue; answers go to S3, and topics are told.
+    """Asynchronous inference: requests are queued, responses are written to Amazon S3.
 
-    Instances may go to zero when nothing waits: ``Scaling(minimum=0, backlog_per_instance=5)``.
+    Instances can scale to zero: ``Scaling(minimum=0, backlog_per_instance=5)``.
 
     Attributes:
-        output_prefix: Where answers go in the store, ending in a slash.
-        failure_prefix: Where the reasons of failures go; beside the answers by default.
-        input_prefix: Where requests' bodies lie: the model may read them, and whoever is granted
-            to invoke may write them. None for requests that carry their body.
-        success_topic: Topic told of each answer.
-        error_topic: Topic told of each failure.
-        include_response_in: ``success``, ``error`` or both: topics that get the answer itself.
-        max_concurrent_per_instance: Requests at one time to one instance, 1 to 1000.
+        output_prefix: Prefix of responses in the data store, ending in a slash.
+        failure_prefix: Prefix of failure messages; by default ``output_prefix``.
+        input_prefix: Prefix of request payloads, readable by the model and writable with
+            ``grant_invoke``; ``None`` for inline payloads.
+        success_topic: SNS topic of successful invocations.
+        error_topic: SNS topic of failed invocations.
+        include_response_in: ``success``, ``error`` or both: topics whose messages include the
+            response.
+        max_concurrent_per_instance: Concurrent requests per instance, 1 to 1000.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference.html
 
@@ -169,17 +170,17 @@ class Asynchronous(EndpointKind):
 
     @property
     def topics(self) -> list[sns.ITopic]:
-        """The topics that are told."""
+        """The notification topics."""
         return [each for each in (self.success_topic, self.error_topic) if each is not None]
 
     @property
     def written(self) -> list[str]:
-        """Prefixes that the endpoint writes below."""
+        """Prefixes to which the endpoint writes."""
         places = (self.output_prefix, self.failure_prefix)
         return [place for place in places if place is not None]
 
     def check(self, check: Checks) -> None:
-        """Refuse prefixes that are none, and answers for a topic that is not there."""
+        """Refuse invalid prefixes, and responses for a missing topic."""
         check.prefix("asynchronous.output_prefix", self.output_prefix)
         for label in ("failure_prefix", "input_prefix"):
             value = getattr(self, label)
@@ -199,8 +200,8 @@ class Asynchronous(EndpointKind):
         """An ``AsyncInferenceConfig``.
 
         Args:
-            address: Gives the ``s3://`` address of a prefix.
-            key_arn: Key of the answers.
+            address: Returns the ``s3://`` URI of a prefix.
+            key_arn: KMS key of the responses.
 
         """
         output: dict[str, Any] = {"S3OutputPath": address(self.output_prefix).rstrip("/")}
@@ -208,15 +209,17 @@ class Asynchronous(EndpointKind):
             output["S3FailurePath"] = address(self.failure_prefix).rstrip("/")
         if key_arn is not None:
             output["KmsKeyId"] = key_arn
-        told: dict[str, Any] = {}
+        notifications: dict[str, Any] = {}
         if self.success_topic is not None:
-            told["SuccessTopic"] = self.success_topic.topic_arn
+            notifications["SuccessTopic"] = self.success_topic.topic_arn
         if self.error_topic is not None:
-            told["ErrorTopic"] = self.error_topic.topic_arn
+            notifications["ErrorTopic"] = self.error_topic.topic_arn
         if self.include_response_in:
-            told["IncludeInferenceResponseIn"] = [_INCLUDE[e] for e in self.include_response_in]
-        if told:
-            output["NotificationConfig"] = told
+            notifications["IncludeInferenceResponseIn"] = [
+                _INCLUDE[e] for e in self.include_response_in
+            ]
+        if notifications:
+            output["NotificationConfig"] = notifications
         config: dict[str, Any] = {"OutputConfig": output}
         if self.max_concurrent_per_instance is not None:
             config["ClientConfig"] = {
@@ -227,10 +230,10 @@ class Asynchronous(EndpointKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceComponents(EndpointKind):
-    """Instances that several models share, each an ``InferenceComponent`` with copies.
+    """Instances that several models share, each as an ``InferenceComponent``.
 
-    Variants name no model; instances follow the copies by ``managed_scaling``. Updates roll out
-    component by component.
+    Variants have no model; ``managed_scaling`` adapts the instances to the copies. Each component
+    has its own rollout.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/inference-components.html
 

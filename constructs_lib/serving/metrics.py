@@ -1,4 +1,4 @@
-"""Metrics of endpoints, as SageMaker and this project publish them.
+"""CloudWatch metrics of endpoints.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 """
@@ -16,10 +16,10 @@ _MAXIMUM = {"statistic": "Maximum"}
 
 
 class EndpointMetrics:
-    """Metrics by the endpoint's name.
+    """Metrics of an endpoint.
 
-    Options are CDK's own; ``variant`` names the variant (``AllTraffic`` by default), ``period``
-    is a minute by default.
+    Options are those of CDK's ``Metric``; ``variant`` is ``AllTraffic`` by default, ``period`` is
+    1 minute.
 
     Attributes:
         endpoint_name: Name of the endpoint.
@@ -42,9 +42,9 @@ class EndpointMetrics:
         Args:
             name: Name of the metric, for example ``InvocationsPerInstance``.
             variant: Name of the variant.
-            statistic: CloudWatch's own name, for example ``Average`` or ``p90``.
+            statistic: CloudWatch statistic, for example ``Average`` or ``p90``.
             period: 1 minute by default.
-            options: CDK's own, ``namespace`` among them (``AWS/SageMaker`` by default).
+            options: Options of CDK's ``Metric``; ``namespace`` is ``AWS/SageMaker`` by default.
 
         """
         return cloudwatch.Metric(
@@ -59,13 +59,13 @@ class EndpointMetrics:
         self, name: str, *, statistic: str = "Average", period: Duration | None = None,
         **options: Any,
     ) -> cloudwatch.Metric:  # fmt: skip
-        """A metric of the endpoint as a whole, for example of its queue.
+        """A metric of the endpoint, for example of its queue.
 
         Args:
             name: Name of the metric, for example ``ApproximateBacklogSize``.
-            statistic: CloudWatch's own name, for example ``Maximum``.
+            statistic: CloudWatch statistic, for example ``Maximum``.
             period: 1 minute by default.
-            options: CDK's own, ``namespace`` among them (``AWS/SageMaker`` by default).
+            options: Options of CDK's ``Metric``; ``namespace`` is ``AWS/SageMaker`` by default.
 
         """
         return cloudwatch.Metric(
@@ -81,11 +81,11 @@ class EndpointMetrics:
         return self.metric("Invocations", **options)
 
     def metric_invocations_per_instance(self, **options: Any) -> cloudwatch.Metric:
-        """Requests of a minute, divided by the instances."""
+        """Invocations per minute and instance."""
         return self.metric("InvocationsPerInstance", **options)
 
     def metric_model_latency(self, *, percentile: float = 99, **options: Any) -> cloudwatch.Metric:
-        """Time that the model takes to answer, in MICROSECONDS.
+        """Model latency in MICROSECONDS.
 
         Args:
             percentile: 50, 90, 99 or any other.
@@ -97,13 +97,13 @@ class EndpointMetrics:
     def metric_overhead_latency(
         self, *, percentile: float = 99, **options: Any
     ) -> cloudwatch.Metric:
-        """Time that SageMaker adds to the model's, in MICROSECONDS."""
+        """Overhead latency of SageMaker in MICROSECONDS."""
         return self.metric("OverheadLatency", **{"statistic": f"p{percentile:g}", **options})
 
     def metric_latency(
         self, *, percentile: float = 99, period: Duration | None = None, **options: Any
     ) -> cloudwatch.MathExpression:
-        """Time that the model takes to answer, in milliseconds, for people.
+        """Model latency in milliseconds.
 
         Args:
             percentile: 50, 90, 99 or any other.
@@ -113,57 +113,57 @@ class EndpointMetrics:
         """
         latency = self.metric_model_latency(percentile=percentile, period=period, **options)
         label = f"Latency p{percentile:g} (ms)"
-        name = f"p{percentile:g}".replace(".", "_")  # ids must differ within a graph
+        name = f"p{percentile:g}".replace(".", "_")  # Ids must be unique within a graph.
         return _expression(f"{name} / 1000", {name: latency}, label, period)
 
     def metric_client_errors(self, **options: Any) -> cloudwatch.Metric:
-        """Answers 4xx; their ``Average`` is their share of the requests."""
+        """4xx responses; their ``Average`` is the error rate."""
         return self.metric("Invocation4XXErrors", **options)
 
     def metric_server_errors(self, **options: Any) -> cloudwatch.Metric:
-        """Answers 5xx; their ``Average`` is their share of the requests."""
+        """5xx responses; their ``Average`` is the error rate."""
         return self.metric("Invocation5XXErrors", **options)
 
     def metric_client_error_rate(
         self, *, period: Duration | None = None, **options: Any
     ) -> cloudwatch.MathExpression:
-        """Share of answers 4xx, in percent."""
+        """Rate of 4xx responses in percent."""
         share = self.metric_client_errors(period=period, **{**_AVERAGE, **options})
-        return _expression("100 * share4xx", {"share4xx": share}, "Answers 4xx (%)", period)
+        return _expression("100 * share4xx", {"share4xx": share}, "4xx responses (%)", period)
 
     def metric_server_error_rate(
         self, *, period: Duration | None = None, **options: Any
     ) -> cloudwatch.MathExpression:
-        """Share of answers 5xx, in percent."""
+        """Rate of 5xx responses in percent."""
         share = self.metric_server_errors(period=period, **{**_AVERAGE, **options})
-        return _expression("100 * share5xx", {"share5xx": share}, "Answers 5xx (%)", period)
+        return _expression("100 * share5xx", {"share5xx": share}, "5xx responses (%)", period)
 
     def metric_model_errors(self, **options: Any) -> cloudwatch.Metric:
-        """Requests that the model did not answer with 2xx."""
+        """Requests to which the model did not respond with 2xx."""
         return self.metric("InvocationModelErrors", **options)
 
     def metric_concurrency(self, **options: Any) -> cloudwatch.Metric:
-        """Requests that a model works on at a time."""
+        """Concurrent requests per model."""
         return self.metric("ConcurrentRequestsPerModel", **{**_MAXIMUM, **options})
 
     def metric_cpu(self, **options: Any) -> cloudwatch.Metric:
-        """Use of processors in percent, 100 for each core: 0 to 400 on four of them."""
+        """CPU utilization in percent, 100 for each core: 0 to 400 on four cores."""
         return self.metric("CPUUtilization", **{**_OF_INSTANCES, **options})
 
     def metric_memory(self, **options: Any) -> cloudwatch.Metric:
-        """Use of memory in percent."""
+        """Memory utilization in percent."""
         return self.metric("MemoryUtilization", **{**_OF_INSTANCES, **options})
 
     def metric_disk(self, **options: Any) -> cloudwatch.Metric:
-        """Use of disks in percent."""
+        """Disk utilization in percent."""
         return self.metric("DiskUtilization", **{**_OF_INSTANCES, **options})
 
     def metric_gpu(self, **options: Any) -> cloudwatch.Metric:
-        """Use of GPUs in percent, 100 for each."""
+        """GPU utilization in percent, 100 for each GPU."""
         return self.metric("GPUUtilization", **{**_OF_INSTANCES, **options})
 
     def metric_gpu_memory(self, **options: Any) -> cloudwatch.Metric:
-        """Use of the GPUs' memory in percent, 100 for each."""
+        """GPU memory utilization in percent, 100 for each GPU."""
         return self.metric("GPUMemoryUtilization", **{**_OF_INSTANCES, **options})
 
 
@@ -174,80 +174,80 @@ class QueueMetrics(EndpointMetrics):
     """
 
     def metric_backlog(self, **options: Any) -> cloudwatch.Metric:
-        """Requests that wait or are worked on."""
+        """Requests that are queued or in progress."""
         return self.metric_of_endpoint("ApproximateBacklogSize", **options)
 
     def metric_backlog_per_instance(self, **options: Any) -> cloudwatch.Metric:
-        """The same, divided by the instances."""
+        """The backlog per instance."""
         return self.metric_of_endpoint("ApproximateBacklogSizePerInstance", **options)
 
     def metric_backlog_without_capacity(self, **options: Any) -> cloudwatch.Metric:
-        """1 while something waits and there is no instance, else 0."""
+        """1 while requests wait and there is no instance, otherwise 0."""
         return self.metric_of_endpoint("HasBacklogWithoutCapacity", **options)
 
     def metric_oldest_request(self, **options: Any) -> cloudwatch.Metric:
-        """Age of the request that waits longest, in seconds."""
+        """Age of the oldest queued request in seconds."""
         return self.metric_of_endpoint("ApproximateAgeOfOldestRequest", **{**_MAXIMUM, **options})
 
     def metric_time_in_backlog(self, **options: Any) -> cloudwatch.Metric:
-        """Time that requests waited, in milliseconds."""
+        """Time in the queue in milliseconds."""
         return self.metric("TimeInBacklog", **{**_AVERAGE, **options})
 
     def metric_processing_time(self, **options: Any) -> cloudwatch.Metric:
-        """Time from a request's arrival to its answer, in milliseconds."""
+        """Time from request to response in milliseconds."""
         return self.metric("TotalProcessingTime", **{**_AVERAGE, **options})
 
     def metric_invocation_failures(self, **options: Any) -> cloudwatch.Metric:
-        """Asynchronous requests that failed."""
+        """Failed asynchronous requests."""
         return self.metric("InvocationFailures", **options)
 
     def metric_expired(self, **options: Any) -> cloudwatch.Metric:
-        """Asynchronous requests that waited longer than they may live."""
+        """Expired asynchronous requests."""
         return self.metric("ExpiredRequests", **options)
 
 
 class KindMetrics(QueueMetrics):
-    """Metrics that only some kinds of endpoints publish, and the project's own."""
+    """Metrics of some kinds of endpoints, and custom metrics of the project."""
 
     def metric_setup_time(self, **options: Any) -> cloudwatch.Metric:
-        """Time that a serverless worker takes to start, in MICROSECONDS."""
+        """Cold start time of a serverless endpoint in MICROSECONDS."""
         return self.metric("ModelSetupTime", **{**_AVERAGE, **options})
 
     def metric_provisioned_utilization(self, **options: Any) -> cloudwatch.Metric:
-        """Share of a serverless endpoint's ready workers in use, 0 to 1."""
+        """Utilization of provisioned concurrency, 0 to 1."""
         name = "ServerlessProvisionedConcurrencyUtilization"
         return self.metric(name, **{**_MAXIMUM, **options})
 
     def metric_spillover(self, **options: Any) -> cloudwatch.Metric:
-        """Serverless requests that found no ready worker."""
+        """Invocations beyond the provisioned concurrency."""
         return self.metric("ServerlessProvisionedConcurrencySpilloverInvocations", **options)
 
     def metric_model_cache_hits(self, **options: Any) -> cloudwatch.Metric:
-        """Share of a multi-model endpoint's requests whose model was loaded, 0 to 1."""
+        """Cache hit rate of a multi-model endpoint, 0 to 1."""
         return self.metric("ModelCacheHit", **{**_AVERAGE, **options})
 
     def metric_model_loading_wait(self, **options: Any) -> cloudwatch.Metric:
-        """Time that a request waits for its model to be loaded, in MICROSECONDS."""
+        """Time that a request waits for loading its model in MICROSECONDS."""
         return self.metric("ModelLoadingWaitTime", **{**_AVERAGE, **options})
 
     def metric_loaded_models(self, **options: Any) -> cloudwatch.Metric:
-        """Models that are loaded."""
+        """Loaded models."""
         return self.metric("LoadedModelCount", **{**_OF_INSTANCES, **options})
 
-    def metric_live_error(self, **options: Any) -> cloudwatch.Metric:
-        """Mean absolute error of answers against the truth, as ``evaluate`` publishes it."""
+    def metric_model_quality(self, **options: Any) -> cloudwatch.Metric:
+        """Mean absolute error of predictions against ground truth, published by ``evaluate``."""
         return self._project_metric("MeanAbsoluteError", **{**_AVERAGE, **options})
 
     def metric_evaluated_predictions(self, **options: Any) -> cloudwatch.Metric:
-        """Predictions that the live error is the mean of."""
+        """Predictions in the model quality metric."""
         return self._project_metric("EvaluatedPredictions", **options)
 
     def metric_promotions(self, **options: Any) -> cloudwatch.Metric:
-        """Champions that came to serve."""
+        """Champions that were promoted."""
         return self._project_metric("Promotions", **options)
 
     def metric_rollbacks(self, **options: Any) -> cloudwatch.Metric:
-        """Rollouts that ended with the configuration before."""
+        """Rollouts that were rolled back."""
         return self._project_metric("RollbacksDetected", **options)
 
     def _project_metric(self, name: str, **options: Any) -> cloudwatch.Metric:

@@ -1,4 +1,4 @@
-"""A model as infrastructure."""
+"""SageMaker model."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from .base import acknowledge_platform_registry
 from .container import ModelContainer
 
 _MOST_CONTAINERS = 15
-_OPEN = "serverless endpoints, and code that is fetched at start, exclude isolation and network"
+_OPEN = (
+    "serverless endpoints and code that is downloaded at start exclude network isolation and a VPC"
+)
 
 
 class ModelBase(Construct):
-    """A model by its name.
+    """A SageMaker model.
 
     See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
 
     Attributes:
         model_name: Name of the model.
-        role: The model's role; none for a model of your own.
+        role: Role of the model; ``None`` for an imported model.
 
     Example:
         >>> ModelBase.from_model_name(stack, "Old", model_name="scores-1")
@@ -52,13 +54,13 @@ class ModelBase(Construct):
         model_name: str,
         role: HostingRole | None = None,
     ) -> ModelBase:
-        """Use a model you already have.
+        """Import an existing model.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             model_name: Name of the model.
-            role: Its role, if rollback alarms, capture and topics are to be granted to it.
+            role: Role of the model, for grants of alarms, data capture and topics.
 
         """
         with Checks(f"{scope.node.path}/{construct_id}") as check:
@@ -69,20 +71,20 @@ class ModelBase(Construct):
 
     @property
     def is_multi_model(self) -> bool:
-        """Whether its container serves many models."""
+        """Whether the model has a multi-model container."""
         return any(container.multi_model for container in self.containers)
 
     @property
     def is_pipeline(self) -> bool:
-        """Whether it has several containers."""
+        """Whether the model has several containers."""
         return len(self.containers) > 1
 
 
 class Model(ModelBase):
-    """Defines a model: one container, or several that answer in turn or on their own.
+    """Defines a SageMaker model of one container, or of several in serial or direct mode.
 
-    Its name is left to CloudFormation, so that a change can replace it. The role may read what
-    the containers need before the model is created. By default it has no way to any network.
+    CloudFormation generates its name, so that an update can replace it. The role has permission to
+    read the artifacts before the model is created. By default the model has network isolation.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-deployment.html
 
@@ -109,16 +111,16 @@ class Model(ModelBase):
         """Define the model.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            containers: One, or 2 to 15 as a pipeline.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            containers: One container, or 2 to 15.
             role: Role of the model.
             network: Network of the instances; none for a serverless endpoint.
-            network_isolation: Whether the containers are cut off from every network, AWS's
-                services among them.
-            invocation: How several containers answer: ``Serial``, each on the answer of the one
-                before, or ``Direct``, each when it is named.
-            group: Security group of the instances, one of its own by default.
+            network_isolation: Whether the containers have no network access, including AWS
+                services.
+            invocation: ``Serial``: each container processes the response of the previous one;
+                ``Direct``: the request names the container.
+            group: Security group of the instances; a new one by default.
 
         Raises:
             ConfigurationError: If a value or a combination is not allowed.
@@ -133,7 +135,7 @@ class Model(ModelBase):
         self.role, self.network, self.network_isolation = role, network, network_isolation
         self.group = group
         if network is not None and group is None:
-            self.group = network.workload_group(self, "Group", description="Instances of a model")
+            self.group = network.security_group(self, "Group", description="Instances of a model")
         self.request = request = self._render(role)
         with Checks(self) as check:
             for violation in violations("CreateModel", request, without=("ModelName",)):
@@ -142,14 +144,14 @@ class Model(ModelBase):
             self, "Resource", **arguments(sagemaker.CfnModel, request)
         )
         self.model_name = self.resource.attr_model_name
-        # SageMaker reads the artifact at once, with a role that must already be allowed to.
+        # SageMaker reads the artifact at creation, so the role's permissions must exist.
         self.resource.node.add_dependency(*role.policies)
         if network is not None:
-            self.resource.node.add_dependency(*network.ready)
+            self.resource.node.add_dependency(*network.dependencies)
         self._acknowledge()
 
     def _render(self, role: HostingRole) -> dict[str, Any]:
-        """The complete ``CreateModel`` request but the model's name."""
+        """The ``CreateModel`` request without the model's name."""
         bound = [each.bind(self) for each in self.containers]
         for container, (_, statements) in zip(self.containers, bound, strict=True):
             if statements:
@@ -185,7 +187,7 @@ def _check_containers(check: Checks, containers: Sequence[ModelContainer], mode:
         check.refuse("ValueOutOfRange", message)
     names = [each.hostname for each in containers if each.hostname is not None]
     if len(set(names)) < len(names):
-        check.refuse("NameTwice", f"containers must have hostnames of their own, got {names}")
+        check.refuse("NameTwice", f"containers must have unique hostnames, got {names}")
     if len(containers) < 2:
         if mode == "Direct":
             check.refuse("ValueNotAllowed", "invocation Direct needs several containers, got 1")

@@ -1,4 +1,4 @@
-"""Which models an endpoint of a kind can serve."""
+"""Checks of models against the kind of an endpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .model import ModelBase
 
 
 def kind_for(kind: EndpointKind | None, model: ModelBase | None) -> EndpointKind:
-    """The kind, or the one that the model asks for."""
+    """The kind of the endpoint; by default the kind that the model requires."""
     if kind is not None:
         return kind
     return MultiModel() if model is not None and model.is_multi_model else RealTime()
@@ -19,7 +19,7 @@ def kind_for(kind: EndpointKind | None, model: ModelBase | None) -> EndpointKind
 def check_models(
     check: Checks, kind: EndpointKind, models: Sequence[ModelBase], *, shadowed: bool
 ) -> None:
-    """Refuse models that the kind cannot serve; one known by its name only passes."""
+    """Refuse models that the kind cannot serve; imported models are not checked."""
     for model in models:
         if not model.containers:
             continue
@@ -31,7 +31,7 @@ def check_models(
         elif isinstance(kind, MultiModel):
             if not model.is_multi_model:
                 check.refuse("ModelNotOfKind", "a multi-model endpoint needs a model whose "
-                             "container says multi_model=True")  # fmt: skip
+                             "container with multi_model=True")  # fmt: skip
         elif isinstance(kind, Asynchronous):
             _check_queued(check, model)
         elif model.is_multi_model:
@@ -61,6 +61,6 @@ def _check_serverless(check: Checks, model: ModelBase) -> None:
         ) and not model.is_multi_model,
         "an image for GPUs": any("-gpu" in each for each in images),
     }  # fmt: skip
-    for what, found in broken.items():
-        if found:
+    for what, is_used in broken.items():
+        if is_used:
             check.refuse("ServerlessCannot", f"a serverless endpoint cannot have {what}")

@@ -1,4 +1,4 @@
-"""What bringing a champion to an endpoint takes, action by action."""
+"""Statements for promoting a champion."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _LINKED_ROLE = "sagemaker.application-autoscaling.amazonaws.com"
 def rollout_statements(
     scope: Construct, endpoint: str, role: ExecutionRole, store: DataStoreBase
 ) -> list[iam.PolicyStatement]:
-    """Create, update and tidy up models, configurations and the endpoint of one name."""
-    # Names of models and configurations begin with the endpoint's, cut to fit 63 characters.
+    """Statements to create, update and delete an endpoint, its models and configurations."""
+    # Names of models and configurations have the endpoint's name as prefix, within 63 characters.
     stem = endpoint[:50].rstrip("-") if known(endpoint) else endpoint
     models = arn(scope, "sagemaker", "model", f"{stem}-*")
     configs = arn(scope, "sagemaker", "endpoint-config", f"{stem}-*")
@@ -43,7 +43,7 @@ def rollout_statements(
         allow(["sagemaker:CreateEndpointConfig", "sagemaker:DeleteEndpointConfig",
                "sagemaker:DescribeEndpointConfig"], [configs]),
         allow(["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoints]),
-        # Both are authorised: what is changed, and what it is changed to.
+        # SageMaker authorizes the endpoint and the new configuration.
         allow(["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"], [endpoints, configs]),
         allow(["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"], ["*"]),
         allow(["iam:PassRole"], [role.role_arn],
@@ -55,12 +55,12 @@ def rollout_statements(
 def scaling_statements(
     scope: Construct, endpoint: str, *, remembers: bool = True
 ) -> list[iam.PolicyStatement]:
-    """Register and scale the variants of one endpoint.
+    """Statements to register and scale the variants of one endpoint.
 
     Args:
-        scope: Where the statements belong.
+        scope: Construct of the statements.
         endpoint: Name of the endpoint.
-        remembers: Whether targets are read, to be taken away and brought back as they were.
+        remembers: Whether targets are read, to deregister and register them unchanged.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
 
@@ -76,7 +76,7 @@ def scaling_statements(
     return [
         allow(_SCALING, [targets], service),
         allow(_DESCRIBE_SCALING if remembers else _DESCRIBE_SCALING[:1], ["*"]),
-        # Application Auto Scaling asks whether the caller itself may change what it registers.
+        # Application Auto Scaling requires these permissions of the caller.
         allow(["sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"],
               [own]),
         allow(["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"], [tracking]),
@@ -86,7 +86,7 @@ def scaling_statements(
 
 
 def alarm_statements(scope: Construct, endpoint: str) -> list[iam.PolicyStatement]:
-    """Let alarms run the step policies of an endpoint's variants."""
+    """Statements for alarms of the step policies of an endpoint's variants."""
     alarms = colon_arn(scope, "cloudwatch", "alarm", f"{endpoint}-scaling-*")
     return [
         alarm_statement(),

@@ -1,4 +1,4 @@
-"""The registry of models that passed the gate."""
+"""Model registry: a model package group."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .._private.policies import allow, arn, attach
 
 
 class ModelRegistry(Construct):
-    """Defines a model package group, kept when the stack goes.
+    """Defines a model package group, which is retained when the stack is deleted.
 
-    Its name ends in eight characters of the stack's id, so that a second life of the stack does
-    not meet the first one's group.
+    Its name has a suffix of eight characters of the stack's id, so that a stack that is created
+    again does not conflict with the retained group.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry.html
 
@@ -37,11 +37,11 @@ class ModelRegistry(Construct):
         """Define the registry.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            name: First part of the group's name, 54 characters at most.
-            description: What the group holds.
-            group_name: A group you already have, see ``from_group_name``.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            name: Prefix of the group's name, at most 54 characters.
+            description: Description of the group.
+            group_name: An existing group, see ``from_group_name``.
 
         Raises:
             ConfigurationError: If the name is not allowed.
@@ -63,25 +63,25 @@ class ModelRegistry(Construct):
             model_package_group_description=description,
         )
         self.group.apply_removal_policy(RemovalPolicy.RETAIN)
-        # The name is read from the ARN: another stack would put its own id in the place of ours.
+        # The name is taken from the ARN: in another stack the stack id would differ.
         self.group_name = Fn.select(1, Fn.split("/", self.group.attr_model_package_group_arn))
 
     @classmethod
     def from_group_name(
         cls, scope: Construct, construct_id: str, *, group_name: str
     ) -> ModelRegistry:
-        """Use a model package group you already have.
+        """Import an existing model package group.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             group_name: Name of the group, in this account and region.
 
         """
         return ModelRegistry(scope, construct_id, group_name=group_name)
 
     def arns(self, scope: Construct) -> list[str]:
-        """ARNs of the group and of its packages; the stack's part of the name is left open."""
+        """ARNs of the group and of its packages, with a wildcard for the suffix."""
         group = arn(scope, "sagemaker", "model-package-group", self._pattern)
         return [group, *self.package_arns(scope)]
 
@@ -90,17 +90,17 @@ class ModelRegistry(Construct):
         return [arn(scope, "sagemaker", "model-package", f"{self._pattern}/*")]
 
     def grant_register(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone add packages."""
+        """Grant permission to register model packages."""
         actions = ["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage",
                    "sagemaker:ListModelPackages"]  # fmt: skip
         return attach(grantee, [allow(actions, self.arns(self))])
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone list and read packages."""
+        """Grant permission to list and describe model packages."""
         return attach(grantee, [self.read_statement(self)])
 
     def grant_approve(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone read packages, and approve or reject them: an approved one is promoted."""
+        """Grant permission to approve and reject model packages; approval starts a promotion."""
         approve = allow(["sagemaker:UpdateModelPackage"], self.package_arns(self))
         return attach(grantee, [self.read_statement(self), approve])
 

@@ -1,4 +1,4 @@
-"""Alarms that end a bad rollout."""
+"""CloudWatch alarms that roll back a rollout."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def rollback_alarms(
     variants: Sequence[Variant],
     *,
     latency: Duration | None,
-    page_topic: sns.ITopic | None,
+    alert_topic: sns.ITopic | None,
     queued: bool = False,
 ) -> list[cloudwatch.Alarm]:
-    """Two alarms per variant: any answer 5xx in a minute, and slow answers for two minutes.
+    """Two alarms per variant: a 5xx response within a minute, and high latency for two minutes.
 
-    The alarm that asks for retraining is never one of them: it is red before the rollout.
+    The model quality alarm is never one of them: it is in ALARM before the rollout.
 
     Args:
         scope: Parent.
-        endpoint: What is watched.
-        variants: Its variants.
-        latency: p99 of answers above which a rollout is undone; none watches errors only.
-        page_topic: Topic told as well.
-        queued: Whether failures are those of an asynchronous endpoint.
+        endpoint: Endpoint to monitor.
+        variants: Variants of the endpoint.
+        latency: p99 latency above which a rollout is rolled back; ``None`` defines no alarm.
+        alert_topic: SNS topic that is notified in addition.
+        queued: Whether the endpoint is asynchronous.
 
     """
     alarms = []
@@ -48,7 +48,7 @@ def rollback_alarms(
         errors = cloudwatch.Alarm(
             scope,
             f"Errors{index}",
-            alarm_description=f"Variant {variant.name} answers with errors",
+            alarm_description=f"Variant {variant.name} returns 5xx responses",
             metric=failures(variant=variant.name),
             threshold=0,
             evaluation_periods=1,
@@ -58,9 +58,9 @@ def rollback_alarms(
         alarms.append(errors)
         if latency is not None:
             alarms.append(_slow(scope, f"Latency{index}", endpoint, variant, latency))
-    if page_topic is not None:
+    if alert_topic is not None:
         for alarm in alarms:
-            alarm.add_alarm_action(actions.SnsAction(page_topic))
+            alarm.add_alarm_action(actions.SnsAction(alert_topic))
     else:
         for alarm in alarms:
             acknowledge_packs(alarm, "CloudWatchAlarmAction", _UNTOLD, packs="nist hipaa")
@@ -74,7 +74,7 @@ def _slow(
     return cloudwatch.Alarm(
         scope,
         construct_id,
-        alarm_description=f"Variant {variant.name} answers slowly (microseconds, p99)",
+        alarm_description=f"Variant {variant.name} has a high latency (p99, microseconds)",
         metric=endpoint.metric_model_latency(variant=variant.name),
         threshold=latency.to_milliseconds() * 1000,
         evaluation_periods=2,

@@ -1,4 +1,4 @@
-"""How a new model or configuration comes in, with the limits that SageMaker sets.
+"""Rollouts of models and configurations, with the limits of SageMaker.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
 """
@@ -18,14 +18,14 @@ _EXECUTION = (600, 28_800)
 
 
 class Rollout(ABC):
-    """A way for a new fleet to take the place of the old one.
+    """Base class of the rollouts.
 
-    It is ``AllAtOnce``, ``Canary``, ``Linear`` or ``Rolling``.
+    The rollouts are ``AllAtOnce``, ``Canary``, ``Linear`` and ``Rolling``.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
 
     Attributes:
-        maximum_seconds: After which the rollout is given up, 600 to 28800, more than the waits.
+        maximum_seconds: Time limit of the rollout, 600 to 28800, more than its waits.
 
     """
 
@@ -37,7 +37,7 @@ class Rollout(ABC):
 
     @abstractmethod
     def bake_seconds(self, counts: Sequence[int]) -> int:
-        """All waits of a rollout together.
+        """The sum of all waits in seconds.
 
         Args:
             counts: Instances of each variant.
@@ -50,20 +50,20 @@ class Rollout(ABC):
 
     @abstractmethod
     def check_sizes(self, check: Checks, counts: Sequence[int]) -> None:
-        """Refuse steps that the smallest variant has no room for.
+        """Refuse steps that are too large for the smallest variant.
 
         Args:
-            check: Where it is said.
-            counts: Fewest instances of each variant.
+            check: Collects the errors.
+            counts: Minimum number of instances of each variant.
 
         """
 
     def check(self, check: Checks, counts: Sequence[int]) -> None:
-        """Refuse steps without room, impossible waits, and too little time for them.
+        """Refuse steps that are too large, invalid waits, and a time limit below the waits.
 
         Args:
-            check: Where it is said.
-            counts: Fewest instances of each variant.
+            check: Collects the errors.
+            counts: Minimum number of instances of each variant.
 
         """
         for label, seconds in self._waits().items():
@@ -79,7 +79,7 @@ class Rollout(ABC):
 
     @property
     def is_known(self) -> bool:
-        """Whether waits and sizes can be reckoned with now."""
+        """Whether no wait or size is a token."""
         return known(*self._waits().values(), *self._sizes())
 
     def _waits(self) -> dict[str, int]:
@@ -93,12 +93,12 @@ class Rollout(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllAtOnce(Rollout):
-    """A blue/green rollout that moves all traffic in one step, and keeps the old fleet a while.
+    """Blue/green deployment that shifts all traffic at once.
 
     Attributes:
-        termination_wait_seconds: How long the old fleet stays when all traffic has moved, and
-            alarms are watched, 0 to 3600.
-        maximum_seconds: After which the rollout is given up, 600 to 28800, more than the wait.
+        termination_wait_seconds: Seconds that the old fleet runs and alarms are evaluated after
+            the traffic shift, 0 to 3600.
+        maximum_seconds: Time limit of the rollout, 600 to 28800, more than its wait.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-all-at-once.html
 
@@ -113,12 +113,12 @@ class AllAtOnce(Rollout):
     maximum_seconds: int = 1800
 
     def bake_seconds(self, counts: Sequence[int]) -> int:
-        """The one wait."""
+        """The termination wait."""
         del counts
         return self.termination_wait_seconds
 
     def check_sizes(self, check: Checks, counts: Sequence[int]) -> None:
-        """Nothing: there is one step."""
+        """Does nothing: all traffic is shifted in one step."""
 
     def rendered(self) -> dict[str, Any]:
         """A ``DeploymentConfig`` without alarms."""
@@ -128,15 +128,14 @@ class AllAtOnce(Rollout):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary(Rollout):
-    """A blue/green rollout that tries the new fleet on a part of the traffic first.
+    """Blue/green deployment that shifts a part of the traffic first.
 
     Attributes:
-        instances: Instances of the new fleet that get traffic first, at most half a variant's;
-            1 if no share is given.
-        percent: Their share of the variant instead, 1 to 50.
-        wait_seconds: How long they are watched, 0 to 3600.
-        termination_wait_seconds: How long the old fleet stays when all traffic has moved.
-        maximum_seconds: After which the rollout is given up, 600 to 28800, more than the waits.
+        instances: Size of the canary in instances, at most half of a variant; 1 by default.
+        percent: Size of the canary in percent, 1 to 50, in place of ``instances``.
+        wait_seconds: Baking period of the canary in seconds, 0 to 3600.
+        termination_wait_seconds: Seconds that the old fleet runs after the traffic shift.
+        maximum_seconds: Time limit of the rollout, 600 to 28800, more than its waits.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html
 
@@ -153,12 +152,12 @@ class Canary(Rollout):
     maximum_seconds: int = 1800
 
     def bake_seconds(self, counts: Sequence[int]) -> int:
-        """Both waits."""
+        """The sum of both waits."""
         del counts
         return self.wait_seconds + self.termination_wait_seconds
 
     def check_sizes(self, check: Checks, counts: Sequence[int]) -> None:
-        """Refuse more than half of the smallest variant."""
+        """Refuse a canary of more than half of the smallest variant."""
         _check_size(check, self, counts, what="a canary", low=1)
 
     def rendered(self) -> dict[str, Any]:
@@ -173,15 +172,14 @@ class Canary(Rollout):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear(Rollout):
-    """A blue/green rollout that moves the traffic in equal steps, and watches each.
+    """Blue/green deployment that shifts the traffic in equal steps.
 
     Attributes:
-        instances: Instances in one step, 10 to 50 percent of a variant; 1 if no share is given.
-        percent: Their share of the variant instead, 10 to 50.
-        wait_seconds: How long each step is watched, 0 to 3600.
-        termination_wait_seconds: How long the old fleet stays when all traffic has moved.
-        maximum_seconds: After which the rollout is given up, 600 to 28800, more than the waits of
-            all steps.
+        instances: Instances in a step, 10 to 50 percent of a variant; 1 by default.
+        percent: Size of a step in percent, 10 to 50, in place of ``instances``.
+        wait_seconds: Baking period of each step in seconds, 0 to 3600.
+        termination_wait_seconds: Seconds that the old fleet runs after the traffic shift.
+        maximum_seconds: Time limit of the rollout, 600 to 28800, more than all its waits.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-linear.html
 
@@ -198,7 +196,7 @@ class Linear(Rollout):
     maximum_seconds: int = 3600
 
     def bake_seconds(self, counts: Sequence[int]) -> int:
-        """The wait of each step, and the last one."""
+        """The waits of all steps, and the termination wait."""
         steps = _steps(counts, self.instances, self.percent)
         return steps * self.wait_seconds + self.termination_wait_seconds
 
@@ -218,18 +216,17 @@ class Linear(Rollout):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rolling(Rollout):
-    """A rollout that replaces instances batch by batch: no second fleet has to be paid for.
+    """Rolling deployment, which replaces instances in batches.
 
-    One variant only, by SageMaker's rule.
+    SageMaker allows it for endpoints of one variant only.
 
     Attributes:
-        instances: Instances in one batch, 5 to 50 percent of the variant; 1 if no share is given.
-        percent: Their share of the variant instead, 5 to 50.
-        wait_seconds: How long each batch is watched, 0 to 3600.
-        rollback_instances: Instances in one batch of a rollback; all at once by default.
-        rollback_percent: Their share instead, 5 to 100.
-        maximum_seconds: After which the rollout is given up, 600 to 28800, more than the waits of
-            all batches.
+        instances: Instances in a batch, 5 to 50 percent of the variant; 1 by default.
+        percent: Size of a batch in percent, 5 to 50, in place of ``instances``.
+        wait_seconds: Baking period of each batch in seconds, 0 to 3600.
+        rollback_instances: Instances in a batch of a rollback; all by default.
+        rollback_percent: Size of a batch of a rollback in percent, 5 to 100.
+        maximum_seconds: Time limit of the rollout, 600 to 28800, more than all its waits.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-rolling.html
 
@@ -248,11 +245,11 @@ class Rolling(Rollout):
     maximum_seconds: int = 3600
 
     def bake_seconds(self, counts: Sequence[int]) -> int:
-        """The wait of each batch."""
+        """The waits of all batches."""
         return _steps(counts, self.instances, self.percent) * self.wait_seconds
 
     def check_sizes(self, check: Checks, counts: Sequence[int]) -> None:
-        """Refuse batches outside 5 to 50 percent, and of a rollback above all."""
+        """Refuse batches outside of 5 to 50 percent, and invalid batches of a rollback."""
         _check_size(check, self, counts, what="a rolling rollout", low=5)
         both = (self.rollback_instances, self.rollback_percent)
         if None not in both:
@@ -294,7 +291,7 @@ def _size(instances: int | None, percent: int | None) -> dict[str, Any]:
 
 
 def _steps(counts: Sequence[int], instances: int | None, percent: int | None) -> int:
-    """How many steps the largest variant takes."""
+    """The number of steps of the largest variant."""
     if percent is not None:
         return math.ceil(100 / max(percent, 1))
     return math.ceil(max(counts, default=1) / max(1 if instances is None else instances, 1))
@@ -311,7 +308,7 @@ def _check_size(
     """Refuse a step outside ``low`` to 50 percent of a variant."""
     instances, percent = rollout.instances, rollout.percent
     if instances is not None and percent is not None:
-        check.refuse("SizeTwice", "rollout.instances and rollout.percent say the same: give one, "
+        check.refuse("SizeTwice", "rollout.instances and rollout.percent are mutually exclusive, "
                      f"got {instances} and {percent}")  # fmt: skip
         return
     least = min(counts, default=None)

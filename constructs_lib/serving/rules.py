@@ -1,4 +1,4 @@
-"""What an endpoint cannot be made of: each rule in one line, all broken ones at once."""
+"""Checks of an endpoint's configuration; all errors are reported together."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _MOST_ALARMS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """An endpoint's whole configuration but its models.
+    """Configuration of an endpoint without its models.
 
     Attributes:
         endpoint_name: Name of the endpoint.
-        kind: How it answers.
-        variants: What its traffic is spread over.
-        shadow: A variant that gets copies of requests, and whose answers nobody sees.
-        capture: What is kept.
-        rollout: How a change comes in.
-        metrics: Metrics in more detail.
-        rollback_latency: p99 of answers above which a rollout is undone.
-        rollback_alarms: Alarms of the user's own that undo a rollout.
+        kind: Kind of the endpoint.
+        variants: Production variants.
+        shadow: Shadow variant, which receives copies of requests; its responses are discarded.
+        capture: Data capture.
+        rollout: Rollout of an update.
+        metrics: Enhanced metrics.
+        rollback_latency: p99 latency above which a rollout is rolled back.
+        rollback_alarms: Additional alarms that roll back a rollout.
 
     """
 
@@ -55,18 +55,18 @@ class Setup:
 
     @property
     def all_variants(self) -> list[Variant]:
-        """Variants and the shadow."""
+        """The production variants and the shadow variant."""
         return [*self.variants, *([] if self.shadow is None else [self.shadow])]
 
     @property
     def bake_seconds(self) -> int | None:
-        """All waits of a rollout; none if a token hides them."""
+        """The sum of the rollout's waits in seconds; ``None`` if a token hides it."""
         rollout = AllAtOnce() if self.rollout is None else self.rollout
         counts = [variant.instance_count for variant in self.variants]
         return rollout.bake_seconds(counts) if rollout.is_known and known(*counts) else None
 
     def check(self, check: Checks) -> None:
-        """Refuse what no endpoint can be made of."""
+        """Refuse values and combinations that are not allowed."""
         check.name("endpoint_name", self.endpoint_name)
         self.kind.check(check)
         if not isinstance(self.kind, Serverless):
@@ -88,11 +88,11 @@ class Setup:
             check.refuse("ValueOutOfRange", message)
         names = [variant.name for variant in self.all_variants]
         if len(set(names)) < len(names):
-            check.refuse("NameTwice", f"variants must have names of their own, got {names}")
+            check.refuse("NameTwice", f"variants must have unique names, got {names}")
         weights = [variant.weight for variant in self.variants]
         if weights and known(*weights) and not any(weights):
-            check.refuse("WeightsSumToZero", "weights of variants sum to zero: none would get "
-                         f"traffic, got {weights}")  # fmt: skip
+            check.refuse("WeightsSumToZero", "weights of variants must not all be zero, "
+                         f"got {weights}")  # fmt: skip
         for variant in self.all_variants:
             variant.check(check)
             self._check_scaling(check, variant)
@@ -100,13 +100,13 @@ class Setup:
     def _check_scaling(self, check: Checks, variant: Variant) -> None:
         components = isinstance(self.kind, InferenceComponents)
         if variant.managed_scaling is not None and not components:
-            check.refuse("ScalingNotOfKind", "managed_scaling follows inference components, which "
-                         f"{self.kind.SPOKEN} has not; use scaling")  # fmt: skip
+            check.refuse("ScalingNotOfKind", "managed_scaling needs inference components, got "
+                         f"{self.kind.SPOKEN}; use scaling")  # fmt: skip
         if variant.scaling is None:
             return
         if components:
-            check.refuse("ScalingNotOfKind", "on an endpoint of inference components instances "
-                         "follow managed_scaling, copies the component's scaling")  # fmt: skip
+            check.refuse("ScalingNotOfKind", "scaling is not allowed for variants with "
+                         "inference components: use managed_scaling")  # fmt: skip
             return
         kind = self.kind
         variant.scaling.check(check, targets=kind.TARGETS, zero=kind.ZERO, kind=kind.SPOKEN)
@@ -141,8 +141,8 @@ class Setup:
                          f"{len(self.variants)}")  # fmt: skip
         types = [each for variant in self.variants for each in variant.instance_types]
         if rollout.GUARDED and any(_is_inferentia_1(each) for each in types):
-            check.refuse("RolloutNotAllowed", "instances ml.inf1 know no guarded rollout, got "
-                         f"{rollout.NAME}: SageMaker would change all at once")  # fmt: skip
+            check.refuse("RolloutNotAllowed", "instances ml.inf1 do not support this rollout, got "
+                         f"{rollout.NAME}: SageMaker would shift all traffic at once")  # fmt: skip
 
 
 def _no_rule(check: Checks, setup: Setup) -> None:
@@ -150,21 +150,21 @@ def _no_rule(check: Checks, setup: Setup) -> None:
 
 
 def _check_serverless(check: Checks, setup: Setup) -> None:
-    """A serverless endpoint has neither instances nor what hangs on them."""
-    given = [variant for variant in setup.variants if variant != Variant()]
+    """Refuse options that a serverless endpoint does not support."""
+    custom = [variant for variant in setup.variants if variant != Variant()]
     if len(setup.variants) > 1:
         check.refuse("VariantsNotAllowed", "a serverless endpoint has one variant, got "
                      f"{len(setup.variants)}")  # fmt: skip
-    elif any(is_accelerated(each) for variant in given for each in variant.instance_types):
+    elif any(is_accelerated(each) for variant in custom for each in variant.instance_types):
         check.refuse("AcceleratorNotAllowed", "a serverless endpoint runs on CPUs only, got "
-                     f"{given[0].instance_types[0]!r}")  # fmt: skip
-    elif given:
-        check.refuse("VariantsNotAllowed", "variants describe instances, which a serverless "
-                     "endpoint has not: Serverless says all")  # fmt: skip
+                     f"{custom[0].instance_types[0]!r}")  # fmt: skip
+    elif custom:
+        check.refuse("VariantsNotAllowed", "variants are not allowed for a serverless endpoint: "
+                     "use the arguments of Serverless")  # fmt: skip
     refused = {
         "a shadow variant": setup.shadow,
         "data capture": setup.capture,
-        "a guarded rollout": setup.rollout,
+        "a rollout": setup.rollout,
         "enhanced metrics": setup.metrics,
     }
     for what, value in refused.items():
@@ -172,18 +172,18 @@ def _check_serverless(check: Checks, setup: Setup) -> None:
             check.refuse("ServerlessCannot", f"a serverless endpoint cannot have {what}")
     if setup.rollback_alarms:
         check.refuse("ServerlessCannot", "a serverless endpoint cannot have rollback alarms: it "
-                     "has no guarded rollout")  # fmt: skip
+                     "has no rollout")  # fmt: skip
 
 
 def _check_components(check: Checks, setup: Setup) -> None:
-    """The models are the components'; so are their rollouts."""
+    """Refuse models and rollouts, which belong to the inference components."""
     for variant in setup.variants:
         if variant.model is not None:
             check.refuse("ModelNotAllowed", f"variant {variant.name} of an endpoint of inference "
-                         "components names no model: give it to an InferenceComponent")  # fmt: skip
+                         "components must have no model: use InferenceComponent")  # fmt: skip
     if setup.rollout is not None or setup.rollback_alarms:
-        check.refuse("RolloutNotAllowed", "inference components roll out one by one: give rollout "
-                     "and rollback_alarms to InferenceComponent")  # fmt: skip
+        check.refuse("RolloutNotAllowed", "rollout and rollback_alarms are not allowed with "
+                     "inference components: give them to InferenceComponent")  # fmt: skip
 
 
 _RULES = {

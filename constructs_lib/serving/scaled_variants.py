@@ -1,4 +1,4 @@
-"""Variants of one's own endpoint, registered for scaling around its updates."""
+"""Scalable targets of an endpoint's variants, registered around its updates."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _MOST_STEPS = 12
 class ScaledVariants(Construct):
     """Defines the scaling of an endpoint's variants by a function of this library.
 
-    SageMaker refuses another instance type for a variant, and to take a variant away, while it is
-    registered, and CloudFormation changes a registration after the endpoint only. A custom
-    resource before the endpoint deregisters what changes, one after it registers what there is.
-    A deployment that fails in between leaves scaling off for a quarter of an hour at most.
+    SageMaker refuses to change the instance type of a registered variant, or to remove it, and
+    CloudFormation would change the registration only after the endpoint. A custom resource before
+    the endpoint deregisters changed variants, and one after it registers them. If a deployment
+    fails between the two, the variants are registered again within 15 minutes.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-update.html
     """
@@ -46,33 +46,33 @@ class ScaledVariants(Construct):
         variants: Sequence[Variant],
         network: PrivateNetwork,
         key: kms.IKey | None,
-        page_topic: sns.ITopic | None,
-        reserve_concurrency: bool,
+        alert_topic: sns.ITopic | None,
         wake: Wake | None,
     ) -> None:
-        """Define function and custom resources.
+        """Define the function and the custom resources.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             endpoint: The endpoint.
-            variants: Its variants that are scaled.
+            variants: Variants with scaling.
             network: Network of the function.
             key: Key of the function.
-            page_topic: Topic told when the function fails.
-            reserve_concurrency: Whether the function reserves its concurrency in the account.
-            wake: How a variant leaves zero, if it may go there.
+            alert_topic: SNS topic that is notified when the function fails.
+            wake: Scale-out from zero, if the minimum is 0.
 
         Raises:
-            ConfigurationError: If there is more to say than a function can be told.
+            ConfigurationError: If the scaling document is too long or has too many steps.
 
         """
         super().__init__(scope, construct_id)
         self._endpoint_name = endpoint_name = endpoint.endpoint_name
         self._variants, self._wake = variants, wake
         stack = Stack.of(self)
-        said = [_said(endpoint_name, n, variant, wake) for n, variant in enumerate(variants)]
-        document = {"endpoint_name": endpoint_name, "scaling": said}
+        scaling = [
+            _scaling_document(endpoint_name, n, variant, wake) for n, variant in enumerate(variants)
+        ]
+        document = {"endpoint_name": endpoint_name, "scaling": scaling}
         self._check(stack.resolve(document))
         self._document = stack.to_json_string(document)
         self.function = ProjectFunction(
@@ -83,17 +83,17 @@ class ScaledVariants(Construct):
             network=network,
             key=key,
             environment={"SCALING": self._document},
-            # One after the other: a resource that CloudFormation cancels may run still.
-            reserved_concurrency=1 if reserve_concurrency else None,
-            page_topic=page_topic,
+            # In sequence: a custom resource that CloudFormation cancels may still run.
+            reserved_concurrency=1,
+            alert_topic=alert_topic,
         )
         self._allow(endpoint.endpoint_arn)
         self._listen()
-        self._ready: list[IDependable] = [*self.function.permissions, *network.ready]
+        self._dependencies: list[IDependable] = [*self.function.permissions, *network.dependencies]
         self.before = self._resource("Before", "Custom::ScalingBeforeEndpoint", "BeforeEndpoint")
 
     def register_after(self, endpoint: Construct) -> CustomResource:
-        """Put the endpoint between the two custom resources, and define the alarms of steps."""
+        """Order the endpoint between the two custom resources, and define the step alarms."""
         endpoint.node.add_dependency(self.before)
         after = self._resource("After", "Custom::ScalingAfterEndpoint", "AfterEndpoint")
         after.node.add_dependency(endpoint)
@@ -102,7 +102,7 @@ class ScaledVariants(Construct):
         return after
 
     def _build_alarms(self, index: int, variant: Variant, after: CustomResource) -> None:
-        """What runs steps: a name ties each alarm to its policy, which the function makes anew."""
+        """The alarms of step policies; the function finds them by name when it creates a policy."""
         scaling = variant.scaling
         assert scaling is not None
         dimensions = {"EndpointName": self._endpoint_name, "VariantName": variant.name}
@@ -127,8 +127,8 @@ class ScaledVariants(Construct):
                              f"{_MOST_STEPS} step policies at most (leaving zero is one), got "
                              f"{len(steps)}")  # fmt: skip
             if length > _LONGEST_DOCUMENT:
-                check.refuse("ScalingTooLong", f"all variants' scaling must be {_LONGEST_DOCUMENT} "
-                             f"characters of JSON at most, got {length}")  # fmt: skip
+                message = f"scaling of all variants must be {_LONGEST_DOCUMENT} characters at most"
+                check.refuse("ScalingTooLong", f"{message}, got {length}")
 
     def _allow(self, endpoint_arn: str) -> None:
         configs = arn(self, "sagemaker", "endpoint-config", "*")
@@ -149,7 +149,7 @@ class ScaledVariants(Construct):
         name = self._endpoint_name
         self.function.listen(
             "OnEndpoint",
-            description=f"The endpoint {name} is in service",
+            description=f"Endpoint {name} is in service",
             pattern=events.EventPattern(
                 source=["aws.sagemaker"],
                 detail_type=["SageMaker Endpoint State Change"],
@@ -157,7 +157,9 @@ class ScaledVariants(Construct):
             ),
         )
         every = Duration.minutes(15)
-        self.function.schedule("Every", description=f"Looks after {name}", every=every)
+        self.function.schedule(
+            "Every", description=f"Registers the variants of {name}", every=every
+        )
 
     def _resource(self, construct_id: str, kind: str, place: str) -> CustomResource:
         resource = CustomResource(
@@ -168,12 +170,14 @@ class ScaledVariants(Construct):
             service_timeout=Duration.minutes(10),
             properties={"Place": place, "Document": self._document},
         )
-        resource.node.add_dependency(*self._ready)
+        resource.node.add_dependency(*self._dependencies)
         return resource
 
 
-def _said(endpoint_name: str, index: int, variant: Variant, wake: Wake | None) -> dict[str, Any]:
-    """What the function is told about a variant."""
+def _scaling_document(
+    endpoint_name: str, index: int, variant: Variant, wake: Wake | None
+) -> dict[str, Any]:
+    """The scaling document of a variant."""
     scaling = variant.scaling
     assert scaling is not None
     steps = [step.policy(f"Step{number}") for number, step in enumerate(scaling.steps)]
@@ -194,7 +198,7 @@ def _said(endpoint_name: str, index: int, variant: Variant, wake: Wake | None) -
 
 
 def _alarm_name(endpoint_name: str, index: int, number: int) -> str:
-    """The name of an alarm that runs a policy; it follows the ids, so that it moves with them."""
+    """The name of the alarm of a step policy; it has the indices of the policy's id."""
     return f"{endpoint_name}-scaling-{index}-{number}"
 
 

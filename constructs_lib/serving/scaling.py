@@ -1,4 +1,4 @@
-"""Between how many instances or copies something moves, and by what.
+"""Automatic scaling of instances, copies and provisioned concurrency.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
 """
@@ -21,13 +21,13 @@ _MOST = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetKind:
-    """What a target is reckoned in, and where such a figure exists.
+    """Metric and limits of one kind of target value.
 
     Attributes:
         policy: Name of the policy.
-        metric: Application Auto Scaling's own metric; none for one of CloudWatch's.
-        low: Least value.
-        high: Greatest value, none for no limit.
+        metric: Predefined metric; ``None`` for a customized metric.
+        low: Minimum.
+        high: Maximum; ``None`` for no limit.
 
     """
 
@@ -65,12 +65,12 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What happens when the metric lies so far beyond the threshold.
+    """One step adjustment of a step scaling policy.
 
     Attributes:
-        lower: From so far beyond the threshold, none for no end.
-        upper: Up to so far, none for no end.
-        change: By how much, as the policy's ``adjustment`` reads it.
+        lower: Lower bound, relative to the threshold; ``None`` for no bound.
+        upper: Upper bound, relative to the threshold; ``None`` for no bound.
+        change: Scaling adjustment, in the unit of the policy's ``adjustment``.
 
     See https://docs.aws.amazon.com/autoscaling/application/APIReference/API_StepAdjustment.html
 
@@ -89,24 +89,24 @@ class Step:
             "MetricIntervalLowerBound": self.lower,
             "MetricIntervalUpperBound": self.upper,
         }
-        given = {name: value for name, value in bounds.items() if value is not None}
-        return {**given, "ScalingAdjustment": self.change}
+        known_bounds = {name: value for name, value in bounds.items() if value is not None}
+        return {**known_bounds, "ScalingAdjustment": self.change}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepScaling:
-    """Scaling in steps, as far as a metric lies beyond a threshold.
+    """Step scaling policy with its alarm.
 
     Attributes:
-        metric: Name of a metric of the variant (or component), or a metric of your own.
-        statistic: CloudWatch's own name, for a metric given by name.
-        threshold: Where the alarm turns red.
-        steps: What happens how far beyond; they must not overlap.
-        below: Whether red means below the threshold, to scale in.
+        metric: Name of a metric of the variant or component, or a metric.
+        statistic: CloudWatch statistic of a metric that is given by name.
+        threshold: Threshold of the alarm.
+        steps: Step adjustments, which must not overlap.
+        below: Whether the alarm fires below the threshold, to scale in.
         adjustment: ``ChangeInCapacity``, ``PercentChangeInCapacity`` or ``ExactCapacity``.
         period_seconds: Period of the metric.
-        evaluation_periods: Periods looked at.
-        cooldown_seconds: Pause after a step.
+        evaluation_periods: Evaluation periods of the alarm.
+        cooldown_seconds: Cooldown after a step.
 
     See https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-step-scaling-policies.html
 
@@ -127,7 +127,7 @@ class StepScaling:
     cooldown_seconds: int = 300
 
     def check(self, check: Checks) -> None:
-        """Refuse steps that leave open what happens."""
+        """Refuse steps that overlap or leave a gap."""
         check.one_of("step.adjustment", self.adjustment, _ADJUSTMENTS)
         check.whole("step.evaluation_periods", self.evaluation_periods, 1, 1440)
         check.whole("step.cooldown_seconds", self.cooldown_seconds, 0, 86_400)
@@ -145,7 +145,7 @@ class StepScaling:
                 check.refuse("StepsApart", message)
 
     def policy(self, name: str) -> dict[str, Any]:
-        """A ``PutScalingPolicy`` request without the target's three names."""
+        """A ``PutScalingPolicy`` request without the scalable target."""
         return step_policy(
             name, self.steps, adjustment=self.adjustment, cooldown=self.cooldown_seconds
         )
@@ -154,7 +154,7 @@ class StepScaling:
 def step_policy(
     name: str, steps: Sequence[Step], *, adjustment: str, cooldown: int
 ) -> dict[str, Any]:
-    """A step policy without the target's three names."""
+    """A step policy without the scalable target."""
     return {
         "PolicyName": name,
         "PolicyType": "StepScaling",
@@ -169,13 +169,13 @@ def step_policy(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledScaling:
-    """Other bounds from a point in time on.
+    """Scheduled action that changes the capacity limits.
 
     Attributes:
         schedule: ``cron(...)``, ``rate(...)`` or ``at(...)``.
-        minimum: Fewest from then on; unchanged by default.
-        maximum: Most from then on; unchanged by default.
-        timezone: IANA name of the clock of ``cron`` and ``at``, for example ``Europe/Berlin``.
+        minimum: New minimum; unchanged by default.
+        maximum: New maximum; unchanged by default.
+        timezone: IANA name of the time zone of ``cron`` and ``at``, for example ``Europe/Berlin``.
 
     See https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-scheduled-scaling.html
 
@@ -190,7 +190,7 @@ class ScheduledScaling:
     timezone: str = "UTC"
 
     def check(self, check: Checks, lowest: int) -> None:
-        """Refuse what is no schedule, and bounds in the wrong order."""
+        """Refuse an invalid schedule, and a minimum above the maximum."""
         check.matches("schedule", self.schedule, _SCHEDULE, 1600)
         check.timezone("schedule.timezone", self.timezone)
         if self.minimum is None and self.maximum is None:
@@ -216,26 +216,26 @@ class ScheduledScaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
-    """Between how many instances (or copies, or ready workers) something moves, and by what.
+    """Capacity limits and scaling policies of instances, copies or provisioned concurrency.
 
-    Of the targets each belongs to one kind: instances that answer at once by invocations or
-    concurrency, asynchronous ones by their backlog, serverless ones by the use of what is kept
-    ready, inference components by each copy's share.
+    Each target belongs to a kind of endpoint: invocations or concurrency to real-time inference,
+    backlog to asynchronous inference, utilization of provisioned concurrency to serverless
+    inference, and values per copy to inference components.
 
     Attributes:
-        minimum: Fewest; 0 only for asynchronous endpoints and inference components.
-        maximum: Most.
-        invocations_per_instance: Requests a minute that one instance should answer.
-        concurrency_per_model: Requests that one instance should work on at a time.
-        provisioned_utilization: Share of a serverless endpoint's ready workers in use, up to 1.
-        backlog_per_instance: Requests that wait for one instance of an asynchronous endpoint.
-        invocations_per_copy: Requests a minute that one copy of a component should answer.
-        concurrency_per_copy: Requests that one copy should work on at a time.
-        steps: Scaling in steps besides.
-        schedules: Other bounds at other times.
-        scale_in_seconds: Pause after something was taken away.
-        scale_out_seconds: Pause after something was added.
-        scale_in: Whether a target takes anything away at all.
+        minimum: Minimum capacity; 0 only for asynchronous endpoints and inference components.
+        maximum: Maximum capacity.
+        invocations_per_instance: Target invocations per minute and instance.
+        concurrency_per_model: Target concurrent requests per model.
+        provisioned_utilization: Target utilization of provisioned concurrency, up to 1.
+        backlog_per_instance: Target backlog per instance of an asynchronous endpoint.
+        invocations_per_copy: Target invocations per minute and copy.
+        concurrency_per_copy: Target concurrent requests per copy.
+        steps: Additional step scaling policies.
+        schedules: Scheduled actions.
+        scale_in_seconds: Scale-in cooldown.
+        scale_out_seconds: Scale-out cooldown.
+        scale_in: Whether target tracking scales in.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
 
@@ -263,13 +263,13 @@ class Scaling:
     def from_requests_per_second(
         cls, rps: float, *, minimum: int, maximum: int, safety: float = 0.5, **options: Any
     ) -> Self:
-        """Scaling by what one instance was measured to bear.
+        """Scaling from the measured throughput of one instance.
 
         Args:
-            rps: Requests a second at which one instance still answered well.
-            minimum: Fewest instances.
-            maximum: Most instances.
-            safety: Share of it that is aimed at, 0 to 1; AWS says a half at first.
+            rps: Requests per second that one instance can serve.
+            minimum: Minimum number of instances.
+            maximum: Maximum number of instances.
+            safety: Safety factor, 0 to 1; AWS recommends to start with 0.5.
             options: The other attributes.
 
         Raises:
@@ -291,25 +291,25 @@ class Scaling:
 
     @property
     def targets(self) -> dict[str, float]:
-        """Targets by their names."""
+        """Target values by name."""
         names = [each.name for each in fields(self) if each.name in TARGETS]
-        given = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in given.items() if value is not None}
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def reaches_zero(self) -> bool:
-        """Whether nothing may be left at times."""
+        """Whether the capacity can be zero."""
         lows = [self.minimum, *[each.minimum for each in self.schedules]]
         return any(low is not None and known(low) and low == 0 for low in lows)
 
     def check(self, check: Checks, *, targets: Sequence[str], zero: bool, kind: str) -> None:
-        """Refuse bounds in the wrong order, and targets that do not exist for the kind.
+        """Refuse invalid limits, and targets that the kind does not have.
 
         Args:
-            check: Where it is said.
+            check: Collects the errors.
             targets: Names of the targets that the kind has.
-            zero: Whether the kind may be left with nothing.
-            kind: What the kind is called.
+            zero: Whether the kind can scale to zero.
+            kind: Name of the kind in error messages.
 
         """
         lowest = 0 if zero else 1
@@ -328,8 +328,8 @@ class Scaling:
                              f"{', '.join(targets)}")  # fmt: skip
             check.between(f"scaling.{name}", value, TARGETS[name].low, TARGETS[name].high)
         if not self.targets and not self.steps and not self.schedules:
-            wanted = ", ".join(targets)
-            message = f"scaling needs a target ({wanted}), steps or schedules, got none"
+            allowed = ", ".join(targets)
+            message = f"scaling needs a target ({allowed}), steps or schedules, got none"
             check.refuse("ValueMissing", message)
         for step in self.steps:
             step.check(check)
@@ -337,10 +337,10 @@ class Scaling:
             schedule.check(check, lowest)
 
     def policies(self, endpoint_name: str = "") -> list[dict[str, Any]]:
-        """Target tracking: ``PutScalingPolicy`` requests without the target's three names.
+        """Target tracking: ``PutScalingPolicy`` requests without the scalable target.
 
         Args:
-            endpoint_name: Name of the endpoint, for a target that is a metric of CloudWatch.
+            endpoint_name: Name of the endpoint, for customized metrics.
 
         """
         return [self._tracking(name, value, endpoint_name) for name, value in self.targets.items()]

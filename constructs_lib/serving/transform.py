@@ -1,4 +1,4 @@
-"""A batch transform job's specification: one complete request, as data.
+"""Specification of a batch transform job.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from constructs import Construct
 
 from .._private.checks import Checks, known
 from ..data import DataStoreBase
@@ -23,12 +25,12 @@ _JOINABLE = ("application/json", "application/jsonlines", "text/csv")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataProcessing:
-    """What of a record the model sees, and what stands in the answer.
+    """Filters and join of input and output records.
 
     Attributes:
-        input_filter: JSONPath of the part of a record that is sent, 63 characters at most.
-        join: Whether the answer is put behind the record that it answers.
-        output_filter: JSONPath of the part that is kept, 63 characters at most.
+        input_filter: JSONPath of the input to the model, at most 63 characters.
+        join: Whether to join each prediction with its input record.
+        output_filter: JSONPath of the output, at most 63 characters.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html
 
@@ -42,7 +44,7 @@ class DataProcessing:
     output_filter: str | None = None
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         filters = {"input_filter": self.input_filter, "output_filter": self.output_filter}
         for label, value in filters.items():
             if value is not None:
@@ -60,34 +62,34 @@ class DataProcessing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransformSpecification:
-    """Everything that a batch transform job is, but its name.
+    """Specification of a batch transform job, without its name.
 
-    Each object below the input prefix becomes one below the output prefix, ``<key>.out``.
+    For each input object the job writes ``<key>.out`` below the output prefix.
 
     Attributes:
-        model: The model; of a model package by ``ModelArtifact.from_package``.
-        model_name: Name of a SageMaker model instead.
-        store: Where input and output lie.
-        role: The model's role, which reads the input and writes the output; a ``model`` brings
-            its own. None if it may already.
+        model: Model; for a model package use ``ModelArtifact.from_package``.
+        model_name: Name of a SageMaker model, in place of ``model``.
+        store: Data store of input and output.
+        role: Role of the model, which reads the input and writes the output; by default that of
+            ``model``. ``None`` adds no grants.
         input_prefix: Prefix of the input, ending in a slash.
         output_prefix: Prefix of the output, ending in a slash, outside the input's.
-        content_type: Type of the input.
+        content_type: Content type of the input.
         compression: ``None`` or ``Gzip``.
-        split: How an object is cut into records: ``None``, ``Line``, ``RecordIO``, ``TFRecord``.
+        split: Split type of the input: ``None``, ``Line``, ``RecordIO``, ``TFRecord``.
         strategy: ``MultiRecord`` or ``SingleRecord`` in one request; both need ``split``. By
-            default what the container asks for.
-        assemble: What stands between answers: ``None`` or ``Line``.
-        accept: Type of the answers, the container's own by default.
-        max_payload_mb: Size of a request, 0 to 100; 0 streams. 6 by default.
-        max_concurrent: Requests at one time to one instance; times ``max_payload_mb`` at most
-            100 MB. By default what the container asks for.
-        processing: What the model sees and what is kept; all by default.
-        timeout_seconds: How long one request may take, 1 to 3600; 600 by default.
-        max_retries: How often a request is tried again, 0 to 3; 3 by default.
+            default as the container specifies.
+        assemble: Assembly of the output: ``None`` or ``Line``.
+        accept: Content type of the output; that of the container by default.
+        max_payload_mb: Maximum payload in MB, 0 to 100; 0 is unlimited. 6 by default.
+        max_concurrent: Concurrent requests per instance; times ``max_payload_mb`` at most
+            100 MB. By default as the container specifies.
+        processing: Filters and join; none by default.
+        timeout_seconds: Timeout of a request, 1 to 3600; 600 by default.
+        max_retries: Retries of a request, 0 to 3; 3 by default.
         instance_type: ML instance type.
-        instance_count: Instances.
-        environment: Environment of the container, 16 variables at most.
+        instance_count: Number of instances.
+        environment: Environment variables of the container, at most 16.
         overrides: Fields of the request that the library does not model, by path.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html
@@ -122,19 +124,19 @@ class TransformSpecification:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Take name and role from the model."""
+        """Set name and role from the model."""
         if self.model is None:
             return
         with Checks("TransformSpecification") as check:
             if self.model_name:
-                check.refuse("ModelTwice", "model and model_name say the same: give one, got "
+                check.refuse("ModelTwice", "model and model_name are mutually exclusive, got "
                              f"{self.model_name!r}")  # fmt: skip
         object.__setattr__(self, "model_name", self.model.model_name)
         if self.role is None:
             object.__setattr__(self, "role", self.model.role)
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         check.name("model_name", self.model_name)
         if self.model is not None and self.model.is_multi_model:
             check.refuse("ModelNotOfKind", "a batch transform job serves one model, not a "
@@ -161,6 +163,12 @@ class TransformSpecification:
         if self.processing is not None:
             self.processing.check(check)
             self._check_processing(check, self.processing)
+
+    def grant(self, _: Construct) -> None:
+        """Grant the model's role read on the input and write on the output."""
+        if self.role is not None:
+            self.store.grant_read(self.role, prefix=self.input_prefix)
+            self.store.grant_write(self.role, prefix=self.output_prefix)
 
     def request(self) -> dict[str, Any]:
         """The ``CreateTransformJob`` request without ``TransformJobName``."""
@@ -194,7 +202,7 @@ class TransformSpecification:
             "S3OutputPath": self.store.uri(self.output_prefix).rstrip("/"),
             "AssembleWith": self.assemble,
         }
-        # Records and answers are joined only if they are of one type.
+        # SageMaker joins records of the same content type only.
         joins = self.processing is not None and self.processing.join
         accept = self.content_type if self.accept is None and joins else self.accept
         if accept is not None:
@@ -217,8 +225,8 @@ class TransformSpecification:
             "InvocationsTimeoutInSeconds": self.timeout_seconds,
             "InvocationsMaxRetries": self.max_retries,
         }
-        given = {key: value for key, value in client.items() if value is not None}
-        return given if given else None
+        values = {key: value for key, value in client.items() if value is not None}
+        return values if values else None
 
     def _check_places(self, check: Checks) -> None:
         check.prefix("input_prefix", self.input_prefix)

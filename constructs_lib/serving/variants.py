@@ -1,4 +1,4 @@
-"""What an endpoint's traffic is spread over."""
+"""Production variants of an endpoint."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _POOLS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstancePool:
-    """One of several instance types that a variant may run on.
+    """One of the instance types of a variant.
 
     Attributes:
         instance_type: ML instance type.
-        priority: Which is tried first, 1 to 5.
-        model: A model for this type in place of the variant's own.
+        priority: Priority, 1 (first) to 5.
+        model: Model for this type, in place of the variant's.
 
     See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InstancePool.html
 
@@ -48,15 +48,15 @@ class InstancePool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedInstanceScaling:
-    """Instances that come and go with the inference components on them.
+    """Scaling of instances with the inference components on them.
 
     Attributes:
-        minimum: Fewest instances; 0 lets a variant without copies cost nothing.
-        maximum: Most instances.
-        consolidate: Whether copies are moved together to free instances; by default only
-            instances without a copy go.
-        cooldown_minutes: Pause before instances are freed that way, 5 to 1440.
-        step: Most instances freed at a time, 1 to 100.
+        minimum: Minimum number of instances; with 0, a variant without copies has no cost.
+        maximum: Maximum number of instances.
+        consolidate: Whether to move copies to fewer instances; by default only instances
+            without a copy are removed.
+        cooldown_minutes: Cooldown of consolidation, 5 to 1440.
+        step: Maximum number of instances per consolidation, 1 to 100.
 
     See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariantManagedInstanceScaling.html
 
@@ -72,7 +72,7 @@ class ManagedInstanceScaling:
     step: int | None = None
 
     def check(self, check: Checks) -> None:
-        """Refuse bounds in the wrong order."""
+        """Refuse a minimum above the maximum, and values out of range."""
         check.whole("managed_scaling.minimum", self.minimum, 0)
         least = max(self.minimum, 1) if known(self.minimum) else 1
         check.whole("managed_scaling.maximum", self.maximum, least)
@@ -103,20 +103,21 @@ class ManagedInstanceScaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """A share of the endpoint's traffic on instances of one type, or of a pool of types.
+    """A production variant on instances of one type, or of a pool of types.
 
     Attributes:
         name: Name of the variant.
-        model: What it serves; the endpoint's model by default.
+        model: Model that it serves; the endpoint's model by default.
         instance_type: ML instance type; ``ml.m5.large`` by default.
-        pools: Several types in the order in which they are tried, in place of one.
-        instance_count: Instances at first; 2 spread over two zones.
-        weight: Share of the traffic, 0 for none: such a variant answers only who names it.
+        pools: Instance types by priority, in place of one type.
+        instance_count: Initial number of instances; 2 instances use two Availability Zones.
+        weight: Relative weight of the traffic; a variant with 0 serves only requests with its
+            ``TargetVariant``.
         scaling: Automatic scaling; none by default.
-        managed_scaling: Instances as inference components need them; none by default.
-        startup_seconds: How long a container may take to answer its first ping, 60 to 3600.
-        download_seconds: How long the artifact may take to arrive, 60 to 3600.
-        provision_seconds: How long instances may take to come, 300 to 3600.
+        managed_scaling: Managed instance scaling for inference components; none by default.
+        startup_seconds: Time limit of the container's first health check, 60 to 3600.
+        download_seconds: Time limit of downloading the artifact, 60 to 3600.
+        provision_seconds: Time limit of provisioning instances, 300 to 3600.
         volume_gb: Size of each instance's volume, 1 to 512.
         routing: ``RANDOM``, ``LEAST_OUTSTANDING_REQUESTS``, ``PREFIX_AWARE`` or ``KV_AWARE``.
         core_dump_prefix: Where core dumps go in the store, ending in a slash; kept by default.
@@ -145,26 +146,26 @@ class Variant:
 
     @property
     def instance_types(self) -> list[str]:
-        """The types it may run on, the first one first."""
+        """The instance types in order of priority."""
         if self.pools:
             return [pool.instance_type for pool in sorted(self.pools, key=lambda p: p.priority)]
         return [_DEFAULT_TYPE if self.instance_type is None else self.instance_type]
 
     @property
     def has_local_disk(self) -> bool:
-        """Whether its volume lies on disks that take neither size nor key."""
+        """Whether the type has instance storage, which takes neither size nor key."""
         return any(has_local_disk(each) for each in self.instance_types)
 
     @property
     def fewest(self) -> int:
-        """Instances that a rollout can count on; those at first if there may be none."""
+        """The minimum number of instances during a rollout."""
         scaling = self.scaling
         if scaling is None or not known(scaling.minimum, self.instance_count):
             return self.instance_count
         return min(self.instance_count, scaling.minimum) or self.instance_count
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         check.name("variant.name", self.name)
         for instance_type in self.instance_types:
             check_hosting_type(check, "variant.instance_type", instance_type)
@@ -191,24 +192,24 @@ class Variant:
     def _check_disk(self, check: Checks) -> None:
         if self.volume_gb is not None and self.has_local_disk:
             check.refuse("VolumeNotAllowed", "variant.volume_gb cannot be set: "
-                         f"{', '.join(self.instance_types)} has disks of its own")  # fmt: skip
+                         f"{', '.join(self.instance_types)} has instance storage")  # fmt: skip
 
     def _check_pools(self, check: Checks) -> None:
         if not self.pools:
             return
         if self.instance_type is not None:
-            check.refuse("TypeTwice", "variant.instance_type and pools say the same: give one, got "
+            check.refuse("TypeTwice", "variant.instance_type and pools are mutually exclusive, got "
                          f"{self.instance_type!r} and {len(self.pools)} pools")  # fmt: skip
         check.whole("number of variant.pools", len(self.pools), 1, _POOLS)
         priorities = [pool.priority for pool in self.pools]
         for priority in priorities:
             check.whole("pool.priority", priority, 1, _POOLS)
         if len(set(priorities)) < len(priorities):
-            message = f"pools must have priorities of their own, got {priorities}"
+            message = f"pools must have unique priorities, got {priorities}"
             check.refuse("PriorityTwice", message)
 
     def rendered(self) -> dict[str, Any]:
-        """A ``ProductionVariant`` without ``ModelName`` and what needs a store."""
+        """A ``ProductionVariant`` without ``ModelName`` and ``CoreDumpConfig``."""
         variant: dict[str, Any] = {"VariantName": self.name}
         if self.pools:
             variant["InstancePools"] = [pool.rendered() for pool in self.pools]
@@ -234,11 +235,11 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnhancedMetrics:
-    """Metrics of each instance, container and accelerator besides those of the variant.
+    """Enhanced metrics of instances, containers and accelerators.
 
     Attributes:
-        frequency_seconds: How often they are published: 10, 30, 60, 120, 180, 240 or 300.
-        detailed: Whether detailed observability is on as well.
+        frequency_seconds: Publishing frequency: 10, 30, 60, 120, 180, 240 or 300.
+        detailed: Whether to enable detailed observability.
 
     See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_MetricsConfig.html
 
@@ -251,7 +252,7 @@ class EnhancedMetrics:
     detailed: bool = False
 
     def check(self, check: Checks) -> None:
-        """Refuse a frequency that SageMaker does not know."""
+        """Refuse an invalid frequency."""
         allowed = (10, 30, 60, 120, 180, 240, 300)
         if known(self.frequency_seconds) and self.frequency_seconds not in allowed:
             listed = ", ".join(str(each) for each in allowed)
@@ -268,14 +269,14 @@ class EnhancedMetrics:
 
 
 def check_hosting_type(check: Checks, label: str, instance_type: str) -> None:
-    """Refuse what is no instance type, and a size that a known family does not have."""
+    """Refuse invalid instance types, and sizes that a known family does not have."""
     if not known(instance_type):
         return
     check.instance_type(label, instance_type)
-    given: object = instance_type
-    wanted = family(given) if isinstance(given, str) else ""
+    value: object = instance_type
+    name = family(value) if isinstance(value, str) else ""
     known_types = enumeration("ProductionVariantInstanceType")
-    sizes = [each for each in known_types if family(each) == wanted]
+    sizes = [each for each in known_types if family(each) == name]
     if sizes and instance_type not in sizes:
         message = f"{label} must be one of {', '.join(sizes)}, got {instance_type!r}"
         check.refuse("InstanceTypeNotAllowed", message)

@@ -1,4 +1,4 @@
-"""What a specification asks of an algorithm, whoever wrote it."""
+"""Base class of algorithms."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from constructs import Construct
 
 from .._private.checks import Checks, known
 from .channel import Channel
-from .compute import Compute
 from .images import AlgorithmImage
 from .metric import MetricDefinition
+from .resource_config import ResourceConfig
 
 Directions = Mapping[str, str]
-"""Names of metrics with the direction in which they get better: Minimize or Maximize."""
+"""Names of metrics with their direction: ``Minimize`` or ``Maximize``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What an algorithm adds to a request.
+    """Members that an algorithm adds to a request.
 
     Attributes:
-        hyperparameters: All of them, as texts.
-        channels: Channels beside those of the data.
-        entrypoint: ``ContainerEntrypoint``; the image's own if empty.
+        hyperparameters: All hyperparameters, as strings.
+        channels: Channels in addition to those of the data.
+        entrypoint: ``ContainerEntrypoint``; that of the image if empty.
         arguments: ``ContainerArguments``; none if empty.
 
     """
@@ -39,11 +39,11 @@ class Program:
 
 
 class SpecifiedJob(Protocol):
-    """What an algorithm looks at of the job that it is specified for."""
+    """Parts of a job specification that algorithms check."""
 
     @property
     def channels(self) -> Sequence[Channel]:
-        """Channels beside those of a data set."""
+        """Channels in addition to those of the dataset."""
         ...
 
     @property
@@ -52,23 +52,23 @@ class SpecifiedJob(Protocol):
         ...
 
     @property
-    def compute(self) -> Compute:
+    def compute(self) -> ResourceConfig:
         """Instances."""
         ...
 
     @property
     def metric_definitions(self) -> Sequence[MetricDefinition]:
-        """Metrics read from the log."""
+        """Metric definitions of the job."""
         ...
 
     @property
     def network_isolation(self) -> bool:
-        """Whether the container can reach nothing but its channels."""
+        """Whether the container has network isolation."""
         ...
 
 
 class Algorithm(ABC):
-    """An image with what it is told: built in, a framework with code, or an image of one's own."""
+    """Base class of built-in algorithms, frameworks with code, and custom images."""
 
     __slots__ = ()
 
@@ -78,51 +78,51 @@ class Algorithm(ABC):
 
         Args:
             scope: Any construct of the stack.
-            instance_type: Where it will run; frameworks have images for GPUs.
+            instance_type: Instance type; frameworks have separate images for GPUs.
 
         """
 
     @abstractmethod
     def program(self, scope: Construct, *, isolated: bool, instance_type: str = "") -> Program:
-        """What the algorithm adds to a request.
+        """The members that the algorithm adds to a request.
 
         Args:
             scope: Any construct of the stack.
-            isolated: Whether the container can reach nothing but its channels.
-            instance_type: Where it will run.
+            isolated: Whether the container has network isolation.
+            instance_type: Instance type.
 
         """
 
     @abstractmethod
     def check(self, check: Checks, job: SpecifiedJob) -> None:
-        """Refuse channels, instances or metrics that the algorithm does not take."""
+        """Refuse channels, instances or metrics that the algorithm does not support."""
 
     @property
     def checkpoints(self) -> bool:
-        """Whether the container can write checkpoints; code of one's own can."""
+        """Whether the container can write checkpoints; custom code can."""
         return True
 
     @property
     def metrics(self) -> Directions:
-        """Metrics that the algorithm publishes itself; empty for code of one's own."""
+        """Metrics that the algorithm publishes; empty for custom code."""
         return {}
 
     @property
     def serves(self) -> bool:
-        """Whether the training image serves the artifact by itself, without code added to it."""
+        """Whether the training image can serve the artifact without additional code."""
         return False
 
     def reported(self, definitions: Sequence[MetricDefinition]) -> Collection[str] | None:
-        """Names of the metrics that a job reports; none if they are known at deployment only.
+        """Names of the metrics that a job reports; ``None`` if a token hides them.
 
         Args:
-            definitions: Metrics that are read from the job's log.
+            definitions: Metric definitions of the job.
 
         """
         names = [each.name for each in definitions]
         return names if known(*names) else None
 
     def statements(self, scope: Construct) -> list[iam.PolicyStatement]:
-        """What the job's role must be allowed for the algorithm's own files."""
+        """Statements that allow the job's role to read the algorithm's files."""
         del scope
         return []

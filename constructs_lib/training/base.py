@@ -1,4 +1,4 @@
-"""What jobs of every kind offer, whoever declared them."""
+"""Base of jobs of all kinds, imported ones included."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .._private.policies import allow, arn, attach
 from .kinds import TRAINING, JobKind
 
 NAME_LIMIT = TRAINING.name_limit
-"""Job names append 13 characters and may have 63."""
+"""Job names have a suffix of 13 characters and at most 63 characters."""
 
 ENDED = ("Completed", "Failed", "Stopped")
-"""How jobs end."""
+"""Final statuses of jobs."""
 
 
 class JobBase(Construct):
@@ -28,7 +28,7 @@ class JobBase(Construct):
 
     Attributes:
         job: The prefix, without the dash.
-        kind: What kind of jobs.
+        kind: Kind of the jobs.
 
     """
 
@@ -42,19 +42,19 @@ class JobBase(Construct):
 
     @property
     def job_arns(self) -> list[str]:
-        """ARNs of all jobs of this name prefix, with those that they start themselves."""
+        """ARNs of all jobs of this name prefix, including those that they start."""
         return [self.jobs_arn]
 
     def grant_stop(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone look at jobs and stop them."""
+        """Grant permission to describe and stop jobs."""
         return attach(grantee, self.stop_statements())
 
     def status_statements(self) -> list[iam.PolicyStatement]:
-        """Statements to ask how jobs are."""
+        """Statements to describe jobs."""
         return [allow([self.kind.action("Describe")], [self.jobs_arn])]
 
     def describe_statements(self) -> list[iam.PolicyStatement]:
-        """Statements to look at jobs, and at what they made."""
+        """Statements to describe jobs and their results."""
         return self.status_statements()
 
     def stop_statements(self) -> list[iam.PolicyStatement]:
@@ -62,7 +62,7 @@ class JobBase(Construct):
         return [allow([self.kind.action(verb) for verb in ("Describe", "Stop")], [self.jobs_arn])]
 
     def state_pattern(self, *statuses: str) -> events.EventPattern:
-        """Pattern of the events that tell of these jobs.
+        """Event pattern of the state changes of these jobs.
 
         Args:
             statuses: ``Completed``, ``Failed`` or ``Stopped``; all three by default.
@@ -85,16 +85,16 @@ class JobBase(Construct):
         statuses: tuple[str, ...] = ENDED,
         description: str | None = None,
     ) -> events.Rule:
-        """Send the events of these jobs' ends somewhere.
+        """Define an event rule for the end of these jobs.
 
         Args:
             construct_id: Id of the rule among this construct's children.
-            target: Where to; give it a dead-letter queue.
+            target: Target of the rule; give it a dead-letter queue.
             statuses: ``Completed``, ``Failed`` or ``Stopped``; all three by default.
-            description: What the rule is for.
+            description: Description of the rule.
 
         Raises:
-            ConfigurationError: If there is no such status.
+            ConfigurationError: If a status is unknown.
 
         See https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
 
@@ -109,7 +109,7 @@ class JobBase(Construct):
         )  # fmt: skip
 
     def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
-        """A metric of the project about this job, for example ``ChallengersRejected``."""
+        """A custom metric of the job, for example ``ChallengersRejected``."""
         return cloudwatch.Metric(
             namespace="sageloop",
             metric_name=name,
@@ -118,42 +118,42 @@ class JobBase(Construct):
         )
 
     def metric_started(self, **options: Any) -> cloudwatch.Metric:
-        """Jobs that were started."""
+        """Jobs that started."""
         return self.metric("JobsStarted", **options)
 
     def metric_completed(self, **options: Any) -> cloudwatch.Metric:
-        """Jobs that completed; counted where a loop or triggers watch the job."""
+        """Jobs that completed; published with a ``RetrainingLoop`` or ``JobTriggers``."""
         return self.metric("JobsCompleted", **options)
 
     def metric_failed(self, **options: Any) -> cloudwatch.Metric:
-        """Jobs that failed; counted where a loop or triggers watch the job."""
+        """Jobs that failed; published with a ``RetrainingLoop`` or ``JobTriggers``."""
         return self.metric("JobsFailed", **options)
 
     def metric_stopped(self, **options: Any) -> cloudwatch.Metric:
-        """Jobs that were stopped; counted where a loop or triggers watch the job."""
+        """Jobs that were stopped; published with a ``RetrainingLoop`` or ``JobTriggers``."""
         return self.metric("JobsStopped", **options)
 
     def metric_duration(self, **options: Any) -> cloudwatch.Metric:
-        """Seconds that jobs took from start to end."""
+        """Duration of jobs in seconds."""
         return self.metric("JobSeconds", **{"statistic": "Average", **options})
 
     def metric_rejections(self, **options: Any) -> cloudwatch.Metric:
-        """Finished models that did not pass the gate."""
+        """Models that the gate rejected."""
         return self.metric("ChallengersRejected", **options)
 
     def failure_alarm(
         self,
         construct_id: str,
         *,
-        page_topic: sns.ITopic | None = None,
+        alert_topic: sns.ITopic | None = None,
         period: Duration | None = None,
     ) -> cloudwatch.Alarm:
-        """Define an alarm that is red while a job has failed lately.
+        """Define an alarm on failed jobs.
 
         Args:
             construct_id: Id of the alarm among this construct's children.
-            page_topic: Topic told when it turns red, and when it turns green again.
-            period: How long one failure is looked at, 5 minutes by default.
+            alert_topic: SNS topic that is notified of ALARM and OK.
+            period: Period of the metric, 5 minutes by default.
 
         """
         each = Duration.minutes(5) if period is None else period
@@ -166,8 +166,8 @@ class JobBase(Construct):
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             comparison_operator=(cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
         )
-        if page_topic is not None:
-            action = actions.SnsAction(page_topic)
+        if alert_topic is not None:
+            action = actions.SnsAction(alert_topic)
             alarm.add_alarm_action(action)
             alarm.add_ok_action(action)
         return alarm
@@ -175,14 +175,14 @@ class JobBase(Construct):
     def metric_of_run(
         self, name: str, *, training_job: str, instance: int = 1, **options: Any
     ) -> cloudwatch.Metric:
-        """A metric of one running job's instance, as SageMaker publishes it every minute.
+        """An instance metric of one running job, which SageMaker publishes every minute.
 
         Args:
             name: ``CPUUtilization`` (100 for each core), ``MemoryUtilization``,
                 ``DiskUtilization``, ``GPUUtilization`` or ``GPUMemoryUtilization``, in percent.
             training_job: Full name of the job, or of a tuning job's trial.
             instance: Number of the instance, from 1.
-            options: CDK's own.
+            options: Options of CDK's ``Metric``.
 
         """
         return cloudwatch.Metric(
@@ -200,12 +200,12 @@ class TrainingJobBase(JobBase):
 
     @classmethod
     def from_job_name(cls, scope: Construct, construct_id: str, *, job: str) -> TrainingJobBase:
-        """Use jobs that another stack declares: look at them, stop them, watch them.
+        """Import jobs that another stack defines.
 
-        Starting one takes its specification, which only its own stack has.
+        Imported jobs cannot be started: their specification is in the other stack.
         """
         with Checks(f"{scope.node.path}/{construct_id}") as check:
             check.name("job", job, NAME_LIMIT)
-        found = TrainingJobBase(scope, construct_id)
-        found.job = job
-        return found
+        imported = TrainingJobBase(scope, construct_id)
+        imported.job = job
+        return imported

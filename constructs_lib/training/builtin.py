@@ -1,4 +1,4 @@
-"""What built-in algorithms have in common."""
+"""Base class of the built-in algorithms."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ CSV = "text/csv"
 
 
 class BuiltIn(Algorithm):
-    """An algorithm of SageMaker's own, told what to do by hyperparameters alone.
+    """A built-in algorithm of SageMaker, configured by hyperparameters.
 
     Attributes:
-        hyperparameters: By AWS's names.
+        hyperparameters: Hyperparameters by name.
         version: Version of the image.
 
     """
@@ -43,7 +43,7 @@ class BuiltIn(Algorithm):
 
     @property
     def serves(self) -> bool:
-        """Whether the image serves the artifact by itself; that of every built-in one does."""
+        """Whether the image can serve the artifact; all built-in ones can."""
         return True
 
     def reported(self, definitions: Sequence[MetricDefinition]) -> Collection[str] | None:
@@ -56,7 +56,7 @@ class BuiltIn(Algorithm):
         return AlgorithmImage.find(scope, self._IMAGE, self.version, instance_type=instance_type)
 
     def rendered(self) -> dict[str, str]:
-        """Hyperparameters as SageMaker takes them: sorted, all texts."""
+        """Hyperparameters for the request: sorted, all strings."""
         return rendered(self.hyperparameters)
 
     def program(self, scope: Construct, *, isolated: bool, instance_type: str = "") -> Program:
@@ -65,7 +65,7 @@ class BuiltIn(Algorithm):
         return Program(hyperparameters=self.rendered())
 
     def check(self, check: Checks, job: SpecifiedJob) -> None:
-        """Refuse channels and content types that the algorithm does not know."""
+        """Refuse channels and content types that the algorithm does not support."""
         names = job.channel_names
         if known(*names) and "train" not in names:
             check.refuse("ChannelMissing", f"{self._TABLE.algorithm} needs a channel 'train', "
@@ -81,10 +81,10 @@ class BuiltIn(Algorithm):
             )
             check.refuse("MetricsNotAllowed", message)
 
-    def _check_content_type(self, check: Checks, channel: str, given: str) -> None:
-        plain = given.split(";", maxsplit=1)[0].strip().lower()
-        if known(given) and plain not in self._CONTENT_TYPES:
+    def _check_content_type(self, check: Checks, channel: str, content_type: str) -> None:
+        plain = content_type.split(";", maxsplit=1)[0].strip().lower()
+        if known(content_type) and plain not in self._CONTENT_TYPES:
             listed = ", ".join(self._CONTENT_TYPES)
-            told = "none" if given == "" else repr(given)
-            message = f"content_type of channel {channel!r} must be one of {listed}, got {told}"
+            actual = "none" if content_type == "" else repr(content_type)
+            message = f"content_type of channel {channel!r} must be one of {listed}, got {actual}"
             check.refuse("ContentTypeNotAllowed", message)

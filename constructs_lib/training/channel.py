@@ -1,4 +1,4 @@
-"""Channels: where a job's data comes from, and how it comes."""
+"""Input channels of training jobs."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _DATA_TYPES = ("AugmentedManifestFile", "ManifestFile", "S3Prefix")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """One input of a job, ``/opt/ml/input/data/<name>`` in its container.
+    """An input channel, ``/opt/ml/input/data/<name>`` in the container.
 
     Attributes:
         name: Name, unique in the job.
         prefix: Prefix of the bucket, or the key of a manifest.
-        s3_bucket: A bucket other than the store's; none for the store's.
-        key: That bucket's key.
-        input_mode: ``File``, ``FastFile`` or ``Pipe``; the job's own by default.
-        content_type: Type of the data, such as ``text/csv``; what the container is told.
+        s3_bucket: Bucket; by default that of the data store.
+        key: KMS key of ``s3_bucket``.
+        input_mode: ``File``, ``FastFile`` or ``Pipe``; that of the job by default.
+        content_type: Content type of the data, such as ``text/csv``.
         compression: ``Gzip`` or ``None``; Gzip with ``Pipe`` only.
         record_wrapper: ``RecordIO`` or ``None``; RecordIO with ``Pipe`` only.
-        sharded: Whether each host gets its share of the objects instead of all.
-        shuffle_seed: Seed of a shuffle of the objects, or with ``Pipe`` of their order in each
-            epoch; none by default.
+        sharded: Whether objects are sharded among the hosts instead of replicated.
+        shuffle_seed: Seed for shuffling the objects, with ``Pipe`` in each epoch; no shuffling
+            by default.
         data_type: ``S3Prefix``, ``ManifestFile`` or ``AugmentedManifestFile``.
-        attribute_names: Attributes of an augmented manifest that are streamed.
-        reads: Prefixes of the bucket that a manifest refers to; the job's role reads them.
-        instance_groups: Groups of instances that get the channel; all by default.
+        attribute_names: Attributes of an augmented manifest.
+        reads: Prefixes of the bucket to which a manifest refers; granted to the job's role.
+        instance_groups: Instance groups that receive the channel; all by default.
         file_system_id: File system in place of S3.
         file_system_type: ``EFS`` or ``FSxLustre``.
         directory: Directory of the file system.
@@ -75,7 +75,7 @@ class Channel:
 
     @classmethod
     def store(cls, name: str, *, prefix: str, **options: Any) -> Channel:
-        """A prefix of the specification's own store; options are the attributes."""
+        """A prefix of the specification's data store; options are the attributes."""
         return cls(name=name, prefix=prefix, **options)
 
     @classmethod
@@ -94,7 +94,7 @@ class Channel:
             name: Name of the channel.
             bucket: The bucket.
             prefix: The prefix.
-            key: The bucket's key; the one CDK knows of by default.
+            key: KMS key of the bucket; by default ``bucket.encryption_key``.
             options: The attributes.
 
         """
@@ -103,7 +103,7 @@ class Channel:
 
     @classmethod
     def efs(cls, name: str, *, file_system_id: str, directory: str, **options: Any) -> Channel:
-        """A directory of an EFS file system that the job's subnets reach."""
+        """A directory of an EFS file system, reachable from the job's subnets."""
         return cls(name=name, file_system_id=file_system_id, file_system_type="EFS",
                    directory=directory, **options)  # fmt: skip
 
@@ -115,17 +115,17 @@ class Channel:
 
     @property
     def is_file_system(self) -> bool:
-        """Whether the data lies in a file system."""
+        """Whether the data is in a file system."""
         return self.file_system_type != ""
 
     @property
     def lies_in_store(self) -> bool:
-        """Whether the data lies below a prefix of the specification's own store."""
+        """Whether the data is in the specification's data store."""
         in_store = not self.is_file_system and self.s3_bucket is None
         return in_store and self.data_type == "S3Prefix"
 
     def check(self, check: Checks, default_mode: str) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         check.matches("the name of a channel", self.name, r"[A-Za-z0-9._-]+", 64)
         mode = default_mode if self.input_mode is None else self.input_mode
         label = f"channel {self.name}"
@@ -136,7 +136,7 @@ class Channel:
             self._check_s3(check, label, mode)
 
     def rendered(self, store: DataStoreBase, default_mode: str) -> dict[str, Any]:
-        """The channel as SageMaker takes it."""
+        """The channel for the request."""
         mode = default_mode if self.input_mode is None else self.input_mode
         channel: dict[str, Any] = {"ChannelName": self.name, "DataSource": self._source(store)}
         if self.content_type:
@@ -151,7 +151,7 @@ class Channel:
         return channel
 
     def statements(self, scope: Construct, store: DataStoreBase) -> list[iam.PolicyStatement]:
-        """What a role must be allowed to read the channel, and nothing beside it."""
+        """Statements that allow a role to read the channel."""
         if self.is_file_system:
             return [self._file_system_statement(scope)]
         prefixes = [self.prefix, *self.reads]
@@ -196,7 +196,9 @@ class Channel:
         for name, value in (("compression", self.compression),
                             ("record_wrapper", self.record_wrapper)):  # fmt: skip
             if mode != "Pipe" and known(value) and value != "None":
-                message = f"{label}: {name} {value} goes with input_mode Pipe only, got {mode}"
+                message = (
+                    f"{label}: {name} {value} is allowed only with input_mode Pipe, got {mode}"
+                )
                 check.refuse("InputModeNotAllowed", message)
         augmented = self.data_type == "AugmentedManifestFile"
         if augmented and mode != "Pipe":

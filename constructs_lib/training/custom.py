@@ -1,4 +1,4 @@
-"""An image of one's own."""
+"""An image of your own."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _LIMIT = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomImage(Algorithm):
-    """An image of one's own, in ECR or any registry that SageMaker reaches.
+    """A custom image, in Amazon ECR or a registry that SageMaker can access.
 
     Attributes:
-        uri: Address of the image.
-        repository_arn: Its ECR repository, which the job's role must be allowed to pull from.
-        hyperparameters: The container's own; what is not a text is written as JSON. With a
-            source all are, as script mode does.
-        source: Code for an image that has SageMaker's training toolkit; none by default. With a
-            source a ``RetrainingLoop`` refuses the job: nothing would carry the code that serves.
-        entrypoint: Command line in place of the image's own, 1 to 100 words.
+        uri: URI of the image.
+        repository_arn: ARN of its ECR repository, for the permissions of the job's role.
+        hyperparameters: Hyperparameters; values other than strings are encoded as JSON, and
+            all values with a ``source``.
+        source: Code for an image that has SageMaker's training toolkit; none by default. A
+            ``RetrainingLoop`` does not support jobs with a source.
+        entrypoint: Entry point in place of that of the image, 1 to 100 items.
         arguments: Arguments of the entry point, 1 to 100.
 
     Raises:
-        ConfigurationError: If the address is empty or too long, or a hyperparameter is no JSON.
+        ConfigurationError: If the URI is empty or too long, or a hyperparameter cannot be encoded.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
 
@@ -53,7 +53,7 @@ class CustomImage(Algorithm):
     arguments: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        """Check what SageMaker would refuse later."""
+        """Check the image, the hyperparameters and the command line."""
         with Checks("CustomImage") as check:
             check.matches("uri", self.uri, r"\S+", 255)
             check_values(check, self.hyperparameters)
@@ -78,12 +78,12 @@ class CustomImage(Algorithm):
     def from_asset(
         cls, scope: Construct, construct_id: str, *, folder: str, **options: Any
     ) -> CustomImage:
-        """An image built from a folder with a ``Dockerfile`` when the stack is deployed.
+        """An image that is built from a folder with a ``Dockerfile`` at deployment.
 
         Args:
             scope: Parent of the asset.
             construct_id: Id of the asset among its siblings.
-            folder: The folder; building takes a Docker on the deploying machine.
+            folder: The folder; building needs Docker on the deploying machine.
             options: The attributes.
 
         """
@@ -92,7 +92,7 @@ class CustomImage(Algorithm):
 
     @property
     def serves(self) -> bool:
-        """Whether the image serves by itself; one that needs a source to train does not."""
+        """Whether the image can serve the artifact; one with a source cannot."""
         return self.source is None
 
     def image(self, scope: Construct, instance_type: str | None = None) -> AlgorithmImage:
@@ -116,12 +116,12 @@ class CustomImage(Algorithm):
         )  # fmt: skip
 
     def check(self, check: Checks, job: SpecifiedJob) -> None:
-        """Refuse code that an isolated container could not prepare."""
+        """Refuse requirements that an isolated container cannot install."""
         if self.source is not None:
             check_source(check, self.source, isolated=job.network_isolation)
 
     def statements(self, scope: Construct) -> list[iam.PolicyStatement]:
-        """Reading the code's archive, if there is one."""
+        """Statements to read the code's archive, if there is one."""
         return [] if self.source is None else self.source.statements(scope)
 
 

@@ -1,4 +1,4 @@
-"""How the hosts and processes of a job find each other."""
+"""Distributed training of framework code."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._private.checks import Checks, known
-from .compute import Compute
 from .instances import data_parallel_types
+from .resource_config import ResourceConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """How a framework's code runs on several hosts and devices.
+    """Distribution of framework code over hosts and devices.
 
     Attributes:
         kind: ``torchrun``, ``mpi`` or ``data_parallel``.
-        processes_per_host: Processes on each host; with ``torchrun`` one for each device by
-            default.
-        custom_mpi_options: More options of ``mpirun``.
-        instance_groups: Groups of a heterogeneous cluster that take part; all by default.
+        processes_per_host: Processes per host; with ``torchrun`` one per device by default.
+        custom_mpi_options: Additional options of ``mpirun``.
+        instance_groups: Instance groups that take part; all by default.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/distributed-training.html
 
@@ -39,7 +38,7 @@ class Distribution:
     def torchrun(
         cls, *, processes_per_host: int | None = None, instance_groups: Sequence[str] = ()
     ) -> Distribution:
-        """PyTorch's own launcher."""
+        """Launch by PyTorch's ``torchrun``."""
         return cls(
             kind="torchrun", processes_per_host=processes_per_host, instance_groups=instance_groups
         )
@@ -52,7 +51,7 @@ class Distribution:
         custom_mpi_options: str = "",
         instance_groups: Sequence[str] = (),
     ) -> Distribution:
-        """Open MPI's launcher."""
+        """Launch by ``mpirun`` of Open MPI."""
         return cls(
             kind="mpi",
             processes_per_host=processes_per_host,
@@ -62,11 +61,11 @@ class Distribution:
 
     @classmethod
     def data_parallel(cls, *, custom_mpi_options: str = "") -> Distribution:
-        """SageMaker's data parallel library, on the types that have it."""
+        """SageMaker's distributed data parallel library."""
         return cls(kind="data_parallel", custom_mpi_options=custom_mpi_options)
 
-    def check(self, check: Checks, compute: Compute) -> None:
-        """Refuse what does not go with the instances."""
+    def check(self, check: Checks, compute: ResourceConfig) -> None:
+        """Refuse distributions that the instances do not support."""
         if self.processes_per_host is not None:
             check.whole("distribution.processes_per_host", self.processes_per_host, 1, 1024)
         if self.kind == "data_parallel":
@@ -79,24 +78,24 @@ class Distribution:
                 check.refuse("ValueNotAllowed", message)
 
     def rendered(self, instance_type: str) -> dict[str, Any]:
-        """The hyperparameters by which framework images are told."""
-        told: dict[str, Any] = {
+        """The hyperparameters that configure framework images."""
+        hyperparameters: dict[str, Any] = {
             "torchrun": {"sagemaker_torch_distributed_enabled": True},
             "mpi": {"sagemaker_mpi_enabled": True},
             "data_parallel": {"sagemaker_distributed_dataparallel_enabled": True},
         }[self.kind]
-        told["sagemaker_instance_type"] = instance_type
+        hyperparameters["sagemaker_instance_type"] = instance_type
         if self.processes_per_host is not None:
-            told["sagemaker_mpi_num_of_processes_per_host"] = self.processes_per_host
+            hyperparameters["sagemaker_mpi_num_of_processes_per_host"] = self.processes_per_host
         if self.custom_mpi_options:
             prefix = "sagemaker_mpi" if self.kind == "mpi" else "sagemaker_distributed_dataparallel"
-            told[f"{prefix}_custom_mpi_options"] = self.custom_mpi_options
+            hyperparameters[f"{prefix}_custom_mpi_options"] = self.custom_mpi_options
         if self.instance_groups:
-            told["sagemaker_distribution_instance_groups"] = list(self.instance_groups)
-        return told
+            hyperparameters["sagemaker_distribution_instance_groups"] = list(self.instance_groups)
+        return hyperparameters
 
 
-def check_data_parallel(check: Checks, compute: Compute) -> None:
+def check_data_parallel(check: Checks, compute: ResourceConfig) -> None:
     """Refuse instances on which SageMaker's data parallel library does not run."""
     allowed = data_parallel_types()
     for each in dict.fromkeys(compute.types):

@@ -1,4 +1,4 @@
-"""Frameworks whose images run a script of one's own."""
+"""Frameworks with a custom script."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .script import Framework
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SKLearn(Framework):
-    """scikit-learn with a script of one's own, on one instance without GPUs.
+    """scikit-learn with a custom script, on one instance without GPUs.
 
     See ``Framework`` for the attributes.
 
@@ -28,7 +28,7 @@ class SKLearn(Framework):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PyTorch(Framework):
-    """PyTorch with a script of one's own.
+    """PyTorch with a custom script.
 
     See ``Framework`` for the attributes.
 
@@ -47,7 +47,7 @@ class PyTorch(Framework):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorFlow(Framework):
-    """TensorFlow with a script of one's own.
+    """TensorFlow with a custom script.
 
     See ``Framework`` for the attributes.
 
@@ -65,7 +65,7 @@ class TensorFlow(Framework):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XGBoostScript(Framework):
-    """The XGBoost image with a script of one's own.
+    """XGBoost with a custom script.
 
     See ``Framework`` for the attributes.
 

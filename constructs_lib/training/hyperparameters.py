@@ -1,4 +1,4 @@
-"""Tables of what an algorithm takes, and the checks that read them."""
+"""Hyperparameters of algorithms, and their checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .._private.api_model import nearest
 from .._private.checks import Checks, known, text_of
 
 Hyperparameter = str | int | float | bool | Sequence[Any]
-"""What a hyperparameter of a built-in algorithm may be in Python."""
+"""Type of the value of a hyperparameter."""
 
 Rule = Callable[[Checks, Mapping[str, Hyperparameter]], None]
 
@@ -23,14 +23,14 @@ class Parameter:
 
     Attributes:
         kind: ``integer``, ``float``, ``choice``, ``boolean``, ``list`` of choices or ``text``.
-        low: The least number; none for any.
-        high: The greatest number; none for any.
+        low: Minimum; ``None`` for no limit.
+        high: Maximum; ``None`` for no limit.
         open_low: Whether ``low`` itself is excluded.
         open_high: Whether ``high`` itself is excluded.
-        choices: What a choice may be; for numbers and booleans what they may be instead, for
-            example ``auto``; the members of a list.
-        pattern: What a text must match as a whole.
-        required: Whether the algorithm cannot do without.
+        choices: Allowed values; for numbers and booleans additional values such as ``auto``;
+            for lists the allowed members.
+        pattern: Pattern that a text must match entirely.
+        required: Whether the hyperparameter is required.
 
     """
 
@@ -44,7 +44,7 @@ class Parameter:
     required: bool = False
 
     def check(self, check: Checks, name: str, value: Hyperparameter) -> None:
-        """Refuse a value that the algorithm does not take."""
+        """Refuse a value that the algorithm does not accept."""
         if not known(value) or (isinstance(value, str) and self._is_word(value)):
             return
         if self.kind in ("integer", "float"):
@@ -77,9 +77,9 @@ class Parameter:
 
     def _check_choice(self, check: Checks, name: str, value: Hyperparameter) -> None:
         allowed = (*self.choices, "false", "true") if self.kind == "boolean" else self.choices
-        given = text(value)
-        if given not in allowed:
-            close = nearest(given, allowed)
+        choice = text(value)
+        if choice not in allowed:
+            close = nearest(choice, allowed)
             hint = "" if close is None else f"; did you mean {close!r}?"
             message = f"{name} must be one of {', '.join(sorted(allowed))}, got {value!r}{hint}"
             check.refuse("ValueNotAllowed", message)
@@ -100,20 +100,20 @@ class Table:
     """All hyperparameters of an algorithm.
 
     Attributes:
-        algorithm: Its name, for messages.
-        page: AWS's page.
-        parameters: What there is, by name.
-        rules: What goes together, and what does not.
+        algorithm: Name of the algorithm, for error messages.
+        documentation: URL of the AWS documentation.
+        parameters: Hyperparameters by name.
+        rules: Checks of combinations.
 
     """
 
     algorithm: str
-    page: str
+    documentation: str
     parameters: Mapping[str, Parameter]
     rules: Sequence[Rule] = field(default_factory=tuple)
 
-    def check(self, given: Mapping[str, Hyperparameter]) -> None:
-        """Check each hyperparameter by itself, then those that go together.
+    def check(self, values: Mapping[str, Hyperparameter]) -> None:
+        """Check each hyperparameter, then their combinations.
 
         Raises:
             ConfigurationError: If one is unknown, missing, of the wrong type or out of range.
@@ -121,12 +121,12 @@ class Table:
         """
         with Checks(self.algorithm) as check:
             for name, parameter in self.parameters.items():
-                if parameter.required and name not in given:
+                if parameter.required and name not in values:
                     check.refuse("HyperparameterMissing", f"{name} is required")
-            for name, value in given.items():
+            for name, value in values.items():
                 self._check_one(check, name, value)
             for rule in self.rules:
-                rule(check, given)
+                rule(check, values)
 
     def _check_one(self, check: Checks, name: str, value: Hyperparameter) -> None:
         parameter = self.parameters.get(name)
@@ -140,19 +140,19 @@ class Table:
         check.refuse("HyperparameterUnknown", message)
 
 
-def rendered(given: Mapping[str, Hyperparameter]) -> dict[str, str]:
-    """Hyperparameters as SageMaker takes them: sorted, all texts."""
-    return {name: text(given[name]) for name in sorted(given)}
+def rendered(values: Mapping[str, Hyperparameter]) -> dict[str, str]:
+    """Hyperparameters for the request: sorted, all strings."""
+    return {name: text(values[name]) for name in sorted(values)}
 
 
 def text(value: Hyperparameter) -> str:
-    """A value as a built-in algorithm reads it."""
+    """A value as a string for a built-in algorithm."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        # Python writes 1e-05 as algorithms read it; only tokens need CDK's way.
+        # Only tokens need CDK's conversion.
         return str(value) if known(value) else text_of(value)
     return json.dumps(value)
 
@@ -162,8 +162,8 @@ def _members(value: Hyperparameter) -> list[str] | None:
         return [str(each) for each in value] if isinstance(value, list | tuple) else None
     if value.startswith("["):
         try:
-            found = json.loads(value)
+            members = json.loads(value)
         except ValueError:
             return None
-        return [str(each) for each in found]
+        return [str(each) for each in members]
     return [each.strip() for each in value.split(",")]

@@ -1,4 +1,4 @@
-"""Images of algorithms and frameworks, for a fixed region or for any."""
+"""Images of algorithms and frameworks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .instances import is_accelerated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlgorithmImage:
-    """An image in ECR.
+    """An image in Amazon ECR.
 
     Attributes:
-        uri: Address by which SageMaker pulls it.
-        repository_arn: The repository a role must be allowed to pull from; empty if unknown.
+        uri: URI of the image.
+        repository_arn: ARN of the repository; empty if unknown.
 
     """
 
@@ -37,7 +37,7 @@ class AlgorithmImage:
             version: Version such as ``3.0-5``.
 
         Raises:
-            ConfigurationError: If version or region has no image.
+            ConfigurationError: If there is no image for the version or the region.
 
         """
         return cls.find(scope, "xgboost", version)
@@ -52,12 +52,12 @@ class AlgorithmImage:
             scope: Any construct of the stack; a stack without a fixed region gets a mapping.
             name: ``kmeans``, ``linear-learner``, ``xgboost``, ``sklearn``, ``pytorch-training``,
                 ``pytorch-inference``, ``tensorflow-training`` or ``tensorflow-inference``.
-            version: Version, or the beginning that AWS has an alias for, such as ``2.6``.
-            instance_type: Where it will run: frameworks have an image for GPUs and one for CPUs.
-                CPUs by default.
+            version: Version, or an alias such as ``2.6``.
+            instance_type: Instance type: frameworks have separate images for GPUs and CPUs; CPU
+                by default.
 
         Raises:
-            ConfigurationError: If there is no such image; the message lists what there is.
+            ConfigurationError: If there is no such image; the message lists the available ones.
 
         Example:
             >>> AlgorithmImage.find(stack, "pytorch-training", "2.6", instance_type="ml.g5.xlarge")
@@ -65,11 +65,11 @@ class AlgorithmImage:
         """
         with Checks(scope) as check:
             check.one_of("name", name, images()["images"])
-        found = _release(scope, name, version)
+        release = _release(scope, name, version)
         with Checks(scope) as check:
-            tag = _tag(check, f"{name} {version}", found["tags"], instance_type)
-        account, region = _account(scope, name, found["registry"]), Stack.of(scope).region
-        repository = found["repository"]
+            tag = _tag(check, f"{name} {version}", release["tags"], instance_type)
+        account, region = _account(scope, name, release["registry"]), Stack.of(scope).region
+        repository = release["repository"]
         return cls(
             uri=f"{account}.dkr.ecr.{region}.{Aws.URL_SUFFIX}/{repository}:{tag}",
             repository_arn=f"arn:{Aws.PARTITION}:ecr:{region}:{account}:repository/{repository}",
@@ -95,8 +95,8 @@ def _release(scope: Construct, name: str, version: str) -> Mapping[str, Any]:
             listed = _listed(versions(name))
             message = f"version must be one of {listed} for {name}, got {version!r}"
             check.refuse("ValueNotAllowed", message)
-    found: Mapping[str, Any] = entry["versions"][full]
-    return found
+    release: Mapping[str, Any] = entry["versions"][full]
+    return release
 
 
 def _tag(check: Checks, what: str, tags: Mapping[str, str], instance_type: str | None) -> str:
@@ -124,13 +124,13 @@ def _account(scope: Construct, name: str, registry: int) -> str:
                 )
                 check.refuse("ValueNotAllowed", message)
         return accounts[stack.region]
-    # One mapping serves all images that lie in the same accounts.
+    # Images of the same accounts share one mapping.
     construct_id = f"ImageAccounts{registry}"
-    found = stack.node.try_find_child(construct_id)
-    if not isinstance(found, CfnMapping):
+    accounts = stack.node.try_find_child(construct_id)
+    if not isinstance(accounts, CfnMapping):
         table = {region: {"account": account} for region, account in accounts.items()}
-        found = CfnMapping(stack, construct_id, mapping=table)
-    return found.find_in_map(Aws.REGION, "account")
+        accounts = CfnMapping(stack, construct_id, mapping=table)
+    return accounts.find_in_map(Aws.REGION, "account")
 
 
 def _listed(values: Iterable[str]) -> str:

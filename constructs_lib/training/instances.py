@@ -1,4 +1,4 @@
-"""What is known of instance types. A family that is not known is let through.
+"""Facts about instance types; unknown families are accepted.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/instance-types-az.html
 """
@@ -23,20 +23,20 @@ def family(instance_type: str) -> str:
 
 
 def is_accelerated(instance_type: str) -> bool:
-    """Whether the type has GPUs or Neuron devices; a token is taken to have none."""
+    """Whether the type has GPUs or Neuron devices; ``False`` for a token."""
     return known(instance_type) and family(instance_type).startswith((*_GPU, *_NEURON))
 
 
 def has_local_disk(instance_type: str) -> bool:
-    """Whether the type keeps its volume on disks of its own, which take neither key nor size."""
+    """Whether the type has instance storage, which takes neither key nor size."""
     if not known(instance_type):
         return False
-    found = family(instance_type)
-    return found in _LOCAL_DISK or found.startswith("p6") or found.endswith("d")
+    name = family(instance_type)
+    return name in _LOCAL_DISK or name.startswith("p6") or name.endswith("d")
 
 
 def data_parallel_types() -> list[str]:
-    """Types on which SageMaker's data parallel library runs.
+    """Instance types that the distributed data parallel library supports.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/distributed-data-parallel-support.html
     """
@@ -44,28 +44,28 @@ def data_parallel_types() -> list[str]:
 
 
 def check_training_type(check: Checks, label: str, instance_type: str) -> None:
-    """Refuse what is no instance type, and a size that a known family does not have.
+    """Refuse invalid instance types, and sizes that a known family does not have.
 
-    A family that botocore's model does not name may have come since, and passes.
+    A family that botocore's model does not have is accepted: it may be newer.
     """
     if not known(instance_type):
         return
     check.instance_type(label, instance_type)
-    given: object = instance_type
-    wanted = family(given) if isinstance(given, str) else ""
-    sizes = [each for each in enumeration("TrainingInstanceType") if family(each) == wanted]
+    value: object = instance_type
+    name = family(value) if isinstance(value, str) else ""
+    sizes = [each for each in enumeration("TrainingInstanceType") if family(each) == name]
     if sizes and instance_type not in sizes:
         message = f"{label} must be one of {', '.join(sizes)}, got {instance_type!r}"
         check.refuse("InstanceTypeNotAllowed", message)
 
 
 def check_region(check: Checks, label: str, instance_type: str, region: str) -> None:
-    """Refuse accelerators that SageMaker has nowhere in the region, as far as is known."""
+    """Refuse accelerators that are not known to be available in the region."""
     table: dict[str, list[str]] = instances()["regions"]
     if not known(instance_type, region) or region not in table or not is_accelerated(instance_type):
         return
-    wanted = family(instance_type)
-    where = sorted(each for each, families in table.items() if wanted in families)
+    name = family(instance_type)
+    where = sorted(each for each, families in table.items() if name in families)
     if where and region not in where:
         source = instances()["source"]
         message = (

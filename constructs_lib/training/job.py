@@ -1,4 +1,4 @@
-"""A training job as infrastructure."""
+"""Training job."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from typing import Any
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .._private.checks import Checks
 from ..data import StateTable
 from ..identity import ExecutionRole
 from ..network import PrivateNetwork
-from .base import NAME_LIMIT, TrainingJobBase
+from .base import TrainingJobBase
 from .resource import JobResource
-from .specification import DailyData, JobSpecification
+from .specification import DatePartitionedDataset, JobSpecification
 
 
 class TrainingJob(JobResource, TrainingJobBase):
-    """Defines a training job that data, a deployment, a schedule, an alarm or a hand can start.
+    """Defines a training job that data, deployments, schedules, alarms or manual requests start.
 
-    Deploying records the specification and starts a job only if told to; an unchanged
-    specification starts none. Deleting, and rolling back, stops what is running. Job names are
-    derived from what started them: ``<job>-<12 hex digits>``.
+    A deployment records the specification, and starts a job only with ``start_on_deploy`` and a
+    changed specification. Deleting or rolling back the resource stops running jobs. Names of
+    jobs are ``<job>-<12 hex digits>``, derived from the trigger.
 
     Example:
         >>> job = TrainingJob(stack, "Job", job="demo-flights", specification=specification,
@@ -41,61 +40,51 @@ class TrainingJob(JobResource, TrainingJobBase):
         state: StateTable,
         network: PrivateNetwork,
         start_on_deploy: bool = False,
-        reserve_concurrency: bool = True,
-        page_topic: sns.ITopic | None = None,
+        alert_topic: sns.ITopic | None = None,
     ) -> None:
         """Define the job.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            job: Prefix of the jobs' names, 40 characters at most.
-            specification: What the job is.
-            state: Table in which the specification is kept.
-            network: Network of the function behind the resource.
-            start_on_deploy: Start a job when the specification is created or changes; a
-                deployment with an empty data set is then refused.
-            reserve_concurrency: Whether the function reserves its concurrency in the account.
-            page_topic: Topic told when the function fails.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            job: Name prefix of the jobs, at most 40 characters.
+            specification: Specification of the job.
+            state: State table that holds the specification.
+            network: Network of the custom resource's function.
+            start_on_deploy: Whether a new or changed specification starts a job; the deployment
+                then fails if the dataset is empty.
+            alert_topic: SNS topic that is notified when the function fails.
 
         Raises:
             ConfigurationError: If a name or a value is not allowed.
 
         """
         super().__init__(scope, construct_id)
-        with Checks(self) as check:
-            check.name("job", job, NAME_LIMIT)
-            specification.check(check)
-        self.job = job
         self.specification = specification
-        self.state, self.store = state, specification.store
-        specification.grant(self)
-        self._declare(
-            network=network,
-            start_on_deploy=start_on_deploy,
-            reserve_concurrency=reserve_concurrency,
-            page_topic=page_topic,
-        )
+        self._define(
+            specification, job=job, state=state, network=network,
+            start_on_deploy=start_on_deploy, alert_topic=alert_topic,
+        )  # fmt: skip
 
     @property
     def roles(self) -> Sequence[ExecutionRole]:
-        """The role that is handed to SageMaker."""
+        """The role that is passed to SageMaker."""
         return [self.specification.role]
 
     @property
     def input_prefixes(self) -> Sequence[str]:
-        """Prefixes of the store whose objects are looked for before a job starts."""
+        """Prefixes of the data store that must have objects before a job starts."""
         return self.specification.input_prefixes
 
     @property
-    def data(self) -> DailyData | None:
+    def data(self) -> DatePartitionedDataset | None:
         """The data set in daily partitions."""
         return self.specification.data
 
     def request(self) -> dict[str, Any]:
-        """The complete ``CreateTrainingJob`` request but the job's name."""
+        """The ``CreateTrainingJob`` request without the job's name."""
         return self.specification.request(self)
 
     def document(self, *, start_on_deploy: bool) -> dict[str, Any]:
-        """The document from which every trigger starts a job (see ADR 3)."""
+        """The job document, from which every trigger starts jobs (see ADR 3)."""
         return self.specification.document(self, job=self.job, start_on_deploy=start_on_deploy)

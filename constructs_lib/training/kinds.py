@@ -1,4 +1,4 @@
-"""The four kinds of jobs, and what SageMaker calls everything about them."""
+"""The four kinds of jobs, and their names in SageMaker's API."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobKind:
-    """What SageMaker calls one kind of job.
+    """Names of one kind of job in SageMaker's API.
 
     Attributes:
         name: The kind, as it stands in a job's document.
         resource: Resource part of the jobs' ARNs.
-        noun: What ``Create``, ``Describe``, ``Stop`` and ``List`` are put before.
-        event: Detail type of the event that tells of a change of state.
-        name_limit: How long a name prefix may be: SageMaker allows 63 characters, 32 to a
-            tuning job, and what started the job is appended.
-        namespace: Where SageMaker publishes the instances' metrics.
+        noun: Noun of the operations ``Create``, ``Describe``, ``Stop`` and ``List``.
+        event: Detail type of the state change event.
+        name_limit: Maximum length of a name prefix: SageMaker allows 63 characters, 32 for a
+            tuning job, and a suffix is appended.
+        namespace: CloudWatch namespace of the instance metrics.
 
     """
 
@@ -34,12 +34,12 @@ class JobKind:
 
     @property
     def name_key(self) -> str:
-        """The key under which requests and events name the job."""
+        """The member of requests and events with the job's name."""
         return f"{self.noun}Name"
 
     @property
     def status_key(self) -> str:
-        """The key under which answers and events tell the job's status."""
+        """The member of responses and events with the job's status."""
         return f"{self.noun}Status"
 
     def action(self, verb: str) -> str:

@@ -13,7 +13,7 @@ from .hyperparameters import Hyperparameter, Parameter, Table
 _INIT = ("kmeans++", "random")
 TABLE = Table(
     algorithm="KMeans",
-    page="https://docs.aws.amazon.com/sagemaker/latest/dg/k-means-api-config.html",
+    documentation="https://docs.aws.amazon.com/sagemaker/latest/dg/k-means-api-config.html",
     parameters={
         "feature_dim": Parameter(kind="integer", low=1, required=True),
         "k": Parameter(kind="integer", low=1, required=True),
@@ -33,9 +33,9 @@ TABLE = Table(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KMeans(BuiltIn):
-    """The built-in K-means algorithm: groups of rows that lie near each other.
+    """The built-in K-means algorithm: clusters of similar rows.
 
-    CSV has no header and no label; say ``text/csv;label_size=0`` as content type.
+    CSV has no header and no label; the content type is ``text/csv;label_size=0``.
 
     Attributes:
         version: Version of the image.

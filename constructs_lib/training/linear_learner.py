@@ -76,19 +76,19 @@ _PARAMETERS = {
 }  # fmt: skip
 
 
-def _check_type(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
-    kind = given.get("predictor_type")
+def _check_type(check: Checks, values: Mapping[str, Hyperparameter]) -> None:
+    kind = values.get("predictor_type")
     if not isinstance(kind, str) or not known(kind) or kind not in _LOSSES:
         return
-    if kind == "multiclass_classifier" and "num_classes" not in given:
+    if kind == "multiclass_classifier" and "num_classes" not in values:
         message = "num_classes is required for the predictor_type 'multiclass_classifier'"
         check.refuse("HyperparameterMissing", message)
-    loss = given.get("loss", "auto")
+    loss = values.get("loss", "auto")
     if known(loss) and isinstance(loss, str) and loss not in _LOSSES[kind]:
         listed = ", ".join(_LOSSES[kind])
         message = f"loss must be one of {listed} for the predictor_type {kind!r}, got {loss!r}"
         check.refuse("HyperparameterNotAllowed", message)
-    for name in sorted({*given} & {*_ONLY_FOR}):
+    for name in sorted({*values} & {*_ONLY_FOR}):
         if _ONLY_FOR[name] != kind:
             message = f"{name} is for the predictor_type {_ONLY_FOR[name]!r}, got {kind!r}"
             check.refuse("HyperparameterNotAllowed", message)
@@ -105,7 +105,7 @@ _REGRESSION_METRICS = ("absolute_loss", "mse")
 
 TABLE = Table(
     algorithm="LinearLearner",
-    page="https://docs.aws.amazon.com/sagemaker/latest/dg/ll_hyperparameters.html",
+    documentation="https://docs.aws.amazon.com/sagemaker/latest/dg/ll_hyperparameters.html",
     parameters=_PARAMETERS,
     rules=(_check_type,),
 )
@@ -121,7 +121,7 @@ class LinearLearner(BuiltIn):
 
     Raises:
         ConfigurationError: If a hyperparameter is unknown, missing, out of its range, or for
-            another type of predictor.
+            another predictor type.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/ll_hyperparameters.html
 
@@ -138,12 +138,12 @@ class LinearLearner(BuiltIn):
     _CONTENT_TYPES: ClassVar[tuple[str, ...]] = (CSV, PROTOBUF)
 
     def __post_init__(self) -> None:
-        """Check each hyperparameter by itself, then those that go together."""
+        """Check each hyperparameter, then their combinations."""
         TABLE.check(self.hyperparameters)
 
     @property
     def metrics(self) -> Directions:
-        """Metrics of the validation and test channels that fit the type of predictor.
+        """Metrics of the validation and test channels for the predictor type.
 
         See https://docs.aws.amazon.com/sagemaker/latest/dg/linear-learner-tuning.html
         """

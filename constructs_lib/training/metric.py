@@ -1,4 +1,4 @@
-"""Metrics that SageMaker reads from a container's log."""
+"""Metric definitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DEFINITIONS = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricDefinition:
-    r"""A metric, and how a line of the log tells its value.
+    r"""A metric that SageMaker extracts from the container's log.
 
     Attributes:
         name: Name of the metric, 255 characters at most.
@@ -30,7 +30,7 @@ class MetricDefinition:
     regex: str
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later, and a pattern that finds no value."""
+        """Refuse definitions that SageMaker does not accept, and patterns without a group."""
         check.matches("metric_definitions: name", self.name, r".+", 255)
         check.matches("metric_definitions: regex", self.regex, r"[\s\S]+", 500)
         if not isinstance(self.regex, str) or not known(self.regex):
@@ -38,20 +38,22 @@ class MetricDefinition:
         try:
             groups = re.compile(self.regex).groups
         except re.error as error:
-            message = f"metric {self.name}: regex {self.regex!r} is no pattern: {error}"
+            message = (
+                f"metric {self.name}: regex {self.regex!r} is not a regular expression: {error}"
+            )
             check.refuse("PatternNotAllowed", message)
         else:
             if groups == 0:
-                message = f"metric {self.name}: regex {self.regex!r} needs a group round the value"
+                message = f"metric {self.name}: regex {self.regex!r} needs a group for the value"
                 check.refuse("PatternNotAllowed", message)
 
     def rendered(self) -> dict[str, str]:
-        """The definition as SageMaker takes it."""
+        """The definition for the request."""
         return {"Name": self.name, "Regex": self.regex}
 
 
 def check_definitions(check: Checks, definitions: Sequence[MetricDefinition]) -> None:
-    """Refuse more definitions than there may be, and names that come twice."""
+    """Refuse too many definitions, and duplicate names."""
     if len(definitions) > _DEFINITIONS:
         message = f"metric_definitions may be {_DEFINITIONS}, got {len(definitions)}"
         check.refuse("ValueOutOfRange", message)

@@ -1,4 +1,4 @@
-"""Fields of the API that the library does not model, put over a request."""
+"""Overrides of request members that the library does not model."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .._private.checks import Checks
 
 _NOT_OURS = {
     **dict.fromkeys(("HyperParameterTuningJobName", "ProcessingJobName", "TrainingJobName",
-                     "TransformJobName"), "whatever starts a job names it"),
+                     "TransformJobName"), "the trigger sets the job's name"),
     "RoleArn": "permissions are given to the specification's role",
 }  # fmt: skip
 
 
 def merged(check: Checks, request: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """A request with fields put over it.
+    """A request with overrides applied.
 
     Args:
-        check: Collects what is wrong.
-        request: The request; it stays as it is.
+        check: Collects the errors.
+        request: The request, which is not changed.
         overrides: Values by path (``ResourceConfig.VolumeSizeInGB``, a number for a place in a
             list) or nested as in the API. Mappings are merged, anything else is replaced.
 
@@ -47,7 +47,7 @@ def _put(check: Checks, target: Any, path: str, parts: list[str], value: Any) ->
     elif isinstance(target, list) and last.isdigit() and int(last) < len(target):
         target[int(last)] = _over(target[int(last)], value)
     else:
-        check.refuse("OverrideNotAllowed", f"overrides: there is no place {path!r} in the request")
+        check.refuse("OverrideNotAllowed", f"overrides: there is no member {path!r} in the request")
 
 
 def _step(target: Any, part: str) -> Any:

@@ -1,4 +1,4 @@
-"""A processing job's specification: one complete request, as data.
+"""Specification of a processing job.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/processing-job.html
 """
@@ -26,12 +26,12 @@ _INPUTS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessingInput:
-    """What a container finds when it starts.
+    """An input of a processing job.
 
     Attributes:
         name: Name, unique among the inputs.
         prefix: Prefix of the store, ending in a slash.
-        local_path: Where it lies, ``/opt/ml/processing/input/<name>`` by default.
+        local_path: Path in the container, ``/opt/ml/processing/input/<name>`` by default.
         distribution: ``FullyReplicated`` or ``ShardedByS3Key`` over the instances.
         mode: ``File`` or ``Pipe``.
 
@@ -45,11 +45,11 @@ class ProcessingInput:
 
     @property
     def path(self) -> str:
-        """Where it lies in the container."""
+        """The path in the container."""
         return self.local_path if self.local_path else f"{_ROOT}input/{self.name}"
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         label = f"input {self.name}"
         check.matches("the name of an input", self.name, r".+", 64)
         check.prefix(f"{label}: prefix", self.prefix)
@@ -69,12 +69,12 @@ class ProcessingInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessingOutput:
-    """What a container leaves.
+    """An output of a processing job.
 
     Attributes:
         name: Name, unique among the outputs.
         prefix: Prefix of the store, ending in a slash.
-        local_path: Where it is written, ``/opt/ml/processing/output/<name>`` by default.
+        local_path: Path in the container, ``/opt/ml/processing/output/<name>`` by default.
         upload: ``EndOfJob`` or ``Continuous``.
 
     """
@@ -86,11 +86,11 @@ class ProcessingOutput:
 
     @property
     def path(self) -> str:
-        """Where it is written in the container."""
+        """The path in the container."""
         return self.local_path if self.local_path else f"{_ROOT}output/{self.name}"
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         label = f"output {self.name}"
         check.matches("the name of an output", self.name, r".+", 64)
         check.prefix(f"{label}: prefix", self.prefix)
@@ -106,33 +106,33 @@ class ProcessingOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessingSpecification:
-    """Everything that a processing job is, but its name.
+    """Specification of a processing job, without its name.
 
-    Jobs are isolated from the network, encrypt what travels between their containers, and keep
-    volumes and output under the store's key.
+    Jobs have network isolation, encrypted traffic between containers, and volumes and outputs
+    that are encrypted with the data store's key.
 
     Attributes:
-        image: The image, for example of ``AlgorithmImage.find``, or the address of one's own.
-        store: Where inputs and outputs lie.
+        image: Image, for example from ``AlgorithmImage.find``, or the URI of an image.
+        store: Data store of inputs and outputs.
         role: Role of the job.
         subnet_ids: Subnets of the job.
         security_group_ids: Security groups of the job.
-        inputs: What the container finds, 10 at most with the code.
-        outputs: What it leaves.
-        code: A folder of Python that is run by ``python3``; none if the image brings its program.
-        entrypoint: Command that is run in place of the image's own; not beside ``code``.
+        inputs: Inputs, at most 10 including the code.
+        outputs: Outputs.
+        code: Folder with a Python script, run by ``python3``; by default the image's program.
+        entrypoint: Entry point in place of that of the image; not allowed with ``code``.
         arguments: Arguments of the program, each of 256 characters at most.
         environment: Environment of the container, 100 variables at most.
         instance_type: ML instance type.
         instance_count: Instances.
         volume_gb: Size of each instance's volume.
-        max_runtime_seconds: After which SageMaker stops the job, 1 second to 9 days.
-        isolated: Whether the container reaches no network; packages are then not installed.
+        max_runtime_seconds: Maximum runtime in seconds, 1 second to 9 days.
+        isolated: Whether the container has network isolation; it then installs no packages.
         encrypt_traffic: Whether traffic between instances is encrypted.
         overrides: Fields of the request that the library does not model, by path.
 
     Example:
-        >>> group = network.workload_group(stack, "Group", description="Processing")
+        >>> group = network.security_group(stack, "Group", description="Processing")
         >>> ProcessingSpecification(
         ...     image=AlgorithmImage.find(stack, "sklearn", "1.4-2"), store=store, code=source,
         ...     role=ProcessingRole(stack, "Role", key=store.key),
@@ -162,7 +162,7 @@ class ProcessingSpecification:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         check.instance_type("instance_type", self.instance_type)
         check.whole("instance_count", self.instance_count, 1, 100)
         check.whole("volume_gb", self.volume_gb, 1, 16384)
@@ -181,7 +181,7 @@ class ProcessingSpecification:
             self._check_code(check, self.code)
 
     def grant(self, scope: Construct) -> None:
-        """Let the role read exactly the inputs and write exactly the outputs."""
+        """Grant the role read on the inputs and write on the outputs."""
         for source in self.inputs:
             self.store.grant_read(self.role, prefix=source.prefix)
         for output in self.outputs:
@@ -240,7 +240,7 @@ class ProcessingSpecification:
         return outputs if key is None else {**outputs, "KmsKeyId": key.key_arn}
 
     def _code(self, scope: Construct) -> list[dict[str, Any]]:
-        """The archive as one more input: an isolated container could not fetch it itself."""
+        """The code's archive as an input: an isolated container cannot download it."""
         if self.code is None:
             return []
         return [{"InputName": _CODE, "S3Input": {
@@ -273,7 +273,7 @@ class ProcessingSpecification:
 
 
 def _command(code: SourceCode) -> list[str]:
-    """Unpack the archive and run its script; one line, as SageMaker takes it."""
+    """The shell command that extracts the archive and runs its script."""
     steps = [
         f"mkdir -p {_ROOT}{_CODE}",
         f"tar -xzf {_ROOT}input/{_CODE}/*.gz -C {_ROOT}{_CODE}",

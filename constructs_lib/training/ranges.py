@@ -1,4 +1,4 @@
-"""What a tuning job searches: ranges of hyperparameters."""
+"""Hyperparameter ranges of tuning jobs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHOICES = 30
 
 
 class ScalingType(StrEnum):
-    """How a range is laid out before it is searched.
+    """Scaling type of a range.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-define-ranges.html
     """
@@ -27,12 +27,12 @@ class ScalingType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IntegerRange:
-    """Whole numbers between two, both included.
+    """An integer range, both limits included.
 
     Attributes:
         name: Name of the hyperparameter.
-        minimum: The least.
-        maximum: The greatest.
+        minimum: Minimum.
+        maximum: Maximum.
         scaling: A ``ScalingType``; a logarithmic one needs a minimum above 0.
 
     Example:
@@ -47,7 +47,7 @@ class IntegerRange:
     scaling: str = ScalingType.AUTO.value
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         label = f"the range of {self.name}"
         if self.scaling == ScalingType.REVERSE_LOGARITHMIC:
             check.refuse("ScalingNotAllowed", f"{label} cannot be scaled ReverseLogarithmic: "
@@ -57,18 +57,18 @@ class IntegerRange:
         _check_ends(check, label, self.minimum, self.maximum, self.scaling)
 
     def rendered(self) -> dict[str, Any]:
-        """The range as SageMaker takes it: numbers as texts."""
+        """The range for the request: numbers as strings."""
         return _rendered_ends(self.name, self.minimum, self.maximum, self.scaling)
 
 
 @dataclass(frozen=True, slots=True)
 class ContinuousRange:
-    """Numbers between two, both included.
+    """A continuous range, both limits included.
 
     Attributes:
         name: Name of the hyperparameter.
-        minimum: The least.
-        maximum: The greatest.
+        minimum: Minimum.
+        maximum: Maximum.
         scaling: A ``ScalingType``; a logarithmic one needs a minimum above 0, a reversed
             logarithmic one a range within 0 and 1, 1 excluded.
 
@@ -84,24 +84,24 @@ class ContinuousRange:
     scaling: str = ScalingType.AUTO.value
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         label = f"the range of {self.name}"
         for end, value in (("minimum", self.minimum), ("maximum", self.maximum)):
             check.between(f"{label}: {end}", value)
         _check_ends(check, label, self.minimum, self.maximum, self.scaling)
 
     def rendered(self) -> dict[str, Any]:
-        """The range as SageMaker takes it: numbers as texts."""
+        """The range for the request: numbers as strings."""
         return _rendered_ends(self.name, self.minimum, self.maximum, self.scaling)
 
 
 @dataclass(frozen=True, slots=True)
 class CategoricalRange:
-    """One of several values.
+    """A categorical range.
 
     Attributes:
         name: Name of the hyperparameter.
-        values: What it may be, 1 to 30 values; numbers are sent as texts, as all values are.
+        values: 1 to 30 values; all are sent as strings.
 
     Example:
         >>> CategoricalRange("tree_method", ["approx", "hist"]).rendered()
@@ -113,7 +113,7 @@ class CategoricalRange:
     values: Sequence[str | int | float]
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         label = f"the range of {self.name}"
         if not 1 <= len(self.values) <= _CHOICES:
             check.refuse(
@@ -129,11 +129,11 @@ class CategoricalRange:
 
     @property
     def texts(self) -> list[str]:
-        """The values as SageMaker takes them."""
+        """The values for the request."""
         return [value if isinstance(value, str) else text_of(value) for value in self.values]
 
     def rendered(self) -> dict[str, Any]:
-        """The range as SageMaker takes it."""
+        """The range for the request."""
         return {"Name": self.name, "Values": self.texts}
 
 
@@ -141,17 +141,17 @@ Range = IntegerRange | ContinuousRange | CategoricalRange
 
 
 def render_ranges(ranges: Sequence[Range]) -> dict[str, list[dict[str, Any]]]:
-    """``ParameterRanges`` of a request; kinds of which there is none are left out."""
+    """``ParameterRanges`` of a request; empty kinds are omitted."""
     kinds: Mapping[str, type] = {
         "IntegerParameterRanges": IntegerRange,
         "ContinuousParameterRanges": ContinuousRange,
         "CategoricalParameterRanges": CategoricalRange,
     }
-    found = {
+    kinds = {
         key: [each.rendered() for each in ranges if isinstance(each, kind)]
         for key, kind in kinds.items()
     }
-    return {key: rendered for key, rendered in found.items() if rendered}
+    return {key: rendered for key, rendered in kinds.items() if rendered}
 
 
 def _check_ends(check: Checks, label: str, minimum: float, maximum: float, scaling: str) -> None:

@@ -1,14 +1,15 @@
-"""What declared jobs of every kind share: function, custom resource, document and grants."""
+"""Base of jobs that a stack defines: custom resource, document and grants."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
+from constructs import Construct
 
 from .._private.api_model import violations
 from .._private.checks import Checks
@@ -20,18 +21,35 @@ from ..data import DataStoreBase, StateTable
 from ..identity import ExecutionRole
 from ..network import PrivateNetwork
 from .base import JobBase
-from .daily import DailyData
+from .date_partitioned_dataset import DatePartitionedDataset
 from .overrides import merged
 
 _VERBS = ("DeleteItem", "GetItem", "PutItem", "UpdateItem")
 
 
+class Specification(Protocol):
+    """The specification of one job, of any kind."""
+
+    @property
+    def store(self) -> DataStoreBase:
+        """Data store of the job's inputs and outputs."""
+        ...
+
+    def check(self, check: Checks) -> None:
+        """Refuse values that SageMaker does not allow."""
+        ...
+
+    def grant(self, scope: Construct, /) -> None:
+        """Grant the job's role access to its inputs and outputs."""
+        ...
+
+
 class JobResource(JobBase):
-    """A declared job: its document stands in the state table, from which all triggers start it.
+    """A job that a stack defines: its document in the state table, from which triggers start jobs.
 
     Attributes:
-        state: Table in which the document is kept.
-        store: Where its data lies.
+        state: Table that holds the document.
+        store: Data store of the job's inputs and outputs.
         function: The function behind the custom resource.
         resource: The custom resource.
 
@@ -44,43 +62,49 @@ class JobResource(JobBase):
 
     @abstractmethod
     def request(self) -> dict[str, Any]:
-        """The complete ``Create*`` request but the job's name."""
+        """The ``Create*`` request without the job's name."""
 
-    @abstractmethod
     def document(self, *, start_on_deploy: bool) -> dict[str, Any]:
-        """The document from which every trigger starts a job (see ADR 3)."""
+        """The job document, from which every trigger starts jobs (see ADR 3)."""
+        return {
+            "job": self.job,
+            "kind": self.kind.name,
+            "request": self.request(),
+            "data": None,
+            "start_on_deploy": start_on_deploy,
+        }
 
     @property
     @abstractmethod
     def roles(self) -> Sequence[ExecutionRole]:
-        """Roles that are handed to SageMaker."""
+        """Roles that are passed to SageMaker."""
 
     @property
-    def data(self) -> DailyData | None:
-        """The data set in daily partitions, if the job takes one."""
+    def data(self) -> DatePartitionedDataset | None:
+        """The date-partitioned dataset, if the job has one."""
         return None
 
     @property
     def input_prefixes(self) -> Sequence[str]:
-        """Prefixes of the store whose objects are looked for before a job starts."""
+        """Prefixes of the data store that must have objects before a job starts."""
         return () if self.data is None else (self.data.prefix,)
 
     def overridden(self, request: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """A request with fields put over it that the library does not model.
+        """A request with overrides applied.
 
         Args:
             request: The request.
             overrides: Values by path, see ``JobSpecification``.
 
         Raises:
-            ConfigurationError: If there is no such place.
+            ConfigurationError: If the request has no such member.
 
         """
         with Checks(self) as check:
             return merged(check, request, overrides)
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone start jobs: as isolated as the request is, with this role, on this data."""
+        """Grant permission to start jobs with this isolation, role and data."""
         return attach(grantee, self.start_statements())
 
     def start_statements(self) -> list[iam.PolicyStatement]:
@@ -97,7 +121,9 @@ class JobResource(JobBase):
             allow(["s3:PutObject"], [store.bucket.arn_for_objects(f"{data.prefix}runs/*")]),
         ]  # fmt: skip
         return [
-            allow([self.kind.action("Create")], [self.jobs_arn], guards(self.request())),
+            allow(
+                [self.kind.action("Create")], [self.jobs_arn], isolation_conditions(self.request())
+            ),
             allow(["sagemaker:AddTags"], [self.jobs_arn]),
             *([pass_role] if self.roles else []),
             *[store.list_statement(prefix) for prefix in self.input_prefixes],
@@ -105,18 +131,41 @@ class JobResource(JobBase):
             *key,
         ]
 
+    def _define(
+        self,
+        specification: Specification,
+        *,
+        job: str,
+        state: StateTable,
+        network: PrivateNetwork,
+        start_on_deploy: bool,
+        alert_topic: sns.ITopic | None,
+    ) -> None:
+        """Define the job of one specification.
+
+        Raises:
+            ConfigurationError: If the name or a value of the specification is not allowed.
+
+        """
+        with Checks(self) as check:
+            check.name("job", job, self.kind.name_limit)
+            specification.check(check)
+        self.job = job
+        self.state, self.store = state, specification.store
+        specification.grant(self)
+        self._declare(network=network, start_on_deploy=start_on_deploy, alert_topic=alert_topic)
+
     def _declare(
         self,
         *,
         network: PrivateNetwork,
         start_on_deploy: bool,
-        reserve_concurrency: bool,
-        page_topic: sns.ITopic | None,
+        alert_topic: sns.ITopic | None,
     ) -> None:
-        """Define the function and the custom resource, once all attributes stand.
+        """Define the function and the custom resource; the attributes must be set.
 
         Raises:
-            ConfigurationError: If SageMaker's model does not take the request.
+            ConfigurationError: If the request does not match SageMaker's API model.
 
         """
         with Checks(self) as check:
@@ -127,13 +176,12 @@ class JobResource(JobBase):
             self,
             "Function",
             folder="job_resource",
-            description=f"Records the {self.kind.name} job {self.job}, stops it when it goes",
+            description=f"Custom resource of the {self.kind.name} job {self.job}",
             network=network,
             key=self.state.key,
             environment={"STATE_TABLE": self.state.table_name},
             timeout=Duration.minutes(5),
-            reserved_concurrency=2 if reserve_concurrency else None,
-            page_topic=page_topic,
+            alert_topic=alert_topic,
         )
         self.function.allow(
             *self.state.statements(*_VERBS),
@@ -155,26 +203,28 @@ class JobResource(JobBase):
                 "StateTable": self.state.table_name,
             },
         )
-        # On deletion the function must still have its permissions and its way out.
+        # On deletion the function still needs its permissions and its network access.
         policies = [policy for role in self.roles for policy in role.policies]
-        self.resource.node.add_dependency(*self.function.permissions, *policies, *network.ready)
+        self.resource.node.add_dependency(
+            *self.function.permissions, *policies, *network.dependencies
+        )
 
 
-def guards(request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Conditions by which no job may be started that is less isolated than the request.
+def isolation_conditions(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """IAM conditions that deny jobs with less isolation than the request.
 
-    A second wall under the request itself, for whoever may start the job.
+    They apply to every principal with ``grant_start``.
 
     See https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
     """
     parts = _parts(request)
-    wanted = {
+    fields = {
         "sagemaker:InterContainerTrafficEncryption": "EnableInterContainerTrafficEncryption",
         "sagemaker:NetworkIsolation": "EnableNetworkIsolation",
     }
     bools = {
         key: "true"
-        for key, field in wanted.items()
+        for key, field in fields.items()
         if all(part.get(field) is True for part in parts)
     }
     conditions: dict[str, Any] = {"Bool": bools} if bools else {}
@@ -184,7 +234,7 @@ def guards(request: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _parts(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The parts of a request that say how isolated its containers are."""
+    """The parts of a request with isolation settings."""
     if "TrainingJobDefinitions" in request:
         return list(request["TrainingJobDefinitions"])
     for key in ("TrainingJobDefinition", "NetworkConfig"):

@@ -1,4 +1,4 @@
-"""Code of one's own in a framework's image: how it is told what to do."""
+"""Frameworks in script mode."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _LOG_LEVEL = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framework(Algorithm):
-    """A framework's image that runs a script of one's own.
+    """A framework image that runs a custom script.
 
-    Hyperparameters may be any value of JSON; the script gets them as arguments and in ``SM_HPS``.
-    In a job that is isolated from the network the code comes as the channel ``code``.
+    Hyperparameters are JSON values; the script receives them as arguments and in ``SM_HPS``. With
+    network isolation the code is the channel ``code``.
 
     Attributes:
         source: The code.
         version: Version of the framework.
-        hyperparameters: The script's own.
-        distribution: How it runs on several hosts and devices.
+        hyperparameters: Hyperparameters of the script.
+        distribution: Distributed training; none by default.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/docker-containers-adapt-your-own.html
 
@@ -65,14 +65,14 @@ class Framework(Algorithm):
         return AlgorithmImage.find(scope, self._IMAGE, self.version, instance_type=instance_type)
 
     def program(self, scope: Construct, *, isolated: bool, instance_type: str = "") -> Program:
-        """The hyperparameters with those that tell the image where the code is."""
+        """The hyperparameters, including those with the location of the code."""
         own = dict(self.hyperparameters)
         if self.distribution is not None:
             own |= self.distribution.rendered(instance_type)
         return script_program(scope, self.source, own, isolated=isolated)
 
     def check(self, check: Checks, job: SpecifiedJob) -> None:
-        """Refuse what the image cannot do."""
+        """Refuse channels and instances that the image does not support."""
         check_source(check, self.source, isolated=job.network_isolation)
         hosts = job.compute.hosts
         if known(hosts) and hosts > self._HOSTS:
@@ -82,33 +82,33 @@ class Framework(Algorithm):
             self.distribution.check(check, job.compute)
 
     def statements(self, scope: Construct) -> list[iam.PolicyStatement]:
-        """Reading the code's archive."""
+        """Statements to read the code's archive."""
         return self.source.statements(scope)
 
 
 def script_program(
     scope: Construct, source: SourceCode, own: Mapping[str, Any], *, isolated: bool
 ) -> Program:
-    """Hyperparameters as script mode reads them: each a text of JSON."""
+    """Hyperparameters for script mode: each as JSON."""
     asset = source.asset(scope)
     key = asset.s3_object_key
-    told = {
+    values = {
         **own,
         "sagemaker_container_log_level": _LOG_LEVEL,
         "sagemaker_program": source.entry_point,
         "sagemaker_region": Stack.of(scope).region,
-        # The object keeps its own name in the channel; the toolkit looks at what it is.
+        # The object keeps its name in the channel; the toolkit detects the format.
         "sagemaker_submit_directory": (
             f"{_FOLDER}/{key.rsplit('/', 1)[-1]}" if isolated else _address(asset)
         ),
     }
-    hyperparameters = {name: encoded(told[name]) for name in sorted(told)}
+    hyperparameters = {name: encoded(values[name]) for name in sorted(values)}
     channels = [_code_channel(asset)] if isolated else []
     return Program(hyperparameters=hyperparameters, channels=channels)
 
 
 def check_source(check: Checks, source: SourceCode, *, isolated: bool) -> None:
-    """Refuse code that an isolated container could not prepare."""
+    """Refuse requirements that an isolated container cannot install."""
     if isolated and source.has_requirements:
         message = (
             f"{REQUIREMENTS} cannot be installed in a container without a network: leave it out, "
@@ -117,9 +117,9 @@ def check_source(check: Checks, source: SourceCode, *, isolated: bool) -> None:
         check.refuse("RequirementsNotAllowed", message)
 
 
-def check_values(check: Checks, given: Mapping[str, Any]) -> None:
-    """Refuse hyperparameters that are SageMaker's own, or no JSON."""
-    for name, value in given.items():
+def check_values(check: Checks, values: Mapping[str, Any]) -> None:
+    """Refuse reserved hyperparameters, and values that are not JSON."""
+    for name, value in values.items():
         if not isinstance(name, str) or name.startswith(_RESERVED):
             message = f"{name!r} is SageMaker's own; names beginning with {_RESERVED!r} are"
             check.refuse("HyperparameterNotAllowed", message)

@@ -1,4 +1,4 @@
-"""A folder of code of one's own, as the archive that framework images unpack."""
+"""Source code folders, packed for framework images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .._private.folder import files_in, is_inside
 
 REQUIREMENTS = "requirements.txt"
 _IGNORE_FILES = (".gitignore", ".sageloopignore")
-# What differs from machine to machine, or is nobody's code.
+# Files that differ between machines, or are not code.
 _NEVER = (".git", "__pycache__", "*.py[co]", ".DS_Store", ".venv", ".ipynb_checkpoints",
           ".mypy_cache", ".pytest_cache", ".ruff_cache", *_IGNORE_FILES)  # fmt: skip
 _WHERE = "SourceCode"
@@ -25,10 +25,10 @@ _WHERE = "SourceCode"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceCode:
-    """A folder whose files become ``sourcedir.tar.gz``: same bytes in, same hash out.
+    """A folder that is packed into a reproducible ``sourcedir.tar.gz``.
 
-    Left out is what ``exclude`` names, what a ``.gitignore`` or ``.sageloopignore`` in the folder
-    names, both in Git's way of writing it, and byte code, caches and ``.git``.
+    Excluded are the patterns of ``exclude``, of a ``.gitignore`` and of a ``.sageloopignore`` in
+    the folder, and byte code, caches and ``.git``.
 
     Attributes:
         folder: The folder.
@@ -51,29 +51,29 @@ class SourceCode:
     exclude: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        """Check what can be known before anything is packed."""
+        """Check folder and entry point."""
         root = self._root
         if not root.is_dir():
             raise ConfigurationError("FolderMissing", _WHERE, f"no folder {str(self.folder)!r}")
         with Checks(_WHERE) as check:
             names = sorted(name for name, _ in self.files())
-            told = f"{self.entry_point!r} of folder {str(self.folder)!r}"
+            location = f"{self.entry_point!r} of folder {str(self.folder)!r}"
             if not names:
                 message = f"folder {str(self.folder)!r} has no files, or all are excluded"
                 check.refuse("FolderEmpty", message)
             elif not is_inside(root, root / self.entry_point):
-                message = f"entry_point must lie inside the folder, got {told}"
+                message = f"entry_point must lie inside the folder, got {location}"
                 check.refuse("EntryPointOutside", message)
             elif not (root / self.entry_point).is_file():
                 scripts = ", ".join(name for name in names if name.endswith(".py"))
-                found = f"; there are {scripts}" if scripts else ""
-                check.refuse("EntryPointMissing", f"no entry_point {told}{found}")
+                hint = f"; there are {scripts}" if scripts else ""
+                check.refuse("EntryPointMissing", f"no entry_point {location}{hint}")
             elif Path(self.entry_point).as_posix() not in names:
-                check.refuse("EntryPointExcluded", f"entry_point {told} is excluded")
+                check.refuse("EntryPointExcluded", f"entry_point {location} is excluded")
 
     @property
     def has_requirements(self) -> bool:
-        """Whether the container would install packages before it starts."""
+        """Whether the folder has requirements to install."""
         return any(name == REQUIREMENTS for name, _ in self.files())
 
     def files(self) -> Iterator[tuple[str, Path]]:
@@ -86,11 +86,11 @@ class SourceCode:
         yield from files_in(self._root, self._excluded(), where=_WHERE)
 
     def asset(self, scope: Construct) -> assets.Asset:
-        """The archive as an asset of the scope's stack, made once for the same files."""
+        """The archive as an asset of the stack, shared by equal folders."""
         return archive_asset(scope, "SourceCode", "sourcedir.tar.gz", self.files())
 
     def statements(self, scope: Construct) -> list[iam.PolicyStatement]:
-        """What a role must be allowed to read the archive, and nothing beside it."""
+        """Statements that allow a role to read the archive."""
         return read_statements(self.asset(scope))
 
     @property

@@ -1,4 +1,4 @@
-"""A training job's specification: one complete request, as data."""
+"""Specification of a training job."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..data import DataStoreBase
 from ..identity import ExecutionRole
 from .algorithm import Algorithm, Program
 from .channel import INPUT_MODES, Channel
-from .compute import Compute, Spot
-from .daily import DailyData
+from .date_partitioned_dataset import DatePartitionedDataset
 from .metric import MetricDefinition, check_definitions
 from .overrides import merged
+from .resource_config import ResourceConfig, Spot
 
 _CHANNELS = 20
 _ENVIRONMENT = 100
@@ -27,44 +27,44 @@ _ENVIRONMENT = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpecification:
-    """Everything that a training job is, but its name.
+    """Specification of a training job, without its name.
 
-    Jobs run in the VPC, are isolated from the network, encrypt what travels between their
-    containers, and keep volumes and output under the store's key.
+    Jobs run in the VPC with network isolation, encrypted traffic between containers, and volumes
+    and outputs that are encrypted with the data store's key.
 
     Attributes:
-        algorithm: A built-in algorithm, a framework with code, or an image of your own.
-        store: Where data and models lie.
-        role: Role of the job; it comes to read the channels and to write the outputs.
+        algorithm: Built-in algorithm, framework with code, or custom image.
+        store: Data store of datasets and models.
+        role: Role of the job. Granted read on the channels and write on the outputs.
         subnet_ids: Subnets of the job.
         security_group_ids: Security groups of the job.
-        data: A data set in daily partitions, which becomes two channels.
-        channels: Other channels; at least one if there is no ``data``, and 20 in all.
+        data: Date-partitioned dataset, which becomes two channels.
+        channels: Additional channels; at least one without ``data``, and at most 20 in total.
         compute: Instances; one ``ml.m5.xlarge`` by default.
-        spot: Spare capacity; none by default.
-        input_mode: ``File``, ``FastFile`` or ``Pipe``, for channels that do not say.
-        max_runtime_seconds: After which SageMaker stops the job, 1 second to 28 days.
-        max_pending_seconds: How long a job may wait for a training plan's capacity, 30 minutes
-            to 28 days; no limit by default.
-        retries: How often SageMaker starts a job again after an error of its own, 1 to 30; never
-            by default.
-        output_prefix: Where models go, ending in a slash.
-        output_compression: ``GZIP``, or ``NONE`` for the bare files; SageMaker's own by default.
-        metric_definitions: Metrics read from the log, for code of your own.
+        spot: Managed Spot training; none by default.
+        input_mode: Default input mode of channels: ``File``, ``FastFile`` or ``Pipe``.
+        max_runtime_seconds: Maximum runtime in seconds, 1 second to 28 days.
+        max_pending_seconds: Maximum pending time for a training plan's capacity, 30 minutes to
+            28 days; no limit by default.
+        retries: Retries after internal errors of SageMaker, 1 to 30; none by default.
+        output_prefix: Prefix of models, ending in a slash.
+        output_compression: ``GZIP``, or ``NONE`` for uncompressed files; SageMaker's default
+            otherwise.
+        metric_definitions: Metric definitions, for custom code.
         environment: Environment of the container, 100 variables at most.
-        network_isolation: Whether containers reach nothing but their channels. Without it code
-            comes from S3, and may install its requirements.
-        encrypt_between_containers: Whether what travels between containers is encrypted.
-        overrides: Fields of ``CreateTrainingJob`` that are not modelled here, by path
-            (``"TensorBoardOutputConfig.LocalPath"``) or nested; checked as strictly as AWS does.
+        network_isolation: Whether containers have network isolation. Without it code is
+            downloaded from Amazon S3, and its requirements are installed.
+        encrypt_between_containers: Whether traffic between containers is encrypted.
+        overrides: Other members of ``CreateTrainingJob``, by path
+            (``"TensorBoardOutputConfig.LocalPath"``) or nested; checked against the API model.
 
     Example:
         >>> role = TrainingRole(stack, "Role", key=store.key)
-        >>> group = network.workload_group(stack, "Group", description="Training")
+        >>> group = network.security_group(stack, "Group", description="Training")
         >>> specification = JobSpecification(
         ...     algorithm=XGBoost(hyperparameters={"num_round": 100}), store=store,
-        ...     data=DailyData(prefix="datasets/flights/"), role=role,
-        ...     compute=Compute(instance_type="ml.m5.2xlarge"),
+        ...     data=DatePartitionedDataset(prefix="datasets/flights/"), role=role,
+        ...     compute=ResourceConfig(instance_type="ml.m5.2xlarge"),
         ...     subnet_ids=network.subnet_ids, security_group_ids=[group.security_group_id])
 
     """
@@ -74,9 +74,9 @@ class JobSpecification:
     role: ExecutionRole
     subnet_ids: Sequence[str]
     security_group_ids: Sequence[str]
-    data: DailyData | None = None
+    data: DatePartitionedDataset | None = None
     channels: Sequence[Channel] = ()
-    compute: Compute = field(default_factory=Compute)
+    compute: ResourceConfig = field(default_factory=ResourceConfig)
     spot: Spot | None = None
     input_mode: str = "File"
     max_runtime_seconds: int = 3600
@@ -92,19 +92,19 @@ class JobSpecification:
 
     @property
     def channel_names(self) -> list[str]:
-        """Names of the data's channels, those of daily data first."""
+        """Names of the channels, those of the dataset first."""
         daily = [] if self.data is None else self.data.channel_names
         return [*daily, *[channel.name for channel in self.channels]]
 
     @property
     def input_prefixes(self) -> list[str]:
-        """Prefixes of the store from which the job reads, each once."""
+        """Distinct prefixes of the data store from which the job reads."""
         daily = [] if self.data is None else [self.data.prefix]
         own = [channel.prefix for channel in self.channels if channel.lies_in_store]
         return list(dict.fromkeys([*daily, *own]))
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         self._check_channels(check)
         self.compute.check(check)
         self._check_limits(check)
@@ -123,11 +123,11 @@ class JobSpecification:
         """The ``CreateTrainingJob`` request without ``TrainingJobName``.
 
         Args:
-            scope: Any construct of the stack; code becomes assets of it.
+            scope: Any construct of the stack, which receives assets of code.
 
         Raises:
-            ConfigurationError: If the region lacks image or instances, or the request would not
-                pass AWS's own model.
+            ConfigurationError: If the region has no such image or instances, or the request does
+                not match the API model.
 
         """
         first = self.compute.first_type
@@ -138,12 +138,12 @@ class JobSpecification:
             self.compute.check_in(check, scope)
             self._check_images(check, scope)
             request = merged(check, self._rendered(scope, program), self.overrides)
-            for found in violations("CreateTrainingJob", request, without=("TrainingJobName",)):
-                check.refuse("RequestNotAllowed", found)
+            for error in violations("CreateTrainingJob", request, without=("TrainingJobName",)):
+                check.refuse("RequestNotAllowed", error)
         return request
 
     def document(self, scope: Construct, *, job: str, start_on_deploy: bool) -> dict[str, Any]:
-        """The document from which every trigger starts a job (see ADR 3)."""
+        """The job document, from which every trigger starts jobs (see ADR 3)."""
         document = {
             "job": job,
             "request": self.request(scope),
@@ -154,18 +154,18 @@ class JobSpecification:
         return {**document, "fallback_instance_types": fallbacks} if fallbacks else document
 
     def grant(self, scope: Construct) -> None:
-        """Let the role read the channels and the code, and write outputs and checkpoints."""
+        """Grant the role read on channels and code, and write on outputs and checkpoints."""
         self.role.add(*_distinct(self.read_statements(scope)), *_distinct(self.write_statements()))
 
     def read_statements(self, scope: Construct) -> list[iam.PolicyStatement]:
-        """What the role must be allowed to read."""
+        """Statements that allow the role to read."""
         daily = [] if self.data is None else self.store.read_statements(self.data.prefix)
         channels = [each for channel in self.channels
                     for each in channel.statements(scope, self.store)]  # fmt: skip
         return [*daily, *channels, *self.algorithm.statements(scope)]
 
     def write_statements(self) -> list[iam.PolicyStatement]:
-        """What the role must be allowed to write; checkpoints are mirrored both ways."""
+        """Statements that allow the role to write, and to read checkpoints."""
         written = self.store.write_statements(self.output_prefix)
         if self.spot is None or self.spot.checkpoint_prefix == "":
             return written
@@ -175,7 +175,7 @@ class JobSpecification:
         return [*written, self.store.list_statement(prefix), allow(actions, [objects])]
 
     def encrypts_volume(self) -> bool:
-        """Whether the instances take a volume key: those with local disks refuse one."""
+        """Whether the instances accept a volume key."""
         return "VolumeKmsKeyId" in self.compute.rendered(self.store.key)
 
     def _check_channels(self, check: Checks) -> None:
@@ -217,7 +217,7 @@ class JobSpecification:
             check.refuse("WarmPoolNotAllowed", "warm_pool_seconds does not go with spot")
 
     def _check_images(self, check: Checks, scope: Construct) -> None:
-        """One request serves all instance types, so one image must."""
+        """All instance types share one request, and so one image."""
         first, *others = [self.algorithm.image(scope, each) for each in self.compute.types]
         if any(other.uri != first.uri for other in others):
             message = (
@@ -291,11 +291,11 @@ class JobSpecification:
 
 
 def _distinct(statements: Sequence[iam.PolicyStatement]) -> list[iam.PolicyStatement]:
-    """Statements without those that say what an earlier one says."""
-    found: dict[str, iam.PolicyStatement] = {}
+    """Statements without duplicates."""
+    distinct: dict[str, iam.PolicyStatement] = {}
     for statement in statements:
-        found.setdefault(str(statement.to_json()), statement)
-    return list(found.values())
+        distinct.setdefault(str(statement.to_json()), statement)
+    return list(distinct.values())
 
 
-__all__ = ["DailyData", "JobSpecification"]
+__all__ = ["DatePartitionedDataset", "JobSpecification"]

@@ -1,4 +1,4 @@
-"""The function through which everything but a deployment starts a job."""
+"""Start function of a job."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .._private.alarm_duties import RETRAINING, claim
 from .._private.checks import Checks, known, text_of
 from .._private.function import ProjectFunction
 from .._private.policies import allow, attach
-from .._private.statements import alarm_statement, metric_statement, page_statements
+from .._private.statements import alarm_statement, alert_statements, metric_statement
 from ..network import PrivateNetwork
 from .resource import JobResource
 
 NAMESPACE = "sageloop"
-"""Namespace of the project's own metrics."""
+"""CloudWatch namespace of the project's custom metrics."""
 
 
 def start_environment(job: JobResource, *, cooldown: Duration, max_attempts: int) -> dict[str, str]:
-    """What the functions that start jobs are told."""
+    """Environment variables of the functions that start jobs."""
     return {
         "STATE_TABLE": job.state.table_name,
         "JOB": job.job,
@@ -41,27 +41,25 @@ def start_function(
     *,
     network: PrivateNetwork,
     environment: Mapping[str, str],
-    reserve_concurrency: bool,
-    page_topic: sns.ITopic | None,
+    alert_topic: sns.ITopic | None,
     watches_alarms: bool = True,
-    pages_itself: bool = False,
+    sends_alerts: bool = False,
 ) -> ProjectFunction:
-    """Define the function, and the parameter under which it is found by the job's name.
+    """Define the start function of a job, and the parameter with its ARN.
 
     Args:
         scope: Parent.
-        job: What it starts.
-        network: Its network.
-        environment: What it is told, see ``start_environment``.
-        reserve_concurrency: Whether it reserves its concurrency in the account.
-        page_topic: Topic told of its dead letters.
+        job: Job that it starts.
+        network: Network of the function.
+        environment: Environment variables, see ``start_environment``.
+        alert_topic: SNS topic that is notified of dead letters.
         watches_alarms: Whether an alarm may start the job.
-        pages_itself: Whether it sends pages, because no reconciler does.
+        sends_alerts: Whether it sends alerts, for jobs without a reconciler.
 
     """
-    told = dict(environment)
-    if pages_itself and page_topic is not None:
-        told["ALERT_TOPIC_ARN"] = page_topic.topic_arn
+    variables = dict(environment)
+    if sends_alerts and alert_topic is not None:
+        variables["ALERT_TOPIC_ARN"] = alert_topic.topic_arn
     function = ProjectFunction(
         scope,
         "StartTraining",
@@ -69,18 +67,17 @@ def start_function(
         description=f"Starts a {job.kind.name} job once per event ({job.job})",
         network=network,
         key=job.state.key,
-        environment=told,
+        environment=variables,
         timeout=Duration.minutes(5),
-        reserved_concurrency=2 if reserve_concurrency else None,
-        page_topic=page_topic,
+        alert_topic=alert_topic,
     )
     function.allow(
         *job.state.statements("GetItem", "PutItem", "UpdateItem"),
         metric_statement(),
         *([alarm_statement()] if watches_alarms else []),
     )
-    if pages_itself and page_topic is not None:
-        function.allow(*page_statements(page_topic))
+    if sends_alerts and alert_topic is not None:
+        function.allow(*alert_statements(alert_topic))
     function.allow_apart("Start", [*job.start_statements(), *_manifest_statements(job)])
     ssm.StringParameter(
         scope,
@@ -94,17 +91,17 @@ def start_function(
 
 
 def invoke_statement(function: ProjectFunction) -> iam.PolicyStatement:
-    """Start a job by hand."""
+    """Start a job manually."""
     return allow(["lambda:InvokeFunction"], [function.arn])
 
 
 def grant_invoke(grantee: iam.IGrantable, function: ProjectFunction) -> iam.Grant:
-    """Let someone start a job by hand."""
+    """Grant permission to start a job manually."""
     return attach(grantee, [invoke_statement(function)])
 
 
 def start_on_data(function: ProjectFunction, job: JobResource, keys: Sequence[str]) -> events.Rule:
-    """Start a job when an object arrives.
+    """Start a job when an object is created.
 
     Args:
         function: The job's start function.
@@ -130,10 +127,10 @@ def start_on_data(function: ProjectFunction, job: JobResource, keys: Sequence[st
 def start_on_alarms(
     function: ProjectFunction, alarms: Sequence[cloudwatch.IAlarm], *, description: str
 ) -> events.Rule:
-    """Start a job when an alarm turns red.
+    """Start a job when an alarm goes to ALARM.
 
     Raises:
-        ConfigurationError: If one of the alarms ends bad rollouts.
+        ConfigurationError: If one of the alarms is a rollback alarm.
 
     """
     claim(function, alarms, RETRAINING)
@@ -150,7 +147,7 @@ def start_on_alarms(
 
 
 def check_starting(check: Checks, *, max_attempts: int) -> None:
-    """Refuse numbers that the function cannot be told."""
+    """Refuse numbers out of range."""
     check.whole("max_attempts", max_attempts, 1, 10)
 
 

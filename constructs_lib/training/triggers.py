@@ -1,9 +1,8 @@
-"""What starts a job that no retraining loop watches."""
+"""Triggers of jobs outside of a retraining loop."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -15,7 +14,7 @@ from constructs import Construct
 from .._private.checks import Checks, text_of
 from .._private.errors import ConfigurationError
 from .._private.function import ProjectFunction
-from .._private.statements import metric_statement, page_statements
+from .._private.statements import alert_statements, metric_statement
 from ..network import PrivateNetwork
 from .resource import JobResource
 from .starting import (
@@ -31,17 +30,17 @@ from .starting import (
 
 
 class JobTriggers(Construct):
-    """Defines what starts a job: new data, a schedule, an alarm, a hand.
+    """Defines the triggers of a job: new data, a schedule, alarms and manual requests.
 
-    Each event starts one job, never two at a time. What comes while a job runs is started when
-    it ends; a failed job is counted and paged, and the next of its instance types is tried where
-    it has others. A job of a retraining loop needs none of this: the loop brings its own.
+    Each event starts one job, one job at a time; an event during a job starts another job after it.
+    A failed job is counted, sends an alert, and is retried on the next fallback instance type. A
+    job of a ``RetrainingLoop`` needs no ``JobTriggers``.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
 
     Example:
         >>> triggers = JobTriggers(stack, "Triggers", job=job, network=network, on_data=True,
-        ...                        schedule=Duration.days(7), page_topic=pages.topic)
+        ...                        schedule=Duration.days(7), alert_topic=alerts.topic)
         >>> triggers.grant_start(people)
 
     """
@@ -58,66 +57,60 @@ class JobTriggers(Construct):
         alarms: Sequence[cloudwatch.IAlarm] = (),
         cooldown: Duration | None = None,
         backoff: Duration | None = None,
-        look_after_every: Duration | None = None,
+        reconcile_every: Duration | None = None,
         max_attempts: int = 3,
-        page_topic: sns.ITopic | None = None,
-        reserve_concurrency: bool = True,
+        alert_topic: sns.ITopic | None = None,
     ) -> None:
-        """Define what starts the job; without any rule, a hand does.
+        """Define the triggers; without any, only manual requests start the job.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             job: A training, tuning, processing or batch transform job.
             network: Network of the functions.
-            on_data: Whether a completed delivery of the job's daily data starts it; or keys of
-                objects in its store, or prefixes that end in a slash, whose arrival does.
-            schedule: How often it is started, or a cron expression of ``events.Schedule``.
-            alarms: Alarms that start it when they turn red.
-            cooldown: Pause between the starts of two jobs that alarms ask for, 6 hours by
-                default.
-            backoff: Pause before a failed job is tried again, doubled each time; 15 minutes by
-                default.
-            look_after_every: How often lost events are looked for, 15 minutes by default.
-            max_attempts: Jobs that one trigger may cost, 1 to 10.
-            page_topic: Topic told when a job fails, or a function does.
-            reserve_concurrency: Whether functions reserve their concurrency in the account.
+            on_data: Whether a completed delivery of the job's dataset starts it; or keys of objects
+                in its data store, or prefixes that end in a slash.
+            schedule: Interval, or a schedule of EventBridge; none by default.
+            alarms: Alarms that start the job when they go to ALARM.
+            cooldown: Minimum time between two jobs that alarms start, 6 hours by default.
+            backoff: Time before a failed job is retried, 15 minutes by default; doubled with each
+                attempt.
+            reconcile_every: Interval of the check for lost events, 15 minutes by default.
+            max_attempts: Jobs that one trigger may start, 1 to 10.
+            alert_topic: SNS topic that is notified when a job or a function fails.
 
         Raises:
-            ConfigurationError: If a value is not allowed, or there is no data to wait for.
+            ConfigurationError: If a value is not allowed, or the job has no dataset.
 
         """
         super().__init__(scope, construct_id)
         with Checks(self) as check:
             check_starting(check, max_attempts=max_attempts)
         keys = _keys(self, job, on_data)
-        self.job, self.page_topic = job, page_topic
+        self.job, self.alert_topic = job, alert_topic
         self._backoff = Duration.minutes(15) if backoff is None else backoff
         self._max_attempts = max_attempts
-        common: dict[str, Any] = {
-            "network": network, "reserve_concurrency": reserve_concurrency,
-        }  # fmt: skip
         self.start_training = start_function(
-            self, job, page_topic=page_topic, pages_itself=True,
-            watches_alarms=len(alarms) > 0, **common,
+            self, job, alert_topic=alert_topic, sends_alerts=True,
+            watches_alarms=len(alarms) > 0, network=network,
             environment=start_environment(
                 job, cooldown=Duration.hours(6) if cooldown is None else cooldown,
                 max_attempts=max_attempts,
             ),
         )  # fmt: skip
-        self.on_job_change = self._build_on_job_change(**common)
+        self.on_job_change = self._build_on_job_change(network)
         self.on_job_change.schedule(
             "Every",
-            description=f"Looks after {job.job}",
-            every=Duration.minutes(15) if look_after_every is None else look_after_every,
+            description=f"Checks jobs of {job.job}",
+            every=Duration.minutes(15) if reconcile_every is None else reconcile_every,
         )
         self.rules = self._build_rules(keys, schedule, alarms)
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone start a job by hand.
+        """Grant permission to start a job manually.
 
-        They invoke the function ``start_training`` with ``{"source": "manual", "id": "<any>",
-        "time": "<ISO 8601>"}``; an id starts one job, however often it comes.
+        Invoke the function ``start_training`` with ``{"source": "manual", "id": "<any>",
+        "time": "<ISO 8601>"}``; an id starts one job, even if the request is repeated.
         """
         return grant_invoke(grantee, self.start_training)
 
@@ -132,7 +125,7 @@ class JobTriggers(Construct):
         if keys:
             rules.append(start_on_data(function, job, keys))
         if alarms:
-            description = f"An alarm asks for a job of {job.job}"
+            description = f"Alarms that start a job of {job.job}"
             rules.append(start_on_alarms(function, alarms, description=description))
         if schedule is not None:
             rules.append(
@@ -140,10 +133,8 @@ class JobTriggers(Construct):
             )
         return rules
 
-    def _build_on_job_change(
-        self, *, network: PrivateNetwork, reserve_concurrency: bool
-    ) -> ProjectFunction:
-        job, topic = self.job, self.page_topic
+    def _build_on_job_change(self, network: PrivateNetwork) -> ProjectFunction:
+        job, topic = self.job, self.alert_topic
         environment = {
             "STATE_TABLE": job.state.table_name,
             "JOB": job.job,
@@ -158,20 +149,19 @@ class JobTriggers(Construct):
             self,
             "OnJobChange",
             folder="on_job_change",
-            description=f"Counts, pages and goes on when a job ends ({job.job})",
+            description=f"Handles the end of jobs ({job.job})",
             network=network,
             key=job.state.key,
             environment=environment,
             timeout=Duration.minutes(5),
-            reserved_concurrency=2 if reserve_concurrency else None,
-            page_topic=topic,
+            alert_topic=topic,
         )
         function.allow(
             *job.state.statements("GetItem", "PutItem", "UpdateItem"),
             *job.describe_statements(),
             invoke_statement(self.start_training),
             metric_statement(),
-            *([] if topic is None else page_statements(topic)),
+            *([] if topic is None else alert_statements(topic)),
         )
         function.listen(
             "OnJob", description=f"A job of {job.job} ended", pattern=job.state_pattern()

@@ -1,4 +1,4 @@
-"""One training definition of a tuning job: what is trained, fixed and searched."""
+"""Training definitions of tuning jobs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ _ALGORITHM = ("AlgorithmName", "TrainingImage", "TrainingInputMode", "MetricDefi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningDefinition:
-    """One of several ways to train that a search compares.
+    """One of several training job definitions of a tuning job.
 
     Attributes:
         name: Name of the definition, unique in its tuning job, 64 characters at most.
-        specification: What is trained. Its hyperparameters are fixed for all trials, but those
-            that are searched: their values stand for jobs that are not tuned.
-        ranges: What is searched, 1 to 30 hyperparameters.
-        static: More that is fixed; it wins over the specification, and may not be searched.
-        objective: What is improved; by default what the algorithm is known to report.
+        specification: Training job. Its hyperparameters are static, except those with a range.
+        ranges: Ranges of 1 to 30 hyperparameters.
+        static: Additional static hyperparameters, which override the specification.
+        objective: Objective metric; by default that of the algorithm.
 
     Example:
         >>> TuningDefinition(name="deep", specification=specification,
@@ -47,11 +46,11 @@ class TuningDefinition:
 
     @property
     def label(self) -> str:
-        """How messages call it."""
+        """Name in error messages."""
         return f"definition {self.name}" if self.name else "specification"
 
     def fixed(self, request: Mapping[str, Any]) -> dict[str, str]:
-        """What is fixed: the specification's hyperparameters that are not searched, and more."""
+        """Static hyperparameters, those of the specification without a range included."""
         searched = {each.name for each in self.ranges}
         own: Mapping[str, str] = request.get("HyperParameters", {})
         kept = {name: value for name, value in own.items() if name not in searched}
@@ -62,7 +61,7 @@ class TuningDefinition:
         return dict(sorted({**kept, **more}.items()))
 
     def improved(self, check: Checks) -> Objective | None:
-        """The objective, or the algorithm's own; refused if there is none."""
+        """The objective; by default that of the algorithm. Refused if there is none."""
         if self.objective is not None:
             return self.objective
         algorithm = self.specification.algorithm
@@ -74,7 +73,7 @@ class TuningDefinition:
         return Objective(metric=metric, type=algorithm.metrics[metric])
 
     def check(self, check: Checks, scope: Construct) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         self.specification.check(check)
         request = self.specification.request(scope)
         check_ranges(check, self.ranges, self.fixed(request))

@@ -1,4 +1,4 @@
-"""What built-in algorithms let one search, and what they are judged by.
+"""Tunable hyperparameters and objective metrics of built-in algorithms.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost-tuning.html
 """
@@ -22,7 +22,7 @@ _TUNABLE: Mapping[type[BuiltIn], Mapping[str, type]] = {
         **dict.fromkeys(
             ("alpha", "colsample_bylevel", "colsample_bynode", "colsample_bytree", "eta", "gamma",
              "lambda", "min_child_weight", "subsample"), ContinuousRange),
-        # XGBoost takes any number, SageMaker's table whole ones.
+        # XGBoost accepts any number, SageMaker's table only integers.
         "max_delta_step": IntegerRange,
     },
     KMeans: {
@@ -44,7 +44,7 @@ _BY_OBJECTIVE = {"reg": "rmse", "count": "rmse", "binary": "logloss", "multi": "
 
 
 def known_objective(algorithm: Algorithm) -> str | None:
-    """The metric that an algorithm is judged by if nothing else is said."""
+    """The default objective metric of an algorithm."""
     if isinstance(algorithm, XGBoost):
         return _xgboost_objective(algorithm)
     if isinstance(algorithm, KMeans):
@@ -53,7 +53,7 @@ def known_objective(algorithm: Algorithm) -> str | None:
 
 
 def check_tunable(check: Checks, algorithm: Algorithm, ranges: Sequence[Range]) -> None:
-    """Refuse to search what a built-in algorithm does not let one search."""
+    """Refuse ranges of hyperparameters that are not tunable."""
     if not isinstance(algorithm, BuiltIn):
         return
     tunable = _TUNABLE[type(algorithm)]
@@ -63,7 +63,7 @@ def check_tunable(check: Checks, algorithm: Algorithm, ranges: Sequence[Range]) 
             check.refuse("HyperparameterNotTunable", f"{each.name} cannot be searched; allowed "
                          f"are {', '.join(sorted(tunable))}")  # fmt: skip
             continue
-        # A grid takes numbers as categories too.
+        # A grid accepts numbers as categories.
         if not isinstance(each, kind | CategoricalRange):
             check.refuse("RangeNotAllowed", f"{each.name} needs {_KINDS[kind]} range, got "
                          f"{_KINDS[type(each)]} one")  # fmt: skip
@@ -71,7 +71,7 @@ def check_tunable(check: Checks, algorithm: Algorithm, ranges: Sequence[Range]) 
 
 
 def _check_values(check: Checks, parameter: Parameter, searched: Range) -> None:
-    """Hold the values of a range against what the algorithm takes."""
+    """Check the values of a range against the hyperparameter."""
     label = f"the range of {searched.name}"
     if not isinstance(searched, CategoricalRange):
         for end, value in (("minimum", searched.minimum), ("maximum", searched.maximum)):
@@ -83,9 +83,9 @@ def _check_values(check: Checks, parameter: Parameter, searched: Range) -> None:
 
 
 def _xgboost_objective(algorithm: XGBoost) -> str | None:
-    given = algorithm.hyperparameters.get("eval_metric")
-    if given is None:
+    metric = algorithm.hyperparameters.get("eval_metric")
+    if metric is None:
         family = str(algorithm.hyperparameters.get("objective", "reg")).split(":")[0]
-        given = _BY_OBJECTIVE.get(family)
-    name = f"validation:{given}"
+        metric = _BY_OBJECTIVE.get(family)
+    name = f"validation:{metric}"
     return name if name in algorithm.metrics else None

@@ -1,4 +1,4 @@
-"""A tuning job as infrastructure."""
+"""Hyperparameter tuning job."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .._private.policies import allow, arn
 from ..data import StateTable
 from ..identity import ExecutionRole, TrainingRole
 from ..network import PrivateNetwork
-from .daily import DailyData
+from .date_partitioned_dataset import DatePartitionedDataset
 from .kinds import TUNING
 from .ranges import Range, render_ranges
 from .resource import JobResource
 from .specification import JobSpecification
 from .tuning_definition import TuningDefinition
 from .tuning_rules import (
-    Completion,
+    CompletionCriteria,
     Hyperband,
     Limits,
     Objective,
@@ -35,12 +35,12 @@ from .tuning_rules import (
 
 
 class TuningJob(JobResource):
-    """Defines a search for good hyperparameters, started by whatever starts a training job.
+    """Defines a hyperparameter tuning job, with the triggers of a training job.
 
-    Deploying records what is searched, and starts a search only if told to; an unchanged one
-    starts none. Deleting, and rolling back, stops what is running. Names are derived from what
-    started them: ``<job>-<10 hex digits>``, trials ``<job>-<10 hex digits>-<number>-<8 hex>``.
-    The best trial goes through a retraining loop's gate as a training job does.
+    A deployment records the request, and starts a job only with ``start_on_deploy`` and a changed
+    request. Deleting or rolling back the resource stops running jobs. Names of jobs are
+    ``<job>-<10 hex digits>``, of trials ``<job>-<10 hex digits>-<number>-<8 hex>``. In a
+    ``RetrainingLoop`` the gate evaluates the best trial.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning.html
 
@@ -72,45 +72,42 @@ class TuningJob(JobResource):
         max_jobs: int | None = None,
         max_parallel: int = 1,
         max_runtime_seconds: int | None = None,
-        raised_quota: bool = False,
+        quota_override: bool = False,
         early_stopping: bool = False,
-        completion: Completion | None = None,
+        completion: CompletionCriteria | None = None,
         warm_start: WarmStart | None = None,
         random_seed: int | None = None,
         overrides: Mapping[str, Any] | None = None,
         start_on_deploy: bool = False,
-        reserve_concurrency: bool = True,
-        page_topic: sns.ITopic | None = None,
+        alert_topic: sns.ITopic | None = None,
     ) -> None:
-        """Define the search.
+        """Define the tuning job.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            job: Prefix of the jobs' names, 21 characters at most.
-            state: Table in which the request is kept.
-            network: Network of the function behind the resource.
-            specification: What is trained, if there is one way to; its role was made to tune.
-            ranges: What is searched, 1 to 30 hyperparameters.
-            static: What is fixed besides the specification's hyperparameters, see
-                ``TuningDefinition``.
-            objective: What is improved; by default what the algorithm is known to report.
-            definitions: Several ways to train, 1 to 10, in place of the four above.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            job: Name prefix of the jobs, at most 21 characters.
+            state: State table that holds the request.
+            network: Network of the custom resource's function.
+            specification: Training job, if there is one definition; its role needs ``tunes=True``.
+            ranges: Ranges of 1 to 30 hyperparameters.
+            static: Additional static hyperparameters, see ``TuningDefinition``.
+            objective: Objective metric; by default that of the algorithm.
+            definitions: 1 to 10 training job definitions, in place of the four above.
             strategy: A ``Strategy`` or ``Hyperband``.
-            max_jobs: Trials in all, 750 at most; a grid's number follows from its ranges.
-            max_parallel: Trials at one time, 10 at most.
-            max_runtime_seconds: Seconds in all, 120 to 15,768,000; no limit by default.
-            raised_quota: Whether the account may run more trials, see ``Limits``.
-            early_stopping: Whether SageMaker stops trials that fall behind the median.
-            completion: What ends the search before its limits.
-            warm_start: Earlier searches to begin from.
-            random_seed: Seed of the search, at least 0; the same seed tries the same again.
+            max_jobs: Maximum number of trials, at most 750; a grid's follows from its ranges.
+            max_parallel: Maximum number of parallel trials, at most 10.
+            max_runtime_seconds: Maximum runtime in seconds, 120 to 15,768,000; no limit by default.
+            quota_override: Whether the account has increased quotas, see ``Limits``.
+            early_stopping: Whether SageMaker stops trials early.
+            completion: Completion criteria before the limits.
+            warm_start: Parent tuning jobs.
+            random_seed: Seed of the search, at least 0; for reproducible configurations.
             overrides: Fields of the request that the library does not model, by path
                 (``"HyperParameterTuningJobConfig.ParameterRanges.AutoParameters"``) or nested.
-            start_on_deploy: Start a search when it is created or changes; a deployment with an
-                empty data set is then refused.
-            reserve_concurrency: Whether the function reserves its concurrency in the account.
-            page_topic: Topic told when the function fails.
+            start_on_deploy: Whether a new or changed request starts a job; the deployment then
+                fails if the dataset is empty.
+            alert_topic: SNS topic that is notified when the function fails.
 
         Raises:
             ConfigurationError: If a name, a value or a combination is not allowed.
@@ -123,7 +120,7 @@ class TuningJob(JobResource):
         )
         self.limits = Limits(
             jobs=max_jobs, parallel=max_parallel, runtime_seconds=max_runtime_seconds,
-            raised=raised_quota,
+            raised=quota_override,
         )  # fmt: skip
         self.strategy, self.early_stopping = strategy, early_stopping
         self.completion, self.warm_start, self.random_seed = completion, warm_start, random_seed
@@ -138,23 +135,22 @@ class TuningJob(JobResource):
         self._declare(
             network=network,
             start_on_deploy=start_on_deploy,
-            reserve_concurrency=reserve_concurrency,
-            page_topic=page_topic,
+            alert_topic=alert_topic,
         )
 
     @property
     def trials_arn(self) -> str:
-        """ARN of all training jobs that searches of this name prefix start."""
+        """ARN of all trials of this name prefix."""
         return arn(self, "sagemaker", "training-job", f"{self.job}-*")
 
     @property
     def job_arns(self) -> list[str]:
-        """ARNs of all searches of this name prefix, and of their trials."""
+        """ARNs of all tuning jobs of this name prefix, and of their trials."""
         return [self.jobs_arn, self.trials_arn]
 
     @property
     def roles(self) -> Sequence[ExecutionRole]:
-        """The roles that are handed to SageMaker, each once."""
+        """The roles that are passed to SageMaker, each once."""
         roles: list[ExecutionRole] = []
         for definition in self.definitions:
             if definition.specification.role not in roles:
@@ -163,16 +159,16 @@ class TuningJob(JobResource):
 
     @property
     def input_prefixes(self) -> Sequence[str]:
-        """Prefixes of the store whose objects are looked for before a job starts."""
+        """Prefixes of the data store that must have objects before a job starts."""
         return self.specification.input_prefixes
 
     @property
-    def data(self) -> DailyData | None:
-        """The data set in daily partitions, the same for all definitions."""
+    def data(self) -> DatePartitionedDataset | None:
+        """The date-partitioned dataset, the same for all definitions."""
         return self.specification.data
 
     def describe_statements(self) -> list[iam.PolicyStatement]:
-        """Statements to look at searches and their trials."""
+        """Statements to describe tuning jobs and their trials."""
         listing = "sagemaker:ListTrainingJobsForHyperParameterTuningJob"
         return [
             *self.status_statements(),
@@ -181,7 +177,7 @@ class TuningJob(JobResource):
         ]
 
     def request(self) -> dict[str, Any]:
-        """The complete ``CreateHyperParameterTuningJob`` request but the job's name."""
+        """The ``CreateHyperParameterTuningJob`` request without the job's name."""
         request: dict[str, Any] = {"HyperParameterTuningJobConfig": self._config()}
         if self.several:
             request["TrainingJobDefinitions"] = [
@@ -195,7 +191,7 @@ class TuningJob(JobResource):
         return self.overridden(request, self.overrides)
 
     def document(self, *, start_on_deploy: bool) -> dict[str, Any]:
-        """The document from which every trigger starts a search (see ADR 3)."""
+        """The job document, from which every trigger starts jobs (see ADR 3)."""
         trained = self.specification.document(self, job=self.job, start_on_deploy=start_on_deploy)
         return {**trained, "kind": self.kind.name, "request": self.request()}
 
@@ -237,7 +233,7 @@ class TuningJob(JobResource):
             self._check_data(check)
 
     def _check_data(self, check: Checks) -> None:
-        """One manifest is written for all: definitions on other data would miss it."""
+        """Refuse definitions with other data: all share one manifest."""
         first = self.definitions[0].specification
         for definition in self.definitions[1:]:
             other = definition.specification
@@ -247,8 +243,8 @@ class TuningJob(JobResource):
 
     def _objectives(self) -> list[Objective]:
         with Checks(self) as check:
-            found = [definition.improved(check) for definition in self.definitions]
-        return [objective for objective in found if objective is not None]
+            objectives = [definition.improved(check) for definition in self.definitions]
+        return [objective for objective in objectives if objective is not None]
 
 
 def _definitions(
@@ -260,8 +256,8 @@ def _definitions(
     static: Mapping[str, str | int | float] | None,
     objective: Objective | None,
 ) -> list[TuningDefinition]:
-    alone = specification is not None or len(ranges) > 0 or static or objective is not None
-    if definitions and alone:
+    single = specification is not None or len(ranges) > 0 or static or objective is not None
+    if definitions and single:
         raise ConfigurationError(
             "DefinitionTwice",
             scope,

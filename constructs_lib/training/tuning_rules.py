@@ -1,4 +1,4 @@
-"""What a tuning job may ask for: each rule of SageMaker's that can be judged at synth.
+"""Rules of SageMaker for tuning jobs.
 
 See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html
 """
@@ -33,7 +33,7 @@ _NOT_TUNED_ALGORITHM = {"ContainerArguments", "ContainerEntrypoint",
 
 
 class Strategy(StrEnum):
-    """How the search chooses what to try next."""
+    """Search strategy of a tuning job."""
 
     BAYESIAN = "Bayesian"
     RANDOM = "Random"
@@ -43,13 +43,13 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperband:
-    """The strategy Hyperband: many short trials, the promising ones go on.
+    """The Hyperband strategy: many short trials, of which the best continue.
 
-    The container must report its objective at every epoch.
+    The container must report the objective at each epoch.
 
     Attributes:
-        min_resource: Epochs after which a trial may be stopped.
-        max_resource: Epochs of a whole trial.
+        min_resource: Minimum epochs of a trial.
+        max_resource: Maximum epochs of a trial.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-how-it-works.html
 
@@ -59,7 +59,7 @@ class Hyperband:
     max_resource: int = 27
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         check.whole("strategy.min_resource", self.min_resource, 1)
         check.whole("strategy.max_resource", self.max_resource, 1)
         ends = (self.min_resource, self.max_resource)
@@ -68,14 +68,14 @@ class Hyperband:
                          f"max_resource, got {ends[0]} and {ends[1]}")  # fmt: skip
 
     def rendered(self) -> dict[str, Any]:
-        """The strategy's part of the request."""
+        """The strategy for the request."""
         resources = {"MinResource": self.min_resource, "MaxResource": self.max_resource}
         return {"HyperbandStrategyConfig": resources}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What the search improves.
+    """Objective metric of a tuning job.
 
     Attributes:
         metric: Name of the metric.
@@ -87,23 +87,23 @@ class Objective:
     type: str
 
     def check(self, check: Checks, label: str = "objective") -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         check.one_of(f"{label}.type", self.type, {"Maximize", "Minimize"})
         check.matches(f"{label}.metric", self.metric, r".+", 255)
 
     def rendered(self) -> dict[str, str]:
-        """The objective as SageMaker takes it."""
+        """The objective for the request."""
         return {"Type": self.type, "MetricName": self.metric}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
-    """When a search ends before its limits.
+class CompletionCriteria:
+    """Completion criteria of a tuning job.
 
     Attributes:
-        target: The objective's value that is good enough.
-        not_improving_jobs: Trials in a row without a better one, 3 at least.
-        on_convergence: End when SageMaker sees that nothing better is to be expected.
+        target: Target value of the objective.
+        not_improving_jobs: Trials without improvement, at least 3.
+        on_convergence: Whether to stop when SageMaker detects convergence.
 
     """
 
@@ -112,12 +112,12 @@ class Completion:
     on_convergence: bool = False
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         if self.target is not None:
             check.between("completion.target", self.target)
         if self.not_improving_jobs is not None:
             check.whole("completion.not_improving_jobs", self.not_improving_jobs, 3)
-        if self == Completion():
+        if self == CompletionCriteria():
             check.refuse("ValueMissing", "completion must say target, not_improving_jobs or "
                          "on_convergence, got none")  # fmt: skip
 
@@ -136,10 +136,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmStart:
-    """Earlier tuning jobs whose trials are known to the search from the start.
+    """Warm start from parent tuning jobs.
 
     Attributes:
-        parents: Names of 1 to 5 tuning jobs that have ended, with the same objective.
+        parents: Names of 1 to 5 ended tuning jobs with the same objective.
         type: ``IdenticalDataAndAlgorithm`` or ``TransferLearning``.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-warm-start.html
@@ -150,7 +150,7 @@ class WarmStart:
     type: str = "IdenticalDataAndAlgorithm"
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         check.one_of(
             "warm_start.type", self.type, {"IdenticalDataAndAlgorithm", "TransferLearning"}
         )
@@ -170,14 +170,14 @@ class WarmStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much a search may cost.
+    """Resource limits of a tuning job.
 
     Attributes:
-        jobs: Trials in all; none leaves it to the grid, or to what else ends the search.
-        parallel: Trials at one time.
-        runtime_seconds: Seconds in all, 120 to 15,768,000.
-        raised: Whether the account's quotas of 10 at one time and 750 in all were raised (to at
-            most 100, and 10,000 with the strategy Random).
+        jobs: Maximum number of trials; ``None`` for a grid, or with other completion criteria.
+        parallel: Maximum number of parallel trials.
+        runtime_seconds: Maximum runtime in seconds, 120 to 15,768,000.
+        raised: Whether the quotas of 10 parallel and 750 total trials are increased (to at most
+            100, and 10,000 with the strategy Random).
 
     """
 
@@ -187,7 +187,7 @@ class Limits:
     raised: bool = False
 
     def check(self, check: Checks, strategy: str) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         most = 10_000 if self.raised and strategy == Strategy.RANDOM else _JOBS
         check.whole("max_parallel", self.parallel, 1, 100 if self.raised else 10)
         if self.runtime_seconds is not None:
@@ -210,12 +210,12 @@ class Limits:
 
 
 def check_ranges(check: Checks, ranges: Sequence[Range], static: Mapping[str, str]) -> None:
-    """Refuse ranges that SageMaker does not take, alone or with what is fixed.
+    """Refuse ranges, and combinations with static hyperparameters, that are not allowed.
 
     Args:
-        check: Collects what is wrong.
-        ranges: What is searched.
-        static: What is fixed.
+        check: Collects the errors.
+        ranges: Ranges of hyperparameters.
+        static: Static hyperparameters.
 
     """
     if not 1 <= len(ranges) <= _SEARCHED:
@@ -250,15 +250,15 @@ def check_strategy(
     early_stopping: bool,
     ends_itself: bool,
 ) -> None:
-    """Refuse what the strategy does not go with.
+    """Refuse options that the strategy does not support.
 
     Args:
-        check: Collects what is wrong.
+        check: Collects the errors.
         strategy: The strategy.
-        searches: What each definition searches.
+        searches: Ranges of each definition.
         limits: The limits.
         early_stopping: Whether SageMaker stops trials that fall behind.
-        ends_itself: Whether a criterion ends the search.
+        ends_itself: Whether there is a completion criterion.
 
     """
     name = strategy_name(strategy)
@@ -287,7 +287,7 @@ def check_definition_name(check: Checks, names: Sequence[str]) -> None:
 
 
 def check_training_request(check: Checks, request: Mapping[str, Any], label: str) -> None:
-    """Refuse what a training job may ask for and a trial may not."""
+    """Refuse options of training jobs that trials do not support."""
     algorithm = request["AlgorithmSpecification"]
     refused = sorted(({*request} & _NOT_TUNED) | ({*algorithm} & _NOT_TUNED_ALGORITHM))
     for field in refused:
@@ -300,13 +300,13 @@ def check_training_request(check: Checks, request: Mapping[str, Any], label: str
 
 
 def strategy_name(strategy: Strategy | Hyperband | str) -> str:
-    """SageMaker's name of a strategy."""
+    """The name of a strategy in the request."""
     return Strategy.HYPERBAND.value if isinstance(strategy, Hyperband) else str(strategy)
 
 
 def _check_grid(check: Checks, searches: Sequence[Sequence[Range]], jobs: int | None) -> None:
-    found = [each for ranges in searches for each in ranges]
-    others = sorted(each.name for each in found if not isinstance(each, CategoricalRange))
+    ranges_of_all = [each for ranges in searches for each in ranges]
+    others = sorted(each.name for each in ranges_of_all if not isinstance(each, CategoricalRange))
     if others:
         check.refuse("RangeNotAllowed", "the strategy Grid takes categorical ranges only, got "
                      f"others for {', '.join(others)}")  # fmt: skip

@@ -37,7 +37,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mae", "mape", "mphe", "mse", "r2", "rmse", "rmsle"),
                     ("binary:", "count:", "reg:")),
 }  # fmt: skip
-"""Beginnings of objectives that a metric can be reckoned for; others go with all."""
+"""Prefixes of objectives that support a metric; other metrics support all objectives."""
 
 
 def _float(
@@ -106,26 +106,26 @@ _DEFAULTS = {
     "reg:squaredlogerror": "rmsle", "reg:tweedie": "tweedie-nloglik",
     "survival:aft": "aft-nloglik", "survival:cox": "cox-nloglik",
 }  # fmt: skip
-"""XGBoost's own metric of each objective, where ``eval_metric`` names none."""
+"""The default metric of each objective."""
 
 
-def _check_classes(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
-    objective = _objective(given)
-    if objective is not None and objective.startswith("multi:") and "num_class" not in given:
+def _check_classes(check: Checks, values: Mapping[str, Hyperparameter]) -> None:
+    objective = _objective(values)
+    if objective is not None and objective.startswith("multi:") and "num_class" not in values:
         message = f"num_class is required for the objective {objective!r}"
         check.refuse("HyperparameterMissing", message)
 
 
-def _check_metrics(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
-    metrics = given.get("eval_metric")
+def _check_metrics(check: Checks, values: Mapping[str, Hyperparameter]) -> None:
+    metrics = values.get("eval_metric")
     if metrics is None or not known(metrics):
         return
     for metric in _named(metrics):
-        _check_metric(check, metric, _objective(given))
+        _check_metric(check, metric, _objective(values))
 
 
 def _named(metrics: Hyperparameter) -> list[str]:
-    """The metrics that ``eval_metric`` names."""
+    """The metrics in ``eval_metric``."""
     return [each.strip().strip("\"'") for each in text(metrics).strip("[]").split(",")]
 
 
@@ -142,25 +142,25 @@ def _check_metric(check: Checks, metric: str, objective: str | None) -> None:
         check.refuse("MetricNotForObjective", message)
 
 
-def _check_gpu_training(check: Checks, given: Mapping[str, Hyperparameter]) -> None:
-    method = given.get("tree_method")
-    wanted = given.get("use_dask_gpu_training")
-    if wanted is not None and known(wanted, method) and text(wanted) == "true" and (
-        method != "gpu_hist"
-    ):  # fmt: skip
+def _check_gpu_training(check: Checks, values: Mapping[str, Hyperparameter]) -> None:
+    method = values.get("tree_method")
+    on_gpu = values.get("use_dask_gpu_training")
+    if on_gpu is None or not known(on_gpu, method):
+        return
+    if text(on_gpu) == "true" and method != "gpu_hist":
         message = f"use_dask_gpu_training needs tree_method 'gpu_hist', got {method!r}"
         check.refuse("HyperparameterNotAllowed", message)
 
 
-def _objective(given: Mapping[str, Hyperparameter]) -> str | None:
-    """The objective, XGBoost's own by default; none if it is not known now."""
-    objective = given.get("objective", "reg:squarederror")
+def _objective(values: Mapping[str, Hyperparameter]) -> str | None:
+    """The objective, by default that of XGBoost; ``None`` for a token."""
+    objective = values.get("objective", "reg:squarederror")
     return objective if isinstance(objective, str) and known(objective) else None
 
 
 TABLE = Table(
     algorithm="XGBoost",
-    page="https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html",
+    documentation="https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html",
     parameters=_PARAMETERS,
     rules=(_check_classes, _check_metrics, _check_gpu_training),
 )
@@ -172,12 +172,12 @@ class XGBoost(BuiltIn):
 
     Attributes:
         version: Version of the image.
-        hyperparameters: XGBoost's own names; ``num_round`` is required. With ``csv_weights`` 1
+        hyperparameters: XGBoost's names; ``num_round`` is required. With ``csv_weights`` 1
             the second column of CSV is the weight of its row.
 
     Raises:
         ConfigurationError: If a hyperparameter is unknown, missing, or out of its range, or a
-            metric cannot be reckoned for the objective.
+            metric does not support the objective.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html
 
@@ -197,25 +197,25 @@ class XGBoost(BuiltIn):
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        """Check each hyperparameter by itself, then those that go together."""
+        """Check each hyperparameter, then their combinations."""
         TABLE.check(self.hyperparameters)
 
     def reported(self, definitions: Sequence[MetricDefinition]) -> Collection[str] | None:
-        """Names of the metrics that a job of these hyperparameters publishes."""
+        """Names of the metrics that a job publishes."""
         del definitions
-        given = self.hyperparameters.get("eval_metric")
-        if given is None:
+        eval_metric = self.hyperparameters.get("eval_metric")
+        if eval_metric is None:
             objective = _objective(self.hyperparameters)
             names = [] if objective is None else [_DEFAULTS[objective]]
         else:
-            names = _named(given) if known(given) else []
+            names = _named(eval_metric) if known(eval_metric) else []
         if not names:
             return None
         return [f"{part}:{name}" for part in ("train", "validation") for name in names]
 
     @property
     def metrics(self) -> Directions:
-        """``train:`` and ``validation:`` metrics with the direction in which they get better.
+        """``train:`` and ``validation:`` metrics with their direction.
 
         See https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost-tuning.html
         """

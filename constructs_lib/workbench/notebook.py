@@ -1,4 +1,4 @@
-"""A notebook that is private, encrypted and stops when nobody works in it."""
+"""Notebook instance."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ echo "*/5 * * * * root $python /usr/local/bin/stop-when-idle" > /etc/cron.d/stop
 
 
 class NotebookBase(Construct):
-    """A notebook instance by its name.
+    """A SageMaker notebook instance.
 
     Attributes:
         notebook_name: Name of the instance.
@@ -52,7 +52,7 @@ class NotebookBase(Construct):
     def from_notebook_name(
         cls, scope: Construct, construct_id: str, *, notebook_name: str
     ) -> NotebookBase:
-        """Use a notebook you already have: open it, start and stop it."""
+        """Import an existing notebook instance."""
         with Checks(f"{scope.node.path}/{construct_id}") as check:
             check.name("notebook_name", notebook_name)
         notebook = NotebookBase(scope, construct_id)
@@ -65,12 +65,12 @@ class NotebookBase(Construct):
         return arn(self, "sagemaker", "notebook-instance", self.notebook_name)
 
     def grant_open(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone open this notebook, and with it all that its role may do."""
+        """Grant permission to open this notebook, which includes the permissions of its role."""
         actions = ["sagemaker:CreatePresignedNotebookInstanceUrl"]
         return attach(grantee, [allow(actions, [self.notebook_arn])])
 
     def grant_start_stop(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone start and stop the instance, and see its state."""
+        """Grant permission to start, stop and describe the instance."""
         actions = ["sagemaker:DescribeNotebookInstance", "sagemaker:StartNotebookInstance",
                    "sagemaker:StopNotebookInstance"]  # fmt: skip
         return attach(grantee, [allow(actions, [self.notebook_arn])])
@@ -79,8 +79,8 @@ class NotebookBase(Construct):
 class Notebook(NotebookBase):
     """Defines a notebook instance in the private network.
 
-    No internet, no root, version 2 of the metadata service, an encrypted volume, and a script
-    that stops the instance when it is idle.
+    It has no internet access, no root access, IMDSv2, an encrypted volume, and a script that stops
+    the idle instance.
 
     See https://docs.aws.amazon.com/securityhub/latest/userguide/sagemaker-controls.html
 
@@ -106,14 +106,15 @@ class Notebook(NotebookBase):
         """Define the notebook.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             network: Network of the instance.
-            role: Role of who works in it.
-            key: Key of its volume.
+            role: Role of the instance.
+            key: KMS key of the volume.
             instance_type: ML instance type.
-            volume_gb: Size of its volume, 5 to 16384.
-            idle_minutes: Minutes without work after which it stops, 10 to 1440.
+            volume_gb: Size of the volume in GB, 5 to 16384.
+            idle_minutes: Minutes without a running kernel after which the instance stops, 10 to
+                1440.
 
         Raises:
             ConfigurationError: If a value is not allowed.
@@ -125,7 +126,7 @@ class Notebook(NotebookBase):
             check.whole("volume_gb", volume_gb, 5, 16384)
             check.whole("idle_minutes", idle_minutes, 10, 1440)
         self.role = role
-        self.group = network.workload_group(self, "Group", description="Notebook")
+        self.group = network.security_group(self, "Group", description="Notebook")
         script = _IDLE_STOP.replace("{minutes}", text_of(idle_minutes))
         hook = sagemaker.CfnNotebookInstanceLifecycleConfig.NotebookInstanceLifecycleHookProperty
         self.lifecycle = sagemaker.CfnNotebookInstanceLifecycleConfig(
@@ -146,20 +147,20 @@ class Notebook(NotebookBase):
             lifecycle_config_name=self.lifecycle.attr_notebook_instance_lifecycle_config_name,
             instance_metadata_service_configuration=_METADATA_V2,
         )
-        self.resource.node.add_dependency(*role.policies, *network.ready)
+        self.resource.node.add_dependency(*role.policies, *network.dependencies)
         self.notebook_name = self.resource.attr_notebook_instance_name
         self._allow_to_stop_itself()
 
     def _allow_to_stop_itself(self) -> None:
-        """Let the instance's role stop this instance, whatever name CloudFormation gives it.
+        """Allow the instance's role to stop this instance.
 
-        The instance waits for its role and the role's policies, so this policy comes after it.
+        The instance depends on its role's policies, so this policy is created after it.
         """
         statements = [allow(["sagemaker:StopNotebookInstance"], [self.notebook_arn])]
         if self.role.policy is not None:
             managed_policy(self, "StopItself", statements, role=self.role.role)
             return
-        # A role of the user's own takes what CDK writes for it; an immutable one takes nothing.
+        # An existing role receives the policy, unless it is immutable.
         self.role.role.attach_inline_policy(iam.Policy(self, "StopItself", statements=statements))
 
 

@@ -7,12 +7,12 @@ from constructs import Construct
 
 from constructs_lib import (
     Channel,
-    Compute,
     DataStore,
     JobSpecification,
     JobTriggers,
     KMeans,
     PrivateNetwork,
+    ResourceConfig,
     StateTable,
     TrainingJob,
     TrainingRole,
@@ -31,7 +31,7 @@ class SegmentsStack(Stack):
         store = DataStore(self, "Store")
         state = StateTable(self, "State", key=store.key)
         network = PrivateNetwork(self, "Network", key=store.key)
-        group = network.workload_group(self, "Group", description="Training")
+        group = network.security_group(self, "Group", description="Training")
         algorithm = KMeans(
             hyperparameters={"k": 5, "feature_dim": 3, "epochs": 10, "mini_batch_size": 2000}
         )
@@ -44,7 +44,7 @@ class SegmentsStack(Stack):
             store=store,
             channels=[channel],
             role=TrainingRole(self, "Role", key=store.key, repository_arns=[image.repository_arn]),
-            compute=Compute(instance_type="ml.c5.xlarge"),
+            compute=ResourceConfig(instance_type="ml.c5.xlarge"),
             subnet_ids=network.subnet_ids,
             security_group_ids=[group.security_group_id],
         )

@@ -9,7 +9,6 @@ from constructs import Construct
 
 from constructs_lib import (
     Channel,
-    Compute,
     DataStore,
     Distribution,
     JobSpecification,
@@ -17,6 +16,7 @@ from constructs_lib import (
     MetricDefinition,
     PrivateNetwork,
     PyTorch,
+    ResourceConfig,
     SourceCode,
     StateTable,
     TrainingJob,
@@ -38,13 +38,13 @@ class DigitsStack(Stack):
         state = StateTable(self, "State", key=store.key)
         network = PrivateNetwork(self, "Network", key=store.key)
         # Two hosts talk to each other: the group lets its own members in.
-        group = network.workload_group(self, "Group", description="Training", together=True)
+        group = network.security_group(self, "Group", description="Training", allow_self=True)
         algorithm = PyTorch(
             source=SourceCode(folder=HERE / "source", entry_point="train.py"),
             hyperparameters={"epochs": 20, "learning-rate": 0.05, "seed": 7},
             distribution=Distribution.torchrun(processes_per_host=1),
         )
-        compute = Compute(instance_type="ml.g5.xlarge", instance_count=2)
+        compute = ResourceConfig(instance_type="ml.g5.xlarge", instance_count=2)
         image = algorithm.image(self, compute.first_type)
         specification = JobSpecification(
             algorithm=algorithm,

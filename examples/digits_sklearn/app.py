@@ -9,12 +9,12 @@ from constructs import Construct
 
 from constructs_lib import (
     Channel,
-    Compute,
     DataStore,
     JobSpecification,
     JobTriggers,
     MetricDefinition,
     PrivateNetwork,
+    ResourceConfig,
     SKLearn,
     SourceCode,
     StateTable,
@@ -36,7 +36,7 @@ class DigitsStack(Stack):
         store = DataStore(self, "Store")
         state = StateTable(self, "State", key=store.key)
         network = PrivateNetwork(self, "Network", key=store.key)
-        group = network.workload_group(self, "Group", description="Training")
+        group = network.security_group(self, "Group", description="Training")
         algorithm = SKLearn(
             source=SourceCode(folder=HERE / "source", entry_point="train.py"),
             hyperparameters={"C": 10.0, "gamma": 0.2},
@@ -58,7 +58,7 @@ class DigitsStack(Stack):
                 role=TrainingRole(
                     self, "Role", key=store.key, repository_arns=[image.repository_arn]
                 ),
-                compute=Compute(instance_type="ml.m5.large"),
+                compute=ResourceConfig(instance_type="ml.m5.large"),
                 subnet_ids=network.subnet_ids,
                 security_group_ids=[group.security_group_id],
                 metric_definitions=[

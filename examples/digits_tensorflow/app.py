@@ -9,12 +9,12 @@ from constructs import Construct
 
 from constructs_lib import (
     Channel,
-    Compute,
     DataStore,
     JobSpecification,
     JobTriggers,
     MetricDefinition,
     PrivateNetwork,
+    ResourceConfig,
     SourceCode,
     Spot,
     StateTable,
@@ -37,12 +37,12 @@ class DigitsStack(Stack):
         store = DataStore(self, "Store")
         state = StateTable(self, "State", key=store.key)
         network = PrivateNetwork(self, "Network", key=store.key)
-        group = network.workload_group(self, "Group", description="Training")
+        group = network.security_group(self, "Group", description="Training")
         algorithm = TensorFlow(
             source=SourceCode(folder=HERE / "source", entry_point="train.py"),
             hyperparameters={"epochs": 8, "seed": 7},
         )
-        compute = Compute(instance_type="ml.c5.xlarge")
+        compute = ResourceConfig(instance_type="ml.c5.xlarge")
         image = algorithm.image(self, compute.first_type)
         specification = JobSpecification(
             algorithm=algorithm,

@@ -7,12 +7,12 @@ from constructs import Construct
 
 from constructs_lib import (
     Channel,
-    Compute,
     DataStore,
     JobSpecification,
     JobTriggers,
     LinearLearner,
     PrivateNetwork,
+    ResourceConfig,
     StateTable,
     TrainingJob,
     TrainingRole,
@@ -31,7 +31,7 @@ class FlightsStack(Stack):
         store = DataStore(self, "Store")
         state = StateTable(self, "State", key=store.key)
         network = PrivateNetwork(self, "Network", key=store.key)
-        group = network.workload_group(self, "Group", description="Training")
+        group = network.security_group(self, "Group", description="Training")
         algorithm = LinearLearner(
             hyperparameters={
                 "predictor_type": "regressor", "loss": "squared_loss", "epochs": 15, "wd": 0,
@@ -46,7 +46,7 @@ class FlightsStack(Stack):
                 for name in ("train", "test")
             ],
             role=TrainingRole(self, "Role", key=store.key, repository_arns=[image.repository_arn]),
-            compute=Compute(instance_type="ml.c5.xlarge"),
+            compute=ResourceConfig(instance_type="ml.c5.xlarge"),
             subnet_ids=network.subnet_ids,
             security_group_ids=[group.security_group_id],
         )

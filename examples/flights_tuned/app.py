@@ -7,7 +7,6 @@ from constructs import Construct
 
 from constructs_lib import (
     Channel,
-    Compute,
     ContinuousRange,
     DataStore,
     IntegerRange,
@@ -15,6 +14,7 @@ from constructs_lib import (
     JobTriggers,
     Objective,
     PrivateNetwork,
+    ResourceConfig,
     StateTable,
     Strategy,
     TrainingRole,
@@ -35,7 +35,7 @@ class FlightsStack(Stack):
         store = DataStore(self, "Store")
         state = StateTable(self, "State", key=store.key)
         network = PrivateNetwork(self, "Network", key=store.key)
-        group = network.workload_group(self, "Group", description="Training")
+        group = network.security_group(self, "Group", description="Training")
         algorithm = XGBoost(
             hyperparameters={
                 "num_round": 60, "objective": "reg:squarederror", "eval_metric": "mae", "seed": 7,
@@ -53,7 +53,7 @@ class FlightsStack(Stack):
                 for name in ("train", "validation")
             ],
             role=role,
-            compute=Compute(instance_type="ml.m5.xlarge"),
+            compute=ResourceConfig(instance_type="ml.m5.xlarge"),
             subnet_ids=network.subnet_ids,
             security_group_ids=[group.security_group_id],
         )

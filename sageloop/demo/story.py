@@ -102,7 +102,7 @@ class Story:
         watcher = Watcher(cloud, names_of(cloud))
         route = Route(
             endpoint=watcher.names.endpoint, bucket=watcher.names.bucket,
-            data_prefix="datasets/flights/", truth_prefix="truth/",
+            data_prefix="datasets/flights/", ground_truth_prefix="ground-truth/",
         )  # fmt: skip
         self._winter(cloud, watcher, route, days)
         self._replay(cloud, watcher, route, days)
@@ -210,8 +210,8 @@ class Story:
 
     def _later_deploys(self, watcher: Watcher, work: Path) -> None:
         base = self._settings_text()
-        warmer = self._variant(work, "threshold", base, r"(?m)^live_error = .*$",
-                               "live_error = 13.0")  # fmt: skip
+        warmer = self._variant(work, "threshold", base, r"(?m)^model_quality_threshold = .*$",
+                               "model_quality_threshold = 13.0")  # fmt: skip
         self._deploy("second deploy: another threshold", "deploy", "second_deploy_rc", warmer)
         self._served(watcher, "after_second_deploy")
         capture = self._variant(work, "capture", Path(warmer).read_text(),

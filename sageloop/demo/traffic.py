@@ -42,7 +42,7 @@ class Route:
     endpoint: str
     bucket: str
     data_prefix: str
-    truth_prefix: str
+    ground_truth_prefix: str
 
 
 @dataclass
@@ -182,9 +182,8 @@ class Traffic:
                 return
             self._truth = [t for t in self._truth if t[0] > before]
         moment = datetime.fromtimestamp(ripe[0][0], UTC)
-        key = (
-            f"{self._route.truth_prefix}{moment:%Y/%m/%d/%H}/{moment:%M-%S}-{wall.time_ns()}.jsonl"
-        )
+        prefix = self._route.ground_truth_prefix
+        key = f"{prefix}{moment:%Y/%m/%d/%H}/{moment:%M-%S}-{wall.time_ns()}.jsonl"
         body = "\n".join(_truth_line(name, flights) for _, name, flights in ripe)
         self._s3.put_object(Bucket=self._route.bucket, Key=key, Body=body.encode())
 

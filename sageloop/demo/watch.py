@@ -39,7 +39,7 @@ def names_of(cloud: LocalCloud) -> Names:
     wanted = {
         "bucket": "DataBucket",
         "endpoint": "EndpointName",
-        "alarm": "LiveErrorAlarm",
+        "alarm": "ModelQualityAlarm",
         "job": "JobName",
         "package_group": "ModelPackageGroup",
         "state_table": "StateTable",

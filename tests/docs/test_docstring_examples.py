@@ -18,25 +18,25 @@ from constructs import Construct
 
 import constructs_lib
 from constructs_lib import (
-    Alarms,
+    AlertTopic,
     AlgorithmImage,
     ChampionEndpoint,
-    DailyData,
     DataStore,
+    DatePartitionedDataset,
+    EndpointAlarms,
     Gate,
     HostingRole,
     JobSpecification,
     Model,
     ModelArtifact,
     ModelContainer,
+    ModelQualityAlarms,
     ModelRegistry,
-    Pages,
     PrivateNetwork,
     ProcessingOutput,
     ProcessingRole,
     ProcessingSpecification,
     RetrainingLoop,
-    ServingAlarms,
     SourceCode,
     StateTable,
     TrainingJob,
@@ -91,11 +91,11 @@ def foundations(home: Path) -> dict[str, Any]:
     store = DataStore(stack, "Store")
     network = PrivateNetwork(stack, "Network", key=store.key, interfaces=["Sts"])
     state = StateTable(stack, "State", key=store.key)
-    pages = Pages(stack, "Pages", key=store.key)
+    alerts = AlertTopic(stack, "AlertTopic", key=store.key)
     registry = ModelRegistry(stack, "Registry", name="demo-flights")
     specification = JobSpecification(
         algorithm=XGBoost(hyperparameters={"num_round": 10, "eval_metric": "mae"}), store=store,
-        data=DailyData(prefix="datasets/flights/"),
+        data=DatePartitionedDataset(prefix="datasets/flights/"),
         role=TrainingRole(stack, "Training", tunes=True), subnet_ids=network.subnet_ids,
         security_group_ids=["sg-1"],
     )  # fmt: skip
@@ -111,9 +111,11 @@ def foundations(home: Path) -> dict[str, Any]:
     hosting = HostingRole(stack, "Hosting", key=store.key)
     endpoint = ChampionEndpoint(
         stack, "Endpoint", endpoint_name="demo", registry=registry, store=store, state=state,
-        network=network, role=hosting, page_topic=pages.topic,
+        network=network, role=hosting, alert_topic=alerts.topic,
     )  # fmt: skip
-    alarms = Alarms(stack, "Alarms", endpoint=endpoint, page_topic=pages.topic, live_error=1)
+    alarms = ModelQualityAlarms(
+        stack, "Alarms", endpoint=endpoint, alert_topic=alerts.topic, model_quality_threshold=1
+    )
     job = TrainingJob(
         stack, "Job", job="demo", specification=specification, state=state, network=network
     )
@@ -123,10 +125,10 @@ def foundations(home: Path) -> dict[str, Any]:
            for name in ("Model", "Challenger")},
         "topic": sns.Topic(stack, "Topic", master_key=store.key), "job": job, "alarms": alarms,
         "loop": RetrainingLoop(stack, "Loop", job=job, endpoint=endpoint, network=network,
-                               live_error=alarms.live_error, gate=Gate(threshold=20.0)),
-        "serving_alarms": ServingAlarms(stack, "ServingAlarms", endpoint=endpoint,
-                                        page_topic=pages.topic),
-        "store": store, "network": network, "state": state, "pages": pages, "endpoint": endpoint,
+                               model_quality_alarm=alarms.model_quality, gate=Gate(threshold=20.0)),
+        "serving_alarms": EndpointAlarms(stack, "EndpointAlarms", endpoint=endpoint,
+                                        alert_topic=alerts.topic),
+        "store": store, "network": network, "state": state, "alerts": alerts, "endpoint": endpoint,
         "registry": registry, "specification": specification,
         "preparation": preparation, "scoring": scoring,
         "source": SourceCode(folder=home / "code"),

@@ -86,7 +86,7 @@ class Loop:
             truths.append(_truth(f"ask-{self._asked}", [label for label, _ in part]))
         moment = datetime.fromtimestamp(self.cloud.time(), UTC)
         self.cloud.client("s3").put_object(
-            Bucket=self.names.bucket, Key=f"truth/{moment:%Y/%m/%d/%H}/{self._asked}.jsonl",
+            Bucket=self.names.bucket, Key=f"ground-truth/{moment:%Y/%m/%d/%H}/{self._asked}.jsonl",
             Body="\n".join(truths).encode(),
         )  # fmt: skip
         return answers

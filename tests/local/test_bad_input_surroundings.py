@@ -121,7 +121,7 @@ def test_malformed_settings_are_refused_with_key_value_and_allowed_values(tmp_pa
         ('name = "sageloop-prod"', 'name = "Bad_Name"'),
         ("zones = 2 ", "zones = 9 "),
         ("canary_instances = 1", "canary_instances = 2"),
-        ("live_error = 12.0", 'live_error = "high"'),
+        ("model_quality_threshold = 12.0", 'model_quality_threshold = "high"'),
         ("[monitoring]", "[monitoring]\nlive_eror = 3"),
     ):
         assert text.count(old) == 1
@@ -138,7 +138,7 @@ def test_malformed_settings_are_refused_with_key_value_and_allowed_values(tmp_pa
     assert "'Bad_Name'" in message["project.name"]
     assert message["network.zones"] == "got 9; input should be less than or equal to 3"
     assert "at most half of instance_count" in message["serving"]
-    assert "'high'" in message["monitoring.live_error"]
+    assert "'high'" in message["monitoring.model_quality_threshold"]
     assert "there is no such key" in message["monitoring.live_eror"]
     assert len(message) == 5
     assert not (tmp_path / "out").exists()

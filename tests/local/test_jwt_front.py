@@ -19,7 +19,7 @@ from constructs_lib import (
     DataStore,
     Endpoint,
     HostingRole,
-    JwtFront,
+    InferenceHttpApi,
     Model,
     ModelArtifact,
     ModelContainer,
@@ -51,7 +51,7 @@ def app(folder: Path) -> App:
         model=Model(stack, "Model", containers=[container], role=role, network=network),
         variants=[Variant(instance_count=1)],
     )  # fmt: skip
-    front = JwtFront(
+    front = InferenceHttpApi(
         stack, "Front", endpoint=endpoint, network=network, key=store.key,
         issuer="https://login.example.com/", audience=["scores"],
         content_types=["text/csv", "application/x-npy"],

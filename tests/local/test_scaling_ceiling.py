@@ -11,7 +11,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Template
 from scaling_stage import Scaled, cloud_stage, scaled, stage  # noqa: F401 - fixtures by name
 
-from constructs_lib import EndpointBase, ServingAlarms
+from constructs_lib import EndpointAlarms, EndpointBase
 
 MOST = 2
 
@@ -21,9 +21,9 @@ def _definition(endpoint_name: str) -> dict[str, Any]:
     made = Stack(App(), "Watching")
     endpoint = EndpointBase.from_endpoint_name(made, "Endpoint", endpoint_name=endpoint_name)
     topic = sns.Topic(made, "Topic")
-    ServingAlarms(made, "Alarms", endpoint=endpoint, page_topic=topic, most_instances=MOST)
+    EndpointAlarms(made, "Alarms", endpoint=endpoint, alert_topic=topic, max_capacity=MOST)
     alarms = Template.from_stack(made).find_resources("AWS::CloudWatch::Alarm")
-    (found,) = [each["Properties"] for name, each in alarms.items() if "ScalingCeiling" in name]
+    (found,) = [each["Properties"] for name, each in alarms.items() if "MaxCapacity" in name]
     return {name: value for name, value in found.items() if not name.endswith("Actions")}
 
 

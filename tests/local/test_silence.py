@@ -7,19 +7,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cloudwatch_stage import Stage, expression, query, stage
 
-from constructs_lib import Silence
+from constructs_lib import NoTrafficAlarm
 
 __all__ = ["stage"]
 
 EIGHT = datetime(2026, 1, 5, 8, tzinfo=UTC)  # a Monday
-WORK = Silence(from_hour=8, to_hour=20, weekdays_only=True)
+WORK = NoTrafficAlarm(from_hour=8, to_hour=20, weekdays_only=True)
 
 
 def counted(
-    stage: Stage, silence: Silence, start: datetime, *, running: bool = True
+    stage: Stage, silence: NoTrafficAlarm, start: datetime, *, running: bool = True
 ) -> list[float]:
     """What the alarm sees of three minutes; below one is silence."""
-    metrics = [query("asked", "Invocations", ReturnData=False)]
+    metrics = [query("invocations", "Invocations", ReturnData=False)]
     if running:
         metrics.append(query("running", "CPUUtilization", ReturnData=False))
     (found,) = stage.client.get_metric_data(
@@ -40,7 +40,7 @@ def test_an_endpoint_that_was_never_asked_is_silent(stage: Stage) -> None:
     run(stage, EIGHT)
 
     assert counted(stage, WORK, EIGHT) == [0, 0, 0]
-    assert counted(stage, Silence(), EIGHT) == [0, 0, 0]
+    assert counted(stage, NoTrafficAlarm(), EIGHT) == [0, 0, 0]
 
 
 def test_requests_are_counted_where_they_came(stage: Stage) -> None:
@@ -60,8 +60,8 @@ def test_nobody_is_expected_at_other_times(stage: Stage, start: datetime) -> Non
 
 
 @pytest.mark.feature("alarms: silence of an endpoint that its cost switch took down")
-@pytest.mark.parametrize("silence", [WORK, Silence()])
-def test_without_instances_there_is_nothing_to_count(stage: Stage, silence: Silence) -> None:
+@pytest.mark.parametrize("silence", [WORK, NoTrafficAlarm()])
+def test_without_instances_there_is_nothing_to_count(stage: Stage, silence: NoTrafficAlarm) -> None:
     run(stage, EIGHT)
 
     assert counted(stage, silence, EIGHT + timedelta(hours=1)) == []
@@ -69,4 +69,4 @@ def test_without_instances_there_is_nothing_to_count(stage: Stage, silence: Sile
 
 def test_where_instances_come_with_requests_silence_is_counted_without_them(stage: Stage) -> None:
     assert counted(stage, WORK, EIGHT, running=False) == [0, 0, 0]
-    assert counted(stage, Silence(), EIGHT, running=False) == [0, 0, 0]
+    assert counted(stage, NoTrafficAlarm(), EIGHT, running=False) == [0, 0, 0]

@@ -12,7 +12,7 @@ from deployed import in_process
 from hosting_stage import IMAGE, served_image
 
 from constructs_lib import (
-    CopyResources,
+    ComputeResourceRequirements,
     DataStore,
     Endpoint,
     HostingRole,
@@ -54,7 +54,7 @@ def app(folder: Path) -> App:
     InferenceComponent(
         stack, "Winter", endpoint=endpoint, name="winter",
         model=Model(stack, "Model", containers=[container], role=role, network=network),
-        resources=CopyResources(memory_mb=512),
+        resources=ComputeResourceRequirements(memory_mb=512),
         scaling=Scaling(minimum=0, maximum=2, invocations_per_copy=10, scale_in_seconds=60),
     )  # fmt: skip
     return cdk_app

@@ -12,12 +12,12 @@ from deployed import in_process
 from hosting_stage import IMAGE, served_image
 
 from constructs_lib import (
+    AlertTopic,
     AllAtOnce,
     ChampionEndpoint,
     DataStore,
     HostingRole,
     ModelRegistry,
-    Pages,
     PrivateNetwork,
     Scaling,
     StateTable,
@@ -51,7 +51,7 @@ def app(instance_type: str, environment: dict[str, str]) -> App:
         state=StateTable(stack, "State", key=store.key),
         network=PrivateNetwork(stack, "Network", key=store.key),
         role=HostingRole(stack, "Role", key=store.key),
-        page_topic=Pages(stack, "Pages", key=store.key).topic,
+        alert_topic=AlertTopic(stack, "AlertTopic", key=store.key).topic,
         variants=[Variant(instance_type=instance_type, instance_count=1, scaling=scaling)],
         rollout=AllAtOnce(termination_wait_seconds=0), environment=environment,
     )  # fmt: skip

@@ -56,7 +56,7 @@ def app(code: Path) -> App:
     store = DataStore(stack, "Store")
     state = StateTable(stack, "State", key=store.key)
     network = PrivateNetwork(stack, "Network", key=store.key)
-    group = network.workload_group(stack, "Group", description="Jobs")
+    group = network.security_group(stack, "Group", description="Jobs")
     prepare = ProcessingJob(
         stack, "Prepare", job="prepare", state=state, network=network,
         specification=ProcessingSpecification(

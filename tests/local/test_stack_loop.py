@@ -130,7 +130,12 @@ def test_all_objects_of_the_store_are_encrypted_with_its_key(closed: Closed) -> 
         for item in batch["Contents"]
     }
 
-    assert {name.split("/")[0] for name in heads} >= {"capture", "datasets", "models", "truth"}
+    assert {name.split("/")[0] for name in heads} >= {
+        "capture",
+        "datasets",
+        "models",
+        "ground-truth",
+    }
     assert {(head["ServerSideEncryption"], head["SSEKMSKeyId"]) for head in heads.values()} == {
         ("aws:kms", key)
     }

@@ -57,7 +57,7 @@ def test_schedule_of_a_missing_endpoint_has_no_effect(
             "time": datetime.fromtimestamp(cloud.time(), UTC).isoformat(),
         }  # fmt: skip
         response = cloud.client("lambda").invoke(
-            FunctionName=outputs["CostSwitchFunction"], Payload=json.dumps(event)
+            FunctionName=outputs["EndpointScheduleFunction"], Payload=json.dumps(event)
         )
         assert "FunctionError" not in response, response["Payload"].read()
         cloud.settle()
@@ -69,7 +69,7 @@ def test_schedule_of_a_missing_endpoint_has_no_effect(
 def test_rest_api_is_refused_before_anything_is_created(cloud: LocalCloud, tmp_path: Path) -> None:
     text = (ROOT / "settings" / "dev.toml").read_text()
     fronted = tmp_path / "fronted.toml"
-    fronted.write_text(text.replace("sageloop-dev", "sageloop-front") + "\n[https_front]\n")
+    fronted.write_text(text.replace("sageloop-dev", "sageloop-front") + "\n[inference_api]\n")
 
     with pytest.raises(ClientError, match="does not support resource type AWS::ApiGateway::Rest"):
         deploy_assembly(cloud, assembly(str(fronted)))

@@ -16,26 +16,26 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 
 from constructs_lib import (
-    Alarms,
     Asynchronous,
     ChampionEndpoint,
-    CostSwitch,
     Dashboard,
     DataCapture,
     Endpoint,
+    EndpointAlarms,
+    EndpointSchedule,
     Gate,
-    HttpsFront,
+    InferenceHttpApi,
+    InferenceRestApi,
     JobTriggers,
-    JwtFront,
+    ModelQualityAlarms,
     Notebook,
     NotebookRole,
     RetrainingLoop,
     Scaling,
     ScheduledScaling,
-    ServingAlarms,
     Step,
     StepScaling,
-    SwitchTimes,
+    StopStartSchedule,
     TrainingJob,
     Variant,
 )
@@ -45,7 +45,7 @@ from tests.unit.constructs.conftest import Ground, ground_of
 
 NAME = "Gallery"
 _GRANTS = {"prefix": "datasets/"}
-_TIMES = SwitchTimes(down="cron(0 20 ? * MON-FRI *)", up="cron(0 7 ? * MON-FRI *)")
+_TIMES = StopStartSchedule(stop="cron(0 20 ? * MON-FRI *)", start="cron(0 7 ? * MON-FRI *)")
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def build(ground: Ground) -> None:
     _loop(ground, trained, champion)
     _jobs(ground)
     own = _endpoints(ground)
-    CostSwitch(
+    EndpointSchedule(
         ground.stack, "Switch", endpoint=own, state=ground.state, network=ground.network,
-        page_topic=ground.pages.topic, times=_TIMES, idle_after=Duration.hours(2),
+        alert_topic=ground.alerts.topic, schedule=_TIMES, idle_timeout=Duration.hours(2),
     )  # fmt: skip
     role = NotebookRole(
         ground.stack, "NotebookRole", key=ground.store.key, jobs="demo-", endpoints=["demo"],
@@ -101,17 +101,19 @@ def build(ground: Ground) -> None:
 
 
 def _loop(ground: Ground, trained: TrainingJob, champion: ChampionEndpoint) -> None:
-    stack, topic = ground.stack, ground.pages.topic
-    alarms = Alarms(stack, "Alarms", endpoint=champion, page_topic=topic, live_error=1)
-    ServingAlarms(stack, "ServingAlarms", endpoint=champion, page_topic=topic)
+    stack, topic = ground.stack, ground.alerts.topic
+    alarms = ModelQualityAlarms(
+        stack, "Alarms", endpoint=champion, alert_topic=topic, model_quality_threshold=1
+    )
+    EndpointAlarms(stack, "EndpointAlarms", endpoint=champion, alert_topic=topic)
     loop = RetrainingLoop(
         stack, "Loop", job=trained, endpoint=champion, network=ground.network,
-        live_error=alarms.live_error, gate=Gate(threshold=20),
+        model_quality_alarm=alarms.model_quality, gate=Gate(threshold=20),
     )  # fmt: skip
     Dashboard(stack, "Dashboard", endpoints=[champion], jobs=[trained], loops=[loop])
-    CostSwitch(
+    EndpointSchedule(
         stack, "ChampionSwitch", endpoint=champion, state=ground.state, network=ground.network,
-        page_topic=topic, idle_after=Duration.hours(2),
+        alert_topic=topic, idle_timeout=Duration.hours(2),
     )  # fmt: skip
 
 
@@ -123,7 +125,7 @@ def _jobs(ground: Ground) -> None:
     }
     for name, job in made.items():
         JobTriggers(
-            ground.stack, name, job=job, network=ground.network, page_topic=ground.pages.topic,
+            ground.stack, name, job=job, network=ground.network, alert_topic=ground.alerts.topic,
             on_data=["raw/"], schedule=Duration.days(1), alarms=[ground.alarm()]
             if name == "Preparing" else [],
         )  # fmt: skip
@@ -140,14 +142,14 @@ def _endpoints(ground: Ground) -> Endpoint:
     )  # fmt: skip
     own = serving.endpoint(
         ground, "Own", endpoint_name="own", model=model, network=ground.network,
-        page_topic=ground.pages.topic, variants=[Variant(scaling=scaling)],
+        alert_topic=ground.alerts.topic, variants=[Variant(scaling=scaling)],
         capture=DataCapture(prefix="captured/"),
     )  # fmt: skip
     kind = Asynchronous(output_prefix="scored/", success_topic=topic, error_topic=topic)
     serving.endpoint(ground, "Slow", endpoint_name="slow", model=model, kind=kind)
     serving.component(ground, serving.shared(ground, endpoint_name="shared"), model=model)
-    HttpsFront(stack, "Https", endpoint=own, key=ground.store.key)
-    JwtFront(
+    InferenceRestApi(stack, "Https", endpoint=own, key=ground.store.key)
+    InferenceHttpApi(
         stack, "Jwt", endpoint=own, network=ground.network, key=ground.store.key,
         issuer="https://login.example.com/realms/own", audience=["scores"],
     )  # fmt: skip

@@ -102,16 +102,16 @@ def test_each_pack_finds_what_is_wrong_with_a_plain_bucket(prefix: str) -> None:
 
 def test_jobs_of_every_kind_and_their_triggers_are_clean() -> None:
     ground = ground_of(Stack(App(context=context()), "Jobs"))
-    network, topic = ground.network, ground.pages.topic
+    network, topic = ground.network, ground.alerts.topic
     processed, scored = jobs.processing(ground), jobs.transform(ground)
     JobTriggers(
-        ground.stack, "Preparing", job=processed, network=network, page_topic=topic,
+        ground.stack, "Preparing", job=processed, network=network, alert_topic=topic,
         on_data=["raw/"], schedule=Duration.days(1), alarms=[ground.alarm()],
     )  # fmt: skip
-    JobTriggers(ground.stack, "Scoring", job=scored, network=network, page_topic=topic)
+    JobTriggers(ground.stack, "Scoring", job=scored, network=network, alert_topic=topic)
     searched = jobs.tuning(ground)
     JobTriggers(ground.stack, "Searching", job=searched, network=network, on_data=True)
-    searched.failure_alarm("Failed", page_topic=topic)
+    searched.failure_alarm("Failed", alert_topic=topic)
 
     kinds = ("Preparing", "Scoring", "Searching", "Prepare", "Score", "Search")
     assert {

@@ -23,5 +23,5 @@ def instances() -> dict[str, Any]:
 
 
 def _read(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((_FOLDER / name).read_text(encoding="utf-8"))
-    return found
+    facts: dict[str, Any] = json.loads((_FOLDER / name).read_text(encoding="utf-8"))
+    return facts

@@ -10,15 +10,15 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk.assertions import Template
 
 from constructs_lib import (
+    AlertTopic,
     AlgorithmImage,
     ChampionEndpoint,
-    DailyData,
     DataStore,
+    DatePartitionedDataset,
     Gate,
     HostingRole,
     JobSpecification,
     ModelRegistry,
-    Pages,
     PrivateNetwork,
     RetrainingLoop,
     StateTable,
@@ -35,7 +35,7 @@ class Ground:
     stack: Stack
     store: DataStore
     state: StateTable
-    pages: Pages
+    alerts: AlertTopic
     network: PrivateNetwork
 
     def template(self) -> Template:
@@ -47,7 +47,7 @@ class Ground:
         values: dict[str, Any] = {
             "algorithm": XGBoost(hyperparameters={"num_round": 10, "eval_metric": "mae"}),
             "store": self.store,
-            "data": DailyData(prefix="datasets/demo/"),
+            "data": DatePartitionedDataset(prefix="datasets/demo/"),
             "role": role,
             "subnet_ids": self.network.subnet_ids,
             "security_group_ids": ["sg-1"],
@@ -68,7 +68,7 @@ class Ground:
             "state": self.state,
             "network": self.network,
             "role": HostingRole(self.stack, "HostingRole", key=self.store.key),
-            "page_topic": self.pages.topic,
+            "alert_topic": self.alerts.topic,
             **changes,
         }
         return ChampionEndpoint(self.stack, "Champion", **values)
@@ -95,7 +95,7 @@ def ground_of(stack: Stack) -> Ground:
         stack=stack,
         store=store,
         state=StateTable(stack, "State", key=store.key),
-        pages=Pages(stack, "Pages", key=store.key),
+        alerts=AlertTopic(stack, "AlertTopic", key=store.key),
         network=PrivateNetwork(stack, "Network", key=store.key, interfaces=["Sts"]),
     )
 
@@ -132,8 +132,8 @@ def loop(anew: Ground, _served: dict[str, Any]) -> Callable[..., RetrainingLoop]
 
     def make(**changes: Any) -> RetrainingLoop:
         values: dict[str, Any] = {**_served, "gate": Gate(threshold=20), **changes}
-        if "live_error" not in values:
-            values["live_error"] = anew.alarm()
+        if "model_quality_alarm" not in values:
+            values["model_quality_alarm"] = anew.alarm()
         return RetrainingLoop(anew.stack, "Loop", network=anew.network, **values)
 
     return make

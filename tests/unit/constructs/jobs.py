@@ -10,7 +10,7 @@ from constructs import Construct
 
 from constructs_lib import (
     ContinuousRange,
-    DailyData,
+    DatePartitionedDataset,
     HostingRole,
     IntegerRange,
     JobSpecification,
@@ -37,7 +37,7 @@ def specification(ground: Ground, **changes: Any) -> JobSpecification:
     values: dict[str, Any] = {
         "algorithm": XGBoost(hyperparameters=_HYPERPARAMETERS),
         "store": ground.store,
-        "data": DailyData(prefix="datasets/demo/"),
+        "data": DatePartitionedDataset(prefix="datasets/demo/"),
         "role": role or TrainingRole(ground.stack, "TuningRole", key=ground.store.key, tunes=True),
         "subnet_ids": ground.network.subnet_ids,
         "security_group_ids": ["sg-1"],
@@ -61,7 +61,7 @@ def tuning(ground: Ground, **changes: Any) -> TuningJob:
 
 def processing(ground: Ground, **changes: Any) -> ProcessingJob:
     """A processing job with an image of one's own; other changes go to its specification."""
-    of_job = ("job", "start_on_deploy", "page_topic")
+    of_job = ("job", "start_on_deploy", "alert_topic")
     given = {name: changes.pop(name) for name in list(changes) if name in of_job}
     values: dict[str, Any] = {
         "image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/prepare:1",
@@ -81,7 +81,7 @@ def processing(ground: Ground, **changes: Any) -> ProcessingJob:
 
 def transform(ground: Ground, **changes: Any) -> TransformJob:
     """A batch transform job; changes go to its specification, but the job's own."""
-    of_job = ("job", "start_on_deploy", "page_topic")
+    of_job = ("job", "start_on_deploy", "alert_topic")
     given = {name: changes.pop(name) for name in list(changes) if name in of_job}
     values: dict[str, Any] = {
         "model_name": "flights",

@@ -20,9 +20,9 @@ from aws_cdk.assertions import Template
 from constructs_lib import (
     ChampionEndpoint,
     ConfigurationError,
-    DailyData,
     DataStore,
     DataStoreBase,
+    DatePartitionedDataset,
     Endpoint,
     Gate,
     HostingRole,
@@ -56,7 +56,8 @@ class Theirs:
     def job(self) -> TrainingJob:
         specification = JobSpecification(
             algorithm=XGBoost(hyperparameters={"num_round": 10, "eval_metric": "mae"}),
-            store=self.store, data=DailyData(prefix="days/"), security_group_ids=["sg-1"],
+            store=self.store, data=DatePartitionedDataset(prefix="days/"),
+            security_group_ids=["sg-1"],
             subnet_ids=self.network.subnet_ids,
             role=TrainingRole.from_role(self.stack, "Training", self.role),
         )  # fmt: skip
@@ -69,7 +70,7 @@ class Theirs:
         return ChampionEndpoint(
             self.stack, "Champion", endpoint_name="demo", store=self.store, state=self.state,
             registry=ModelRegistry.from_group_name(self.stack, "Registry", group_name="mine"),
-            network=self.network, page_topic=self.topic,
+            network=self.network, alert_topic=self.topic,
             role=HostingRole.from_role(self.stack, "Hosting", self.role),
         )  # fmt: skip
 
@@ -77,13 +78,13 @@ class Theirs:
         return Endpoint(
             self.stack, "Endpoint", endpoint_name="demo", image="repository/image:1",
             model_data="models/m.tar.gz", store=self.store, network=self.network,
-            role=HostingRole.from_role(self.stack, "Hosting", self.role), page_topic=self.topic,
+            role=HostingRole.from_role(self.stack, "Hosting", self.role), alert_topic=self.topic,
         )  # fmt: skip
 
     def loop(self) -> RetrainingLoop:
         return RetrainingLoop(
             self.stack, "Loop", job=self.job(), endpoint=self.champion(), network=self.network,
-            live_error=cloudwatch.Alarm.from_alarm_name(self.stack, "Red", "red"),
+            model_quality_alarm=cloudwatch.Alarm.from_alarm_name(self.stack, "Red", "red"),
             gate=Gate(threshold=1),
         )  # fmt: skip
 

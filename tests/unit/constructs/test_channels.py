@@ -10,13 +10,13 @@ from aws_cdk import aws_s3 as s3
 
 from constructs_lib import (
     Channel,
-    Compute,
     ConfigurationError,
     CustomImage,
     InstanceGroup,
     KMeans,
     LinearLearner,
     MetricDefinition,
+    ResourceConfig,
     Spot,
     XGBoost,
 )
@@ -121,7 +121,7 @@ def test_an_augmented_manifest_streams_attributes(anew: Ground) -> None:
 
 
 def test_a_channel_of_a_group(anew: Ground) -> None:
-    compute = Compute(groups=[InstanceGroup(name="gpus", instance_type="ml.g5.xlarge")])
+    compute = ResourceConfig(groups=[InstanceGroup(name="gpus", instance_type="ml.g5.xlarge")])
 
     channel = _channel(
         anew, Channel.store("train", prefix="x/", instance_groups=["gpus"]), compute=compute
@@ -240,7 +240,7 @@ def test_built_in_algorithms_take_their_content_types(
                 for name in ("train", "test")]  # fmt: skip
 
     request = request_of(anew.job(
-        algorithm=algorithm, data=None, channels=channels, compute=Compute(instance_count=2)
+        algorithm=algorithm, data=None, channels=channels, compute=ResourceConfig(instance_count=2)
     ))  # fmt: skip
 
     assert {each["ContentType"] for each in request["InputDataConfig"]} == {content_type}

@@ -8,12 +8,12 @@ from aws_cdk import Duration, Stack, Token
 
 from constructs_lib import (
     Canary,
-    Compute,
     ConfigurationError,
     DataCapture,
     DataStore,
     Evaluation,
     Gate,
+    ResourceConfig,
     RetrainingLoop,
     Variant,
     XGBoost,
@@ -108,7 +108,7 @@ def _codes(error: ConfigurationError) -> list[str]:
 
 def test_all_faults_of_a_job_and_of_its_specification_are_said_at_once(anew: Ground) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        anew.job(job="a_b", compute=Compute(instance_type="m5", instance_count=0))
+        anew.job(job="a_b", compute=ResourceConfig(instance_type="m5", instance_count=0))
 
     assert _codes(refused.value) == ["NameNotAllowed", "InstanceTypeNotAllowed", "ValueOutOfRange"]
 
@@ -134,7 +134,7 @@ def test_all_faults_of_a_loop_are_said_at_once(loop: Callable[..., RetrainingLoo
     with pytest.raises(ConfigurationError) as refused:
         loop(
             gate=Gate(threshold=1, improvement=2), max_attempts=11,
-            evaluation=Evaluation(truth_prefix="t"), cooldown=Duration.seconds(1),
+            evaluation=Evaluation(ground_truth_prefix="t"), cooldown=Duration.seconds(1),
         )  # fmt: skip
 
     assert _codes(refused.value) == [

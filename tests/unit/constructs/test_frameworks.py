@@ -12,12 +12,12 @@ from aws_cdk import aws_ecr as ecr
 from constructs_lib import (
     Algorithm,
     Channel,
-    Compute,
     ConfigurationError,
     CustomImage,
     Distribution,
     InstanceGroup,
     PyTorch,
+    ResourceConfig,
     SKLearn,
     SourceCode,
     TensorFlow,
@@ -139,7 +139,8 @@ def test_mpi_is_told_by_hyperparameters(
     spread = Distribution.mpi(processes_per_host=4, custom_mpi_options="-verbose")
 
     request = request_of(anew.job(
-        algorithm=kind(source=source, distribution=spread), compute=Compute(instance_count=2),
+        algorithm=kind(source=source, distribution=spread),
+        compute=ResourceConfig(instance_count=2),
         **_DATA,
     ))  # fmt: skip
 
@@ -153,7 +154,9 @@ def test_mpi_is_told_by_hyperparameters(
 def test_torchrun_is_told_by_hyperparameters(anew: Ground, source: SourceCode) -> None:
     algorithm = PyTorch(source=source, distribution=Distribution.torchrun())
 
-    request = request_of(anew.job(algorithm=algorithm, compute=Compute(instance_count=2), **_DATA))
+    request = request_of(
+        anew.job(algorithm=algorithm, compute=ResourceConfig(instance_count=2), **_DATA)
+    )
 
     assert request["HyperParameters"]["sagemaker_torch_distributed_enabled"] == "true"
     assert request["ResourceConfig"]["InstanceCount"] == 2
@@ -164,7 +167,9 @@ def test_data_parallel_runs_on_the_types_that_have_it(anew: Ground, source: Sour
     algorithm = PyTorch(source=source, distribution=Distribution.data_parallel())
 
     request = request_of(
-        anew.job(algorithm=algorithm, compute=Compute(instance_type="ml.p4d.24xlarge"), **_DATA)
+        anew.job(
+            algorithm=algorithm, compute=ResourceConfig(instance_type="ml.p4d.24xlarge"), **_DATA
+        )
     )
 
     assert request["HyperParameters"]["sagemaker_distributed_dataparallel_enabled"] == "true"
@@ -174,12 +179,12 @@ def test_data_parallel_is_refused_on_other_types(anew: Ground, source: SourceCod
     algorithm = PyTorch(source=source, distribution=Distribution.data_parallel())
 
     with pytest.raises(ConfigurationError, match=r"data_parallel needs one of .*'ml.g5.xlarge'"):
-        anew.job(algorithm=algorithm, compute=Compute(instance_type="ml.g5.xlarge"), **_DATA)
+        anew.job(algorithm=algorithm, compute=ResourceConfig(instance_type="ml.g5.xlarge"), **_DATA)
 
 
 def test_groups_of_a_distribution_must_be_there(anew: Ground, source: SourceCode) -> None:
     algorithm = PyTorch(source=source, distribution=Distribution.torchrun(instance_groups=["gpus"]))
-    compute = Compute(groups=[InstanceGroup(name="cpus", instance_type="ml.m5.xlarge")])
+    compute = ResourceConfig(groups=[InstanceGroup(name="cpus", instance_type="ml.m5.xlarge")])
 
     with pytest.raises(ConfigurationError, match=r"instance_groups must be of cpus, got 'gpus'"):
         anew.job(algorithm=algorithm, compute=compute, **_DATA)
@@ -195,7 +200,9 @@ def test_a_distribution_that_the_image_lacks_is_refused(
 
 def test_scikit_learn_runs_on_one_instance(anew: Ground, source: SourceCode) -> None:
     with pytest.raises(ConfigurationError, match=r"SKLearn runs on 1 instance, got 2"):
-        anew.job(algorithm=SKLearn(source=source), compute=Compute(instance_count=2), **_DATA)
+        anew.job(
+            algorithm=SKLearn(source=source), compute=ResourceConfig(instance_count=2), **_DATA
+        )
 
 
 @pytest.mark.parametrize(

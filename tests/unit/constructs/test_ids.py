@@ -12,11 +12,11 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib import (
-    Alarms,
+    AlertTopic,
     ChampionEndpoint,
-    DailyData,
     DataCapture,
     DataStore,
+    DatePartitionedDataset,
     Endpoint,
     Evaluation,
     Gate,
@@ -24,10 +24,10 @@ from constructs_lib import (
     IntegerRange,
     JobSpecification,
     JobTriggers,
+    ModelQualityAlarms,
     ModelRegistry,
     Notebook,
     NotebookRole,
-    Pages,
     PrivateNetwork,
     ProcessingInput,
     ProcessingJob,
@@ -56,7 +56,7 @@ class _Everything(Construct):
         ground: dict[str, Any] = {
             "network": PrivateNetwork(self, "Network", key=key, interfaces=["Sts"]),
         }
-        pages = Pages(self, "Pages", key=key)
+        alerts = AlertTopic(self, "AlertTopic", key=key)
         stateful = {**ground, "state": StateTable(self, "State", key=key)}
         job = TrainingJob(
             self, "Job", job=name, specification=_specification(self, name, store, **ground),
@@ -64,7 +64,7 @@ class _Everything(Construct):
         )  # fmt: skip
         scaling = Scaling(minimum=1, maximum=2, invocations_per_instance=10)
         serving: dict[str, Any] = {
-            "endpoint_name": name, "store": store, "page_topic": pages.topic,
+            "endpoint_name": name, "store": store, "alert_topic": alerts.topic,
             "role": HostingRole(self, "Hosting", key=key),
             "variants": [Variant(name=name, scaling=scaling), Variant(name=f"{name}-b")],
             "capture": DataCapture(prefix=f"{name}/"),
@@ -74,13 +74,14 @@ class _Everything(Construct):
             self, "Champion", registry=ModelRegistry(self, "Registry", name=name), **serving,
             **stateful,
         )  # fmt: skip
-        alarms = Alarms(
-            self, "Alarms", endpoint=champion, page_topic=pages.topic, live_error=1, variant=name,
-            silence=Duration.hours(1),
+        alarms = ModelQualityAlarms(
+            self, "Alarms", endpoint=champion, alert_topic=alerts.topic, variant=name,
+            model_quality_threshold=1,
+            expected_traffic=Duration.hours(1),
         )  # fmt: skip
         RetrainingLoop(
-            self, "Loop", job=job, endpoint=champion, live_error=alarms.live_error,
-            gate=Gate(threshold=1), evaluation=Evaluation(truth_prefix=f"{name}/"),
+            self, "Loop", job=job, endpoint=champion, model_quality_alarm=alarms.model_quality,
+            gate=Gate(threshold=1), evaluation=Evaluation(ground_truth_prefix=f"{name}/"),
             retrain_every=Duration.days(7), **ground,
         )  # fmt: skip
         self._jobs(name, store, state=stateful["state"], **ground)
@@ -112,10 +113,11 @@ class _Everything(Construct):
 def _specification(
     scope: Construct, name: str, store: DataStore, *, network: PrivateNetwork
 ) -> JobSpecification:
-    group = network.workload_group(scope, "Group", description=name)
+    group = network.security_group(scope, "Group", description=name)
     return JobSpecification(
         algorithm=XGBoost(hyperparameters={"num_round": 10, "eval_metric": "mae"}), store=store,
-        data=DailyData(prefix=f"{name}/"), role=TrainingRole(scope, "Training", key=store.key),
+        data=DatePartitionedDataset(prefix=f"{name}/"),
+        role=TrainingRole(scope, "Training", key=store.key),
         subnet_ids=network.subnet_ids, security_group_ids=[group.security_group_id],
         environment={"NAME": name}, output_prefix=f"{name}/",
     )  # fmt: skip

@@ -15,7 +15,7 @@ from constructs_lib import (
     Algorithm,
     ConfigurationError,
     CustomImage,
-    DailyData,
+    DatePartitionedDataset,
     Gate,
     IntegerRange,
     JobSpecification,
@@ -160,7 +160,11 @@ def test_an_image_of_ones_own_that_reports_nothing_is_refused(anew: Ground, loop
 def test_built_in_algorithms_that_report_neither_are_refused(
     anew: Ground, loop: Loop, algorithm: Algorithm, channel: str, reported: str
 ) -> None:
-    made = job(anew, algorithm, data=DailyData(prefix="datasets/demo/", validation_channel=channel))
+    made = job(
+        anew,
+        algorithm,
+        data=DatePartitionedDataset(prefix="datasets/demo/", validation_channel=channel),
+    )
 
     assert reported in refusal(lambda: loop(job=made))
 
@@ -169,7 +173,7 @@ def test_a_search_with_a_framework_is_refused(anew: Ground, loop: Loop, source: 
     role = TrainingRole(anew.stack, "Tuning", key=anew.store.key, tunes=True)
     specification = JobSpecification(
         algorithm=PyTorch(source=source), store=anew.store, role=role,
-        data=DailyData(prefix="datasets/demo/"), subnet_ids=anew.network.subnet_ids,
+        data=DatePartitionedDataset(prefix="datasets/demo/"), subnet_ids=anew.network.subnet_ids,
         security_group_ids=["sg-1"], metric_definitions=[REPORTED],
     )  # fmt: skip
     made = jobs.tuning(anew, definitions=[TuningDefinition(

@@ -82,7 +82,7 @@ def test_endpoint_metric_takes_variant_period_and_statistic(endpoint: EndpointBa
 @pytest.mark.parametrize(
     ("metric", "name"),
     [
-        (EndpointBase.metric_live_error, "MeanAbsoluteError"),
+        (EndpointBase.metric_model_quality, "MeanAbsoluteError"),
         (EndpointBase.metric_evaluated_predictions, "EvaluatedPredictions"),
         (EndpointBase.metric_promotions, "Promotions"),
         (EndpointBase.metric_rollbacks, "RollbacksDetected"),
@@ -132,7 +132,7 @@ def test_metric_of_a_run_is_of_one_instance(stack: Stack) -> None:
 
 
 def test_loop_counts_alerts_about_its_job_and_its_endpoint(made: RetrainingLoop) -> None:
-    metric = made.metric_pages(period=Duration.minutes(1))
+    metric = made.metric_alerts(period=Duration.minutes(1))
 
     assert metric.expression == "FILL(alertsSent0, 0) + FILL(alertsSent1, 0)"
     assert [_said(part)[1:3] for part in metric.using_metrics.values()] == [  # type: ignore[arg-type]

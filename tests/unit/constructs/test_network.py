@@ -60,7 +60,7 @@ def test_no_function_but_our_own(template: Template) -> None:
 def test_workload_group_lets_nothing_in(stack: Stack) -> None:
     network = PrivateNetwork(stack, "Network")
 
-    group = network.workload_group(stack, "Group", description="Jobs")
+    group = network.security_group(stack, "Group", description="Jobs")
 
     properties = Template.from_stack(stack).find_resources("AWS::EC2::SecurityGroup")[
         stack.get_logical_id(group.node.default_child)  # type: ignore[arg-type]

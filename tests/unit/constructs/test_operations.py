@@ -14,14 +14,14 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
 
 from constructs_lib import (
-    Alarms,
+    AlertTopic,
     Canary,
     ConfigurationError,
     DataStore,
     Endpoint,
     Evaluation,
     Gate,
-    Pages,
+    ModelQualityAlarms,
     RetrainingLoop,
 )
 
@@ -33,7 +33,7 @@ Loop = Callable[..., RetrainingLoop]
 def test_pages_admit_alarms_to_topic_and_key(stack: Stack) -> None:
     store = DataStore(stack, "Store")
 
-    Pages(stack, "Pages", key=store.key)
+    AlertTopic(stack, "AlertTopic", key=store.key)
 
     template = Template.from_stack(stack)
     for kind in ("AWS::SNS::TopicPolicy", "AWS::KMS::Key"):
@@ -44,13 +44,19 @@ def test_pages_admit_alarms_to_topic_and_key(stack: Stack) -> None:
 def test_pages_from_topic_uses_the_topic(stack: Stack) -> None:
     topic = sns.Topic.from_topic_arn(stack, "Mine", "arn:aws:sns:eu-west-1:111122223333:mine")
 
-    assert Pages.from_topic(stack, "Pages", topic=topic).topic is topic
+    assert AlertTopic.from_topic(stack, "AlertTopic", topic=topic).topic is topic
 
 
 def test_live_error_alarm_waits_for_truth(stack: Stack) -> None:
     endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
 
-    Alarms(stack, "Alarms", endpoint=endpoint, page_topic=sns.Topic(stack, "T"), live_error=12.0)
+    ModelQualityAlarms(
+        stack,
+        "Alarms",
+        endpoint=endpoint,
+        alert_topic=sns.Topic(stack, "T"),
+        model_quality_threshold=12.0,
+    )
 
     Template.from_stack(stack).has_resource_properties("AWS::CloudWatch::Alarm", {
         "Namespace": "sageloop",
@@ -66,17 +72,19 @@ def test_alarms_refuse_more_breaches_than_windows(stack: Stack) -> None:
     endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
 
     with pytest.raises(ConfigurationError, match="breaching must be between 1 and 3, got 4"):
-        Alarms(stack, "Alarms", endpoint=endpoint, page_topic=sns.Topic(stack, "T"),
-               live_error=1, breaching=4)  # fmt: skip
+        ModelQualityAlarms(stack, "Alarms", endpoint=endpoint, alert_topic=sns.Topic(stack, "T"),
+               model_quality_threshold=1, breaching=4)  # fmt: skip
 
 
 def test_silence_is_an_alarm_only_if_asked_for(stack: Stack) -> None:
     endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
 
-    alarms = Alarms(stack, "Alarms", endpoint=endpoint, page_topic=sns.Topic(stack, "T"),
-                    live_error=1, silence=Duration.hours(1))  # fmt: skip
+    alarms = ModelQualityAlarms(
+        stack, "Alarms", endpoint=endpoint, alert_topic=sns.Topic(stack, "T"),
+        model_quality_threshold=1, expected_traffic=Duration.hours(1),
+    )  # fmt: skip
 
-    assert alarms.silence is not None
+    assert alarms.no_traffic is not None
     Template.from_stack(stack).resource_count_is("AWS::CloudWatch::Alarm", 4)
 
 
@@ -86,7 +94,7 @@ def template() -> Template:
     ground = ground_of(Stack(App(), "Test"))
     RetrainingLoop(
         ground.stack, "Loop", job=ground.job(), endpoint=ground.champion(),
-        network=ground.network, live_error=ground.alarm(), gate=Gate(threshold=20),
+        network=ground.network, model_quality_alarm=ground.alarm(), gate=Gate(threshold=20),
     )  # fmt: skip
     return ground.template()
 
@@ -124,12 +132,26 @@ def test_every_rule_keeps_what_its_target_did_not_take(template: Template) -> No
         }
 
 
-def test_concurrency_is_the_accounts_if_asked_for(loop: Loop) -> None:
-    made = loop(reserve_concurrency=False)
+@pytest.mark.parametrize(
+    ("value", "reserved"), [(None, 2), (True, 2), ("true", 2), (False, None), ("false", None)]
+)
+def test_context_key_switches_reserved_concurrency(
+    anew: Ground, value: bool | str | None, reserved: int | None
+) -> None:
+    if value is not None:
+        anew.stack.node.set_context("sageloop:reserveConcurrency", value)
 
-    resource = made.evaluate.function.node.default_child
-    assert isinstance(resource, lambda_.CfnFunction)
-    assert resource.reserved_concurrent_executions is None
+    function = anew.job().function.function.node.default_child
+
+    assert isinstance(function, lambda_.CfnFunction)
+    assert function.reserved_concurrent_executions == reserved
+
+
+def test_other_values_of_the_concurrency_context_are_refused(anew: Ground) -> None:
+    anew.stack.node.set_context("sageloop:reserveConcurrency", "no")
+
+    with pytest.raises(ConfigurationError, match="must be true or false, got 'no'"):
+        anew.job()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +160,7 @@ def test_concurrency_is_the_accounts_if_asked_for(loop: Loop) -> None:
         ({"gate": Gate(threshold=1, objective="less")}, "must be Minimize for mae and rmse, got"),
         ({"gate": Gate(threshold=1, improvement=2)}, "gate.improvement must be between 0 and 1"),
         ({"evaluation": Evaluation(window_minutes=0)}, "window_minutes must be between 1 and 1440"),
-        ({"evaluation": Evaluation(truth_prefix="/t/")}, "must be a relative S3 prefix"),
+        ({"evaluation": Evaluation(ground_truth_prefix="/t/")}, "must be a relative S3 prefix"),
         ({"max_attempts": 0}, "max_attempts must be between 1 and 10, got 0"),
     ],
 )
@@ -160,19 +182,21 @@ def test_loop_refuses_a_cooldown_that_ends_while_the_alarm_may_be_red(
     endpoint = anew.champion(rollout=Canary(wait_seconds=300, termination_wait_seconds=120))
 
     with pytest.raises(ConfigurationError) as refused:
-        loop(endpoint=endpoint, live_error=_alarm(anew, hours=1, windows=3),
+        loop(endpoint=endpoint, model_quality_alarm=_alarm(anew, hours=1, windows=3),
              cooldown=Duration.seconds(12_120))  # fmt: skip
 
     assert str(refused.value) == (
         "[Case/Loop] CooldownTooShort: cooldown must be more than 12120 seconds, got 12120: the "
-        "alarm's windows take 3 x 3600, the truth may take 900, the rollout waits 420"
+        "alarm's windows take 3 x 3600, ground truth may take 900, the rollout waits 420"
     ).replace("Case", anew.stack.node.path)
 
 
 def test_loop_takes_a_cooldown_that_outlasts_the_red_alarm(anew: Ground, loop: Loop) -> None:
-    made = loop(live_error=_alarm(anew, hours=1, windows=3), cooldown=Duration.seconds(11_821))
+    made = loop(
+        model_quality_alarm=_alarm(anew, hours=1, windows=3), cooldown=Duration.seconds(11_821)
+    )
 
-    assert made.live_error.alarm_arn
+    assert made.model_quality_alarm.alarm_arn
 
 
 def test_an_alarm_known_by_name_only_counts_one_window_of_the_evaluation(
@@ -181,7 +205,7 @@ def test_an_alarm_known_by_name_only_counts_one_window_of_the_evaluation(
     mine = cloudwatch.Alarm.from_alarm_name(anew.stack, "Mine", "mine")
 
     with pytest.raises(ConfigurationError, match=r"take 1 x 3600, .* 900, .* waits 120"):
-        loop(live_error=mine, cooldown=Duration.hours(1))
+        loop(model_quality_alarm=mine, cooldown=Duration.hours(1))
 
 
 def test_grant_start_allows_the_one_function_that_starts_jobs(anew: Ground, loop: Loop) -> None:
@@ -198,7 +222,7 @@ def test_pages_grant_publish_with_the_use_of_the_key(stack: Stack) -> None:
     key = kms.Key(stack, "Key")
     role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
 
-    Pages(stack, "Pages", key=key).grant_publish(role)
+    AlertTopic(stack, "AlertTopic", key=key).grant_publish(role)
 
     (policy,) = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
     publish, use = policy["Properties"]["PolicyDocument"]["Statement"]

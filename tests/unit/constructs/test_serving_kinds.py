@@ -245,7 +245,7 @@ def test_serverless_refuses_capture(anew: Ground) -> None:
     ("changes", "message"),
     [
         ({"shadow": Variant(name="S")}, "cannot have a shadow variant"),
-        ({"rollout": Canary()}, "cannot have a guarded rollout"),
+        ({"rollout": Canary()}, "cannot have a rollout"),
         ({"metrics": EnhancedMetrics()}, "cannot have enhanced metrics"),
         ({"variants": [Variant(name="A"), Variant(name="B")]}, "has one variant, got 2"),
         ({"variants": [Variant(instance_type="ml.g5.xlarge")]}, "runs on CPUs only"),
@@ -302,7 +302,7 @@ def test_asynchronous_refuses_what_its_requests_cannot_name(anew: Ground) -> Non
 
 def _fresh(ground: Ground) -> dict[str, Any]:
     stack = Stack(ground.stack.node.root, f"{ground.stack.stack_name}More")  # type: ignore[arg-type]
-    return {"stack": stack, "store": ground.store, "state": ground.state, "pages": ground.pages,
+    return {"stack": stack, "store": ground.store, "state": ground.state, "alerts": ground.alerts,
             "network": ground.network}  # fmt: skip
 
 
@@ -331,7 +331,7 @@ def test_asynchronous_refuses(anew: Ground, kind: Asynchronous, message: str) ->
     [
         ({"kind": MultiModel()}, "needs a model whose container says multi_model=True"),
         ({"model": None}, "variant AllTraffic has no model"),
-        ({"image": IMAGE}, "model and image say the same"),
+        ({"image": IMAGE}, "model and image are mutually exclusive"),
         ({"image": IMAGE, "model": None}, "image needs model_data and role as well"),
         ({"kind": InferenceComponents()}, "names no model: give it to an InferenceComponent"),
         ({"kind": InferenceComponents(), "model": None}, "needs role and network as well"),
@@ -346,7 +346,7 @@ def test_endpoint_refuses(anew: Ground, changes: dict[str, Any], message: str) -
 def test_nag_finds_nothing_in_any_kind() -> None:
     app = App()
     ground = ground_of(Stack(app, "Test"))
-    topic = ground.pages.topic
+    topic = ground.alerts.topic
     endpoint(ground, capture=DataCapture(), variants=[Variant(instance_type="ml.g5.xlarge")])
     endpoint(
         ground, "Queued", endpoint_name="queued", model=model(ground, "QueuedModel"),

@@ -50,7 +50,7 @@ def test_all_at_once_is_the_default() -> None:
 @pytest.mark.feature("rollout constructs: variants come and go without a guard")
 def test_one_deployment_can_do_without_a_guard() -> None:
     ground = ground_of(Stack(App(), "Test"))
-    endpoint(ground, guarded=False, rollout=Canary(percent=10))
+    endpoint(ground, blue_green=False, rollout=Canary(percent=10))
 
     found = properties(ground.template(), "AWS::SageMaker::Endpoint")
     assert "DeploymentConfig" not in found
@@ -124,7 +124,7 @@ def test_a_variant_that_scales_in_to_one_has_no_room_either(anew: Ground) -> Non
     [
         (Canary(percent=51), 4, "rollout.percent must be between 1 and 50, got 51"),
         (Canary(instances=3), 4, "rollout.instances must be between 1 and 2, got 3"),
-        (Canary(instances=1, percent=10), 4, "rollout.instances and rollout.percent say the same"),
+        (Canary(instances=1, percent=10), 4, "rollout.instances and rollout.percent are mutually"),
         (Canary(wait_seconds=3601), 4, "rollout.wait_seconds must be between 0 and 3600"),
         (Canary(maximum_seconds=599), 4, "rollout.maximum_seconds must be between 600 and 28800"),
         (AllAtOnce(termination_wait_seconds=3601), 4, "termination_wait_seconds must be between 0"),
@@ -144,7 +144,7 @@ def test_a_variant_that_scales_in_to_one_has_no_room_either(anew: Ground) -> Non
         (Rolling(rollback_instances=5), 4, "rollback_instances must be between 1 and 4"),
         (
             Rolling(rollback_instances=1, rollback_percent=50), 4,
-            "rollback_instances and rollback_percent say the same",
+            "rollback_instances and rollback_percent are mutually exclusive",
         ),
         (
             Rolling(instances=1, wait_seconds=900, maximum_seconds=3600), 4,
@@ -182,7 +182,7 @@ def test_the_alarm_of_a_loop_cannot_undo_the_champion(
     anew: Ground, loop: Callable[..., RetrainingLoop]
 ) -> None:
     alarm = anew.alarm()
-    loop(live_error=alarm)
+    loop(model_quality_alarm=alarm)
 
     with pytest.raises(ConfigurationError, match="AlarmHasOtherDuty"):
         endpoint(anew, model=model(anew, "Other"), rollback_alarms=[alarm])
@@ -196,7 +196,7 @@ def test_an_alarm_that_undoes_rollouts_cannot_ask_for_retraining(
     endpoint(anew, rollback_alarms=[alarm])
 
     with pytest.raises(ConfigurationError, match="it is red when the better model comes"):
-        loop(live_error=alarm)
+        loop(model_quality_alarm=alarm)
 
 
 def _within(ground: Ground, alarm: cloudwatch.IAlarm, construct_id: str) -> cloudwatch.IAlarm:
@@ -213,7 +213,7 @@ def test_a_composite_of_the_loops_alarm_cannot_undo_rollouts(
     anew: Ground, loop: Callable[..., RetrainingLoop]
 ) -> None:
     alarm = anew.alarm()
-    loop(live_error=alarm)
+    loop(model_quality_alarm=alarm)
     outer = _within(anew, _within(anew, alarm, "Inner"), "Outer")
 
     with pytest.raises(ConfigurationError, match=r"Outer \(with .*\) asks for retraining"):
@@ -228,7 +228,7 @@ def test_a_member_of_a_rollback_composite_cannot_ask_for_retraining(
     endpoint(anew, rollback_alarms=[_within(anew, alarm, "Either")])
 
     with pytest.raises(ConfigurationError, match="AlarmHasOtherDuty"):
-        loop(live_error=alarm)
+        loop(model_quality_alarm=alarm)
 
 
 @pytest.mark.feature("rollout constructs: champion endpoint, linear with shadow and own alarms")

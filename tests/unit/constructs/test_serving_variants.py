@@ -45,7 +45,7 @@ def test_a_variant_without_traffic_is_rendered_so(anew: Ground) -> None:
 @pytest.mark.feature("serving constructs: weights shifted live are kept by an update when told so")
 @pytest.mark.parametrize("keep", [True, False])
 def test_an_update_keeps_shifted_weights_only_when_told_so(anew: Ground, keep: bool) -> None:
-    made = endpoint(anew, keep_weights=keep)
+    made = endpoint(anew, retain_weights=keep)
 
     excluded = anew.stack.resolve(made.resource.exclude_retained_variant_properties)
     told = {each["variantPropertyType"] for each in excluded}
@@ -132,7 +132,7 @@ def test_disks_of_their_own_take_no_key(anew: Ground) -> None:
                 instance_type="ml.m5.large",
                 pools=[InstancePool(instance_type="ml.m5.large", priority=1)],
             ),
-            "variant.instance_type and pools say the same",
+            "variant.instance_type and pools are mutually exclusive",
         ),
         (
             Variant(managed_scaling=ManagedInstanceScaling()),

@@ -11,21 +11,21 @@ from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Template
 
 from constructs_lib import (
-    Alarms,
+    AlertTopic,
     Canary,
-    Compute,
     ConfigurationError,
-    DailyData,
     DataCapture,
+    DatePartitionedDataset,
     EndpointBase,
     Evaluation,
     Gate,
     HostingRole,
+    ModelQualityAlarms,
     ModelRegistry,
     Notebook,
     NotebookRole,
-    Pages,
     PrivateNetwork,
+    ResourceConfig,
     RetrainingLoop,
     Scaling,
     Variant,
@@ -54,11 +54,11 @@ def template() -> Template:
             "num_round": _number(stack, "Rounds"), "objective": _text(stack, "Objective"),
             "eta": _text(stack, "Eta"), "booster": _text(stack, "Booster"),
         }),
-        data=DailyData(
+        data=DatePartitionedDataset(
             prefix=_text(stack, "Prefix"), validation_days=_number(stack, "HeldOut"),
             window_days=_number(stack, "Window"),
         ),
-        compute=Compute(
+        compute=ResourceConfig(
             instance_type=_text(stack, "JobType"), instance_count=_number(stack, "JobCount"),
         ),
     )  # fmt: skip
@@ -79,10 +79,10 @@ def template() -> Template:
     )  # fmt: skip
     RetrainingLoop(
         stack, "Loop", job=job, endpoint=endpoint, network=ground.network,
-        live_error=ground.alarm(), max_attempts=_number(stack, "Attempts"),
+        model_quality_alarm=ground.alarm(), max_attempts=_number(stack, "Attempts"),
         gate=Gate(threshold=_number(stack, "Threshold"), improvement=_number(stack, "Better")),
-        evaluation=Evaluation(truth_prefix=_text(stack, "Truth"),
-                              truth_delay_minutes=_number(stack, "Delay")),
+        evaluation=Evaluation(ground_truth_prefix=_text(stack, "Truth"),
+                              ground_truth_delay_minutes=_number(stack, "Delay")),
         cooldown=Duration.seconds(_number(stack, "Cooldown")),
     )  # fmt: skip
     return ground.template()
@@ -182,7 +182,7 @@ def test_accepts_a_token_for_values_of_a_notebook(ground: Ground) -> None:
 
 
 def test_accepts_a_token_for_an_address(stack: Stack) -> None:
-    Pages(stack, "Pages", emails=[_text(stack, "Address")])
+    AlertTopic(stack, "AlertTopic", emails=[_text(stack, "Address")])
 
     Template.from_stack(stack).has_resource_properties(
         "AWS::SNS::Subscription", {"Endpoint": {"Ref": "Address"}, "Protocol": "email"}
@@ -199,9 +199,10 @@ def test_accepts_a_token_for_prefixes_of_roles(stack: Stack) -> None:
 def test_accepts_a_token_for_thresholds_of_alarms(stack: Stack) -> None:
     endpoint = EndpointBase.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
 
-    Alarms(
-        stack, "Alarms", endpoint=endpoint, page_topic=Pages(stack, "Pages").topic,
-        live_error=_number(stack, "Limit"), windows=_number(stack, "Windows"), breaching=2,
+    ModelQualityAlarms(
+        stack, "Alarms", endpoint=endpoint, alert_topic=AlertTopic(stack, "AlertTopic").topic,
+        model_quality_threshold=_number(stack, "Limit"), windows=_number(stack, "Windows"),
+        breaching=2,
     )  # fmt: skip
 
     Template.from_stack(stack).has_resource_properties(

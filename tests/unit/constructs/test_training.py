@@ -7,7 +7,7 @@ import pytest
 from aws_cdk import App, Stack
 from aws_cdk.assertions import Template
 
-from constructs_lib import Compute, ConfigurationError, DailyData
+from constructs_lib import ConfigurationError, DatePartitionedDataset, ResourceConfig
 
 from .conftest import Ground, ground_of
 
@@ -34,7 +34,7 @@ def test_request_is_isolated_encrypted_and_private(anew: Ground) -> None:
 
 
 def test_request_has_no_volume_key_where_disks_are_local(anew: Ground) -> None:
-    job = anew.job(compute=Compute(instance_type="ml.g5.xlarge"))
+    job = anew.job(compute=ResourceConfig(instance_type="ml.g5.xlarge"))
 
     assert "VolumeKmsKeyId" not in job.specification.request(job)["ResourceConfig"]
 
@@ -61,13 +61,19 @@ def test_resource_is_outlived_by_policies_and_endpoints(template: Template) -> N
         ({"job": "x" * 41}, "job must have at most 40 characters, got 41"),
         ({"job": "under_score"}, "job must match"),
         (
-            {"compute": Compute(instance_type="m5.large")},
+            {"compute": ResourceConfig(instance_type="m5.large")},
             "must be an ML instance type .*'m5.large'",
         ),
-        ({"compute": Compute(instance_count=0)}, "instance_count must be between 1 and 100, got 0"),
-        ({"data": DailyData(prefix="d")}, "must be a relative S3 prefix ending in '/', got 'd'"),
         (
-            {"data": DailyData(prefix="d/", validation_days=9, window_days=9)},
+            {"compute": ResourceConfig(instance_count=0)},
+            "instance_count must be between 1 and 100, got 0",
+        ),
+        (
+            {"data": DatePartitionedDataset(prefix="d")},
+            "must be a relative S3 prefix ending in '/', got 'd'",
+        ),
+        (
+            {"data": DatePartitionedDataset(prefix="d/", validation_days=9, window_days=9)},
             "validation_days must be fewer than data.window_days, got 9 of 9",
         ),
     ],

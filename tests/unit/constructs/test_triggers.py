@@ -36,7 +36,7 @@ def template() -> Template:
     ground = ground_of(Stack(App(), "Test"))
     _triggers(
         ground, ground.job(), on_data=True, schedule=events.Schedule.cron(hour="3", minute="0"),
-        alarms=[ground.alarm()], page_topic=ground.pages.topic,
+        alarms=[ground.alarm()], alert_topic=ground.alerts.topic,
     )  # fmt: skip
     return ground.template()
 
@@ -159,7 +159,7 @@ def _granted(stack: Stack, function: str) -> set[str]:
 def test_rights_are_what_the_code_needs(
     anew: Ground, make: Any, kind: str, parts: tuple[str, ...]
 ) -> None:
-    _triggers(anew, make(anew), page_topic=anew.pages.topic)
+    _triggers(anew, make(anew), alert_topic=anew.alerts.topic)
     known = json.loads(_PERMISSIONS.read_text(encoding="utf-8"))
 
     for function, folder in (("StartTraining", "start_training"), ("OnJobChange", "on_job_change")):
@@ -185,7 +185,7 @@ def test_metrics_count_how_jobs_end(anew: Ground) -> None:
 
 @pytest.mark.feature("lifecycle: status as alarms")
 def test_failure_alarm_pages(ground: Ground) -> None:
-    processing(ground).failure_alarm("Failed", page_topic=ground.pages.topic)
+    processing(ground).failure_alarm("Failed", alert_topic=ground.alerts.topic)
 
     (alarm,) = [
         each["Properties"]
@@ -223,7 +223,8 @@ def _loop(ground: Ground, **changes: Any) -> RetrainingLoop:
     values: dict[str, Any] = {"gate": Gate(threshold=20, metric="validation:mae"), **changes}
     return RetrainingLoop(
         ground.stack, "Loop", job=tuning(ground), endpoint=ground.champion(),
-        network=ground.network, live_error=ground.alarm(), cooldown=Duration.hours(6), **values,
+        network=ground.network, model_quality_alarm=ground.alarm(),
+        cooldown=Duration.hours(6), **values,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from aws_cdk.assertions import Template
 
 from constructs_lib import (
     CategoricalRange,
-    Completion,
+    CompletionCriteria,
     ContinuousRange,
     Hyperband,
     IntegerRange,
@@ -145,7 +145,7 @@ def test_request_stops_what_falls_behind(anew: Ground) -> None:
 
 @pytest.mark.feature("tuning: completion criteria")
 def test_request_ends_before_its_limits(anew: Ground) -> None:
-    completion = Completion(target=8.5, not_improving_jobs=3, on_convergence=True)
+    completion = CompletionCriteria(target=8.5, not_improving_jobs=3, on_convergence=True)
     job = tuning(anew, completion=completion, max_jobs=None)
 
     assert _config(job)["TuningJobCompletionCriteria"] == {

@@ -9,10 +9,10 @@ from aws_cdk import Aws, CfnParameter
 
 from constructs_lib import (
     CategoricalRange,
-    Completion,
+    CompletionCriteria,
     ConfigurationError,
     ContinuousRange,
-    DailyData,
+    DatePartitionedDataset,
     Hyperband,
     IntegerRange,
     KMeans,
@@ -56,8 +56,8 @@ def test_a_grid_takes_categories_only(anew: Ground) -> None:
         ({"max_runtime_seconds": 60}, "max_runtime_seconds must be between 120 and 15768000"),
         ({"random_seed": -1}, "random_seed must be between 0"),
         ({"job": "x" * 22}, "job must have at most 21 characters, got 22"),
-        ({"completion": Completion()}, "completion must say target"),
-        ({"completion": Completion(not_improving_jobs=2)}, "must be at least 3, got 2"),
+        ({"completion": CompletionCriteria()}, "completion must say target"),
+        ({"completion": CompletionCriteria(not_improving_jobs=2)}, "must be at least 3, got 2"),
         ({"warm_start": WarmStart(parents=[])}, "parents must be 1 to 5, got 0"),
         ({"warm_start": WarmStart(parents=["a"] * 6)}, "parents must be 1 to 5, got 6"),
         ({"warm_start": WarmStart(parents=["x" * 33])}, "at most 32 characters, got 33"),
@@ -130,7 +130,9 @@ def test_more_than_30_are_not_searched(anew: Ground) -> None:
 def test_algorithms_name_what_may_be_searched(
     anew: Ground, algorithm: Any, searched: Any, message: str
 ) -> None:
-    data = DailyData(prefix="d/", validation_channel="test", content_type="text/csv;label_size=0")
+    data = DatePartitionedDataset(
+        prefix="d/", validation_channel="test", content_type="text/csv;label_size=0"
+    )
 
     with pytest.raises(ConfigurationError, match=message):
         tuning(anew, algorithm=algorithm, data=data, ranges=[searched])
@@ -139,7 +141,7 @@ def test_algorithms_name_what_may_be_searched(
 def test_the_objectives_channel_is_needed(anew: Ground) -> None:
     objective = Objective(metric="validation:msd", type="Minimize")
     kmeans = KMeans(hyperparameters={"k": 3, "feature_dim": 2})
-    data = DailyData(prefix="d/", validation_channel="test")
+    data = DatePartitionedDataset(prefix="d/", validation_channel="test")
 
     with pytest.raises(ConfigurationError, match="must be one of the metrics that the job reports"):
         tuning(anew, algorithm=kmeans, data=data, objective=objective,
@@ -168,7 +170,7 @@ def test_definitions_have_names_of_their_own(anew: Ground) -> None:
 
 
 def test_definitions_share_their_data(anew: Ground) -> None:
-    other = specification(anew, data=DailyData(prefix="elsewhere/"))
+    other = specification(anew, data=DatePartitionedDataset(prefix="elsewhere/"))
     definitions = [
         TuningDefinition(name="a", specification=specification(anew), ranges=[DEPTH]),
         TuningDefinition(name="b", specification=other, ranges=[DEPTH]),
@@ -198,7 +200,7 @@ def test_an_objective_that_cannot_be_known_is_asked_for(anew: Ground) -> None:
 
 
 def test_a_raised_quota_is_taken_at_its_word(anew: Ground) -> None:
-    job = tuning(anew, strategy="Random", max_jobs=5000, max_parallel=60, raised_quota=True)
+    job = tuning(anew, strategy="Random", max_jobs=5000, max_parallel=60, quota_override=True)
 
     limits = job.request()["HyperParameterTuningJobConfig"]["ResourceLimits"]
     assert limits == {"MaxParallelTrainingJobs": 60, "MaxNumberOfTrainingJobs": 5000}

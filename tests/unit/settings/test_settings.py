@@ -33,7 +33,7 @@ def test_prod_serves_the_flights() -> None:
 
     assert settings.name == "sageloop-prod-flights"
     assert settings.serving.instance_count == 2
-    assert settings.monitoring.live_error == 12.0
+    assert settings.monitoring.model_quality_threshold == 12.0
 
 
 def test_dev_has_one_instance_and_no_canary() -> None:
@@ -95,40 +95,112 @@ def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
         ("monitoring.serving.p50_ms", 0, "monitoring.serving.p50_ms: got 0; input should be great"),
         ("monitoring.serving.memory_percent", 101, "got 101; input should be less than or equal"),
         ("monitoring.serving.p95_ms", 5, "monitoring.serving.p95_ms: got 5; there is no such key"),
-        ("monitoring.serving.unusual", ["errors"], "input should be 'invocations' or 'latency'"),
-        ("monitoring.serving.unusual", ["latency"] * 2, "unusual must name each at most once"),
-        ("monitoring.serving.silence.minutes", 4, "minutes: got 4; input should be greater than"),
-        ("monitoring.serving.silence.to_hour", 0, "to_hour: got 0; input should be greater than"),
-        ("monitoring.serving.silence.from_hour", 24, "from_hour: got 24; input should be less"),
-        ("cost_switch", {}, "cost_switch: down and up, idle_minutes, or all three must be given"),
-        ("cost_switch", {"up": "cron(0 7 ? * * *)"}, "cost_switch: down and up must be given toge"),
-        ("cost_switch", {"idle_minutes": 5}, "cost_switch.idle_minutes: got 5; input should be gr"),
-        ("cost_switch", {"down": "at 8", "up": "at 9"}, "cost_switch.down: got 'at 8'; string sho"),
-        ("cost_switch", {"down": "cron(0 20 * * *)"}, "down: got 'cron(0 20 * * *)'; string sh"),
-        ("cost_switch", {"timezone": "Europe/Pari"}, "zone; did you mean 'Europe/Paris'?"),
-        ("https_front", {"authorizer": "None"}, "got 'None'; input should be 'IAM' or 'JWT'"),
-        ("https_front", {"authorizer": "JWT"}, "https_front: user_pool_arns, or issuer and audie"),
-        ("https_front", {"issuer": "https://a.b", "audience": ["c"]}, "only when authorizer is "),
-        ("https_front", {**JWT, "issuer": "https://a.b"}, "given together: audience is missing"),
-        ("https_front", {**JWT, "audience": ["c"]}, "given together: issuer is missing"),
-        ("https_front", {**JWT, "issuer": "http://a.b"}, "https_front.issuer: got 'http://a.b'; s"),
-        ("https_front", {**ISSUED, "issuer": "https://a.b?c"}, "https_front.issuer: got 'https://"),
-        ("https_front", {**ISSUED, "audience": [""]}, "https_front.audience.0: got ''; string sh"),
         (
-            "https_front",
+            "monitoring.serving.anomaly_metrics",
+            ["errors"],
+            "input should be 'invocations' or 'latency'",
+        ),
+        (
+            "monitoring.serving.anomaly_metrics",
+            ["latency"] * 2,
+            "anomaly_metrics must name each metric at",
+        ),
+        (
+            "monitoring.serving.expected_traffic.minutes",
+            4,
+            "minutes: got 4; input should be greater than",
+        ),
+        (
+            "monitoring.serving.expected_traffic.to_hour",
+            0,
+            "to_hour: got 0; input should be greater than",
+        ),
+        (
+            "monitoring.serving.expected_traffic.from_hour",
+            24,
+            "from_hour: got 24; input should be less",
+        ),
+        (
+            "endpoint_schedule",
+            {},
+            "endpoint_schedule: stop and start, idle_timeout_minutes, or all three must be gi",
+        ),
+        (
+            "endpoint_schedule",
+            {"start": "cron(0 7 ? * * *)"},
+            "endpoint_schedule: stop and start must be given toge",
+        ),
+        (
+            "endpoint_schedule",
+            {"idle_timeout_minutes": 5},
+            "endpoint_schedule.idle_timeout_minutes: got 5; input should",
+        ),
+        (
+            "endpoint_schedule",
+            {"stop": "at 8", "start": "at 9"},
+            "endpoint_schedule.stop: got 'at 8'; string sho",
+        ),
+        (
+            "endpoint_schedule",
+            {"stop": "cron(0 20 * * *)"},
+            "stop: got 'cron(0 20 * * *)'; string sh",
+        ),
+        ("endpoint_schedule", {"timezone": "Europe/Pari"}, "zone; did you mean 'Europe/Paris'?"),
+        ("inference_api", {"authorizer": "None"}, "got 'None'; input should be 'IAM' or 'JWT'"),
+        (
+            "inference_api",
+            {"authorizer": "JWT"},
+            "inference_api: user_pool_arns, or issuer and audie",
+        ),
+        ("inference_api", {"issuer": "https://a.b", "audience": ["c"]}, "only when authorizer is "),
+        ("inference_api", {**JWT, "issuer": "https://a.b"}, "given together: audience is missing"),
+        ("inference_api", {**JWT, "audience": ["c"]}, "given together: issuer is missing"),
+        (
+            "inference_api",
+            {**JWT, "issuer": "http://a.b"},
+            "inference_api.issuer: got 'http://a.b'; s",
+        ),
+        (
+            "inference_api",
+            {**ISSUED, "issuer": "https://a.b?c"},
+            "inference_api.issuer: got 'https://",
+        ),
+        (
+            "inference_api",
+            {**ISSUED, "audience": [""]},
+            "inference_api.audience.0: got ''; string sh",
+        ),
+        (
+            "inference_api",
             {**ISSUED, "scopes": ["s"] * 11},
             "scopes must have at most 10 entries with issuer, got 11",
         ),
-        ("https_front", {**ISSUED, "user_pool_arns": [POOL]}, "issuer exclude each other: give on"),
-        ("https_front", {**ISSUED, "web_acl_arn": ACL}, "not allowed with issuer: WAF filters no "),
         (
-            "https_front",
-            {**JWT, "user_pool_arns": [POOL], "concurrency": 5},
-            "concurrency is of th",
+            "inference_api",
+            {**ISSUED, "user_pool_arns": [POOL]},
+            "issuer are mutually exclusive",
         ),
-        ("https_front", {"scopes": ["a"]}, "scopes are allowed only when authorizer is 'JWT'"),
-        ("https_front", {"user_pool_arns": ["x"]}, "https_front.user_pool_arns.0: got 'x'; string"),
-        ("https_front", {"content_types": []}, "https_front.content_types: got []; list should"),
+        (
+            "inference_api",
+            {**ISSUED, "web_acl_arn": ACL},
+            "not allowed with issuer: AWS WAF does no",
+        ),
+        (
+            "inference_api",
+            {**JWT, "user_pool_arns": [POOL], "concurrency": 5},
+            "concurrency is allo",
+        ),
+        ("inference_api", {"scopes": ["a"]}, "scopes are allowed only when authorizer is 'JWT'"),
+        (
+            "inference_api",
+            {"user_pool_arns": ["x"]},
+            "inference_api.user_pool_arns.0: got 'x'; string",
+        ),
+        (
+            "inference_api",
+            {"content_types": []},
+            "inference_api.content_types: got []; list should",
+        ),
         ("monitoring.window_minutes", 0, "monitoring.window_minutes: got 0"),
         ("monitoring.breaching", 4, "monitoring: breaching must be at most windows (3), got 4"),
     ],
@@ -143,7 +215,7 @@ def test_settings_refuse(values: dict[str, Any], key: str, value: Any, line: str
 
 
 def test_silence_that_ends_before_it_begins_is_told(values: dict[str, Any]) -> None:
-    values["monitoring"]["serving"]["silence"] |= {"from_hour": 8, "to_hour": 8}
+    values["monitoring"]["serving"]["expected_traffic"] |= {"from_hour": 8, "to_hour": 8}
 
     with pytest.raises(SettingsError, match=r"to_hour must be later than from_hour \(8\), got 8"):
         read_settings(values)
@@ -177,7 +249,7 @@ def test_a_cooldown_that_ends_while_the_alarm_may_be_red_has_one_line(
     assert str(refused.value).splitlines() == [
         "prod.toml cannot be used:",
         "  monitoring.cooldown_seconds must be more than 12120 seconds, got 3600: the alarm's "
-        "windows take 3 x 3600, the truth may take 900, the rollout waits 420",
+        "windows take 3 x 3600, ground truth may take 900, the rollout waits 420",
     ]
 
 

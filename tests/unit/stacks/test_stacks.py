@@ -9,7 +9,7 @@ import pytest
 from aws_cdk import App
 
 import app as project
-from constructs_lib._private.function import PREVIOUS_FOLDERS
+from constructs_lib._private.previous_release import PREVIOUS_FOLDERS
 from scripts.synthesis import templates_in
 from stacks import load_settings
 from tests.security.judges.flatten import flat

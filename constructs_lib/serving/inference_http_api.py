@@ -1,4 +1,4 @@
-"""An HTTPS address before an endpoint, for callers with tokens of any OpenID issuer."""
+"""API Gateway HTTP API for an endpoint, with JWT authorization."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .._private.checks import Checks, known
 from .._private.function import ProjectFunction
 from ..network import PrivateNetwork
 from .base import EndpointBase
-from .front_parts import STAGE, access_log_group, check_front
+from .inference_api_parts import STAGE, access_log_group, check_api
 
 ISSUER = r"https://[^\s/?#@]+(/[^\s?#]*)?"
 CLAIM = r"\S+"
 _DISCOVERY = "/.well-known/openid-configuration"
 AUDIENCES, SCOPES = 50, 10
-"""What an authorizer and a route hold at most."""
+"""Limits of a JWT authorizer and a route."""
 
 _FIELDS = {
     "requestId": "$context.requestId",
@@ -40,38 +40,36 @@ _FIELDS = {
     "authorizerError": "$context.authorizer.error",
     "integrationError": "$context.integrationErrorMessage",
 }
-"""What the access logs tell; an HTTP API has no other logs."""
+"""Fields of the access logs; an HTTP API has no other logs."""
 
 
-class JwtFront(Construct):
-    """Defines an HTTP API whose ``POST /invocations`` asks an endpoint for bearers of a token.
+class InferenceHttpApi(Construct):
+    """Defines an HTTP API whose ``POST /invocations`` invokes an endpoint, authorized by JWT.
 
-    Callers bring a JSON Web Token of an OpenID issuer (Auth0, Okta, Entra ID, Keycloak ...), which
-    AWS itself holds against the issuer's keys: signed by RSA, not expired, for one of the
-    audiences, and with one of the scopes. A function stands between, since an HTTP API cannot ask
-    SageMaker; it may ask this endpoint and nothing else. Requests without a good token are refused
-    (401, 403), those of other content types than those named too (415), and those beyond the rate
-    (429). A model's error is told as 502, an endpoint that is away as 503.
+    API Gateway validates the JSON Web Token of an OpenID issuer (Auth0, Okta, Entra ID, Keycloak
+    ...): RSA signature, expiry, audience and scope. A Lambda function invokes the endpoint, since
+    an HTTP API has no SageMaker integration; it has permission for this endpoint only. Responses
+    are 401 or 403 without a valid token, 415 for other content types, 429 above the rate, 502 for
+    an error of the model, and 503 while the endpoint does not exist.
 
-    API Gateway takes 10 MB and waits 30 seconds, but a function takes and gives 6 MB, of which
-    base64 leaves 4.5 MB to bodies that are no text. WAF does not filter HTTP APIs, and there is no
-    schema. For IAM's signatures, or tokens of Cognito without a function, see ``HttpsFront``. The
-    local cloud has no API Gateway: there its types must be allowed by name, and are left out;
-    the function runs.
+    Lambda limits payloads to 6 MB, 4.5 MB for binary bodies, and the API's timeout is 30 seconds.
+    HTTP APIs support neither AWS WAF nor request models. ``InferenceRestApi`` has IAM and Cognito
+    authorization, without a function. The local cloud has no API Gateway: allow its resource types
+    by name, and they are left out; the function runs.
 
     See https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
 
     Attributes:
         api: The API.
-        stage: Its stage.
-        function: What asks the endpoint.
-        log_group: Where each call is told.
-        url: Address that requests are posted to.
+        stage: Stage of the API.
+        function: Function that invokes the endpoint.
+        log_group: Log group of the access logs.
+        url: URL for POST requests.
 
     Example:
-        >>> front = JwtFront(stack, "Front", endpoint=endpoint, network=network, key=store.key,
+        >>> api = InferenceHttpApi(stack, "Api", endpoint=endpoint, network=network, key=store.key,
         ...                  issuer="https://login.example.com/", audience=["scores"],
-        ...                  scopes=["scores/ask"], content_types=["text/csv"])
+        ...                  scopes=["scores/invoke"], content_types=["text/csv"])
 
     """
 
@@ -90,35 +88,32 @@ class JwtFront(Construct):
         requests_per_second: float = 100,
         burst: int = 200,
         concurrency: int = 50,
-        reserve_concurrency: bool = True,
     ) -> None:
-        """Define the front.
+        """Define the API.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            endpoint: What is asked; one that answers at once.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            endpoint: Endpoint to invoke, with synchronous inference.
             network: Network of the function.
-            issuer: Who issues the tokens, letter by letter as their claim ``iss`` says it.
-            audience: Of which a token's claim ``aud`` must name one, 50 at most; its ``client_id``
-                counts where it has no ``aud``.
+            issuer: Issuer, exactly as in the claim ``iss`` of the tokens.
+            audience: Accepted values of the claim ``aud`` (``client_id`` where a token has no
+                ``aud``), at most 50.
             key: Key of the access logs, and of the function's environment and logs.
-            scopes: Of which a token's claim ``scope`` or ``scp`` must name one, 10 at most. Give
-                some: they tell access tokens from identity tokens. Any token by default.
-            content_types: Types that requests may have.
-            requests_per_second: Requests that are let through for long.
-            burst: Requests that are let through at one moment.
-            concurrency: Requests that the function handles at one time; more are refused.
-            reserve_concurrency: Whether the function reserves its concurrency in the account, and
-                so is held to it.
+            scopes: Scopes of which the claim ``scope`` or ``scp`` must have one, at most 10; they
+                distinguish access tokens from identity tokens. Any token by default.
+            content_types: Content types that are accepted.
+            requests_per_second: Rate limit of the stage, in requests per second.
+            burst: Burst limit of the stage, in requests.
+            concurrency: Reserved concurrency of the function.
 
         Raises:
-            ConfigurationError: If a value is not allowed, or the endpoint does not answer at once.
+            ConfigurationError: If a value is not allowed, or the endpoint's kind is not supported.
 
         """
         super().__init__(scope, construct_id)
         with Checks(self) as check:
-            check_front(
+            check_api(
                 check, endpoint=endpoint, content_types=content_types,
                 requests_per_second=requests_per_second, burst=burst,
             )  # fmt: skip
@@ -129,11 +124,9 @@ class JwtFront(Construct):
             _check_claims(check, "scopes", scopes, SCOPES)
         self._endpoint = endpoint
         self.log_group = access_log_group(self, key)
-        self.function = self._build_function(
-            network, key, content_types, concurrency if reserve_concurrency else None
-        )
+        self.function = self._build_function(network, key, content_types, concurrency)
         self.api = apigatewayv2.HttpApi(
-            self, "Api", description=f"Asks {endpoint.endpoint_name}", create_default_stage=False
+            self, "Api", description=f"Invokes {endpoint.endpoint_name}", create_default_stage=False
         )
         self._build_route(issuer, audience, scopes)
         self.stage = self._build_stage(requests_per_second, burst)
@@ -144,20 +137,20 @@ class JwtFront(Construct):
         network: PrivateNetwork,
         key: kms.IKey | None,
         content_types: Sequence[str],
-        concurrency: int | None,
+        concurrency: int,
     ) -> ProjectFunction:
         name = self._endpoint.endpoint_name
         function = ProjectFunction(
             self,
-            "AskEndpoint",
+            "InvokeProxy",
             folder="invoke_proxy",
-            description=f"Asks {name} for callers of the HTTP API",
+            description=f"Invokes {name} for the HTTP API",
             network=network,
             key=key,
             environment={
                 "ENDPOINT_NAME": name, "CONTENT_TYPES": json.dumps(list(content_types)),
             },
-            # The API waits for 30: the caller shall be told by the function.
+            # Below the API's 30 seconds, so that the function reports the timeout.
             timeout=Duration.seconds(29),
             reserved_concurrency=concurrency,
             keeps_dead_letters=False,
@@ -196,7 +189,7 @@ class JwtFront(Construct):
 
 @jsii.implements(apigatewayv2.IAccessLogSettings)
 class _AccessLogs:
-    """Each call as one JSON object in a group."""
+    """The access log settings: one JSON object for each request."""
 
     def __init__(self, group: logs.LogGroup) -> None:
         self._destination = apigatewayv2.LogGroupLogDestination(group)
@@ -213,7 +206,7 @@ class _AccessLogs:
 def _check_issuer(check: Checks, issuer: str) -> None:
     check.matches("issuer", issuer, ISSUER, 2048)
     if known(issuer) and str(issuer).rstrip("/").endswith(_DISCOVERY):
-        check.refuse("IssuerNotAllowed", f"issuer must be what tokens name in 'iss', without "
+        check.refuse("IssuerNotAllowed", "issuer must equal the claim 'iss' of the tokens, without "
                      f"{_DISCOVERY}, got {issuer!r}")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Where the project calls for a human."""
+"""SNS topic for operator alerts."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .._private.encryption import admit_service, use_statement
 from .._private.policies import allow, attach, colon_arn
 
 
-class Pages(Construct):
-    """Defines an encrypted topic that alarms and functions of this account may publish to.
+class AlertTopic(Construct):
+    """Defines an encrypted SNS topic to which alarms and functions of the account publish.
 
-    CDK lets no alarm use the key of an encrypted topic; this construct does, or pages would be
-    lost and nothing would say so.
+    The key policy admits CloudWatch. CDK does not add this statement, and without it CloudWatch
+    drops notifications to an encrypted topic and reports no error.
 
     See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
 
     Example:
-        >>> pages = Pages(stack, "Pages", key=store.key, emails=["oncall@example.org"])
+        >>> alerts = AlertTopic(stack, "AlertTopic", key=store.key, emails=["oncall@example.org"])
 
     """
 
@@ -42,11 +42,11 @@ class Pages(Construct):
         """Define the topic.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            key: Key of the messages.
-            emails: Addresses that confirm a subscription and are then told.
-            topic: A topic you already have, see ``from_topic``.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            key: KMS key of the messages.
+            emails: Addresses to subscribe; each must confirm its subscription.
+            topic: An existing topic, see ``from_topic``.
 
         """
         super().__init__(scope, construct_id)
@@ -63,29 +63,29 @@ class Pages(Construct):
         *,
         topic: sns.ITopic,
         key: kms.IKey | None = None,
-    ) -> Pages:
-        """Use a topic you already have; its policy and key must admit CloudWatch.
+    ) -> AlertTopic:
+        """Import an existing topic; its policy and its key must admit CloudWatch.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
             topic: The topic.
-            key: The key that encrypts the topic; none by default.
+            key: KMS key of the topic; none by default.
 
         """
-        return Pages(scope, construct_id, topic=topic, key=key)
+        return AlertTopic(scope, construct_id, topic=topic, key=key)
 
     def grant_publish(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone send pages."""
+        """Grant permission to publish alerts to the topic."""
         key = [] if self.key is None else [use_statement(self.key, ["sns"])]
         return attach(grantee, [allow(["sns:Publish"], [self.topic.topic_arn]), *key])
 
     def metric(self, name: str, **options: Any) -> cloudwatch.Metric:
-        """A metric of the topic.
+        """A CloudWatch metric of the topic.
 
         Args:
             name: Name of the metric, for example ``NumberOfNotificationsFailed``.
-            options: CDK's own; five minutes are a ``period`` by default.
+            options: Options of CDK's ``metric``; ``period`` is 5 minutes by default.
 
         """
         return self.topic.metric(name, **options)

@@ -1,4 +1,4 @@
-"""An HTTPS address before an endpoint, for callers that cannot sign requests to SageMaker."""
+"""API Gateway REST API for an endpoint, with IAM or Cognito authorization."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from .._private.acknowledge import acknowledge, acknowledge_checkov, acknowledge
 from .._private.checks import Checks
 from .._private.policies import allow, attach, managed_policy
 from .base import EndpointBase
-from .front_parts import STAGE, access_log_group, check_front
+from .inference_api_parts import STAGE, access_log_group, check_api
 
 _HEADERS = {
     "Content-Type": True, "Accept": False, "X-Amzn-SageMaker-Inference-Id": False,
     "X-Amzn-SageMaker-Target-Model": False,
 }  # fmt: skip
 _STATUSES = {"424": "502", r"4(?!24)\d{2}": "400", r"5\d{2}": "503"}
-"""What the endpoint answers, as a pattern, and what the caller gets."""
+"""Status codes of the endpoint, as a pattern, and of the API."""
 
 _EXECUTION_LOGS = (
     "execution logs hold request bodies and need a role set for the whole account; the access "
     "logs name each call, who made it and how it ended"
 )
-_NO_CACHE = "answers of a model are not kept: equal requests may have other answers tomorrow"
-_NO_CLIENT_CERTIFICATE = "behind the API is SageMaker, which IAM signs for, no server of one's own"
-_NO_WAF = "callers are known by IAM or by a token and throttled; give web_acl_arn to filter more"
+_NO_CACHE = "responses are not cached: a new model responds differently to equal requests"
+_NO_CLIENT_CERTIFICATE = "the integration is SageMaker, which API Gateway calls with an IAM role"
+_NO_WAF = "callers are authenticated and throttled; web_acl_arn adds AWS WAF"
 _IAM = "callers sign with IAM; give user_pools for callers with tokens of Cognito"
 
 
-class HttpsFront(Construct):
-    """Defines a REST API whose ``POST /invocations`` asks an endpoint, with no function between.
+class InferenceRestApi(Construct):
+    """Defines a REST API whose ``POST /invocations`` invokes an endpoint, without a function.
 
-    Callers sign with IAM, or bring a token of a Cognito user pool. Requests of other content
-    types than those named are refused (415), those that do not fit the schema too (400), and
-    those beyond the rate (429). A model's error (424) is told as 502. API Gateway takes 10 MB and
-    waits 29 seconds; bodies are text. Tokens of other issuers are for ``JwtFront``. The local
-    cloud has no API Gateway: there its types must be allowed by name, and are left out.
+    Callers sign requests with IAM credentials or send a token of a Cognito user pool. Responses
+    are 415 for other content types, 400 for a body that does not match the schema, 429 above the
+    rate, and 502 for an error of the model (424). Payloads are text of up to 10 MB; the timeout is
+    29 seconds. For tokens of other issuers use ``InferenceHttpApi``. The local cloud has no API
+    Gateway: allow its resource types by name, and they are left out.
 
     See https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-api-integration-types.html
 
     Attributes:
         api: The API.
-        url: Address that requests are posted to.
+        url: URL for POST requests.
 
     Example:
-        >>> front = HttpsFront(stack, "Front", endpoint=endpoint, key=store.key,
+        >>> front = InferenceRestApi(stack, "Front", endpoint=endpoint, key=store.key,
         ...                    content_types=["text/csv"], requests_per_second=50)
         >>> front.grant_call(people)
 
@@ -71,37 +71,36 @@ class HttpsFront(Construct):
         burst: int = 200,
         web_acl_arn: str | None = None,
     ) -> None:
-        """Define the front.
+        """Define the API.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            endpoint: What is asked; one that answers at once.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            endpoint: Endpoint to invoke, with synchronous inference.
             key: Key of the access logs.
-            user_pools: Whose tokens are taken; IAM signatures by default.
-            scopes: OAuth scopes of which a token must have one; then it is an access token.
-            content_types: Types that requests may have.
-            schema: What a body of ``application/json`` must look like; anything by default.
-            requests_per_second: Requests that are let through for long.
-            burst: Requests that are let through at one moment.
-            web_acl_arn: Web ACL of WAF that filters requests; none by default.
+            user_pools: Cognito user pools that authorize requests; IAM by default.
+            scopes: OAuth scopes of which an access token must have one.
+            content_types: Content types that are accepted.
+            schema: JSON schema of ``application/json`` bodies; none by default.
+            requests_per_second: Rate limit of the stage, in requests per second.
+            burst: Burst limit of the stage, in requests.
+            web_acl_arn: ARN of an AWS WAF web ACL; none by default.
 
         Raises:
-            ConfigurationError: If a value is not allowed, or the endpoint does not answer at once.
+            ConfigurationError: If a value is not allowed, or the endpoint's kind is not supported.
 
         """
         super().__init__(scope, construct_id)
         with Checks(self) as check:
-            check_front(
+            check_api(
                 check, endpoint=endpoint, content_types=content_types,
                 requests_per_second=requests_per_second, burst=burst,
             )  # fmt: skip
             if schema is not None and "application/json" not in content_types:
-                check.refuse("SchemaNotAllowed", "schema is of application/json, which is not one "
-                             "of content_types")  # fmt: skip
+                message = "schema needs application/json in content_types"
+                check.refuse("SchemaNotAllowed", message)
             if scopes and not user_pools:
-                check.refuse("ScopesNotAllowed", "scopes are of a user pool's tokens: give "
-                             "user_pools")  # fmt: skip
+                check.refuse("ScopesNotAllowed", "scopes needs user_pools")  # fmt: skip
         self._endpoint = endpoint
         self.log_group = access_log_group(self, key)
         self.api = self._build_api(requests_per_second, burst)
@@ -112,7 +111,7 @@ class HttpsFront(Construct):
         self._filter(web_acl_arn)
 
     def grant_call(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone post requests with IAM's signature."""
+        """Grant permission to invoke the API with IAM authorization."""
         resource = self.api.arn_for_execute_api("POST", "/invocations", STAGE)
         return attach(grantee, [allow(["execute-api:Invoke"], [resource])])
 
@@ -120,7 +119,7 @@ class HttpsFront(Construct):
         return apigateway.RestApi(
             self,
             "Api",
-            description=f"Asks {self._endpoint.endpoint_name}",
+            description=f"Invokes {self._endpoint.endpoint_name}",
             cloud_watch_role=False,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             deploy_options=apigateway.StageOptions(

@@ -1,4 +1,4 @@
-"""On what a job runs: instances, groups, spot capacity and what is tried after them."""
+"""Instances of training jobs: types, groups, Spot capacity and fallback types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOUR = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceGroup:
-    """One of several kinds of instances of a heterogeneous cluster.
+    """An instance group of a heterogeneous cluster.
 
     Attributes:
         name: Name, unique in the job, 64 characters at most.
@@ -36,7 +36,7 @@ class InstanceGroup:
     instance_count: int = 1
 
     def rendered(self) -> dict[str, Any]:
-        """The group as SageMaker takes it."""
+        """The instance group for the request."""
         return {
             "InstanceGroupName": self.name,
             "InstanceType": self.instance_type,
@@ -45,20 +45,20 @@ class InstanceGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compute:
+class ResourceConfig:
     """Instances of a training job.
 
     Attributes:
-        instance_type: ML instance type, ``ml.m5.xlarge`` by default; none beside ``groups``.
+        instance_type: ML instance type, ``ml.m5.xlarge`` by default; not allowed with ``groups``.
         instance_count: Instances, 1 to 100.
-        volume_gb: Size of each instance's volume in GB; types with local disks have their own.
-        groups: 1 to 5 groups of unlike instances, in place of type and count.
-        warm_pool_seconds: How long instances stay for the next job, 0 to 3600; they are billed.
-        fallback_instance_types: Types tried in this order when capacity or quota is refused.
-        check_region: Whether accelerators that a region is not known to have are refused.
+        volume_gb: Size of each instance's volume in GB; ignored with instance storage.
+        groups: 1 to 5 instance groups, in place of type and count.
+        warm_pool_seconds: Keep-alive period of a warm pool, 0 to 3600; billed.
+        fallback_instance_types: Types that are tried in this order after a capacity error.
+        check_region: Whether to refuse accelerators not known in the region.
 
     Example:
-        >>> Compute(instance_type="ml.g5.2xlarge", instance_count=2, volume_gb=100,
+        >>> ResourceConfig(instance_type="ml.g5.2xlarge", instance_count=2, volume_gb=100,
         ...         fallback_instance_types=["ml.g6.2xlarge"])
 
     """
@@ -73,26 +73,26 @@ class Compute:
 
     @property
     def first_type(self) -> str:
-        """The type that decides which image is pulled: with groups, the first one's."""
+        """The instance type that determines the image; with groups, that of the first group."""
         if self.instance_type is not None:
             return self.instance_type
         return self.groups[0].instance_type if self.groups else _DEFAULT_TYPE
 
     @property
     def types(self) -> list[str]:
-        """All types that the job may run on."""
+        """All instance types, fallback types included."""
         own = [group.instance_type for group in self.groups] or [self.first_type]
         return [*own, *self.fallback_instance_types]
 
     @property
     def hosts(self) -> int:
-        """Instances in all."""
+        """The total number of instances."""
         if self.groups:
             return sum(group.instance_count for group in self.groups)
         return 1 if self.instance_count is None else self.instance_count
 
     def check(self, check: Checks) -> None:
-        """Refuse what SageMaker would refuse later."""
+        """Refuse values that SageMaker does not accept."""
         if self.groups:
             self._check_groups(check)
         else:
@@ -107,7 +107,7 @@ class Compute:
         self._check_fallbacks(check)
 
     def check_in(self, check: Checks, scope: Construct) -> None:
-        """Refuse accelerators that the stack's region does not have, as far as is known."""
+        """Refuse accelerators that are not known in the stack's region."""
         if self.check_region:
             for each in dict.fromkeys(self.types):
                 check_region(check, "instance_type", each, Stack.of(scope).region)
@@ -116,7 +116,7 @@ class Compute:
         """``ResourceConfig``.
 
         Args:
-            key: Key of the volumes; left out where local disks do not take one.
+            key: KMS key of the volumes; omitted for instance storage.
 
         """
         resources: dict[str, Any] = (
@@ -159,7 +159,7 @@ class Compute:
             check.refuse("NameNotUnique", message)
         disks = {has_local_disk(each) for each in types}
         if known(*types) and len(disks) > 1:
-            # One request serves all types, and names a volume key or names none.
+            # All types share one request, with or without a volume key.
             message = (
                 "fallback_instance_types must keep volumes as instance_type does: all on local "
                 f"disks or none, got {', '.join(types)}"
@@ -169,13 +169,13 @@ class Compute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
-    """Spare capacity, which AWS may take back.
+    """Managed Spot training.
 
     Attributes:
-        max_wait_seconds: For capacity and run together; at least the run's own limit.
-        checkpoint_prefix: Prefix of the store for checkpoints, ending in a slash; none by
-            default. Each job keeps its own below it, named after the job.
-        checkpoint_local_path: Where the container finds them, ``/opt/ml/checkpoints`` by default.
+        max_wait_seconds: Limit of waiting and running; at least ``max_runtime_seconds``.
+        checkpoint_prefix: Prefix of checkpoints in the data store, ending in a slash; none by
+            default. Each job has its own prefix below it.
+        checkpoint_local_path: Path in the container, ``/opt/ml/checkpoints`` by default.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html
 
@@ -189,17 +189,17 @@ class Spot:
     checkpoint_local_path: str = ""
 
     def check(self, check: Checks, max_runtime_seconds: int, *, checkpoints: bool) -> None:
-        """Refuse what SageMaker would refuse later.
+        """Refuse values that SageMaker does not accept.
 
         Args:
-            check: Collects what is wrong.
-            max_runtime_seconds: The run's own limit.
-            checkpoints: Whether the algorithm writes any.
+            check: Collects the errors.
+            max_runtime_seconds: Maximum runtime of the job.
+            checkpoints: Whether the algorithm writes checkpoints.
 
         """
         wait = self.max_wait_seconds
         if wait is None:
-            message = "spot needs max_wait_seconds: how long capacity and run may take together"
+            message = "spot needs max_wait_seconds"
             check.refuse("ValueMissing", message)
         elif known(wait):
             check.whole("spot.max_wait_seconds", wait, 1, 2_419_200)

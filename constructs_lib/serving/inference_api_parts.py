@@ -1,4 +1,4 @@
-"""What the HTTPS fronts of an endpoint have in common."""
+"""Parts that the two inference APIs share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STAGE = "live"
 _CONTENT_TYPE = r"[a-z]+/[a-z0-9.+-]+"
 
 
-def check_front(
+def check_api(
     check: Checks,
     *,
     endpoint: EndpointBase,
@@ -27,7 +27,7 @@ def check_front(
     requests_per_second: float,
     burst: int,
 ) -> None:
-    """Refuse endpoints that do not answer at once, and rates that an account has not."""
+    """Refuse endpoints without synchronous inference, and invalid throttling."""
     check.not_empty("content_types", content_types)
     for each in content_types:
         check.matches("content_types", each, _CONTENT_TYPE, 127)
@@ -36,12 +36,12 @@ def check_front(
     if not isinstance(endpoint, Endpoint):
         return
     if isinstance(endpoint.kind, Asynchronous | InferenceComponents):
-        check.refuse("KindNotAllowed", "the front asks an endpoint that answers at once and by its "
-                     f"name alone, not {endpoint.kind.SPOKEN}")  # fmt: skip
+        check.refuse("KindNotAllowed", "an inference API needs a real-time or serverless endpoint, "
+                     f"got {endpoint.kind.SPOKEN}")  # fmt: skip
 
 
 def access_log_group(scope: Construct, key: kms.IKey | None) -> logs.LogGroup:
-    """The group in which each call stands for a year."""
+    """The log group of the access logs, with a retention of one year."""
     if key is not None:
         admit_logs(key, scope)
     return logs.LogGroup(

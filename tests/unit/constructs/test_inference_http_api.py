@@ -16,7 +16,7 @@ from cdk_nag import (
     PCIDSS321Checks,
 )
 
-from constructs_lib import Asynchronous, ConfigurationError, EndpointBase, JwtFront
+from constructs_lib import Asynchronous, ConfigurationError, EndpointBase, InferenceHttpApi
 
 from .conftest import Ground, ground_of
 from .serving import endpoint as endpoint_of
@@ -27,13 +27,13 @@ PERMISSIONS = json.loads(
 ISSUER = "https://login.example.com/realms/own"
 
 
-def front(ground: Ground, **changes: Any) -> JwtFront:
+def front(ground: Ground, **changes: Any) -> InferenceHttpApi:
     named = EndpointBase.from_endpoint_name(ground.stack, "Named", endpoint_name="demo")
     values = {
         "endpoint": named, "network": ground.network, "key": ground.store.key,
         "issuer": ISSUER, "audience": ["scores"], **changes,
     }  # fmt: skip
-    return JwtFront(ground.stack, "Front", **values)
+    return InferenceHttpApi(ground.stack, "Front", **values)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_url_is_that_of_the_stage(ground: Ground) -> None:
 
 
 def test_defaults_take_any_token_of_the_audience(ground: Ground) -> None:
-    front(ground, key=None, reserve_concurrency=False)
+    front(ground, key=None)
 
     found = ground.template()
     (route,) = found.find_resources("AWS::ApiGatewayV2::Route").values()

@@ -7,11 +7,11 @@ from aws_cdk import App, Environment, Stack
 
 from constructs_lib import (
     Channel,
-    Compute,
     ConfigurationError,
     CustomImage,
     InstanceGroup,
     KMeans,
+    ResourceConfig,
     Spot,
     XGBoost,
 )
@@ -25,7 +25,7 @@ _OWN = CustomImage(uri="mine:1")
 
 def _resources(ground: Ground, **options: Any) -> dict[str, Any]:
     found: dict[str, Any] = request_of(ground.job(
-        algorithm=_OWN, compute=Compute(**options)
+        algorithm=_OWN, compute=ResourceConfig(**options)
     ))["ResourceConfig"]  # fmt: skip
     return found
 
@@ -103,7 +103,7 @@ def test_retries(anew: Ground) -> None:
 
 @pytest.mark.feature("training: fallback instance types")
 def test_fallback_types_stand_in_the_document(anew: Ground) -> None:
-    job = anew.job(algorithm=_OWN, compute=Compute(
+    job = anew.job(algorithm=_OWN, compute=ResourceConfig(
         instance_type="ml.g5.xlarge", fallback_instance_types=["ml.g6.xlarge", "ml.g4dn.xlarge"]
     ))  # fmt: skip
 
@@ -136,7 +136,7 @@ def test_spot_without_maximum_wait_is_refused(anew: Ground) -> None:
          "spot.checkpoint_local_path needs spot.checkpoint_prefix"),
         ({"spot": Spot(max_wait_seconds=7200, checkpoint_prefix="/x")},
          "spot.checkpoint_prefix must be a relative S3 prefix"),
-        ({"spot": Spot(max_wait_seconds=7200), "compute": Compute(warm_pool_seconds=60)},
+        ({"spot": Spot(max_wait_seconds=7200), "compute": ResourceConfig(warm_pool_seconds=60)},
          "warm_pool_seconds does not go with spot"),
         ({"spot": Spot(max_wait_seconds=7200),
           "algorithm": XGBoost(hyperparameters={"num_round": 1})},
@@ -196,16 +196,16 @@ _GROUP = InstanceGroup(name="one", instance_type="ml.m5.large")
 def test_instances_that_cannot_be_are_refused(
     anew: Ground, options: dict[str, Any], message: str
 ) -> None:
-    assert message in _refused(anew, compute=Compute(**options))
+    assert message in _refused(anew, compute=ResourceConfig(**options))
 
 
 def test_a_family_that_is_not_known_passes(anew: Ground) -> None:
-    job = anew.job(algorithm=_OWN, compute=Compute(instance_type="ml.z9.xlarge"))
+    job = anew.job(algorithm=_OWN, compute=ResourceConfig(instance_type="ml.z9.xlarge"))
 
     assert job.request()["ResourceConfig"]["InstanceType"] == "ml.z9.xlarge"
 
 
-def _told_in(region: str, compute: Compute) -> list[str]:
+def _told_in(region: str, compute: ResourceConfig) -> list[str]:
     stack = Stack(App(), "Test", env=Environment(region=region))
     check = Checks(stack)
     compute.check_in(check, stack)
@@ -214,7 +214,7 @@ def _told_in(region: str, compute: Compute) -> list[str]:
 
 @pytest.mark.feature("bad input: GPU type in a region without it")
 def test_a_gpu_type_in_a_region_without_it_is_refused() -> None:
-    (told,) = _told_in("af-south-1", Compute(instance_type="ml.p4d.24xlarge"))
+    (told,) = _told_in("af-south-1", ResourceConfig(instance_type="ml.p4d.24xlarge"))
 
     assert told.startswith("instance_type must be of a family that af-south-1 has (g4dn")
     assert "got 'ml.p4d.24xlarge', which is in ap-northeast-1" in told
@@ -232,4 +232,4 @@ def test_a_gpu_type_in_a_region_without_it_is_refused() -> None:
     ],
 )
 def test_what_is_not_known_of_a_region_passes(region: str, options: dict[str, Any]) -> None:
-    assert _told_in(region, Compute(**options)) == []
+    assert _told_in(region, ResourceConfig(**options)) == []

@@ -1,4 +1,4 @@
-"""A data set that grows by the day."""
+"""Datasets partitioned by date."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from ..data import DataStoreBase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DailyData:
-    """A data set that lies in daily partitions, ``<prefix>dt=YYYY-MM-DD/``.
+class DatePartitionedDataset:
+    """A dataset in daily partitions, ``<prefix>dt=YYYY-MM-DD/``.
 
     Attributes:
-        prefix: Where the partitions lie, ending in a slash.
+        prefix: Prefix of the partitions, ending in a slash.
         manifest: Key of the object that completes a delivery; ``<prefix>manifest.json`` if empty.
-        validation_days: The last days of a set, held out.
-        window_days: How far back a training that was not started by data looks.
-        content_type: Type of the data, as the container is told.
-        train_channel: Name of the channel of the days that are learnt from.
-        validation_channel: Name of the channel of the days that are held out; K-means calls it
-            ``test``.
+        validation_days: Number of last days that are held out.
+        window_days: Number of days for jobs that no delivery started.
+        content_type: Content type of the data.
+        train_channel: Name of the training channel.
+        validation_channel: Name of the validation channel; ``test`` for K-means.
 
     """
 
@@ -44,7 +43,7 @@ class DailyData:
         return [self.train_channel, self.validation_channel]
 
     def check(self, check: Checks) -> None:
-        """Refuse days that leave nothing to train on."""
+        """Refuse a hold-out that leaves no training data."""
         check.prefix("data.prefix", self.prefix)
         check.whole("data.validation_days", self.validation_days, 1, 365)
         check.whole("data.window_days", self.window_days, 2, 3650)
@@ -59,7 +58,7 @@ class DailyData:
             check.refuse("ValueOutOfRange", message)
 
     def channels(self, store: DataStoreBase) -> list[dict[str, Any]]:
-        """Both channels; whoever starts the job puts its own manifests in the prefix's place."""
+        """Both channels; the start function replaces the prefix with manifests."""
         source = {
             "S3DataType": "ManifestFile",
             "S3Uri": store.uri(self.prefix),

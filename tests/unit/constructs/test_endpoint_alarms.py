@@ -15,14 +15,14 @@ from constructs_lib import (
     ConfigurationError,
     Dashboard,
     Endpoint,
+    EndpointAlarms,
     EndpointBase,
     EndpointKind,
     Gate,
+    NoTrafficAlarm,
     RealTime,
     RetrainingLoop,
     Serverless,
-    ServingAlarms,
-    Silence,
     Variant,
 )
 
@@ -34,11 +34,11 @@ def endpoint_in(stack: Stack) -> EndpointBase:
     return Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
 
 
-def alarms_in(stack: Stack, **changes: Any) -> ServingAlarms:
-    values: dict[str, Any] = {"page_topic": sns.Topic(stack, "Topic"), **changes}
+def alarms_in(stack: Stack, **changes: Any) -> EndpointAlarms:
+    values: dict[str, Any] = {"alert_topic": sns.Topic(stack, "Topic"), **changes}
     if "endpoint" not in values:
         values["endpoint"] = endpoint_in(stack)
-    return ServingAlarms(stack, "Alarms", **values)
+    return EndpointAlarms(stack, "Alarms", **values)
 
 
 def found(stack: Stack, name: str) -> dict[str, Any]:
@@ -80,12 +80,15 @@ def test_error_alarms_are_shares_in_percent(stack: Stack) -> None:
 
 @pytest.mark.feature("alarms: no traffic while some is expected")
 def test_silence_counts_only_while_requests_are_expected(stack: Stack) -> None:
-    alarms_in(stack, silence=Silence(minutes=30, from_hour=8, to_hour=20, weekdays_only=True))
+    alarms_in(
+        stack,
+        expected_traffic=NoTrafficAlarm(minutes=30, from_hour=8, to_hour=20, weekdays_only=True),
+    )
 
-    alarm = found(stack, "Silence")
-    clock = "FILL(asked, 0)"
+    alarm = found(stack, "NoTraffic")
+    clock = "FILL(invocations, 0)"
     assert expression_of(alarm) == (
-        f"IF(HOUR({clock}) >= 8 && HOUR({clock}) < 20 && DAY({clock}) < 6, FILL(asked, 0), 1)"
+        f"IF(HOUR({clock}) >= 8 && HOUR({clock}) < 20 && DAY({clock}) < 6, FILL(invocations, 0), 1)"
     )
     assert (alarm["EvaluationPeriods"], alarm["Threshold"]) == (6, 1)
     assert alarm["ComparisonOperator"] == "LessThanThreshold"
@@ -99,11 +102,11 @@ def test_nobody_waits_for_the_answers_of_an_asynchronous_endpoint(stack: Stack) 
 
 def test_silence_of_instances_is_counted_while_they_run(stack: Stack) -> None:
     ground = ground_of(stack)
-    alarms_in(stack, endpoint=ground.champion(), silence=Silence())
+    alarms_in(stack, endpoint=ground.champion(), expected_traffic=NoTrafficAlarm())
 
-    alarm = found(stack, "Silence")
+    alarm = found(stack, "NoTraffic")
     names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
-    assert expression_of(alarm) == "FILL(asked, 0) + 0 * running"
+    assert expression_of(alarm) == "FILL(invocations, 0) + 0 * running"
     assert names == {"CPUUtilization", "Invocations"}
 
 
@@ -113,16 +116,16 @@ def test_silence_looks_at_instances_of_kinds_that_always_have_some(
 ) -> None:
     ground = ground_of(stack)
     own = endpoint(ground, model=open_model(ground), kind=kind)
-    alarms_in(stack, endpoint=own, silence=Silence())
+    alarms_in(stack, endpoint=own, expected_traffic=NoTrafficAlarm())
 
-    assert ("running" in expression_of(found(stack, "Silence"))) == isinstance(kind, RealTime)
+    assert ("running" in expression_of(found(stack, "NoTraffic"))) == isinstance(kind, RealTime)
 
 
 @pytest.mark.feature("alarms: saturation")
 def test_saturation_looks_at_processors_and_memory_of_the_instances(stack: Stack) -> None:
     alarms_in(stack, cpu_percent=180, memory_percent=90)
 
-    alarm = found(stack, "Memory")
+    alarm = found(stack, "MemoryUtilization")
     assert (alarm["Namespace"], alarm["MetricName"]) == (
         "/aws/sagemaker/Endpoints", "MemoryUtilization",
     )  # fmt: skip
@@ -140,10 +143,10 @@ def test_backlog_alarms_watch_the_queue_of_the_endpoint(stack: Stack) -> None:
 
 @pytest.mark.feature("alarms: scaling at its ceiling")
 def test_ceiling_compares_the_instances_with_the_maximum(stack: Stack) -> None:
-    alarms_in(stack, most_instances=4)
+    alarms_in(stack, max_capacity=4)
 
-    alarm = found(stack, "ScalingCeiling")
-    assert (expression_of(alarm), alarm["Threshold"]) == ("asked / share", 3.5)
+    alarm = found(stack, "MaxCapacity")
+    assert (expression_of(alarm), alarm["Threshold"]) == ("total / per_instance", 3.5)
     names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
     assert names == {"Invocations", "InvocationsPerInstance"}
 
@@ -152,18 +155,18 @@ def test_ceiling_compares_the_instances_with_the_maximum(stack: Stack) -> None:
 def test_ceiling_of_a_queue_goes_by_what_waits() -> None:
     ground = ground_of(Stack(App(), "Test"))
     queued = endpoint(ground, "Queued", kind=Asynchronous(output_prefix="out/"))
-    alarms_in(ground.stack, endpoint=queued, most_instances=4)
+    alarms_in(ground.stack, endpoint=queued, max_capacity=4)
 
-    alarm = found(ground.stack, "ScalingCeiling")
+    alarm = found(ground.stack, "MaxCapacity")
     names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
     assert names == {"ApproximateBacklogSize", "ApproximateBacklogSizePerInstance"}
 
 
 @pytest.mark.feature("alarms: anomaly bands")
 def test_unusual_traffic_is_held_against_a_band(stack: Stack) -> None:
-    alarms_in(stack, unusual=["invocations", "latency"], band_width=2)
+    alarms_in(stack, anomaly_metrics=["invocations", "latency"], band_width=2)
 
-    alarm = found(stack, "UnusualInvocations")
+    alarm = found(stack, "InvocationsAnomaly")
     band = next(m for m in alarm["Metrics"] if "Expression" in m)
     assert band["Expression"].startswith("ANOMALY_DETECTION_BAND(")
     assert band["Id"] == alarm["ThresholdMetricId"]
@@ -172,24 +175,24 @@ def test_unusual_traffic_is_held_against_a_band(stack: Stack) -> None:
 
 def test_all_that_is_wrong_with_limits_is_said_at_once(stack: Stack) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        alarms_in(stack, memory_percent=101, unusual=["colour"],
-                  silence=Silence(from_hour=20, to_hour=8))  # fmt: skip
+        alarms_in(stack, memory_percent=101, anomaly_metrics=["colour"],
+                  expected_traffic=NoTrafficAlarm(from_hour=20, to_hour=8))  # fmt: skip
 
     told = str(caught.value)
     assert "memory_percent must be between 0 and 100, got 101" in told
-    assert "unusual must be one of invocations, latency, got 'colour'" in told
-    assert "silence.to_hour must be between 21 and 24, got 8" in told
+    assert "anomaly_metrics must be one of invocations, latency, got 'colour'" in told
+    assert "expected_traffic.to_hour must be between 21 and 24, got 8" in told
 
 
 @pytest.mark.parametrize(
     ("kind", "limits", "told"),
     [
-        (None, {"backlog": 9}, "backlog cannot be watched on a real-time endpoint, which has no"),
-        (Serverless(), {"most_instances": 3}, "most_instances cannot be watched on a serverless"),
-        (Asynchronous(output_prefix="out/"), {"silence": Silence()},
-         "silence cannot be watched on an asynchronous endpoint, which does not count"),
-        (Asynchronous(output_prefix="out/"), {"unusual": ["invocations"]},
-         "unusual invocations cannot be watched on an asynchronous endpoint"),
+        (None, {"backlog": 9}, "backlog is not available on a real-time endpoint, which has no"),
+        (Serverless(), {"max_capacity": 3}, "max_capacity is not available on a serverless"),
+        (Asynchronous(output_prefix="out/"), {"expected_traffic": NoTrafficAlarm()},
+         "expected_traffic is not available on an asynchronous endpoint, which does not count"),
+        (Asynchronous(output_prefix="out/"), {"anomaly_metrics": ["invocations"]},
+         "anomaly_metrics invocations is not available on an asynchronous endpoint"),
     ],
 )  # fmt: skip
 def test_limit_on_what_the_kind_does_not_publish_is_refused(
@@ -215,7 +218,8 @@ def test_first_variant_is_watched_and_shown_unless_another_is_named() -> None:
     alarms_in(stack, endpoint=watched, cpu_percent=90)
     Dashboard(stack, "Dashboard", endpoints=[watched])
 
-    assert {"Name": "VariantName", "Value": "Winter"} in found(stack, "Processors")["Dimensions"]
+    dimensions = found(stack, "CPUUtilization")["Dimensions"]
+    assert {"Name": "VariantName", "Value": "Winter"} in dimensions
     boards = Template.from_stack(stack).find_resources("AWS::CloudWatch::Dashboard")
     assert "Winter" in str(boards)
     assert "AllTraffic" not in str(boards)
@@ -232,7 +236,7 @@ def test_variant_that_the_endpoint_has_not_is_refused() -> None:
 
 
 def test_every_alarm_tells_the_topic(stack: Stack) -> None:
-    alarms_in(stack, unusual=["latency"], backlog=1, silence=Silence())
+    alarms_in(stack, anomaly_metrics=["latency"], backlog=1, expected_traffic=NoTrafficAlarm())
 
     for alarm in Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm").values():
         assert len(alarm["Properties"]["AlarmActions"]) == 1
@@ -245,9 +249,11 @@ def board() -> list[dict[str, Any]]:
     endpoint = ground.champion()
     loop = RetrainingLoop(
         ground.stack, "Loop", job=ground.job(), endpoint=endpoint, network=ground.network,
-        live_error=ground.alarm(), gate=Gate(threshold=20),
+        model_quality_alarm=ground.alarm(), gate=Gate(threshold=20),
     )  # fmt: skip
-    alarms = ServingAlarms(ground.stack, "Alarms", endpoint=endpoint, page_topic=ground.pages.topic)
+    alarms = EndpointAlarms(
+        ground.stack, "Alarms", endpoint=endpoint, alert_topic=ground.alerts.topic
+    )
     Dashboard(ground.stack, "Dashboard", endpoints=[endpoint], loops=[loop],
               alarms=alarms.alarms.values())  # fmt: skip
     (resource,) = ground.template().find_resources("AWS::CloudWatch::Dashboard").values()
@@ -263,7 +269,7 @@ def test_dashboard_shows_endpoint_loop_jobs_and_alarms(board: list[dict[str, Any
 
     assert headings == ["## Endpoint demo", "## Loop of demo", "## Job demo"]
     assert titles[0] == "Alarms"
-    assert {"Requests", "Latency (ms)", "Errors (%)", "Use of instances (%)", "Live error",
+    assert {"Requests", "Latency (ms)", "Errors (%)", "Utilization (%)", "Model quality",
             "Champions", "Jobs", "Duration (s)"} <= set(titles)  # fmt: skip
     assert len(next(w for w in board if w["type"] == "alarm")["properties"]["alarms"]) == 2
 

@@ -13,10 +13,10 @@ from aws_cdk.assertions import Match, Template
 from constructs_lib import (
     Asynchronous,
     ConfigurationError,
-    CostSwitch,
     Endpoint,
+    EndpointSchedule,
     HostingRole,
-    SwitchTimes,
+    StopStartSchedule,
 )
 
 from .conftest import Ground, ground_of
@@ -24,8 +24,8 @@ from .conftest import Ground, ground_of
 PERMISSIONS = json.loads(
     (Path(__file__).resolve().parents[3] / "lambda" / "permissions.json").read_text()
 )["endpoint_schedule"]
-TIMES = SwitchTimes(
-    down="cron(0 20 ? * MON-FRI *)", up="cron(0 7 ? * MON-FRI *)", timezone="Europe/Paris"
+TIMES = StopStartSchedule(
+    stop="cron(0 20 ? * MON-FRI *)", start="cron(0 7 ? * MON-FRI *)", timezone="Europe/Paris"
 )
 PLATFORM = {
     "cloudwatch:DeleteAlarms", "iam:CreateServiceLinkedRole", "sagemaker:DescribeEndpointConfig",
@@ -43,10 +43,10 @@ def own_endpoint(ground: Ground, **changes: Any) -> Endpoint:
     return Endpoint(ground.stack, "Own", **values)
 
 
-def switch(ground: Ground, endpoint: Any, **changes: Any) -> CostSwitch:
-    return CostSwitch(
+def switch(ground: Ground, endpoint: Any, **changes: Any) -> EndpointSchedule:
+    return EndpointSchedule(
         ground.stack, "Switch", endpoint=endpoint, state=ground.state, network=ground.network,
-        page_topic=ground.pages.topic, **changes,
+        alert_topic=ground.alerts.topic, **changes,
     )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def actions_of(template: Template) -> set[str]:
     """What the switch's code may do, without what Lambda and AWS themselves need."""
     found: set[str] = set()
     for name, policy in template.find_resources("AWS::IAM::ManagedPolicy").items():
-        if name.startswith("SwitchCostSwitch") and "Base" not in name:
+        if name.startswith("SwitchEndpointSchedule") and "Base" not in name:
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
                 action = statement["Action"]
                 found |= {action} if isinstance(action, str) else set(action)
@@ -64,14 +64,14 @@ def actions_of(template: Template) -> set[str]:
 @pytest.fixture(scope="module")
 def own() -> Template:
     ground = ground_of(Stack(App(), "Test"))
-    switch(ground, own_endpoint(ground), times=TIMES, idle_after=Duration.hours(2))
+    switch(ground, own_endpoint(ground), schedule=TIMES, idle_timeout=Duration.hours(2))
     return ground.template()
 
 
 @pytest.fixture(scope="module")
 def champion() -> Template:
     ground = ground_of(Stack(App(), "Test"))
-    switch(ground, ground.champion(), times=TIMES)
+    switch(ground, ground.champion(), schedule=TIMES)
     return ground.template()
 
 
@@ -83,7 +83,7 @@ def test_update_keeps_the_security_group_of_the_function(own: Template) -> None:
 
 @pytest.mark.feature("operations: endpoint schedule")
 def test_switch_goes_and_comes_on_the_clock_of_a_place(own: Template) -> None:
-    for verb, cron in (("stop", TIMES.down), ("start", TIMES.up)):
+    for verb, cron in (("stop", TIMES.stop), ("start", TIMES.start)):
         own.has_resource_properties("AWS::Scheduler::Schedule", {
             "ScheduleExpression": cron, "ScheduleExpressionTimezone": "Europe/Paris",
             "FlexibleTimeWindow": {"Mode": "OFF"},
@@ -118,17 +118,15 @@ def test_switch_of_a_champion_leaves_all_to_its_promoter(champion: Template) -> 
 
 def test_switch_refuses_what_scheduler_would(anew: Ground, stack: Stack) -> None:
     ground = ground_of(stack)
-    times = SwitchTimes(down="at eight", up=TIMES.up, timezone="Europe Paris")
+    times = StopStartSchedule(stop="at eight", start=TIMES.start, timezone="Europe Paris")
 
     with pytest.raises(ConfigurationError) as caught:
-        switch(ground, ground.champion(), times=times, idle_after=Duration.minutes(5))
+        switch(ground, ground.champion(), schedule=times, idle_timeout=Duration.minutes(5))
 
     told = str(caught.value)
-    assert "times.down must match" in told
-    assert (
-        "times.timezone must be the IANA name of a time zone; did you mean 'Europe/Paris'?" in told
-    )
-    assert "idle_after in seconds must be between 900 and 1209600, got 300" in told
+    assert "schedule.stop must match" in told
+    assert "schedule.timezone must be the IANA name of a time zone; did you mean" in told
+    assert "idle_timeout in seconds must be between 900 and 1209600, got 300" in told
 
 
 @pytest.mark.parametrize(
@@ -143,10 +141,10 @@ def test_switch_refuses_what_scheduler_would(anew: Ground, stack: Stack) -> None
 )
 def test_switch_refuses_a_cron_that_scheduler_would(stack: Stack, cron: str) -> None:
     ground = ground_of(stack)
-    times = SwitchTimes(down=cron, up=TIMES.up)
+    times = StopStartSchedule(stop=cron, start=TIMES.start)
 
-    with pytest.raises(ConfigurationError, match=r"times\.down must match"):
-        switch(ground, ground.champion(), times=times)
+    with pytest.raises(ConfigurationError, match=r"schedule\.stop must match"):
+        switch(ground, ground.champion(), schedule=times)
 
 
 def test_idleness_of_an_asynchronous_endpoint_is_its_scalings_business(stack: Stack) -> None:
@@ -154,4 +152,4 @@ def test_idleness_of_an_asynchronous_endpoint_is_its_scalings_business(stack: St
     endpoint = own_endpoint(ground, kind=Asynchronous(output_prefix="scored/"))
 
     with pytest.raises(ConfigurationError, match="scale it to zero"):
-        switch(ground, endpoint, idle_after=Duration.hours(1))
+        switch(ground, endpoint, idle_timeout=Duration.hours(1))

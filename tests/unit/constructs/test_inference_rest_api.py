@@ -20,24 +20,24 @@ from cdk_nag import (
 
 from constructs_lib import (
     ConfigurationError,
-    CostSwitch,
     Dashboard,
     DataStore,
     Endpoint,
-    HttpsFront,
-    ServingAlarms,
-    Silence,
-    SwitchTimes,
+    EndpointAlarms,
+    EndpointSchedule,
+    InferenceRestApi,
+    NoTrafficAlarm,
+    StopStartSchedule,
 )
 
 from .conftest import ground_of
-from .test_cost_switch import own_endpoint
+from .test_endpoint_schedule import own_endpoint
 
 
-def front(stack: Stack, **changes: Any) -> HttpsFront:
+def front(stack: Stack, **changes: Any) -> InferenceRestApi:
     endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
     key = DataStore(stack, "Store").key
-    return HttpsFront(stack, "Front", **{"endpoint": endpoint, "key": key, **changes})
+    return InferenceRestApi(stack, "Front", **{"endpoint": endpoint, "key": key, **changes})
 
 
 def method_of(template: Template) -> dict[str, Any]:
@@ -135,18 +135,19 @@ def test_all_that_is_wrong_with_a_front_is_said_at_once(stack: Stack) -> None:
 def test_nag_finds_nothing_in_front_switch_alarms_and_dashboard() -> None:
     app = App()
     ground = ground_of(Stack(app, "Test"))
-    endpoint, pages = own_endpoint(ground), ground.pages.topic
-    alarms = ServingAlarms(
-        ground.stack, "Watch", endpoint=endpoint, page_topic=pages, silence=Silence(),
-        memory_percent=90, most_instances=4, unusual=["invocations"],
+    endpoint, topic = own_endpoint(ground), ground.alerts.topic
+    alarms = EndpointAlarms(
+        ground.stack, "Watch", endpoint=endpoint, alert_topic=topic,
+        expected_traffic=NoTrafficAlarm(),
+        memory_percent=90, max_capacity=4, anomaly_metrics=["invocations"],
     )  # fmt: skip
     Dashboard(ground.stack, "Board", endpoints=[endpoint], alarms=alarms.alarms.values())
-    CostSwitch(
+    EndpointSchedule(
         ground.stack, "Switch", endpoint=endpoint, state=ground.state, network=ground.network,
-        page_topic=pages, idle_after=Duration.hours(1),
-        times=SwitchTimes(down="cron(0 20 * * ? *)", up="cron(0 7 * * ? *)"),
+        alert_topic=topic, idle_timeout=Duration.hours(1),
+        schedule=StopStartSchedule(stop="cron(0 20 * * ? *)", start="cron(0 7 * * ? *)"),
     )  # fmt: skip
-    HttpsFront(ground.stack, "Front", endpoint=endpoint, key=ground.store.key)
+    InferenceRestApi(ground.stack, "Front", endpoint=endpoint, key=ground.store.key)
 
     found = [
         (violation.rule_name, resource.construct_path)

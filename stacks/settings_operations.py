@@ -1,4 +1,4 @@
-"""Settings of what keeps an endpoint in service: its alarms, the cost switch, the HTTPS front."""
+"""Settings of the endpoint's alarms, schedule and inference API."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from constructs_lib.operations.cost_switch import CRON, zone_fault
-from constructs_lib.serving.jwt_front import AUDIENCES, CLAIM, ISSUER, SCOPES
+from constructs_lib.operations.endpoint_schedule import CRON, zone_fault
+from constructs_lib.serving.inference_http_api import AUDIENCES, CLAIM, ISSUER, SCOPES
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
-"""A table knows each of its keys, and takes a value only as it is written."""
+"""Unknown keys and values of another type are refused."""
 
 
 def _zone(name: str) -> str:
@@ -35,8 +35,8 @@ class _Part(BaseModel):
     model_config = STRICT
 
 
-class SilenceSettings(_Part):
-    """When requests are expected, and how long none may come."""
+class NoTrafficAlarmSettings(_Part):
+    """When traffic is expected, and how long there may be none."""
 
     minutes: Annotated[int, Field(ge=5, le=1440)] = 30
     from_hour: Annotated[int, Field(ge=0, le=23)] = 0
@@ -44,7 +44,7 @@ class SilenceSettings(_Part):
     weekdays_only: bool = False
 
     @model_validator(mode="after")
-    def _begins_before_it_ends(self) -> SilenceSettings:
+    def _check_hours(self) -> NoTrafficAlarmSettings:
         if self.to_hour <= self.from_hour:
             raise ValueError(
                 f"to_hour must be later than from_hour ({self.from_hour}), got {self.to_hour}"
@@ -52,8 +52,8 @@ class SilenceSettings(_Part):
         return self
 
 
-class ServingWatch(_Part):
-    """Beyond which limits of its serving a person is told."""
+class EndpointAlarmSettings(_Part):
+    """Limits of the endpoint alarms."""
 
     p50_ms: _MILLISECONDS | None = None
     p90_ms: _MILLISECONDS | None = None
@@ -61,38 +61,42 @@ class ServingWatch(_Part):
     client_error_percent: _PERCENT | None = None
     cpu_percent: Annotated[float, Field(ge=0)] | None = None
     memory_percent: _PERCENT | None = None
-    at_most_instances: bool = True
-    unusual: list[Literal["invocations", "latency"]] = []
+    max_capacity_alarm: bool = True
+    anomaly_metrics: list[Literal["invocations", "latency"]] = []
     band_width: Annotated[float, Field(ge=0.1, le=1000)] = 3.0
-    silence: SilenceSettings | None = None
+    expected_traffic: NoTrafficAlarmSettings | None = None
 
     @model_validator(mode="after")
-    def _names_each_band_once(self) -> ServingWatch:
-        if len(set(self.unusual)) < len(self.unusual):
-            raise ValueError(f"unusual must name each at most once, got {self.unusual}")
+    def _check_anomaly_metrics(self) -> EndpointAlarmSettings:
+        if len(set(self.anomaly_metrics)) < len(self.anomaly_metrics):
+            raise ValueError(
+                f"anomaly_metrics must name each metric at most once, got {self.anomaly_metrics}"
+            )
         return self
 
 
-class CostSwitchSettings(_Part):
-    """When the endpoint is taken down, and when it comes back."""
+class EndpointScheduleSettings(_Part):
+    """When the endpoint stops and starts."""
 
-    down: _CRON | None = None
-    up: _CRON | None = None
+    stop: _CRON | None = None
+    start: _CRON | None = None
     timezone: _ZONE = "UTC"
-    idle_minutes: Annotated[int, Field(ge=15, le=20_160)] | None = None
+    idle_timeout_minutes: Annotated[int, Field(ge=15, le=20_160)] | None = None
 
     @model_validator(mode="after")
-    def _says_when(self) -> CostSwitchSettings:
-        if (self.down is None) != (self.up is None):
-            missing = "down" if self.down is None else "up"
-            raise ValueError(f"down and up must be given together: {missing} is missing")
-        if self.down is None and self.idle_minutes is None:
-            raise ValueError("down and up, idle_minutes, or all three must be given, got none")
+    def _check_times(self) -> EndpointScheduleSettings:
+        if (self.stop is None) != (self.start is None):
+            missing = "stop" if self.stop is None else "start"
+            raise ValueError(f"stop and start must be given together: {missing} is missing")
+        if self.stop is None and self.idle_timeout_minutes is None:
+            raise ValueError(
+                "stop and start, idle_timeout_minutes, or all three must be given, got none"
+            )
         return self
 
 
-class HttpsFrontSettings(_Part):
-    """Who may ask the endpoint over HTTPS, and how often."""
+class InferenceApiSettings(_Part):
+    """Authentication and throttling of the inference API."""
 
     authorizer: Literal["IAM", "JWT"] = "IAM"
     user_pool_arns: list[_POOL] = []
@@ -106,7 +110,7 @@ class HttpsFrontSettings(_Part):
     web_acl_arn: _ACL | None = None
 
     @model_validator(mode="after")
-    def _knows_whose_tokens_it_takes(self) -> HttpsFrontSettings:
+    def _check_authorizer(self) -> InferenceApiSettings:
         tokens = self.user_pool_arns or self.issuer or self.audience
         if self.authorizer == "IAM" and (tokens or self.scopes):
             raise ValueError(
@@ -121,22 +125,24 @@ class HttpsFrontSettings(_Part):
         return self
 
     @model_validator(mode="after")
-    def _knows_one_issuer(self) -> HttpsFrontSettings:
+    def _check_issuer(self) -> InferenceApiSettings:
         if (self.issuer is None) != (not self.audience):
             missing = "issuer" if self.issuer is None else "audience"
             raise ValueError(f"issuer and audience must be given together: {missing} is missing")
         if self.issuer is not None and self.user_pool_arns:
-            raise ValueError("user_pool_arns and issuer exclude each other: give one of them")
+            raise ValueError("user_pool_arns and issuer are mutually exclusive")
         return self
 
     @model_validator(mode="after")
-    def _asks_of_each_api_what_it_has(self) -> HttpsFrontSettings:
+    def _check_api_features(self) -> InferenceApiSettings:
         if self.issuer is not None and self.web_acl_arn is not None:
-            raise ValueError("web_acl_arn is not allowed with issuer: WAF filters no HTTP API")
+            raise ValueError(
+                "web_acl_arn is not allowed with issuer: AWS WAF does not support HTTP APIs"
+            )
         if self.issuer is not None and len(self.scopes) > SCOPES:
             raise ValueError(
                 f"scopes must have at most {SCOPES} entries with issuer, got {len(self.scopes)}"
             )
         if self.issuer is None and self.concurrency is not None:
-            raise ValueError("concurrency is of the function that issuer needs: give issuer too")
+            raise ValueError("concurrency is allowed only with issuer")
         return self

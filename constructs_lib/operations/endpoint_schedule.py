@@ -1,4 +1,4 @@
-"""Taking an endpoint down when nobody needs it, and bringing it back."""
+"""Stops an endpoint on a schedule or when idle, and starts it again."""
 
 from __future__ import annotations
 
@@ -22,62 +22,65 @@ from ..network import PrivateNetwork
 from ..serving import Asynchronous, ChampionEndpoint, Endpoint, InferenceComponents
 from ..serving.permissions import alarm_statements, scaling_statements
 
-__all__ = ["CRON", "CostSwitch", "SwitchTimes", "zone_fault"]
+__all__ = ["CRON", "EndpointSchedule", "StopStartSchedule", "zone_fault"]
 
 _FIELD, _DAY = r"[^()\s]+", r"[^()\s?]+"
 CRON = rf"cron\({_FIELD} {_FIELD} (\? {_FIELD} {_DAY}|{_DAY} {_FIELD} \?) {_FIELD}\)"
-"""Six fields, of which either the day of the month or that of the week is ``?``."""
+"""Cron expression of EventBridge Scheduler: six fields, one of the two days is ``?``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwitchTimes:
-    """When an endpoint goes and comes, on the clock of a place.
+class StopStartSchedule:
+    """When an endpoint stops and starts, in a time zone.
 
     Attributes:
-        down: ``cron(...)`` of EventBridge Scheduler at which it is taken down: minutes, hours, day
-            of the month, month, day of the week, year; one of both days is ``?``.
-        up: The same at which it is brought back.
-        timezone: IANA name of the clock, for example ``Europe/Paris``.
+        stop: ``cron(...)`` expression of EventBridge Scheduler: minutes, hours, day of the month,
+            month, day of the week, year; one of the two days is ``?``.
+        start: ``cron(...)`` expression at which the endpoint starts again.
+        timezone: IANA name of the time zone, for example ``Europe/Paris``.
 
     See https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 
     Example:
-        >>> SwitchTimes(down="cron(0 20 ? * MON-FRI *)", up="cron(0 7 ? * MON-FRI *)",
+        >>> StopStartSchedule(stop="cron(0 20 ? * MON-FRI *)", start="cron(0 7 ? * MON-FRI *)",
         ...             timezone="Europe/Paris")
 
     """
 
-    down: str
-    up: str
+    stop: str
+    start: str
     timezone: str = "UTC"
 
     def check(self, check: Checks) -> None:
-        """Refuse what Scheduler does not take."""
-        check.matches("times.down", self.down, CRON, 256)
-        check.matches("times.up", self.up, CRON, 256)
-        check.timezone("times.timezone", self.timezone)
+        """Refuse expressions and time zones that EventBridge Scheduler does not accept."""
+        check.matches("schedule.stop", self.stop, CRON, 256)
+        check.matches("schedule.start", self.start, CRON, 256)
+        check.timezone("schedule.timezone", self.timezone)
 
 
-class CostSwitch(Construct):
-    """Defines a switch that deletes an endpoint and creates it again, as it was.
+class EndpointSchedule(Construct):
+    """Defines a schedule that deletes an endpoint and creates it again, unchanged.
 
     Name, configuration, model, tags and scaling stay the same; capacity is that of the
-    configuration. A champion endpoint is parked by its promoter: it comes back with its champion,
-    no package is promoted and no model judged meanwhile. While an ``Endpoint`` is down its stack
-    cannot be updated in a way that touches it: take it up first. What nobody asked for is not
-    brought back by a request: schedule ``up``, or use the switch by hand.
+    configuration. The promoter of a ``ChampionEndpoint`` stops and starts it: it starts with its
+    champion, and no package is promoted or evaluated while it is stopped. While an ``Endpoint`` is
+    stopped, updates of its stack that change the endpoint fail: start it first. Requests do not
+    restart a stopped endpoint: use ``start`` of the schedule, or start it manually.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
 
     Attributes:
-        function: The function that switches. By hand it is invoked with ``{"source": "manual",
-            "action": "stop", "id": "<any>", "time": "<ISO 8601>"}``, or ``start``.
+        function: The function that stops and starts the endpoint. To do so manually, invoke it
+            with ``{"source": "manual", "action": "stop", "id": "<any>", "time": "<ISO 8601>"}``;
+            the other action is ``start``.
 
     Example:
-        >>> switch = CostSwitch(stack, "Switch", endpoint=endpoint, state=state, network=network,
-        ...     page_topic=pages.topic, idle_after=Duration.hours(2),
-        ...     times=SwitchTimes(down="cron(0 20 ? * MON-FRI *)", up="cron(0 7 ? * MON-FRI *)"))
-        >>> switch.grant_switch(people)
+        >>> working_hours = StopStartSchedule(
+        ...     stop="cron(0 20 ? * MON-FRI *)", start="cron(0 7 ? * MON-FRI *)")
+        >>> schedule = EndpointSchedule(
+        ...     stack, "Schedule", endpoint=endpoint, state=state, network=network,
+        ...     alert_topic=alerts.topic, schedule=working_hours, idle_timeout=Duration.hours(2))
+        >>> schedule.grant_stop_start(people)
 
     """
 
@@ -89,50 +92,46 @@ class CostSwitch(Construct):
         endpoint: Endpoint | ChampionEndpoint,
         state: StateTable,
         network: PrivateNetwork,
-        page_topic: sns.ITopic,
-        times: SwitchTimes | None = None,
-        idle_after: Duration | None = None,
-        reserve_concurrency: bool = True,
+        alert_topic: sns.ITopic,
+        schedule: StopStartSchedule | None = None,
+        idle_timeout: Duration | None = None,
     ) -> None:
-        """Define the switch.
+        """Define the schedule.
 
         Args:
-            scope: Parent.
-            construct_id: Id among its siblings.
-            endpoint: What goes and comes. One with inference components cannot: its components
-                would have to go first; one without instances to pay for need not.
-            state: Table in which the switch remembers what it took down.
+            scope: Parent construct.
+            construct_id: Construct id, unique within the scope.
+            endpoint: Endpoint to stop and start. Endpoints with inference components are refused:
+                SageMaker does not delete an endpoint that has components.
+            state: Table with the state of the stopped endpoint.
             network: Network of the function.
-            page_topic: Topic told when the function fails.
-            times: When it goes and comes; only by hand or idleness by default.
-            idle_after: Without a request for so long it goes, 15 minutes to 14 days; never by
-                default.
-            reserve_concurrency: Whether the function reserves its concurrency in the account.
+            alert_topic: SNS topic that is notified when the function fails.
+            schedule: When the endpoint stops and starts; by default only manually or when idle.
+            idle_timeout: Time without invocations after which the endpoint stops, 15 minutes to
+                14 days; no timeout by default.
 
         Raises:
-            ConfigurationError: If a value is not allowed, or the endpoint cannot be switched.
+            ConfigurationError: If a value is not allowed, or the endpoint cannot be stopped.
 
         """
         super().__init__(scope, construct_id)
         with Checks(self) as check:
-            if times is not None:
-                times.check(check)
-            if idle_after is not None and not idle_after.is_unresolved():
-                check.between("idle_after in seconds", idle_after.to_seconds(), 900, 14 * 86400)
-            _check_kind(check, endpoint, idle=idle_after is not None)
-        self.endpoint, self._state, self._idle = endpoint, state, idle_after
-        self.function = self._build_function(network, page_topic, reserve_concurrency)
+            if schedule is not None:
+                schedule.check(check)
+            if idle_timeout is not None and not idle_timeout.is_unresolved():
+                check.between("idle_timeout in seconds", idle_timeout.to_seconds(), 900, 14 * 86400)
+            _check_kind(check, endpoint, idle=idle_timeout is not None)
+        self.endpoint, self._state, self._idle = endpoint, state, idle_timeout
+        self.function = self._build_function(network, alert_topic)
         self._allow()
         self._listen()
-        self.schedules = [] if times is None else self._build_schedules(times)
+        self.schedules = [] if schedule is None else self._build_schedules(schedule)
 
-    def grant_switch(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone take the endpoint down and bring it back by hand."""
+    def grant_stop_start(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Grant permission to stop and start the endpoint manually."""
         return attach(grantee, [allow(["lambda:InvokeFunction"], [self.function.arn])])
 
-    def _build_function(
-        self, network: PrivateNetwork, page_topic: sns.ITopic, reserve: bool
-    ) -> ProjectFunction:
+    def _build_function(self, network: PrivateNetwork, alert_topic: sns.ITopic) -> ProjectFunction:
         endpoint = self.endpoint
         environment = {
             "STATE_TABLE": self._state.table_name,
@@ -145,14 +144,14 @@ class CostSwitch(Construct):
             environment["IDLE_TIMEOUT_SECONDS"] = text_of(self._idle.to_seconds())
         return ProjectFunction(
             self,
-            "CostSwitch",
+            "EndpointSchedule",
             folder="endpoint_schedule",
-            description=f"Takes {endpoint.endpoint_name} down and brings it back",
+            description=f"Stops and starts {endpoint.endpoint_name}",
             network=network,
             key=self._state.key,
             environment=environment,
-            reserved_concurrency=1 if reserve else None,
-            page_topic=page_topic,
+            reserved_concurrency=1,
+            alert_topic=alert_topic,
         )
 
     def _allow(self) -> None:
@@ -164,9 +163,9 @@ class CostSwitch(Construct):
             function.allow(allow(["lambda:InvokeFunction"], [endpoint.promoter.arn]))
             return
         function.allow(*self._state.statements("GetItem", "UpdateItem"))
-        function.allow_apart("Switch", self._switch_statements(endpoint))
+        function.allow_apart("Switch", self._stop_start_statements(endpoint))
 
-    def _switch_statements(self, endpoint: Endpoint) -> list[iam.PolicyStatement]:
+    def _stop_start_statements(self, endpoint: Endpoint) -> list[iam.PolicyStatement]:
         own, config = endpoint.endpoint_arn, endpoint.config.ref
         key = None if endpoint.store is None else endpoint.store.key
         return [
@@ -183,7 +182,7 @@ class CostSwitch(Construct):
         if not isinstance(self.endpoint, ChampionEndpoint):
             self.function.listen(
                 "OnEndpoint",
-                description=f"The endpoint {name} changed its state",
+                description=f"State changes of endpoint {name}",
                 pattern=events.EventPattern(
                     source=["aws.sagemaker"],
                     detail_type=["SageMaker Endpoint State Change"],
@@ -193,10 +192,10 @@ class CostSwitch(Construct):
         elif self._idle is None:
             return
         self.function.schedule(
-            "Every", description=f"Looks after {name}", every=Duration.minutes(15)
+            "Every", description=f"Checks the state of {name}", every=Duration.minutes(15)
         )
 
-    def _build_schedules(self, times: SwitchTimes) -> list[scheduler.CfnSchedule]:
+    def _build_schedules(self, schedule: StopStartSchedule) -> list[scheduler.CfnSchedule]:
         function = self.function
         account = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
         caller = iam.ServicePrincipal("scheduler.amazonaws.com", conditions=account)
@@ -207,26 +206,26 @@ class CostSwitch(Construct):
             allow(["sqs:SendMessage"], [function.dead_letters.queue_arn]),
             *key,
         ], role=role)  # fmt: skip
-        made = [self._schedule("Down", times.down, times, role),
-                self._schedule("Up", times.up, times, role)]  # fmt: skip
-        for each in made:
+        schedules = [self._schedule("Stop", schedule.stop, schedule, role),
+                self._schedule("Start", schedule.start, schedule, role)]  # fmt: skip
+        for each in schedules:
             each.node.add_dependency(policy, *function.permissions)
-        return made
+        return schedules
 
     def _schedule(
-        self, construct_id: str, cron: str, times: SwitchTimes, role: iam.IRole
+        self, construct_id: str, cron: str, schedule: StopStartSchedule, role: iam.IRole
     ) -> scheduler.CfnSchedule:
         event = {
-            "source": "schedule", "action": "stop" if construct_id == "Down" else "start",
+            "source": "schedule", "action": construct_id.lower(),
             "id": "<aws.scheduler.execution-id>", "time": "<aws.scheduler.scheduled-time>",
         }  # fmt: skip
         cfn = scheduler.CfnSchedule
         return cfn(
             self,
             construct_id,
-            description=f"{self.endpoint.endpoint_name} goes {construct_id.lower()}",
+            description=f"{construct_id}s {self.endpoint.endpoint_name}",
             schedule_expression=cron,
-            schedule_expression_timezone=times.timezone,
+            schedule_expression_timezone=schedule.timezone,
             flexible_time_window=cfn.FlexibleTimeWindowProperty(mode="OFF"),
             target=cfn.TargetProperty(
                 arn=self.function.arn,
@@ -243,12 +242,12 @@ class CostSwitch(Construct):
 
 
 def _check_kind(check: Checks, endpoint: Endpoint | ChampionEndpoint, *, idle: bool) -> None:
-    """Refuse endpoints that cannot go, or whose idleness their requests do not tell."""
+    """Refuse endpoints that cannot be stopped, or do not report invocations."""
     if not isinstance(endpoint, Endpoint):
         return
     if isinstance(endpoint.kind, InferenceComponents):
-        check.refuse("KindNotAllowed", "an endpoint with inference components cannot be deleted "
-                     "before they are: scale its copies to zero instead")  # fmt: skip
+        check.refuse("KindNotAllowed", "an endpoint with inference components cannot be deleted: "
+                     "scale its copies to zero instead")  # fmt: skip
     if idle and isinstance(endpoint.kind, Asynchronous):
-        check.refuse("KindNotAllowed", "an asynchronous endpoint is idle while its queue is "
-                     "empty: leave idle_after out and scale it to zero (minimum=0)")  # fmt: skip
+        check.refuse("KindNotAllowed", "idle_timeout is not allowed for an asynchronous endpoint: "
+                     "scale it to zero instead (minimum=0)")  # fmt: skip

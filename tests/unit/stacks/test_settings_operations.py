@@ -49,32 +49,32 @@ def alarms(found: dict[str, Resources]) -> set[str]:
 @pytest.mark.feature("operations: serving alarms, dashboard, cost switch from the settings")
 def test_prod_watches_how_it_serves(assemblies: dict[str, Path]) -> None:
     assert alarms(resources(assemblies["prod"])) >= {
-        "AlarmsErrors", "AlarmsLatency", "AlarmsLiveError", "ServingAlarmsClientErrors",
-        "ServingAlarmsLatencyP50", "ServingAlarmsLatencyP90", "ServingAlarmsMemory",
-        "ServingAlarmsProcessors", "ServingAlarmsScalingCeiling", "ServingAlarmsSilence",
-        "ServingAlarmsUnusualInvocations", "ServingAlarmsUnusualLatency",
+        "AlarmsErrors", "AlarmsLatency", "AlarmsModelQuality", "EndpointAlarmsClientErrors",
+        "EndpointAlarmsLatencyP50", "EndpointAlarmsLatencyP90", "EndpointAlarmsMemoryUtilization",
+        "EndpointAlarmsCPUUtilization", "EndpointAlarmsMaxCapacity", "EndpointAlarmsNoTraffic",
+        "EndpointAlarmsInvocationsAnomaly", "EndpointAlarmsLatencyAnomaly",
     }  # fmt: skip
 
 
 def test_nothing_is_watched_twice(assemblies: dict[str, Path]) -> None:
     # p99 and answers 5xx have their alarms beside the live error.
     assert not alarms(resources(assemblies["prod"])) & {
-        "ServingAlarmsLatencyP99", "ServingAlarmsServerErrors",
+        "EndpointAlarmsLatencyP99", "EndpointAlarmsServerErrors",
     }  # fmt: skip
 
 
 def test_a_limit_that_is_left_out_has_no_alarm(tmp_path: Path) -> None:
     found = built(tmp_path, lambda values: values["monitoring"].pop("serving"))
 
-    assert {name for name in alarms(found) if name.startswith("Serving")} == {
-        "ServingAlarmsScalingCeiling"
+    assert {name for name in alarms(found) if name.startswith("EndpointAlarms")} == {
+        "EndpointAlarmsMaxCapacity"
     }
 
 
 def test_the_ceiling_is_that_of_the_scaling(assemblies: dict[str, Path]) -> None:
     found = of_type(resources(assemblies["prod"])["Operations"], "AWS::CloudWatch::Alarm")
 
-    (alarm,) = [properties for name, properties in found.items() if "Ceiling" in name]
+    (alarm,) = [properties for name, properties in found.items() if "MaxCapacity" in name]
     assert alarm["Threshold"] == 3.5
 
 
@@ -130,7 +130,7 @@ def test_prod_has_no_switch_and_no_front(assemblies: dict[str, Path]) -> None:
 def test_front_asks_who_is_there_as_the_settings_say(
     tmp_path: Path, front: dict[str, Any], kind: str
 ) -> None:
-    found = built(tmp_path, lambda values: values.update(https_front={**front, "burst": 7}))
+    found = built(tmp_path, lambda values: values.update(inference_api={**front, "burst": 7}))
 
     (method,) = of_type(found["Serving"], "AWS::ApiGateway::Method").values()
     assert method["AuthorizationType"] == kind
@@ -146,7 +146,7 @@ def test_front_takes_tokens_of_the_issuer_that_the_settings_name(tmp_path: Path)
         "scopes": ["scores/ask"], "burst": 7, "concurrency": 3,
     }  # fmt: skip
 
-    found = built(tmp_path, lambda values: values.update(https_front=front))["Serving"]
+    found = built(tmp_path, lambda values: values.update(inference_api=front))["Serving"]
 
     (authorizer,) = of_type(found, "AWS::ApiGatewayV2::Authorizer").values()
     assert authorizer["JwtConfiguration"] == {
@@ -165,16 +165,20 @@ def test_front_takes_tokens_of_the_issuer_that_the_settings_name(tmp_path: Path)
     assert function["ReservedConcurrentExecutions"] == 3
 
 
-def test_front_reserves_nothing_where_the_account_has_nothing_to_reserve(tmp_path: Path) -> None:
+def test_setting_reserves_no_concurrency_for_any_function(tmp_path: Path) -> None:
     def change(values: dict[str, Any]) -> None:
         values["project"]["reserve_concurrency"] = False
-        values["https_front"] = {
+        values["inference_api"] = {
             "authorizer": "JWT", "issuer": "https://login.example.com", "audience": ["scores"],
         }  # fmt: skip
 
-    found = built(tmp_path, change)["Serving"]
+    functions = [
+        properties
+        for found in built(tmp_path, change).values()
+        for properties in of_type(found, "AWS::Lambda::Function").values()
+    ]
 
-    functions = of_type(found, "AWS::Lambda::Function").values()
+    assert len(functions) > 5
     assert not any("ReservedConcurrentExecutions" in each for each in functions)
 
 
