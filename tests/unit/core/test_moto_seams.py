@@ -72,7 +72,10 @@ def test_application_of_a_service_is_found_by_the_request() -> None:
         "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host",
     }  # fmt: skip
 
-    assert callable(application.get_application(environ)), told("M2", "a WSGI application")
+    made = application.get_application(environ)
+    assert callable(made), told("M2", "a WSGI application")
+    parses = hasattr(made.request_class, "want_form_data_parsed")
+    assert parses, told("M2", "request_class, of werkzeug")
 
 
 def test_operation_that_moto_lacks_is_not_repeated_by_clients(cloud: Cloud) -> None:
