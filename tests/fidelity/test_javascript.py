@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from javascript_stage import BUCKET, ENDPOINT, FUNCTION, JAVASCRIPT, Stage, stage
+from clients_stage import BUCKET, ENDPOINT, FUNCTION, JAVASCRIPT, Stage, stage
 
 USER = {"account": "123456789012", "arn": "arn:aws:iam::123456789012:user/local-admin"}
 ODD_KEYS = [

@@ -1,4 +1,4 @@
-"""A local cloud with a bucket, an endpoint and a function, for clients written in JavaScript."""
+"""A local cloud with a bucket, an endpoint and a function, for clients that are not boto3."""
 
 from __future__ import annotations
 
