@@ -59,7 +59,7 @@ def test_chunks_are_joined_and_the_trailer_becomes_a_header() -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"5\r\nhelloXX0\r\n\r\n", b"5\r\nhello\n\n0\r\n\r\n", b"5\r\nhello", b"5\r\nhel"]
+    "sent", [b"5\r\nhelloXX\r\n0\r\n\r\n", b"5\r\nhello\n0\r\n\r\n", b"5\r\nhello", b"5\r\nhel"]
 )
 def test_chunk_that_does_not_end_as_it_states_is_refused(sent: bytes) -> None:
     assert refusal(streamed(sent, 5, trailers="")) == "IncompleteBody"
@@ -71,7 +71,7 @@ def test_size_that_is_not_hexadecimal_is_refused(size: bytes) -> None:
 
 
 def test_chunk_beyond_the_stated_length_is_not_read() -> None:
-    environ = streamed(b"ffffffff\r\n" + b"x" * 100, 5, trailers="")
+    environ = streamed(b"6\r\n" + b"x" * 100, 5, trailers="")
 
     assert refusal(environ) == "IncompleteBody"
     assert environ["wsgi.input"].read() == b"x" * 100
@@ -83,7 +83,9 @@ def test_trailer_that_is_not_announced_is_refused() -> None:
     assert refusal(streamed(sent, 5, trailers="")) == "MalformedTrailerError"
 
 
-@pytest.mark.parametrize(("length", "expected"), [(16_384, None), (16_385, "MalformedTrailerError")])
+@pytest.mark.parametrize(
+    ("length", "expected"), [(16_384, None), (16_385, "MalformedTrailerError")]
+)
 def test_trailers_have_16384_bytes_at_most(length: int, expected: str | None) -> None:
     lines = [b"a:" + b"1" * 4_998, b"b:" + b"1" * 4_998, b"c:" + b"1" * 4_998]
     lines.append(b"d:" + b"1" * (length - 15_002))
@@ -106,7 +108,7 @@ def test_signed_chunks_without_a_signature_of_the_request_are_denied() -> None:
     assert denied.value.denial is Denial.MISSING
 
 
-@pytest.mark.parametrize("length", ["", "five", "-5", "٥"])
+@pytest.mark.parametrize("length", ["", "five", "-5", "\u0665"])
 def test_chunks_without_a_length_are_refused(length: str) -> None:
     environ = streamed(b"5\r\nhello\r\n0\r\n\r\n", 5)
     environ["HTTP_X_AMZ_DECODED_CONTENT_LENGTH"] = length
