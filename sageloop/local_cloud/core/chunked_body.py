@@ -95,7 +95,7 @@ class ChunkedBody(io.RawIOBase):
 class ChunkingGateway(Gateway_10):
     """cheroot's gateway to WSGI, with a reader of its own for chunked bodies."""
 
-    def get_environ(self) -> dict[str, Any]:
+    def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
         """The environment of the request."""
         environ = cast("dict[str, Any]", super().get_environ())  # type: ignore[no-untyped-call]
         self._body = ChunkedBody(self.req.conn.rfile) if self.req.chunked_read else None
@@ -105,6 +105,6 @@ class ChunkingGateway(Gateway_10):
 
     def respond(self) -> None:
         """Answer the request; what is left of its body must not be read as the next request."""
-        super().respond()  # type: ignore[no-untyped-call]
+        super().respond()
         if self._body is not None and not self._body.finished:
             self.req.close_connection = True

@@ -124,7 +124,7 @@ def test_body_that_is_shorter_than_its_length_is_refused() -> None:
 
 
 def test_request_without_a_hash_of_its_body_is_refused(claim: Claim) -> None:
-    with pytest.raises(AwsError, match="Missing required header .* x-amz-content-sha256"):
+    with pytest.raises(AwsError, match=r"Missing required header .* x-amz-content-sha256"):
         payload_hash(environ_of("PUT", URL, []), claim)
 
 

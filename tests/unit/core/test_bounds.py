@@ -102,6 +102,17 @@ def test_expression_that_takes_too_long_is_given_up() -> None:
         found_in("(", "")
 
 
+def test_expression_matches_all_of_a_text_or_a_part_of_it() -> None:
+    assert matches_whole("a+", "aa")
+    assert not matches_whole("a+", "aab")
+    assert found_in("b", "aab") is not None
+
+
+def test_expression_that_is_nested_too_deeply_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="is no regular expression"):
+        matches_whole("(" * 5_000 + ")" * 5_000, "")
+
+
 def test_slow_expression_lets_other_threads_run() -> None:
     began, ended = threading.Event(), threading.Event()
 
