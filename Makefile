@@ -13,6 +13,9 @@ FUNCTIONS_PYTHON := 3.13
 VENV := .venv
 BIN := $(VENV)/bin
 FRAMEWORKS := .venv-frameworks
+JAVASCRIPT := tests/fidelity/javascript
+CLIENTS := .venv-fidelity/.ready .venv-sdk/.ready .venv-sdk2/.ready .venv-aws/.ready \
+  $(JAVASCRIPT)/node_modules/.ready
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 PIP := -m pip install --quiet --no-compile
 LOCKED := $(PIP) --require-hashes --no-deps
@@ -80,6 +83,17 @@ $(FRAMEWORKS)/.ready: $(VENV)/.ready requirements/frameworks.txt requirements/to
 	@.venv-sdk/bin/python $(LOCKED) -r requirements/sdk.txt
 	@touch $@
 
+.venv-sdk2/.ready: requirements/sdk2.txt
+	@echo "setting up version 2 of the SageMaker SDK in an environment of its own"
+	@test -x .venv-sdk2/bin/python || $(PYTHON) -m venv .venv-sdk2
+	@.venv-sdk2/bin/python $(LOCKED) -r requirements/sdk2.txt
+	@touch $@
+
+$(JAVASCRIPT)/node_modules/.ready: $(JAVASCRIPT)/package-lock.json $(VENV)/.demo
+	@echo "setting up AWS's SDKs for JavaScript in $(JAVASCRIPT)"
+	@npm ci --silent --prefix $(JAVASCRIPT)
+	@touch $@
+
 .venv-aws/.ready: requirements/aws.txt
 	@echo "setting up the AWS command line in an environment of its own"
 	@test -x .venv-aws/bin/python || $(PYTHON) -m venv .venv-aws
@@ -99,7 +113,7 @@ setup: $(VENV)/.ready node_modules/.ready ## the environment, Node and the CDK C
 
 frameworks: setup $(FRAMEWORKS)/.ready ## PyTorch and TensorFlow, in an environment of their own
 
-fidelity: .venv-fidelity/.ready .venv-sdk/.ready .venv-aws/.ready ## AWS's toolkit, SDK and CLI
+fidelity: setup $(CLIENTS) ## AWS's toolkit, CLI and SDKs for Python and JavaScript (over 1.1 GB)
 
 demo: setup-demo ## the whole loop on real data, without an account
 	$(BIN)/sageloop demo $(DEMO)
@@ -156,7 +170,7 @@ lock: ## pin requirements anew (needs uv on the PATH)
 	uv pip compile -q pyproject.toml requirements/demo.in --extra local -c requirements/dev.txt \
 	  --generate-hashes --no-annotate --no-header --python-version 3.11 \
 	  $(foreach name,$(NOT_IN_DEMO),--no-emit-package $(name)) -o requirements/demo.txt
-	for name in build fidelity sdk aws; do uv pip compile -q requirements/$$name.in --generate-hashes \
+	for name in build fidelity sdk sdk2 aws; do uv pip compile -q requirements/$$name.in --generate-hashes \
 	  --no-annotate --no-header --python-version 3.11 -o requirements/$$name.txt; done
 	uv pip compile -q requirements/pip.in --generate-hashes --no-annotate --no-header \
 	  --python-version 3.11 --allow-unsafe -o requirements/pip.txt
@@ -169,4 +183,4 @@ integ: setup ## deploy to YOUR account and destroy again (costs money; asks firs
 	$(BIN)/python -m scripts.integ
 
 clean: ## remove what was set up and written
-	rm -rf $(VENV) $(FRAMEWORKS) .venv-checkov .venv-fidelity .venv-sdk .venv-aws .venv-functions node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(FRAMEWORKS) .venv-checkov .venv-fidelity .venv-sdk .venv-sdk2 .venv-aws .venv-functions node_modules $(JAVASCRIPT)/node_modules cdk.out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -22,11 +22,16 @@ _DROPPED = frozenset(
      "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", ACCESS_FILE_VARIABLE)
 )  # fmt: skip
 
+# Defaults of the SageMaker Python SDK: a bucket of the local cloud's, and no telemetry.
+SDK_DEFAULTS_VARIABLE = "SAGEMAKER_ADMIN_CONFIG_OVERRIDE"
+_SDK_DEFAULTS = Path(__file__).resolve().with_name("local_cloud") / "sagemaker_sdk.yaml"
+
 # Files that hold accounts point at nothing; nothing is asked of an instance or by a proxy.
 _BLIND = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
+    SDK_DEFAULTS_VARIABLE: str(_SDK_DEFAULTS),
     "NO_PROXY": "*",
     "no_proxy": "*",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,9 @@ def find_promotion(ssm: Any, endpoint: str) -> Promotion:
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"ParameterNotFound", "ValidationException"}:
             raise
-        known = known_endpoints(ssm)
+        known: list[str] = []
+        with suppress(ClientError):  # a caller who may read one parameter need not list them
+            known = known_endpoints(ssm)
         there = f"there are {', '.join(known)}" if known else "no champion endpoint is deployed"
         raise NoSuchEndpointError(
             f"no champion endpoint {endpoint!r} here (no parameter {name}); {there}"
@@ -62,12 +65,9 @@ def find_promotion(ssm: Any, endpoint: str) -> Promotion:
 
 
 def known_endpoints(ssm: Any) -> list[str]:
-    """Names of the champion endpoints there are; none where they may not be listed."""
-    try:
-        pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=_FOLDER, Recursive=True)
-        names = [item["Name"] for page in pages for item in page["Parameters"]]
-    except ClientError:
-        return []
+    """Names of the champion endpoints there are. Raises ``ClientError``."""
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=_FOLDER, Recursive=True)
+    names = [item["Name"] for page in pages for item in page["Parameters"]]
     return sorted({name.removeprefix(_FOLDER).partition("/")[0] for name in names})
 
 

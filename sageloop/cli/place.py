@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
 from sageloop.account import Account, NoAccountError, account_of
 from sageloop.cli.running import NoCloudError, cloud_of_folder, found_cloud
-from sageloop.environment import NotLoopbackError, require_loopback
+from sageloop.environment import NO_ACCESS_KEY, NotLoopbackError, require_loopback
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def place_of(options: PlaceOptions, *, action: str | None) -> Place:
 
     Raises:
         PlaceError: If no place is named, more than one is, ``--endpoint-url`` is not on this
-            machine, an account cannot be reached, or nobody agrees.
+            machine, the keys of the cloud there are not known, an account cannot be reached, or
+            nobody agrees.
 
     """
     named = [
@@ -105,9 +107,7 @@ def _chosen_cloud(options: PlaceOptions) -> LocalCloud:
         except NoCloudError as error:
             raise PlaceError(str(error)) from error
     if options.endpoint_url is not None:
-        here = found_cloud()
-        same = here is not None and here.endpoint_url == options.endpoint_url
-        return here if here is not None and same else _cloud_at(options.endpoint_url)
+        return _cloud_at(options.endpoint_url)
     inherited = os.environ.get("AWS_ENDPOINT_URL")
     if inherited and _is_loopback(inherited):
         return _cloud_at(inherited)
@@ -115,10 +115,20 @@ def _chosen_cloud(options: PlaceOptions) -> LocalCloud:
 
 
 def _cloud_at(url: str) -> LocalCloud:
+    """The local cloud at an address, with the keys of the environment or of this folder's file."""
     try:
-        return LocalCloud(url)
+        cloud = LocalCloud(url)
     except (NotLoopbackError, LocalCloudError) as error:
         raise PlaceError(str(error)) from error
+    if cloud.access.access_key_id != NO_ACCESS_KEY:
+        return cloud
+    here = found_cloud()
+    if here is not None and urlsplit(here.endpoint_url).port == urlsplit(url).port:
+        return here
+    raise PlaceError(
+        f"no keys of the local cloud at {url} in this folder or the environment: use --local in "
+        "the folder of `sageloop local up`, or sageloop local run -- COMMAND there"
+    )
 
 
 def _choices() -> str:

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from sageloop.environment import ACCESS_FILE_VARIABLE, local_environment
+from sageloop.environment import ACCESS_FILE_VARIABLE, SDK_DEFAULTS_VARIABLE, local_environment
 
 # No process listens on port 1, and only root could. Port 0 would be safer, but some clients treat
 # it as a missing port and use their protocol's default.
@@ -15,6 +15,7 @@ DEAD_ENDPOINT = "http://127.0.0.1:1"
 _KEPT = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "CDK_VALIDATION")
 _ACCOUNT_PREFIXES = ("AWS_", "BOTO", "CDK_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_OWN = (ACCESS_FILE_VARIABLE, SDK_DEFAULTS_VARIABLE)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -32,7 +33,7 @@ def command_environment(made: Mapping[str, str], inherited: Mapping[str, str]) -
 def is_account_variable(name: str) -> bool:
     """Whether an environment variable can select an account, or another endpoint."""
     led = name.startswith(_ACCOUNT_PREFIXES) or name.upper() in _PROXIES
-    return (led or name == ACCESS_FILE_VARIABLE) and name not in _KEPT
+    return (led or name in _OWN) and name not in _KEPT
 
 
 def unreachable_environment(inherited: Mapping[str, str]) -> dict[str, str]:

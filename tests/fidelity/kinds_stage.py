@@ -37,16 +37,13 @@ KINDS: dict[str, tuple[dict[str, str], str]] = {
     "direct": ({"TargetContainerHostname": "second"}, "second(x)"),
 }
 ENDPOINTS = {"variants": "real-time"} | {kind: kind for kind in KINDS if kind != "variants"}
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
+
+
+def trust_of(service: str) -> str:
+    """A trust policy that lets a service assume the role."""
+    principal = {"Service": service}
+    allowed = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
 
 
 def archive(name: str) -> bytes:
@@ -71,7 +68,7 @@ class Kinds:
         for key in ("model.tar.gz", "many/seven.tar.gz"):
             self.s3.put_object(Bucket="data", Key=key, Body=archive("seven"))
         iam = cloud.client("iam")
-        trust = json.dumps(TRUST)
+        trust = trust_of("sagemaker.amazonaws.com")
         self.role = iam.create_role(RoleName="serves", AssumeRolePolicyDocument=trust)["Role"][
             "Arn"
         ]

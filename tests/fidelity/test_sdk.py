@@ -1,4 +1,4 @@
-"""The SageMaker SDK, unmodified, against a local cloud that it knows only by its variables."""
+"""The SageMaker SDK v3 trains, unmodified, in a local cloud that it knows by its variables."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kinds_stage import trust_of
 from test_toolkit import wheel
 from toolkit_layout import ROOT
 
@@ -19,24 +20,6 @@ from sageloop.local_cloud.client import LocalCloud
 
 PYTHON = ROOT / ".venv-sdk" / "bin" / "python"
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-cpu-py312"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
-CONFIG = """
-SchemaVersion: '1.0'
-SageMaker:
-  PythonSDK:
-    Modules:
-      Session:
-        DefaultS3Bucket: sdk-data
-"""
 SCRIPT = """
 import argparse, json, os, sageloop_sdk_tiny, torch
 parser = argparse.ArgumentParser()
@@ -72,20 +55,15 @@ def test_model_trainer_trains_a_script_on_the_local_cloud(
     s3.create_bucket(Bucket="sdk-data")
     s3.put_object(Bucket="sdk-data", Key="train/numbers.txt", Body=b"1\n2\n6\n")
     iam = cloud.client("iam")
-    role = iam.create_role(RoleName="sdk", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"][
-        "Arn"
-    ]
+    trust = trust_of("sagemaker.amazonaws.com")
+    role = iam.create_role(RoleName="sdk", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     full = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
     iam.attach_role_policy(RoleName="sdk", PolicyArn=full)
-    # Without a bucket of its own the SDK asks AWS's STS for one, by an address that no variable
-    # changes; this file is the SDK's own way to name it.
-    config = tmp_path / "config.yaml"
-    config.write_text(CONFIG)
     program = str(Path(__file__).with_name("sdk_trains.py"))
 
     done = subprocess.run(
         [PYTHON, program, IMAGE, role, str(source), "s3://sdk-data/train/", "sdk"],
-        env=cloud.environment() | {"SAGEMAKER_USER_CONFIG_OVERRIDE": str(config)},
+        env=cloud.access.environment(inherited={}),
         capture_output=True, text=True, check=False, timeout=170,
     )  # fmt: skip
 

@@ -1,32 +1,23 @@
-"""S3's transfers by boto3 and by raw HTTP: whole, multipart, chunked, presigned, by forms."""
+"""S3's transfers: whole, in parts, in chunks, with hashes and checksums."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import io
-import json
 import random
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from access_stage import Answer, Sent, client, send, served, signed_at
+from access_stage import Answer, Sent, client, keeping_hash, send, served, signed_at
 from boto3.s3.transfer import TransferConfig
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from sageloop.local_cloud.access import checksums
-from sageloop.local_cloud.access.signature import signing_key
 from sageloop.local_cloud.core.cloud import Cloud
 
 BUCKET = "transfers"
@@ -153,19 +144,6 @@ def streamed(cloud: Cloud, body: bytes, length: int, **more: str) -> Answer:
     return send(cloud, keeping_hash(cloud, sent))
 
 
-def keeping_hash(cloud: Cloud, sent: Sent) -> Sent:
-    """The request, signed over the hash that it states instead of its body's."""
-
-    class Stated(S3SigV4Auth):
-        def payload(self, request: AWSRequest) -> str:
-            return str(sent.headers["x-amz-content-sha256"])
-
-    keys = Credentials(cloud.access.access_key_id, cloud.access.secret_access_key)
-    request = AWSRequest(sent.method, cloud.endpoint_url + sent.path, headers=dict(sent.headers))
-    Stated(keys, "s3", "us-east-1").add_auth(request)
-    return Sent(sent.method, sent.path, dict(request.headers.items()), sent.body)
-
-
 def trailer(body: bytes) -> str:
     return f"x-amz-checksum-crc32c:{b64(checksums.crc32c(body))}\r\n"
 
@@ -208,183 +186,19 @@ def test_body_signed_by_an_asymmetric_key_is_refused_by_name(cloud: Cloud) -> No
     assert (refused.status, code(refused)) == (400, "InvalidArgument")
 
 
-def fetch(
-    url: str, method: str = "GET", body: bytes | None = None, **headers: str
-) -> tuple[int, bytes]:
-    prepared = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - loopback
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(prepared) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-
-
-@pytest.fixture(params=["s3", "s3v4"])
-def presigner(cloud: Cloud, request: pytest.FixtureRequest) -> Any:
-    """Clients that presign with version 2, boto3's default, and with version 4."""
-    return client(cloud, "s3", signature_version=request.param)
-
-
-@pytest.mark.feature(FEATURE)
-def test_presigned_urls_read_and_write(s3: Any, presigner: Any) -> None:
-    named = {"Bucket": BUCKET, "Key": KEY}
-    upload = presigner.generate_presigned_url("put_object", named | {"ContentType": "text/csv"})
-    download = presigner.generate_presigned_url(
-        "get_object", named | {"ResponseContentType": "text/plain"}
-    )
-
-    assert fetch(upload, "PUT", b"1,2", **{"Content-Type": "text/csv"})[0] == 200
-    assert fetch(download) == (200, b"1,2")
-    assert s3.head_object(**named)["ContentType"] == "text/csv"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda url: url.replace("file", "fila"),
-        lambda url: url.replace("Signature=", "Signature=A"),
-        lambda url: url.replace("Expires=", "Expires=1"),
-        lambda url: f"{url}&versionId=null",
-        lambda url: url.replace("Signature=", "Unsigned="),
-    ],
-)
-def test_changed_url_is_refused(s3: Any, presigner: Any, change: Any) -> None:
-    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"secret")
-    url = presigner.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": KEY})
-
-    status, body = fetch(change(url))
-
-    assert (status in (400, 403), b"secret" in body) == (True, False)
-
-
-def test_url_for_reading_does_not_delete(s3: Any, presigner: Any) -> None:
-    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"kept")
-    url = presigner.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": KEY})
-
-    assert fetch(url, "DELETE")[0] == 403
-    assert stored(s3) == b"kept"
-
-
-def test_expired_url_is_refused(s3: Any, presigner: Any) -> None:
-    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"secret")
-    url = presigner.generate_presigned_url(
-        "get_object", {"Bucket": BUCKET, "Key": KEY}, ExpiresIn=-60
-    )
-
-    status, body = fetch(url)
-
-    assert status in (400, 403)
-    assert b"secret" not in body
-
-
-@pytest.mark.parametrize("seconds", [604_801, 10**9])
-def test_url_for_more_than_a_week_is_refused(cloud: Cloud, seconds: int) -> None:
-    s3 = client(cloud, "s3", signature_version="s3v4")
-    url = s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": KEY}, ExpiresIn=seconds)
-
-    status, body = fetch(url)
-    assert (status, b"less than a week" in body) == (400, True)
-
-
-def navigation(**other: str) -> dict[str, str]:
-    return {
-        "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document",
-        "Referer": "https://notebooks.example/",
-    } | other  # fmt: skip
-
-
-def test_page_may_link_to_a_presigned_url_only(s3: Any, presigner: Any) -> None:
-    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"<script>", ContentType="text/html")
-    named = {"Bucket": BUCKET, "Key": KEY}
-    url = presigner.generate_presigned_url("get_object", named)
-
-    assert fetch(url, **navigation()) == (200, b"<script>")
-    assert fetch(url, **navigation(**{"Sec-Fetch-Mode": "no-cors"}))[0] == 403
-    assert fetch(url, **navigation(**{"Sec-Fetch-Dest": "iframe"}))[0] == 403
-    assert fetch(url, **navigation(Origin="https://notebooks.example"))[0] == 403
-    assert fetch(url.split("?")[0], **navigation())[0] == 403
-    writing = presigner.generate_presigned_url("put_object", named)
-    assert fetch(writing, "PUT", b"x", **navigation())[0] == 403
-
-
-def test_stored_html_is_not_rendered_as_a_page_of_the_cloud(cloud: Cloud, s3: Any) -> None:
-    s3.put_object(Bucket=BUCKET, Key="page", Body=b"<script>", ContentType="text/html")
-    url = s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": "page"})
-    parts = urlsplit(url)
-
-    answer = send(cloud, Sent("GET", f"{parts.path}?{parts.query}", navigation()))
-
-    assert answer.headers["content-security-policy"] == "sandbox"
-
-
-def post(url: str, fields: dict[str, str], content: bytes) -> tuple[int, bytes]:
-    boundary = uuid.uuid4().hex
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in fields.items()
-    ]
-    parts.append(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="f.txt"\r\n\r\n'
-    )
-    body = "".join(parts).encode() + content + f"\r\n--{boundary}--\r\n".encode()
-    return fetch(url, "POST", body, **{"Content-Type": f"multipart/form-data; boundary={boundary}"})
-
-
-@pytest.mark.feature(FEATURE)
-def test_form_with_signed_policy_uploads(s3: Any, presigner: Any) -> None:
-    made = presigner.generate_presigned_post(
-        BUCKET, "forms/${filename}", Conditions=[["content-length-range", 1, 10]]
-    )
-
-    assert post(made["url"], made["fields"], b"hello")[0] == 204
-    assert stored(s3, "forms/f.txt") == b"hello"
-
-
-@pytest.mark.parametrize(
-    ("change", "content", "expected"),
-    [
-        ({"key": "other"}, b"hello", b"Policy Condition failed"),
-        ({"acl": "public-read"}, b"hello", b"Extra input fields: acl"),
-        ({}, b"hello world", b"EntityTooLarge"),
-        ({}, b"", b"EntityTooSmall"),
-        ({"policy": b64(b'{"expiration": "2999-01-01T00:00:00Z", "conditions": []}')}, b"hello",
-         b"SignatureDoesNotMatch"),
-    ],
-)  # fmt: skip
-def test_form_that_violates_its_policy_is_refused(
-    cloud: Cloud, presigner: Any, change: dict[str, str], content: bytes, expected: bytes
-) -> None:
-    made = presigner.generate_presigned_post(
-        BUCKET, "refused", Conditions=[["content-length-range", 1, 10]]
-    )
-    before = len(cloud.recorder.calls())
-
-    status, body = post(made["url"], made["fields"] | change, content)
-
-    assert (status in (400, 403), expected in body) == (True, True), body
-    assert [c.outcome for c in cloud.recorder.calls()[before:] if c.outcome == "OK"] == []
-
-
-def test_form_with_expired_policy_is_refused(cloud: Cloud) -> None:
-    past = (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    day = datetime.now(UTC).strftime("%Y%m%d")
-    conditions = [{"bucket": BUCKET}, ["starts-with", "$key", ""], ["starts-with", "$x-amz-", ""]]
-    policy = b64(json.dumps({"expiration": past, "conditions": conditions}).encode())
-    key = signing_key(cloud.access.secret_access_key, day, "us-east-1", "s3")
-    fields = {
-        "key": "late", "policy": policy, "x-amz-algorithm": "AWS4-HMAC-SHA256",
-        "x-amz-credential": f"{cloud.access.access_key_id}/{day}/us-east-1/s3/aws4_request",
-        "x-amz-signature": hmac.digest(key, policy.encode(), "sha256").hex(),
-    }  # fmt: skip
-
-    status, body = post(f"{cloud.endpoint_url}/{BUCKET}", fields, b"hello")
-
-    assert (status, b"Policy expired" in body) == (403, True)
-
-
-def test_connection_is_usable_after_a_refused_upload(cloud: Cloud) -> None:
+def test_a_refused_upload_leaves_the_connection_usable(cloud: Cloud) -> None:
     stranger = client(cloud, "s3", "LKIANOBODYNOBODYNOBO", "secret", None, max_pool_connections=1)
     for _ in range(2):
         with pytest.raises(ClientError, match="InvalidAccessKeyId"):
             stranger.put_object(Bucket=BUCKET, Key="no", Body=b"x" * (2 * MEGABYTE))
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+def test_object_of_a_forms_type_is_stored_as_it_is_sent(s3: Any, content_type: str) -> None:
+    s3.put_object(Bucket=BUCKET, Key="form", Body=b"a=1&key=2", ContentType=content_type)
+
+    found = s3.get_object(Bucket=BUCKET, Key="form")
+    assert found["Body"].read() == b"a=1&key=2"
+    assert found["ContentType"] == content_type

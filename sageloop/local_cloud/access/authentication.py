@@ -45,6 +45,10 @@ _OF_A_SIGNATURE = frozenset(
      signature_v2.KEY, signature_v2.SIGNATURE, signature_v2.EXPIRES, signature_v2.TOKEN)
 )  # fmt: skip
 _HEADERS_OF_A_URL = ("x-amz-", "content-type", "content-md5")
+# "Amazon S3 presigned URLs don't support using the following data-integrity checksum algorithms"
+# (user guide, "Download and upload objects with presigned URLs"): signed, and then ignored. The SDK
+# for JavaScript puts the checksum of no bytes there, for it does not know what will be uploaded.
+_IGNORED_IN_A_URL = ("x-amz-checksum-", "x-amz-sdk-checksum-algorithm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,7 @@ def _is_header(name: str) -> bool:
 def _move_query_headers(environ: dict[str, Any], query: Mapping[str, str]) -> None:
     """Move the headers that a presigned URL carries in its query to the headers."""
     for name, value in query.items():
-        if _is_header(name):
+        if _is_header(name) and not name.lower().startswith(_IGNORED_IN_A_URL):
             environ.setdefault(variable_of(name.lower()), value)
 
 

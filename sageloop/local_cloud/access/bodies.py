@@ -17,6 +17,7 @@ from sageloop.local_cloud.access.claims import Claim
 from sageloop.local_cloud.access.refusals import Denial, Denied
 from sageloop.local_cloud.access.requests import variable_of
 from sageloop.local_cloud.access.signature import key_of, verify_chunk, verify_trailer
+from sageloop.local_cloud.core.chunked_body import chunk_size
 from sageloop.local_cloud.core.errors import AwsError
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -77,16 +78,18 @@ class _Chunks:
             if read > _LONGEST_TRAILER or not value:
                 raise AwsError("MalformedTrailerError", _MALFORMED_TRAILER)
             headers[name.strip().lower()] = value.strip()
+        if self.stream.read(1):
+            raise AwsError("MalformedTrailerError", _MALFORMED_TRAILER)
         return headers
 
     def _header(self) -> tuple[int, str]:
         line = self.stream.readline(_LINE)
         size, _, extension = line.strip().partition(b";")
         signature = extension.partition(b"chunk-signature=")[2].decode("latin-1")
-        try:
-            return int(size, 16), signature
-        except ValueError:
-            raise _incomplete() from None
+        length = chunk_size(size)
+        if length is None:
+            raise _incomplete()
+        return length, signature
 
 
 def payload_hash(environ: dict[str, Any], claim: Claim) -> str:

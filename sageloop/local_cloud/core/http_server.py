@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cheroot.connections import ConnectionManager
 from cheroot.wsgi import Server
 
+from sageloop.local_cloud.core.chunked_body import ChunkingGateway
 from sageloop.local_cloud.core.invocation_connection import InvocationConnection
 from sageloop.local_cloud.core.threads import Threads
 
@@ -64,6 +65,7 @@ class HttpServer(Server):
         self.max_request_header_size = _HEADER_BYTES
         self.keep_alive_conn_limit = _KEPT_CONNECTIONS
         self.ConnectionClass = InvocationConnection
+        self.gateway = ChunkingGateway
         self.requests = Threads(self, most=threads)
 
     def prepare(self) -> None:

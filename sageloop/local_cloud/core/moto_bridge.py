@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.test import run_wsgi_app
 
+from sageloop.local_cloud.access.post_policy import is_post_of_object
 from sageloop.local_cloud.core.moto_sqs import using_clock
 from sageloop.local_cloud.core.naming import moto_part
 from sageloop.local_cloud.core.wire import Response
@@ -112,4 +113,22 @@ def load_part(service: str, region: str) -> Any:
     part = moto_part(service)
     if part is None:
         raise KeyError(f"moto keeps no state of {service}")
-    return create_backend_app(cast("Any", part))
+    application = create_backend_app(cast("Any", part))
+    if service == "s3":
+        application.request_class = _object_requests(application.request_class)
+    return application
+
+
+def _object_requests(base: Any) -> Any:
+    class ObjectRequest(base):  # type: ignore[misc]
+        """A request to S3: but for a POST Object, a body of a form's type is an object's content.
+
+        Read as a form it would be lost, and the object empty: ``curl --data-binary`` and urllib
+        state that type unless told otherwise.
+        """
+
+        @property
+        def want_form_data_parsed(self) -> bool:
+            return is_post_of_object(self.environ)
+
+    return ObjectRequest

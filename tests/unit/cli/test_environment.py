@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from sageloop.environment import NotLoopbackError, local_environment, require_loopback
 
@@ -38,6 +41,8 @@ def test_files_metadata_and_telemetry_are_off() -> None:
     assert made["AWS_EC2_METADATA_DISABLED"] == "true"
     assert made["CDK_DISABLE_CLI_TELEMETRY"] == "true"
     assert made["NO_PROXY"] == "*"
+    defaults = yaml.safe_load(Path(made["SAGEMAKER_ADMIN_CONFIG_OVERRIDE"]).read_text())
+    assert defaults["SageMaker"]["PythonSDK"]["Modules"]["TelemetryOptOut"] is True
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,11 @@ def test_object_bodies_have_no_request_limit(service: str | None) -> None:
     stream = Endless()
 
     assert bounded(service, stream)["wsgi.input"] is stream
+
+
+def test_body_of_exactly_the_bound_is_read() -> None:
+    body = b"x" * MOST
+
+    assert bounded("sqs", io.BytesIO(body))["wsgi.input"].read(MOST) == body
+    assert bounded("sqs", io.BytesIO(body))["wsgi.input"].read() == body
+    bound_body("sqs", {"wsgi.input": io.BytesIO(), "CONTENT_LENGTH": str(MOST)})

@@ -105,6 +105,17 @@ def test_slow_regular_expression_times_out() -> None:
         search_in("(", "")
 
 
+def test_expression_matches_all_of_a_text_or_a_part_of_it() -> None:
+    assert matches_whole("a+", "aa")
+    assert not matches_whole("a+", "aab")
+    assert search_in("b", "aab") is not None
+
+
+def test_expression_that_is_nested_too_deeply_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="is not a regular expression"):
+        matches_whole("(" * 5_000 + ")" * 5_000, "")
+
+
 def test_slow_regular_expression_does_not_block_other_threads() -> None:
     began, ended = threading.Event(), threading.Event()
 

@@ -72,7 +72,10 @@ def test_application_is_selected_by_the_request() -> None:
         "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host",
     }  # fmt: skip
 
-    assert callable(application.get_application(environ)), changed("M2", "a WSGI application")
+    made = application.get_application(environ)
+    assert callable(made), changed("M2", "a WSGI application")
+    parses = hasattr(made.request_class, "want_form_data_parsed")
+    assert parses, changed("M2", "request_class, of werkzeug")
 
 
 def test_missing_operation_of_moto_is_not_retried(cloud: Cloud) -> None:
