@@ -75,10 +75,11 @@ class Authentication:
         Raises :class:`Denied`.
         """
         claim = claim_of_headers(environ)
-        key = self._key(claim.scope.access_key_id, claim.token)
+        scope = claim.signer.scope
+        key = self._key(scope.access_key_id, claim.token)
         check_time(claim)
         verify(claim, key.secret_key, environ, sha256(body).hexdigest())
-        return Identity(key.caller, claim.scope.region, claim.scope.service)
+        return Identity(key.caller, scope.region, scope.service)
 
     def of(self, environ: dict[str, Any]) -> Identity:
         """The identity of any request to an AWS API.

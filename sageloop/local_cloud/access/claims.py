@@ -33,12 +33,14 @@ class Scope(NamedTuple):
 class Signer(NamedTuple):
     """An ``Authorization`` header without its signature, which a client reuses all day.
 
-    ``variables`` are the WSGI variables of the signed headers.
+    ``variables`` are the WSGI variables of the signed headers; ``header_list`` is their names as
+    the canonical request has them.
     """
 
     scope: Scope
     signed_headers: tuple[str, ...]
     variables: tuple[str, ...]
+    header_list: str
 
 
 class Claim(NamedTuple):
@@ -152,13 +154,13 @@ def _signer(header: str) -> Signer | None:
 
 def _signer_of(scope: Scope, signed_headers: str) -> Signer:
     names = tuple(signed_headers.split(";"))
-    return Signer(scope, names, tuple(variable_of(name) for name in names))
+    return Signer(scope, names, tuple(variable_of(name) for name in names), signed_headers)
 
 
 def _checked(claim: Claim) -> Claim:
     if "host" not in claim.signer.signed_headers:
         raise Denied(Denial.HOST_NOT_SIGNED)
-    if not claim.stamp.startswith(claim.scope.day):
+    if not claim.stamp.startswith(claim.signer.scope.day):
         raise Denied(
             Denial.SCOPE, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version "
             f"of date from HTTP: '{claim.scope.day}' != '{claim.stamp[:8]}', from '{claim.stamp}'.",

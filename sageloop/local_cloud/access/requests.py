@@ -39,6 +39,7 @@ def query_pairs(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(unquote(name), unquote(value)) for name, _, value in halves]
 
 
+@lru_cache(maxsize=2048)
 def canonical_paths(path: str, *, s3: bool) -> tuple[str, ...]:
     """The canonical forms of a path that a client may have signed.
 

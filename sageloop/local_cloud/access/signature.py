@@ -34,7 +34,7 @@ def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
 
 def key_of(claim: Claim, secret: str) -> bytes:
     """The signing key of a claim."""
-    scope = claim.scope
+    scope = claim.signer.scope
     return signing_key(secret, scope.day, scope.region, scope.service)
 
 
@@ -44,17 +44,17 @@ def verify(claim: Claim, secret: str, environ: Mapping[str, Any], payload_hash: 
     Raises :class:`Denied` if the signature does not match the secret.
     """
     key = key_of(claim, secret)
-    names = claim.signer.signed_headers
+    signer = claim.signer
     query = ""
     if environ.get("QUERY_STRING"):
         pairs = query_pairs(environ)
         if claim.seconds is not None:
             pairs = [pair for pair in pairs if pair[0] != _SIGNATURE]
         query = canonical_query(pairs)
-    headers = canonical_headers(environ, names, claim.signer.variables)
-    rest = f"{query}\n{headers}\n{';'.join(names)}\n{payload_hash}"
+    headers = canonical_headers(environ, signer.signed_headers, signer.variables)
+    rest = f"{query}\n{headers}\n{signer.header_list}\n{payload_hash}"
     method = environ["REQUEST_METHOD"]
-    for path in canonical_paths(raw_path(environ), s3=claim.scope.service == "s3"):
+    for path in canonical_paths(raw_path(environ), s3=signer.scope.service == "s3"):
         # Headers arrive as latin-1; the bytes are those that the client signed.
         request = f"{method}\n{path}\n{rest}".encode("latin-1", "replace")
         if matches(key, text_to_sign(claim, sha256(request).hexdigest()), claim.signature):
@@ -64,7 +64,7 @@ def verify(claim: Claim, secret: str, environ: Mapping[str, Any], payload_hash: 
 
 def text_to_sign(claim: Claim, request_hash: str) -> str:
     """The string to sign of a whole request."""
-    return f"{ALGORITHM}\n{claim.stamp}\n{claim.scope.text}\n{request_hash}"
+    return f"{ALGORITHM}\n{claim.stamp}\n{claim.signer.scope.text}\n{request_hash}"
 
 
 def matches(key: bytes, text: str, signature: str) -> bool:

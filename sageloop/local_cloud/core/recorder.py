@@ -77,8 +77,11 @@ def _read(entry: tuple[Any, ...]) -> CallRecord:
 
 def resource_of(params: dict[str, Any]) -> str:
     """The name or ARN of the resource in a request's parameters, else ``*``."""
-    # Most requests have fewer members than the tuple above has names.
-    for member in sorted(_RANKS.keys() & params.keys(), key=_RANKS.__getitem__):
+    # Most requests have fewer members than the tuple above has names, and one of these at most.
+    named = [member for member in params if member in _RANKS]
+    if len(named) > 1:
+        named.sort(key=_RANKS.__getitem__)
+    for member in named:
         value = params[member]
         if isinstance(value, list) and value:
             value = value[0]

@@ -1,14 +1,13 @@
-"""What the short way of InvokeEndpoint saves: ``python -m benchmarks.short_way``.
+"""What the fast path of InvokeEndpoint saves: ``python -m benchmarks.fast_path``.
 
-The processor time of the cloud's process for each invocation, as it is, without connections that
-read a request in one piece (``core/invocation_connection.py``), and without the table beside
-botocore's models either (``core/fast_path.py``). Decision 7 keeps both for what this prints.
+Prints the CPU time of the cloud's process per invocation: as it is, without connections that read
+a request in one piece (``core/invocation_connection.py``), and without the parameter table
+(``core/fast_path.py``) as well. Decision 7 keeps both for these figures.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import psutil
 from cheroot.server import HTTPConnection
 
 from sageloop.local_cloud import images
+from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import CloudConfig
 from sageloop.local_cloud.sagemaker.service import SageMakerService
@@ -34,14 +34,14 @@ _WARM, _COUNTED = 100, 1000
 
 def main() -> None:
     """Measure every way and print a line for each."""
-    parser = argparse.ArgumentParser(prog="benchmarks.short_way", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks.fast_path", description=__doc__)
     parser.add_argument("--serve", choices=_WAYS, help=argparse.SUPPRESS)
     way = parser.parse_args().serve
     if way is not None:
         _serve(way)
         return
     for name in _WAYS:
-        print(f"{name:12s} {_milliseconds(name):.3f} ms of processor time an invocation")
+        print(f"{name:12s} {_milliseconds(name):.3f} ms of CPU time per invocation")
 
 
 def _milliseconds(way: str) -> float:
@@ -57,11 +57,11 @@ def _milliseconds(way: str) -> float:
 
 @contextmanager
 def _cloud(way: str) -> Iterator[tuple[psutil.Process, Any]]:
-    command = [sys.executable, "-m", "benchmarks.short_way", "--serve", way]
+    command = [sys.executable, "-m", "benchmarks.fast_path", "--serve", way]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         line = child.stdout.readline() if child.stdout else ""
-        cloud = LocalCloud(json.loads(line)["endpoint_url"])
+        cloud = LocalCloud.from_access(CloudAccess.from_json(line))
         yield psutil.Process(child.pid), cloud.client("sagemaker-runtime")
     finally:
         if child.stdin:
@@ -75,16 +75,16 @@ def _serve(way: str) -> None:
     if way != "both":
         server._server.ConnectionClass = HTTPConnection
     if way == "neither":
-        server.cloud.front._invoked = _by_the_general_way  # type: ignore[method-assign]
+        server.cloud.front._invoked = _regular_path  # type: ignore[method-assign]
     server.start()
     _make_endpoint(server)
-    print(json.dumps({"endpoint_url": server.cloud.endpoint_url}), flush=True)
+    print(server.cloud.access.to_json(), flush=True)
     sys.stdin.read()
     server.stop()
 
 
-def _by_the_general_way(environ: dict[str, Any]) -> None:
-    """Stand in for the front's short way: it takes no request."""
+def _regular_path(environ: dict[str, Any]) -> None:
+    """Replace the front's fast path: it accepts no request."""
     del environ
 
 
