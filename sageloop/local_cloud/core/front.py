@@ -22,6 +22,7 @@ from sageloop.local_cloud.access.authentication import Identity, service_claimed
 from sageloop.local_cloud.access.caller import Caller, CallerKind
 from sageloop.local_cloud.access.gate import CloudParts as GateParts
 from sageloop.local_cloud.access.gate import Gate
+from sageloop.local_cloud.access.post_policy import is_post_of_object
 from sageloop.local_cloud.core import wire
 from sageloop.local_cloud.core.errors import AwsError, not_supported
 from sageloop.local_cloud.core.moto_bridge import MotoBridge
@@ -165,6 +166,8 @@ class Front:
     def _answered(self, request: Request, identity: Identity) -> wire.Response:
         model = model_of(identity.service, request.environ)
         started = wall.perf_counter()
+        if model == "s3" and is_post_of_object(request.environ):
+            return self._unrouted(model, request, identity)  # by its path it is another operation
         if model != "s3":
             # Read before it is routed: a query protocol's body is read away as a form.
             try:
