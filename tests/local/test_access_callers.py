@@ -195,6 +195,31 @@ def test_account_of_a_key_is_returned(cloud: Cloud) -> None:
     assert actual["Account"] == ACCOUNT
 
 
+def test_account_of_an_unknown_key_is_refused(cloud: Cloud) -> None:
+    with pytest.raises(ClientError, match="ValidationError"):
+        client(cloud, "sts").get_access_key_info(AccessKeyId="AKIAIOSFODNN7EXAMPLE")
+
+
+def test_session_of_a_role_gets_no_session_token(cloud: Cloud, roles: dict[str, str]) -> None:
+    made = client(cloud, "sts").assume_role(RoleArn=roles[PLAIN_ROLE], RoleSessionName="session")
+
+    with pytest.raises(ClientError, match="Cannot call GetSessionToken with session credentials"):
+        client(cloud, "sts", *keys_of(made)).get_session_token()
+
+
+def test_session_of_a_session_has_an_hour_at_most(cloud: Cloud, roles: dict[str, str]) -> None:
+    trust = client(cloud, "iam").get_role(RoleName=PLAIN_ROLE)["Role"]["AssumeRolePolicyDocument"]
+    role = client(cloud, "iam").create_role(
+        RoleName="long", AssumeRolePolicyDocument=json.dumps(trust), MaxSessionDuration=7200
+    )["Role"]["Arn"]
+    sts = client(cloud, "sts")
+    two_hours = {"RoleArn": role, "RoleSessionName": "session", "DurationSeconds": 7200}
+    made = sts.assume_role(**two_hours)
+
+    with pytest.raises(ClientError, match="ValidationError"):
+        client(cloud, "sts", *keys_of(made)).assume_role(**two_hours)
+
+
 def token(**claims: Any) -> str:
     """A token in a provider's format, without the provider's signature."""
     body = {

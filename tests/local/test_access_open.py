@@ -17,6 +17,7 @@ from sageloop.local_cloud.core.naming import services_of_moto
 BUCKET = "opened"
 EVERYBODY = {"Sid": "Read", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
              "Resource": f"arn:aws:s3:::{BUCKET}/public/*"}  # fmt: skip
+FORMS = f"arn:aws:s3:::{BUCKET}/forms/*"
 INSECURE = {"Bool": {"aws:SecureTransport": "false"}}
 
 
@@ -227,3 +228,21 @@ def test_too_long_headers_and_paths_are_refused(cloud: Cloud) -> None:
 
     assert long_header.status in (413, 431)
     assert long_path.status == 414
+
+
+def form(cloud: Cloud) -> Answer:
+    """A form of nobody's, without a policy, that uploads an object."""
+    part = "--b\r\nContent-Disposition: form-data; name="
+    body = f'{part}"key"\r\n\r\nforms/a\r\n{part}"file"; filename="a"\r\n\r\nsent\r\n--b--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    return send(cloud, Sent("POST", f"/{BUCKET}", headers, body.encode()))
+
+
+def test_unsigned_form_stores_only_what_a_policy_opens(cloud: Cloud, s3: Any) -> None:
+    assert form(cloud).status == 403
+    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix="forms/")
+    open_by(s3, EVERYBODY | {"Action": "s3:PutObject", "Resource": FORMS})
+
+    assert form(cloud).status == 204
+
+    assert s3.get_object(Bucket=BUCKET, Key="forms/a")["Body"].read() == b"sent"

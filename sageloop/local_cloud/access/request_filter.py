@@ -135,6 +135,7 @@ class RequestFilter:
         is_form = model == "s3" and request.method == "POST"
         bucket = _bucket(self._cloud.account_id, request.path.strip("/")) if is_form else None
         key = "" if bucket is None else request.form.get("key", "")
+        request.environ["wsgi.input"].seek(0)  # moto reads the form again
         if not key or not is_open(bucket, "PutObject", key):
             raise Denied(Denial.MISSING).error("s3")
         self._decided(request.environ)

@@ -20,6 +20,7 @@ from moto.core.routing import get_service_router
 
 from sageloop.local_cloud.access.authentication import Identity, service_claimed
 from sageloop.local_cloud.access.caller import Caller, CallerKind
+from sageloop.local_cloud.access.post_policy import is_post_of_object
 from sageloop.local_cloud.access.request_filter import CloudParts as RequestFilterParts
 from sageloop.local_cloud.access.request_filter import RequestFilter
 from sageloop.local_cloud.core import wire
@@ -166,6 +167,8 @@ class Front:
     def _answered(self, request: Request, identity: Identity) -> wire.Response:
         model = model_of(identity.service, request.environ)
         started = wall.perf_counter()
+        if model == "s3" and is_post_of_object(request.environ):
+            return self._unrouted(model, request, identity)  # by its path it is another operation
         if model != "s3":
             # Read before routing: werkzeug consumes the body of the query protocol as a form.
             try:
