@@ -10,7 +10,7 @@ from sageloop.environment import ACCESS_FILE_VARIABLE, SDK_DEFAULTS_VARIABLE, lo
 
 # No process listens on port 1, and only root could. Port 0 would be safer, but some clients treat
 # it as a missing port and use their protocol's default.
-DEAD_ENDPOINT = "http://127.0.0.1:1"
+UNREACHABLE_ENDPOINT = "http://127.0.0.1:1"
 # For the user's commands only: the local cloud's children never get them.
 _KEPT = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "CDK_VALIDATION")
 _ACCOUNT_PREFIXES = ("AWS_", "BOTO", "CDK_")
@@ -38,7 +38,7 @@ def is_account_variable(name: str) -> bool:
 
 def unreachable_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """An environment without any AWS: an unreachable endpoint, invalid keys, no account's files."""
-    made = local_environment(DEAD_ENDPOINT, region="us-east-1", inherited=inherited)
+    made = local_environment(UNREACHABLE_ENDPOINT, region="us-east-1", inherited=inherited)
     return command_environment({**made, "AWS_MAX_ATTEMPTS": "1"}, inherited)
 
 

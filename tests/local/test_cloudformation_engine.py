@@ -118,7 +118,7 @@ def test_update_in_place_keeps_the_physical_id(bench: Bench) -> None:
     assert (request.previous["Size"], request.properties["Size"]) == (1, 2)
 
 
-def test_replacement_is_created_before_dependents_and_old_resource_deleted_last(
+def test_replacement_precedes_dependents_and_old_resource_is_deleted_last(
     bench: Bench,
 ) -> None:
     bench.create("s", {"A": thing(Fixed=1), "B": thing(Size=REF_A)})
@@ -395,7 +395,5 @@ def test_every_operation_records_its_duration(bench: Bench) -> None:
 
 
 def _resources(bench: Bench) -> list[dict[str, Any]]:
-    actual: list[dict[str, Any]] = bench.cfn.describe_stack_resources(StackName="s")[
-        "StackResources"
-    ]
-    return actual
+    response = bench.cfn.describe_stack_resources(StackName="s")
+    return list(response["StackResources"])

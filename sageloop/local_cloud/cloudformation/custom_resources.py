@@ -65,13 +65,13 @@ class CustomResources:
         self._pending: dict[str, _Pending] = {}
         self._expired: set[str] = set()
         self._listens = False
-        cloud.front.add_route(PREFIX, self.take, admin=False)
+        cloud.front.add_route(PREFIX, self.receive, admin=False)
 
     def provider(self, cancel: Cancellation) -> CustomResourceProvider:
         """A provider whose waits end when ``cancel`` is set."""
         return CustomResourceProvider(self, cancel)
 
-    def take(self, request: Request) -> Response:
+    def receive(self, request: Request) -> Response:
         """Receive one response: the ``PUT`` to a response URL."""
         if request.method != "PUT":
             return _refusal(405, "MethodNotAllowed", "a response must be sent by PUT")

@@ -165,8 +165,8 @@ def _end_orphans(*, apart_from: int) -> None:
     """End adopted processes: unlike this process's own children they are in other sessions."""
     own = os.getsid(0)
     while True:
-        orphans = [pid for pid in tree.children_of(os.getpid()) if pid != apart_from]
-        orphans = [pid for pid in orphans if _session_of(pid) not in (own, None)]
+        children = [pid for pid in tree.children_of(os.getpid()) if pid != apart_from]
+        orphans = [pid for pid in children if _session_of(pid) not in (own, None)]
         if not orphans:
             return
         for pid in orphans:

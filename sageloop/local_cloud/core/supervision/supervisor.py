@@ -36,7 +36,7 @@ _LARGEST_MESSAGE = 4096
 _OUT_OF_THE_WAY = 16
 # A process that does not end on SIGKILL (another user's, or blocked in the kernel) delays its exit
 # report by so much.
-_PATIENCE = 1.0
+_REPORT_DELAY = 1.0
 
 
 def main() -> None:
@@ -127,7 +127,7 @@ class Launcher:
         return True
 
     def _timeout(self) -> float | None:
-        moments = [self._ended_since + _PATIENCE] if self._ended else []
+        moments = [self._ended_since + _REPORT_DELAY] if self._ended else []
         moments += [] if self._deadline is None else [self._deadline]
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
@@ -211,7 +211,7 @@ class Launcher:
     def _report(self) -> None:
         # A living root adopts its own orphans, so any other child was left by an ended root.
         left = tree.kill_children(apart_from=self._roots)
-        if left and time.monotonic() < self._ended_since + _PATIENCE:
+        if left and time.monotonic() < self._ended_since + _REPORT_DELAY:
             return
         for pid, code in self._ended:
             self._send({"kind": "ended", "pid": pid, "status": code})

@@ -63,7 +63,7 @@ class Poller:
         self._role_of = role_of
         self._count = count
         self._lock = threading.Lock()
-        self._looking = False
+        self._polling = False
         self._again = False
         self._stopped = False
         self._running = 0
@@ -86,9 +86,9 @@ class Poller:
             if self._stopped or not self.mapping.settings.enabled:
                 return
             self._again = True
-            if self._looking:
+            if self._polling:
                 return
-            self._looking = True
+            self._polling = True
         self._cloud.activity.spawn(self.label, self._poll)
 
     def stop(self) -> None:
@@ -122,11 +122,11 @@ class Poller:
         while True:
             with self._lock:
                 if not self._again or self._stopped:
-                    self._looking = False
+                    self._polling = False
                     break
                 self._again = False
             try:
-                self._gather()
+                self._collect_batch()
             except ClientError as error:
                 self._unreachable(error)
         self.plan()
@@ -138,12 +138,12 @@ class Poller:
             return
         self._cloud.clock.call_later(1.0, self.wake, label=self.label, holds=True)
 
-    def _gather(self) -> None:
+    def _collect_batch(self) -> None:
         settings = self.mapping.settings
-        while self._has_place():
+        while self._has_capacity():
             number = min(_A_RECEIVE, settings.batch_size - len(self._batch))
             received = self._receive(number)
-            self._take(received)
+            self._add_to_batch(received)
             full = len(self._batch) >= settings.batch_size or self._bytes > LARGEST_EVENT // 2
             if self._batch and (full or not settings.window or self._window_is_over(received)):
                 self._invoke_batch()
@@ -151,7 +151,7 @@ class Poller:
                 self._await_window()
                 return
 
-    def _has_place(self) -> bool:
+    def _has_capacity(self) -> bool:
         most = self.mapping.settings.concurrency
         with self._lock:
             return not self._stopped and self._running < (_CONCURRENT if most is None else most)
@@ -181,7 +181,7 @@ class Poller:
         hide(self.mapping.queue_arn, [m["MessageId"] for m in messages])
         return messages
 
-    def _take(self, received: Sequence[Message]) -> None:
+    def _add_to_batch(self, received: Sequence[Message]) -> None:
         if not received:
             return
         arn, filters = self.mapping.queue_arn, self.mapping.settings.filters()

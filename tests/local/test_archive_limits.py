@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hosting_stage import IMAGE, served_image
 from lambda_stage import package
-from lives_stage import create_role, refusal
+from process_stage import create_role, refusal
 
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import CloudConfig

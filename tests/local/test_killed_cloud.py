@@ -15,7 +15,7 @@ import psutil
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from deployed import family, function_template, survivors
-from lives_stage import HIDE, Mark, create_function, create_role, mark
+from process_stage import HIDE, Mark, create_function, create_role, mark
 from script_stage import PYTORCH, script_job
 from training_stage import BUCKET
 

@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from lives_stage import create_function, create_role
+from process_stage import create_function, create_role
 
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import CloudConfig
@@ -68,7 +68,7 @@ def test_calls_of_functions_are_not_blocked_by_their_callers(tmp_path: Path) -> 
 
         # All wait, and none of them has a response.
         assert len(client(cloud, "s3").list_buckets()["Buckets"]) == 1
-        assert not any(answer.completed() for answer in answers)
+        assert not any(answer.done() for answer in answers)
         pipe.open("w").close()
 
         assert [a.result()["Payload"].read() for a in answers] == [b"1"] * CALLERS

@@ -11,7 +11,7 @@ import pytest
 from deployed import survivors
 from hosting_stage import ROLE, Stage, opened, stage
 from lambda_stage import Create, client, cloud, create, shared_cloud
-from lives_stage import HIDE, Mark, mark
+from process_stage import HIDE, Mark, mark
 from training_stage import aws, program, request, world
 
 from sageloop.local_cloud import images

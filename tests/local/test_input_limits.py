@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lives_stage import create_role, refusal
+from process_stage import create_role, refusal
 
 from sageloop.local_cloud.client import LocalCloud
 
