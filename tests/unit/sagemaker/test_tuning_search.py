@@ -21,7 +21,7 @@ def interval(name: str, low: str, high: str, scale: str = "Linear") -> dict[str,
 
 def definition(kind: str = "Minimize", **members: list[dict[str, Any]]) -> Definition:
     searched = ranges.parameters(
-        {f"{name}ParameterRanges": searched for name, searched in members.items()}
+        {f"{name}ParameterRanges": listed for name, listed in members.items()}
     )
     return Definition("one", Objective("loss", kind), searched, {})
 

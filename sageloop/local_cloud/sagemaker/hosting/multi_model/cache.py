@@ -86,7 +86,7 @@ class ModelCache:
             idle = [m for m in self._models.values() if m.loaded and m.users == 0]
             if only is not None:
                 idle = [m for m in idle if m is only]
-            model = min(idle, key=lambda model: model.last_used, default=None)
+            model = min(idle, key=lambda each: each.last_used, default=None)
             if model is not None:
                 del self._models[model.target]
             return model
