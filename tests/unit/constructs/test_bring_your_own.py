@@ -206,7 +206,7 @@ def test_alerts_use_key_of_existing_topic(templates: dict[str, Template]) -> Non
 def test_loop_uses_existing_alarm(templates: dict[str, Template]) -> None:
     rules = json.dumps(templates["loop"].find_resources("AWS::Events::Rule"))
 
-    assert ":alarm:existing" in rules
+    assert ":alarm:model" in rules
 
 
 def test_existing_registry_keeps_its_name(templates: dict[str, Template]) -> None:

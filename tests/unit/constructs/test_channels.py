@@ -173,9 +173,9 @@ _FILE_SYSTEM: dict[str, Any] = {"file_system_id": "fs-0123456789abcdef0", "direc
         (Channel.store("t", prefix="x/", input_mode="Stream"),
          "channel t: input_mode must be one of FastFile, File, Pipe, got 'Stream'"),
         (Channel.store("t", prefix="x/", compression="Gzip"),
-         "channel t: compression Gzip goes with input_mode Pipe only, got File"),
+         "channel t: compression Gzip is allowed only with input_mode Pipe, got File"),
         (Channel.store("t", prefix="x/", record_wrapper="RecordIO"),
-         "channel t: record_wrapper RecordIO goes with input_mode Pipe only, got File"),
+         "channel t: record_wrapper RecordIO is allowed only with input_mode Pipe, got File"),
         (Channel.store("t", prefix="x/", data_type="S3Object"), "data_type must be one of"),
         (Channel.store("t", prefix="x", data_type="AugmentedManifestFile", attribute_names=["a"]),
          "AugmentedManifestFile needs input_mode Pipe, got File"),
@@ -310,7 +310,7 @@ def test_request_has_metric_definitions(anew: Ground) -> None:
 @pytest.mark.parametrize(
     ("metrics", "message"),
     [
-        ([MetricDefinition(name="a", regex="(")], "metric a: regex '(' is no pattern"),
+        ([MetricDefinition(name="a", regex="(")], "metric a: regex '(' is not a regular expression"),
         ([MetricDefinition(name="a", regex="x")], "metric a: regex 'x' needs a group"),
         ([MetricDefinition(name="a", regex="(x)")] * 2, "metric_definitions has a twice"),
         ([MetricDefinition(name="a" * 256, regex="(x)")], "must have at most 255 characters"),

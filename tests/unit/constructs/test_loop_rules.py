@@ -70,7 +70,7 @@ def test_metric_not_computed_for_champion_is_refused(loop: Loop, metric: str) ->
 
     assert message.partition("] ")[2] == (
         "GateNotComputed: gate.metric must be validation:mae or validation:rmse (no other is "
-        f"computed for a champion), got {metric!r}"
+        f"computed for the champion), got {metric!r}"
     )
 
 
