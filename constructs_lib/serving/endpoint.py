@@ -213,7 +213,7 @@ class Endpoint(EndpointBase):
                 return
             for variant in self.setup.all_variants:
                 if variant.model is None and self.model is None:
-                    check.refuse("ModelMissing", f"variant {variant.name} has no model: give one "
+                    check.refuse("ModelMissing", f"variant {variant.name} has no model: give model "
                                  "to it or to the endpoint")  # fmt: skip
 
     def _find_roles(self, role: HostingRole | None) -> list[HostingRole]:

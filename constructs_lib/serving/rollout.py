@@ -253,8 +253,8 @@ class Rolling(Rollout):
         _check_size(check, self, counts, what="a rolling rollout", low=5)
         both = (self.rollback_instances, self.rollback_percent)
         if None not in both:
-            check.refuse("SizeTwice", "rollout.rollback_instances and rollback_percent say the "
-                         f"same: give one, got {both[0]} and {both[1]}")  # fmt: skip
+            check.refuse("SizeTwice", "rollout.rollback_instances and rollback_percent are "
+                         f"mutually exclusive, got {both[0]} and {both[1]}")  # fmt: skip
         if self.rollback_instances is not None:
             most = min(counts, default=None)
             check.whole("rollout.rollback_instances", self.rollback_instances, 1, most)

@@ -126,11 +126,11 @@ def _account(scope: Construct, name: str, registry: int) -> str:
         return accounts[stack.region]
     # Images of the same accounts share one mapping.
     construct_id = f"ImageAccounts{registry}"
-    accounts = stack.node.try_find_child(construct_id)
-    if not isinstance(accounts, CfnMapping):
+    mapping = stack.node.try_find_child(construct_id)
+    if not isinstance(mapping, CfnMapping):
         table = {region: {"account": account} for region, account in accounts.items()}
-        accounts = CfnMapping(stack, construct_id, mapping=table)
-    return accounts.find_in_map(Aws.REGION, "account")
+        mapping = CfnMapping(stack, construct_id, mapping=table)
+    return mapping.find_in_map(Aws.REGION, "account")
 
 
 def _listed(values: Iterable[str]) -> str:

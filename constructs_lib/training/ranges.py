@@ -147,11 +147,11 @@ def render_ranges(ranges: Sequence[Range]) -> dict[str, list[dict[str, Any]]]:
         "ContinuousParameterRanges": ContinuousRange,
         "CategoricalParameterRanges": CategoricalRange,
     }
-    kinds = {
+    by_kind = {
         key: [each.rendered() for each in ranges if isinstance(each, kind)]
         for key, kind in kinds.items()
     }
-    return {key: rendered for key, rendered in kinds.items() if rendered}
+    return {key: rendered for key, rendered in by_kind.items() if rendered}
 
 
 def _check_ends(check: Checks, label: str, minimum: float, maximum: float, scaling: str) -> None:

@@ -179,7 +179,7 @@ def test_the_function_calls_what_its_policy_names(fronted: Fronted) -> None:
     made = {
         call["action"]
         for call in fronted.cloud.calls()
-        if "FrontAskEndpoint" in str(call["principal"]) and call["action"].startswith("sagemaker:")
+        if "FrontInvokeProxy" in str(call["principal"]) and call["action"].startswith("sagemaker:")
     }
     assert made == allowed
 

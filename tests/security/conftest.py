@@ -12,7 +12,7 @@ import pytest
 from scripts.acknowledgments import Acknowledgment, acknowledgments
 from scripts.synthesis import SETTINGS, templates_in
 from tests.assemblies import assembly
-from tests.security.judges.flatten import flat, properties, resources
+from tests.security.checks.flatten import flat, properties, resources
 
 Templates = Mapping[str, dict[str, Any]]
 

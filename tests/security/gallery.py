@@ -170,8 +170,8 @@ def _grants(stack: Stack) -> Iterator[tuple[Any, dict[str, str]]]:
             continue
         for name, method in inspect.getmembers(type(construct), inspect.isfunction):
             if name.startswith("grant_"):
-                wanted = inspect.signature(method).parameters
+                expected = inspect.signature(method).parameters
                 yield (
                     getattr(construct, name),
-                    {key: text for key, text in _GRANTS.items() if key in wanted},
+                    {key: text for key, text in _GRANTS.items() if key in expected},
                 )

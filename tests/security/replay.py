@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.synthesis import ROOT
-from tests.security.judges.access import Caller, Stacks
-from tests.security.judges.flatten import as_list
-from tests.security.judges.uploads import ENCRYPTION, KEY_ID
+from tests.security.checks.access import Caller, Stacks
+from tests.security.checks.flatten import as_list
+from tests.security.checks.uploads import ENCRYPTION, KEY_ID
 
 _JOB = "demo-0123456789ab"
 _DAY = "dt=2026-11-30/rows.csv"
@@ -41,7 +41,7 @@ class Places:
     manifest: str
     models: str
     capture: str
-    truth: str
+    ground_truth: str
 
 
 class Loop:
@@ -59,13 +59,13 @@ class Loop:
 
     def functions(self) -> dict[str, str]:
         """Functions by the folder of their code, which their group's description names."""
-        found = {}
+        result = {}
         for name, function in self.stacks.house.of("AWS::Lambda::Function"):
             group = self.stacks.house.named(function["VpcConfig"]["SecurityGroupIds"][0], name)
             assert group is not None
             described = str(self.stacks.house.flat[group]["GroupDescription"])
-            found[described.removeprefix("Function ")] = name
-        return found
+            result[described.removeprefix("Function ")] = name
+        return result
 
     def calls(self) -> Iterator[Call]:
         """Every call of functions, jobs, models and the notebook."""
@@ -104,7 +104,7 @@ class Loop:
         """Keys, or prefixes of lists, by folder and action."""
         places = self.places
         artifact = f"{places.models}{_JOB}/output/model.tar.gz"
-        captured, truth = f"{places.capture}demo/", f"{places.truth}2026/11/30/12/"
+        captured, ground_truth = f"{places.capture}demo/", f"{places.ground_truth}2026/11/30/12/"
         write = {"s3:ListBucket": [places.data], "s3:PutObject": [self._run("train")]}
         return {
             "start_training": {"s3:GetObject": [places.manifest], **write},
@@ -114,8 +114,8 @@ class Loop:
                 "s3:ListBucket": [places.data],
             },
             "evaluate": {
-                "s3:GetObject": [f"{captured}a.jsonl", f"{truth}a.jsonl"],
-                "s3:ListBucket": [captured, truth],
+                "s3:GetObject": [f"{captured}a.jsonl", f"{ground_truth}a.jsonl"],
+                "s3:ListBucket": [captured, ground_truth],
             },
         }  # fmt: skip
 
@@ -148,13 +148,13 @@ class Loop:
     def _places(self) -> Places:
         evaluate = self.functions()["evaluate"]
         environment = self.stacks.house.flat[evaluate]["Environment"]["Variables"]
-        truth = self.stacks.literal(evaluate, environment["GROUND_TRUTH_URI"])
+        ground_truth = self.stacks.literal(evaluate, environment["GROUND_TRUTH_URI"])
         return Places(
             data=self.job["data"]["prefix"],
             manifest=self.job["data"]["manifest_key"],
             models=_key(self.job["request"]["OutputDataConfig"]["S3OutputPath"]),
             capture=_key(self.serving["config"]["DataCaptureConfig"]["DestinationS3Uri"]),
-            truth=_key(truth),
+            ground_truth=_key(ground_truth),
         )
 
     def _document(self, kind: str) -> dict[str, Any]:
@@ -178,13 +178,13 @@ class Loop:
 def actions_of_functions() -> dict[str, set[str]]:
     """The actions of S3 that the code of each function uses."""
     known = json.loads((ROOT / "lambda" / "permissions.json").read_text(encoding="utf-8"))
-    found = {}
+    result = {}
     for folder, entry in known.items():
         parts = [entry] if isinstance(entry, list) else entry.values()
         actions = {each for part in parts for each in as_list(part) if each.startswith("s3:")}
         if actions:
-            found[folder] = actions
-    return found
+            result[folder] = actions
+    return result
 
 
 def _headers(output: Mapping[str, Any]) -> dict[str, str]:

@@ -10,41 +10,41 @@ from scripts.acknowledgments import JUDGES, Acknowledgment
 from scripts.acknowledgments_page import render_from
 from scripts.synthesis import ROOT
 
-PAGE = ROOT / "docs" / "acknowledgments.md"
+DOCUMENT = ROOT / "docs" / "acknowledgments.md"
 # CDK says so itself of the zones that it writes.
 OF_CDK = {"CloudFormation-Validate::W3010"}
 
 
-def test_page_is_up_to_date(assemblies: dict[str, Path]) -> None:
-    assert PAGE.read_text() == render_from(assemblies), "run 'make docs'"
+def test_acknowledgments_document_is_up_to_date(assemblies: dict[str, Path]) -> None:
+    assert DOCUMENT.read_text() == render_from(assemblies), "run 'make docs'"
 
 
-def test_every_acknowledgment_says_why(accepted: list[Acknowledgment]) -> None:
+def test_every_acknowledgment_has_reason(accepted: list[Acknowledgment]) -> None:
     assert accepted
     assert [a for a in accepted if len(a.reason.split()) < 5] == []
 
 
-def test_none_is_for_a_whole_stack(accepted: list[Acknowledgment]) -> None:
+def test_no_acknowledgment_is_for_a_stack(accepted: list[Acknowledgment]) -> None:
     assert {a.rule for a in accepted if not a.path} == OF_CDK
 
 
-def test_none_stands_twice(accepted: list[Acknowledgment]) -> None:
+def test_acknowledgments_are_unique(accepted: list[Acknowledgment]) -> None:
     counted = Counter((a.stack, a.path, a.rule) for a in accepted)
 
     assert [key for key, number in counted.items() if number > 1] == []
 
 
-def test_each_belongs_to_a_judge(accepted: list[Acknowledgment]) -> None:
+def test_each_acknowledgment_has_a_tool(accepted: list[Acknowledgment]) -> None:
     assert {a.judge for a in accepted} == set(JUDGES.values())
 
 
-def test_no_other_way_past_a_judge_is_used(templates: dict[str, dict[str, Any]]) -> None:
+def test_no_other_suppression_is_used(templates: dict[str, dict[str, Any]]) -> None:
     # cfn-lint, cdk-nag 2 and Guard read exceptions from a resource's metadata.
-    told = {
+    message = {
         key
         for template in templates.values()
         for holder in (template, *template["Resources"].values())
         for key in holder.get("Metadata", {})
     }
 
-    assert told <= {"checkov", "aws:cdk:path"}
+    assert message <= {"checkov", "aws:cdk:path"}

@@ -39,7 +39,7 @@ WRONG = {
 }  # fmt: skip
 
 
-def test_what_is_wrong_is_found(tmp_path: Path) -> None:
+def test_invalid_template_is_reported(tmp_path: Path) -> None:
     resources = {rule: {"Type": t, "Properties": p} for rule, (t, p) in WRONG.items()}
     template = tmp_path / "wrong.template.json"
     template.write_text(json.dumps({"Resources": resources}))

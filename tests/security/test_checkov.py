@@ -42,11 +42,11 @@ def checkov(folder: Path) -> set[Finding]:
         cwd=folder, env=environment, text=True, check=False, capture_output=True,
     )  # fmt: skip
     assert ended.stdout, ended.stderr
-    told = json.loads(ended.stdout)
-    assert told["summary"]["parsing_errors"] == 0
+    message = json.loads(ended.stdout)
+    assert message["summary"]["parsing_errors"] == 0
     return {
         Finding(f["file_path"].lstrip("/"), f["resource"].rsplit(".", maxsplit=1)[1], f["check_id"])
-        for f in told["results"]["failed_checks"]
+        for f in message["results"]["failed_checks"]
     }
 
 
@@ -84,12 +84,12 @@ def test_no_finding_is_unacknowledged(failed: set[Finding]) -> None:
 def test_every_acknowledgment_has_its_finding(
     failed: set[Finding], assemblies: dict[str, Path], settings: str
 ) -> None:
-    given = [
+    value = [
         Finding(f"bare/{settings}/{a.stack}.template.json", resource, a.rule)
         for a in acknowledgments(assemblies[settings])
         for resource in a.resources
         if a.rule.startswith("CKV")
     ]
 
-    assert given
-    assert below(failed, f"bare/{settings}") == sorted(given)
+    assert value
+    assert below(failed, f"bare/{settings}") == sorted(value)

@@ -11,10 +11,10 @@ from constructs import Construct
 
 import constructs_lib
 from tests.security import gallery
-from tests.security.judges import names, policies, reference
-from tests.security.judges.access import Stacks, denials_without_keys
-from tests.security.judges.flatten import resources
-from tests.security.judges.wiring import House
+from tests.security.checks import names, policies, reference
+from tests.security.checks.access import Stacks, denials_without_keys
+from tests.security.checks.flatten import resources
+from tests.security.checks.wiring import House
 
 Templates = dict[str, dict[str, Any]]
 _REGISTER = "application-autoscaling:RegisterScalableTarget"
@@ -39,7 +39,7 @@ def stacks(request: pytest.FixtureRequest, shown: Templates, templates: Template
     return Stacks(shown if request.param == "gallery" else templates)
 
 
-def test_every_construct_is_shown(made: gallery.Gallery) -> None:
+def test_gallery_has_every_construct(made: gallery.Gallery) -> None:
     public = {
         name
         for name, value in vars(constructs_lib).items()
@@ -50,7 +50,7 @@ def test_every_construct_is_shown(made: gallery.Gallery) -> None:
     assert sorted(public - made.constructs) == []
 
 
-def test_every_grant_is_given(made: gallery.Gallery) -> None:
+def test_gallery_calls_every_grant(made: gallery.Gallery) -> None:
     known = {
         method.__qualname__
         for value in vars(constructs_lib).values()
@@ -64,28 +64,28 @@ def test_every_grant_is_given(made: gallery.Gallery) -> None:
 
 
 def test_every_action_and_arn_can_match(shown: Templates) -> None:
-    found = dict(policies.documents(House(shown), shown))
+    result = dict(policies.documents(House(shown), shown))
 
-    assert len(found) > 80
-    assert {n: f for n, d in found.items() if (f := list(reference.faults(d["Statement"])))} == {}
+    assert len(result) > 80
+    assert {n: f for n, d in result.items() if (f := list(reference.faults(d["Statement"])))} == {}
 
 
 def test_star_stands_only_for_network_interfaces(shown: Templates) -> None:
-    found = policies.documents(House(shown), shown)
-    stars = {action for _, document in found for action in reference.stars(document["Statement"])}
+    result = policies.documents(House(shown), shown)
+    stars = {action for _, document in result for action in reference.stars(document["Statement"])}
 
     assert {action.split(":")[0] for action in stars} == {"ec2"}
 
 
-def test_no_denial_catches_requests_without_its_keys(shown: Templates) -> None:
+def test_denials_do_not_match_requests_without_condition_keys(shown: Templates) -> None:
     assert list(denials_without_keys(shown)) == []
 
 
-def test_every_arn_is_one_that_something_gets(shown: Templates) -> None:
+def test_every_arn_matches_a_resource(shown: Templates) -> None:
     assert list(names.faults(shown)) == []
 
 
-def test_every_arn_of_the_settings_is_one_that_something_gets(templates: Templates) -> None:
+def test_every_arn_of_settings_matches_a_resource(templates: Templates) -> None:
     assert list(names.faults(templates)) == []
 
 
@@ -93,9 +93,7 @@ def test_every_arn_of_the_settings_is_one_that_something_gets(templates: Templat
     "pattern",
     [f"{gallery.NAME}*", f"{gallery.NAME}-Notebook*", "notebook*"],
 )
-def test_an_arn_by_the_stacks_name_is_found_where_names_begin_otherwise(
-    shown: Templates, pattern: str
-) -> None:
+def test_arn_with_stack_name_is_reported(shown: Templates, pattern: str) -> None:
     resource = f"arn:aws:sagemaker:{_OWN}:notebook-instance/{pattern}"
     policy = next(iter(resources(shown[gallery.NAME], "AWS::IAM::ManagedPolicy").values()))
     policy["Properties"]["PolicyDocument"]["Statement"].append(
@@ -127,7 +125,7 @@ def lacking(stacks: Stacks, role: str, endpoint: str) -> set[str]:
         if ":endpoint-config/" in each.arn
     ]
     alarm = f"arn:aws:cloudwatch:{_OWN}:alarm:TargetTracking-endpoint/{endpoint}/variant/A-1"
-    wanted = {
+    expected = {
         "sagemaker:DescribeEndpoint": [own],
         "sagemaker:UpdateEndpointWeightsAndCapacities": [own],
         "sagemaker:DescribeEndpointConfig": configs,
@@ -138,22 +136,22 @@ def lacking(stacks: Stacks, role: str, endpoint: str) -> set[str]:
     caller = stacks.role(role)
     return {
         action
-        for action, possible in wanted.items()
+        for action, possible in expected.items()
         if not any(stacks.decide(caller, action, each).allowed for each in possible)
     }
 
 
-def test_who_registers_variants_may_do_what_scaling_them_takes(stacks: Stacks) -> None:
+def test_registering_roles_have_scaling_permissions(stacks: Stacks) -> None:
     """See https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html."""
     roles = list(registering(stacks))
-    found = {role: [lacking(stacks, role, each) for each in endpoint_names(stacks)]
+    result = {role: [lacking(stacks, role, each) for each in endpoint_names(stacks)]
              for role in roles}  # fmt: skip
 
     assert len(roles) >= 3
-    assert {role: sets for role, sets in found.items() if set() not in sets} == {}
+    assert {role: sets for role, sets in result.items() if set() not in sets} == {}
 
 
-def test_each_role_that_describes_alarms_gets_composite_ones_too(stacks: Stacks) -> None:
+def test_describe_alarms_includes_composite_alarms(stacks: Stacks) -> None:
     describing = [
         name
         for name in stacks.named("AWS::IAM::Role")
@@ -165,7 +163,7 @@ def test_each_role_that_describes_alarms_gets_composite_ones_too(stacks: Stacks)
         assert stacks.decide(stacks.role(name), "cloudwatch:DescribeAlarms").allowed, name
 
 
-def test_a_notebook_may_stop_itself_and_no_other(stacks: Stacks) -> None:
+def test_notebook_can_stop_itself_only(stacks: Stacks) -> None:
     ((name, notebook),) = list(stacks.house.of("AWS::SageMaker::NotebookInstance"))
     role = stacks.role(stacks.role_named(str(stacks.literal(name, notebook["RoleArn"]))))
     kind = names.KINDS["AWS::SageMaker::NotebookInstance"]

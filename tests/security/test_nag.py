@@ -53,7 +53,7 @@ def findings(scope: App | Stack) -> Findings:
     }
 
 
-def judged(settings: str, folder: Path) -> Findings:
+def checked(settings: str, folder: Path) -> Findings:
     app = App(context=context(), outdir=str(folder))
     root.build(app, load_settings(settings))
     before = findings(app)
@@ -66,34 +66,34 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Findings]:
     """What the packs find when nothing is acknowledged."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(acknowledge, "Validations", Silence)
-        return {s: judged(s, tmp_path_factory.mktemp(f"bare-{s}")) for s in SETTINGS}
+        return {s: checked(s, tmp_path_factory.mktemp(f"bare-{s}")) for s in SETTINGS}
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_no_finding_is_unacknowledged(name: str, tmp_path: Path) -> None:
-    assert judged(name, tmp_path) == set()
+    assert checked(name, tmp_path) == set()
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_acknowledgment_has_its_finding(
     name: str, bare: dict[str, Findings], assemblies: dict[str, Path]
 ) -> None:
-    given = [a for a in acknowledgments(assemblies[name]) if a.rule.startswith(tuple(PACKS))]
+    value = [a for a in acknowledgments(assemblies[name]) if a.rule.startswith(tuple(PACKS))]
     unused = [
         (a.path, a.rule)
-        for a in given
+        for a in value
         if not any(
             rule == a.rule and f"{path}/".startswith(f"{a.stack}/{a.path}/")
             for rule, path in bare[name]
         )
     ]
 
-    assert given
+    assert value
     assert unused == []
 
 
 @pytest.mark.parametrize("prefix", PACKS)
-def test_each_pack_finds_what_is_wrong_with_a_plain_bucket(prefix: str) -> None:
+def test_each_pack_reports_plain_bucket(prefix: str) -> None:
     stack = Stack(App(), "Wrong")
     s3.Bucket(stack, "Plain")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.security.judges import policies
-from tests.security.judges.flatten import as_list, resources
-from tests.security.judges.wiring import House
+from tests.security.checks import policies
+from tests.security.checks.flatten import as_list, resources
+from tests.security.checks.wiring import House
 
 Templates = dict[str, dict[str, Any]]
 STAR = "RESOURCE_STAR"
@@ -19,9 +19,9 @@ def test_policies_name_what_exists_and_fits(templates: Templates) -> None:
     assert [f for f in policies.judge(templates) if f.issue != STAR] == []
 
 
-def test_no_reference_is_left_without_a_sample(templates: Templates) -> None:
+def test_every_reference_has_a_sample(templates: Templates) -> None:
     house = House(templates)
-    told = {
+    message = {
         f"{name}: {resource}"
         for name, document in policies.documents(house, templates)
         for statement in document["Statement"]
@@ -29,7 +29,7 @@ def test_no_reference_is_left_without_a_sample(templates: Templates) -> None:
         if resource != "*" and not resource.startswith("arn:aws:")
     }
 
-    assert told == set()
+    assert message == set()
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_no_reference_is_left_without_a_sample(templates: Templates) -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_wrong_statement_is_found(
+def test_invalid_statement_is_reported(
     templates: Templates, statement: dict[str, Any], issue: str
 ) -> None:
     policy = next(

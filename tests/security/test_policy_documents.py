@@ -11,9 +11,9 @@ import pytest
 from sageloop.local_cloud.access.policy import parse_policy
 from sageloop.local_cloud.access.policy.context_keys import unknown_keys
 from sageloop.local_cloud.access.policy.validation import PolicyFor, validate
-from tests.security.judges.flatten import Template, as_list
-from tests.security.judges.policies import literal
-from tests.security.judges.wiring import House
+from tests.security.checks.flatten import Template, as_list
+from tests.security.checks.policies import literal
+from tests.security.checks.wiring import House
 
 # The property of each type that holds a policy document.
 DOCUMENTS = {
@@ -53,8 +53,8 @@ def test_every_policy_document_is_accepted(templates: dict[str, Template]) -> No
 
 
 def test_every_kind_of_document_is_validated(templates: dict[str, Template]) -> None:
-    seen = {attached_to for _, attached_to, _ in documents(templates)}
-    assert seen >= {PolicyFor.BUCKET, PolicyFor.KEY, PolicyFor.MANAGED, PolicyFor.QUEUE,
+    observed = {attached_to for _, attached_to, _ in documents(templates)}
+    assert observed >= {PolicyFor.BUCKET, PolicyFor.KEY, PolicyFor.MANAGED, PolicyFor.QUEUE,
                     PolicyFor.TOPIC, PolicyFor.TRUST}  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def test_every_condition_key_exists(templates: dict[str, Template]) -> None:
         ("AWS::SNS::TopicPolicy", "PolicyDocument", {"Action": "sns:*"}),
     ],
 )
-def test_wrong_document_is_refused(
+def test_invalid_document_is_refused(
     templates: dict[str, Template], kind: str, member: str, change: dict[str, Any]
 ) -> None:
     for template in templates.values():

@@ -9,8 +9,8 @@ import pytest
 
 from scripts.acknowledgments import Acknowledgment
 from scripts.synthesis import ROOT
-from tests.security.judges import policies, reference
-from tests.security.judges.wiring import House
+from tests.security.checks import policies, reference
+from tests.security.checks.wiring import House
 
 Templates = dict[str, dict[str, Any]]
 _ENDPOINT = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/demo"
@@ -21,10 +21,10 @@ def documents(templates: Templates) -> dict[str, dict[str, Any]]:
 
 
 def test_every_action_and_arn_can_match(templates: Templates) -> None:
-    found = documents(templates)
+    result = documents(templates)
 
-    assert len(found) > 20
-    assert {n: f for n, d in found.items() if (f := list(reference.faults(d["Statement"])))} == {}
+    assert len(result) > 20
+    assert {n: f for n, d in result.items() if (f := list(reference.faults(d["Statement"])))} == {}
 
 
 def test_every_action_of_the_functions_is_in_the_reference() -> None:
@@ -35,17 +35,17 @@ def test_every_action_of_the_functions_is_in_the_reference() -> None:
     assert [each for each in actions if reference.resource_types(each) is None] == []
 
 
-def test_star_stands_only_where_checkov_is_told_why(
+def test_star_resources_are_acknowledged(
     templates: Templates, accepted: list[Acknowledgment]
 ) -> None:
     stars = {n for n, d in documents(templates).items() if any(reference.stars(d["Statement"]))}
-    told = {f"{a.stack}/{r}" for a in accepted if a.rule == "CKV_AWS_111" for r in a.resources}
+    message = {f"{a.stack}/{r}" for a in accepted if a.rule == "CKV_AWS_111" for r in a.resources}
 
-    assert stars == told
+    assert stars == message
 
 
 @pytest.mark.parametrize(
-    ("action", "resource", "told"),
+    ("action", "resource", "message"),
     [
         ("cloudwatch:GetMetricStatistics", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a",
          "needs the resource *"),
@@ -58,10 +58,10 @@ def test_star_stands_only_where_checkov_is_told_why(
         ("sagemaker:StartEverything", "*", "is not in the reference"),
     ],
 )  # fmt: skip
-def test_what_can_never_match_is_found(action: str, resource: str, told: str) -> None:
+def test_statement_that_cannot_match_is_reported(action: str, resource: str, message: str) -> None:
     statement = {"Effect": "Allow", "Action": action, "Resource": resource}
 
-    assert any(told in each for each in reference.faults([statement]))
+    assert any(message in each for each in reference.faults([statement]))
 
 
 @pytest.mark.parametrize(

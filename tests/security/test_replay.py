@@ -13,7 +13,7 @@ import pytest
 from sageloop.local_cloud.access.policy import anonymous, service
 from scripts.synthesis import ROOT, templates_in
 from tests.docs.blocks import programs
-from tests.security.judges.access import (
+from tests.security.checks.access import (
     ACCOUNT,
     OTHER_ACCOUNT,
     Caller,
@@ -21,14 +21,17 @@ from tests.security.judges.access import (
     administrator,
     denials_without_keys,
 )
-from tests.security.judges.flatten import resources
-from tests.security.judges.uploads import CUSTOMER_KEY, ENCRYPTION, KEY_ID, uploads
+from tests.security.checks.flatten import resources
+from tests.security.checks.uploads import CUSTOMER_KEY, ENCRYPTION, KEY_ID, uploads
 from tests.security.replay import Call, Loop, actions_of_functions
 
 Templates = dict[str, dict[str, Any]]
 _FOREIGN_KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 _OBJECT = "datasets/flights/dt=2026-11-30/rows.csv"
-_PAGES = ("README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
+_DOCUMENTS = (
+    "README.md",
+    *(f"docs/{document.name}" for document in sorted((ROOT / "docs").glob("*.md"))),
+)
 _PROGRAMS = [
     path
     for folder in ("lambda", "examples", "sageloop/demo", "sageloop/examples", "stacks")
@@ -55,14 +58,14 @@ def put(loop: Loop, caller: Caller, context: dict[str, Any]) -> bool:
 
 def denied(loop: Loop, calls: list[Call]) -> dict[str, str]:
     """Calls that are denied, with the reason."""
-    found = {}
+    result = {}
     for call in calls:
         decision = loop.stacks.decide_s3(
             call.caller, call.action, call.bucket, call.key, call.context
         )
         if not decision.allowed:
-            found[call.label] = decision.reason
-    return found
+            result[call.label] = decision.reason
+    return result
 
 
 def test_put_object_without_encryption_headers_is_allowed(loop: Loop) -> None:
@@ -86,7 +89,7 @@ def test_put_object_under_the_stores_key_is_allowed(loop: Loop) -> None:
         pytest.param({CUSTOMER_KEY: "AES256"}, id="a key of the caller's"),
     ],
 )
-def test_put_object_under_anything_else_is_denied(loop: Loop, headers: dict[str, str]) -> None:
+def test_put_object_under_other_key_is_denied(loop: Loop, headers: dict[str, str]) -> None:
     assert not put(loop, administrator(), headers)
 
 
@@ -108,7 +111,7 @@ def test_the_stores_key_by_another_algorithm_is_denied(loop: Loop, algorithm: st
         ({"s3:TlsVersion": "1.2"}, True),
     ],
 )
-def test_only_tls_from_1_2_on_is_admitted(
+def test_only_tls_1_2_and_later_is_allowed(
     loop: Loop, bucket: str, action: str, context: dict[str, Any], allowed: bool
 ) -> None:
     decision = loop.stacks.decide_s3(
@@ -119,9 +122,9 @@ def test_only_tls_from_1_2_on_is_admitted(
 
 
 @pytest.mark.parametrize("bucket", ["store", "logs"])
-def test_nobody_outside_the_account_is_admitted(loop: Loop, bucket: str) -> None:
-    nobody = Caller(principal=anonymous(), policies=())
-    for caller in (administrator(OTHER_ACCOUNT), nobody):
+def test_other_accounts_are_denied(loop: Loop, bucket: str) -> None:
+    other_account = Caller(principal=anonymous(), policies=())
+    for caller in (administrator(OTHER_ACCOUNT), other_account):
         for action in ("s3:GetObject", "s3:PutObject"):
             decision = loop.stacks.decide_s3(caller, action, getattr(loop, bucket), _OBJECT)
             assert not decision.allowed
@@ -198,19 +201,21 @@ def test_access_logs_of_the_store_are_delivered(loop: Loop) -> None:
     ],
     ids=["another account", "no account", "another bucket", "no TLS", "another prefix"],
 )
-def test_no_other_delivery_is_admitted(loop: Loop, changes: dict[str, Any]) -> None:
+def test_other_log_deliveries_are_denied(loop: Loop, changes: dict[str, Any]) -> None:
     assert not delivery(loop, **changes)
 
 
-@pytest.mark.parametrize("page", _PAGES)
-def test_uploads_of_the_documentation_are_allowed(loop: Loop, page: str) -> None:
-    for program in programs(page).values():
+@pytest.mark.parametrize("page", _DOCUMENTS)
+def test_uploads_of_the_documentation_are_allowed(loop: Loop, document: str) -> None:
+    for program in programs(document).values():
         for upload in uploads(program):
-            assert put(loop, administrator(), dict(upload.headers)), f"{page}: {upload}"
+            assert put(loop, administrator(), dict(upload.headers)), f"{document}: {upload}"
 
 
 def test_the_documentation_shows_uploads() -> None:
-    shown = [u for page in _PAGES for text in programs(page).values() for u in uploads(text)]
+    shown = [
+        u for document in _DOCUMENTS for text in programs(document).values() for u in uploads(text)
+    ]
 
     assert len(shown) >= 5
 
@@ -221,12 +226,12 @@ def test_uploads_of_the_code_send_no_encryption_headers(path: Path) -> None:
         assert upload.headers == {}, f"line {upload.line} names {upload.headers}"
 
 
-def test_no_denial_catches_requests_without_its_keys(templates: Templates) -> None:
+def test_denials_do_not_match_requests_without_condition_keys(templates: Templates) -> None:
     assert list(denials_without_keys(templates)) == []
 
 
 @pytest.mark.parametrize("operator", ["StringNotEquals", "StringNotEqualsIfExists"])
-def test_a_denial_by_an_absent_key_is_found(templates: Templates, operator: str) -> None:
+def test_denial_by_absent_key_is_reported(templates: Templates, operator: str) -> None:
     policy = next(
         p for t in templates.values() for p in resources(t, "AWS::S3::BucketPolicy").values()
     )

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from scripts.acknowledgments import Acknowledgment
+from tests.security.checks import jobs, security_hub
+from tests.security.checks.acknowledged import acknowledged
+from tests.security.checks.flatten import properties, resources
 from tests.security.conftest import documents
-from tests.security.judges import jobs, security_hub
-from tests.security.judges.acknowledged import acknowledged
-from tests.security.judges.flatten import properties, resources
 
 PASSING: dict[str, dict[str, Any]] = {
     "AWS::SageMaker::NotebookInstance": {
@@ -65,12 +65,12 @@ def one(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
     return {"Resources": {"Thing": {"Type": kind, "Properties": properties}}}
 
 
-def test_every_control_from_1_to_25_is_judged() -> None:
+def test_every_control_from_1_to_25_is_checked() -> None:
     assert [c.id for c in security_hub.CONTROLS] == [f"SageMaker.{n}" for n in range(1, 26)]
 
 
 @pytest.mark.parametrize("control", security_hub.CONTROLS, ids=lambda c: c.id)
-def test_each_control_passes_what_is_right_and_finds_what_is_wrong(
+def test_each_control_passes_and_fails(
     control: security_hub.Control,
 ) -> None:
     right = security_hub.judge(one(control.type, PASSING[control.type]))
@@ -80,7 +80,7 @@ def test_each_control_passes_what_is_right_and_finds_what_is_wrong(
     assert control.id in [f.control for f in wrong]
 
 
-def test_templates_pass_every_control_or_say_why_not(
+def test_templates_pass_or_acknowledge_every_control(
     templates: dict[str, dict[str, Any]], accepted: list[Acknowledgment]
 ) -> None:
     for name, template in templates.items():
@@ -89,7 +89,7 @@ def test_templates_pass_every_control_or_say_why_not(
             assert reason, f"{name}/{finding.resource} fails {finding.control}"
 
 
-def test_serving_document_passes_as_the_resources_it_becomes_or_says_why_not(
+def test_serving_document_passes_or_acknowledges_every_control(
     templates: dict[str, dict[str, Any]], accepted: list[Acknowledgment]
 ) -> None:
     endpoints = [
@@ -101,20 +101,20 @@ def test_serving_document_passes_as_the_resources_it_becomes_or_says_why_not(
     assert endpoints, "no serving document in the templates"
     for stack, name, document in endpoints:
         failed = {f.control for f in security_hub.judge(jobs.as_resources(document))}
-        given = {a.rule for a in accepted if a.stack == stack and name in a.resources}
-        assert failed == {rule for rule in given if rule.startswith("SageMaker.")}
-        assert jobs.judge_serving(document) == []
+        value = {a.rule for a in accepted if a.stack == stack and name in a.resources}
+        assert failed == {rule for rule in value if rule.startswith("SageMaker.")}
+        assert jobs.check_serving(document) == []
 
 
-def test_training_document_passes_the_list_for_jobs(templates: dict[str, dict[str, Any]]) -> None:
-    found = documents(templates, "Custom::TrainingJob")
+def test_training_document_passes_job_controls(templates: dict[str, dict[str, Any]]) -> None:
+    result = documents(templates, "Custom::TrainingJob")
 
-    assert found, "no training document in the templates"
-    assert [jobs.judge_training(d["request"]) for d in found] == [[] for _ in found]
+    assert result, "no training document in the templates"
+    assert [jobs.check_training(d["request"]) for d in result] == [[] for _ in result]
 
 
 @pytest.mark.parametrize(
-    ("member", "told"),
+    ("member", "message"),
     [
         ("EnableNetworkIsolation", "no network isolation"),
         ("EnableInterContainerTrafficEncryption", "not encrypted"),
@@ -125,16 +125,16 @@ def test_training_document_passes_the_list_for_jobs(templates: dict[str, dict[st
     ],
 )
 def test_each_rule_for_jobs_can_fail(
-    templates: dict[str, dict[str, Any]], member: str, told: str
+    templates: dict[str, dict[str, Any]], member: str, message: str
 ) -> None:
     (document,) = documents(templates, "Custom::TrainingJob")
     request = {k: v for k, v in document["request"].items() if k != member}
 
-    assert any(told in text for text in jobs.judge_training(request))
+    assert any(message in text for text in jobs.check_training(request))
 
 
 @pytest.mark.parametrize(
-    ("part", "member", "told"),
+    ("part", "member", "message"),
     [
         ("model", "EnableNetworkIsolation", "no network isolation"),
         ("model", "VpcConfig", "not in a VPC"),
@@ -143,9 +143,9 @@ def test_each_rule_for_jobs_can_fail(
     ],
 )
 def test_each_rule_for_serving_can_fail(
-    templates: dict[str, dict[str, Any]], part: str, member: str, told: str
+    templates: dict[str, dict[str, Any]], part: str, member: str, message: str
 ) -> None:
     (document,) = documents(templates, "Custom::ChampionEndpoint")
     document[part] = {k: v for k, v in document[part].items() if k != member}
 
-    assert any(told in text for text in jobs.judge_serving(document))
+    assert any(message in text for text in jobs.check_serving(document))

@@ -51,9 +51,9 @@ def test_templates_pass_the_template_engine(
     assert ended[name].returncode == 0, ended[name].stderr
 
 
-@pytest.mark.parametrize("told", ["VisibilityTimeout", "Colour"])
-def test_a_wrong_property_ends_the_synthesis(
-    ended: dict[str, subprocess.CompletedProcess[str]], told: str
+@pytest.mark.parametrize("message", ["VisibilityTimeout", "Colour"])
+def test_invalid_property_fails_synthesis(
+    ended: dict[str, subprocess.CompletedProcess[str]], message: str
 ) -> None:
     assert ended["wrong"].returncode != 0
-    assert told in ended["wrong"].stderr
+    assert message in ended["wrong"].stderr

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.security.judges import reach, wiring
-from tests.security.judges.flatten import properties, resources
+from tests.security.checks import reach, wiring
+from tests.security.checks.flatten import properties, resources
 
 Templates = dict[str, dict[str, Any]]
 
@@ -17,13 +17,13 @@ def without_service(policy: dict[str, Any], service: str) -> dict[str, Any]:
     return {**policy, "Statement": kept}
 
 
-def test_every_sender_may_use_its_targets_key_and_door(templates: Templates) -> None:
+def test_every_sender_can_use_key_and_policy_of_target(templates: Templates) -> None:
     assert wiring.House(templates).edges(), "no pair of sender and target found"
     assert wiring.judge(templates) == []
 
 
 @pytest.mark.parametrize("service", ["cloudwatch.amazonaws.com", "events.amazonaws.com"])
-def test_a_key_that_does_not_admit_a_sender_is_found(templates: Templates, service: str) -> None:
+def test_key_without_sender_is_reported(templates: Templates, service: str) -> None:
     for template in templates.values():
         for key in resources(template, "AWS::KMS::Key").values():
             policy = key["Properties"]["KeyPolicy"]
@@ -35,7 +35,7 @@ def test_a_key_that_does_not_admit_a_sender_is_found(templates: Templates, servi
 @pytest.mark.parametrize(
     "kind", ["AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"]
 )
-def test_a_missing_target_policy_is_found(templates: Templates, kind: str) -> None:
+def test_missing_target_policy_is_reported(templates: Templates, kind: str) -> None:
     assert any(resources(t, kind) for t in templates.values())
     for template in templates.values():
         for name in list(resources(template, kind)):
@@ -51,7 +51,7 @@ def test_every_function_in_the_vpc_reaches_what_its_role_names(templates: Templa
     assert reach.judge(templates) == []
 
 
-def test_a_missing_endpoint_is_found_for_each_there_is(templates: Templates) -> None:
+def test_missing_endpoint_is_reported(templates: Templates) -> None:
     endpoints = [
         (template, name, str(properties(resource)["ServiceName"]).split(".", 3)[-1])
         for template in templates.values()
@@ -61,12 +61,12 @@ def test_a_missing_endpoint_is_found_for_each_there_is(templates: Templates) -> 
     called_by_no_function = {"ecr.api", "ecr.dkr", "sts"}
     for template, name, service in endpoints:
         resource = template["Resources"].pop(name)
-        found = reach.judge(templates)
+        result = reach.judge(templates)
         template["Resources"][name] = resource
-        assert found or service in called_by_no_function, service
+        assert result or service in called_by_no_function, service
 
 
-def test_default_security_group_is_closed_by_our_own_function(templates: Templates) -> None:
+def test_default_security_group_is_emptied_by_custom_resource(templates: Templates) -> None:
     vpcs = [n for t in templates.values() for n in resources(t, "AWS::EC2::VPC")]
     closers = [
         properties(r)

@@ -43,7 +43,7 @@ class Ground:
 
     def job(self, **changes: Any) -> TrainingJob:
         role = TrainingRole(self.stack, "TrainingRole", key=self.store.key)
-        given = {name: changes.pop(name) for name in list(changes) if name in _SPECIFIED}
+        value = {name: changes.pop(name) for name in list(changes) if name in _SPECIFIED}
         values: dict[str, Any] = {
             "algorithm": XGBoost(hyperparameters={"num_round": 10, "eval_metric": "mae"}),
             "store": self.store,
@@ -51,7 +51,7 @@ class Ground:
             "role": role,
             "subnet_ids": self.network.subnet_ids,
             "security_group_ids": ["sg-1"],
-            **given,
+            **value,
         }
         specification = JobSpecification(**values)
         arguments: dict[str, Any] = {"job": "demo", **changes}
@@ -112,7 +112,7 @@ def _foundations() -> Ground:
 
 @pytest.fixture
 def anew(_foundations: Ground) -> Ground:
-    """An empty stack on foundations that many tests share: to look at, never to synthesise."""
+    """An empty stack with shared resources of other stacks; it must not be synthesised."""
     app = _foundations.stack.node.root
     assert isinstance(app, App)
     return replace(_foundations, stack=Stack(app, f"Case{len(app.node.children)}"))

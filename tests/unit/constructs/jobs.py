@@ -49,10 +49,10 @@ def specification(ground: Ground, **changes: Any) -> JobSpecification:
 def tuning(ground: Ground, **changes: Any) -> TuningJob:
     """A search; changes that a specification knows go to it."""
     own = {each.name for each in fields(JobSpecification)} - {"max_runtime_seconds", "overrides"}
-    given = {name: changes.pop(name) for name in list(changes) if name in own}
+    provided = {name: changes.pop(name) for name in list(changes) if name in own}
     values: dict[str, Any] = {"job": "demo", "max_jobs": 6, "max_parallel": 2, **changes}
     if "definitions" not in values:
-        values.setdefault("specification", specification(ground, **given))
+        values.setdefault("specification", specification(ground, **provided))
         values.setdefault(
             "ranges", [IntegerRange("max_depth", 3, 9), ContinuousRange("eta", 0.05, 0.4)]
         )
@@ -62,7 +62,7 @@ def tuning(ground: Ground, **changes: Any) -> TuningJob:
 def processing(ground: Ground, **changes: Any) -> ProcessingJob:
     """A processing job with an image of one's own; other changes go to its specification."""
     of_job = ("job", "start_on_deploy", "alert_topic")
-    given = {name: changes.pop(name) for name in list(changes) if name in of_job}
+    provided = {name: changes.pop(name) for name in list(changes) if name in of_job}
     values: dict[str, Any] = {
         "image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/prepare:1",
         "store": ground.store,
@@ -75,14 +75,14 @@ def processing(ground: Ground, **changes: Any) -> ProcessingJob:
     }
     return ProcessingJob(
         ground.stack, "Prepare", specification=ProcessingSpecification(**values),
-        state=ground.state, network=ground.network, **{"job": "prepare", **given},
+        state=ground.state, network=ground.network, **{"job": "prepare", **provided},
     )  # fmt: skip
 
 
 def transform(ground: Ground, **changes: Any) -> TransformJob:
     """A batch transform job; changes go to its specification, but the job's own."""
     of_job = ("job", "start_on_deploy", "alert_topic")
-    given = {name: changes.pop(name) for name in list(changes) if name in of_job}
+    provided = {name: changes.pop(name) for name in list(changes) if name in of_job}
     values: dict[str, Any] = {
         "model_name": "flights",
         "store": ground.store,
@@ -93,7 +93,7 @@ def transform(ground: Ground, **changes: Any) -> TransformJob:
     }
     return TransformJob(
         ground.stack, "Score", specification=TransformSpecification(**values),
-        state=ground.state, network=ground.network, **{"job": "score", **given},
+        state=ground.state, network=ground.network, **{"job": "score", **provided},
     )  # fmt: skip
 
 

@@ -42,9 +42,9 @@ _REFERENCES = {
 
 def role(ground: Ground, construct_id: str = "HostingRole") -> HostingRole:
     """The models' role, made once."""
-    found = ground.stack.node.try_find_child(construct_id)
-    if isinstance(found, HostingRole):
-        return found
+    result = ground.stack.node.try_find_child(construct_id)
+    if isinstance(result, HostingRole):
+        return result
     return HostingRole(ground.stack, construct_id, key=ground.store.key)
 
 
@@ -57,10 +57,10 @@ def container(ground: Ground, **changes: Any) -> ModelContainer:
 def model(ground: Ground, construct_id: str = "Model", **changes: Any) -> Model:
     """A model; what a container knows goes to its one container."""
     of_container = ("image", "artifact", "code", "environment", "hostname", "multi_model", "cache")
-    given = {name: changes.pop(name) for name in list(changes) if name in of_container}
+    provided = {name: changes.pop(name) for name in list(changes) if name in of_container}
     values: dict[str, Any] = {"role": role(ground), "network": ground.network, **changes}
     if "containers" not in values:
-        values["containers"] = [container(ground, **given)]
+        values["containers"] = [container(ground, **provided)]
     return Model(ground.stack, construct_id, **values)
 
 
@@ -101,7 +101,7 @@ def component(ground: Ground, on: Endpoint, **changes: Any) -> InferenceComponen
     return InferenceComponent(ground.stack, "Component", **values)
 
 
-def judged(scope: Any, operation: str, request: dict[str, Any], **names: str) -> dict[str, Any]:
+def checked(scope: Any, operation: str, request: dict[str, Any], **names: str) -> dict[str, Any]:
     """A request with its references filled in, held against SageMaker's model twice."""
     filled: dict[str, Any] = {**names, **_literal(Stack.of(scope).resolve(request))}
     assert violations(operation, filled) == []
@@ -110,15 +110,15 @@ def judged(scope: Any, operation: str, request: dict[str, Any], **names: str) ->
 
 
 def config_of(made: Endpoint) -> dict[str, Any]:
-    """An endpoint's configuration, judged."""
-    return judged(made, "CreateEndpointConfig", made.request, EndpointConfigName="demo-1")
+    """The rendered endpoint configuration after validation."""
+    return checked(made, "CreateEndpointConfig", made.request, EndpointConfigName="demo-1")
 
 
 def properties(template: Template, kind: str) -> dict[str, Any]:
     """Properties of the one resource of a type."""
     (resource,) = template.find_resources(kind).values()
-    found: dict[str, Any] = resource["Properties"]
-    return found
+    result: dict[str, Any] = resource["Properties"]
+    return result
 
 
 def network(ground: Ground) -> PrivateNetwork:

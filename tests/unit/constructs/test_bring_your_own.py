@@ -1,4 +1,4 @@
-"""One construct in somebody else's app: with the key, bucket, network, role they already have."""
+"""Constructs with existing keys, buckets, networks, roles, topics and alarms."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _THEIRS = ("AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::VPCEndpoint", "AWS::K
 
 @dataclass(frozen=True, kw_only=True)
 class Theirs:
-    """What somebody already has, none of it made by this library."""
+    """Existing resources that this library did not create."""
 
     stack: Stack
     store: DataStoreBase
@@ -84,7 +84,7 @@ class Theirs:
     def loop(self) -> RetrainingLoop:
         return RetrainingLoop(
             self.stack, "Loop", job=self.job(), endpoint=self.champion(), network=self.network,
-            model_quality_alarm=cloudwatch.Alarm.from_alarm_name(self.stack, "Red", "red"),
+            model_quality_alarm=cloudwatch.Alarm.from_alarm_name(self.stack, "Model", "model"),
             gate=Gate(threshold=1),
         )  # fmt: skip
 
@@ -115,13 +115,13 @@ def _theirs() -> Theirs:
 @pytest.fixture(scope="module")
 def templates() -> dict[str, Template]:
     """One stack per construct, with that construct and what it cannot do without, to read."""
-    found = {}
+    result = {}
     for construct in ("job", "champion", "endpoint", "loop"):
         theirs = _theirs()
         {"job": theirs.job, "champion": theirs.champion, "endpoint": theirs.endpoint,
          "loop": theirs.loop}[construct]()  # fmt: skip
-        found[construct] = Template.from_stack(theirs.stack)
-    return found
+        result[construct] = Template.from_stack(theirs.stack)
+    return result
 
 
 def _resources(template: Template) -> dict[str, Any]:
@@ -138,9 +138,7 @@ def _to_their_role(template: Template) -> tuple[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("construct", ["job", "champion", "endpoint", "loop"])
-def test_nothing_is_made_of_what_was_brought(
-    templates: dict[str, Template], construct: str
-) -> None:
+def test_existing_resources_are_not_created(templates: dict[str, Template], construct: str) -> None:
     made = {resource["Type"] for resource in _resources(templates[construct]).values()}
 
     assert made.isdisjoint(_THEIRS)
@@ -157,24 +155,24 @@ def test_roles_are_made_for_functions_only(templates: dict[str, Template], const
     } <= {"lambda.amazonaws.com"}
 
 
-def test_data_of_a_job_is_granted_to_their_role(templates: dict[str, Template]) -> None:
+def test_existing_role_can_read_data_of_job(templates: dict[str, Template]) -> None:
     _, statements = _to_their_role(templates["job"])
 
-    granted = json.dumps(statements)
-    assert "s3:GetObject" in granted
-    assert "s3:PutObject" in granted
-    assert _KEY in granted
-    assert "logs:" not in granted
+    permissions = json.dumps(statements)
+    assert "s3:GetObject" in permissions
+    assert "s3:PutObject" in permissions
+    assert _KEY in permissions
+    assert "logs:" not in permissions
 
 
-def test_a_job_waits_for_what_their_role_was_granted(templates: dict[str, Template]) -> None:
+def test_job_depends_on_grants_of_existing_role(templates: dict[str, Template]) -> None:
     policy, _ = _to_their_role(templates["job"])
 
     (resource,) = templates["job"].find_resources("Custom::TrainingJob").values()
     assert policy in resource["DependsOn"]
 
 
-def test_a_model_waits_until_their_role_may_read_it(templates: dict[str, Template]) -> None:
+def test_model_depends_on_grants_of_existing_role(templates: dict[str, Template]) -> None:
     policy, statements = _to_their_role(templates["endpoint"])
 
     (model,) = templates["endpoint"].find_resources("AWS::SageMaker::Model").values()
@@ -184,7 +182,7 @@ def test_a_model_waits_until_their_role_may_read_it(templates: dict[str, Templat
 
 
 @pytest.mark.parametrize("construct", ["job", "champion", "loop"])
-def test_functions_run_in_their_network_with_their_key(
+def test_functions_use_existing_network_and_key(
     templates: dict[str, Template], construct: str
 ) -> None:
     for function in templates[construct].find_resources("AWS::Lambda::Function").values():
@@ -193,7 +191,7 @@ def test_functions_run_in_their_network_with_their_key(
         assert properties["KmsKeyArn"] == _KEY
 
 
-def test_pages_use_the_key_of_their_topic(templates: dict[str, Template]) -> None:
+def test_alerts_use_key_of_existing_topic(templates: dict[str, Template]) -> None:
     policies = templates["champion"].find_resources("AWS::IAM::ManagedPolicy").values()
 
     paging = [
@@ -205,20 +203,20 @@ def test_pages_use_the_key_of_their_topic(templates: dict[str, Template]) -> Non
     assert all('["sns."' in json.dumps(statements) for statements in paging)
 
 
-def test_loop_listens_to_their_alarm(templates: dict[str, Template]) -> None:
+def test_loop_uses_existing_alarm(templates: dict[str, Template]) -> None:
     rules = json.dumps(templates["loop"].find_resources("AWS::Events::Rule"))
 
-    assert ":alarm:red" in rules
+    assert ":alarm:model" in rules
 
 
-def test_their_registry_is_named_as_it_is(templates: dict[str, Template]) -> None:
+def test_existing_registry_keeps_its_name(templates: dict[str, Template]) -> None:
     policies = json.dumps(templates["loop"].find_resources("AWS::IAM::ManagedPolicy"))
 
     assert ":model-package-group/mine" in policies
     assert ":model-package/mine/*" in policies
 
 
-def test_a_network_without_inner_subnets_is_refused(stack: Stack) -> None:
+def test_network_without_private_subnets_is_refused(stack: Stack) -> None:
     vpc = ec2.Vpc.from_vpc_attributes(
         stack, "Vpc", vpc_id="vpc-1", availability_zones=["a"], public_subnet_ids=["subnet-1"]
     )
@@ -227,7 +225,7 @@ def test_a_network_without_inner_subnets_is_refused(stack: Stack) -> None:
         PrivateNetwork.from_vpc(stack, "Network", vpc=vpc)
 
 
-def test_an_imported_champion_can_be_asked_and_watched(stack: Stack) -> None:
+def test_imported_endpoint_can_be_invoked_and_monitored(stack: Stack) -> None:
     endpoint = ChampionEndpoint.from_endpoint_name(stack, "Mine", endpoint_name="mine")
     people = iam.Role(stack, "People", assumed_by=iam.AccountRootPrincipal())
 

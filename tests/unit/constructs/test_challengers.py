@@ -24,8 +24,8 @@ def ground() -> Ground:
 
 
 def packages_of(ground: Ground) -> set[str]:
-    found = ground.template().find_resources("AWS::SageMaker::Model").values()
-    return {each["Properties"]["PrimaryContainer"]["ModelPackageName"] for each in found}
+    result = ground.template().find_resources("AWS::SageMaker::Model").values()
+    return {each["Properties"]["PrimaryContainer"]["ModelPackageName"] for each in result}
 
 
 def compared(ground: Ground, *, by_shadow: bool) -> Endpoint:
@@ -40,16 +40,16 @@ def compared(ground: Ground, *, by_shadow: bool) -> Endpoint:
 
 
 @pytest.mark.feature("promotion: champion and challenger by weights")
-def test_a_challenger_gets_its_share_of_the_traffic(ground: Ground) -> None:
+def test_challenger_variant_has_traffic_weight(ground: Ground) -> None:
     request = config_of(compared(ground, by_shadow=False))
 
-    told = [(v["VariantName"], v["InitialVariantWeight"]) for v in request["ProductionVariants"]]
-    assert told == [("Champion", 0.9), ("Challenger", 0.1)]
+    message = [(v["VariantName"], v["InitialVariantWeight"]) for v in request["ProductionVariants"]]
+    assert message == [("Champion", 0.9), ("Challenger", 0.1)]
     assert packages_of(ground) == {f"{PACKAGE}/3", f"{PACKAGE}/4"}
 
 
 @pytest.mark.feature("promotion: champion and challenger by a shadow")
-def test_a_challenger_gets_copies_of_all_requests(ground: Ground) -> None:
+def test_shadow_challenger_receives_all_requests(ground: Ground) -> None:
     request = config_of(compared(ground, by_shadow=True))
 
     assert [v["VariantName"] for v in request["ProductionVariants"]] == ["Champion"]
@@ -59,7 +59,7 @@ def test_a_challenger_gets_copies_of_all_requests(ground: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: data capture")
-def test_what_both_answered_is_kept(ground: Ground) -> None:
+def test_responses_of_both_variants_are_captured(ground: Ground) -> None:
     capture = config_of(compared(ground, by_shadow=True))["DataCaptureConfig"]
 
     assert capture["EnableCapture"] is True

@@ -30,8 +30,8 @@ _TRAIN = Channel.store("train", prefix="digits/")
 
 def _channel(ground: Ground, channel: Channel, **changes: Any) -> dict[str, Any]:
     job = ground.job(**{"algorithm": _OWN, "data": None, "channels": [channel], **changes})
-    (found,) = request_of(job)["InputDataConfig"]
-    return dict(found)
+    (result,) = request_of(job)["InputDataConfig"]
+    return dict(result)
 
 
 def _refused(ground: Ground, **changes: Any) -> str:
@@ -80,7 +80,7 @@ def test_a_channel_has_its_own_input_mode(anew: Ground, mode: str) -> None:
     assert _channel(anew, Channel.store("train", prefix="x/", input_mode=mode))["InputMode"] == mode
 
 
-def test_the_jobs_input_mode_is_said_once(anew: Ground) -> None:
+def test_default_input_mode_is_that_of_job(anew: Ground) -> None:
     job = anew.job(algorithm=_OWN, data=None, channels=[_TRAIN], input_mode="FastFile")
 
     request = request_of(job)
@@ -90,7 +90,7 @@ def test_the_jobs_input_mode_is_said_once(anew: Ground) -> None:
 
 
 @pytest.mark.feature("training: sharding")
-def test_hosts_get_shares_of_a_sharded_channel(anew: Ground) -> None:
+def test_sharded_channel_has_sharded_distribution(anew: Ground) -> None:
     channel = _channel(anew, Channel.store("train", prefix="x/", sharded=True))
 
     assert channel["DataSource"]["S3DataSource"]["S3DataDistributionType"] == "ShardedByS3Key"
@@ -120,7 +120,7 @@ def test_an_augmented_manifest_streams_attributes(anew: Ground) -> None:
     assert channel["DataSource"]["S3DataSource"]["AttributeNames"] == ["image-ref", "label"]
 
 
-def test_a_channel_of_a_group(anew: Ground) -> None:
+def test_channel_has_instance_groups(anew: Ground) -> None:
     compute = ResourceConfig(groups=[InstanceGroup(name="gpus", instance_type="ml.g5.xlarge")])
 
     channel = _channel(
@@ -130,7 +130,7 @@ def test_a_channel_of_a_group(anew: Ground) -> None:
     assert channel["DataSource"]["S3DataSource"]["InstanceGroupNames"] == ["gpus"]
 
 
-def test_channels_stand_beside_daily_data(anew: Ground) -> None:
+def test_channels_follow_date_partitioned_dataset(anew: Ground) -> None:
     job = anew.job(algorithm=_OWN, channels=[Channel.store("more", prefix="more/")])
 
     request = request_of(job)
@@ -139,7 +139,7 @@ def test_channels_stand_beside_daily_data(anew: Ground) -> None:
     assert names == ["train", "validation", "more"]
 
 
-def test_a_job_without_daily_data_has_none_in_its_document(anew: Ground) -> None:
+def test_document_without_dataset_has_no_data(anew: Ground) -> None:
     job = anew.job(algorithm=_OWN, data=None, channels=[_TRAIN])
 
     assert job.document(start_on_deploy=False)["data"] is None
@@ -158,9 +158,9 @@ def test_a_channel_without_a_prefix_is_refused(anew: Ground) -> None:
 
 @pytest.mark.feature("bad input: 64-character names")
 def test_a_channel_with_65_characters_is_refused(anew: Ground) -> None:
-    told = _refused(anew, channels=[Channel.store("c" * 65, prefix="x/")])
+    reported = _refused(anew, channels=[Channel.store("c" * 65, prefix="x/")])
 
-    assert "the name of a channel must have at most 64 characters, got 65" in told
+    assert "the name of a channel must have at most 64 characters, got 65" in reported
 
 
 _FILE_SYSTEM: dict[str, Any] = {"file_system_id": "fs-0123456789abcdef0", "directory": "/d"}
@@ -173,9 +173,9 @@ _FILE_SYSTEM: dict[str, Any] = {"file_system_id": "fs-0123456789abcdef0", "direc
         (Channel.store("t", prefix="x/", input_mode="Stream"),
          "channel t: input_mode must be one of FastFile, File, Pipe, got 'Stream'"),
         (Channel.store("t", prefix="x/", compression="Gzip"),
-         "channel t: compression Gzip goes with input_mode Pipe only, got File"),
+         "channel t: compression Gzip is allowed only with input_mode Pipe, got File"),
         (Channel.store("t", prefix="x/", record_wrapper="RecordIO"),
-         "channel t: record_wrapper RecordIO goes with input_mode Pipe only, got File"),
+         "channel t: record_wrapper RecordIO is allowed only with input_mode Pipe, got File"),
         (Channel.store("t", prefix="x/", data_type="S3Object"), "data_type must be one of"),
         (Channel.store("t", prefix="x", data_type="AugmentedManifestFile", attribute_names=["a"]),
          "AugmentedManifestFile needs input_mode Pipe, got File"),
@@ -190,7 +190,7 @@ _FILE_SYSTEM: dict[str, Any] = {"file_system_id": "fs-0123456789abcdef0", "direc
         (Channel.fsx("t", **_FILE_SYSTEM, sharded=True), "channel t: sharded is for data in S3"),
     ],
 )  # fmt: skip
-def test_channels_that_cannot_be_are_refused(anew: Ground, channel: Channel, message: str) -> None:
+def test_invalid_channels_are_refused(anew: Ground, channel: Channel, message: str) -> None:
     assert message in _refused(anew, channels=[channel])
 
 
@@ -221,7 +221,7 @@ def test_channels_are_twenty_at_most(anew: Ground) -> None:
          "channel must be one of test, train, got 'validation'"),
     ],
 )  # fmt: skip
-def test_an_algorithm_knows_its_channels(
+def test_unknown_channels_of_algorithm_are_refused(
     anew: Ground, algorithm: Any, channels: list[Channel], message: str
 ) -> None:
     assert message in _refused(anew, algorithm=algorithm, channels=channels)
@@ -233,7 +233,7 @@ def test_an_algorithm_knows_its_channels(
      (LinearLearner(hyperparameters={"predictor_type": "regressor"}),
       "application/x-recordio-protobuf")],
 )  # fmt: skip
-def test_built_in_algorithms_take_their_content_types(
+def test_unsupported_content_types_are_refused(
     anew: Ground, algorithm: Any, content_type: str
 ) -> None:
     channels = [Channel.store(name, prefix="x/", content_type=content_type)
@@ -248,20 +248,26 @@ def test_built_in_algorithms_take_their_content_types(
 
 def _actions(statements: Any, stack: Stack) -> dict[str, list[str]]:
     """Actions with the resources they are allowed on, as texts."""
-    found: dict[str, list[str]] = {}
+    result: dict[str, list[str]] = {}
     for statement in statements:
-        told = stack.resolve(statement.to_json())
-        actions = told["Action"] if isinstance(told["Action"], list) else [told["Action"]]
-        resources = told["Resource"] if isinstance(told["Resource"], list) else [told["Resource"]]
+        reported = stack.resolve(statement.to_json())
+        actions = (
+            reported["Action"] if isinstance(reported["Action"], list) else [reported["Action"]]
+        )
+        resources = (
+            reported["Resource"]
+            if isinstance(reported["Resource"], list)
+            else [reported["Resource"]]
+        )
         for action in actions:
-            found.setdefault(action, []).extend(
+            result.setdefault(action, []).extend(
                 json.dumps(each).split('"/')[-1].rstrip('"]}') for each in resources
             )
-    return found
+    return result
 
 
 @pytest.mark.feature("training: role reads exactly its channels")
-def test_the_role_reads_its_channels_and_nothing_else(anew: Ground) -> None:
+def test_role_reads_channels_only(anew: Ground) -> None:
     key = kms.Key(anew.stack, "TheirKey")
     bucket = s3.Bucket.from_bucket_name(anew.stack, "Theirs", "theirs")
     job = anew.job(algorithm=_OWN, data=None, channels=[
@@ -279,7 +285,7 @@ def test_the_role_reads_its_channels_and_nothing_else(anew: Ground) -> None:
 
 
 @pytest.mark.feature("training: role writes exactly its outputs")
-def test_the_role_writes_its_outputs_and_checkpoints_and_nothing_else(anew: Ground) -> None:
+def test_role_writes_outputs_and_checkpoints_only(anew: Ground) -> None:
     spot = Spot(max_wait_seconds=3600, checkpoint_prefix="checkpoints/")
     job = anew.job(algorithm=_OWN, spot=spot, output_prefix="models/digits/")
 
@@ -290,7 +296,7 @@ def test_the_role_writes_its_outputs_and_checkpoints_and_nothing_else(anew: Grou
     assert allowed["s3:DeleteObject"] == ["checkpoints/*"]
 
 
-def test_metrics_of_ones_own(anew: Ground) -> None:
+def test_request_has_metric_definitions(anew: Ground) -> None:
     metric = MetricDefinition(name="validation:accuracy", regex=r"accuracy=([0-9.]+)")
 
     request = request_of(anew.job(algorithm=_OWN, metric_definitions=[metric]))
@@ -304,7 +310,7 @@ def test_metrics_of_ones_own(anew: Ground) -> None:
 @pytest.mark.parametrize(
     ("metrics", "message"),
     [
-        ([MetricDefinition(name="a", regex="(")], "metric a: regex '(' is no pattern"),
+        ([MetricDefinition(name="a", regex="(")], "metric a: regex '(' is not a regular expression"),
         ([MetricDefinition(name="a", regex="x")], "metric a: regex 'x' needs a group"),
         ([MetricDefinition(name="a", regex="(x)")] * 2, "metric_definitions has a twice"),
         ([MetricDefinition(name="a" * 256, regex="(x)")], "must have at most 255 characters"),
@@ -313,12 +319,12 @@ def test_metrics_of_ones_own(anew: Ground) -> None:
          "metric_definitions may be 40, got 41"),
     ],
 )  # fmt: skip
-def test_metrics_that_cannot_be_are_refused(
+def test_invalid_metric_definitions_are_refused(
     anew: Ground, metrics: list[MetricDefinition], message: str
 ) -> None:
     assert message in _refused(anew, metric_definitions=metrics)
 
 
-def test_built_in_algorithms_have_their_own_metrics(anew: Ground) -> None:
+def test_metric_definitions_of_built_in_algorithms_are_refused(anew: Ground) -> None:
     with pytest.raises(ConfigurationError, match="metric_definitions must be empty: XGBoost"):
         anew.job(metric_definitions=[MetricDefinition(name="a", regex="(x)")])

@@ -25,7 +25,7 @@ from .conftest import Ground
 _NUMBER: Any = Token.as_number({"Ref": "Number"})
 
 
-_ASK: dict[str, Callable[..., None]] = {
+_INVOKE: dict[str, Callable[..., None]] = {
     "between": Checks.between, "whole": Checks.whole, "prefix": Checks.prefix,
     "name": Checks.name, "instance_type": Checks.instance_type, "literal": Checks.literal,
 }  # fmt: skip
@@ -33,7 +33,7 @@ _ASK: dict[str, Callable[..., None]] = {
 
 def _refused(refuse: str, *arguments: Any) -> str:
     with pytest.raises(ConfigurationError) as refused, Checks("Test") as check:
-        _ASK[refuse](check, *arguments)
+        _INVOKE[refuse](check, *arguments)
     return str(refused.value).removeprefix("[Test] ")
 
 
@@ -57,18 +57,18 @@ def _refused(refuse: str, *arguments: Any) -> str:
         ("literal", ("d", Duration.seconds(_NUMBER)), "TokenNotAllowed: d must be known"),
     ],
 )
-def test_check_says_what_was_given_and_what_is_allowed(
+def test_check_error_has_value_and_allowed_values(
     refuse: str, arguments: tuple[Any, ...], message: str
 ) -> None:
     assert _refused(refuse, *arguments).startswith(message)
 
 
-def test_bounds_that_are_tokens_are_left_open() -> None:
+def test_token_bounds_are_not_checked() -> None:
     with Checks("Test") as check:
         check.between("n", 5, 1, _NUMBER)
 
 
-def test_an_error_of_another_kind_is_not_covered_by_faults() -> None:
+def test_other_exception_is_not_replaced_by_faults() -> None:
     def wrong() -> None:
         with Checks("Test") as check:
             check.name("n", "_")
@@ -78,19 +78,19 @@ def test_an_error_of_another_kind_is_not_covered_by_faults() -> None:
         wrong()
 
 
-def test_a_number_that_is_a_token_stays_one_in_a_text(stack: Stack) -> None:
+def test_token_number_stays_token_in_text(stack: Stack) -> None:
     assert text_of(20) == "20"
     assert stack.resolve(text_of(_NUMBER)) == {"Ref": "Number"}
 
 
-def test_one_fault_has_its_own_code(stack: Stack) -> None:
+def test_single_fault_has_its_code(stack: Stack) -> None:
     with pytest.raises(ConfigurationError) as refused:
         DataStore(stack, "Store", log_days=0)
 
     assert (refused.value.code, len(refused.value.faults)) == ("ValueOutOfRange", 1)
 
 
-def test_all_faults_of_a_store_are_said_at_once(stack: Stack) -> None:
+def test_faults_of_store_are_reported_together(stack: Stack) -> None:
     with pytest.raises(ConfigurationError) as refused:
         DataStore(stack, "Store", log_days=0, noncurrent_days=9999)
 
@@ -106,14 +106,14 @@ def _codes(error: ConfigurationError) -> list[str]:
     return [fault.code for fault in error.faults]
 
 
-def test_all_faults_of_a_job_and_of_its_specification_are_said_at_once(anew: Ground) -> None:
+def test_faults_of_job_and_specification_are_reported_together(anew: Ground) -> None:
     with pytest.raises(ConfigurationError) as refused:
         anew.job(job="a_b", compute=ResourceConfig(instance_type="m5", instance_count=0))
 
     assert _codes(refused.value) == ["NameNotAllowed", "InstanceTypeNotAllowed", "ValueOutOfRange"]
 
 
-def test_all_faults_of_a_champion_are_said_at_once(anew: Ground) -> None:
+def test_faults_of_champion_endpoint_are_reported_together(anew: Ground) -> None:
     with pytest.raises(ConfigurationError) as refused:
         anew.champion(
             endpoint_name="a_b", variants=[], capture=DataCapture(percentage=101),
@@ -130,7 +130,7 @@ def test_variants_of_one_name_are_refused(anew: Ground) -> None:
         anew.champion(variants=[Variant(name="A"), Variant(name="A")])
 
 
-def test_all_faults_of_a_loop_are_said_at_once(loop: Callable[..., RetrainingLoop]) -> None:
+def test_faults_of_loop_are_reported_together(loop: Callable[..., RetrainingLoop]) -> None:
     with pytest.raises(ConfigurationError) as refused:
         loop(
             gate=Gate(threshold=1, improvement=2), max_attempts=11,
@@ -142,7 +142,7 @@ def test_all_faults_of_a_loop_are_said_at_once(loop: Callable[..., RetrainingLoo
     ]  # fmt: skip
 
 
-def test_all_faults_of_hyperparameters_are_said_at_once() -> None:
+def test_faults_of_hyperparameters_are_reported_together() -> None:
     with pytest.raises(ConfigurationError) as refused:
         XGBoost(hyperparameters={"eta": 2, "depth": 1})
 

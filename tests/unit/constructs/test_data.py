@@ -12,7 +12,7 @@ from aws_cdk.assertions import Annotations, Match, Template
 from constructs_lib import ConfigurationError, DataStore, StateTable
 
 
-def test_store_keeps_its_buckets_and_its_key(stack: Stack) -> None:
+def test_store_retains_buckets_and_key(stack: Stack) -> None:
     DataStore(stack, "Store")
 
     template = Template.from_stack(stack)
@@ -20,7 +20,7 @@ def test_store_keeps_its_buckets_and_its_key(stack: Stack) -> None:
     template.all_resources("AWS::KMS::Key", {"DeletionPolicy": "Retain"})
 
 
-def test_store_encrypts_with_its_own_rotating_key(stack: Stack) -> None:
+def test_store_key_is_rotated(stack: Stack) -> None:
     DataStore(stack, "Store")
 
     template = Template.from_stack(stack)
@@ -36,7 +36,7 @@ def test_store_encrypts_with_its_own_rotating_key(stack: Stack) -> None:
     })  # fmt: skip
 
 
-def test_store_adds_no_function_of_its_own(stack: Stack) -> None:
+def test_store_defines_no_function(stack: Stack) -> None:
     DataStore(stack, "Store")
 
     Template.from_stack(stack).resource_count_is("AWS::Lambda::Function", 0)
@@ -57,7 +57,7 @@ def test_key_policy_gives_the_account_no_use_outside_services(stack: Stack) -> N
     assert not {"kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant", "kms:*"} & set(free)
 
 
-def test_destroy_needs_the_second_key(stack: Stack) -> None:
+def test_destroy_needs_context_key(stack: Stack) -> None:
     store = DataStore(stack, "Store", removal_policy=RemovalPolicy.DESTROY)
 
     assert store.removal_policy is RemovalPolicy.RETAIN
@@ -66,7 +66,7 @@ def test_destroy_needs_the_second_key(stack: Stack) -> None:
     )
 
 
-def test_destroy_with_both_keys_destroys() -> None:
+def test_destroy_with_context_key_deletes_data() -> None:
     stack = Stack(App(context={"sageloop:destroyData": True}), "Test")
 
     store = DataStore(stack, "Store", removal_policy=RemovalPolicy.DESTROY)
@@ -108,7 +108,7 @@ def test_store_from_bucket_uses_the_bucket_as_it_is(stack: Stack) -> None:
     assert store.encryption_key is key
 
 
-def test_store_without_a_key_says_so_where_one_is_needed(stack: Stack) -> None:
+def test_store_without_key_is_refused_where_required(stack: Stack) -> None:
     bucket = s3.Bucket.from_bucket_name(stack, "Mine", "mine")
 
     store = DataStore.from_bucket(stack, "Store", bucket=bucket)

@@ -41,7 +41,7 @@ def alarms_in(stack: Stack, **changes: Any) -> EndpointAlarms:
     return EndpointAlarms(stack, "Alarms", **values)
 
 
-def found(stack: Stack, name: str) -> dict[str, Any]:
+def result(stack: Stack, name: str) -> dict[str, Any]:
     """The alarm whose logical id holds a name."""
     resources = Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm")
     (properties,) = [v["Properties"] for k, v in resources.items() if f"Alarms{name}" in k]
@@ -68,7 +68,7 @@ def test_latency_alarms_divide_microseconds_into_milliseconds(stack: Stack) -> N
 
 
 @pytest.mark.feature("alarms: 4xx/5xx rates")
-def test_error_alarms_are_shares_in_percent(stack: Stack) -> None:
+def test_error_alarms_are_in_percent(stack: Stack) -> None:
     alarms_in(stack, server_error_percent=2, client_error_percent=10)
 
     resources = Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm")
@@ -79,13 +79,13 @@ def test_error_alarms_are_shares_in_percent(stack: Stack) -> None:
 
 
 @pytest.mark.feature("alarms: no traffic while some is expected")
-def test_silence_counts_only_while_requests_are_expected(stack: Stack) -> None:
+def test_traffic_alarm_counts_during_expected_hours_only(stack: Stack) -> None:
     alarms_in(
         stack,
         expected_traffic=NoTrafficAlarm(minutes=30, from_hour=8, to_hour=20, weekdays_only=True),
     )
 
-    alarm = found(stack, "NoTraffic")
+    alarm = result(stack, "NoTraffic")
     clock = "FILL(invocations, 0)"
     assert expression_of(alarm) == (
         f"IF(HOUR({clock}) >= 8 && HOUR({clock}) < 20 && DAY({clock}) < 6, FILL(invocations, 0), 1)"
@@ -94,98 +94,98 @@ def test_silence_counts_only_while_requests_are_expected(stack: Stack) -> None:
     assert alarm["ComparisonOperator"] == "LessThanThreshold"
 
 
-def test_nobody_waits_for_the_answers_of_an_asynchronous_endpoint(stack: Stack) -> None:
+def test_asynchronous_endpoint_has_no_latency_alarm(stack: Stack) -> None:
     own = endpoint(ground_of(stack), kind=Asynchronous(output_prefix="scored/"))
 
     assert "LatencyP99" not in alarms_in(stack, endpoint=own).alarms
 
 
-def test_silence_of_instances_is_counted_while_they_run(stack: Stack) -> None:
+def test_traffic_alarm_counts_while_instances_run(stack: Stack) -> None:
     ground = ground_of(stack)
     alarms_in(stack, endpoint=ground.champion(), expected_traffic=NoTrafficAlarm())
 
-    alarm = found(stack, "NoTraffic")
+    alarm = result(stack, "NoTraffic")
     names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
     assert expression_of(alarm) == "FILL(invocations, 0) + 0 * running"
     assert names == {"CPUUtilization", "Invocations"}
 
 
 @pytest.mark.parametrize("kind", [Serverless(), RealTime()])
-def test_silence_looks_at_instances_of_kinds_that_always_have_some(
+def test_traffic_alarm_uses_instances_of_instance_based_kinds(
     stack: Stack, kind: EndpointKind
 ) -> None:
     ground = ground_of(stack)
     own = endpoint(ground, model=open_model(ground), kind=kind)
     alarms_in(stack, endpoint=own, expected_traffic=NoTrafficAlarm())
 
-    assert ("running" in expression_of(found(stack, "NoTraffic"))) == isinstance(kind, RealTime)
+    assert ("running" in expression_of(result(stack, "NoTraffic"))) == isinstance(kind, RealTime)
 
 
 @pytest.mark.feature("alarms: saturation")
-def test_saturation_looks_at_processors_and_memory_of_the_instances(stack: Stack) -> None:
+def test_utilization_alarms_use_instance_metrics(stack: Stack) -> None:
     alarms_in(stack, cpu_percent=180, memory_percent=90)
 
-    alarm = found(stack, "MemoryUtilization")
+    alarm = result(stack, "MemoryUtilization")
     assert (alarm["Namespace"], alarm["MetricName"]) == (
         "/aws/sagemaker/Endpoints", "MemoryUtilization",
     )  # fmt: skip
 
 
 @pytest.mark.feature("alarms: backlog")
-def test_backlog_alarms_watch_the_queue_of_the_endpoint(stack: Stack) -> None:
+def test_backlog_alarms_use_queue_metrics(stack: Stack) -> None:
     alarms = alarms_in(stack, backlog=100, oldest_request=Duration.minutes(10))
 
     assert {"Backlog", "OldestRequest"} <= set(alarms.alarms)
-    alarm = found(stack, "Backlog")
+    alarm = result(stack, "Backlog")
     assert alarm["MetricName"] == "ApproximateBacklogSize"
     assert alarm["Dimensions"] == [{"Name": "EndpointName", "Value": "demo"}]
 
 
 @pytest.mark.feature("alarms: scaling at its ceiling")
-def test_ceiling_compares_the_instances_with_the_maximum(stack: Stack) -> None:
+def test_capacity_alarm_compares_instances_with_maximum(stack: Stack) -> None:
     alarms_in(stack, max_capacity=4)
 
-    alarm = found(stack, "MaxCapacity")
+    alarm = result(stack, "MaxCapacity")
     assert (expression_of(alarm), alarm["Threshold"]) == ("total / per_instance", 3.5)
     names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
     assert names == {"Invocations", "InvocationsPerInstance"}
 
 
 @pytest.mark.feature("alarms: scaling at its ceiling")
-def test_ceiling_of_a_queue_goes_by_what_waits() -> None:
+def test_capacity_alarm_of_asynchronous_endpoint_uses_backlog() -> None:
     ground = ground_of(Stack(App(), "Test"))
     queued = endpoint(ground, "Queued", kind=Asynchronous(output_prefix="out/"))
     alarms_in(ground.stack, endpoint=queued, max_capacity=4)
 
-    alarm = found(ground.stack, "MaxCapacity")
+    alarm = result(ground.stack, "MaxCapacity")
     names = {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m}
     assert names == {"ApproximateBacklogSize", "ApproximateBacklogSizePerInstance"}
 
 
 @pytest.mark.feature("alarms: anomaly bands")
-def test_unusual_traffic_is_held_against_a_band(stack: Stack) -> None:
+def test_anomaly_alarm_has_detection_band(stack: Stack) -> None:
     alarms_in(stack, anomaly_metrics=["invocations", "latency"], band_width=2)
 
-    alarm = found(stack, "InvocationsAnomaly")
+    alarm = result(stack, "InvocationsAnomaly")
     band = next(m for m in alarm["Metrics"] if "Expression" in m)
     assert band["Expression"].startswith("ANOMALY_DETECTION_BAND(")
     assert band["Id"] == alarm["ThresholdMetricId"]
     assert "Threshold" not in alarm
 
 
-def test_all_that_is_wrong_with_limits_is_said_at_once(stack: Stack) -> None:
+def test_faults_of_limits_are_reported_together(stack: Stack) -> None:
     with pytest.raises(ConfigurationError) as caught:
         alarms_in(stack, memory_percent=101, anomaly_metrics=["colour"],
                   expected_traffic=NoTrafficAlarm(from_hour=20, to_hour=8))  # fmt: skip
 
-    told = str(caught.value)
-    assert "memory_percent must be between 0 and 100, got 101" in told
-    assert "anomaly_metrics must be one of invocations, latency, got 'colour'" in told
-    assert "expected_traffic.to_hour must be between 21 and 24, got 8" in told
+    message = str(caught.value)
+    assert "memory_percent must be between 0 and 100, got 101" in message
+    assert "anomaly_metrics must be one of invocations, latency, got 'colour'" in message
+    assert "expected_traffic.to_hour must be between 21 and 24, got 8" in message
 
 
 @pytest.mark.parametrize(
-    ("kind", "limits", "told"),
+    ("kind", "limits", "message"),
     [
         (None, {"backlog": 9}, "backlog is not available on a real-time endpoint, which has no"),
         (Serverless(), {"max_capacity": 3}, "max_capacity is not available on a serverless"),
@@ -195,14 +195,14 @@ def test_all_that_is_wrong_with_limits_is_said_at_once(stack: Stack) -> None:
          "anomaly_metrics invocations is not available on an asynchronous endpoint"),
     ],
 )  # fmt: skip
-def test_limit_on_what_the_kind_does_not_publish_is_refused(
-    kind: EndpointKind | None, limits: dict[str, Any], told: str
+def test_limit_on_unpublished_metric_is_refused(
+    kind: EndpointKind | None, limits: dict[str, Any], message: str
 ) -> None:
     ground = ground_of(Stack(App(), "Test"))
     served = open_model(ground) if isinstance(kind, Serverless) else model(ground)
     watched = endpoint(ground, "Watched", kind=kind, model=served)
 
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=message):
         alarms_in(ground.stack, endpoint=watched, **limits)
 
 
@@ -212,30 +212,30 @@ def two_variants() -> EndpointBase:
     return endpoint(ground, "Watched", variants=variants, model=model(ground))
 
 
-def test_first_variant_is_watched_and_shown_unless_another_is_named() -> None:
+def test_default_variant_is_the_first() -> None:
     watched = two_variants()
     stack = Stack.of(watched)
     alarms_in(stack, endpoint=watched, cpu_percent=90)
     Dashboard(stack, "Dashboard", endpoints=[watched])
 
-    dimensions = found(stack, "CPUUtilization")["Dimensions"]
+    dimensions = result(stack, "CPUUtilization")["Dimensions"]
     assert {"Name": "VariantName", "Value": "Winter"} in dimensions
     boards = Template.from_stack(stack).find_resources("AWS::CloudWatch::Dashboard")
     assert "Winter" in str(boards)
     assert "AllTraffic" not in str(boards)
 
 
-def test_variant_that_the_endpoint_has_not_is_refused() -> None:
+def test_unknown_variant_is_refused() -> None:
     watched = two_variants()
-    told = "variant of endpoint demo must be one of Summer, Winter, got 'AllTraffic'"
+    message = "variant of endpoint demo must be one of Summer, Winter, got 'AllTraffic'"
 
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=message):
         alarms_in(Stack.of(watched), endpoint=watched, variant="AllTraffic")
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=message):
         Dashboard(Stack.of(watched), "Dashboard", endpoints=[watched], variant="AllTraffic")
 
 
-def test_every_alarm_tells_the_topic(stack: Stack) -> None:
+def test_every_alarm_notifies_topic(stack: Stack) -> None:
     alarms_in(stack, anomaly_metrics=["latency"], backlog=1, expected_traffic=NoTrafficAlarm())
 
     for alarm in Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm").values():
@@ -282,6 +282,6 @@ def test_dashboard_fits_its_grid_of_24_columns(board: list[dict[str, Any]]) -> N
             assert widget["properties"]["metrics"]
 
 
-def test_dashboard_of_nothing_is_refused(stack: Stack) -> None:
+def test_empty_dashboard_is_refused(stack: Stack) -> None:
     with pytest.raises(ConfigurationError, match="must have at least one entry, got none"):
         Dashboard(stack, "Dashboard")

@@ -1,4 +1,4 @@
-"""The cost switch: function, schedules, permissions."""
+"""EndpointSchedule: function, schedules, permissions."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from constructs_lib import (
     HostingRole,
     StopStartSchedule,
 )
+from constructs_lib._private.previous_release import PREVIOUS_FOLDERS
 
 from .conftest import Ground, ground_of
 
@@ -51,14 +52,14 @@ def switch(ground: Ground, endpoint: Any, **changes: Any) -> EndpointSchedule:
 
 
 def actions_of(template: Template) -> set[str]:
-    """What the switch's code may do, without what Lambda and AWS themselves need."""
-    found: set[str] = set()
+    """Actions of the function's code, without those that Lambda and AWS require."""
+    result: set[str] = set()
     for name, policy in template.find_resources("AWS::IAM::ManagedPolicy").items():
         if name.startswith("SwitchEndpointSchedule") and "Base" not in name:
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
                 action = statement["Action"]
-                found |= {action} if isinstance(action, str) else set(action)
-    return {each for each in found - PLATFORM if each.partition(":")[0] in OURS}
+                result |= {action} if isinstance(action, str) else set(action)
+    return {each for each in result - PLATFORM if each.partition(":")[0] in OURS}
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +78,12 @@ def champion() -> Template:
 
 def test_update_keeps_the_security_group_of_the_function(own: Template) -> None:
     """EC2 replaces a group whose description changes; deployed ones have this one."""
-    group = {"GroupDescription": "Function cost_switch"}
+    group = {"GroupDescription": f"Function {PREVIOUS_FOLDERS['endpoint_schedule']}"}
     own.has_resource_properties("AWS::EC2::SecurityGroup", group)
 
 
 @pytest.mark.feature("operations: endpoint schedule")
-def test_switch_goes_and_comes_on_the_clock_of_a_place(own: Template) -> None:
+def test_schedule_stops_and_starts_in_time_zone(own: Template) -> None:
     for verb, cron in (("stop", TIMES.stop), ("start", TIMES.start)):
         own.has_resource_properties("AWS::Scheduler::Schedule", {
             "ScheduleExpression": cron, "ScheduleExpressionTimezone": "Europe/Paris",
@@ -97,36 +98,36 @@ def test_switch_goes_and_comes_on_the_clock_of_a_place(own: Template) -> None:
         })  # fmt: skip
 
 
-def test_switch_knows_variants_and_idleness(own: Template) -> None:
+def test_function_has_variants_and_idle_timeout(own: Template) -> None:
     own.has_resource_properties("AWS::Lambda::Function", {"Environment": {"Variables": {
         "ENDPOINT_NAME": "own", "VARIANTS": '["AllTraffic"]', "IDLE_TIMEOUT_SECONDS": "7200",
         "STATE_TABLE": Match.any_value(),
     }}})  # fmt: skip
 
 
-def test_switch_of_an_own_endpoint_may_do_what_its_code_does(own: Template) -> None:
-    wanted = {action for part in ("always", "idle", "standalone") for action in PERMISSIONS[part]}
-    assert actions_of(own) == wanted
+def test_function_of_endpoint_has_permissions_of_its_code(own: Template) -> None:
+    expected = {action for part in ("always", "idle", "standalone") for action in PERMISSIONS[part]}
+    assert actions_of(own) == expected
 
 
-def test_switch_of_a_champion_leaves_all_to_its_promoter(champion: Template) -> None:
+def test_function_of_champion_endpoint_invokes_promoter_only(champion: Template) -> None:
     assert actions_of(champion) == {*PERMISSIONS["always"], *PERMISSIONS["champion"]}
     champion.has_resource_properties("AWS::Lambda::Function", {"Environment": {"Variables": (
         Match.object_like({"PROMOTE_FUNCTION": Match.any_value(), "VARIANTS": '["AllTraffic"]'})
     )}})  # fmt: skip
 
 
-def test_switch_refuses_what_scheduler_would(anew: Ground, stack: Stack) -> None:
+def test_invalid_schedule_is_refused(anew: Ground, stack: Stack) -> None:
     ground = ground_of(stack)
     times = StopStartSchedule(stop="at eight", start=TIMES.start, timezone="Europe Paris")
 
     with pytest.raises(ConfigurationError) as caught:
         switch(ground, ground.champion(), schedule=times, idle_timeout=Duration.minutes(5))
 
-    told = str(caught.value)
-    assert "schedule.stop must match" in told
-    assert "schedule.timezone must be the IANA name of a time zone; did you mean" in told
-    assert "idle_timeout in seconds must be between 900 and 1209600, got 300" in told
+    message = str(caught.value)
+    assert "schedule.stop must match" in message
+    assert "schedule.timezone must be the IANA name of a time zone; did you mean" in message
+    assert "idle_timeout in seconds must be between 900 and 1209600, got 300" in message
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_switch_refuses_what_scheduler_would(anew: Ground, stack: Stack) -> None
         "cron(0 20 1 * MON *)",
     ],
 )
-def test_switch_refuses_a_cron_that_scheduler_would(stack: Stack, cron: str) -> None:
+def test_invalid_cron_expression_is_refused(stack: Stack, cron: str) -> None:
     ground = ground_of(stack)
     times = StopStartSchedule(stop=cron, start=TIMES.start)
 
@@ -147,7 +148,7 @@ def test_switch_refuses_a_cron_that_scheduler_would(stack: Stack, cron: str) -> 
         switch(ground, ground.champion(), schedule=times)
 
 
-def test_idleness_of_an_asynchronous_endpoint_is_its_scalings_business(stack: Stack) -> None:
+def test_idle_timeout_of_asynchronous_endpoint_is_refused(stack: Stack) -> None:
     ground = ground_of(stack)
     endpoint = own_endpoint(ground, kind=Asynchronous(output_prefix="scored/"))
 

@@ -60,20 +60,22 @@ def test_a_frameworks_script_runs_in_its_image(anew: Ground, source: SourceCode,
 
 @pytest.mark.feature("training: hyperparameters of any JSON value")
 def test_hyperparameters_are_written_as_json(anew: Ground, source: SourceCode) -> None:
-    given = {"lr": 0.1, "name": "abc", "deep": True, "none": None, "sizes": [1, 2],
+    provided = {"lr": 0.1, "name": "abc", "deep": True, "none": None, "sizes": [1, 2],
              "net": {"width": 4}}  # fmt: skip
 
-    request = request_of(anew.job(algorithm=PyTorch(source=source, hyperparameters=given), **_DATA))
+    request = request_of(
+        anew.job(algorithm=PyTorch(source=source, hyperparameters=provided), **_DATA)
+    )
 
-    told = request["HyperParameters"]
-    assert {name: json.loads(told[name]) for name in given} == given
-    assert told["name"] == '"abc"'
-    assert told["sagemaker_container_log_level"] == "20"
-    assert json.loads(told["sagemaker_region"])
+    reported = request["HyperParameters"]
+    assert {name: json.loads(reported[name]) for name in provided} == provided
+    assert reported["name"] == '"abc"'
+    assert reported["sagemaker_container_log_level"] == "20"
+    assert json.loads(reported["sagemaker_region"])
 
 
 @pytest.mark.feature("training: code as a channel under isolation")
-def test_isolated_code_comes_as_a_channel(anew: Ground, source: SourceCode) -> None:
+def test_code_is_channel_with_network_isolation(anew: Ground, source: SourceCode) -> None:
     request = request_of(anew.job(algorithm=PyTorch(source=source), **_DATA))
 
     channel = request["InputDataConfig"][-1]
@@ -82,19 +84,19 @@ def test_isolated_code_comes_as_a_channel(anew: Ground, source: SourceCode) -> N
     assert channel["ChannelName"] == "code"
     assert s3["S3DataType"] == "S3Prefix"
     assert s3["S3Uri"].endswith(f"/{key}")
-    told = json.loads(request["HyperParameters"]["sagemaker_submit_directory"])
-    assert told == f"/opt/ml/input/data/code/{key}"
+    reported = json.loads(request["HyperParameters"]["sagemaker_submit_directory"])
+    assert reported == f"/opt/ml/input/data/code/{key}"
 
 
 @pytest.mark.feature("training: code from S3 without isolation")
-def test_code_comes_from_s3_without_isolation(anew: Ground, source: SourceCode) -> None:
+def test_code_is_downloaded_without_network_isolation(anew: Ground, source: SourceCode) -> None:
     request = request_of(
         anew.job(algorithm=PyTorch(source=source), network_isolation=False, **_DATA)
     )
 
     assert [each["ChannelName"] for each in request["InputDataConfig"]] == ["train"]
-    told = json.loads(request["HyperParameters"]["sagemaker_submit_directory"])
-    assert told.startswith("s3://")
+    reported = json.loads(request["HyperParameters"]["sagemaker_submit_directory"])
+    assert reported.startswith("s3://")
     assert request["EnableNetworkIsolation"] is False
 
 
@@ -111,29 +113,29 @@ def test_requirements_are_refused_under_isolation(
         anew.job(algorithm=make(source=source), **_DATA)
 
 
-def test_requirements_are_taken_without_isolation(anew: Ground, source: SourceCode) -> None:
+def test_requirements_are_accepted_without_isolation(anew: Ground, source: SourceCode) -> None:
     (Path(source.folder) / "requirements.txt").write_text("polars\n")
 
     anew.job(algorithm=PyTorch(source=source), network_isolation=False, **_DATA)
 
 
-def test_the_role_reads_the_archive_and_no_other_asset(ground: Ground, source: SourceCode) -> None:
+def test_role_reads_code_archive_only(ground: Ground, source: SourceCode) -> None:
     job = ground.job(algorithm=PyTorch(source=source), **_DATA)
 
     statements = source.statements(job)
 
     key = source.asset(ground.stack).s3_object_key
-    told = [ground.stack.resolve(each.to_json()) for each in statements]
-    assert told[0]["Condition"] == {"StringEquals": {"s3:prefix": key}}
-    assert json.dumps(told[1]["Resource"]).count("*") == 0
-    assert json.dumps(told[1]["Resource"]).endswith(f'/{key}"]]}}')
+    reported = [ground.stack.resolve(each.to_json()) for each in statements]
+    assert reported[0]["Condition"] == {"StringEquals": {"s3:prefix": key}}
+    assert json.dumps(reported[1]["Resource"]).count("*") == 0
+    assert json.dumps(reported[1]["Resource"]).endswith(f'/{key}"]]}}')
     policy = json.dumps(ground.template().find_resources("AWS::IAM::ManagedPolicy"))
     assert f"/{key}" in policy
 
 
 @pytest.mark.parametrize("kind", [PyTorch, TensorFlow])
 @pytest.mark.feature("training: distribution by MPI")
-def test_mpi_is_told_by_hyperparameters(
+def test_mpi_is_configured_by_hyperparameters(
     anew: Ground, source: SourceCode, kind: type[PyTorch]
 ) -> None:
     spread = Distribution.mpi(processes_per_host=4, custom_mpi_options="-verbose")
@@ -144,14 +146,14 @@ def test_mpi_is_told_by_hyperparameters(
         **_DATA,
     ))  # fmt: skip
 
-    told = request["HyperParameters"]
-    assert told["sagemaker_mpi_enabled"] == "true"
-    assert told["sagemaker_mpi_num_of_processes_per_host"] == "4"
-    assert told["sagemaker_mpi_custom_mpi_options"] == '"-verbose"'
+    reported = request["HyperParameters"]
+    assert reported["sagemaker_mpi_enabled"] == "true"
+    assert reported["sagemaker_mpi_num_of_processes_per_host"] == "4"
+    assert reported["sagemaker_mpi_custom_mpi_options"] == '"-verbose"'
 
 
 @pytest.mark.feature("training: distribution by torchrun")
-def test_torchrun_is_told_by_hyperparameters(anew: Ground, source: SourceCode) -> None:
+def test_torchrun_is_configured_by_hyperparameters(anew: Ground, source: SourceCode) -> None:
     algorithm = PyTorch(source=source, distribution=Distribution.torchrun())
 
     request = request_of(
@@ -182,7 +184,9 @@ def test_data_parallel_is_refused_on_other_types(anew: Ground, source: SourceCod
         anew.job(algorithm=algorithm, compute=ResourceConfig(instance_type="ml.g5.xlarge"), **_DATA)
 
 
-def test_groups_of_a_distribution_must_be_there(anew: Ground, source: SourceCode) -> None:
+def test_unknown_instance_groups_of_distribution_are_refused(
+    anew: Ground, source: SourceCode
+) -> None:
     algorithm = PyTorch(source=source, distribution=Distribution.torchrun(instance_groups=["gpus"]))
     compute = ResourceConfig(groups=[InstanceGroup(name="cpus", instance_type="ml.m5.xlarge")])
 
@@ -206,7 +210,7 @@ def test_scikit_learn_runs_on_one_instance(anew: Ground, source: SourceCode) -> 
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("provided", "message"),
     [
         ({"sagemaker_program": "x"}, "'sagemaker_program' is SageMaker's own"),
         ({"when": {1, 2}}, "when must be a value of JSON, got {1, 2}"),
@@ -215,15 +219,15 @@ def test_scikit_learn_runs_on_one_instance(anew: Ground, source: SourceCode) -> 
     ],
 )
 def test_hyperparameters_of_a_script_must_be_json(
-    source: SourceCode, given: dict[str, Any], message: str
+    source: SourceCode, provided: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        PyTorch(source=source, hyperparameters=given)
+        PyTorch(source=source, hyperparameters=provided)
 
     assert message in str(refused.value)
 
 
-def test_tokens_stay_what_they_stand_for(anew: Ground, source: SourceCode) -> None:
+def test_tokens_are_preserved(anew: Ground, source: SourceCode) -> None:
     number: Any = Token.as_number({"Ref": "Epochs"})
     text = Token.as_string({"Ref": "Name"})
 
@@ -238,7 +242,7 @@ def test_tokens_stay_what_they_stand_for(anew: Ground, source: SourceCode) -> No
 
 
 @pytest.mark.feature("training: an image of one's own")
-def test_an_image_of_ones_own_with_its_command_line(anew: Ground) -> None:
+def test_custom_image_has_command_line(anew: Ground) -> None:
     algorithm = CustomImage(
         uri="111122223333.dkr.ecr.eu-west-1.amazonaws.com/mine:1", entrypoint=["python3", "t.py"],
         arguments=["--deep"], hyperparameters={"name": "abc", "n": 3, "sizes": [1]},
@@ -251,7 +255,7 @@ def test_an_image_of_ones_own_with_its_command_line(anew: Ground) -> None:
     assert request["HyperParameters"] == {"n": "3", "name": "abc", "sizes": "[1]"}
 
 
-def test_an_image_of_ones_own_with_code(anew: Ground, source: SourceCode) -> None:
+def test_custom_image_has_code(anew: Ground, source: SourceCode) -> None:
     algorithm = CustomImage(uri="mine:1", source=source, hyperparameters={"name": "abc"})
 
     request = request_of(anew.job(algorithm=algorithm, **_DATA))
@@ -260,7 +264,7 @@ def test_an_image_of_ones_own_with_code(anew: Ground, source: SourceCode) -> Non
     assert request["InputDataConfig"][-1]["ChannelName"] == "code"
 
 
-def test_an_image_of_a_repository_can_be_pulled_by_its_role(stack: Stack) -> None:
+def test_role_can_pull_image_of_repository(stack: Stack) -> None:
     repository = ecr.Repository.from_repository_name(stack, "Repository", "mine")
 
     image = CustomImage.from_repository(repository, tag="7").image(stack)
@@ -269,6 +273,6 @@ def test_an_image_of_a_repository_can_be_pulled_by_its_role(stack: Stack) -> Non
     assert image.repository_arn == repository.repository_arn
 
 
-def test_an_image_without_address_is_refused() -> None:
+def test_image_without_uri_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"uri must match"):
         CustomImage(uri="")

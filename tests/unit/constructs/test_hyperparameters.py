@@ -16,14 +16,14 @@ _MAKE: dict[str, tuple[Callable[..., BuiltIn], dict[str, Any]]] = {
 }
 
 
-def _made(kind: str, **given: Any) -> BuiltIn:
+def _made(kind: str, **provided: Any) -> BuiltIn:
     make, least = _MAKE[kind]
-    return make(hyperparameters={**least, **given})
+    return make(hyperparameters={**least, **provided})
 
 
-def _refused(kind: str, **given: Any) -> ConfigurationError:
+def _refused(kind: str, **provided: Any) -> ConfigurationError:
     with pytest.raises(ConfigurationError) as refused:
-        _made(kind, **given)
+        _made(kind, **provided)
     return refused.value
 
 
@@ -64,7 +64,7 @@ def test_linear_learner_renders_words_and_flags() -> None:
     [("xgboost", "max_dept", "max_depth"), ("kmeans", "epoch", "epochs"),
      ("linear", "learning_rat", "learning_rate")],
 )  # fmt: skip
-def test_a_misspelt_hyperparameter_is_told_what_was_meant(kind: str, name: str, meant: str) -> None:
+def test_misspelt_hyperparameter_error_has_suggestion(kind: str, name: str, meant: str) -> None:
     error = _refused(kind, **{name: 1})
 
     assert error.code == "HyperparameterUnknown"
@@ -74,7 +74,7 @@ def test_a_misspelt_hyperparameter_is_told_what_was_meant(kind: str, name: str, 
 
 @pytest.mark.feature("bad input: hyperparameter out of range")
 @pytest.mark.parametrize(
-    ("kind", "given", "message"),
+    ("kind", "provided", "message"),
     [
         ("xgboost", {"num_round": 0}, "num_round must be at least 1, got 0"),
         ("xgboost", {"eta": 2}, "eta must be between 0 and 1, got 2"),
@@ -87,14 +87,14 @@ def test_a_misspelt_hyperparameter_is_told_what_was_meant(kind: str, name: str, 
     ],
 )  # fmt: skip
 def test_a_hyperparameter_out_of_range_is_refused(
-    kind: str, given: dict[str, Any], message: str
+    kind: str, provided: dict[str, Any], message: str
 ) -> None:
-    assert message in str(_refused(kind, **given))
+    assert message in str(_refused(kind, **provided))
 
 
 @pytest.mark.feature("bad input: hyperparameter of the wrong type")
 @pytest.mark.parametrize(
-    ("kind", "given", "message"),
+    ("kind", "provided", "message"),
     [
         ("xgboost", {"num_round": 1.5}, "num_round must be a whole number, got 1.5"),
         ("xgboost", {"num_round": "ten"}, "num_round must be a whole number, got 'ten'"),
@@ -110,9 +110,9 @@ def test_a_hyperparameter_out_of_range_is_refused(
     ],
 )  # fmt: skip
 def test_a_hyperparameter_of_the_wrong_type_is_refused(
-    kind: str, given: dict[str, Any], message: str
+    kind: str, provided: dict[str, Any], message: str
 ) -> None:
-    assert message in str(_refused(kind, **given))
+    assert message in str(_refused(kind, **provided))
 
 
 @pytest.mark.feature("training: required hyperparameters")
@@ -122,7 +122,7 @@ def test_a_hyperparameter_of_the_wrong_type_is_refused(
      (KMeans, ["feature_dim is required", "k is required"]),
      (LinearLearner, ["predictor_type is required"])],
 )  # fmt: skip
-def test_required_hyperparameters_are_asked_for(
+def test_missing_required_hyperparameters_are_refused(
     make: Callable[..., BuiltIn], missing: list[str]
 ) -> None:
     with pytest.raises(ConfigurationError) as refused:
@@ -133,7 +133,7 @@ def test_required_hyperparameters_are_asked_for(
 
 @pytest.mark.feature("training: hyperparameters that depend on others")
 @pytest.mark.parametrize(
-    ("kind", "given", "message"),
+    ("kind", "provided", "message"),
     [
         ("xgboost", {"objective": "multi:softmax"}, "num_class is required"),
         ("linear", {"predictor_type": "multiclass_classifier"}, "num_classes is required"),
@@ -144,9 +144,9 @@ def test_required_hyperparameters_are_asked_for(
     ],
 )  # fmt: skip
 def test_hyperparameters_that_depend_on_others_are_checked_together(
-    kind: str, given: dict[str, Any], message: str
+    kind: str, provided: dict[str, Any], message: str
 ) -> None:
-    assert message in str(_refused(kind, **given))
+    assert message in str(_refused(kind, **provided))
 
 
 @pytest.mark.feature("training: objective against metric")
@@ -169,7 +169,7 @@ def test_a_metric_that_does_not_fit_the_objective_is_refused(
     assert message in str(error)
 
 
-def test_metrics_that_fit_the_objective_are_taken() -> None:
+def test_metrics_that_fit_the_objective_are_accepted() -> None:
     _made("xgboost", objective="binary:logistic", eval_metric="auc, error@0.3,logloss")
     _made("xgboost", objective="multi:softprob", num_class=3, eval_metric="mlogloss")
 
@@ -179,7 +179,7 @@ def test_xgboost_takes_weights_in_csv() -> None:
     assert _made("xgboost", csv_weights=1).rendered()["csv_weights"] == "1"
 
 
-def test_tokens_pass_each_check(stack: Stack) -> None:
+def test_hyperparameter_checks_skip_tokens(stack: Stack) -> None:
     number: Any = Token.as_number({"Ref": "Rounds"})
     word = Token.as_string({"Ref": "Word"})
 
@@ -192,7 +192,7 @@ def test_tokens_pass_each_check(stack: Stack) -> None:
 
 
 @pytest.mark.feature("training: metrics of the algorithm by default")
-def test_algorithms_tell_their_metrics_with_directions() -> None:
+def test_algorithms_have_metrics_with_directions() -> None:
     regressor, classifier = _made("linear"), _made("linear", predictor_type="binary_classifier")
 
     assert _made("xgboost").metrics["validation:rmse"] == "Minimize"

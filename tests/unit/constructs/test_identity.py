@@ -42,7 +42,7 @@ def test_grants_to_a_role_stand_in_a_managed_policy(stack: Stack) -> None:
     assert "datasets/*" in json.dumps(template.find_resources("AWS::IAM::ManagedPolicy"))
 
 
-def test_role_keeps_to_its_boundary(stack: Stack) -> None:
+def test_role_has_permissions_boundary(stack: Stack) -> None:
     boundary = iam.ManagedPolicy.from_managed_policy_name(stack, "Boundary", "limits")
 
     TrainingRole(stack, "Role", permissions_boundary=boundary)
@@ -51,7 +51,7 @@ def test_role_keeps_to_its_boundary(stack: Stack) -> None:
     assert "PermissionsBoundary" in role["Properties"]
 
 
-def test_no_role_has_a_policy_of_aws(stack: Stack) -> None:
+def test_roles_have_no_aws_managed_policy(stack: Stack) -> None:
     TrainingRole(stack, "Training")
     HostingRole(stack, "Hosting")
 
@@ -68,7 +68,7 @@ def test_grant_pass_allows_this_role_to_sagemaker_only(stack: Stack) -> None:
     assert '{"iam:PassedToService": "sagemaker.amazonaws.com"}' in policies
 
 
-def test_from_role_takes_a_role_as_it_is(stack: Stack) -> None:
+def test_from_role_does_not_change_role(stack: Stack) -> None:
     mine = iam.Role.from_role_arn(stack, "Mine", "arn:aws:iam::111122223333:role/mine")
 
     role = ExecutionRole.from_role(stack, "Role", mine)

@@ -125,7 +125,7 @@ def _specification(
 
 @pytest.fixture(scope="module")
 def twice() -> Stack:
-    """Two of each construct in one stack, with other values, to look at."""
+    """Two of each construct in one stack, with other values, for comparison."""
     app = App()
     stack = Stack(app, "Test")
     _Everything(stack, "One", name="abcd")
@@ -135,19 +135,19 @@ def twice() -> Stack:
 
 def _paths(scope: Construct, below: str) -> set[str]:
     root = scope.node.find_child(below)
-    found = {child.node.path.removeprefix(root.node.path) for child in root.node.find_all()}
+    result = {child.node.path.removeprefix(root.node.path) for child in root.node.find_all()}
     # CDK names the permission of a rule after its function's place in the tree.
-    return {re.sub(r"/AllowEventRule\w+$", "/AllowEventRule", path) for path in found}
+    return {re.sub(r"/AllowEventRule\w+$", "/AllowEventRule", path) for path in result}
 
 
-def test_ids_hold_no_value(twice: Stack) -> None:
+def test_construct_ids_have_no_argument_values(twice: Stack) -> None:
     one, two = _paths(twice, "One"), _paths(twice, "Two")
 
     assert one == two
     assert [path for path in one if "abcd" in path] == []
 
 
-def test_two_of_each_construct_live_in_one_stack(twice: Stack) -> None:
+def test_two_of_each_construct_fit_in_one_stack(twice: Stack) -> None:
     resources = twice.node.root.synth().get_stack_by_name("Test").template["Resources"]  # type: ignore[attr-defined]
 
     kinds = [resource["Type"] for resource in resources.values()]
@@ -159,7 +159,7 @@ def test_two_of_each_construct_live_in_one_stack(twice: Stack) -> None:
     assert kinds.count("AWS::Lambda::LayerVersion") == 1
 
 
-def test_roles_of_one_stack_take_their_names_from_it(stack: Stack) -> None:
+def test_imported_roles_have_distinct_policies(stack: Stack) -> None:
     roles = [TrainingRole(stack, "One"), TrainingRole(stack, "Two")]
 
     assert all(isinstance(role.role, iam.Role) for role in roles)

@@ -19,7 +19,7 @@ def _stack(region: str) -> Stack:
 
 @pytest.mark.feature("training: image for every region")
 @pytest.mark.parametrize("name", sorted(images()["images"]))
-def test_each_image_is_found_in_each_region_of_its_table(name: str) -> None:
+def test_each_image_resolves_in_each_region_of_its_table(name: str) -> None:
     newest = versions(name)[-1]
     entry = images()["images"][name]["versions"][newest]
     accounts = images()["registries"][entry["registry"]]
@@ -37,7 +37,7 @@ def test_image_of_a_fixed_region_is_literal() -> None:
     assert image.uri.endswith("/sagemaker-xgboost:3.0-5")
 
 
-def test_image_of_any_region_is_looked_up_once(stack: Stack) -> None:
+def test_image_without_region_uses_one_mapping(stack: Stack) -> None:
     AlgorithmImage.xgboost(stack, "3.0-5")
     AlgorithmImage.xgboost(stack, "1.7-1")
     AlgorithmImage.find(stack, "sklearn", "1.4-2")
@@ -54,7 +54,7 @@ def test_image_of_any_region_is_looked_up_once(stack: Stack) -> None:
     [("ml.g5.xlarge", "2.6.0-gpu-py312"), ("ml.p4d.24xlarge", "2.6.0-gpu-py312"),
      ("ml.m5.xlarge", "2.6.0-cpu-py312"), (None, "2.6.0-cpu-py312")],
 )  # fmt: skip
-def test_the_instance_type_chooses_the_image(instance_type: str | None, tag: str) -> None:
+def test_instance_type_selects_image(instance_type: str | None, tag: str) -> None:
     image = AlgorithmImage.find(
         _stack("eu-west-1"), "pytorch-training", "2.6", instance_type=instance_type
     )
@@ -62,13 +62,13 @@ def test_the_instance_type_chooses_the_image(instance_type: str | None, tag: str
     assert image.uri.endswith(f"/pytorch-training:{tag}")
 
 
-def test_an_image_for_cpus_alone_is_refused_on_gpus() -> None:
+def test_cpu_only_image_is_refused_on_gpus() -> None:
     with pytest.raises(ConfigurationError, match=r"ImageMissing: instance_type must have no acc"):
         AlgorithmImage.find(_stack("eu-west-1"), "sklearn", "1.4-2", instance_type="ml.g5.xlarge")
 
 
 @pytest.mark.feature("training: unknown version lists what there is")
-def test_image_refuses_a_version_there_is_not(stack: Stack) -> None:
+def test_image_refuses_unknown_version(stack: Stack) -> None:
     with pytest.raises(
         ConfigurationError, match=r"version must be one of 0.90-1, .*3.2-0 for xgboost, got '9.9-9'"
     ):
@@ -76,26 +76,26 @@ def test_image_refuses_a_version_there_is_not(stack: Stack) -> None:
 
 
 @pytest.mark.feature("training: unknown region lists what there is")
-def test_image_refuses_a_region_there_is_not() -> None:
+def test_image_refuses_unknown_region() -> None:
     with pytest.raises(
         ConfigurationError, match=r"region must be one of af-south-1, .* for kmeans, got 'moon-1'"
     ):
         AlgorithmImage.find(_stack("moon-1"), "kmeans", "1")
 
 
-def test_image_refuses_a_name_there_is_not(stack: Stack) -> None:
+def test_image_refuses_unknown_name(stack: Stack) -> None:
     with pytest.raises(ConfigurationError, match=r"name must be one of kmeans, .* got 'mxnet'"):
         AlgorithmImage.find(stack, "mxnet", "1")
 
 
-@pytest.mark.feature("training: the table says from which release")
-def test_tables_name_their_releases() -> None:
+@pytest.mark.feature("training: the table has its release")
+def test_tables_have_release() -> None:
     assert images()["source"]["project"] == "sagemaker-core"
     assert images()["source"]["release"][0].isdigit()
     assert instances()["source"]["project"] == "cfn-lint"
 
 
-def test_the_table_of_instances_is_what_the_script_writes() -> None:
+def test_table_of_instances_is_up_to_date() -> None:
     if version("cfn-lint") != instances()["source"]["release"]:
         pytest.skip("another release of cfn-lint is installed than the table was made from")
 

@@ -39,12 +39,12 @@ def front(ground: Ground, **changes: Any) -> InferenceHttpApi:
 @pytest.fixture(scope="module")
 def template() -> Template:
     ground = ground_of(Stack(App(), "Test"))
-    front(ground, scopes=["scores/ask"], requests_per_second=5, burst=10, concurrency=4)
+    front(ground, scopes=["scores/invoke"], requests_per_second=5, burst=10, concurrency=4)
     return ground.template()
 
 
-@pytest.mark.feature("invocation: HTTPS front (JWT)")
-def test_callers_bring_a_token_of_the_issuer(template: Template) -> None:
+@pytest.mark.feature("invocation: inference HTTP API")
+def test_jwt_authorizer_has_issuer_and_audience(template: Template) -> None:
     template.has_resource_properties("AWS::ApiGatewayV2::Authorizer", {
         "AuthorizerType": "JWT", "IdentitySource": ["$request.header.Authorization"],
         "JwtConfiguration": {"Issuer": ISSUER, "Audience": ["scores"]},
@@ -52,13 +52,13 @@ def test_callers_bring_a_token_of_the_issuer(template: Template) -> None:
     (route,) = template.find_resources("AWS::ApiGatewayV2::Route").values()
     assert route["Properties"]["RouteKey"] == "POST /invocations"
     assert route["Properties"]["AuthorizationType"] == "JWT"
-    assert route["Properties"]["AuthorizationScopes"] == ["scores/ask"]
+    assert route["Properties"]["AuthorizationScopes"] == ["scores/invoke"]
 
 
-def test_a_function_is_asked_by_the_second_payload_format(template: Template) -> None:
+def test_integration_has_payload_format_2(template: Template) -> None:
     template.has_resource_properties("AWS::ApiGatewayV2::Integration", {
         "IntegrationType": "AWS_PROXY", "PayloadFormatVersion": "2.0",
-        "IntegrationUri": {"Fn::GetAtt": [Match.string_like_regexp("FrontAskEndpoint.*"), "Arn"]},
+        "IntegrationUri": {"Fn::GetAtt": [Match.string_like_regexp("FrontInvokeProxy.*"), "Arn"]},
     })  # fmt: skip
     (permission,) = [
         each["Properties"]
@@ -68,25 +68,25 @@ def test_a_function_is_asked_by_the_second_payload_format(template: Template) ->
     assert json.dumps(permission["SourceArn"]).endswith('"/*/*/invocations"]]}')
 
 
-def test_calls_are_throttled_and_each_is_logged_with_its_caller(template: Template) -> None:
+def test_requests_are_throttled_and_logged(template: Template) -> None:
     (stage,) = template.find_resources("AWS::ApiGatewayV2::Stage").values()
-    found = stage["Properties"]
-    assert found["DefaultRouteSettings"] == {
+    result = stage["Properties"]
+    assert result["DefaultRouteSettings"] == {
         "DetailedMetricsEnabled": True, "ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 10,
     }  # fmt: skip
-    assert (found["StageName"], found["AutoDeploy"]) == ("live", True)
-    fields = json.loads(found["AccessLogSettings"]["Format"])
+    assert (result["StageName"], result["AutoDeploy"]) == ("live", True)
+    fields = json.loads(result["AccessLogSettings"]["Format"])
     assert fields["caller"] == "$context.authorizer.claims.sub"
     assert fields["authorizerError"] == "$context.authorizer.error"
     (group,) = template.find_resources("AWS::Logs::LogGroup", {
         "Properties": {"KmsKeyId": Match.any_value(), "RetentionInDays": 365},
-    }).keys() & {found["AccessLogSettings"]["DestinationArn"]["Fn::GetAtt"][0]}  # fmt: skip
+    }).keys() & {result["AccessLogSettings"]["DestinationArn"]["Fn::GetAtt"][0]}  # fmt: skip
     assert group.startswith("FrontLogs")
 
 
-def test_the_function_ends_before_the_api_does_and_has_no_dead_letters(template: Template) -> None:
+def test_function_timeout_is_below_that_of_api(template: Template) -> None:
     template.has_resource_properties("AWS::Lambda::Function", {
-        "Description": Match.string_like_regexp("Asks demo .*"), "Timeout": 29,
+        "Description": Match.string_like_regexp("Invokes demo .*"), "Timeout": 29,
         "ReservedConcurrentExecutions": 4, "KmsKeyArn": Match.any_value(),
         "TracingConfig": {"Mode": "Active"}, "DeadLetterConfig": Match.absent(),
         "Environment": {"Variables": {
@@ -95,61 +95,61 @@ def test_the_function_ends_before_the_api_does_and_has_no_dead_letters(template:
     })  # fmt: skip
 
 
-def test_the_function_may_ask_this_endpoint_and_do_nothing_else(template: Template) -> None:
+def test_function_can_invoke_this_endpoint_only(template: Template) -> None:
     policies = template.find_resources("AWS::IAM::ManagedPolicy")
-    (duty,) = [each for name, each in policies.items() if name.startswith("FrontAskEndpointDuty")]
+    (duty,) = [each for name, each in policies.items() if name.startswith("FrontInvokeProxyDuty")]
     (statement,) = duty["Properties"]["PolicyDocument"]["Statement"]
     assert [statement["Action"]] == PERMISSIONS
     assert json.dumps(statement["Resource"]).endswith(':endpoint/demo"]]}')
     assert len([name for name in policies if name.startswith("Front")]) == 2
-    (base,) = [each for name, each in policies.items() if name.startswith("FrontAskEndpointBase")]
+    (base,) = [each for name, each in policies.items() if name.startswith("FrontInvokeProxyBase")]
     assert "sqs" not in json.dumps(base["Properties"])
 
 
-def test_nothing_is_asked_before_the_function_may_ask(template: Template) -> None:
+def test_route_depends_on_permissions_of_function(template: Template) -> None:
     (route,) = template.find_resources("AWS::ApiGatewayV2::Route").values()
-    assert any(each.startswith("FrontAskEndpointDuty") for each in route["DependsOn"])
+    assert any(each.startswith("FrontInvokeProxyDuty") for each in route["DependsOn"])
 
 
-def test_url_is_that_of_the_stage(ground: Ground) -> None:
+def test_url_has_stage(ground: Ground) -> None:
     made = front(ground)
 
-    told = ground.stack.resolve(made.url)
-    assert told["Fn::Join"][1][-1] == "/live/invocations"
+    message = ground.stack.resolve(made.url)
+    assert message["Fn::Join"][1][-1] == "/live/invocations"
 
 
-def test_defaults_take_any_token_of_the_audience(ground: Ground) -> None:
+def test_default_accepts_any_scope(ground: Ground) -> None:
     front(ground, key=None)
 
-    found = ground.template()
-    (route,) = found.find_resources("AWS::ApiGatewayV2::Route").values()
+    result = ground.template()
+    (route,) = result.find_resources("AWS::ApiGatewayV2::Route").values()
     assert "AuthorizationScopes" not in route["Properties"]
-    found.has_resource_properties("AWS::ApiGatewayV2::Stage", {
+    result.has_resource_properties("AWS::ApiGatewayV2::Stage", {
         "DefaultRouteSettings": Match.object_like({
             "ThrottlingRateLimit": 100, "ThrottlingBurstLimit": 200,
         }),
     })  # fmt: skip
-    found.has_resource_properties("AWS::Lambda::Function", {
-        "Description": Match.string_like_regexp("Asks demo .*"),
-        "ReservedConcurrentExecutions": Match.absent(), "KmsKeyArn": Match.absent(),
+    result.has_resource_properties("AWS::Lambda::Function", {
+        "Description": Match.string_like_regexp("Invokes demo .*"),
+        "ReservedConcurrentExecutions": 50, "KmsKeyArn": Match.absent(),
     })  # fmt: skip
 
 
-def test_all_that_is_wrong_is_said_at_once(anew: Ground) -> None:
+def test_faults_are_reported_together(anew: Ground) -> None:
     with pytest.raises(ConfigurationError) as caught:
         front(
             anew, issuer="http://login.example.com", audience=[], content_types=["csv"],
             requests_per_second=0, burst=0, concurrency=0, scopes=["a b", *["s"] * 10],
         )  # fmt: skip
 
-    told = str(caught.value)
+    message = str(caught.value)
     for part in (
         "issuer must match https://", "audience must have at least one entry",
         "content_types must match", "requests_per_second must be between 1 and 10000, got 0",
         "burst must be between 1 and 5000, got 0", "concurrency must be at least 1, got 0",
         "scopes must have at most 10 entries, got 11", r"scopes must match \S+, got 'a b'",
     ):  # fmt: skip
-        assert part in told
+        assert part in message
 
 
 @pytest.mark.parametrize(
@@ -159,38 +159,36 @@ def test_all_that_is_wrong_is_said_at_once(anew: Ground) -> None:
         "https://user@a.b", "https://a.b/.well-known/openid-configuration",
     ],
 )  # fmt: skip
-def test_what_is_no_issuer_is_refused(anew: Ground, issuer: str) -> None:
+def test_invalid_issuer_is_refused(anew: Ground, issuer: str) -> None:
     with pytest.raises(ConfigurationError, match="issuer must"):
         front(anew, issuer=issuer)
 
 
 @pytest.mark.parametrize(
-    ("audience", "told"),
+    ("audience", "message"),
     [
         ("scores", "audience must be a list of texts, got 'scores'"),
         (["a"] * 51, "audience must have at most 50 entries, got 51"),
         ([""], "audience must match"),
     ],
 )
-def test_audiences_that_no_token_can_have_are_refused(
-    anew: Ground, audience: Any, told: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=told):
+def test_invalid_audience_is_refused(anew: Ground, audience: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         front(anew, audience=audience)
 
 
-def test_an_endpoint_that_does_not_answer_at_once_is_refused(anew: Ground) -> None:
+def test_endpoint_without_synchronous_inference_is_refused(anew: Ground) -> None:
     endpoint = endpoint_of(anew, kind=Asynchronous(output_prefix="out/"))
 
-    with pytest.raises(ConfigurationError, match="KindNotAllowed: the front asks an endpoint"):
+    with pytest.raises(ConfigurationError, match="KindNotAllowed: an inference API needs"):
         front(anew, endpoint=endpoint)
 
 
-def test_nag_finds_nothing_in_it() -> None:
+def test_rule_packs_have_no_findings() -> None:
     app = App()
-    front(ground_of(Stack(app, "Test")), scopes=["scores/ask"])
+    front(ground_of(Stack(app, "Test")), scopes=["scores/invoke"])
 
-    found = [
+    result = [
         (violation.rule_name, resource.construct_path)
         for pack in (AwsSolutionsChecks, NIST80053R5Checks, HIPAASecurityChecks, PCIDSS321Checks)
         for violation in pack(app).validate_scope(app).violations
@@ -198,10 +196,10 @@ def test_nag_finds_nothing_in_it() -> None:
         if resource.construct_path.startswith("Test/Front")
     ]
 
-    assert found == []
+    assert result == []
 
 
-def test_an_issuer_that_is_not_known_yet_is_let_pass(ground: Ground) -> None:
+def test_token_issuer_is_not_checked(ground: Ground) -> None:
     issuer = CfnParameter(ground.stack, "Issuer").value_as_string
 
     front(ground, issuer=issuer)

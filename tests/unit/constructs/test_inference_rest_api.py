@@ -45,8 +45,8 @@ def method_of(template: Template) -> dict[str, Any]:
     return dict(method["Properties"])
 
 
-@pytest.mark.feature("invocation: HTTPS front (IAM)")
-def test_front_asks_the_endpoint_without_a_function_between(stack: Stack) -> None:
+@pytest.mark.feature("invocation: inference REST API (IAM)")
+def test_api_invokes_endpoint_without_function(stack: Stack) -> None:
     front(stack)
 
     method = method_of(Template.from_stack(stack))
@@ -60,36 +60,36 @@ def test_front_asks_the_endpoint_without_a_function_between(stack: Stack) -> Non
     assert set(method["Integration"]["RequestTemplates"]) == {"text/csv", "application/json"}
 
 
-def test_one_of_many_models_may_be_asked_for(stack: Stack) -> None:
+def test_api_passes_target_model(stack: Stack) -> None:
     front(stack)
 
     method, header = method_of(Template.from_stack(stack)), "header.X-Amzn-SageMaker-Target-Model"
     assert method["RequestParameters"][f"method.request.{header}"] is False
-    handed_on = method["Integration"]["RequestParameters"]
-    assert handed_on[f"integration.request.{header}"] == f"method.request.{header}"
+    passed = method["Integration"]["RequestParameters"]
+    assert passed[f"integration.request.{header}"] == f"method.request.{header}"
 
 
-def test_a_models_error_is_told_as_a_bad_gateway(stack: Stack) -> None:
+def test_model_error_is_bad_gateway(stack: Stack) -> None:
     front(stack)
 
     answers = method_of(Template.from_stack(stack))["Integration"]["IntegrationResponses"]
-    found = {each.get("SelectionPattern"): each["StatusCode"] for each in answers}
-    assert found == {None: "200", "424": "502", r"4(?!24)\d{2}": "400", r"5\d{2}": "503"}
+    result = {each.get("SelectionPattern"): each["StatusCode"] for each in answers}
+    assert result == {None: "200", "424": "502", r"4(?!24)\d{2}": "400", r"5\d{2}": "503"}
 
 
-@pytest.mark.feature("invocation: HTTPS front (Cognito)")
-def test_callers_may_bring_a_token_of_a_user_pool(stack: Stack) -> None:
+@pytest.mark.feature("invocation: inference REST API (Cognito)")
+def test_user_pool_authorizes_requests(stack: Stack) -> None:
     pool = cognito.UserPool.from_user_pool_id(stack, "Pool", "eu-west-1_abc")
 
-    front(stack, user_pools=[pool], scopes=["models/ask"])
+    front(stack, user_pools=[pool], scopes=["models/invoke"])
 
     method = method_of(Template.from_stack(stack))
     assert method["AuthorizationType"] == "COGNITO_USER_POOLS"
-    assert method["AuthorizationScopes"] == ["models/ask"]
+    assert method["AuthorizationScopes"] == ["models/invoke"]
 
 
-@pytest.mark.feature("invocation: HTTPS front (request model, throttling)")
-def test_requests_are_held_against_a_schema_and_a_rate(stack: Stack) -> None:
+@pytest.mark.feature("invocation: inference REST API (request model, throttling)")
+def test_requests_are_validated_and_throttled(stack: Stack) -> None:
     schema = apigateway.JsonSchema(type=apigateway.JsonSchemaType.OBJECT, required=["instances"])
 
     front(stack, schema=schema, requests_per_second=5, burst=10)
@@ -111,7 +111,7 @@ def test_requests_are_held_against_a_schema_and_a_rate(stack: Stack) -> None:
     template.has_resource_properties("AWS::Logs::LogGroup", {"KmsKeyId": Match.any_value()})
 
 
-def test_front_may_ask_this_endpoint_only_and_callers_post_only(stack: Stack) -> None:
+def test_api_role_and_callers_have_least_privilege(stack: Stack) -> None:
     people = iam.Role(stack, "People", assumed_by=iam.AccountRootPrincipal())
 
     front(stack).grant_call(people)
@@ -121,18 +121,18 @@ def test_front_may_ask_this_endpoint_only_and_callers_post_only(stack: Stack) ->
     assert "/live/POST/invocations" in text
 
 
-def test_all_that_is_wrong_with_a_front_is_said_at_once(stack: Stack) -> None:
+def test_faults_of_api_are_reported_together(stack: Stack) -> None:
     with pytest.raises(ConfigurationError) as caught:
         front(stack, content_types=["csv"], burst=0, scopes=["a"],
               schema=apigateway.JsonSchema())  # fmt: skip
 
-    told = str(caught.value)
+    message = str(caught.value)
     for part in ("content_types must match", "burst must be between 1 and 5000, got 0",
-                 "give user_pools", "schema is of application/json"):  # fmt: skip
-        assert part in told
+                 "scopes needs user_pools", "schema needs application/json"):  # fmt: skip
+        assert part in message
 
 
-def test_nag_finds_nothing_in_front_switch_alarms_and_dashboard() -> None:
+def test_rule_packs_have_no_findings_for_api_schedule_alarms_and_dashboard() -> None:
     app = App()
     ground = ground_of(Stack(app, "Test"))
     endpoint, topic = own_endpoint(ground), ground.alerts.topic
@@ -149,7 +149,7 @@ def test_nag_finds_nothing_in_front_switch_alarms_and_dashboard() -> None:
     )  # fmt: skip
     InferenceRestApi(ground.stack, "Front", endpoint=endpoint, key=ground.store.key)
 
-    found = [
+    result = [
         (violation.rule_name, resource.construct_path)
         for pack in (AwsSolutionsChecks, NIST80053R5Checks, HIPAASecurityChecks, PCIDSS321Checks)
         for violation in pack(app).validate_scope(app).violations
@@ -159,4 +159,4 @@ def test_nag_finds_nothing_in_front_switch_alarms_and_dashboard() -> None:
         )
     ]
 
-    assert found == []
+    assert result == []

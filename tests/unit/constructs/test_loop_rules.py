@@ -65,19 +65,19 @@ def refusal(make: Callable[[], Any]) -> str:
     "metric",
     ["validation:auc", "validation:logloss", "train:mae", "accuracy", "validation:mae:x", ""],
 )
-def test_a_metric_that_is_not_computed_for_a_champion_is_refused(loop: Loop, metric: str) -> None:
-    told = refusal(lambda: loop(gate=Gate(metric=metric, threshold=1)))
+def test_metric_not_computed_for_champion_is_refused(loop: Loop, metric: str) -> None:
+    message = refusal(lambda: loop(gate=Gate(metric=metric, threshold=1)))
 
-    assert told.partition("] ")[2] == (
+    assert message.partition("] ")[2] == (
         "GateNotComputed: gate.metric must be validation:mae or validation:rmse (no other is "
-        f"computed for a champion), got {metric!r}"
+        f"computed for the champion), got {metric!r}"
     )
 
 
 def test_maximizing_an_error_is_refused(loop: Loop) -> None:
-    told = refusal(lambda: loop(gate=Gate(threshold=1, objective="Maximize")))
+    message = refusal(lambda: loop(gate=Gate(threshold=1, objective="Maximize")))
 
-    assert told.endswith("gate.objective must be Minimize for mae and rmse, got 'Maximize'")
+    assert message.endswith("gate.objective must be Minimize for mae and rmse, got 'Maximize'")
 
 
 @pytest.mark.parametrize(
@@ -88,15 +88,15 @@ def test_maximizing_an_error_is_refused(loop: Loop) -> None:
         ({"objective": "count:poisson"}, "validation:rmse", "train:poisson-nloglik, validation:"),
     ],
 )
-def test_a_metric_that_the_job_does_not_report_is_refused(
+def test_metric_that_job_does_not_report_is_refused(
     anew: Ground, loop: Loop, hyperparameters: dict[str, Any], metric: str, reported: str
 ) -> None:
     made = job(anew, XGBoost(hyperparameters={"num_round": 10, **hyperparameters}))
 
-    told = refusal(lambda: loop(job=made, gate=Gate(metric=metric, threshold=1)))
+    message = refusal(lambda: loop(job=made, gate=Gate(metric=metric, threshold=1)))
 
-    assert f"must be one that the job reports ({reported}" in told
-    assert told.endswith(f"got {metric!r}")
+    assert f"must be one that the job reports ({reported}" in message
+    assert message.endswith(f"got {metric!r}")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_metric_that_the_job_does_not_report_is_refused(
         ({"objective": "reg:absoluteerror"}, "validation:mae"),
     ],
 )
-def test_a_metric_that_the_job_reports_is_taken(
+def test_metric_that_job_reports_is_accepted(
     anew: Ground, loop: Loop, hyperparameters: dict[str, Any], metric: str
 ) -> None:
     made = job(anew, XGBoost(hyperparameters={"num_round": 10, **hyperparameters}))
@@ -117,33 +117,31 @@ def test_a_metric_that_the_job_reports_is_taken(
 
 
 @pytest.mark.parametrize("framework", [PyTorch, SKLearn, TensorFlow, XGBoostScript])
-def test_a_framework_is_refused_with_what_to_do(
+def test_framework_is_refused_with_alternative(
     anew: Ground, loop: Loop, source: SourceCode, framework: Any
 ) -> None:
     made = job(anew, framework(source=source), metric_definitions=[REPORTED])
 
-    told = refusal(lambda: loop(job=made))
+    message = refusal(lambda: loop(job=made))
 
-    assert len(told.splitlines()) == 1
-    assert "ImageCannotServe" in told
-    assert f"got {framework.__name__}: serve its models by Endpoint and Model" in told
+    assert len(message.splitlines()) == 1
+    assert "ImageCannotServe" in message
+    assert f"got {framework.__name__}: serve its models by Endpoint and Model" in message
 
 
-def test_an_image_of_ones_own_that_needs_a_source_is_refused(
-    anew: Ground, loop: Loop, source: SourceCode
-) -> None:
+def test_custom_image_with_source_is_refused(anew: Ground, loop: Loop, source: SourceCode) -> None:
     made = job(anew, CustomImage(uri=IMAGE, source=source), metric_definitions=[REPORTED])
 
     assert "or a CustomImage without source" in refusal(lambda: loop(job=made))
 
 
-def test_an_image_of_ones_own_that_serves_is_taken(anew: Ground, loop: Loop) -> None:
+def test_custom_image_without_source_is_accepted(anew: Ground, loop: Loop) -> None:
     made = job(anew, CustomImage(uri=IMAGE), metric_definitions=[REPORTED])
 
     assert loop(job=made).job is made
 
 
-def test_an_image_of_ones_own_that_reports_nothing_is_refused(anew: Ground, loop: Loop) -> None:
+def test_custom_image_without_metrics_is_refused(anew: Ground, loop: Loop) -> None:
     made = job(anew, CustomImage(uri=IMAGE))
 
     assert "the job reports (none)" in refusal(lambda: loop(job=made))
@@ -157,7 +155,7 @@ def test_an_image_of_ones_own_that_reports_nothing_is_refused(anew: Ground, loop
          "test:absolute_loss"),
     ],
 )  # fmt: skip
-def test_built_in_algorithms_that_report_neither_are_refused(
+def test_built_in_algorithms_without_gate_metric_are_refused(
     anew: Ground, loop: Loop, algorithm: Algorithm, channel: str, reported: str
 ) -> None:
     made = job(
@@ -169,7 +167,7 @@ def test_built_in_algorithms_that_report_neither_are_refused(
     assert reported in refusal(lambda: loop(job=made))
 
 
-def test_a_search_with_a_framework_is_refused(anew: Ground, loop: Loop, source: SourceCode) -> None:
+def test_tuning_with_framework_is_refused(anew: Ground, loop: Loop, source: SourceCode) -> None:
     role = TrainingRole(anew.stack, "Tuning", key=anew.store.key, tunes=True)
     specification = JobSpecification(
         algorithm=PyTorch(source=source), store=anew.store, role=role,
@@ -184,7 +182,7 @@ def test_a_search_with_a_framework_is_refused(anew: Ground, loop: Loop, source: 
     assert "got PyTorch" in refusal(lambda: loop(job=made))
 
 
-def test_metrics_of_tokens_are_left_to_the_deployment(stack: Stack) -> None:
+def test_token_metrics_are_not_checked(stack: Stack) -> None:
     unknown = CfnParameter(stack, "Metric").value_as_string
 
     assert XGBoost(hyperparameters={"num_round": 1, "eval_metric": unknown}).reported([]) is None
@@ -193,7 +191,7 @@ def test_metrics_of_tokens_are_left_to_the_deployment(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("objective", sorted(_DEFAULTS))
-def test_the_default_metric_is_xgboosts_own(objective: str) -> None:
+def test_default_metric_is_that_of_xgboost(objective: str) -> None:
     rows = 40
     features = np.linspace(0.1, 1, rows * 2).reshape(rows, 2)
     counted = {"multi": 3, "count": 3, "binary": 2, "rank": 2}

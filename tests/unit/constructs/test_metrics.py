@@ -32,7 +32,7 @@ def made(loop: Callable[..., RetrainingLoop]) -> RetrainingLoop:
     return loop()
 
 
-def _said(metric: cloudwatch.Metric) -> tuple[str, str, dict[str, Any], str]:
+def _rendered(metric: cloudwatch.Metric) -> tuple[str, str, dict[str, Any], str]:
     dimensions = {} if metric.dimensions is None else dict(metric.dimensions)
     return metric.namespace, metric.metric_name, dimensions, metric.statistic
 
@@ -57,7 +57,7 @@ def test_endpoint_metrics_are_of_one_variant(
     name: str,
     statistic: str,
 ) -> None:
-    assert _said(metric(endpoint)) == (namespace, name, _VARIANT, statistic)
+    assert _rendered(metric(endpoint)) == (namespace, name, _VARIANT, statistic)
 
 
 @pytest.mark.parametrize(("percentile", "statistic"), [(50, "p50"), (90, "p90"), (99.9, "p99.9")])
@@ -68,7 +68,7 @@ def test_latency_of_any_percentile(
 
 
 @pytest.mark.parametrize("name", ["metric_model_latency", "metric_overhead_latency"])
-def test_latencies_say_that_they_are_in_microseconds(name: str) -> None:
+def test_latency_docstrings_have_microseconds(name: str) -> None:
     assert "MICROSECONDS" in getattr(EndpointBase, name).__doc__
 
 
@@ -88,10 +88,10 @@ def test_endpoint_metric_takes_variant_period_and_statistic(endpoint: EndpointBa
         (EndpointBase.metric_rollbacks, "RollbacksDetected"),
     ],
 )
-def test_metrics_of_the_project_about_an_endpoint(
+def test_custom_metrics_of_endpoint(
     endpoint: EndpointBase, metric: Callable[[EndpointBase], cloudwatch.Metric], name: str
 ) -> None:
-    assert _said(metric(endpoint))[:3] == ("sageloop", name, {"EndpointName": "demo"})
+    assert _rendered(metric(endpoint))[:3] == ("sageloop", name, {"EndpointName": "demo"})
 
 
 def test_store_metrics_are_daily(stack: Stack) -> None:
@@ -100,23 +100,23 @@ def test_store_metrics_are_daily(stack: Stack) -> None:
 
     size, objects = store.metric_size(), store.metric_objects()
 
-    assert _said(size)[1:3] == (
+    assert _rendered(size)[1:3] == (
         "BucketSizeBytes", {"BucketName": "mine", "StorageType": "StandardStorage"},
     )  # fmt: skip
-    assert _said(objects)[1:3] == (
+    assert _rendered(objects)[1:3] == (
         "NumberOfObjects", {"BucketName": "mine", "StorageType": "AllStorageTypes"},
     )  # fmt: skip
     assert size.period.to_days() == objects.period.to_days() == 1
 
 
-def test_table_metric_is_dynamodbs(stack: Stack) -> None:
+def test_table_metric_has_dynamodb_namespace(stack: Stack) -> None:
     assert StateTable(stack, "State").metric("ThrottledRequests").namespace == "AWS/DynamoDB"
 
 
-def test_job_metric_is_the_projects(stack: Stack) -> None:
+def test_job_metric_has_project_namespace(stack: Stack) -> None:
     job = TrainingJob.from_job_name(stack, "Job", job="demo")
 
-    assert _said(job.metric_rejections()) == (
+    assert _rendered(job.metric_rejections()) == (
         "sageloop", "ChallengersRejected", {"Job": "demo"}, "Sum",
     )  # fmt: skip
 
@@ -126,7 +126,7 @@ def test_metric_of_a_run_is_of_one_instance(stack: Stack) -> None:
 
     metric = job.metric_of_run("GPUUtilization", training_job="demo-0123456789ab", instance=2)
 
-    assert _said(metric)[:3] == (
+    assert _rendered(metric)[:3] == (
         "/aws/sagemaker/TrainingJobs", "GPUUtilization", {"Host": "demo-0123456789ab/algo-2"},
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ def test_loop_counts_alerts_about_its_job_and_its_endpoint(made: RetrainingLoop)
     metric = made.metric_alerts(period=Duration.minutes(1))
 
     assert metric.expression == "FILL(alertsSent0, 0) + FILL(alertsSent1, 0)"
-    assert [_said(part)[1:3] for part in metric.using_metrics.values()] == [  # type: ignore[arg-type]
+    assert [_rendered(part)[1:3] for part in metric.using_metrics.values()] == [  # type: ignore[arg-type]
         ("AlertsSent", {"Job": "demo"}),
         ("AlertsSent", {"EndpointName": "demo"}),
     ]
@@ -145,18 +145,21 @@ def test_loop_counts_suppressed_triggers_by_reason(made: RetrainingLoop) -> None
     (part,) = made.metric_suppressed(reason="cooldown").using_metrics.values()
     whole = made.metric_suppressed().using_metrics.values()
 
-    assert _said(part)[1:3] == (  # type: ignore[arg-type]
+    assert _rendered(part)[1:3] == (  # type: ignore[arg-type]
         "TriggersSuppressed", {"Job": "demo", "Reason": "cooldown"},
     )  # fmt: skip
     assert len(whole) == 4
 
 
-def test_loop_refuses_a_reason_that_there_is_not(made: RetrainingLoop) -> None:
+def test_loop_refuses_unknown_reason(made: RetrainingLoop) -> None:
     with pytest.raises(ConfigurationError, match="reason must be one of cooldown, duplicate, "):
         made.metric_suppressed(reason="weather")
 
 
-def test_loop_passes_on_metrics_of_its_endpoint_and_job(made: RetrainingLoop) -> None:
-    assert _said(made.metric_promotions())[1:3] == ("Promotions", {"EndpointName": "demo"})
-    assert _said(made.metric_rollbacks())[1:3] == ("RollbacksDetected", {"EndpointName": "demo"})
-    assert _said(made.metric_rejections())[1:3] == ("ChallengersRejected", {"Job": "demo"})
+def test_loop_has_metrics_of_endpoint_and_job(made: RetrainingLoop) -> None:
+    assert _rendered(made.metric_promotions())[1:3] == ("Promotions", {"EndpointName": "demo"})
+    assert _rendered(made.metric_rollbacks())[1:3] == (
+        "RollbacksDetected",
+        {"EndpointName": "demo"},
+    )
+    assert _rendered(made.metric_rejections())[1:3] == ("ChallengersRejected", {"Job": "demo"})

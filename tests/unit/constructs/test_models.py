@@ -25,7 +25,7 @@ from constructs_lib import (
 
 from .conftest import Ground, ground_of
 from .jobs import transform
-from .serving import IMAGE, container, judged, many, model, open_model, role
+from .serving import IMAGE, checked, container, many, model, open_model, role
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def code(tmp_path: Path) -> Path:
 
 
 def request_of(made: Any) -> dict[str, Any]:
-    return judged(made, "CreateModel", made.request, ModelName="demo-1")
+    return checked(made, "CreateModel", made.request, ModelName="demo-1")
 
 
 def policy_of(made: Any) -> str:
@@ -83,7 +83,7 @@ def test_model_waits_for_its_roles_policy_and_the_network() -> None:
 
 
 @pytest.mark.feature("serving constructs: model from a bucket")
-def test_model_from_a_bucket_of_ones_own(anew: Ground) -> None:
+def test_model_from_existing_bucket(anew: Ground) -> None:
     bucket = s3.Bucket.from_bucket_name(anew.stack, "Mine", "mine")
 
     made = model(anew, artifact=ModelArtifact.from_bucket(bucket, "m/model.tar.gz"))
@@ -93,7 +93,7 @@ def test_model_from_a_bucket_of_ones_own(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: model from files that are not packed")
-def test_a_prefix_is_read_as_it_lies(anew: Ground) -> None:
+def test_prefix_artifact_is_uncompressed(anew: Ground) -> None:
     artifact = ModelArtifact.from_store(anew.store, "models/plain/")
 
     definition = request_of(model(anew, artifact=artifact))["PrimaryContainer"]
@@ -103,7 +103,7 @@ def test_a_prefix_is_read_as_it_lies(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: model from a training job")
-def test_model_from_a_run_of_a_training_job(anew: Ground) -> None:
+def test_model_from_training_job(anew: Ground) -> None:
     job = anew.job()
 
     made = model(anew, artifact=ModelArtifact.from_job(job, "demo-0123456789ab"))
@@ -112,7 +112,7 @@ def test_model_from_a_run_of_a_training_job(anew: Ground) -> None:
     assert address.endswith("/demo-0123456789ab/output/model.tar.gz")
 
 
-def test_model_from_a_job_refuses_another_jobs_run(anew: Ground) -> None:
+def test_model_from_job_refuses_name_of_other_job(anew: Ground) -> None:
     job = anew.job()
 
     with pytest.raises(ConfigurationError, match="name must be a run of demo"):
@@ -120,7 +120,7 @@ def test_model_from_a_job_refuses_another_jobs_run(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: model from a registry package")
-def test_a_package_brings_its_image(anew: Ground) -> None:
+def test_model_package_has_its_image(anew: Ground) -> None:
     arn = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/demo/3"
     made = model(anew, image=None, artifact=ModelArtifact.from_package(arn))
 
@@ -128,9 +128,7 @@ def test_a_package_brings_its_image(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: model from a local folder")
-def test_a_folder_is_packed_alike_wherever_it_lies(
-    anew: Ground, weights: Path, tmp_path: Path
-) -> None:
+def test_folder_archive_is_independent_of_path(anew: Ground, weights: Path, tmp_path: Path) -> None:
     made = model(anew, artifact=ModelArtifact.from_folder(weights))
     copy = tmp_path / "copy"
     weights.rename(copy)
@@ -162,7 +160,7 @@ def test_code_is_packed_with_the_folder_of_an_isolated_model(
     assert {"model.pt", "deep/vocabulary.txt", "code/inference.py"} in names
 
 
-def test_code_is_fetched_where_there_is_a_network(anew: Ground, code: Path) -> None:
+def test_code_is_downloaded_with_network_access(anew: Ground, code: Path) -> None:
     made = open_model(anew, code=InferenceCode(folder=code))
 
     environment = made.request["PrimaryContainer"]["Environment"]
@@ -186,7 +184,7 @@ def test_requirements_are_refused_without_a_network(
 
 
 @pytest.mark.feature("serving constructs: several containers as a pipeline")
-def test_containers_answer_in_turn(anew: Ground) -> None:
+def test_serial_containers_are_rendered(anew: Ground) -> None:
     made = model(anew, containers=[container(anew), container(anew)])
 
     request = request_of(made)
@@ -196,8 +194,8 @@ def test_containers_answer_in_turn(anew: Ground) -> None:
     assert "PrimaryContainer" not in request
 
 
-@pytest.mark.feature("serving constructs: several containers asked one by one")
-def test_containers_answer_by_name(anew: Ground) -> None:
+@pytest.mark.feature("serving constructs: direct invocation of several containers")
+def test_direct_containers_are_rendered(anew: Ground) -> None:
     containers = [container(anew, hostname=name) for name in ("one", "two")]
 
     request = request_of(model(anew, containers=containers, invocation="Direct"))
@@ -218,7 +216,7 @@ def test_a_multi_model_container_names_a_prefix(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: images of frameworks and of one's own")
-def test_the_role_may_pull_the_image_it_needs(anew: Ground) -> None:
+def test_role_can_pull_image(anew: Ground) -> None:
     arn = "arn:aws:ecr:eu-west-1:123456789012:repository/mine"
 
     made = model(anew, image=CustomImage(uri=IMAGE, repository_arn=arn))
@@ -226,13 +224,13 @@ def test_the_role_may_pull_the_image_it_needs(anew: Ground) -> None:
     assert arn in policy_of(made)
 
 
-def test_a_model_you_already_have(anew: Ground) -> None:
+def test_imported_model_has_name(anew: Ground) -> None:
     made = ModelBase.from_model_name(anew.stack, "Mine", model_name="mine", role=role(anew))
 
     assert (made.model_name, made.is_multi_model, made.is_pipeline) == ("mine", False, False)
 
 
-def test_a_role_of_ones_own_is_granted_before_the_model() -> None:
+def test_model_depends_on_grants_of_role() -> None:
     ground = ground_of(Stack(App(), "Test"))
     own = iam.Role(ground.stack, "Own", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
 
@@ -243,7 +241,7 @@ def test_a_role_of_ones_own_is_granted_before_the_model() -> None:
 
 
 @pytest.mark.feature("batch transform: a model of this library, or of a package")
-def test_a_transform_job_takes_a_model_and_its_role(anew: Ground) -> None:
+def test_transform_job_uses_model_and_role(anew: Ground) -> None:
     made = model(anew)
 
     job = transform(anew, model=made, model_name="", role=None)
@@ -278,7 +276,7 @@ def test_pipelines_refuse_too_many_containers(anew: Ground) -> None:
         model(anew, containers=[ModelContainer(image=IMAGE)] * 16)
 
 
-def test_pipelines_asked_one_by_one_need_names(anew: Ground) -> None:
+def test_direct_containers_need_hostnames(anew: Ground) -> None:
     with pytest.raises(ConfigurationError, match="needs a hostname for each container"):
         model(anew, containers=[ModelContainer(image=IMAGE)] * 2, invocation="Direct")
 

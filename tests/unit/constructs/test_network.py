@@ -18,14 +18,14 @@ def template() -> Template:
     return Template.from_stack(stack)
 
 
-def test_network_has_no_way_out(template: Template) -> None:
+def test_network_has_no_internet_access(template: Template) -> None:
     template.resource_count_is("AWS::EC2::InternetGateway", 0)
     template.resource_count_is("AWS::EC2::NatGateway", 0)
     template.resource_count_is("AWS::EC2::Subnet", 2)
     template.resource_count_is("AWS::EC2::FlowLog", 1)
 
 
-def test_network_has_only_the_interfaces_asked_for(stack: Stack) -> None:
+def test_network_has_selected_interface_endpoints_only(stack: Stack) -> None:
     PrivateNetwork(stack, "Network", interfaces=["SageMakerApi", "Sts"])
 
     endpoints = Template.from_stack(stack).find_resources(
@@ -39,25 +39,25 @@ def test_network_refuses_an_unknown_interface(stack: Stack) -> None:
         PrivateNetwork(stack, "Network", interfaces=["Internet"])
 
 
-def test_s3_gateway_admits_answers_of_custom_resources(template: Template) -> None:
+def test_s3_endpoint_policy_allows_custom_resource_responses(template: Template) -> None:
     gateways = template.find_resources(
         "AWS::EC2::VPCEndpoint", {"Properties": {"VpcEndpointType": "Gateway"}}
     )
     assert "cloudformation-custom-resource-response-" in json.dumps(gateways)
 
 
-def test_default_group_is_closed_and_outlived_by_its_way_out(template: Template) -> None:
+def test_default_group_is_emptied_and_deleted_before_endpoints(template: Template) -> None:
     (closed,) = template.find_resources("Custom::DefaultSecurityGroup").values()
     for kind in ("AWS::EC2::VPCEndpoint", "AWS::EC2::SubnetRouteTableAssociation"):
         assert set(template.find_resources(kind)) <= set(closed["DependsOn"])
 
 
-def test_no_function_but_our_own(template: Template) -> None:
+def test_network_has_no_other_function(template: Template) -> None:
     functions = template.find_resources("AWS::Lambda::Function").values()
     assert {f["Properties"]["Runtime"] for f in functions} == {"python3.13"}
 
 
-def test_workload_group_lets_nothing_in(stack: Stack) -> None:
+def test_security_group_has_no_inbound_rules(stack: Stack) -> None:
     network = PrivateNetwork(stack, "Network")
 
     group = network.security_group(stack, "Group", description="Jobs")

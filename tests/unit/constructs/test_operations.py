@@ -30,7 +30,7 @@ from .conftest import Ground, ground_of
 Loop = Callable[..., RetrainingLoop]
 
 
-def test_pages_admit_alarms_to_topic_and_key(stack: Stack) -> None:
+def test_alert_topic_and_key_allow_alarms(stack: Stack) -> None:
     store = DataStore(stack, "Store")
 
     AlertTopic(stack, "AlertTopic", key=store.key)
@@ -41,13 +41,13 @@ def test_pages_admit_alarms_to_topic_and_key(stack: Stack) -> None:
         assert "cloudwatch.amazonaws.com" in json.dumps(resource)
 
 
-def test_pages_from_topic_uses_the_topic(stack: Stack) -> None:
+def test_alert_topic_from_topic_uses_topic(stack: Stack) -> None:
     topic = sns.Topic.from_topic_arn(stack, "Mine", "arn:aws:sns:eu-west-1:111122223333:mine")
 
     assert AlertTopic.from_topic(stack, "AlertTopic", topic=topic).topic is topic
 
 
-def test_live_error_alarm_waits_for_truth(stack: Stack) -> None:
+def test_model_quality_alarm_ignores_missing_ground_truth(stack: Stack) -> None:
     endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
 
     ModelQualityAlarms(
@@ -76,7 +76,7 @@ def test_alarms_refuse_more_breaches_than_windows(stack: Stack) -> None:
                model_quality_threshold=1, breaching=4)  # fmt: skip
 
 
-def test_silence_is_an_alarm_only_if_asked_for(stack: Stack) -> None:
+def test_traffic_alarm_is_optional(stack: Stack) -> None:
     endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", endpoint_name="demo")
 
     alarms = ModelQualityAlarms(
@@ -122,7 +122,7 @@ def test_every_function_is_private_traced_and_has_dead_letters(template: Templat
         assert "KmsKeyArn" in properties or "Environment" not in properties
 
 
-def test_every_rule_keeps_what_its_target_did_not_take(template: Template) -> None:
+def test_every_rule_has_dead_letter_queue_and_retries(template: Template) -> None:
     for rule in template.find_resources("AWS::Events::Rule").values():
         (target,) = rule["Properties"]["Targets"]
         assert "Arn" in target["DeadLetterConfig"]
@@ -173,12 +173,10 @@ def _alarm(ground: Ground, *, hours: int, windows: int) -> cloudwatch.Alarm:
     metric = cloudwatch.Metric(
         namespace="sageloop", metric_name="MeanAbsoluteError", period=Duration.hours(hours)
     )
-    return metric.create_alarm(ground.stack, "Red", threshold=1, evaluation_periods=windows)
+    return metric.create_alarm(ground.stack, "Model", threshold=1, evaluation_periods=windows)
 
 
-def test_loop_refuses_a_cooldown_that_ends_while_the_alarm_may_be_red(
-    anew: Ground, loop: Loop
-) -> None:
+def test_loop_refuses_cooldown_shorter_than_alarm(anew: Ground, loop: Loop) -> None:
     endpoint = anew.champion(rollout=Canary(wait_seconds=300, termination_wait_seconds=120))
 
     with pytest.raises(ConfigurationError) as refused:
@@ -191,7 +189,7 @@ def test_loop_refuses_a_cooldown_that_ends_while_the_alarm_may_be_red(
     ).replace("Case", anew.stack.node.path)
 
 
-def test_loop_takes_a_cooldown_that_outlasts_the_red_alarm(anew: Ground, loop: Loop) -> None:
+def test_loop_accepts_cooldown_longer_than_alarm(anew: Ground, loop: Loop) -> None:
     made = loop(
         model_quality_alarm=_alarm(anew, hours=1, windows=3), cooldown=Duration.seconds(11_821)
     )
@@ -199,16 +197,14 @@ def test_loop_takes_a_cooldown_that_outlasts_the_red_alarm(anew: Ground, loop: L
     assert made.model_quality_alarm.alarm_arn
 
 
-def test_an_alarm_known_by_name_only_counts_one_window_of_the_evaluation(
-    anew: Ground, loop: Loop
-) -> None:
+def test_imported_alarm_counts_as_one_window(anew: Ground, loop: Loop) -> None:
     mine = cloudwatch.Alarm.from_alarm_name(anew.stack, "Mine", "mine")
 
     with pytest.raises(ConfigurationError, match=r"take 1 x 3600, .* 900, .* waits 120"):
         loop(model_quality_alarm=mine, cooldown=Duration.hours(1))
 
 
-def test_grant_start_allows_the_one_function_that_starts_jobs(anew: Ground, loop: Loop) -> None:
+def test_grant_start_allows_start_function_only(anew: Ground, loop: Loop) -> None:
     role = iam.Role(anew.stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
 
     made = loop()
@@ -218,7 +214,7 @@ def test_grant_start_allows_the_one_function_that_starts_jobs(anew: Ground, loop
     assert statement.resources == [made.start_training.arn]
 
 
-def test_pages_grant_publish_with_the_use_of_the_key(stack: Stack) -> None:
+def test_grant_publish_includes_use_of_key(stack: Stack) -> None:
     key = kms.Key(stack, "Key")
     role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
 

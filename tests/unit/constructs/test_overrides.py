@@ -13,7 +13,7 @@ from .requests import request_of
 
 
 @pytest.mark.feature("training: any field of the API")
-def test_fields_are_put_over_the_request_by_path_or_nested(anew: Ground) -> None:
+def test_overrides_apply_by_path_or_nested(anew: Ground) -> None:
     job = anew.job(overrides={
         "TensorBoardOutputConfig": {"S3OutputPath": "s3://b/boards"},
         "TensorBoardOutputConfig.LocalPath": "/opt/ml/output/tensorboard",
@@ -49,13 +49,13 @@ def test_fields_are_put_over_the_request_by_path_or_nested(anew: Ground) -> None
         ({"EnableNetworkIsolation": "yes"}, "must be true or false, got 'yes'"),
         ({"Tags": [{"Key": "", "Value": "x"}]}, "Tags.0.Key must have at least 1 characters"),
         ({"ExperimentConfig.ExperimentName": "a b"}, "must match"),
-        ({"VpcConfig.Subnets.7": "x"}, "overrides: there is no place 'VpcConfig.Subnets.7'"),
-        ({"TrainingJobName": "x"}, "overrides: TrainingJobName cannot be set: whatever starts"),
+        ({"VpcConfig.Subnets.7": "x"}, "overrides: there is no member 'VpcConfig.Subnets.7'"),
+        ({"TrainingJobName": "x"}, "overrides: TrainingJobName cannot be set: the trigger sets"),
         ({"RoleArn": "x"}, "overrides: RoleArn cannot be set: permissions are given"),
         ({"Environment": None}, "Environment must have a value, got None"),
     ],
 )  # fmt: skip
-def test_fields_are_held_against_botocores_model(
+def test_overrides_are_validated_against_api_model(
     anew: Ground, overrides: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigurationError) as refused:
@@ -71,7 +71,7 @@ def test_fields_are_held_against_botocores_model(
      ({"9": "x"}, "must match"),
      ({f"A{n}": "x" for n in range(101)}, "environment may have 100 variables, got 101")],
 )  # fmt: skip
-def test_environments_that_cannot_be_are_refused(
+def test_invalid_environments_are_refused(
     anew: Ground, environment: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ConfigurationError) as refused:
@@ -88,7 +88,7 @@ def test_output_may_be_left_uncompressed(anew: Ground) -> None:
 
 
 @pytest.mark.feature("training: isolation may be loosened explicitly")
-def test_loosened_isolation_loosens_what_starting_asks_for(anew: Ground) -> None:
+def test_start_conditions_follow_isolation_of_request(anew: Ground) -> None:
     job = anew.job(network_isolation=False, encrypt_between_containers=False)
 
     create = next(each for each in job.start_statements()
@@ -100,13 +100,13 @@ def test_loosened_isolation_loosens_what_starting_asks_for(anew: Ground) -> None
     assert create.conditions == {"Null": {"sagemaker:VpcSubnets": "false"}}
 
 
-def test_tokens_pass_the_model() -> None:
+def test_api_model_does_not_check_tokens() -> None:
     number: Any = Token.as_number({"Ref": "N"})
     request = {"TrainingJobName": Token.as_string({"Ref": "J"}), "RoleArn": "x" * 19,
                "OutputDataConfig": {"S3OutputPath": Token.as_string({"Ref": "P"})},
                "RetryStrategy": {"MaximumRetryAttempts": number}}  # fmt: skip
 
-    told = violations("CreateTrainingJob", request)
+    reported = violations("CreateTrainingJob", request)
 
-    assert len(told) == 2
-    assert all(each.startswith("RoleArn must") for each in told)
+    assert len(reported) == 2
+    assert all(each.startswith("RoleArn must") for each in reported)

@@ -12,7 +12,7 @@ from constructs_lib._private.acknowledge import _texts
 from constructs_lib._private.assets import function_folder
 
 
-def test_code_of_the_wheel_comes_before_the_checkouts(tmp_path: Path) -> None:
+def test_code_of_wheel_precedes_checkout(tmp_path: Path) -> None:
     package = tmp_path / "constructs_lib"
     for place in (package / "_lambda" / "f", tmp_path / "lambda" / "f", tmp_path / "lambda" / "g"):
         place.mkdir(parents=True)
@@ -21,7 +21,7 @@ def test_code_of_the_wheel_comes_before_the_checkouts(tmp_path: Path) -> None:
     assert function_folder("g", package=package) == tmp_path / "lambda" / "g"
 
 
-def test_missing_code_names_both_places(tmp_path: Path) -> None:
+def test_missing_code_error_has_both_folders(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigurationError, match=r"_lambda/f \(wheel\) and .*lambda/f \(checkout\)"
     ):
@@ -34,7 +34,7 @@ def test_error_has_code_and_path(stack: Stack) -> None:
     assert (error.code, error.path, str(error)) == ("Rule", "Test", "[Test] Rule: no")
 
 
-def test_wildcards_are_known_by_their_own_stacks_names(stack: Stack) -> None:
+def test_wildcards_have_logical_ids_of_their_stack(stack: Stack) -> None:
     bucket = s3.Bucket(stack, "Bucket")
 
     texts = set(_texts(stack, bucket.arn_for_objects("x/*")))
@@ -42,7 +42,7 @@ def test_wildcards_are_known_by_their_own_stacks_names(stack: Stack) -> None:
     assert texts == {"<Bucket83908E77.Arn>/x/*"}
 
 
-def test_wildcards_are_known_by_the_names_of_exports(stack: Stack) -> None:
+def test_wildcards_have_names_of_exports(stack: Stack) -> None:
     bucket = s3.Bucket(stack, "Bucket")
     other = Stack(stack.node.scope, "Other")  # type: ignore[arg-type]
 

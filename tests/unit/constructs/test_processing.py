@@ -1,4 +1,4 @@
-"""What a processing job asks SageMaker for, and what its role may."""
+"""Requests and roles of processing jobs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_request_is_isolated_encrypted_and_private(anew: Ground) -> None:
 
 
 @pytest.mark.feature("processing: inputs and outputs")
-def test_inputs_and_outputs_have_their_places(anew: Ground) -> None:
+def test_inputs_and_outputs_have_paths(anew: Ground) -> None:
     request = processing(
         anew, inputs=[ProcessingInput(name="raw", prefix="raw/", distribution="ShardedByS3Key")],
         outputs=[ProcessingOutput(name="set", prefix="sets/", upload="Continuous")],
@@ -59,7 +59,7 @@ def test_inputs_and_outputs_have_their_places(anew: Ground) -> None:
 
 
 @pytest.mark.feature("processing: own code on an image of AWS")
-def test_code_travels_as_an_input_and_is_run(anew: Ground, code: Path) -> None:
+def test_code_is_input_and_entry_point(anew: Ground, code: Path) -> None:
     job = processing(
         anew, image=AlgorithmImage.find(anew.stack, "sklearn", "1.2-1"),
         code=SourceCode(folder=code, entry_point="prepare.py"), arguments=["--days", "7"],
@@ -74,7 +74,7 @@ def test_code_travels_as_an_input_and_is_run(anew: Ground, code: Path) -> None:
     check("CreateProcessingJob", {"ProcessingJobName": "prepare-1", **literal(job, request)})
 
 
-def test_requirements_are_installed_where_the_network_is_reached(anew: Ground, code: Path) -> None:
+def test_requirements_are_installed_without_isolation(anew: Ground, code: Path) -> None:
     (code / "requirements.txt").write_text("numpy\n")
     job = processing(anew, code=SourceCode(folder=code, entry_point="prepare.py"), isolated=False)
 
@@ -95,16 +95,18 @@ def test_role_reads_inputs_and_writes_outputs(anew: Ground) -> None:
 
 
 @pytest.mark.feature("processing: lifecycle of the resource")
-def test_document_stands_in_the_resource(document: Callable[[Template, str], str]) -> None:
+def test_resource_has_document(document: Callable[[Template, str], str]) -> None:
     ground = ground_of(Stack(App(), "Test"))
     processing(ground)
 
-    found = json.loads(document(ground.template(), "Custom::ProcessingJob").replace("<token>", "x"))
+    result = json.loads(
+        document(ground.template(), "Custom::ProcessingJob").replace("<token>", "x")
+    )
 
-    assert (found["kind"], found["job"], found.get("data")) == ("processing", "prepare", None)
+    assert (result["kind"], result["job"], result.get("data")) == ("processing", "prepare", None)
 
 
-def test_start_is_guarded_as_the_request_is(anew: Ground) -> None:
+def test_start_permission_requires_isolation_of_request(anew: Ground) -> None:
     create = processing(anew).start_statements()[0]
 
     assert create.actions == ["sagemaker:CreateProcessingJob"]
@@ -139,7 +141,7 @@ def test_job_refuses(anew: Ground, changes: dict[str, Any], message: str) -> Non
         processing(anew, **changes)
 
 
-def test_code_takes_no_entrypoint_beside_it(anew: Ground, code: Path) -> None:
+def test_entrypoint_with_code_is_refused(anew: Ground, code: Path) -> None:
     with pytest.raises(ConfigurationError, match="entrypoint does not go with code"):
         processing(anew, entrypoint=["python3"],
                    code=SourceCode(folder=code, entry_point="prepare.py"))  # fmt: skip

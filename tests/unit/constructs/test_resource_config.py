@@ -24,10 +24,10 @@ _OWN = CustomImage(uri="mine:1")
 
 
 def _resources(ground: Ground, **options: Any) -> dict[str, Any]:
-    found: dict[str, Any] = request_of(ground.job(
+    result: dict[str, Any] = request_of(ground.job(
         algorithm=_OWN, compute=ResourceConfig(**options)
     ))["ResourceConfig"]  # fmt: skip
-    return found
+    return result
 
 
 def _refused(ground: Ground, **changes: Any) -> str:
@@ -64,7 +64,7 @@ def test_several_instances(anew: Ground) -> None:
 
 
 @pytest.mark.feature("training: heterogeneous groups")
-def test_groups_stand_in_place_of_a_type(anew: Ground) -> None:
+def test_instance_groups_replace_instance_type(anew: Ground) -> None:
     groups = [InstanceGroup(name="gpus", instance_type="ml.g5.xlarge", instance_count=2),
               InstanceGroup(name="cpus", instance_type="ml.m5.large")]  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_groups_stand_in_place_of_a_type(anew: Ground) -> None:
 
 
 @pytest.mark.feature("training: warm pools")
-def test_a_warm_pool_stays_for_the_next_job(anew: Ground) -> None:
+def test_warm_pool_has_keep_alive_period(anew: Ground) -> None:
     assert _resources(anew, warm_pool_seconds=600)["KeepAlivePeriodInSeconds"] == 600
 
 
@@ -102,7 +102,7 @@ def test_retries(anew: Ground) -> None:
 
 
 @pytest.mark.feature("training: fallback instance types")
-def test_fallback_types_stand_in_the_document(anew: Ground) -> None:
+def test_document_has_fallback_types(anew: Ground) -> None:
     job = anew.job(algorithm=_OWN, compute=ResourceConfig(
         instance_type="ml.g5.xlarge", fallback_instance_types=["ml.g6.xlarge", "ml.g4dn.xlarge"]
     ))  # fmt: skip
@@ -146,7 +146,7 @@ def test_spot_without_maximum_wait_is_refused(anew: Ground) -> None:
         ({"max_pending_seconds": 60}, "max_pending_seconds must be between 1800 and 2419200"),
     ],
 )  # fmt: skip
-def test_limits_that_do_not_go_together_are_refused(
+def test_conflicting_limits_are_refused(
     anew: Ground, changes: dict[str, Any], message: str
 ) -> None:
     assert message in _refused(anew, **changes)
@@ -159,13 +159,13 @@ def test_xgboost_with_checkpoints_may_wait_longer(anew: Ground) -> None:
 
 
 def test_kmeans_has_no_checkpoints_and_may_not(anew: Ground) -> None:
-    told = _refused(
+    reported = _refused(
         anew, algorithm=KMeans(hyperparameters={"k": 2, "feature_dim": 2}), data=None,
         channels=[Channel.store("train", prefix="x/", content_type="text/csv;label_size=0")],
         spot=Spot(max_wait_seconds=7200, checkpoint_prefix="checkpoints/"),
     )  # fmt: skip
 
-    assert "must be at most 3600" in told
+    assert "must be at most 3600" in reported
 
 
 _GROUP = InstanceGroup(name="one", instance_type="ml.m5.large")
@@ -193,19 +193,17 @@ _GROUP = InstanceGroup(name="one", instance_type="ml.m5.large")
         ({"fallback_instance_types": ["ml.m5d.xlarge"]}, "all on local disks or none"),
     ],
 )  # fmt: skip
-def test_instances_that_cannot_be_are_refused(
-    anew: Ground, options: dict[str, Any], message: str
-) -> None:
+def test_invalid_instances_are_refused(anew: Ground, options: dict[str, Any], message: str) -> None:
     assert message in _refused(anew, compute=ResourceConfig(**options))
 
 
-def test_a_family_that_is_not_known_passes(anew: Ground) -> None:
+def test_unknown_instance_family_is_accepted(anew: Ground) -> None:
     job = anew.job(algorithm=_OWN, compute=ResourceConfig(instance_type="ml.z9.xlarge"))
 
     assert job.request()["ResourceConfig"]["InstanceType"] == "ml.z9.xlarge"
 
 
-def _told_in(region: str, compute: ResourceConfig) -> list[str]:
+def _faults_in(region: str, compute: ResourceConfig) -> list[str]:
     stack = Stack(App(), "Test", env=Environment(region=region))
     check = Checks(stack)
     compute.check_in(check, stack)
@@ -214,11 +212,11 @@ def _told_in(region: str, compute: ResourceConfig) -> list[str]:
 
 @pytest.mark.feature("bad input: GPU type in a region without it")
 def test_a_gpu_type_in_a_region_without_it_is_refused() -> None:
-    (told,) = _told_in("af-south-1", ResourceConfig(instance_type="ml.p4d.24xlarge"))
+    (reported,) = _faults_in("af-south-1", ResourceConfig(instance_type="ml.p4d.24xlarge"))
 
-    assert told.startswith("instance_type must be of a family that af-south-1 has (g4dn")
-    assert "got 'ml.p4d.24xlarge', which is in ap-northeast-1" in told
-    assert "\n" not in told
+    assert reported.startswith("instance_type must be of a family that af-south-1 has (g4dn")
+    assert "got 'ml.p4d.24xlarge', which is in ap-northeast-1" in reported
+    assert "\n" not in reported
 
 
 @pytest.mark.parametrize(
@@ -231,5 +229,5 @@ def test_a_gpu_type_in_a_region_without_it_is_refused() -> None:
         ("moon-1", {"instance_type": "ml.p4d.24xlarge"}),
     ],
 )
-def test_what_is_not_known_of_a_region_passes(region: str, options: dict[str, Any]) -> None:
-    assert _told_in(region, ResourceConfig(**options)) == []
+def test_unknown_region_is_accepted(region: str, options: dict[str, Any]) -> None:
+    assert _faults_in(region, ResourceConfig(**options)) == []

@@ -34,14 +34,14 @@ def champion() -> Template:
     return ground.template()
 
 
-def test_champion_defines_no_model_of_its_own(champion: Template) -> None:
+def test_champion_endpoint_defines_no_model(champion: Template) -> None:
     for kind in ("Model", "EndpointConfig", "Endpoint"):
         champion.resource_count_is(f"AWS::SageMaker::{kind}", 0)
     champion.resource_count_is("Custom::ChampionEndpoint", 1)
 
 
 @pytest.mark.feature("serving constructs: champion endpoint")
-def test_champion_document_says_how_to_serve(
+def test_champion_endpoint_has_serving_document(
     champion: Template, document: Callable[[Template, str], str]
 ) -> None:
     text = document(champion, "Custom::ChampionEndpoint")
@@ -55,7 +55,7 @@ def test_champion_document_says_how_to_serve(
     assert "EndpointConfigName" not in text
 
 
-def test_champion_rolls_back_on_errors_and_latency_only(champion: Template) -> None:
+def test_champion_rollback_alarms_are_errors_and_latency(champion: Template) -> None:
     names = [
         alarm["Properties"]["MetricName"]
         for alarm in champion.find_resources("AWS::CloudWatch::Alarm").values()
@@ -64,7 +64,7 @@ def test_champion_rolls_back_on_errors_and_latency_only(champion: Template) -> N
     assert sorted(names) == ["Invocation5XXErrors", "ModelLatency"]
 
 
-def test_champion_function_may_invoke_itself_without_end(champion: Template) -> None:
+def test_champion_function_can_invoke_itself(champion: Template) -> None:
     champion.has_resource_properties(
         "AWS::Lambda::Function",
         {"RecursiveLoop": "Allow", "Description": Match.string_like_regexp("takes it away")},

@@ -28,8 +28,8 @@ SERVERLESS = Serverless()
 def _statements(grantee: iam.Role, stack: Stack) -> list[dict[str, Any]]:
     policy = grantee.node.find_child("DefaultPolicy")
     assert isinstance(policy, iam.Policy)
-    found: list[dict[str, Any]] = stack.resolve(policy.document)["Statement"]
-    return found
+    result: list[dict[str, Any]] = stack.resolve(policy.document)["Statement"]
+    return result
 
 
 def _caller(stack: Stack) -> iam.Role:
@@ -37,7 +37,7 @@ def _caller(stack: Stack) -> iam.Role:
 
 
 @pytest.mark.feature("serving constructs: grant_invoke, streaming")
-def test_grant_invoke_with_streams(anew: Ground) -> None:
+def test_grant_invoke_includes_response_streaming(anew: Ground) -> None:
     caller = _caller(anew.stack)
 
     Endpoint.from_endpoint_name(anew.stack, "Mine", endpoint_name="mine").grant_invoke(
@@ -51,7 +51,7 @@ def test_grant_invoke_with_streams(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: grant_invoke, asynchronous")
-def test_grant_invoke_of_a_queue_covers_requests_and_answers(anew: Ground) -> None:
+def test_grant_invoke_of_asynchronous_endpoint_includes_payloads(anew: Ground) -> None:
     made = endpoint(anew, kind=Asynchronous(output_prefix="out/", input_prefix="in/"))
     caller = _caller(anew.stack)
 
@@ -65,7 +65,7 @@ def test_grant_invoke_of_a_queue_covers_requests_and_answers(anew: Ground) -> No
 
 
 @pytest.mark.feature("serving constructs: grant_invoke, inference component")
-def test_grant_invoke_of_a_component_names_it(anew: Ground) -> None:
+def test_grant_invoke_of_component_is_limited_to_it(anew: Ground) -> None:
     caller = _caller(anew.stack)
 
     component(anew, shared(anew)).grant_invoke(caller)
@@ -74,7 +74,7 @@ def test_grant_invoke_of_a_component_names_it(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: latency in milliseconds")
-def test_latency_is_told_in_milliseconds(anew: Ground) -> None:
+def test_latency_metric_is_in_milliseconds(anew: Ground) -> None:
     made = Endpoint.from_endpoint_name(anew.stack, "Mine", endpoint_name="mine")
 
     metric = made.metric_latency(percentile=90)

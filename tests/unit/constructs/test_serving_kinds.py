@@ -27,11 +27,11 @@ from constructs_lib import (
 from .conftest import Ground, ground_of
 from .serving import (
     IMAGE,
+    checked,
     component,
     config_of,
     container,
     endpoint,
-    judged,
     many,
     model,
     open_model,
@@ -45,7 +45,7 @@ SERVERLESS = Serverless()
 
 
 @pytest.mark.feature("serving constructs: real-time endpoint")
-def test_a_model_is_served_in_real_time(anew: Ground) -> None:
+def test_default_kind_is_real_time(anew: Ground) -> None:
     made = endpoint(anew, capture=DataCapture(json_content_types=["application/json"]))
 
     config = config_of(made)
@@ -58,7 +58,7 @@ def test_a_model_is_served_in_real_time(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: serverless endpoint")
-def test_serverless_has_memory_and_workers_but_no_instances(anew: Ground) -> None:
+def test_serverless_has_memory_and_concurrency(anew: Ground) -> None:
     kind = Serverless(memory_mb=3072, max_concurrency=50, provisioned_concurrency=5)
 
     made = endpoint(anew, model=open_model(anew), kind=kind)
@@ -86,10 +86,10 @@ def test_serverless_by_image_is_neither_isolated_nor_in_a_network() -> None:
 
 
 @pytest.mark.feature("serving constructs: asynchronous endpoint")
-def test_asynchronous_writes_to_s3_and_tells_topics(anew: Ground) -> None:
-    done, failed = sns.Topic(anew.stack, "Done"), sns.Topic(anew.stack, "Failed")
+def test_asynchronous_has_output_and_topics(anew: Ground) -> None:
+    completed, failed = sns.Topic(anew.stack, "Done"), sns.Topic(anew.stack, "Failed")
     kind = Asynchronous(
-        output_prefix="out/", failure_prefix="failed/", input_prefix="in/", success_topic=done,
+        output_prefix="out/", failure_prefix="failed/", input_prefix="in/", success_topic=completed,
         error_topic=failed, include_response_in=["success"], max_concurrent_per_instance=4,
     )  # fmt: skip
 
@@ -97,14 +97,14 @@ def test_asynchronous_writes_to_s3_and_tells_topics(anew: Ground) -> None:
 
     config = config_of(made)["AsyncInferenceConfig"]
     assert config["ClientConfig"] == {"MaxConcurrentInvocationsPerInstance": 4}
-    told = config["OutputConfig"]["NotificationConfig"]
-    assert told["IncludeInferenceResponseIn"] == ["SUCCESS_NOTIFICATION_TOPIC"]
+    reported = config["OutputConfig"]["NotificationConfig"]
+    assert reported["IncludeInferenceResponseIn"] == ["SUCCESS_NOTIFICATION_TOPIC"]
     address = made.request["AsyncInferenceConfig"]["OutputConfig"]["S3FailurePath"]
     assert address.endswith("/failed")
 
 
 @pytest.mark.feature("serving constructs: the role writes and notifies what asynchronous needs")
-def test_asynchronous_roles_read_requests_write_answers_and_publish(anew: Ground) -> None:
+def test_asynchronous_role_has_payload_and_topic_permissions(anew: Ground) -> None:
     topic = sns.Topic(anew.stack, "Done")
     made = endpoint(
         anew, kind=Asynchronous(output_prefix="out/", input_prefix="in/", success_topic=topic)
@@ -119,7 +119,7 @@ def test_asynchronous_roles_read_requests_write_answers_and_publish(anew: Ground
     assert "sns:Publish" in policy
 
 
-def test_asynchronous_rolls_back_on_failures_it_publishes() -> None:
+def test_asynchronous_rollback_alarm_uses_failures() -> None:
     ground = ground_of(Stack(App(), "Test"))
 
     endpoint(ground, kind=QUEUED)
@@ -160,10 +160,10 @@ def test_components_share_instances_that_name_no_model(anew: Ground) -> None:
     assert {"ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation"} <= set(config)
 
 
-def test_a_component_says_what_each_copy_needs(anew: Ground) -> None:
+def test_component_has_resources_of_copy(anew: Ground) -> None:
     made = component(anew, shared(anew), copies=2, startup_seconds=120)
 
-    request = judged(made, "CreateInferenceComponent", made.request)
+    request = checked(made, "CreateInferenceComponent", made.request)
 
     needed = request["Specification"]["ComputeResourceRequirements"]
     assert needed == {"MinMemoryRequiredInMb": 1024, "NumberOfCpuCoresRequired": 1}
@@ -171,7 +171,7 @@ def test_a_component_says_what_each_copy_needs(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: adapter on an inference component")
-def test_an_adapter_is_put_on_its_base(anew: Ground) -> None:
+def test_adapter_has_base_component(anew: Ground) -> None:
     base = component(anew, shared(anew))
     uri = anew.store.uri("adapters/one.tar.gz")
 
@@ -197,23 +197,25 @@ def test_a_component_rolls_out_copy_by_copy() -> None:
         rollback_alarms=[alarm],
     )  # fmt: skip
 
-    found = properties(ground.template(), "AWS::SageMaker::InferenceComponent")["DeploymentConfig"]
-    assert found["RollingUpdatePolicy"]["MaximumBatchSize"] == {"Type": "COPY_COUNT", "Value": 2}
-    assert len(found["AutoRollbackConfiguration"]["Alarms"]) == 1
+    result = properties(ground.template(), "AWS::SageMaker::InferenceComponent")["DeploymentConfig"]
+    assert result["RollingUpdatePolicy"]["MaximumBatchSize"] == {"Type": "COPY_COUNT", "Value": 2}
+    assert len(result["AutoRollbackConfiguration"]["Alarms"]) == 1
 
 
 def test_components_roll_out_only_themselves(anew: Ground) -> None:
-    with pytest.raises(ConfigurationError, match="inference components roll out one by one"):
+    with pytest.raises(
+        ConfigurationError, match="rollout and rollback_alarms are not allowed with"
+    ):
         shared(anew, rollout=Canary())
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"base": None}, "needs a model, or the component that an adapter is put on"),
+        ({"base": None}, "needs either a model or the base of an adapter"),
         ({"copies": -1}, "copies must be at least 0"),
         ({"variant": "Other"}, "variant must be one of AllTraffic, got 'Other'"),
-        ({"artifact_uri": "s3://b/k"}, "artifact_uri is an adapter's"),
+        ({"artifact_uri": "s3://b/k"}, "artifact_uri is allowed only for an adapter"),
         ({"startup_seconds": 30}, "startup_seconds must be between 60 and 3600"),
         (
             {"scaling": Scaling(minimum=0, maximum=1, invocations_per_instance=1)},
@@ -249,7 +251,7 @@ def test_serverless_refuses_capture(anew: Ground) -> None:
         ({"metrics": EnhancedMetrics()}, "cannot have enhanced metrics"),
         ({"variants": [Variant(name="A"), Variant(name="B")]}, "has one variant, got 2"),
         ({"variants": [Variant(instance_type="ml.g5.xlarge")]}, "runs on CPUs only"),
-        ({"variants": [Variant(name="A")]}, "variants describe instances"),
+        ({"variants": [Variant(name="A")]}, "variants are not allowed for a serverless endpoint"),
         ({"kind": Serverless(memory_mb=1500)}, "must be a multiple of 1024, got 1500"),
         ({"kind": Serverless(memory_mb=7168)}, "memory_mb must be between 1024 and 6144"),
         ({"kind": Serverless(max_concurrency=201)}, "max_concurrency must be between 1 and 200"),
@@ -279,14 +281,14 @@ def test_serverless_refuses(anew: Ground, changes: dict[str, Any], message: str)
 def test_serverless_refuses_models(anew: Ground, changes: dict[str, Any], message: str) -> None:
     from constructs_lib import ModelArtifact
 
-    given = dict(changes)
-    if given.get("network"):
-        given["network"] = anew.network
-    if "containers" in given:
-        given["containers"] = [container(anew)] * 2
-    if "prefix" in given:
-        given["artifact"] = ModelArtifact.from_store(anew.store, given.pop("prefix"))
-    made = open_model(anew, **given)
+    value = dict(changes)
+    if value.get("network"):
+        value["network"] = anew.network
+    if "containers" in value:
+        value["containers"] = [container(anew)] * 2
+    if "prefix" in value:
+        value["artifact"] = ModelArtifact.from_store(anew.store, value.pop("prefix"))
+    made = open_model(anew, **value)
 
     with pytest.raises(ConfigurationError, match=f"a serverless endpoint {message}"):
         endpoint(anew, model=made, kind=SERVERLESS)
@@ -325,16 +327,16 @@ def test_asynchronous_refuses(anew: Ground, kind: Asynchronous, message: str) ->
         endpoint(anew, kind=kind)
 
 
-@pytest.mark.feature("bad input: an endpoint without a model, or told of two")
+@pytest.mark.feature("bad input: an endpoint without a model, or with two")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": MultiModel()}, "needs a model whose container says multi_model=True"),
+        ({"kind": MultiModel()}, "needs a model whose container with multi_model=True"),
         ({"model": None}, "variant AllTraffic has no model"),
         ({"image": IMAGE}, "model and image are mutually exclusive"),
-        ({"image": IMAGE, "model": None}, "image needs model_data and role as well"),
-        ({"kind": InferenceComponents()}, "names no model: give it to an InferenceComponent"),
-        ({"kind": InferenceComponents(), "model": None}, "needs role and network as well"),
+        ({"image": IMAGE, "model": None}, "image needs model_data and role too"),
+        ({"kind": InferenceComponents()}, "model and image are not allowed for an endpoint of"),
+        ({"kind": InferenceComponents(), "model": None}, "needs role and network too"),
         ({"store": None, "capture": DataCapture()}, "'capture/' needs a store"),
     ],
 )
@@ -343,7 +345,7 @@ def test_endpoint_refuses(anew: Ground, changes: dict[str, Any], message: str) -
         endpoint(anew, **changes)
 
 
-def test_nag_finds_nothing_in_any_kind() -> None:
+def test_rule_packs_have_no_findings_for_any_kind() -> None:
     app = App()
     ground = ground_of(Stack(app, "Test"))
     topic = ground.alerts.topic
@@ -357,11 +359,11 @@ def test_nag_finds_nothing_in_any_kind() -> None:
     endpoint(ground, "Light", endpoint_name="light", model=serverless, kind=SERVERLESS)
     component(ground, shared(ground, endpoint_name="shared"), model=model(ground, "Shares"))
 
-    found = [
+    result = [
         (violation.rule_name, resource.construct_path)
         for pack in (AwsSolutionsChecks, NIST80053R5Checks, HIPAASecurityChecks, PCIDSS321Checks)
         for violation in pack(app).validate_scope(app).violations
         for resource in violation.violating_resources
     ]
 
-    assert found == []
+    assert result == []

@@ -27,20 +27,20 @@ from constructs_lib import (
 )
 
 from .conftest import Ground, ground_of
-from .serving import endpoint, judged, model, properties
+from .serving import checked, endpoint, model, properties
 
 
 def _deployment(rollout: Rollout | None, **changes: Any) -> dict[str, Any]:
     ground = ground_of(Stack(App(), "Test"))
     made = endpoint(ground, rollout=rollout, **changes)
-    found = properties(ground.template(), "AWS::SageMaker::Endpoint")["DeploymentConfig"]
-    request = {"EndpointName": "demo", "EndpointConfigName": "demo-1", "DeploymentConfig": found}
-    deployment: dict[str, Any] = judged(made, "UpdateEndpoint", request)["DeploymentConfig"]
+    result = properties(ground.template(), "AWS::SageMaker::Endpoint")["DeploymentConfig"]
+    request = {"EndpointName": "demo", "EndpointConfigName": "demo-1", "DeploymentConfig": result}
+    deployment: dict[str, Any] = checked(made, "UpdateEndpoint", request)["DeploymentConfig"]
     return deployment
 
 
 @pytest.mark.feature("rollout constructs: all at once")
-def test_all_at_once_is_the_default() -> None:
+def test_default_rollout_is_all_at_once() -> None:
     policy = _deployment(None)["BlueGreenUpdatePolicy"]
 
     assert policy["TrafficRoutingConfiguration"]["Type"] == "ALL_AT_ONCE"
@@ -48,17 +48,17 @@ def test_all_at_once_is_the_default() -> None:
 
 
 @pytest.mark.feature("rollout constructs: variants come and go without a guard")
-def test_one_deployment_can_do_without_a_guard() -> None:
+def test_deployment_without_blue_green_has_no_policy() -> None:
     ground = ground_of(Stack(App(), "Test"))
     endpoint(ground, blue_green=False, rollout=Canary(percent=10))
 
-    found = properties(ground.template(), "AWS::SageMaker::Endpoint")
-    assert "DeploymentConfig" not in found
-    assert "RetainDeploymentConfig" not in found
+    result = properties(ground.template(), "AWS::SageMaker::Endpoint")
+    assert "DeploymentConfig" not in result
+    assert "RetainDeploymentConfig" not in result
 
 
 @pytest.mark.feature("rollout constructs: canary")
-def test_canary_tries_a_share_first() -> None:
+def test_canary_has_size_and_wait() -> None:
     policy = _deployment(Canary(percent=10, wait_seconds=600))["BlueGreenUpdatePolicy"]
 
     assert policy["TrafficRoutingConfiguration"] == {
@@ -68,7 +68,7 @@ def test_canary_tries_a_share_first() -> None:
 
 
 @pytest.mark.feature("rollout constructs: linear")
-def test_linear_moves_in_equal_steps() -> None:
+def test_linear_has_step_size() -> None:
     rollout = Linear(percent=25, wait_seconds=60, termination_wait_seconds=30)
 
     policy = _deployment(rollout)["BlueGreenUpdatePolicy"]
@@ -80,7 +80,7 @@ def test_linear_moves_in_equal_steps() -> None:
 
 
 @pytest.mark.feature("rollout constructs: rolling")
-def test_rolling_replaces_batches() -> None:
+def test_rolling_has_batch_size() -> None:
     rollout = Rolling(instances=1, wait_seconds=60, rollback_percent=100)
 
     policy = _deployment(rollout)["RollingUpdatePolicy"]
@@ -91,13 +91,13 @@ def test_rolling_replaces_batches() -> None:
 
 
 @pytest.mark.feature("rollout constructs: rollback alarms of one's own")
-def test_alarms_of_ones_own_undo_rollouts_too() -> None:
+def test_additional_alarms_roll_back() -> None:
     ground = ground_of(Stack(App(), "Test"))
     made = endpoint(ground, rollback_alarms=[ground.alarm()])
 
-    found = properties(ground.template(), "AWS::SageMaker::Endpoint")["DeploymentConfig"]
+    result = properties(ground.template(), "AWS::SageMaker::Endpoint")["DeploymentConfig"]
 
-    assert len(found["AutoRollbackConfiguration"]["Alarms"]) == 3
+    assert len(result["AutoRollbackConfiguration"]["Alarms"]) == 3
     (own,) = made.roles
     assert own.policy is not None
     text = json.dumps(ground.stack.resolve(own.policy.document))
@@ -106,12 +106,12 @@ def test_alarms_of_ones_own_undo_rollouts_too() -> None:
 
 @pytest.mark.feature("bad input: canary on one instance")
 @pytest.mark.parametrize("rollout", [Canary(), Canary(percent=50), Linear(), Rolling()])
-def test_one_instance_has_no_room_for_a_part(anew: Ground, rollout: Rollout) -> None:
+def test_canary_of_one_instance_is_refused(anew: Ground, rollout: Rollout) -> None:
     with pytest.raises(ConfigurationError, match="needs at least 2 instances in each variant"):
         endpoint(anew, variants=[Variant(instance_count=1)], rollout=rollout)
 
 
-def test_a_variant_that_scales_in_to_one_has_no_room_either(anew: Ground) -> None:
+def test_canary_of_variant_with_minimum_one_is_refused(anew: Ground) -> None:
     scaling = Scaling(minimum=1, maximum=4, invocations_per_instance=9)
 
     with pytest.raises(ConfigurationError, match="at least 2 instances in each variant, got 1"):
@@ -163,8 +163,10 @@ def test_rolling_needs_one_variant(anew: Ground) -> None:
         endpoint(anew, variants=[Variant(name="A"), Variant(name="B")], rollout=Rolling())
 
 
-def test_inferentia_1_knows_no_guarded_rollout(anew: Ground) -> None:
-    with pytest.raises(ConfigurationError, match=r"ml\.inf1 know no guarded rollout, got canary"):
+def test_inferentia_1_rollout_is_refused(anew: Ground) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"ml\.inf1 do not support this rollout, got canary"
+    ):
         endpoint(anew, variants=[Variant(instance_type="ml.inf1.xlarge")], rollout=Canary())
 
 
@@ -178,7 +180,7 @@ def test_more_alarms_than_a_rollout_has_are_refused(anew: Ground, count: int) ->
 
 
 @pytest.mark.feature("rollout constructs: the alarm of retraining never rolls back")
-def test_the_alarm_of_a_loop_cannot_undo_the_champion(
+def test_model_quality_alarm_as_rollback_alarm_is_refused(
     anew: Ground, loop: Callable[..., RetrainingLoop]
 ) -> None:
     alarm = anew.alarm()
@@ -189,18 +191,18 @@ def test_the_alarm_of_a_loop_cannot_undo_the_champion(
 
 
 @pytest.mark.feature("rollout constructs: the alarm of retraining never rolls back")
-def test_an_alarm_that_undoes_rollouts_cannot_ask_for_retraining(
+def test_rollback_alarm_as_model_quality_alarm_is_refused(
     anew: Ground, loop: Callable[..., RetrainingLoop]
 ) -> None:
     alarm = anew.alarm()
     endpoint(anew, rollback_alarms=[alarm])
 
-    with pytest.raises(ConfigurationError, match="it is red when the better model comes"):
+    with pytest.raises(ConfigurationError, match="it is in ALARM when the rollout"):
         loop(model_quality_alarm=alarm)
 
 
 def _within(ground: Ground, alarm: cloudwatch.IAlarm, construct_id: str) -> cloudwatch.IAlarm:
-    """A composite alarm that turns red with an alarm."""
+    """A composite alarm that contains an alarm."""
     rule = cloudwatch.AlarmRule.any_of(
         cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM),
         cloudwatch.AlarmRule.from_string("ALARM(another)"),
@@ -209,19 +211,19 @@ def _within(ground: Ground, alarm: cloudwatch.IAlarm, construct_id: str) -> clou
 
 
 @pytest.mark.feature("rollout constructs: the alarm of retraining never rolls back")
-def test_a_composite_of_the_loops_alarm_cannot_undo_rollouts(
+def test_composite_of_model_quality_alarm_as_rollback_alarm_is_refused(
     anew: Ground, loop: Callable[..., RetrainingLoop]
 ) -> None:
     alarm = anew.alarm()
     loop(model_quality_alarm=alarm)
     outer = _within(anew, _within(anew, alarm, "Inner"), "Outer")
 
-    with pytest.raises(ConfigurationError, match=r"Outer \(with .*\) asks for retraining"):
+    with pytest.raises(ConfigurationError, match=r"Outer \(with .*\) starts retraining"):
         endpoint(anew, model=model(anew, "Other"), rollback_alarms=[outer])
 
 
 @pytest.mark.feature("rollout constructs: the alarm of retraining never rolls back")
-def test_a_member_of_a_rollback_composite_cannot_ask_for_retraining(
+def test_member_of_rollback_composite_as_model_quality_alarm_is_refused(
     anew: Ground, loop: Callable[..., RetrainingLoop]
 ) -> None:
     alarm = anew.alarm()
@@ -239,13 +241,13 @@ def test_champions_roll_out_with_a_shadow(document: Callable[[Template, str], st
         rollback_alarms=[ground.alarm()], metrics=EnhancedMetrics(frequency_seconds=30),
     )  # fmt: skip
 
-    found = document(ground.template(), "Custom::ChampionEndpoint").replace('"<token>"', '"x"')
-    config = json.loads(found.replace("<token>", "x"))["config"]
+    result = document(ground.template(), "Custom::ChampionEndpoint").replace('"<token>"', '"x"')
+    config = json.loads(result.replace("<token>", "x"))["config"]
 
     assert config["ShadowProductionVariants"][0]["VariantName"] == "Shadow"
     assert config["MetricsConfig"]["MetricPublishFrequencyInSeconds"] == 30
-    assert '"Type":"LINEAR"' in found
-    assert len(json.loads(found.replace("<token>", "x"))["rollback_alarms"]) == 3
+    assert '"Type":"LINEAR"' in result
+    assert len(json.loads(result.replace("<token>", "x"))["rollback_alarms"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -265,7 +267,7 @@ def test_champion_refuses(anew: Ground, variant: Variant, message: str) -> None:
         anew.champion(variants=[variant])
 
 
-def test_champion_refuses_a_model_of_ones_own(anew: Ground) -> None:
+def test_champion_endpoint_refuses_variant_model(anew: Ground) -> None:
     own = ModelBase.from_model_name(anew.stack, "Own", model_name="own")
 
     with pytest.raises(ConfigurationError, match="serves the champion: leave model out"):

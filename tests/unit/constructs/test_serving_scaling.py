@@ -40,19 +40,19 @@ _POLICY_OF_STEPS = {"Fn::GetAtt": [Match.string_like_regexp("ScalingAfter"), "Po
 
 _PERMISSIONS = Path(__file__).resolve().parents[3] / "lambda" / "permissions.json"
 _OURS = {"application-autoscaling", "cloudwatch", "sagemaker"}
-# Application Auto Scaling calls them in our name, or asks whether we may.
+# Application Auto Scaling calls them for the caller, or checks whether we may.
 _OF_AUTO_SCALING = {"cloudwatch:DeleteAlarms", "sagemaker:UpdateEndpointWeightsAndCapacities"}
 
 
 def _actions_of(template: Template, start: str) -> set[str]:
     """What the policies of a function's duties allow of our services."""
-    found: set[str] = set()
+    result: set[str] = set()
     for name, policy in template.find_resources("AWS::IAM::ManagedPolicy").items():
         if name.startswith(start) and "Base" not in name:
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
                 action = statement["Action"]
-                found |= {action} if isinstance(action, str) else set(action)
-    return {each for each in found if each.partition(":")[0] in _OURS}
+                result |= {action} if isinstance(action, str) else set(action)
+    return {each for each in result if each.partition(":")[0] in _OURS}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def whole() -> Ground:
 
 
 def _variant(ground: Ground) -> dict[str, Any]:
-    """What the function is told about the one variant of an endpoint with instances."""
+    """The scaling document of the one variant of an endpoint with instances."""
     text = properties(ground.template(), REGISTRATION)["Document"]
     document = json.loads(text)
     assert document["endpoint_name"] == "demo"
@@ -70,7 +70,7 @@ def _variant(ground: Ground) -> dict[str, Any]:
     return dict(variant)
 
 
-def _told(ground: Ground, kind: str = "TargetTracking") -> dict[str, Any]:
+def _reported(ground: Ground, kind: str = "TargetTracking") -> dict[str, Any]:
     """The configuration of its one policy of a kind."""
     (policy,) = [each for each in _variant(ground)["Policies"]
                  if each["PolicyType"] == f"{kind}Scaling"]  # fmt: skip
@@ -79,12 +79,12 @@ def _told(ground: Ground, kind: str = "TargetTracking") -> dict[str, Any]:
 
 def _configuration(ground: Ground, kind: str = "TargetTracking") -> dict[str, Any]:
     """The same of one that CloudFormation puts."""
-    found = [
+    result = [
         resource["Properties"][f"{kind}ScalingPolicyConfiguration"]
         for resource in ground.template().find_resources(POLICY).values()
         if resource["Properties"]["PolicyType"] == f"{kind}Scaling"
     ]
-    (configuration,) = found
+    (configuration,) = result
     return dict(configuration)
 
 
@@ -92,7 +92,7 @@ def _configuration(ground: Ground, kind: str = "TargetTracking") -> dict[str, An
 def test_real_time_scales_by_invocations(whole: Ground) -> None:
     endpoint(whole, variants=[Variant(scaling=BY_INVOCATIONS)])
 
-    metric = _told(whole)["PredefinedMetricSpecification"]["PredefinedMetricType"]
+    metric = _reported(whole)["PredefinedMetricSpecification"]["PredefinedMetricType"]
     assert metric == "SageMakerVariantInvocationsPerInstance"
     variant = _variant(whole)
     assert variant["VariantName"] == "AllTraffic"
@@ -100,7 +100,7 @@ def test_real_time_scales_by_invocations(whole: Ground) -> None:
 
 
 @pytest.mark.feature("scaling constructs: target from measured requests per second")
-def test_a_target_follows_from_what_was_measured() -> None:
+def test_target_follows_measured_throughput() -> None:
     scaling = Scaling.from_requests_per_second(120, minimum=2, maximum=6)
 
     assert scaling.invocations_per_instance == 3600
@@ -112,14 +112,14 @@ def test_real_time_scales_by_concurrency(whole: Ground) -> None:
 
     endpoint(whole, variants=[Variant(scaling=scaling)])
 
-    configuration = _told(whole)
+    configuration = _reported(whole)
     metric = configuration["PredefinedMetricSpecification"]["PredefinedMetricType"]
     assert metric == "SageMakerVariantConcurrentRequestsPerModelHighResolution"
     assert configuration["DisableScaleIn"] is True
 
 
 @pytest.mark.feature("scaling constructs: serverless, provisioned concurrency")
-def test_serverless_scales_what_is_kept_ready(whole: Ground) -> None:
+def test_serverless_scales_provisioned_concurrency(whole: Ground) -> None:
     scaling = Scaling(minimum=1, maximum=10, provisioned_utilization=0.5)
 
     endpoint(
@@ -139,18 +139,18 @@ def test_asynchronous_scales_by_its_backlog(whole: Ground) -> None:
 
     endpoint(whole, kind=QUEUED, variants=[Variant(scaling=scaling)])
 
-    specification = _told(whole)["CustomizedMetricSpecification"]
+    specification = _reported(whole)["CustomizedMetricSpecification"]
     assert specification["MetricName"] == "ApproximateBacklogSizePerInstance"
     assert specification["Dimensions"] == [{"Name": "EndpointName", "Value": "demo"}]
 
 
 @pytest.mark.feature("scaling constructs: asynchronous, to zero and back")
-def test_asynchronous_leaves_zero_when_something_waits(whole: Ground) -> None:
+def test_asynchronous_scales_out_from_zero(whole: Ground) -> None:
     scaling = Scaling(minimum=0, maximum=5, backlog_per_instance=5)
 
     endpoint(whole, kind=QUEUED, variants=[Variant(scaling=scaling)])
 
-    steps = _told(whole, "Step")["StepAdjustments"]
+    steps = _reported(whole, "Step")["StepAdjustments"]
     assert steps == [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
     whole.template().has_resource_properties(
         "AWS::CloudWatch::Alarm",
@@ -176,7 +176,7 @@ def test_a_component_scales_its_copies(whole: Ground) -> None:
 
 
 @pytest.mark.feature("scaling constructs: step")
-def test_steps_have_an_alarm_that_takes_them(whole: Ground) -> None:
+def test_step_policies_have_alarms(whole: Ground) -> None:
     step = StepScaling(
         metric="CPUUtilization", threshold=70,
         steps=[Step(lower=20, change=3), Step(lower=0, upper=20, change=1)],
@@ -184,7 +184,7 @@ def test_steps_have_an_alarm_that_takes_them(whole: Ground) -> None:
 
     endpoint(whole, variants=[Variant(scaling=Scaling(minimum=1, maximum=4, steps=[step]))])
 
-    steps = _told(whole, "Step")["StepAdjustments"]
+    steps = _reported(whole, "Step")["StepAdjustments"]
     assert [each["ScalingAdjustment"] for each in steps] == [1, 3]
     whole.template().has_resource_properties(
         "AWS::CloudWatch::Alarm",
@@ -196,7 +196,7 @@ def test_steps_have_an_alarm_that_takes_them(whole: Ground) -> None:
 
 
 @pytest.mark.feature("scaling constructs: scheduled")
-def test_schedules_move_the_bounds(whole: Ground) -> None:
+def test_scheduled_actions_change_capacity_limits(whole: Ground) -> None:
     morning = ScheduledScaling(schedule="cron(0 7 * * ? *)", minimum=4, timezone="Europe/Berlin")
     scaling = Scaling(minimum=1, maximum=6, invocations_per_instance=9, schedules=[morning])
 
@@ -216,19 +216,19 @@ def test_schedules_move_the_bounds(whole: Ground) -> None:
         (None, {"DataCaptureConfig", "DesiredInstanceCount", "DesiredWeight"}),
     ],
 )
-def test_an_update_keeps_what_scaling_changed(
+def test_update_retains_scaled_capacity(
     whole: Ground, scaling: Scaling | None, anew: set[str]
 ) -> None:
     endpoint(whole, variants=[Variant(scaling=scaling)])
 
-    found = properties(whole.template(), "AWS::SageMaker::Endpoint")
+    result = properties(whole.template(), "AWS::SageMaker::Endpoint")
 
-    assert found["RetainAllVariantProperties"] is True
-    told = found["ExcludeRetainedVariantProperties"]
-    assert {each["VariantPropertyType"] for each in told} == anew
+    assert result["RetainAllVariantProperties"] is True
+    reported = result["ExcludeRetainedVariantProperties"]
+    assert {each["VariantPropertyType"] for each in reported} == anew
 
 
-def test_schedules_know_their_clock(whole: Ground) -> None:
+def test_scheduled_actions_have_time_zone(whole: Ground) -> None:
     noon = ScheduledScaling(schedule="cron(0 12 * * ? *)", minimum=4, timezone="Mars/Olympus")
     scaling = Scaling(minimum=1, maximum=8, invocations_per_instance=5, schedules=[noon])
 
@@ -279,7 +279,7 @@ def test_scaling_refuses(anew: Ground, scaling: Scaling, message: str) -> None:
         endpoint(anew, variants=[Variant(scaling=scaling)])
 
 
-def test_steps_must_join(anew: Ground) -> None:
+def test_steps_with_gap_or_overlap_are_refused(anew: Ground) -> None:
     steps = [Step(lower=0, upper=10, change=1), Step(lower=20, change=2)]
     step = StepScaling(metric="CPUUtilization", threshold=70, steps=steps)
 
@@ -288,14 +288,14 @@ def test_steps_must_join(anew: Ground) -> None:
 
 
 @pytest.mark.feature("bad input: scaling of burstable instances")
-def test_burstable_instances_are_not_scaled(anew: Ground) -> None:
+def test_scaling_of_burstable_instances_is_refused(anew: Ground) -> None:
     variant = Variant(instance_type="ml.t2.medium", scaling=BY_INVOCATIONS)
 
     with pytest.raises(ConfigurationError, match="burstable instances are not scaled"):
         endpoint(anew, variants=[variant])
 
 
-def test_serverless_scaling_needs_something_ready(anew: Ground) -> None:
+def test_serverless_scaling_needs_provisioned_concurrency(anew: Ground) -> None:
     scaling = Scaling(minimum=1, maximum=10, provisioned_utilization=0.5)
 
     with pytest.raises(ConfigurationError, match="needs provisioned_concurrency"):
@@ -303,13 +303,13 @@ def test_serverless_scaling_needs_something_ready(anew: Ground) -> None:
 
 
 @pytest.mark.parametrize("rps", [0, -1, float("nan")])
-def test_a_measured_figure_must_be_one(rps: float) -> None:
+def test_invalid_measured_throughput_is_refused(rps: float) -> None:
     with pytest.raises(ConfigurationError, match="rps must be"):
         Scaling.from_requests_per_second(rps, minimum=1, maximum=2)
 
 
 @pytest.mark.feature("scaling constructs: another instance type in one deployment")
-def test_the_endpoint_stands_between_making_way_and_registering(whole: Ground) -> None:
+def test_endpoint_is_between_deregistering_and_registering(whole: Ground) -> None:
     endpoint(whole, variants=[Variant(instance_type="ml.c5.large", scaling=BY_INVOCATIONS)])
 
     template = whole.template()
@@ -323,7 +323,7 @@ def test_the_endpoint_stands_between_making_way_and_registering(whole: Ground) -
     template.resource_count_is(TARGET, 0)
 
 
-def test_the_function_that_scales_may_do_what_it_does_and_no_more(whole: Ground) -> None:
+def test_scaling_function_has_permissions_of_its_code(whole: Ground) -> None:
     endpoint(whole, variants=[Variant(scaling=BY_INVOCATIONS)])
 
     allowed = _actions_of(whole.template(), "EndpointScalingFunction")
@@ -343,7 +343,7 @@ def test_unscaled_endpoints_have_no_function(whole: Ground) -> None:
     whole.template().resource_count_is("Custom::ScalingBeforeEndpoint", 0)
 
 
-def test_more_step_policies_than_a_custom_resource_can_tell_are_refused(anew: Ground) -> None:
+def test_too_many_step_policies_are_refused(anew: Ground) -> None:
     step = StepScaling(metric="CPUUtilization", threshold=70, steps=[Step(lower=0, change=1)])
     scaling = Scaling(minimum=1, maximum=4, steps=[step] * 13)
 
@@ -351,9 +351,9 @@ def test_more_step_policies_than_a_custom_resource_can_tell_are_refused(anew: Gr
         endpoint(anew, variants=[Variant(scaling=scaling)])
 
 
-def test_more_than_a_function_can_be_told_is_refused(anew: Ground) -> None:
+def test_too_long_scaling_document_is_refused(anew: Ground) -> None:
     schedules = [ScheduledScaling(schedule=f"cron({n} 7 * * ? *)", minimum=2) for n in range(40)]
     scaling = Scaling(minimum=1, maximum=4, invocations_per_instance=9, schedules=schedules)
 
-    with pytest.raises(ConfigurationError, match="3000 characters of JSON at most"):
+    with pytest.raises(ConfigurationError, match="3000 characters at most"):
         endpoint(anew, variants=[Variant(scaling=scaling)])

@@ -36,31 +36,31 @@ def test_variants_share_the_traffic_by_weight(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: a weight of 0 stays 0")
-def test_a_variant_without_traffic_is_rendered_so(anew: Ground) -> None:
+def test_variant_without_traffic_has_weight_zero(anew: Ground) -> None:
     made = endpoint(anew, variants=[Variant(name="A"), Variant(name="B", weight=0)])
 
     assert made.request["ProductionVariants"][1]["InitialVariantWeight"] == 0
 
 
-@pytest.mark.feature("serving constructs: weights shifted live are kept by an update when told so")
+@pytest.mark.feature("serving constructs: weights changed at run time, retained by an update")
 @pytest.mark.parametrize("keep", [True, False])
-def test_an_update_keeps_shifted_weights_only_when_told_so(anew: Ground, keep: bool) -> None:
+def test_update_retains_weights_with_retain_weights_only(anew: Ground, keep: bool) -> None:
     made = endpoint(anew, retain_weights=keep)
 
     excluded = anew.stack.resolve(made.resource.exclude_retained_variant_properties)
-    told = {each["variantPropertyType"] for each in excluded}
+    reported = {each["variantPropertyType"] for each in excluded}
     assert made.resource.retain_all_variant_properties is True
-    assert ("DesiredWeight" in told) is not keep
+    assert ("DesiredWeight" in reported) is not keep
 
 
 @pytest.mark.feature("bad input: weights that sum to zero")
 def test_weights_that_sum_to_zero_are_refused(anew: Ground) -> None:
-    with pytest.raises(ConfigurationError, match="weights of variants sum to zero"):
+    with pytest.raises(ConfigurationError, match="weights of variants must not all be zero"):
         endpoint(anew, variants=[Variant(name="A", weight=0), Variant(name="B", weight=0)])
 
 
 @pytest.mark.feature("serving constructs: shadow variant")
-def test_a_shadow_gets_copies(anew: Ground) -> None:
+def test_shadow_variant_is_rendered(anew: Ground) -> None:
     made = endpoint(anew, shadow=Variant(name="Shadow", model=model(anew, "Other"), weight=0.5))
 
     (shadow,) = config_of(made)["ShadowProductionVariants"]
@@ -69,7 +69,7 @@ def test_a_shadow_gets_copies(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: instance pools")
-def test_a_variant_may_run_on_several_types(anew: Ground) -> None:
+def test_variant_has_instance_pools(anew: Ground) -> None:
     pools = [InstancePool(instance_type="ml.m5.large", priority=2),
              InstancePool(instance_type="ml.m6i.large", priority=1)]  # fmt: skip
 
@@ -83,7 +83,7 @@ def test_a_variant_may_run_on_several_types(anew: Ground) -> None:
 
 
 @pytest.mark.feature("serving constructs: routing, time-outs, volume and core dumps")
-def test_a_variant_says_how_it_is_asked_and_how_long_it_may_start(anew: Ground) -> None:
+def test_variant_has_routing_and_timeouts(anew: Ground) -> None:
     variant = Variant(
         routing="LEAST_OUTSTANDING_REQUESTS", startup_seconds=600, download_seconds=900,
         volume_gb=100, core_dump_prefix="dumps/",
@@ -107,7 +107,7 @@ def test_enhanced_metrics_and_their_frequency(anew: Ground) -> None:
     }  # fmt: skip
 
 
-def test_disks_of_their_own_take_no_key(anew: Ground) -> None:
+def test_instance_storage_has_no_key(anew: Ground) -> None:
     made = endpoint(anew, variants=[Variant(instance_type="ml.g5.xlarge")])
 
     assert "KmsKeyId" not in config_of(made)
@@ -121,11 +121,11 @@ def test_disks_of_their_own_take_no_key(anew: Ground) -> None:
         (Variant(download_seconds=59), "variant.download_seconds must be between 60 and 3600"),
         (Variant(provision_seconds=60), "variant.provision_seconds must be between 300 and 3600"),
         (Variant(volume_gb=513), "variant.volume_gb must be between 1 and 512"),
-        (Variant(volume_gb=10, instance_type="ml.g5.xlarge"), "has disks of its own"),
+        (Variant(volume_gb=10, instance_type="ml.g5.xlarge"), "has instance storage"),
         (Variant(instance_type="ml.m5.huge"), "variant.instance_type must be one of ml.m5.large"),
         (
             Variant(pools=[InstancePool(instance_type="ml.m5.large", priority=1)] * 2),
-            "pools must have priorities of their own",
+            "pools must have unique priorities",
         ),
         (
             Variant(
@@ -136,7 +136,7 @@ def test_disks_of_their_own_take_no_key(anew: Ground) -> None:
         ),
         (
             Variant(managed_scaling=ManagedInstanceScaling()),
-            "managed_scaling follows inference components",
+            "managed_scaling needs inference components",
         ),
     ],
 )
@@ -149,7 +149,7 @@ def test_variant_refuses(anew: Ground, variant: Variant, message: str) -> None:
     ("changes", "message"),
     [
         ({"variants": [Variant(name=f"V{n}") for n in range(11)]}, "variants must be 10 at most"),
-        ({"variants": [Variant(), Variant()]}, "variants must have names of their own"),
+        ({"variants": [Variant(), Variant()]}, "variants must have unique names"),
         ({"metrics": EnhancedMetrics(frequency_seconds=15)}, "must be one of 10, 30, 60"),
         (
             {"variants": [Variant(name="A"), Variant(name="B")], "shadow": Variant(name="S")},
@@ -161,7 +161,9 @@ def test_variant_refuses(anew: Ground, variant: Variant, message: str) -> None:
         ),
     ],
 )
-def test_variants_refuse_each_other(anew: Ground, changes: dict[str, Any], message: str) -> None:
+def test_conflicting_variants_are_refused(
+    anew: Ground, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigurationError, match=message):
         endpoint(anew, **changes)
 

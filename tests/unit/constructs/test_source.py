@@ -35,9 +35,7 @@ def _refused(folder: Path, **options: object) -> str:
 
 
 @pytest.mark.feature("training: deterministic sourcedir.tar.gz")
-def test_same_bytes_in_other_folders_at_other_times_make_the_same_archive(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_archive_depends_on_content_only(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "elsewhere" / "copy"
     other.mkdir(parents=True)
     # Written in another order, at another time, by another umask.
@@ -54,7 +52,7 @@ def test_same_bytes_in_other_folders_at_other_times_make_the_same_archive(
     assert assets[0] == assets[1]
 
 
-def test_archive_holds_no_time_owner_or_name(folder: Path) -> None:
+def test_archive_has_no_time_owner_or_name(folder: Path) -> None:
     packed = gzipped(tar_of(SourceCode(folder=folder).files()))
 
     assert packed[3:8] == b"\x00" * 5
@@ -66,14 +64,14 @@ def test_archive_holds_no_time_owner_or_name(folder: Path) -> None:
     }
 
 
-def test_changed_bytes_make_another_hash(folder: Path) -> None:
+def test_changed_content_changes_hash(folder: Path) -> None:
     before = SourceCode(folder=folder).asset(Stack(App(), "Test")).asset_hash
     (folder / "lib" / "net.py").write_text("WIDTH = 5\n")
 
     assert SourceCode(folder=folder).asset(Stack(App(), "Test")).asset_hash != before
 
 
-def test_a_script_that_may_be_executed_stays_so(folder: Path) -> None:
+def test_executable_script_stays_executable(folder: Path) -> None:
     (folder / "train.py").chmod(0o755)
 
     with tarfile.open(fileobj=io.BytesIO(tar_of(SourceCode(folder=folder).files()))) as archive:
@@ -81,7 +79,7 @@ def test_a_script_that_may_be_executed_stays_so(folder: Path) -> None:
 
 
 @pytest.mark.feature("training: excludes of source code")
-def test_git_patterns_of_argument_and_files_leave_out(folder: Path) -> None:
+def test_gitignore_patterns_exclude_files(folder: Path) -> None:
     for name in ("a.csv", "keep.csv", "notes.md", "lib/b.csv", "lib/__pycache__/net.pyc"):
         path = folder / name
         path.parent.mkdir(exist_ok=True)
@@ -94,13 +92,13 @@ def test_git_patterns_of_argument_and_files_leave_out(folder: Path) -> None:
     assert _names(source) == ["keep.csv", "train.py"]
 
 
-def test_an_asset_is_made_once_for_the_same_code(folder: Path) -> None:
+def test_equal_code_shares_asset(folder: Path) -> None:
     stack = Stack(App(), "Test")
 
     assert SourceCode(folder=folder).asset(stack) is SourceCode(folder=folder).asset(stack)
 
 
-def test_the_archive_lies_in_the_assembly(folder: Path, tmp_path: Path) -> None:
+def test_assembly_contains_archive(folder: Path, tmp_path: Path) -> None:
     app = App(outdir=str(tmp_path / "out"))
     SourceCode(folder=folder).asset(Stack(app, "Test"))
 
@@ -112,11 +110,11 @@ def test_the_archive_lies_in_the_assembly(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.feature("bad input: entry point missing")
-def test_a_missing_entry_point_names_the_scripts_there_are(folder: Path) -> None:
-    told = _refused(folder, entry_point="trian.py")
+def test_missing_entry_point_error_lists_scripts(folder: Path) -> None:
+    message = _refused(folder, entry_point="trian.py")
 
-    assert "EntryPointMissing: no entry_point 'trian.py' of folder" in told
-    assert told.endswith("there are lib/net.py, train.py")
+    assert "EntryPointMissing: no entry_point 'trian.py' of folder" in message
+    assert message.endswith("there are lib/net.py, train.py")
 
 
 def test_an_entry_point_outside_the_folder_is_refused(folder: Path) -> None:
@@ -133,7 +131,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     assert "FolderEmpty" in _refused(tmp_path)
 
 
-def test_a_folder_there_is_not_is_refused(tmp_path: Path) -> None:
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
     assert "FolderMissing: no folder" in _refused(tmp_path / "none")
 
 

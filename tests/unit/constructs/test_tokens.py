@@ -81,7 +81,7 @@ def template() -> Template:
         stack, "Loop", job=job, endpoint=endpoint, network=ground.network,
         model_quality_alarm=ground.alarm(), max_attempts=_number(stack, "Attempts"),
         gate=Gate(threshold=_number(stack, "Threshold"), improvement=_number(stack, "Better")),
-        evaluation=Evaluation(ground_truth_prefix=_text(stack, "Truth"),
+        evaluation=Evaluation(ground_truth_prefix=_text(stack, "GroundTruth"),
                               ground_truth_delay_minutes=_number(stack, "Delay")),
         cooldown=Duration.seconds(_number(stack, "Cooldown")),
     )  # fmt: skip
@@ -90,12 +90,12 @@ def template() -> Template:
 
 def _environment(template: Template, variable: str) -> list[Any]:
     functions = template.find_resources("AWS::Lambda::Function").values()
-    told = [f["Properties"]["Environment"]["Variables"] for f in functions
+    message = [f["Properties"]["Environment"]["Variables"] for f in functions
             if "Environment" in f["Properties"]]  # fmt: skip
-    return [variables[variable] for variables in told if variable in variables]
+    return [variables[variable] for variables in message if variable in variables]
 
 
-def test_no_token_is_left_unresolved(template: Template) -> None:
+def test_templates_have_no_unresolved_token(template: Template) -> None:
     text = json.dumps(template.to_json())
 
     assert "${Token[" not in text
@@ -127,13 +127,13 @@ def test_accepts_a_token_for_each_value_of_a_document(
      ("GROUND_TRUTH_DELAY_MINUTES", "Delay"), ("JOB", "JobName"),
      ("ENDPOINT_NAME", "EndpointName")],
 )  # fmt: skip
-def test_accepts_a_token_for_what_functions_are_told(
+def test_accepts_a_token_for_environment_variables_of_functions(
     template: Template, variable: str, parameter: str
 ) -> None:
-    told = _environment(template, variable)
+    message = _environment(template, variable)
 
-    assert told
-    assert all(value == {"Ref": parameter} for value in told)
+    assert message
+    assert all(value == {"Ref": parameter} for value in message)
 
 
 def test_accepts_a_token_for_each_value_of_the_gate(template: Template) -> None:
@@ -181,7 +181,7 @@ def test_accepts_a_token_for_values_of_a_notebook(ground: Ground) -> None:
     assert '{"Ref": "Idle"}' in json.dumps(config)
 
 
-def test_accepts_a_token_for_an_address(stack: Stack) -> None:
+def test_accepts_a_token_for_an_email_address(stack: Stack) -> None:
     AlertTopic(stack, "AlertTopic", emails=[_text(stack, "Address")])
 
     Template.from_stack(stack).has_resource_properties(
@@ -211,7 +211,7 @@ def test_accepts_a_token_for_thresholds_of_alarms(stack: Stack) -> None:
     )
 
 
-def test_a_token_that_is_reckoned_with_is_refused_by_name(anew: Ground) -> None:
+def test_token_that_is_needed_at_synthesis_is_refused(anew: Ground) -> None:
     unknown = Duration.seconds(_number(anew.stack, "Latency"))
 
     with pytest.raises(ConfigurationError, match="rollback_latency must be known when the stack"):

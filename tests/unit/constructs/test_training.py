@@ -39,7 +39,7 @@ def test_request_has_no_volume_key_where_disks_are_local(anew: Ground) -> None:
     assert "VolumeKmsKeyId" not in job.specification.request(job)["ResourceConfig"]
 
 
-def test_document_stands_in_the_resource(
+def test_resource_has_document(
     template: Template, document: Callable[[Template, str], str]
 ) -> None:
     text = document(template, "Custom::TrainingJob")
@@ -49,7 +49,7 @@ def test_document_stands_in_the_resource(
     assert '"start_on_deploy":false' in text
 
 
-def test_resource_is_outlived_by_policies_and_endpoints(template: Template) -> None:
+def test_resource_is_deleted_before_policies_and_endpoints(template: Template) -> None:
     (resource,) = template.find_resources("Custom::TrainingJob").values()
     assert set(template.find_resources("AWS::EC2::VPCEndpoint")) <= set(resource["DependsOn"])
     assert any(name.startswith("JobFunctionDuty") for name in resource["DependsOn"])
@@ -88,5 +88,5 @@ def test_a_job_with_64_characters_is_refused(anew: Ground) -> None:
     with pytest.raises(ConfigurationError) as refused:
         anew.job(job="j" * 64)
 
-    told = f"job must have at most 40 characters, got 64 ('{'j' * 64}')"
-    assert str(refused.value) == f"[{anew.stack.node.id}/Job] NameTooLong: {told}"
+    reported = f"job must have at most 40 characters, got 64 ('{'j' * 64}')"
+    assert str(refused.value) == f"[{anew.stack.node.id}/Job] NameTooLong: {reported}"

@@ -1,4 +1,4 @@
-"""What a batch transform job asks SageMaker for, and what it refuses."""
+"""Requests and roles of batch transform jobs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_request_splits_joins_and_assembles(anew: Ground) -> None:
     check("CreateTransformJob", {"TransformJobName": "score-1", **literal(job, request)})
 
 
-def test_request_leaves_to_the_container_what_is_not_said(anew: Ground) -> None:
+def test_default_request_omits_container_settings(anew: Ground) -> None:
     assert set(transform(anew).request()) == {
         "ModelName", "TransformInput", "TransformOutput", "TransformResources",
     }  # fmt: skip
@@ -62,16 +62,16 @@ def test_the_models_role_reads_input_and_writes_output(anew: Ground) -> None:
 
 
 @pytest.mark.feature("batch transform: lifecycle of the resource")
-def test_document_stands_in_the_resource(document: Callable[[Template, str], str]) -> None:
+def test_resource_has_document(document: Callable[[Template, str], str]) -> None:
     ground = ground_of(Stack(App(), "Test"))
     transform(ground)
 
-    found = json.loads(document(ground.template(), "Custom::TransformJob").replace("<token>", "x"))
+    result = json.loads(document(ground.template(), "Custom::TransformJob").replace("<token>", "x"))
 
-    assert (found["kind"], found["job"], found.get("data")) == ("transform", "score", None)
+    assert (result["kind"], result["job"], result.get("data")) == ("transform", "score", None)
 
 
-def test_nothing_is_handed_over_to_start_it(anew: Ground) -> None:
+def test_start_passes_no_role(anew: Ground) -> None:
     actions = [action for each in transform(anew).start_statements() for action in each.actions]
 
     assert actions[:2] == ["sagemaker:CreateTransformJob", "sagemaker:AddTags"]

@@ -1,4 +1,4 @@
-"""What starts a job that no loop watches, and what tells of its end."""
+"""Triggers of jobs, and the functions at their end."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_an_alarm_starts_the_job(template: Template) -> None:
 
 
 @pytest.mark.feature("lifecycle: manual start")
-def test_the_start_function_is_found_by_the_jobs_name(template: Template) -> None:
+def test_parameter_has_arn_of_start_function(template: Template) -> None:
     (parameter,) = template.find_resources("AWS::SSM::Parameter").values()
 
     assert parameter["Properties"]["Name"] == "/sageloop/jobs/demo/start-function"
@@ -73,7 +73,7 @@ def test_the_start_function_is_found_by_the_jobs_name(template: Template) -> Non
 
 
 @pytest.mark.feature("lifecycle: status as events")
-def test_the_end_of_a_job_is_heard(template: Template) -> None:
+def test_job_end_event_invokes_function(template: Template) -> None:
     template.has_resource_properties("AWS::Events::Rule", {"EventPattern": Match.object_like({
         "detail-type": ["SageMaker Training Job State Change"],
         "detail": {"TrainingJobName": [{"prefix": "demo-"}],
@@ -81,23 +81,23 @@ def test_the_end_of_a_job_is_heard(template: Template) -> None:
     })})  # fmt: skip
 
 
-def test_functions_are_told_what_a_job_without_a_gate_needs(template: Template) -> None:
-    told = {}
+def test_functions_have_environment_of_job_without_gate(template: Template) -> None:
+    reported = {}
     for name, function in template.find_resources("AWS::Lambda::Function").items():
-        told[name.rstrip("0123456789ABCDEF")] = set(
+        reported[name.rstrip("0123456789ABCDEF")] = set(
             function["Properties"].get("Environment", {}).get("Variables", {})
         )
-    assert told["TriggersStartTraining"] == {
+    assert reported["TriggersStartTraining"] == {
         "COOLDOWN_SECONDS", "JOB", "MAX_ATTEMPTS", "METRIC_NAMESPACE", "ALERT_TOPIC_ARN",
         "STATE_TABLE",
     }  # fmt: skip
-    assert told["TriggersOnJobChange"] == {
+    assert reported["TriggersOnJobChange"] == {
         "BACKOFF_SECONDS", "JOB", "MAX_ATTEMPTS", "METRIC_NAMESPACE", "ALERT_TOPIC_ARN",
         "START_FUNCTION", "STATE_TABLE",
     }  # fmt: skip
 
 
-@pytest.mark.feature("lifecycle: by hand (grant_start)")
+@pytest.mark.feature("lifecycle: manually (grant_start)")
 def test_grant_start_allows_the_start_function(anew: Ground) -> None:
     made = _triggers(anew, processing(anew))
     role = iam.Role(anew.stack, "Who", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
@@ -107,11 +107,11 @@ def test_grant_start_allows_the_start_function(anew: Ground) -> None:
     assert statement.resources == [made.start_training.arn]
 
 
-def test_without_rules_a_hand_starts_it(anew: Ground) -> None:
+def test_job_without_rules_starts_manually(anew: Ground) -> None:
     assert _triggers(anew, processing(anew)).rules == []
 
 
-def test_keys_and_prefixes_start_a_job_without_daily_data(anew: Ground) -> None:
+def test_keys_and_prefixes_start_job_without_dataset(anew: Ground) -> None:
     made = _triggers(anew, transform(anew), on_data=["to-score/_SUCCESS", "inbox/"])
 
     (rule,) = made.rules
@@ -135,15 +135,15 @@ def test_triggers_refuse(anew: Ground, changes: dict[str, Any], message: str) ->
         _triggers(anew, processing(anew), **changes)
 
 
-def _granted(stack: Stack, function: str) -> set[str]:
+def _actions_of(stack: Stack, function: str) -> set[str]:
     """Actions of a function's role in services that the code speaks to."""
     construct = stack.node.find_child("Triggers").node.find_child(function)
-    found: set[str] = set()
+    result: set[str] = set()
     for policy in construct.permissions:  # type: ignore[attr-defined]
         for statement in stack.resolve(policy.document)["Statement"]:
             actions = statement["Action"]
-            found |= {actions} if isinstance(actions, str) else set(actions)
-    return {action for action in found if action.split(":")[0] in _OURS}
+            result |= {actions} if isinstance(actions, str) else set(actions)
+    return {action for action in result if action.split(":")[0] in _OURS}
 
 
 @pytest.mark.feature("lifecycle: each kind of job starts with no more than its rights")
@@ -156,7 +156,7 @@ def _granted(stack: Stack, function: str) -> set[str]:
         (transform, "transform", ()),
     ],
 )
-def test_rights_are_what_the_code_needs(
+def test_permissions_are_those_of_the_code(
     anew: Ground, make: Any, kind: str, parts: tuple[str, ...]
 ) -> None:
     _triggers(anew, make(anew), alert_topic=anew.alerts.topic)
@@ -168,7 +168,7 @@ def test_rights_are_what_the_code_needs(
             for part in ("always", "standalone", kind, *parts)
             for action in known[folder].get(part, [])
         }
-        assert _granted(anew.stack, function) == needed, folder
+        assert _actions_of(anew.stack, function) == needed, folder
 
 
 @pytest.mark.feature("lifecycle: status as metrics")
@@ -184,7 +184,7 @@ def test_metrics_count_how_jobs_end(anew: Ground) -> None:
 
 
 @pytest.mark.feature("lifecycle: status as alarms")
-def test_failure_alarm_pages(ground: Ground) -> None:
+def test_failure_alarm_notifies_topic(ground: Ground) -> None:
     processing(ground).failure_alarm("Failed", alert_topic=ground.alerts.topic)
 
     (alarm,) = [
@@ -196,7 +196,7 @@ def test_failure_alarm_pages(ground: Ground) -> None:
     assert len(alarm["AlarmActions"]) == 1
 
 
-def test_state_changes_go_wherever_one_wants(stack: Stack) -> None:
+def test_state_changes_have_custom_target(stack: Stack) -> None:
     job = TrainingJobBase.from_job_name(stack, "Job", job="demo")
 
     job.on_state_change(
@@ -210,7 +210,7 @@ def test_state_changes_go_wherever_one_wants(stack: Stack) -> None:
     })  # fmt: skip
 
 
-def test_there_are_three_ways_to_end(stack: Stack) -> None:
+def test_unknown_final_status_is_refused(stack: Stack) -> None:
     job = TrainingJobBase.from_job_name(stack, "Job", job="demo")
 
     with pytest.raises(ConfigurationError, match="statuses must be one of Completed, Failed"):
@@ -229,7 +229,7 @@ def _loop(ground: Ground, **changes: Any) -> RetrainingLoop:
 
 
 @pytest.mark.feature("tuning: the retraining loop may tune instead of train")
-def test_a_loop_tunes(ground: Ground) -> None:
+def test_loop_accepts_tuning_job(ground: Ground) -> None:
     _loop(ground)
 
     template = ground.template()
@@ -243,13 +243,13 @@ def test_a_loop_tunes(ground: Ground) -> None:
     )
 
 
-def test_a_loop_searches_for_what_its_gate_asks(anew: Ground) -> None:
+def test_tuning_objective_must_equal_gate(anew: Ground) -> None:
     with pytest.raises(ConfigurationError, match="must Minimize validation:rmse as the gate does"):
         _loop(anew, gate=Gate(threshold=20, metric="validation:rmse"))
 
 
 @pytest.mark.feature("rollout constructs: the alarm of retraining never rolls back")
-def test_an_alarm_that_starts_a_job_cannot_undo_rollouts(anew: Ground) -> None:
+def test_alarm_that_starts_job_as_rollback_alarm_is_refused(anew: Ground) -> None:
     alarm = anew.alarm()
     _triggers(anew, anew.job(), alarms=[alarm])
 

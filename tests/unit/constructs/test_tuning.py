@@ -1,4 +1,4 @@
-"""What a tuning job asks SageMaker for, and who may."""
+"""Requests and permissions of tuning jobs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _checked(job: TuningJob) -> None:
 
 
 @pytest.mark.feature("tuning: Bayesian")
-def test_request_searches_the_bayesian_way_by_default(anew: Ground) -> None:
+def test_default_strategy_is_bayesian(anew: Ground) -> None:
     config = _config(tuning(anew))
 
     assert config["Strategy"] == "Bayesian"
@@ -51,14 +51,14 @@ def test_request_searches_the_bayesian_way_by_default(anew: Ground) -> None:
 
 
 @pytest.mark.feature("tuning: Random")
-def test_request_searches_at_random_with_a_seed(anew: Ground) -> None:
+def test_random_strategy_has_seed(anew: Ground) -> None:
     config = _config(tuning(anew, strategy=Strategy.RANDOM, random_seed=7))
 
     assert (config["Strategy"], config["RandomSeed"]) == ("Random", 7)
 
 
 @pytest.mark.feature("tuning: Hyperband")
-def test_request_names_the_resources_of_hyperband(anew: Ground) -> None:
+def test_hyperband_strategy_has_resources(anew: Ground) -> None:
     job = tuning(anew, strategy=Hyperband(min_resource=3, max_resource=81))
 
     assert _config(job)["StrategyConfig"] == {
@@ -98,7 +98,7 @@ def test_request_has_ranges_of_each_kind_as_texts(anew: Ground) -> None:
 
 
 @pytest.mark.feature("tuning: static hyperparameters")
-def test_what_is_searched_is_not_fixed(anew: Ground) -> None:
+def test_tuned_hyperparameters_are_not_static(anew: Ground) -> None:
     job = tuning(anew, ranges=[IntegerRange("num_round", 5, 50)], static={"subsample": 0.5})
 
     definition = job.request()["TrainingJobDefinition"]
@@ -106,7 +106,7 @@ def test_what_is_searched_is_not_fixed(anew: Ground) -> None:
 
 
 @pytest.mark.feature("tuning: objective known from the algorithm")
-def test_objective_is_the_algorithms_own_metric(anew: Ground) -> None:
+def test_default_objective_is_that_of_algorithm(anew: Ground) -> None:
     objective = _config(tuning(anew))["HyperParameterTuningJobObjective"]
 
     assert objective == {"Type": "Minimize", "MetricName": "validation:mae"}
@@ -137,14 +137,14 @@ def test_request_compares_definitions(anew: Ground) -> None:
 
 
 @pytest.mark.feature("tuning: early stopping")
-def test_request_stops_what_falls_behind(anew: Ground) -> None:
+def test_request_has_early_stopping(anew: Ground) -> None:
     config = _config(tuning(anew, early_stopping=True))
 
     assert config["TrainingJobEarlyStoppingType"] == "Auto"
 
 
 @pytest.mark.feature("tuning: completion criteria")
-def test_request_ends_before_its_limits(anew: Ground) -> None:
+def test_request_has_completion_criteria(anew: Ground) -> None:
     completion = CompletionCriteria(target=8.5, not_improving_jobs=3, on_convergence=True)
     job = tuning(anew, completion=completion, max_jobs=None)
 
@@ -157,7 +157,7 @@ def test_request_ends_before_its_limits(anew: Ground) -> None:
 
 
 @pytest.mark.feature("tuning: warm start from parents")
-def test_request_begins_from_parents(anew: Ground) -> None:
+def test_request_has_warm_start(anew: Ground) -> None:
     job = tuning(anew, warm_start=WarmStart(parents=["old-1"], type="TransferLearning"))
 
     assert job.request()["WarmStartConfig"] == {
@@ -175,7 +175,7 @@ def test_request_has_a_limit_of_time(anew: Ground) -> None:
 
 
 @pytest.mark.feature("tuning: the whole request holds against botocore's model")
-def test_request_passes_the_model_with_all_that_a_specification_says(anew: Ground) -> None:
+def test_full_request_matches_api_model(anew: Ground) -> None:
     job = tuning(
         anew, environment={"A": "b"}, retries=3,
         spot=Spot(max_wait_seconds=7200, checkpoint_prefix="checkpoints/"),
@@ -192,7 +192,7 @@ def test_request_passes_the_model_with_all_that_a_specification_says(anew: Groun
 
 
 @pytest.mark.feature("tuning: escape hatch to any field of the API")
-def test_overrides_reach_what_is_not_modelled(anew: Ground) -> None:
+def test_overrides_set_other_members(anew: Ground) -> None:
     hint = [{"Name": "gamma", "ValueHint": "0.1"}]
     job = tuning(anew, overrides={
         "HyperParameterTuningJobConfig.ParameterRanges.AutoParameters": hint,
@@ -212,18 +212,18 @@ def template() -> Template:
 
 
 @pytest.mark.feature("tuning: lifecycle of the resource")
-def test_document_stands_in_the_resource(
+def test_resource_has_document(
     template: Template, document: Callable[[Template, str], str]
 ) -> None:
     text = document(template, "Custom::TuningJob")
 
-    found = json.loads(text.replace("<token>", "x"))
-    assert (found["kind"], found["job"], found["start_on_deploy"]) == ("tuning", "demo", True)
-    assert found["data"]["manifest_key"] == "datasets/demo/manifest.json"
-    assert "HyperParameterTuningJobConfig" in found["request"]
+    result = json.loads(text.replace("<token>", "x"))
+    assert (result["kind"], result["job"], result["start_on_deploy"]) == ("tuning", "demo", True)
+    assert result["data"]["manifest_key"] == "datasets/demo/manifest.json"
+    assert "HyperParameterTuningJobConfig" in result["request"]
 
 
-def test_resource_is_outlived_by_policies_and_endpoints(template: Template) -> None:
+def test_resource_is_deleted_before_policies_and_endpoints(template: Template) -> None:
     (resource,) = template.find_resources("Custom::TuningJob").values()
     assert set(template.find_resources("AWS::EC2::VPCEndpoint")) <= set(resource["DependsOn"])
 

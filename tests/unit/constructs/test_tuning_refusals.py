@@ -33,7 +33,7 @@ GRID = [CategoricalRange("max_depth", [3, 6])]
 
 
 @pytest.mark.feature("bad input: grid with a continuous range")
-def test_a_grid_takes_categories_only(anew: Ground) -> None:
+def test_grid_accepts_categorical_ranges_only(anew: Ground) -> None:
     with pytest.raises(ConfigurationError, match="Grid takes categorical ranges only, got others "
                        "for eta"):  # fmt: skip
         tuning(anew, strategy=Strategy.GRID, max_jobs=None,
@@ -100,18 +100,18 @@ def test_range_is_refused(anew: Ground, searched: Any, message: str) -> None:
         tuning(anew, ranges=[searched])
 
 
-def test_a_name_is_searched_once(anew: Ground) -> None:
+def test_duplicate_range_is_refused(anew: Ground) -> None:
     with pytest.raises(ConfigurationError, match="ranges has max_depth twice"):
         tuning(anew, ranges=[DEPTH, DEPTH])
 
 
 @pytest.mark.feature("bad input: hyperparameter both searched and fixed")
-def test_a_name_is_searched_or_fixed(anew: Ground) -> None:
+def test_range_of_static_hyperparameter_is_refused(anew: Ground) -> None:
     with pytest.raises(ConfigurationError, match="max_depth is both searched and fixed"):
         tuning(anew, ranges=[DEPTH], static={"max_depth": 5})
 
 
-def test_more_than_30_are_not_searched(anew: Ground) -> None:
+def test_more_than_30_ranges_are_refused(anew: Ground) -> None:
     ranges = [IntegerRange(f"p{number}", 1, 2) for number in range(31)]
 
     with pytest.raises(ConfigurationError, match="1 to 30 hyperparameters, got 31"):
@@ -127,7 +127,7 @@ def test_more_than_30_are_not_searched(anew: Ground) -> None:
          IntegerRange("epochs", 2, 9), "epochs cannot be searched; allowed are l1"),
     ],
 )  # fmt: skip
-def test_algorithms_name_what_may_be_searched(
+def test_ranges_of_untunable_hyperparameters_are_refused(
     anew: Ground, algorithm: Any, searched: Any, message: str
 ) -> None:
     data = DatePartitionedDataset(
@@ -138,7 +138,7 @@ def test_algorithms_name_what_may_be_searched(
         tuning(anew, algorithm=algorithm, data=data, ranges=[searched])
 
 
-def test_the_objectives_channel_is_needed(anew: Ground) -> None:
+def test_objective_without_its_channel_is_refused(anew: Ground) -> None:
     objective = Objective(metric="validation:msd", type="Minimize")
     kmeans = KMeans(hyperparameters={"k": 3, "feature_dim": 2})
     data = DatePartitionedDataset(prefix="d/", validation_channel="test")
@@ -148,21 +148,21 @@ def test_the_objectives_channel_is_needed(anew: Ground) -> None:
                ranges=[IntegerRange("epochs", 1, 3)])  # fmt: skip
 
 
-def test_a_role_that_does_not_tune_is_refused(anew: Ground) -> None:
+def test_role_without_tunes_is_refused(anew: Ground) -> None:
     role = TrainingRole(anew.stack, "Plain")
 
     with pytest.raises(ConfigurationError, match=r"TrainingRole\(..., tunes=True\)"):
         tuning(anew, role=role)
 
 
-def test_definitions_stand_alone(anew: Ground) -> None:
+def test_definitions_exclude_specification(anew: Ground) -> None:
     definition = TuningDefinition(name="a", specification=specification(anew), ranges=[DEPTH])
 
     with pytest.raises(ConfigurationError, match="definitions takes the place of"):
         tuning(anew, definitions=[definition], ranges=[DEPTH])
 
 
-def test_definitions_have_names_of_their_own(anew: Ground) -> None:
+def test_definitions_have_unique_names(anew: Ground) -> None:
     definition = TuningDefinition(name="a", specification=specification(anew), ranges=[DEPTH])
 
     with pytest.raises(ConfigurationError, match="definitions has a twice"):
@@ -180,33 +180,33 @@ def test_definitions_share_their_data(anew: Ground) -> None:
         tuning(anew, definitions=definitions)
 
 
-def test_nothing_to_train_is_refused(anew: Ground) -> None:
+def test_tuning_without_specification_is_refused(anew: Ground) -> None:
     with pytest.raises(ConfigurationError, match="specification or definitions is needed"):
         tuning(anew, specification=None)
 
 
-def test_fields_that_only_a_training_job_knows_are_refused(anew: Ground) -> None:
+def test_options_of_training_jobs_are_refused(anew: Ground) -> None:
     changed = specification(anew, overrides={"RemoteDebugConfig": {"EnableRemoteDebug": True}})
 
     with pytest.raises(ConfigurationError, match="a tuning job takes no RemoteDebugConfig"):
         tuning(anew, specification=changed)
 
 
-def test_an_objective_that_cannot_be_known_is_asked_for(anew: Ground) -> None:
+def test_unknown_objective_is_required(anew: Ground) -> None:
     many = XGBoost(hyperparameters={"num_round": 3, "eval_metric": "mae,rmse"})
 
     with pytest.raises(ConfigurationError, match="objective is needed"):
         tuning(anew, algorithm=many)
 
 
-def test_a_raised_quota_is_taken_at_its_word(anew: Ground) -> None:
+def test_quota_override_allows_more_trials(anew: Ground) -> None:
     job = tuning(anew, strategy="Random", max_jobs=5000, max_parallel=60, quota_override=True)
 
     limits = job.request()["HyperParameterTuningJobConfig"]["ResourceLimits"]
     assert limits == {"MaxParallelTrainingJobs": 60, "MaxNumberOfTrainingJobs": 5000}
 
 
-def test_tokens_pass(anew: Ground) -> None:
+def test_tokens_are_not_checked(anew: Ground) -> None:
     number = CfnParameter(anew.stack, "Jobs", type="Number").value_as_number
 
     job = tuning(

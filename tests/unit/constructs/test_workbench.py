@@ -18,7 +18,7 @@ def _notebook(ground: Ground, **changes: Any) -> Notebook:
     return Notebook(ground.stack, "Notebook", network=ground.network, role=role, **values)
 
 
-def _granted(template: Template) -> list[dict[str, Any]]:
+def _actions_of(template: Template) -> list[dict[str, Any]]:
     (policy,) = template.find_resources("AWS::IAM::Policy").values()
     statements: list[dict[str, Any]] = policy["Properties"]["PolicyDocument"]["Statement"]
     return statements
@@ -43,7 +43,7 @@ def test_notebook_is_private_encrypted_and_without_root(template: Template) -> N
     assert {"KmsKeyId", "SubnetId"} <= set(notebook["Properties"])
 
 
-def test_notebook_stops_when_nobody_works_in_it(template: Template) -> None:
+def test_idle_notebook_stops(template: Template) -> None:
     (config,) = template.find_resources("AWS::SageMaker::NotebookInstanceLifecycleConfig").values()
 
     (hook,) = config["Properties"]["OnStart"]
@@ -51,7 +51,7 @@ def test_notebook_stops_when_nobody_works_in_it(template: Template) -> None:
 
 
 def test_grant_open_allows_exactly_this_notebook(template: Template) -> None:
-    (statement,) = _granted(template)
+    (statement,) = _actions_of(template)
 
     (name,) = template.find_resources("AWS::SageMaker::NotebookInstance")
     assert statement["Action"] == "sagemaker:CreatePresignedNotebookInstanceUrl"
@@ -61,7 +61,7 @@ def test_grant_open_allows_exactly_this_notebook(template: Template) -> None:
     ]
 
 
-def test_notebook_may_stop_itself_by_the_name_that_it_gets(template: Template) -> None:
+def test_notebook_role_can_stop_notebook(template: Template) -> None:
     (name,) = template.find_resources("AWS::SageMaker::NotebookInstance")
     (role,) = [each for each in template.find_resources("AWS::IAM::Role") if "Notebook" in each]
     (policy,) = [
@@ -77,7 +77,7 @@ def test_notebook_may_stop_itself_by_the_name_that_it_gets(template: Template) -
     assert policy["Roles"] == [{"Ref": role}]
 
 
-def test_a_role_of_ones_own_may_stop_the_notebook(ground: Ground) -> None:
+def test_existing_role_can_stop_notebook(ground: Ground) -> None:
     own = iam.Role.from_role_arn(ground.stack, "Own", "arn:aws:iam::111122223333:role/own")
     role = NotebookRole.from_role(ground.stack, "NotebookRole", own)
 
@@ -94,7 +94,7 @@ def test_a_role_of_ones_own_may_stop_the_notebook(ground: Ground) -> None:
     })  # fmt: skip
 
 
-def test_an_immutable_role_is_left_as_it_is(ground: Ground) -> None:
+def test_immutable_role_is_not_changed(ground: Ground) -> None:
     own = iam.Role.from_role_arn(
         ground.stack, "Own", "arn:aws:iam::111122223333:role/own", mutable=False
     )
@@ -113,7 +113,7 @@ def test_imported_notebook_is_started_and_stopped_by_its_name(stack: Stack) -> N
 
     Notebook.from_notebook_name(stack, "Mine", notebook_name="mine").grant_start_stop(people)
 
-    (statement,) = _granted(Template.from_stack(stack))
+    (statement,) = _actions_of(Template.from_stack(stack))
     assert statement["Resource"]["Fn::Join"][1][-1] == ":notebook-instance/mine"
     assert "sagemaker:StopNotebookInstance" in statement["Action"]
 

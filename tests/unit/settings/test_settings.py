@@ -43,7 +43,7 @@ def test_dev_has_one_instance_and_no_canary() -> None:
     assert settings.serving.rollout is None
 
 
-def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variable_selects_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGELOOP_SETTINGS", "dev")
 
     assert load_settings().project.name == "sageloop-dev"
@@ -55,7 +55,7 @@ def test_prod_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().project.name == "sageloop-prod"
 
 
-def test_a_path_chooses_a_file_of_ones_own(tmp_path: Path) -> None:
+def test_path_selects_settings_file(tmp_path: Path) -> None:
     text = (_FOLDER / "prod.toml").read_text(encoding="utf-8")
     mine = tmp_path / "mine.toml"
     mine.write_text(text.replace("sageloop-prod", "other"), encoding="utf-8")
@@ -63,12 +63,12 @@ def test_a_path_chooses_a_file_of_ones_own(tmp_path: Path) -> None:
     assert load_settings(str(mine)).project.name == "other"
 
 
-def test_an_unknown_name_is_refused_with_those_there_are() -> None:
+def test_unknown_name_is_refused_with_known_names() -> None:
     with pytest.raises(SettingsError, match="no settings 'test': allowed are dev, prod"):
         load_settings("test")
 
 
-def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
+def test_invalid_toml_is_refused(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text("[project", encoding="utf-8")
 
@@ -214,7 +214,7 @@ def test_settings_refuse(values: dict[str, Any], key: str, value: Any, line: str
     assert line in str(refused.value)
 
 
-def test_silence_that_ends_before_it_begins_is_told(values: dict[str, Any]) -> None:
+def test_traffic_hours_in_wrong_order_are_refused(values: dict[str, Any]) -> None:
     values["monitoring"]["serving"]["expected_traffic"] |= {"from_hour": 8, "to_hour": 8}
 
     with pytest.raises(SettingsError, match=r"to_hour must be later than from_hour \(8\), got 8"):
@@ -228,7 +228,7 @@ def test_a_missing_key_is_named(values: dict[str, Any]) -> None:
         read_settings(values)
 
 
-def test_every_fault_has_its_line(values: dict[str, Any]) -> None:
+def test_each_fault_has_one_line(values: dict[str, Any]) -> None:
     _set(values, "data.validation_days", 0)
     _set(values, "serving.capture.percentage", -1)
 
@@ -238,7 +238,7 @@ def test_every_fault_has_its_line(values: dict[str, Any]) -> None:
     assert len(str(refused.value).splitlines()) == 3
 
 
-def test_a_cooldown_that_ends_while_the_alarm_may_be_red_has_one_line(
+def test_short_cooldown_is_refused_in_one_line(
     values: dict[str, Any],
 ) -> None:
     _set(values, "monitoring.cooldown_seconds", 3600)
@@ -253,7 +253,7 @@ def test_a_cooldown_that_ends_while_the_alarm_may_be_red_has_one_line(
     ]
 
 
-def test_without_a_canary_the_old_fleet_still_stays_for_a_while(values: dict[str, Any]) -> None:
+def test_cooldown_without_canary_includes_termination_wait(values: dict[str, Any]) -> None:
     del values["serving"]["rollout"]
     _set(values, "monitoring.cooldown_seconds", 11_820)
 
@@ -268,7 +268,7 @@ def _tuned(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.feature("tuning: settings")
-def test_tune_searches_round_prods_training() -> None:
+def test_tune_ranges_include_hyperparameters_of_prod() -> None:
     settings = load_settings("tune")
 
     assert settings.tuning is not None
@@ -280,7 +280,7 @@ def test_tune_searches_round_prods_training() -> None:
 
 
 @pytest.mark.feature("bad input: names too long for a search")
-def test_a_search_leaves_room_for_trials_in_names() -> None:
+def test_long_name_with_tuning_is_refused() -> None:
     values = _tuned()
     values["project"]["model"] = "flightsx"
 
@@ -301,6 +301,6 @@ def test_a_search_leaves_room_for_trials_in_names() -> None:
         ),
     ],
 )
-def test_a_wrong_search_is_told(changes: dict[str, Any], message: str) -> None:
+def test_invalid_tuning_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         read_settings(_tuned(**changes))

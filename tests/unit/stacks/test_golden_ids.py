@@ -22,12 +22,12 @@ STATEFUL = (
 
 def stateful(folder: Path) -> dict[str, dict[str, str]]:
     """Logical ids and types, by stack, of what holds data or outlives its stack."""
-    found: dict[str, dict[str, str]] = {}
+    result: dict[str, dict[str, str]] = {}
     for stack, template in templates_in(folder).items():
         for name, resource in template["Resources"].items():
             if resource["Type"] in STATEFUL or _is_retained(resource):
-                found.setdefault(stack, {})[name] = resource["Type"]
-    return found
+                result.setdefault(stack, {})[name] = resource["Type"]
+    return result
 
 
 def _is_retained(resource: dict[str, Any]) -> bool:
@@ -42,12 +42,12 @@ def generated(folder: Path) -> dict[str, bytes]:
 
 def test_stateful_resources_keep_their_logical_ids(assemblies: dict[str, Path]) -> None:
     # A change here replaces data: release it as a breaking change, with the way to migrate.
-    found = {settings: stateful(folder) for settings, folder in assemblies.items()}
+    result = {settings: stateful(folder) for settings, folder in assemblies.items()}
 
-    assert found == json.loads(GOLDEN.read_text())
+    assert result == json.loads(GOLDEN.read_text())
 
 
-def test_everything_retained_is_retained_when_it_is_replaced_too(
+def test_retained_resources_are_retained_at_replacement(
     assemblies: dict[str, Path],
 ) -> None:
     for folder in assemblies.values():

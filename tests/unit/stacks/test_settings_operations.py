@@ -14,7 +14,7 @@ from aws_cdk import App
 import app as project
 from scripts.synthesis import templates_in
 from stacks.settings import read_settings
-from tests.security.judges.flatten import flat
+from tests.security.checks.flatten import flat
 
 _SETTINGS = Path(__file__).resolve().parents[3] / "settings"
 POOL = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_abcdefghi"
@@ -33,21 +33,21 @@ def built(folder: Path, change: Change, settings: str = "prod") -> dict[str, Res
 
 
 def resources(folder: Path) -> dict[str, Resources]:
-    found = templates_in(folder)
-    return {name.rpartition("-")[2]: template["Resources"] for name, template in found.items()}
+    result = templates_in(folder)
+    return {name.rpartition("-")[2]: template["Resources"] for name, template in result.items()}
 
 
-def of_type(found: Resources, kind: str) -> dict[str, dict[str, Any]]:
-    return {name: r["Properties"] for name, r in found.items() if r["Type"] == kind}
+def of_type(result: Resources, kind: str) -> dict[str, dict[str, Any]]:
+    return {name: r["Properties"] for name, r in result.items() if r["Type"] == kind}
 
 
-def alarms(found: dict[str, Resources]) -> set[str]:
+def alarms(result: dict[str, Resources]) -> set[str]:
     """Names of the alarms of the operations, without the hash that ends them."""
-    return {name[:-8] for name in of_type(found["Operations"], "AWS::CloudWatch::Alarm")}
+    return {name[:-8] for name in of_type(result["Operations"], "AWS::CloudWatch::Alarm")}
 
 
-@pytest.mark.feature("operations: serving alarms, dashboard, cost switch from the settings")
-def test_prod_watches_how_it_serves(assemblies: dict[str, Path]) -> None:
+@pytest.mark.feature("operations: endpoint alarms, dashboard, endpoint schedule from the settings")
+def test_prod_has_endpoint_alarms(assemblies: dict[str, Path]) -> None:
     assert alarms(resources(assemblies["prod"])) >= {
         "AlarmsErrors", "AlarmsLatency", "AlarmsModelQuality", "EndpointAlarmsClientErrors",
         "EndpointAlarmsLatencyP50", "EndpointAlarmsLatencyP90", "EndpointAlarmsMemoryUtilization",
@@ -56,25 +56,25 @@ def test_prod_watches_how_it_serves(assemblies: dict[str, Path]) -> None:
     }  # fmt: skip
 
 
-def test_nothing_is_watched_twice(assemblies: dict[str, Path]) -> None:
+def test_metrics_have_one_alarm(assemblies: dict[str, Path]) -> None:
     # p99 and answers 5xx have their alarms beside the live error.
     assert not alarms(resources(assemblies["prod"])) & {
         "EndpointAlarmsLatencyP99", "EndpointAlarmsServerErrors",
     }  # fmt: skip
 
 
-def test_a_limit_that_is_left_out_has_no_alarm(tmp_path: Path) -> None:
-    found = built(tmp_path, lambda values: values["monitoring"].pop("serving"))
+def test_unset_limit_has_no_alarm(tmp_path: Path) -> None:
+    result = built(tmp_path, lambda values: values["monitoring"].pop("serving"))
 
-    assert {name for name in alarms(found) if name.startswith("EndpointAlarms")} == {
+    assert {name for name in alarms(result) if name.startswith("EndpointAlarms")} == {
         "EndpointAlarmsMaxCapacity"
     }
 
 
-def test_the_ceiling_is_that_of_the_scaling(assemblies: dict[str, Path]) -> None:
-    found = of_type(resources(assemblies["prod"])["Operations"], "AWS::CloudWatch::Alarm")
+def test_capacity_alarm_has_maximum_of_scaling(assemblies: dict[str, Path]) -> None:
+    result = of_type(resources(assemblies["prod"])["Operations"], "AWS::CloudWatch::Alarm")
 
-    (alarm,) = [properties for name, properties in found.items() if "MaxCapacity" in name]
+    (alarm,) = [properties for name, properties in result.items() if "MaxCapacity" in name]
     assert alarm["Threshold"] == 3.5
 
 
@@ -82,84 +82,84 @@ def test_the_ceiling_is_that_of_the_scaling(assemblies: dict[str, Path]) -> None
 def test_dashboard_shows_every_alarm_of_the_operations(
     assemblies: dict[str, Path], settings: str
 ) -> None:
-    found = resources(assemblies[settings])["Operations"]
-    (board,) = of_type(found, "AWS::CloudWatch::Dashboard").values()
+    result = resources(assemblies[settings])["Operations"]
+    (board,) = of_type(result, "AWS::CloudWatch::Dashboard").values()
     shown = json.dumps(board)
 
-    kept = {name for name in of_type(found, "AWS::CloudWatch::Alarm") if "Alarms" in name}
+    kept = {name for name in of_type(result, "AWS::CloudWatch::Alarm") if "Alarms" in name}
     assert {name for name in kept if f'"{name}"' not in shown} == set()
 
 
 def test_dashboard_may_be_left_out(tmp_path: Path) -> None:
-    found = built(tmp_path, lambda values: values["monitoring"].update(dashboard=False))
+    result = built(tmp_path, lambda values: values["monitoring"].update(dashboard=False))
 
-    assert of_type(found["Operations"], "AWS::CloudWatch::Dashboard") == {}
+    assert of_type(result["Operations"], "AWS::CloudWatch::Dashboard") == {}
 
 
-def test_dev_goes_and_comes_by_the_clock_and_goes_when_idle(assemblies: dict[str, Path]) -> None:
-    found = resources(assemblies["dev"])["Operations"]
+def test_dev_has_endpoint_schedule_and_idle_timeout(assemblies: dict[str, Path]) -> None:
+    result = resources(assemblies["dev"])["Operations"]
 
-    schedules = of_type(found, "AWS::Scheduler::Schedule").values()
+    schedules = of_type(result, "AWS::Scheduler::Schedule").values()
     assert {each["ScheduleExpression"] for each in schedules} == {
         "cron(0 20 ? * MON-FRI *)", "cron(0 7 ? * MON-FRI *)",
     }  # fmt: skip
     (idle,) = [
-        told["IDLE_TIMEOUT_SECONDS"]
-        for function in of_type(found, "AWS::Lambda::Function").values()
-        if "IDLE_TIMEOUT_SECONDS" in (told := function["Environment"]["Variables"])
+        message["IDLE_TIMEOUT_SECONDS"]
+        for function in of_type(result, "AWS::Lambda::Function").values()
+        if "IDLE_TIMEOUT_SECONDS" in (message := function["Environment"]["Variables"])
     ]
     assert idle == "7200"
 
 
-def test_prod_has_no_switch_and_no_front(assemblies: dict[str, Path]) -> None:
-    found = resources(assemblies["prod"])
-    kinds = {r["Type"] for part in found.values() for r in part.values()}
+def test_prod_has_no_endpoint_schedule_and_no_inference_api(assemblies: dict[str, Path]) -> None:
+    result = resources(assemblies["prod"])
+    kinds = {r["Type"] for part in result.values() for r in part.values()}
 
     assert not [kind for kind in kinds if kind.startswith(("AWS::Scheduler", "AWS::ApiGateway"))]
 
 
-@pytest.mark.feature("invocation: HTTPS front from the settings")
+@pytest.mark.feature("invocation: inference REST API from the settings")
 @pytest.mark.parametrize(
     ("front", "kind"),
     [
         ({}, "AWS_IAM"),
-        ({"authorizer": "JWT", "user_pool_arns": [POOL], "scopes": ["own/ask"]},
+        ({"authorizer": "JWT", "user_pool_arns": [POOL], "scopes": ["own/invoke"]},
          "COGNITO_USER_POOLS"),
     ],
 )  # fmt: skip
-def test_front_asks_who_is_there_as_the_settings_say(
+def test_inference_api_has_user_pools_of_settings(
     tmp_path: Path, front: dict[str, Any], kind: str
 ) -> None:
-    found = built(tmp_path, lambda values: values.update(inference_api={**front, "burst": 7}))
+    result = built(tmp_path, lambda values: values.update(inference_api={**front, "burst": 7}))
 
-    (method,) = of_type(found["Serving"], "AWS::ApiGateway::Method").values()
+    (method,) = of_type(result["Serving"], "AWS::ApiGateway::Method").values()
     assert method["AuthorizationType"] == kind
     assert method.get("AuthorizationScopes", []) == front.get("scopes", [])
-    (stage,) = of_type(found["Serving"], "AWS::ApiGateway::Stage").values()
+    (stage,) = of_type(result["Serving"], "AWS::ApiGateway::Stage").values()
     assert stage["MethodSettings"][0]["ThrottlingBurstLimit"] == 7
 
 
-@pytest.mark.feature("invocation: HTTPS front (JWT) from the settings")
-def test_front_takes_tokens_of_the_issuer_that_the_settings_name(tmp_path: Path) -> None:
+@pytest.mark.feature("invocation: inference HTTP API from the settings")
+def test_inference_api_has_issuer_of_settings(tmp_path: Path) -> None:
     front = {
         "authorizer": "JWT", "issuer": "https://login.example.com/", "audience": ["scores"],
-        "scopes": ["scores/ask"], "burst": 7, "concurrency": 3,
+        "scopes": ["scores/invoke"], "burst": 7, "concurrency": 3,
     }  # fmt: skip
 
-    found = built(tmp_path, lambda values: values.update(inference_api=front))["Serving"]
+    result = built(tmp_path, lambda values: values.update(inference_api=front))["Serving"]
 
-    (authorizer,) = of_type(found, "AWS::ApiGatewayV2::Authorizer").values()
+    (authorizer,) = of_type(result, "AWS::ApiGatewayV2::Authorizer").values()
     assert authorizer["JwtConfiguration"] == {
         "Issuer": "https://login.example.com/", "Audience": ["scores"],
     }  # fmt: skip
-    (route,) = of_type(found, "AWS::ApiGatewayV2::Route").values()
-    assert route["AuthorizationScopes"] == ["scores/ask"]
-    (stage,) = of_type(found, "AWS::ApiGatewayV2::Stage").values()
+    (route,) = of_type(result, "AWS::ApiGatewayV2::Route").values()
+    assert route["AuthorizationScopes"] == ["scores/invoke"]
+    (stage,) = of_type(result, "AWS::ApiGatewayV2::Stage").values()
     assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] == 7
-    assert of_type(found, "AWS::ApiGateway::RestApi") == {}
+    assert of_type(result, "AWS::ApiGateway::RestApi") == {}
     (function,) = [
         each
-        for each in of_type(found, "AWS::Lambda::Function").values()
+        for each in of_type(result, "AWS::Lambda::Function").values()
         if "CONTENT_TYPES" in each["Environment"]["Variables"]
     ]
     assert function["ReservedConcurrentExecutions"] == 3
@@ -174,8 +174,8 @@ def test_setting_reserves_no_concurrency_for_any_function(tmp_path: Path) -> Non
 
     functions = [
         properties
-        for found in built(tmp_path, change).values()
-        for properties in of_type(found, "AWS::Lambda::Function").values()
+        for result in built(tmp_path, change).values()
+        for properties in of_type(result, "AWS::Lambda::Function").values()
     ]
 
     assert len(functions) > 5
@@ -183,12 +183,12 @@ def test_setting_reserves_no_concurrency_for_any_function(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("approval", ["Automatic", "Manual"])
-def test_who_approves_reaches_the_gate(tmp_path: Path, approval: str) -> None:
-    found = built(tmp_path, lambda values: values["gate"].update(approval=approval))
+def test_gate_has_approval_of_settings(tmp_path: Path, approval: str) -> None:
+    result = built(tmp_path, lambda values: values["gate"].update(approval=approval))
 
     (gate,) = [
-        json.loads(str(flat(told["GATE"])))
-        for function in of_type(found["Operations"], "AWS::Lambda::Function").values()
-        if "GATE" in (told := function["Environment"]["Variables"])
+        json.loads(str(flat(message["GATE"])))
+        for function in of_type(result["Operations"], "AWS::Lambda::Function").values()
+        if "GATE" in (message := function["Environment"]["Variables"])
     ]
     assert gate["approval"] == approval

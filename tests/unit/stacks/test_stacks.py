@@ -12,14 +12,14 @@ import app as project
 from constructs_lib._private.previous_release import PREVIOUS_FOLDERS
 from scripts.synthesis import templates_in
 from stacks import load_settings
-from tests.security.judges.flatten import flat
-from tests.security.judges.jobs import judge_training
+from tests.security.checks.flatten import flat
+from tests.security.checks.jobs import check_training
 
 _ROOT = Path(__file__).resolve().parents[3]
 _OURS = {"s3", "dynamodb", "sagemaker", "cloudwatch", "application-autoscaling", "lambda", "sns",
          "iam", "ec2"}  # fmt: skip
 _PLATFORM = {
-    # What AWS asks of the caller beyond the calls that the code makes.
+    # What AWS requires of the caller beyond the calls that the code makes.
     "cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "iam:CreateServiceLinkedRole",
     "sagemaker:DescribeEndpointConfig", "sagemaker:UpdateEndpointWeightsAndCapacities",
     # What Lambda itself needs to run a function in a network.
@@ -88,7 +88,7 @@ def _actions(resources: dict[str, Any], role: str) -> Iterator[str]:
                 yield from [action] if isinstance(action, str) else action
 
 
-def test_five_stacks_carry_the_projects_name(prod: dict[str, Template]) -> None:
+def test_five_stacks_have_project_name(prod: dict[str, Template]) -> None:
     parts = ("Data", "Operations", "Serving", "Training", "Workbench")
     assert list(prod) == [f"sageloop-prod-{part}" for part in parts]
 
@@ -103,10 +103,10 @@ def test_functions_have_each_permission_that_their_code_uses(
     assemblies: dict[str, Path], settings: str, kind: str
 ) -> None:
     needed = _needed(settings, kind)
-    granted = _actions_by_folder(templates_in(assemblies[settings]))
+    permissions = _actions_by_folder(templates_in(assemblies[settings]))
 
     assert {
-        folder: sorted(set(actions) - granted[folder]) for folder, actions in needed.items()
+        folder: sorted(set(actions) - permissions[folder]) for folder, actions in needed.items()
     } == {folder: [] for folder in needed}
 
 
@@ -115,12 +115,12 @@ def test_functions_have_no_permission_that_their_code_does_not_use(
     assemblies: dict[str, Path], settings: str, kind: str
 ) -> None:
     needed = _needed(settings, kind)
-    granted = _actions_by_folder(templates_in(assemblies[settings]))
+    permissions = _actions_by_folder(templates_in(assemblies[settings]))
 
     spare = {
         folder: sorted(
             action
-            for action in granted[folder] - set(actions) - _PLATFORM
+            for action in permissions[folder] - set(actions) - _PLATFORM
             if action.split(":")[0] in _OURS
         )
         for folder, actions in needed.items()
@@ -178,7 +178,7 @@ def test_a_permissions_boundary_reaches_every_role(tmp_path: Path) -> None:
     )
 
 
-def test_wrong_settings_end_in_their_own_words(
+def test_invalid_settings_are_reported_without_stack_trace(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SAGELOOP_SETTINGS", "nowhere")
@@ -187,7 +187,7 @@ def test_wrong_settings_end_in_their_own_words(
     assert "no settings 'nowhere': allowed are dev, prod, tune" in capsys.readouterr().err
 
 
-def test_what_a_construct_refuses_ends_in_its_own_words_too(
+def test_configuration_errors_are_reported_without_stack_trace(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     scaling = "[serving.scaling]\nminimum = 1\nmaximum = 2\ninvocations_per_instance = 10.0\n"
@@ -198,15 +198,15 @@ def test_what_a_construct_refuses_ends_in_its_own_words_too(
     monkeypatch.setenv("CDK_OUTDIR", str(tmp_path))
 
     assert project.main() == 1
-    told = capsys.readouterr().err
-    assert told == (
+    message = capsys.readouterr().err
+    assert message == (
         "the settings cannot be used: [sageloop-dev-Serving/Endpoint] InstanceTypeNotScaled: "
         "burstable instances are not scaled automatically, got 'ml.t2.medium'\n"
     )
 
 
 @pytest.mark.feature("tuning: the stacks search where the settings say so")
-def test_tune_has_a_search_in_the_place_of_the_training(assemblies: dict[str, Path]) -> None:
+def test_tune_has_tuning_job_instead_of_training_job(assemblies: dict[str, Path]) -> None:
     templates = templates_in(assemblies["tune"])
 
     assert list(_resources(templates, "Custom::TrainingJob")) == []
@@ -215,8 +215,8 @@ def test_tune_has_a_search_in_the_place_of_the_training(assemblies: dict[str, Pa
 
 
 @pytest.mark.feature("tuning: trials are as isolated and encrypted as training jobs")
-def test_trials_pass_the_list_for_jobs(assemblies: dict[str, Path]) -> None:
+def test_trials_pass_job_controls(assemblies: dict[str, Path]) -> None:
     ((_, resource),) = _resources(templates_in(assemblies["tune"]), "Custom::TuningJob")
     document = json.loads(str(flat(resource["Properties"]["Document"])))
 
-    assert judge_training(document["request"]["TrainingJobDefinition"]) == []
+    assert check_training(document["request"]["TrainingJobDefinition"]) == []

@@ -60,8 +60,8 @@ def resources(template: Template, kind: str | None = None) -> dict[str, Resource
 
 def properties(resource: Resource) -> dict[str, Any]:
     """A resource's properties, flat."""
-    found: dict[str, Any] = flat(resource.get("Properties", {}))
-    return found
+    result: dict[str, Any] = flat(resource.get("Properties", {}))
+    return result
 
 
 def as_list(value: Any) -> list[Any]:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.security.judges import policies
-from tests.security.judges.flatten import Template, as_list
-from tests.security.judges.reference import meets
-from tests.security.judges.wiring import House
+from tests.security.checks import policies
+from tests.security.checks.flatten import Template, as_list
+from tests.security.checks.reference import meets
+from tests.security.checks.wiring import House
 
 _OWN = "us-east-1:123456789012"
 
@@ -117,11 +117,11 @@ def things(house: House) -> Iterator[Made]:
 
 def _resource(house: House, name: str, properties: Mapping[str, Any], kind: Kind) -> Iterator[Made]:
     stack, logical = name.split("/")
-    given = properties.get(kind.member)
-    if given is None:
+    value = properties.get(kind.member)
+    if value is None:
         known = kind.generated.format(stack=stack, logical=logical).replace("*", "${Random}")
     else:
-        known = str(policies.literal(house, name, str(given))).lstrip("/")
+        known = str(policies.literal(house, name, str(value))).lstrip("/")
     # A reference to the resource became its sample, which stands for the name that it gets.
     for text in (known, policies.sample_name(name)):
         yield Made(kind.prefix, text)

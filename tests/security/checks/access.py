@@ -23,9 +23,9 @@ from sageloop.local_cloud.access.policy import (
     role_session,
     user,
 )
-from tests.security.judges.flatten import Template, as_list
-from tests.security.judges.policies import literal
-from tests.security.judges.wiring import House
+from tests.security.checks.flatten import Template, as_list
+from tests.security.checks.policies import literal
+from tests.security.checks.wiring import House
 
 ACCOUNT, OTHER_ACCOUNT = "123456789012", "210987654321"
 REGION = "us-east-1"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.security.judges.flatten import Template, as_list, properties, resources
+from tests.security.checks.flatten import Template, as_list, properties, resources
 
 Check = Callable[[Mapping[str, Any]], bool]
 
@@ -39,15 +39,15 @@ def _at(holder: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _is(path: str, wanted: Any) -> Check:
-    return lambda p: _at(p, path) == wanted
+def _is(path: str, expected: Any) -> Check:
+    return lambda p: _at(p, path) == expected
 
 
 def _true(path: str) -> Check:
     return lambda p: _at(p, path) in (True, "true", "True")
 
 
-def _given(path: str) -> Check:
+def _has_value(path: str) -> Check:
     return lambda p: bool(_at(p, path))
 
 
@@ -92,12 +92,12 @@ CONTROLS = tuple(
     Control(f"SageMaker.{number}", f"AWS::SageMaker::{kind}", check)
     for number, kind, check in (
         (1, "NotebookInstance", _is("DirectInternetAccess", "Disabled")),
-        (2, "NotebookInstance", _given("SubnetId")),
+        (2, "NotebookInstance", _has_value("SubnetId")),
         (3, "NotebookInstance", _is("RootAccess", "Disabled")),
         (4, "EndpointConfig", _two_instances),
         (5, "Model", _true("EnableNetworkIsolation")),
-        (6, "AppImageConfig", _given("Tags")),
-        (7, "Image", _given("Tags")),
+        (6, "AppImageConfig", _has_value("Tags")),
+        (7, "Image", _has_value("Tags")),
         (8, "NotebookInstance", _is("PlatformIdentifier", "notebook-al2023-v1")),
         (9, "DataQualityJobDefinition", _TRAFFIC),
         (10, "ModelExplainabilityJobDefinition", _TRAFFIC),
@@ -111,10 +111,10 @@ CONTROLS = tuple(
         (18, "FeatureGroup", _online_key),
         (19, "Model", _private_registries),
         (20, "ModelExplainabilityJobDefinition", _ISOLATED),
-        (21, "NotebookInstance", _given("KmsKeyId")),
+        (21, "NotebookInstance", _has_value("KmsKeyId")),
         (22, "MonitoringSchedule", _true(_SCHEDULE + "EnableInterContainerTrafficEncryption")),
-        (23, "InferenceExperiment", _given("KmsKey")),
-        (24, "InferenceExperiment", _given("DataStorageConfig.KmsKey")),
+        (23, "InferenceExperiment", _has_value("KmsKey")),
+        (24, "InferenceExperiment", _has_value("DataStorageConfig.KmsKey")),
         (25, "ModelQualityJobDefinition", _ISOLATED),
     )
 )

@@ -8,10 +8,10 @@ from scripts.acknowledgments import Acknowledgment
 
 
 def acknowledged(
-    given: Iterable[Acknowledgment], stack: str, resource: str, rule: str
+    value: Iterable[Acknowledgment], stack: str, resource: str, rule: str
 ) -> str | None:
     """The reason why a resource of a stack may fail a rule, if one is given."""
     return next(
-        (a.reason for a in given
+        (a.reason for a in value
          if a.stack == stack and a.rule == rule and resource in a.resources), None,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 
 from parliament import iam_definition
 
-from tests.security.judges.flatten import as_list
+from tests.security.checks.flatten import as_list
 
 NEEDS_STAR = {"cloudwatch:describealarms"}
 """Actions that have a resource type and yet need ``*``, by AWS's documentation.
@@ -129,10 +129,10 @@ def _tokens(part: str) -> Iterator[str]:
     ``*/`` stands for any text without a slash.
     """
     last = 0
-    for found in _VARIABLE.finditer(part):
-        yield from part[last : found.start()]
-        yield "*/" if found[1] in _WITHOUT_SLASH else "*"
-        last = found.end()
+    for result in _VARIABLE.finditer(part):
+        yield from part[last : result.start()]
+        yield "*/" if result[1] in _WITHOUT_SLASH else "*"
+        last = result.end()
     yield from part[last:]
 
 

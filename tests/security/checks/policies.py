@@ -14,8 +14,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 import parliament
 
-from tests.security.judges.flatten import Template, as_list, properties, resources
-from tests.security.judges.wiring import House
+from tests.security.checks.flatten import Template, as_list, properties, resources
+from tests.security.checks.wiring import House
 
 _PSEUDO = {"<AWS::Partition>": "aws", "<AWS::Region>": "us-east-1",
            "<AWS::AccountId>": "123456789012", "<AWS::URLSuffix>": "amazonaws.com"}  # fmt: skip
@@ -87,7 +87,7 @@ def literal(house: House, near: str, value: Any) -> Any:
         return value
     for pseudo, sample in _PSEUDO.items():
         value = value.replace(pseudo, sample)
-    return _REFERENCE.sub(lambda found: stand_in(house, near, found[0]), value)
+    return _REFERENCE.sub(lambda result: stand_in(house, near, result[0]), value)
 
 
 def sample_name(target: str) -> str:
@@ -102,11 +102,11 @@ def stand_in(house: House, near: str, reference: str) -> str:
     if reference.startswith("<Fn::FindInMap"):
         return _PSEUDO["<AWS::AccountId>"]  # the owner of a region's images
     # An export's name holds the attribute that it exports.
-    wants_arn = reference.endswith(".Arn>") or "Arn" in reference.rsplit("FnGetAtt", 1)[-1]
+    needs_arn = reference.endswith(".Arn>") or "Arn" in reference.rsplit("FnGetAtt", 1)[-1]
     if target is None or kind is None:
         return "sample"
     name = sample_name(target)
-    if kind in _ARNS and (wants_arn or kind in _ARN_IS_REF):
+    if kind in _ARNS and (needs_arn or kind in _ARN_IS_REF):
         return _ARNS[kind].format(name=name, id=uuid5(NAMESPACE_URL, target))
     # The names of parameters with a path begin with a slash, and ARNs of them count on that.
     return f"/{name}" if kind == "AWS::SSM::Parameter" else name

@@ -13,46 +13,46 @@ from typing import Any
 _LOCAL_DISK = ("ml.g4dn.", "ml.g5.", "ml.g6.", "ml.p4d.", "ml.p5.", "ml.c5d.", "ml.m5d.")
 
 
-def judge_training(request: Mapping[str, Any]) -> list[str]:
+def check_training(request: Mapping[str, Any]) -> list[str]:
     """What is wrong with a CreateTrainingJob request; empty if nothing is."""
-    found = []
+    result = []
     vpc = request.get("VpcConfig", {})
     compute = request.get("ResourceConfig", {})
     if not request.get("EnableNetworkIsolation"):
-        found.append("training: no network isolation")
+        result.append("training: no network isolation")
     if not request.get("EnableInterContainerTrafficEncryption"):
-        found.append("training: traffic between containers is not encrypted")
+        result.append("training: traffic between containers is not encrypted")
     if not (vpc.get("Subnets") and vpc.get("SecurityGroupIds")):
-        found.append("training: not in a VPC")
+        result.append("training: not in a VPC")
     if not request.get("OutputDataConfig", {}).get("KmsKeyId"):
-        found.append("training: output is not encrypted with a key of one's own")
+        result.append("training: output is not encrypted with a key of one's own")
     local = str(compute.get("InstanceType", "")).startswith(_LOCAL_DISK)
     if not local and not compute.get("VolumeKmsKeyId"):
-        found.append("training: volume is not encrypted with a key of one's own")
+        result.append("training: volume is not encrypted with a key of one's own")
     if local and compute.get("VolumeKmsKeyId"):
-        found.append("training: a volume key on a type that rejects it")
+        result.append("training: a volume key on a type that rejects it")
     if not request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds"):
-        found.append("training: no limit on its run time")
-    return found
+        result.append("training: no limit on its run time")
+    return result
 
 
-def judge_serving(document: Mapping[str, Any]) -> list[str]:
+def check_serving(document: Mapping[str, Any]) -> list[str]:
     """What is wrong with a serving document; empty if nothing is."""
-    found = []
+    result = []
     model, config = document.get("model", {}), document.get("config", {})
     deployment = document.get("deployment", {})
     if not model.get("EnableNetworkIsolation"):
-        found.append("serving: no network isolation")
+        result.append("serving: no network isolation")
     if not model.get("VpcConfig", {}).get("Subnets"):
-        found.append("serving: not in a VPC")
+        result.append("serving: not in a VPC")
     if not config.get("KmsKeyId"):
-        found.append("serving: volume is not encrypted with a key of one's own")
+        result.append("serving: volume is not encrypted with a key of one's own")
     capture = config.get("DataCaptureConfig")
     if capture and not capture.get("KmsKeyId"):
-        found.append("serving: captured data are not encrypted with a key of one's own")
+        result.append("serving: captured data are not encrypted with a key of one's own")
     if not deployment.get("AutoRollbackConfiguration", {}).get("Alarms"):
-        found.append("serving: no alarm rolls a bad deployment back")
-    return found
+        result.append("serving: no alarm rolls a bad deployment back")
+    return result
 
 
 def as_resources(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.security.judges.flatten import Template, as_list, properties, resources
+from tests.security.checks.flatten import Template, as_list, properties, resources
 
 _SERVICE_OF_SENDER = {
     "AWS::CloudWatch::Alarm": "cloudwatch.amazonaws.com",
@@ -58,23 +58,23 @@ class House:
 
     def edges(self) -> list[Edge]:
         """Every pair of a sender and an (often encrypted) target."""
-        found: list[Edge] = []
+        result: list[Edge] = []
         for name, alarm in self.of("AWS::CloudWatch::Alarm"):
             for member in ("AlarmActions", "OKActions", "InsufficientDataActions"):
-                found += self._edge(name, as_list(alarm.get(member)))
+                result += self._edge(name, as_list(alarm.get(member)))
         for name, rule in self.of("AWS::Events::Rule"):
             for target in as_list(rule.get("Targets")):
                 dead = target.get("DeadLetterConfig", {}).get("Arn")
-                found += self._edge(name, [target["Arn"], *as_list(dead)])
+                result += self._edge(name, [target["Arn"], *as_list(dead)])
         for name, subscription in self.of("AWS::SNS::Subscription"):
             if subscription.get("Protocol") == "sqs":
                 topic = self.named(subscription["TopicArn"], name)
                 if topic:
-                    found += self._edge(topic, [subscription["Endpoint"]])
+                    result += self._edge(topic, [subscription["Endpoint"]])
         for name, bucket in self.of("AWS::S3::Bucket"):
             logs = bucket.get("LoggingConfiguration", {}).get("DestinationBucketName")
-            found += self._edge(name, as_list(logs))
-        return found
+            result += self._edge(name, as_list(logs))
+        return result
 
     def _edge(self, sender: str, targets: Iterable[Any]) -> list[Edge]:
         service = _SERVICE_OF_SENDER[self.types[sender]]
@@ -85,7 +85,7 @@ class House:
 def judge(templates: Mapping[str, Template]) -> list[str]:
     """Every pair that would lose its messages, in words."""
     house = House(templates)
-    found = []
+    result = []
     for edge in house.edges():
         kind = house.types[edge.target]
         if kind not in ("AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::S3::Bucket"):
@@ -93,14 +93,14 @@ def judge(templates: Mapping[str, Template]) -> list[str]:
         pair = f"{edge.sender} -> {edge.target}"
         key = _key_of(house, edge.target)
         if key and kind != "AWS::S3::Bucket" and not _admits(house.flat[key], "KeyPolicy", edge):
-            found.append(f"{pair}: the key's policy does not admit {edge.service}")
+            result.append(f"{pair}: the key's policy does not admit {edge.service}")
         if not _door_open(house, edge):
-            found.append(f"{pair}: the target's policy does not admit {edge.service}")
+            result.append(f"{pair}: the target's policy does not admit {edge.service}")
     for name, group in house.of("AWS::Logs::LogGroup"):
         key = house.named(group.get("KmsKeyId"), name)
         if key and not _admits(house.flat[key], "KeyPolicy", Edge(name, "logs.", key)):
-            found.append(f"{name}: its key's policy does not admit CloudWatch Logs")
-    return sorted(found)
+            result.append(f"{name}: its key's policy does not admit CloudWatch Logs")
+    return sorted(result)
 
 
 def _key_of(house: House, target: str) -> str | None:
@@ -133,7 +133,7 @@ def _admits(holder: Mapping[str, Any], member: str, edge: Edge) -> bool:
 
 
 def _exports(templates: Mapping[str, Template]) -> dict[str, str]:
-    found = {}
+    result = {}
     for stack, template in templates.items():
         for output in template.get("Outputs", {}).values():
             name = output.get("Export", {}).get("Name")
@@ -141,5 +141,5 @@ def _exports(templates: Mapping[str, Template]) -> dict[str, str]:
             if isinstance(name, str) and isinstance(value, dict):
                 inner: Any = value.get("Ref", value.get("Fn::GetAtt", [None]))
                 logical = inner if isinstance(inner, str) else inner[0]
-                found[name] = f"{stack}/{logical}"
-    return found
+                result[name] = f"{stack}/{logical}"
+    return result

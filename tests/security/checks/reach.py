@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.security.judges.flatten import Template, as_list
-from tests.security.judges.wiring import House
+from tests.security.checks.flatten import Template, as_list
+from tests.security.checks.wiring import House
 
 # IAM prefixes against the names of endpoint services (the part after the region).
 _ENDPOINTS = {
@@ -42,16 +42,16 @@ _RUNTIME_ACTION = "sagemaker:InvokeEndpoint"
 def judge(templates: Mapping[str, Template]) -> list[str]:
     """Every function and service it may call but cannot reach, in words."""
     house = House(templates)
-    there = _endpoints(house)
-    found = []
+    existing = _endpoints(house)
+    result = []
     for name, function in house.of("AWS::Lambda::Function"):
         if not function.get("VpcConfig"):
             continue
         for action in sorted(_actions(house, name, function)):
             for needed in _needed(action):
-                if needed not in there:
-                    found.append(f"{name}: {action} needs an endpoint for {needed}")
-    return sorted(found)
+                if needed not in existing:
+                    result.append(f"{name}: {action} needs an endpoint for {needed}")
+    return sorted(result)
 
 
 def _endpoints(house: House) -> set[str]:
