@@ -241,7 +241,7 @@ def form(cloud: Cloud) -> Answer:
 def test_unsigned_form_stores_only_what_a_policy_opens(cloud: Cloud, s3: Any) -> None:
     assert form(cloud).status == 403
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix="forms/")
-    open_by(s3, EVERYBODY | {"Action": "s3:PutObject", "Resource": FORMS})
+    make_public(s3, EVERYBODY | {"Action": "s3:PutObject", "Resource": FORMS})
 
     assert form(cloud).status == 204
 

@@ -310,7 +310,7 @@ def test_request_has_metric_definitions(anew: Ground) -> None:
 @pytest.mark.parametrize(
     ("metrics", "message"),
     [
-        ([MetricDefinition(name="a", regex="(")], "regex '(' is not a regular expression"),
+        ([MetricDefinition(name="a", regex="(")], "metric a: regex '(' is not a regular"),
         ([MetricDefinition(name="a", regex="x")], "metric a: regex 'x' needs a group"),
         ([MetricDefinition(name="a", regex="(x)")] * 2, "metric_definitions has a twice"),
         ([MetricDefinition(name="a" * 256, regex="(x)")], "must have at most 255 characters"),

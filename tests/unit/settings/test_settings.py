@@ -80,7 +80,7 @@ def test_invalid_toml_is_refused(tmp_path: Path) -> None:
     ("key", "value", "line"),
     [
         ("project.name", "Bad_Name", "project.name: got 'Bad_Name'; string should match"),
-        ("serving.colour", "red", "serving.colour: got 'red'; there is no such key"),
+        ("serving.colour", "blue", "serving.colour: got 'blue'; there is no such key"),
         ("data.validation_days", 0, "got 0; input should be greater than or equal to 1"),
         ("data.validation_days", "7", "data.validation_days: got '7'; input should be a valid int"),
         ("data.window_days", 7, "validation_days must be fewer than window_days"),

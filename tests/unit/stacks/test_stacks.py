@@ -52,7 +52,7 @@ def _needed(settings: str, kind: str) -> dict[str, list[str]]:
         if isinstance(entry, list)
         else sorted({action for part in parts for action in entry.get(part, [])})
         for folder, entry in known.items()
-        # Of Endpoint, which the app has not, and of a front, which no settings of it ask for.
+        # Of Endpoint and of the inference APIs, which the app does not define.
         if folder not in {"scaling_resource", "invoke_proxy"}
         and (folder != "endpoint_schedule" or settings in SWITCHED)
     }
