@@ -1,7 +1,7 @@
 """Bodies of requests in HTTP's chunked transfer coding (RFC 9112, section 7.1).
 
 cheroot's own reader never returns from ``readline``, which S3's ``aws-chunked`` bodies need, and
-copies what it holds at each read. It also leaves on the connection what nobody has read.
+copies its buffer at each read. It also leaves unread data on the connection.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def chunk_size(text: bytes) -> int | None:
 
 
 class ChunkedBody(io.RawIOBase):
-    """The content of a chunked body, read off its connection as it is asked for.
+    """The content of a chunked body, read from its connection on demand.
 
     Raises ``AwsError`` (IncompleteBody) once for a body that is malformed or ends early, and reads
     as ended from then on.
@@ -88,7 +88,8 @@ class ChunkedBody(io.RawIOBase):
     def _malformed(self) -> AwsError:
         self._broken, self._left = True, 0
         return AwsError(
-            "IncompleteBody", "The request body is not in chunks as its Transfer-Encoding says."
+            "IncompleteBody",
+            "The request body does not have the chunks that its Transfer-Encoding declares.",
         )
 
 

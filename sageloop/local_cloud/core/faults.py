@@ -127,7 +127,7 @@ class Faults:
         self, kind: Kind, name: str, *, principal: str = "", after: bool = False,
         line: str | None = None,
     ) -> Fault | None:  # fmt: skip
-        if not self._injected:  # as for nearly every call; it is asked twice for each
+        if not self._injected:  # for nearly every call, twice per call
             return None
         with self._lock:
             for fault in self._injected:

@@ -124,7 +124,7 @@ def _object_requests(base: Any) -> Any:
         """A request to S3: but for a POST Object, a body of a form's type is an object's content.
 
         Read as a form it would be lost, and the object empty: ``curl --data-binary`` and urllib
-        state that type unless told otherwise.
+        send that type by default.
         """
 
         @property

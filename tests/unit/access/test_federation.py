@@ -48,9 +48,9 @@ def code(error: pytest.ExceptionInfo[AwsError]) -> str:
 
 
 def test_token_for_the_provider_and_the_role_is_taken(federation: Federation) -> None:
-    found = federation.of_token(token(), role())
+    identity = federation.of_token(token(), role())
 
-    assert (found.subject, found.audience, found.provider) == ("someone", "app", OIDC)
+    assert (identity.subject, identity.audience, identity.provider) == ("someone", "app", OIDC)
 
 
 @pytest.mark.parametrize("change", [{"aud": ["app"]}, {"aud": None, "azp": "other"}])
@@ -64,7 +64,7 @@ def test_audience_may_be_a_list_or_the_authorized_party(
     ("change", "expected"),
     [
         ({"iss": "https://elsewhere.example"}, "InvalidIdentityToken"),
-        ({"iss": None}, "InvalidIdentityToken"), ({"aud": "stranger"}, "InvalidIdentityToken"),
+        ({"iss": None}, "InvalidIdentityToken"), ({"aud": "other-app"}, "InvalidIdentityToken"),
         ({"aud": None}, "InvalidIdentityToken"), ({"exp": 1}, "ExpiredTokenException"),
         ({"exp": None}, "ExpiredTokenException"), ({"exp": "9999999999"}, "ExpiredTokenException"),
     ],
@@ -105,9 +105,9 @@ def test_role_that_does_not_trust_the_provider_is_refused(
 def test_public_provider_needs_no_entry_in_iam(federation: Federation) -> None:
     trusting = role("accounts.google.com")
 
-    found = federation.of_token(token(iss="https://accounts.google.com"), trusting)
+    identity = federation.of_token(token(iss="https://accounts.google.com"), trusting)
 
-    assert found.provider == "accounts.google.com"
+    assert identity.provider == "accounts.google.com"
 
 
 def assertion(pair: str = f"{ROLE},{SAML}", before: str = "") -> str:
@@ -125,9 +125,9 @@ def assertion(pair: str = f"{ROLE},{SAML}", before: str = "") -> str:
 def test_assertion_for_the_role_and_the_provider_is_taken(
     federation: Federation, pair: str
 ) -> None:
-    found = federation.of_assertion(assertion(pair), SAML, role(SAML, WITH_SAML))
+    identity = federation.of_assertion(assertion(pair), SAML, role(SAML, WITH_SAML))
 
-    assert (found.subject, found.provider) == ("someone", SAML)
+    assert (identity.subject, identity.provider) == ("someone", SAML)
 
 
 @pytest.mark.parametrize(

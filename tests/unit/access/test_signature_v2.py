@@ -32,9 +32,9 @@ def check(
     verify_url(pairs | {"Expires": expires, "Signature": signature}, SECRET, environ)
 
 
-def denial(**given: Any) -> Denial:
+def denial(**values: Any) -> Denial:
     with pytest.raises(Denied) as denied:
-        check(**given)
+        check(**values)
     return denied.value.denial
 
 

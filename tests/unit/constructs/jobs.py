@@ -60,7 +60,7 @@ def tuning(ground: Ground, **changes: Any) -> TuningJob:
 
 
 def processing(ground: Ground, **changes: Any) -> ProcessingJob:
-    """A processing job with an image of one's own; other changes go to its specification."""
+    """A processing job with a custom image; other changes go to its specification."""
     of_job = ("job", "start_on_deploy", "alert_topic")
     provided = {name: changes.pop(name) for name in list(changes) if name in of_job}
     values: dict[str, Any] = {

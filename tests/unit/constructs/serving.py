@@ -49,7 +49,7 @@ def role(ground: Ground, construct_id: str = "HostingRole") -> HostingRole:
 
 
 def container(ground: Ground, **changes: Any) -> ModelContainer:
-    """A container with an image of one's own and an archive of the store."""
+    """A container with a custom image and an archive of the store."""
     values = {"image": IMAGE, "artifact": ModelArtifact.from_store(ground.store, KEY), **changes}
     return ModelContainer(**values)
 

@@ -241,7 +241,7 @@ def test_tokens_are_preserved(anew: Ground, source: SourceCode) -> None:
     }
 
 
-@pytest.mark.feature("training: an image of one's own")
+@pytest.mark.feature("training: a custom image")
 def test_custom_image_has_command_line(anew: Ground) -> None:
     algorithm = CustomImage(
         uri="111122223333.dkr.ecr.eu-west-1.amazonaws.com/mine:1", entrypoint=["python3", "t.py"],

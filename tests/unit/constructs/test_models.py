@@ -215,7 +215,7 @@ def test_a_multi_model_container_names_a_prefix(anew: Ground) -> None:
     assert "ModelDataSource" not in definition
 
 
-@pytest.mark.feature("serving constructs: images of frameworks and of one's own")
+@pytest.mark.feature("serving constructs: framework and custom images")
 def test_role_can_pull_image(anew: Ground) -> None:
     arn = "arn:aws:ecr:eu-west-1:123456789012:repository/mine"
 

@@ -90,7 +90,7 @@ def test_rolling_has_batch_size() -> None:
     assert rollout.bake_seconds([4]) == 240
 
 
-@pytest.mark.feature("rollout constructs: rollback alarms of one's own")
+@pytest.mark.feature("rollout constructs: custom rollback alarms")
 def test_additional_alarms_roll_back() -> None:
     ground = ground_of(Stack(App(), "Test"))
     made = endpoint(ground, rollback_alarms=[ground.alarm()])

@@ -111,7 +111,7 @@ class Server:
         return container_process.await_ping(
             child, lambda left: container_process.passes_ping(self._connections, left),
             deadline=wall.monotonic() + self._timing.startup(_STARTUP_SECONDS),
-            patience=self._timing.ping_timeout,
+            ping_seconds=self._timing.ping_timeout,
             is_abandoned=lambda: self._ended.is_set() or self._cloud.stopped.is_set(),
         )  # fmt: skip
 

@@ -57,18 +57,18 @@ def passes_ping(connections: Connections, seconds: float) -> bool:
 
 def await_ping(
     child: Child, ping: Callable[[float], bool], *, deadline: float,
-    patience: float, is_abandoned: Callable[[], bool],
+    ping_seconds: float, is_abandoned: Callable[[], bool],
 ) -> bool:  # fmt: skip
     """Ping a process until it passes, exits, ``is_abandoned``, or ``deadline`` is reached.
 
-    ``deadline`` is a time of ``time.monotonic()``, ``patience`` the wall seconds of one ping.
+    ``deadline`` is a time of ``time.monotonic()``, ``ping_seconds`` the wall seconds of one ping.
     """
     pause = 0.05
     while child.poll() is None and not is_abandoned():
         left = deadline - wall.monotonic()
         if left <= 0:
             return False
-        if ping(min(left, patience)):
+        if ping(min(left, ping_seconds)):
             return True
         # A process does not signal that it is ready, so it is pinged repeatedly.
         with suppress(subprocess.TimeoutExpired):

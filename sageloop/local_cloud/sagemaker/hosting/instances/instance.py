@@ -237,7 +237,7 @@ class Instance:
 
     def _await_ping(self, child: Child, deadline: float) -> bool:
         return container_process.await_ping(
-            child, self._ping, deadline=deadline, patience=self._timing.ping_timeout,
+            child, self._ping, deadline=deadline, ping_seconds=self._timing.ping_timeout,
             is_abandoned=lambda: self._stopping or self._cloud.stopped.is_set(),
         )  # fmt: skip
 

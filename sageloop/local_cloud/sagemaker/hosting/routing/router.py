@@ -79,14 +79,14 @@ class Router:
     ) -> tuple[VariantFleet, Outcome]:
         """The variant that served a request and its outcome; shadow variants get a copy."""
         live = self._live(invocation)
-        headers, patience = invocation.headers, self._timing().admission
+        headers, max_wait = invocation.headers, self._timing().admission
         for _ in range(_TRIES):
             variant = _variant(live, invocation)
             try:
                 outcome = send(variant, headers)
             except Unavailable:
                 # The request was not sent: another instance, or this one restarted, may serve it.
-                variant.await_instance(max(0.0, patience - (wall.perf_counter() - began)))
+                variant.await_instance(max(0.0, max_wait - (wall.perf_counter() - began)))
                 continue
             except NoResponse as broken:
                 self._metrics.invoked(variant, RequestMeasurement.failed(broken, began))
@@ -139,12 +139,12 @@ class Router:
 
         Like a request of a caller it waits for an instance that is being restarted.
         """
-        began, patience = wall.perf_counter(), self._timing().admission
+        began, max_wait = wall.perf_counter(), self._timing().admission
         for _ in range(_TRIES):
             try:
                 served = shadow.serve(invocation, headers)
             except Unavailable:
-                shadow.await_instance(max(0.0, patience - (wall.perf_counter() - began)))
+                shadow.await_instance(max(0.0, max_wait - (wall.perf_counter() - began)))
                 continue
             except NoResponse as broken:
                 self._metrics.invoked(shadow, RequestMeasurement.failed(broken, began))
