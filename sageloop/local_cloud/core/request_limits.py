@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from sageloop.local_cloud.access import signature_v2
 from sageloop.local_cloud.core.errors import AwsError
 
 if TYPE_CHECKING:
@@ -23,17 +24,26 @@ _OTHERS_BYTES = 64 * 1024**2
 _OBJECT_BYTES = 5 * 1024**3
 _KEY_BYTES = 1024
 _QUERY = ("query", "ec2")
+_UNSIGNED = "s3 (unsigned)"
 
 
 def bound_body(signing_name: str | None, environ: dict[str, Any]) -> None:
-    """Limit how much of a request's body is read; S3 is excepted.
+    """Limit how much of a request's body is read; signed requests to S3 are excepted.
+
+    A request without a credential scope is unsigned, a form with a policy, or a URL that is signed
+    by version 2. The signature of such a URL is verified before its body is read; the others are
+    read first, so they are limited here, although AWS accepts forms of up to 5 GB.
 
     Raises RequestEntityTooLargeException for a body whose declared length exceeds the limit.
     Reading beyond the limit raises it for a body without a length; the rest can still be
     discarded.
     """
-    if signing_name is None or signing_name == "s3":
+    if signing_name == "s3":
         return
+    if signing_name is None:
+        if signature_v2.KEY in environ.get("QUERY_STRING", ""):
+            return
+        signing_name = _UNSIGNED
     length = environ.get("CONTENT_LENGTH", "")
     if length.isdigit() and int(length) > _most_of(signing_name):
         raise _too_large(signing_name)
@@ -55,11 +65,20 @@ class _Bounded:
             return bytes(self._stream.read() if size is None else self._stream.read(size))
         if size is not None and size > self._left:
             raise self._too_large()
-        data = bytes(self._stream.read(self._left + 1 if size is None else size))
+        return self._counted(self._stream.read(self._left + 1 if size is None else size))
+
+    def readline(self, size: int = -1) -> bytes:
+        """Read one line, of ``size`` bytes at most. Raises ``AwsError`` once, beyond the limit."""
+        if self._refused:
+            return bytes(self._stream.readline(size))
+        most = self._left + 1 if size < 0 else min(size, self._left + 1)
+        return self._counted(self._stream.readline(most))
+
+    def _counted(self, data: bytes) -> bytes:
         self._left -= len(data)
         if self._left < 0:
             raise self._too_large()
-        return data
+        return bytes(data)
 
     def _too_large(self) -> AwsError:
         self._refused = True

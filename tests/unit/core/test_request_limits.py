@@ -75,11 +75,33 @@ def test_request_with_too_long_body_is_refused() -> None:
         bound_body("sqs", environ)
 
 
-@pytest.mark.parametrize("service", ["s3", None])
-def test_object_bodies_have_no_request_limit(service: str | None) -> None:
+def test_body_of_a_signed_request_to_s3_has_no_request_limit() -> None:
     stream = Endless()
 
-    assert bounded(service, stream)["wsgi.input"] is stream
+    assert bounded("s3", stream)["wsgi.input"] is stream
+
+
+def test_body_of_a_url_signed_by_version_2_has_no_request_limit() -> None:
+    environ = {"wsgi.input": Endless(), "QUERY_STRING": "AWSAccessKeyId=a&Signature=b&Expires=1"}
+    stream = environ["wsgi.input"]
+
+    bound_body(None, environ)
+
+    assert environ["wsgi.input"] is stream
+
+
+def test_body_of_an_unsigned_request_is_limited() -> None:
+    with pytest.raises(AwsError, match=f"smaller than {MOST} bytes for the s3"):
+        bounded(None, io.BytesIO(b"x" * (MOST + 1)))["wsgi.input"].read()
+
+
+def test_lines_of_a_body_count_for_its_limit() -> None:
+    stream = bounded(None, io.BytesIO(b"line\n" + b"x" * (MOST + 1)))["wsgi.input"]
+
+    assert stream.readline() == b"line\n"
+    assert stream.readline(4) == b"xxxx"
+    with pytest.raises(AwsError, match=f"smaller than {MOST} bytes"):
+        stream.readline()
 
 
 def test_body_of_exactly_the_bound_is_read() -> None:
