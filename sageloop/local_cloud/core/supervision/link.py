@@ -151,9 +151,11 @@ class Link:
             children, pending = list(self._running.values()), list(self._pending.values())
         if not self._closing:
             log.error("the supervisor of processes was killed; so were all processes of the cloud")
-        if _adopts:
-            _end_orphans(apart_from=self._process.pid)
+        # First: a killed supervisor closes its socket before the kernel passes its children on.
+        # When the outer process has ended, this one has them, the inner process among them.
         self._process.wait()
+        if _adopts:
+            _end_orphans()
         self._control.close()
         for child in children:
             child.end(-signal.SIGKILL)
@@ -161,11 +163,11 @@ class Link:
             answered.set()
 
 
-def _end_orphans(*, apart_from: int) -> None:
+def _end_orphans() -> None:
     """End adopted processes: unlike this process's own children they are in other sessions."""
     own = os.getsid(0)
     while True:
-        children = [pid for pid in tree.children_of(os.getpid()) if pid != apart_from]
+        children = tree.children_of(os.getpid())
         orphans = [pid for pid in children if _session_of(pid) not in (own, None)]
         if not orphans:
             return
