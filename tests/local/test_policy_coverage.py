@@ -19,7 +19,7 @@ from sageloop.local_cloud.access.policy.authorization import (
 )
 from sageloop.local_cloud.access.policy.authorization.missing import MISSING
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
-from sageloop.local_cloud.core.front import services_of_moto
+from sageloop.local_cloud.core.naming import services_of_moto
 from sageloop.local_cloud.services import own_services
 
 ACCOUNT = "111122223333"

@@ -26,7 +26,9 @@ from constructs_lib import (
 from sageloop.examples.archives import packed
 from sageloop.local_cloud.assembly import deploy_app, destroy
 from sageloop.local_cloud.client import LocalCloud
+from sageloop.local_cloud.sagemaker.hosting.section import Hosting
 from sageloop.local_cloud.sagemaker.hosting.timing import Timing
+from sageloop.local_cloud.sagemaker.service import SageMakerService
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +67,7 @@ class ScaledStack:
     """The champion endpoint and its scaling as clients see them."""
 
     cloud: LocalCloud
+    hosting: Hosting
 
     def deploy(self, instance_type: str, **environment: str) -> dict[str, str]:
         outputs = deploy_app(self.cloud, app(instance_type, environment))["champion"]
@@ -129,10 +132,11 @@ class ScaledStack:
 def scaled() -> Iterator[ScaledStack]:
     """The stack deployed and promoted with ``ml.m5.large``."""
     with served_image(), in_process() as (inside, cloud):
-        inside.service("sagemaker").hosting.timing = Timing(startup_cap=120)
-        cdk_app = ScaledStack(cloud)
-        cdk_app.promote(cdk_app.deploy("ml.m5.large"))
-        yield cdk_app
+        hosting = inside.services.instance(SageMakerService).hosting
+        hosting.timing = Timing(startup_cap=120)
+        stack = ScaledStack(cloud, hosting)
+        stack.promote(stack.deploy("ml.m5.large"))
+        yield stack
 
 
 @pytest.mark.feature("scaling: another instance type of a champion in one deploy")
@@ -156,6 +160,8 @@ def test_failed_rollout_restores_the_scalable_target(scaled: ScaledStack) -> Non
     )
     before = scaled.scaling()
 
+    # Nothing else starts in this deployment: no need to wait two minutes for a ping that fails.
+    scaled.hosting.timing = Timing(startup_cap=5)
     scaled.deploy("ml.m5.xlarge", PING="broken")
 
     assert scaled.calls("DeregisterScalableTarget") == 2

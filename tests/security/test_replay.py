@@ -205,7 +205,7 @@ def test_other_log_deliveries_are_denied(loop: Loop, changes: dict[str, Any]) ->
     assert not delivery(loop, **changes)
 
 
-@pytest.mark.parametrize("page", _DOCUMENTS)
+@pytest.mark.parametrize("document", _DOCUMENTS)
 def test_uploads_of_the_documentation_are_allowed(loop: Loop, document: str) -> None:
     for program in programs(document).values():
         for upload in uploads(program):

@@ -60,7 +60,7 @@ def test_one_byte_beyond_the_bound_is_refused_and_writes_nothing(target: Path) -
 
 @pytest.mark.parametrize("name", ["../a", "/a", "b/../../a", "..\\a", "b\\a"])
 def test_member_that_leads_out_is_refused(target: Path, name: str) -> None:
-    with pytest.raises(ArchiveRefused, match="leads out of the archive"):
+    with pytest.raises(ArchiveRefused, match="is outside the archive"):
         unpack_zip(zipped((name, FILE, b"x")), target, most_bytes=9)
 
     assert list(target.parent.iterdir()) == [target]
@@ -68,14 +68,14 @@ def test_member_that_leads_out_is_refused(target: Path, name: str) -> None:
 
 @pytest.mark.parametrize("aim", ["..", "../outside", "/", "/etc/passwd", "b/../../outside"])
 def test_link_that_leads_out_is_refused(target: Path, aim: str) -> None:
-    with pytest.raises(ArchiveRefused, match="leads out of the archive"):
+    with pytest.raises(ArchiveRefused, match="points outside the archive"):
         unpack_zip(zipped(("link", LINK, aim.encode())), target, most_bytes=99)
 
 
 def test_absolute_link_is_refused_though_it_leads_into_the_folder(target: Path) -> None:
     aim = str(target / "a").encode()
 
-    with pytest.raises(ArchiveRefused, match="leads out of the archive"):
+    with pytest.raises(ArchiveRefused, match="points outside the archive"):
         unpack_zip(zipped(("a", FILE, b"x"), ("link", LINK, aim)), target, most_bytes=999)
 
 
@@ -84,7 +84,7 @@ def test_member_below_a_link_out_of_the_folder_is_refused(target: Path) -> None:
     outside.mkdir()
     (target / "link").symlink_to(outside)
 
-    with pytest.raises(ArchiveRefused, match="leads out of the archive"):
+    with pytest.raises(ArchiveRefused, match="is outside the archive"):
         unpack_zip(zipped(("link/a", FILE, b"x")), target, most_bytes=9)
 
     assert list(outside.iterdir()) == []

@@ -21,7 +21,7 @@ def live(depth):
     os.setsid() if depth < 2 else None
     if depth and os.fork() == 0:
         live(depth - 1)
-    os.write(1, f"{os.getpid()}\n".encode())  # in one piece, beside those of the others
+    os.write(1, f"{os.getpid()}\\n".encode())  # in one piece, beside those of the others
     signal.pause()
 live(2)
 """

@@ -111,6 +111,7 @@ def test_dense_and_sparse_records_give_the_same_matrix(values: Any) -> None:
         np.testing.assert_array_equal(decoded_labels, labels)  # type: ignore[arg-type]
 
 
+@pytest.mark.frameworks  # TensorFlow brings protobuf
 def test_records_match_the_protobuf_library() -> None:
     message = _protobuf_record()
     theirs = message()
@@ -131,7 +132,6 @@ def test_records_match_the_protobuf_library() -> None:
 
 def _protobuf_record() -> Any:
     """SageMaker's protobuf schema, built in memory without generated code."""
-    pytest.importorskip("google.protobuf")
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     file = descriptor_pb2.FileDescriptorProto(name="r.proto", package="aialgs", syntax="proto2")
