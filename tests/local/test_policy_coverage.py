@@ -42,7 +42,10 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/R"
 SAMPLES = {
     "Path": "/p/", "AliasName": "alias/a", "RoleArn": ROLE, "RoleARN": ROLE, "Role": ROLE,
     "ExecutionRoleArn": ROLE, "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/P",
-    "PolicySourceArn": ROLE, "TopicArn": f"arn:aws:sns:eu-west-1:{ACCOUNT}:t",
+    "PolicySourceArn": ROLE,
+    "StreamArn": f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/t/stream/s",
+    "ShardIterator": f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/t/stream/s|1|a",
+    "TopicArn": f"arn:aws:sns:eu-west-1:{ACCOUNT}:t",
     "TargetArn": f"arn:aws:sns:eu-west-1:{ACCOUNT}:t", "CopySource": "source/key",
     "SourceArn": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:q",
     "QueueUrl": f"http://localhost/{ACCOUNT}/q",

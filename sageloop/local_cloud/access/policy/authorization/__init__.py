@@ -24,8 +24,9 @@ from sageloop.local_cloud.access.policy.authorization.service import ServiceRule
 SERVICES: Mapping[str, ServiceRules] = {
     rules.model: rules
     for rules in (
-        s3.S3, sagemaker.SAGEMAKER, sagemaker.RUNTIME, lambda_.LAMBDA, data.DYNAMODB, data.SECRETS,
-        data.SSM, data.ECR, monitoring.CLOUDWATCH, monitoring.LOGS, messaging.SNS, messaging.SQS,
+        s3.S3, s3.CONTROL, sagemaker.SAGEMAKER, sagemaker.RUNTIME, lambda_.LAMBDA,
+        data.DYNAMODB, data.STREAMS, data.SECRETS, data.SSM, data.ECR,
+        monitoring.CLOUDWATCH, monitoring.LOGS, messaging.SNS, messaging.SQS,
         messaging.EVENTS, messaging.SCHEDULER, identity.IAM, identity.STS, identity.KMS,
         deployment.CLOUDFORMATION, deployment.SCALING, deployment.EC2, deployment.RDS,
         deployment.EFS, deployment.BACKUP, deployment.GROUPS, deployment.TAGGING,

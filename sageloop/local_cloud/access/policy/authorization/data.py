@@ -11,6 +11,7 @@ from sageloop.local_cloud.access.policy.authorization.rules import (
     Rule,
     arns_at,
     arns_named,
+    fixed,
     on,
     values,
 )
@@ -94,6 +95,24 @@ DYNAMODB = ServiceRules(
     keys=_READS,
     tagging="dynamodb:TagResource",
 )  # fmt: skip
+
+
+def _stream_of_iterator(call: ApiCall) -> list[str]:
+    # An iterator begins with the ARN of its stream; a malformed one belongs to none.
+    stream = call.text("ShardIterator").partition("|")[0]
+    return [stream if stream.startswith("arn:") else "*"]
+
+
+STREAMS = ServiceRules(
+    model="dynamodbstreams",
+    prefix="dynamodb",
+    rules={
+        "DescribeStream": on(arns_at("StreamArn"), "dynamodb:DescribeStream"),
+        "GetShardIterator": on(arns_at("StreamArn"), "dynamodb:GetShardIterator"),
+        "GetRecords": on(_stream_of_iterator, "dynamodb:GetRecords"),
+        "ListStreams": on(fixed("*"), "dynamodb:ListStreams"),
+    },
+)
 
 
 def _secret(call: ApiCall) -> list[str]:

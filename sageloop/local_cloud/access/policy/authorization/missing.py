@@ -21,6 +21,15 @@ MISSING: Mapping[str, frozenset[str]] = {
         "GetDelivery", "GetDeliveryDestination", "GetDeliverySource", "PutDeliveryDestination",
         "PutDeliverySource",
     }),
+    "s3control": frozenset({
+        "CreateMultiRegionAccessPoint",
+        "DeleteMultiRegionAccessPoint",
+        "DescribeMultiRegionAccessPointOperation",
+        "GetMultiRegionAccessPoint",
+        "GetMultiRegionAccessPointPolicy",
+        "GetMultiRegionAccessPointPolicyStatus",
+        "PutMultiRegionAccessPointPolicy",
+    }),
     "ssm": frozenset({
         "CreateDocument", "DeleteDocument", "DeleteMaintenanceWindow", "DeletePatchBaseline",
         "DeregisterPatchBaselineForPatchGroup", "DeregisterTargetFromMaintenanceWindow",

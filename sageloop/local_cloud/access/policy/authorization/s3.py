@@ -262,3 +262,15 @@ S3 = ServiceRules(
         }
     ),
 )  # fmt: skip
+
+# Access points and the account's block of public access.
+CONTROL = ServiceRules(
+    model="s3control",
+    prefix="s3",
+    rules={
+        "GetPublicAccessBlock": on(fixed("*"), "s3:GetAccountPublicAccessBlock"),
+        "PutPublicAccessBlock": on(fixed("*"), "s3:PutAccountPublicAccessBlock"),
+        "DeletePublicAccessBlock": on(fixed("*"), "s3:PutAccountPublicAccessBlock"),
+    },
+    placeholders={"AccessPointName": "Name"},
+)
