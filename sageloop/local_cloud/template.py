@@ -194,8 +194,9 @@ def _serve(request: dict[str, Any], streams: list[int]) -> int:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    moto = {name: value for name, value in os.environ.items() if name.startswith("MOTO_")}
     os.environ.clear()
-    os.environ |= request["env"]
+    os.environ |= moto | request["env"]  # moto's are set by the import of what uses it
     os.chdir(request["cwd"])
     mock_random.seed()
     try:

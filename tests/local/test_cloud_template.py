@@ -60,6 +60,14 @@ def test_forked_cloud_starts_in_the_directory_of_its_owner(
         assert Path(psutil.Process(cloud.pid).cwd()) == tmp_path
 
 
+def test_forked_cloud_has_aws_managed_policies(template: CloudTemplate) -> None:
+    arn = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+    with LocalCloud.start() as cloud:
+        policy = cloud.client("iam").get_policy(PolicyArn=arn)["Policy"]
+
+    assert policy["Arn"] == arn
+
+
 def test_region_is_the_one_requested(template: CloudTemplate) -> None:
     with LocalCloud.start(region="eu-west-1") as cloud:
         bus = cloud.client("events").describe_event_bus()["Arn"]
