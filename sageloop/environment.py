@@ -43,7 +43,11 @@ class NotLoopbackError(ValueError):
 
 def require_loopback(endpoint_url: str) -> str:
     """Give the URL back if its host is this machine; raise :class:`NotLoopbackError` if not."""
-    host = urlsplit(endpoint_url).hostname
+    try:
+        parts = urlsplit(endpoint_url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:  # malformed brackets, or a port that is not one
+        host = None
     if host not in LOOPBACK:
         raise NotLoopbackError(
             f"the endpoint must be on this machine ({', '.join(LOOPBACK)}), got {endpoint_url}"

@@ -39,7 +39,7 @@ class Channel:
             by default.
         data_type: ``S3Prefix``, ``ManifestFile`` or ``AugmentedManifestFile``.
         attribute_names: Attributes of an augmented manifest.
-        reads: Prefixes of the bucket to which a manifest refers; granted to the job's role.
+        reads: Prefixes of the bucket to which a manifest refers; the role of the job may read them.
         instance_groups: Instance groups that receive the channel; all by default.
         file_system_id: File system in place of S3.
         file_system_type: ``EFS`` or ``FSxLustre``.

@@ -8,6 +8,7 @@ and nothing else: each is a cloud with its own state, keys, port, environment an
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import signal
@@ -16,12 +17,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from sageloop.environment import blind_client, local_environment
+from sageloop.local_cloud.core import moto_state
 
+_REGION = "us-east-1"
 _MESSAGE = 1 << 20
 _STREAMS = 3
 
@@ -46,7 +50,7 @@ class ForkedServer:
         self._signal(signal.SIGKILL)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait for the end of the process; its exit code is the template's.
+        """Wait for the end of the process, a child of the template, which discards its exit code.
 
         Raises ``psutil.TimeoutExpired`` after ``timeout`` seconds.
         """
@@ -86,26 +90,14 @@ class CloudTemplate:
         ``stderr`` is a file for its messages; without one they are read from the result. Raises
         :class:`TemplateError` if the template process has ended.
         """
-        stdin, ours_in = os.pipe()
-        ours_out, stdout = os.pipe()
-        ours_error, error = (-1, stderr.fileno()) if stderr else os.pipe()
         message = {"arguments": list(arguments), "env": dict(env), "cwd": str(Path.cwd())}
-        try:
-            with self._lock:
-                link = self._link()
-                socket.send_fds(link, [json.dumps(message).encode()], [stdin, stdout, error])
-                answer = link.recv(_MESSAGE)
-        except ConnectionError:
-            answer = b""
-        finally:
-            for descriptor in (stdin, stdout, *([] if stderr else [error])):
-                os.close(descriptor)
-        if not answer:
-            raise TemplateError("the template of the local clouds has ended")
-        return ForkedServer(
-            int(answer), os.fdopen(ours_in, "w"), os.fdopen(ours_out),
-            os.fdopen(ours_error) if ours_error >= 0 else None,
-        )  # fmt: skip
+        with ExitStack() as theirs, ExitStack() as ours:
+            stdin, our_input = _pipe(theirs, ours, "w")
+            stdout, our_output = _pipe(theirs, ours, "r")
+            error, our_errors = (stderr, None) if stderr else _pipe(theirs, ours, "r")
+            pid = self._request(message, [each.fileno() for each in (stdin, stdout, error)])
+            ours.pop_all()
+        return ForkedServer(pid, our_input, our_output, our_errors)
 
     def stop(self) -> None:
         """End the template process; clouds that were forked from it go on."""
@@ -116,9 +108,22 @@ class CloudTemplate:
                 process.wait()
             self._running = None
 
+    def _request(self, message: Mapping[str, Any], streams: Sequence[int]) -> int:
+        with self._lock:
+            link = self._link()
+            try:
+                socket.send_fds(link, [json.dumps(message).encode()], streams)
+                answer = link.recv(_MESSAGE)
+            except ConnectionError:
+                answer = b""
+        if not answer:
+            raise TemplateError("the template of the local clouds has ended")
+        return int(answer)
+
     def _link(self) -> socket.socket:
         if self._running is None:
-            ours, theirs = socket.socketpair()
+            # A message arrives as a whole, whatever the size of the environment.
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 process = subprocess.Popen(
                     [sys.executable, "-m", __name__, str(theirs.fileno())],
@@ -138,33 +143,25 @@ class CloudTemplate:
         self.stop()
 
 
+def _pipe(theirs: ExitStack, ours: ExitStack, mode: str) -> tuple[IO[str], IO[str]]:
+    """The server's end of a pipe and the owner's, which reads or writes it by ``mode``."""
+    read, write = os.pipe()
+    reader, writer = os.fdopen(read), os.fdopen(write, "w")
+    end, own = (writer, reader) if mode == "r" else (reader, writer)
+    return theirs.enter_context(end), ours.enter_context(own)
+
+
 def load() -> None:
     """Import what clouds use, and read AWS's models of their services."""
-    from moto.core.routing import get_service_router
-
     from sageloop.local_cloud.core.cloud import WARMED
-    from sageloop.local_cloud.core.moto_bridge import load_part
-    from sageloop.local_cloud.core.naming import moto_part
+    from sageloop.local_cloud.core.moto_bridge import preload
 
-    __import__("sageloop.local_cloud.server")
+    importlib.import_module("sageloop.local_cloud.server")
+    preload(WARMED, _REGION)
     for service in WARMED:
-        get_service_router(service)
-        blind_client(service, region_name="us-east-1")
-        if moto_part(service) is not None:
-            load_part(service, "us-east-1")
-    forget_state()
+        blind_client(service, region_name=_REGION)
     gc.collect()
     gc.freeze()
-
-
-def forget_state() -> None:
-    """Empty moto's state, which it keeps by process."""
-    from moto.iam.models import iam_backends
-    from moto.moto_api._internal.models import moto_api_backend
-
-    # moto would fill what it forgets with all of AWS's policies anew first.
-    iam_backends.clear()
-    moto_api_backend.reset()
 
 
 def main(descriptor: int) -> int:
@@ -186,19 +183,16 @@ def main(descriptor: int) -> int:
 
 
 def _serve(request: dict[str, Any], streams: list[int]) -> int:
-    from moto.moto_api._internal import mock_random
-
     from sageloop.local_cloud.server import main as serve
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    moto = {name: value for name, value in os.environ.items() if name.startswith("MOTO_")}
     os.environ.clear()
-    os.environ |= moto | request["env"]  # moto's are set by the import of what uses it
+    os.environ |= request["env"]
     os.chdir(request["cwd"])
-    mock_random.seed()
+    moto_state.reseed()
     try:
         return serve(request["arguments"])
     finally:

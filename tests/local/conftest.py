@@ -13,6 +13,6 @@ def moto_begins_empty() -> Iterator[None]:
     """moto keeps its state by process, and one process runs several modules of tests."""
     yield
     if "moto.moto_api._internal.models" in sys.modules or "moto.backends" in sys.modules:
-        from sageloop.local_cloud.template import forget_state
+        from sageloop.local_cloud.core import moto_state
 
-        forget_state()
+        moto_state.forget()

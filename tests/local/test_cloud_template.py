@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def test_identifiers_of_forked_clouds_differ(template: CloudTemplate) -> None:
     assert made[0] != made[1]
 
 
+def test_default_vpcs_of_forked_clouds_differ(template: CloudTemplate) -> None:
+    ids = set()
+    for _ in range(2):
+        with LocalCloud.start() as cloud:
+            (vpc,) = cloud.client("ec2").describe_vpcs()["Vpcs"]
+            ids.add(vpc["VpcId"])
+
+    assert len(ids) == 2
+
+
 def test_forked_cloud_starts_in_the_directory_of_its_owner(
     template: CloudTemplate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,9 +71,14 @@ def test_forked_cloud_starts_in_the_directory_of_its_owner(
         assert Path(psutil.Process(cloud.pid).cwd()) == tmp_path
 
 
-def test_forked_cloud_has_aws_managed_policies(template: CloudTemplate) -> None:
-    arn = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
-    with LocalCloud.start() as cloud:
+@pytest.mark.parametrize(
+    ("region", "partition"), [("us-east-1", "aws"), ("eu-west-1", "aws"), ("cn-north-1", "aws-cn")]
+)
+def test_forked_cloud_has_aws_managed_policies(
+    template: CloudTemplate, region: str, partition: str
+) -> None:
+    arn = f"arn:{partition}:iam::aws:policy/AmazonSageMakerFullAccess"
+    with LocalCloud.start(region=region) as cloud:
         policy = cloud.client("iam").get_policy(PolicyArn=arn)["Policy"]
 
     assert policy["Arn"] == arn
@@ -111,14 +127,30 @@ def test_messages_go_to_the_log(template: CloudTemplate, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_ended_template_is_reported() -> None:
+def test_ended_template_is_reported_while_its_clouds_run() -> None:
     with CloudTemplate() as ended:
-        server = ended.fork(["--help"], env={})
-        assert "usage" in server.stdout.read()
-        template = psutil.Process(ended._running[1].pid) if ended._running else None
+        server = ended.fork([], env={})
+        assert "endpoint_url" in server.stdout.readline()
+        template = psutil.Process(server.pid).parent()
         assert template is not None
         template.kill()
         template.wait(20)
 
         with pytest.raises(TemplateError, match="template of the local clouds has ended"):
             ended.fork(["--help"], env={})
+        server.terminate()
+        server.wait(20)
+
+
+def test_failed_fork_leaves_no_open_descriptor(
+    template: CloudTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = psutil.Process()
+    with socket.socket() as unconnected:
+        monkeypatch.setattr(template, "_running", (unconnected, None))
+        before = process.num_fds()
+
+        with pytest.raises(TemplateError):
+            template.fork([], env={})
+
+        assert process.num_fds() == before

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import threading
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.test import run_wsgi_app
 
 from sageloop.local_cloud.access.post_policy import is_post_of_object
+from sageloop.local_cloud.core import moto_state
 from sageloop.local_cloud.core.moto_sqs import using_clock
 from sageloop.local_cloud.core.naming import moto_part
 from sageloop.local_cloud.core.wire import Response
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.clock import VirtualClock
-
-# Loading EC2's catalogue of images takes seconds and 175 MB, and nothing uses it.
-os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-# A user's stack may attach a managed policy; without the policies it would be ignored.
-os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-
 
 # Flask answers these with an HTML page; AWS's services answer in their own protocol.
 _PAGES = (404, 405, 500)
@@ -33,6 +28,7 @@ class MotoBridge:
     """Sends a request to moto and returns the response."""
 
     def __init__(self, clock: VirtualClock, region: str, account_id: str) -> None:
+        moto_state.configure()
         self._clock = clock
         self._region = region
         self._account_id = account_id
@@ -96,6 +92,18 @@ def _may_wait(environ: dict[str, Any]) -> bool:
     body = environ.get("wsgi.input")
     content = body.getvalue() if isinstance(body, io.BytesIO) else b""
     return bool(json.loads(content or b"{}").get("WaitTimeSeconds") != 0)
+
+
+def preload(services: Iterable[str], region: str) -> None:
+    """Load models and moto's part of services, and leave no state."""
+    from moto.core.routing import get_service_router
+
+    moto_state.configure()
+    for service in services:
+        get_service_router(service)
+        if moto_part(service) is not None:
+            load_part(service, region)
+    moto_state.forget()
 
 
 def load_part(service: str, region: str) -> Any:

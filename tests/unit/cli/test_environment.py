@@ -46,9 +46,21 @@ def test_files_metadata_and_telemetry_are_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["https://sagemaker.eu-west-1.amazonaws.com", "http://10.0.0.7:4747", "http://localhost.evil"],
+    ("inherited", "expected"), [({}, "false"), ({"CDK_VALIDATION": "true"}, "true")]
 )
+def test_cdk_validates_templates_only_if_the_user_says_so(
+    inherited: dict[str, str], expected: str
+) -> None:
+    made = local_environment("http://127.0.0.1:1", region="eu-west-1", inherited=inherited)
+
+    assert made["CDK_VALIDATION"] == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://sagemaker.eu-west-1.amazonaws.com", "http://10.0.0.7:4747", "http://localhost.evil",
+     "http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:port"],
+)  # fmt: skip
 def test_an_endpoint_elsewhere_is_refused(url: str) -> None:
     with pytest.raises(NotLoopbackError, match="must be on this machine"):
         require_loopback(url)

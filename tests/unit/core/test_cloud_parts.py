@@ -59,6 +59,7 @@ def test_recorded_parameters_omit_bodies(cloud: Cloud) -> None:
         ({"Bucket": "b", "Key": "k/l"}, "b/k/l"),
         ({"TableName": "t", "Item": {}}, "t"),
         ({"AlarmNames": ["a", "b"]}, "a"),
+        ({"RoleArn": "r", "FunctionName": "f"}, "f"),
         ({"MaxResults": 3}, "*"),
     ],
 )

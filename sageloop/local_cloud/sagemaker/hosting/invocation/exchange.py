@@ -14,12 +14,13 @@ from collections.abc import Iterator, Mapping
 from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
 from typing import NamedTuple, overload
 
+from sageloop.local_cloud.core.chunked_body import chunk_size
+
 _READ = 65_536
 _SLACK = 0.05  # seconds past a deadline that still count as in time
 _MAX_HEAD_BYTES = 131_072
 _JOINED = 65_536  # a body up to this size is sent in one piece with its head
 _BODILESS = (204, 304)
-_HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
 class Headers(dict[str, str]):
@@ -227,10 +228,10 @@ def set_time_out(connection: socket.socket, seconds: float) -> None:
 
 
 def _chunk_size(line: bytes) -> int:
-    digits = line.split(b";", 1)[0].strip()
-    if not digits or not set(digits) <= _HEX:
+    size = chunk_size(line.partition(b";")[0].strip())
+    if size is None:
         raise BadStatusLine(f"invalid chunk size: {line[:80]!r}")
-    return int(digits, 16)
+    return size
 
 
 def _parsed(text: bytes) -> ResponseHead:

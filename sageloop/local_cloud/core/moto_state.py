@@ -1,0 +1,35 @@
+"""Moto's settings and state, which it keeps by process."""
+
+from __future__ import annotations
+
+import os
+
+_SETTINGS = {
+    # Loading EC2's catalogue of images takes seconds and 175 MB, and nothing uses it.
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    # A user's stack may attach a managed policy; without the policies it would be ignored.
+    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+}
+
+
+def configure() -> None:
+    """Set moto's environment variables, which it reads when it creates state."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+def forget() -> None:
+    """Empty moto's state."""
+    from moto.iam.models import iam_backends
+    from moto.moto_api._internal.models import moto_api_backend
+
+    # Before the reset, which would create it again with all of AWS's policies.
+    iam_backends.clear()
+    moto_api_backend.reset()
+
+
+def reseed() -> None:
+    """Make the identifiers of a forked process differ from those of its siblings."""
+    from moto.moto_api._internal import mock_random
+
+    mock_random.seed()
