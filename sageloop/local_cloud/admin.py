@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
 
 PREFIX = "/_sageloop/admin/"
-VERBS = ("health", "clock", "settle", "calls", "faults", "file_systems", "stop")
+VERBS = ("health", "clock", "settle", "calls", "access", "faults", "file_systems", "stop")
 
 
 class Admin:
@@ -70,6 +70,14 @@ class Admin:
             after=int(members.get("after", 0)), action=members.get("action")
         )
         return {"calls": [c.as_dict() for c in calls]}
+
+    def _access(self, members: dict[str, Any]) -> dict[str, Any]:
+        authorizer = self._cloud.authorizer
+        records = authorizer.log.records(denied=bool(members.get("denied")))
+        return {
+            "mode": authorizer.mode.value, **authorizer.log.summary(),
+            "records": [] if members.get("summary") else [r.as_dict() for r in records],
+        }  # fmt: skip
 
     def _faults(self, members: dict[str, Any]) -> dict[str, Any]:
         if members.get("clear"):

@@ -25,6 +25,7 @@ from sageloop.environment import (
     require_loopback,
 )
 from sageloop.local_cloud.access.cloud_access import CloudAccess, CloudAccessError
+from sageloop.local_cloud.access.enforcement.mode import AccessMode, access_mode
 from sageloop.local_cloud.config_checks import check_port, check_rate, check_region
 from sageloop.local_cloud.linux import UnsupportedPlatformError, require_linux
 
@@ -101,7 +102,7 @@ class LocalCloud:
         cls, *, port: int = 0, region: str = "us-east-1", rate: float = 1.0,
         allow: Iterable[str] = (), log: Path | None = None, detached: bool = False,
         warm: bool = False, access_file: Path | None = None,
-        test_keys: Mapping[str, str] | None = None,
+        test_keys: Mapping[str, str] | None = None, iam: str = AccessMode.ENFORCE,
     ) -> Self:  # fmt: skip
         """Start a cloud and wait until it answers requests.
 
@@ -110,8 +111,10 @@ class LocalCloud:
         ends with this process; ``warm`` loads services in the background, for a large deployment.
         ``access_file`` is written when the cloud answers (mode 600), and named in
         :meth:`environment`. ``test_keys`` (secrets by access key id) are accepted as the user's,
-        beside those that the cloud issues: published keys, for tests only. Raises
-        :class:`LocalCloudError` with the server's reason.
+        beside those that the cloud issues: published keys, for tests only. ``iam`` is
+        ``enforce`` (calls that the policies deny are refused), ``warn`` (they are carried out
+        and recorded) or ``off``. Raises :class:`LocalCloudError` with the server's reason, and
+        ``ValueError`` for another ``iam``.
         """
         try:
             require_linux()
@@ -119,8 +122,8 @@ class LocalCloud:
             raise LocalCloudError(str(error)) from error
         arguments = [
             "--port", str(port), "--region", region, "--rate", str(rate),
-            "--allow", ",".join(allow), *([] if detached else ["--with-parent"]),
-            *(["--warm"] if warm else []),
+            "--allow", ",".join(allow), "--iam", access_mode(iam),
+            *([] if detached else ["--with-parent"]), *(["--warm"] if warm else []),
         ]  # fmt: skip
         for key, secret in (test_keys or {}).items():
             arguments += ["--test-key", f"{key}:{secret}"]
@@ -206,6 +209,16 @@ class LocalCloud:
         """Recorded API calls, oldest first."""
         calls: list[dict[str, Any]] = self._request("calls", action=action, after=after)["calls"]
         return calls
+
+    def decisions(self, *, denied: bool = False) -> list[dict[str, Any]]:
+        """Access decisions: principal, action, resource, context, effect, source and count."""
+        records: list[dict[str, Any]] = self._request("access", denied=denied)["records"]
+        return records
+
+    def access_summary(self) -> dict[str, Any]:
+        """Access mode, and the numbers of decisions by principal and of denials."""
+        response = self._request("access", summary=True)
+        return {key: value for key, value in response.items() if key != "records"}
 
     def fault(self, kind: str, match: str, **members: Any) -> None:
         """Inject a fault (members as in ``core.faults.Fault``)."""

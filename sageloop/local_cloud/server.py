@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from sageloop.environment import forget_accounts
+from sageloop.local_cloud.access.enforcement.mode import AccessMode, access_mode
 from sageloop.local_cloud.admin import Admin
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.http_server import HttpServer
@@ -68,6 +69,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--allow", default="", help="resource types that may be stored without being executed"
     )
+    parser.add_argument(
+        "--iam", default=AccessMode.ENFORCE, choices=list(AccessMode),
+        help="whether access policies are enforced",
+    )  # fmt: skip
     parser.add_argument("--warm", action="store_true", help="load services before their first call")
     parser.add_argument(
         "--with-parent", action="store_true", help="stop when the standard input closes"
@@ -78,6 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = CloudConfig(
             port=options.port, region=options.region, rate=options.rate,
             operation_wait=_OPERATION_WAIT, allow=frozenset(filter(None, options.allow.split(","))),
+            iam=access_mode(options.iam),
             test_keys=dict(pair.split(":", 1) for pair in options.test_key),
         )  # fmt: skip
     except ValueError as error:

@@ -10,6 +10,9 @@ from enum import StrEnum
 
 # The user of every local cloud: the person or program that started it.
 USER_NAME = "local-admin"
+# The principal with which the cloud reads its own state. No AWS service makes these calls, so they
+# are neither decided nor part of what a caller did.
+INTERNAL = "local-cloud.internal"
 
 
 class CallerKind(StrEnum):
@@ -37,6 +40,9 @@ class Caller:
         role_arn: The IAM ARN of a session's role, including its path.
         session_name: Name of a role's session or of a federated user.
         access_key_id: Key that signed the request; ``None`` inside the cloud's own process.
+        session_policies: Documents of the session policies; none limits the session.
+        session_tags: Tags of the session, as pairs.
+        federated_by: The caller of GetFederationToken, for a federated user.
 
     """
 
@@ -46,6 +52,9 @@ class Caller:
     role_arn: str | None = None
     session_name: str | None = None
     access_key_id: str | None = None
+    session_policies: tuple[str, ...] = ()
+    session_tags: tuple[tuple[str, str], ...] = ()
+    federated_by: Caller | None = None
 
     @property
     def name(self) -> str:
@@ -56,6 +65,11 @@ class Caller:
     def is_service(self) -> bool:
         """Whether an AWS service acts in its own name."""
         return self.kind is CallerKind.SERVICE
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether the cloud reads its own state."""
+        return self.arn == INTERNAL
 
 
 def account_user(account_id: str, partition: str = "aws") -> Caller:

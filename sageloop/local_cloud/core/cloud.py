@@ -11,7 +11,10 @@ from typing import Any
 
 from moto.utilities.utils import get_partition
 
+from sageloop.local_cloud.access.caller import INTERNAL
 from sageloop.local_cloud.access.cloud_access import CloudAccess
+from sageloop.local_cloud.access.enforcement.authorizer import Authorizer
+from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.access.keys import Credentials, KeyRing
 from sageloop.local_cloud.access.sts import Sts
 from sageloop.local_cloud.config_checks import check_port, check_rate, check_region
@@ -41,8 +44,9 @@ class CloudConfig:
     ``port`` 0 selects a free port; ``rate`` is the rate of the virtual clock. The request that
     starts a stack operation waits up to ``operation_wait`` wall seconds for its end. ``allow``
     names the resource types that may be stored without being executed. ``test_keys`` (secrets by
-    access key id) are accepted as keys of the user: published keys, for tests only. Raises
-    ``ValueError`` for a host, port, region or rate that is not allowed.
+    access key id) are accepted as keys of the user: published keys, for tests only. ``iam`` says
+    whether access policies are enforced. Raises ``ValueError`` for a host, port, region or rate
+    that is not allowed.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +57,7 @@ class CloudConfig:
     operation_wait: float = 0.0
     allow: frozenset[str] = field(default_factory=frozenset)
     test_keys: Mapping[str, str] = field(default_factory=dict)
+    iam: AccessMode = AccessMode.ENFORCE
 
     def __post_init__(self) -> None:
         if self.host not in ("127.0.0.1", "localhost"):
@@ -79,6 +84,7 @@ class Cloud:
             self.account_id, get_partition(config.region), test_keys=config.test_keys
         )
         self.faults = Faults()
+        self.authorizer = Authorizer(self, config.iam)
         self.processes = Processes(kept_open=self._folder.locks)
         self.front = Front(self)
         self.services = Registry(self.front.services)
@@ -176,7 +182,7 @@ class Cloud:
                 if self.stopped.is_set():
                     return
                 self.front.warm_up([service])
-                self.client(service, principal="local-cloud.internal")
+                self.client(service, principal=INTERNAL)
             then()
 
         self.activity.spawn("warm-up", load, background=True)

@@ -11,7 +11,7 @@ import io
 import logging
 import re
 import time as wall
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -37,6 +37,8 @@ from sageloop.local_cloud.core.request_limits import (
 )
 
 if TYPE_CHECKING:
+    from sageloop.local_cloud.access.enforcement.authorizer import Authorizer
+    from sageloop.local_cloud.access.policy import Decision
     from sageloop.local_cloud.core.faults import Faults
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,11 @@ class CloudParts(RequestFilterParts, Protocol):
     @property
     def faults(self) -> Faults:
         """Injected faults."""
+        ...
+
+    @property
+    def authorizer(self) -> Authorizer:
+        """Decides calls by access policies."""
         ...
 
 
@@ -221,28 +228,38 @@ class Front:
             self._cloud.account_id,
             request,
         )
-        outcome = self._answer(operation, call, read)
+        decisions: list[Decision] = []
+        outcome = self._answer(operation, call, read, decisions)
         action = f"{action_prefix(operation.service)}:{operation.name}"
-        self._record(identity, action, _without_bodies(call.params), outcome, started)
+        self._record(
+            identity,
+            action,
+            _without_bodies(call.params),
+            outcome,
+            started,
+            access=access_of(decisions),
+        )
         return outcome
 
     def _record(
         self, identity: Identity, action: str, params: dict[str, Any], outcome: wire.Response,
-        started: float,
+        started: float, *, access: str = "",
     ) -> None:  # fmt: skip
         self._cloud.recorder.add(
             time=self._cloud.clock.time(), principal=identity.caller.name, action=action,
             params=params, region=identity.region, status=outcome.status,
             outcome="OK" if outcome.status < 400 else _error_code(outcome),
-            seconds=wall.perf_counter() - started,
+            seconds=wall.perf_counter() - started, access=access,
         )  # fmt: skip
 
     def _answer(
-        self, operation: wire.Operation, call: Call, read: Callable[[], dict[str, Any]]
-    ) -> wire.Response:
+        self, operation: wire.Operation, call: Call, read: Callable[[], dict[str, Any]],
+        decisions: list[Decision],
+    ) -> wire.Response:  # fmt: skip
         try:
             self._request_filter.check_public(operation, call)
             call.params.update(_read(operation, read))
+            self._cloud.authorizer.check(operation, call, decisions)
             return self._with_faults(call, operation)
         except AwsError as error:
             return wire.refusal(operation, error)
@@ -300,6 +317,14 @@ class Front:
         params = {"Method": request.method, "Path": request.path}
         self._record(identity, action, params, outcome, started)
         return outcome
+
+
+def access_of(decisions: Sequence[Decision]) -> str:
+    """The decision on a call for its record: the statement that allows it, or why it is denied."""
+    denied = next((one for one in decisions if not one.allowed), None)
+    if denied is not None:
+        return f"denied {denied.request.action} {denied.reason} {denied.source}".rstrip()
+    return decisions[0].source if decisions else ""
 
 
 def _handled(handler: Handler, request: Request) -> wire.Response:

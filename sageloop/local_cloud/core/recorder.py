@@ -21,7 +21,11 @@ _RANKS = {member: rank for rank, member in enumerate(_RESOURCE_MEMBERS)}
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One API call; ``time`` is virtual epoch seconds, ``outcome`` OK or the error's code."""
+    """One API call; ``time`` is virtual epoch seconds, ``outcome`` OK or the error's code.
+
+    ``access`` names the policy and statement that allow it, or says why it is denied; it is empty
+    where access is not decided.
+    """
 
     number: int
     time: float
@@ -32,6 +36,7 @@ class CallRecord:
     outcome: str
     status: int
     seconds: float
+    access: str
     params: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,13 +56,13 @@ class Recorder:
 
     def add(
         self, *, time: float, principal: str, action: str, params: dict[str, Any], region: str,
-        outcome: str, status: int, seconds: float,
+        outcome: str, status: int, seconds: float, access: str = "",
     ) -> None:  # fmt: skip
         """Append one call."""
         with self._lock:
             self._calls.append(
                 (next(self._numbers), time, principal, action, resource_of(params), region,
-                 outcome, status, seconds, tuple(params.items()))
+                 outcome, status, seconds, access, tuple(params.items()))
             )  # fmt: skip
 
     def calls(self, *, after: int = 0, action: str | None = None) -> list[CallRecord]:

@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sageloop.local_cloud.access.caller import INTERNAL
 from sageloop.local_cloud.events.policies import AccessRequest, allows
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.cloud import Cloud
-
-# The principal that reads the policies: a separate one, because the service makes no such calls on
-# AWS and the call record must not contain them.
-READER = "local-cloud.internal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +32,7 @@ class _Access:
         return self.arn.split(":")[3]
 
     def client(self, service: str) -> Any:
-        return self.cloud.client(service, principal=READER, region=self.region)
+        return self.cloud.client(service, principal=INTERNAL, region=self.region)
 
     def may(self, policy: str | None, action: str, resource: str, **more: str) -> bool:
         """Whether a policy allows an action; ``more`` adds condition keys."""
@@ -71,7 +68,7 @@ def admits(cloud: Cloud, service_principal: str, target_arn: str, source_arn: st
 def queue_url(cloud: Cloud, arn: str) -> str:
     """The URL of the queue with an ARN. Raises ``ClientError`` if it does not exist."""
     region, account, name = arn.split(":")[3:6]
-    sqs = cloud.client("sqs", principal=READER, region=region)
+    sqs = cloud.client("sqs", principal=INTERNAL, region=region)
     return str(sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
 
 

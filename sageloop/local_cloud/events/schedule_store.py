@@ -10,9 +10,9 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sageloop.local_cloud.access.caller import INTERNAL
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.events import schedules, targets
-from sageloop.local_cloud.events.permissions import READER
 from sageloop.local_cloud.events.policies import AccessRequest, allows
 from sageloop.local_cloud.events.targets_api import check_dead_letters, check_retry_policy
 from sageloop.local_cloud.events.timetable import Recurrence
@@ -179,7 +179,7 @@ def _check_target(target: dict[str, Any]) -> None:
 
 
 def _check_role(cloud: Cloud, role_arn: str, group_arn: str) -> None:
-    iam = cloud.client("iam", principal=READER)
+    iam = cloud.client("iam", principal=INTERNAL)
     try:
         role = iam.get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
     except iam.exceptions.NoSuchEntityException:

@@ -130,6 +130,15 @@ def _new_package(call: ApiCall) -> list[str]:
     return [call.arn("sagemaker", f"model-package/{name}/*")]
 
 
+def _listed_packages(call: ApiCall) -> list[str]:
+    """The packages of a group, or all: the reference has no group for this action.
+
+    Not verified on AWS.
+    """
+    name = call.text("ModelPackageGroupName").rpartition("/")[2].lower()
+    return [call.arn("sagemaker", f"model-package/{name}/*" if name else "model-package/*")]
+
+
 SAGEMAKER = ServiceRules(
     model="sagemaker",
     prefix="sagemaker",
@@ -148,9 +157,7 @@ SAGEMAKER = ServiceRules(
         "DescribeModelPackage": _package("DescribeModelPackage"),
         "DeleteModelPackage": _package("DeleteModelPackage"),
         "UpdateModelPackage": _package("UpdateModelPackage"),
-        "ListModelPackages": on(
-            lambda call: [call.arn("sagemaker", "model-package/*")], "sagemaker:ListModelPackages"
-        ),
+        "ListModelPackages": on(_listed_packages, "sagemaker:ListModelPackages"),
         "BatchDescribeModelPackage": _package(
             "BatchDescribeModelPackage", "ModelPackageArnList"
         ),

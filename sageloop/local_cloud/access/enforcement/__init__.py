@@ -1,0 +1,1 @@
+"""Decides each call before it is carried out, from the policies in the cloud's state."""

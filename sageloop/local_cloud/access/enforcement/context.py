@@ -1,0 +1,49 @@
+"""Global condition keys of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sageloop.local_cloud.core.operations import Call
+
+# Keys whose values differ at each request: the record of decisions omits them.
+VOLATILE = frozenset({"aws:CurrentTime", "aws:EpochTime", "aws:UserAgent"})
+
+
+def global_keys(call: Call, now: float) -> dict[str, Any]:
+    """The global condition keys of a call at a time of the virtual clock.
+
+    On loopback the transport counts as TLS 1.3: AWS's clients use it.
+    """
+    environ: Mapping[str, Any] = call.request.environ
+    keys: dict[str, Any] = {
+        "aws:SecureTransport": "true",
+        "aws:RequestedRegion": call.region,
+        "aws:ViaAWSService": "false",
+        "aws:CurrentTime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:EpochTime": str(int(now)),
+    }
+    address = environ.get("REMOTE_ADDR")
+    if address:
+        keys["aws:SourceIp"] = address
+    agent = environ.get("HTTP_USER_AGENT")
+    if agent:
+        keys["aws:UserAgent"] = agent
+    referer = environ.get("HTTP_REFERER")
+    if referer:
+        keys["aws:referer"] = referer
+    if call.service == "s3":
+        keys["s3:TlsVersion"] = "1.3"
+        keys["s3:signatureversion"] = "AWS4-HMAC-SHA256"
+        keys["s3:authType"] = "REST-HEADER" if environ.get("HTTP_AUTHORIZATION") else (
+            "REST-QUERY-STRING"
+        )  # fmt: skip
+        digest = environ.get("HTTP_X_AMZ_CONTENT_SHA256")
+        if digest:
+            keys["s3:x-amz-content-sha256"] = digest
+    if call.service == "kms":
+        keys["kms:CallerAccount"] = call.caller.account_id
+    return keys

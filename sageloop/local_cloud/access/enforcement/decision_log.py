@@ -1,0 +1,101 @@
+"""The decisions of a cloud: each different one once, with its number of requests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sageloop.local_cloud.access.enforcement.context import VOLATILE
+from sageloop.local_cloud.access.policy import Decision
+
+_CAPACITY = 200_000
+
+_Key = tuple[str, str, str, str, tuple[tuple[str, tuple[str, ...]], ...], str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """One kind of decision.
+
+    Arguments:
+        principal: The role of a session, else the principal's ARN or service name.
+        session: ARN of the session, or the principal.
+        action: Action in policies, such as ``s3:GetObject``.
+        resource: ARN, or ``*``.
+        context: Condition keys in lower case, with their values; without keys such as the time.
+        effect: ``allowed``, ``explicitDeny`` or ``implicitDeny``.
+        source: Policy and statement that decided; for an implicit denial the kind of policy that
+            has no Allow.
+        count: Number of requests.
+
+    """
+
+    principal: str
+    session: str
+    action: str
+    resource: str
+    context: Mapping[str, list[str]]
+    effect: str
+    source: str
+    count: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as plain data."""
+        return asdict(self)
+
+
+class DecisionLog:
+    """Counts decisions by principal, action, resource, context and outcome."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[_Key, int] = {}
+        self._left_out = 0
+
+    def add(self, decision: Decision) -> None:
+        """Count a decision."""
+        request = decision.request
+        key = (
+            request.principal.role_arn or request.principal.arn, request.principal.arn,
+            request.action, request.resource,
+            tuple(sorted((k, v) for k, v in request.values.items() if k not in _OMITTED)),
+            decision.effect.value, decision.source or decision.reason,
+        )  # fmt: skip
+        with self._lock:
+            count = self._counts.get(key)
+            if count is None and len(self._counts) >= _CAPACITY:
+                self._left_out += 1
+            else:
+                self._counts[key] = (count or 0) + 1
+
+    @property
+    def left_out(self) -> int:
+        """Number of decisions that were not recorded because too many different ones were."""
+        return self._left_out
+
+    def records(self, *, denied: bool = False) -> list[DecisionRecord]:
+        """All records, or the denials only."""
+        with self._lock:
+            kept = list(self._counts.items())
+        return [
+            DecisionRecord(
+                principal=who, session=session, action=action, resource=resource,
+                context={k: list(v) for k, v in context}, effect=effect, source=source, count=count,
+            )
+            for (who, session, action, resource, context, effect, source), count in kept
+            if not denied or effect != "allowed"
+        ]  # fmt: skip
+
+    def summary(self) -> dict[str, Any]:
+        """Numbers of decisions by principal, and of denials."""
+        by_principal: dict[str, int] = {}
+        denied = 0
+        for record in self.records():
+            by_principal[record.principal] = by_principal.get(record.principal, 0) + record.count
+            denied += record.count if record.effect != "allowed" else 0
+        return {"decisions": by_principal, "denied": denied, "left_out": self._left_out}
+
+
+_OMITTED = frozenset(key.lower() for key in VOLATILE | {"s3:x-amz-content-sha256", "aws:SourceIp"})
