@@ -102,6 +102,21 @@ class Authorizer:
             if not decision.allowed and self.mode is AccessMode.ENFORCE:
                 raise one.refusal or denial(call.service, operation.protocol, decision)
 
+    def hides_missing(self, call: Call) -> bool:
+        """Whether S3 answers Access Denied for an object that does not exist.
+
+        So it does unless the caller may list the bucket.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        if self.mode is not AccessMode.ENFORCE or _is_exempt(call.caller):
+            return False
+        if call.service != "s3" or call.operation not in ("GetObject", "HeadObject"):
+            return False
+        bucket = f"arn:{self._partition}:s3:::{call.params['Bucket']}"
+        listing = Permission("s3:ListBucket", bucket)
+        keys = global_keys(call, self._cloud.clock.time())
+        return not self.evaluate(call.caller, listing, keys).allowed
+
     def decide(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller, and record the decision."""
         decision = self.evaluate(caller, permission, keys)

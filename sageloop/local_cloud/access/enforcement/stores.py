@@ -62,7 +62,7 @@ def queue_key(account: str, arn: str) -> str | None:
     """The key of a queue."""
     from moto.sqs.models import sqs_backends
 
-    queue = sqs_backends[account][_region(arn)].queues.get(arn.rpartition(":")[2])
+    queue: Any = sqs_backends[account][_region(arn)].queues.get(arn.rpartition(":")[2])
     return None if queue is None else queue.kms_master_key_id or None
 
 
@@ -90,7 +90,7 @@ def secret_key(account: str, region: str, name: str) -> str | None:
     """The key of a secret, by its name or ARN."""
     from moto.secretsmanager.models import secretsmanager_backends
 
-    secrets = secretsmanager_backends[account][region].secrets.values()
+    secrets: Any = secretsmanager_backends[account][region].secrets.values()
     return next((s.kms_key_id for s in secrets if name in (s.name, s.arn)), None)
 
 
