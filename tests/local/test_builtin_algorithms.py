@@ -55,7 +55,7 @@ def test_kmeans_trains_on_recordio_and_tells_its_metrics(aws: SimpleNamespace) -
     told = metrics(job)
     assert told["test:ssd"] == pytest.approx(600, rel=0.2)
     assert told["test:msd"] == pytest.approx(told["train:msd"])
-    assert "stand-in" in messages(aws, "clusters")[0]
+    assert "local implementation" in messages(aws, "clusters")[0]
 
 
 @pytest.mark.feature("training: linear learner")

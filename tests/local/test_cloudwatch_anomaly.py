@@ -188,7 +188,7 @@ def test_alarm_makes_the_detector_it_needs(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"ThresholdMetricId": "m1"}, "must give exactly one time series"),
+        ({"ThresholdMetricId": "m1"}, "must return exactly one time series"),
         ({"ThresholdMetricId": "nothing"}, "exactly one of Metrics"),
         ({"Threshold": 1.0}, "either a Threshold or a ThresholdMetricId"),
         ({"ComparisonOperator": "GreaterThanThreshold"}, "against an anomaly band"),
@@ -204,7 +204,7 @@ def test_impossible_bands_are_refused(stage: Stage, changes: dict[str, Any], tol
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ({"MetricTimezone": "Mars/Olympus"}, "is no time zone"),
+        ({"MetricTimezone": "Mars/Olympus"}, "is not a time zone"),
         ({"AdaptationSpeed": "FAST"}, "AdaptationSpeed"),
     ],
 )

@@ -92,8 +92,8 @@ def test_rule_may_be_changed_and_is_evaluated_at_once(two: Stage) -> None:
     [
         ("ALARM(slow", {}, "cannot be read"),
         ("ALARM(nobody) OR ALARM(slow)", {}, "the alarms nobody do not exist"),
-        ("ALARM(bad)", {}, "it would look at itself by bad -> bad"),
-        ("ALARM(slow)", {"ActionsSuppressor": "deploying"}, "come together or not at all"),
+        ("ALARM(bad)", {}, "its rule is circular: bad -> bad"),
+        ("ALARM(slow)", {"ActionsSuppressor": "deploying"}, "are required together"),
         ("ALARM(slow)", {**HELD, "ActionsSuppressor": "nobody"}, "the alarms nobody do not exist"),
         ("ALARM(slow)", {"AlarmActions": ["arn:aws:autoscaling:us-east-1:123456789012:x"]},
          "a composite alarm cannot have the action"),
@@ -147,7 +147,7 @@ def test_alarms_are_described_by_type_and_relation(two: Stage) -> None:
     assert found(ChildrenOfAlarmName="worst") == ([], ["bad"])
     assert found(ParentsOfAlarmName="slow") == ([], ["bad"])
     assert found(ParentsOfAlarmName="bad") == ([], ["worst"])
-    with pytest.raises(ClientError, match="cannot be given with AlarmTypes"):
+    with pytest.raises(ClientError, match="cannot be combined with AlarmTypes"):
         found(ParentsOfAlarmName="bad", AlarmTypes=["CompositeAlarm"])
     pages = two.client.get_paginator("describe_alarms").paginate(PaginationConfig={"PageSize": 2})
     assert [len(p["MetricAlarms"]) for p in pages] == [2, 1]

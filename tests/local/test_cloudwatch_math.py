@@ -98,7 +98,7 @@ def test_range_begins_at_the_period_it_lies_in(traffic: Stage) -> None:
         ([query("m1", "Errors"), query("m1", "Calls")], "the Id m1 is used twice"),
         ([{"Id": "m1"}], "either Expression or MetricStat"),
         ([expression("e", "e + 1")], "form a circle"),
-        ([query("m1", "Errors", "Median")], "the statistic Median is not computed here"),
+        ([query("m1", "Errors", "Median")], "the statistic Median is not supported"),
     ],
 )
 def test_queries_that_cannot_be_computed_are_refused(
@@ -156,7 +156,7 @@ def test_m_of_n_and_missing_data_hold_for_expressions(stage: Stage) -> None:
     ("changes", "told"),
     [
         ({"Metrics": [query("m1", "Errors"), query("m2", "Calls")]}, "exactly one of Metrics"),
-        ({"Metrics": [query("m1", "Errors")], "Period": 60}, "cannot be given with Period"),
+        ({"Metrics": [query("m1", "Errors")], "Period": 60}, "cannot be combined with Period"),
         ({"Metrics": [query("m1", "E", ReturnData=False), expression("e", "[m1, m1]")]},
          "exactly one time series"),
         ({"Metrics": [query("m1", "E", ReturnData=False), expression("e", "AVG(m1)")]},
