@@ -97,13 +97,13 @@ def run(stage: Stage) -> None:
             build(folder)
         environment = {"FLIGHTS_MODEL": str(folder), "FLIGHTS_VERSION": "champion"}
         stage.deploy(environment=environment)
-        watcher = Watcher(stage.cloud, ENDPOINT, on=lambda said: _turn(stage, said))
+        watcher = Watcher(stage.cloud, ENDPOINT, on=lambda text: _turn(stage, text))
         before = watcher.describe()["EndpointConfigName"]
         began = stage.cloud.time()
         traffic = Traffic(stage.cloud, ENDPOINT, bodies(later, AT_ONCE))
         slow = stage.step("deploy the challenger, which is taken back")
         with traffic.flowing(), watcher.watching(), slow:
-            said = refused(stage, {**environment, "FLIGHTS_VERSION": "challenger"})
+            text = refused(stage, {**environment, "FLIGHTS_VERSION": "challenger"})
         stage.cloud.set_rate(1)
         with stage.step("ask what serves now"):
             value = served(stage, later)
@@ -117,7 +117,7 @@ def run(stage: Stage) -> None:
             noise="rounding of 32-bit numbers; seed 7",
         )
     )
-    tell(stage, watcher, traffic, before=before, began=began, said=said)
+    tell(stage, watcher, traffic, before=before, began=began, text=text)
 
 
 def refused(stage: Stage, environment: dict[str, str]) -> str:
@@ -133,30 +133,30 @@ def refused(stage: Stage, environment: dict[str, str]) -> str:
     raise ExampleFailedError("the challenger was deployed: nothing took it back")
 
 
-def _turn(stage: Stage, said: str) -> None:
+def _turn(stage: Stage, text: str) -> None:
     # Ten minutes of bake may go by fast; what starts and stops takes what it takes.
-    stage.cloud.set_rate(RATE if "Baking" in said else 1)
+    stage.cloud.set_rate(RATE if "Baking" in text else 1)
 
 
 def tell(
-    stage: Stage, watcher: Watcher, traffic: Traffic, *, before: str, began: float, said: str
+    stage: Stage, watcher: Watcher, traffic: Traffic, *, before: str, began: float, text: str
 ) -> None:
     """Report what happened when, and fail if it is not what was to happen."""
     described, trips = watcher.describe(), watcher.trips(began)
     after, offered = described["EndpointConfigName"], watcher.offered
     readings = Readings(cloud=stage.cloud, endpoint=ENDPOINT)
     if offered is None or not trips:
-        raise ExampleFailedError(f"no rollout was seen, or no alarm went off: {said}")
+        raise ExampleFailedError(f"no rollout was seen, or no alarm went off: {text}")
     trip = trips[0]
-    story = [*watcher.moments, Moment(at=trip.at, said=f"alarm {trip.alarm}: {trip.reason}")]
-    lines = [f"{clock_time(m.at)} {m.said}" for m in sorted(story, key=lambda m: m.at)]
+    story = [*watcher.moments, Moment(at=trip.at, text=f"alarm {trip.alarm}: {trip.reason}")]
+    lines = [f"{clock_time(m.at)} {m.text}" for m in sorted(story, key=lambda m: m.at)]
     facts: dict[str, Any] = {
         "endpoint_config": {"before": before, "after": after, "offered": offered},
         "rolled_back": after == before != offered,
         "why": f"alarm {trip.alarm}: {trip.reason}",
         "failure_reason": described.get("FailureReason"),
         "endpoint_status": described["EndpointStatus"],
-        "deployment": said,
+        "deployment": text,
         "stack_status": _stack_status(stage),
         "requests": {
             "sent": traffic.sent,

@@ -191,7 +191,7 @@ def tell(
     stage: Stage, desk: Desk, capacity: Capacity, *, seconds: float, idle: list[float]
 ) -> None:
     """Report what happened, and fail if it is not what was to happen."""
-    activities = [f"{clock_time(m.at)} {m.said}" for m in capacity.activities()]
+    activities = [f"{clock_time(m.at)} {m.text}" for m in capacity.activities()]
     facts: dict[str, Any] = {
         "requests": {
             "sent": desk.sent, "scored": len(desk.scored), "failed": len(desk.failed),

@@ -88,7 +88,7 @@ def test_without_a_place_a_command_refuses_and_lists_the_choices(
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.splitlines() == [
-        "say where: --local (no local cloud runs in this folder), --endpoint-url URL, "
+        "specify --local (no local cloud runs in this folder), --endpoint-url URL, "
         "or an AWS account: --profile NAME or --aws"
     ]
     assert aws.requests == []
@@ -102,7 +102,7 @@ def test_without_a_terminal_nothing_is_done_in_an_account(
 
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
-        "nobody is here to confirm: run it in a terminal, or say --yes"
+        "confirmation needs a terminal: run it in one, or specify --yes"
     ]
     assert aws.requests == []
 
@@ -125,7 +125,7 @@ def test_account_is_named_and_a_no_leaves_it_alone(
     assert caller.startswith("as arn:aws:")
     assert f"sts at {cloud.endpoint_url}" in endpoints
     assert "in account 123456789012, eu-west-1? [y/N]" in question
-    assert ended.stderr.splitlines()[-1].endswith("not confirmed; nothing was done")
+    assert ended.stderr.splitlines()[-1].endswith("not confirmed; nothing was changed")
     assert calls(cloud, seen) == [CALLER]
 
 
@@ -174,15 +174,16 @@ def test_cloud_of_the_folder_is_pointed_out_and_used_by_local_alone(
     cloud.access.write(tmp_path / ".sageloop" / "local.json")
 
     neither = sageloop(tmp_path, account, "train", "job", typed="y")
-    assert f"say where: --local ({cloud.endpoint_url})" in neither.stderr
+    assert f"specify --local ({cloud.endpoint_url})" in neither.stderr
     assert calls(cloud, seen) == []
     asked = sageloop(tmp_path, account, "train", "job", "--profile", "played", typed="n")
     assert (
-        f"a local cloud runs in this folder ({cloud.endpoint_url}); this is not it" in asked.stderr
+        f"a local cloud runs in this folder ({cloud.endpoint_url}), which is not used"
+        in asked.stderr
     )
     local = sageloop(tmp_path, account, "train", "job", "--local")
     assert local.stderr.splitlines() == [
-        "no job 'job' here (no parameter /sageloop/jobs/job/start-function); "
+        "no job 'job' (no parameter /sageloop/jobs/job/start-function); "
         "no job with triggers is deployed"
     ]
 
@@ -202,7 +203,7 @@ def test_environment_of_a_cloud_is_a_choice(tmp_path: Path, cloud: LocalCloud) -
         (["--aws"], {"AWS_CONFIG_FILE": os.devnull}, "there is no region"),
         (
             ["--aws", "--region", "us-east-1"], {"AWS_SHARED_CREDENTIALS_FILE": os.devnull},
-            "there are no AWS credentials",
+            "no AWS credentials are available",
         ),
         (["--profile", "absent"], {}, "profile (absent) could not be found"),
         (["--local"], {}, "no local cloud runs in this folder"),
@@ -230,4 +231,4 @@ def test_region_other_than_the_clouds_is_refused(tmp_path: Path, cloud: LocalClo
     )  # fmt: skip
 
     assert ended.returncode == 2
-    assert "speaks for us-east-1, not for eu-west-1" in ended.stderr
+    assert "is in us-east-1, not eu-west-1" in ended.stderr

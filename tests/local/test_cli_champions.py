@@ -209,7 +209,7 @@ def test_history_leads_from_the_data_to_the_endpoint(stack: SimpleNamespace) -> 
     new, old = endpoint["models"]
     assert (endpoint["endpoint"], endpoint["model_package_group"]) == (NAME, GROUP)
     assert (new["status"], old["status"]) == ("champion", "former champion")
-    assert (new["version"], new["verdict"], new["approval"]) == (2, "promoted", "Approved")
+    assert (new["version"], new["outcome"], new["approval"]) == (2, "promoted", "Approved")
     assert new["origin"]["training_job"] == "summer"
     assert new["origin"]["metrics"] == {"loss": 0.25}
     assert new["origin"]["data"] == {"train": f"s3://{BUCKET}/in (S3Prefix)"}
@@ -224,7 +224,7 @@ def test_history_before_the_first_model_says_that_there_is_none(stack: SimpleNam
     code, told, report = stack.before
 
     assert code == 0, told
-    assert "no model was registered yet" in told
+    assert "no model is registered" in told
     assert report["endpoints"][0]["models"] == []
 
 
@@ -232,7 +232,7 @@ def test_history_of_an_unknown_endpoint_names_those_there_are(stack: SimpleNames
     code, told, _ = run(stack, "history", "nowhere")
 
     assert code == 2
-    assert told.strip().endswith(f"there are {NAME}")
+    assert told.strip().endswith(f"deployed endpoints: {NAME}")
 
 
 def test_rollback_refuses_what_never_was_champion(stack: SimpleNamespace) -> None:
@@ -252,7 +252,7 @@ def test_rollback_brings_the_former_champion_back_and_says_who_asked(
     code, told, report = run(stack, "rollback", NAME, "--wait")
 
     assert code == 0, told
-    assert f"{NAME}: package 1 takes the place of 2" in told
+    assert f"{NAME}: package 1 replaces 2" in told
     assert (report["end"]["live"], report["end"]["version"]) == (True, 1)
     described = stack.handle.client("sagemaker").describe_endpoint(EndpointName=NAME)
     assert described["EndpointConfigName"] == report["end"]["config"]

@@ -100,7 +100,7 @@ def test_up_twice_is_refused_with_the_way_out(shell: Shell) -> None:
 
     assert again.returncode == 2
     assert again.stderr.strip() == (
-        f"a local cloud runs already at {shell.facts()['endpoint_url']}; "
+        f"a local cloud is already running at {shell.facts()['endpoint_url']}; "
         "end it: sageloop local down"
     )
 
@@ -132,7 +132,7 @@ def test_logs_lists_groups_and_prints_one(shell: Shell) -> None:
     assert "hello from inside" in lines.stdout.splitlines()
     unknown = shell.local("logs", "nowhere")
     assert (unknown.returncode, unknown.stderr.strip()) == (
-        2, "no log group nowhere; sageloop local logs lists those there are"
+        2, "no log group nowhere; sageloop local logs lists them"
     )  # fmt: skip
 
 
@@ -186,7 +186,7 @@ def test_up_refuses_a_folder_that_is_a_link(tmp_path: Path) -> None:
     refused = Shell(tmp_path).local("up", "--port", "0")
 
     assert refused.returncode == 2
-    assert refused.stderr.startswith(".sageloop must be a folder of yours, not a link")
+    assert refused.stderr.startswith(".sageloop must be your own folder, not a link")
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
@@ -239,6 +239,6 @@ def test_down_ends_the_cloud_and_all_it_started(shell: Shell) -> None:
     told = shell.local("down")
 
     assert told.returncode == 0
-    assert "nothing it started is left" in told.stdout
+    assert "all its processes have stopped" in told.stdout
     assert survivors(everyone) == []
     assert shell.local("status").returncode == 2

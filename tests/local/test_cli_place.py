@@ -85,7 +85,7 @@ def test_command_without_the_keys_of_the_cloud_is_refused_in_one_line(
     assert code == 2
     assert error.splitlines() == [
         f"no keys of the local cloud at {cloud.endpoint_url} in this folder or the environment: "
-        "use --local in the folder of `sageloop local up`, or sageloop local run -- COMMAND there"
+        "use --local in the folder of `sageloop local up`, or sageloop local run -- COMMAND in it"
     ]
     assert len(cloud.calls()) == before
 

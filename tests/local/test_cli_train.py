@@ -178,8 +178,8 @@ def test_train_of_an_unknown_job_names_those_there_are(stack: SimpleNamespace) -
 
     assert code == 2
     assert told.splitlines() == [
-        "no job 'by-foot' here (no parameter /sageloop/jobs/by-foot/start-function); "
-        "there are by-hand"
+        "no job 'by-foot' (no parameter /sageloop/jobs/by-foot/start-function); "
+        "declared jobs: by-hand"
     ]
     assert report == {}
 
@@ -188,4 +188,4 @@ def test_train_refuses_an_address_elsewhere_and_malformed_pairs(stack: SimpleNam
     code, told, _ = train(stack, "by-hand", "--endpoint-url", "https://sagemaker.example.org")
     assert (code, "must be on this machine" in told) == (2, True)
     code, told, _ = train(stack, "by-hand", "-p", "loss")
-    assert (code, told.strip()) == (2, "--hyperparameter 'loss': NAME=VALUE is expected")
+    assert (code, told.strip()) == (2, "--hyperparameter 'loss': expected NAME=VALUE")

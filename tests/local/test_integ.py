@@ -171,7 +171,7 @@ def test_unless_rehearsed_an_endpoint_of_ones_own_is_refused(cloud: LocalCloud, 
     ended = integ(cloud, SAGELOOP_INTEG="123456789012")
 
     assert ended.returncode == 2
-    assert "AWS_ENDPOINT_URL is set, so this would not reach AWS" in ended.stdout
+    assert "AWS_ENDPOINT_URL is set, so requests would not reach AWS" in ended.stdout
     assert actions(cloud, seen) == set()
 
 

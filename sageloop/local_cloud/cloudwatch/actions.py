@@ -34,8 +34,8 @@ def refuse_unsupported(arns: list[str], *, composite: bool = False) -> None:
         if service not in (["sns"], ["lambda"], ["autoscaling"]):
             raise AwsError(
                 "ValidationError",
-                f"the alarm action {arn} is not supported here; supported are topics, functions and "
-                "policies of Application Auto Scaling",
+                f"the alarm action {arn} is not supported here; supported are topics, functions "
+                "and policies of Application Auto Scaling",
             )
 
 
