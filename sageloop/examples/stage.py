@@ -131,8 +131,8 @@ class Stage:
             return ended_jobs[0] if ended_jobs else None
 
         with self.step(f"tune {prefix}"):
-            job = until(f"the end of a tuning job {prefix}*", ended, seconds=seconds)
-        name = job["HyperParameterTuningJobName"]
+            ended_job = until(f"the end of a tuning job {prefix}*", ended, seconds=seconds)
+        name = ended_job["HyperParameterTuningJobName"]
         job: dict[str, Any] = sagemaker.describe_hyper_parameter_tuning_job(
             HyperParameterTuningJobName=name
         )

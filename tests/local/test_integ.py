@@ -99,7 +99,7 @@ def test_another_account_than_the_one_named_is_refused(cloud: LocalCloud, seen: 
     ended = integ(cloud, "--rehearse", SAGELOOP_INTEG="000000000000")
 
     assert ended.returncode == 2
-    assert "'000000000000' is not the account 123456789012\nNothing was touched." in ended.stdout
+    assert "'000000000000' is not the account 123456789012\nNothing was changed." in ended.stdout
     assert actions(cloud, seen) == {"sts:GetCallerIdentity"}
 
 
@@ -124,7 +124,7 @@ def test_the_right_number_leads_on_to_checks_that_only_read(
     ended = integ(cloud, "--rehearse", **{way: "123456789012"})
 
     assert ended.returncode == 2  # this cloud was never bootstrapped
-    assert "cdk bootstrap aws://123456789012/us-east-1\nNothing was touched." in ended.stdout
+    assert "cdk bootstrap aws://123456789012/us-east-1\nNothing was changed." in ended.stdout
     assert actions(cloud, seen) == READING
 
 
@@ -137,7 +137,7 @@ def test_stacks_that_are_there_already_are_left_alone(cloud: LocalCloud) -> None
     ended = integ(cloud, "--rehearse", SAGELOOP_INTEG="123456789012")
 
     assert ended.returncode == 2
-    assert "sageloop-dev-Data: there already" in ended.stdout
+    assert "sageloop-dev-Data: already deployed" in ended.stdout
     (stack,) = client.describe_stacks(StackName="sageloop-dev-Data")["Stacks"]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
 
@@ -163,7 +163,7 @@ def test_own_account_is_named_with_its_profile_and_the_endpoints_that_it_sets(
     assert ended.returncode == 2
     for shown in ("123456789012", "eu-west-1", "profile  played", f"sts at {cloud.endpoint_url}"):
         assert shown in ended.stdout
-    assert "Nothing was touched" in ended.stdout
+    assert "Nothing was changed" in ended.stdout
     assert actions(cloud, seen) == {"sts:GetCallerIdentity"}
 
 

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
         configured = settings.read(os.environ)
         logging.basicConfig(level=configured.log_level)
         shared = None if configured.submitted is None else code.bring(configured, os.environ)
-        models = Models(loader(parsed.framework, configured, shared), configured.here)
+        models = Models(loader(parsed.framework, configured, shared), configured.local_path)
     except (SettingError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

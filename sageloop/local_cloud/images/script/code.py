@@ -33,7 +33,7 @@ def bring(training: Training, say: Say) -> None:
             s3.download(source, archive, training.environment)
             _extract(archive, code, source, say)
     else:
-        _bring_local(training.here(source), code, say)
+        _bring_local(training.local_path(source), code, say)
 
 
 def _bring_local(source: Path, code: Path, say: Say) -> None:
