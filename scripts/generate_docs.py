@@ -1,4 +1,4 @@
-"""Write the generated pages: ``python -m scripts.generate_docs`` (``--check`` only compares)."""
+"""Writes the generated pages: ``python -m scripts.generate_docs`` (``--check`` only compares)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def main() -> int:
-    """Write every page, or with ``--check`` say which are out of date."""
+    """Write every page, or with ``--check`` report outdated ones."""
     parser = argparse.ArgumentParser(prog="generate_docs", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if one differs")
     check = parser.parse_args().check

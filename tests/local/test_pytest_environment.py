@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aws_stand_in import StandIn, stand_in
+from fake_aws import FakeAws, fake_aws
 
 # Each test starts pytest, and a cloud, in separate processes.
 pytestmark = pytest.mark.slow
@@ -26,14 +26,14 @@ def names(client=None):
 
 
 @pytest.fixture
-def aws(tmp_path: Path) -> Iterator[StandIn]:
+def aws(tmp_path: Path) -> Iterator[FakeAws]:
     """A server that stands for AWS, to record calls of the code under test."""
-    with stand_in(tmp_path) as made:
+    with fake_aws(tmp_path) as made:
         yield made
 
 
 def users_tests(
-    folder: Path, aws: StandIn, text: str, *options: str, ini: str = ""
+    folder: Path, aws: FakeAws, text: str, *options: str, ini: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a user's tests in a shell with account variables."""
     (folder / "code_under_test.py").write_text(_CODE_UNDER_TEST)
@@ -46,7 +46,7 @@ def users_tests(
     )  # fmt: skip
 
 
-def test_code_under_test_reaches_the_cloud_and_no_account(tmp_path: Path, aws: StandIn) -> None:
+def test_code_under_test_reaches_the_cloud_and_no_account(tmp_path: Path, aws: FakeAws) -> None:
     ended = users_tests(tmp_path, aws, """
 import os, subprocess, sys
 import boto3, pytest
@@ -97,7 +97,7 @@ def test_last_test_of_the_module_requests_no_cloud():
 
 @pytest.mark.parametrize("client", ["names()", "names(early)"])
 def test_without_the_fixture_code_under_test_reaches_its_account(
-    tmp_path: Path, aws: StandIn, client: str
+    tmp_path: Path, aws: FakeAws, client: str
 ) -> None:
     users_tests(tmp_path, aws, f"""
 from code_under_test import early, names
@@ -109,7 +109,7 @@ def test_without_the_fixture():
     assert aws.requests != []
 
 
-def test_disabled_environment_option_keeps_the_account(tmp_path: Path, aws: StandIn) -> None:
+def test_disabled_environment_option_keeps_the_account(tmp_path: Path, aws: FakeAws) -> None:
     ended = users_tests(tmp_path, aws, """
 import os
 
@@ -122,7 +122,7 @@ def test_account(local_cloud):
 
 
 def test_environment_and_default_session_are_restored_after_the_test(
-    tmp_path: Path, aws: StandIn
+    tmp_path: Path, aws: FakeAws
 ) -> None:
     ended = users_tests(tmp_path, aws, """
 import os
@@ -175,7 +175,7 @@ def test_after():
     assert aws.requests == []
 
 
-def test_calls_inside_mock_aws_are_answered_by_moto(tmp_path: Path, aws: StandIn) -> None:
+def test_calls_inside_mock_aws_are_answered_by_moto(tmp_path: Path, aws: FakeAws) -> None:
     ended = users_tests(tmp_path, aws, """
 import boto3, pytest
 from moto import mock_aws
@@ -234,7 +234,7 @@ def test_afterwards(local_cloud):
     assert aws.requests == []
 
 
-def test_unittest_classes_reach_the_cloud(tmp_path: Path, aws: StandIn) -> None:
+def test_unittest_classes_reach_the_cloud(tmp_path: Path, aws: FakeAws) -> None:
     ended = users_tests(tmp_path, aws, """
 import unittest
 import boto3, pytest
@@ -273,7 +273,7 @@ class Autouse(unittest.TestCase):
     assert aws.requests == []
 
 
-def test_workers_of_xdist_have_separate_clouds(tmp_path: Path, aws: StandIn) -> None:
+def test_workers_of_xdist_have_separate_clouds(tmp_path: Path, aws: FakeAws) -> None:
     text = """
 import boto3, pytest
 from code_under_test import names
@@ -293,7 +293,7 @@ def test_one(local_cloud, number):
 
 @pytest.mark.parametrize(("option", "outcome"), [("true", "1 passed"), ("false", "1 failed")])
 def test_published_test_keys_are_accepted_by_option_only(
-    tmp_path: Path, aws: StandIn, option: str, outcome: str
+    tmp_path: Path, aws: FakeAws, option: str, outcome: str
 ) -> None:
     ended = users_tests(tmp_path, aws, """
 import boto3
@@ -312,7 +312,7 @@ def test_keys(local_cloud, monkeypatch):
     assert aws.requests == []
 
 
-def test_region_rate_and_allowed_types_are_configurable(tmp_path: Path, aws: StandIn) -> None:
+def test_region_rate_and_allowed_types_are_configurable(tmp_path: Path, aws: FakeAws) -> None:
     ended = users_tests(tmp_path, aws, """
 import boto3
 
@@ -332,7 +332,7 @@ def test_options(local_cloud):
     assert ended.returncode == 0, ended.stdout
 
 
-def test_rate_that_is_not_a_number_is_refused_in_one_line(tmp_path: Path, aws: StandIn) -> None:
+def test_rate_that_is_not_a_number_is_refused_in_one_line(tmp_path: Path, aws: FakeAws) -> None:
     ended = users_tests(
         tmp_path, aws, "def test(local_cloud): pass\n", ini="local_cloud_rate = fast\n"
     )
@@ -345,7 +345,7 @@ def test_rate_that_is_not_a_number_is_refused_in_one_line(tmp_path: Path, aws: S
     ("option", "value"), [("", "'false'"), ("local_cloud_cdk_validation = true\n", "None")]
 )
 def test_cdk_validates_templates_only_if_the_option_is_set(
-    tmp_path: Path, aws: StandIn, monkeypatch: pytest.MonkeyPatch, option: str, value: str
+    tmp_path: Path, aws: FakeAws, monkeypatch: pytest.MonkeyPatch, option: str, value: str
 ) -> None:
     monkeypatch.delenv("CDK_VALIDATION")  # of this project's own tests
     ended = users_tests(tmp_path, aws, f"""

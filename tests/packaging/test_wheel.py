@@ -180,4 +180,4 @@ def test_the_command_without_extras_says_what_to_install_in_one_line(installed: 
 
     assert ended.returncode == 1
     assert ended.stdout == ""
-    assert ended.stderr == "the sageloop command needs its extra: pip install 'sageloop[local]'\n"
+    assert ended.stderr == "the sageloop command needs the extra: pip install 'sageloop[local]'\n"
