@@ -9,22 +9,25 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aws_stand_in import StandIn, stand_in
 
 from sageloop.cli.running import listeners
 from sageloop.local_cloud.client import LocalCloud
+from tests import forked
 from tests.docs.blocks import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 COMMAND = BIN / "sageloop"
 PAGES = ("README.md", "docs/getting-started.md")
-CALL = f"{sys.executable} -c 'import boto3; boto3.client(\"sts\").get_caller_identity()'"
+_CALL = "-c 'import boto3; boto3.client(\"sts\").get_caller_identity()'"
+CALL = f"{sys.executable} {_CALL}"
 SHOW = f'"{sys.executable}" -c "import json, os; print(json.dumps(dict(os.environ)))"'
 
 
@@ -39,10 +42,28 @@ def shell(
     folder: Path, environment: dict[str, str], script: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a script as a user types it."""
-    path = os.pathsep.join([str(BIN), str(ROOT / "node_modules" / ".bin"), os.environ["PATH"]])
+    return _bash(folder, environment, script, commands=BIN)
+
+
+def forked_shell(
+    folder: Path, environment: dict[str, str], script: str
+) -> subprocess.CompletedProcess[str]:
+    """The same, with a ``sageloop`` that is not loaded anew each time."""
+    return _bash(folder, environment, script, commands=forked.launchers())
+
+
+def forked_call() -> str:
+    """:data:`CALL`, by a Python that has boto3 loaded."""
+    return f"{forked.launchers() / 'python'} {_CALL}"
+
+
+def _bash(
+    folder: Path, environment: dict[str, str], script: str, *, commands: Path
+) -> subprocess.CompletedProcess[str]:
+    tools = [str(commands), str(BIN), str(ROOT / "node_modules" / ".bin"), os.environ["PATH"]]
     return subprocess.run(
         ["bash", "-c", script], cwd=folder, text=True, capture_output=True, check=False,
-        env=environment | {"PATH": path}, timeout=600,
+        env=environment | {"PATH": os.pathsep.join(tools)}, timeout=600,
     )  # fmt: skip
 
 
@@ -60,9 +81,9 @@ def facts(folder: Path) -> dict[str, str]:
     return dict(json.loads((folder / ".sageloop" / "local.json").read_text()))
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(("page", "run"), list(zip(PAGES, (shell, forked_shell), strict=True)))
 def test_documented_lines_after_a_failed_up_reach_nothing(
-    tmp_path: Path, aws: StandIn, page: str
+    tmp_path: Path, aws: StandIn, page: str, run: Callable[..., Any]
 ) -> None:
     lines = commands(page)
     begin = lines.index("sageloop local up")
@@ -71,7 +92,7 @@ def test_documented_lines_after_a_failed_up_reach_nothing(
         port = taken.getsockname()[1]
         script = "\n".join([f"sageloop local up --port {port}", *lines[begin + 1 : end]])
 
-        ended = shell(tmp_path, aws.environment(endpoint=True), script)
+        ended = run(tmp_path, aws.environment(endpoint=True), script)
 
     assert "cannot be bound" in ended.stderr
     assert ended.stderr.count("no local cloud runs in this folder") >= 2
@@ -80,7 +101,7 @@ def test_documented_lines_after_a_failed_up_reach_nothing(
 
 def test_without_the_guard_the_same_shell_reaches_its_account(tmp_path: Path, aws: StandIn) -> None:
     shell(tmp_path, aws.environment(endpoint=True), CALL)
-    shell(tmp_path, aws.environment(), CALL)
+    forked_shell(tmp_path, aws.environment(), forked_call())
 
     endpoint, proxy = aws.requests
     assert endpoint == "POST /"
@@ -116,7 +137,9 @@ def test_env_that_cannot_even_begin_leaves_a_shell_that_reaches_nothing(
         "from sageloop.cli.main import main; main()"
     )
     printed = f'"{sys.executable}" -c {shlex.quote(program)}'
-    ended = shell(tmp_path, aws.environment(), f'eval "$({printed})" && echo went on\n{CALL}')
+    ended = shell(
+        tmp_path, aws.environment(), f'eval "$({printed})" && echo went on\n{forked_call()}'
+    )
 
     assert ended.stdout == ""
     assert "Could not connect" in ended.stderr
@@ -127,7 +150,7 @@ def test_env_points_a_shell_at_the_cloud_and_at_nothing_else(up: Path, aws: Stan
     environment = aws.environment(
         AWS_SESSION_TOKEN="real", PYTHONPATH="mine", CDK_VALIDATION="false", CDK_OUTDIR="out"
     )
-    ended = shell(up, environment, f'eval "$(sageloop local env)" && {SHOW}')
+    ended = forked_shell(up, environment, f'eval "$(sageloop local env)" && {SHOW}')
 
     found = json.loads(ended.stdout)
     assert found["AWS_ENDPOINT_URL"] == facts(up)["endpoint_url"]
@@ -160,7 +183,7 @@ def test_run_reaches_the_cloud_with_a_command_s_own_options(up: Path, aws: Stand
 
 
 def test_run_passes_input_output_and_exit_code_through(up: Path) -> None:
-    ended = shell(
+    ended = forked_shell(
         up, dict(os.environ), "echo in | sageloop local run sh -c 'cat; echo err >&2; exit 7'"
     )
 
@@ -197,13 +220,13 @@ def test_run_passes_signals_through_and_leaves_their_handling_as_it_was(up: Path
 def test_run_says_what_cannot_be_executed(up: Path, command: str, code: int, told: str) -> None:
     (up / "script").touch()
 
-    ended = shell(up, dict(os.environ), f"sageloop local run -- {command}")
+    ended = forked_shell(up, dict(os.environ), f"sageloop local run -- {command}")
 
     assert (ended.returncode, ended.stderr.strip()) == (code, told)
 
 
 def test_run_without_a_cloud_starts_nothing(tmp_path: Path, aws: StandIn) -> None:
-    ended = shell(tmp_path, aws.environment(), "sageloop local run -- touch started")
+    ended = forked_shell(tmp_path, aws.environment(), "sageloop local run -- touch started")
 
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
@@ -229,8 +252,12 @@ def access(endpoint_url: str) -> str:
 
 def refused(folder: Path, aws: StandIn, *, reason: str) -> None:
     """Neither of the two ways reaches anything, and both say why in one line."""
-    ran = shell(folder, aws.environment(endpoint=True), "sageloop local run -- touch started")
-    shown = shell(folder, aws.environment(endpoint=True), f'eval "$(sageloop local env)"\n{CALL}')
+    ran = forked_shell(
+        folder, aws.environment(endpoint=True), "sageloop local run -- touch started"
+    )
+    shown = forked_shell(
+        folder, aws.environment(endpoint=True), f'eval "$(sageloop local env)"\n{forked_call()}'
+    )
 
     assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 1

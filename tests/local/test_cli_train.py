@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ import pytest
 from deployed import ROOT, in_process
 
 from sageloop.local_cloud import images
+from tests import forked
 
-COMMAND = Path(sys.executable).with_name("sageloop")
 IMAGE, BUCKET = "own/by-hand:1", "by-hand"
 ROLE = "arn:aws:iam::123456789012:role/by-hand"
 TRUST = {
@@ -132,9 +131,8 @@ def train(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, 
     """The exit code, what was printed, and the report."""
     report = stack.folder / "report.json"
     report.unlink(missing_ok=True)
-    done = subprocess.run(
-        [COMMAND, "train", *arguments, "--json", str(report)], text=True, capture_output=True,
-        check=False, cwd=stack.folder, timeout=600,
+    done = forked.run(
+        "sageloop", "train", *arguments, "--json", str(report), cwd=stack.folder,
         env=stack.environment | {"COLUMNS": "200"},
     )  # fmt: skip
     found = json.loads(report.read_text()) if report.exists() else {}
