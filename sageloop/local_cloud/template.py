@@ -183,7 +183,7 @@ def main(descriptor: int) -> int:
 
 
 def _reap(*_: object) -> None:
-    """Remove all servers that have ended; waited for, their CPU time is counted as this process's."""
+    """Wait for the servers that have ended, so that their CPU time counts as this process's."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
