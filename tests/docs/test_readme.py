@@ -80,6 +80,8 @@ def test_stacks_of_the_page_synthesise(page: str, tmp_path: Path) -> None:
         assert "Custom::ChampionEndpoint" in template
 
 
+# The walks of the pages; `make test` synthesises their stacks, and tests each part that they use.
+@pytest.mark.long
 @pytest.mark.slow
 def test_programs_of_the_tutorial_lead_to_an_answer(tmp_path: Path) -> None:
     for name, text in programs("docs/getting-started.md").items():
@@ -96,6 +98,7 @@ def test_programs_of_the_tutorial_lead_to_an_answer(tmp_path: Path) -> None:
     assert abs(float(asked.stdout) - 90) < 3, asked.stdout
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_tests_of_the_page_pass(taught: Path) -> None:
     assert list(taught.glob("test_*.py")) != []
