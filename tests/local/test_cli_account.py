@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import pytest
 from fake_aws import FakeAws, fake_aws
 
 from sageloop.local_cloud.client import LocalCloud
+from tests import forked
 
-COMMAND = Path(sys.executable).with_name("sageloop")
 ACTING = (["train", "job"], ["rollback", "endpoint"])
 ALL = (*ACTING, ["history"])
 CALLER = "sts:GetCallerIdentity"
@@ -61,10 +60,8 @@ def sageloop(
     try:
         if typed is not None:
             os.write(master, f"{typed}\n".encode())
-        return subprocess.run(
-            [COMMAND, *arguments], cwd=folder, env=environment, text=True, check=False, timeout=600,
-            capture_output=True, stdin=subprocess.DEVNULL if typed is None else slave,
-        )  # fmt: skip
+        stdin = subprocess.DEVNULL if typed is None else slave
+        return forked.run("sageloop", *arguments, cwd=folder, env=environment, stdin=stdin)
     finally:
         os.close(master)
         os.close(slave)

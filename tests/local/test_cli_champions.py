@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -18,10 +17,10 @@ from deployed import ROOT, in_process
 
 from sageloop.local_cloud import images
 from sageloop.waiting import until
+from tests import forked
 
 pytestmark = pytest.mark.slow
 
-COMMAND = Path(sys.executable).with_name("sageloop")
 IMAGE, BUCKET, GROUP, NAME = "own/champions:1", "champions", "models", "served"
 ROLE = "arn:aws:iam::123456789012:role/champions"
 TRUST = {
@@ -191,9 +190,8 @@ def run(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, An
     """The exit code, the output and the report."""
     report = stack.folder / "report.json"
     report.unlink(missing_ok=True)
-    ended = subprocess.run(
-        [COMMAND, *arguments, "--json", str(report)], text=True, capture_output=True,
-        check=False, cwd=stack.folder, timeout=600,
+    done = forked.run(
+        "sageloop", *arguments, "--json", str(report), cwd=stack.folder,
         env=stack.environment | {"COLUMNS": "200"},
     )  # fmt: skip
     content = json.loads(report.read_text()) if report.exists() else {}

@@ -1,4 +1,7 @@
-"""`sageloop local` as a command."""
+"""`sageloop local` through the command: its cloud by the real one, what asks it by forks.
+
+That each command starts as a program of its own is tested in ``test_cli_shell.py``.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from deployed import family, function_template, survivors
 from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.assembly import deploy_template
 from sageloop.local_cloud.client import LocalCloud
+from tests import forked
 
 COMMAND = Path(sys.executable).with_name("sageloop")
 
@@ -29,10 +33,16 @@ class Shell:
         self.folder = folder
 
     def local(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return forked.run("sageloop", "local", *arguments, cwd=self.folder, env=self._environment())
+
+    def real(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [COMMAND, "local", *arguments], cwd=self.folder, text=True, capture_output=True,
-            check=False, env=os.environ | {"AWS_PROFILE": "production"}, timeout=600,
+            check=False, env=self._environment(), timeout=600,
         )  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "AWS_PROFILE": "production"}
 
     def facts(self) -> dict[str, str]:
         return dict(json.loads((self.folder / ".sageloop" / "local.json").read_text()))
@@ -45,10 +55,10 @@ class Shell:
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A shell with a running cloud."""
     shell = Shell(tmp_path_factory.mktemp("folder"))
-    started = shell.local("up", "--port", "0", "--rate", "2")
+    started = shell.real("up", "--port", "0", "--rate", "2")
     assert started.returncode == 0, started.stderr
     yield shell
-    shell.local("down")
+    shell.real("down")
 
 
 def test_up_prints_the_endpoint_url(shell: Shell) -> None:
@@ -236,7 +246,7 @@ def test_status_reports_that_state_is_in_memory(shell: Shell) -> None:
 def test_down_ends_the_cloud_and_its_processes(shell: Shell) -> None:
     everyone = family(int(shell.facts()["pid"]))
 
-    output = shell.local("down")
+    told = shell.real("down")
 
     assert output.returncode == 0
     assert "all its processes have stopped" in output.stdout

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from sageloop.local_cloud.client import LocalCloud
+from tests import forked
 
-COMMAND = Path(sys.executable).with_name("sageloop")
 COMMANDS = {
     "train": (["train", "absent"], "no job 'absent'"),
     "rollback": (["rollback", "absent"], "no champion endpoint 'absent'"),
@@ -37,10 +35,8 @@ def folder(cloud: LocalCloud, tmp_path: Path) -> Path:
 
 def sageloop(folder: Path, *arguments: str, **variables: str) -> tuple[int, str]:
     """The exit code and the error of a command whose environment has no keys."""
-    ended = subprocess.run(
-        [COMMAND, *arguments], cwd=folder, env={"PATH": os.defpath, **variables}, text=True,
-        capture_output=True, check=False, timeout=600, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    environment = {"PATH": os.defpath, **variables}
+    ended = forked.run("sageloop", *arguments, cwd=folder, env=environment)
     return ended.returncode, ended.stderr
 
 

@@ -9,22 +9,25 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_aws import FakeAws, fake_aws
 
 from sageloop.cli.running import listeners
 from sageloop.local_cloud.client import LocalCloud
+from tests import forked
 from tests.docs.blocks import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 COMMAND = BIN / "sageloop"
-DOCUMENTS = ("README.md", "docs/getting-started.md")
-CALL = f"{sys.executable} -c 'import boto3; boto3.client(\"sts\").get_caller_identity()'"
+PAGES = ("README.md", "docs/getting-started.md")
+_CALL = "-c 'import boto3; boto3.client(\"sts\").get_caller_identity()'"
+CALL = f"{sys.executable} {_CALL}"
 SHOW = f'"{sys.executable}" -c "import json, os; print(json.dumps(dict(os.environ)))"'
 
 
@@ -38,11 +41,29 @@ def aws(tmp_path: Path) -> Iterator[FakeAws]:
 def shell(
     folder: Path, environment: dict[str, str], script: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script as a user would type it."""
-    path = os.pathsep.join([str(BIN), str(ROOT / "node_modules" / ".bin"), os.environ["PATH"]])
+    """Run a script as a user types it."""
+    return _bash(folder, environment, script, commands=BIN)
+
+
+def forked_shell(
+    folder: Path, environment: dict[str, str], script: str
+) -> subprocess.CompletedProcess[str]:
+    """The same, with a ``sageloop`` that is not loaded anew each time."""
+    return _bash(folder, environment, script, commands=forked.launchers())
+
+
+def forked_call() -> str:
+    """:data:`CALL`, by a Python that has boto3 loaded."""
+    return f"{forked.launchers() / 'python'} {_CALL}"
+
+
+def _bash(
+    folder: Path, environment: dict[str, str], script: str, *, commands: Path
+) -> subprocess.CompletedProcess[str]:
+    tools = [str(commands), str(BIN), str(ROOT / "node_modules" / ".bin"), os.environ["PATH"]]
     return subprocess.run(
         ["bash", "-c", script], cwd=folder, text=True, capture_output=True, check=False,
-        env=environment | {"PATH": path}, timeout=600,
+        env=environment | {"PATH": os.pathsep.join(tools)}, timeout=600,
     )  # fmt: skip
 
 
@@ -60,9 +81,9 @@ def facts(folder: Path) -> dict[str, str]:
     return dict(json.loads((folder / ".sageloop" / "local.json").read_text()))
 
 
-@pytest.mark.parametrize("page", DOCUMENTS)
-def test_documented_commands_after_a_failed_up_reach_no_account(
-    tmp_path: Path, aws: FakeAws, document: str
+@pytest.mark.parametrize(("page", "run"), list(zip(PAGES, (shell, forked_shell), strict=True)))
+def test_documented_lines_after_a_failed_up_reach_nothing(
+    tmp_path: Path, aws: StandIn, page: str, run: Callable[..., Any]
 ) -> None:
     lines = commands(document)
     begin = lines.index("sageloop local up")
@@ -71,7 +92,7 @@ def test_documented_commands_after_a_failed_up_reach_no_account(
         port = taken.getsockname()[1]
         script = "\n".join([f"sageloop local up --port {port}", *lines[begin + 1 : end]])
 
-        ended = shell(tmp_path, aws.environment(endpoint=True), script)
+        ended = run(tmp_path, aws.environment(endpoint=True), script)
 
     assert "cannot be bound" in ended.stderr
     assert ended.stderr.count("no local cloud runs in this folder") >= 2
@@ -80,7 +101,7 @@ def test_documented_commands_after_a_failed_up_reach_no_account(
 
 def test_shell_without_env_reaches_its_account(tmp_path: Path, aws: FakeAws) -> None:
     shell(tmp_path, aws.environment(endpoint=True), CALL)
-    shell(tmp_path, aws.environment(), CALL)
+    forked_shell(tmp_path, aws.environment(), forked_call())
 
     endpoint, proxy = aws.requests
     assert endpoint == "POST /"
@@ -118,7 +139,9 @@ def test_shell_after_an_env_that_cannot_start_reaches_no_account(
         "from sageloop.cli.main import main; main()"
     )
     printed = f'"{sys.executable}" -c {shlex.quote(program)}'
-    ended = shell(tmp_path, aws.environment(), f'eval "$({printed})" && echo went on\n{CALL}')
+    ended = shell(
+        tmp_path, aws.environment(), f'eval "$({printed})" && echo went on\n{forked_call()}'
+    )
 
     assert ended.stdout == ""
     assert "Could not connect" in ended.stderr
@@ -129,7 +152,7 @@ def test_shell_with_env_reaches_the_cloud_only(up: Path, aws: FakeAws) -> None:
     environment = aws.environment(
         AWS_SESSION_TOKEN="real", PYTHONPATH="mine", CDK_VALIDATION="false", CDK_OUTDIR="out"
     )
-    ended = shell(up, environment, f'eval "$(sageloop local env)" && {SHOW}')
+    ended = forked_shell(up, environment, f'eval "$(sageloop local env)" && {SHOW}')
 
     variables = json.loads(ended.stdout)
     assert variables["AWS_ENDPOINT_URL"] == facts(up)["endpoint_url"]
@@ -162,7 +185,7 @@ def test_run_passes_the_options_of_the_command(up: Path, aws: FakeAws) -> None:
 
 
 def test_run_passes_input_output_and_exit_code_through(up: Path) -> None:
-    ended = shell(
+    ended = forked_shell(
         up, dict(os.environ), "echo in | sageloop local run sh -c 'cat; echo err >&2; exit 7'"
     )
 
@@ -201,13 +224,13 @@ def test_run_reports_a_command_that_cannot_be_executed(
 ) -> None:
     (up / "script").touch()
 
-    ended = shell(up, dict(os.environ), f"sageloop local run -- {command}")
+    ended = forked_shell(up, dict(os.environ), f"sageloop local run -- {command}")
 
     assert (ended.returncode, ended.stderr.strip()) == (code, message)
 
 
-def test_run_without_a_cloud_starts_nothing(tmp_path: Path, aws: FakeAws) -> None:
-    ended = shell(tmp_path, aws.environment(), "sageloop local run -- touch started")
+def test_run_without_a_cloud_starts_nothing(tmp_path: Path, aws: StandIn) -> None:
+    ended = forked_shell(tmp_path, aws.environment(), "sageloop local run -- touch started")
 
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
@@ -231,10 +254,14 @@ def access(endpoint_url: str) -> str:
     })  # fmt: skip
 
 
-def refused(folder: Path, aws: FakeAws, *, reason: str) -> None:
-    """Neither `run` nor `env` reaches anything, and both report the reason in one line."""
-    ran = shell(folder, aws.environment(endpoint=True), "sageloop local run -- touch started")
-    shown = shell(folder, aws.environment(endpoint=True), f'eval "$(sageloop local env)"\n{CALL}')
+def refused(folder: Path, aws: StandIn, *, reason: str) -> None:
+    """Neither of the two ways reaches anything, and both say why in one line."""
+    ran = forked_shell(
+        folder, aws.environment(endpoint=True), "sageloop local run -- touch started"
+    )
+    shown = forked_shell(
+        folder, aws.environment(endpoint=True), f'eval "$(sageloop local env)"\n{forked_call()}'
+    )
 
     assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -16,10 +15,10 @@ import pytest
 from deployed import ROOT, in_process
 
 from sageloop.local_cloud import images
+from tests import forked
 
-COMMAND = Path(sys.executable).with_name("sageloop")
-IMAGE, BUCKET = "own/manual:1", "manual"
-ROLE = "arn:aws:iam::123456789012:role/manual"
+IMAGE, BUCKET = "own/by-hand:1", "by-hand"
+ROLE = "arn:aws:iam::123456789012:role/by-hand"
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -132,9 +131,8 @@ def train(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, 
     """The exit code, the output and the report."""
     report = stack.folder / "report.json"
     report.unlink(missing_ok=True)
-    ended = subprocess.run(
-        [COMMAND, "train", *arguments, "--json", str(report)], text=True, capture_output=True,
-        check=False, cwd=stack.folder, timeout=600,
+    done = forked.run(
+        "sageloop", "train", *arguments, "--json", str(report), cwd=stack.folder,
         env=stack.environment | {"COLUMNS": "200"},
     )  # fmt: skip
     content = json.loads(report.read_text()) if report.exists() else {}
