@@ -190,7 +190,7 @@ def run(stack: SimpleNamespace, *arguments: str) -> tuple[int, str, dict[str, An
     """The exit code, the output and the report."""
     report = stack.folder / "report.json"
     report.unlink(missing_ok=True)
-    done = forked.run(
+    ended = forked.run(
         "sageloop", *arguments, "--json", str(report), cwd=stack.folder,
         env=stack.environment | {"COLUMNS": "200"},
     )  # fmt: skip

@@ -246,7 +246,7 @@ def test_status_reports_that_state_is_in_memory(shell: Shell) -> None:
 def test_down_ends_the_cloud_and_its_processes(shell: Shell) -> None:
     everyone = family(int(shell.facts()["pid"]))
 
-    told = shell.real("down")
+    output = shell.real("down")
 
     assert output.returncode == 0
     assert "all its processes have stopped" in output.stdout

@@ -83,9 +83,9 @@ def facts(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(("page", "run"), list(zip(PAGES, (shell, forked_shell), strict=True)))
 def test_documented_lines_after_a_failed_up_reach_nothing(
-    tmp_path: Path, aws: StandIn, page: str, run: Callable[..., Any]
+    tmp_path: Path, aws: FakeAws, page: str, run: Callable[..., Any]
 ) -> None:
-    lines = commands(document)
+    lines = commands(page)
     begin = lines.index("sageloop local up")
     end = next(n for n, line in enumerate(lines) if line.startswith("sageloop local down"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -229,7 +229,7 @@ def test_run_reports_a_command_that_cannot_be_executed(
     assert (ended.returncode, ended.stderr.strip()) == (code, message)
 
 
-def test_run_without_a_cloud_starts_nothing(tmp_path: Path, aws: StandIn) -> None:
+def test_run_without_a_cloud_starts_nothing(tmp_path: Path, aws: FakeAws) -> None:
     ended = forked_shell(tmp_path, aws.environment(), "sageloop local run -- touch started")
 
     assert ended.returncode == 2
@@ -254,7 +254,7 @@ def access(endpoint_url: str) -> str:
     })  # fmt: skip
 
 
-def refused(folder: Path, aws: StandIn, *, reason: str) -> None:
+def refused(folder: Path, aws: FakeAws, *, reason: str) -> None:
     """Neither of the two ways reaches anything, and both say why in one line."""
     ran = forked_shell(
         folder, aws.environment(endpoint=True), "sageloop local run -- touch started"

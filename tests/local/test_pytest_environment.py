@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 import users_modules as users
-from aws_stand_in import StandIn, stand_in
+from fake_aws import FakeAws, fake_aws
 
 # Each run starts pytest, and clouds, in separate processes.
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ class Run:
     requests: list[str]
 
 
-def users_tests(folder: Path, aws: StandIn, *options: str, ini: str = "", **modules: str) -> Run:
+def users_tests(folder: Path, aws: FakeAws, *options: str, ini: str = "", **modules: str) -> Run:
     """Run modules of users' tests in a shell with account variables."""
     (folder / "code_under_test.py").write_text(users.CODE_UNDER_TEST)
     for name, text in modules.items():
@@ -73,7 +73,7 @@ def aws(tmp_path: Path) -> Iterator[FakeAws]:
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Users' tests without an option."""
     folder = tmp_path_factory.mktemp("plain")
-    with stand_in(folder) as aws:
+    with fake_aws(folder) as aws:
         return users_tests(
             folder, aws, conftest=users.CONFTEST, code=users.CODE, restored=users.RESTORED,
             mocks=users.MOCKS, classes=users.CLASSES, keys=users.KEYS,
@@ -90,7 +90,7 @@ def optional(tmp_path_factory: pytest.TempPathFactory) -> Run:
         "local_cloud_allow =\n    AWS::ElastiCache::SubnetGroup\n"
         "local_cloud_cdk_validation = true\nsageloop_test_keys = true\n"
     )
-    with stand_in(folder) as aws:
+    with fake_aws(folder) as aws:
         return users_tests(
             folder, aws, ini=ini, conftest=users.CONFTEST, options=users.OPTIONS, keys=users.KEYS,
             validation=users.VALIDATION.format(value=None),
@@ -136,7 +136,7 @@ def test_region_rate_and_allowed_types_are_configurable(optional: Run) -> None:
 
 
 def test_without_the_fixture_code_under_test_reaches_its_account(
-    tmp_path: Path, aws: StandIn
+    tmp_path: Path, aws: FakeAws
 ) -> None:
     ended = users_tests(tmp_path, aws, outside="""
 from code_under_test import early, names
@@ -152,7 +152,7 @@ def test_client_made_at_import():
     assert ["eu-west-1" in request for request in ended.requests] == [True, False], ended.text
 
 
-def test_disabled_environment_option_keeps_the_account(tmp_path: Path, aws: StandIn) -> None:
+def test_disabled_environment_option_keeps_the_account(tmp_path: Path, aws: FakeAws) -> None:
     ended = users_tests(tmp_path, aws, ini="local_cloud_environment = false\n", account="""
 import os
 
@@ -164,7 +164,7 @@ def test_account(local_cloud):
     assert ended.outcomes["account"] == ["passed"], ended.text
 
 
-def test_workers_of_xdist_have_separate_clouds(tmp_path: Path, aws: StandIn) -> None:
+def test_workers_of_xdist_have_separate_clouds(tmp_path: Path, aws: FakeAws) -> None:
     options = ("-n", "2", "--dist", "each", "-k", "one and 0")
     ended = users_tests(tmp_path, aws, *options, workers="""
 import boto3, pytest
