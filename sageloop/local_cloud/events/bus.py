@@ -91,6 +91,11 @@ class Buses:
                 self.add(region, name, self._now, {})
             return self._buses.get((region, name))
 
+    def policy_of(self, arn: str) -> str | None:
+        """The resource policy of the bus with an ARN, or ``None``."""
+        bus = self.find("", arn) if ":event-bus/" in arn else None
+        return None if bus is None else bus.policy()
+
     def add(self, region: str, name: str, now: float, settings: dict[str, Any]) -> Bus:
         """Create a bus. Raises ResourceAlreadyExistsException."""
         with self.lock:

@@ -35,6 +35,7 @@ class EventsService(Service):
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
         self._buses = Buses(cloud.account_id, cloud.clock.time())
+        cloud.authorizer.resources.add("events", self._buses.policy_of)
         self._dispatcher = Dispatcher(cloud, self._buses)
         self._rules = RulesApi(cloud, self._buses, self._dispatcher)
         self.include(self._rules)

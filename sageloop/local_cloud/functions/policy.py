@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -18,6 +19,11 @@ class Policy:
 
     statements: dict[str, dict[str, Any]] = field(default_factory=dict)
     revision: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def document(self) -> str:
+        """The policy as JSON."""
+        statements = list(self.statements.values())
+        return json.dumps({"Version": "2012-10-17", "Id": "default", "Statement": statements})
 
 
 @dataclass(frozen=True, slots=True)
