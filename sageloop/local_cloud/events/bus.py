@@ -12,6 +12,8 @@ from sageloop.local_cloud.core.paging import paginate
 from sageloop.local_cloud.events.timetable import Recurrence
 
 DEFAULT_BUS = "default"
+# The principal of EventBridge.
+SERVICE = "events.amazonaws.com"
 
 
 @dataclass(kw_only=True)

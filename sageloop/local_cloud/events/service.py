@@ -39,7 +39,7 @@ class EventsService(Service):
         self._dispatcher = Dispatcher(cloud, self._buses)
         self._rules = RulesApi(cloud, self._buses, self._dispatcher)
         self.include(self._rules)
-        self.include(TargetsApi(self._buses))
+        self.include(TargetsApi(cloud, self._buses))
         self.include(BusesApi(cloud, self._buses))
         self._sns = SnsDelivery(cloud)
         self._s3 = S3Notifications(cloud)
