@@ -117,13 +117,16 @@ class Cloud:
         """The implementation of a botocore service by its name; :attr:`services` is typed."""
         return self.front.services[model]
 
-    def client(self, service: str, *, principal: str, region: str | None = None) -> Any:
+    def client(
+        self, service: str, *, principal: str, region: str | None = None, decided: bool = False
+    ) -> Any:
         """A boto3 client that calls this cloud as ``principal`` without a socket.
 
-        ``principal`` is a role's ARN or a service's name (``events.amazonaws.com``). Clients are
-        cached and thread-safe.
+        ``principal`` is a role's ARN or a service's name (``events.amazonaws.com``). The calls of
+        a client with ``decided`` are carried out without a decision, because the service has
+        decided them where it acts. Clients are cached and thread-safe.
         """
-        return self._clients.get(service, principal, region or self.region)
+        return self._clients.get(service, principal, region or self.region, decided=decided)
 
     def credentials_of(self, role_arn: str, session: str) -> Credentials:
         """Temporary credentials of a role for a child process."""

@@ -173,7 +173,7 @@ class Authorizer:
 
 def _is_exempt(caller: Caller) -> bool:
     # Unsigned requests are decided by the request filter, services where they act.
-    return caller.is_service or caller.kind is CallerKind.ANONYMOUS
+    return caller.decided or caller.is_service or caller.kind is CallerKind.ANONYMOUS
 
 
 def _account_of(arn: str) -> str:
