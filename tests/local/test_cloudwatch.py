@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from roles import USER
 
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
@@ -51,7 +52,7 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture
 def cloudwatch(cloud: Cloud) -> Any:
-    return cloud.client("cloudwatch", principal="tester")
+    return cloud.client("cloudwatch", principal=USER)
 
 
 def put(cloudwatch: Any, value: float, at: datetime | None = None) -> None:
@@ -225,7 +226,7 @@ def test_dashboard_is_stored_and_given_back(cloudwatch: Any) -> None:
 
 
 def test_dead_letters_in_a_queue_set_its_alarm_off(cloud: Cloud, cloudwatch: Any) -> None:
-    sqs = cloud.client("sqs", principal="tester")
+    sqs = cloud.client("sqs", principal=USER)
     url = sqs.create_queue(QueueName="dead")["QueueUrl"]
     alarm(
         cloudwatch, Namespace="AWS/SQS", MetricName="ApproximateNumberOfMessagesVisible",
