@@ -9,6 +9,7 @@ resources and conditions.
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def actions_of(*functions: str) -> list[str]:
 
 
 def _flat(listed: list[str] | dict[str, list[str]]) -> list[str]:
-    return listed if isinstance(listed, list) else sum(listed.values(), [])
+    return listed if isinstance(listed, list) else list(chain(*listed.values()))
 
 
 def make_role(iam: Any, name: str, trusted: dict[str, Any], *actions: str) -> str:

@@ -13,9 +13,6 @@ from sageloop.local_cloud.services import own_services
 from tests.local.provider_bench import Bench
 from tests.local.roles import FUNCTION, LAMBDA, QUEUE_READER, role_properties
 
-TRUST = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
-                        "Action": "sts:AssumeRole"}]}  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
