@@ -12,6 +12,7 @@ from sageloop.cli.report import JsonFile, write_report
 
 
 def demo(
+    *,
     settings: Annotated[
         str | None,
         typer.Option(help="settings to deploy: a name in settings/ or a TOML file; prod if none"),
@@ -22,6 +23,9 @@ def demo(
     project: Annotated[
         Path, typer.Option(help="folder of the project's app.py and cdk.json")
     ] = Path(),
+    iam: Annotated[
+        str, typer.Option(help="access policies: enforce them, warn of denials, or off")
+    ] = "enforce",
     json_file: JsonFile = None,
     log: Annotated[
         Path | None, typer.Option(help="keep what the CDK commands print in this file")
@@ -37,14 +41,22 @@ def demo(
     from sageloop.demo.cdk import CdkMissingError
     from sageloop.demo.data_packages import DataMissingError
     from sageloop.demo.story import Options, Story
+    from sageloop.local_cloud.access.enforcement.mode import access_mode
     from sageloop.local_cloud.client import LocalCloudError
 
     console = Console()
     if tune and settings is not None:
         console.print("[red]--tune deploys settings/tune.toml: leave out --settings[/]")
         raise typer.Exit(2)
+    try:
+        mode = access_mode(iam)
+    except ValueError as error:
+        console.print(f"[red]--iam: {error}[/]")
+        raise typer.Exit(2) from error
     chosen = ("tune" if tune else "prod") if settings is None else settings
-    story = Story(Options(project=project.resolve(), settings=chosen, keep_log=log), console)
+    story = Story(
+        Options(project=project.resolve(), settings=chosen, keep_log=log, iam=mode), console
+    )
     try:
         report = story.run()
     except (CdkMissingError, DataMissingError, LocalCloudError) as error:

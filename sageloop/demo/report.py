@@ -42,6 +42,7 @@ class Report:
     requests: dict[str, Any] = field(default_factory=dict)
     retraining: dict[str, int] = field(default_factory=dict)
     cdk: dict[str, int] = field(default_factory=dict)
+    iam: dict[str, Any] = field(default_factory=dict)
     endpoint_config: dict[str, str] = field(default_factory=dict)
     served_model: dict[str, str] = field(default_factory=dict)
     work_seconds: float = 0.0
@@ -92,6 +93,11 @@ class Report:
             f"{self.wall_seconds:.0f} s in all; pure training and start-up of model processes: "
             f"{self.work_seconds:.1f} s"
         )
+        if self.iam:
+            console.print(
+                f"access ({self.iam['mode']}): {sum(self.iam['decisions'].values())} decisions for "
+                f"{len(self.iam['decisions'])} principals, {self.iam['denied']} denied"
+            )
         for name in self.retained:
             console.print(f"retained by design: {name}")
         for problem in self.problems:

@@ -6,15 +6,18 @@ import json
 import re
 import tempfile
 import time as wall
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 
+from sageloop.demo.access import DenialWatcher, access_report, denials
 from sageloop.demo.cdk import Cdk
 from sageloop.demo.flights import Flight, load
 from sageloop.demo.outcome import judge, old_model_errors, weeks_of
@@ -22,8 +25,10 @@ from sageloop.demo.report import Report
 from sageloop.demo.traffic import Route, Traffic, put_partition
 from sageloop.demo.watch import StoryError, Watcher, names_of
 from sageloop.local_cloud.access.caller import USER_NAME
-from sageloop.local_cloud.client import LocalCloud
+from sageloop.local_cloud.client import LocalCloud, LocalCloudError
 from sageloop.waiting import NotSeenError, until
+
+_T = TypeVar("_T")
 
 WINTER = (date(2013, 1, 1), date(2013, 3, 9))
 # The replay begins in June, to keep the story short: from May on the winter's model is off.
@@ -53,6 +58,7 @@ class Options:
     project: Path
     settings: str = "prod"
     fast: float = FAST
+    iam: str = "enforce"
     keep_log: Path | None = None
 
 
@@ -71,16 +77,18 @@ class Story:
             work = Path(folder)
             log = self._options.keep_log or work / "demo.log"
             with self.report.stage("start the local cloud", self._console) as stage:
-                cloud = LocalCloud.start(log=work / "cloud.log", warm=True)
+                cloud = LocalCloud.start(log=work / "cloud.log", warm=True, iam=self._options.iam)
                 stage.detail = cloud.endpoint_url
             try:
                 self._clock = _Dial(cloud)
+                self._denials = DenialWatcher(cloud)
                 self._cdk = Cdk(self._options.project, cloud, work=work, log=log)
                 self._tell(cloud, work)
                 judge(self.report)
-            except NotSeenError as error:
+            except (NotSeenError, ClientError) as error:
                 self.report.problems.append(str(error))
             finally:
+                self._report_access(cloud)
                 if self._traffic:
                     with suppress(Exception):
                         self._traffic.stop()
@@ -91,6 +99,22 @@ class Story:
                 cloud.stop()
         self.report.wall_seconds = round(wall.monotonic() - started, 2)
         return self.report
+
+    def _report_access(self, cloud: LocalCloud) -> None:
+        with suppress(LocalCloudError):  # the cloud has ended: the report has that problem already
+            self.report.iam = access_report(cloud)
+            if self.report.iam["mode"] == "enforce":
+                self.report.problems += denials(cloud)
+        self.report.ok = self.report.ok and not self.report.problems
+
+    def _until(self, what: str, seen: Callable[[], _T | None]) -> _T:
+        """Wait for something, and fail at the first denial of access."""
+
+        def checked() -> _T | None:
+            self._denials.check()
+            return seen()
+
+        return until(what, checked, seconds=PATIENCE)
 
     def _tell(self, cloud: LocalCloud, work: Path) -> None:
         reading = ThreadPoolExecutor(1).submit(load, WINTER, (REPLAY_BEGINS, REPLAY_ENDS))
@@ -122,7 +146,7 @@ class Story:
                 Bucket=route.bucket, Key=f"{route.data_prefix}manifest.json",
                 Body=json.dumps(manifest).encode(),
             )  # fmt: skip
-            endpoint = until("the first endpoint in service", watcher.in_service, seconds=PATIENCE)
+            endpoint = self._until("the first endpoint in service", watcher.in_service)
             (run,) = watcher.runs()
             self._before = endpoint["EndpointConfigName"]
             self.report.endpoint_config["before"] = self._before
@@ -145,13 +169,12 @@ class Story:
         with self.report.stage("the replay runs until the alarm", self._console) as stage:
             clock.turn(self._options.fast)
             traffic.start()
-            until("the live error's alarm", lambda: watcher.alarm()["StateValue"] == "ALARM",
-                  seconds=PATIENCE)  # fmt: skip
+            self._until("the live error's alarm", lambda: watcher.alarm()["StateValue"] == "ALARM")
             clock.turn(SLOW)
             stage.detail = f"ALARM on {traffic.today:%d %B} of the data"
             self._note(f"{traffic.today:%d %B}: the live error's alarm goes to ALARM")
         with self.report.stage("retrain, gate, roll out under load", self._console) as stage:
-            run = until("the retraining", lambda: watcher.runs()[1:], seconds=PATIENCE)[0]
+            run = self._until("the retraining", lambda: watcher.runs()[1:])[0]
             self._note(f"{traffic.today:%d %B}: {run} starts")
             self._rollout(watcher, traffic)
             self.report.error["holdout"] = watcher.holdout(run)
@@ -160,11 +183,10 @@ class Story:
         with self.report.stage("the replay goes on until the alarm is OK", self._console) as stage:
             clock.turn(self._options.fast)
             rolled = traffic.today
-            until("the alarm back to OK", lambda: watcher.alarm()["StateValue"] == "OK",
-                  seconds=PATIENCE)  # fmt: skip
+            self._until("the alarm back to OK", lambda: watcher.alarm()["StateValue"] == "OK")
             self._note(f"{traffic.today:%d %B}: the alarm returns to OK")
             last = rolled + 2 * _WEEK + timedelta(days=2)
-            until("two weeks after the rollout", lambda: traffic.today >= last, seconds=PATIENCE)
+            self._until("two weeks after the rollout", lambda: traffic.today >= last)
             stage.detail = f"OK; replayed through {traffic.today:%d %B}"
             clock.turn(1)
             traffic.stop()
@@ -172,14 +194,14 @@ class Story:
 
     def _rollout(self, watcher: Watcher, traffic: Traffic) -> None:
         updating = lambda: (e := watcher.endpoint()) and e["EndpointStatus"] == "Updating"  # noqa: E731
-        until("the canary to begin", updating, seconds=PATIENCE)
+        self._until("the canary to begin", updating)
         self._note(f"{traffic.today:%d %B}: the challenger passed the gate; the canary begins")
         before = traffic.tally.total
         traffic.press(True)
         try:
-            after = until(
+            after = self._until(
                 "the new configuration in service",
-                lambda: watcher.in_service(other_than=self._before), seconds=PATIENCE,
+                lambda: watcher.in_service(other_than=self._before),
             )  # fmt: skip
         finally:
             traffic.press(False)
@@ -219,13 +241,14 @@ class Story:
         self._deploy("third deploy: another capture", "deploy", "third_deploy_rc", capture)
         second = self.report.endpoint_config["after_second_deploy"]
         self._clock.turn(SLOW)  # its bakes take seven virtual minutes
-        until("the rollout of the third deploy", lambda: watcher.in_service(other_than=second),
-              seconds=PATIENCE)  # fmt: skip
+        self._until(
+            "the rollout of the third deploy", lambda: watcher.in_service(other_than=second)
+        )
         self._served(watcher, "after_third_deploy")
         self._last_settings = capture
 
     def _served(self, watcher: Watcher, key: str) -> None:
-        endpoint = until("the endpoint in service", watcher.in_service, seconds=PATIENCE)
+        endpoint = self._until("the endpoint in service", watcher.in_service)
         config = endpoint["EndpointConfigName"]
         self.report.endpoint_config[key] = config
         self.report.served_model[key] = watcher.model(config)
