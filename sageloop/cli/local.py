@@ -21,6 +21,7 @@ from sageloop.cli.running import (
     log_file,
     needed_cloud,
 )
+from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.client import (
     LocalCloud,
     LocalCloudError,
@@ -36,11 +37,22 @@ application = typer.Typer(
 )
 
 DEFAULT_PORT = 4747
+_IAM_HELP = (
+    "what happens to a call that access policies deny: enforce refuses it, as AWS does; warn "
+    "carries it out and records the denial, which sageloop local status counts; off evaluates no "
+    "policies"
+)
+_MODES = {
+    AccessMode.ENFORCE: "access policies are enforced: calls that they deny are refused",
+    AccessMode.WARN: "access policies are not enforced: calls that they deny are recorded only",
+    AccessMode.OFF: "access policies are not evaluated: every call is carried out",
+}
 _IN_MEMORY = "its state is in memory: when it ends, all that was deployed and stored is gone"
 
 
 @application.command()
 def up(
+    *,
     port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0 takes a free one")] = DEFAULT_PORT,
     region: Annotated[str, typer.Option(help="region the cloud speaks for")] = "us-east-1",
     rate: Annotated[float, typer.Option(help="virtual seconds a second")] = 1.0,
@@ -48,6 +60,7 @@ def up(
         list[str] | None,
         typer.Option(help="a resource type that may be stored without being executed"),
     ] = None,
+    iam: Annotated[AccessMode, typer.Option(help=_IAM_HELP)] = AccessMode.ENFORCE,
     json_file: JsonFile = None,
 ) -> None:
     """Start a local cloud in the background.
@@ -63,14 +76,17 @@ def up(
     try:
         cloud = LocalCloud.start(
             port=port, region=region, rate=rate, allow=allow if allow is not None else (),
-            log=log_file(), detached=True, warm=True, access_file=facts_file(),
+            log=log_file(), detached=True, warm=True, access_file=facts_file(), iam=iam,
         )  # fmt: skip
     except LocalCloudError as error:
         fail(str(error).splitlines()[-1])
-    report = {"endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region}
+    report = {
+        "endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region, "iam": iam.value,
+    }  # fmt: skip
     write_report(json_file, report)
     typer.echo(f"the local cloud answers at {cloud.endpoint_url} (process {cloud.pid})")
     typer.echo(_IN_MEMORY)
+    typer.echo(_MODES[iam])
     typer.echo("to use it: sageloop local run -- COMMAND")
 
 
@@ -88,17 +104,21 @@ def down() -> None:
 
 @application.command()
 def status(json_file: JsonFile = None) -> None:
-    """Say whether a local cloud runs here, what it serves and what is in flight."""
+    """Say whether a local cloud runs here, what it serves, denies and has in flight."""
     try:
         cloud = cloud_of_folder()
     except NoCloudError as error:
         write_report(json_file, {"ok": False})
         fail(str(error))
-    health = cloud.health()
-    write_report(json_file, health | {"endpoint_url": cloud.endpoint_url})
+    health, access = cloud.health(), cloud.access_summary()
+    write_report(json_file, health | {"endpoint_url": cloud.endpoint_url, "iam": access})
     typer.echo(f"{cloud.endpoint_url}  account {health['account']}  region {health['region']}")
     typer.echo(_IN_MEMORY)
     typer.echo(f"own services: {', '.join(health['services'])}")
+    typer.echo(_MODES[AccessMode(access["mode"])])
+    typer.echo(f"denied calls: {access['denied']}")
+    for line in cloud.denials():
+        typer.echo(f"  {line}")
     typer.echo(f"processes: {len(health['processes'])}")
     typer.echo(f"in flight: {', '.join(health['in_flight']) or 'nothing'}")
 

@@ -36,7 +36,10 @@ NETWORK = (
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:DescribeDhcpOptions",
     "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups",
 )  # fmt: skip
-KEYS = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant")
+KEYS = (
+    "kms:Decrypt", "kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey",
+    "kms:CreateGrant",
+)  # fmt: skip
 # Training, tuning, processing and transform jobs.
 JOB = (
     "cloudwatch:PutMetricData", *LOGS, "logs:DescribeLogStreams", "s3:ListBucket", "s3:GetObject",
@@ -112,6 +115,19 @@ def hosting_role(iam: Any, name: str, *actions: str) -> str:
 def function_role(iam: Any, name: str, *actions: str) -> str:
     """A role of functions, with the actions of their code and their configuration."""
     return make_role(iam, name, trust(LAMBDA), *FUNCTION, *actions)
+
+
+def key_policy(*services: str) -> dict[str, Any]:
+    """The policy of a key that the account manages and services may use."""
+    account = {
+        "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": "kms:*", "Resource": "*",
+    }  # fmt: skip
+    use = {
+        "Effect": "Allow", "Principal": {"Service": list(services)}, "Action": list(KEYS),
+        "Resource": "*",
+    }  # fmt: skip
+    return {"Version": "2012-10-17", "Statement": [account, use]}
 
 
 def role_properties(services: str | tuple[str, ...], *actions: str) -> dict[str, Any]:
