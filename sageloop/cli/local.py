@@ -21,7 +21,7 @@ from sageloop.cli.running import (
     log_file,
     needed_cloud,
 )
-from sageloop.local_cloud.access.enforcement.mode import AccessMode
+from sageloop.local_cloud.access.enforcement.mode import AccessMode, access_mode
 from sageloop.local_cloud.client import (
     LocalCloud,
     LocalCloudError,
@@ -60,7 +60,7 @@ def up(
         list[str] | None,
         typer.Option(help="a resource type that may be stored without being executed"),
     ] = None,
-    iam: Annotated[AccessMode, typer.Option(help=_IAM_HELP)] = AccessMode.ENFORCE,
+    iam: Annotated[str, typer.Option(metavar="enforce|warn|off", help=_IAM_HELP)] = "enforce",
     json_file: JsonFile = None,
 ) -> None:
     """Start a local cloud in the background.
@@ -68,7 +68,7 @@ def up(
     Then, in the same folder: sageloop local run -- COMMAND, where the command is cdk, aws or a
     program of your own.
     """
-    _check(rate=rate, port=port, region=region)
+    _check(rate=rate, port=port, region=region, iam=iam)
     known = found_cloud()
     if known:
         fail(f"a local cloud runs already at {known.endpoint_url}; end it: sageloop local down")
@@ -81,12 +81,12 @@ def up(
     except LocalCloudError as error:
         fail(str(error).splitlines()[-1])
     report = {
-        "endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region, "iam": iam.value,
+        "endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region, "iam": iam,
     }  # fmt: skip
     write_report(json_file, report)
     typer.echo(f"the local cloud answers at {cloud.endpoint_url} (process {cloud.pid})")
     typer.echo(_IN_MEMORY)
-    typer.echo(_MODES[iam])
+    typer.echo(_MODES[access_mode(iam)])
     typer.echo("to use it: sageloop local run -- COMMAND")
 
 
@@ -205,8 +205,11 @@ def logs(
         typer.echo(event["message"].rstrip("\n"))
 
 
-def _check(*, rate: float | None, port: int = 0, region: str | None = None) -> None:
+def _check(
+    *, rate: float | None, port: int = 0, region: str | None = None, iam: str = AccessMode.ENFORCE
+) -> None:
     try:
+        access_mode(iam)
         check_port(port)
         if rate is not None:
             check_rate(rate)

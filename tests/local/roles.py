@@ -135,3 +135,13 @@ def role_properties(services: str | tuple[str, ...], *actions: str) -> dict[str,
     policy = {"PolicyName": "work", "PolicyDocument": allowing(*actions)}
     trusted = trust(services) if isinstance(services, str) else trust(*services)
     return {"AssumeRolePolicyDocument": trusted, "Policies": [policy]}
+
+
+def session_keys(sts: Any, role_arn: str) -> dict[str, str]:
+    """Arguments of a boto3 client that acts as a session of a role."""
+    made = sts.assume_role(RoleArn=role_arn, RoleSessionName="session")["Credentials"]
+    return {
+        "aws_access_key_id": made["AccessKeyId"],
+        "aws_secret_access_key": made["SecretAccessKey"],
+        "aws_session_token": made["SessionToken"],
+    }

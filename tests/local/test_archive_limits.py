@@ -15,7 +15,7 @@ import pytest
 from hosting_stage import IMAGE, served_image
 from lambda_stage import package
 from process_stage import create_role, refusal
-from roles import USER
+from roles import USER, hosting_role
 
 from sageloop.local_cloud.client import LocalCloud
 from sageloop.local_cloud.core.cloud import CloudConfig
@@ -151,6 +151,7 @@ def hosted() -> Iterator[SimpleNamespace]:
     """A cloud in this process, with S3 and SageMaker."""
     server = LocalCloudServer(CloudConfig())
     server.start()
+    hosting_role(server.cloud.client("iam", principal=USER), "training-tests")
     yield SimpleNamespace(cloud=server.cloud)
     server.stop()
 
