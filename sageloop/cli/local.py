@@ -21,6 +21,7 @@ from sageloop.cli.running import (
     log_file,
     needed_cloud,
 )
+from sageloop.local_cloud.access.enforcement.mode import AccessMode, access_mode
 from sageloop.local_cloud.client import (
     LocalCloud,
     LocalCloudError,
@@ -36,11 +37,22 @@ application = typer.Typer(
 )
 
 DEFAULT_PORT = 4747
+_IAM_HELP = (
+    "what happens to a call that access policies deny: enforce refuses it, as AWS does; warn "
+    "carries it out and records the denial, which sageloop local status counts; off evaluates no "
+    "policies"
+)
+_MODES = {
+    AccessMode.ENFORCE: "access policies are enforced: calls that they deny are refused",
+    AccessMode.WARN: "access policies are not enforced: calls that they deny are recorded only",
+    AccessMode.OFF: "access policies are not evaluated: every call is carried out",
+}
 _IN_MEMORY = "its state is in memory: when it stops, all stacks and data are deleted"
 
 
 @application.command()
 def up(
+    *,
     port: Annotated[
         int, typer.Option(help="port on 127.0.0.1; 0 selects a free one")
     ] = DEFAULT_PORT,
@@ -50,6 +62,7 @@ def up(
         list[str] | None,
         typer.Option(help="a resource type that may be stored without being executed"),
     ] = None,
+    iam: Annotated[str, typer.Option(metavar="enforce|warn|off", help=_IAM_HELP)] = "enforce",
     json_file: JsonFile = None,
 ) -> None:
     """Start a local cloud in the background.
@@ -57,7 +70,7 @@ def up(
     Then, in the same folder: sageloop local run -- COMMAND, where the command is cdk, aws or
     another program.
     """
-    _check(rate=rate, port=port, region=region)
+    _check(rate=rate, port=port, region=region, iam=iam)
     known = found_cloud()
     if known:
         fail(
@@ -68,14 +81,17 @@ def up(
     try:
         cloud = LocalCloud.start(
             port=port, region=region, rate=rate, allow=allow if allow is not None else (),
-            log=log_file(), detached=True, warm=True, access_file=facts_file(),
+            log=log_file(), detached=True, warm=True, access_file=facts_file(), iam=iam,
         )  # fmt: skip
     except LocalCloudError as error:
         fail(str(error).splitlines()[-1])
-    report = {"endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region}
+    report = {
+        "endpoint_url": cloud.endpoint_url, "pid": cloud.pid, "region": region, "iam": iam,
+    }  # fmt: skip
     write_report(json_file, report)
     typer.echo(f"the local cloud is running at {cloud.endpoint_url} (process {cloud.pid})")
     typer.echo(_IN_MEMORY)
+    typer.echo(_MODES[access_mode(iam)])
     typer.echo("to use it: sageloop local run -- COMMAND")
 
 
@@ -93,17 +109,21 @@ def down() -> None:
 
 @application.command()
 def status(json_file: JsonFile = None) -> None:
-    """Show whether a local cloud is running, its services and its activities in flight."""
+    """Show whether a local cloud is running, its services, denials and activities in flight."""
     try:
         cloud = cloud_of_folder()
     except NoCloudError as error:
         write_report(json_file, {"ok": False})
         fail(str(error))
-    health = cloud.health()
-    write_report(json_file, health | {"endpoint_url": cloud.endpoint_url})
+    health, access = cloud.health(), cloud.access_summary()
+    write_report(json_file, health | {"endpoint_url": cloud.endpoint_url, "iam": access})
     typer.echo(f"{cloud.endpoint_url}  account {health['account']}  region {health['region']}")
     typer.echo(_IN_MEMORY)
     typer.echo(f"own services: {', '.join(health['services'])}")
+    typer.echo(_MODES[AccessMode(access["mode"])])
+    typer.echo(f"denied calls: {access['denied']}")
+    for line in cloud.denials():
+        typer.echo(f"  {line}")
     typer.echo(f"processes: {len(health['processes'])}")
     typer.echo(f"in flight: {', '.join(health['in_flight']) or 'nothing'}")
 
@@ -192,8 +212,11 @@ def logs(
         typer.echo(event["message"].rstrip("\n"))
 
 
-def _check(*, rate: float | None, port: int = 0, region: str | None = None) -> None:
+def _check(
+    *, rate: float | None, port: int = 0, region: str | None = None, iam: str = AccessMode.ENFORCE
+) -> None:
     try:
+        access_mode(iam)
         check_port(port)
         if rate is not None:
             check_rate(rate)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from roles import USER
 
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
@@ -46,7 +47,7 @@ class Stage:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
-        self.client = cloud.client("cloudwatch", principal="tester")
+        self.client = cloud.client("cloudwatch", principal=USER)
 
     @property
     def emitted(self) -> list[dict[str, Any]]:

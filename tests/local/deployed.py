@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from roles import FUNCTION, LAMBDA, role_properties
 
 from sageloop.demo.watch import Watcher, names_of
 from sageloop.local_cloud.assembly import deploy_assembly
@@ -168,22 +169,13 @@ def reasons(cloud: LocalCloud, stack: str, status: str) -> list[str]:
 
 def function_template(code: str, **resources: Any) -> dict[str, Any]:
     """A template with one Python function ``Function`` and its role."""
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow", "Action": "sts:AssumeRole",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-            }
-        ],
-    }  # fmt: skip
     function = {
         "Runtime": "python3.11", "Handler": "index.handler", "Timeout": 20,
         "Role": {"Fn::GetAtt": ["Role", "Arn"]}, "Code": {"ZipFile": code},
     }  # fmt: skip
     return {
         "Resources": {
-            "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}},
+            "Role": {"Type": "AWS::IAM::Role", "Properties": role_properties(LAMBDA, *FUNCTION)},
             "Function": {"Type": "AWS::Lambda::Function", "Properties": function},
             **resources,
         },

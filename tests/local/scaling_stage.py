@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hosting_stage import Stage, fresh, open_stage
+from roles import USER
 
 from sageloop.local_cloud.scaling.service import ApplicationAutoScalingService
 
@@ -32,7 +33,7 @@ class Scaled:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.cloud = stage.cloud
-        self.client = stage.cloud.client("application-autoscaling", principal="tester")
+        self.client = stage.cloud.client("application-autoscaling", principal=USER)
         self.next_minute()
         self.key = {
             "ServiceNamespace": "sagemaker",

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from cheroot.wsgi import Server
-from training_stage import BUCKET, TRUST, request, start_cloud
+from roles import delete_role, job_role
+from training_stage import BUCKET, request, start_cloud
 
 ACCOUNT = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 PYTORCH = f"{ACCOUNT}/pytorch-training:2.8.0-cpu-py312"
@@ -29,9 +30,9 @@ def world() -> Iterator[SimpleNamespace]:
     server.prepare()
     made.cloud.port = server.bind_addr[1]
     threading.Thread(target=server.serve, daemon=True).start()
-    made.iam.create_role(RoleName="training-tests", AssumeRolePolicyDocument=json.dumps(TRUST))
+    job_role(made.iam, "training-tests")
     yield made
-    made.iam.delete_role(RoleName="training-tests")
+    delete_role(made.iam, "training-tests")
     made.cloud.stop()
     server.stop()
 

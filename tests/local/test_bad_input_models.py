@@ -22,6 +22,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 from deployed import Loop, deploy_project, family, reasons, survivors
+from roles import HOSTING, SAGEMAKER, role_properties
 
 from sageloop.local_cloud.access.cloud_access import CloudAccess
 from sageloop.local_cloud.assembly import DeploymentError, deploy_template
@@ -256,9 +257,6 @@ class _Traffic:
 
 
 def _endpoint(image: str) -> dict[str, Any]:
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole",
-             "Principal": {"Service": "sagemaker.amazonaws.com"}}  # fmt: skip
-    role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]}}
     model = {
         "ExecutionRoleArn": {"Fn::GetAtt": ["Role", "Arn"]}, "PrimaryContainer": {"Image": image},
     }  # fmt: skip
@@ -269,7 +267,7 @@ def _endpoint(image: str) -> dict[str, Any]:
     config = {"EndpointConfigName": {"Fn::GetAtt": ["Config", "EndpointConfigName"]}}
     return {
         "Resources": {
-            "Role": {"Type": "AWS::IAM::Role", "Properties": role},
+            "Role": {"Type": "AWS::IAM::Role", "Properties": role_properties(SAGEMAKER, *HOSTING)},
             "Model": {"Type": "AWS::SageMaker::Model", "Properties": model},
             "Config": {
                 "Type": "AWS::SageMaker::EndpointConfig",

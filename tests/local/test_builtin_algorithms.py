@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from roles import USER
 from training_stage import (  # noqa: F401 - fixtures are found by name
     BUCKET,
     ROLE,
@@ -126,7 +127,7 @@ def endpoint(aws: SimpleNamespace) -> Iterator[Any]:
 
     if "sagemaker-runtime" not in aws.cloud.front.services:
         aws.cloud.add([SageMakerRuntimeService(aws.cloud)])
-    runtime = aws.cloud.client("sagemaker-runtime", principal="tester")
+    runtime = aws.cloud.client("sagemaker-runtime", principal=USER)
     sagemaker = aws.sagemaker
 
     def deployed(job: dict[str, Any]) -> Any:

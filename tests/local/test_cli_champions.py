@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from deployed import ROOT, in_process
+from roles import FUNCTION, HOSTING, LAMBDA, SAGEMAKER, actions_of, make_role, trust
 
 from sageloop.local_cloud import images
 from sageloop.waiting import until
@@ -23,15 +24,6 @@ pytestmark = pytest.mark.slow
 
 IMAGE, BUCKET, GROUP, NAME = "own/champions:1", "champions", "models", "served"
 ROLE = "arn:aws:iam::123456789012:role/champions"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow", "Action": "sts:AssumeRole",
-            "Principal": {"Service": ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]},
-        }
-    ],
-}  # fmt: skip
 PROGRAM = """
 import json, os, pathlib, tarfile
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
@@ -64,7 +56,10 @@ def serving() -> str:
 
 def deploy(client: Any) -> None:
     """The resources of a champion endpoint's stack that the commands need."""
-    client("iam").create_role(RoleName="champions", AssumeRolePolicyDocument=json.dumps(TRUST))
+    make_role(
+        client("iam"), "champions", trust(LAMBDA, SAGEMAKER), *FUNCTION, *HOSTING,
+        *actions_of("promote"),
+    )  # fmt: skip
     client("s3").create_bucket(Bucket=BUCKET)
     client("s3").put_object(Bucket=BUCKET, Key="in/rows.csv", Body=b"1,2\n")
     client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)

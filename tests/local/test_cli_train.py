@@ -13,22 +13,13 @@ from typing import Any
 
 import pytest
 from deployed import ROOT, in_process
+from roles import FUNCTION, JOB, LAMBDA, SAGEMAKER, actions_of, make_role, trust
 
 from sageloop.local_cloud import images
 from tests import forked
 
 IMAGE, BUCKET = "own/by-hand:1", "by-hand"
 ROLE = "arn:aws:iam::123456789012:role/by-hand"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
 PROGRAM = """
 import json, os, pathlib, sys
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
@@ -68,7 +59,10 @@ def document() -> dict[str, Any]:
 
 def deploy(client: Any) -> None:
     """The resources of a job's stack that a manual start needs."""
-    client("iam").create_role(RoleName="manual", AssumeRolePolicyDocument=json.dumps(TRUST))
+    make_role(
+        client("iam"), "by-hand", trust(LAMBDA, SAGEMAKER), *FUNCTION, *JOB,
+        *actions_of("start_training", "on_job_change"),
+    )  # fmt: skip
     client("s3").create_bucket(Bucket=BUCKET)
     client("dynamodb").create_table(
         TableName="state", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],

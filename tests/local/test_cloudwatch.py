@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from roles import USER
 
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
@@ -51,7 +52,7 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture
 def cloudwatch(cloud: Cloud) -> Any:
-    return cloud.client("cloudwatch", principal="tester")
+    return cloud.client("cloudwatch", principal=USER)
 
 
 def put(cloudwatch: Any, value: float, at: datetime | None = None) -> None:
@@ -229,7 +230,7 @@ def test_dashboard_is_stored_and_returned(cloudwatch: Any) -> None:
 def test_message_in_dead_letter_queue_puts_its_alarm_in_alarm(
     cloud: Cloud, cloudwatch: Any
 ) -> None:
-    sqs = cloud.client("sqs", principal="tester")
+    sqs = cloud.client("sqs", principal=USER)
     url = sqs.create_queue(QueueName="dead")["QueueUrl"]
     alarm(
         cloudwatch, Namespace="AWS/SQS", MetricName="ApproximateNumberOfMessagesVisible",

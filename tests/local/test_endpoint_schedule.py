@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hosting_stage import Stage, fresh, open_stage
+from roles import USER
 
 from sageloop.local_cloud.core.cloud import Cloud
 from sageloop.local_cloud.scaling.service import ApplicationAutoScalingService
@@ -70,7 +71,7 @@ class Switched:
 
     def steps(self, on: dict[str, str]) -> str:
         """Create a step policy on a target and its alarm; returns the alarm's name."""
-        scaling = self.cloud.client("application-autoscaling", principal="tester")
+        scaling = self.cloud.client("application-autoscaling", principal=USER)
         policy = scaling.put_scaling_policy(
             **on, PolicyName="steps", PolicyType="StepScaling",
             StepScalingPolicyConfiguration={
@@ -93,7 +94,7 @@ class Switched:
         return name
 
     def targets(self) -> list[dict[str, Any]]:
-        client = self.cloud.client("application-autoscaling", principal="tester")
+        client = self.cloud.client("application-autoscaling", principal=USER)
         on = f"endpoint/{self.stage.name}/variant/AllTraffic"
         listed = client.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[on])
         return list(listed["ScalableTargets"])
@@ -103,7 +104,7 @@ class Switched:
 def module() -> Iterator[Stage]:
     with open_stage() as stage:
         stage.cloud.add([ApplicationAutoScalingService(stage.cloud)])
-        stage.cloud.client("dynamodb", principal="tester").create_table(
+        stage.cloud.client("dynamodb", principal=USER).create_table(
             TableName="switches", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
@@ -123,7 +124,7 @@ def test_stopped_endpoint_starts_with_its_configuration_tags_and_scaling(
     switched: Switched,
 ) -> None:
     stage = switched.stage
-    scaling = switched.cloud.client("application-autoscaling", principal="tester")
+    scaling = switched.cloud.client("application-autoscaling", principal=USER)
     on = {
         "ServiceNamespace": "sagemaker",
         "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from hosting_stage import IMAGE, ROLE
+from roles import USER
 
 from sageloop.local_cloud import images
 from sageloop.local_cloud.access.signing import signed_headers
@@ -27,7 +28,7 @@ def server() -> Iterator[LocalCloudServer]:
     images.register(IMAGE, serving=program)
     made = LocalCloudServer(CloudConfig())
     made.start()
-    sagemaker = made.cloud.client("sagemaker", principal="tester")
+    sagemaker = made.cloud.client("sagemaker", principal=USER)
     sagemaker.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
     sagemaker.create_endpoint_config(
         EndpointConfigName="c",

@@ -22,6 +22,7 @@ from lambda_stage import (  # noqa: F401 - fixtures are found by name
     package,
     shared_cloud,
 )
+from roles import USER
 from werkzeug.test import EnvironBuilder
 
 from sageloop.local_cloud.access.signing import signed_headers
@@ -155,7 +156,7 @@ def test_metrics_are_published(cloud: Cloud, client: Any, create: Create) -> Non
     name = create(RAISE)
     invoke(client, name)
     now = cloud.clock.time()
-    actual = cloud.client("cloudwatch", principal="tester").get_metric_statistics(
+    actual = cloud.client("cloudwatch", principal=USER).get_metric_statistics(
         Namespace="AWS/Lambda", MetricName="Errors", Statistics=["Sum"], Period=60,
         Dimensions=[{"Name": "FunctionName", "Value": name}],
         StartTime=now - 120, EndTime=now + 120,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from roles import USER
 
 from sageloop.local_cloud.cloudwatch.service import CloudWatchService
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
@@ -59,7 +60,7 @@ def client() -> Iterator[Any]:
     cloud = Cloud(CloudConfig())
     cloud.add([ApplicationAutoScalingService(cloud), Endpoints(cloud), CloudWatchService(cloud)])
     cloud.start()
-    yield cloud.client("application-autoscaling", principal="tester")
+    yield cloud.client("application-autoscaling", principal=USER)
     cloud.stop()
 
 
