@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from sageloop.demo.access import DenialWatcher, access_report, denials
+from sageloop.demo.access import DenialWatcher, access_report
 from sageloop.demo.cdk import Cdk
 from sageloop.demo.flights import Flight, load
 from sageloop.demo.outcome import judge, old_model_errors, weeks_of
@@ -104,7 +104,7 @@ class Story:
         with suppress(LocalCloudError):  # the cloud has ended: the report has that problem already
             self.report.iam = access_report(cloud)
             if self.report.iam["mode"] == "enforce":
-                self.report.problems += denials(cloud)
+                self.report.problems += cloud.denials()
         self.report.ok = self.report.ok and not self.report.problems
 
     def _until(self, what: str, seen: Callable[[], _T | None]) -> _T:
