@@ -104,7 +104,8 @@ class Story:
         with suppress(LocalCloudError):  # the cloud has ended: the report has that problem already
             self.report.iam = access_report(cloud)
             if self.report.iam["mode"] == "enforce":
-                self.report.problems += cloud.denials()
+                known = set(self.report.problems)
+                self.report.problems += [d for d in cloud.denials() if d not in known]
         self.report.ok = self.report.ok and not self.report.problems
 
     def _until(self, what: str, seen: Callable[[], _T | None]) -> _T:

@@ -67,7 +67,9 @@ def _target(call: ApiCall) -> list[str]:
 
 
 _LINKED = "sagemaker.application-autoscaling.amazonaws.com"
-_LINKED_ROLE = f"role/aws-service-role/{_LINKED}/AWSServiceRoleForApplicationAutoScaling_*"
+_LINKED_ROLE = (
+    f"role/aws-service-role/{_LINKED}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+)
 
 
 def _register(call: ApiCall) -> list[Permission]:
