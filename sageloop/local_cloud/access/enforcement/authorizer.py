@@ -22,6 +22,7 @@ from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy import (
     AppliedPolicies,
     Decision,
+    Effect,
     Request,
     decide,
 )
@@ -31,6 +32,7 @@ from sageloop.local_cloud.access.policy.authorization import (
     UnmappedOperationError,
     required_permissions,
 )
+from sageloop.local_cloud.access.policy.diagnosis import near_misses
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.clock import VirtualClock
@@ -127,12 +129,19 @@ class Authorizer:
 
     def decide(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller, and record the decision."""
-        decision = self.evaluate(caller, permission, keys)
-        self.log.add(decision)
+        request, policies = self._applied(caller, permission, keys)
+        decision = decide(request, policies)
+        implicit = decision.effect is Effect.IMPLICIT_DENY
+        self.log.add(decision, hints=near_misses(request, policies) if implicit else ())
         return decision
 
     def evaluate(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller without a record."""
+        return decide(*self._applied(caller, permission, keys))
+
+    def _applied(
+        self, caller: Caller, permission: Permission, keys: Mapping[str, Any]
+    ) -> tuple[Request, AppliedPolicies]:
         identity = self.identities.of(caller)
         resource = permission.resource
         owner = _account_of(resource) or self._cloud.account_id
@@ -140,10 +149,10 @@ class Authorizer:
             principal=identity.principal, action=permission.action, resource=resource,
             context={**keys, "aws:ResourceAccount": owner, **permission.context},
         )  # fmt: skip
-        return decide(request, AppliedPolicies(
+        return request, AppliedPolicies(
             identity=identity.policies, boundary=identity.boundary, session=identity.session,
             resource=self.resources.of(permission.action, resource), account=owner,
-        ))  # fmt: skip
+        )  # fmt: skip
 
     def _caller(self, principal: str, call: Call) -> Caller:
         return caller_of(principal, call.account_id) if principal else call.caller
