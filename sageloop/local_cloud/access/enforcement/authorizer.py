@@ -18,6 +18,7 @@ from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.access.enforcement.names import Names
 from sageloop.local_cloud.access.enforcement.requirements import Requirement
 from sageloop.local_cloud.access.enforcement.resource_policies import ResourcePolicies
+from sageloop.local_cloud.access.enforcement.usage import RoleUsage, usage_of
 from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy import (
     AppliedPolicies,
@@ -153,6 +154,18 @@ class Authorizer:
             identity=identity.policies, boundary=identity.boundary, session=identity.session,
             resource=self.resources.of(permission.action, resource), account=owner,
         )  # fmt: skip
+
+    def usage(self) -> list[RoleUsage]:
+        """The used and unused permissions of each role that exists or made a request."""
+        records = self.log.records()
+        roles = {str(role.arn) for role in self._cloud.iam().get_roles()}
+        roles |= {record.principal for record in records if ":role/" in record.principal}
+        return [
+            usage_of(
+                arn, self.identities.of(caller_of(arn, self._cloud.account_id)).policies, records
+            )
+            for arn in sorted(roles)
+        ]
 
     def _caller(self, principal: str, call: Call) -> Caller:
         return caller_of(principal, call.account_id) if principal else call.caller
