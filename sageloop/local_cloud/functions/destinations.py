@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sageloop.local_cloud.access.caller import INTERNAL
 from sageloop.local_cloud.core.errors import AwsError
 from sageloop.local_cloud.functions.metrics import FunctionMetrics
 from sageloop.local_cloud.functions.model import EventConfig, Function
@@ -120,7 +121,9 @@ class Destinations:
             sns.publish(TopicArn=arn, Message=body, MessageAttributes=attributes)
             return
         sqs = self._client("sqs", function, arn)
-        url = sqs.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
+        # Lambda knows the URL: the role needs sqs:SendMessage only.
+        own = self._cloud.client("sqs", principal=INTERNAL, region=arn.split(":")[3])
+        url = own.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
         sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
 
     def _to_function(self, record: _Record) -> None:
