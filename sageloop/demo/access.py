@@ -25,16 +25,7 @@ class DenialWatcher:
         self._last = wall.monotonic()
         summary = self._cloud.access_summary()
         if summary["mode"] == "enforce" and summary["denied"]:
-            raise StoryError(denials(self._cloud)[0])
-
-
-def denials(cloud: LocalCloud) -> list[str]:
-    """Each denial in one line: principal, action, resource, and the statement or reason."""
-    return [
-        f"{record['principal']} was denied {record['action']} on {record['resource']}: "
-        f"{record['source']}"
-        for record in cloud.decisions(denied=True)
-    ]
+            raise StoryError(self._cloud.denials()[0])
 
 
 def access_report(cloud: LocalCloud) -> dict[str, Any]:

@@ -75,14 +75,13 @@ class Cloud:
         self.account_id = ACCOUNT_ID
         self.region = config.region
         self.port = config.port
+        self._partition = get_partition(config.region)
         self._folder = WorkFolder(config.work_dir)
         self.work_dir = self._folder.path
         self.activity = Activity()
         self.clock = VirtualClock(run=self.activity.spawn, rate=config.rate)
         self.recorder = Recorder()
-        self.keys = KeyRing(
-            self.account_id, get_partition(config.region), test_keys=config.test_keys
-        )
+        self.keys = KeyRing(self.account_id, self._partition, test_keys=config.test_keys)
         self.faults = Faults()
         self.authorizer = Authorizer(self, config.iam)
         self.processes = Processes(kept_open=self._folder.locks)
@@ -137,7 +136,7 @@ class Cloud:
         """Moto's IAM backend of this account."""
         from moto.iam.models import iam_backends
 
-        return iam_backends[self.account_id][get_partition(self.region)]
+        return iam_backends[self.account_id][self._partition]
 
     def iam_role(self, arn: str) -> Any:
         """Moto's role with this ARN, or ``None``.

@@ -48,7 +48,9 @@ class ResourcePolicies:
         self._readers[prefix] = reader
 
     def of(self, action: str, arn: str) -> tuple[ResourcePolicy, ...]:
-        """The policies that apply to an action on a resource."""
+        """The policies that apply to an action on a resource; ``*`` has none."""
+        if arn.count(":") < 5:
+            return ()
         prefix = action.partition(":")[0]
         if action.lower() in _ASSUME:
             return self._policies(self._trust_policy(arn), arn, must_allow=True, trust=True)
