@@ -33,7 +33,7 @@ class Figure:
 
 @dataclass
 class Outcome:
-    """How an example ended: each step's seconds, the figures, and what else it told."""
+    """How an example ended: steps' seconds, figures, what else it told, and what was denied."""
 
     example: str
     ok: bool = False
@@ -41,6 +41,7 @@ class Outcome:
     steps: list[dict[str, Any]] = field(default_factory=list)
     detail: dict[str, Any] = field(default_factory=dict)
     problem: str | None = None
+    denied: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
