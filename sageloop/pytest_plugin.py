@@ -112,7 +112,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Send the denials of a worker of pytest-xdist to the process that reports them."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output[_DENIALS_OF_WORKER] = list(session.config.stash[_DENIALS])
+        denials = session.config.stash[_DENIALS]
+        output[_DENIALS_OF_WORKER] = list(denials)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,4 +1,4 @@
-"""The story, stage by stage. Every step is what a client of AWS could do, plus the clock's dial."""
+"""The stages of the demo. Every step uses AWS's API, except for changes of the clock's rate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from sageloop.demo.access import DenialWatcher, access_report, denials
+from sageloop.demo.access import DenialWatcher, access_report
 from sageloop.demo.cdk import Cdk
 from sageloop.demo.flights import Flight, load
 from sageloop.demo.outcome import judge, old_model_errors, weeks_of
@@ -26,17 +26,17 @@ from sageloop.demo.traffic import Route, Traffic, put_partition
 from sageloop.demo.watch import StoryError, Watcher, names_of
 from sageloop.local_cloud.access.caller import USER_NAME
 from sageloop.local_cloud.client import LocalCloud, LocalCloudError
-from sageloop.waiting import NotSeenError, until
+from sageloop.waiting import WaitTimeoutError, until
 
 _T = TypeVar("_T")
 
 WINTER = (date(2013, 1, 1), date(2013, 3, 9))
-# The replay begins in June, to keep the story short: from May on the winter's model is off.
+# The replay starts in June, to keep the demo short: the first model's errors rise from May on.
 REPLAY_BEGINS = date(2013, 6, 2)
 REPLAY_ENDS = date(2013, 8, 31)
 SECONDS_A_DAY = 3600 / 7  # a week of flights takes a virtual hour, the period of evaluation
 FAST, SLOW = 360.0, 60.0
-# Wall seconds that anything may take: a multiple of what it takes on a busy machine.
+# Time limit in wall seconds of each wait: a multiple of the time on a busy machine.
 PATIENCE = 600.0
 _WEEK = timedelta(days=7)
 _NOT_OURS = (
@@ -53,7 +53,7 @@ _ARGUMENTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user may choose."""
+    """The options of the command line."""
 
     project: Path
     settings: str = "prod"
@@ -63,7 +63,7 @@ class Options:
 
 
 class Story:
-    """Runs the loop once from nothing to nothing and keeps the account."""
+    """Runs the loop once, from the first deploy to the last destroy, and keeps the report."""
 
     def __init__(self, options: Options, console: Console) -> None:
         self._options, self._console = options, console
@@ -85,7 +85,7 @@ class Story:
                 self._cdk = Cdk(self._options.project, cloud, work=work, log=log)
                 self._tell(cloud, work)
                 judge(self.report)
-            except (NotSeenError, ClientError) as error:
+            except (WaitTimeoutError, ClientError) as error:
                 self.report.problems.append(str(error))
             finally:
                 self._report_access(cloud)
@@ -104,7 +104,8 @@ class Story:
         with suppress(LocalCloudError):  # the cloud has ended: the report has that problem already
             self.report.iam = access_report(cloud)
             if self.report.iam["mode"] == "enforce":
-                self.report.problems += denials(cloud)
+                known = set(self.report.problems)
+                self.report.problems += [d for d in cloud.denials() if d not in known]
         self.report.ok = self.report.ok and not self.report.problems
 
     def _until(self, what: str, seen: Callable[[], _T | None]) -> _T:
@@ -137,7 +138,7 @@ class Story:
         self, cloud: LocalCloud, watcher: Watcher, route: Route,
         days: dict[date, list[Flight]],
     ) -> None:  # fmt: skip
-        with self.report.stage("winter's flights train the first model", self._console) as stage:
+        with self.report.stage("train the first model on winter flights", self._console) as stage:
             s3 = cloud.client("s3")
             for day in (d for d in days if WINTER[0] <= d <= WINTER[1]):
                 put_partition(s3, route, day, days[day])
@@ -166,24 +167,24 @@ class Story:
             seconds_a_day=SECONDS_A_DAY, truth_delay=300,
         )  # fmt: skip
         began = clock.now()
-        with self.report.stage("the replay runs until the alarm", self._console) as stage:
+        with self.report.stage("replay flights until the alarm", self._console) as stage:
             clock.turn(self._options.fast)
             traffic.start()
-            self._until("the live error's alarm", lambda: watcher.alarm()["StateValue"] == "ALARM")
+            self._until("the model quality alarm", lambda: watcher.alarm()["StateValue"] == "ALARM")
             clock.turn(SLOW)
             stage.detail = f"ALARM on {traffic.today:%d %B} of the data"
-            self._note(f"{traffic.today:%d %B}: the live error's alarm goes to ALARM")
+            self._note(f"{traffic.today:%d %B}: the model quality alarm goes to ALARM")
         with self.report.stage("retrain, gate, roll out under load", self._console) as stage:
             run = self._until("the retraining", lambda: watcher.runs()[1:])[0]
             self._note(f"{traffic.today:%d %B}: {run} starts")
             self._rollout(watcher, traffic)
             self.report.error["holdout"] = watcher.holdout(run)
             during = self.report.requests["during_rollout"]
-            stage.detail = f"canary done, {during} requests meanwhile"
-        with self.report.stage("the replay goes on until the alarm is OK", self._console) as stage:
+            stage.detail = f"canary completed, {during} requests during it"
+        with self.report.stage("replay flights until the alarm is OK", self._console) as stage:
             clock.turn(self._options.fast)
             rolled = traffic.today
-            self._until("the alarm back to OK", lambda: watcher.alarm()["StateValue"] == "OK")
+            self._until("the alarm to return to OK", lambda: watcher.alarm()["StateValue"] == "OK")
             self._note(f"{traffic.today:%d %B}: the alarm returns to OK")
             last = rolled + 2 * _WEEK + timedelta(days=2)
             self._until("two weeks after the rollout", lambda: traffic.today >= last)
@@ -238,7 +239,9 @@ class Story:
         self._served(watcher, "after_second_deploy")
         capture = self._variant(work, "capture", Path(warmer).read_text(),
                                 r"(?m)^percentage = .*$", "percentage = 50")  # fmt: skip
-        self._deploy("third deploy: another capture", "deploy", "third_deploy_rc", capture)
+        self._deploy(
+            "third deploy: another sampling percentage", "deploy", "third_deploy_rc", capture
+        )
         second = self.report.endpoint_config["after_second_deploy"]
         self._clock.turn(SLOW)  # its bakes take seven virtual minutes
         self._until(
@@ -257,16 +260,16 @@ class Story:
         used = self._last_settings
         self._deploy("destroy", "destroy", "destroy_rc", used)
         self.report.retained = retained(cloud)
-        self._deploy("second life: deploy", "deploy", "second_life_rc", used)
+        self._deploy("second loop: deploy", "deploy", "second_life_rc", used)
         code = self.report.cdk["second_life_rc"]
-        self._deploy("second life: destroy", "destroy", "second_life_rc", used)
+        self._deploy("second loop: destroy", "destroy", "second_life_rc", used)
         self.report.cdk["second_life_rc"] = max(code, self.report.cdk["second_life_rc"])
 
     def _deploy(
         self, name: str, command: str, key: str, settings: str | None = None, *,
         validate: bool = False,
     ) -> None:  # fmt: skip
-        """Run one CDK command; ``validate`` True has CDK validate the templates as well."""
+        """Run one CDK command; ``validate`` True lets CDK validate the templates too."""
         with self.report.stage(f"cdk {command} ({name})", self._console) as stage:
             used = settings if settings is not None else self._options.settings
             result = self._cdk.run(*_ARGUMENTS[command], settings=used, validate=validate)
@@ -295,7 +298,7 @@ class Story:
 
 
 class _Dial:
-    """The clock as the demo holds it: turned by the cloud, read without asking each time."""
+    """The clock of the demo: its rate is set in the cloud, its time computed locally."""
 
     def __init__(self, cloud: LocalCloud) -> None:
         self._cloud = cloud
@@ -303,11 +306,11 @@ class _Dial:
         self._anchor()
 
     def now(self) -> float:
-        """Virtual now."""
+        """The virtual time."""
         return self._virtual + (wall.monotonic() - self._wall) * self._rate
 
     def turn(self, rate: float) -> None:
-        """Turn the dial."""
+        """Set the rate."""
         self._cloud.set_rate(rate)
         self._rate = rate
         self._anchor()
@@ -317,9 +320,9 @@ class _Dial:
 
 
 def meddling(cloud: LocalCloud) -> list[str]:
-    """Calls by which this client would have done the loop's work itself; there must be none."""
+    """API calls by which this client would have done the loop's work; must be empty."""
     return [
-        f"the demonstration itself called {action}"
+        f"the demo called {action}"
         for action in _NOT_OURS
         if any(
             call["principal"].endswith(f":user/{USER_NAME}") for call in cloud.calls(action=action)
@@ -328,7 +331,7 @@ def meddling(cloud: LocalCloud) -> list[str]:
 
 
 def retained(cloud: LocalCloud) -> list[str]:
-    """Names of what ``cdk destroy`` left, as the stacks' last events tell."""
+    """Names of resources that ``cdk destroy`` retained, from the stacks' events."""
     kept: set[str] = set()
     cloudformation: Any = cloud.client("cloudformation")
     for stack in cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])[

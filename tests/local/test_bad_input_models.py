@@ -1,7 +1,7 @@
 """Jobs that fail, models that do not answer, challengers that fail during baking.
 
-The cloud of this module runs in a shell that holds a real account's variables, and next to a
-listener that stands for everything outside: no child may see the ones or reach the other.
+The cloud of this module runs in a shell with a real account's variables, and beside a listener
+that represents everything outside: children have no access to either.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REAL = "AKIAREALREALREALREAL"
 
 
 class Outside:
-    """A listener that stands for every address outside this machine that a variable can name."""
+    """A listener for every address outside this machine that a variable can contain."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -136,7 +136,7 @@ def test_children_of_the_cloud_have_no_account_variables(odd: Odd, loop: Loop) -
     assert job["AWS_REGION"] == "us-east-1"
     assert REAL not in str(job)
     assert "AWS_PROFILE" not in job
-    assert len(children) > 5  # functions, two instances and what starts them
+    assert len(children) > 5  # functions, two instances and their supervisors
     variables = [
         c for c in children if REAL in str(c.environ()) or odd.outside.url in str(c.environ())
     ]
@@ -243,7 +243,7 @@ class _Traffic:
     def _run(self) -> None:
         while not self._ended.wait(0.02):
             try:
-                self._loop.ask(SUMMER, shift=30.0, requests=1)
+                self._loop.invoke(SUMMER, shift=30.0, requests=1)
                 self.answered += 1
             except ClientError:
                 self.failed += 1

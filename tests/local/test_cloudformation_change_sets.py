@@ -181,7 +181,7 @@ def test_events_are_paginated_newest_first(bench: Bench) -> None:
     bench.create("s", {f"T{n}": thing() for n in range(40)})
 
     event_lists = list(bench.cfn.get_paginator("describe_stack_events").paginate(StackName="s"))
-    events = [e for page in event_lists for e in page["StackEvents"]]
+    events = [e for listed in event_lists for e in listed["StackEvents"]]
 
     assert len(event_lists) > 1
     assert len({e["EventId"] for e in events}) == len(events) == 122

@@ -208,7 +208,7 @@ def test_changed_request_is_refused_on_the_fast_path(
 @pytest.mark.parametrize(
     "header", ["Origin: http://evil.example", "Referer: http://localhost:1/", "Host: evil.example"]
 )
-def test_request_of_a_page_is_refused_on_the_fast_path(line: Line, header: str) -> None:
+def test_request_of_a_web_page_is_refused_on_the_fast_path(line: Line, header: str) -> None:
     whole = line.whole(b"hello")
     name = header.split(":", maxsplit=1)[0].encode()
     kept = [part for part in whole.split(b"\r\n") if not part.startswith(name + b":")]

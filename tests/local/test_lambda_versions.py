@@ -139,7 +139,7 @@ def test_code_can_be_downloaded(client: Any, create: Create) -> None:
 def test_functions_are_listed_in_pages(client: Any, create: Create) -> None:
     names = {create(ECHO) for _ in range(3)}
     name_lists = client.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2})
-    assert {f["FunctionName"] for page in name_lists for f in page["Functions"]} == names
+    assert {f["FunctionName"] for listed in name_lists for f in listed["Functions"]} == names
 
 
 def test_process_killed_by_a_fault_is_an_exit_error(

@@ -43,6 +43,8 @@ class Caller:
         session_policies: Documents of the session policies; none limits the session.
         session_tags: Tags of the session, as pairs.
         federated_by: The caller of GetFederationToken, for a federated user.
+        decided: Whether the call was decided before it was made, where a service acts: a log is
+            written after the invocation whose role was allowed to write it.
 
     """
 
@@ -55,6 +57,7 @@ class Caller:
     session_policies: tuple[str, ...] = ()
     session_tags: tuple[tuple[str, str], ...] = ()
     federated_by: Caller | None = None
+    decided: bool = False
 
     @property
     def name(self) -> str:

@@ -30,6 +30,8 @@ GOOD = {
     PolicyFor.QUEUE: ON_QUEUE, PolicyFor.REPOSITORY: ON_REPOSITORY,
     PolicyFor.SECRET: ON_KEY | {"Action": "secretsmanager:GetSecretValue"},
     PolicyFor.ENDPOINT: ON_KEY | {"Action": "*", "Principal": "*"},
+    PolicyFor.EVENT_BUS: ON_KEY | {"Action": "events:PutEvents"},
+    PolicyFor.MODEL_PACKAGE_GROUP: ON_KEY | {"Action": "sagemaker:DescribeModelPackageGroup"},
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from sageloop.local_cloud.access.enforcement import encryption, s3_parameters
 from sageloop.local_cloud.access.enforcement.context import global_keys
 from sageloop.local_cloud.access.enforcement.decision_log import DecisionLog
 from sageloop.local_cloud.access.enforcement.denials import access_denied, denial
+from sageloop.local_cloud.access.enforcement.document_checks import DocumentChecks, document_of
 from sageloop.local_cloud.access.enforcement.identities import Identities
 from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.access.enforcement.names import Names
@@ -73,6 +74,7 @@ class Authorizer:
         self.resources = ResourcePolicies(
             cloud.account_id, cloud.region, trust_policy=self._trust_policy
         )
+        self._documents = DocumentChecks(cloud, cloud.account_id)
         self._cloud = cloud
         self._partition = get_partition(cloud.region)
         self._further: list[Further] = [encryption.requirements]
@@ -83,10 +85,16 @@ class Authorizer:
         self._further.append(further)
 
     def check(self, operation: Operation, call: Call, decisions: list[Decision]) -> None:
-        """Decide a call, and append the decisions.
+        """Decide a call, append the decisions, and validate the policy document that it stores.
 
-        Raises ``AwsError`` for a denied call if access is enforced.
+        Raises ``AwsError`` for a denied call if access is enforced, and for a malformed document.
         """
+        self._authorize(operation, call, decisions)
+        document = document_of(call)
+        if document is not None:
+            self._documents.check(document)
+
+    def _authorize(self, operation: Operation, call: Call, decisions: list[Decision]) -> None:
         if self.mode is AccessMode.OFF or _is_exempt(call.caller):
             return
         try:
@@ -173,7 +181,7 @@ class Authorizer:
 
 def _is_exempt(caller: Caller) -> bool:
     # Unsigned requests are decided by the request filter, services where they act.
-    return caller.is_service or caller.kind is CallerKind.ANONYMOUS
+    return caller.decided or caller.is_service or caller.kind is CallerKind.ANONYMOUS
 
 
 def _account_of(arn: str) -> str:

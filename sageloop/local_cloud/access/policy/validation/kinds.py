@@ -31,6 +31,8 @@ class PolicyFor(Enum):
     SECRET = "secret"  # noqa: S105 - a kind of resource
     REPOSITORY = "repository"
     ENDPOINT = "VPC endpoint"
+    EVENT_BUS = "event bus"
+    MODEL_PACKAGE_GROUP = "model package group"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +265,21 @@ _ENDPOINT = DocumentKind(
     general="The Policy is invalid.",
     limit=20 * _KIB,
 )
+# No error report about policies of buses and model package groups is known: the words are ours.
+_EVENT_BUS = DocumentKind(
+    code="ValidationException",
+    general="The policy is invalid.",
+    codes={Problem.TOO_LARGE: "PolicyLengthExceededException"},
+    limit=10 * _KIB,
+    services=frozenset({"events"}),
+)
+_MODEL_PACKAGE_GROUP = DocumentKind(
+    code="ValidationException",
+    general="The resource policy is invalid.",
+    limit=20 * _KIB,
+    services=frozenset({"sagemaker"}),
+    checks_principals=True,
+)
 
 KINDS: Mapping[PolicyFor, DocumentKind] = {
     PolicyFor.USER: _inline(2048, "user"),
@@ -278,6 +295,8 @@ KINDS: Mapping[PolicyFor, DocumentKind] = {
     PolicyFor.SECRET: _SECRET,
     PolicyFor.REPOSITORY: _REPOSITORY,
     PolicyFor.ENDPOINT: _ENDPOINT,
+    PolicyFor.EVENT_BUS: _EVENT_BUS,
+    PolicyFor.MODEL_PACKAGE_GROUP: _MODEL_PACKAGE_GROUP,
 }
 """The rules for a policy document, by what it is attached to."""
 
