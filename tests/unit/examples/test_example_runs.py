@@ -116,3 +116,40 @@ def test_digits_are_split_alike_each_time() -> None:
 
 def test_csv_keeps_numbers_as_they_are() -> None:
     assert as_csv([(1.0, 0.1), (2, 1e-9)]) == b"1,0.1\n2,1e-09\n"
+
+
+DENIED = """
+\"\"\"Reads as a role that may not.\"\"\"
+
+import json
+from contextlib import suppress
+
+import boto3
+from botocore.exceptions import ClientError
+from sageloop.examples.figure import Figure
+
+NEEDS = {}
+TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+         "Principal": {"AWS": "arn:aws:iam::123456789012:root"}}]}
+
+def run(stage):
+    stage.figure(Figure(name="error", value=1, outside=1, tolerance=0, noise="none"))
+    role = stage.cloud.client("iam").create_role(
+        RoleName="reader", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    keys = stage.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="s")["Credentials"]
+    s3 = boto3.client(
+        "s3", endpoint_url=stage.cloud.endpoint_url, aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])
+    with suppress(ClientError):
+        s3.list_buckets()
+"""
+
+
+def test_an_example_with_a_denied_call_is_not_ok(tmp_path: Path) -> None:
+    (project(tmp_path) / "examples" / "counting" / "run.py").write_text(DENIED)
+
+    outcome = run_example(find_examples(tmp_path)["counting"], log=lambda _: None)
+
+    (line,) = outcome.denied
+    assert line.startswith("arn:aws:iam::123456789012:role/reader was denied s3:ListAllMyBuckets")
+    assert (outcome.ok, outcome.problem) == (False, f"access policies denied 1: {line}")

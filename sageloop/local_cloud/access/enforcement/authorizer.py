@@ -208,4 +208,5 @@ def _is_exempt(caller: Caller) -> bool:
 
 def _account_of(arn: str) -> str:
     fields = arn.split(":", 5)
-    return fields[4] if len(fields) == 6 else ""
+    # The account of AWS's managed policies is "aws": everybody may read and attach them.
+    return fields[4] if len(fields) == 6 and fields[4] != "aws" else ""
