@@ -34,14 +34,20 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture(scope="module")
 def roles(cloud: Cloud) -> dict[str, str]:
-    """Three roles: one that trusts AWS services only, two for federation."""
+    """Three roles: one for the account and for functions, two for federation."""
     iam = client(cloud, "iam")
     provider = iam.create_open_id_connect_provider(
         Url=f"https://{ISSUER}", ClientIDList=["app"], ThumbprintList=["0" * 40]
     )["OpenIDConnectProviderArn"]
     saml = iam.create_saml_provider(Name="idp", SAMLMetadataDocument="x" * 1000)["SAMLProviderArn"]
     trusts = {
-        PLAIN_ROLE: ("sts:AssumeRole", {"Service": "lambda.amazonaws.com"}),
+        PLAIN_ROLE: (
+            "sts:AssumeRole",
+            {
+                "AWS": f"arn:aws:iam::{ACCOUNT}:root",
+                "Service": "lambda.amazonaws.com",
+            },
+        ),
         TOKEN_ROLE: ("sts:AssumeRoleWithWebIdentity", {"Federated": provider}),
         SAML_ROLE: ("sts:AssumeRoleWithSAML", {"Federated": saml}),
     }
@@ -51,6 +57,11 @@ def roles(cloud: Cloud) -> dict[str, str]:
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         role = iam.create_role(RoleName=name, Path="/team/", AssumeRolePolicyDocument=document)
         made[name] = role["Role"]["Arn"]
+    may = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName=PLAIN_ROLE, PolicyName="chain",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [may]}),
+    )  # fmt: skip
     return made
 
 
@@ -214,7 +225,8 @@ def test_session_of_a_session_has_an_hour_at_most(cloud: Cloud, roles: dict[str,
     )["Role"]["Arn"]
     sts = client(cloud, "sts")
     two_hours = {"RoleArn": role, "RoleSessionName": "session", "DurationSeconds": 7200}
-    made = sts.assume_role(**two_hours)
+    assert sts.assume_role(**two_hours)["Credentials"]
+    made = sts.assume_role(RoleArn=roles[PLAIN_ROLE], RoleSessionName="session")
 
     with pytest.raises(ClientError, match="ValidationError"):
         client(cloud, "sts", *keys_of(made)).assume_role(**two_hours)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from moto.utilities.utils import get_partition
 
+from sageloop.local_cloud.access.authentication import UNSIGNED_ACTIONS
 from sageloop.local_cloud.access.caller import Caller, CallerKind
 from sageloop.local_cloud.access.enforcement import s3_parameters
 from sageloop.local_cloud.access.enforcement.context import global_keys
@@ -94,19 +95,23 @@ class Authorizer:
             self._documents.check(document)
 
     def _authorize(self, operation: Operation, call: Call, decisions: list[Decision]) -> None:
-        if self.mode is AccessMode.OFF or _is_exempt(call.caller):
+        if self.mode is AccessMode.OFF or _is_exempt(call):
             return
         try:
             permissions = self._permissions(operation, call)
         except UnmappedOperationError as error:
             self._undecided(operation, call, str(error))
             return
-        keys = global_keys(call, self._cloud.clock.time())
+        keys = self.keys_of(call)
         for permission in permissions:
             decision = self.decide(call.caller, permission, keys)
             decisions.append(decision)
             if not decision.allowed and self.mode is AccessMode.ENFORCE:
                 raise denial(call.service, operation.protocol, decision)
+
+    def keys_of(self, call: Call) -> dict[str, Any]:
+        """The global condition keys of a call."""
+        return global_keys(call, self._cloud.clock.time())
 
     def decide(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller, and record the decision."""
@@ -159,9 +164,11 @@ class Authorizer:
         return None if role is None else str(role.assume_role_policy_document)
 
 
-def _is_exempt(caller: Caller) -> bool:
-    # Unsigned requests are decided by the request filter, services where they act.
-    return caller.is_service or caller.kind is CallerKind.ANONYMOUS
+def _is_exempt(call: Call) -> bool:
+    # Unsigned requests are decided by the request filter, services where they act, and federated
+    # sessions by STS, which reads the identity provider in the token.
+    federated = call.service == "sts" and call.operation in UNSIGNED_ACTIONS
+    return call.caller.is_service or call.caller.kind is CallerKind.ANONYMOUS or federated
 
 
 def _account_of(arn: str) -> str:
