@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from moto.utilities.utils import get_partition
 
+from sageloop.local_cloud.access.authentication import UNSIGNED_ACTIONS
 from sageloop.local_cloud.access.caller import Caller, CallerKind, caller_of
 from sageloop.local_cloud.access.enforcement import encryption, s3_parameters
 from sageloop.local_cloud.access.enforcement.context import global_keys
@@ -98,14 +99,14 @@ class Authorizer:
             self._documents.check(document)
 
     def _authorize(self, operation: Operation, call: Call, decisions: list[Decision]) -> None:
-        if self.mode is AccessMode.OFF or _is_exempt(call.caller):
+        if self.mode is AccessMode.OFF or _is_exempt(call):
             return
         try:
             required = list(self._required(operation, call))
         except UnmappedOperationError as error:
             self._undecided(operation, call, str(error))
             return
-        keys = global_keys(call, self._cloud.clock.time())
+        keys = self.keys_of(call)
         for one in required:
             caller = self._caller(one.principal, call)
             decision = self.decide(caller, one.permission, keys)
@@ -119,14 +120,17 @@ class Authorizer:
         So it does unless the caller may list the bucket.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
-        if self.mode is not AccessMode.ENFORCE or _is_exempt(call.caller):
+        if self.mode is not AccessMode.ENFORCE or _is_exempt(call):
             return False
         if call.service != "s3" or call.operation not in ("GetObject", "HeadObject"):
             return False
         bucket = f"arn:{self._partition}:s3:::{call.params['Bucket']}"
         listing = Permission("s3:ListBucket", bucket)
-        keys = global_keys(call, self._cloud.clock.time())
-        return not self.evaluate(call.caller, listing, keys).allowed
+        return not self.evaluate(call.caller, listing, self.keys_of(call)).allowed
+
+    def keys_of(self, call: Call) -> dict[str, Any]:
+        """The global condition keys of a call."""
+        return global_keys(call, self._cloud.clock.time())
 
     def decide(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller, and record the decision."""
@@ -160,12 +164,9 @@ class Authorizer:
         records = self.log.records()
         roles = {str(role.arn) for role in self._cloud.iam().get_roles()}
         roles |= {record.principal for record in records if ":role/" in record.principal}
-        return [
-            usage_of(
-                arn, self.identities.of(caller_of(arn, self._cloud.account_id)).policies, records
-            )
-            for arn in sorted(roles)
-        ]
+        identities = {arn: self.identities.of(caller_of(arn, self._cloud.account_id))
+                      for arn in sorted(roles)}  # fmt: skip
+        return [usage_of(arn, found.policies, records) for arn, found in identities.items()]
 
     def _caller(self, principal: str, call: Call) -> Caller:
         return caller_of(principal, call.account_id) if principal else call.caller
@@ -201,9 +202,13 @@ class Authorizer:
         return None if role is None else str(role.assume_role_policy_document)
 
 
-def _is_exempt(caller: Caller) -> bool:
-    # Unsigned requests are decided by the request filter, services where they act.
-    return caller.decided or caller.is_service or caller.kind is CallerKind.ANONYMOUS
+def _is_exempt(call: Call) -> bool:
+    # Unsigned requests are decided by the request filter, services where they act, and federated
+    # sessions by STS, which reads the identity provider in the token.
+    federated = call.service == "sts" and call.operation in UNSIGNED_ACTIONS
+    caller = call.caller
+    unsigned = caller.kind is CallerKind.ANONYMOUS or federated
+    return caller.decided or caller.is_service or unsigned
 
 
 def _account_of(arn: str) -> str:

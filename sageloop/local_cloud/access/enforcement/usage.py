@@ -54,7 +54,8 @@ def usage_of(role: str, policies: Iterable[Policy], records: Sequence[DecisionRe
     """
     own = [record for record in records if record.principal == role]
     allowed = [record for record in own if record.effect == _ALLOWED]
-    used, spare = [], []
+    used: list[Grant] = []
+    spare: list[Grant] = []
     for grant in _grants(policies):
         (used if _is_used(grant, allowed) else spare).append(grant)
     denied = [
