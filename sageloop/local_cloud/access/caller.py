@@ -25,6 +25,7 @@ class CallerKind(StrEnum):
     ASSUMED_ROLE = "assumed role session"
     SERVICE = "service"
     ANONYMOUS = "anonymous"
+    IDENTITY_PROVIDER = "identity provider"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class Caller:
         access_key_id: Key that signed the request; ``None`` inside the cloud's own process.
         session_policies: Documents of the session policies; none limits the session.
         session_tags: Tags of the session, as pairs.
+        transitive_tag_keys: Keys of those that sessions of this session inherit.
         federated_by: The caller of GetFederationToken, for a federated user.
         decided: Whether the call was decided before it was made, where a service acts: a log is
             written after the invocation whose role was allowed to write it.
@@ -56,6 +58,7 @@ class Caller:
     access_key_id: str | None = None
     session_policies: tuple[str, ...] = ()
     session_tags: tuple[tuple[str, str], ...] = ()
+    transitive_tag_keys: tuple[str, ...] = ()
     federated_by: Caller | None = None
     decided: bool = False
 
@@ -86,6 +89,11 @@ def account_user(account_id: str, partition: str = "aws") -> Caller:
 def anonymous(account_id: str) -> Caller:
     """The caller of an unsigned request."""
     return Caller(kind=CallerKind.ANONYMOUS, account_id=account_id, arn="anonymous")
+
+
+def identity_provider(account_id: str, provider: str) -> Caller:
+    """The caller of AssumeRoleWithWebIdentity or AssumeRoleWithSAML, by its provider."""
+    return Caller(kind=CallerKind.IDENTITY_PROVIDER, account_id=account_id, arn=provider)
 
 
 def role_session(role_arn: str, session_name: str) -> Caller:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from moto.utilities.utils import get_partition
 
+from sageloop.local_cloud.access.authentication import UNSIGNED_ACTIONS
 from sageloop.local_cloud.access.caller import Caller, CallerKind, caller_of
 from sageloop.local_cloud.access.enforcement import encryption, s3_parameters
 from sageloop.local_cloud.access.enforcement.context import global_keys
@@ -18,10 +19,12 @@ from sageloop.local_cloud.access.enforcement.mode import AccessMode
 from sageloop.local_cloud.access.enforcement.names import Names
 from sageloop.local_cloud.access.enforcement.requirements import Requirement
 from sageloop.local_cloud.access.enforcement.resource_policies import ResourcePolicies
+from sageloop.local_cloud.access.enforcement.usage import RoleUsage, usage_of
 from sageloop.local_cloud.access.parts import IamState
 from sageloop.local_cloud.access.policy import (
     AppliedPolicies,
     Decision,
+    Effect,
     Request,
     decide,
 )
@@ -31,6 +34,7 @@ from sageloop.local_cloud.access.policy.authorization import (
     UnmappedOperationError,
     required_permissions,
 )
+from sageloop.local_cloud.access.policy.diagnosis import near_misses
 
 if TYPE_CHECKING:
     from sageloop.local_cloud.core.clock import VirtualClock
@@ -95,14 +99,14 @@ class Authorizer:
             self._documents.check(document)
 
     def _authorize(self, operation: Operation, call: Call, decisions: list[Decision]) -> None:
-        if self.mode is AccessMode.OFF or _is_exempt(call.caller):
+        if self.mode is AccessMode.OFF or _is_exempt(call):
             return
         try:
             required = list(self._required(operation, call))
         except UnmappedOperationError as error:
             self._undecided(operation, call, str(error))
             return
-        keys = global_keys(call, self._cloud.clock.time())
+        keys = self.keys_of(call)
         for one in required:
             caller = self._caller(one.principal, call)
             decision = self.decide(caller, one.permission, keys)
@@ -116,23 +120,33 @@ class Authorizer:
         So it does unless the caller may list the bucket.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
-        if self.mode is not AccessMode.ENFORCE or _is_exempt(call.caller):
+        if self.mode is not AccessMode.ENFORCE or _is_exempt(call):
             return False
         if call.service != "s3" or call.operation not in ("GetObject", "HeadObject"):
             return False
         bucket = f"arn:{self._partition}:s3:::{call.params['Bucket']}"
         listing = Permission("s3:ListBucket", bucket)
-        keys = global_keys(call, self._cloud.clock.time())
-        return not self.evaluate(call.caller, listing, keys).allowed
+        return not self.evaluate(call.caller, listing, self.keys_of(call)).allowed
+
+    def keys_of(self, call: Call) -> dict[str, Any]:
+        """The global condition keys of a call."""
+        return global_keys(call, self._cloud.clock.time())
 
     def decide(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller, and record the decision."""
-        decision = self.evaluate(caller, permission, keys)
-        self.log.add(decision)
+        request, policies = self._applied(caller, permission, keys)
+        decision = decide(request, policies)
+        implicit = decision.effect is Effect.IMPLICIT_DENY
+        self.log.add(decision, hints=near_misses(request, policies) if implicit else ())
         return decision
 
     def evaluate(self, caller: Caller, permission: Permission, keys: Mapping[str, Any]) -> Decision:
         """Decide one permission of a caller without a record."""
+        return decide(*self._applied(caller, permission, keys))
+
+    def _applied(
+        self, caller: Caller, permission: Permission, keys: Mapping[str, Any]
+    ) -> tuple[Request, AppliedPolicies]:
         identity = self.identities.of(caller)
         resource = permission.resource
         owner = _account_of(resource) or self._cloud.account_id
@@ -140,10 +154,19 @@ class Authorizer:
             principal=identity.principal, action=permission.action, resource=resource,
             context={**keys, "aws:ResourceAccount": owner, **permission.context},
         )  # fmt: skip
-        return decide(request, AppliedPolicies(
+        return request, AppliedPolicies(
             identity=identity.policies, boundary=identity.boundary, session=identity.session,
             resource=self.resources.of(permission.action, resource), account=owner,
-        ))  # fmt: skip
+        )  # fmt: skip
+
+    def usage(self) -> list[RoleUsage]:
+        """The used and unused permissions of each role that exists or made a request."""
+        records = self.log.records()
+        roles = {str(role.arn) for role in self._cloud.iam().get_roles()}
+        roles |= {record.principal for record in records if ":role/" in record.principal}
+        identities = {arn: self.identities.of(caller_of(arn, self._cloud.account_id))
+                      for arn in sorted(roles)}  # fmt: skip
+        return [usage_of(arn, found.policies, records) for arn, found in identities.items()]
 
     def _caller(self, principal: str, call: Call) -> Caller:
         return caller_of(principal, call.account_id) if principal else call.caller
@@ -179,9 +202,13 @@ class Authorizer:
         return None if role is None else str(role.assume_role_policy_document)
 
 
-def _is_exempt(caller: Caller) -> bool:
-    # Unsigned requests are decided by the request filter, services where they act.
-    return caller.decided or caller.is_service or caller.kind is CallerKind.ANONYMOUS
+def _is_exempt(call: Call) -> bool:
+    # Unsigned requests are decided by the request filter, services where they act, and federated
+    # sessions by STS, which reads the identity provider in the token.
+    federated = call.service == "sts" and call.operation in UNSIGNED_ACTIONS
+    caller = call.caller
+    unsigned = caller.kind is CallerKind.ANONYMOUS or federated
+    return caller.decided or caller.is_service or unsigned
 
 
 def _account_of(arn: str) -> str:
