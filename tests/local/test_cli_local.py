@@ -156,7 +156,7 @@ def test_status_counts_and_names_what_policies_deny(shell: Shell) -> None:
 def test_up_takes_the_access_mode(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
 
-    started = shell.local("up", "--port", "0", "--iam", "warn", "--json", "up.json")
+    started = shell.real("up", "--port", "0", "--iam", "warn", "--json", "up.json")
 
     assert "access policies are not enforced: calls that they deny are recorded" in started.stdout
     assert json.loads((tmp_path / "up.json").read_text())["iam"] == "warn"

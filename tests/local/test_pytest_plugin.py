@@ -65,7 +65,7 @@ TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s
 def reader(local_cloud):
     iam = boto3.client("iam")
     role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]
-    keys = boto3.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="s")["Credentials"]
+    keys = boto3.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="me")["Credentials"]
     yield boto3.client(
         "s3", endpoint_url=local_cloud.endpoint_url, aws_access_key_id=keys["AccessKeyId"],
         aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from roles import USER
+from roles import USER, hosting_role
 
 from sageloop.local_cloud.core.cloud import Cloud, CloudConfig
 from sageloop.local_cloud.core.service import Service
@@ -44,6 +44,7 @@ def world() -> Iterator[SimpleNamespace]:
     events, service = Events(cloud), SageMakerService(cloud)
     cloud.add([service, events])
     cloud.start()
+    hosting_role(cloud.client("iam", principal=USER), "serving")
     s3 = cloud.client("s3", principal=USER)
     s3.create_bucket(Bucket="registry-tests")
     s3.put_object(Bucket="registry-tests", Key="model.tar.gz", Body=b"")

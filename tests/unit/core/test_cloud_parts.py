@@ -168,7 +168,8 @@ sys.stdin.read()
 def test_concurrent_changes_of_state_do_not_fail(cloud: Cloud) -> None:
     # moto iterates over all policies while another request adds or removes one.
     iam = cloud.client("iam", principal="tester")
-    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["RoleName"]
+    role = "r"
+    make_role(iam, role, trust(LAMBDA))
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 

@@ -136,9 +136,10 @@ def run(stage):
     stage.figure(Figure(name="error", value=1, outside=1, tolerance=0, noise="none"))
     role = stage.cloud.client("iam").create_role(
         RoleName="reader", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
-    keys = stage.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="s")["Credentials"]
+    keys = stage.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]
     s3 = boto3.client(
-        "s3", endpoint_url=stage.cloud.endpoint_url, aws_access_key_id=keys["AccessKeyId"],
+        "s3", endpoint_url=stage.cloud.endpoint_url, region_name="us-east-1",
+        aws_access_key_id=keys["AccessKeyId"],
         aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])
     with suppress(ClientError):
         s3.list_buckets()
